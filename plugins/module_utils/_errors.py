@@ -1,0 +1,60 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""The exceptions of the collection: raised low, caught once in a module's main()."""
+
+from __future__ import annotations
+
+__all__ = [
+    "ConfigError",
+    "Conflict",
+    "FetchError",
+    "Forbidden",
+    "KindMissing",
+    "MeshError",
+    "NotReady",
+    "TooManyRequests",
+    "Unauthorized",
+    "Unreachable",
+]
+
+
+class MeshError(Exception):
+    """Anything that stops us, with a message for people: cluster, object, found, expected, what to do next."""
+
+
+class ConfigError(MeshError):
+    """Input that cannot be right; nothing was changed."""
+
+
+class FetchError(MeshError):
+    """The API did not give what was asked."""
+
+
+class Unreachable(FetchError):
+    """No connection, or no valid TLS, to the API server within the time limit."""
+
+
+class Unauthorized(FetchError):
+    """The API server does not know who we are (401)."""
+
+
+class Forbidden(FetchError):
+    """We are known and not allowed (403)."""
+
+
+class KindMissing(FetchError):
+    """The API server does not have this kind (its CRD is not installed)."""
+
+
+class Conflict(FetchError):
+    """Somebody else's change came first, or another field manager owns a field (409)."""
+
+
+class TooManyRequests(FetchError):
+    """429 or 503 for longer than we were willing to wait."""
+
+
+class NotReady(MeshError):
+    """A wait ended without what was waited for; the message has the last reason."""
