@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes ansible_collections.meshops.mesh importable from this checkout, as Ansible itself would."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ansible.utils.collection_loader._collection_finder import _AnsibleCollectionFinder
+
+ROOT = Path(__file__).resolve().parents[2]
+COLLECTIONS = ROOT / ".cache" / "collections"
+
+
+def _link_collection() -> None:
+    link = COLLECTIONS / "ansible_collections" / "meshops" / "mesh"
+    link.parent.mkdir(parents=True, exist_ok=True)
+    if not link.is_symlink():
+        try:
+            link.symlink_to("../../../..")
+        except FileExistsError:  # another worker was quicker
+            pass
+
+
+_link_collection()
+_AnsibleCollectionFinder(paths=[str(COLLECTIONS)])._install()
