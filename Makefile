@@ -1,0 +1,65 @@
+# Everything lands in .venv and .cache of this checkout, or in the ordinary caches of pip and Go.
+SHELL := /bin/bash
+PYTHON ?= python3.11
+MESH_PROVIDER ?= ossm3
+JOBS ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+COLLECTION := .cache/collections/ansible_collections/meshops/mesh
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PYTHONPATH := $(CURDIR)/tests
+
+.PHONY: help demo test unit lint sanity bench docs lock cluster-up cluster-down build clean molecule
+help:
+	@echo "demo  test  unit  lint  bench  docs  cluster-up  cluster-down  molecule  build  clean"
+
+$(VENV)/.done: requirements-dev.txt
+	@command -v $(PYTHON) > /dev/null || { echo "$(PYTHON) is not on PATH: install Python 3.11 or say PYTHON=..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+$(COLLECTION):
+	@mkdir -p $(dir $@) && ln -sfn ../../../.. $@
+
+.PHONY: ready
+ready: $(VENV)/.done | $(COLLECTION)
+
+demo: ready            ## from nothing to a checked production mesh; a second run changes nothing
+	@$(BIN)/python tests/tools/demo.py --provider $(MESH_PROVIDER)
+
+cluster-up: ready
+	@$(BIN)/python -m testbed up --name demo-$(MESH_PROVIDER) --operators olm,sail,maistra,openshift,observability
+
+cluster-down: ready
+	@$(BIN)/python -m testbed down --name demo-ossm3
+	@$(BIN)/python -m testbed down --name demo-ossm2
+
+test: ready            ## the whole suite; the first run builds the test bed's Kubernetes
+	@$(BIN)/python -m testbed.binaries
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup
+
+unit: ready
+	@$(BIN)/python -m pytest -q -n $(JOBS) tests/unit
+
+lint: ready
+	@bash tests/tools/lint.sh
+
+docs: ready            ## writes what is generated: role tables, check pages
+	@$(BIN)/python tests/tools/role_readme.py
+	@$(BIN)/python tests/tools/make_docs.py
+
+bench: ready
+	@$(BIN)/python bench/run.py
+
+molecule: ready
+	@cd extensions && molecule test -s default
+
+build: ready
+	@mkdir -p .cache/dist && ansible-galaxy collection build --force --output-path .cache/dist .
+
+lock: ready
+	@$(BIN)/python -m pip install --quiet -U -r requirements-dev.in && $(BIN)/python -m pip freeze > requirements-dev.txt
+
+clean: cluster-down
+	@rm -rf .cache/beds .cache/dist .cache/lint

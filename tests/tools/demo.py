@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`make demo`: a bed with every operator, then travel_prod on it; says what to do next."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+
+from testbed.bed import Bed
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+OPERATORS = ("olm", "sail", "maistra", "openshift", "observability")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--provider", choices=("ossm2", "ossm3"), default="ossm3")
+    parser.add_argument("--playbook", default="meshops.mesh.travel_prod")
+    options = parser.parse_args()
+    name = f"demo-{options.provider}"
+    started = time.monotonic()
+    print(f"Starting the embedded cluster {name} (the first time, Kubernetes is built from source: about five minutes)", flush=True)
+    bed = Bed.start(name, operators=OPERATORS)
+    print(f"The cluster {name} runs after {time.monotonic() - started:.0f} s; its API: {bed.kubeconfig}", flush=True)
+    env = {**os.environ, "K8S_AUTH_KUBECONFIG": str(bed.kubeconfig), "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "false",
+           "ANSIBLE_FORCE_COLOR": "1" if sys.stdout.isatty() else "0", "PYTHONUNBUFFERED": "1"}
+    command = [os.path.join(os.path.dirname(sys.executable), "ansible-playbook"), "-i", "inventories/travel",
+               "-e", f"mesh_provider={options.provider}", options.playbook]
+    print("$ " + " ".join(["ansible-playbook", *command[1:]]), flush=True)
+    started = time.monotonic()
+    code = subprocess.run(command, cwd=ROOT, env=env, check=False).returncode
+    print(f"\nThe playbook took {time.monotonic() - started:.0f} s and ended with exit code {code}.")
+    if code == 0:
+        print("Run `make demo` again to see that nothing changes.  Look around: kubectl --kubeconfig "
+              f"{os.path.relpath(bed.kubeconfig, ROOT)} get istio,smcp,pods -A")
+    print("`make cluster-down` stops the cluster.")
+    return code
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
