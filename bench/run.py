@@ -22,7 +22,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from testbed.bed import Bed  # noqa: E402
+from testbed.bed import Bed
 
 OPERATORS = ("olm", "sail", "maistra", "openshift", "observability")
 BIN = Path(sys.executable).parent
@@ -60,13 +60,14 @@ def floor(tree: Path, bed: Bed) -> float:
         if not files:
             continue
         merged = "---\n".join(f.read_text() for f in files)
-        for attempt in range(60):  # a CRD that an operator brings may be a moment late
-            done = subprocess.run([*kubectl, "apply", "--server-side", "-f", "-"], input=merged, text=True, capture_output=True, check=False)
+        for _ in range(60):  # a CRD that an operator brings may be a moment late
+            done = subprocess.run([*kubectl, "apply", "--server-side", "-f", "-"],
+                                  input=merged, text=True, capture_output=True, check=False)
             if done.returncode == 0:
                 break
             time.sleep(0.5)
         else:
-            raise SystemExit(f"floor, {layer.name}: {done.stderr[-2000:]} (attempt {attempt})")
+            raise SystemExit(f"floor, {layer.name}: {done.stderr[-2000:]}")
         for obj in yaml.safe_load_all(merged):
             if obj and obj["kind"] in WAITS:
                 where = ["-n", obj["metadata"]["namespace"]] if "namespace" in obj["metadata"] else []
