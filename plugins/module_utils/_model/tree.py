@@ -1,0 +1,137 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""A layer of objects as files of a GitOps tree: names, labels, sync waves and kustomizations. Pure: text in a dict."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from .._errors import ConfigError
+
+__all__ = ["HEADER", "KUSTOMIZATION", "Layer", "is_folder_of", "layer_folder", "render_cluster", "render_layer"]
+
+HEADER = "# Written by meshops.mesh. A change made here is lost at the next run: change the inventory.\n"
+KUSTOMIZATION = "kustomization.yaml"
+WAVE = "argocd.argoproj.io/sync-wave"
+SYNC_OPTIONS = "argocd.argoproj.io/sync-options"
+SKIP_DRY_RUN = "SkipDryRunOnMissingResource=true"
+LAST_WAVE = 990  # layers that nobody placed
+# API groups that every cluster has; anything else may come with an operator of an earlier wave.
+BUILT_IN_GROUPS = frozenset({
+    "", "admissionregistration.k8s.io", "apiextensions.k8s.io", "apps", "autoscaling", "batch", "coordination.k8s.io", "discovery.k8s.io",
+    "networking.k8s.io", "policy", "rbac.authorization.k8s.io", "scheduling.k8s.io", "storage.k8s.io",
+})
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What a layer is called, whose it is and when it comes."""
+
+    name: str
+    mesh: str
+    wave: int
+
+    @classmethod
+    def of(cls, name: str, mesh: str, order: Sequence[str]) -> Layer:
+        """Steps of ten leave room for waves that people add by hand."""
+        if not name or not all(c.isalnum() or c in "_-." for c in name):
+            raise ConfigError(f"layer {name!r}: found a name that cannot be a folder, expected letters, digits, '_', '-' and '.'")
+        wave = (order.index(name) + 1) * 10 if name in order else LAST_WAVE
+        return cls(name=name, mesh=mesh, wave=wave)
+
+
+def layer_folder(layer: Layer) -> str:
+    return f"{layer.wave // 10:02d}-{layer.name}"
+
+
+def is_folder_of(folder: str, name: str) -> bool:
+    """Also true for a folder of an earlier run, when the layer had another place in the order."""
+    number, dash, rest = folder.partition("-")
+    return bool(dash) and number.isdigit() and rest == name
+
+
+def _what(obj: Mapping[str, Any]) -> str:
+    meta = obj.get("metadata") or {}
+    name = f"{meta['namespace']}/{meta.get('name')}" if meta.get("namespace") else f"{meta.get('name')}"
+    return f"{obj.get('kind')} {name}"
+
+
+def _group(obj: Mapping[str, Any]) -> str:
+    group, slash, _version = str(obj["apiVersion"]).partition("/")
+    return group if slash else ""
+
+
+def _check(objects: Iterable[Mapping[str, Any]], layer: Layer, allow_secrets: bool) -> None:
+    for obj in objects:
+        meta = obj.get("metadata") or {}
+        if not (obj.get("apiVersion") and obj.get("kind") and meta.get("name")):
+            raise ConfigError(f"layer {layer.name}: {_what(obj)} cannot be a file, expected apiVersion, kind and metadata.name")
+        if obj["kind"] == "Secret" and obj["apiVersion"] == "v1" and not allow_secrets:
+            raise ConfigError(f"layer {layer.name}: {_what(obj)} would be written in clear text; seal it (SealedSecret, ExternalSecret), "
+                              f"leave it to the cluster target, or say deliver_secrets_in_files: true")
+
+
+def _file_names(objects: Sequence[Mapping[str, Any]], layer: Layer) -> list[str]:
+    """kind-namespace-name, with the API group where that is not unique (Istio's and the Gateway API's Gateway)."""
+    short, full = [], []
+    for obj in objects:
+        meta = obj["metadata"]
+        kind, name = obj["kind"].lower(), meta["name"].replace(":", "_")
+        short.append("-".join(filter(None, (kind, meta.get("namespace"), name))) + ".yaml")
+        full.append(f"{kind}.{_group(obj) or 'core'}-{meta.get('namespace') or ''}.{name}.yaml")
+    seen = Counter(short)
+    names = [s if seen[s] == 1 else f for s, f in zip(short, full, strict=True)]
+    twice = sorted({_what(o) for o, n in zip(objects, names, strict=True) if names.count(n) > 1}) if len(set(names)) < len(names) else []
+    if twice:
+        raise ConfigError(f"layer {layer.name}: found more than one {', '.join(twice)}, expected each object once")
+    return names
+
+
+def _dressed(obj: Mapping[str, Any], layer: Layer) -> dict[str, Any]:
+    """The object with the labels of ownership and the annotations that Argo CD reads; nothing of a live cluster."""
+    new: dict[str, Any] = copy.deepcopy({k: v for k, v in obj.items() if k != "status"})
+    meta = new["metadata"]
+    meta["labels"] = {**(meta.get("labels") or {}), "app.kubernetes.io/managed-by": "meshops.mesh",
+                      "mesh.meshops.io/mesh": layer.mesh, "mesh.meshops.io/layer": layer.name}
+    annotations = {**(meta.get("annotations") or {})}
+    annotations.setdefault(WAVE, str(layer.wave))
+    if _group(obj) not in BUILT_IN_GROUPS:
+        annotations.setdefault(SYNC_OPTIONS, SKIP_DRY_RUN)
+    meta["annotations"] = annotations
+    return new
+
+
+def _dump(data: Mapping[str, Any]) -> str:
+    order = [k for k in ("apiVersion", "kind", "metadata") if k in data]
+    ordered = {k: data[k] for k in [*order, *(k for k in data if k not in order)]}
+    text: str = yaml.safe_dump(ordered, sort_keys=False, default_flow_style=False, width=140, allow_unicode=True)
+    return f"{HEADER}---\n{text}"
+
+
+def _kustomization(resources: Sequence[str]) -> str:
+    return _dump({"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": list(resources)})
+
+
+def render_layer(objects: Sequence[Mapping[str, Any]], layer: Layer, *, allow_secrets: bool = False) -> dict[str, str]:
+    """File name -> content of the layer's folder; empty where there is nothing to write."""
+    if not objects:
+        return {}
+    _check(objects, layer, allow_secrets)
+    names = _file_names(objects, layer)
+    files = {name: _dump(_dressed(obj, layer)) for name, obj in zip(names, objects, strict=True)}
+    if KUSTOMIZATION in files:
+        raise ConfigError(f"layer {layer.name}: an object's file would be called {KUSTOMIZATION}")
+    return {**dict(sorted(files.items())), KUSTOMIZATION: _kustomization(sorted(files))}
+
+
+def render_cluster(folders: Iterable[str]) -> str:
+    """The kustomization of one cluster: its layers in order."""
+    return _kustomization(sorted(folders))
