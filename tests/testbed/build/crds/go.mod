@@ -1,0 +1,8 @@
+module meshops.mesh/testbed/crds
+
+go 1.24
+
+require (
+	istio.io/api v1.31.1
+	sigs.k8s.io/gateway-api v1.4.0
+)

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""KWOK as the nodes of a bed: what the nodes look like, and what exec, port-forward and logs of a pod do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .paths import TESTBED, write_atomic
+
+__all__ = ["node", "pod_rules", "write_config"]
+
+_API = "kwok.x-k8s.io/v1alpha1"
+
+
+def node(number: int) -> dict[str, Any]:
+    name = f"node-{number}"
+    # Daemon sets of real charts select linux nodes; topology labels are what locality settings read.
+    labels = {"kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64", "kubernetes.io/hostname": name,
+              "node-role.kubernetes.io/worker": "", "topology.kubernetes.io/region": "region-1",
+              "topology.kubernetes.io/zone": f"zone-{number % 3 + 1}"}
+    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}}
+
+
+def _forwards(forwards: dict[str, str]) -> list[dict[str, Any]]:
+    """{"namespace/pod:port": "127.0.0.1:port"} as one PortForward per pod."""
+    pods: dict[str, list[dict[str, Any]]] = {}
+    for where, target in sorted(forwards.items()):
+        pod, _colon, port = where.rpartition(":")
+        host, _colon, number = target.rpartition(":")
+        pods.setdefault(pod, []).append({"ports": [int(port)], "target": {"port": int(number), "address": host or "127.0.0.1"}})
+    return [{"apiVersion": _API, "kind": "PortForward", "metadata": {"namespace": pod.split("/")[0], "name": pod.split("/")[1]},
+             "spec": {"forwards": rules}} for pod, rules in pods.items()]
+
+
+def pod_rules(bed_dir: Path, settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """settings: what kubelet.json holds, {"forwards": {"ns/pod:port": "host:port"}, "logs": {"ns/pod": "file"}}."""
+    logs = [{"apiVersion": _API, "kind": "Logs", "metadata": {"namespace": pod.split("/")[0], "name": pod.split("/")[1]},
+             "spec": {"logs": [{"logsFile": file, "follow": False}]}} for pod, file in sorted(settings.get("logs", {}).items())]
+    everything = [
+        {"apiVersion": _API, "kind": "ClusterExec", "metadata": {"name": "all"}, "spec": {"execs": [{"local": {"workDir": str(bed_dir)}}]}},
+        {"apiVersion": _API, "kind": "ClusterLogs", "metadata": {"name": "all"},
+         "spec": {"logs": [{"logsFile": str(bed_dir / "pod.log"), "follow": False}]}}]
+    return [*_forwards(settings.get("forwards", {})), *logs, *everything]
+
+
+def write_config(bed_dir: Path) -> Path:
+    """KWOK's configuration file, from the stages and the bed's kubelet.json."""
+    settings_file = bed_dir / "kubelet.json"
+    settings = json.loads(settings_file.read_text()) if settings_file.exists() else {}
+    log = bed_dir / "pod.log"
+    if not log.exists():
+        log.write_text("This pod is played: it has no log of its own.\n")
+    rules = yaml.safe_dump_all(pod_rules(bed_dir, settings), sort_keys=False)
+    target = bed_dir / "kwok.yaml"
+    write_atomic(target, (TESTBED / "stages.yaml").read_text() + "---\n" + rules)
+    return target

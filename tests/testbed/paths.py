@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where things are in this checkout, and small helpers around files and process ids."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+__all__ = ["BEDS", "BIN", "CACHE", "CHECKOUT", "TESTBED", "socket_dir", "start_time", "write_atomic"]
+
+TESTBED = Path(__file__).resolve().parent
+CHECKOUT = TESTBED.parent.parent
+CACHE = CHECKOUT / ".cache"
+BIN = CACHE / "bin"
+BEDS = CACHE / "beds"
+
+
+def socket_dir(bed_dir: Path) -> Path:
+    """A short private folder for a bed's sockets: the kernel refuses socket paths over 107 characters."""
+    digest = hashlib.sha256(str(bed_dir).encode()).hexdigest()[:10]
+    return Path(tempfile.gettempdir()) / f"mesh-bed-{os.getuid()}-{digest}"
+
+
+def write_atomic(path: Path, text: str, mode: int = 0o644) -> None:
+    """Readers see the old or the new content, never a part of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(handle, "w") as stream:
+        stream.write(text)
+    os.chmod(temporary, mode)
+    os.replace(temporary, path)
+
+
+def start_time(pid: int) -> str | None:
+    """When a process was started, in clock ticks: tells a process from a later one of the same id. None when it is gone or a zombie."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else fields[19]
