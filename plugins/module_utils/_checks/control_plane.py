@@ -1,0 +1,382 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""OSM12xx: the control plane, its versions, its webhooks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from . import kinds as k
+from .injection import active_revision, control_plane, expected_revision, injected_by, injectors, istiod_name, proxy_of, skew
+from .selectors import matches
+from .types import Finding, Intent, Options, Severity, check, skip
+from .versions import image_version, minor, same_minor
+from .view import Obj, View, ref
+
+__all__ = ["rollout_problem"]
+
+PLANE = (k.SMCP, k.ISTIO)
+NEEDS = ("provider", "control_plane")
+EXISTS = ("OSM1201",)
+SAIL = ("ossm3", "sail")
+ROOT_CERTIFICATE = "istio-ca-root-cert"
+
+
+def _where(intent: Intent) -> str:
+    return ref(intent.control_plane_kind, intent.name, intent.namespace if intent.ossm2 else None)
+
+
+@check(
+    "OSM1201",
+    title="the control plane exists",
+    hint="run meshops.mesh.install_mesh, or correct control_plane.name and control_plane.namespace",
+    inputs=PLANE,
+    requires=("OSM1001", "OSM1105"),
+    intent=NEEDS,
+    live=False,
+)
+def exists(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """The object that the operator reconciles: a ServiceMeshControlPlane of OSSM 2, an Istio of OSSM 3 and Sail."""
+    plane = control_plane(view, intent)
+    if plane is None:
+        others = ", ".join(row.ref for row in view.of(k.SMCP if intent.ossm2 else k.ISTIO)) or "none"
+        yield Finding(_where(intent), f"it does not exist; control planes found: {others}")
+    elif not intent.ossm2 and plane.at("spec", "namespace") != intent.namespace:
+        yield Finding(plane.ref, f"its istiod runs in namespace {plane.at('spec', 'namespace')}, expected {intent.namespace}")
+    elif plane.deleting:
+        yield Finding(plane.ref, "it is being deleted")
+
+
+@check(
+    "OSM1202",
+    title="the operator has seen the control plane's latest change",
+    hint="oc logs of the operator's Deployment; it may be stuck on another control plane",
+    inputs=PLANE,
+    requires=EXISTS,
+    intent=NEEDS,
+    retryable=True,
+)
+def observed(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Conditions describe the generation that was observed: Ready=True of an older one proves nothing about the current spec."""
+    plane = control_plane(view, intent)
+    if plane is None:
+        return
+    generation, seen = plane.at("metadata", "generation", default=0), plane.at("status", "observedGeneration", default=0)
+    if generation != seen:
+        yield Finding(plane.ref, f"its generation is {generation}, the operator has finished generation {seen or 'none'}")
+
+
+def _condition_true(plane: Obj, type_: str) -> Iterable[Finding]:
+    condition = plane.condition(type_)
+    if condition is None:
+        yield Finding(plane.ref, f"it has no condition {type_} yet")
+    elif not condition.true:
+        yield Finding(plane.ref, f"{type_} is {condition.status} ({condition.why})")
+
+
+@check(
+    "OSM1203",
+    title="the control plane is Ready",
+    hint="oc get pods -n NAMESPACE; the components that are not ready are named in the message",
+    inputs=PLANE,
+    requires=EXISTS,
+    intent=NEEDS,
+    retryable=True,
+)
+def ready(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Ready is the operator's word that all components run; see OSM1202 for which generation it speaks of."""
+    plane = control_plane(view, intent)
+    if plane is not None:
+        yield from _condition_true(plane, "Ready")
+
+
+@check(
+    "OSM1204",
+    title="the operator reconciled the control plane without an error",
+    hint="correct what the message names; an end-of-life version or a missing namespace never goes away by waiting",
+    inputs=PLANE,
+    requires=EXISTS,
+    intent=NEEDS,
+    retryable=True,
+)
+def reconciled(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """ReconcileError can pass within the first second of an install; it stays when the namespace is missing or the version is
+    end-of-life."""
+    plane = control_plane(view, intent)
+    if plane is not None:
+        yield from _condition_true(plane, "Reconciled")
+
+
+@check(
+    "OSM1205",
+    title="the active revision is the expected one, and it is Ready",
+    hint="oc describe istiorevision NAME",
+    inputs=(k.SMCP, k.ISTIO, k.ISTIO_REVISION),
+    requires=EXISTS,
+    intent=NEEDS,
+    providers=SAIL,
+    retryable=True,
+)
+def revision_active(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Right after a version change the Istio can still be Healthy with its old revision; only the revision itself says the truth."""
+    plane = control_plane(view, intent)
+    if plane is None:
+        return
+    wanted, found = expected_revision(plane), str(plane.at("status", "activeRevisionName", default=""))
+    if found != wanted and not (wanted.endswith("-") and found.startswith(wanted)):
+        yield Finding(plane.ref, f"its active revision is {found or 'not set'}, expected {wanted}")
+        return
+    revision = view.get(k.ISTIO_REVISION, found)
+    if revision is None:
+        yield Finding(ref(k.ISTIO_REVISION, found), f"it does not exist, and {plane.ref} names it as active")
+        return
+    version, target = str(revision.at("spec", "version", default="")), str(plane.at("spec", "version", default=""))
+    if version != target and not (target.endswith("-latest") and same_minor(version, target)):
+        yield Finding(revision.ref, f"its version is {version}, expected {target}")
+    generation, seen = revision.at("metadata", "generation", default=0), revision.at("status", "observedGeneration", default=0)
+    if generation != seen:
+        yield Finding(revision.ref, f"its generation is {generation}, the operator has finished generation {seen or 'none'}")
+    yield from _condition_true(revision, "Ready")
+
+
+def _istiod(view: View, intent: Intent) -> tuple[str, Obj | None]:
+    name = istiod_name(intent, active_revision(view, intent) or "")
+    return ref(k.DEPLOYMENT, name, intent.namespace), view.get(k.DEPLOYMENT, name, intent.namespace)
+
+
+@check(
+    "OSM1206",
+    title="istiod has rolled out",
+    hint="oc rollout status deployment/istiod -n NAMESPACE; oc get events -n NAMESPACE",
+    inputs=(k.SMCP, k.ISTIO, k.DEPLOYMENT),
+    requires=EXISTS,
+    intent=NEEDS,
+    retryable=True,
+)
+def istiod_rolled_out(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """A control plane says Ready with istiod scaled to zero; what serves proxies are updated, ready replicas."""
+    where, deployment = _istiod(view, intent)
+    if deployment is None:
+        yield Finding(where, "it does not exist")
+        return
+    wanted = deployment.at("spec", "replicas", default=1)
+    if wanted == 0:
+        yield Finding(where, "it is scaled to 0 replicas, so no proxy gets configuration or certificates")
+        return
+    problem = rollout_problem(deployment)
+    if problem:
+        yield Finding(where, problem)
+
+
+def rollout_problem(workload: Obj) -> str:
+    """Why a Deployment's rollout is not finished; empty if it is."""
+    wanted = workload.at("spec", "replicas", default=1)
+    if workload.at("status", "observedGeneration", default=0) < workload.at("metadata", "generation", default=0):
+        return "its controller has not seen the latest change"
+    updated, available = workload.at("status", "updatedReplicas", default=0), workload.at("status", "availableReplicas", default=0)
+    if updated < wanted:
+        return f"{updated} of {wanted} replicas are updated"
+    if workload.at("status", "replicas", default=0) > updated:
+        return f"{workload.at('status', 'replicas') - updated} old replicas still run"
+    return "" if available >= wanted else f"{available} of {wanted} replicas are available"
+
+
+@check(
+    "OSM1207",
+    title="istiod runs with the wanted number of replicas",
+    hint="set istiod.replicas of mesh_control_plane to 2 or more, or drop the PodDisruptionBudget",
+    severity=Severity.WARNING,
+    inputs=(k.SMCP, k.ISTIO, k.DEPLOYMENT, k.POD_DISRUPTION_BUDGET),
+    requires=("OSM1206",),
+    intent=NEEDS,
+)
+def istiod_replicas(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """One replica behind a budget that keeps one available cannot be evicted: a node's drain hangs on it."""
+    where, deployment = _istiod(view, intent)
+    if deployment is None:
+        return
+    replicas = deployment.at("spec", "replicas", default=1)
+    istiod = (intent.control_plane or {}).get("istiod") or {}
+    wanted = int(istiod.get("replicas") or 1)
+    if replicas < wanted:
+        yield Finding(where, f"it has {replicas} replicas, {wanted} are wanted")
+    labels = deployment.at("spec", "template", "metadata", "labels", default={})
+    for budget in view.of(k.POD_DISRUPTION_BUDGET, intent.namespace):
+        if matches(budget.at("spec", "selector"), labels) and str(budget.at("spec", "minAvailable", default="0")) == str(replicas):
+            yield Finding(where, f"{budget.ref} keeps all {replicas} replicas, so no node that runs one can be drained")
+
+
+@check(
+    "OSM1208",
+    title="the control plane's version is still maintained",
+    hint="upgrade one minor at a time with meshops.mesh.upgrade_mesh; thresholds.istio_oldest and ossm2_oldest set the limit",
+    severity=Severity.WARNING,
+    inputs=PLANE,
+    requires=EXISTS,
+    intent=NEEDS,
+    live=False,
+)
+def version_maintained(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """End-of-life versions get no security fixes; the Sail operator refuses to reconcile those that it has dropped."""
+    plane = control_plane(view, intent)
+    if plane is None:
+        return
+    version = str(plane.at("spec", "version", default=""))
+    condition = plane.condition("Reconciled")
+    if condition is not None and not condition.true and "end-of-life" in condition.message:
+        yield Finding(plane.ref, condition.message, severity=Severity.ERROR)
+        return
+    limit = str(options.threshold("ossm2_oldest" if intent.ossm2 else "istio_oldest"))
+    found, oldest = minor(version), minor(limit)
+    if found is None:
+        yield skip(f"version {version or 'not set'} of {plane.ref} cannot be compared")
+    elif oldest is not None and found < oldest:
+        yield Finding(plane.ref, f"its version is {version}, the oldest that is maintained is {limit}")
+
+
+@check(
+    "OSM1209",
+    title="IstioCNI is Ready and of the control plane's minor version",
+    hint="set spec.version of IstioCNI default; on OpenShift no pod gets its traffic redirected without it",
+    inputs=(k.SMCP, k.ISTIO, k.ISTIO_CNI),
+    requires=EXISTS,
+    intent=NEEDS,
+    providers=SAIL,
+    retryable=True,
+    live=False,
+)
+def cni_matches(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """The CNI plugin takes the place of the privileged init container; it may be one minor newer than the control plane, never older."""
+    plane = control_plane(view, intent)
+    nodes = view.of(k.ISTIO_CNI)
+    if plane is None:
+        return
+    if not nodes:
+        yield Finding(ref(k.ISTIO_CNI, "default"), "it does not exist")
+    for cni in nodes:
+        version, wanted = str(cni.at("spec", "version", default="")), str(plane.at("spec", "version", default=""))
+        if not same_minor(version, wanted):
+            yield Finding(cni.ref, f"its version is {version}, the control plane's is {wanted}")
+        if view.source != "manifests":
+            yield from _condition_true(cni, "Ready")
+
+
+@check(
+    "OSM1210",
+    title="proxies are within the supported skew of istiod",
+    hint="restart the workloads of the namespace: oc rollout restart deployment -n NAMESPACE",
+    severity=Severity.WARNING,
+    inputs=(k.SMCP, k.ISTIO, k.DEPLOYMENT, k.POD),
+    requires=("OSM1206",),
+    intent=NEEDS,
+)
+def proxy_skew(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """A proxy keeps the version that it was started with; Istio supports a difference of a few minors to its control plane."""
+    where, deployment = _istiod(view, intent)
+    containers = deployment.items("spec", "template", "spec", "containers") if deployment is not None else []
+    versions = [version for version in (image_version(row.get("image")) for row in containers) if version]
+    if not versions:
+        yield skip(f"the image of {where} has no version in its tag")
+        return
+    limit = int(options.threshold("proxy_skew_minors"))
+    for pod in view.of(k.POD):
+        proxy = proxy_of(pod)
+        version = image_version(proxy.at("image")) if proxy is not None else None
+        distance = skew(version, versions[0])
+        if distance is not None and distance > limit:
+            yield Finding(pod.ref, f"its proxy has version {version}, istiod {versions[0]}; at most {limit} minor apart is wanted")
+
+
+@check(
+    "OSM1211",
+    title="the injection webhook has a Service and a CA bundle",
+    hint="oc get mutatingwebhookconfiguration NAME -o yaml; istiod writes caBundle when it starts",
+    inputs=(k.MUTATING_WEBHOOK, k.SERVICE),
+    retryable=True,
+)
+def webhook_answers(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """The webhook fails closed: with its Service away or its CA bundle empty, no pod is created in an injected namespace."""
+    configurations = injectors(view)
+    if not configurations:
+        yield Finding("MutatingWebhookConfiguration istio-sidecar-injector", "there is no injection webhook")
+    for row in configurations:
+        problems: set[str] = set()
+        for hook in row.items("webhooks"):
+            client = Obj.from_dict(k.Kind("", "WebhookClientConfig"), hook.get("clientConfig") or {})
+            name, namespace = client.at("service", "name", default=""), client.at("service", "namespace", default="")
+            if name and view.get(k.SERVICE, name, namespace) is None:
+                problems.add(f"it calls {ref(k.SERVICE, name, namespace)}, which does not exist")
+            if not client.at("caBundle"):
+                problems.add("its caBundle is empty, so the API server trusts no answer")
+        for problem in sorted(problems):
+            yield Finding(row.ref, problem)
+
+
+@check(
+    "OSM1212",
+    title="each pod is injected by one webhook only",
+    hint="make one revision the default, or remove the webhook configuration of the control plane that is gone",
+    inputs=(k.MUTATING_WEBHOOK, k.NAMESPACE, k.POD),
+)
+def injectors_do_not_overlap(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Two webhooks that take the same pod inject twice, and which control plane it ends at is chance."""
+    configurations = injectors(view)
+    for namespace in view.of(k.NAMESPACE):
+        # The empty set stands for the next pod without labels of its own.
+        samples = {(): "a new pod"} | {tuple(sorted(pod.labels.items())): pod.ref for pod in view.of(k.POD, namespace.name)}
+        overlaps: dict[str, str] = {}
+        for labels, example in samples.items():
+            takers = injected_by(configurations, namespace, dict(labels))
+            if len(takers) > 1:
+                overlaps.setdefault(", ".join(sorted(row.name for row in takers)), example)
+        for names, example in sorted(overlaps.items()):
+            yield Finding(namespace.ref, f"{example} is taken by more than one injector: {names}")
+
+
+@check(
+    "OSM1213",
+    title="each member trusts the control plane's root certificate",
+    hint="oc get configmap istio-ca-root-cert -n NAMESPACE; istiod writes it into every namespace that it watches",
+    inputs=(k.CONFIG_MAP, k.NAMESPACE),
+    intent=("control_plane", "members"),
+    retryable=True,
+)
+def root_certificate_equal(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """A proxy with another root certificate cannot speak to istiod or to anybody else in the mesh."""
+    ours = view.get(k.CONFIG_MAP, ROOT_CERTIFICATE, intent.namespace)
+    if ours is None:
+        yield Finding(ref(k.CONFIG_MAP, ROOT_CERTIFICATE, intent.namespace), "it does not exist")
+        return
+    root = ours.at("data", "root-cert.pem", default="")
+    for name in intent.members or ():
+        if view.get(k.NAMESPACE, name) is None:
+            continue  # OSM1301 says so
+        theirs = view.get(k.CONFIG_MAP, ROOT_CERTIFICATE, name)
+        where = ref(k.CONFIG_MAP, ROOT_CERTIFICATE, name)
+        if theirs is None:
+            yield Finding(where, "it does not exist, so no proxy starts here")
+        elif str(theirs.at("data", "root-cert.pem", default="")).strip() != str(root).strip():
+            yield Finding(where, f"its root certificate differs from the one in {intent.namespace}")
+
+
+@check(
+    "OSM1214",
+    title="no old revision is in use",
+    hint="restart the workloads that still use it; the operator prunes it when nothing refers to it",
+    severity=Severity.WARNING,
+    inputs=(k.SMCP, k.ISTIO, k.ISTIO_REVISION),
+    requires=EXISTS,
+    intent=NEEDS,
+    providers=SAIL,
+)
+def no_old_revision(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """With RevisionBased the old control plane stays until no namespace and no pod refers to it; nobody restarts the workloads."""
+    active = active_revision(view, intent)
+    for revision in view.of(k.ISTIO_REVISION):
+        owners = [row for row in revision.items("metadata", "ownerReferences") if row.get("kind") == "Istio"]
+        ours = any(row.get("name") == intent.name for row in owners)
+        condition = revision.condition("InUse")
+        if ours and revision.name != active and condition is not None and condition.true:
+            yield Finding(revision.ref, f"it is not active any more, and it is in use ({condition.why})")

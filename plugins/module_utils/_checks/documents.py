@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""A report for machines: JSON, JUnit for test views, SARIF for code scanning."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from .runner import Report, Row
+from .table import CATEGORIES, CHECKS, hint_url
+from .types import Severity, Status
+
+__all__ = ["json_report", "junit", "sarif"]
+
+LEVELS = {Severity.INFO: "note", Severity.WARNING: "warning", Severity.ERROR: "error"}
+# Characters that XML 1.0 cannot carry, whatever an API server's message holds.
+NOT_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
+
+
+def json_report(report: Report) -> str:
+    """One JSON document: cluster, summary, all rows."""
+    data = {"cluster": report.cluster, "summary": report.summary, "checks": [row.to_dict() for row in report.rows]}
+    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+
+
+def _text(value: str) -> str:
+    return NOT_XML.sub("?", value)
+
+
+def _case(suite: ET.Element, cluster: str, row: Row) -> None:
+    name = f"{row.id} {row.title}" + (f" ({row.resource})" if row.resource else "")
+    case = ET.SubElement(suite, "testcase", classname=_text(f"{cluster}.{row.category}"), name=_text(name), time="0")
+    message = _text(": ".join(part for part in (row.resource, row.message) if part))
+    if row.status is Status.FAILED:
+        failure = ET.SubElement(case, "failure", message=message, type=row.id)
+        failure.text = _text(f"{message}\n{row.hint}\n{hint_url(row.id)}")
+    elif row.status is Status.SKIPPED:
+        ET.SubElement(case, "skipped", message=message)
+    elif row.status is Status.WARNING:  # JUnit has no warning: the case passes, and its output says it
+        ET.SubElement(case, "system-out").text = _text(f"warning: {message}\n{row.hint}\n{hint_url(row.id)}")
+
+
+def junit(report: Report) -> str:
+    """One test suite per category; warnings pass and are in system-out."""
+    root = ET.Element("testsuites", name=_text(f"mesh checks of {report.cluster}"))
+    for category, title in CATEGORIES.items():
+        rows = [row for row in report.rows if row.category == category]
+        if not rows:
+            continue
+        counts = {"tests": len(rows), "failures": sum(row.status is Status.FAILED for row in rows), "errors": 0}
+        counts["skipped"] = sum(row.status is Status.SKIPPED for row in rows)
+        suite = ET.SubElement(root, "testsuite", {key: str(value) for key, value in counts.items()}, name=title)
+        for row in rows:
+            _case(suite, report.cluster, row)
+    ET.indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _result(row: Row, indexes: dict[str, int]) -> dict[str, Any]:
+    words = [row.resource, row.message]
+    return {
+        "ruleId": row.id,
+        "ruleIndex": indexes[row.id],
+        "level": LEVELS[row.severity],
+        "message": {"text": ": ".join(word for word in words if word)},
+        "locations": [{"logicalLocations": [{"fullyQualifiedName": row.resource or row.title, "kind": "resource"}]}],
+    }
+
+
+def sarif(report: Report) -> str:
+    """SARIF 2.1.0: every check is a rule, every deviation a result at the object's logical location."""
+    rules = [
+        {
+            "id": check.id,
+            "name": check.run.__name__,
+            "shortDescription": {"text": check.title},
+            "fullDescription": {"text": " ".join(check.about.split())},
+            "help": {"text": check.hint},
+            "helpUri": hint_url(check.id),
+            "defaultConfiguration": {"level": LEVELS[check.severity]},
+        }
+        for check in CHECKS
+    ]
+    indexes = {check.id: index for index, check in enumerate(CHECKS)}
+    results = [_result(row, indexes) for row in report.rows if row.status in (Status.FAILED, Status.WARNING)]
+    driver = {"name": "meshops.mesh", "informationUri": "https://github.com/meshops/mesh", "rules": rules}
+    run = {"tool": {"driver": driver}, "automationDetails": {"id": f"mesh_check/{report.cluster}"}, "results": results}
+    document = {"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [run]}
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

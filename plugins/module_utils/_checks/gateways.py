@@ -1,0 +1,270 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""OSM15xx: gateways, their pods and Services, and the routes behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from . import kinds as k
+from .selectors import matches_labels
+from .types import Finding, Intent, Options, check
+from .view import Obj, View, ref
+
+__all__: list[str] = []
+
+CLUSTER_DOMAIN = ".svc.cluster.local"
+
+
+def _scope(rows: list[Obj], intent: Intent) -> list[Obj]:
+    """Objects of the control plane's namespace and the members; all of them where no members are given."""
+    if intent.members is None:
+        return rows
+    namespaces = {intent.namespace, *intent.members}
+    return [row for row in rows if row.namespace in namespaces]
+
+
+def _selector(gateway: Obj) -> dict[str, str]:
+    return dict(gateway.at("spec", "selector", default={}))
+
+
+def _pods(view: View, gateway: Obj) -> list[Obj]:
+    selector = _selector(gateway)
+    return [pod for pod in view.of(k.POD) if selector and matches_labels(selector, pod.labels) and not pod.deleting]
+
+
+def _ready(pod: Obj) -> bool:
+    condition = pod.condition("Ready")
+    return condition is not None and condition.true
+
+
+def _words(selector: dict[str, str]) -> str:
+    return ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
+
+
+@check(
+    "OSM1501",
+    title="each Gateway's selector matches ready pods",
+    hint="compare spec.selector with oc get pods -A --show-labels; scale up the gateway's Deployment",
+    inputs=(k.GATEWAY, k.POD),
+    retryable=True,
+)
+def selector_matches(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """A Gateway that selects nothing is accepted, and serves nobody."""
+    for gateway in _scope(view.of(k.GATEWAY), intent):
+        if not _selector(gateway):
+            continue  # an empty selector means every gateway pod
+        pods = _pods(view, gateway)
+        if not pods:
+            yield Finding(gateway.ref, f"its selector {_words(_selector(gateway))} matches no pod")
+        elif not any(_ready(pod) for pod in pods):
+            yield Finding(gateway.ref, f"none of its {len(pods)} pods is ready: {', '.join(pod.name for pod in pods[:3])}")
+
+
+@check(
+    "OSM1502",
+    title="each Gateway's ports are on the Service of its pods",
+    hint="add the port to the gateway's Service, or correct servers[].port.number",
+    inputs=(k.GATEWAY, k.POD, k.SERVICE),
+    requires=("OSM1001", "OSM1501"),
+)
+def ports_served(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """istiod opens a listener only for a port that a Service of the gateway's pods has."""
+    for gateway in _scope(view.of(k.GATEWAY), intent):
+        pods = _pods(view, gateway)
+        if not pods:
+            continue  # OSM1501 says so
+        open_ports: set[Any] = set()
+        for service in view.of(k.SERVICE, pods[0].namespace):
+            chosen = service.at("spec", "selector", default={})
+            if chosen and matches_labels(chosen, pods[0].labels):
+                for port in service.items("spec", "ports"):
+                    open_ports |= {port.get("port"), port.get("targetPort")}
+        for server in gateway.items("spec", "servers"):
+            number = (server.get("port") or {}).get("number")
+            if number not in open_ports:
+                yield Finding(gateway.ref, f"no Service of its pods in {pods[0].namespace} has port {number}")
+
+
+@check(
+    "OSM1503",
+    title="each Gateway's certificate Secret exists",
+    hint="create the Secret in the namespace of the gateway's pods, not in that of the Gateway",
+    inputs=(k.GATEWAY, k.POD, k.SECRET),
+    retryable=True,
+)
+def credential_exists(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Without its Secret a server's listener stays without a certificate, and clients see a connection reset."""
+    for gateway in _scope(view.of(k.GATEWAY), intent):
+        pods = _pods(view, gateway)
+        namespace = pods[0].namespace if pods else intent.namespace or gateway.namespace
+        names = {str((server.get("tls") or {}).get("credentialName") or "") for server in gateway.items("spec", "servers")}
+        for name in sorted(names - {""}):
+            if "://" not in name and view.get(k.SECRET, name, namespace) is None:
+                yield Finding(gateway.ref, f"it uses {ref(k.SECRET, name, namespace)}, which does not exist")
+
+
+@check(
+    "OSM1504",
+    title="no two Gateways claim the same host and port",
+    hint="give one of them another host, or merge their servers into one Gateway",
+    inputs=(k.GATEWAY,),
+    live=False,
+)
+def hosts_do_not_collide(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Of two Gateways on the same pods with the same host and port the older one wins, without a word."""
+    claims: dict[tuple[str, Any, str], Obj] = {}
+    for gateway in sorted(view.of(k.GATEWAY), key=lambda row: (row.namespace, row.name)):
+        for server in gateway.items("spec", "servers"):
+            number = (server.get("port") or {}).get("number")
+            for host in server.get("hosts") or []:
+                bare = str(host).rpartition("/")[2]
+                first = claims.setdefault((_words(_selector(gateway)), number, bare), gateway)
+                if first is not gateway:
+                    yield Finding(gateway.ref, f"host {bare} on port {number} is claimed by {first.ref} too")
+
+
+@check(
+    "OSM1505",
+    title="each VirtualService refers to Gateways that exist",
+    hint="write NAMESPACE/NAME where the Gateway is in another namespace",
+    inputs=(k.VIRTUAL_SERVICE, k.GATEWAY),
+    live=False,
+)
+def gateway_exists(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """A name without a namespace means the VirtualService's own namespace."""
+    for service in _scope(view.of(k.VIRTUAL_SERVICE), intent):
+        for name in service.items("spec", "gateways"):
+            namespace, slash, short = str(name).partition("/")
+            where = (namespace, short) if slash else (service.namespace, str(name))
+            if name != "mesh" and view.get(k.GATEWAY, where[1], where[0]) is None:
+                yield Finding(service.ref, f"it refers to {ref(k.GATEWAY, where[1], where[0])}, which does not exist")
+
+
+def _destinations(service: Obj) -> Iterator[Obj]:
+    for protocol in ("http", "tls", "tcp"):
+        for rule in service.items("spec", protocol):
+            routes = list(rule.get("route") or [])
+            mirrors = [{"destination": rule["mirror"]}] if rule.get("mirror") else list(rule.get("mirrors") or [])
+            for route in routes + mirrors:
+                yield Obj.from_dict(k.Kind("", "Destination"), route.get("destination") or {})
+
+
+def _full_name(host: str, namespace: str) -> str:
+    # Istio completes names without a dot only; `reviews.prod` is taken as it is.
+    return host if "." in host else f"{host}.{namespace}{CLUSTER_DOMAIN}"
+
+
+def _service_of(view: View, full: str) -> Obj | None:
+    name, _dot, namespace = full.removesuffix(CLUSTER_DOMAIN).partition(".")
+    return view.get(k.SERVICE, name, namespace) if full.endswith(CLUSTER_DOMAIN) else None
+
+
+def _entry_has(view: View, host: str) -> bool:
+    hosts = [str(name) for entry in view.of(k.SERVICE_ENTRY) for name in entry.items("spec", "hosts")]
+    return any(host == name or (name.startswith("*") and host.endswith(name[1:])) for name in hosts)
+
+
+def _destination_problem(view: View, service: Obj, destination: Obj) -> str:
+    host = str(destination.at("host", default=""))
+    full = _full_name(host, service.namespace)
+    target = _service_of(view, full)
+    if target is None:
+        if _entry_has(view, full):
+            return ""
+        dotted = "." in host and not host.endswith(CLUSTER_DOMAIN)
+        why = "Istio completes only names without a dot, and no ServiceEntry has it" if dotted else "there is no such Service or ServiceEntry"
+        return f"it routes to {host}: {why}"
+    ports = [port.get("port") for port in target.items("spec", "ports")]
+    number = destination.at("port", "number")
+    if number is None and len(ports) > 1:
+        return f"it routes to {target.ref} without a port, which has {', '.join(str(port) for port in ports)}"
+    if number is not None and number not in ports:
+        return f"it routes to port {number} of {target.ref}, which has {', '.join(str(port) for port in ports) or 'no port'}"
+    return ""
+
+
+@check(
+    "OSM1506",
+    title="each VirtualService routes to a Service and port that exist",
+    hint="correct destination.host and destination.port.number; full names end in .svc.cluster.local",
+    inputs=(k.VIRTUAL_SERVICE, k.SERVICE, k.SERVICE_ENTRY),
+    live=False,
+)
+def destination_exists(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """A route to nothing answers 503 with the flag NC or NR."""
+    for service in _scope(view.of(k.VIRTUAL_SERVICE), intent):
+        problems = {_destination_problem(view, service, destination) for destination in _destinations(service)}
+        for problem in sorted(problems - {""}):
+            yield Finding(service.ref, problem)
+
+
+@check(
+    "OSM1507",
+    title="each Route is admitted and leads to a Service that exists",
+    hint="oc describe route NAME -n NAMESPACE; HostAlreadyClaimed means that another namespace has the host",
+    inputs=(k.ROUTE, k.SERVICE),
+    retryable=True,
+)
+def route_admitted(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """OpenShift's router serves admitted Routes only; the Route itself is accepted either way."""
+    for route in _scope(view.of(k.ROUTE), intent):
+        name = route.at("spec", "to", "name", default="")
+        if view.get(k.SERVICE, name, route.namespace) is None:
+            yield Finding(route.ref, f"it leads to {ref(k.SERVICE, name, route.namespace)}, which does not exist")
+        rows = [Obj.from_dict(k.ROUTE, {"status": row}) for row in route.items("status", "ingress")]
+        admitted = [condition for row in rows for condition in row.conditions() if condition.type == "Admitted"]
+        if not any(condition.true for condition in admitted):
+            why = "; ".join(condition.why for condition in admitted) or "no router has seen it"
+            yield Finding(route.ref, f"it is not admitted ({why})")
+
+
+@check(
+    "OSM1508",
+    title="each intended gateway is there with its hosts and port",
+    hint="run the role meshops.mesh.gateways",
+    inputs=(k.GATEWAY,),
+    intent=("gateways",),
+    live=False,
+)
+def intended_gateways(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """What mesh_gateways declares, found in the source."""
+    rows = _scope(view.of(k.GATEWAY), intent)
+    for wanted in intent.gateways or ():
+        name, port = str(wanted.get("name", "")), wanted.get("port")
+        found = [row for row in rows if row.name == name and wanted.get("namespace") in (None, "", row.namespace)]
+        if not found:
+            yield Finding(ref(k.GATEWAY, name, wanted.get("namespace")), "it does not exist")
+            continue
+        served = {
+            (str(host).rpartition("/")[2], (server.get("port") or {}).get("number"))
+            for server in found[0].items("spec", "servers")
+            for host in server.get("hosts") or []
+        }
+        for host in wanted.get("hosts") or []:
+            if not any(have == host and port in (None, number) for have, number in served):
+                yield Finding(found[0].ref, f"it does not serve {host}" + (f" on port {port}" if port else ""))
+
+
+@check(
+    "OSM1509",
+    title="each subset that is routed to is defined",
+    hint="add the subset to the DestinationRule of the host; apply it before the VirtualService",
+    inputs=(k.VIRTUAL_SERVICE, k.DESTINATION_RULE),
+    live=False,
+)
+def subset_defined(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """A route to a subset that no DestinationRule defines answers 503."""
+    defined = {
+        (_full_name(str(rule.at("spec", "host", default="")), rule.namespace), subset.get("name"))
+        for rule in view.of(k.DESTINATION_RULE)
+        for subset in rule.items("spec", "subsets")
+    }
+    for service in _scope(view.of(k.VIRTUAL_SERVICE), intent):
+        for destination in _destinations(service):
+            subset, host = destination.at("subset"), str(destination.at("host", default=""))
+            if subset and (_full_name(host, service.namespace), subset) not in defined:
+                yield Finding(service.ref, f"it routes to subset {subset} of {host}, which no DestinationRule defines")

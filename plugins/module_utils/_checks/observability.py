@@ -1,0 +1,120 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""OSM16xx: what shows the mesh to people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from . import kinds as k
+from .control_plane import rollout_problem
+from .types import Finding, Intent, Options, check, skip
+from .view import Obj, View, ref
+
+__all__: list[str] = []
+
+NEEDS = ("control_plane", "observability")
+
+
+def _intended(intent: Intent, name: str) -> bool:
+    return name in (intent.observability or ())
+
+
+def _deployment(view: View, intent: Intent, name: str) -> Iterable[Finding]:
+    deployment = view.get(k.DEPLOYMENT, name, intent.namespace)
+    if deployment is None:
+        yield Finding(ref(k.DEPLOYMENT, name, intent.namespace), "it does not exist")
+    elif rollout_problem(deployment):
+        yield Finding(deployment.ref, rollout_problem(deployment))
+
+
+def _custom_resource(view: View, intent: Intent, kind: k.Kind) -> Obj | None:
+    return next(iter(view.of(kind, intent.namespace)), None)
+
+
+@check(
+    "OSM1601",
+    title="Kiali is ready",
+    hint="oc describe kiali -n NAMESPACE; oc logs deployment/kiali -n NAMESPACE",
+    inputs=(k.KIALI, k.DEPLOYMENT),
+    intent=NEEDS,
+    retryable=True,
+)
+def kiali_ready(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """The Kiali operator reports its playbook's result in the conditions; the Deployment says whether the server runs."""
+    if not _intended(intent, "kiali"):
+        yield skip("kiali is not in observability")
+        return
+    kiali = _custom_resource(view, intent, k.KIALI)
+    if kiali is None:
+        yield Finding(f"Namespace {intent.namespace}", "it has no Kiali resource")
+        return
+    failure, success = kiali.condition("Failure"), kiali.condition("Successful")
+    if failure is not None and failure.true:
+        yield Finding(kiali.ref, f"its operator failed ({failure.why})")
+    elif success is not None and not success.true:
+        yield Finding(kiali.ref, f"its operator has not finished ({success.why})")
+    else:
+        yield from _deployment(view, intent, str(kiali.at("spec", "deployment", "instance_name", default="kiali")))
+
+
+@check(
+    "OSM1602",
+    title="Jaeger is ready",
+    hint="oc describe jaeger -n NAMESPACE; with Elasticsearch look at its pods first",
+    inputs=(k.JAEGER,),
+    intent=NEEDS,
+    retryable=True,
+)
+def jaeger_ready(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Without a collector proxies drop their spans, and nobody notices until a trace is needed."""
+    if not _intended(intent, "jaeger"):
+        yield skip("jaeger is not in observability")
+        return
+    jaeger = _custom_resource(view, intent, k.JAEGER)
+    if jaeger is None:
+        yield Finding(f"Namespace {intent.namespace}", "it has no Jaeger resource")
+    elif jaeger.at("status", "phase") != "Running":
+        yield Finding(jaeger.ref, f"its phase is {jaeger.at('status', 'phase', default='not set')}, not Running")
+
+
+@check(
+    "OSM1603",
+    title="Prometheus is there and available",
+    hint="oc get prometheus,deployment -n NAMESPACE",
+    inputs=(k.PROMETHEUS, k.DEPLOYMENT),
+    intent=NEEDS,
+    retryable=True,
+)
+def prometheus_ready(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Kiali's graph and every alert are made of its numbers. OSSM 2 brings a Deployment, OSSM 3 a Prometheus resource."""
+    if not _intended(intent, "prometheus"):
+        yield skip("prometheus is not in observability")
+        return
+    prometheus = _custom_resource(view, intent, k.PROMETHEUS)
+    if prometheus is None:
+        yield from _deployment(view, intent, "prometheus")
+        return
+    condition = prometheus.condition("Available")
+    if condition is None:
+        yield Finding(prometheus.ref, "it has no condition Available yet")
+    elif not condition.true:
+        yield Finding(prometheus.ref, f"Available is {condition.status} ({condition.why})")
+
+
+@check(
+    "OSM1604",
+    title="Grafana is ready",
+    hint="oc logs deployment/grafana -n NAMESPACE",
+    inputs=(k.DEPLOYMENT,),
+    intent=NEEDS,
+    retryable=True,
+)
+def grafana_ready(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """The dashboards that a team looks at first when something is slow."""
+    if not _intended(intent, "grafana"):
+        yield skip("grafana is not in observability")
+        return
+    yield from _deployment(view, intent, "grafana")

@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""A report for people: one fact a line, the reason and the remedy under what deviates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .table import CATEGORIES
+
+__all__ = ["GLYPHS", "failed_lines", "summary_line", "table"]
+
+GLYPHS = {"passed": "√", "warning": "‼", "failed": "×", "skipped": "-"}
+WORST = ("failed", "warning", "skipped", "passed")
+SHOWN = {"info": frozenset(GLYPHS), "warning": frozenset({"warning", "failed"}), "error": frozenset({"failed"})}
+
+Rows = Iterable[Mapping[str, Any]]
+
+
+def _lines(rows: list[Mapping[str, Any]]) -> list[str]:
+    """The lines of one check."""
+    status = next(word for word in WORST if any(row["status"] == word for row in rows))
+    first = rows[0]
+    if status == "passed":
+        return [f"{GLYPHS[status]} {first['title']}"]
+    if status == "skipped":
+        return [f"{GLYPHS[status]} {first['title']}: skipped, " + "; ".join(dict.fromkeys(_fact(row) for row in rows))]
+    lines = [f"{GLYPHS[status]} {first['title']}  [{first['id']}]"]
+    hints: dict[str, None] = {}
+    for row in rows:
+        # A warning or an ignored one under a failed title is marked as such.
+        mark = "" if row["status"] == status else f"{row['status']}: "
+        lines.append(f"    {mark}{_fact(row)}")
+        if row["hint"] and row["status"] != "skipped":
+            hints[row["hint"]] = None
+    lines += [f"    -> {hint}" for hint in hints]
+    return [*lines, f"    see {first['hint_url']}"]
+
+
+def _fact(row: Mapping[str, Any]) -> str:
+    return f"{row['resource']}: {row['message']}" if row["resource"] else str(row["message"])
+
+
+def _grouped(rows: Rows) -> dict[str, dict[str, list[Mapping[str, Any]]]]:
+    grouped: dict[str, dict[str, list[Mapping[str, Any]]]] = {}
+    for row in rows:
+        grouped.setdefault(row["category"], {}).setdefault(row["id"], []).append(row)
+    return grouped
+
+
+def summary_line(summary: Mapping[str, int]) -> str:
+    """The last line: how many of each."""
+    words = {"passed": "passed", "warning": "warnings", "failed": "failed", "skipped": "skipped"}
+    return ", ".join(f"{summary.get(key, 0)} {word}" for key, word in words.items())
+
+
+def table(rows: Rows, *, show_from: str = "info", summary: Mapping[str, int] | None = None) -> str:
+    """The whole table; `show_from` leaves out what is less severe, never a summary's number."""
+    rows = list(rows)
+    lines: list[str] = []
+    for category, checks in _grouped(rows).items():
+        shown = [found for found in checks.values() if any(row["status"] in SHOWN[show_from] for row in found)]
+        if not shown:
+            continue
+        title = CATEGORIES.get(category, category)
+        lines += [title, "-" * len(title)]
+        for found in shown:
+            lines += _lines([row for row in found if show_from == "info" or row["status"] in SHOWN[show_from]])
+        lines.append("")
+    counted = summary if summary is not None else {key: sum(row["status"] == key for row in rows) for key in GLYPHS}
+    return "\n".join([*lines, summary_line(counted)])
+
+
+def failed_lines(rows: Rows, *, cluster: str) -> str:
+    """What a failing play says: the failed facts only."""
+    rows = list(rows)
+    lines = [line for checks in _grouped(rows).values() for found in checks.values() for line in _lines(found)]
+    count = len(rows)
+    return "\n".join([f"{cluster}: {count} {'check result does' if count == 1 else 'check results do'} not hold", *lines])

@@ -1,0 +1,38 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""The check table: importing a category's module registers its rows."""
+
+from __future__ import annotations
+
+from . import api, control_plane, gateways, membership, observability, operators, personas, workloads
+from .types import Check, registry
+
+__all__ = ["CATEGORIES", "CHECKS", "RETIRED", "by_id", "hint_url"]
+
+# In the order in which people read them: what the rest stands on comes first.
+CATEGORIES: dict[str, str] = {
+    module.__name__.rsplit(".", 1)[-1]: title
+    for module, title in (
+        (api, "Kubernetes API"),
+        (operators, "operators"),
+        (control_plane, "control plane"),
+        (membership, "membership"),
+        (workloads, "workloads and proxies"),
+        (gateways, "gateways and routes"),
+        (observability, "observability"),
+        (personas, "personas"),
+    )
+}
+
+# Codes that are not used any more, with the reason; a code is never given to another check.
+RETIRED: dict[str, str] = {}
+
+CHECKS: tuple[Check, ...] = tuple(sorted(registry.values(), key=lambda row: row.id))
+by_id: dict[str, Check] = {row.id: row for row in CHECKS}
+
+
+def hint_url(code: str) -> str:
+    """The page of a check; derived, so that no row can point elsewhere."""
+    return f"https://github.com/meshops/mesh/blob/main/docs/checks/{code}.md"

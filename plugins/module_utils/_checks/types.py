@@ -1,0 +1,163 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""What a check is: a row of the table, what it is asked, what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from enum import Enum, IntEnum
+from typing import TYPE_CHECKING, Any
+
+from .kinds import Kind
+
+if TYPE_CHECKING:
+    from .view import View
+
+__all__ = ["Check", "Finding", "Intent", "Options", "Severity", "Status", "THRESHOLDS", "check", "registry", "skip"]
+
+
+class Severity(IntEnum):
+    """How bad a deviation is; ordered, so that thresholds can compare."""
+
+    INFO = 0
+    WARNING = 1
+    ERROR = 2
+
+
+class Status(str, Enum):
+    """The outcome of one row."""
+
+    PASSED = "passed"
+    WARNING = "warning"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One deviation from a check's title; no finding at all means that the title holds."""
+
+    resource: str
+    message: str
+    severity: Severity | None = None
+    hint: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    skipped: bool = False
+
+
+def skip(reason: str) -> Finding:
+    """The check cannot be answered here, and says why; this is neither a pass nor a failure."""
+    return Finding(resource="", message=reason, skipped=True)
+
+
+# Every limit that a check compares with; each is a key of the module's option `thresholds`.
+THRESHOLDS: dict[str, Any] = {
+    "kubernetes_oldest": "1.28",
+    "istio_oldest": "1.26",
+    "ossm2_oldest": "2.6",
+    "proxy_skew_minors": 1,
+    "restarts": 5,
+    "snapshot_max_age_hours": 24,
+}
+
+
+@dataclass(frozen=True)
+class Intent:
+    """What the mesh should be. None means not given: checks that need it are skipped and say so."""
+
+    mesh: str | None = None
+    provider: str | None = None
+    control_plane: Mapping[str, Any] | None = None
+    members: tuple[str, ...] | None = None
+    operators: tuple[str, ...] | None = None
+    personas: tuple[Mapping[str, Any], ...] | None = None
+    gateways: tuple[Mapping[str, Any], ...] | None = None
+    observability: tuple[str, ...] | None = None
+    # What each persona may and may not do: {user, groups, verb, group, resource, namespace, allowed}.
+    cells: tuple[Mapping[str, Any], ...] | None = None
+
+    @property
+    def name(self) -> str:
+        """The control plane's name."""
+        return str((self.control_plane or {}).get("name", ""))
+
+    @property
+    def namespace(self) -> str:
+        """The control plane's namespace."""
+        return str((self.control_plane or {}).get("namespace", ""))
+
+    @property
+    def ossm2(self) -> bool:
+        """True for the generation of Maistra."""
+        return self.provider == "ossm2"
+
+    @property
+    def control_plane_kind(self) -> str:
+        """The kind that the provider's operator reconciles."""
+        return "ServiceMeshControlPlane" if self.ossm2 else "Istio"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to check: limits, what to leave out, and the clock."""
+
+    thresholds: Mapping[str, Any] = field(default_factory=lambda: dict(THRESHOLDS))
+    ignore: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    now: datetime = datetime.min.replace(tzinfo=timezone.utc)
+    fetch_error: str = ""
+    wait_interval: float = 5.0
+
+    def threshold(self, name: str) -> Any:
+        """A limit, given or its default."""
+        value = self.thresholds.get(name)
+        return THRESHOLDS[name] if value is None else value
+
+
+Run = Callable[["View", Intent, Options], Iterable[Finding]]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One row of the table."""
+
+    id: str
+    category: str
+    title: str
+    severity: Severity
+    hint: str
+    run: Run
+    inputs: tuple[Kind, ...] = ()
+    requires: tuple[str, ...] = ("OSM1001",)
+    intent: tuple[str, ...] = ()
+    providers: tuple[str, ...] = ("ossm2", "ossm3", "sail")
+    retryable: bool = False
+    live: bool = True
+
+    @property
+    def about(self) -> str:
+        """Why the check is made: the docstring of its function."""
+        return (self.run.__doc__ or "").strip()
+
+
+registry: dict[str, Check] = {}
+
+
+def check(code: str, *, title: str, hint: str, severity: Severity = Severity.ERROR, **fields: Any) -> Callable[[Run], Run]:
+    """Put a function into the table; its category is the name of its module."""
+
+    def register(run: Run) -> Run:
+        category = run.__module__.rsplit(".", 1)[-1]
+        row = Check(id=code, category=category, title=title, severity=severity, hint=hint, run=run, **fields)
+        known = registry.get(code)
+        if known is not None and known.run.__qualname__ != run.__qualname__:
+            raise ValueError(f"check code {code} is used twice: {known.title!r} and {title!r}")
+        registry[code] = row
+        return run
+
+    return register

@@ -1,0 +1,171 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""What checks see: a snapshot's objects as `Obj`, by kind and group, with a record of which kinds were read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from .kinds import Kind
+
+if TYPE_CHECKING:
+    from .._model.snapshot import Snapshot
+
+__all__ = ["Condition", "Obj", "View", "ref"]
+
+
+def ref(kind: Kind | str, name: str, namespace: str | None = None) -> str:
+    """How people name an object: `Kind namespace/name`."""
+    word = kind.kind if isinstance(kind, Kind) else kind
+    return f"{word} {namespace}/{name}" if namespace else f"{word} {name}"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One entry of status.conditions."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
+
+    @property
+    def true(self) -> bool:
+        """True only for the word True: Unknown is not yet."""
+        return self.status == "True"
+
+    @property
+    def why(self) -> str:
+        """Reason and message, as far as they are given."""
+        return ": ".join(part for part in (self.reason, self.message) if part) or f"no reason given, {self.type}={self.status}"
+
+
+@dataclass(frozen=True, eq=False)
+class Obj:
+    """A Kubernetes object; `at` walks its fields without failing on what is absent."""
+
+    kind: Kind
+    namespace: str
+    name: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    raw: Mapping[str, Any]
+
+    @classmethod
+    def from_dict(cls, kind: Kind, raw: Mapping[str, Any]) -> Obj:
+        """Read the metadata once."""
+        metadata = raw.get("metadata") or {}
+        return cls(
+            kind=kind,
+            namespace=metadata.get("namespace") or "",
+            name=metadata.get("name") or "",
+            labels=metadata.get("labels") or {},
+            annotations=metadata.get("annotations") or {},
+            raw=raw,
+        )
+
+    @property
+    def ref(self) -> str:
+        """Kind namespace/name."""
+        return ref(self.kind, self.name, self.namespace)
+
+    @property
+    def deleting(self) -> bool:
+        """True once somebody asked for its deletion."""
+        return bool(self.at("metadata", "deletionTimestamp"))
+
+    def at(self, *path: str, default: Any = None) -> Any:
+        """The value at this path; `default` where a step is absent or null."""
+        value: Any = self.raw
+        for step in path:
+            value = value.get(step) if isinstance(value, Mapping) else None
+            if value is None:
+                return default
+        return value
+
+    def items(self, *path: str) -> list[Any]:
+        """The list at this path, empty where it is absent."""
+        value = self.at(*path)
+        return list(value) if isinstance(value, (list, tuple)) else []
+
+    def condition(self, type_: str) -> Condition | None:
+        """The condition of this type."""
+        return next((condition for condition in self.conditions() if condition.type == type_), None)
+
+    def conditions(self) -> list[Condition]:
+        """All conditions."""
+        rows = [row for row in self.items("status", "conditions") if isinstance(row, Mapping)]
+        return [
+            Condition(str(row.get("type", "")), str(row.get("status", "")), row.get("reason") or "", row.get("message") or "") for row in rows
+        ]
+
+
+class View:
+    """A snapshot as checks read it; `read` has every kind that was asked for."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._index: dict[Kind, list[Obj]] = {}
+        self.read: set[Kind] = set()
+
+    @property
+    def source(self) -> str:
+        """cluster, snapshot or manifests."""
+        return self._snapshot.source
+
+    @property
+    def taken_at(self) -> datetime:
+        """When the source was read."""
+        return self._snapshot.taken_at
+
+    @property
+    def server_version(self) -> str | None:
+        """The API server's version, if the source knows it."""
+        return self._snapshot.server_version
+
+    @property
+    def reviews(self) -> tuple[dict[str, Any], ...]:
+        """Access review results."""
+        return tuple(self._snapshot.reviews)
+
+    def forbidden(self) -> dict[str, str]:
+        """Kind to the API's message, by the kind's own word."""
+        return {key.rsplit("/", 1)[-1]: message for key, message in self._snapshot.forbidden.items()}
+
+    def missing(self, kind: Kind) -> bool:
+        """True if the API does not have this kind in any version."""
+        for entry in self._snapshot.missing_kinds:
+            parts = entry.split("/")
+            group = parts[0] if len(parts) == 3 else ""
+            if parts[-1] == kind.kind and group == kind.group:
+                return True
+        return False
+
+    def of(self, kind: Kind, namespace: str | None = None) -> list[Obj]:
+        """Objects of a kind, optionally of one namespace."""
+        self.read.add(kind)
+        if kind not in self._index:
+            rows = [row for row in self._snapshot.of(kind.kind) if _group(row) == kind.group]
+            self._index[kind] = [Obj.from_dict(kind, row) for row in rows]
+        found = self._index[kind]
+        return found if namespace is None else [obj for obj in found if obj.namespace == namespace]
+
+    def get(self, kind: Kind, name: str, namespace: str = "") -> Obj | None:
+        """One object, or None."""
+        return next((obj for obj in self.of(kind, namespace or None) if obj.name == name), None)
+
+    def without_record(self) -> View:
+        """A view of the same objects with a record of its own; the index is shared."""
+        other = View(self._snapshot)
+        other._index = self._index
+        return other
+
+
+def _group(row: Mapping[str, Any]) -> str:
+    group, slash, _version = str(row.get("apiVersion", "")).partition("/")
+    return group if slash else ""
