@@ -45,7 +45,8 @@ class Api:
         """Raises ApiStatus for an error status, OSError when there is no answer."""
         connection = self._connection()
         try:
-            connection.request(method, path, None if body is None else json.dumps(body), {"Content-Type": content, "Accept": "application/json"})
+            data = None if body is None else json.dumps(body)
+            connection.request(method, path, data, {"Content-Type": content, "Accept": "application/json"})
             response = connection.getresponse()
             text = response.read().decode()
         except (OSError, http.client.HTTPException) as error:

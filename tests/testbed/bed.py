@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -23,7 +24,7 @@ from .errors import BedError
 from .paths import BEDS, TESTBED, socket_dir, start_time, write_atomic
 from .processes import Layout, prepare
 
-__all__ = ["Bed", "OPERATORS"]
+__all__ = ["OPERATORS", "Bed"]
 
 OPERATORS = ("olm", "sail", "maistra", "openshift", "observability")
 _PORTS = ("api", "etcd", "etcd_peer", "kubelet", "injector")
@@ -261,7 +262,5 @@ class Bed:
 
 def _reap(pid: int) -> None:
     """Collects the supervisor when it is a child of this process."""
-    try:
+    with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        pass

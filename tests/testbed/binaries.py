@@ -20,7 +20,7 @@ from pathlib import Path
 from .errors import BedError
 from .paths import BIN, TESTBED, write_atomic
 
-__all__ = ["NAMES", "Project", "PROJECTS", "find", "go", "locate", "locked", "pinned_version"]
+__all__ = ["NAMES", "PROJECTS", "Project", "find", "go", "locate", "locked", "pinned_version"]
 
 
 @dataclass(frozen=True)
@@ -105,9 +105,11 @@ def build(project: Project) -> None:
     folder, target = TESTBED / "build" / project.name, BIN / f".{project.name}.new"
     target.mkdir(parents=True, exist_ok=True)
     mode = "readonly" if (folder / "go.sum").exists() else "mod"
-    print(f"testbed: building {', '.join(project.binaries)} {pinned_version(project)} (minutes, the first time only)", file=sys.stderr, flush=True)
+    names = ", ".join(project.binaries)
+    print(f"testbed: building {names} {pinned_version(project)} (minutes, the first time only)", file=sys.stderr, flush=True)
     command = [go(), "build", f"-mod={mode}", "-trimpath", "-ldflags", _ldflags(project), "-o", f"{target}/", *project.binaries.values()]
-    done = subprocess.run(command, cwd=folder, env={**os.environ, "CGO_ENABLED": "0", "GOFLAGS": ""}, capture_output=True, text=True, check=False)
+    env = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": ""}
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BedError(f"`{' '.join(command)}` in {folder} failed:\n{done.stderr[-3000:]}")
     for name, package in project.binaries.items():

@@ -144,7 +144,7 @@ _CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 def _established(crd: dict[str, Any]) -> bool:
-    return any(c["type"] == "Established" and c["status"] == "True" for c in crd.get("status", {}).get("conditions", []))
+    return any(c["type"] == "Established" and c["status"] == "True" for c in (crd.get("status", {}).get("conditions") or []))
 
 
 def _create(api: Api, crd: dict[str, Any]) -> None:

@@ -73,7 +73,7 @@ class Egress:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await self._tunnel(reader, writer)
-        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, aiohttp.ClientError, asyncio.TimeoutError, ValueError) as error:
+        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, aiohttp.ClientError, ValueError) as error:
             LOG.info("tunnel: %r", error)
         finally:
             writer.close()
@@ -90,7 +90,7 @@ class Egress:
             if target is None:
                 raise ConnectionRefusedError("nobody plays this Service")
             far_reader, far_writer = await asyncio.wait_for(asyncio.open_connection(*target), 5)
-        except (OSError, aiohttp.ClientError, asyncio.TimeoutError) as error:
+        except (OSError, aiohttp.ClientError) as error:
             LOG.info("CONNECT %s: %s", authority, error)
             writer.write(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
             await writer.drain()

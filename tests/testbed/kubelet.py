@@ -53,7 +53,8 @@ def write_config(bed_dir: Path) -> Path:
     settings = json.loads(settings_file.read_text()) if settings_file.exists() else {}
     log = bed_dir / "pod.log"
     if not log.exists():
-        log.write_text("This pod is played: it has no log of its own.\n")
+        # The format of container runtimes: time, stream, full or partial line, text.
+        log.write_text("2026-01-01T00:00:00.000000000Z stdout F This pod is played: it has no log of its own.\n")
     rules = yaml.safe_dump_all(pod_rules(bed_dir, settings), sort_keys=False)
     target = bed_dir / "kwok.yaml"
     write_atomic(target, (TESTBED / "stages.yaml").read_text() + "---\n" + rules)

@@ -15,7 +15,7 @@ import yaml
 from .paths import TESTBED, write_atomic
 from .pki import Authority, Pair, kubeconfig, write_service_account_keys
 
-__all__ = ["Layout", "Process", "SERVICE_CIDR", "apiserver", "controller_manager", "etcd", "kwok", "operators", "prepare", "sail_operator",
+__all__ = ["SERVICE_CIDR", "Layout", "Process", "apiserver", "controller_manager", "etcd", "kwok", "operators", "prepare", "sail_operator",
            "scheduler"]
 
 SERVICE_CIDR = "10.96.0.0/16"

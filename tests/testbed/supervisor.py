@@ -66,7 +66,7 @@ class Supervisor:
         with log.open("ab") as stream:
             self.children[process.name] = subprocess.Popen(
                 process.argv, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, env={**os.environ, **process.env},
-                cwd=self.layout.folder, preexec_fn=_die_with(os.getpid()))  # pylint: disable=subprocess-popen-preexec-fn
+                cwd=self.layout.folder, preexec_fn=_die_with(os.getpid()))  # noqa: PLW1509  (no other thread holds a lock that it takes)
         self.write()
 
     def alive(self) -> None:
@@ -132,7 +132,7 @@ class Supervisor:
     def _nodes_ready(self) -> bool:
         nodes = self.api.get("/api/v1/nodes")["items"]
         return len(nodes) >= self.spec["nodes"] and all(
-            any(c["type"] == "Ready" and c["status"] == "True" for c in n["status"].get("conditions", [])) for n in nodes)
+            any(c["type"] == "Ready" and c["status"] == "True" for c in (n["status"].get("conditions") or [])) for n in nodes)
 
     async def bring_up(self, egress: Egress) -> None:
         layout = self.layout
