@@ -178,15 +178,23 @@ class Faults:
 
 
 class Controller:
-    """Watches `kinds`, maps each event to keys by `keys_for`, calls `reconcile(key)` one at a time per controller; errors are retried."""
+    """Watches `kinds`, maps each event to keys by `keys_for`, calls `reconcile(key)`; errors are retried.
+
+    `workers` keys are worked on at the same time (one unless a subclass says otherwise), one key never twice at a time.
+    When the faults of the controller's name change, every key is looked at again.
+    """
 
     name = "controller"
     kinds: Iterable[tuple[str, str]] = ()  # (apiVersion, kind)
+    workers = 1
 
     def __init__(self, kube: Kube, faults: Faults, bed: dict[str, Any]) -> None:
         self.kube, self._faults, self.bed = kube, faults, bed
         self.queue: asyncio.Queue[Key] = asyncio.Queue()
         self._queued: set[Key] = set()
+        self._seen: set[Key] = set()
+        self._active: set[Key] = set()
+        self._again: set[Key] = set()
 
     @property
     def faults(self) -> dict[str, Any]:
@@ -200,6 +208,7 @@ class Controller:
         raise NotImplementedError
 
     def enqueue(self, key: Key, delay: float = 0.0) -> None:
+        self._seen.add(key)
         if delay > 0:
             asyncio.get_running_loop().call_later(delay, self.enqueue, key)
         elif key not in self._queued:
@@ -211,25 +220,54 @@ class Controller:
             for key in self.keys_for(event, obj):
                 self.enqueue(key)
 
-    async def run(self) -> None:
-        feeds = [asyncio.create_task(self._feed(*kind)) for kind in self.kinds]
+    async def _follow_faults(self) -> None:
+        """A fault that is set or lifted counts at once, not with the next event."""
+        last = copy.deepcopy(self.faults)
+        while True:
+            await asyncio.sleep(0.25)
+            if self.faults != last:
+                last = copy.deepcopy(self.faults)
+                for key in list(self._seen):
+                    self.enqueue(key)
+
+    async def _attempt(self, key: Key) -> None:
         try:
-            while True:
-                key = await self.queue.get()
-                self._queued.discard(key)
-                try:
-                    again = await self.reconcile(key)
-                    if again is not None:
-                        self.enqueue(key, max(again, 0.01))
-                except ApiError as error:
-                    LOG.debug("%s %s: %s", self.name, key, error)
-                    self.enqueue(key, 0.2 if error.status in (404, 409) else 1.0)
-                except (aiohttp.ClientError, OSError) as error:
-                    LOG.debug("%s %s: %s", self.name, key, error)
-                    self.enqueue(key, 1.0)
+            again = await self.reconcile(key)
+            if again is not None:
+                self.enqueue(key, max(again, 0.01))
+        except ApiError as error:
+            LOG.debug("%s %s: %s", self.name, key, error)
+            self.enqueue(key, 0.2 if error.status in (404, 409) else 1.0)
+        except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+            LOG.debug("%s %s: %s", self.name, key, error)
+            self.enqueue(key, 1.0)
+
+    async def _work(self) -> None:
+        while True:
+            key = await self.queue.get()
+            self._queued.discard(key)
+            if key in self._active:
+                self._again.add(key)
+                continue
+            self._active.add(key)
+            try:
+                await self._attempt(key)
+            finally:
+                self._active.discard(key)
+                if key in self._again:
+                    self._again.discard(key)
+                    self.enqueue(key)
+
+    async def run(self) -> None:
+        tasks = [asyncio.create_task(self._feed(*kind)) for kind in self.kinds]
+        tasks.append(asyncio.create_task(self._follow_faults()))
+        tasks += [asyncio.create_task(self._work()) for _ in range(self.workers)]
+        try:
+            await asyncio.gather(*tasks)
         finally:
-            for feed in feeds:
-                feed.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def now() -> str:
