@@ -1,0 +1,123 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""How we log in: kubernetes.core's options and environment, then one pool of connections for raw JSON."""
+
+from __future__ import annotations
+
+import base64
+import json
+import traceback
+from dataclasses import dataclass
+from typing import Any, Callable, Mapping, Protocol
+
+from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
+from ansible_collections.kubernetes.core.plugins.module_utils.k8s import client as core_client
+
+from .._errors import ConfigError
+
+IMPORT_ERROR: str | None = None
+try:
+    import urllib3
+    import yaml
+    from kubernetes.client.rest import RESTClientObject
+    from kubernetes.config import ConfigException
+except ImportError:
+    IMPORT_ERROR = traceback.format_exc()
+
+__all__ = ["AUTH_ARG_SPEC", "IMPORT_ERROR", "Answer", "Transport", "connect"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One HTTP answer, read to its end."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """The body as parsed JSON; None where it is not JSON (a proxy's error page)."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+
+class Transport(Protocol):
+    """What Cluster needs from a connection; tests bring their own."""
+
+    host: str
+
+    def request(self, method: str, path: str, *, body: bytes | None, headers: Mapping[str, str], timeout: float) -> Answer:
+        """Send one request; connection problems come out as urllib3's own exceptions."""
+        ...  # pylint: disable=unnecessary-ellipsis
+
+
+@dataclass(frozen=True)
+class _PoolTransport:
+    host: str
+    pool: Any
+    login: Callable[[], dict[str, str]]
+    extra: tuple[tuple[str, str], ...]
+
+    def request(self, method: str, path: str, *, body: bytes | None, headers: Mapping[str, str], timeout: float) -> Answer:
+        lines = urllib3.HTTPHeaderDict({**headers, **self.login()})
+        for key, value in self.extra:
+            lines.add(key, value)
+        limits = urllib3.Timeout(connect=min(5.0, timeout), read=timeout)
+        reply = self.pool.request(
+            method, self.host + path, body=body, headers=lines, timeout=limits, retries=False, redirect=False, preload_content=True
+        )
+        return Answer(reply.status, {key.lower(): value for key, value in reply.headers.items()}, reply.data)
+
+
+def _configuration(params: Mapping[str, Any], name: str) -> Any:
+    """kubernetes.core's configuration; its errors become one sentence that says where to look."""
+    wanted = {key: params.get(key) for key in AUTH_ARG_SPEC}
+    try:
+        auth = core_client._create_auth_spec(**wanted)
+        if auth.get("proxy_headers") == {}:
+            del auth["proxy_headers"]
+        return core_client._create_configuration(auth)
+    except (ConfigException, OSError, yaml.YAMLError, TypeError) as exc:
+        kubeconfig = wanted["kubeconfig"]
+        shown = kubeconfig if isinstance(kubeconfig, str) else "K8S_AUTH_KUBECONFIG, KUBECONFIG or ~/.kube/config"
+        raise ConfigError(
+            f"cluster {name}: no usable login in {shown} (context {params.get('context') or 'current'}): {str(exc).strip()}; "
+            "set kubeconfig (or K8S_AUTH_KUBECONFIG) to a readable file and context to one that it has"
+        ) from exc
+
+
+def _login(configuration: Any) -> Callable[[], dict[str, str]]:
+    """Headers of the login, asked anew for each request, because tokens are refreshed."""
+
+    def headers() -> dict[str, str]:
+        for setting in configuration.auth_settings().values():
+            if setting.get("in") == "header" and setting.get("value"):
+                return {setting["key"]: setting["value"]}
+        token = (configuration.api_key or {}).get("authorization")
+        if token:
+            return {"authorization": token}
+        if configuration.username and configuration.password:
+            pair = f"{configuration.username}:{configuration.password}".encode()
+            return {"authorization": "Basic " + base64.b64encode(pair).decode()}
+        return {}
+
+    return headers
+
+
+def connect(params: Mapping[str, Any], *, name: str, workers: int) -> Transport:
+    """A pool of connections to the cluster that the options mean; nothing is sent yet."""
+    configuration = _configuration(params, name)
+    configuration.connection_pool_maxsize = workers
+    try:
+        pool = RESTClientObject(configuration).pool_manager
+    except (OSError, ValueError) as exc:
+        raise ConfigError(f"cluster {name}: the connection cannot be set up: {exc}; look at ca_cert, client_cert, client_key and proxy") from exc
+    wanted = {key: params.get(key) for key in ("impersonate_user", "impersonate_groups")}
+    extra: list[tuple[str, str]] = []
+    for key, value in core_client._create_headers(**wanted).items():
+        extra += [(key, item) for item in (value if isinstance(value, list) else [value])]
+    return _PoolTransport(configuration.host.rstrip("/"), pool, _login(configuration), tuple(extra))

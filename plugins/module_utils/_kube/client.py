@@ -1,0 +1,437 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""The cluster as raw JSON: discovery, get, list, apply, delete; waits out a busy or restarting API server."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Callable, Iterable, Mapping, Sequence, TypeVar
+from urllib.parse import quote, urlencode
+
+from .._errors import (
+    ConfigError,
+    Conflict,
+    FetchError,
+    Forbidden,
+    KindMissing,
+    TooManyRequests,
+    Unauthorized,
+    Unreachable,
+)
+from .auth import Answer, Transport, connect
+
+try:
+    import urllib3.exceptions as wire
+
+    _WIRE_ERRORS: tuple[type[BaseException], ...] = (wire.HTTPError, OSError)
+except ImportError:  # the module says so in main()
+    _WIRE_ERRORS = (OSError,)
+
+__all__ = ["WORKERS", "Cluster", "NotFound", "Resource", "ref_text"]
+
+WORKERS = 16
+PAGE = 500
+FIRST_CONTACT = 12.0  # a wrong address shall not hold a play up
+PATIENCE = 60.0  # a known server may restart in the middle of our work
+SHAKY = 10.0  # after a broken connection a starting server may answer 401 or 403 for a moment
+WEBHOOK_PATIENCE = 20.0
+
+_DISCOVERY = (
+    "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,"
+    "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json"
+)
+_PARTIAL = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+_PASSING_500 = ("etcdserver: leader changed", "etcdserver: request timed out", "failed calling webhook", "transport is closing")
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class NotFound(FetchError):
+    """404 to a change: the object, or the namespace that it should be in, is not there."""
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A kind as the API serves it."""
+
+    api_version: str
+    kind: str
+    plural: str
+    namespaced: bool
+    verbs: tuple[str, ...] = ()
+
+    def path(self, name: str | None = None, namespace: str | None = None) -> str:
+        """The URL's path of the collection or of one object."""
+        base = f"/api/{self.api_version}" if "/" not in self.api_version else f"/apis/{self.api_version}"
+        if self.namespaced and namespace:
+            base += f"/namespaces/{quote(namespace, safe='')}"
+        base += f"/{self.plural}"
+        return base if name is None else f"{base}/{quote(name, safe=':')}"
+
+
+def ref_text(obj: Mapping[str, Any]) -> str:
+    """`Kind namespace/name`, as every message writes it."""
+    meta = obj.get("metadata") or {}
+    where = f"{meta['namespace']}/" if meta.get("namespace") else ""
+    return f"{obj.get('kind')} {where}{meta.get('name')}"
+
+
+class Cluster:
+    """One API server; safe to use from several threads."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        name: str,
+        timeout: float = 15.0,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.name = name
+        self.timeout = timeout
+        self.warnings: list[str] = []
+        self._transport = transport
+        self._clock = clock
+        self._sleep = sleep
+        self._met = False
+        self._broken_at: float | None = None
+        self._resources: dict[tuple[str, str], Resource] | None = None
+        self._resources_at = 0.0
+        self._lock = threading.Lock()
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any], *, name: str, timeout: float = 15.0) -> Cluster:
+        """The cluster that kubernetes.core's options (or K8S_AUTH_*) mean."""
+        return cls(connect(params, name=name, workers=WORKERS), name=name, timeout=timeout)
+
+    # requests
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+    ) -> Answer:
+        """One answer below 300 or of a kind that callers handle (404, 409, 410); all else is waited out or raised."""
+        if query:
+            path += "?" + urlencode(query)
+        headers = {"accept": accept, "user-agent": "meshops.mesh"}
+        data = None
+        if body is not None:
+            data = json.dumps(body, separators=(",", ":")).encode()
+            headers["content-type"] = content_type
+        started = self._clock()
+        attempt = 0
+        while True:
+            attempt += 1
+            outcome = self._try(method, path, data, headers, started)
+            if isinstance(outcome, Answer):
+                self._note_warning(outcome)
+                return outcome
+            self._sleep(outcome if outcome > 0 else min(5.0, 0.25 * 2 ** min(attempt, 5)) * random.uniform(0.7, 1.0))
+
+    def _try(self, method: str, path: str, data: bytes | None, headers: Mapping[str, str], started: float) -> Answer | float:
+        """An answer, or for how long to sleep before the next try (0: choose yourself)."""
+        try:
+            answer = self._transport.request(method, path, body=data, headers=headers, timeout=self.timeout)
+        except _WIRE_ERRORS as exc:
+            self._broken_at = self._clock()
+            self._give_up_on_wire(exc, started)
+            return 0.0
+        pause = self._pause(answer, started)
+        if pause is not None:
+            return pause
+        self._met = True
+        return self._raise_for(answer, method, path)
+
+    def _give_up_on_wire(self, exc: BaseException, started: float) -> None:
+        """Raise when no further try makes sense."""
+        text = str(exc).split(": ", 1)[-1] if "object at 0x" in str(exc) else str(exc)
+        where = f"cluster {self.name} ({self._transport.host})"
+        if "CERTIFICATE_VERIFY_FAILED" in str(exc):
+            raise Unreachable(
+                f"{where}: the API server's certificate is not trusted: {text}; "
+                "give the CA that signed it (ca_cert, or certificate-authority in the kubeconfig) and the host name that it is made out to"
+            ) from exc
+        if isinstance(exc, (wire.LocationValueError, wire.ProxySchemeUnknown)):
+            raise ConfigError(f"{where}: not an address of an API server: {text}; correct host or the kubeconfig") from exc
+        if isinstance(exc, wire.SSLError) and isinstance(exc.args[0] if exc.args else None, FileNotFoundError):
+            raise ConfigError(f"{where}: a certificate file is missing: {text}; look at ca_cert, client_cert, client_key") from exc
+        first = not self._met
+        nameless = isinstance(exc, getattr(wire, "NameResolutionError", ()))
+        spent = self._clock() - started
+        limit = FIRST_CONTACT - self._connect_reserve(exc) if first else PATIENCE
+        if (first and nameless) or spent >= limit:
+            raise Unreachable(
+                f"{where}: no connection to the API server for {spent:.0f} s: {text}; "
+                "check that it runs, and the address (host, kubeconfig, context), proxy and firewall"
+            ) from exc
+
+    @staticmethod
+    def _connect_reserve(exc: BaseException) -> float:
+        """A try that ends by time-out costs 5 s; do not begin one that passes 15 s."""
+        return 5.0 if isinstance(exc, wire.TimeoutError) else 0.0
+
+    def _pause(self, answer: Answer, started: float) -> float | None:
+        """None when the answer counts; else how long to wait before asking again."""
+        spent = self._clock() - started
+        if answer.status in (429, 503, 502, 504):
+            if spent >= (PATIENCE if self._met else FIRST_CONTACT):
+                raise TooManyRequests(
+                    f"cluster {self.name} ({self._transport.host}): the API server answers {answer.status} for {spent:.0f} s: "
+                    f"{_message(answer)}; it is overloaded or not up yet: try again later"
+                )
+            return _retry_after(answer, left=PATIENCE - spent)
+        if answer.status == 500 and any(word in _message(answer) for word in _PASSING_500):
+            return 0.0 if spent < WEBHOOK_PATIENCE else None
+        shaky = self._met and self._broken_at is not None and self._clock() - self._broken_at < SHAKY
+        if answer.status in (401, 403) and shaky:
+            return 0.0
+        return None
+
+    def _raise_for(self, answer: Answer, method: str, path: str) -> Answer:
+        if answer.status < 300 or answer.status in (404, 409, 410):
+            return answer
+        where = f"cluster {self.name} ({self._transport.host})"
+        text = _message(answer)
+        if answer.status == 401:
+            raise Unauthorized(
+                f"{where}: the API server does not accept our login (401 {text}): the token or client certificate is wrong or expired; "
+                "log in again, or give another api_key, kubeconfig or context"
+            )
+        if answer.status == 403:
+            raise Forbidden(f"{where}: not allowed: {text}; give this user the right (verb and resource above) or use another login")
+        if answer.status in (400, 422):
+            raise ConfigError(f"{where}: the API server refuses the request ({answer.status}): {text}")
+        raise FetchError(f"{where}: {method} {path.split('?')[0]} gave {answer.status}: {text}")
+
+    def _note_warning(self, answer: Answer) -> None:
+        text = answer.headers.get("warning")
+        if text:
+            self.warnings.append(text.split(" ", 2)[-1].strip('"'))
+
+    # discovery
+
+    def resources(self) -> dict[tuple[str, str], Resource]:
+        """Every kind that the API serves, from one discovery per process."""
+        with self._lock:
+            if self._resources is None:
+                self._resources = self._discover()
+                self._resources_at = self._clock()
+            return self._resources
+
+    def forget_resources(self) -> None:
+        """Discover again at the next question, for example after a CRD was made."""
+        with self._lock:
+            self._resources = None
+
+    def resource(self, api_version: str, kind: str) -> Resource:
+        """The kind; asks again when it is missing and the answer is not fresh."""
+        found = self.resources().get((api_version, kind))
+        if found is None and self._clock() - self._resources_at > 1.0:
+            self.forget_resources()
+            found = self.resources().get((api_version, kind))
+        if found is None:
+            raise KindMissing(
+                f"cluster {self.name}: the API has no kind {kind} in {api_version}; "
+                "install the operator or the CRD that brings it, and check apiVersion and kind"
+            )
+        return found
+
+    def _discover(self) -> dict[tuple[str, str], Resource]:
+        found: dict[tuple[str, str], Resource] = {}
+        for root in ("/api", "/apis"):
+            data = self.request("GET", root, accept=_DISCOVERY).json() or {}
+            if data.get("kind") == "APIGroupDiscoveryList":
+                rows: Iterable[Resource] = _aggregated(data)
+            else:
+                rows = self._discover_one_by_one(root, data)
+            found.update({(row.api_version, row.kind): row for row in rows})
+        return found
+
+    def _discover_one_by_one(self, root: str, data: Mapping[str, Any]) -> list[Resource]:
+        """Servers before 1.27 do not know the aggregated form."""
+        versions = list(data.get("versions") or []) if root == "/api" else []
+        versions += [item["groupVersion"] for group in data.get("groups") or [] for item in group.get("versions") or []]
+
+        def one(version: str) -> list[Resource]:
+            reply = self.request("GET", f"{root}/{version}").json() or {}
+            return [
+                Resource(version, item["kind"], item["name"], bool(item["namespaced"]), tuple(item.get("verbs") or ()))
+                for item in reply.get("resources") or []
+                if "/" not in item["name"]
+            ]
+
+        return [row for rows in self.map(one, versions) for row in rows]
+
+    def server_version(self) -> str | None:
+        """gitVersion of the API server, None when it does not say."""
+        return (self.request("GET", "/version").json() or {}).get("gitVersion")
+
+    # objects
+
+    def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> dict[str, Any] | None:
+        """The object, None when it is not there."""
+        path = self.resource(api_version, kind).path(name, namespace)
+        answer = self.request("GET", path)
+        return None if answer.status == 404 else self._object(answer, f"{kind} {name}")
+
+    def list(
+        self,
+        api_version: str,
+        kind: str,
+        *,
+        namespace: str | None = None,
+        label_selector: str | None = None,
+        metadata_only: bool = False,
+    ) -> list[dict[str, Any]]:
+        """All objects, page by page; begins again when the list's version has expired meanwhile."""
+        path = self.resource(api_version, kind).path(namespace=namespace)
+        query = {"limit": str(PAGE)}
+        if label_selector:
+            query["labelSelector"] = label_selector
+        for _unused in range(4):
+            items = self._pages(path, query, _PARTIAL if metadata_only else "application/json")
+            if items is not None:
+                return [{**item, "apiVersion": api_version, "kind": kind} for item in items]
+        raise FetchError(f"cluster {self.name}: the list of {kind} expired four times while it was read (410); try again later")
+
+    def _pages(self, path: str, query: Mapping[str, str], accept: str) -> list[dict[str, Any]] | None:
+        """None when the server says 410 Expired."""
+        items: list[dict[str, Any]] = []
+        step = dict(query)
+        while True:
+            answer = self.request("GET", path, query=step, accept=accept)
+            if answer.status == 410:
+                return None
+            if answer.status == 404:
+                raise KindMissing(f"cluster {self.name}: the API does not serve {path} (any more): {_message(answer)}")
+            data = answer.json() or {}
+            items += data.get("items") or []
+            token = (data.get("metadata") or {}).get("continue")
+            if not token:
+                return items
+            step["continue"] = token
+
+    def apply(self, obj: Mapping[str, Any], *, field_manager: str, dry_run: bool = False, force: bool = False) -> dict[str, Any]:
+        """Server-side apply, with unknown and duplicate fields refused."""
+        query = {"fieldManager": field_manager, "fieldValidation": "Strict", "force": str(force).lower()}
+        meta = obj["metadata"]
+        path = self.resource(obj["apiVersion"], obj["kind"]).path(meta["name"], meta.get("namespace"))
+        answer = self._write("PATCH", path, query, obj, dry_run=dry_run, content_type="application/apply-patch+yaml", what=ref_text(obj))
+        return self._object(answer, ref_text(obj))
+
+    def create(self, obj: Mapping[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
+        """POST; also for reviews, which have no name."""
+        path = self.resource(obj["apiVersion"], obj["kind"]).path(namespace=(obj.get("metadata") or {}).get("namespace"))
+        return self._object(self._write("POST", path, {"fieldManager": "meshops.mesh"}, obj, dry_run=dry_run, what=ref_text(obj)), ref_text(obj))
+
+    def patch(self, obj_ref: Mapping[str, Any], patch: Mapping[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
+        """JSON merge patch; a resourceVersion in the patch makes it conditional."""
+        meta = obj_ref["metadata"]
+        path = self.resource(obj_ref["apiVersion"], obj_ref["kind"]).path(meta["name"], meta.get("namespace"))
+        query = {"fieldManager": "meshops.mesh"}
+        answer = self._write(
+            "PATCH", path, query, patch, dry_run=dry_run, content_type="application/merge-patch+json", what=ref_text(obj_ref)
+        )
+        return self._object(answer, ref_text(obj_ref))
+
+    def delete(self, api_version: str, kind: str, name: str, namespace: str | None = None, *, dry_run: bool = False) -> bool:
+        """False when it was not there."""
+        path = self.resource(api_version, kind).path(name, namespace)
+        what = ref_text({"kind": kind, "metadata": {"name": name, "namespace": namespace}})
+        answer = self._write("DELETE", path, {}, {"propagationPolicy": "Background"}, dry_run=dry_run, what=what)
+        return answer.status != 404
+
+    def _write(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Any,
+        *,
+        dry_run: bool,
+        what: str,
+        content_type: str = "application/json",
+    ) -> Answer:
+        """A change; refusals name the object."""
+        full = {**query, "dryRun": "All"} if dry_run else dict(query)
+        try:
+            answer = self.request(method, path, query=full, body=body, content_type=content_type)
+        except (ConfigError, Forbidden) as exc:
+            raise type(exc)(f"{what}: {exc}") from exc
+        if answer.status == 409:
+            raise Conflict(f"{what}: cluster {self.name}: {_conflict_text(answer)}")
+        return answer
+
+    def _object(self, answer: Answer, what: str) -> dict[str, Any]:
+        data = answer.json()
+        if answer.status < 300 and isinstance(data, dict):
+            return data
+        if answer.status == 404:
+            raise NotFound(f"{what}: cluster {self.name}: {_message(answer)}; make the namespace or the object first")
+        raise FetchError(f"{what}: cluster {self.name} gave {answer.status}: {_message(answer)}")
+
+    def map(self, fn: Callable[[T], R], items: Iterable[T], workers: int = WORKERS) -> list[R]:
+        """fn over items, several at a time, results in the items' order; the first error is raised."""
+        todo: Sequence[T] = list(items)
+        if len(todo) < 2:
+            return [fn(item) for item in todo]
+        with ThreadPoolExecutor(max_workers=min(workers, len(todo))) as pool:
+            futures = [pool.submit(fn, item) for item in todo]
+            try:
+                return [future.result() for future in futures]
+            finally:
+                for future in futures:
+                    future.cancel()
+
+
+def _aggregated(data: Mapping[str, Any]) -> list[Resource]:
+    rows = []
+    for group in data.get("items") or []:
+        name = (group.get("metadata") or {}).get("name") or ""
+        for version in group.get("versions") or []:
+            api_version = f"{name}/{version['version']}" if name else version["version"]
+            rows += [
+                Resource(
+                    api_version, item["responseKind"]["kind"], item["resource"], item.get("scope") == "Namespaced", tuple(item.get("verbs") or ())
+                )
+                for item in version.get("resources") or []
+                if item.get("responseKind", {}).get("kind")
+            ]
+    return rows
+
+
+def _message(answer: Answer) -> str:
+    data = answer.json()
+    if isinstance(data, dict) and data.get("message"):
+        return str(data["message"])
+    return answer.body[:200].decode("utf-8", "replace").strip() or "no text"
+
+
+def _conflict_text(answer: Answer) -> str:
+    """Which manager holds which field, or the API's own words."""
+    data = answer.json() or {}
+    causes = [item for item in (data.get("details") or {}).get("causes") or [] if item.get("reason") == "FieldManagerConflict"]
+    if not causes:
+        return f"conflict: {_message(answer)}; somebody changed it meanwhile or it is being deleted: run again"
+    held = ", ".join(f"{item.get('field')} ({str(item.get('message')).replace('conflict with ', 'held by ')})" for item in causes)
+    return f"fields belong to another manager: {held}; take them out of our input, or set force_conflicts: true to take them over"
+
+
+def _retry_after(answer: Answer, *, left: float) -> float:
+    text = answer.headers.get("retry-after", "")
+    return max(0.0, min(float(text), left)) if text.isdigit() else 0.0

@@ -1,0 +1,245 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring one layer of a mesh to its state."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mesh_apply
+short_description: Bring a layer of Kubernetes objects to its state
+version_added: "0.1.0"
+description:
+  - Applies all objects of one layer of a mesh with server-side apply, in a safe order and concurrently, and waits until they are
+    really ready, by what their operators say about them.
+  - Objects that already are as they should be are not written at all.
+  - Objects that somebody else made are refused, not taken over.
+  - Everything that is made carries the labels C(app.kubernetes.io/managed-by=meshops.mesh), C(mesh.meshops.io/mesh) and
+    C(mesh.meshops.io/layer).
+author:
+  - meshops.mesh contributors (@meshops)
+options:
+  objects:
+    description:
+      - The objects of the layer, each a map with C(apiVersion), C(kind) and C(metadata.name).
+      - An object must not be in the list twice.
+    type: list
+    elements: raw
+    required: true
+  mesh:
+    description: Name of the mesh that the objects belong to.
+    type: str
+    required: true
+  layer:
+    description: Name of the layer, the unit that is pruned together.
+    type: str
+    required: true
+  state:
+    description:
+      - V(present) makes the objects as given.
+      - V(absent) deletes those of them that carry this mesh's labels, in reverse order. A namespace is deleted only when this
+        module has made it.
+    type: str
+    choices: [present, absent]
+    default: present
+  force_conflicts:
+    description: Take over fields that another field manager holds. Without it such a conflict is an error that names field and manager.
+    type: bool
+    default: false
+  adopt:
+    description: Existing objects of others that may be taken over, each as C(Kind namespace/name), or C(Kind name) without a namespace.
+    type: list
+    elements: str
+    default: []
+  prune:
+    description: Delete objects of this mesh and layer that were applied before and are not in O(objects) now.
+    type: bool
+    default: false
+  wait:
+    description: Wait until all objects are ready, or gone.
+    type: bool
+    default: true
+  wait_timeout:
+    description: How many seconds to wait at most.
+    type: int
+    default: 300
+  wait_interval:
+    description: Seconds between two looks.
+    type: float
+    default: 1
+  cluster:
+    description: What to call the cluster in messages. The name of O(context) or the address when not given.
+    type: str
+extends_documentation_fragment:
+  - kubernetes.core.k8s_auth_options
+  - meshops.mesh.attributes
+  - meshops.mesh.attributes.action_group
+attributes:
+  check_mode:
+    support: full
+    details: The API server does a dry run. Objects of a kind that it does not have yet are listed as V(new_kind).
+  diff_mode:
+    support: full
+    details: Values of Secrets are masked.
+  idempotent:
+    support: full
+requirements:
+  - python >= 3.11
+  - kubernetes >= 24.2.0
+  - PyYAML >= 5.1
+"""
+
+EXAMPLES = r"""
+- name: Apply the namespaces of a mesh
+  meshops.mesh.mesh_apply:
+    mesh: travel-prod
+    layer: tenancy
+    objects:
+      - apiVersion: v1
+        kind: Namespace
+        metadata:
+          name: prod-travel-agency
+    prune: true
+  register: tenancy
+
+- name: Show what happened
+  ansible.builtin.assert:
+    that: tenancy.summary.created | default(0) + tenancy.summary.unchanged | default(0) == 1
+
+- name: Take the layer away again
+  meshops.mesh.mesh_apply:
+    mesh: travel-prod
+    layer: tenancy
+    state: absent
+    objects: "{{ tenancy_objects }}"
+"""
+
+RETURN = r"""
+objects:
+  description: What became of each object.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: Kind of the object.
+      type: str
+      returned: always
+      sample: Namespace
+    apiVersion:
+      description: API version of the object.
+      type: str
+      returned: always
+      sample: v1
+    namespace:
+      description: Namespace of the object, empty where it has none.
+      type: str
+      returned: always
+      sample: ""
+    name:
+      description: Name of the object.
+      type: str
+      returned: always
+      sample: prod-travel-agency
+    status:
+      description: One of V(created), V(changed), V(unchanged), V(deleted), V(pruned) and V(new_kind).
+      type: str
+      returned: always
+      sample: created
+    diff:
+      description: The fields that differ, for a changed object. Values of Secrets are masked.
+      type: list
+      elements: str
+      returned: always
+      sample: ["metadata.labels.stage: (none) -> prod"]
+    note:
+      description: Why the status is what it is, where that is not plain.
+      type: str
+      returned: when there is something to say
+      sample: its namespace does not exist yet
+waited:
+  description: Seconds spent waiting for readiness or deletion.
+  returned: success
+  type: float
+  sample: 12.3
+summary:
+  description: How many objects have each status.
+  returned: success
+  type: dict
+  sample: {"created": 3, "unchanged": 9}
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.apply import Order, Outcome, run
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.wait import Timing
+from ansible_collections.meshops.mesh.plugins.module_utils._model.diff import as_yaml
+
+ARGUMENT_SPEC: dict[str, Any] = {
+    "objects": {"type": "list", "elements": "raw", "required": True},
+    "mesh": {"type": "str", "required": True},
+    "layer": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "force_conflicts": {"type": "bool", "default": False},
+    "adopt": {"type": "list", "elements": "str", "default": []},
+    "prune": {"type": "bool", "default": False},
+    "wait": {"type": "bool", "default": True},
+    "wait_timeout": {"type": "int", "default": 300},
+    "wait_interval": {"type": "float", "default": 1},
+    "cluster": {"type": "str"},
+}
+
+
+def order_of(params: dict[str, Any], check_mode: bool) -> Order:
+    """The module's options as the engine takes them."""
+    return Order(
+        mesh=params["mesh"],
+        layer=params["layer"],
+        state=params["state"],
+        force_conflicts=params["force_conflicts"],
+        adopt=frozenset(params["adopt"]),
+        prune=params["prune"],
+        wait=params["wait"],
+        dry_run=check_mode,
+        timing=Timing(timeout=float(params["wait_timeout"]), interval=max(0.1, params["wait_interval"])),
+    )
+
+
+def diff_of(outcome: Outcome) -> dict[str, str]:
+    """All changed objects as two texts."""
+    rows = [row for row in outcome.rows if row.changed]
+    return {side: "".join(f"--- # {row.ref}\n{as_yaml(getattr(row, side))}" for row in rows) for side in ("before", "after")}
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
+    if IMPORT_ERROR:
+        module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
+    params = module.params
+    name = params["cluster"] or params["context"] or params["host"] or "default"
+    try:
+        cluster = Cluster.from_params(params, name=name)
+        outcome = run(cluster, params["objects"], order_of(params, module.check_mode))
+    except MeshError as exc:
+        module.fail_json(msg=str(exc))
+    for text in sorted(set(cluster.warnings)):
+        module.warn(f"cluster {name}: {text}")
+    result: dict[str, Any] = {
+        "changed": outcome.changed,
+        "objects": [row.to_dict() for row in outcome.rows],
+        "waited": round(outcome.waited, 3),
+        "summary": outcome.summary,
+    }
+    if module._diff:
+        result["diff"] = diff_of(outcome)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
