@@ -145,10 +145,15 @@ class Supervisor:
             self.spawn(make(layout))
         await asyncio.to_thread(self._bootstrap)
         self._start_operators()
-        await asyncio.sleep(0.3 if self.spec["operators"] else 0)
+        if "operators" in self.children:
+            await asyncio.to_thread(self._wait, "the played operators", self._playing, 20.0)
         self.alive()
         self.state = "ready"
         self.write()
+
+    def _playing(self) -> bool:
+        """They say so in their log once their modules are loaded."""
+        return "playing " in (self.layout.folder / "logs" / "operators.log").read_text(errors="replace")
 
     def _start_operators(self) -> None:
         played = list(self.spec["operators"])

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Beds for integration tests, and Ansible runs against them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from testbed import Bed, crds  # noqa: E402
+
+_RECAP = re.compile(r"^(?P<host>\S+)\s+: (?P<counts>(?:\w+=\d+\s*)+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished ansible-playbook. recap: {host: {"ok": 3, "changed": 1, ...}}."""
+
+    rc: int
+    stdout: str
+    stderr: str
+    recap: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    @property
+    def changed(self) -> int:
+        return sum(counts["changed"] for counts in self.recap.values())
+
+    def check(self) -> Run:
+        """This run, when it went well."""
+        assert self.rc == 0, f"ansible-playbook ended with {self.rc}\n{self.stdout[-6000:]}\n{self.stderr[-2000:]}"
+        return self
+
+
+def parse_recap(text: str) -> dict[str, dict[str, int]]:
+    after = text.rpartition("PLAY RECAP")[2]
+    return {match["host"]: {key: int(number) for key, number in (pair.split("=") for pair in match["counts"].split())}
+            for match in _RECAP.finditer(after)}
+
+
+def run_playbook(playbook: str | Path, *args: str, bed: Bed | None = None, kubeconfig: Path | None = None, inventory: str | Path | None = None,
+                 extra_vars: dict[str, Any] | None = None, env: dict[str, str] | None = None, timeout: float = 600.0) -> Run:
+    """Runs ansible-playbook in the checkout, against the bed when one is given. playbook: a path, or a name like meshops.mesh.install_mesh."""
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), str(playbook)]
+    command += ["-i", str(inventory)] if inventory else []
+    command += ["-e", json.dumps(extra_vars)] if extra_vars else []
+    environment = bed.env(kubeconfig) if bed else dict(os.environ)
+    environment |= {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0", **(env or {})}
+    done = subprocess.run([*command, *args], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=timeout, check=False)
+    return Run(done.returncode, done.stdout, done.stderr, parse_recap(done.stdout))
+
+
+def pytest_report_header() -> list[str]:
+    origins = {name: crds.origin(name) for name in crds.GROUPS}
+    listed = {kind: [name for name, origin in origins.items() if origin == kind] for kind in ("real", "short")}
+    lines = [f"test bed CRDs: real: {', '.join(listed['real']) or 'none'}; short schemas of our own: {', '.join(listed['short']) or 'none'}"]
+    real = [name for name in ("MESH_SAIL_OPERATOR", "MESH_ISTIOD") if os.environ.get(name)]
+    lines.append(f"test bed operators: {', '.join(f'{name}={os.environ[name]}' for name in real) or 'all played'}")
+    return lines
+
+
+Beds = Callable[..., Bed]
+
+
+@pytest.fixture(scope="session")
+def beds(worker_id: str) -> Iterator[Beds]:
+    """Makes beds by operators; asked twice for the same, it gives the same one. `tag` makes one that is not shared."""
+    made: dict[str, Bed] = {}
+
+    def get(*operators: str, tag: str = "", nodes: int = 3, extra_crds: tuple[str, ...] = ()) -> Bed:
+        name = "-".join(part for part in ("it", worker_id, tag or "-".join(operators) or "plain") if part)[:40].rstrip("-")
+        if name not in made or not made[name].is_running():
+            Bed.find(name).stop()  # of a run that was cut short
+            made[name] = Bed.start(name, operators, nodes=nodes, extra_crds=extra_crds, owner=os.getpid())
+        return made[name]
+
+    yield get
+    for bed in made.values():
+        bed.stop()
+
+
+@pytest.fixture(scope="session")
+def bed(beds: Beds) -> Bed:
+    """A bed without operators, shared by the tests of a worker: each test makes namespaces of its own."""
+    return beds()
+
+
+@pytest.fixture
+def namespace(bed: Bed, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A namespace of the shared bed for one test."""
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:50].rstrip("-")
+    bed.api.ensure("/api/v1/namespaces", {"metadata": {"name": name}})
+    yield name
+    bed.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def playbook() -> Callable[..., Run]:
+    """run_playbook, for tests."""
+    return run_playbook
