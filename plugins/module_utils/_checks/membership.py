@@ -20,7 +20,7 @@ NEEDS = ("provider", "control_plane", "members")
 EXISTS = ("OSM1201",)
 SAIL = ("ossm3", "sail")
 LABELS = (k.NAMESPACE, k.ISTIO, k.ISTIO_REVISION, k.ISTIO_REVISION_TAG)
-BOTH = (k.SMCP, k.SMMR, *LABELS)
+BOTH = (k.SMMR, *LABELS)
 MEMBER_OF = "maistra.io/member-of"
 
 
@@ -120,7 +120,7 @@ def one_mesh_each(view: View, intent: Intent, options: Options) -> Iterable[Find
     "OSM1304",
     title="discovery selectors cover exactly the members",
     hint="correct spec.values.meshConfig.discoverySelectors of the Istio, or the namespaces' labels",
-    inputs=(k.SMCP, k.ISTIO, k.NAMESPACE),
+    inputs=(k.ISTIO, k.NAMESPACE),
     requires=EXISTS,
     intent=NEEDS,
     providers=SAIL,

@@ -58,7 +58,7 @@ def allowed_cells(view: View, intent: Intent, options: Options) -> Iterable[Find
 
 @check(
     "OSM1702",
-    title="no persona may do what is not its task",
+    title="each persona may do its own tasks only",
     hint="meshops.mesh.persona_access_info names the binding that grants it; remove that binding",
     intent=NEEDS,
 )

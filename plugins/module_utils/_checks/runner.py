@@ -122,12 +122,11 @@ class _Run:
     def rows(self, check: Check) -> list[Row]:
         """All rows of one check."""
         whole = Row(check.id, check.category, check.title, Status.PASSED, check.severity)
-        for code in check.requires:
-            if code in self.broken:
-                # Anything that needs this one is skipped too, for the reason at the root.
-                self.broken[check.id] = self.broken[code]
-                return [replace(whole, status=Status.SKIPPED, message=f"{self.broken[code]} failed")]
-        reason = self.not_applicable(check)
+        root = next((self.broken[code] for code in check.requires if code in self.broken), "")
+        if root:
+            # Anything that needs this one is skipped too, for the reason at the root.
+            self.broken[check.id] = root
+        reason = self.not_applicable(check) or (f"{root} failed" if root else "")
         if reason:
             return [replace(whole, status=Status.SKIPPED, message=reason)]
         found = [self.finding_row(check, whole, finding) for finding in check.run(self.view, self.intent, self.options)]
@@ -163,13 +162,20 @@ def run_checks(snapshot: Snapshot, intent: Intent, options: Options) -> Report:
 
 
 def run_until(
-    look: Callable[[], Report], *, wait_timeout: float, wait_interval: float, clock: Callable[[], float], sleep: Callable[[float], None]
+    look: Callable[[], Report],
+    *,
+    wait_timeout: float,
+    wait_interval: float,
+    clock: Callable[[], float],
+    sleep: Callable[[float], None],
+    fail_on: str = "error",
 ) -> Report:
     """Look until no retryable row is failed or the deadline is over; the last look, with its last reasons, is the result."""
     deadline = clock() + wait_timeout
     while True:
         report = look()
-        hopeful = any(row.status is not Status.PASSED and by_id[row.id].retryable for row in report.rows if row.status is not Status.SKIPPED)
+        # With fail_on=never failures are waited for all the same; warnings only where they decide.
+        hopeful = any(by_id[row.id].retryable for row in report.failing("warning" if fail_on == "warning" else "error"))
         if not hopeful or clock() + wait_interval > deadline:
             return report
         sleep(wait_interval)

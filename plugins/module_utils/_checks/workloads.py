@@ -125,7 +125,7 @@ def workloads_rolled_out(view: View, intent: Intent, options: Options) -> Iterab
     title="each proxy belongs to the active revision",
     hint="restart the workload, one wave at a time: oc rollout restart deployment/NAME -n NAMESPACE",
     severity=Severity.WARNING,
-    inputs=(k.SMCP, k.ISTIO, k.NAMESPACE, k.POD),
+    inputs=(k.ISTIO, k.NAMESPACE, k.POD),
     requires=("OSM1205",),
     intent=("provider", "control_plane", "members"),
     providers=("ossm3", "sail"),

@@ -1,0 +1,399 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mesh_check
+short_description: Checks a mesh and says what does not hold
+version_added: "0.1.0"
+description:
+  - Runs the check table over a cluster, a snapshot file or a folder of manifests, and changes nothing.
+  - Each check is one positive fact with a stable code. What does not hold comes with the object, the reason and the remedy.
+  - A check that needs intent which is not given, or a kind that may not be read, is skipped with that reason. It never passes in silence.
+  - Checks that depend on a failed one are skipped, and name it.
+author:
+  - meshops.mesh contributors (@meshops)
+extends_documentation_fragment:
+  - kubernetes.core.k8s_auth_options
+options:
+  cluster:
+    description: The cluster's name in messages and documents, usually C(inventory_hostname).
+    type: str
+    default: cluster
+  source:
+    description: Where the objects are read.
+    type: str
+    choices: [cluster, snapshot, manifests]
+    default: cluster
+  path:
+    description: The snapshot file, or the folder of manifests. Required unless O(source=cluster).
+    type: path
+  mesh:
+    description: The mesh's name.
+    type: str
+  provider:
+    description: The generation of the control plane.
+    type: str
+    choices: [ossm2, ossm3, sail]
+  control_plane:
+    description:
+      - The control plane as in the variable C(mesh_control_plane). The keys V(name) and V(namespace) are required.
+      - Of the others V(istiod.replicas) is used; the rest is ignored, so that the variable can be handed over as it is.
+    type: dict
+  members:
+    description: Namespaces that are meant to be in the mesh.
+    type: list
+    elements: str
+  operators:
+    description: Packages of the operators that are meant to be installed.
+    type: list
+    elements: str
+  personas:
+    description: People and what they are meant to do, as in the variable C(mesh_personas).
+    type: list
+    elements: dict
+  gateways:
+    description: Gateways with C(name), C(hosts) and C(port), as in the variable C(mesh_gateways).
+    type: list
+    elements: dict
+  observability:
+    description: What is meant to watch the mesh.
+    type: list
+    elements: str
+    choices: [kiali, jaeger, prometheus, grafana]
+  only:
+    description: Codes of the checks to run. What they require runs too.
+    type: list
+    elements: str
+    default: []
+  categories:
+    description: Categories of checks to run. What they require runs too.
+    type: list
+    elements: str
+    default: []
+  ignore:
+    description:
+      - Deviations that are known, as V(CODE=Kind namespace/name). The object may be a pattern with V(*); V(CODE) alone means all of them.
+      - They are skipped with the reason that they are ignored. An entry that matches nothing is a warning.
+    type: list
+    elements: str
+    default: []
+  fail_on:
+    description: From which severity on the task fails.
+    type: str
+    choices: [error, warning, never]
+    default: error
+  show_from:
+    description: From which severity on RV(table) shows checks. V(info) shows all. It has no influence on the verdict.
+    type: str
+    choices: [info, warning, error]
+    default: info
+  wait_timeout:
+    description: With O(source=cluster), how many seconds to look again while a check that can still come true does not hold.
+    type: float
+    default: 0
+  wait_interval:
+    description: Seconds between two looks.
+    type: float
+    default: 5
+  thresholds:
+    description: Limits that checks compare with.
+    type: dict
+    default: {}
+    suboptions:
+      kubernetes_oldest:
+        description: The oldest Kubernetes version without a warning. The default is V(1.28).
+        type: str
+      istio_oldest:
+        description: The oldest Istio version without a warning. The default is V(1.26).
+        type: str
+      ossm2_oldest:
+        description: The oldest version of OpenShift Service Mesh 2 without a warning. The default is V(2.6).
+        type: str
+      proxy_skew_minors:
+        description: How many minor versions a proxy may be away from istiod. The default is V(1).
+        type: int
+      restarts:
+        description: How often a container may have restarted. The default is V(5).
+        type: int
+      snapshot_max_age_hours:
+        description: How old a snapshot may be. The default is V(24).
+        type: float
+  junit:
+    description: Write a JUnit file there.
+    type: path
+  sarif:
+    description: Write a SARIF 2.1.0 file there.
+    type: path
+  report:
+    description: Write all results as one JSON document there.
+    type: path
+attributes:
+  check_mode:
+    description: It changes nothing, so check mode is the same; reports are written in both.
+    support: full
+  diff_mode:
+    description: There is no difference to show.
+    support: none
+notes:
+  - The checks are described in C(docs/checks), one page for each code.
+seealso:
+  - module: kubernetes.core.k8s_info
+"""
+
+EXAMPLES = r"""
+- name: Check a mesh
+  meshops.mesh.mesh_check:
+    cluster: "{{ inventory_hostname }}"
+    provider: ossm3
+    control_plane: {name: production, namespace: prod-istio-system}
+    members: [prod-travel-agency, prod-travel-portal, prod-travel-control]
+    operators: [servicemeshoperator3]
+    wait_timeout: 300
+  register: mesh_result
+
+- name: Show the table
+  ansible.builtin.debug:
+    msg: "{{ mesh_result.table.split('\n') }}"
+
+- name: Check a Git repository of manifests in CI
+  meshops.mesh.mesh_check:
+    source: manifests
+    path: gitops/west
+    categories: [gateways, membership]
+    fail_on: warning
+    junit: build/mesh.xml
+    sarif: build/mesh.sarif
+
+- name: Check a snapshot, with a deviation that is known
+  meshops.mesh.mesh_check:
+    source: snapshot
+    path: west.json.gz
+    ignore:
+      - "OSM1403=Pod prod-travel-agency/mysqldb-*"
+  register: mesh_result
+
+- name: Nothing but that one may be ignored
+  ansible.builtin.assert:
+    that: mesh_result.summary.failed == 0
+"""
+
+RETURN = r"""
+checks:
+  description: One row for each check that passed or was skipped, and one for each deviation.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - id: OSM1206
+      category: control_plane
+      title: istiod has rolled out
+      status: failed
+      severity: error
+      resource: Deployment prod-istio-system/istiod-production
+      message: 1 of 2 replicas are available
+      hint: oc rollout status deployment/istiod -n NAMESPACE; oc get events -n NAMESPACE
+      hint_url: https://github.com/meshops/mesh/blob/main/docs/checks/OSM1206.md
+      evidence: {}
+  contains:
+    id:
+      description: The check's stable code.
+      returned: always
+      type: str
+      sample: OSM1206
+    category:
+      description: The check's category.
+      returned: always
+      type: str
+      sample: control_plane
+    title:
+      description: The fact that the check is about, in the positive.
+      returned: always
+      type: str
+      sample: istiod has rolled out
+    status:
+      description: V(passed), V(warning), V(failed) or V(skipped).
+      returned: always
+      type: str
+      sample: failed
+    severity:
+      description: V(info), V(warning) or V(error).
+      returned: always
+      type: str
+      sample: error
+    resource:
+      description: The object that deviates, as V(Kind namespace/name). Empty for a check that passed.
+      returned: always
+      type: str
+      sample: Deployment prod-istio-system/istiod-production
+    message:
+      description: The deviation, or the reason for which the check was skipped.
+      returned: always
+      type: str
+      sample: 1 of 2 replicas are available
+    hint:
+      description: What to do next.
+      returned: always
+      type: str
+      sample: oc rollout status deployment/istiod -n NAMESPACE
+    hint_url:
+      description: The check's page.
+      returned: always
+      type: str
+      sample: https://github.com/meshops/mesh/blob/main/docs/checks/OSM1206.md
+    evidence:
+      description: What the check saw, where that is more than the message says.
+      returned: always
+      type: dict
+      sample: {}
+summary:
+  description: How many rows have which status.
+  returned: always
+  type: dict
+  sample: {passed: 41, warning: 1, failed: 1, skipped: 12}
+  contains:
+    passed:
+      description: Facts that hold.
+      returned: always
+      type: int
+      sample: 41
+    warning:
+      description: Deviations that are warnings.
+      returned: always
+      type: int
+      sample: 1
+    failed:
+      description: Deviations that are errors.
+      returned: always
+      type: int
+      sample: 1
+    skipped:
+      description: Checks that could not be asked, and deviations that were ignored.
+      returned: always
+      type: int
+      sample: 12
+table:
+  description: The result for people, one fact a line.
+  returned: always
+  type: str
+  sample: "control plane\n-------------\n√ the control plane exists\n\n1 passed, 0 warnings, 0 failed, 0 skipped"
+"""
+
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import json_report, junit, sarif
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.inputs import intent_from, options_from, reviews_for, source_from
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import failed_lines, table
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.runner import Report, run_checks, run_until
+from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, FetchError, MeshError
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.collect import collect
+
+
+def argument_spec() -> dict[str, Any]:
+    thresholds = {name: {"type": "str"} for name in ("kubernetes_oldest", "istio_oldest", "ossm2_oldest")}
+    thresholds |= {name: {"type": "int"} for name in ("proxy_skew_minors", "restarts")}
+    thresholds["snapshot_max_age_hours"] = {"type": "float"}
+    words = {name: {"type": "list", "elements": "str", "default": []} for name in ("only", "categories", "ignore")}
+    return {
+        **AUTH_ARG_SPEC,
+        **words,
+        "cluster": {"type": "str", "default": "cluster"},
+        "source": {"type": "str", "choices": ["cluster", "snapshot", "manifests"], "default": "cluster"},
+        "path": {"type": "path"},
+        "mesh": {"type": "str"},
+        "provider": {"type": "str", "choices": ["ossm2", "ossm3", "sail"]},
+        "control_plane": {"type": "dict"},
+        "members": {"type": "list", "elements": "str"},
+        "operators": {"type": "list", "elements": "str"},
+        "personas": {"type": "list", "elements": "dict"},
+        "gateways": {"type": "list", "elements": "dict"},
+        "observability": {"type": "list", "elements": "str", "choices": ["kiali", "jaeger", "prometheus", "grafana"]},
+        "fail_on": {"type": "str", "choices": ["error", "warning", "never"], "default": "error"},
+        "show_from": {"type": "str", "choices": ["info", "warning", "error"], "default": "info"},
+        "wait_timeout": {"type": "float", "default": 0},
+        "wait_interval": {"type": "float", "default": 5},
+        "thresholds": {"type": "dict", "default": {}, "options": thresholds},
+        "junit": {"type": "path"},
+        "sarif": {"type": "path"},
+        "report": {"type": "path"},
+    }
+
+
+def utc_now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+def look(params: dict[str, Any]) -> Report:
+    """Read the source once and run the table over it; an API that does not answer is a failed check, not a crash."""
+    intent, options = intent_from(params), options_from(params, now=utc_now())
+    if params["source"] != "cluster":
+        return run_checks(source_from(params, now=utc_now()), intent, options)
+    try:
+        cluster = Cluster.from_params(params, name=params["cluster"])
+        snapshot = collect(cluster, clock=utc_now, reviews=reviews_for(intent))
+    except FetchError as exc:
+        snapshot = source_from(params, now=utc_now())
+        options = options_from(params, now=utc_now(), fetch_error=str(exc))
+    return run_checks(snapshot, intent, options)
+
+
+def write_documents(params: dict[str, Any], report: Report) -> None:
+    for option, render in (("junit", junit), ("sarif", sarif), ("report", json_report)):
+        if not params[option]:
+            continue
+        path = Path(params[option])
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(render(report), encoding="utf-8")
+        except OSError as exc:
+            raise ConfigError(f"{option}: {path} cannot be written: {exc.strerror}") from exc
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=argument_spec(),
+        required_if=[("source", "snapshot", ["path"]), ("source", "manifests", ["path"])],
+        supports_check_mode=True,
+    )
+    params = module.params
+    if params["source"] == "cluster" and IMPORT_ERROR:
+        module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
+    try:
+        wait = params["wait_timeout"] if params["source"] == "cluster" else 0
+        report = run_until(
+            lambda: look(params),
+            wait_timeout=wait,
+            wait_interval=params["wait_interval"],
+            clock=time.monotonic,
+            sleep=time.sleep,
+            fail_on=params["fail_on"],
+        )
+        write_documents(params, report)
+    except MeshError as exc:
+        module.fail_json(msg=str(exc))
+    for entry in report.unused_ignores:
+        module.warn(f"ignore: {entry} matches no deviation")
+    rows = [row.to_dict() for row in report.rows]
+    result = {
+        "checks": rows,
+        "summary": report.summary,
+        "table": table(rows, show_from=params["show_from"], summary=report.summary),
+    }
+    failing = [row.to_dict() for row in report.failing(params["fail_on"])]
+    if failing:
+        module.fail_json(msg=failed_lines(failing, cluster=report.cluster), **result)
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every check against good and bad objects; the meta-tests over the table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.table import CATEGORIES, CHECKS, RETIRED, by_id
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.view import View
+
+from .builder import bad_objects, cases, intent, options, snapshot
+
+ALL = cases()
+PAIRS = [pytest.param(code, case, id=f"{code}-{number}") for code, rows in ALL.items() for number, case in enumerate(rows)]
+DOCS = Path(__file__).resolve().parents[3] / "docs" / "checks"
+
+
+def run(code: str, objects: list[dict[str, Any]], setting: dict[str, Any]) -> tuple[list[str], View]:
+    view = View(snapshot(objects, **setting.get("snapshot", {})))
+    found = by_id[code].run(view, intent(**setting.get("intent", {})), options(**setting.get("options", {})))
+    return [f"{'SKIPPED ' if row.skipped else ''}{row.resource} | {row.message}" for row in found], view
+
+
+@pytest.mark.parametrize(("code", "case"), PAIRS)
+def test_good_objects_pass(code: str, case: dict[str, Any]) -> None:
+    found, _view = run(code, case.get("good", []), case.get("passing", {}))
+    assert found == []
+
+
+@pytest.mark.parametrize(("code", "case"), PAIRS)
+def test_only_the_bad_objects_are_found(code: str, case: dict[str, Any]) -> None:
+    found, _view = run(code, bad_objects(case), case.get("failing", {}))
+    assert sorted(found) == sorted(case["findings"])
+    assert found, "a failing case must find something"
+
+
+@pytest.mark.parametrize("code", sorted(by_id))
+def test_declared_inputs_are_the_kinds_read(code: str) -> None:
+    read = set()
+    for case in ALL[code]:
+        for objects, setting in ((case.get("good", []), case.get("passing", {})), (bad_objects(case), case.get("failing", {}))):
+            read |= run(code, objects, setting)[1].read
+    assert read == set(by_id[code].inputs)
+
+
+def test_every_check_has_a_case() -> None:
+    assert sorted(ALL) == sorted(by_id)
+
+
+def test_codes_are_unique_well_formed_and_not_retired() -> None:
+    assert len(CHECKS) == len(by_id) >= 30
+    assert all(len(code) == 7 and code.startswith("OSM1") and code[3:].isdigit() for code in by_id)
+    assert not set(by_id) & set(RETIRED)
+
+
+def test_every_code_has_its_page_and_no_page_is_left_over() -> None:
+    assert {path.stem for path in DOCS.glob("OSM*.md")} == set(by_id) | set(RETIRED)
+
+
+@pytest.mark.parametrize("row", CHECKS, ids=lambda row: row.id)
+def test_row_is_complete(row: Any) -> None:
+    assert row.hint and row.about and row.category in CATEGORIES
+    words = row.title.lower().split()
+    assert not {"not", "fails", "failed", "missing", "invalid", "broken", "cannot"} & set(words), "a title is a positive fact"
+    assert not row.title.endswith(".")
+    assert all(code in by_id and code < row.id for code in row.requires), "a requirement runs before what needs it"
+    assert row.id == "OSM1001" or row.requires
+    assert len(set(row.inputs)) == len(row.inputs)
+
+
+def test_titles_are_unique() -> None:
+    assert len({row.title for row in CHECKS}) == len(CHECKS)
+
+
+def test_a_category_owns_a_range_of_codes() -> None:
+    ranges: dict[str, set[str]] = {}
+    for row in CHECKS:
+        ranges.setdefault(row.id[:5], set()).add(row.category)
+    assert all(len(owners) == 1 for owners in ranges.values())

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Renderers against golden files (MESH_UPDATE_GOLDEN=1 writes them anew) and against the structure of their formats."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.meshops.mesh.plugins.filter.check_table import FilterModule
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import json_report, junit, sarif
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import failed_lines, table
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.runner import Report, run_checks
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.table import CHECKS
+
+from .builder import intent, options, snapshot
+
+GOLDEN = Path(__file__).parent / "golden"
+READY = {"conditions": [{"type": kind, "status": "True"} for kind in ("Ready", "Reconciled")]}
+
+
+@pytest.fixture(scope="module", name="report")
+def _report() -> Report:
+    objects: list[dict[str, Any]] = [
+        {"Istio production": {"spec": {"namespace": "istio-system", "version": "v1.25.0"}, "status": {"activeRevisionName": "production"} | READY}},
+        {"IstioRevision production": {"spec": {"version": "v1.25.0"}, "status": READY}},
+        {"IstioCNI default": {"spec": {"version": "v1.25.0"}, "status": READY}},
+        {"Deployment istio-system/istiod-production": {"spec": {"replicas": 2}, "status": {"updatedReplicas": 2, "availableReplicas": 1}}},
+        {"Namespace shop": {"labels": {"istio-injection": "enabled", "istio.io/rev": "production"}}},
+        {"Namespace pay": {"labels": {"istio.io/rev": "production"}}},
+        {"Service pay/web": {"spec": {"ports": [{"port": 80}]}}},
+        {"Pod pay/app": {"status": {"containerStatuses": [{"name": "app", "restartCount": 9, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}]}}},
+        {"Pod pay/odd": {"status": {"containerStatuses": [{"name": "a\u0001<&>", "restartCount": 9}]}}},
+    ]
+    chosen = options(categories=("control_plane", "membership", "workloads"), ignore=("OSM1406",))
+    return run_checks(snapshot(objects), intent(members=["shop", "pay"]), chosen)
+
+
+def rows(report: Report) -> list[dict[str, Any]]:
+    return [row.to_dict() for row in report.rows]
+
+
+def check_golden(name: str, text: str) -> None:
+    path = GOLDEN / name
+    if os.environ.get("MESH_UPDATE_GOLDEN"):
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("show_from", ["info", "warning", "error"])
+def test_table(report: Report, show_from: str) -> None:
+    check_golden(f"table_{show_from}.txt", table(rows(report), show_from=show_from, summary=report.summary) + "\n")
+
+
+def test_failed_lines(report: Report) -> None:
+    failing = [row.to_dict() for row in report.failing("error")]
+    text = failed_lines(failing, cluster="west")
+    check_golden("failed.txt", text + "\n")
+    assert "√" not in text and "OSM1306" in text
+
+
+@pytest.mark.parametrize(("name", "render"), [("report.json", json_report), ("junit.xml", junit)])
+def test_documents(report: Report, name: str, render: Any) -> None:
+    check_golden(name, render(report))
+
+
+def test_show_from_never_changes_the_summary(report: Report) -> None:
+    last = {table(rows(report), show_from=word).splitlines()[-1] for word in ("info", "warning", "error")}
+    assert len(last) == 1
+
+
+def test_json_is_one_document_with_all_rows(report: Report) -> None:
+    data = json.loads(json_report(report))
+    assert data["summary"] == report.summary and len(data["checks"]) == len(report.rows)
+    assert sum(data["summary"].values()) == len(report.rows)
+
+
+def test_junit_counts_are_those_of_its_cases(report: Report) -> None:
+    root = ET.fromstring(junit(report))  # noqa: S314 - our own text
+    assert root.tag == "testsuites"
+    for suite in root:
+        cases = suite.findall("testcase")
+        assert int(suite.get("tests", "")) == len(cases)
+        assert int(suite.get("failures", "")) == len(suite.findall("testcase/failure"))
+        assert int(suite.get("skipped", "")) == len(suite.findall("testcase/skipped"))
+        assert all(case.get("name") and case.get("classname") for case in cases)
+    assert len(root.findall(".//failure")) == report.summary["failed"]
+    assert len(root.findall(".//system-out")) == report.summary["warning"]
+    assert len({case.get("name") for case in root.iter("testcase")}) == len(report.rows)
+
+
+def test_sarif_has_every_rule_and_every_deviation(report: Report) -> None:
+    data = json.loads(sarif(report))
+    (run,) = data["runs"]
+    rules = run["tool"]["driver"]["rules"]
+    assert data["version"] == "2.1.0" and [rule["id"] for rule in rules] == [check.id for check in CHECKS]
+    assert len(run["results"]) == report.summary["failed"] + report.summary["warning"]
+    for result in run["results"]:
+        assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
+        assert result["level"] in {"none", "note", "warning", "error"} and result["message"]["text"]
+        assert result["locations"][0]["logicalLocations"][0]["fullyQualifiedName"]
+    assert all(rule["helpUri"].endswith(f"/docs/checks/{rule['id']}.md") for rule in rules)
+
+
+def test_the_filter_renders_what_the_module_returns(report: Report) -> None:
+    render = FilterModule().filters()["check_table"]
+    assert render(rows(report)) == table(rows(report))
+    with pytest.raises(AnsibleFilterError, match="must be the list `checks`"):
+        render("not rows")
+    with pytest.raises(AnsibleFilterError, match="must be one of info, warning, error"):
+        render([], show_from="all")
