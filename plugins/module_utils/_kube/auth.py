@@ -83,7 +83,8 @@ def _configuration(params: Mapping[str, Any], name: str) -> Any:
         return core_client._create_configuration(auth)
     except (ConfigException, OSError, yaml.YAMLError, TypeError) as exc:
         kubeconfig = wanted["kubeconfig"]
-        shown = kubeconfig if isinstance(kubeconfig, str) else "K8S_AUTH_KUBECONFIG, KUBECONFIG or ~/.kube/config"
+        # the whole path is a secret to Ansible (no_log) and would be shown as stars
+        shown = "/".join(kubeconfig.split("/")[-2:]) if isinstance(kubeconfig, str) else "K8S_AUTH_KUBECONFIG, KUBECONFIG or ~/.kube/config"
         raise ConfigError(
             f"cluster {name}: no usable login in {shown} (context {params.get('context') or 'current'}): {str(exc).strip()}; "
             "set kubeconfig (or K8S_AUTH_KUBECONFIG) to a readable file and context to one that it has"
