@@ -90,6 +90,13 @@ class Kube:
         made: dict[str, Any] = await self.request("POST", await self._path(obj["apiVersion"], obj["kind"], meta.get("namespace")), obj)
         return made
 
+    async def replace(self, obj: dict[str, Any]) -> dict[str, Any]:
+        """A PUT at the resourceVersion of obj."""
+        meta = obj["metadata"]
+        path = await self._path(obj["apiVersion"], obj["kind"], meta.get("namespace"), meta["name"])
+        done: dict[str, Any] = await self.request("PUT", path, obj)
+        return done
+
     async def apply(self, obj: dict[str, Any], manager: str = "testbed-operator") -> dict[str, Any]:
         """Server-side apply, conflicts forced: an operator owns what it makes."""
         meta = obj["metadata"]
