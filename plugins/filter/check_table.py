@@ -44,7 +44,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import SHOWN, table
 
 ROW = frozenset({"id", "category", "title", "status", "resource", "message", "hint", "hint_url"})

@@ -283,14 +283,19 @@ table:
 """
 
 import time
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import json_report, junit, sarif
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.inputs import intent_from, options_from, reviews_for, source_from
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.inputs import (
+    intent_from,
+    nothing,
+    options_from,
+    reviews_for,
+    source_from,
+)
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import failed_lines, table
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.runner import Report, run_checks, run_until
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, FetchError, MeshError
@@ -330,19 +335,20 @@ def argument_spec() -> dict[str, Any]:
 
 
 def utc_now() -> datetime:
-    return datetime.now(timezone.utc)
+    return datetime.now(UTC)
 
 
 def look(params: dict[str, Any]) -> Report:
     """Read the source once and run the table over it; an API that does not answer is a failed check, not a crash."""
     intent, options = intent_from(params), options_from(params, now=utc_now())
     if params["source"] != "cluster":
-        return run_checks(source_from(params, now=utc_now()), intent, options)
+        source = source_from(params["source"], params["path"], cluster=params["cluster"], now=utc_now())
+        return run_checks(source, intent, options)
     try:
         cluster = Cluster.from_params(params, name=params["cluster"])
         snapshot = collect(cluster, clock=utc_now, reviews=reviews_for(intent))
     except FetchError as exc:
-        snapshot = source_from(params, now=utc_now())
+        snapshot = nothing(params["cluster"], now=utc_now())
         options = options_from(params, now=utc_now(), fetch_error=str(exc))
     return run_checks(snapshot, intent, options)
 

@@ -12,10 +12,9 @@ ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "docs" / "checks"
 sys.path.insert(0, str(ROOT / "tests" / "unit"))
 
-import conftest  # noqa: E402, F401 - makes the collection importable
-
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.table import CATEGORIES, CHECKS, RETIRED  # noqa: E402
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import THRESHOLDS  # noqa: E402
+import conftest  # noqa: F401 - makes the collection importable
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.table import CATEGORIES, CHECKS, RETIRED
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import THRESHOLDS
 
 GENERATED = "<!-- Written by tests/tools/make_docs.py from the check table: change the check, then run `make docs`. -->\n"
 ALL_PROVIDERS = 3
@@ -38,7 +37,7 @@ def page(row: Any) -> str:
     return (
         f"# {row.id}: {row.title}\n\n{GENERATED}\n{about}\n\n## What to do when it does not hold\n\n{row.hint}\n\n"
         f"## Facts\n\n| | |\n|---|---|\n{table}\n\n"
-        f"A deviation that is known and accepted is ignored with `ignore: [\"{row.id}=Kind namespace/name\"]`.\n"
+        f'A deviation that is known and accepted is ignored with `ignore: ["{row.id}=Kind namespace/name"]`.\n'
     )
 
 

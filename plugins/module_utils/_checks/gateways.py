@@ -176,7 +176,9 @@ def _destination_problem(view: View, service: Obj, destination: Obj) -> str:
         if _entry_has(view, full):
             return ""
         dotted = "." in host and not host.endswith(CLUSTER_DOMAIN)
-        why = "Istio completes only names without a dot, and no ServiceEntry has it" if dotted else "there is no such Service or ServiceEntry"
+        why = (
+            "Istio completes only names without a dot, and no ServiceEntry has it" if dotted else "there is no such Service or ServiceEntry"
+        )
         return f"it routes to {host}: {why}"
     ports = [port.get("port") for port in target.items("spec", "ports")]
     number = destination.at("port", "number")

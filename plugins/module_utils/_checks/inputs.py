@@ -6,15 +6,19 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from .._errors import ConfigError
 from .._model.snapshot import Snapshot
+from .._personas.matrix import expected_cells
 from .types import Intent, Options
 
-__all__ = ["intent_from", "options_from", "reviews_for", "source_from"]
+__all__ = ["intent_from", "nothing", "options_from", "reviews_for", "source_from"]
 
 
 def _tuple(value: Any) -> tuple[Any, ...] | None:
@@ -41,12 +45,10 @@ def intent_from(params: Mapping[str, Any]) -> Intent:
 
 
 def _cells(params: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...] | None:
-    personas, plane = params.get("personas"), params.get("control_plane")
-    if personas is None or plane is None:
+    personas, plane, provider = params.get("personas"), params.get("control_plane"), params.get("provider")
+    if personas is None or plane is None or provider is None or params.get("members") is None:
         return None
-    from .._personas.matrix import expected_cells
-
-    return tuple(cell.to_dict() for cell in expected_cells(personas, plane["namespace"]))
+    return tuple(cell.to_dict() for cell in expected_cells(personas, plane["namespace"], params["members"], provider))
 
 
 def reviews_for(intent: Intent) -> tuple[Mapping[str, Any], ...]:
@@ -64,3 +66,30 @@ def options_from(params: Mapping[str, Any], *, now: datetime, fetch_error: str =
         now=now,
         fetch_error=fetch_error,
     )
+
+
+def nothing(cluster: str, *, now: datetime) -> Snapshot:
+    """The snapshot of a cluster that gave no answer."""
+    return Snapshot(
+        cluster=cluster,
+        taken_at=now,
+        source="cluster",
+        server_version=None,
+        objects=(),
+        missing_kinds=frozenset(),
+        forbidden={},
+        reviews=(),
+    )
+
+
+def source_from(source: str, path: str, *, cluster: str, now: datetime) -> Snapshot:
+    """A snapshot file or a folder of manifests."""
+    if source == "manifests":
+        return Snapshot.from_manifests(path, cluster=cluster, taken_at=now)
+    try:
+        raw = Path(path).read_bytes()
+        text = gzip.decompress(raw) if path.endswith(".gz") else raw
+        data = json.loads(text)
+    except (OSError, EOFError, ValueError) as exc:
+        raise ConfigError(f"snapshot {path} cannot be read: {exc}; take one with meshops.mesh.cluster_snapshot") from exc
+    return Snapshot.from_json(data)

@@ -68,7 +68,6 @@ __all__ = [
     "ISTIO_REVISION_TAG",
     "JAEGER",
     "KIALI",
-    "Kind",
     "MUTATING_WEBHOOK",
     "NAMESPACE",
     "OPERATOR_GROUP",
@@ -84,4 +83,5 @@ __all__ = [
     "STATEFUL_SET",
     "SUBSCRIPTION",
     "VIRTUAL_SERVICE",
+    "Kind",
 ]

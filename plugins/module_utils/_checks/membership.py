@@ -103,7 +103,9 @@ def one_mesh_each(view: View, intent: Intent, options: Options) -> Iterable[Find
     """Two control planes would configure the same proxies; it happens most during a migration from OSSM 2 to OSSM 3."""
     rolls = view.of(k.SMMR)
     for namespace in view.of(k.NAMESPACE):
-        meshes = {f"member roll {roll.namespace}/{roll.name}" for roll in rolls if namespace.name in roll.items("status", "configuredMembers")}
+        meshes = {
+            f"member roll {roll.namespace}/{roll.name}" for roll in rolls if namespace.name in roll.items("status", "configuredMembers")
+        }
         owner = namespace.labels.get(MEMBER_OF)
         if owner and not any(mesh.startswith(f"member roll {owner}/") for mesh in meshes):
             meshes.add(f"label {MEMBER_OF}={owner}")

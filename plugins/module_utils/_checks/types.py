@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from enum import Enum, IntEnum
+from datetime import UTC, datetime
+from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, Any
 
 from .kinds import Kind
@@ -17,7 +17,7 @@ from .kinds import Kind
 if TYPE_CHECKING:
     from .view import View
 
-__all__ = ["Check", "Finding", "Intent", "Options", "Severity", "Status", "THRESHOLDS", "check", "registry", "skip"]
+__all__ = ["THRESHOLDS", "Check", "Finding", "Intent", "Options", "Severity", "Status", "check", "registry", "skip"]
 
 
 class Severity(IntEnum):
@@ -28,7 +28,7 @@ class Severity(IntEnum):
     ERROR = 2
 
 
-class Status(str, Enum):
+class Status(StrEnum):
     """The outcome of one row."""
 
     PASSED = "passed"
@@ -109,9 +109,8 @@ class Options:
     ignore: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
-    now: datetime = datetime.min.replace(tzinfo=timezone.utc)
+    now: datetime = datetime(1970, 1, 1, tzinfo=UTC)
     fetch_error: str = ""
-    wait_interval: float = 5.0
 
     def threshold(self, name: str) -> Any:
         """A limit, given or its default."""

@@ -100,9 +100,7 @@ class Obj:
     def conditions(self) -> list[Condition]:
         """All conditions."""
         rows = [row for row in self.items("status", "conditions") if isinstance(row, Mapping)]
-        return [
-            Condition(str(row.get("type", "")), str(row.get("status", "")), row.get("reason") or "", row.get("message") or "") for row in rows
-        ]
+        return [Condition(*(str(row.get(word) or "") for word in ("type", "status", "reason", "message"))) for row in rows]
 
 
 class View:
@@ -158,12 +156,6 @@ class View:
     def get(self, kind: Kind, name: str, namespace: str = "") -> Obj | None:
         """One object, or None."""
         return next((obj for obj in self.of(kind, namespace or None) if obj.name == name), None)
-
-    def without_record(self) -> View:
-        """A view of the same objects with a record of its own; the index is shared."""
-        other = View(self._snapshot)
-        other._index = self._index
-        return other
 
 
 def _group(row: Mapping[str, Any]) -> str:

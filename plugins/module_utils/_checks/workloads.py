@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from . import kinds as k
 from .control_plane import rollout_problem
-from .injection import PROXY, REVISION, active_revision, proxy_of, should_be_injected
+from .injection import PROXY, REVISION, active_revision, proxy_of, revision_of_label, should_be_injected
 from .types import Finding, Intent, Options, Severity, check
 from .view import Obj, View
 
@@ -125,7 +125,7 @@ def workloads_rolled_out(view: View, intent: Intent, options: Options) -> Iterab
     title="each proxy belongs to the active revision",
     hint="restart the workload, one wave at a time: oc rollout restart deployment/NAME -n NAMESPACE",
     severity=Severity.WARNING,
-    inputs=(k.ISTIO, k.NAMESPACE, k.POD),
+    inputs=(k.ISTIO, k.ISTIO_REVISION, k.ISTIO_REVISION_TAG, k.NAMESPACE, k.POD),
     requires=("OSM1205",),
     intent=("provider", "control_plane", "members"),
     providers=("ossm3", "sail"),
@@ -134,7 +134,8 @@ def proxies_on_active_revision(view: View, intent: Intent, options: Options) -> 
     """A pod keeps the control plane that injected it; while one is left, the old revision stays."""
     active = active_revision(view, intent)
     for _namespace, pod in _pods(view, intent):
-        revision = pod.annotations.get(REVISION) or pod.labels.get(REVISION)
+        said = pod.annotations.get(REVISION) or pod.labels.get(REVISION)
+        revision = revision_of_label(view, said) or said if said else None  # a pod's own label may be a tag
         if proxy_of(pod) is not None and revision and revision != active:
             yield Finding(pod.ref, f"it was injected by revision {revision}, active is {active}")
 

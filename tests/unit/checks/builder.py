@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._checks import kinds
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import Intent, Options
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
 
-NOW = datetime(2026, 11, 21, 12, 0, tzinfo=timezone.utc)
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 CASES = Path(__file__).parent / "cases"
 GROUPS = {getattr(kinds, name).kind: getattr(kinds, name).group for name in kinds.__all__ if name != "Kind"}
 METADATA = ("labels", "annotations", "generation", "ownerReferences", "deletionTimestamp")

@@ -26,14 +26,23 @@ READY = {"conditions": [{"type": kind, "status": "True"} for kind in ("Ready", "
 @pytest.fixture(scope="module", name="report")
 def _report() -> Report:
     objects: list[dict[str, Any]] = [
-        {"Istio production": {"spec": {"namespace": "istio-system", "version": "v1.25.0"}, "status": {"activeRevisionName": "production"} | READY}},
+        {
+            "Istio production": {
+                "spec": {"namespace": "istio-system", "version": "v1.25.0"},
+                "status": {"activeRevisionName": "production"} | READY,
+            }
+        },
         {"IstioRevision production": {"spec": {"version": "v1.25.0"}, "status": READY}},
         {"IstioCNI default": {"spec": {"version": "v1.25.0"}, "status": READY}},
         {"Deployment istio-system/istiod-production": {"spec": {"replicas": 2}, "status": {"updatedReplicas": 2, "availableReplicas": 1}}},
         {"Namespace shop": {"labels": {"istio-injection": "enabled", "istio.io/rev": "production"}}},
         {"Namespace pay": {"labels": {"istio.io/rev": "production"}}},
         {"Service pay/web": {"spec": {"ports": [{"port": 80}]}}},
-        {"Pod pay/app": {"status": {"containerStatuses": [{"name": "app", "restartCount": 9, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}]}}},
+        {
+            "Pod pay/app": {
+                "status": {"containerStatuses": [{"name": "app", "restartCount": 9, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}]}
+            }
+        },
         {"Pod pay/odd": {"status": {"containerStatuses": [{"name": "a\u0001<&>", "restartCount": 9}]}}},
     ]
     chosen = options(categories=("control_plane", "membership", "workloads"), ignore=("OSM1406",))

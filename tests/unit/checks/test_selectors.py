@@ -37,7 +37,15 @@ def test_matches(selector: dict[str, Any] | None, expected: bool) -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("v1.30.3", (1, 30)), ("1.30", (1, 30)), ("v1.30-latest", (1, 30)), ("1.31.0-beta.1", (1, 31)), ("latest", None), ("", None), (None, None)],
+    [
+        ("v1.30.3", (1, 30)),
+        ("1.30", (1, 30)),
+        ("v1.30-latest", (1, 30)),
+        ("1.31.0-beta.1", (1, 31)),
+        ("latest", None),
+        ("", None),
+        (None, None),
+    ],
 )
 def test_minor(text: str | None, expected: tuple[int, int] | None) -> None:
     assert minor(text) == expected
