@@ -18,7 +18,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from testbed import Bed, crds  # noqa: E402
+from testbed import Bed, crds
 
 _RECAP = re.compile(r"^(?P<host>\S+)\s+: (?P<counts>(?:\w+=\d+\s*)+)$", re.MULTILINE)
 
@@ -48,9 +48,11 @@ def parse_recap(text: str) -> dict[str, dict[str, int]]:
             for match in _RECAP.finditer(after)}
 
 
-def run_playbook(playbook: str | Path, *args: str, bed: Bed | None = None, kubeconfig: Path | None = None, inventory: str | Path | None = None,
-                 extra_vars: dict[str, Any] | None = None, env: dict[str, str] | None = None, timeout: float = 600.0) -> Run:
-    """Runs ansible-playbook in the checkout, against the bed when one is given. playbook: a path, or a name like meshops.mesh.install_mesh."""
+def run_playbook(playbook: str | Path, *args: str, bed: Bed | None = None, kubeconfig: Path | None = None,
+                 inventory: str | Path | None = None, extra_vars: dict[str, Any] | None = None, env: dict[str, str] | None = None, timeout: float = 600.0) -> Run:
+    """Runs ansible-playbook in the checkout, against the bed when one is given.
+
+    playbook: a path, or a name like meshops.mesh.install_mesh."""
     command = [str(Path(sys.executable).parent / "ansible-playbook"), str(playbook)]
     command += ["-i", str(inventory)] if inventory else []
     command += ["-e", json.dumps(extra_vars)] if extra_vars else []
@@ -63,7 +65,8 @@ def run_playbook(playbook: str | Path, *args: str, bed: Bed | None = None, kubec
 def pytest_report_header() -> list[str]:
     origins = {name: crds.origin(name) for name in crds.GROUPS}
     listed = {kind: [name for name, origin in origins.items() if origin == kind] for kind in ("real", "short")}
-    lines = [f"test bed CRDs: real: {', '.join(listed['real']) or 'none'}; short schemas of our own: {', '.join(listed['short']) or 'none'}"]
+    shown = {kind: ", ".join(names) or "none" for kind, names in listed.items()}
+    lines = [f"test bed CRDs: real: {shown['real']}; short schemas of our own: {shown['short']}"]
     real = [name for name in ("MESH_SAIL_OPERATOR", "MESH_ISTIOD") if os.environ.get(name)]
     lines.append(f"test bed operators: {', '.join(f'{name}={os.environ[name]}' for name in real) or 'all played'}")
     return lines

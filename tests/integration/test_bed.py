@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -17,10 +19,10 @@ from typing import Any
 
 import pytest
 import yaml
-
 from testbed import Bed, BedError, crds
 from testbed.api import ApiStatus
 from testbed.paths import CHECKOUT
+from testbed.pki import Authority
 
 Beds = Callable[..., Bed]
 
@@ -58,7 +60,9 @@ def processes_of(bed: Bed) -> set[int]:
     found = set()
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if f"{bed.dir}/".encode() in (folder / "cmdline").read_bytes() and "Z" != (folder / "stat").read_text().rpartition(")")[2].split()[0]:
+            words = (folder / "cmdline").read_bytes()
+            state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
+            if state != "Z" and any(f"{bed.dir}{end}".encode() in words for end in ("/", "\0")):
                 found.add(int(folder.name))
         except OSError:
             continue
@@ -142,7 +146,8 @@ def test_logs_and_port_forward_reach_what_a_test_sets(beds: Beds, tmp_path: Path
     log.write_text("2026-01-01T00:00:00.000000000Z stdout F a line of this pod\n")
     bed.set_pods(forwards={f"default/{pod}:15000": f"127.0.0.1:{webhook.port}"}, logs={f"default/{pod}": str(log)})
     eventually(lambda: bed.kubectl("logs", pod).stdout == "a line of this pod\n")
-    forward = subprocess.Popen([bed.data["binaries"]["kubectl"], "port-forward", pod, ":15000"], env=bed.env(), stdout=subprocess.PIPE, text=True)
+    forward = subprocess.Popen([bed.data["binaries"]["kubectl"], "port-forward", pod, ":15000"], env=bed.env(),
+                               stdout=subprocess.PIPE, text=True)
     try:
         assert forward.stdout
         local = forward.stdout.readline().split("127.0.0.1:")[1].split()[0]
@@ -182,8 +187,6 @@ class _Server:
         threading.Thread(target=self.http.serve_forever, daemon=True).start()
 
     def use_tls(self, cert: Path, key: Path) -> None:
-        import ssl
-
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(cert, key)
         self.http.socket = context.wrap_socket(self.http.socket, server_side=True)
@@ -198,13 +201,9 @@ def webhook() -> Iterator[_Server]:
 
 
 def test_a_webhook_is_called_through_its_service_and_fails_closed_without(bed: Bed, namespace: str, webhook: _Server) -> None:
-    from testbed.pki import Authority
-
     pair = Authority(bed.dir / "pki").issue("hook", "hook", names=[f"hook.{namespace}.svc"])
     webhook.use_tls(pair.cert, pair.key)
     bed.api.create(f"/api/v1/namespaces/{namespace}/services", {"metadata": {"name": "hook"}, "spec": {"ports": [{"port": 443}]}})
-    import base64
-
     bed.api.create("/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations", {"metadata": {"name": namespace}, "webhooks": [{
         "name": "hook.testbed.test", "admissionReviewVersions": ["v1"], "sideEffects": "None", "failurePolicy": "Fail", "timeoutSeconds": 5,
         "clientConfig": {"service": {"namespace": namespace, "name": "hook", "port": 443},
@@ -218,7 +217,7 @@ def test_a_webhook_is_called_through_its_service_and_fails_closed_without(bed: B
         assert pods(bed, namespace) == []
         bed.set_services({f"{namespace}/hook:443": f"127.0.0.1:{webhook.port}"})
         running_pod(bed, namespace, "taken")
-        assert pods(bed, namespace)[0]["metadata"]["labels"] == {"injected": "yes"}
+        assert pods(bed, namespace)[0]["metadata"]["labels"]["injected"] == "yes"
     finally:
         bed.set_services({})
         bed.kubectl("delete", "mutatingwebhookconfiguration", namespace)
@@ -271,23 +270,24 @@ def test_a_bed_ends_with_its_owner(worker_id: str) -> None:
     name = f"it-{worker_id}-owned"
     script = ("import os, sys, time; from testbed import Bed; Bed.start(sys.argv[1], (), nodes=1, owner=os.getpid()); "
               "print('up', flush=True); time.sleep(600)")
+    Bed.find(name).stop()  # of a run that was cut short
     owner = subprocess.Popen([sys.executable, "-c", script, name], env={**os.environ, "PYTHONPATH": str(CHECKOUT / "tests")},
                              stdout=subprocess.PIPE, text=True)
-    assert owner.stdout and owner.stdout.readline() == "up\n"
-    bed = Bed.find(name)
-    assert len(processes_of(bed)) >= 6
-    owner.kill()
-    owner.wait()
+    try:
+        assert owner.stdout and owner.stdout.readline() == "up\n"
+        bed = Bed.find(name)
+        assert len(processes_of(bed)) >= 6
+    finally:
+        owner.kill()
+        owner.wait()
     eventually(lambda: not processes_of(bed), 10)
 
 
 def test_short_schemas_are_taken_by_the_api_server(bed: Bed) -> None:
-    """Each kind of the real groups has a short schema of the same name, and the API server takes all of them (dry run)."""
     for group in crds.GROUPS:
         folder = Path(crds.__file__).parent / "crds"
         for crd in yaml.safe_load_all((folder / f"{group}.yaml").read_text()):
             name = crd["metadata"]["name"]
-            crd["metadata"]["name"] = name
             try:
                 bed.api.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions?dryRun=All", crd)
             except ApiStatus as error:

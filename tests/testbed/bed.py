@@ -27,6 +27,8 @@ from .processes import Layout, prepare
 __all__ = ["OPERATORS", "Bed"]
 
 OPERATORS = ("olm", "sail", "maistra", "openshift", "observability")
+# Somebody took a port in between; a race in KWOK (see processes.kwok).
+_TRY_AGAIN = ("address already in use", "concurrent map")
 _PORTS = ("api", "etcd", "etcd_peer", "kubelet", "injector")
 
 
@@ -87,7 +89,7 @@ class Bed:
                     self._launch(owner, timeout)
                     return self
                 except BedError as error:
-                    if attempt == 3 or "address already in use" not in str(error):
+                    if attempt == 3 or not any(sign in str(error) for sign in _TRY_AGAIN):
                         raise
         raise AssertionError("unreachable")
 
@@ -156,7 +158,7 @@ class Bed:
     def is_running(self) -> bool:
         data = self._read()
         supervisor = data.get("supervisor")
-        return bool(supervisor) and data["state"] == "ready" and start_time(supervisor["pid"]) == supervisor["start"]
+        return supervisor is not None and data["state"] == "ready" and start_time(supervisor["pid"]) == supervisor["start"]
 
     # -- what it is
 

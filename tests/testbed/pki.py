@@ -62,7 +62,7 @@ class Authority:
         self = cls(folder)
         key = ec.generate_private_key(ec.SECP256R1())
         subject = _name(f"testbed-{name}")
-        now = datetime.datetime.now(datetime.timezone.utc)
+        now = datetime.datetime.now(datetime.UTC)
         usage = x509.KeyUsage(digital_signature=True, key_cert_sign=True, crl_sign=True, content_commitment=False, key_encipherment=False,
                               data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False)
         cert = (x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
@@ -80,7 +80,7 @@ class Authority:
         ca_key = serialization.load_pem_private_key(self.pair.key.read_bytes(), None)
         assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
         key = ec.generate_private_key(ec.SECP256R1())
-        now = datetime.datetime.now(datetime.timezone.utc)
+        now = datetime.datetime.now(datetime.UTC)
         names = list(names)
         usage = ExtendedKeyUsageOID.SERVER_AUTH if names else ExtendedKeyUsageOID.CLIENT_AUTH
         builder = (x509.CertificateBuilder().subject_name(_name(common_name, organizations)).issuer_name(ca.subject)
@@ -106,7 +106,7 @@ def write_service_account_keys(folder: Path) -> Pair:
     return pair
 
 
-def _write(path: Path, name: str, cluster: dict[str, Any], user_name: str, user: dict[str, Any], namespace: str | None) -> Path:
+def _write(path: Path, name: str, cluster: dict[str, Any], *, user_name: str, user: dict[str, Any], namespace: str | None = None) -> Path:
     context = {"cluster": name, "user": user_name, **({"namespace": namespace} if namespace else {})}
     write_atomic(path, yaml.safe_dump({
         "apiVersion": "v1", "kind": "Config", "current-context": name, "preferences": {},
@@ -119,13 +119,14 @@ def _write(path: Path, name: str, cluster: dict[str, Any], user_name: str, user:
 def kubeconfig(path: Path, *, name: str, server: str, ca: Path, user: str, pair: Pair, embed: bool = False) -> Path:
     """embed: with the certificates inside, so that the one file can be handed on."""
     if not embed:
-        return _write(path, name, {"server": server, "certificate-authority": str(ca)}, user,
-                      {"client-certificate": str(pair.cert), "client-key": str(pair.key)}, None)
+        return _write(path, name, {"server": server, "certificate-authority": str(ca)}, user_name=user,
+                      user={"client-certificate": str(pair.cert), "client-key": str(pair.key)})
     text = {what: base64.b64encode(file.read_bytes()).decode() for what, file in (("ca", ca), ("cert", pair.cert), ("key", pair.key))}
-    return _write(path, name, {"server": server, "certificate-authority-data": text["ca"]}, user,
-                  {"client-certificate-data": text["cert"], "client-key-data": text["key"]}, None)
+    return _write(path, name, {"server": server, "certificate-authority-data": text["ca"]}, user_name=user,
+                  user={"client-certificate-data": text["cert"], "client-key-data": text["key"]})
 
 
 def token_kubeconfig(path: Path, *, name: str, server: str, ca: Path, user: str, token: str, namespace: str) -> Path:
     data = base64.b64encode(ca.read_bytes()).decode()
-    return _write(path, name, {"server": server, "certificate-authority-data": data}, user, {"token": token}, namespace)
+    return _write(path, name, {"server": server, "certificate-authority-data": data}, user_name=user, user={"token": token},
+                  namespace=namespace)

@@ -138,7 +138,9 @@ def kwok(layout: Layout) -> Process:
     return Process("kwok", (
         str(layout.binaries["kwok"]), f"--kubeconfig={layout.config('kwok')}", "--manage-all-nodes=true", "--node-ip=127.0.0.1",
         f"--node-port={port}", f"--server-address=127.0.0.1:{port}", f"--tls-cert-file={pair.cert}", f"--tls-private-key-file={pair.key}",
-        "--cidr=10.128.0.0/14", f"--config={layout.folder / 'kwok.yaml'}"), {"PATH": path})
+        "--cidr=10.128.0.0/14", f"--config={layout.folder / 'kwok.yaml'}"),
+        # KWOK 0.8 fills a map of its stages' types from several threads at once and dies of it; one thread is enough for a bed.
+        {"PATH": path, "GOMAXPROCS": "1"})
 
 
 def operators(layout: Layout, only: tuple[str, ...]) -> Process:

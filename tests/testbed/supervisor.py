@@ -74,7 +74,9 @@ class Supervisor:
         for name, child in self.children.items():
             if child.poll() is not None:
                 log = self.layout.folder / "logs" / f"{name}.log"
-                tail = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
+                lines = log.read_text(errors="replace").splitlines()
+                # A Go program tells its reason before its stack, the others on their last lines.
+                tail = "\n".join([*[line for line in lines if line.startswith(("fatal error:", "panic:"))], *lines[-5:]])
                 raise BedError(f"{name} ended with code {child.returncode}, see {log}:\n{tail}")
 
     async def kill(self, name: str, number: int = signal.SIGKILL) -> None:
