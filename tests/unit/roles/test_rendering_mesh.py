@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The travel meshes, rendered for both generations, against golden files; refresh them with UPDATE_GOLDEN=1."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+sys.path.insert(0, str(Path(__file__).parent))
+from rendering import Rendered, render  # noqa: E402
+
+ROLES = ["control_plane", "membership", "observability", "gateways"]
+GOLDEN = Path(__file__).parent / "golden"
+LAYERS = {
+    "ossm3": {"control_plane_namespaces", "control_plane", "control_plane_gateways", "membership", "tracing", "observability", "gateways"},
+    "ossm2": {"control_plane_namespaces", "control_plane", "membership", "tracing", "gateways"},
+}
+
+
+@pytest.fixture(scope="module", params=["ossm2", "ossm3"])
+def travel(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Rendered]]:
+    rendered = render(tmp_path_factory.mktemp(request.param), ROLES, mesh_provider=request.param)
+    assert rendered.code == 0, rendered.output[-3000:]
+    yield request.param, rendered
+
+
+@pytest.mark.parametrize("host", ["dev", "prod"])
+def test_golden(travel: tuple[str, Rendered], host: str) -> None:
+    provider, rendered = travel
+    objects = {layer: rendered.objects(host, layer) for layer in sorted(rendered.layers(host))}
+    text = yaml.safe_dump(objects, sort_keys=True, width=140)
+    golden = GOLDEN / f"travel-{host}-{provider}.yaml"
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.parent.mkdir(exist_ok=True)
+        golden.write_text(text, encoding="utf-8")
+    assert yaml.safe_load(golden.read_text(encoding="utf-8")) == objects
+
+
+def test_layers(travel: tuple[str, Rendered]) -> None:
+    provider, rendered = travel
+    assert rendered.layers("dev") == LAYERS[provider]
+
+
+def test_production_says_what_chapter_three_asks_for(travel: tuple[str, Rendered]) -> None:
+    provider, rendered = travel
+    plane = rendered.objects("prod", "control_plane")
+    jaeger = rendered.objects("prod", "tracing")["Jaeger prod-istio-system/jaeger-small-production"]["spec"]
+    assert jaeger["storage"]["elasticsearch"]["nodeCount"] == 1
+    assert jaeger["storage"]["elasticsearch"]["redundancyPolicy"] == "ZeroRedundancy"
+    assert jaeger["storage"]["elasticsearch"]["storage"] == {"size": "1Gi"}
+    assert jaeger["storage"]["esIndexCleaner"]["numberOfDays"] == 7
+    prometheus = rendered.objects("prod", "observability")["Deployment prod-istio-system/prometheus"]["spec"]["template"]["spec"]
+    assert "--storage.tsdb.retention.time=7d" in prometheus["containers"][0]["args"]
+    if provider == "ossm2":
+        spec = plane["ServiceMeshControlPlane prod-istio-system/production"]["spec"]
+        assert spec["tracing"] == {"type": "Jaeger", "sampling": 500}
+        assert spec["proxy"]["networking"]["trafficControl"]["outbound"]["policy"] == "REGISTRY_ONLY"
+        assert spec["runtime"]["components"]["pilot"]["deployment"]["replicas"] == 2
+        assert {spec["gateways"][name]["runtime"]["deployment"]["replicas"] for name in ("ingress", "egress")} == {2}
+        return
+    spec = plane["Istio production"]["spec"]
+    gateways = rendered.objects("prod", "control_plane_gateways")
+    assert spec["values"]["meshConfig"]["outboundTrafficPolicy"] == {"mode": "REGISTRY_ONLY"}
+    assert spec["values"]["meshConfig"]["discoverySelectors"] == [{"matchLabels": {"istio-discovery": "travel-prod"}}]
+    assert spec["values"]["pilot"]["replicaCount"] == 2
+    assert gateways["Telemetry prod-istio-system/mesh-default"]["spec"]["tracing"][0]["randomSamplingPercentage"] == 5.0
+    assert {obj["spec"]["replicas"] for name, obj in gateways.items() if name.startswith("Deployment")} == {2}
+    assert "PodDisruptionBudget prod-istio-system/istio-ingressgateway" in gateways
+
+
+@pytest.mark.parametrize(("host", "label"), [("dev", "dev-basic"), ("prod", "travel-prod")])
+def test_members_carry_the_revision_that_injects_them(travel: tuple[str, Rendered], host: str, label: str) -> None:
+    provider, rendered = travel
+    labels = rendered.objects(host, "membership")[f"Namespace {host}-travel-portal"]["metadata"]["labels"]
+    assert labels["mesh.meshops.io/domain"] == "travel-portal"
+    assert labels.get("istio.io/rev") == (label if provider == "ossm3" else None)
+    assert labels.get("istio-discovery") == (f"travel-{host}" if provider == "ossm3" else None)
+
+
+REFUSED = {
+    "revisions": ("ossm2", {"update_strategy": "RevisionBased"}, "mesh_control_plane.update_strategy with the value RevisionBased"),
+    "control plane without mTLS": ("ossm3", {"mtls": {"control_plane": False}}, "mesh_control_plane.mtls.control_plane with the value False"),
+    "mode": ("sail", {"mode": "ClusterWide"}, "mesh_control_plane.mode with the value ClusterWide"),
+    "cni": ("ossm2", {"cni": {"manage": True}}, "mesh_control_plane.cni is not available in ossm2 v2.6"),
+    "typo": ("ossm3", {"istoid": {"replicas": 2}}, "control_plane_spec.istoid"),
+    "wrong type": ("ossm3", {"istiod": {"replicas": "many"}}, "'replicas' is of type str found in 'control_plane_spec -> istiod'"),
+    "sampling": ("ossm3", {"tracing": {"sampling": 500}}, "mesh_control_plane.tracing.sampling is 500"),
+    "no collector": ("ossm3", {"tracing": {"provider": "opentelemetry"}}, "tracing.service.host"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused_by_name_before_anything_is_written(case: str, tmp_path: Path) -> None:
+    provider, fields, text = REFUSED[case]
+    plane = {"name": "plane", "namespace": "mesh-system", **fields}
+    rendered = render(tmp_path, ["control_plane"], limit="dev", mesh_provider=provider, mesh_control_plane=plane)
+    assert rendered.code != 0
+    assert " ".join(text.split()) in rendered.output.replace("''", "'"), rendered.output[-2000:]
+    assert not rendered.tree.exists()
+
+
+def test_clusterwide_needs_a_version_that_has_it(tmp_path: Path) -> None:
+    plane = {"name": "plane", "namespace": "mesh-system", "mode": "ClusterWide"}
+    rendered = render(tmp_path, ["control_plane"], limit="dev", mesh_provider="ossm2", mesh_ossm2_version="v2.3", mesh_control_plane=plane)
+    assert rendered.code != 0
+    assert "mesh_control_plane.mode with the value ClusterWide is not available in ossm2 v2.3" in rendered.output
+
+
+MEMBERS = {
+    "twice": ([{"name": "a", "namespaces": ["one"]}, {"name": "b", "namespaces": ["one", "two"]}], "mesh_domains names one more than once"),
+    "control plane": ([{"name": "a", "namespaces": ["dev-istio-system"]}], "dev-istio-system, which is the namespace of the control plane"),
+}
+
+
+@pytest.mark.parametrize("case", MEMBERS)
+def test_members_are_refused_by_name(case: str, tmp_path: Path) -> None:
+    domains, text = MEMBERS[case]
+    rendered = render(tmp_path, ["membership"], limit="dev", mesh_domains=domains)
+    assert rendered.code != 0
+    assert text in rendered.output
+
+
+def test_a_namespace_in_two_meshes_of_one_cluster_is_refused(tmp_path: Path) -> None:
+    shared = [{"name": "a", "namespaces": ["shared"]}]
+    rendered = render(tmp_path, ["membership"], mesh_domains=shared)
+    assert rendered.code != 0
+    assert "shared would be in two meshes of one cluster: travel-dev (host dev) and travel-prod (host prod)" in rendered.output
+    assert not rendered.tree.exists()
+
+
+def test_gateway_protocols(tmp_path: Path) -> None:
+    routes = [{"namespace": "shop", "service": "web", "port": 8443}]
+    gateways = [
+        {"name": "secure", "hosts": ["a.example.com"], "port": 443, "protocol": "HTTPS", "tls": {"credential_name": "cert"}, "routes": routes},
+        {"name": "through", "hosts": ["b.example.com", "*.c.example.com"], "port": 443, "protocol": "TLS", "routes": routes},
+    ]
+    rendered = render(tmp_path, ["gateways"], limit="dev", mesh_gateways=gateways)
+    objects = rendered.objects("dev", "gateways")
+    assert objects["Gateway dev-istio-system/secure"]["spec"]["servers"][0]["tls"] == {
+        "mode": "SIMPLE", "credentialName": "cert", "minProtocolVersion": "TLSV1_2",
+    }  # fmt: skip
+    assert objects["VirtualService dev-istio-system/through"]["spec"]["tls"][0]["match"][0]["sniHosts"] == ["b.example.com", "*.c.example.com"]
+    assert objects["Route dev-istio-system/secure"]["spec"]["tls"]["termination"] == "passthrough"
+    assert objects["Route dev-istio-system/through-2"]["spec"]["wildcardPolicy"] == "Subdomain"
+
+
+def test_https_without_a_certificate_is_refused(tmp_path: Path) -> None:
+    gateways = [{"name": "secure", "hosts": ["a.example.com"], "port": 443, "protocol": "HTTPS"}]
+    rendered = render(tmp_path, ["gateways"], limit="dev", mesh_gateways=gateways)
+    assert rendered.code != 0
+    assert "tls.credential_name does not name the Secret" in rendered.output
