@@ -287,14 +287,14 @@ class Resolver(Olm):
         status = {"catalogSources": [source], "phase": "RequiresApproval" if kind == "Manual" else "Installing",
                   "plan": plan_steps(bundles, source, GLOBAL)}
         try:
-            plan = await self.kube.set_status({"apiVersion": V1A1, "kind": "InstallPlan", **plan}, status)
+            phased = await self.kube.set_status({"apiVersion": V1A1, "kind": "InstallPlan", **plan}, status)
         except ApiError as error:
             if error.status not in (404, 409):
                 raise
             await self._thrown_away(namespace, targets, error)
             return 1.4
         for name, bundle in targets.items():
-            await self.change("Subscription", namespace, name, lambda o, b=bundle: _pending(o, plan, b))  # type: ignore[misc]
+            await self.change("Subscription", namespace, name, lambda o, b=bundle: _pending(o, phased, b))  # type: ignore[misc]
         return None
 
     async def _thrown_away(self, namespace: str, targets: dict[str, Bundle], error: ApiError) -> None:
@@ -341,20 +341,28 @@ class Subscriptions(Olm):
     async def reconcile(self, key: Key) -> float | None:
         kind, namespace, name = key
         if kind == "All":
-            for sub in await self.kube.list(V1A1, "Subscription", namespace or None):
-                self.enqueue(("Subscription", sub["metadata"]["namespace"], sub["metadata"]["name"]), self.delay())
+            for one in await self.kube.list(V1A1, "Subscription", namespace or None):
+                self.enqueue(("Subscription", one["metadata"]["namespace"], one["metadata"]["name"]), self.delay())
             return None
-        sub = await self.kube.get(V1A1, "Subscription", name, namespace)
-        if sub is None:
+        found = await self.kube.get(V1A1, "Subscription", name, namespace)
+        sub: Obj = found or {}
+        if found is None:
             return None
         ref, current = sub.get("status", {}).get("installPlanRef"), sub.get("status", {}).get("currentCSV", "")
         plan = await self.kube.get(V1A1, "InstallPlan", ref["name"], namespace) if ref else None
         csv = await self.kube.get(V1A1, "ClusterServiceVersion", current, namespace) if current else None
         csv_here = csv is not None and "deletionTimestamp" not in csv["metadata"]
         sources = await self.sources()
-        first = not _conditions(sub)
-        await asyncio.sleep(self.delay(0.1 if first else 0.5))
-        changed = await self.change("Subscription", namespace, name, lambda o: advance_subscription(o, plan, csv_here, sources))
+        if advance_subscription(sub, plan, csv_here, sources) is None:
+            return None
+        await asyncio.sleep(self.delay(0.5 if _conditions(sub) else 0.1))
+        read = (ref, current)
+
+        def advance(obj: Obj) -> Obj | None:  # a Subscription that meanwhile got another plan is looked at again
+            status = obj.get("status", {})
+            same = (status.get("installPlanRef"), status.get("currentCSV", "")) == read
+            return advance_subscription(obj, plan, csv_here, sources) if same else None
+        changed = await self.change("Subscription", namespace, name, advance)
         return self.delay(0.5) if changed else None
 
 
@@ -397,7 +405,7 @@ class Plans(Olm):
         try:
             made = await self._csvs(plan, bundles, group, results)
             await self._crds(bundles, results)
-            await asyncio.sleep(self.delay(0.5))
+            await asyncio.sleep(self.delay(1.5))
             for bundle in bundles:
                 if bundle.refused:
                     await self._refused(bundle, namespace)
@@ -422,7 +430,7 @@ class Plans(Olm):
             channel = next((s["spec"].get("channel", "") for s in subs if s["spec"]["name"] == bundle.package), "")
             found = await self.kube.get(V1A1, "ClusterServiceVersion", bundle.csv, namespace)
             results["ClusterServiceVersion", bundle.csv] = "Present" if found else "Created"
-            obj = found or await self.kube.create(cluster_service_version(bundle, namespace, channel, group["metadata"]["name"]))
+            obj: Obj = found or await self.kube.create(cluster_service_version(bundle, namespace, channel, group["metadata"]["name"]))
             made[bundle.csv] = {"apiVersion": V1A1, "kind": "ClusterServiceVersion", **obj}
         return made
 
@@ -482,14 +490,14 @@ class Csvs(Olm):
     async def reconcile(self, key: Key) -> float | None:
         kind, namespace, name = key
         if kind == "OperatorGroup":
-            for csv in await self.csvs(namespace):
-                self.enqueue(("ClusterServiceVersion", namespace, csv["metadata"]["name"]))
+            for one in await self.csvs(namespace):
+                self.enqueue(("ClusterServiceVersion", namespace, one["metadata"]["name"]))
             return None
-        csv = await self.kube.get(V1A1, "ClusterServiceVersion", name, namespace)
+        found = await self.kube.get(V1A1, "ClusterServiceVersion", name, namespace)
         bundle = self.bundle(name)
-        if csv is None or bundle is None or _copied(csv) or "deletionTimestamp" in csv["metadata"]:
+        if found is None or bundle is None or _copied(found) or "deletionTimestamp" in found["metadata"]:
             return None
-        csv = {"apiVersion": V1A1, "kind": "ClusterServiceVersion", **csv}
+        csv = {"apiVersion": V1A1, "kind": "ClusterServiceVersion", **found}
         status = csv.get("status", {})
         if status.get("phase") == "Deleting":
             await self.kube.delete(csv)
