@@ -16,7 +16,7 @@ from .._olm.machine import Approve, Done, Fail, History, Target, step
 from .._olm.model import Observation, Plan
 from .client import Cluster
 
-__all__ = ["Journey", "Limits", "travel"]
+__all__ = ["Journey", "Limits", "remove", "travel"]
 
 ALPHA, GROUPS = "operators.coreos.com/v1alpha1", "operators.coreos.com/v1"
 KINDS = ((ALPHA, "Subscription"), (ALPHA, "InstallPlan"), (ALPHA, "ClusterServiceVersion"), (GROUPS, "OperatorGroup"))
@@ -52,10 +52,11 @@ class Journey:
     def of(cls, rows: Sequence[Mapping[str, Any]], allowed: Iterable[str]) -> list[Journey]:
         """Those of one namespace are each other's peers."""
         patterns = tuple(allowed)
-        return [cls(name=row["name"], namespace=row["namespace"],
-                    target=Target(row["target"] or "", patterns, {other["name"]: other["target"] or "" for other in rows
-                                                                  if other["namespace"] == row["namespace"] and other["name"] != row["name"]}))
-                for row in rows]
+        journeys = []
+        for row in rows:
+            peers = {r["name"]: r["target"] or "" for r in rows if r["namespace"] == row["namespace"] and r["name"] != row["name"]}
+            journeys.append(cls(row["name"], row["namespace"], Target(row["target"] or "", patterns, peers)))
+        return journeys
 
     def row(self) -> dict[str, Any]:
         """As install_plan returns it."""
@@ -70,12 +71,14 @@ def _read(cluster: Cluster, namespaces: Iterable[str]) -> dict[str, list[dict[st
     found: dict[str, list[dict[str, Any]]] = {}
 
     def fill(asked: Sequence[tuple[str, str, str]]) -> None:
-        for (_version, kind, _namespace), items in zip(asked, cluster.map(lambda a: cluster.list(a[0], a[1], namespace=a[2]), asked), strict=True):
+        answers = cluster.map(lambda a: cluster.list(a[0], a[1], namespace=a[2]), asked)
+        for (_version, kind, _namespace), items in zip(asked, answers, strict=True):
             found.setdefault(kind, []).extend(items)
 
     fill(wanted)
     sources = {(s.get("spec") or {}).get("sourceNamespace") or "" for s in found["Subscription"]} - {""}
-    busy = {c["metadata"]["namespace"] for c in found["ClusterServiceVersion"] if (c.get("status") or {}).get("phase") in {"Installing", "Failed"}}
+    unwell = {"Installing", "Failed"}
+    busy = {c["metadata"]["namespace"] for c in found["ClusterServiceVersion"] if (c.get("status") or {}).get("phase") in unwell}
     fill([(ALPHA, "CatalogSource", n) for n in sorted(sources)] + [("v1", "Pod", n) for n in sorted(busy)])
     return found
 
@@ -137,3 +140,26 @@ def travel(cluster: Cluster, journeys: Sequence[Journey], limits: Limits, approv
         if clock() - started >= limits.timeout:
             return _too_late(cluster, journeys, limits)
         sleep(limits.interval)
+
+
+def remove(cluster: Cluster, journeys: Sequence[Journey], dry_run: bool, owner: str) -> list[str]:
+    """Deletes Subscriptions and then what they installed; what it deleted. Those of another owner are left, with their CSVs."""
+    deleted: list[str] = []
+    for journey in journeys:
+        found = cluster.get(ALPHA, "Subscription", journey.name, journey.namespace)
+        labels = (found or {}).get("metadata", {}).get("labels") or {}
+        if found is None:
+            journey.state, journey.reason = "done", "not there"
+            continue
+        if (labels.get("app.kubernetes.io/managed-by"), labels.get("mesh.meshops.io/mesh")) != ("meshops.mesh", owner):
+            journey.state, journey.reason = "done", f"left alone: it does not carry the labels of {owner}"
+            continue
+        status = found.get("status") or {}
+        gone = [("Subscription", journey.name), *(("ClusterServiceVersion", csv) for csv in dict.fromkeys(
+            (status.get("currentCSV"), status.get("installedCSV"))) if csv)]
+        for kind, name in gone:
+            if (not dry_run or cluster.get(ALPHA, kind, name, journey.namespace)) and \
+                    cluster.delete(ALPHA, kind, name, journey.namespace, dry_run=dry_run):
+                deleted.append(f"{kind} {journey.namespace}/{name}")
+        journey.state, journey.reason = "done", "deleted"
+    return deleted

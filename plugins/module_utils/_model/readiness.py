@@ -155,12 +155,242 @@ def still_there(obj: Mapping[str, Any]) -> Readiness:
     return Readiness.waiting("Terminating", "; ".join(words) or f"being deleted since {meta['deletionTimestamp']}")
 
 
+def _job(obj: Mapping[str, Any], related: Lookup) -> Readiness:
+    failed = _condition(obj, "Failed")
+    if failed.status == "True":
+        return Readiness.failed(failed.reason, failed.message)
+    return _want(obj, "Complete")
+
+
+def _route(obj: Mapping[str, Any], related: Lookup) -> Readiness:
+    """Admitted by every router that has looked at it, and by one at least."""
+    found = [_condition({"status": item}, "Admitted") for item in (obj.get("status") or {}).get("ingress") or []]
+    refused = [item for item in found if item.status == "False"]
+    if refused:
+        return Readiness.failed(refused[0].reason, refused[0].message, grace=20.0)
+    return Readiness.ready() if found else Readiness.waiting("NotAdmitted", "no router has taken it yet")
+
+
+def _gateway(obj: Mapping[str, Any], related: Lookup) -> Readiness:
+    found = _condition(obj, "Programmed")
+    if found.status != "True":
+        return Readiness.waiting(found.reason, found.message or "no controller has programmed it")
+    for item in (obj.get("status") or {}).get("conditions") or []:
+        seen = item.get("observedGeneration")
+        if item.get("type") == "Programmed" and seen is not None and seen != obj["metadata"].get("generation"):
+            return Readiness.waiting("NotObserved", f"Programmed is about generation {seen} of {obj['metadata'].get('generation')}")
+    return Readiness.ready()
+
+
+# Texts of a resolution that no wait heals (recorded from OLM).
+_RESOLUTION_ENDS = ("no operators found", "exists and is not referenced by a subscription")
+_APPROVED_ELSEWHERE = "mesh.meshops.io/approval"  # annotation: "external" when somebody else approves the plans
+
+
+def _subscription(obj: Mapping[str, Any], related: Lookup) -> Readiness:
+    """installedCSV and AtLatestKnown prove nothing; only that CSV's Succeeded in its own namespace does."""
+    status = obj.get("status") or {}
+    name, namespace = status.get("installedCSV"), obj["metadata"].get("namespace")
+    failed = _condition(obj, "ResolutionFailed")
+    if not name or name != status.get("currentCSV"):
+        if failed.status == "True":
+            if any(text in failed.message for text in _RESOLUTION_ENDS):
+                return Readiness.failed(failed.reason, failed.message, grace=20.0)
+            return Readiness.waiting(failed.reason, failed.message)
+        pending = _condition(obj, "InstallPlanPending")
+        if pending.reason == "RequiresApproval":
+            if (obj["metadata"].get("annotations") or {}).get(_APPROVED_ELSEWHERE) == "external":
+                return Readiness.ready()
+            plan = (status.get("installPlanRef") or {}).get("name")
+            return Readiness.waiting("RequiresApproval", f"InstallPlan {namespace}/{plan} waits for approval: approve it with install_plan")
+        broken = _condition(obj, "InstallPlanFailed")
+        if broken.status == "True":
+            return Readiness.failed(broken.reason, broken.message, grace=20.0)
+        return Readiness.waiting(status.get("state") or "NotResolved", "no CSV is installed yet; is there exactly one OperatorGroup?")
+    csv = related.get("ClusterServiceVersion", name, namespace, group="operators.coreos.com")
+    if csv is None:
+        return Readiness.waiting("CSVMissing", f"ClusterServiceVersion {namespace}/{name} is not there")
+    found = csv.get("status") or {}
+    if found.get("phase") == "Succeeded":
+        return Readiness.ready()
+    text = f"ClusterServiceVersion {namespace}/{name} is {found.get('phase')}: {found.get('reason')}: {found.get('message')}"
+    if found.get("phase") == "Failed" and found.get("reason") in ("UnsupportedOperatorGroup", "InterOperatorGroupOwnerConflict"):
+        return Readiness.failed(found["reason"], text, grace=20.0)
+    return Readiness.waiting("CSVNotSucceeded", text)
+
+
+# A ReconcileError passes in the first second of an install and stays for these (recorded from the Sail operator).
+_VERSION_ENDS = ("end-of-life", "end of life", "unsupported version", "version is not supported", "invalid version")
+_ERROR_GRACE = 10.0
+_MODIFIED = "the object has been modified"
+
+
+def _reconciled(obj: Mapping[str, Any]) -> Readiness:
+    found = _condition(obj, "Reconciled")
+    if found.reason == "ReconcileError" and found.status == "False" and _MODIFIED not in found.message:
+        low = found.message.lower()
+        grace = 0.0 if any(text in low for text in _VERSION_ENDS) else _ERROR_GRACE
+        return Readiness.failed(found.reason, found.message, grace=grace)
+    return _want(obj, "Reconciled")
+
+
+def _sail(obj: Mapping[str, Any]) -> Readiness:
+    """Generation, Reconciled, Ready, in this order."""
+    late = _observed(obj)
+    if late:
+        return late
+    state = _reconciled(obj)
+    return state if state.state != "ready" else _want(obj, "Ready")
+
+
+def _istio(obj: Mapping[str, Any], related: Lookup) -> Readiness:
+    """Istio copies Ready from its revision as that was: right after a change it is about the old version."""
+    state = _sail(obj)
+    if state.state == "failed":
+        return state
+    late = _observed(obj)
+    if late:
+        return late
+    spec, meta = obj.get("spec") or {}, obj["metadata"]
+    version = str(spec.get("version") or "")
+    by_revision = (spec.get("updateStrategy") or {}).get("type") == "RevisionBased"
+    expected = f"{meta['name']}-{version.replace('.', '-')}" if by_revision else meta["name"]
+    active = (obj.get("status") or {}).get("activeRevisionName")
+    alias = version.endswith("latest") or not version
+    if not active or (active != expected and not alias):
+        return Readiness.waiting("OldRevision", f"the active revision is {active or 'none'}, expected {expected}")
+    revision = related.get("IstioRevision", active, group="sailoperator.io")
+    if revision is None:
+        return Readiness.waiting("RevisionMissing", f"IstioRevision {active} is not there")
+    found = str((revision.get("spec") or {}).get("version") or "")
+    if found != version and not alias:
+        return Readiness.waiting("OldVersion", f"IstioRevision {active} has version {found}, expected {version}")
+    below = _revision(revision, related)
+    if below.state != "ready":
+        return Readiness(below.state, below.reason, f"IstioRevision {active}: {below.message}", below.grace)
+    return state
+
+
+def _revision(obj: Mapping[str, Any], related: Lookup) -> Readiness:
+    """Ready compares readyReplicas only, so the Deployment itself has to have rolled out."""
+    state = _sail(obj)
+    if state.state != "ready":
+        return state
+    name, namespace = obj["metadata"]["name"], (obj.get("spec") or {}).get("namespace")
+    return _istiod(related, "istiod" if name == "default" else f"istiod-{name}", namespace)
+
+
+def _istiod(related: Lookup, name: str, namespace: str | None) -> Readiness:
+    deployment = related.get("Deployment", name, namespace, group="apps")
+    if deployment is None:
+        return Readiness.waiting("IstiodMissing", f"Deployment {namespace}/{name} is not there")
+    if not (deployment.get("spec") or {}).get("replicas", 1):
+        return Readiness.waiting("IstiodScaledToZero", f"Deployment {namespace}/{name} is scaled to zero")
+    state = _deployment(deployment, related)
+    return Readiness(state.state, state.reason, f"Deployment {namespace}/{name}: {state.message}", state.grace)
+
+
+def _tag(obj: Mapping[str, Any], related: Lookup) -> Readiness:
+    """An unused tag never gets Healthy: Reconciled is all that can be waited for."""
+    return _observed(obj) or _reconciled(obj)
+
+
+def _sail_daemon(obj: Mapping[str, Any], related: Lookup) -> Readiness:
+    return _sail(obj)
+
+
+def _smcp(obj: Mapping[str, Any], related: Lookup) -> Readiness:
+    """Facts 15 to 18: Ready counts for the observed generation only, and is True with istiod scaled to zero."""
+    ready, reconciled = _condition(obj, "Ready"), _condition(obj, "Reconciled")
+    if reconciled.reason in ("ValidationError", "ErrMultipleSMCPs", "MultipleSMCPs"):
+        return Readiness.failed(reconciled.reason, reconciled.message)
+    if reconciled.reason == "ReconcileError":
+        return Readiness.failed(reconciled.reason, reconciled.message, grace=30.0)
+    generation, seen = obj["metadata"].get("generation"), (obj.get("status") or {}).get("observedGeneration")
+    if generation is not None and seen != generation:
+        word = reconciled if reconciled.status == "False" else ready
+        return Readiness.waiting("NotObserved", f"generation {seen or 'none'} of {generation} is reconciled: {word.reason}: {word.message}")
+    for kind in ("Reconciled", "Ready"):
+        state = _want(obj, kind)
+        if state.state != "ready":
+            return state
+    return _istiod(related, f"istiod-{obj['metadata']['name']}", obj["metadata"].get("namespace"))
+
+
+def _member_roll(obj: Mapping[str, Any], related: Lookup) -> Readiness:
+    """Fact 19: Ready goes away with each generation of the SMCP; what counts is that our members are configured."""
+    status = obj.get("status") or {}
+    wanted = set((obj.get("spec") or {}).get("members") or []) - {"*", obj["metadata"].get("namespace")}
+    late = sorted(wanted - set(status.get("configuredMembers") or []))
+    if late:
+        found = _condition(obj, "Ready")
+        return Readiness.waiting(found.reason, f"not configured yet: {', '.join(late)} ({found.message})")
+    return _observed(obj) or Readiness.ready()
+
+
+def _member(obj: Mapping[str, Any], related: Lookup) -> Readiness:
+    """Its namespace is in configuredMembers of the roll that it names."""
+    home = ((obj.get("spec") or {}).get("controlPlaneRef") or {}).get("namespace")
+    namespace = obj["metadata"].get("namespace")
+    roll = related.get("ServiceMeshMemberRoll", "default", home, group="maistra.io")
+    if roll is not None and namespace in ((roll.get("status") or {}).get("configuredMembers") or []):
+        return Readiness.ready()
+    found = _condition(obj, "Ready")
+    if found.reason == "ReferencesDifferentControlPlane":
+        return Readiness.failed(found.reason, found.message, grace=20.0)
+    return Readiness.waiting(found.reason, f"{namespace} is not in configuredMembers of ServiceMeshMemberRoll {home}/default ({found.message})")
+
+
+def _kiali(obj: Mapping[str, Any], related: Lookup) -> Readiness:
+    """An Ansible operator: Successful says that the playbook ran, Running that it is watching."""
+    failure = _condition(obj, "Failure")
+    if failure.status == "True":
+        return Readiness.failed(failure.reason, failure.message, grace=30.0)
+    successful = _condition(obj, "Successful")
+    if successful.status == "True":
+        return Readiness.ready()
+    running = _condition(obj, "Running")
+    if running.status == "True" and running.reason == "Successful":
+        return Readiness.ready()
+    return Readiness.waiting(running.reason, running.message or "its operator has not finished")
+
+
+def _jaeger(obj: Mapping[str, Any], related: Lookup) -> Readiness:
+    phase = (obj.get("status") or {}).get("phase")
+    if phase == "Failed":
+        return Readiness.failed("Failed", "its operator says phase Failed: look at the operator's log", grace=20.0)
+    return Readiness.ready() if phase == "Running" else Readiness.waiting("NotRunning", f"phase {phase or 'not set'}")
+
+
+def _tempo(obj: Mapping[str, Any], related: Lookup) -> Readiness:
+    wrong = _condition(obj, "ConfigurationError")
+    if wrong.status == "True":
+        return Readiness.failed(wrong.reason, wrong.message, grace=20.0)
+    return _want(obj, "Ready")
+
+
 TABLE: dict[tuple[str, str], Predicate] = {
     ("", "Namespace"): _namespace,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): _crd,
     ("apps", "DaemonSet"): _daemon_set,
     ("apps", "Deployment"): _deployment,
     ("apps", "StatefulSet"): _stateful_set,
+    ("batch", "Job"): _job,
+    ("gateway.networking.k8s.io", "Gateway"): _gateway,
+    ("jaegertracing.io", "Jaeger"): _jaeger,
+    ("kiali.io", "Kiali"): _kiali,
+    ("maistra.io", "ServiceMeshControlPlane"): _smcp,
+    ("maistra.io", "ServiceMeshMember"): _member,
+    ("maistra.io", "ServiceMeshMemberRoll"): _member_roll,
+    ("operators.coreos.com", "Subscription"): _subscription,
+    ("route.openshift.io", "Route"): _route,
+    ("sailoperator.io", "Istio"): _istio,
+    ("sailoperator.io", "IstioCNI"): _sail_daemon,
+    ("sailoperator.io", "IstioRevision"): _revision,
+    ("sailoperator.io", "IstioRevisionTag"): _tag,
+    ("sailoperator.io", "ZTunnel"): _sail_daemon,
+    ("tempo.grafana.com", "TempoMonolithic"): _tempo,
+    ("tempo.grafana.com", "TempoStack"): _tempo,
 }
 
 

@@ -1,0 +1,160 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""A snapshot of a cluster: one concurrent pass over all kinds that say something about a mesh."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Callable, Iterable, Mapping, Sequence
+
+from .._errors import Forbidden, KindMissing
+from .._model.objects import group_of
+from .._model.snapshot import Snapshot, slim
+from .client import Cluster
+
+__all__ = ["KINDS", "collect", "review"]
+
+# exact kinds; their absence is noted
+KINDS: tuple[tuple[str, str], ...] = (
+    ("v1", "Namespace"),
+    ("v1", "Node"),
+    ("v1", "Pod"),
+    ("v1", "Service"),
+    ("v1", "ServiceAccount"),
+    ("v1", "ConfigMap"),
+    ("v1", "Secret"),
+    ("apps/v1", "Deployment"),
+    ("apps/v1", "StatefulSet"),
+    ("apps/v1", "DaemonSet"),
+    ("policy/v1", "PodDisruptionBudget"),
+    ("autoscaling/v2", "HorizontalPodAutoscaler"),
+    ("rbac.authorization.k8s.io/v1", "ClusterRole"),
+    ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"),
+    ("rbac.authorization.k8s.io/v1", "Role"),
+    ("rbac.authorization.k8s.io/v1", "RoleBinding"),
+    ("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration"),
+    ("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration"),
+    ("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
+    ("sailoperator.io/v1", "Istio"),
+    ("sailoperator.io/v1", "IstioCNI"),
+    ("sailoperator.io/v1", "IstioRevision"),
+    ("sailoperator.io/v1", "IstioRevisionTag"),
+    ("maistra.io/v2", "ServiceMeshControlPlane"),
+    ("maistra.io/v1", "ServiceMeshMemberRoll"),
+    ("maistra.io/v1", "ServiceMeshMember"),
+    ("operators.coreos.com/v1alpha1", "CatalogSource"),
+    ("operators.coreos.com/v1alpha1", "ClusterServiceVersion"),
+    ("operators.coreos.com/v1alpha1", "InstallPlan"),
+    ("operators.coreos.com/v1", "OperatorGroup"),
+    ("operators.coreos.com/v1alpha1", "Subscription"),
+    ("networking.istio.io/v1", "DestinationRule"),
+    ("networking.istio.io/v1", "Gateway"),
+    ("networking.istio.io/v1", "ServiceEntry"),
+    ("networking.istio.io/v1", "VirtualService"),
+    ("security.istio.io/v1", "AuthorizationPolicy"),
+    ("security.istio.io/v1", "PeerAuthentication"),
+    ("route.openshift.io/v1", "Route"),
+    ("jaegertracing.io/v1", "Jaeger"),
+    ("kiali.io/v1alpha1", "Kiali"),
+    ("monitoring.coreos.com/v1", "Prometheus"),
+)
+# whole groups: every kind that the API has in them
+_GROUPS = ("maistra.io", "sailoperator.io", "kiali.io", "jaegertracing.io", "gateway.networking.k8s.io", "tempo.grafana.com")
+_GROUP_TAIL = (".istio.io", ".maistra.io")
+_REVIEW = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview"}
+
+
+@dataclass
+class _Part:
+    objects: list[dict[str, Any]] = field(default_factory=list)
+    missing: str = ""
+    forbidden: tuple[str, str] | None = None
+
+
+def _plan(cluster: Cluster) -> tuple[list[tuple[str, str]], set[str]]:
+    """What to list, in one version per kind, and the wanted kinds that the API does not have."""
+    served: dict[tuple[str, str], str] = {}
+    for (api_version, kind), resource in cluster.resources().items():
+        if not resource.verbs or "list" in resource.verbs:
+            served.setdefault((group_of(api_version), kind), api_version)
+    listed: dict[tuple[str, str], str] = {}
+    missing = set()
+    for api_version, kind in KINDS:
+        key = (group_of(api_version), kind)
+        if key not in served:
+            missing.add(f"{api_version}/{kind}")
+        else:
+            listed[key] = api_version if (api_version, kind) in cluster.resources() else served[key]
+    for key, api_version in served.items():
+        if key[0] in _GROUPS or key[0].endswith(_GROUP_TAIL):
+            listed.setdefault(key, api_version)
+    return [(api_version, kind) for (_group, kind), api_version in listed.items()], missing
+
+
+def _list(cluster: Cluster, what: tuple[str, str], namespace: str | None) -> _Part:
+    api_version, kind = what
+    try:
+        return _Part([slim(obj) for obj in cluster.list(api_version, kind, namespace=namespace)])
+    except KindMissing:
+        return _Part(missing=f"{api_version}/{kind}")
+    except Forbidden as exc:
+        return _Part(forbidden=(f"{api_version}/{kind}", str(exc)))
+
+
+def review(cluster: Cluster, question: Mapping[str, Any]) -> dict[str, Any]:
+    """One question to the API server's authorizer: may this user do that?"""
+    resource, _slash, subresource = str(question.get("resource") or "").partition("/")
+    attributes = {
+        "verb": question["verb"],
+        "group": question.get("group") or "",
+        "resource": resource,
+        "subresource": subresource,
+        "namespace": question.get("namespace") or "",
+    }
+    spec = {
+        "user": question["user"],
+        "groups": list(question.get("groups") or []),
+        "resourceAttributes": {key: value for key, value in attributes.items() if value},
+    }
+    status = cluster.create({**_REVIEW, "spec": spec}).get("status") or {}
+    return {**question, "groups": spec["groups"], "allowed": bool(status.get("allowed")), "reason": status.get("reason") or ""}
+
+
+def collect(
+    cluster: Cluster,
+    *,
+    clock: Callable[[], datetime],
+    reviews: Iterable[Mapping[str, Any]] = (),
+    namespaces: Sequence[str] = (),
+) -> Snapshot:
+    """Read everything once, several kinds at a time; namespaces limits the namespaced kinds."""
+    taken_at = clock()
+    plan, missing = _plan(cluster)
+    jobs: list[tuple[tuple[str, str], str | None]] = []
+    for what in plan:
+        limited = namespaces and cluster.resource(*what).namespaced
+        jobs += [(what, namespace) for namespace in namespaces] if limited else [(what, None)]
+    parts = cluster.map(lambda job: _list(cluster, *job), jobs)
+    forbidden = dict(part.forbidden for part in parts if part.forbidden)
+    answers, denied = _reviews(cluster, list(reviews))
+    return Snapshot(
+        cluster=cluster.name,
+        taken_at=taken_at,
+        source="cluster",
+        server_version=cluster.server_version(),
+        objects=tuple(obj for part in parts for obj in part.objects),
+        missing_kinds=frozenset(missing | {part.missing for part in parts if part.missing}),
+        forbidden={**forbidden, **denied},
+        reviews=tuple(answers),
+    )
+
+
+def _reviews(cluster: Cluster, questions: list[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """The answers; none at all, with the reason, when we may not ask."""
+    try:
+        return cluster.map(lambda item: review(cluster, item), questions), {}
+    except Forbidden as exc:
+        return [], {f"{_REVIEW['apiVersion']}/{_REVIEW['kind']}": str(exc)}

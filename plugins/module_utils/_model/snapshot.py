@@ -1,0 +1,261 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""What checks read: the objects of a cluster at one moment, from the API, a file or a folder of manifests."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import os
+import re
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Iterable, Mapping
+
+from ansible.module_utils.common.yaml import HAS_YAML, yaml_load_all
+
+from .._errors import ConfigError
+from .objects import group_of
+
+try:
+    from yaml import YAMLError
+except ImportError:  # HAS_YAML is False then
+
+    class YAMLError(ValueError):  # type: ignore[no-redef]
+        """Never raised."""
+
+
+__all__ = ["FORMAT", "Snapshot", "slim"]
+
+FORMAT = "meshops.mesh/snapshot/v1"
+_PEM = re.compile(r"\s*(-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*)+")
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_ISTIO_WORDS = ("istio", "maistra", "kiali", "sailoperator", "meshops")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Objects with the moment that they are from, and what could not be read."""
+
+    cluster: str
+    taken_at: datetime
+    source: str
+    server_version: str | None
+    objects: tuple[dict[str, Any], ...]
+    missing_kinds: frozenset[str] = frozenset()
+    forbidden: Mapping[str, str] = field(default_factory=dict)
+    reviews: tuple[dict[str, Any], ...] = ()
+
+    @cached_property
+    def _by_kind(self) -> dict[str, list[dict[str, Any]]]:
+        index: dict[str, list[dict[str, Any]]] = {}
+        for obj in self.objects:
+            index.setdefault(obj.get("kind", ""), []).append(obj)
+        return index
+
+    def of(self, kind: str, *, group: str | None = None, namespace: str | None = None) -> list[dict[str, Any]]:
+        """All objects of the kind, of one group and one namespace where they are named."""
+        return [
+            obj
+            for obj in self._by_kind.get(kind, [])
+            if group in (None, group_of(obj.get("apiVersion", ""))) and namespace in (None, obj["metadata"].get("namespace"))
+        ]
+
+    def get(self, kind: str, name: str, namespace: str | None = None, *, group: str | None = None) -> dict[str, Any] | None:
+        """One object, None when it is not there."""
+        return next((obj for obj in self.of(kind, group=group, namespace=namespace) if obj["metadata"].get("name") == name), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """The file's content; Secrets never have values in it."""
+        return {
+            "format": FORMAT,
+            "cluster": self.cluster,
+            "taken_at": self.taken_at.astimezone(timezone.utc).isoformat(),
+            "server_version": self.server_version,
+            "objects": [slim(obj) for obj in self.objects],
+            "missing_kinds": sorted(self.missing_kinds),
+            "forbidden": dict(self.forbidden),
+            "reviews": list(self.reviews),
+        }
+
+    @classmethod
+    def from_json(cls, data: Any) -> Snapshot:
+        """The snapshot of a file's content; says what is wrong with it."""
+        if not isinstance(data, dict) or data.get("format") != FORMAT:
+            found = data.get("format") if isinstance(data, dict) else type(data).__name__
+            raise ConfigError(f"not a snapshot: format is {found!r}, expected {FORMAT!r}; make one with meshops.mesh.cluster_snapshot")
+        try:
+            taken_at = datetime.fromisoformat(str(data["taken_at"]).replace("Z", "+00:00"))
+        except (KeyError, ValueError) as exc:
+            raise ConfigError(f"snapshot of {data.get('cluster')}: taken_at {data.get('taken_at')!r} is not a time") from exc
+        if taken_at.tzinfo is None:
+            taken_at = taken_at.replace(tzinfo=timezone.utc)
+        return cls(
+            cluster=str(data.get("cluster") or ""),
+            taken_at=taken_at,
+            source="snapshot",
+            server_version=data.get("server_version"),
+            objects=tuple(_checked(data.get("objects"), "snapshot")),
+            missing_kinds=frozenset(data.get("missing_kinds") or ()),
+            forbidden=dict(data.get("forbidden") or {}),
+            reviews=tuple(data.get("reviews") or ()),
+        )
+
+    @classmethod
+    def load(cls, path: str | Path) -> Snapshot:
+        """Read a .json or .json.gz file."""
+        try:
+            raw = Path(path).read_bytes()
+            return cls.from_json(json.loads(gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw))
+        except (OSError, EOFError) as exc:
+            raise ConfigError(f"snapshot {path} cannot be read: {exc}") from exc
+        except ValueError as exc:
+            raise ConfigError(f"snapshot {path} is not JSON: {exc}") from exc
+
+    def save(self, path: str | Path) -> int:
+        """Write the file for its owner only; returns its size in bytes. The old file stays until the new one is whole."""
+        target = Path(path)
+        raw = json.dumps(self.to_json(), separators=(",", ":"), sort_keys=True).encode()
+        if target.name.endswith(".gz"):
+            raw = gzip.compress(raw, mtime=0)
+        draft = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as handle:
+                handle.write(raw)
+            os.replace(draft, target)
+        except OSError as exc:
+            raise ConfigError(f"snapshot {path} cannot be written: {exc}; make the folder, or give another path") from exc
+        return len(raw)
+
+    @classmethod
+    def from_manifests(cls, path: str | Path, *, cluster: str = "manifests", taken_at: datetime | None = None) -> Snapshot:
+        """Every Kubernetes object in the YAML and JSON files below a folder (or in one file)."""
+        root = Path(path)
+        if not root.exists():
+            raise ConfigError(f"manifests {path}: no such file or folder")
+        if not HAS_YAML:
+            raise ConfigError("PyYAML is needed to read manifests: install it for the Python that runs Ansible's modules")
+        files = [root] if root.is_file() else sorted(item for item in root.rglob("*") if item.suffix in (".yml", ".yaml", ".json"))
+        objects = [obj for file in files if not _hidden(file, root) for obj in _read_file(file)]
+        moment = taken_at or datetime.now(timezone.utc)
+        return cls(cluster, moment, "manifests", None, tuple(slim(obj) for obj in objects))
+
+
+def _hidden(file: Path, root: Path) -> bool:
+    return any(part.startswith(".") for part in file.relative_to(root).parts)
+
+
+def _read_file(file: Path) -> list[dict[str, Any]]:
+    try:
+        documents = list(yaml_load_all(file.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"manifest {file} cannot be read: {exc}") from exc
+    except (YAMLError, ValueError) as exc:
+        raise ConfigError(f"manifest {file} is not YAML: {exc}") from exc
+    found: list[dict[str, Any]] = []
+    for document in documents:
+        if not isinstance(document, dict) or "kind" not in document or "apiVersion" not in document:
+            continue  # values files, kustomizations without kind, comments
+        if document["kind"].endswith("List") and isinstance(document.get("items"), list):
+            found += _checked(document["items"], str(file))
+        elif isinstance(document.get("metadata"), dict):
+            found.append(document)
+    return found
+
+
+def _checked(objects: Any, where: str) -> Iterable[dict[str, Any]]:
+    if not isinstance(objects, list):
+        raise ConfigError(f"{where}: objects must be a list, found {type(objects).__name__}")
+    for index, obj in enumerate(objects):
+        if not isinstance(obj, dict) or not obj.get("kind") or not obj.get("apiVersion") or not isinstance(obj.get("metadata"), dict):
+            raise ConfigError(f"{where}: objects[{index}] has no apiVersion, kind and metadata")
+        yield obj
+
+
+# what is left of an object
+
+
+def slim(obj: Mapping[str, Any]) -> dict[str, Any]:
+    """The object without what no check reads and without any secret."""
+    meta = {key: value for key, value in obj["metadata"].items() if key not in ("managedFields", "selfLink")}
+    if _LAST_APPLIED in (meta.get("annotations") or {}):
+        meta["annotations"] = {key: value for key, value in meta["annotations"].items() if key != _LAST_APPLIED}
+    kept = {**obj, "metadata": meta}
+    change = _SLIMMED.get(obj["kind"])
+    return change(kept) if change else kept
+
+
+def _slim_secret(obj: dict[str, Any]) -> dict[str, Any]:
+    data = dict(obj.get("data") or {})
+    for key, value in (obj.get("stringData") or {}).items():
+        data[key] = base64.b64encode(str(value).encode()).decode()
+    meta = {key: value for key, value in obj["metadata"].items() if key != "annotations"}
+    notes = {key: value for key, value in (obj["metadata"].get("annotations") or {}).items() if key.startswith("mesh.meshops.io/")}
+    if notes:
+        meta["annotations"] = notes
+    kept = {key: obj[key] for key in ("apiVersion", "kind", "type") if key in obj}
+    return {**kept, "metadata": meta, "data": {key: _certificate(key, value) for key, value in data.items()}}
+
+
+def _certificate(key: str, value: Any) -> str:
+    """The value if it is only certificates, else nothing."""
+    if not key.endswith((".crt", ".pem")) or not isinstance(value, str):
+        return ""
+    try:
+        text = base64.b64decode(value, validate=True).decode("ascii")
+    except ValueError:
+        return ""
+    return value if _PEM.fullmatch(text) else ""
+
+
+def _slim_config_map(obj: dict[str, Any]) -> dict[str, Any]:
+    """Istio's own are read by checks; of the others the names are enough."""
+    if any(word in obj["metadata"]["name"] for word in ("istio", "kiali", "jaeger", "prometheus", "grafana")):
+        return obj
+    return {key: obj[key] for key in ("apiVersion", "kind", "metadata")}
+
+
+def _slim_crd(obj: dict[str, Any]) -> dict[str, Any]:
+    spec = obj.get("spec") or {}
+    versions = [{key: item[key] for key in ("name", "served", "storage", "deprecated") if key in item} for item in spec.get("versions") or []]
+    kept = {key: spec[key] for key in ("group", "names", "scope") if key in spec}
+    return {**obj, "spec": {**kept, "versions": versions}}
+
+
+def _pick(value: Any, keys: Iterable[str]) -> dict[str, Any]:
+    return {key: value[key] for key in keys if key in value} if isinstance(value, Mapping) else {}
+
+
+def _slim_pod(obj: dict[str, Any]) -> dict[str, Any]:
+    meta = _pick(obj["metadata"], ("name", "namespace", "labels", "ownerReferences", "creationTimestamp", "deletionTimestamp", "uid"))
+    notes = obj["metadata"].get("annotations") or {}
+    meta["annotations"] = {key: value for key, value in notes.items() if any(word in key for word in _ISTIO_WORDS)}
+    spec, status = obj.get("spec") or {}, obj.get("status") or {}
+    slim_spec = _pick(spec, ("serviceAccountName", "nodeName", "hostNetwork"))
+    for field_name in ("containers", "initContainers"):
+        if field_name in spec:
+            slim_spec[field_name] = [_pick(item, ("name", "image", "restartPolicy")) for item in spec[field_name]]
+    slim_status = _pick(status, ("phase", "conditions", "startTime", "reason", "message"))
+    for field_name in ("containerStatuses", "initContainerStatuses"):
+        if field_name in status:
+            slim_status[field_name] = [
+                {**_pick(item, ("name", "ready", "started", "restartCount")), "state": _state(item.get("state"))} for item in status[field_name]
+            ]
+    return {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": meta, "spec": slim_spec, "status": slim_status}
+
+
+def _state(state: Any) -> dict[str, Any]:
+    return {key: _pick(value, ("reason", "message", "exitCode")) for key, value in (state or {}).items()}
+
+
+_SLIMMED = {
+    "ConfigMap": _slim_config_map,
+    "CustomResourceDefinition": _slim_crd,
+    "Pod": _slim_pod,
+    "Secret": _slim_secret,
+}
