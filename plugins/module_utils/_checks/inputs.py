@@ -6,11 +6,8 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from .._errors import ConfigError
@@ -86,10 +83,4 @@ def source_from(source: str, path: str, *, cluster: str, now: datetime) -> Snaps
     """A snapshot file or a folder of manifests."""
     if source == "manifests":
         return Snapshot.from_manifests(path, cluster=cluster, taken_at=now)
-    try:
-        raw = Path(path).read_bytes()
-        text = gzip.decompress(raw) if path.endswith(".gz") else raw
-        data = json.loads(text)
-    except (OSError, EOFError, ValueError) as exc:
-        raise ConfigError(f"snapshot {path} cannot be read: {exc}; take one with meshops.mesh.cluster_snapshot") from exc
-    return Snapshot.from_json(data)
+    return Snapshot.load(path)

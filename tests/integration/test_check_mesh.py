@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""mesh_check and the playbook check_mesh: live, offline, and what people read when something does not hold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+import yaml
+from testbed import Bed
+
+Beds = Callable[..., Bed]
+Playbook = Callable[..., Any]
+PLAY = "meshops.mesh.check_mesh"
+VERSION = "v1.30.3"
+INTENT: dict[str, Any] = {
+    "mesh_provider": "sail",
+    "mesh_name": "shop",
+    "mesh_control_plane": {"name": "default", "namespace": "istio-system"},
+    "mesh_domains": [{"name": "shop", "namespaces": ["shop"]}],
+    "mesh_check_categories": ["control_plane", "membership"],
+}
+
+
+def inventory(folder: Path) -> Path:
+    path = folder / "hosts.yml"
+    path.write_text(yaml.safe_dump({"all": {"hosts": {"west": {"ansible_connection": "local"}}}}), encoding="utf-8")
+    return path
+
+
+def rows_of(path: Path) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in json.loads(path.read_text(encoding="utf-8"))["checks"]:
+        found.setdefault(row["id"], []).append(row)
+    return found
+
+
+@pytest.fixture(scope="module", name="mesh")
+def _mesh(beds: Beds) -> Bed:
+    """A bed on which the played Sail operator has brought an Istio up."""
+    bed = beds("sail", tag="check")
+    manifest = [
+        *({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in ("istio-system", "istio-cni")),
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": {"istio-injection": "enabled"}}},
+        {
+            "apiVersion": "sailoperator.io/v1",
+            "kind": "IstioCNI",
+            "metadata": {"name": "default"},
+            "spec": {"namespace": "istio-cni", "version": VERSION},
+        },
+        {
+            "apiVersion": "sailoperator.io/v1",
+            "kind": "Istio",
+            "metadata": {"name": "default"},
+            "spec": {"namespace": "istio-system", "version": VERSION, "updateStrategy": {"type": "InPlace"}},
+        },
+    ]
+    bed.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(manifest))
+    return bed
+
+
+def test_a_mesh_that_comes_up_is_waited_for_and_passes(mesh: Bed, playbook: Playbook, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    more = {"mesh_check_wait_timeout": 90, "mesh_check_report": str(report)}
+    run = playbook(PLAY, bed=mesh, inventory=inventory(tmp_path), extra_vars=INTENT | more).check()
+    assert run.changed == 0
+    rows = rows_of(report)
+    assert {code: rows[code][0]["status"] for code in ("OSM1201", "OSM1202", "OSM1203", "OSM1205", "OSM1206", "OSM1301")} == dict.fromkeys(
+        ("OSM1201", "OSM1202", "OSM1203", "OSM1205", "OSM1206", "OSM1301"), "passed"
+    )
+    assert "√ istiod has rolled out" in run.stdout
+
+
+def test_a_failing_check_fails_the_play_with_its_lines(mesh: Bed, playbook: Playbook, tmp_path: Path) -> None:
+    wrong = INTENT | {"mesh_domains": [{"name": "shop", "namespaces": ["shop", "ghost"]}], "mesh_check_only": ["OSM1301"]}
+    wrong |= {"mesh_check_categories": []}
+    run = playbook(PLAY, bed=mesh, inventory=inventory(tmp_path), extra_vars=wrong)
+    assert run.rc == 2
+    assert "Namespace ghost: it does not exist" in run.stdout
+    assert "docs/checks/OSM1301.md" in run.stdout
+
+
+def test_rights_that_do_not_suffice_are_said_before_anything(mesh: Bed, playbook: Playbook, tmp_path: Path) -> None:
+    run = playbook(
+        PLAY,
+        bed=mesh,
+        kubeconfig=mesh.user_kubeconfig("nobody"),
+        inventory=inventory(tmp_path),
+        extra_vars=INTENT | {"mesh_check_fail_on": "error"},
+    )
+    assert run.rc == 2
+    assert "our rights are sufficient to read the mesh  [OSM1002]" in run.stdout
+    assert "we may not read" not in run.stdout, "the failing play shows failures only"
+
+
+def test_an_api_that_does_not_answer_is_one_failed_check(playbook: Playbook, tmp_path: Path) -> None:
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "x",
+        "clusters": [{"name": "x", "cluster": {"server": "https://127.0.0.1:9"}}],
+        "users": [{"name": "x", "user": {"token": "x"}}],
+        "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
+    }
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(yaml.safe_dump(config), encoding="utf-8")
+    report = tmp_path / "report.json"
+    run = playbook(
+        PLAY, inventory=inventory(tmp_path), extra_vars=INTENT | {"mesh_kubeconfig": str(kubeconfig), "mesh_check_report": str(report)}
+    )
+    assert run.rc == 2 and "× the API server answers  [OSM1001]" in run.stdout
+    rows = rows_of(report)
+    assert rows["OSM1001"][0]["status"] == "failed"
+    assert rows["OSM1201"][0]["message"] == "OSM1001 failed"
+
+
+def test_a_folder_of_manifests_gives_junit_and_sarif(playbook: Playbook, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    service = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "VirtualService",
+        "metadata": {"name": "web", "namespace": "shop"},
+        "spec": {"hosts": ["web"], "gateways": ["nosuch"], "http": [{"route": [{"destination": {"host": "web"}}]}]},
+    }
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
+    (tree / "web.yaml").write_text(yaml.safe_dump_all([namespace, service]), encoding="utf-8")
+    files = {name: tmp_path / "out" / f"mesh.{name}" for name in ("junit", "sarif", "report")}
+    more = {f"mesh_check_{name}": str(path) for name, path in files.items()}
+    more |= {"mesh_check_source": "manifests", "mesh_check_path": str(tree), "mesh_check_categories": ["gateways"]}
+    run = playbook(PLAY, inventory=inventory(tmp_path), extra_vars=INTENT | more)
+    assert run.rc == 2
+    assert "it refers to Gateway shop/nosuch, which does not exist" in run.stdout
+    assert len(ET.parse(files["junit"]).getroot().findall(".//failure")) == 2  # noqa: S314 - our own file
+    results = json.loads(files["sarif"].read_text(encoding="utf-8"))["runs"][0]["results"]
+    assert sorted(row["ruleId"] for row in results) == ["OSM1505", "OSM1506"]
+    assert rows_of(files["report"])["OSM1501"][0]["message"] == "manifests do not say what runs"
