@@ -49,7 +49,8 @@ def parse_recap(text: str) -> dict[str, dict[str, int]]:
 
 
 def run_playbook(playbook: str | Path, *args: str, bed: Bed | None = None, kubeconfig: Path | None = None,
-                 inventory: str | Path | None = None, extra_vars: dict[str, Any] | None = None, env: dict[str, str] | None = None, timeout: float = 600.0) -> Run:
+                 inventory: str | Path | None = None, extra_vars: dict[str, Any] | None = None,
+                 env: dict[str, str] | None = None, timeout: float = 600.0) -> Run:
     """Runs ansible-playbook in the checkout, against the bed when one is given.
 
     playbook: a path, or a name like meshops.mesh.install_mesh."""

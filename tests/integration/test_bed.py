@@ -285,7 +285,7 @@ def test_a_bed_ends_with_its_owner(worker_id: str) -> None:
 
 def test_short_schemas_are_taken_by_the_api_server(bed: Bed) -> None:
     for group in crds.GROUPS:
-        folder = Path(crds.__file__).parent / "crds"
+        folder = Path(crds.__file__).parent / "schemas"
         for crd in yaml.safe_load_all((folder / f"{group}.yaml").read_text()):
             name = crd["metadata"]["name"]
             try:

@@ -104,7 +104,7 @@ def _files(name: str) -> tuple[list[Path], str]:
     if name not in GROUPS:
         raise BedError(f"No such group of CRDs: {name}; there are {', '.join(sorted(GROUPS))}")
     real = _real_files(GROUPS[name])
-    return (real, "real") if real else ([TESTBED / "crds" / f"{name}.yaml"], "short")
+    return (real, "real") if real else ([TESTBED / "schemas" / f"{name}.yaml"], "short")
 
 
 def origin(name: str) -> str:

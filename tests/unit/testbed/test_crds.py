@@ -13,7 +13,7 @@ from testbed.paths import TESTBED
 
 
 def short(group: str) -> list[dict[str, Any]]:
-    return list(yaml.safe_load_all((TESTBED / "crds" / f"{group}.yaml").read_text()))
+    return list(yaml.safe_load_all((TESTBED / "schemas" / f"{group}.yaml").read_text()))
 
 
 def shape(crd: dict[str, Any]) -> tuple[Any, ...]:
