@@ -148,7 +148,7 @@ class Supervisor:
         await asyncio.to_thread(self._bootstrap)
         self._start_operators()
         if "operators" in self.children:
-            await asyncio.to_thread(self._wait, "the played operators", self._playing, 20.0)
+            await asyncio.to_thread(self._wait, "the played operators", self._playing)
         self.alive()
         self.state = "ready"
         self.write()
