@@ -49,7 +49,7 @@ class Recorder:
 def recorded(file: str, steps: Iterable[str], kind: str, namespace: str, name: str | Callable[[Obj], bool]) -> list[Obj]:
     """The recorded states of one object during the steps that begin with these words."""
     on, found, wanted = False, [], tuple(steps)
-    for line in gzip.open(DATA / file, "rt"):
+    for line in gzip.decompress((DATA / file).read_bytes()).decode().splitlines():
         entry = json.loads(line)
         if "step" in entry:
             on = entry["step"].startswith(wanted)

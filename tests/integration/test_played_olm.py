@@ -303,7 +303,7 @@ def test_operator_groups(play: Play) -> None:
 
         async def several() -> bool:
             groups = await kube.list(V1, "OperatorGroup", where)
-            return all(c["reason"] == "MultipleOperatorGroupsFound" for g in groups for c in g["status"].get("conditions", [{"reason": ""}]))
+            return all([c["reason"] for c in g["status"].get("conditions", [])] == ["MultipleOperatorGroupsFound"] for g in groups)
         await eventually(several, what="MultipleOperatorGroupsFound")
     play(scenario)
 

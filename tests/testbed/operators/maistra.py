@@ -124,8 +124,8 @@ class ControlPlanes(Maistra):
             return 0.0
         problem = self.faults.get("fail", {}).get(name) or spec_error(smcp["spec"]) or await self._second(smcp)
         if status.get("observedGeneration") == meta["generation"] and not problem and _reconciled(status):
-            return await self._watch(smcp)
-        return await self._work(smcp, problem)
+            return await self._follow(smcp)
+        return await self._round(smcp, problem)
 
     async def _second(self, smcp: Obj) -> str:
         """The webhook would refuse it; without one it is an error of the later one."""
@@ -134,7 +134,7 @@ class ControlPlanes(Maistra):
         first = every[0]["metadata"]["uid"] == smcp["metadata"]["uid"] if every else True
         return "" if first else "only one service mesh may be installed per project/namespace"
 
-    async def _work(self, smcp: Obj, problem: str) -> float | None:
+    async def _round(self, smcp: Obj, problem: str) -> float | None:
         meta = smcp["metadata"]
         generation, applied = self._rounds.get(meta["uid"], (0, []))
         if generation != meta["generation"]:
@@ -214,7 +214,7 @@ class ControlPlanes(Maistra):
             objects += routes(smcp, objects)
         return objects
 
-    async def _watch(self, smcp: Obj) -> float | None:
+    async def _follow(self, smcp: Obj) -> float | None:
         """Between rounds only Ready follows; nothing is put back, and 0 replicas of 0 count as ready."""
         unready = await self._unready(smcp, components_of(smcp["spec"]))
         names = components_of(smcp["spec"])
