@@ -71,6 +71,18 @@ class Kube:
         path = root + (f"/namespaces/{namespace}" if namespaced and namespace else "") + f"/{plural}"
         return path + (f"/{name}" if name else "")
 
+    async def serves(self, api_version: str, kind: str) -> bool:
+        """Whether the API has this kind."""
+        try:
+            await self._path(api_version, kind, None)
+        except KeyError:
+            return False
+        except ApiError as error:
+            if error.status == 404:
+                return False
+            raise
+        return True
+
     async def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> dict[str, Any] | None:
         try:
             found: dict[str, Any] = await self.request("GET", await self._path(api_version, kind, namespace, name))
