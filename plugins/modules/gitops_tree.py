@@ -15,7 +15,7 @@ author:
 description:
   - Writes each object to a file of its own, V(<output>/<cluster>/<NN-layer>/<kind>-<namespace>-<name>.yaml), with a C(kustomization.yaml)
     for the layer and one for the cluster.
-  - Objects get the labels of ownership that P(meshops.mesh.mesh_apply#module) sets, and Argo CD's annotation for the sync wave of their layer.
+  - Objects get the labels of ownership that M(meshops.mesh.mesh_apply) sets, and Argo CD's annotation for the sync wave of their layer.
   - Files of an earlier run of the same layer that are no longer wanted are removed. Files that this module did not write are left alone.
   - No cluster is contacted.
 attributes:
@@ -114,7 +114,7 @@ summary:
   description: The numbers in words.
   returned: success
   type: str
-  sample: 1 created, 2 unchanged
+  sample: "1 created, 2 unchanged"
 """
 
 from collections import Counter

@@ -13,8 +13,8 @@ version_added: "0.1.0"
 description:
   - For each Subscription, finds the InstallPlan that the Subscription names, shows what it would install, approves it, waits until the new
     ClusterServiceVersion is C(Succeeded) and the old one is gone, and goes on with the next hop until the target.
-  - A plan is approved only in phase C(RequiresApproval) and only in the version that was read. A plan that would also install something that
-    nobody asked for is refused, with the names.
+  - A plan is approved only in phase C(RequiresApproval) and only in the version that was read. A plan that would also install
+    something that nobody asked for is refused, with the names.
   - Subscriptions with automatic approval are waited for.
   - Where OLM cannot go on (no OperatorGroup, unknown channel, a leftover ClusterServiceVersion, ...) the module fails within seconds with
     the cause and its remedy.
@@ -47,6 +47,17 @@ options:
     type: list
     elements: str
     default: []
+  state:
+    description:
+      - V(absent) deletes the Subscriptions that carry the labels of O(owner), and then the ClusterServiceVersions that they installed.
+        The kinds and objects of the operators stay.
+    type: str
+    choices: [present, absent]
+    default: present
+  owner:
+    description: Value of the label C(mesh.meshops.io/mesh) that a Subscription must have to be deleted.
+    type: str
+    default: operators
   wait_timeout:
     description: How many seconds all of it may take.
     type: int
@@ -173,6 +184,12 @@ approved:
       elements: str
       returned: always
       sample: [servicemeshoperator3.v3.2.0]
+deleted:
+  description: What was deleted, with O(state=absent).
+  returned: always
+  type: list
+  elements: str
+  sample: [Subscription openshift-operators/servicemeshoperator3]
 waited:
   description: Seconds that it took.
   returned: always
@@ -187,7 +204,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import KindMissing, MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.plans import Journey, Limits, travel
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.plans import Journey, Limits, remove, travel
 
 SUBSCRIPTION: dict[str, Any] = {
     "name": {"type": "str", "required": True},
@@ -197,6 +214,8 @@ SUBSCRIPTION: dict[str, Any] = {
 ARGUMENT_SPEC: dict[str, Any] = {
     "subscriptions": {"type": "list", "elements": "dict", "required": True, "options": SUBSCRIPTION},
     "allowed": {"type": "list", "elements": "str", "default": []},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "owner": {"type": "str", "default": "operators"},
     "wait_timeout": {"type": "int", "default": 900},
     "wait_interval": {"type": "float", "default": 1},
     "cluster": {"type": "str"},
@@ -214,16 +233,22 @@ def main() -> None:
     journeys = Journey.of(params["subscriptions"], params["allowed"])
     started = time.monotonic()
     approved: list[dict[str, Any]] = []
+    deleted: list[str] = []
     error = ""
     try:
-        error = travel(Cluster.from_params(params, name=name), journeys, limits, approved)
+        cluster = Cluster.from_params(params, name=name)
+        if params["state"] == "absent":
+            deleted += remove(cluster, journeys, module.check_mode, params["owner"])
+        else:
+            error = travel(cluster, journeys, limits, approved)
     except KindMissing as exc:
         if not module.check_mode:
             error = str(exc)
     except MeshError as exc:
         error = str(exc)
     result: dict[str, Any] = {
-        "changed": bool(approved),
+        "changed": bool(approved or deleted),
+        "deleted": deleted,
         "approved": approved,
         "subscriptions": [journey.row() for journey in journeys],
         "waited": round(time.monotonic() - started, 3),

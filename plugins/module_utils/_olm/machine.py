@@ -145,8 +145,8 @@ def _objections(plan: Plan, seen: Observation, sub: Subscription, target: Target
             far.append(f"{csv} (wanted for {owner[csv][0].name}: {owner[csv][1] or owner[csv][0].installed_csv})")
     if strangers:
         return Obstacle("Strangers", f"{plan.ref} would also install {', '.join(strangers)}, which nobody asked for here",
-                        "name them in allowed, name their Subscriptions in the same call, or subscribe in another namespace: OLM makes one plan "
-                        "for all Subscriptions of a namespace", NEIGHBOUR_LAG)
+                        "name them in allowed, name their Subscriptions in the same call, or subscribe in another namespace: "
+                        "OLM makes one plan for all Subscriptions of a namespace", NEIGHBOUR_LAG)
     if far:
         return Obstacle("BeyondTarget", f"{plan.ref} goes too far: {', '.join(far)}",
                         "raise that target or name the CSV in allowed; versions between may not be in the channel", 0)
@@ -156,7 +156,9 @@ def _objections(plan: Plan, seen: Observation, sub: Subscription, target: Target
 def _unready_before(plan: Plan, seen: Observation, sub: Subscription, target: Target) -> str:
     """A hop is approved only after the last one works, for each Subscription that the plan moves."""
     movers = [sub, *(n for n in seen.neighbours if n.name in target.peers and n.current_csv in plan.csvs)]
-    reasons = [_not_settled(s, seen) for s in movers if s.installed_csv]
+    # A plan may bring what installedCSV already names and nobody has made yet.
+    coming = [csv for csv in plan.csvs if seen.csv(csv) is None]
+    reasons = [_not_settled(s, seen) for s in movers if s.installed_csv and s.installed_csv not in coming]
     return next((reason for reason in reasons if reason), "")
 
 
@@ -189,7 +191,8 @@ def _no_further(sub: Subscription, target: Target) -> Obstacle:
                         "OLM does not go back: delete the Subscription and its ClusterServiceVersion, then subscribe with startingCSV", 0)
     return Obstacle("TargetNotOffered", f"{sub.ref} has {sub.installed_csv}, and channel {sub.channel} of package {sub.package} offers "
                                         f"nothing further, while {target.version} is wanted",
-                    "correct the channel or the target; the version may be in another channel, or its catalogue not refreshed yet", BETWEEN_HOPS)
+                    "correct the channel or the target; the version may be in another channel, or its catalogue not refreshed yet",
+                    BETWEEN_HOPS)
 
 
 def _watch(obstacles: list[Obstacle], now: float, since: Mapping[str, float]) -> tuple[Obstacle | None, dict[str, float]]:
@@ -210,7 +213,8 @@ def _follow_plan(seen: Observation, sub: Subscription, plan: Plan | None, target
 
 def _silent_between(sub: Subscription, seen: Observation, plan: Plan | None) -> bool:
     """All is at rest: this version works, nothing is under way."""
-    return not _not_settled(sub, seen) and sub.current_csv in {"", sub.installed_csv} and (plan is None or plan.phase in {"Complete", "Failed"})
+    at_rest = plan is None or plan.phase in {"Complete", "Failed"}
+    return at_rest and not _not_settled(sub, seen) and sub.current_csv in {"", sub.installed_csv}
 
 
 def step(seen: Observation, target: Target, now: float, history: History) -> tuple[Action, History]:

@@ -14,12 +14,13 @@ from typing import Any
 __all__ = ["Catalog", "Condition", "Csv", "Group", "Observation", "Plan", "Pod", "Subscription", "version_of"]
 
 COPIED_LABEL = "olm.copiedFrom"
+POD_TROUBLES = frozenset({"CrashLoopBackOff", "CreateContainerConfigError", "ErrImagePull", "ImagePullBackOff", "InvalidImageName"})
 
 
 def version_of(csv: str) -> tuple[int, ...] | None:
-    """The version in a CSV's name, servicemeshoperator3.v3.2.0 -> (3, 2, 0); None where the name has none."""
-    found = re.search(r"\.v?(\d+(?:\.\d+)+)(?:[-+.].*)?$", csv)
-    return tuple(int(part) for part in found.group(1).split(".")) if found else None
+    """The version in a CSV's name, jaeger-operator.v1.65.0-4 -> (1, 65, 0, 4); None where the name has none."""
+    found = re.search(r"\.v?(\d+(?:\.\d+)+)(?:[-+.](\d+))?(?:[-+.].*)?$", csv)
+    return tuple(int(part) for part in [*found.group(1).split("."), *filter(None, [found.group(2)])]) if found else None
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,7 @@ class Pod:
         status = obj.get("status") or {}
         for container in status.get("containerStatuses") or []:
             waiting = (container.get("state") or {}).get("waiting") or {}
-            if waiting.get("reason") in {"CrashLoopBackOff", "CreateContainerConfigError", "ErrImagePull", "ImagePullBackOff", "InvalidImageName"}:
+            if waiting.get("reason") in POD_TROUBLES:
                 return cls(obj["metadata"]["name"], waiting["reason"], waiting.get("message") or "")
         for condition in _conditions(status):
             if (condition.type, condition.status, condition.reason) == ("PodScheduled", "False", "Unschedulable"):

@@ -57,8 +57,8 @@ def _operator_group(scene: Scene) -> Obstacle | None:
                         f"make one OperatorGroup in {where}; OLM goes on by itself 2 s later", 5)
     if len(groups) > 1:
         names = ", ".join(sorted(g.name for g in groups))
-        return Obstacle("OperatorGroupTwice", f"namespace {where} has {len(groups)} OperatorGroups ({names}), so OLM ignores {scene.sub.ref}",
-                        "delete all of them but one; OLM goes on by itself", 5)
+        return Obstacle("OperatorGroupTwice",
+                        f"namespace {where} has {len(groups)} OperatorGroups ({names}), so OLM ignores {scene.sub.ref}", "delete all of them but one; OLM goes on by itself", 5)
     missing = next((c for c in groups[0].conditions if c.reason == "ServiceAccountNotFound" and c.status == "True"), None)
     if missing:
         # The plan is Installing for ever and speaks of "no operator group".
@@ -73,8 +73,8 @@ def _catalog(scene: Scene) -> Obstacle | None:
     ours = next((c for c in scene.seen.catalogs if (c.namespace, c.name) == wanted), None)
     name = f"CatalogSource {sub.source_namespace}/{sub.source}"
     if ours is None:
-        return Obstacle("CatalogMissing", f"{sub.ref} names {name}, which does not exist" + (f" ({unhealthy.message})" if unhealthy else ""),
-                        "correct source and sourceNamespace of the Subscription, or make that CatalogSource", 5)
+        return Obstacle("CatalogMissing",
+                        f"{sub.ref} names {name}, which does not exist" + (f" ({unhealthy.message})" if unhealthy else ""), "correct source and sourceNamespace of the Subscription, or make that CatalogSource", 5)
     if ours.connection == "TRANSIENT_FAILURE":
         # A registry pod that restarts heals within seconds.
         return Obstacle("CatalogUnreachable", f"{name} cannot be reached (TRANSIENT_FAILURE)",
@@ -163,8 +163,8 @@ def _plan_stuck(scene: Scene) -> Obstacle | None:
 
 
 _CSV_FAILED = {
-    "UnsupportedOperatorGroup": ("give the namespace an OperatorGroup with an install mode that the operator supports (targetNamespaces), or "
-                                 "subscribe in another namespace; OLM goes on by itself", 5.0),
+    "UnsupportedOperatorGroup": ("give the namespace an OperatorGroup with an install mode that the operator supports (targetNamespaces), "
+                                 "or subscribe in another namespace; OLM goes on by itself", 5.0),
     "InterOperatorGroupOwnerConflict": ("the same operator is installed for all namespaces twice: delete one of the two Subscriptions and "
                                         "its ClusterServiceVersion", 5.0),
     # Its Deployment was taken by another version; OLM reinstalls it by itself within seconds.
@@ -176,8 +176,8 @@ def _csv_failed(scene: Scene) -> Obstacle | None:
     for csv in scene.waited_for:
         if csv.phase == "Failed":
             remedy, grace = _CSV_FAILED.get(csv.reason, (
-                "look at the operator's Deployment and pods; a version that cannot run blocks all later ones: delete the Subscription and its "
-                "ClusterServiceVersions and install a good version", 8.0))
+                "look at the operator's Deployment and pods; a version that cannot run blocks all later ones: delete the Subscription "
+                "and its ClusterServiceVersions and install a good version", 8.0))
             return Obstacle(csv.reason or "CSVFailed", f"ClusterServiceVersion {scene.sub.namespace}/{csv.name} Failed: {csv.message}",
                             remedy, grace)
     return None
@@ -199,6 +199,8 @@ def _csv_gone(scene: Scene) -> Obstacle | None:
     sub = scene.sub
     if not sub.installed_csv or scene.seen.csv(sub.installed_csv) is not None:
         return None
+    if scene.plan is not None and scene.plan.phase != "Complete" and sub.installed_csv in scene.plan.csvs:
+        return None  # it is still to come
     if sub.current_csv != sub.installed_csv and scene.seen.csv(sub.current_csv) is not None:
         return None  # the next version is there; the Subscription lags behind
     return Obstacle("CSVDeleted", f"{sub.ref} has installed {sub.installed_csv}, but that ClusterServiceVersion was deleted",
@@ -222,7 +224,8 @@ def _unpack(scene: Scene) -> Obstacle | None:
     if failed is None:
         return None
     return Obstacle("BundleUnpackFailed", f"{scene.sub.ref}: {failed.reason}: {failed.message}",
-                    "look at the unpack job in the catalogue's namespace (image pull, mirror); delete it and the Subscription to try again", 10)
+                    "look at the unpack job in the catalogue's namespace (image pull, mirror); delete it and the Subscription to try again",
+                    10)
 
 
 def _silence(scene: Scene) -> Obstacle | None:

@@ -76,7 +76,8 @@ def readings(first: str, last: str) -> Iterator[tuple[float, str, dict[str, list
             yield event["t"], now, objects
 
 
-def run(first: str, last: str, namespace: str, name: str, target: Target, until: float = 1e9, still: int = 20) -> list[tuple[float, str, Any]]:
+def run(first: str, last: str, namespace: str, name: str, target: Target, *,  # noqa: PLR0917
+        until: float = 1e9, still: int = 20) -> list[tuple[float, str, Any]]:
     """Every change of mind with its time; time goes on in steps of 1 s where nothing happens, as a poll would see it."""
     history, minds, before = History(), [], None
 
