@@ -58,7 +58,8 @@ def _operator_group(scene: Scene) -> Obstacle | None:
     if len(groups) > 1:
         names = ", ".join(sorted(g.name for g in groups))
         return Obstacle("OperatorGroupTwice",
-                        f"namespace {where} has {len(groups)} OperatorGroups ({names}), so OLM ignores {scene.sub.ref}", "delete all of them but one; OLM goes on by itself", 5)
+                        f"namespace {where} has {len(groups)} OperatorGroups ({names}), so OLM ignores {scene.sub.ref}",
+                        "delete all of them but one; OLM goes on by itself", 5)
     missing = next((c for c in groups[0].conditions if c.reason == "ServiceAccountNotFound" and c.status == "True"), None)
     if missing:
         # The plan is Installing for ever and speaks of "no operator group".
@@ -74,7 +75,8 @@ def _catalog(scene: Scene) -> Obstacle | None:
     name = f"CatalogSource {sub.source_namespace}/{sub.source}"
     if ours is None:
         return Obstacle("CatalogMissing",
-                        f"{sub.ref} names {name}, which does not exist" + (f" ({unhealthy.message})" if unhealthy else ""), "correct source and sourceNamespace of the Subscription, or make that CatalogSource", 5)
+                        f"{sub.ref} names {name}, which does not exist" + (f" ({unhealthy.message})" if unhealthy else ""),
+                        "correct source and sourceNamespace of the Subscription, or make that CatalogSource", 5)
     if ours.connection == "TRANSIENT_FAILURE":
         # A registry pod that restarts heals within seconds.
         return Obstacle("CatalogUnreachable", f"{name} cannot be reached (TRANSIENT_FAILURE)",
@@ -202,7 +204,9 @@ def _csv_gone(scene: Scene) -> Obstacle | None:
     if scene.plan is not None and scene.plan.phase != "Complete" and sub.installed_csv in scene.plan.csvs:
         return None  # it is still to come
     if sub.current_csv != sub.installed_csv and scene.seen.csv(sub.current_csv) is not None:
-        return None  # the next version is there; the Subscription lags behind
+        # The next version is there and the Subscription lags behind: for 5 s in the real one, not for ever.
+        return Obstacle("SubscriptionLags", f"{sub.ref} still names {sub.installed_csv}, which is gone, while {sub.current_csv} is there",
+                        f"put a label on {sub.ref}, so that OLM looks again; look at the log of catalog-operator", 30)
     return Obstacle("CSVDeleted", f"{sub.ref} has installed {sub.installed_csv}, but that ClusterServiceVersion was deleted",
                     "OLM does not make it again: delete the Subscription and make it again", 8)
 

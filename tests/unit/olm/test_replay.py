@@ -76,7 +76,7 @@ def readings(first: str, last: str) -> Iterator[tuple[float, str, dict[str, list
             yield event["t"], now, objects
 
 
-def run(first: str, last: str, namespace: str, name: str, target: Target, *,  # noqa: PLR0917
+def run(first: str, last: str, namespace: str, name: str, target: Target, *,
         until: float = 1e9, still: int = 20) -> list[tuple[float, str, Any]]:
     """Every change of mind with its time; time goes on in steps of 1 s where nothing happens, as a poll would see it."""
     history, minds, before = History(), [], None
@@ -188,7 +188,7 @@ def _name_in(namespace: str, first: str, last: str) -> str:
 
 @pytest.mark.parametrize(("first", "last", "namespace", "name", "code", "reason", "remedy", "seconds"), FAILURES,
                          ids=[f"{row[0]}-{row[4]}" for row in FAILURES])
-def test_cannot_go_on_ends_with_cause_and_remedy(first: str, last: str, namespace: str, name: str | None, code: str, reason: str,
+def test_cannot_go_on_ends_with_cause_and_remedy(*, first: str, last: str, namespace: str, name: str | None, code: str, reason: str,
                                                  remedy: str, seconds: float) -> None:
     name = name or _name_in(namespace, first, last)
     minds = run(first, last, namespace, name, Target(version="latest"))
