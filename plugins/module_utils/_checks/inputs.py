@@ -13,6 +13,7 @@ from typing import Any
 from .._errors import ConfigError
 from .._model.snapshot import Snapshot
 from .._personas.matrix import expected_cells
+from .personas import full_resource
 from .types import Intent, Options
 
 __all__ = ["intent_from", "nothing", "options_from", "reviews_for", "source_from"]
@@ -49,8 +50,8 @@ def _cells(params: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...] | None:
 
 
 def reviews_for(intent: Intent) -> tuple[Mapping[str, Any], ...]:
-    """What to ask the API server: every cell, without our answer."""
-    return tuple({key: value for key, value in cell.items() if key != "allowed"} for cell in intent.cells or ())
+    """What to ask the API server: every cell, without our answer; the collector writes subresources as `pods/log`."""
+    return tuple({**cell, "resource": full_resource(cell), "subresource": "", "allowed": None} for cell in intent.cells or ())
 
 
 def options_from(params: Mapping[str, Any], *, now: datetime, fetch_error: str = "") -> Options:

@@ -12,19 +12,32 @@ from typing import Any
 from .types import Finding, Intent, Options, check
 from .view import View
 
-__all__: list[str] = []
+__all__ = ["full_resource"]
 
 NEEDS = ("personas", "cells")
 Key = tuple[Any, ...]
 
 
+def full_resource(row: Mapping[str, Any]) -> str:
+    """`pods/log`, whether it is written in one word or in two."""
+    return "/".join(str(part) for part in (row.get("resource"), row.get("subresource")) if part)
+
+
 def _key(row: Mapping[str, Any]) -> Key:
-    words = ("user", "verb", "group", "resource", "subresource", "namespace")
-    return (*(row.get(word) or "" for word in words), tuple(sorted(row.get("groups") or ())))
+    words = ("user", "verb", "group", "namespace")
+    return (full_resource(row), *(row.get(word) or "" for word in words), *sorted(row.get("groups") or ()))
+
+
+def _who(row: Mapping[str, Any]) -> str:
+    if row.get("user"):
+        return f"User {row['user']}"
+    # Every review of a group has system:authenticated too, which is nobody in particular.
+    names = [str(name) for name in row.get("groups") or () if not str(name).startswith("system:")]
+    return f"Group {', '.join(names)}"
 
 
 def _sentence(row: Mapping[str, Any]) -> str:
-    resource = ".".join(part for part in (row.get("resource"), row.get("group")) if part)
+    resource = ".".join(part for part in (full_resource(row), row.get("group")) if part)
     where = f"in {row['namespace']}" if row.get("namespace") else "in the whole cluster"
     return f"{row.get('verb')} {resource} {where}"
 
@@ -41,7 +54,7 @@ def _wrong(view: View, intent: Intent, *, wanted: bool) -> Iterable[Finding]:
             continue
         reason = f" ({answer['reason']})" if answer.get("reason") else ""
         verb = "may not" if wanted else "may"
-        yield Finding(f"User {cell.get('user')}", f"{verb} {_sentence(cell)}{reason}", evidence=dict(answer))
+        yield Finding(_who(cell), f"{verb} {_sentence(cell)}{reason}", evidence=dict(answer))
 
 
 @check(
@@ -80,6 +93,6 @@ def cells_reviewed(view: View, intent: Intent, options: Options) -> Iterable[Fin
     open_cells: dict[str, list[str]] = {}
     for cell in intent.cells or ():
         if _key(cell) not in answers:
-            open_cells.setdefault(str(cell.get("user")), []).append(_sentence(cell))
+            open_cells.setdefault(_who(cell), []).append(_sentence(cell))
     for user, sentences in sorted(open_cells.items()):
-        yield Finding(f"User {user}", f"{len(sentences)} cells were not reviewed, the first is: {sentences[0]}")
+        yield Finding(user, f"{len(sentences)} cells were not reviewed, the first is: {sentences[0]}")
