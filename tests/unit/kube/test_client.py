@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The client against a scripted connection and a clock of its own: what is waited out, what is said."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Mapping
+
+import pytest
+import urllib3.exceptions as wire
+from ansible_collections.meshops.mesh.plugins.module_utils import _errors as errors
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import Answer
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
+
+RESOURCES = {"kind": "APIGroupDiscoveryList", "items": [
+    {"metadata": {}, "versions": [{"version": "v1", "resources": [
+        {"resource": "configmaps", "responseKind": {"kind": "ConfigMap"}, "scope": "Namespaced", "verbs": ["list"]}]}]}]}  # fmt: skip
+
+
+class Script:
+    """Answers in turn; the last one again and again."""
+
+    host = "https://api.west:6443"
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+        self.seen: list[str] = []
+        self.now = 0.0
+
+    def request(self, method: str, path: str, *, body: bytes | None, headers: Mapping[str, str], timeout: float) -> Answer:
+        if path in ("/api", "/apis"):
+            return reply(200, RESOURCES)
+        self.seen.append(f"{method} {path}")
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if callable(answer):
+            answer = answer(self.now)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def cluster(self) -> Cluster:
+        return Cluster(self, name="west", clock=lambda: self.now, sleep=self.sleep)
+
+
+def reply(status: int, data: Any = None, **headers: str) -> Answer:
+    return Answer(status, headers, json.dumps(data or {"message": f"said {status}"}).encode())
+
+
+def refused() -> Exception:
+    return wire.ProtocolError("Connection aborted", ConnectionResetError(104, "reset"))
+
+
+def get(script: Script) -> Any:
+    return script.cluster().get("v1", "ConfigMap", "a", "n")
+
+
+def test_retry_after_is_honoured() -> None:
+    script = Script(reply(429, **{"retry-after": "7"}), reply(200, {"kind": "ConfigMap"}))
+    assert get(script) == {"kind": "ConfigMap"}
+    assert script.now == 7.0
+
+
+def test_a_restart_of_twenty_seconds_is_waited_out() -> None:
+    script = Script(lambda now: reply(200, {"ok": 1}) if now > 20 else refused())
+    assert get(script) == {"ok": 1}
+    assert 20 < script.now < 30
+
+
+def test_a_first_contact_gives_up_within_fifteen_seconds() -> None:
+    script = Script(refused())
+    with pytest.raises(errors.Unreachable, match=r"cluster west \(https://api.west:6443\): no connection.*check that it runs"):
+        script.cluster().request("GET", "/version")
+    assert script.now <= 15
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "text"),
+    [
+        (wire.SSLError("[SSL: CERTIFICATE_VERIFY_FAILED] unable to get local issuer"), errors.Unreachable, "certificate is not trusted.*ca_cert"),
+        (reply(401), errors.Unauthorized, "does not accept our login.*token"),
+        (reply(403), errors.Forbidden, "not allowed: said 403"),
+        (reply(422), errors.ConfigError, "refuses the request"),
+        (reply(500), errors.FetchError, "gave 500: said 500"),
+    ],
+)
+def test_errors_name_cluster_and_remedy(answer: Any, error: type[Exception], text: str) -> None:
+    script = Script(answer)
+    with pytest.raises(error, match=f"cluster west .*{text}"):
+        get(script)
+    assert len(script.seen) == 1  # no second try
+
+
+def test_busy_for_too_long() -> None:
+    with pytest.raises(errors.TooManyRequests, match="answers 503 for 6[0-9] s"):
+        get(Script(reply(503)))
+
+
+def test_pages_and_an_expired_list() -> None:
+    def page(name: str, more: str) -> Answer:
+        return reply(200, {"items": [{"metadata": {"name": name}}], "metadata": {"continue": more}})
+
+    script = Script(page("old", "t1"), reply(410), page("a", "t2"), page("b", ""))
+    found = script.cluster().list("v1", "ConfigMap")
+    assert [item["metadata"]["name"] for item in found] == ["a", "b"]
+    assert found[0]["kind"] == "ConfigMap" and "limit=500" in script.seen[0] and "continue=t2" in script.seen[3]
+
+
+def test_a_conflict_says_who_holds_which_field() -> None:
+    cause = {"reason": "FieldManagerConflict", "field": ".data.x", "message": 'conflict with "kubectl"'}
+    obj = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "n"}}
+    with pytest.raises(errors.Conflict, match=r'ConfigMap n/a: cluster west: .*\.data\.x \(held by "kubectl"\).*force_conflicts'):
+        Script(reply(409, {"details": {"causes": [cause]}})).cluster().apply(obj, field_manager="m")
+
+
+def test_a_missing_kind() -> None:
+    with pytest.raises(errors.KindMissing, match="no kind Istio in sailoperator.io/v1"):
+        Script(reply(200)).cluster().get("sailoperator.io/v1", "Istio", "a")

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Snapshot files: what is in them, what must not be, and what is said about a wrong one."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
+from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
+CERT = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n").decode()
+BOTH = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
+SECRET = {
+    "apiVersion": "v1",
+    "kind": "Secret",
+    "metadata": {"name": "s", "namespace": "n", "annotations": {"note": "hunter2"}},
+    "data": {"tls.crt": CERT, "tls.key": "aHVudGVyMg==", "all.pem": BOTH.decode(), "token": "aHVudGVyMg=="},
+    "stringData": {"plain": "hunter2"},
+}
+
+
+@pytest.mark.parametrize("name", ["s.json", "s.json.gz"])
+def test_round_trip_without_secrets(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    Snapshot("west", NOW, "cluster", "v1.35.4", (SECRET,), frozenset({"a/v1/B"}), {"v1/Node": "no"}).save(path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    found = Snapshot.load(path)
+    assert (found.cluster, found.taken_at, found.source, found.missing_kinds) == ("west", NOW, "snapshot", {"a/v1/B"})
+    secret = found.get("Secret", "s", "n")
+    assert secret is not None
+    assert secret["data"] == {"tls.crt": CERT, "tls.key": "", "all.pem": "", "token": "", "plain": ""}
+    text = json.dumps(found.to_json())
+    assert "hunter2" not in text and "aHVudGVyMg" not in text
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [("{", "not JSON"), ("[]", "format is 'list'"), ('{"format": "x"}', "format is 'x'")],
+)
+def test_wrong_files_are_named(tmp_path: Path, content: str, text: str) -> None:
+    path = tmp_path / "s.json"
+    path.write_text(content)
+    with pytest.raises(ConfigError, match=text):
+        Snapshot.load(path)
+
+
+def test_manifests(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "x.yaml").write_text("apiVersion: v1\nkind: Namespace\nmetadata: {name: one}\n---\nvalues: only\n")
+    (tmp_path / "y.yml").write_text("apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Namespace, metadata: {name: two}}\n")
+    found = Snapshot.from_manifests(tmp_path)
+    assert sorted(item["metadata"]["name"] for item in found.of("Namespace", group="")) == ["one", "two"]
+    (tmp_path / "bad.yml").write_text("a: [")
+    with pytest.raises(ConfigError, match="bad.yml is not YAML"):
+        Snapshot.from_manifests(tmp_path)
