@@ -249,9 +249,12 @@ def test_one_plan_for_two_subscriptions_and_one_manual_makes_all_manual(play: Pl
         assert plan["spec"]["approval"] == "Manual"
         await approve(kube, plan)
         await settled(kube, where, "jaeger-product", "jaeger-operator.v1.65.0-4")
+        await settled(kube, where, "tempo-product", "tempo-operator.v0.16.0-1")
         # A Subscription that cannot be resolved blocks the others of the namespace, also after it is gone.
         await subscribe(kube, where, "nosuch-package")
-        await failure(kube, where, "jaeger-product")
+        for name in ("jaeger-product", "tempo-product", "nosuch-package"):
+            await failure(kube, where, name)
+        await asyncio.sleep(1.0)
         await kube.delete(await sub(kube, where, "nosuch-package") | {"apiVersion": V1A1, "kind": "Subscription"})
         await asyncio.sleep(1.5)
         await failure(kube, where, "jaeger-product")
@@ -303,7 +306,7 @@ def test_operator_groups(play: Play) -> None:
 
         async def several() -> bool:
             groups = await kube.list(V1, "OperatorGroup", where)
-            return all([c["reason"] for c in g["status"].get("conditions", [])] == ["MultipleOperatorGroupsFound"] for g in groups)
+            return all([c["reason"] for c in g.get("status", {}).get("conditions", [])] == ["MultipleOperatorGroupsFound"] for g in groups)
         await eventually(several, what="MultipleOperatorGroupsFound")
     play(scenario)
 

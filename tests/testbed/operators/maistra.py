@@ -44,6 +44,7 @@ class Maistra(Controller):
     """What the controllers of the operator share."""
 
     name = "maistra"
+    workers = 3
 
     def delay(self, part: float = 1.0) -> float:
         return float(self.faults.get("delay", 0.3)) * part

@@ -78,9 +78,7 @@ class Olm(Controller):
     """What the controllers of OLM share."""
 
     name = "olm"
-
-    def __init__(self, kube: Kube, faults: Faults, bed: dict[str, Any]) -> None:
-        super().__init__(kube, faults, bed)
+    workers = 4
 
     def delay(self, part: float = 1.0) -> float:
         """The usual pause of this OLM; part: which share of it."""
@@ -538,7 +536,7 @@ class Csvs(Olm):
         crds = {}
         for name in bundle.owned:
             found = await self.kube.get(CRD, "CustomResourceDefinition", name)
-            rows = (found or {}).get("status", {}).get("conditions", [])
+            rows = (found or {}).get("status", {}).get("conditions") or []  # null in a CRD of this moment
             crds[name] = any(c["type"] == "Established" and c["status"] == "True" for c in rows)
         account = await self.kube.get("v1", "ServiceAccount", bundle.deployment, csv["metadata"]["namespace"])
         owners = {ref["uid"] for ref in (account or {}).get("metadata", {}).get("ownerReferences", [])}
