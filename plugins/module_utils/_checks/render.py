@@ -13,7 +13,7 @@ from .table import CATEGORIES
 
 __all__ = ["GLYPHS", "failed_lines", "summary_line", "table"]
 
-GLYPHS = {"passed": "√", "warning": "‼", "failed": "×", "skipped": "-"}
+GLYPHS = {"passed": "√", "warning": "‼", "failed": "×", "skipped": "·"}
 WORST = ("failed", "warning", "skipped", "passed")
 SHOWN = {"info": frozenset(GLYPHS), "warning": frozenset({"warning", "failed"}), "error": frozenset({"failed"})}
 
@@ -27,7 +27,8 @@ def _lines(rows: list[Mapping[str, Any]]) -> list[str]:
     if status == "passed":
         return [f"{GLYPHS[status]} {first['title']}"]
     if status == "skipped":
-        return [f"{GLYPHS[status]} {first['title']}: skipped, " + "; ".join(dict.fromkeys(_fact(row) for row in rows))]
+        reasons = "; ".join(dict.fromkeys(_fact(row) for row in rows))
+        return [f"{GLYPHS[status]} {first['title']} (skipped, {reasons})"]
     lines = [f"{GLYPHS[status]} {first['title']}  [{first['id']}]"]
     hints: dict[str, None] = {}
     for row in rows:

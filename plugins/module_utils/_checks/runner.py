@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Report", "Row", "run_checks", "run_until", "select"]
 
+ALWAYS = "OSM1002"
+
 
 @dataclass(frozen=True)
 class Row:
@@ -78,6 +80,8 @@ def select(only: Iterable[str], categories: Iterable[str]) -> list[Check]:
     if unknown:
         raise ConfigError(f"there is no check or category {', '.join(unknown)}; the categories are {', '.join(CATEGORIES)}")
     chosen = {row.id for row in CHECKS if (not codes or row.id in codes) and (not names or row.category in names)}
+    # Without it, a reader without rights would see everything skipped and nothing failed.
+    chosen.add(ALWAYS)
     todo = list(chosen)
     while todo:
         for code in by_id[todo.pop()].requires:
@@ -155,8 +159,12 @@ class _Run:
 
 def run_checks(snapshot: Snapshot, intent: Intent, options: Options) -> Report:
     """One pass over one snapshot."""
-    run = _Run(snapshot, intent, options)
-    rows = tuple(row for check in select(options.only, options.categories) for row in run.rows(check))
+    checks = select(options.only, options.categories)
+    relevant = [check for check in checks if intent.provider is None or intent.provider in check.providers]
+    # Reviews are asked for with personas only, so a refusal always matters.
+    reads = frozenset(kind.kind for check in relevant for kind in check.inputs) | {"SubjectAccessReview"}
+    run = _Run(snapshot, intent, replace(options, reads=reads))
+    rows = tuple(row for check in checks for row in run.rows(check))
     unused = tuple(entry for entry in options.ignore if entry not in run.used)
     return Report(snapshot.cluster, rows, unused)
 

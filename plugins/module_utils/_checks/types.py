@@ -111,6 +111,8 @@ class Options:
     categories: tuple[str, ...] = ()
     now: datetime = datetime(1970, 1, 1, tzinfo=UTC)
     fetch_error: str = ""
+    # The kinds that the chosen checks read, by their own word; None means all.
+    reads: frozenset[str] | None = None
 
     def threshold(self, name: str) -> Any:
         """A limit, given or its default."""

@@ -84,9 +84,15 @@ def test_the_verdict_follows_fail_on(fail_on: str, codes: list[str]) -> None:
 
 
 def test_a_choice_brings_what_it_requires() -> None:
-    assert [row.id for row in select(["OSM1202"], [])] == ["OSM1001", "OSM1105", "OSM1201", "OSM1202"]
+    assert [row.id for row in select(["OSM1202"], [])] == ["OSM1001", "OSM1002", "OSM1105", "OSM1201", "OSM1202"]
     assert {row.category for row in select([], ["personas"])} == {"api", "personas"}
     assert select([], []) == list(CHECKS)
+
+
+def test_missing_rights_fail_any_choice_but_only_for_what_it_reads() -> None:
+    given = snapshot(forbidden={"v1/Namespace": "no", "v1/Secret": "no"})
+    report = run_checks(given, intent(), options(only=("OSM1306",)))
+    assert [(row.id, row.resource) for row in report.failing("error")] == [("OSM1002", "Kind Namespace")]
 
 
 def test_an_unknown_choice_is_refused() -> None:
