@@ -129,7 +129,7 @@ forbidden:
 """
 
 from collections import Counter
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
@@ -156,7 +156,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
 
 def utc_now() -> datetime:
     """The clock."""
-    return datetime.now(timezone.utc)
+    return datetime.now(UTC)
 
 
 def main() -> None:

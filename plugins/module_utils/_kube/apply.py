@@ -22,7 +22,18 @@ _CRD = "CustomResourceDefinition"
 _CRD_SECONDS = 60.0
 # kinds that controllers make from others, with the labels of their owners
 _NEVER_PRUNED = frozenset(
-    {"Event", "Pod", "ReplicaSet", "ControllerRevision", "Endpoints", "EndpointSlice", "Lease", "PodMetrics", "NodeMetrics", "PackageManifest"}
+    {
+        "Event",
+        "Pod",
+        "ReplicaSet",
+        "ControllerRevision",
+        "Endpoints",
+        "EndpointSlice",
+        "Lease",
+        "PodMetrics",
+        "NodeMetrics",
+        "PackageManifest",
+    }
 )
 
 
@@ -38,7 +49,7 @@ class Order:
     prune: bool = False
     wait: bool = True
     dry_run: bool = False
-    timing: Timing = Timing()
+    timing: Timing = field(default_factory=Timing)
 
 
 @dataclass(frozen=True)
@@ -313,5 +324,3 @@ def _release(cluster: Cluster, ref: Ref, live: dict[str, Any], order: Order) -> 
     bare = {"apiVersion": ref.api_version, "kind": ref.kind, "metadata": {"name": ref.name}}
     result = cluster.apply(bare, field_manager=MANAGER, dry_run=order.dry_run)
     return Row(ref, "changed", "it was there before us: only our labels are taken off", cleaned(live), cleaned(result))
-
-

@@ -9,8 +9,9 @@ from __future__ import annotations
 import base64
 import json
 import traceback
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Callable, Mapping, Protocol
+from typing import Any, Protocol
 
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s import client as core_client
@@ -48,7 +49,10 @@ class Answer:
 class Transport(Protocol):
     """What Cluster needs from a connection; tests bring their own."""
 
-    host: str
+    @property
+    def host(self) -> str:
+        """The address, for messages."""
+        ...  # pylint: disable=unnecessary-ellipsis
 
     def request(self, method: str, path: str, *, body: bytes | None, headers: Mapping[str, str], timeout: float) -> Answer:
         """Send one request; connection problems come out as urllib3's own exceptions."""
@@ -116,7 +120,9 @@ def connect(params: Mapping[str, Any], *, name: str, workers: int) -> Transport:
     try:
         pool = RESTClientObject(configuration).pool_manager
     except (OSError, ValueError) as exc:
-        raise ConfigError(f"cluster {name}: the connection cannot be set up: {exc}; look at ca_cert, client_cert, client_key and proxy") from exc
+        raise ConfigError(
+            f"cluster {name}: the connection cannot be set up: {exc}; look at ca_cert, client_cert, client_key and proxy"
+        ) from exc
     wanted = {key: params.get(key) for key in ("impersonate_user", "impersonate_groups")}
     extra: list[tuple[str, str]] = []
     for key, value in core_client._create_headers(**wanted).items():

@@ -6,13 +6,15 @@
 
 from __future__ import annotations
 
+import builtins
 import json
 import random
 import threading
 import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Callable, Iterable, Mapping, Sequence, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from .._errors import (
@@ -98,7 +100,7 @@ class Cluster:
     ) -> None:
         self.name = name
         self.timeout = timeout
-        self.warnings: list[str] = []
+        self.warnings: builtins.list[str] = []
         self._transport = transport
         self._clock = clock
         self._sleep = sleep
@@ -141,7 +143,7 @@ class Cluster:
             if isinstance(outcome, Answer):
                 self._note_warning(outcome)
                 return outcome
-            self._sleep(outcome if outcome > 0 else min(5.0, 0.25 * 2 ** min(attempt, 5)) * random.uniform(0.7, 1.0))
+            self._sleep(outcome if outcome > 0 else min(5.0 if self._met else 1.0, 0.25 * 2 ** min(attempt, 5)) * random.uniform(0.7, 1.0))  # noqa: S311  no secret: spreads tries
 
     def _try(self, method: str, path: str, data: bytes | None, headers: Mapping[str, str], started: float) -> Answer | float:
         """An answer, or for how long to sleep before the next try (0: choose yourself)."""
@@ -188,13 +190,14 @@ class Cluster:
     def _pause(self, answer: Answer, started: float) -> float | None:
         """None when the answer counts; else how long to wait before asking again."""
         spent = self._clock() - started
+        limit = PATIENCE if self._met else FIRST_CONTACT
         if answer.status in (429, 503, 502, 504):
-            if spent >= (PATIENCE if self._met else FIRST_CONTACT):
+            if spent >= limit:
                 raise TooManyRequests(
                     f"cluster {self.name} ({self._transport.host}): the API server answers {answer.status} for {spent:.0f} s: "
                     f"{_message(answer)}; it is overloaded or not up yet: try again later"
                 )
-            return _retry_after(answer, left=PATIENCE - spent)
+            return _retry_after(answer, left=limit - spent)
         if answer.status == 500 and any(word in _message(answer) for word in _PASSING_500):
             return 0.0 if spent < WEBHOOK_PATIENCE else None
         shaky = self._met and self._broken_at is not None and self._clock() - self._broken_at < SHAKY
@@ -216,7 +219,7 @@ class Cluster:
             raise Forbidden(f"{where}: not allowed: {text}; give this user the right (verb and resource above) or use another login")
         if answer.status in (400, 422):
             raise ConfigError(f"{where}: the API server refuses the request ({answer.status}): {text}")
-        raise FetchError(f"{where}: {method} {path.split('?')[0]} gave {answer.status}: {text}")
+        raise FetchError(f"{where}: {method} {path.split('?', maxsplit=1)[0]} gave {answer.status}: {text}")
 
     def _note_warning(self, answer: Answer) -> None:
         text = answer.headers.get("warning")
@@ -262,12 +265,12 @@ class Cluster:
             found.update({(row.api_version, row.kind): row for row in rows})
         return found
 
-    def _discover_one_by_one(self, root: str, data: Mapping[str, Any]) -> list[Resource]:
+    def _discover_one_by_one(self, root: str, data: Mapping[str, Any]) -> builtins.list[Resource]:
         """Servers before 1.27 do not know the aggregated form."""
         versions = list(data.get("versions") or []) if root == "/api" else []
         versions += [item["groupVersion"] for group in data.get("groups") or [] for item in group.get("versions") or []]
 
-        def one(version: str) -> list[Resource]:
+        def one(version: str) -> builtins.list[Resource]:
             reply = self.request("GET", f"{root}/{version}").json() or {}
             return [
                 Resource(version, item["kind"], item["name"], bool(item["namespaced"]), tuple(item.get("verbs") or ()))
@@ -297,7 +300,7 @@ class Cluster:
         namespace: str | None = None,
         label_selector: str | None = None,
         metadata_only: bool = False,
-    ) -> list[dict[str, Any]]:
+    ) -> builtins.list[dict[str, Any]]:
         """All objects, page by page; begins again when the list's version has expired meanwhile."""
         path = self.resource(api_version, kind).path(namespace=namespace)
         query = {"limit": str(PAGE)}
@@ -309,9 +312,9 @@ class Cluster:
                 return [{**item, "apiVersion": api_version, "kind": kind} for item in items]
         raise FetchError(f"cluster {self.name}: the list of {kind} expired four times while it was read (410); try again later")
 
-    def _pages(self, path: str, query: Mapping[str, str], accept: str) -> list[dict[str, Any]] | None:
+    def _pages(self, path: str, query: Mapping[str, str], accept: str) -> builtins.list[dict[str, Any]] | None:
         """None when the server says 410 Expired."""
-        items: list[dict[str, Any]] = []
+        items: builtins.list[dict[str, Any]] = []
         step = dict(query)
         while True:
             answer = self.request("GET", path, query=step, accept=accept)
@@ -337,7 +340,9 @@ class Cluster:
     def create(self, obj: Mapping[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
         """POST; also for reviews, which have no name."""
         path = self.resource(obj["apiVersion"], obj["kind"]).path(namespace=(obj.get("metadata") or {}).get("namespace"))
-        return self._object(self._write("POST", path, {"fieldManager": "meshops.mesh"}, obj, dry_run=dry_run, what=ref_text(obj)), ref_text(obj))
+        return self._object(
+            self._write("POST", path, {"fieldManager": "meshops.mesh"}, obj, dry_run=dry_run, what=ref_text(obj)), ref_text(obj)
+        )
 
     def patch(self, obj_ref: Mapping[str, Any], patch: Mapping[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
         """JSON merge patch; a resourceVersion in the patch makes it conditional."""
@@ -385,7 +390,7 @@ class Cluster:
             raise NotFound(f"{what}: cluster {self.name}: {_message(answer)}; make the namespace or the object first")
         raise FetchError(f"{what}: cluster {self.name} gave {answer.status}: {_message(answer)}")
 
-    def map(self, fn: Callable[[T], R], items: Iterable[T], workers: int = WORKERS) -> list[R]:
+    def map(self, fn: Callable[[T], R], items: Iterable[T], workers: int = WORKERS) -> builtins.list[R]:
         """fn over items, several at a time, results in the items' order; the first error is raised."""
         todo: Sequence[T] = list(items)
         if len(todo) < 2:
@@ -407,7 +412,11 @@ def _aggregated(data: Mapping[str, Any]) -> list[Resource]:
             api_version = f"{name}/{version['version']}" if name else version["version"]
             rows += [
                 Resource(
-                    api_version, item["responseKind"]["kind"], item["resource"], item.get("scope") == "Namespaced", tuple(item.get("verbs") or ())
+                    api_version,
+                    item["responseKind"]["kind"],
+                    item["resource"],
+                    item.get("scope") == "Namespaced",
+                    tuple(item.get("verbs") or ()),
                 )
                 for item in version.get("resources") or []
                 if item.get("responseKind", {}).get("kind")

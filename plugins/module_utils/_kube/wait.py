@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Callable, Iterable
+from typing import Any
 
 from .._errors import KindMissing
 from .._model.objects import Ref, group_of
@@ -110,7 +111,7 @@ def wait_ready(cluster: Cluster, refs: Iterable[Ref], timing: Timing) -> float:
             obj = live.get(ref)
             return Readiness.waiting("NotFound", "it is not there (any more)") if obj is None else judge(obj, lookup)
 
-        seen = dict(zip(refs_now, cluster.map(look, refs_now)))
+        seen = dict(zip(refs_now, cluster.map(look, refs_now), strict=True))
         now = timing.clock()
         if waiter.step(seen, now):
             break

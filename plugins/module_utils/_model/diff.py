@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from enum import Enum
-from typing import Any, Mapping
+from typing import Any
 
 from ansible.module_utils.common.yaml import yaml_dump
 
@@ -121,7 +122,7 @@ def _covers(live: Any, wanted: Any) -> bool:
     if isinstance(wanted, dict):
         return isinstance(live, dict) and all(key in live and _covers(live[key], value) for key, value in wanted.items())
     if isinstance(wanted, list):
-        return isinstance(live, list) and len(live) == len(wanted) and all(_covers(*pair) for pair in zip(live, wanted))
+        return isinstance(live, list) and len(live) == len(wanted) and all(_covers(*pair) for pair in zip(live, wanted, strict=True))
     return bool(wanted == live)
 
 

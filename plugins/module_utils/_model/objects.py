@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Iterable, Mapping
+from typing import Any
 
 from .._errors import ConfigError
 
@@ -146,7 +147,9 @@ def _check(obj: Any, index: int) -> None:
     )
     for field, value, pattern, example in values:
         if not isinstance(value, str) or not value:
-            raise ConfigError(f"{where} ({obj.get('kind')} {meta.get('name')}): {field} is missing or not a text: {value!r}, expected {example}")
+            raise ConfigError(
+                f"{where} ({obj.get('kind')} {meta.get('name')}): {field} is missing or not a text: {value!r}, expected {example}"
+            )
         if len(value) > 253 or not pattern.fullmatch(value):
             raise ConfigError(f"{where} ({obj.get('kind')} {meta.get('name')}): {field} {value!r} is not valid, expected {example}")
     _check_maps(where, obj, meta)

@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Callable, Mapping, Protocol
+from typing import Any, Protocol
 
 from .objects import Ref, group_of
 
-__all__ = ["Lookup", "Predicate", "Readiness", "TABLE", "is_judged", "judge", "still_there"]
+__all__ = ["TABLE", "Lookup", "Predicate", "Readiness", "is_judged", "judge", "still_there"]
 
 
 @dataclass(frozen=True)
@@ -338,7 +339,9 @@ def _member(obj: Mapping[str, Any], related: Lookup) -> Readiness:
     found = _condition(obj, "Ready")
     if found.reason == "ReferencesDifferentControlPlane":
         return Readiness.failed(found.reason, found.message, grace=20.0)
-    return Readiness.waiting(found.reason, f"{namespace} is not in configuredMembers of ServiceMeshMemberRoll {home}/default ({found.message})")
+    return Readiness.waiting(
+        found.reason, f"{namespace} is not in configuredMembers of ServiceMeshMemberRoll {home}/default ({found.message})"
+    )
 
 
 def _kiali(obj: Mapping[str, Any], related: Lookup) -> Readiness:

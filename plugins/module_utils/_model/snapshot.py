@@ -11,11 +11,12 @@ import gzip
 import json
 import os
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Iterable, Mapping
+from typing import Any
 
 from ansible.module_utils.common.yaml import HAS_YAML, yaml_load_all
 
@@ -75,7 +76,7 @@ class Snapshot:
         return {
             "format": FORMAT,
             "cluster": self.cluster,
-            "taken_at": self.taken_at.astimezone(timezone.utc).isoformat(),
+            "taken_at": self.taken_at.astimezone(UTC).isoformat(),
             "server_version": self.server_version,
             "objects": [slim(obj) for obj in self.objects],
             "missing_kinds": sorted(self.missing_kinds),
@@ -94,7 +95,7 @@ class Snapshot:
         except (KeyError, ValueError) as exc:
             raise ConfigError(f"snapshot of {data.get('cluster')}: taken_at {data.get('taken_at')!r} is not a time") from exc
         if taken_at.tzinfo is None:
-            taken_at = taken_at.replace(tzinfo=timezone.utc)
+            taken_at = taken_at.replace(tzinfo=UTC)
         return cls(
             cluster=str(data.get("cluster") or ""),
             taken_at=taken_at,
@@ -142,7 +143,7 @@ class Snapshot:
             raise ConfigError("PyYAML is needed to read manifests: install it for the Python that runs Ansible's modules")
         files = [root] if root.is_file() else sorted(item for item in root.rglob("*") if item.suffix in (".yml", ".yaml", ".json"))
         objects = [obj for file in files if not _hidden(file, root) for obj in _read_file(file)]
-        moment = taken_at or datetime.now(timezone.utc)
+        moment = taken_at or datetime.now(UTC)
         return cls(cluster, moment, "manifests", None, tuple(slim(obj) for obj in objects))
 
 
@@ -198,7 +199,7 @@ def _slim_secret(obj: dict[str, Any]) -> dict[str, Any]:
     notes = {key: value for key, value in (obj["metadata"].get("annotations") or {}).items() if key.startswith("mesh.meshops.io/")}
     if notes:
         meta["annotations"] = notes
-    kept = {key: obj[key] for key in ("apiVersion", "kind", "type") if key in obj}
+    kept = _pick(obj, ("apiVersion", "kind", "type"))
     return {**kept, "metadata": meta, "data": {key: _certificate(key, value) for key, value in data.items()}}
 
 
@@ -222,7 +223,9 @@ def _slim_config_map(obj: dict[str, Any]) -> dict[str, Any]:
 
 def _slim_crd(obj: dict[str, Any]) -> dict[str, Any]:
     spec = obj.get("spec") or {}
-    versions = [{key: item[key] for key in ("name", "served", "storage", "deprecated") if key in item} for item in spec.get("versions") or []]
+    versions = [
+        {key: item[key] for key in ("name", "served", "storage", "deprecated") if key in item} for item in spec.get("versions") or []
+    ]
     kept = {key: spec[key] for key in ("group", "names", "scope") if key in spec}
     return {**obj, "spec": {**kept, "versions": versions}}
 
@@ -244,7 +247,8 @@ def _slim_pod(obj: dict[str, Any]) -> dict[str, Any]:
     for field_name in ("containerStatuses", "initContainerStatuses"):
         if field_name in status:
             slim_status[field_name] = [
-                {**_pick(item, ("name", "ready", "started", "restartCount")), "state": _state(item.get("state"))} for item in status[field_name]
+                {**_pick(item, ("name", "ready", "started", "restartCount")), "state": _state(item.get("state"))}
+                for item in status[field_name]
             ]
     return {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": meta, "spec": slim_spec, "status": slim_status}
 

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 import urllib3.exceptions as wire
@@ -79,7 +80,11 @@ def test_a_first_contact_gives_up_within_fifteen_seconds() -> None:
 @pytest.mark.parametrize(
     ("answer", "error", "text"),
     [
-        (wire.SSLError("[SSL: CERTIFICATE_VERIFY_FAILED] unable to get local issuer"), errors.Unreachable, "certificate is not trusted.*ca_cert"),
+        (
+            wire.SSLError("[SSL: CERTIFICATE_VERIFY_FAILED] unable to get local issuer"),
+            errors.Unreachable,
+            "certificate is not trusted.*ca_cert",
+        ),
         (reply(401), errors.Unauthorized, "does not accept our login.*token"),
         (reply(403), errors.Forbidden, "not allowed: said 403"),
         (reply(422), errors.ConfigError, "refuses the request"),
@@ -88,13 +93,13 @@ def test_a_first_contact_gives_up_within_fifteen_seconds() -> None:
 )
 def test_errors_name_cluster_and_remedy(answer: Any, error: type[Exception], text: str) -> None:
     script = Script(answer)
-    with pytest.raises(error, match=f"cluster west .*{text}"):
+    with pytest.raises(error, match=rf"cluster west .*{text}"):
         get(script)
     assert len(script.seen) == 1  # no second try
 
 
 def test_busy_for_too_long() -> None:
-    with pytest.raises(errors.TooManyRequests, match="answers 503 for 6[0-9] s"):
+    with pytest.raises(errors.TooManyRequests, match=r"answers 503 for 6[0-9] s"):
         get(Script(reply(503)))
 
 

@@ -34,7 +34,14 @@ def test_wrong_input_is_named(objects: Any, text: str) -> None:
 
 
 def test_prepare_labels_cleans_and_does_not_touch_its_input() -> None:
-    given = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "uid": "1"}, "stringData": {"a": "b"}, "type": None, "status": {}}
+    given = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "s", "uid": "1"},
+        "stringData": {"a": "b"},
+        "type": None,
+        "status": {},
+    }
     before = copy.deepcopy(given)
     (made,) = prepare([given], mesh="m", layer="l")
     assert given == before

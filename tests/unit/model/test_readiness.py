@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ def obj(api_version: str, kind: str, name: str, namespace: str | None = None, **
 
 
 def related(*objects: dict[str, Any]) -> Snapshot:
-    return Snapshot("west", datetime(2026, 11, 21, tzinfo=timezone.utc), "cluster", None, objects)
+    return Snapshot("west", datetime(2026, 11, 21, tzinfo=UTC), "cluster", None, objects)
 
 
 def istiod(name: str, namespace: str, *, replicas: int = 1, updated: int = 1, generation: int = 1, seen: int = 1) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def test_istio_says_ready_and_istiod_has_not_rolled_out(change: dict[str, int] |
 
 
 def _conditions(*rows: tuple[str, str, str, str]) -> list[dict[str, str]]:
-    return [dict(zip(("type", "status", "reason", "message"), row)) for row in rows]
+    return [dict(zip(("type", "status", "reason", "message"), row, strict=True)) for row in rows]
 
 
 OK = _conditions(("Reconciled", "True", "UpdateSuccessful", ""), ("Ready", "True", "ComponentsReady", ""))
@@ -128,7 +128,13 @@ OUTAGE = "error using catalogsource: code = Unavailable"
 FACTS = [
     ("fact 15: old generation", smcp(observedGeneration=1, conditions=OK), (istiod("istiod-basic", "cp"),), "waiting", "NotObserved"),
     ("fact 16: done", smcp(observedGeneration=2, conditions=OK), (istiod("istiod-basic", "cp"),), "ready", "Ready"),
-    ("fact 18: no replicas", smcp(observedGeneration=2, conditions=OK), (istiod("istiod-basic", "cp", replicas=0),), "waiting", "IstiodScaledToZero"),
+    (
+        "fact 18: no replicas",
+        smcp(observedGeneration=2, conditions=OK),
+        (istiod("istiod-basic", "cp", replicas=0),),
+        "waiting",
+        "IstiodScaledToZero",
+    ),
     ("fact 19: one of two", roll("shop"), (), "waiting", "NoReadyCondition"),
     ("fact 19: both", roll("shop", "ghost"), (), "ready", "Ready"),
     ("member is configured", MEMBER, (roll("shop"),), "ready", "Ready"),
@@ -139,7 +145,9 @@ FACTS = [
     ("CSV will not", subscription(**DONE), (csv("Failed", "UnsupportedOperatorGroup"),), "failed", "UnsupportedOperatorGroup"),
     (
         "between hops",
-        subscription(installedCSV="m.v3", currentCSV="m.v4", conditions=_conditions(("InstallPlanPending", "True", "RequiresApproval", ""))),
+        subscription(
+            installedCSV="m.v3", currentCSV="m.v4", conditions=_conditions(("InstallPlanPending", "True", "RequiresApproval", ""))
+        ),
         (csv("Succeeded"),),
         "waiting",
         "RequiresApproval",

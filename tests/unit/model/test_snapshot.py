@@ -5,16 +5,16 @@ from __future__ import annotations
 
 import base64
 import json
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
 
-NOW = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 CERT = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n").decode()
-BOTH = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
+BOTH = base64.b64encode(base64.b64decode(CERT) + b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
 SECRET = {
     "apiVersion": "v1",
     "kind": "Secret",
@@ -56,5 +56,5 @@ def test_manifests(tmp_path: Path) -> None:
     found = Snapshot.from_manifests(tmp_path)
     assert sorted(item["metadata"]["name"] for item in found.of("Namespace", group="")) == ["one", "two"]
     (tmp_path / "bad.yml").write_text("a: [")
-    with pytest.raises(ConfigError, match="bad.yml is not YAML"):
+    with pytest.raises(ConfigError, match=r"bad\.yml is not YAML"):
         Snapshot.from_manifests(tmp_path)
