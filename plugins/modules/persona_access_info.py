@@ -178,7 +178,7 @@ wrong:
   returned: success
   type: list
   elements: str
-  sample: ["cristina may create envoyfilters.networking.istio.io in dev-travel-portal and must not (only a mesh operator writes EnvoyFilters)"]
+  sample: ["mia may get pods/log in dev-travel-agency and must not (a viewer reads no log)"]
 summary:
   description: How many cells there are and how many of them are not as expected.
   returned: success

@@ -15,7 +15,9 @@ MEMBERS = ["portal", "agency"]
 
 def cells(*personas: dict[str, Any], provider: str = "ossm3") -> dict[tuple[str, str, str, str], bool]:
     found: list[Cell] = expected_cells(personas, PLANE, MEMBERS, provider)
-    return {(cell.verb, "/".join(filter(None, (cell.resource, cell.subresource))), cell.group, cell.namespace): cell.allowed for cell in found}
+    return {
+        (cell.verb, "/".join(filter(None, (cell.resource, cell.subresource))), cell.group, cell.namespace): cell.allowed for cell in found
+    }
 
 
 NET = "networking.istio.io"
@@ -46,7 +48,7 @@ MAISTRA = "maistra.io"
         ("mesh_application_viewer", ["portal"], "ossm3", "get", "virtualservices", NET, "agency", False),
     ],
 )
-def test_cell(
+def test_cell(  # noqa: PLR0917
     role: str, namespaces: list[str], provider: str, verb: str, resource: str, group: str, namespace: str, allowed: bool
 ) -> None:
     found = cells({"name": "ann", "role": role, "namespaces": namespaces}, provider=provider)
