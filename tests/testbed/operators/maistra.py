@@ -104,9 +104,14 @@ class ControlPlanes(Maistra):
     def __init__(self, kube: Kube, faults: Faults, bed: dict[str, Any]) -> None:
         super().__init__(kube, faults, bed)
         self._rounds: dict[str, tuple[int, list[str]]] = {}  # uid -> generation at work, components applied in this round
+        self._stirred: dict[str, set[str]] = {}  # uid -> components whose Deployment was seen with a spec not yet observed
 
     def keys_for(self, event: str, obj: Obj) -> list[Key]:
         if obj["kind"] == "Deployment":
+            if obj["metadata"].get("generation", 0) > obj.get("status", {}).get("observedGeneration", 0):
+                for ref in obj["metadata"].get("ownerReferences", []):
+                    component = obj["metadata"].get("labels", {}).get("app.kubernetes.io/component", "")
+                    self._stirred.setdefault(ref["uid"], set()).add(component)
             return [("ServiceMeshControlPlane", obj["metadata"]["namespace"], ref["name"])
                     for ref in obj["metadata"].get("ownerReferences", []) if ref["kind"] == "ServiceMeshControlPlane"]
         return super().keys_for(event, obj)
@@ -163,6 +168,7 @@ class ControlPlanes(Maistra):
             await self.change(smcp, lambda o: smcp_status(o, WORKING, here, now=now()))
             return self.delay()
         here = readiness(names, applied, [])
+        self._stirred.pop(meta["uid"], None)
         await self.change(smcp, lambda o: o.get("status", {}) if o["metadata"]["generation"] != meta["generation"]
                           else smcp_status(o, DONE, here, now=now()))
         return None
@@ -217,11 +223,12 @@ class ControlPlanes(Maistra):
 
     async def _follow(self, smcp: Obj) -> float | None:
         """Between rounds only Ready follows; nothing is put back, and 0 replicas of 0 count as ready."""
-        unready = await self._unready(smcp, components_of(smcp["spec"]))
         names = components_of(smcp["spec"])
+        stirred = self._stirred.pop(smcp["metadata"]["uid"], set()) & set(names)
+        unready = {*await self._unready(smcp, names), *stirred}
         await self.change(smcp, lambda o: mesh_status(o, readiness(names, names, unready), now=now())
                           if o.get("status", {}).get("observedGeneration") == o["metadata"]["generation"] else o.get("status", {}))
-        return None
+        return self.delay(3) if stirred else None
 
     async def _remove(self, smcp: Obj) -> float | None:
         if FINALIZER not in smcp["metadata"].get("finalizers", []):
