@@ -25,7 +25,7 @@ def load(names: list[str]) -> list[type[Controller]]:
     unknown = [name for name in names if name not in OPERATORS]
     if unknown:
         raise SystemExit(f"unknown operators: {', '.join(unknown)}; there are {', '.join(OPERATORS)}")
-    modules = list(names) + (["injection"] if NEED_INJECTOR & set(names) else [])
+    modules = [*names, "storage"] + (["injection"] if NEED_INJECTOR & set(names) else [])
     found: list[type[Controller]] = []
     for name in modules:
         found += importlib.import_module(f"{__package__}.{name}").CONTROLLERS
