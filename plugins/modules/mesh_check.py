@@ -18,11 +18,12 @@ author:
   - meshops.mesh contributors (@meshops)
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
+  - meshops.mesh.attributes
+  - meshops.mesh.attributes.action_group
 options:
   cluster:
-    description: The cluster's name in messages and documents, usually C(inventory_hostname).
+    description: What to call the cluster in messages and documents. The name of O(context) or the address when not given.
     type: str
-    default: cluster
   source:
     description: Where the objects are read.
     type: str
@@ -133,11 +134,11 @@ options:
     type: path
 attributes:
   check_mode:
-    description: It changes nothing, so check mode is the same; reports are written in both.
     support: full
   diff_mode:
-    description: There is no difference to show.
     support: none
+  idempotent:
+    support: full
 notes:
   - The checks are described in C(docs/checks), one page for each code.
 seealso:
@@ -312,7 +313,7 @@ def argument_spec() -> dict[str, Any]:
     return {
         **AUTH_ARG_SPEC,
         **words,
-        "cluster": {"type": "str", "default": "cluster"},
+        "cluster": {"type": "str"},
         "source": {"type": "str", "choices": ["cluster", "snapshot", "manifests"], "default": "cluster"},
         "path": {"type": "path"},
         "mesh": {"type": "str"},
@@ -372,6 +373,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
+    params["cluster"] = params["cluster"] or params["context"] or params["host"] or "default"
     if params["source"] == "cluster" and IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
     try:

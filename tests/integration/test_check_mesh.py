@@ -22,6 +22,7 @@ INTENT: dict[str, Any] = {
     "mesh_name": "shop",
     "mesh_control_plane": {"name": "default", "namespace": "istio-system"},
     "mesh_domains": [{"name": "shop", "namespaces": ["shop"]}],
+    "mesh_observability": {"kiali": {"enabled": True}, "grafana": {"enabled": False}},
     "mesh_check_categories": ["control_plane", "membership"],
 }
 

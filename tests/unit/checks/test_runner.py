@@ -48,6 +48,7 @@ def test_a_failed_requirement_skips_its_dependents_only() -> None:
         ("OSM1306", {}, {"forbidden": {"v1/Namespace": "no"}}, "we may not read Namespace (see OSM1002)"),
         ("OSM1211", {}, {"source": "manifests"}, "manifests do not say what runs"),
         ("OSM1003", {}, {"server_version": None}, "the source does not say which version the API server has"),
+        ("OSM1701", {"cells": [{"user": "mia", "verb": "get", "resource": "pods"}]}, {}, "the source has no access reviews (see OSM1703)"),
         ("OSM1602", {"observability": ["kiali"]}, {}, "jaeger is not in observability"),
     ],
 )
