@@ -174,7 +174,7 @@ class Kube:
                         else:
                             known[ident] = item
                         yield event["type"], item
-            except (ApiError, KeyError, aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
+            except (TimeoutError, ApiError, KeyError, aiohttp.ClientError, OSError, ValueError) as error:
                 LOG.debug("watch %s %s: %s", api_version, kind, error)
                 await asyncio.sleep(0.5)
 
@@ -257,7 +257,7 @@ class Controller:
         except ApiError as error:
             LOG.debug("%s %s: %s", self.name, key, error)
             self.enqueue(key, 0.2 if error.status in (404, 409) else 1.0)
-        except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
             LOG.debug("%s %s: %s", self.name, key, error)
             self.enqueue(key, 1.0)
 
@@ -291,7 +291,7 @@ class Controller:
 
 def now() -> str:
     """RFC 3339 in UTC, whole seconds, as Kubernetes writes it."""
-    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def conditions(old: list[dict[str, Any]], *wanted: dict[str, Any]) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-__all__ = ["Authority", "Authorities", "server_context"]
+__all__ = ["Authorities", "Authority", "server_context"]
 
 ROOT_DAYS, LEAF_DAYS = 3650, 365
 
@@ -68,7 +68,7 @@ def _ca_usage() -> x509.KeyUsage:
 
 
 def _builder(common_name: str, key: ec.EllipticCurvePrivateKey, issuer: x509.Name, days: int) -> x509.CertificateBuilder:
-    start = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(minutes=2)
+    start = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=2)
     builder = x509.CertificateBuilder().issuer_name(issuer).public_key(key.public_key()).serial_number(x509.random_serial_number())
     builder = builder.not_valid_before(start).not_valid_after(start + datetime.timedelta(days=days))
     if common_name:

@@ -181,7 +181,8 @@ class KialiController(_Tool):
         cr = {"apiVersion": KIALI, "kind": "Kiali", **cr}
         finalizers = cr["metadata"].get("finalizers") or []
         if cr["metadata"].get("deletionTimestamp"):
-            return await self._finalize(cr, finalizers)
+            await self._finalize(cr, finalizers)
+            return None
         if KIALI_FINALIZER not in finalizers:
             await self.kube.patch(cr, {"metadata": {"finalizers": [*finalizers, KIALI_FINALIZER]}})
             return None

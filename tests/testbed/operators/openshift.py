@@ -76,8 +76,8 @@ class RouterController(Controller):
             await self.kube.patch(route, {"metadata": {"annotations": {"openshift.io/host.generated": "true"}}, "spec": {"host": host_of(route)}})
             return None
         found = admission(route, list(self.routes.values()), (self.faults.get("reject") or {}).get(f"{key[1]}/{key[2]}"))
-        old = next((i for i in (route.get("status") or {}).get("ingress") or [] if i.get("routerName") == "default"), {})
-        before = next((c for c in old.get("conditions") or [] if c["type"] == "Admitted"), {})
+        old: Obj = next((i for i in (route.get("status") or {}).get("ingress") or [] if i.get("routerName") == "default"), {})
+        before: Obj = next((c for c in old.get("conditions") or [] if c["type"] == "Admitted"), {})
         since = before["lastTransitionTime"] if before.get("status") == found["status"] else now()
         ingress = {"host": route["spec"]["host"], "routerName": "default", "routerCanonicalHostname": f"router-default.{DOMAIN}",
                    "wildcardPolicy": route["spec"].get("wildcardPolicy") or "None", "conditions": [{**found, "lastTransitionTime": since}]}

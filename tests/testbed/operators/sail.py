@@ -162,7 +162,8 @@ class SailController(Controller):
             return None
         obj = {"apiVersion": API, "kind": kind, **obj}
         if obj["metadata"].get("deletionTimestamp"):
-            return await self._finalize(key, obj)
+            await self._finalize(key, obj)
+            return None
         if kind == "Istio":
             return await self._istio(obj)
         if FINALIZER not in obj["metadata"].get("finalizers", []):
@@ -179,13 +180,12 @@ class SailController(Controller):
 
     async def _finalize(self, key: Key, obj: Obj) -> None:
         if FINALIZER not in obj["metadata"].get("finalizers", []):
-            return None
+            return
         self._installed.pop(key, None)
         for child in await self._rendered(obj, for_removal=True):
             await self.kube.delete(child)
         left = [f for f in obj["metadata"]["finalizers"] if f != FINALIZER]
         await self.kube.patch(obj, {"metadata": {"finalizers": left, "resourceVersion": obj["metadata"]["resourceVersion"]}})
-        return None
 
     async def _rendered(self, obj: Obj, *, for_removal: bool = False) -> list[Obj]:
         """The objects of this one, as they were installed last or would be."""
@@ -302,7 +302,7 @@ class SailController(Controller):
             if _name(rev) == active_revision_name(istio) or used is None or used["status"] != "False" or rev["metadata"].get("deletionTimestamp"):
                 continue
             since = datetime.datetime.fromisoformat(used["lastTransitionTime"].replace("Z", "+00:00"))
-            left = grace - (datetime.datetime.now(datetime.timezone.utc) - since).total_seconds()
+            left = grace - (datetime.datetime.now(datetime.UTC) - since).total_seconds()
             if left < 0:
                 await self.kube.delete(rev)
             else:

@@ -23,7 +23,7 @@ _VERSION = re.compile(r"^v(\d+)\.(\d+)(?:\.(\d+)(-[\w.]+)?|-latest)$")
 
 
 class SailError(Exception):
-    """A reconcile error; `reason` is that of the condition Reconciled, `plain` messages go there without a prefix."""
+    """A reconcile error; `reason` is that of the condition Reconciled, `retry` the seconds until the next try."""
 
     def __init__(self, message: str, *, reason: str = "ReconcileError", retry: float | None = 1.0) -> None:
         super().__init__(message)
@@ -49,7 +49,7 @@ def resolve(version: str, supported: list[str]) -> str:
         raise ValidationError(f'version "{version}" is end-of-life and cannot be installed; use a supported version')
     if version in supported:
         return version
-    candidates = [v for v in supported if minor and _minor(v) == minor]
+    candidates = [v for v in supported if version.endswith("-latest") and _minor(v) == minor]
     if version == "master":
         candidates = [v for v in supported if "alpha" in v]
     if not candidates:
@@ -80,10 +80,11 @@ def set_condition(conditions: list[Obj], new: Obj) -> list[Obj]:
     """conditions with new in the place of the one of its type; the time moves only when the status does."""
     out, placed = [], False
     for old in conditions:
-        if old["type"] == new["type"]:
-            keep = old.get("status") == new["status"]
-            old, placed = {**new, "lastTransitionTime": old["lastTransitionTime"] if keep else now()}, True
-        out.append(old)
+        if old["type"] != new["type"]:
+            out.append(old)
+            continue
+        placed = True
+        out.append({**new, "lastTransitionTime": old["lastTransitionTime"] if old.get("status") == new["status"] else now()})
     return out if placed else [*out, {**new, "lastTransitionTime": now()}]
 
 
