@@ -82,9 +82,11 @@ def istiod_objects(smcp: Obj, gateways: Iterable[tuple[str, str, Obj]], root: st
                                "data": {"mesh": _mesh_config(smcp)}})]
     for component, gateway, settings in gateways:
         kind = component.removeprefix("istio-")
-        extra = {"http2": 80 if kind == "egress" else 8080, "https": 443 if kind == "egress" else 8443, "status-port": 15021}
+        extra = {"status-port": 15021, "http2": 80, "https": 443}
         labels = (settings.get("service") or {}).get("metadata", {}).get("labels") or {}
         parts += _workload(smcp, component, gateway, extra, settings.get("runtime") or {}, istio=labels.get("istio", f"{kind}gateway"))
+        for port in parts[-1][1]["spec"]["ports"]:
+            port["targetPort"] = {80: 8080, 443: 8443}.get(port["port"], port["port"])  # a proxy that is not root binds no low port
     return parts
 
 
@@ -139,7 +141,7 @@ def routes(smcp: Obj, parts: Iterable[Part]) -> list[Part]:
             tls = {} if component == "istio-ingress" else {"tls": {"termination": "reencrypt"}}
             meta = _meta(smcp, component, name)
             out.append((component, {"apiVersion": "route.openshift.io/v1", "kind": "Route", "metadata": meta, "spec": {
-                "to": {"kind": "Service", "name": name, "weight": 100}, "port": {"targetPort": obj["spec"]["ports"][0]["name"]}, **tls}}))
+                "to": {"kind": "Service", "name": name, "weight": 100}, "port": {"targetPort": next(p["name"] for p in obj["spec"]["ports"] if p["name"] != "status-port")}, **tls}}))
     return out
 
 
