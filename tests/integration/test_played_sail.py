@@ -49,7 +49,8 @@ def recording(kind: str, name: str) -> list[Obj]:
     for line in (DATA / "sail-operator-status.jsonl").read_text().splitlines():
         entry = json.loads(line)
         if (entry["kind"], entry["name"]) == (kind, name):
-            found.append({"metadata": {"name": name, "generation": entry["generation"]}, "spec": entry["spec"], "status": entry.get("status", {})})
+            found.append({"metadata": {"name": name, "generation": entry["generation"]}, "spec": entry["spec"],
+                          "status": entry.get("status", {})})
     return found
 
 
@@ -83,15 +84,17 @@ async def make(kube: Kube, kind: str, name: str, api_version: str = API, **spec:
 async def space(kube: Kube, name: str, **labels: str) -> None:
     """A namespace with labels; keys are written with _ for the dots and slashes that Python does not take."""
     keys = {"rev": "istio.io/rev", "injection": "istio-injection"}
-    await kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {keys.get(k, k): v for k, v in labels.items()}}},
+    await kube.apply({"apiVersion": "v1", "kind": "Namespace",
+                      "metadata": {"name": name, "labels": {keys.get(k, k): v for k, v in labels.items()}}},
                      "test")
 
 
 async def state(kube: Kube, kind: str, name: str, wanted: str, *, version: str | None = None, timeout: float = 30) -> Obj:
     async def there() -> Obj | None:
         obj = await kube.get(API, kind, name)
-        good = obj and (obj.get("status") or {}).get("state") == wanted and obj["status"].get("observedGeneration") == obj["metadata"]["generation"]
-        return obj if good and obj and version in (None, obj["spec"].get("version")) else None
+        if obj is None or view(obj)[2] != wanted or view(obj)[0] != view(obj)[1]:
+            return None
+        return obj if version in (None, obj["spec"].get("version")) else None
     found: Obj = await eventually(there, timeout, f"{kind} {name} {wanted}")
     return found
 
@@ -117,7 +120,8 @@ def test_missing_namespace_as_recorded(play: Play) -> None:
         await gone(kube, "IstioRevision", "missing-ns")
         for kind in ("Istio", "IstioRevision"):
             assert story(recorder.of(kind, "", "missing-ns")) == story(recording(kind, "missing-ns")), kind
-        assert any("object has been modified" in conditions(o).get("Reconciled", ("", "", ""))[2] for o in recorder.of("Istio", "", "missing-ns"))
+        assert any("object has been modified" in conditions(o).get("Reconciled", ("", "", ""))[2]
+                   for o in recorder.of("Istio", "", "missing-ns"))
 
     play(scenario)
 
@@ -175,10 +179,12 @@ def test_revision_based_as_recorded(play: Play) -> None:
         await space(kube, "old", rev="prod-v1-30-3")
         await gone(kube, "IstioRevision", "prod-v1-29-6")
         await eventually(lambda: _revisions(kube, {"total": 1, "ready": 1, "inUse": 1}))
-        await kube.patch({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "istiod-prod-v1-30-3", "namespace": "istio-prod"}},
+        await kube.patch({"apiVersion": "apps/v1", "kind": "Deployment",
+                          "metadata": {"name": "istiod-prod-v1-30-3", "namespace": "istio-prod"}},
                          {"spec": {"replicas": 0}})
         await state(kube, "Istio", "prod", "IstiodNotReady")
-        for kind, name in (("Istio", "prod"), ("IstioRevision", "prod-v1-29-6"), ("IstioRevision", "prod-v1-30-3"), ("IstioRevisionTag", "prod-tag")):
+        for kind, name in (("Istio", "prod"), ("IstioRevision", "prod-v1-29-6"), ("IstioRevision", "prod-v1-30-3"),
+                           ("IstioRevisionTag", "prod-tag")):
             assert story(recorder.of(kind, "", name)) == story(recording(kind, name)), name
         await kube.delete({"apiVersion": API, "kind": "IstioRevisionTag", "metadata": {"name": "prod-tag"}})
         await kube.delete({"apiVersion": API, "kind": "Istio", "metadata": {"name": "prod"}})
@@ -217,7 +223,8 @@ def test_end_of_life_is_permanent(play: Play) -> None:
         await asyncio.sleep(2)
         seen = recorder.of("Istio", "", "ancient")[-1]
         assert conditions(seen)["Reconciled"] == (
-            "False", "ReconcileError", 'validation error: version "v1.24.3" is end-of-life and cannot be installed; use a supported version')
+            "False", "ReconcileError",
+            'validation error: version "v1.24.3" is end-of-life and cannot be installed; use a supported version')
         assert seen["status"]["revisions"]["total"] == 0
         assert await kube.get(API, "IstioRevision", "ancient") is None
         await kube.delete({"apiVersion": API, "kind": "Istio", "metadata": {"name": "ancient"}})
@@ -286,7 +293,8 @@ async def _inject(kube: Kube) -> None:
     assert json.loads(meta["annotations"]["sidecar.istio.io/status"])["revision"] == "canary"
     assert meta["labels"] == {"app": "web", "version": "v2", "security.istio.io/tlsMode": "istio", "service.istio.io/canonical-name": "web",
                               "service.istio.io/canonical-revision": "v2"}
-    gateway = await kube.create(running_pod("edge", "shop", image="auto", container="istio-proxy", annotations={"inject.istio.io/templates": "gateway"}))
+    gateway = await kube.create(running_pod("edge", "shop", image="auto", container="istio-proxy",
+                                            annotations={"inject.istio.io/templates": "gateway"}))
     assert [(c["name"], c["image"], c["args"][1]) for c in gateway["spec"]["containers"]] == [
         ("istio-proxy", "docker.io/istio/proxyv2:1.30.2", "router")]
     left = await kube.create(running_pod("left", "shop", labels={"sidecar.istio.io/inject": "false"}))
@@ -316,7 +324,8 @@ async def _trust(kube: Kube) -> None:
 
 
 async def _validate(kube: Kube) -> None:
-    bad = {"apiVersion": "networking.istio.io/v1", "kind": "Gateway", "metadata": {"name": "bad", "namespace": "shop", "labels": {"istio.io/rev": "canary"}},
+    bad = {"apiVersion": "networking.istio.io/v1", "kind": "Gateway",
+           "metadata": {"name": "bad", "namespace": "shop", "labels": {"istio.io/rev": "canary"}},
            "spec": {"selector": {"istio": "ingressgateway"}}}
     with pytest.raises(ApiError, match="gateway must have at least one server"):
         await kube.create(bad)

@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-__all__ = ["IGNORED_NAMESPACES", "cni", "deployment_name", "injection_webhook_name", "istiod", "merge", "owner", "root_config_map", "selects",
-           "tag", "validator", "ztunnel"]
+__all__ = ["IGNORED_NAMESPACES", "cni", "deployment_name", "injection_webhook_name", "istiod", "merge", "owner", "root_config_map",
+           "selects", "tag", "validator", "ztunnel"]
 
 Obj = dict[str, Any]
 HUB = "docker.io/istio"
@@ -55,7 +55,8 @@ def _labels(rev: Obj, **more: str) -> dict[str, str]:
             "app.kubernetes.io/managed-by": "sail-operator", **more}
 
 
-def _object(api_version: str, kind: str, name: str, namespace: str | None, labels: dict[str, str], owned_by: Obj, **body: Any) -> Obj:
+def _object(  # noqa: PLR0917
+        api_version: str, kind: str, name: str, namespace: str | None, labels: dict[str, str], owned_by: Obj, **body: Any) -> Obj:
     meta: Obj = {"name": name, "labels": labels, "ownerReferences": [owner(owned_by)]}
     if namespace:
         meta["namespace"] = namespace
@@ -117,7 +118,8 @@ def _deployment(rev: Obj, *, never_ready: bool) -> Obj:
                                                                                     "istio.io/dataplane-mode": "none"})
     env = {"REVISION": revision or "default", "PILOT_CERT_PROVIDER": "istiod", **{k: str(v) for k, v in (pilot.get("env") or {}).items()}}
     injected = _injector_values(rev)["global"]
-    container: Obj = {"name": "discovery", "image": f"{injected['hub']}/pilot:{injected['tag']}", "args": ["discovery", "--monitoringAddr=:15014"],
+    container: Obj = {"name": "discovery", "image": f"{injected['hub']}/pilot:{injected['tag']}",
+                      "args": ["discovery", "--monitoringAddr=:15014"],
                       "ports": [{"containerPort": p, "protocol": "TCP"} for p in (8080, 15010, 15012, 15017, 15014)],
                       "env": [{"name": k, "value": v} for k, v in sorted(env.items())],
                       "readinessProbe": {"httpGet": {"path": "/ready", "port": 8080}},
@@ -129,8 +131,8 @@ def _deployment(rev: Obj, *, never_ready: bool) -> Obj:
     if never_ready:
         pod["nodeSelector"] = {**pod.get("nodeSelector", {}), **NOWHERE}
     template = {"metadata": {"labels": {**labels, **(pilot.get("podLabels") or {})},
-                             "annotations": {"prometheus.io/port": "15014", "prometheus.io/scrape": "true", "sidecar.istio.io/inject": "false",
-                                             **(pilot.get("podAnnotations") or {})}}, "spec": pod}
+                             "annotations": {"prometheus.io/port": "15014", "prometheus.io/scrape": "true",
+                                             "sidecar.istio.io/inject": "false", **(pilot.get("podAnnotations") or {})}}, "spec": pod}
     spec: Obj = {"selector": {"matchLabels": select}, "template": template,
                  "strategy": {"rollingUpdate": {"maxSurge": pilot.get("rollingMaxSurge", "100%"),
                                                 "maxUnavailable": pilot.get("rollingMaxUnavailable", "25%")}}}
@@ -158,7 +160,8 @@ def _scaling(rev: Obj) -> list[Obj]:
         target = (pilot.get("cpu") or {}).get("targetAverageUtilization", 80)
         made.append(_object("autoscaling/v2", "HorizontalPodAutoscaler", name, namespace, labels, rev, spec={
             "minReplicas": low, "maxReplicas": high, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
-            "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": target}}}]}))
+            "metrics": [{"type": "Resource",
+                         "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": target}}}]}))
     if defaults.get("enabled", True):
         select = {"app": "istiod", **({"istio.io/rev": _revision(rev)} if _revision(rev) else {"istio": "pilot"})}
         made.append(_object("policy/v1", "PodDisruptionBudget", name, namespace, labels, rev,
@@ -184,8 +187,10 @@ def _revision_webhooks(label: str, rev: Obj, ca_bundle: str) -> list[Obj]:
     """A namespace names the revision; or no namespace label at all, and the pod names it."""
     allowed = _expression("sidecar.istio.io/inject", "NotIn", "false")
     return [
-        _webhook("rev.namespace.", rev, ca_bundle, [_expression("istio.io/rev", "In", label), _expression("istio-injection", "DoesNotExist")], [allowed]),
-        _webhook("rev.object.", rev, ca_bundle, [_expression("istio.io/rev", "DoesNotExist"), _expression("istio-injection", "DoesNotExist")],
+        _webhook("rev.namespace.", rev, ca_bundle,
+                 [_expression("istio.io/rev", "In", label), _expression("istio-injection", "DoesNotExist")], [allowed]),
+        _webhook("rev.object.", rev, ca_bundle,
+                 [_expression("istio.io/rev", "DoesNotExist"), _expression("istio-injection", "DoesNotExist")],
                  [allowed, _expression("istio.io/rev", "In", label)]),
     ]
 
@@ -194,12 +199,14 @@ def _default_webhooks(rev: Obj, ca_bundle: str) -> list[Obj]:
     """What only the default revision answers for: istio-injection=enabled, and pods that ask without naming a revision."""
     unlabelled = [_expression("istio-injection", "DoesNotExist"), _expression("istio.io/rev", "DoesNotExist")]
     hooks = [
-        _webhook("namespace.", rev, ca_bundle, [_expression("istio-injection", "In", "enabled")], [_expression("sidecar.istio.io/inject", "NotIn", "false")]),
+        _webhook("namespace.", rev, ca_bundle, [_expression("istio-injection", "In", "enabled")],
+                 [_expression("sidecar.istio.io/inject", "NotIn", "false")]),
         _webhook("object.", rev, ca_bundle, unlabelled,
                  [_expression("sidecar.istio.io/inject", "In", "true"), _expression("istio.io/rev", "DoesNotExist")]),
     ]
     if ((rev["spec"].get("values") or {}).get("sidecarInjectorWebhook") or {}).get("enableNamespacesByDefault"):
-        hooks.append(_webhook("auto.", rev, ca_bundle, [*unlabelled, _expression("kubernetes.io/metadata.name", "NotIn", *IGNORED_NAMESPACES)],
+        hooks.append(_webhook("auto.", rev, ca_bundle,
+                              [*unlabelled, _expression("kubernetes.io/metadata.name", "NotIn", *IGNORED_NAMESPACES)],
                               [_expression("sidecar.istio.io/inject", "DoesNotExist"), _expression("istio.io/rev", "DoesNotExist")]))
     return hooks
 
@@ -215,10 +222,13 @@ def _injection(rev: Obj, ca_bundle: str) -> Obj:
 def validator(name: str, hook: str, rev: Obj, ca_bundle: str, owned_by: Obj, *, only_labelled: bool) -> Obj:
     """The validation webhook of a revision (only objects that carry its label), or of the default revision (all objects)."""
     groups = ["security.istio.io", "networking.istio.io", "telemetry.istio.io", "extensions.istio.io"]
-    selector = {"objectSelector": {"matchExpressions": [_expression("istio.io/rev", "In", _revision(rev) or "default")]}} if only_labelled else {}
-    return _object("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", name, None, _labels(rev, app="istiod", istio="istiod"), owned_by,
+    labelled = {"matchExpressions": [_expression("istio.io/rev", "In", _revision(rev) or "default")]}
+    selector = {"objectSelector": labelled} if only_labelled else {}
+    return _object("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", name, None,
+                   _labels(rev, app="istiod", istio="istiod"), owned_by,
                    webhooks=[{"name": hook, "sideEffects": "None", "failurePolicy": "Fail", "admissionReviewVersions": ["v1"],
-                              "clientConfig": {"caBundle": ca_bundle, "service": {"name": deployment_name(rev), "namespace": rev["spec"]["namespace"],
+                              "clientConfig": {"caBundle": ca_bundle,
+                                               "service": {"name": deployment_name(rev), "namespace": rev["spec"]["namespace"],
                                                                                   "path": "/validate", "port": 443}},
                               "rules": [{"operations": ["CREATE", "UPDATE"], "apiGroups": groups, "apiVersions": ["*"], "resources": ["*"],
                                          "scope": "*"}], **selector}])
@@ -272,7 +282,8 @@ def cni(obj: Obj, version: str, *, never_ready: bool = False) -> list[Obj]:
     obj = merge(obj, {"spec": {"version": version}})
     excluded = ((obj["spec"].get("values") or {}).get("cni") or {}).get("excludeNamespaces") or ["kube-system"]
     config = _object("v1", "ConfigMap", "istio-cni-config", obj["spec"]["namespace"], {"app.kubernetes.io/name": "istio-cni"}, obj,
-                     data={"CURRENT_AGENT_VERSION": version.lstrip("v"), "EXCLUDED_NAMESPACES": ",".join(excluded), "REPAIR_ENABLED": "true"})
+                     data={"CURRENT_AGENT_VERSION": version.lstrip("v"), "EXCLUDED_NAMESPACES": ",".join(excluded),
+                           "REPAIR_ENABLED": "true"})
     return [config, *_daemon_set(obj, "istio-cni-node", "install-cni", ["--log_output_level=info"], never_ready=never_ready)]
 
 

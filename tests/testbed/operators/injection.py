@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The admission server that plays every istiod of a bed: sidecar injection and configuration validation.
 
-Which istiod is meant, the TLS server name says (`istiod-REV.NAMESPACE.svc`); what it injects, its ConfigMaps say, as with the real one. An istiod
-without a ready pod answers nobody. Faults, under "injector": {"down": true}.
+Which istiod is meant, the TLS server name says (`istiod-REV.NAMESPACE.svc`); what it injects, its ConfigMaps say, as with the real one.
+An istiod without a ready pod answers nobody. Faults, under "injector": {"down": true}.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ async def ensure_authority(kube: Kube, bed: Obj, namespace: str) -> Authority:
         plugged = await kube.get("v1", "Secret", "cacerts", namespace)
         if plugged and {"ca-cert.pem", "ca-key.pem", "root-cert.pem"} <= set(plugged.get("data") or {}):
             data = {key: base64.b64decode(value) for key, value in plugged["data"].items()}
-            known.plug_in(namespace, Authority(data.get("cert-chain.pem") or data["ca-cert.pem"], data["ca-key.pem"], data["root-cert.pem"]))
+            known.plug_in(namespace,
+                          Authority(data.get("cert-chain.pem") or data["ca-cert.pem"], data["ca-key.pem"], data["root-cert.pem"]))
             return known.of(namespace)
         own = known.of(namespace)
         if await kube.get("v1", "Secret", "istio-ca-secret", namespace) is None:
@@ -58,7 +59,7 @@ async def ensure_authority(kube: Kube, bed: Obj, namespace: str) -> Authority:
 
 def injector_config(name: str, namespace: str, *, revision: str, image: str, policy: str = "enabled", cni: bool = False,
                     labels: dict[str, str] | None = None, prometheus_merge: bool = True) -> list[Obj]:
-    """The two ConfigMaps that an istiod named istiod-NAME (or istiod, for an empty name) injects by; image is the proxy's full reference."""
+    """The ConfigMaps that an istiod named istiod-NAME (or istiod, for an empty name) injects by; image is the proxy's full reference."""
     suffix = f"-{name}" if name else ""
     values = {"global": {"istioNamespace": namespace, "proxy": {"image": image}}, "pilot": {"cni": {"enabled": cni}}, "revision": revision}
 
@@ -78,7 +79,8 @@ def maistra_webhook(name: str, namespace: str, ca_bundle: str) -> dict[str, Any]
         "metadata": {"name": f"istiod-{name}-{namespace}",
                      "labels": {"app": "sidecar-injector", "istio.io/rev": name, "release": "istio", "maistra.io/owner": namespace}},
         "webhooks": [{
-            "name": "sidecar-injector.istio.io", "sideEffects": "None", "failurePolicy": "Fail", "admissionReviewVersions": ["v1beta1", "v1"],
+            "name": "sidecar-injector.istio.io", "sideEffects": "None", "failurePolicy": "Fail",
+            "admissionReviewVersions": ["v1beta1", "v1"],
             "clientConfig": {"service": {"name": f"istiod-{name}", "namespace": namespace, "path": "/inject", "port": 443},
                              "caBundle": ca_bundle},
             "rules": [{"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "scope": "*"}],
@@ -105,7 +107,7 @@ class InjectorServer(Controller):
     def _context_for(self, connection: Any, server_name: str | None, _initial: ssl.SSLContext) -> None:
         """A certificate for the name that was asked for, signed by the CA of that control plane."""
         name = server_name or "istiod.istio-system.svc"
-        namespace = (name.split(".") + [""])[1]
+        namespace = [*name.split("."), ""][1]
         authority = authorities(self.bed).of(namespace)
         if name not in self._contexts or self._contexts[name][0] != authority.cert:
             self._contexts[name] = (authority.cert, server_context(*authority.leaf(name)))
@@ -141,7 +143,7 @@ class InjectorServer(Controller):
 
     async def _injector(self, request: web.Request) -> Injector:
         """The istiod that this request is for, or a closed connection."""
-        name, namespace = (request.host.split(":")[0].split(".") + ["", ""])[:2]
+        name, namespace = [*request.host.split(":")[0].split("."), "", ""][:2]
         key = f"{namespace}/{name}"
         until, found = self._believed.get(key, (0.0, None))
         if found is None or until < time.monotonic():

@@ -132,15 +132,18 @@ def jaeger_objects(cr: Obj, *, route: bool, never_ready: bool = False) -> list[O
     if production:
         for part in ("collector", "query"):
             labels, settings = _jaeger_labels(cr, part), spec.get(part) or {}
-            made.append(_deployment(f"{name}-{part}", cr, labels, f"{image}{part}:{JAEGER_VERSION}", container=f"jaeger-{part}", account=name,
-                                    replicas=settings.get("replicas", 1), resources=settings.get("resources"), never_ready=never_ready))
+            made.append(_deployment(f"{name}-{part}", cr, labels, f"{image}{part}:{JAEGER_VERSION}", container=f"jaeger-{part}",
+                                    account=name, replicas=settings.get("replicas", 1),
+                                    resources=settings.get("resources"), never_ready=never_ready))
     else:
         made.append(_deployment(name, cr, _jaeger_labels(cr, "all-in-one"), f"{image}all-in-one:{JAEGER_VERSION}", container="jaeger",
                                 account=name, resources=(spec.get("allInOne") or {}).get("resources"), never_ready=never_ready))
     collector = _jaeger_labels(cr, "collector" if production else "all-in-one")
     query = _jaeger_labels(cr, "query" if production else "all-in-one")
-    intake = {"http-zipkin": 9411, "grpc-jaeger": 14250, "http-c-tchan-trft": 14267, "http-c-binary-trft": 14268, "grpc-otlp": 4317, "http-otlp": 4318}
-    made += [_service(f"{name}-collector", cr, collector, intake), _service(f"{name}-collector-headless", cr, collector, intake, clusterIP="None"),
+    intake = {"http-zipkin": 9411, "grpc-jaeger": 14250, "http-c-tchan-trft": 14267, "http-c-binary-trft": 14268, "grpc-otlp": 4317,
+              "http-otlp": 4318}
+    made += [_service(f"{name}-collector", cr, collector, intake),
+             _service(f"{name}-collector-headless", cr, collector, intake, clusterIP="None"),
              _service(f"{name}-query", cr, query, {"http-query": 16686, "grpc-query": 16685})]
     if route and (spec.get("ingress") or {}).get("enabled", True):
         made.append(_route(name, cr, f"{name}-query", "http-query"))

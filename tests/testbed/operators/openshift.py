@@ -73,7 +73,8 @@ class RouterController(Controller):
         if route is None or route["metadata"].get("deletionTimestamp"):
             return None
         if not route["spec"].get("host"):
-            await self.kube.patch(route, {"metadata": {"annotations": {"openshift.io/host.generated": "true"}}, "spec": {"host": host_of(route)}})
+            await self.kube.patch(route,
+                                  {"metadata": {"annotations": {"openshift.io/host.generated": "true"}}, "spec": {"host": host_of(route)}})
             return None
         found = admission(route, list(self.routes.values()), (self.faults.get("reject") or {}).get(f"{key[1]}/{key[2]}"))
         old: Obj = next((i for i in (route.get("status") or {}).get("ingress") or [] if i.get("routerName") == "default"), {})

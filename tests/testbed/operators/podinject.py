@@ -16,7 +16,8 @@ __all__ = ["Injector", "inject", "json_patch", "wanted"]
 
 Obj = dict[str, Any]
 INJECT, TEMPLATES, STATUS = "sidecar.istio.io/inject", "inject.istio.io/templates", "sidecar.istio.io/status"
-VOLUMES = ("workload-socket", "credential-socket", "workload-certs", "istio-envoy", "istio-data", "istio-podinfo", "istio-token", "istiod-ca-cert")
+VOLUMES = ("workload-socket", "credential-socket", "workload-certs", "istio-envoy", "istio-data", "istio-podinfo", "istio-token",
+           "istiod-ca-cert")
 NATIVE = "sidecar.istio.io/nativeSidecar"
 _ON, _OFF = ("y", "yes", "true", "on"), ("n", "no", "false", "off")
 
@@ -50,11 +51,13 @@ class Injector:
         labels = deployment["metadata"].get("labels") or {}
         image = full(proxy.get("image") or "proxyv2")
         return cls(namespace=namespace, revision=values.get("revision") or labels.get("istio.io/rev") or "default", image=image,
-                   init_image=full((overall.get("proxy_init") or {}).get("image") or image), cni=bool((pilot.get("cni") or {}).get("enabled")),
+                   init_image=full((overall.get("proxy_init") or {}).get("image") or image),
+                   cni=bool((pilot.get("cni") or {}).get("enabled")),
                    native=str((pilot.get("env") or {}).get("ENABLE_NATIVE_SIDECARS")).lower() == "true",
                    policy=(yaml.safe_load(config.get("config") or "") or {}).get("policy", "enabled"),
                    prometheus_merge=(yaml.safe_load(mesh.get("mesh") or "") or {}).get("enablePrometheusMerge", True),
-                   resources=proxy.get("resources") or {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"cpu": "2", "memory": "1Gi"}})
+                   resources=proxy.get("resources")
+                   or {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"cpu": "2", "memory": "1Gi"}})
 
 
 def wanted(injector: Injector, pod: Obj, namespace: str) -> bool:
@@ -80,7 +83,8 @@ def _env(injector: Injector, revision_service: str) -> list[Obj]:
 
 
 def _proxy(injector: Injector, pod: Obj, role: str) -> Obj:
-    service = f"istiod.{injector.namespace}.svc" if injector.revision == "default" else f"istiod-{injector.revision}.{injector.namespace}.svc"
+    name = "istiod" if injector.revision == "default" else f"istiod-{injector.revision}"
+    service = f"{name}.{injector.namespace}.svc"
     mounts = {"workload-socket": "/var/run/secrets/workload-spiffe-uds", "credential-socket": "/var/run/secrets/credential-uds",
               "workload-certs": "/var/run/secrets/workload-spiffe-credentials", "istiod-ca-cert": "/var/run/secrets/istio",
               "istio-data": "/var/lib/istio/data", "istio-envoy": "/etc/istio/proxy", "istio-token": "/var/run/secrets/tokens",
@@ -107,10 +111,12 @@ def _volumes() -> list[Obj]:
 
 
 def _init(injector: Injector) -> Obj:
-    args = ["istio-iptables", "-p", "15001", "-z", "15006", "-u", "1337", "-m", "REDIRECT", "-i", "*", "-x", "", "-b", "*", "-d", "15090,15021,15020"]
+    args = ["istio-iptables", "-p", "15001", "-z", "15006", "-u", "1337", "-m", "REDIRECT", "-i", "*", "-x", "", "-b", "*", "-d",
+            "15090,15021,15020"]
     if injector.cni:
         return {"name": "istio-validation", "image": injector.init_image, "args": [*args, "--run-validation", "--skip-rule-apply"],
-                "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "runAsUser": 1337, "runAsNonRoot": True}}
+                "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "runAsUser": 1337,
+                                    "runAsNonRoot": True}}
     return {"name": "istio-init", "image": injector.init_image, "args": args,
             "securityContext": {"capabilities": {"add": ["NET_ADMIN", "NET_RAW"], "drop": ["ALL"]}, "runAsUser": 0, "runAsNonRoot": False}}
 
@@ -175,8 +181,8 @@ def inject(injector: Injector, pod: Obj, namespace: str) -> Obj | None:
         security.setdefault("sysctls", [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}])
     spec["securityContext"] = security
     _metadata(injector, out, [c["name"] for c in others], role)
-    status = {"initContainers": [c["name"] for c in inits] or None, "containers": None if native else ["istio-proxy"], "volumes": list(VOLUMES),
-              "imagePullSecrets": None, "revision": injector.revision}
+    status = {"initContainers": [c["name"] for c in inits] or None, "containers": None if native else ["istio-proxy"],
+              "volumes": list(VOLUMES), "imagePullSecrets": None, "revision": injector.revision}
     out["metadata"].setdefault("annotations", {})[STATUS] = json.dumps(status, separators=(",", ":"))
     return out
 
@@ -185,4 +191,4 @@ def json_patch(before: Obj, after: Obj) -> list[Obj]:
     """The parts that injection changes, each replaced as a whole (`add` replaces what is there)."""
     patch = [{"op": "add", "path": f"/metadata/{part}", "value": after["metadata"][part]} for part in ("labels", "annotations")
              if after["metadata"].get(part) != before["metadata"].get(part)]
-    return patch + [{"op": "replace", "path": "/spec", "value": after["spec"]}]
+    return [*patch, {"op": "replace", "path": "/spec", "value": after["spec"]}]

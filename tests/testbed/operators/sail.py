@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Sail operator, played: Istio, IstioRevision, IstioRevisionTag, IstioCNI, ZTunnel of sailoperator.io/v1, and what each istiod then does.
+"""The Sail operator, played: the five kinds of sailoperator.io/v1, and what each istiod then does.
 
-Faults, under "sail": delay (seconds per installation), fail ({name: reason}), never_ready ([name]), flap (times that a revision falls back to
-not ready after it was ready). Names are those of the object, or of the Istio that owns a revision.
+Faults, under "sail": delay (seconds per installation), fail ({name: reason}), never_ready ([name]), flap (times that a revision falls
+back to not ready after it was ready). Names are those of the object, or of the Istio that owns a revision.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ Obj = dict[str, Any]
 API = "sailoperator.io/v1"
 FINALIZER = "sailoperator.io/sail-operator"
 KINDS = ("Istio", "IstioRevision", "IstioRevisionTag", "IstioCNI", "ZTunnel")
-OWNED = (("apps/v1", "Deployment"), ("apps/v1", "DaemonSet"), ("v1", "Service"), ("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration"))
+OWNED = (("apps/v1", "Deployment"), ("apps/v1", "DaemonSet"), ("v1", "Service"),
+         ("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration"))
 # A chart takes the real operator this long; a status of before is seen for as long, as it is with the real one.
 CHART_SECONDS = 0.25
 GRACE_SECONDS = 30
@@ -268,7 +269,8 @@ class SailController(Controller):
         if (istio.get("status") or {}).get("state"):
             return
         raise SailError(f'failed to update IstioRevision "{_name(rev)}": Operation cannot be fulfilled on istiorevisions.sailoperator.io '
-                        f'"{_name(rev)}": the object has been modified; please apply your changes to the latest version and try again', retry=0.05)
+                        f'"{_name(rev)}": the object has been modified; please apply your changes to the latest version and try again',
+                        retry=0.05)
 
     async def _active_revision(self, istio: Obj) -> None:
         spec, name = istio["spec"], active_revision_name(istio)
@@ -298,8 +300,10 @@ class SailController(Controller):
         grace = max(int(strategy.get("inactiveRevisionDeletionGracePeriodSeconds", GRACE_SECONDS)), 0)
         waits = []
         for rev in await self._revisions(istio):
+            if _name(rev) == active_revision_name(istio) or rev["metadata"].get("deletionTimestamp"):
+                continue
             used = next((c for c in (rev.get("status") or {}).get("conditions") or [] if c["type"] == "InUse"), None)
-            if _name(rev) == active_revision_name(istio) or used is None or used["status"] != "False" or rev["metadata"].get("deletionTimestamp"):
+            if used is None or used["status"] != "False":
                 continue
             since = datetime.datetime.fromisoformat(used["lastTransitionTime"].replace("Z", "+00:00"))
             left = grace - (datetime.datetime.now(datetime.UTC) - since).total_seconds()
@@ -376,7 +380,8 @@ class SailController(Controller):
         conditions = list(status.get("conditions") or [])
         for new in (*deciding, *more):
             conditions = set_condition(conditions, new)
-        status.update({"observedGeneration": obj["metadata"]["generation"], "conditions": conditions, "state": derive_state(*deciding), **fields})
+        status.update({"observedGeneration": obj["metadata"]["generation"], "conditions": conditions, "state": derive_state(*deciding),
+                       **fields})
         await self._write(obj, status)
 
     # IstioRevisionTag

@@ -13,8 +13,8 @@ from typing import Any
 from .base import now
 from .charts import selects
 
-__all__ = ["OLDEST_SUPPORTED", "References", "SailError", "ValidationError", "active_revision_name", "condition", "daemon_set_ready", "derive_state",
-           "discovers", "find_condition", "istio_status", "istiod_ready", "labels_revision", "resolve", "set_condition"]
+__all__ = ["OLDEST_SUPPORTED", "References", "SailError", "ValidationError", "active_revision_name", "condition", "daemon_set_ready",
+           "derive_state", "discovers", "find_condition", "istio_status", "istiod_ready", "labels_revision", "resolve", "set_condition"]
 
 Obj = dict[str, Any]
 # Older minors stay valid in the CRD and fail as end-of-life.
@@ -167,7 +167,8 @@ class References:
     """Who names revisions and tags: namespaces by labels, pods by the annotation of their injection or by labels, tags by their target."""
 
     namespaces: dict[str, dict[str, str]] = field(default_factory=dict)          # name: labels
-    pods: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)   # (namespace, name): (revision injected, revision asked for)
+    # (namespace, name): (revision injected, revision asked for)
+    pods: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)                           # name: status.istioRevision
 
     def _labelled(self, name: str) -> bool:
@@ -184,7 +185,8 @@ class References:
                    for (namespace, _pod), (injected, asked) in self.pods.items())
 
     def tag_in_use(self, name: str) -> bool:
-        return self._labelled(name) or any(asked == name and self._asked(namespace) for (namespace, _pod), (_by, asked) in self.pods.items())
+        asking = any(asked == name and self._asked(namespace) for (namespace, _pod), (_by, asked) in self.pods.items())
+        return self._labelled(name) or asking
 
     @staticmethod
     def pod(obj: Obj) -> tuple[str, str] | None:

@@ -13,7 +13,8 @@ Obj = dict[str, Any]
 
 
 def route(namespace: str, created: str, host: str = "shop.example.com", path: str = "") -> Obj:
-    return {"metadata": {"name": "shop", "namespace": namespace, "uid": namespace, "creationTimestamp": created}, "spec": {"host": host, "path": path}}
+    return {"metadata": {"name": "shop", "namespace": namespace, "uid": namespace, "creationTimestamp": created},
+            "spec": {"host": host, "path": path}}
 
 
 def test_host_of() -> None:
@@ -31,7 +32,8 @@ def test_the_oldest_route_has_the_host(rival: Obj, status: str) -> None:
 
 
 def jaeger(name: str = "jaeger-small-production", **spec: Any) -> Obj:
-    return {"apiVersion": "jaegertracing.io/v1", "kind": "Jaeger", "metadata": {"name": name, "namespace": "prod-istio-system", "uid": "u"}, "spec": spec}
+    return {"apiVersion": "jaegertracing.io/v1", "kind": "Jaeger",
+            "metadata": {"name": name, "namespace": "prod-istio-system", "uid": "u"}, "spec": spec}
 
 
 def names(objects: list[Obj], kind: str) -> list[str]:

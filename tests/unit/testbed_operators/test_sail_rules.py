@@ -86,15 +86,18 @@ def test_daemon_set_ready(status: Obj | None, expected: tuple[str, str | None]) 
 
 
 def _istio(status: Obj | None = None) -> Obj:
-    return {"metadata": {"name": "default", "generation": 2}, "spec": {"version": "v1.30.3", "namespace": "istio-system"}, "status": status or {}}
+    return {"metadata": {"name": "default", "generation": 2}, "spec": {"version": "v1.30.3", "namespace": "istio-system"},
+            "status": status or {}}
 
 
 def test_an_istio_copies_what_its_revision_last_said() -> None:
-    said = [{"type": t, "status": "True", "reason": r} for t, r in (("Reconciled", "Reconciled"), ("Ready", "Ready"), ("InUse", "ReferencedByWorkloads"))]
+    reasons = {"Reconciled": "Reconciled", "Ready": "Ready", "InUse": "ReferencedByWorkloads"}
+    said = [{"type": kind, "status": "True", "reason": reason} for kind, reason in reasons.items()]
     rev = {"metadata": {"name": "default"}, "status": {"observedGeneration": 1, "state": "Healthy", "conditions": said}}
     found = rules.istio_status(_istio(), [rev], None)
     assert (found["observedGeneration"], found["state"], found["activeRevisionName"]) == (2, "Healthy", "default")
-    assert [(c["type"], c["status"]) for c in found["conditions"]] == [("Reconciled", "True"), ("Ready", "True"), ("DependenciesHealthy", "Unknown")]
+    assert [(c["type"], c["status"]) for c in found["conditions"]] == [("Reconciled", "True"), ("Ready", "True"),
+                                                                       ("DependenciesHealthy", "Unknown")]
     assert found["revisions"] == {"total": 1, "ready": 1, "inUse": 1}
 
 
@@ -112,7 +115,8 @@ def test_an_istio_without_its_revision() -> None:
 
 @pytest.mark.parametrize(("labels", "revision"), [
     ({}, ""), ({"istio-injection": "enabled"}, "default"), ({"istio.io/rev": "canary"}, "canary"),
-    ({"istio-injection": "enabled", "istio.io/rev": "canary"}, "default"), ({"istio-injection": "disabled", "istio.io/rev": "canary"}, "canary"),
+    ({"istio-injection": "enabled", "istio.io/rev": "canary"}, "default"),
+    ({"istio-injection": "disabled", "istio.io/rev": "canary"}, "canary"),
 ])
 def test_labels_of_a_namespace(labels: dict[str, str], revision: str) -> None:
     assert rules.labels_revision(labels) == revision
@@ -211,7 +215,8 @@ def test_the_mesh_config_map_holds_the_users_mesh_config() -> None:
 def test_a_tag_leads_to_the_istiod_of_its_revision() -> None:
     tag = {"apiVersion": "sailoperator.io/v1", "kind": "IstioRevisionTag", "metadata": {"name": "stable", "uid": "t"}}
     objects = charts.tag(tag, _rev("canary", "mesh"), "Q0E=")
-    assert _by_kind(objects) == {"Service": ["istiod-revision-tag-stable"], "MutatingWebhookConfiguration": ["istio-revision-tag-stable-mesh"]}
+    assert _by_kind(objects) == {"Service": ["istiod-revision-tag-stable"],
+                                 "MutatingWebhookConfiguration": ["istio-revision-tag-stable-mesh"]}
     hook = objects[1]["webhooks"][0]
     assert hook["clientConfig"]["service"]["name"] == "istiod-canary"
     assert hook["namespaceSelector"]["matchExpressions"][0] == {"key": "istio.io/rev", "operator": "In", "values": ["stable"]}
