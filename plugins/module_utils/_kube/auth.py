@@ -22,6 +22,7 @@ IMPORT_ERROR: str | None = None
 try:
     import urllib3
     import yaml
+    from kubernetes.client import Configuration
     from kubernetes.client.rest import RESTClientObject
     from kubernetes.config import ConfigException
 except ImportError:
@@ -80,6 +81,8 @@ class _PoolTransport:
 def _configuration(params: Mapping[str, Any], name: str) -> Any:
     """kubernetes.core's configuration; its errors become one sentence that says where to look."""
     wanted = {key: params.get(key) for key in AUTH_ARG_SPEC}
+    # a kubeconfig read before stays in the library as a default, client certificate included
+    Configuration.set_default(None)
     try:
         auth = core_client._create_auth_spec(**wanted)
         if auth.get("proxy_headers") == {}:

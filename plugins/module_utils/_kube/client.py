@@ -51,6 +51,8 @@ _DISCOVERY = (
 )
 _PARTIAL = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 _PASSING_500 = ("etcdserver: leader changed", "etcdserver: request timed out", "failed calling webhook", "transport is closing")
+# a server-side apply of a field that a built-in kind does not have is a 500
+_BAD_INPUT = ("failed to create typed patch object", "field not declared in schema")
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -217,7 +219,7 @@ class Cluster:
             )
         if answer.status == 403:
             raise Forbidden(f"{where}: not allowed: {text}; give this user the right (verb and resource above) or use another login")
-        if answer.status in (400, 422):
+        if answer.status in (400, 422) or (answer.status == 500 and any(word in text for word in _BAD_INPUT)):
             raise ConfigError(f"{where}: the API server refuses the request ({answer.status}): {text}")
         raise FetchError(f"{where}: {method} {path.split('?', maxsplit=1)[0]} gave {answer.status}: {text}")
 
@@ -358,7 +360,11 @@ class Cluster:
         """False when it was not there."""
         path = self.resource(api_version, kind).path(name, namespace)
         what = ref_text({"kind": kind, "metadata": {"name": name, "namespace": namespace}})
-        answer = self._write("DELETE", path, {}, {"propagationPolicy": "Background"}, dry_run=dry_run, what=what)
+        # with options in the body the server does not read those in the URL, dryRun included
+        options: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        if dry_run:
+            options["dryRun"] = ["All"]
+        answer = self._write("DELETE", path, {}, options, dry_run=dry_run, what=what)
         return answer.status != 404
 
     def _write(

@@ -26,12 +26,14 @@ class Script:
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
         self.seen: list[str] = []
+        self.bodies: list[Any] = []
         self.now = 0.0
 
     def request(self, method: str, path: str, *, body: bytes | None, headers: Mapping[str, str], timeout: float) -> Answer:
         if path in ("/api", "/apis"):
             return reply(200, RESOURCES)
         self.seen.append(f"{method} {path}")
+        self.bodies.append(json.loads(body) if body else None)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if callable(answer):
             answer = answer(self.now)
@@ -121,5 +123,12 @@ def test_a_conflict_says_who_holds_which_field() -> None:
 
 
 def test_a_missing_kind() -> None:
-    with pytest.raises(errors.KindMissing, match="no kind Istio in sailoperator.io/v1"):
+    with pytest.raises(errors.KindMissing, match=r"no kind Istio in sailoperator\.io/v1"):
         Script(reply(200)).cluster().get("sailoperator.io/v1", "Istio", "a")
+
+
+def test_a_dry_run_of_a_deletion_says_so_in_the_body() -> None:
+    # the API server ignores dryRun in the URL when the request has a body, and deletes
+    script = Script(reply(200))
+    script.cluster().delete("v1", "ConfigMap", "a", "n", dry_run=True)
+    assert script.bodies[-1]["dryRun"] == ["All"]

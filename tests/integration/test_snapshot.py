@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A snapshot of a real API server: what is in it, what is not, and what a weak login may not read."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import collection_support  # noqa: F401  # isort: skip  the next imports need it
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.collect import collect
+from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
+from testbed import Bed
+
+
+def take(kubeconfig: Path, **given: Any) -> Snapshot:
+    return collect(Cluster.from_params({"kubeconfig": str(kubeconfig)}, name="west"), clock=lambda: datetime.now(UTC), **given)
+
+
+def test_snapshot_of_a_cluster(bed: Bed, namespace: str, tmp_path: Path) -> None:
+    cluster = Cluster.from_params({"kubeconfig": str(bed.kubeconfig)}, name="west")
+    meta = {"name": "s", "namespace": namespace}
+    cluster.create({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": {"token": "hunter2"}})
+    question = {"user": "emma", "groups": [], "verb": "get", "group": "", "resource": "pods/log", "namespace": namespace}
+    root = {**question, "user": "root", "groups": ["system:masters"]}
+    snapshot = take(bed.kubeconfig, reviews=[question, root])
+    assert [item["allowed"] for item in snapshot.reviews] == [False, True]
+    secret = snapshot.get("Secret", "s", namespace)
+    assert secret is not None and secret["data"] == {"token": ""}
+    assert snapshot.of("Node") and not any("managedFields" in item["metadata"] for item in snapshot.objects)
+    path = tmp_path / "s.json.gz"
+    snapshot.save(path)
+    assert Snapshot.load(path).objects == snapshot.objects
+
+
+def test_namespaces_limit_and_a_weak_login_is_noted(bed: Bed, namespace: str) -> None:
+    limited = take(bed.kubeconfig, namespaces=[namespace])
+    assert {item["metadata"].get("namespace") for item in limited.of("ConfigMap")} <= {namespace}
+    weak = take(bed.user_kubeconfig("weak"))
+    assert "v1/Secret" in weak.forbidden and "not allowed" in weak.forbidden["v1/Secret"]
+    assert not weak.of("Secret")
