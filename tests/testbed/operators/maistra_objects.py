@@ -138,10 +138,11 @@ def routes(smcp: Obj, parts: Iterable[Part]) -> list[Part]:
     for component, obj in parts:
         if obj["kind"] == "Service" and component in names:
             name = obj["metadata"]["name"]
+            served = next(port["name"] for port in obj["spec"]["ports"] if port["name"] != "status-port")
             tls = {} if component == "istio-ingress" else {"tls": {"termination": "reencrypt"}}
             meta = _meta(smcp, component, name)
             out.append((component, {"apiVersion": "route.openshift.io/v1", "kind": "Route", "metadata": meta, "spec": {
-                "to": {"kind": "Service", "name": name, "weight": 100}, "port": {"targetPort": next(p["name"] for p in obj["spec"]["ports"] if p["name"] != "status-port")}, **tls}}))
+                "to": {"kind": "Service", "name": name, "weight": 100}, "port": {"targetPort": served}, **tls}}))
     return out
 
 
