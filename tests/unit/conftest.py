@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from ansible.utils.collection_loader._collection_finder import _AnsibleCollectionFinder
@@ -15,10 +16,8 @@ def _link_collection() -> None:
     link = COLLECTIONS / "ansible_collections" / "meshops" / "mesh"
     link.parent.mkdir(parents=True, exist_ok=True)
     if not link.is_symlink():
-        try:
+        with contextlib.suppress(FileExistsError):  # another worker was quicker
             link.symlink_to("../../../..")
-        except FileExistsError:  # another worker was quicker
-            pass
 
 
 _link_collection()

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
-from rendering import Rendered, render  # noqa: E402
+from rendering import Rendered, render
 
 ROLES = ["control_plane", "membership", "observability", "gateways"]
 GOLDEN = Path(__file__).parent / "golden"
@@ -84,7 +84,8 @@ def test_members_carry_the_revision_that_injects_them(travel: tuple[str, Rendere
 
 REFUSED = {
     "revisions": ("ossm2", {"update_strategy": "RevisionBased"}, "mesh_control_plane.update_strategy with the value RevisionBased"),
-    "control plane without mTLS": ("ossm3", {"mtls": {"control_plane": False}}, "mesh_control_plane.mtls.control_plane with the value False"),
+    "control plane without mTLS": ("ossm3", {"mtls": {"control_plane": False}},
+                                   "mesh_control_plane.mtls.control_plane with the value False"),
     "mode": ("sail", {"mode": "ClusterWide"}, "mesh_control_plane.mode with the value ClusterWide"),
     "cni": ("ossm2", {"cni": {"manage": True}}, "mesh_control_plane.cni is not available in ossm2 v2.6"),
     "typo": ("ossm3", {"istoid": {"replicas": 2}}, "control_plane_spec.istoid"),
@@ -136,7 +137,8 @@ def test_a_namespace_in_two_meshes_of_one_cluster_is_refused(tmp_path: Path) -> 
 def test_gateway_protocols(tmp_path: Path) -> None:
     routes = [{"namespace": "shop", "service": "web", "port": 8443}]
     gateways = [
-        {"name": "secure", "hosts": ["a.example.com"], "port": 443, "protocol": "HTTPS", "tls": {"credential_name": "cert"}, "routes": routes},
+        {"name": "secure", "hosts": ["a.example.com"], "port": 443, "protocol": "HTTPS",
+         "tls": {"credential_name": "cert"}, "routes": routes},
         {"name": "through", "hosts": ["b.example.com", "*.c.example.com"], "port": 443, "protocol": "TLS", "routes": routes},
     ]
     rendered = render(tmp_path, ["gateways"], limit="dev", mesh_gateways=gateways)
@@ -144,7 +146,8 @@ def test_gateway_protocols(tmp_path: Path) -> None:
     assert objects["Gateway dev-istio-system/secure"]["spec"]["servers"][0]["tls"] == {
         "mode": "SIMPLE", "credentialName": "cert", "minProtocolVersion": "TLSV1_2",
     }  # fmt: skip
-    assert objects["VirtualService dev-istio-system/through"]["spec"]["tls"][0]["match"][0]["sniHosts"] == ["b.example.com", "*.c.example.com"]
+    matches = objects["VirtualService dev-istio-system/through"]["spec"]["tls"][0]["match"]
+    assert matches[0]["sniHosts"] == ["b.example.com", "*.c.example.com"]
     assert objects["Route dev-istio-system/secure"]["spec"]["tls"]["termination"] == "passthrough"
     assert objects["Route dev-istio-system/through-2"]["spec"]["wildcardPolicy"] == "Subdomain"
 
