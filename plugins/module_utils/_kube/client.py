@@ -187,7 +187,7 @@ class Cluster:
     @staticmethod
     def _connect_reserve(exc: BaseException) -> float:
         """A try that ends by time-out costs 5 s; do not begin one that passes 15 s."""
-        return 5.0 if isinstance(exc, wire.TimeoutError) else 0.0
+        return 5.0 if isinstance(exc, wire.TimeoutError) and not isinstance(exc, wire.NewConnectionError) else 0.0
 
     def _pause(self, answer: Answer, started: float) -> float | None:
         """None when the answer counts; else how long to wait before asking again."""
