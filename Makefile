@@ -37,7 +37,7 @@ cluster-down: ready
 
 test: ready            ## the whole suite; the first run builds the test bed's Kubernetes
 	@$(BIN)/python -m testbed.binaries
-	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile
 
 unit: ready
 	@$(BIN)/python -m pytest -q -n $(JOBS) tests/unit
