@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The production mesh of the travel organisation on one bed: made, made again, planned, written as files, refused, removed."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from testbed import Bed
+
+# One worker, in the order of this file: each test goes on where the one before it ended.
+pytestmark = pytest.mark.xdist_group("travel")
+
+Playbook = Callable[..., Any]
+OPERATORS = ("olm", "sail", "maistra", "openshift", "observability")
+OURS = "app.kubernetes.io/managed-by=meshops.mesh"
+USER = "travel-installer"
+WRITES = {"create", "update", "patch", "delete", "deletecollection"}
+VARS: dict[str, Any] = {"mesh_provider": "ossm3", "mesh_mysql_password": "of-this-test-only"}
+INVENTORY = "inventories/travel"
+FIRST_CONTACT = 15.0
+START = 12.0  # what ansible-playbook itself may take to start on a busy machine
+
+
+@dataclass(frozen=True)
+class Travel:
+    """The bed, and a kubeconfig whose user nobody else is: the audit log says what this user did."""
+
+    bed: Bed
+    kubeconfig: Path
+    run: Playbook
+
+    def play(self, playbook: str | Path = "meshops.mesh.travel_prod", *args: str, **more: Any) -> Any:
+        more.setdefault("extra_vars", {})
+        more["extra_vars"] = {**VARS, **more["extra_vars"]}
+        return self.run(playbook, *args, bed=self.bed, kubeconfig=self.kubeconfig, inventory=INVENTORY, **more)
+
+    def writes(self, since: int) -> list[str]:
+        """What USER changed. A dry run changes nothing, nor does a review."""
+        found = []
+        for event in self.bed.audit(since):
+            target = event.get("objectRef", {})
+            if event["user"]["username"] != USER or event["verb"] not in WRITES:
+                continue
+            if target.get("resource", "").endswith("accessreviews") or "dryRun=All" in event["requestURI"]:
+                continue
+            found.append(f"{event['verb']} {event['requestURI']}")
+        return found
+
+    def dry_runs(self, since: int) -> int:
+        return sum(event["user"]["username"] == USER and "dryRun=All" in event["requestURI"] for event in self.bed.audit(since))
+
+    def ours(self) -> dict[str, str]:
+        """Every object with our label, of every kind that the API lists, and its resourceVersion."""
+        names = self.bed.kubectl("api-resources", "--verbs=list", "-o", "name").stdout.split()
+        kinds = ",".join(name for name in names if name not in ("events", "events.events.k8s.io", "packagemanifests.packages.operators.coreos.com"))
+        done = self.bed.kubectl("get", kinds, "-A", "-l", OURS, "-o", "json")
+        assert done.returncode == 0, done.stderr
+        found = {}
+        for item in json.loads(done.stdout)["items"]:
+            meta = item["metadata"]
+            place = f"{meta['namespace']}/{meta['name']}" if "namespace" in meta else meta["name"]
+            found[f"{item['apiVersion']} {item['kind']} {place}"] = meta["resourceVersion"]
+        return found
+
+    def namespaces(self) -> set[str]:
+        done = self.bed.kubectl("get", "namespaces", "-o", "name")
+        assert done.returncode == 0, done.stderr
+        return {name.removeprefix("namespace/") for name in done.stdout.split()}
+
+
+@pytest.fixture(scope="module", name="travel")
+def _travel(beds: Callable[..., Bed], playbook: Playbook) -> Travel:
+    bed = beds(*OPERATORS, tag="travel")
+    return Travel(bed, bed.user_kubeconfig(USER, ["system:masters"]), playbook)
+
+
+def test_from_nothing_to_a_checked_mesh(travel: Travel) -> None:
+    assert travel.ours() == {}
+    run = travel.play().check()
+    assert run.recap["prod"]["failed"] == 0
+    assert run.changed > 0
+    summary = [line for line in run.stdout.splitlines() if " passed, " in line]
+    assert len(summary) == 1, run.stdout[-3000:]
+    counts = {word: int(number) for number, word in (part.split(" ")[-2:] for part in summary[0].rstrip("'\"").split(", "))}
+    assert counts["passed"] >= 50
+    assert (counts["failed"], counts["warnings"]) == (0, 0)
+    assert {"prod-istio-system", "prod-travel-agency", "prod-travel-portal", "prod-travel-control"} <= travel.namespaces()
+
+
+def test_a_second_run_writes_nothing(travel: Travel) -> None:
+    before, mark = travel.ours(), travel.bed.mark()
+    assert len(before) > 80
+    run = travel.play().check()
+    assert run.changed == 0, run.stdout[-4000:]
+    assert travel.writes(mark) == []
+    assert travel.ours() == before
+
+
+def test_a_plan_of_what_is_there_changes_nothing(travel: Travel) -> None:
+    before, mark = travel.ours(), travel.bed.mark()
+    run = travel.play(extra_vars={"mesh_target": "plan"}).check()
+    assert run.changed == 0, run.stdout[-4000:]
+    assert travel.writes(mark) == []
+    assert travel.ours() == before
+
+
+def test_a_plan_shows_a_difference_and_does_not_make_it(travel: Travel, tmp_path: Path) -> None:
+    before, mark = travel.ours(), travel.bed.mark()
+    play = role_play(tmp_path, "workloads")
+    extra = {"mesh_target": "plan", "mesh_workloads": [application("prod-travel-portal", "brand-new")]}
+    run = travel.play(play, extra_vars=extra).check()
+    assert run.changed > 0
+    assert "brand-new" in run.stdout
+    assert travel.writes(mark) == []
+    assert travel.dry_runs(mark) > 0
+    assert travel.ours() == before
+
+
+def role_play(folder: Path, role: str) -> Path:
+    path = folder / "play.yml"
+    play = {"name": "One role", "hosts": "prod", "gather_facts": False, "roles": [f"meshops.mesh.{role}"]}
+    path.write_text(yaml.safe_dump([play]), encoding="utf-8")
+    return path
+
+
+def application(namespace: str, name: str) -> dict[str, Any]:
+    return {"namespace": namespace, "applications": [{"name": name, "image": "registry.example.com/shop:1", "port": 8080}]}
+
+
+def test_files_need_no_cluster_and_the_api_takes_them(travel: Travel, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    nowhere = {"K8S_AUTH_KUBECONFIG": str(tmp_path / "no-such-file"), "KUBECONFIG": str(tmp_path / "no-such-file")}
+    mark = travel.bed.mark()
+    travel.play(extra_vars={"mesh_target": "files", "mesh_output": str(tree)}, env=nowhere).check()
+    assert not any(event["user"]["username"] == USER for event in travel.bed.audit(mark))
+    files = [path for path in sorted(tree.rglob("*.yaml")) if path.name != "kustomization.yaml"]
+    assert len(files) > 80
+
+    def ask(path: Path) -> str:
+        done = travel.bed.kubectl("apply", "--server-side", "--dry-run=server", "--validate=strict", "--field-manager=meshops.mesh", "-f", str(path))
+        return "" if done.returncode == 0 else f"{path.relative_to(tree)}: {done.stderr.strip()}"
+
+    with ThreadPoolExecutor(4) as pool:
+        refused = [text for text in pool.map(ask, files) if text]
+    assert refused == []
+
+
+@pytest.fixture(name="silent")
+def _silent() -> Iterator[int]:
+    """A port that takes connections and never says a word."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(64)
+        yield listener.getsockname()[1]
+
+
+def test_a_cluster_that_does_not_answer_is_named_soon(travel: Travel, tmp_path: Path, silent: int) -> None:
+    config = yaml.safe_load(travel.kubeconfig.read_text(encoding="utf-8"))
+    config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{silent}"
+    wrong = tmp_path / "kubeconfig"
+    wrong.write_text(yaml.safe_dump(config), encoding="utf-8")
+    started = time.monotonic()
+    run = travel.run("meshops.mesh.travel_prod", kubeconfig=wrong, bed=travel.bed, inventory=INVENTORY, extra_vars=VARS)
+    seconds = time.monotonic() - started
+    assert run.rc != 0
+    assert run.recap["prod"]["changed"] == 0
+    assert seconds < FIRST_CONTACT + START
+    assert f"127.0.0.1:{silent}" in run.stdout + run.stderr
+    assert "cluster prod" in run.stdout + run.stderr
+
+
+def test_a_deployment_of_somebody_else_is_refused(travel: Travel, tmp_path: Path) -> None:
+    namespace = "prod-travel-portal"
+    made = travel.bed.kubectl("create", "deployment", "legacy-v1", "-n", namespace, "--image=registry.example.com/legacy:7", "--replicas=0")
+    assert made.returncode == 0, made.stderr
+    ours, mark = travel.ours(), travel.bed.mark()
+    run = travel.play(role_play(tmp_path, "workloads"), extra_vars={"mesh_workloads": [application(namespace, "legacy")]})
+    assert run.rc != 0
+    assert f"not ours, so not touched: Deployment {namespace}/legacy-v1" in run.stdout
+    assert travel.writes(mark) == []
+    assert travel.ours() == ours
+    live = json.loads(travel.bed.kubectl("get", "deployment", "legacy-v1", "-n", namespace, "-o", "json").stdout)
+    assert live["spec"]["template"]["spec"]["containers"][0]["image"] == "registry.example.com/legacy:7"
+    assert OURS.partition("=")[0] not in live["metadata"].get("labels", {})
+
+
+def test_it_is_not_removed_while_pods_have_a_proxy(travel: Travel) -> None:
+    before, mark = travel.ours(), travel.bed.mark()
+    run = travel.play("meshops.mesh.remove_mesh", extra_vars={"mesh_hosts": "travel_prod"})
+    assert run.rc != 0
+    assert "Nothing was removed. 11 pods of travel-prod still have a proxy" in run.stdout
+    assert "mesh_remove_force=true" in run.stdout
+    assert travel.writes(mark) == []
+    assert travel.ours() == before
+
+
+def test_by_force_nothing_is_left_but_operators(travel: Travel) -> None:
+    travel.play("meshops.mesh.remove_mesh", extra_vars={"mesh_hosts": "travel_prod", "mesh_remove_force": True}).check()
+    left = travel.bed.kubectl("get", "subscriptions.operators.coreos.com,operatorgroups,namespaces", "-A", "-o", "name",
+                              "-l", f"{OURS},mesh.meshops.io/layer=operators").stdout.split()
+    assert any("servicemeshoperator3" in name for name in left)
+    assert len(travel.ours()) == len(left)
+    assert not [name for name in travel.namespaces() if name.startswith("prod-") or name == "istio-cni"]
+    for kind in ("istios.sailoperator.io", "istiorevisions.sailoperator.io", "istiocnis.sailoperator.io"):
+        assert travel.bed.kubectl("get", kind, "-A", "-o", "name").stdout == ""
