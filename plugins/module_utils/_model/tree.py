@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
+from ansible.module_utils.common.yaml import yaml_dump
 
 from .._errors import ConfigError
 
@@ -112,7 +112,7 @@ def _dressed(obj: Mapping[str, Any], layer: Layer) -> dict[str, Any]:
 def _dump(data: Mapping[str, Any]) -> str:
     order = [k for k in ("apiVersion", "kind", "metadata") if k in data]
     ordered = {k: data[k] for k in [*order, *(k for k in data if k not in order)]}
-    text: str = yaml.safe_dump(ordered, sort_keys=False, default_flow_style=False, width=140, allow_unicode=True)
+    text: str = yaml_dump(ordered, sort_keys=False, default_flow_style=False, width=140, allow_unicode=True)
     return f"{HEADER}---\n{text}"
 
 

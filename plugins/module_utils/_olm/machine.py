@@ -10,6 +10,7 @@ import fnmatch
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import TypeAlias
 
 from .model import Csv, Observation, Plan, Subscription, version_of
 from .obstacles import Obstacle, find
@@ -67,7 +68,7 @@ class Fail:
     remedy: str
 
 
-Action = Wait | Approve | Done | Fail
+Action: TypeAlias = "Wait | Approve | Done | Fail"
 
 
 def our_plan(seen: Observation) -> Plan | None:

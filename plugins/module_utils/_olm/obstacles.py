@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from .model import Csv, Observation, Plan, Subscription
 
@@ -46,7 +47,7 @@ class Scene:
         return [c for c in self.seen.csvs if c.name in names]
 
 
-Row = Callable[[Scene], Obstacle | None]
+Row: TypeAlias = "Callable[[Scene], Obstacle | None]"
 
 
 def _operator_group(scene: Scene) -> Obstacle | None:
