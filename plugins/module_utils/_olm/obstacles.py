@@ -10,9 +10,8 @@ What was seen in the real OLM behind each row stands in the row's comment; no co
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol
 
 from .model import Csv, Observation, Plan, Subscription
 
@@ -47,7 +46,10 @@ class Scene:
         return [c for c in self.seen.csvs if c.name in names]
 
 
-Row: TypeAlias = "Callable[[Scene], Obstacle | None]"
+class Row(Protocol):
+    """Looks at a scene for one obstacle."""
+
+    def __call__(self, scene: Scene) -> Obstacle | None: ...
 
 
 def _operator_group(scene: Scene) -> Obstacle | None:
