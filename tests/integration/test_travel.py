@@ -61,7 +61,8 @@ class Travel:
     def ours(self) -> dict[str, str]:
         """Every object with our label, of every kind that the API lists, and its resourceVersion."""
         names = self.bed.kubectl("api-resources", "--verbs=list", "-o", "name").stdout.split()
-        kinds = ",".join(name for name in names if name not in ("events", "events.events.k8s.io", "packagemanifests.packages.operators.coreos.com"))
+        passing = ("events", "events.events.k8s.io", "packagemanifests.packages.operators.coreos.com")
+        kinds = ",".join(name for name in names if name not in passing)
         done = self.bed.kubectl("get", kinds, "-A", "-l", OURS, "-o", "json")
         assert done.returncode == 0, done.stderr
         found = {}
@@ -146,7 +147,8 @@ def test_files_need_no_cluster_and_the_api_takes_them(travel: Travel, tmp_path: 
     assert len(files) > 80
 
     def ask(path: Path) -> str:
-        done = travel.bed.kubectl("apply", "--server-side", "--dry-run=server", "--validate=strict", "--field-manager=meshops.mesh", "-f", str(path))
+        done = travel.bed.kubectl("apply", "--server-side", "--dry-run=server", "--validate=strict",
+                                   "--field-manager=meshops.mesh", "-f", str(path))
         return "" if done.returncode == 0 else f"{path.relative_to(tree)}: {done.stderr.strip()}"
 
     with ThreadPoolExecutor(4) as pool:
