@@ -268,6 +268,26 @@ def test_one_plan_for_two_subscriptions_and_one_manual_makes_all_manual(play: Pl
     play(scenario)
 
 
+def test_a_hop_beside_a_neighbour_that_has_arrived(play: Play) -> None:
+    """One plan a hop, and the Subscription arrives: plans that say the same again would be named in place of the approved one."""
+    where, csvs = "besides", [f"{OSSM3}.v3.0.0", f"{OSSM3}.v3.0.1", f"{OSSM3}.v3.1.0"]
+
+    async def scenario(kube: Kube, seen: Recorder) -> None:
+        await namespace(kube, where, {})
+        await subscribe(kube, where, "kiali-ossm")
+        await subscribe(kube, where, OSSM3, startingCSV=csvs[0])
+        for csv in csvs:
+            await approve(kube, await plan_of(kube, where, csv))
+            await settled(kube, where, OSSM3, csv)
+        await settled(kube, where, "kiali-ossm", "kiali-operator.v2.11.0")
+        await plan_of(kube, where, f"{OSSM3}.v3.2.0")
+        held = [p["spec"]["clusterServiceVersionNames"] for p in await kube.list(V1A1, "InstallPlan", where)]
+        assert [csvs_of for csvs_of in held if csvs[1] in csvs_of] == [[csvs[1]]]
+        assert [csvs_of for csvs_of in held if csvs[2] in csvs_of] == [[csvs[2]]]
+        await clean(kube, where)
+    play(scenario)
+
+
 def test_a_deleted_subscription_leaves_its_csv_which_is_not_adopted(play: Play) -> None:
     where, csv = "left", "elasticsearch-operator.v5.8.15"
 

@@ -9,7 +9,7 @@ import datetime
 import json
 import logging
 import ssl
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -292,6 +292,11 @@ class Controller:
 def now() -> str:
     """RFC 3339 in UTC, whole seconds, as Kubernetes writes it."""
     return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def conditions_of(status: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """The conditions of a status; the API gives null where a list was never filled, and a status may not be there at all."""
+    return list((status or {}).get("conditions") or [])
 
 
 def conditions(old: list[dict[str, Any]], *wanted: dict[str, Any]) -> list[dict[str, Any]]:

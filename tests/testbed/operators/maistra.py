@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from .base import ApiError, Controller, Faults, Key, Kube, now
+from .base import ApiError, Controller, Faults, Key, Kube, conditions_of, now
 from .maistra_objects import addon_objects, istiod_objects, never_ready, replicas_ready, routes
 from .maistra_rules import (
     DONE,
@@ -245,7 +245,7 @@ class ControlPlanes(Maistra):
 
 
 def _reconciled(status: Obj) -> bool:
-    return any(c["type"] == "Reconciled" and c["status"] == "True" for c in status.get("conditions", []))
+    return any(c["type"] == "Reconciled" and c["status"] == "True" for c in conditions_of(status))
 
 
 class MemberRolls(Maistra):
@@ -288,7 +288,7 @@ class MemberRolls(Maistra):
     async def _reconcile(self, roll: Obj, smms: list[Obj], named: list[str], mesh: Obj | None) -> float | None:
         spaces = {n["metadata"]["name"]: n for n in await self.kube.list("v1", "Namespace")}
         wanted = members_of(roll, {k: v["metadata"].get("labels", {}) for k, v in spaces.items()}, named)
-        before = set((roll.get("status") or {}).get("configuredMembers", []))
+        before = set((roll.get("status") or {}).get("configuredMembers") or [])
         by_space = {m["metadata"]["namespace"]: m for m in smms if "deletionTimestamp" not in m["metadata"]}
         generation = (mesh or {}).get("status", {}).get("observedGeneration", 0)
         members = [self._view(name, roll, spaces, by_space, before) for name in wanted]

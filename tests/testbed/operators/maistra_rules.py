@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .base import conditions_of
+
 __all__ = ["DONE", "PAUSING", "WORKING", "Components", "Member", "components_of", "failed", "gateways", "member_status", "members_of",
            "mesh_status", "readiness", "roll_status", "smcp_status", "spec_error", "sweep"]
 
@@ -102,7 +104,7 @@ def _component_rows(old: Iterable[Obj], names: Iterable[str], applied: set[str],
         "InstallSuccessful", "Component installed successfully")
     rows = []
     for name in names:
-        known = before.get(name, {}).get("conditions", [])
+        known = conditions_of(before.get(name))
         installed = [c for c in known if c["type"] == "Installed"]
         if name in applied:
             reconciled = _conditions(known, ("Reconciled", "True", reason, message), now=now)
@@ -118,12 +120,12 @@ def smcp_status(smcp: Mapping[str, Any], stage: str, components: Components | No
     """The status at a stage of the work on the present generation; components None: the work only begins."""
     status: Obj = dict(smcp.get("status") or {})
     generation, observed = smcp["metadata"]["generation"], status.get("observedGeneration", 0)
-    old = status.get("conditions", [])
+    old = conditions_of(status)
     version = status.get("operatorVersion", "unknown")
     if components is not None:
         applied = {*components.ready, *components.unready}
         names = [n for n in components_of(smcp["spec"])]
-        status["components"] = _component_rows(status.get("components", []), names, applied, updating=bool(observed), now=now)
+        status["components"] = _component_rows(status.get("components") or [], names, applied, updating=bool(observed), now=now)
         always = [n for n in ALWAYS_READY if n in components.ready]
         status["annotations"] = {"alwaysReadyComponents": ",".join(always),
                                  "readyComponentCount": f"{len(components.ready)}/{len(names)}"}
@@ -154,7 +156,7 @@ def smcp_status(smcp: Mapping[str, Any], stage: str, components: Components | No
 def failed(smcp: Mapping[str, Any], message: str, *, reason: str = "ReconcileError", now: str) -> Obj:
     """An error of the spec (or the end, with reason Deleting): Installed stays what it was, observedGeneration too."""
     status: Obj = dict(smcp.get("status") or {})
-    old = status.get("conditions", [])
+    old = conditions_of(status)
     first = next((c for c in old if c["type"] == "Installed"), {
         "status": "False", "reason": "ResourceCreated", "message": f"Installing mesh generation {smcp['metadata']['generation']}"})
     status.setdefault("readiness", {})
@@ -166,7 +168,7 @@ def failed(smcp: Mapping[str, Any], message: str, *, reason: str = "ReconcileErr
 def mesh_status(smcp: Mapping[str, Any], components: Components, *, now: str) -> Obj:
     """Between two rounds only Ready follows the Deployments."""
     status: Obj = dict(smcp.get("status") or {})
-    by_type = {c["type"]: c for c in status.get("conditions", [])}
+    by_type = {c["type"]: c for c in conditions_of(status)}
     if components.unready:
         ready = ("Ready", "False", "ComponentsNotReady",
                  f"The following components are not fully available: [{' '.join(sorted(components.unready))}]")
@@ -223,7 +225,7 @@ def roll_status(roll: Mapping[str, Any], members: Iterable[Member], mesh: Mappin
     rows, configured, pending = [], [], []
     listed = list(members)
     generation = (mesh or {}).get("status", {}).get("observedGeneration", 0)
-    old = {row["namespace"]: row["conditions"] for row in (roll.get("status") or {}).get("memberStatuses", [])}
+    old = {row["namespace"]: conditions_of(row) for row in (roll.get("status") or {}).get("memberStatuses") or []}
     for member in listed:
         rows.append({"namespace": member.namespace, "conditions": _conditions(old.get(member.namespace, []), _row(member), now=now)})
         fit = mesh is not None and member.exists and not member.terminating and not member.other and member.configured
@@ -240,7 +242,7 @@ def roll_status(roll: Mapping[str, Any], members: Iterable[Member], mesh: Mappin
     status: Obj = {"observedGeneration": roll["metadata"]["generation"], "members": [m.namespace for m in listed],
                    "configuredMembers": configured, "pendingMembers": pending, "terminatingMembers": [], "memberStatuses": rows,
                    "annotations": {"configuredMemberCount": f"{len(configured)}/{len(listed)}"},
-                   "conditions": _conditions((roll.get("status") or {}).get("conditions", []), ready, now=now)}
+                   "conditions": _conditions(conditions_of(roll.get("status")), ready, now=now)}
     return {**status, "meshGeneration": generation} if generation else status
 
 
@@ -264,7 +266,7 @@ def member_status(member: Mapping[str, Any], mesh: Mapping[str, Any] | None, *, 
     else:
         reason, message = "", ""
     word = "False" if reason else "True"
-    old = (member.get("status") or {}).get("conditions", [])
+    old = conditions_of(member.get("status"))
     status: Obj = {"observedGeneration": member["metadata"]["generation"],
                    "conditions": _conditions(old, ("Reconciled", word, reason, message), ("Ready", word, reason, message), now=now)}
     if mesh is None:

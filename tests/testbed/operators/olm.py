@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from .base import ApiError, Controller, Faults, Key, Kube, now
+from .base import ApiError, Controller, Faults, Key, Kube, conditions_of, now
 from .olm_objects import bundle_objects, cluster_service_version, deployment, open_crd, plan_steps
 from .olm_rules import (
     Bundle,
@@ -26,6 +26,7 @@ from .olm_rules import (
     advance_subscription,
     approval,
     deployment_problem,
+    moved,
     needs_resolution,
     requirement_status,
     resolve,
@@ -133,10 +134,10 @@ def _stamp(kind: str, old: Obj, status: Obj) -> Obj:
     """Times of conditions: kept where nothing changed."""
     stamped = dict(status)
     if kind == "Subscription":
-        before = {c["type"]: c for c in old.get("conditions", [])}
+        before = {c["type"]: c for c in conditions_of(old)}
         stamped["conditions"] = [
             {**c, "lastTransitionTime": before[c["type"]]["lastTransitionTime"]
-             if c["type"] in before and before[c["type"]].get("status") == c["status"] else now()} for c in status.get("conditions", [])]
+             if c["type"] in before and before[c["type"]].get("status") == c["status"] else now()} for c in conditions_of(status)]
         stamped["lastUpdated"] = now()
     return stamped
 
@@ -238,16 +239,17 @@ class Resolver(Olm):
         wait = self._hop_wait(objs)
         if wait > 0:
             return wait
-        if any(not _conditions(obj) for obj in objs):  # the Subscription says something of its catalogue first
+        if any(not conditions_of(obj.get("status")) for obj in objs):  # the Subscription says something of its catalogue first
             return self.delay(0.3)
         sources = await self.sources()
         done = resolve(namespace, views, csvs, self.catalogue, sources, global_namespace=GLOBAL)
         if any(not state for state in sources.values()):
             return self.delay(0.3)
         await self._report(namespace, objs, done)
-        if done.failure or not done.targets:
+        further = moved(done.targets, {o["metadata"]["name"]: o.get("status", {}).get("currentCSV", "") for o in objs})
+        if done.failure or not further:
             return None
-        return await self._plan(namespace, objs, views, done)
+        return await self._plan(namespace, objs, dict(done.targets), further)
 
     def _hop_wait(self, objs: list[Obj]) -> float:
         """Between two hops nothing happens for a while."""
@@ -267,13 +269,13 @@ class Resolver(Olm):
             await self.change("Subscription", namespace, obj["metadata"]["name"],
                               lambda o: with_condition(o.get("status", {}), "ResolutionFailed", value))
 
-    async def _plan(self, namespace: str, objs: list[Obj], views: list[SubView], done: Resolution) -> float | None:
+    async def _plan(self, namespace: str, objs: list[Obj], targets: dict[str, Bundle], further: dict[str, Bundle]) -> float | None:
+        """One plan with everything that is not installed; only those that it takes further will name it."""
         plans = await self.kube.list(V1A1, "InstallPlan", namespace)
-        targets = dict(done.targets)
         bundles = [targets[name] for name in sorted(targets, reverse=True)]
-        kind = approval(views)
+        kind = approval(SubView.of(obj) for obj in objs)
         owners = [{"apiVersion": V1A1, "kind": "Subscription", "name": o["metadata"]["name"], "uid": o["metadata"]["uid"],
-                   "blockOwnerDeletion": False, "controller": False} for o in objs if o["metadata"]["name"] in targets]
+                   "blockOwnerDeletion": False, "controller": False} for o in objs]  # all of the namespace, as the real one
         plan = await self.kube.create({
             "apiVersion": V1A1, "kind": "InstallPlan",
             "metadata": {"name": f"install-{secrets.token_hex(3)[:5]}", "namespace": namespace, "ownerReferences": owners},
@@ -289,9 +291,9 @@ class Resolver(Olm):
         except ApiError as error:
             if error.status not in (404, 409):
                 raise
-            await self._thrown_away(namespace, targets, error)
+            await self._thrown_away(namespace, further, error)
             return 1.4
-        for name, bundle in targets.items():
+        for name, bundle in further.items():
             await self.change("Subscription", namespace, name, lambda o, b=bundle: _pending(o, phased, b))  # type: ignore[misc]
         return None
 
@@ -306,11 +308,6 @@ class Resolver(Olm):
         """Five plans stay, whatever their phase."""
         for plan in sorted(plans, key=lambda p: -p["spec"].get("generation", 0))[KEPT_PLANS - 1:]:
             await self.kube.delete(plan)
-
-
-def _conditions(obj: Obj) -> list[Obj]:
-    found: list[Obj] = obj.get("status", {}).get("conditions", [])
-    return found
 
 
 def _pending(sub: Obj, plan: Obj, bundle: Bundle) -> Obj:
@@ -353,7 +350,7 @@ class Subscriptions(Olm):
         sources = await self.sources()
         if advance_subscription(sub, plan, csv_here, sources) is None:
             return None
-        await asyncio.sleep(self.delay(0.5 if _conditions(sub) else 0.1))
+        await asyncio.sleep(self.delay(0.5 if conditions_of(sub.get("status")) else 0.1))
         read = (ref, current)
 
         def advance(obj: Obj) -> Obj | None:  # a Subscription that meanwhile got another plan is looked at again
@@ -536,7 +533,7 @@ class Csvs(Olm):
         crds = {}
         for name in bundle.owned:
             found = await self.kube.get(CRD, "CustomResourceDefinition", name)
-            rows = (found or {}).get("status", {}).get("conditions") or []  # null in a CRD of this moment
+            rows = conditions_of((found or {}).get("status"))
             crds[name] = any(c["type"] == "Established" and c["status"] == "True" for c in rows)
         account = await self.kube.get("v1", "ServiceAccount", bundle.deployment, csv["metadata"]["namespace"])
         owners = {ref["uid"] for ref in (account or {}).get("metadata", {}).get("ownerReferences", [])}
@@ -605,7 +602,7 @@ def _phase(status: Obj, step: tuple[str, str, str], rows: list[Obj]) -> Obj:
     entry = {"phase": phase, "reason": reason, "message": message, "lastTransitionTime": stamp, "lastUpdateTime": stamp}
     return {**status, "phase": phase, "reason": reason, "message": message, "lastUpdateTime": stamp,
             "lastTransitionTime": status.get("lastTransitionTime", stamp) if same else stamp,
-            "conditions": [*status.get("conditions", []), entry][-20:], "requirementStatus": rows, "cleanup": {}}
+            "conditions": [*conditions_of(status), entry][-20:], "requirementStatus": rows, "cleanup": {}}
 
 
 CONTROLLERS: list[type[Controller]] = [Sources, Groups, Resolver, Subscriptions, Plans, Csvs]

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .base import conditions_of
+
 __all__ = ["Bundle", "Catalogue", "CsvWorld", "Failure", "Resolution", "SubView", "advance_csv", "advance_subscription",
            "approval", "deployment_problem",
-           "needs_resolution", "requirement_status", "resolve", "source_condition", "with_condition"]
+           "moved", "needs_resolution", "requirement_status", "resolve", "source_condition", "with_condition"]
 
 ALL_MODES = ("OwnNamespace", "SingleNamespace", "MultiNamespace", "AllNamespaces")
 HEALTHY = "all available catalogsources are healthy"
@@ -143,6 +145,13 @@ def approval(subs: Iterable[SubView]) -> str:
     return "Manual" if any(sub.manual for sub in subs) else "Automatic"
 
 
+def moved(targets: Iterable[tuple[str, Bundle]], current: Mapping[str, str]) -> dict[str, Bundle]:
+    """The Subscriptions (with their currentCSV) that a plan would take further; where there is none, no plan is made.
+
+    The others keep the plan that they name, also when this one brings their CSV as well."""
+    return {name: bundle for name, bundle in targets if current.get(name) != bundle.csv}
+
+
 def resolve(namespace: str, subs: Iterable[SubView], csvs: Iterable[str], catalogue: Catalogue,
             sources: Mapping[tuple[str, str], Status], *, global_namespace: str = "openshift-marketplace") -> Resolution:
     """sources: (namespace, name) -> connectionState of the CatalogSource. One thing that cannot be satisfied stops the namespace."""
@@ -213,12 +222,12 @@ def _words(items: list[str], last: str) -> str:
 
 def with_condition(status: Status, kind: str, value: Status | None) -> Status:
     """The status with that condition replaced (None: without it)."""
-    rest = [c for c in status.get("conditions", []) if c["type"] != kind]
+    rest = [c for c in conditions_of(status) if c["type"] != kind]
     return {**status, "conditions": rest + ([{"type": kind, **value}] if value else [])}
 
 
 def _reason(status: Status, kind: str) -> str:
-    return next((c.get("reason", "") for c in status.get("conditions", []) if c["type"] == kind), "")
+    return next((c.get("reason", "") for c in conditions_of(status) if c["type"] == kind), "")
 
 
 def source_condition(sub: SubView, sources: Iterable[tuple[str, str]]) -> Status:
@@ -255,11 +264,12 @@ def advance_subscription(obj: Mapping[str, Any], plan: Mapping[str, Any] | None,
 def _follow_plan(status: Status, plan: Mapping[str, Any], csv_here: bool) -> Status | None:
     phase = plan.get("status", {}).get("phase", "")
     if phase in ("RequiresApproval", "Installing"):
-        why = next((c.get("message") for c in plan["status"].get("conditions", []) if c["status"] == "False"), None)
+        why = next((c.get("message") for c in conditions_of(plan["status"]) if c["status"] == "False"), None)
         if _reason(status, "InstallPlanPending") != phase:
             return with_condition(status, "InstallPlanPending",
                                   {"status": "True", "reason": phase, **({"message": why} if why else {})})
-        return _settle(status, csv_here, False) if plan["status"].get("message") else None
+        # The CSV of a plan that waits may have come by another plan.
+        return _settle(status, csv_here, False) if phase == "RequiresApproval" or plan["status"].get("message") else None
     settled = _settle(status, csv_here, phase == "Complete")
     if settled:
         return settled
@@ -308,7 +318,7 @@ def deployment_problem(name: str, deployment: Mapping[str, Any] | None) -> tuple
     if deployment is None:
         return f"missing deployment with name={name}", False
     status = deployment.get("status", {})
-    found = {c["type"]: c for c in status.get("conditions", [])}
+    found = {c["type"]: c for c in conditions_of(status)}
     if deployment["metadata"].get("generation", 0) > status.get("observedGeneration", 0):
         return f'waiting for spec update of deployment "{name}" to be observed...', False
     if found.get("Progressing", {}).get("reason") == "ProgressDeadlineExceeded":

@@ -157,3 +157,17 @@ def test_member_conditions_have_no_reason_when_true() -> None:
     assert all(set(c) == {"type", "status", "lastTransitionTime"} for c in good["conditions"]) and good["meshGeneration"] == 3
     assert shown(member_status(member, None, terminating=False, now=NOW))["Ready"] == "False/ErrorControlPlaneMissing"
     assert shown(member_status(member, smcp(), terminating=True, now=NOW))["Ready"] == "False/ErrorConfiguringNamespace"
+
+
+def test_null_is_an_empty_list() -> None:
+    """The API gives null where a list was never filled."""
+    null = smcp(conditions=None, components=None)
+    components = readiness(components_of(OFF), ["istio-discovery"], [])
+    assert shown(smcp_status(null, WORKING, components, now=NOW))["Installed"] == "False/ResourceCreated"
+    assert shown(failed(null, "no", now=NOW))["Ready"] == "False/ReconcileError"
+    rows = smcp(components=[{"resource": "istio-discovery", "conditions": None}])
+    assert smcp_status(rows, DONE, components, now=NOW)["components"][0]["conditions"]
+    roll = {"metadata": {"generation": 1}, "spec": {"members": []}, "status": {"conditions": None, "memberStatuses": None}}
+    assert roll_status(roll, [], smcp(), now=NOW)["conditions"]
+    member = {"metadata": {"generation": 1}, "spec": {}, "status": {"conditions": None}}
+    assert member_status(member, None, terminating=False, now=NOW)["conditions"]

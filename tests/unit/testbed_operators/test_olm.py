@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from testbed.operators.base import conditions_of
 from testbed.operators.olm_objects import bundle_objects, cluster_service_version, deployment, plan_steps
 from testbed.operators.olm_rules import (
     Bundle,
@@ -18,9 +19,12 @@ from testbed.operators.olm_rules import (
     advance_subscription,
     approval,
     deployment_problem,
+    moved,
     needs_resolution,
     requirement_status,
     resolve,
+    source_condition,
+    with_condition,
 )
 
 FILE = Path(__file__).resolve().parents[2] / "testbed" / "operators" / "catalog.yaml"
@@ -102,6 +106,14 @@ def test_nothing_is_resolved_while_all_have_a_plan() -> None:
     assert needs_resolution([view(state="AtLatestKnown", has_plan=True)])
 
 
+def test_a_plan_is_made_for_those_only_that_it_takes_further() -> None:
+    """As recorded in B 95: the second plan holds both CSVs, and the first Subscription keeps the plan that it has."""
+    targets = resolve("ns", [view(starting=f"{OSSM3}.v3.0.0"), view("kiali-ossm")], (), CATALOGUE, SOURCES).targets
+    assert sorted(moved(targets, {})) == ["kiali-ossm", OSSM3]
+    assert sorted(moved(targets, {OSSM3: f"{OSSM3}.v3.0.0"})) == ["kiali-ossm"]
+    assert moved(targets, {OSSM3: f"{OSSM3}.v3.0.0", "kiali-ossm": "kiali-operator.v2.11.0"}) == {}
+
+
 def test_extra_csvs_follow_the_head() -> None:
     more = Catalogue.from_dict(yaml.safe_load(FILE.read_text()), {OSSM3: [f"{OSSM3}.v3.3.0"]})
     done = resolve("ns", [view(installed=f"{OSSM3}.v3.2.0")], [f"{OSSM3}.v3.2.0"], more, SOURCES)
@@ -135,6 +147,9 @@ PENDING = {"type": "InstallPlanPending", "status": "True"}
      {"InstallPlanPending": "Installing"}),
     ({**REF, "state": "AtLatestKnown", "installedCSV": "b", "conditions": [{**PENDING, "reason": "Installing"}]}, plan("Complete"), True,
      "AtLatestKnown", "b", {}),
+    # B 100: what the pending plan would bring has come by another one.
+    ({**REF, "conditions": [{**PENDING, "reason": "RequiresApproval"}]}, plan("RequiresApproval"), True, "AtLatestKnown", "b",
+     {"InstallPlanPending": "RequiresApproval"}),
     ({**REF, "state": "AtLatestKnown", "installedCSV": "b"}, plan("Complete"), False, "UpgradePending", "b", {}),
     ({**REF, "state": "AtLatestKnown", "installedCSV": "b", "conditions": [{**PENDING, "reason": "Installing"}]},
      plan("Failed", message="why"), True, "AtLatestKnown", "b", {"InstallPlanFailed": "InstallComponentFailed"}),
@@ -223,3 +238,19 @@ def test_objects_of_a_bundle() -> None:
     kinds = [s["resource"]["kind"] for s in plan_steps([newer, bundle], "redhat-operators", MARKET)]
     assert kinds[:4] == ["ClusterServiceVersion"] * 2 + ["CustomResourceDefinition"] * 2
     assert "Service" in kinds and len(kinds) == 11
+
+
+def test_null_is_an_empty_list() -> None:
+    """The API gives null where a list was never filled."""
+    nothing = {"conditions": None}
+    assert conditions_of(nothing) == conditions_of(None) == []
+    assert with_condition(nothing, "A", {"status": "True"})["conditions"] == [{"type": "A", "status": "True"}]
+    sub = {**subscription(**REF), "status": {**REF, "conditions": None}}
+    assert reasons(advance_subscription(sub, None, False, SOURCES)) == {}
+    added = advance_subscription({**sub, "status": nothing}, None, False, SOURCES)
+    assert added and [c["reason"] for c in added["conditions"]] == ["CatalogSourcesAdded"]
+    pending = subscription(**REF, conditions=[{**PENDING, "reason": "Installing"}])
+    assert advance_subscription(pending, plan("Installing", conditions=None), False, SOURCES) is None
+    assert deployment_problem("d", {"metadata": {}, "spec": {}, "status": {"updatedReplicas": 1, "conditions": None}})[0].startswith(
+        'deployment "d" not available')
+    assert source_condition(SubView.of(sub), SOURCES)["status"] == "False"
