@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The figures, each a function that gives its rows and what belongs in the JSON."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from testbed.bed import Bed
+
+from . import floor
+from .calls import Calls, count
+from .measure import Usage, load, run
+from .table import Row, bend, fit
+from .worlds import WORK, World, bed, playbook
+
+__all__ = ["FIGURES", "Result"]
+
+MESH = World("mesh", namespaces=100, apps=10, replicas=3)
+GROWTH = tuple(World("growth", namespaces=size, apps=5, replicas=2) for size in (10, 100, 300))
+MEMORY_MIB = 400
+SNAPSHOT_S = 4.0
+BEND = 1.3  # how far the largest mesh may lie above the line through the two smaller ones
+
+
+@dataclass
+class Result:
+    """The rows of a figure and its raw data."""
+
+    rows: list[Row] = field(default_factory=list)
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+def tree(name: str, book: str, inventory: Path | str, *extra: str) -> Path:
+    """The objects of a playbook as files, of all layers of its one cluster."""
+    out = WORK / name / "tree"
+    shutil.rmtree(out, ignore_errors=True)
+    playbook(book, inventory, "-e", "mesh_target=files", "-e", f"mesh_output={out}", *extra)
+    return next(path for path in out.iterdir() if path.is_dir())
+
+
+def changed(usage: Usage) -> int:
+    """How many tasks of a playbook changed something."""
+    return sum(int(line.split("changed=")[1].split()[0]) for line in usage.output.splitlines() if "changed=" in line and "ok=" in line)
+
+
+# travel_prod
+
+
+def travel_prod() -> Result:
+    """First and second run of both generations against kubectl."""
+    result = Result()
+    for provider in ("ossm3", "ossm2"):
+        extra = ("-e", f"mesh_provider={provider}")
+        files = tree(f"travel-{provider}", "travel_prod", "inventories/travel", *extra)
+        with bed("bench") as running:
+            base = floor.apply(files, running)
+        with bed("bench") as running:
+            runs, calls = [], []
+            for _unused in range(2):
+                mark = running.mark()
+                runs.append(playbook("travel_prod", "inventories/travel", *extra, on=running))
+                calls.append(count(running.audit(mark)))
+        result.rows += _travel_rows(provider, base, runs, calls)
+        result.data[provider] = {"floor": base.to_dict(), "first": runs[0].to_dict(), "second": runs[1].to_dict(),
+                                 "calls_first": calls[0].to_dict(), "calls_second": calls[1].to_dict(), "load": load()}
+    return result
+
+
+def _travel_rows(provider: str, base: Usage, runs: list[Usage], calls: list[Calls]) -> list[Row]:
+    name, (first, second) = f"travel_prod {provider}", runs
+    rows = [Row(name, "first run", first.seconds, floor=base.seconds, wanted=4 * base.seconds + 10, note="floor: kubectl apply and wait"),
+            Row(name, "second run", second.seconds, floor=base.seconds, wanted=first.seconds),
+            Row(name, "tasks that changed in the second run", changed(second), unit="", wanted=0)]
+    for word, one in zip(("first", "second"), calls, strict=True):
+        rows.append(Row(name, f"API calls, {word} run", one.total, unit="", note=one.text))
+        call, times = one.repeated[0]
+        rows.append(Row(name, f"most repeated call, {word} run", times, unit="x", note=call))
+    return rows
+
+
+# a large mesh
+
+
+@dataclass(frozen=True)
+class Looked:
+    """check_mesh on a mesh, in both ways, and its floor."""
+
+    live: Usage
+    taken: Usage
+    offline: Usage
+    floor: Usage
+    floor_name: str
+
+
+def look(world: World, running: Bed) -> Looked:
+    """Check live, take a snapshot, check that; the floor is measured between them, under the same load."""
+    inventory = world.inventory()
+    snapshot = WORK / world.name / "snapshot.json.gz"
+    live = playbook("check_mesh", inventory, on=running)
+    name, base = floor.read(running, "large-system")
+    ansible = str(Path(sys.executable).parent / "ansible")
+    taken = run([ansible, "all", "-i", str(inventory), "-m", "meshops.mesh.cluster_snapshot", "-a", f"path={snapshot}"],
+                env={"K8S_AUTH_KUBECONFIG": str(running.kubeconfig)})
+    offline = playbook("check_mesh", inventory, "-e", "mesh_check_source=snapshot", "-e", f"mesh_check_path={snapshot}")
+    return Looked(live, taken, offline, base, name)
+
+
+def mesh_3000() -> Result:
+    """100 namespaces, 1,000 workloads, 3,000 pods: onboarding and checks."""
+    result = Result()
+    world, name = MESH, "mesh_3000"
+    files = tree(world.name, "install_mesh", world.inventory())
+    with bed("bench") as running:
+        base = floor.apply(files, running)
+    with bed("bench") as running:
+        first = playbook("install_mesh", world.inventory(), on=running)
+        mark = running.mark()
+        second = playbook("install_mesh", world.inventory(), on=running)
+        calls = count(running.audit(mark))
+        seen = look(world, running)
+    peak = max(seen.live.tree_mib, seen.offline.tree_mib)
+    result.rows = [
+        Row(name, "install_mesh, first run", first.seconds, floor=base.seconds, wanted=4 * base.seconds + 10, note=world.text),
+        Row(name, "install_mesh, second run", second.seconds, floor=base.seconds, wanted=first.seconds),
+        Row(name, "tasks that changed in the second run", changed(second), unit="", wanted=0),
+        Row(name, "API calls, second run", calls.total, unit="", note=calls.text),
+        Row(name, "check_mesh, live", seen.live.seconds, floor=seen.floor.seconds, wanted=3 * seen.floor.seconds,
+            note=f"floor: {seen.floor_name}"),
+        Row(name, "check_mesh, from a snapshot", seen.offline.seconds, wanted=SNAPSHOT_S),
+        Row(name, "check_mesh, memory of all processes", peak, unit="MiB", floor=seen.floor.largest_mib, wanted=MEMORY_MIB),
+        Row(name, "install_mesh, memory of all processes", max(first.tree_mib, second.tree_mib), unit="MiB")]
+    result.data = {"floor": base.to_dict(), "first": first.to_dict(), "second": second.to_dict(), "calls_second": calls.to_dict(),
+                   "looked": _usages(seen), "load": load()}
+    return result
+
+
+def _usages(seen: Looked) -> dict[str, Any]:
+    parts = {name: getattr(seen, name).to_dict() for name in ("live", "taken", "offline", "floor")}
+    return {**parts, "floor_name": seen.floor_name}
+
+
+def growth() -> Result:
+    """One mesh that grows from 10 over 100 to 300 namespaces on one cluster."""
+    result = Result()
+    points: dict[str, dict[int, Usage]] = {}
+    with bed("bench") as running:
+        for world in GROWTH:
+            playbook("install_mesh", world.inventory(), on=running)
+            again = playbook("install_mesh", world.inventory(), on=running)
+            seen = look(world, running)
+            for what, used in (("install_mesh, second run", again), ("check_mesh, live", seen.live),
+                               ("check_mesh, from a snapshot", seen.offline), (seen.floor_name, seen.floor)):
+                points.setdefault(what, {})[world.namespaces] = used
+    pods = GROWTH[0].apps * GROWTH[0].replicas
+    for what, at in points.items():
+        # CPU time: it says how the work grows, and other people's work on the machine hardly moves it
+        base, slope = fit({size: used.cpu for size, used in at.items()})
+        wall = ", ".join(f"{size}: {used.seconds:.1f} s" for size, used in at.items())
+        result.rows += [
+            Row("growth", f"{what}: 300 namespaces to linear", bend({size: used.cpu for size, used in at.items()}), unit="x",
+                wanted=None if what in floor.NAMES else BEND, note=f"CPU {base:.1f} s + {1000 * slope:.0f} ms a namespace; wall {wall}"),
+            Row("growth", f"{what}: memory at 300", at[300].tree_mib, unit="MiB",
+                note=", ".join(f"{size}: {used.tree_mib}" for size, used in at.items()))]
+        result.data[what] = {size: used.to_dict() for size, used in at.items()}
+    result.data |= {"pods_per_namespace": pods, "load": load()}
+    result.rows[0] = replace(result.rows[0], note=f"{pods} pods a namespace; {result.rows[0].note}")
+    return result
+
+
+FIGURES: dict[str, Callable[[], Result]] = {"travel_prod": travel_prod, "mesh_3000": mesh_3000, "growth": growth}
