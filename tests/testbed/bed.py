@@ -80,6 +80,8 @@ class Bed:
                                    f"[{','.join(operators)}]: stop it first (python -m testbed down --name {name})")
                 return self
             chosen = tuple(dict.fromkeys(operators or ()))
+            if os.environ.get("MESH_ISTIOD") and not os.environ.get("MESH_SAIL_OPERATOR"):
+                raise BedError("MESH_ISTIOD needs MESH_SAIL_OPERATOR: only the real charts have the templates of injection")
             unknown = set(chosen) - set(OPERATORS)
             if unknown:
                 raise BedError(f"No such operators: {', '.join(sorted(unknown))}; there are {', '.join(OPERATORS)}")
@@ -106,7 +108,7 @@ class Bed:
         write_atomic(self.dir / "spec.json", json.dumps({
             "name": self.name, "sockets": str(sockets), "ports": layout.ports, "binaries": {n: str(p) for n, p in found.items()},
             "operators": list(operators), "crds": list(dict.fromkeys([*crds.groups_for(operators), *extra_crds])), "nodes": nodes,
-            "sail_operator": os.environ.get("MESH_SAIL_OPERATOR")}))
+            "sail_operator": os.environ.get("MESH_SAIL_OPERATOR"), "istiod": os.environ.get("MESH_ISTIOD")}))
 
     def _launch(self, owner: int | None, timeout: float) -> None:
         logs = self.dir / "logs"

@@ -164,6 +164,9 @@ class Supervisor:
             played.remove("sail")
             self.api.ensure("/api/v1/namespaces", {"metadata": {"name": "sail-operator"}})
             self.spawn(processes.sail_operator(self.layout, real))
+            played.append("istiod")
+            if self.spec.get("istiod"):
+                played.append("real-istiod")
         if played:
             if not (TESTBED / "operators" / "__main__.py").exists():
                 raise BedError("tests/testbed/operators/__main__.py is missing: this checkout can play no operators")
@@ -182,6 +185,7 @@ class Supervisor:
             "control": str(layout.sockets / "control.sock"), "ca_cert": str(layout.pki / "ca.crt"), "ca_key": str(layout.pki / "ca.key"),
             "client_cert": str(layout.pki / "admin.crt"), "client_key": str(layout.pki / "admin.key"),
             "binaries": {name: str(path) for name, path in layout.binaries.items()}, "operators": self.spec["operators"],
+            "istiod": self.spec.get("istiod"),
             "crds": {name: crds.origin(name) for name in self.spec["crds"]}, "nodes": self.spec["nodes"]}, indent=1))
 
     async def _command(self, order: dict[str, Any]) -> dict[str, Any]:

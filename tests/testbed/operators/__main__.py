@@ -16,18 +16,22 @@ from .base import Controller, Faults, Kube
 
 LOG = logging.getLogger("testbed.operators")
 OPERATORS = ("olm", "sail", "maistra", "openshift", "observability")
-# Who has an istiod has its webhooks.
-NEED_INJECTOR = {"sail", "maistra"}
+# Who installs an istiod needs somebody who plays it; real-istiod runs a real one behind each of Sail's instead.
+ISTIODS = {"sail": ("injection", "istiod"), "maistra": ("injection",), "istiod": ("injection", "istiod"),
+           "real-istiod": ("injection", "real_istiod")}
 
 
 def load(names: list[str]) -> list[type[Controller]]:
-    """The controllers of the named operators, in the order of the names; only their modules are imported."""
-    unknown = [name for name in names if name not in OPERATORS]
+    """The controllers of the named operators, and of the istiods that they bring; only their modules are imported."""
+    unknown = [name for name in names if name not in (*OPERATORS, *ISTIODS)]
     if unknown:
-        raise SystemExit(f"unknown operators: {', '.join(unknown)}; there are {', '.join(OPERATORS)}")
-    modules = [*names, "storage"] + (["injection"] if NEED_INJECTOR & set(names) else [])
+        raise SystemExit(f"unknown operators: {', '.join(unknown)}; there are {', '.join((*OPERATORS, *ISTIODS))}")
+    modules = [name for name in names if name in OPERATORS] + ["storage"]
+    modules += [module for name in names for module in ISTIODS.get(name, ())]
+    if "real_istiod" in modules:
+        modules = [name for name in modules if name != "istiod"]
     found: list[type[Controller]] = []
-    for name in modules:
+    for name in dict.fromkeys(modules):
         found += importlib.import_module(f"{__package__}.{name}").CONTROLLERS
     return found
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Sail operator, played: the five kinds of sailoperator.io/v1, and what each istiod then does.
+"""The Sail operator, played: the five kinds of sailoperator.io/v1. What each istiod then does is in istiod.py and injection.py.
 
 Faults, under "sail": delay (seconds per installation), fail ({name: reason}), never_ready ([name]), flap (times that a revision falls
 back to not ready after it was ready). Names are those of the object, or of the Istio that owns a revision.
@@ -13,7 +13,7 @@ import datetime
 from typing import Any
 
 from . import charts
-from .base import ApiError, Controller, Key
+from .base import Controller, Key
 from .injection import ensure_authority
 from .status import (
     References,
@@ -23,7 +23,6 @@ from .status import (
     condition,
     daemon_set_ready,
     derive_state,
-    discovers,
     in_use,
     istio_status,
     istiod_ready,
@@ -117,8 +116,7 @@ class SailController(Controller):
         old = self.references.namespaces.pop(name, {})
         if event != "DELETED":
             self.references.namespaces[name] = labels
-        keys: list[Key] = [("RootCertificate", "", name)]
-        keys += [(kind, "", n) for kind in ("IstioRevision", "IstioCNI", "ZTunnel") for n, o in self.store[kind].items()
+        keys: list[Key] = [(kind, "", n) for kind in ("IstioRevision", "IstioCNI", "ZTunnel") for n, o in self.store[kind].items()
                  if o["spec"]["namespace"] == name]
         for named in {labels_revision(old), labels_revision(labels)} - {""}:
             keys += [("IstioRevision", "", named), ("IstioRevisionTag", "", named)]
@@ -155,8 +153,6 @@ class SailController(Controller):
 
     async def reconcile(self, key: Key) -> float | None:
         kind, _namespace, name = key
-        if kind == "RootCertificate":
-            return await self._root_certificate(name)
         obj = await self.kube.get(API, kind, name)
         if obj is None:
             self._installed.pop(key, None)
@@ -325,8 +321,6 @@ class SailController(Controller):
             error = raised
         if error is None:
             reconciled = condition("Reconciled", "True", "Reconciled")
-            for namespace in list(self.references.namespaces):
-                self.enqueue(("RootCertificate", "", namespace))
         else:
             prefix = "" if error.reason == "NameAlreadyExists" else "error reconciling resource: "
             reconciled = condition("Reconciled", "False", error.reason, prefix + str(error))
@@ -445,29 +439,6 @@ class SailController(Controller):
         ready = daemon_set_ready(name, await self.kube.get("apps/v1", "DaemonSet", name, obj["spec"]["namespace"]))
         await self._conditions(obj, [reconciled, ready], [], **fields)
         return error.retry if error else None
-
-    # What a running istiod does in the namespaces that it discovers
-
-    async def _root_certificate(self, namespace: str) -> float | None:
-        labels = self.references.namespaces.get(namespace)
-        if labels is None or namespace in charts.IGNORED_NAMESPACES:
-            return None
-        revisions = sorted(self.store["IstioRevision"].values(), key=lambda r: (r["metadata"]["creationTimestamp"], _name(r)))
-        rev = next((r for r in revisions if self._installed.get(("IstioRevision", "", _name(r))) and discovers(r, labels)), None)
-        if rev is None:
-            return None
-        authority = await ensure_authority(self.kube, self.bed, rev["spec"]["namespace"])
-        wanted = charts.root_config_map(namespace, authority.root.decode())
-        found = await self.kube.get("v1", "ConfigMap", "istio-ca-root-cert", namespace)
-        if found and found.get("data") == wanted["data"]:
-            return None
-        try:
-            await self.kube.apply(wanted, "istiod")
-        except ApiError as error:
-            # A namespace that is going away takes nothing new.
-            if error.status not in (403, 404):
-                raise
-        return None
 
 
 CONTROLLERS: list[type[Controller]] = [SailController]

@@ -203,7 +203,6 @@ def in_use(used: bool) -> Obj:
     return condition("InUse", "False", "NotReferencedByAnything", "Not referenced by any pod or namespace")
 
 
-def discovers(rev: Obj, labels: dict[str, str]) -> bool:
-    """Whether the revision's istiod looks at a namespace with these labels; the selectors are alternatives."""
-    selectors = ((rev["spec"].get("values") or {}).get("meshConfig") or {}).get("discoverySelectors") or []
+def discovers(selectors: list[Obj], labels: dict[str, str]) -> bool:
+    """Whether an istiod with these discovery selectors looks at a namespace with these labels; the selectors are alternatives."""
     return not selectors or any(selects(selector, labels) for selector in selectors)
