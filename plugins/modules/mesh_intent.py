@@ -1,0 +1,56 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the action plugin of the same name."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mesh_intent
+short_description: Check the variables of a mesh before anything changes
+version_added: "0.1.0"
+description:
+  - Checks every C(mesh_*) variable that the named roles read, by the roles' own argument specs, and every name by the rules of Kubernetes.
+  - All problems are reported at once, each with the path of its field, such as C(mesh_workloads[0].applications[1].port).
+  - A variable that no role reads and that looks like one of ours is taken for a misspelling.
+  - It runs on the control node and talks to no cluster.
+author:
+  - meshops.mesh contributors (@meshops)
+options:
+  roles:
+    description: The roles that are going to run.
+    type: list
+    elements: str
+    required: true
+attributes:
+  check_mode:
+    description: Can run in check mode and say what it would do.
+    support: full
+    details: It changes nothing.
+  diff_mode:
+    description: Returns what it changed, or would change, in check mode.
+    support: none
+  idempotent:
+    description: A second run with the same input changes nothing.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Check the inventory before anything changes
+  meshops.mesh.mesh_intent:
+    roles: [control_plane, membership]
+  register: intent
+
+- name: Show how much was checked
+  ansible.builtin.assert:
+    that: intent.checked > 0
+"""
+
+RETURN = r"""
+checked:
+  description: How many variables were checked.
+  returned: success
+  type: int
+  sample: 42
+"""

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Variables that cannot be used are named with the path of their field; those that can pass."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.meshops.mesh.plugins.module_utils._model.intent import check_names, check_value, misspelt, shown
+
+APPLICATION = {"name": {"type": "str", "required": True}, "port": {"type": "int"}, "inject": {"type": "bool"}, "env": {"type": "dict"}}
+SPEC: dict[str, Any] = {"type": "list", "elements": "dict", "options": {
+    "namespace": {"type": "str", "required": True},
+    "kind": {"type": "str", "choices": ["User", "Group"]},
+    "applications": {"type": "list", "elements": "dict", "options": APPLICATION},
+    "hosts": {"type": "list", "elements": "str"}}}
+
+
+@pytest.mark.parametrize(("value", "expected"), [
+    ("[{namespace: a, applications: [{name: b, port: '80', inject: 'yes', env: {A: b}}]}]", []),
+    ("[{namespace: 7, hosts: 'a,b', kind: Group}]", []),
+    ("[]", []),
+    ("prod", ["v: expected a list, found 'prod'"]),
+    ("{namespace: a}", ["v: expected a list, found a map (namespace)"]),
+    ("[a]", ["v[0]: expected a map, found 'a'"]),
+    ("[null]", ["v[0]: has no value, expected a map"]),
+    ("[{namespace: null}]", ["v[0].namespace: has no value, expected a text"]),
+    ("[{}]", ["v[0].namespace: is missing, expected a text"]),
+    ("[{namespace: [a]}]", ["v[0].namespace: expected a text, found a list of 1"]),
+    ("[{namespace: a, kind: Robot}]", ["v[0].kind: expected one of User, Group, found 'Robot'"]),
+    ("[{namespace: a, aplications: []}]", ["v[0].aplications: not known; did you mean applications?"]),
+    ("[{namespace: a, zzz: 1}]", ["v[0].zzz: not known; there are applications, hosts, kind, namespace"]),
+    ("[{namespace: a, applications: [{name: b, port: eighty}]}]", ["v[0].applications[0].port: expected a whole number, found 'eighty'"]),
+    ("[{namespace: a, applications: [{name: b, port: true}]}]", ["v[0].applications[0].port: expected a whole number, found True (bool)"]),
+    ("[{namespace: a, applications: [{name: b, inject: maybe}]}]", ["v[0].applications[0].inject: expected true or false, found 'maybe'"]),
+    ("[{namespace: a, applications: [{name: b, env: [A]}]}]", ["v[0].applications[0].env: expected a map, found a list of 1"]),
+])
+def test_types_and_keys(value: str, expected: list[str]) -> None:
+    assert check_value(SPEC, yaml.safe_load(value), "v") == expected
+
+
+def test_a_map_may_come_as_json() -> None:
+    spec = {"type": "dict", "options": {"name": {"type": "str", "required": True}}}
+    assert check_value(spec, '{"name": "a"}', "v") == []
+    assert check_value(spec, '{"nam": "a"}', "v")[0] == "v.nam: not known; did you mean name?"
+    assert check_value(spec, "name", "v") == ["v: expected a map, found 'name'"]
+
+
+@pytest.mark.parametrize(("good", "bad"), [
+    ({"mesh_name": "a" * 63}, {"mesh_name": "a" * 64}),
+    ({"mesh_name": "a"}, {"mesh_name": ""}),
+    ({"mesh_control_plane": {"namespace": "a-1"}}, {"mesh_control_plane": {"namespace": "a.b"}}),
+    ({"mesh_domains": [{"name": "Team_A", "namespaces": ["7up"]}]}, {"mesh_domains": [{"name": "a", "namespaces": ["münchen"]}]}),
+    ({"mesh_workloads": [{"applications": [{"name": "a"}]}]}, {"mesh_workloads": [{"applications": [{"name": "7up"}]}]}),
+    ({"mesh_workloads": [{"applications": [{"name": "a"}]}]}, {"mesh_workloads": [{"applications": [{"name": "a\n"}]}]}),
+    ({"mesh_gateways": [{"hosts": ["*.a.example", "*", "b.example"]}]}, {"mesh_gateways": [{"hosts": ["a.*.example"]}]}),
+    ({"mesh_personas": [{"name": "Jürgen Groß"}]}, {"mesh_personas": [{"name": "a\nb"}]}),
+    ({"mesh_personas": [{"name": "x" * 253}]}, {"mesh_personas": [{"name": "x" * 300}]}),
+    ({"mesh_observability": None}, {"mesh_observability": {"jaeger": {"name": "A"}}}),
+])
+def test_names(good: dict[str, Any], bad: dict[str, Any]) -> None:
+    assert check_names(good) == []
+    assert len(check_names(bad)) == 1
+
+
+def test_a_long_value_is_cut_and_the_path_is_exact() -> None:
+    texts = check_names({"mesh_domains": [{"namespaces": ["ok"]}, {"namespaces": ["ok", "n" * 300]}]})
+    assert len(texts) == 1
+    assert texts[0].startswith("mesh_domains[1].namespaces[1]: 'nnnn") and "(300 characters)" in texts[0] and len(texts[0]) < 200
+    assert shown({"a": 1}) == "a map (a)" and shown([1]) == "a list of 1" and shown(True) == "True (bool)"
+
+
+def test_only_what_looks_like_ours_is_misspelt() -> None:
+    known = {"mesh_gateways", "mesh_domains", "mesh_control_plane"}
+    assert misspelt({"mesh_gateways", "mesh_apps_domain", "mesh_environment", "mesh_mysql_password"}, known) == []
+    assert [text.split(":")[0] for text in misspelt({"mesh_gatewys", "mesh_domain", "mesh_control_plan"}, known)] == [
+        "mesh_control_plan", "mesh_domain", "mesh_gatewys"]
