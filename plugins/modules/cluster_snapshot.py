@@ -58,13 +58,11 @@ options:
         description: Namespace, empty for the whole cluster.
         type: str
         default: ""
-  cluster:
-    description: What to call the cluster in messages and in the file. The name of O(context) or the address when not given.
-    type: str
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
   - meshops.mesh.attributes
   - meshops.mesh.attributes.action_group
+  - meshops.mesh.options.cluster
 attributes:
   check_mode:
     support: full
@@ -75,8 +73,6 @@ attributes:
     support: none
     details: Each snapshot has its own time.
 requirements:
-  - python >= 3.11
-  - kubernetes >= 24.2.0
   - PyYAML >= 5.1
 """
 
@@ -137,6 +133,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshEr
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.collect import collect
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name
 
 REVIEW: dict[str, Any] = {
     "user": {"type": "str", "required": True},
@@ -150,7 +147,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "path": {"type": "path", "required": True},
     "namespaces": {"type": "list", "elements": "str", "default": []},
     "reviews": {"type": "list", "elements": "dict", "default": [], "options": REVIEW},
-    "cluster": {"type": "str"},
+    **CLUSTER,
 }
 
 
@@ -165,7 +162,7 @@ def main() -> None:
     if IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
     params = module.params
-    name = params["cluster"] or params["context"] or params["host"] or "default"
+    name = display_name(params)
     try:
         cluster = Cluster.from_params(params, name=name)
         snapshot = collect(cluster, clock=utc_now, reviews=params["reviews"], namespaces=params["namespaces"])

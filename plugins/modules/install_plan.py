@@ -37,7 +37,7 @@ options:
         required: true
       target:
         description:
-          - Name of the ClusterServiceVersion to reach.
+          - Name of the ClusterServiceVersion to reach, such as V(servicemeshoperator3.v3.2.0).
           - V(latest) goes on until the channel offers nothing further.
           - Without it, an operator that is not there is installed, and one that is installed with manual approval stays at its version.
         type: str
@@ -60,19 +60,13 @@ options:
     default: operators
   wait_timeout:
     description: How many seconds all of it may take.
-    type: int
     default: 900
-  wait_interval:
-    description: Seconds between two looks.
-    type: float
-    default: 1
-  cluster:
-    description: What to call the cluster in messages. The name of O(context) or the address when not given.
-    type: str
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
   - meshops.mesh.attributes
   - meshops.mesh.attributes.action_group
+  - meshops.mesh.options.cluster
+  - meshops.mesh.options.wait
 attributes:
   check_mode:
     support: full
@@ -82,8 +76,6 @@ attributes:
   idempotent:
     support: full
 requirements:
-  - python >= 3.11
-  - kubernetes >= 24.2.0
   - PyYAML >= 5.1
 """
 
@@ -190,6 +182,12 @@ deleted:
   type: list
   elements: str
   sample: [Subscription openshift-operators/servicemeshoperator3]
+summary:
+  description: For people, a line for each Subscription.
+  returned: always
+  type: list
+  elements: str
+  sample: ["servicemeshoperator3 (openshift-operators): servicemeshoperator3.v3.2.0 is Succeeded, by way of servicemeshoperator3.v3.1.0"]
 waited:
   description: Seconds that it took.
   returned: always
@@ -204,6 +202,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import KindMissing, MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name, wait_options
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.plans import Journey, Limits, remove, travel
 
 SUBSCRIPTION: dict[str, Any] = {
@@ -216,9 +215,8 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "allowed": {"type": "list", "elements": "str", "default": []},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "owner": {"type": "str", "default": "operators"},
-    "wait_timeout": {"type": "int", "default": 900},
-    "wait_interval": {"type": "float", "default": 1},
-    "cluster": {"type": "str"},
+    **CLUSTER,
+    **wait_options(wait_timeout=900),
 }
 
 
@@ -228,22 +226,25 @@ def main() -> None:
     if IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
     params = module.params
-    name = params["cluster"] or params["context"] or params["host"] or "default"
-    limits = Limits(timeout=float(params["wait_timeout"]), interval=max(0.1, params["wait_interval"]), dry_run=module.check_mode)
-    journeys = Journey.of(params["subscriptions"], params["allowed"])
+    name = display_name(params)
+    limits = Limits(timeout=params["wait_timeout"], interval=max(0.1, params["wait_interval"]), dry_run=module.check_mode)
+    journeys: list[Journey] = []
     started = time.monotonic()
     approved: list[dict[str, Any]] = []
     deleted: list[str] = []
     error = ""
     try:
+        journeys = Journey.of(params["subscriptions"], params["allowed"])
         cluster = Cluster.from_params(params, name=name)
         if params["state"] == "absent":
             deleted += remove(cluster, journeys, module.check_mode, params["owner"])
         else:
             error = travel(cluster, journeys, limits, approved)
     except KindMissing as exc:
+        for journey in journeys:
+            journey.reason = "the API has no kind Subscription yet; OLM would have to be there first"
         if not module.check_mode:
-            error = str(exc)
+            error = f"{exc}. The Operator Lifecycle Manager is missing: install it, or set mesh_operators_provider to none"
     except MeshError as exc:
         error = str(exc)
     result: dict[str, Any] = {
@@ -251,6 +252,7 @@ def main() -> None:
         "deleted": deleted,
         "approved": approved,
         "subscriptions": [journey.row() for journey in journeys],
+        "summary": [journey.line for journey in journeys],
         "waited": round(time.monotonic() - started, 3),
     }
     if error:

@@ -60,21 +60,12 @@ options:
     description: Wait until all objects are ready, or gone.
     type: bool
     default: true
-  wait_timeout:
-    description: How many seconds to wait at most.
-    type: int
-    default: 300
-  wait_interval:
-    description: Seconds between two looks.
-    type: float
-    default: 1
-  cluster:
-    description: What to call the cluster in messages. The name of O(context) or the address when not given.
-    type: str
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
   - meshops.mesh.attributes
   - meshops.mesh.attributes.action_group
+  - meshops.mesh.options.cluster
+  - meshops.mesh.options.wait
 attributes:
   check_mode:
     support: full
@@ -85,8 +76,6 @@ attributes:
   idempotent:
     support: full
 requirements:
-  - python >= 3.11
-  - kubernetes >= 24.2.0
   - PyYAML >= 5.1
 """
 
@@ -177,6 +166,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshEr
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.apply import Order, Outcome, run
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, WAIT, display_name
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.wait import Timing
 from ansible_collections.meshops.mesh.plugins.module_utils._model.diff import as_yaml
 
@@ -189,9 +179,8 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "adopt": {"type": "list", "elements": "str", "default": []},
     "prune": {"type": "bool", "default": False},
     "wait": {"type": "bool", "default": True},
-    "wait_timeout": {"type": "int", "default": 300},
-    "wait_interval": {"type": "float", "default": 1},
-    "cluster": {"type": "str"},
+    **CLUSTER,
+    **WAIT,
 }
 
 
@@ -206,7 +195,7 @@ def order_of(params: dict[str, Any], check_mode: bool) -> Order:
         prune=params["prune"],
         wait=params["wait"],
         dry_run=check_mode,
-        timing=Timing(timeout=float(params["wait_timeout"]), interval=max(0.1, params["wait_interval"])),
+        timing=Timing(timeout=params["wait_timeout"], interval=max(0.1, params["wait_interval"])),
     )
 
 
@@ -222,7 +211,7 @@ def main() -> None:
     if IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
     params = module.params
-    name = params["cluster"] or params["context"] or params["host"] or "default"
+    name = display_name(params)
     try:
         cluster = Cluster.from_params(params, name=name)
         outcome = run(cluster, params["objects"], order_of(params, module.check_mode))

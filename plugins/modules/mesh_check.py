@@ -20,10 +20,9 @@ extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
   - meshops.mesh.attributes
   - meshops.mesh.attributes.action_group
+  - meshops.mesh.options.cluster
+  - meshops.mesh.options.wait
 options:
-  cluster:
-    description: What to call the cluster in messages and documents. The name of O(context) or the address when not given.
-    type: str
   source:
     description: Where the objects are read.
     type: str
@@ -94,11 +93,8 @@ options:
     default: info
   wait_timeout:
     description: With O(source=cluster), how many seconds to look again while a check that can still come true does not hold.
-    type: float
     default: 0
   wait_interval:
-    description: Seconds between two looks.
-    type: float
     default: 5
   thresholds:
     description: Limits that checks compare with.
@@ -303,6 +299,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._errors import Config
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.collect import collect
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name, wait_options
 
 
 def argument_spec() -> dict[str, Any]:
@@ -313,7 +310,8 @@ def argument_spec() -> dict[str, Any]:
     return {
         **AUTH_ARG_SPEC,
         **words,
-        "cluster": {"type": "str"},
+        **CLUSTER,
+        **wait_options(wait_timeout=0, wait_interval=5),
         "source": {"type": "str", "choices": ["cluster", "snapshot", "manifests"], "default": "cluster"},
         "path": {"type": "path"},
         "mesh": {"type": "str"},
@@ -326,8 +324,6 @@ def argument_spec() -> dict[str, Any]:
         "observability": {"type": "list", "elements": "str", "choices": ["kiali", "jaeger", "prometheus", "grafana"]},
         "fail_on": {"type": "str", "choices": ["error", "warning", "never"], "default": "error"},
         "show_from": {"type": "str", "choices": ["info", "warning", "error"], "default": "info"},
-        "wait_timeout": {"type": "float", "default": 0},
-        "wait_interval": {"type": "float", "default": 5},
         "thresholds": {"type": "dict", "default": {}, "options": thresholds},
         "junit": {"type": "path"},
         "sarif": {"type": "path"},
@@ -373,7 +369,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
-    params["cluster"] = params["cluster"] or params["context"] or params["host"] or "default"
+    params["cluster"] = display_name(params)
     if params["source"] == "cluster" and IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
     try:

@@ -63,13 +63,11 @@ options:
     type: str
     choices: [ossm2, ossm3, sail]
     default: ossm3
-  cluster:
-    description: Name of the cluster for messages. The default is the context or the host.
-    type: str
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
   - meshops.mesh.attributes
   - meshops.mesh.attributes.action_group
+  - meshops.mesh.options.cluster
 attributes:
   check_mode:
     support: full
@@ -77,9 +75,6 @@ attributes:
     support: none
   idempotent:
     support: full
-requirements:
-  - python >= 3.11
-  - kubernetes >= 24.2.0
 """
 
 EXAMPLES = r"""
@@ -197,6 +192,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import Forbidden, MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name
 from ansible_collections.meshops.mesh.plugins.module_utils._personas.explain import Rbac
 from ansible_collections.meshops.mesh.plugins.module_utils._personas.matrix import ROLES, Cell, expected_cells
 from ansible_collections.meshops.mesh.plugins.module_utils._personas.report import answer_of, review_of, sentence, table
@@ -217,7 +213,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "control_plane_namespace": {"type": "str", "required": True},
     "member_namespaces": {"type": "list", "elements": "str", "default": []},
     "provider": {"type": "str", "choices": ["ossm2", "ossm3", "sail"], "default": "ossm3"},
-    "cluster": {"type": "str"},
+    **CLUSTER,
 }
 RBAC_API = "rbac.authorization.k8s.io/v1"
 
@@ -243,7 +239,7 @@ def main() -> None:
     if IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
     params = module.params
-    name = params["cluster"] or params["context"] or params["host"] or "default"
+    name = display_name(params)
     try:
         cells = expected_cells(params["personas"], params["control_plane_namespace"], params["member_namespaces"], params["provider"])
         cluster = Cluster.from_params(params, name=name)
