@@ -6,19 +6,22 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._errors import Conflict
-from .._olm.machine import Approve, Done, Fail, History, Target, step
+from .._errors import ConfigError, Conflict
+from .._olm.machine import Action, Approve, Done, Fail, History, Target, step
 from .._olm.model import Observation, Plan
-from .client import Cluster
+from .client import Cluster, NotFound
 
 __all__ = ["Journey", "Limits", "remove", "travel"]
 
 ALPHA, GROUPS = "operators.coreos.com/v1alpha1", "operators.coreos.com/v1"
+MANAGER = "meshops.mesh"
+LONG_LOOK = 5.0  # a look that takes longer has waited for the API server
 KINDS = ((ALPHA, "Subscription"), (ALPHA, "InstallPlan"), (ALPHA, "ClusterServiceVersion"), (GROUPS, "OperatorGroup"))
 
 
@@ -48,12 +51,23 @@ class Journey:
     def ref(self) -> str:
         return f"Subscription {self.namespace}/{self.name}"
 
+    @property
+    def line(self) -> str:
+        """One line for people."""
+        way = f", by way of {', '.join(self.history.seen[:-1])}" if self.state == "done" and len(self.history.seen) > 1 else ""
+        word = {"done": "", "waiting": "not there yet: ", "would_approve": "would approve: ", "failed": "cannot go on: "}[self.state]
+        remedy = f"; remedy: {self.failure.remedy}" if self.failure else ""
+        return f"{self.name} ({self.namespace}): {word}{self.reason}{way}{remedy}"
+
     @classmethod
     def of(cls, rows: Sequence[Mapping[str, Any]], allowed: Iterable[str]) -> list[Journey]:
         """Those of one namespace are each other's peers."""
         patterns = tuple(allowed)
         journeys = []
         for row in rows:
+            if re.match(r"v?\d", row["target"] or ""):
+                raise ConfigError(f"Subscription {row['namespace']}/{row['name']}: target {row['target']} is a version, while the name "
+                                  "of a ClusterServiceVersion is expected; write it as in servicemeshoperator3.v3.2.0, or latest")
             peers = {r["name"]: r["target"] or "" for r in rows if r["namespace"] == row["namespace"] and r["name"] != row["name"]}
             journeys.append(cls(row["name"], row["namespace"], Target(row["target"] or "", patterns, peers)))
         return journeys
@@ -83,19 +97,45 @@ def _read(cluster: Cluster, namespaces: Iterable[str]) -> dict[str, list[dict[st
     return found
 
 
+def _ours_after_all(cluster: Cluster, plan: Plan) -> bool:
+    """Whether our approval arrived although its answer was lost: we asked again, and the version was another one."""
+    found = cluster.get(ALPHA, "InstallPlan", plan.name, plan.namespace)
+    if found is None or found["metadata"].get("uid") != plan.uid or not (found.get("spec") or {}).get("approved"):
+        return False
+    for entry in found["metadata"].get("managedFields") or []:
+        if entry.get("manager") == MANAGER and "f:approved" in ((entry.get("fieldsV1") or {}).get("f:spec") or {}):
+            return True
+    return False
+
+
 def _approve(cluster: Cluster, plan: Plan, dry_run: bool) -> bool:
-    """Only the version that was read; False when it has changed meanwhile, which the next look will show."""
+    """Only the version that was read; False when it has changed or gone meanwhile, which the next look will show."""
     ref = {"apiVersion": ALPHA, "kind": "InstallPlan", "metadata": {"name": plan.name, "namespace": plan.namespace}}
     try:
         cluster.patch(ref, {"metadata": {"resourceVersion": plan.resource_version}, "spec": {"approved": True}}, dry_run=dry_run)
     except Conflict:
+        return _ours_after_all(cluster, plan)
+    except NotFound:
         return False
     return True
 
 
-def _look(cluster: Cluster, journeys: Sequence[Journey], now: float, dry_run: bool) -> list[Plan]:
-    """One reading, one step for each journey; gives back the plans that were approved."""
-    objects = _read(cluster, {j.namespace for j in journeys})
+def _take(journey: Journey, action: Action, dry_run: bool) -> None:
+    """What the step means for the journey."""
+    journey.reason = action.reason
+    if isinstance(action, Done):
+        journey.state = "done"
+    elif isinstance(action, Approve):
+        journey.state = "would_approve" if dry_run else "waiting"
+    elif isinstance(action, Fail) and dry_run and action.code == "SubscriptionMissing":
+        journey.reason = "the Subscription would be made, and OLM would make its first plan"
+    elif isinstance(action, Fail):
+        journey.state, journey.failure = "failed", action
+
+
+def _look(cluster: Cluster, journeys: Sequence[Journey], objects: Mapping[str, list[dict[str, Any]]], now: float,
+          dry_run: bool) -> list[Plan]:
+    """One step for each journey after one reading; gives back the plans that were approved."""
     approved: list[Plan] = []
     for journey in journeys:
         if journey.state == "done":
@@ -103,20 +143,23 @@ def _look(cluster: Cluster, journeys: Sequence[Journey], now: float, dry_run: bo
         seen = Observation.of(journey.name, journey.namespace, objects)
         action, journey.history = step(seen, journey.target, now, journey.history)
         journey.installed_csv = seen.subscription.installed_csv if seen.subscription else ""
-        journey.reason = action.reason
-        if isinstance(action, Done):
-            journey.state = "done"
-        elif isinstance(action, Fail):
-            journey.state, journey.failure = "failed", action
-        elif isinstance(action, Approve):
-            journey.state = "would_approve" if dry_run else "waiting"
-            if all(plan.uid != action.plan.uid for plan in approved) and _approve(cluster, action.plan, dry_run):
-                approved.append(action.plan)
+        _take(journey, action, dry_run)
+        if isinstance(action, Approve) and all(plan.uid != action.plan.uid for plan in approved) \
+                and _approve(cluster, action.plan, dry_run):
+            approved.append(action.plan)
     return approved
 
 
 def _failure(cluster: Cluster, journeys: Sequence[Journey]) -> str:
-    lines = [f"{j.ref}: {j.failure.code}: {j.failure.reason}; remedy: {j.failure.remedy}" for j in journeys if j.failure]
+    """Each cause once, with all whom it stops."""
+    causes: dict[Fail, list[str]] = {}
+    for journey in journeys:
+        if journey.failure:
+            causes.setdefault(journey.failure, []).append(journey.ref)
+    lines = []
+    for fail, refs in causes.items():
+        whom = ", ".join(ref for ref in refs if ref not in fail.reason)
+        lines.append(f"{fail.code}: {whom}{': ' if whom else ''}{fail.reason}; remedy: {fail.remedy}")
     return f"cluster {cluster.name}: " + " | ".join(lines) if lines else ""
 
 
@@ -128,9 +171,13 @@ def _too_late(cluster: Cluster, journeys: Sequence[Journey], limits: Limits) -> 
 def travel(cluster: Cluster, journeys: Sequence[Journey], limits: Limits, approved: list[dict[str, Any]], *,
            clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep) -> str:
     """Looks and acts until all have arrived; an error's text where they do not. A dry run looks once."""
-    started = clock()
+    started, blind = clock(), 0.0
     while True:
-        for plan in _look(cluster, journeys, clock(), limits.dry_run):
+        before = clock()
+        objects = _read(cluster, {j.namespace for j in journeys})
+        # While the API server is away OLM cannot go on either: an obstacle does not age in that time.
+        blind += clock() - before if clock() - before > LONG_LOOK else 0.0
+        for plan in _look(cluster, journeys, objects, clock() - blind, limits.dry_run):
             approved.append({"name": plan.name, "namespace": plan.namespace, "uid": plan.uid, "csvs": list(plan.csvs)})
         if limits.dry_run:
             return ""

@@ -136,9 +136,11 @@ def _objections(plan: Plan, seen: Observation, sub: Subscription, target: Target
     standing = {sub.name: (sub, target.version)}
     standing.update({n.name: (n, target.peers[n.name]) for n in seen.neighbours if n.name in target.peers})
     owner = {s.current_csv: (s, limit) for s, limit in standing.values() if s.current_csv}
+    # A neighbour's later plan leaves its older version in ours: what is installed already is not brought by us.
+    there = {s.installed_csv for s in (sub, *seen.neighbours) if seen.csv(s.installed_csv) is not None}
     strangers, far = [], []
     for csv in plan.csvs:
-        if any(fnmatch.fnmatchcase(csv, pattern) for pattern in target.allowed):
+        if csv in there or any(fnmatch.fnmatchcase(csv, pattern) for pattern in target.allowed):
             continue
         if csv not in owner:
             strangers.append(csv)

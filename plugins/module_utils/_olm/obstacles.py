@@ -17,8 +17,22 @@ from .model import Csv, Observation, Plan, Subscription
 
 __all__ = ["ROWS", "Obstacle", "Row", "find"]
 
-STALE = ("OLM looks again only after something in the namespace changes (or 15 minutes): once the cause is gone, put a label on the "
-         "Subscription, else this condition stays although it is stale")
+
+def _touch(sub: Subscription) -> str:
+    """The full kind, as other products have Subscriptions, too."""
+    return (f"put a label on {sub.ref} (oc label -n {sub.namespace} subscriptions.operators.coreos.com/{sub.name} "
+            "looked-at=$(date +%s) --overwrite)")
+
+
+def _look_again(sub: Subscription) -> str:
+    return ("OLM looks again only after something in the namespace changes (or 15 minutes): once the cause is gone, "
+            f"{_touch(sub)}, else this condition stays although it is stale")
+
+
+def _make_again(sub: Subscription, *csvs: str) -> str:
+    named = "".join(f" clusterserviceversions.operators.coreos.com/{csv}" for csv in dict.fromkeys(csvs) if csv)
+    return (f"delete the Subscription{' and its ClusterServiceVersion' if named else ''} (oc delete -n {sub.namespace} "
+            f"subscriptions.operators.coreos.com/{sub.name}{named}) and run this again, which makes the Subscription again")
 
 
 @dataclass(frozen=True)
@@ -100,8 +114,8 @@ _RESOLUTION: tuple[tuple[str, str, str], ...] = (
     (r"no operators found with name (?P<csv>\S+) in channel (?P<channel>\S+)", "UnknownStartingCSV",
      "give Subscription {subscription} a startingCSV of channel {channel}, or none"),
     (r"clusterserviceversion (?P<csv>\S+) exists and is not referenced by a subscription", "OrphanedCSV",
-     "delete ClusterServiceVersion {csv}: it is left over from an earlier Subscription, and a new one does not adopt it "
-     "(the operator's CRDs and objects stay)"),
+     "delete ClusterServiceVersion {csv} (oc delete -n {namespace} clusterserviceversions.operators.coreos.com/{csv}): it is left over "
+     "from an earlier Subscription, and a new one does not adopt it; the operator's CRDs and objects stay"),
 )
 
 
@@ -127,12 +141,13 @@ def _resolution(scene: Scene) -> Obstacle | None:
         csv = scene.seen.csv(match.groupdict().get("csv", ""))
         if csv is not None and csv.phase in {"Replacing", "Deleting"}:
             return None  # a hop that is under way or blocked: its own CSV tells why
-        found = {**match.groupdict(), "subscription": said.group(1) if said else scene.sub.name, "text": failed.message}
+        found = {**match.groupdict(), "subscription": said.group(1) if said else scene.sub.name, "text": failed.message,
+                 "namespace": scene.sub.namespace}
         if _stale(scene, found):
             return Obstacle("StaleResolution", f"{scene.sub.ref} says ResolutionFailed of a cause that is gone: {failed.message}",
-                            f"put a label on {scene.sub.ref}: OLM looks again only when something in the namespace changes", 8)
-        return Obstacle(code, f"{scene.sub.ref}: {failed.message}", f"{remedy.format(**found)}. {STALE}", 8)
-    return Obstacle("ResolutionFailed", f"{scene.sub.ref}: {failed.reason}: {failed.message}", STALE, 8)
+                            _look_again(scene.sub), 8)
+        return Obstacle(code, f"{scene.sub.ref}: {failed.message}", f"{remedy.format(**found)}. {_look_again(scene.sub)}", 8)
+    return Obstacle("ResolutionFailed", f"{scene.sub.ref}: {failed.reason}: {failed.message}", _look_again(scene.sub), 8)
 
 
 def _plan_lost(scene: Scene) -> Obstacle | None:
@@ -141,7 +156,7 @@ def _plan_lost(scene: Scene) -> Obstacle | None:
     if not sub.plan_uid or scene.plan is not None or sub.state != "UpgradePending":
         return None
     return Obstacle("InstallPlanLost", f"{sub.ref} waits for InstallPlan {sub.namespace}/{sub.plan_name}, which is gone",
-                    "OLM makes no other one: delete the Subscription and its ClusterServiceVersion, then make the Subscription again", 8)
+                    f"OLM makes no other one: {_make_again(sub, sub.installed_csv)}", 8)
 
 
 def _plan_stuck(scene: Scene) -> Obstacle | None:
@@ -150,7 +165,7 @@ def _plan_stuck(scene: Scene) -> Obstacle | None:
         return None
     if plan.phase == "Failed":
         return Obstacle("InstallPlanFailed", f"{plan.ref} Failed: {plan.message or (failed.message if failed else 'no message')}",
-                        "remove what the message names, then delete the Subscription and its ClusterServiceVersion and make it again", 0)
+                        f"remove what the message names, then {_make_again(scene.sub, *plan.csvs)}", 0)
     if plan.phase == "Installing" and plan.message.startswith("retrying execution"):
         # OLM tries for one minute with the same answer, then says Failed.
         return Obstacle("InstallPlanFailed", f"{plan.ref}: {plan.message}",
@@ -163,7 +178,8 @@ def _plan_stuck(scene: Scene) -> Obstacle | None:
     if not plan.phase:
         # Approved before OLM wrote the phase: that plan never gets one, and new ones follow every 2 s.
         return Obstacle("InstallPlanWithoutPhase", f"{plan.ref} has no phase" + (" and is approved" if plan.approved else ""),
-                        "somebody approves plans before RequiresApproval; stop that, then delete the Subscription and make it again", 10)
+                        "somebody approves plans before RequiresApproval; stop that, then "
+                        f"{_make_again(scene.sub, scene.sub.installed_csv)}", 10)
     return None
 
 
@@ -189,13 +205,14 @@ def _csv_failed(scene: Scene) -> Obstacle | None:
 
 
 def _csv_requirements(scene: Scene) -> Obstacle | None:
-    # Service accounts and CRDs of the same plan are missing for less than a second; a version requirement stays.
+    # Service accounts and CRDs of the same plan are missing for less than a second, on a busy API server for ten; a version stays.
     if scene.plan is not None and scene.plan.phase == "Installing":
         return None
     for csv in scene.waited_for:
         if csv.phase == "Pending" and csv.reason == "RequirementsNotMet" and csv.unmet:
+            passing = all(text.startswith(("CustomResourceDefinition ", "ServiceAccount ")) for text in csv.unmet)
             return Obstacle("RequirementsNotMet", f"ClusterServiceVersion {scene.sub.namespace}/{csv.name}: {'; '.join(csv.unmet)}",
-                            "meet the requirement, or choose a version of the operator that this cluster can run", 8)
+                            "meet the requirement, or choose a version of the operator that this cluster can run", 30 if passing else 8)
     return None
 
 
@@ -209,9 +226,9 @@ def _csv_gone(scene: Scene) -> Obstacle | None:
     if sub.current_csv != sub.installed_csv and scene.seen.csv(sub.current_csv) is not None:
         # The next version is there and the Subscription lags behind: for 5 s in the real one, not for ever.
         return Obstacle("SubscriptionLags", f"{sub.ref} still names {sub.installed_csv}, which is gone, while {sub.current_csv} is there",
-                        f"put a label on {sub.ref}, so that OLM looks again; look at the log of catalog-operator", 30)
+                        f"{_touch(sub)}, so that OLM looks again; look at the log of catalog-operator", 30)
     return Obstacle("CSVDeleted", f"{sub.ref} has installed {sub.installed_csv}, but that ClusterServiceVersion was deleted",
-                    "OLM does not make it again: delete the Subscription and make it again", 8)
+                    f"OLM does not make it again: {_make_again(sub)}", 8)
 
 
 def _pods(scene: Scene) -> Obstacle | None:
