@@ -122,7 +122,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
+from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._model.tree import (
     HEADER,
     KUSTOMIZATION,
@@ -161,8 +161,19 @@ def wanted_files(root: Path, params: dict[str, Any]) -> dict[Path, str | None]:
     files.update({cluster / folder / name: text for name, text in rendered.items()})
     others = [p.name for p in existing if not is_folder_of(p.name, params["layer"]) and ours(p / KUSTOMIZATION)]
     folders = others + ([folder] if rendered else [])
-    files[cluster / KUSTOMIZATION] = render_cluster(folders) if folders else None
+    if folders or ours(cluster / KUSTOMIZATION):
+        files[cluster / KUSTOMIZATION] = render_cluster(folders) if folders else None
+    refuse_others(files)
     return files
+
+
+def refuse_others(files: dict[Path, str | None]) -> None:
+    theirs = sorted(str(path) for path, text in files.items() if path.is_file() and not ours(path))
+    if theirs:
+        raise ConfigError(
+            f"{', '.join(theirs)} is there and was not written by meshops.mesh, so nothing was written; "
+            "move it, or choose another output or cluster"
+        )
 
 
 def status_of(path: Path, text: str | None) -> tuple[str, str]:

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module as Ansible runs it: what it writes, leaves alone, removes, and says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.meshops.mesh.plugins.modules import gitops_tree
+
+Result = dict[str, Any]
+Run = Callable[..., Result]
+
+
+def config_map(name: str, **data: str) -> Result:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "shop"}, "data": data}
+
+
+@pytest.fixture(name="run")
+def _run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    def run(*objects: Result, **options: Any) -> Result:
+        flags = {f"_ansible_{key}": options.pop(key) for key in ("check_mode", "diff") if key in options}
+        given = {"output": str(tmp_path), "cluster": "west", "mesh": "travel", "layer": "shop", "layers": ["first", "shop"]}
+        with patch_module_args({**given, "objects": list(objects), **options, **flags}), pytest.raises(SystemExit):
+            gitops_tree.main()
+        found: Result = json.loads(capsys.readouterr().out)
+        return found
+
+    return run
+
+
+def files(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text(encoding="utf-8") for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def statuses(result: Result) -> dict[str, str]:
+    return {row["path"].removeprefix("west/"): row["status"] for row in result["files"]}
+
+
+def test_written_once_and_not_again(run: Run, tmp_path: Path) -> None:
+    first = run(config_map("a", x="1"))
+    assert first["changed"] and first["folder"] == str(tmp_path / "west" / "02-shop") and first["summary"] == "3 created"
+    before = {path: (tmp_path / path).stat().st_mtime_ns for path in files(tmp_path)}
+    assert set(before) == {"west/kustomization.yaml", "west/02-shop/kustomization.yaml", "west/02-shop/configmap-shop-a.yaml"}
+    again = run(config_map("a", x="1"))
+    assert not again["changed"] and again["summary"] == "3 unchanged"
+    assert {path: (tmp_path / path).stat().st_mtime_ns for path in files(tmp_path)} == before
+
+
+def test_check_mode_writes_nothing_and_shows_the_difference(run: Run, tmp_path: Path) -> None:
+    run(config_map("a", x="1"))
+    before = files(tmp_path)
+    result = run(config_map("a", x="2"), check_mode=True, diff=True)
+    assert result["changed"] and statuses(result)["02-shop/configmap-shop-a.yaml"] == "changed"
+    (shown,) = result["diff"]
+    assert "x: '1'" in shown["before"] and "x: '2'" in shown["after"] and shown["after_header"].endswith("configmap-shop-a.yaml")
+    assert files(tmp_path) == before
+
+
+def test_what_is_no_longer_wanted_goes_and_what_others_wrote_stays(run: Run, tmp_path: Path) -> None:
+    run(config_map("a", x="1"), config_map("b", x="1"))
+    mine = tmp_path / "west" / "02-shop" / "configmap-shop-mine.yaml"
+    mine.write_text("# by hand\n", encoding="utf-8")
+    result = run(config_map("b", x="1"))
+    assert statuses(result)["02-shop/configmap-shop-a.yaml"] == "deleted"
+    assert mine.read_text(encoding="utf-8") == "# by hand\n" and not (mine.parent / "configmap-shop-a.yaml").exists()
+
+
+def test_a_layer_moves_with_the_order(run: Run, tmp_path: Path) -> None:
+    run(config_map("a", x="1"))
+    moved = run(config_map("a", x="1"), layers=["first", "second", "shop"])
+    assert statuses(moved)["02-shop/configmap-shop-a.yaml"] == "deleted" and statuses(moved)["03-shop/configmap-shop-a.yaml"] == "created"
+    assert not (tmp_path / "west" / "02-shop").exists()
+    assert "03-shop" in files(tmp_path)["west/kustomization.yaml"] and "02-shop" not in files(tmp_path)["west/kustomization.yaml"]
+
+
+def test_absent_takes_the_layer_and_at_last_the_cluster_away(run: Run, tmp_path: Path) -> None:
+    run(config_map("a", x="1"), layer="first")
+    run(config_map("b", x="1"))
+    run(config_map("b", x="1"), state="absent")
+    assert "- 01-first" in files(tmp_path)["west/kustomization.yaml"] and "02-shop" not in files(tmp_path)["west/kustomization.yaml"]
+    run(config_map("a", x="1"), layer="first", state="absent")
+    assert files(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("objects", "options", "text"),
+    [
+        ([{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}}], {}, "Secret s would be written in clear text"),
+        ([config_map("a")], {"layer": "../up"}, "cannot be a folder"),
+    ],
+)
+def test_refused_and_nothing_is_written(run: Run, tmp_path: Path, objects: list[Result], options: Result, text: str) -> None:
+    result = run(*objects, **options)
+    assert result["failed"] and text in result["msg"]
+    assert files(tmp_path) == {}
+
+
+def test_a_folder_that_cannot_be_written_is_named(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "west").write_text("a file where the folder should be", encoding="utf-8")
+    result = run(config_map("a"))
+    assert result["failed"] and str(tmp_path / "west") in result["msg"]
+
+
+@pytest.mark.parametrize("name", ["west/kustomization.yaml", "west/02-shop/configmap-shop-a.yaml"])
+def test_a_file_of_others_where_ours_would_be_is_refused(run: Run, tmp_path: Path, name: str) -> None:
+    theirs = tmp_path / name
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("kind: Kustomization\n", encoding="utf-8")
+    result = run(config_map("a"))
+    assert result["failed"] and f"{theirs} is there and was not written by meshops.mesh" in result["msg"]
+    assert files(tmp_path) == {name: "kind: Kustomization\n"}
