@@ -36,7 +36,7 @@ cluster-down: ready
 	@$(BIN)/python -m testbed down --name demo-ossm2
 
 test: ready            ## the whole suite; the first run builds the test bed's Kubernetes
-	@$(BIN)/python -m testbed.binaries
+	@$(BIN)/python -m testbed build > /dev/null
 	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile
 
 unit: ready

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""python -m testbed up|down|status|kubeconfig --name demo [--operators olm,sail,...]"""
+"""python -m testbed up|down|status|kubeconfig --name demo [--operators olm,sail,...]; python -m testbed build"""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import argparse
 import sys
 import time
 
+from . import binaries
 from .bed import OPERATORS, Bed
 from .crds import GROUPS
 from .errors import BedError
@@ -59,6 +60,12 @@ def _kubeconfig(options: argparse.Namespace) -> int:
     return 0
 
 
+def _build(_options: argparse.Namespace) -> int:
+    for name, path in binaries.find().items():
+        print(f"{name}: {path}")
+    return 0
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m testbed", description="A Kubernetes cluster of local processes.")
     verbs = parser.add_subparsers(dest="verb", required=True)
@@ -77,6 +84,8 @@ def main(arguments: list[str] | None = None) -> int:
     kubeconfig = verbs.add_parser("kubeconfig", help="print the path of a running bed's kubeconfig")
     kubeconfig.add_argument("--name", default="demo")
     kubeconfig.set_defaults(run=_kubeconfig)
+    build = verbs.add_parser("build", help="find the Kubernetes binaries, or build those that are missing")
+    build.set_defaults(run=_build)
     options = parser.parse_args(arguments)
     try:
         return int(options.run(options))

