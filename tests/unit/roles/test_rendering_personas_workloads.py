@@ -101,7 +101,8 @@ def test_versions_images_and_an_account(tmp_path: Path) -> None:
     assert {name: pod["containers"][0]["image"].rpartition(":")[2] for name, pod in pods.items()} == {"v1": "1", "v2": "2"}
     assert {pod["serviceAccountName"] for pod in pods.values()} == {"web"}
     env = {entry["name"]: entry for entry in pods["v1"]["containers"][0]["env"]}
-    assert env["A"]["value"] == "b: c" and env["N"]["value"] == "5" and env["S"]["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}
+    assert (env["A"]["value"], env["N"]["value"]) == ("b: c", "5")
+    assert env["S"]["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}
     assert objects["Deployment shop/web-v2"]["spec"]["replicas"] == 3
     assert objects["Service shop/web"]["spec"]["ports"][0]["name"] == "grpc"
 
