@@ -1,0 +1,73 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""Which policies a workload enforces: namespace, selector and targetRefs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from .model import Mesh, TargetRef, Workload
+
+__all__ = ["GATEWAY_NAME", "Attachable", "attaches", "why_not"]
+
+GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"  # the label of a pod that the Gateway API made
+_WAYPOINT_CLASS = "istio-waypoint"
+_GATEWAY_API = "gateway.networking.k8s.io"
+_GROUPS = {"Gateway": _GATEWAY_API, "GatewayClass": _GATEWAY_API, "Service": "", "ServiceEntry": "networking.istio.io"}
+
+
+class Attachable(Protocol):
+    """An AuthorizationPolicy, RequestAuthentication or another policy with these fields."""
+
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def selector(self) -> Mapping[str, str] | None: ...
+    @property
+    def target_refs(self) -> Sequence[TargetRef]: ...
+
+
+def _selected(policy: Any, workload: Workload) -> bool:
+    return all(workload.labels.get(key) == value for key, value in (policy.selector or {}).items())
+
+
+def _is(ref: TargetRef, kind: str) -> bool:
+    group = "" if ref.group == "core" else ref.group
+    return ref.kind == kind and group == _GROUPS[kind]
+
+
+def _refers(ref: TargetRef, policy: Attachable, workload: Workload, mesh: Mesh) -> bool:
+    waypoint, can, service = workload.kind == "waypoint", mesh.abilities, workload.service
+    if waypoint and service and service.name == ref.name and service.namespace == policy.namespace and _is(ref, service.kind):
+        return service.kind == "Service" or can.service_entry_targets
+    if waypoint and policy.namespace == mesh.root_namespace and _is(ref, "GatewayClass"):
+        return ref.name == _WAYPOINT_CLASS and can.gateway_class_targets
+    if can.gateway_namespace and workload.namespace != policy.namespace:
+        return False
+    return ref.namespace in ("", workload.namespace) and _is(ref, "Gateway") and ref.name == workload.labels[GATEWAY_NAME]
+
+
+def why_not(policy: Attachable, workload: Workload, mesh: Mesh) -> str:
+    """Empty if the workload enforces the policy, otherwise the reason that it does not."""
+    service = workload.service.namespace if workload.kind == "waypoint" and workload.service else None
+    if policy.namespace not in (mesh.root_namespace, workload.namespace, service):
+        return f"its namespace is {policy.namespace}"
+    if GATEWAY_NAME not in workload.labels:
+        if policy.target_refs:
+            return "it has targetRefs, which only a gateway or waypoint follows"
+        return "" if _selected(policy, workload) else "its selector does not match the labels"
+    if policy.target_refs:
+        return "" if any(_refers(ref, policy, workload, mesh) for ref in policy.target_refs) else "its targetRefs name something else"
+    if workload.kind == "waypoint":
+        return "a waypoint follows targetRefs only"
+    if not mesh.gateway_selectors:
+        return "selectors on Kubernetes gateways are switched off"
+    return "" if _selected(policy, workload) else "its selector does not match the labels"
+
+
+def attaches(policy: Attachable, workload: Workload, mesh: Mesh) -> bool:
+    """Does the workload enforce the policy?"""
+    return not why_not(policy, workload, mesh)

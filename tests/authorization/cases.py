@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Recorded cases: policies, a workload and a request, with the verdict of a real Envoy under Istio's own translation."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.evaluate import Chain, PolicySet, Verdict
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.model import Finding, Mesh, Provider, Request, Workload
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.read import read_policies
+
+# The authorizers that ran beside the recorded Envoy; every other name was undefined there.
+PROVIDERS = {"always-deny": Provider("http", answer=False), "always-allow": Provider("http", answer=True)}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    row: dict[str, Any]
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+
+    @property
+    def word(self) -> str:
+        return "ALLOW" if self.verdict.allowed else "DENY"
+
+    @property
+    def agrees(self) -> bool:
+        return self.word == self.row["verdict"]
+
+
+def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a file of cases, compressed or not."""
+    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
+        for line in lines:
+            if line.strip():
+                yield json.loads(line)
+
+
+def mesh_of(row: dict[str, Any]) -> Mesh:
+    mesh = row["mesh"]
+    return Mesh(
+        trust_domain=mesh["trust_domain"],
+        trust_domain_aliases=tuple(mesh["trust_domain_aliases"]),
+        root_namespace=mesh["root_namespace"],
+        path_normalization=mesh.get("path_normalization") or "BASE",
+        version=mesh.get("istio_version"),
+        providers=PROVIDERS,
+    )
+
+
+def workload_of(row: dict[str, Any]) -> Workload:
+    workload = row["workload"]
+    return Workload(workload["namespace"], workload["labels"], workload["kind"])
+
+
+def request_of(row: dict[str, Any], *, remote_ip: bool = True) -> Request:
+    request, source = row["request"], row["request"]["source"]
+    name = source.get("cert_dns_san")
+    return Request(
+        principal=source["principal"],
+        dns_names=(name,) if name else (),
+        source_ip=source["ip"],
+        remote_ip=request["remote_ip"] if remote_ip else None,
+        port=row["workload"]["port"],
+        destination_ip=row["workload"]["ip"],
+        sni=request["sni"],
+        tls=request["tls"],
+        method=request["method"],
+        host=request["host"],
+        path=request["path"],
+        headers=request["headers"],
+        claims=request["jwt_claims"],
+    )
+
+
+class Worlds:
+    """The policies of each world, read and compiled once."""
+
+    def __init__(self) -> None:
+        self._worlds: dict[str, tuple[PolicySet, tuple[Finding, ...]]] = {}
+
+    def of(self, row: dict[str, Any]) -> tuple[PolicySet, tuple[Finding, ...]]:
+        key = json.dumps([row["mesh"], row["policies"]])
+        if key not in self._worlds:
+            mesh = mesh_of(row)
+            policies, findings = read_policies(row["policies"], mesh.abilities)
+            self._worlds[key] = PolicySet(policies, mesh), tuple(findings)
+        return self._worlds[key]
+
+    def chain(self, row: dict[str, Any]) -> Chain:
+        return self.of(row)[0].chain(workload_of(row), row["workload"]["protocol"])
+
+
+def run_rows(rows: Iterable[dict[str, Any]]) -> Iterator[Outcome]:
+    """Each row with our verdict."""
+    worlds = Worlds()
+    for row in rows:
+        policies, findings = worlds.of(row)
+        workload, protocol = workload_of(row), row["workload"]["protocol"]
+        verdict = policies.chain(workload, protocol).request(request_of(row))
+        yield Outcome(row, verdict, (*findings, *policies.findings(workload, protocol)))
