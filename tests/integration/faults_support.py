@@ -3,26 +3,34 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+import itertools
 import json
 import os
+import signal
+import ssl
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 from testbed import Bed
 
-__all__ = ["INSTALL", "OURS", "ROOT", "Mesh", "Playbook", "hosts", "intent", "said"]
+__all__ = ["INSTALL", "OURS", "ROOT", "Bursts", "Mesh", "Playbook", "hosts", "intent", "kill_tree", "no_cluster", "ref", "said"]
 
 Playbook = Callable[..., Any]
 ROOT = Path(__file__).resolve().parents[2]
 INSTALL = "meshops.mesh.install_mesh"
 OURS = "app.kubernetes.io/managed-by=meshops.mesh"
 WRITES = {"create", "update", "patch", "delete", "deletecollection"}
-# No wish of the API itself, but a question.
+# Questions, not changes.
 QUESTIONS = ("subjectaccessreviews", "selfsubjectaccessreviews", "selfsubjectrulesreviews", "localsubjectaccessreviews")
 
 
@@ -117,3 +125,85 @@ def no_cluster(folder: Path) -> dict[str, str]:
     """An environment without any login: whoever talks to a cluster fails."""
     nowhere = str(folder / "no-such-file")
     return {"KUBECONFIG": nowhere, "K8S_AUTH_KUBECONFIG": nowhere, "HOME": os.environ.get("HOME", "/")}
+
+
+def descendants(pid: int) -> list[int]:
+    """All processes under pid: Ansible gives its workers sessions of their own, so a process group is not all of it."""
+    parents: dict[int, list[int]] = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                stat = (folder / "stat").read_text(encoding="utf-8", errors="replace")
+            except OSError:  # it ended meanwhile
+                continue
+            parents.setdefault(int(stat.rpartition(")")[2].split()[1]), []).append(int(folder.name))
+    found, todo = [], [pid]
+    while todo:
+        children = parents.get(todo.pop(), [])
+        found += children
+        todo += children
+    return found
+
+
+def kill_tree(process: subprocess.Popen[str]) -> None:
+    """SIGKILL to ansible-playbook, its workers and their modules, all at once."""
+    doomed = [process.pid, *descendants(process.pid)]
+    for pid in doomed:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait()
+    assert process.stdout is not None
+    process.stdout.close()
+
+
+class Bursts(ThreadingHTTPServer):
+    """A plain proxy before the API server, which answers some requests in a row with 429 and then some with 503."""
+
+    daemon_threads = True
+
+    def __init__(self, server: str, ca: Path, cycle: int = 10) -> None:
+        super().__init__(("127.0.0.1", 0), _Forward)
+        self.upstream = urlsplit(server)
+        self.tls = ssl.create_default_context(cafile=str(ca))
+        self.cycle = cycle
+        self.counter = itertools.count()
+        self.answered: Counter[int] = Counter()
+
+    def fault(self) -> int | None:
+        """What the next request gets in place of its answer."""
+        place = next(self.counter) % self.cycle
+        return 429 if place < 2 else 503 if place < 4 else None
+
+
+class _Forward(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Bursts
+
+    def _handle(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length") or 0)) or None
+        fault = self.server.fault()
+        if fault:
+            text = json.dumps({"kind": "Status", "message": "too many requests" if fault == 429 else "apiserver is shutting down"})
+            self._answer(fault, {"retry-after": "1"} if fault == 429 else {}, text.encode())
+            return
+        host, port = self.server.upstream.hostname or "", self.server.upstream.port
+        connection = http.client.HTTPSConnection(host, port, context=self.server.tls, timeout=60)
+        headers = {key: value for key, value in self.headers.items() if key.lower() not in ("host", "connection", "accept-encoding")}
+        connection.request(self.command, self.path, body, headers)
+        reply = connection.getresponse()
+        data = reply.read()
+        connection.close()
+        self._answer(reply.status, {key: value for key, value in reply.getheaders() if key.lower() in ("content-type", "warning")}, data)
+
+    def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.server.answered[status] += 1
+        self.send_response(status)
+        for key, value in {"content-type": "application/json", **headers, "content-length": str(len(body))}.items():
+            self.send_header(key, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _handle
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing: the tests count."""

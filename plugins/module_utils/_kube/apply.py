@@ -197,13 +197,14 @@ class _Present:
 
     def _write(self, ref: Ref) -> Row:
         live, wanted = self.live.get(ref), self.wanted[ref]
-        if compare(live, wanted, MANAGER) is Verdict.SAME:
-            return Row(ref, "unchanged")
+        # what is on its way out is not there any more, also when it looks as wanted
         if live is not None and live["metadata"].get("deletionTimestamp"):
             if self.order.dry_run:
                 return Row(ref, "created", "it is being deleted now and is made again after that", {}, cleaned(wanted, "after"))
             wait_gone(self.cluster, [ref], self.order.timing)
             live = None
+        if compare(live, wanted, MANAGER) is Verdict.SAME:
+            return Row(ref, "unchanged")
         if self.order.dry_run and self._has_no_namespace(ref):
             return Row(ref, "created", "its namespace does not exist yet", {}, cleaned(wanted, "after"))
         try:

@@ -217,6 +217,10 @@ class Cluster:
                 f"{where}: the API server does not accept our login (401 {text}): the token or client certificate is wrong or expired; "
                 "log in again, or give another api_key, kubeconfig or context"
             )
+        if answer.status == 403 and "NamespaceTerminating" in _causes(answer):
+            raise Conflict(
+                f"{where}: the namespace is being deleted: {text}; its status says what holds it; wait until it is gone and run again"
+            )
         if answer.status == 403:
             raise Forbidden(f"{where}: not allowed: {text}; give this user the right (verb and resource above) or use another login")
         if answer.status in (400, 422) or (answer.status == 500 and any(word in text for word in _BAD_INPUT)):
@@ -382,7 +386,7 @@ class Cluster:
         full = {**query, "dryRun": "All"} if dry_run else dict(query)
         try:
             answer = self.request(method, path, query=full, body=body, content_type=content_type)
-        except (ConfigError, Forbidden) as exc:
+        except (ConfigError, Conflict, Forbidden) as exc:
             raise type(exc)(f"{what}: {exc}") from exc
         if answer.status == 409:
             raise Conflict(f"{what}: cluster {self.name}: {_conflict_text(answer)}")
@@ -435,6 +439,12 @@ def _message(answer: Answer) -> str:
     if isinstance(data, dict) and data.get("message"):
         return str(data["message"])
     return answer.body[:200].decode("utf-8", "replace").strip() or "no text"
+
+
+def _causes(answer: Answer) -> set[str]:
+    data = answer.json()
+    details = (data.get("details") or {}) if isinstance(data, dict) else {}
+    return {str(item.get("reason")) for item in details.get("causes") or []}
 
 
 def _conflict_text(answer: Answer) -> str:

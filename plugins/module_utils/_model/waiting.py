@@ -51,7 +51,7 @@ class Waiter:
         """The error of a wait that ran out of time."""
         return NotReady(
             f"cluster {self.cluster}: {what} after {seconds:.0f} s: {self._lines(sorted(self.pending))}; "
-            "look at these objects and their events, or give more time (wait_timeout)"
+            "look at these objects and their events, or give more time (wait_timeout; in an inventory deliver_wait_timeout)"
         )
 
     def _lines(self, refs: list[Ref]) -> str:

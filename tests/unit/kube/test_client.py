@@ -122,6 +122,14 @@ def test_a_conflict_says_who_holds_which_field() -> None:
         Script(reply(409, {"details": {"causes": [cause]}})).cluster().apply(obj, field_manager="m")
 
 
+def test_a_namespace_that_is_being_deleted_is_no_missing_right() -> None:
+    cause = {"reason": "NamespaceTerminating", "field": "metadata.namespace", "message": "namespace n is being terminated"}
+    obj = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "n"}}
+    answer = reply(403, {"message": "forbidden: namespace n is being terminated", "details": {"causes": [cause]}})
+    with pytest.raises(errors.Conflict, match=r"ConfigMap n/a: cluster west .*namespace is being deleted.*namespace n is being terminated"):
+        Script(answer).cluster().apply(obj, field_manager="m")
+
+
 def test_a_missing_kind() -> None:
     with pytest.raises(errors.KindMissing, match=r"no kind Istio in sailoperator\.io/v1"):
         Script(reply(200)).cluster().get("sailoperator.io/v1", "Istio", "a")

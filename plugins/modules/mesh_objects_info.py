@@ -1,0 +1,130 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read objects of one kind."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mesh_objects_info
+short_description: Read Kubernetes objects of one kind
+version_added: "0.1.0"
+description:
+  - Reads as M(kubernetes.core.k8s_info) does, with the manners of this collection. An API server that is busy (429, 503) or restarts for
+    some seconds is waited out, one that does not answer ends the task within 15 seconds, and messages name the cluster.
+  - A kind that the API does not have gives an empty list.
+author:
+  - meshops.mesh contributors (@meshops)
+options:
+  api_version:
+    description: API version of the kind.
+    type: str
+    default: v1
+  kind:
+    description: The kind.
+    type: str
+    required: true
+  name:
+    description: Name of the object; all when not given.
+    type: str
+  namespace:
+    description: Namespace to read; all when not given.
+    type: str
+  label_selectors:
+    description: Labels that the objects have.
+    type: list
+    elements: str
+    default: []
+extends_documentation_fragment:
+  - kubernetes.core.k8s_auth_options
+  - meshops.mesh.options.cluster
+  - meshops.mesh.attributes
+  - meshops.mesh.attributes.action_group
+attributes:
+  check_mode:
+    support: full
+    details: It changes nothing.
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+requirements:
+  - python >= 3.11
+  - kubernetes >= 24.2.0
+seealso:
+  - module: kubernetes.core.k8s_info
+"""
+
+EXAMPLES = r"""
+- name: Read the routes of the control plane
+  meshops.mesh.mesh_objects_info:
+    api_version: route.openshift.io/v1
+    kind: Route
+    namespace: prod-istio-system
+  register: routes
+
+- name: Each has a host
+  ansible.builtin.assert:
+    that: routes.resources | map(attribute='spec.host') | select | length == routes.resources | length
+"""
+
+RETURN = r"""
+api_found:
+  description: Whether the API has the kind.
+  returned: success
+  type: bool
+  sample: true
+resources:
+  description: The objects.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "prod-istio-system"}}]
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.meshops.mesh.plugins.module_utils._errors import KindMissing, MeshError
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name
+
+ARGUMENT_SPEC: dict[str, Any] = {
+    "api_version": {"type": "str", "default": "v1"},
+    "kind": {"type": "str", "required": True},
+    "name": {"type": "str"},
+    "namespace": {"type": "str"},
+    "label_selectors": {"type": "list", "elements": "str", "default": []},
+    **CLUSTER,
+}
+
+
+def read(cluster: Cluster, params: dict[str, Any]) -> list[dict[str, Any]]:
+    """The objects that the options mean."""
+    version, kind, namespace = params["api_version"], params["kind"], params["namespace"]
+    if params["name"]:
+        found = cluster.get(version, kind, params["name"], namespace)
+        return [] if found is None else [found]
+    return cluster.list(version, kind, namespace=namespace, label_selector=",".join(params["label_selectors"]) or None)
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
+    if IMPORT_ERROR:
+        module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
+    params = module.params
+    name = display_name(params)
+    try:
+        resources, found = read(Cluster.from_params(params, name=name), params), True
+    except KindMissing:
+        resources, found = [], False
+    except MeshError as exc:
+        module.fail_json(msg=str(exc))
+    module.exit_json(changed=False, api_found=found, resources=resources)
+
+
+if __name__ == "__main__":
+    main()
