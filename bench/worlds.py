@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ from testbed.bed import Bed
 
 from .measure import ROOT, Usage, run
 
-__all__ = ["OPERATORS", "WORK", "World", "bed", "playbook"]
+__all__ = ["MESH_OPERATORS", "OPERATORS", "WORK", "World", "bed", "playbook"]
 
 WORK = ROOT / ".cache" / "bench"
 OPERATORS = ("olm", "sail", "maistra", "openshift", "observability")
+MESH_OPERATORS = ("sail", "openshift")  # for large meshes: what OLM does is measured with travel_prod
 _ANSIBLE = str(Path(sys.executable).parent / "ansible-playbook")
 _DOMAIN = 10  # namespaces of one product team
 _PASSWORD = "only-for-measuring"  # noqa: S105  of a bed that lives for minutes; both runs and the floor shall write the same
@@ -60,7 +61,8 @@ class World:
                     for row in domains for role in ("mesh_developer", "mesh_application_viewer")]
         return {
             "ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}",
-            "mesh_name": "large", "mesh_provider": "ossm3", "mesh_environment": "large", "mesh_apps_domain": "apps.example.com",
+            "mesh_name": "large", "mesh_provider": "ossm3", "mesh_environment": "large", "mesh_operators_provider": "none",
+            "mesh_apps_domain": "apps.example.com",
             "mesh_control_plane": {"name": "large", "namespace": "large-system"},
             "mesh_domains": domains,
             "mesh_personas": personas if self.owners else [],
@@ -78,10 +80,10 @@ class World:
 
 
 @contextlib.contextmanager
-def bed(name: str) -> Iterator[Bed]:
-    """A fresh cluster with every operator; it ends with us."""
+def bed(name: str, operators: Sequence[str] = OPERATORS) -> Iterator[Bed]:
+    """A fresh cluster; it ends with us."""
     Bed.find(name).stop()
-    running = Bed.start(name, operators=OPERATORS)
+    running = Bed.start(name, operators=operators)
     try:
         yield running
     finally:

@@ -108,7 +108,8 @@ class View:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
-        self._index: dict[Kind, list[Obj]] = {}
+        self._index: dict[Kind, dict[str | None, list[Obj]]] = {}
+        self._names: dict[Kind, dict[tuple[str, str], Obj]] = {}
         self.read: set[Kind] = set()
 
     @property
@@ -148,14 +149,27 @@ class View:
         """Objects of a kind, optionally of one namespace."""
         self.read.add(kind)
         if kind not in self._index:
-            rows = [row for row in self._snapshot.of(kind.kind) if _group(row) == kind.group]
-            self._index[kind] = [Obj.from_dict(kind, row) for row in rows]
-        found = self._index[kind]
-        return found if namespace is None else [obj for obj in found if obj.namespace == namespace]
+            self._index[kind] = self._sorted(kind)
+        return self._index[kind].get(namespace, [])
+
+    def _sorted(self, kind: Kind) -> dict[str | None, list[Obj]]:
+        """By namespace, and all under None: checks go through the members one by one, which must not read all pods each time."""
+        every = [Obj.from_dict(kind, row) for row in self._snapshot.of(kind.kind) if _group(row) == kind.group]
+        index: dict[str | None, list[Obj]] = {None: every}
+        for obj in every:
+            index.setdefault(obj.namespace, []).append(obj)
+        return index
 
     def get(self, kind: Kind, name: str, namespace: str = "") -> Obj | None:
-        """One object, or None."""
-        return next((obj for obj in self.of(kind, namespace or None) if obj.name == name), None)
+        """One object, or None; without a namespace the first of that name."""
+        every = self.of(kind)
+        if kind not in self._names:
+            names: dict[tuple[str, str], Obj] = {}
+            for obj in every:
+                names.setdefault((obj.namespace, obj.name), obj)
+                names.setdefault(("", obj.name), obj)
+            self._names[kind] = names
+        return self._names[kind].get((namespace, name))
 
 
 def _group(row: Mapping[str, Any]) -> str:
