@@ -116,6 +116,24 @@ options:
       restarts:
         description: How often a container may have restarted. The default is V(5).
         type: int
+      certificate_days:
+        description: How many days before its end a certificate is a warning. The default is V(30).
+        type: float
+      certificate_fraction:
+        description: The same as a fraction of its life, which counts for lives that are shorter. The default is V(0.2).
+        type: float
+      certificate_rsa_bits:
+        description: The shortest RSA key that is long enough. The default is V(2048).
+        type: int
+      certificate_ec_bits:
+        description: The shortest key on an elliptic curve that is long enough. The default is V(256).
+        type: int
+      certificate_max_bytes:
+        description: How large a file of certificates may be. The default is V(1048576).
+        type: int
+      clock_skew_seconds:
+        description: How many seconds two clocks may be apart. The default is V(60).
+        type: float
       snapshot_max_age_hours:
         description: How old a snapshot may be. The default is V(24).
         type: float
@@ -304,8 +322,10 @@ from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import 
 
 def argument_spec() -> dict[str, Any]:
     thresholds = {name: {"type": "str"} for name in ("kubernetes_oldest", "istio_oldest", "ossm2_oldest")}
-    thresholds |= {name: {"type": "int"} for name in ("proxy_skew_minors", "restarts")}
-    thresholds["snapshot_max_age_hours"] = {"type": "float"}
+    whole = ("proxy_skew_minors", "restarts", "certificate_rsa_bits", "certificate_ec_bits", "certificate_max_bytes")
+    thresholds |= {name: {"type": "int"} for name in whole}
+    fractions = ("snapshot_max_age_hours", "certificate_days", "certificate_fraction", "clock_skew_seconds")
+    thresholds |= {name: {"type": "float"} for name in fractions}
     words = {name: {"type": "list", "elements": "str", "default": []} for name in ("only", "categories", "ignore")}
     return {
         **AUTH_ARG_SPEC,

@@ -29,6 +29,9 @@ DEPLOYMENT = Kind("apps", "Deployment")
 STATEFUL_SET = Kind("apps", "StatefulSet")
 POD_DISRUPTION_BUDGET = Kind("policy", "PodDisruptionBudget")
 MUTATING_WEBHOOK = Kind("admissionregistration.k8s.io", "MutatingWebhookConfiguration")
+VALIDATING_WEBHOOK = Kind("admissionregistration.k8s.io", "ValidatingWebhookConfiguration")
+# What certificate_check reads elsewhere, in the form of an object; no API has this kind.
+CERTIFICATE_SOURCE = Kind("mesh.meshops.io", "CertificateSource")
 
 CATALOG_SOURCE = Kind("operators.coreos.com", "CatalogSource")
 CSV = Kind("operators.coreos.com", "ClusterServiceVersion")
@@ -47,6 +50,7 @@ DESTINATION_RULE = Kind("networking.istio.io", "DestinationRule")
 GATEWAY = Kind("networking.istio.io", "Gateway")
 SERVICE_ENTRY = Kind("networking.istio.io", "ServiceEntry")
 VIRTUAL_SERVICE = Kind("networking.istio.io", "VirtualService")
+REQUEST_AUTHENTICATION = Kind("security.istio.io", "RequestAuthentication")
 ROUTE = Kind("route.openshift.io", "Route")
 
 JAEGER = Kind("jaegertracing.io", "Jaeger")
@@ -55,6 +59,7 @@ PROMETHEUS = Kind("monitoring.coreos.com", "Prometheus")
 
 __all__ = [
     "CATALOG_SOURCE",
+    "CERTIFICATE_SOURCE",
     "CONFIG_MAP",
     "CSV",
     "DAEMON_SET",
@@ -74,6 +79,7 @@ __all__ = [
     "POD",
     "POD_DISRUPTION_BUDGET",
     "PROMETHEUS",
+    "REQUEST_AUTHENTICATION",
     "ROUTE",
     "SECRET",
     "SERVICE",
@@ -82,6 +88,7 @@ __all__ = [
     "SMMR",
     "STATEFUL_SET",
     "SUBSCRIPTION",
+    "VALIDATING_WEBHOOK",
     "VIRTUAL_SERVICE",
     "Kind",
 ]

@@ -56,6 +56,12 @@ def skip(reason: str) -> Finding:
 
 # Every limit that a check compares with; each is a key of the module's option `thresholds`.
 THRESHOLDS: dict[str, Any] = {
+    "certificate_days": 30,
+    "certificate_ec_bits": 256,
+    "certificate_fraction": 0.2,
+    "certificate_max_bytes": 1048576,
+    "certificate_rsa_bits": 2048,
+    "clock_skew_seconds": 60,
     "kubernetes_oldest": "1.28",
     "istio_oldest": "1.26",
     "ossm2_oldest": "2.6",

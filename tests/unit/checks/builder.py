@@ -12,6 +12,7 @@ import yaml
 from ansible_collections.meshops.mesh.plugins.module_utils._checks import kinds
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import Intent, Options
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
+from certificates.named import expand
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 CASES = Path(__file__).parent / "cases"
@@ -77,7 +78,7 @@ def cases() -> dict[str, list[dict[str, Any]]]:
     """All cases by code."""
     found: dict[str, list[dict[str, Any]]] = {}
     for path in sorted(CASES.glob("*.yml")):
-        found |= yaml.safe_load(path.read_text(encoding="utf-8"))
+        found |= expand(yaml.safe_load(path.read_text(encoding="utf-8")))
     return found
 
 

@@ -1,0 +1,124 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""Where certificates come from besides a mesh's own objects: one form for files, text, endpoints and, later, live proxies.
+
+A source is an object of the kind CertificateSource, which no API has. It travels in the same snapshot as a cluster's objects,
+so that one table of checks judges all. It has public bytes and facts about keys only.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .reading import Key, has_private_key, public_part, read_key
+
+__all__ = ["GROUP", "KEYS_NOTE", "KIND", "Source", "decode", "keys_of", "without_keys"]
+
+GROUP = "mesh.meshops.io"
+KIND = "CertificateSource"
+KEYS_NOTE = "mesh.meshops.io/certificate-keys"
+_KEY_ITEMS = ("key", "tls.key", "ca-key.pem", "ca.key")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One credential: a certificate with what belongs to it. Empty bytes mean that it was not asked for."""
+
+    resource: str
+    purpose: str = "any"  # any | server | client | ca | roots
+    certificate: bytes | None = None
+    chain: bytes | None = None
+    roots: bytes | None = None
+    key: Key | None = None
+    hosts: tuple[str, ...] = ()
+    der: bool = False
+    # For a workload: trust_domain, namespace, service_account; each only where it is known.
+    identity: Mapping[str, str] = field(default_factory=dict)
+    # For an endpoint: error, stage (connect or handshake), alpn, wanted_alpn, wanted (fingerprint), wanted_from.
+    endpoint: Mapping[str, Any] | None = None
+    # For a clock: how many seconds the cluster is ahead of us.
+    clock_ahead: float | None = None
+
+    def to_object(self) -> dict[str, Any]:
+        """As an object of a snapshot."""
+        spec: dict[str, Any] = {"resource": self.resource, "purpose": self.purpose, "hosts": list(self.hosts), "der": self.der}
+        for name in ("certificate", "chain", "roots"):
+            value = getattr(self, name)
+            if value is not None:
+                spec[name] = base64.b64encode(public_part(value)).decode()
+                spec[f"{name}_had_key"] = has_private_key(value)
+        spec |= {"identity": dict(self.identity), "endpoint": None if self.endpoint is None else dict(self.endpoint)}
+        spec |= {"key": self.key.to_dict() if self.key else None, "clock_ahead": self.clock_ahead}
+        return {"apiVersion": f"{GROUP}/v1", "kind": KIND, "metadata": {"name": self.resource}, "spec": spec}
+
+    @classmethod
+    def from_object(cls, obj: Mapping[str, Any]) -> Source:
+        """Back from an object of a snapshot."""
+        spec = obj.get("spec") or {}
+        return cls(
+            resource=str(spec.get("resource") or obj["metadata"]["name"]),
+            purpose=str(spec.get("purpose") or "any"),
+            certificate=_bytes(spec, "certificate"),
+            chain=_bytes(spec, "chain"),
+            roots=_bytes(spec, "roots"),
+            key=Key.from_dict(spec["key"]) if spec.get("key") else None,
+            hosts=tuple(spec.get("hosts") or ()),
+            der=bool(spec.get("der")),
+            identity=spec.get("identity") or {},
+            endpoint=spec.get("endpoint"),
+            clock_ahead=spec.get("clock_ahead"),
+        )
+
+
+# What stands for a private key that was taken out, so that its place is still a fault.
+_TRACE = b"-----BEGIN PRIVATE KEY-----\n(taken out)\n-----END PRIVATE KEY-----\n"
+
+
+def _bytes(spec: Mapping[str, Any], name: str) -> bytes | None:
+    if spec.get(name) is None:
+        return None
+    return base64.b64decode(spec[name]) + (_TRACE if spec.get(f"{name}_had_key") else b"")
+
+
+def decode(value: Any) -> bytes:
+    """A Secret's value; what is not base64 is taken as it is."""
+    try:
+        return base64.b64decode(str(value), validate=True)
+    except (binascii.Error, ValueError):
+        return str(value).encode()
+
+
+def without_keys(secret: Mapping[str, Any]) -> dict[str, Any]:
+    """A Secret as it was read, with facts in the place of private keys. The note also says that nothing else was dropped."""
+    data = {**(secret.get("data") or {})}
+    data |= {name: base64.b64encode(str(value).encode()).decode() for name, value in (secret.get("stringData") or {}).items()}
+    kept: dict[str, str] = {}
+    keys: dict[str, Any] = {}
+    for name, value in data.items():
+        raw = decode(value)
+        if name in _KEY_ITEMS or (name.endswith((".key", "-key.pem")) and raw):
+            keys[name] = read_key(raw).to_dict()
+            kept[name] = ""
+        elif has_private_key(raw):
+            keys[name] = {**read_key(raw).to_dict(), "misplaced": True}
+            kept[name] = base64.b64encode(public_part(raw)).decode()
+        elif name.endswith((".crt", ".pem", ".cert")) or name in ("cert", "cacert"):
+            kept[name] = value
+        else:
+            kept[name] = ""
+    metadata = {name: secret["metadata"][name] for name in ("name", "namespace", "labels") if name in secret["metadata"]}
+    metadata["annotations"] = {KEYS_NOTE: json.dumps(keys, sort_keys=True)}
+    return {"apiVersion": "v1", "kind": "Secret", "type": secret.get("type"), "metadata": metadata, "data": kept}
+
+
+def keys_of(annotations: Mapping[str, str]) -> dict[str, Any] | None:
+    """The facts about a Secret's keys; None when the source dropped them."""
+    note = annotations.get(KEYS_NOTE)
+    return None if note is None else json.loads(note)
