@@ -64,7 +64,7 @@ def kiali_ready(view: View, intent: Intent, options: Options) -> Iterable[Findin
     "OSM1602",
     title="Jaeger is ready",
     hint="oc describe jaeger -n NAMESPACE; with Elasticsearch look at its pods first",
-    inputs=(k.JAEGER,),
+    inputs=(k.JAEGER, k.DEPLOYMENT),
     intent=NEEDS,
     retryable=True,
 )
@@ -78,6 +78,12 @@ def jaeger_ready(view: View, intent: Intent, options: Options) -> Iterable[Findi
         yield Finding(f"Namespace {intent.namespace}", "it has no Jaeger resource")
     elif jaeger.at("status", "phase") != "Running":
         yield Finding(jaeger.ref, f"its phase is {jaeger.at('status', 'phase', default='not set')}, not Running")
+    else:
+        # Running says that the objects were applied, and nothing about pods.
+        wanted = {"app": "jaeger", "app.kubernetes.io/instance": jaeger.name}
+        for deployment in view.of(k.DEPLOYMENT, intent.namespace):
+            if wanted.items() <= deployment.labels.items() and rollout_problem(deployment):
+                yield Finding(deployment.ref, rollout_problem(deployment))
 
 
 @check(

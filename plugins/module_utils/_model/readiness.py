@@ -344,25 +344,42 @@ def _member(obj: Mapping[str, Any], related: Lookup) -> Readiness:
     )
 
 
+def _rolled_out(deployment: Mapping[str, Any], related: Lookup) -> Readiness:
+    state, meta = _deployment(deployment, related), deployment["metadata"]
+    return state if state.state == "ready" else Readiness(
+        state.state, state.reason, f"Deployment {meta['namespace']}/{meta['name']}: {state.message}", state.grace)
+
+
 def _kiali(obj: Mapping[str, Any], related: Lookup) -> Readiness:
-    """An Ansible operator: Successful says that the playbook ran, Running that it is watching."""
+    """An Ansible operator: Successful says that the playbook ran, Running that it is watching, neither that the server runs."""
     failure = _condition(obj, "Failure")
     if failure.status == "True":
         return Readiness.failed(failure.reason, failure.message, grace=30.0)
-    successful = _condition(obj, "Successful")
-    if successful.status == "True":
-        return Readiness.ready()
-    running = _condition(obj, "Running")
-    if running.status == "True" and running.reason == "Successful":
-        return Readiness.ready()
-    return Readiness.waiting(running.reason, running.message or "its operator has not finished")
+    successful, running = _condition(obj, "Successful"), _condition(obj, "Running")
+    if successful.status != "True" and (running.status, running.reason) != ("True", "Successful"):
+        return Readiness.waiting(running.reason, running.message or "its operator has not finished")
+    settings = (obj.get("spec") or {}).get("deployment") or {}
+    name, namespace = settings.get("instance_name") or "kiali", settings.get("namespace") or obj["metadata"].get("namespace")
+    deployment = related.get("Deployment", name, namespace, group="apps")
+    if deployment is None:
+        return Readiness.waiting("DeploymentMissing", f"Deployment {namespace}/{name} is not there")
+    return _rolled_out(deployment, related)
 
 
 def _jaeger(obj: Mapping[str, Any], related: Lookup) -> Readiness:
-    phase = (obj.get("status") or {}).get("phase")
+    """Running says that its objects were applied; its Deployments say whether they run."""
+    phase, meta = (obj.get("status") or {}).get("phase"), obj["metadata"]
     if phase == "Failed":
         return Readiness.failed("Failed", "its operator says phase Failed: look at the operator's log", grace=20.0)
-    return Readiness.ready() if phase == "Running" else Readiness.waiting("NotRunning", f"phase {phase or 'not set'}")
+    if phase != "Running":
+        return Readiness.waiting("NotRunning", f"phase {phase or 'not set'}")
+    wanted = {"app": "jaeger", "app.kubernetes.io/instance": meta["name"]}
+    for deployment in related.of("Deployment", group="apps", namespace=meta.get("namespace")):
+        if wanted.items() <= (deployment["metadata"].get("labels") or {}).items():
+            state = _rolled_out(deployment, related)
+            if state.state != "ready":
+                return state
+    return Readiness.ready()
 
 
 def _tempo(obj: Mapping[str, Any], related: Lookup) -> Readiness:

@@ -194,3 +194,32 @@ def test_waiter_forgives_a_passing_failure_and_ends_on_a_steady_one() -> None:
         waiter.step({ref: bad}, 21.0)
     assert "Istio a: ReconcileError" in str(waiter.expired(5.0))
     assert waiter.step({ref: Readiness.ready()}, 22.0)
+
+
+def tool(name: str, *, updated: int = 1, **labels: str) -> dict[str, Any]:
+    found = istiod(name, "mesh", updated=updated)
+    return {**found, "metadata": {**found["metadata"], "labels": {key.replace("_", "/"): value for key, value in labels.items()}}}
+
+
+KIALI_DONE = {"conditions": [{"type": "Successful", "status": "True"}]}
+JAEGER_LABELS = {"app": "jaeger", "app.kubernetes.io_instance": "jaeger"}
+TOOLS = [
+    ("Kiali", {}, KIALI_DONE, [tool("kiali")], "ready", ""),
+    ("Kiali", {}, KIALI_DONE, [], "waiting", "Deployment mesh/kiali is not there"),
+    ("Kiali", {}, KIALI_DONE, [tool("kiali", updated=0)], "waiting", "Deployment mesh/kiali: updatedReplicas 0 of 1"),
+    ("Kiali", {"deployment": {"instance_name": "view"}}, KIALI_DONE, [tool("kiali")], "waiting", "Deployment mesh/view is not there"),
+    ("Kiali", {}, {"conditions": [{"type": "Failure", "status": "True", "message": "task X"}]}, [tool("kiali")], "failed", "task X"),
+    ("Jaeger", {}, {"phase": "Running"}, [tool("jaeger-query", **JAEGER_LABELS)], "ready", ""),
+    ("Jaeger", {}, {"phase": "Running"}, [tool("jaeger-query", updated=0, **JAEGER_LABELS)], "waiting",
+     "Deployment mesh/jaeger-query: updatedReplicas 0 of 1"),
+    ("Jaeger", {}, {"phase": "Running"}, [tool("of-another", updated=0, app="jaeger")], "ready", ""),
+    ("Jaeger", {}, {}, [], "waiting", "phase not set"),
+]
+
+
+@pytest.mark.parametrize(("kind", "spec", "status", "others", "state", "message"), TOOLS)
+def test_tools_are_ready_when_their_deployments_run(*, kind: str, spec: dict[str, Any], status: dict[str, Any],
+                                                    others: list[dict[str, Any]], state: str, message: str) -> None:
+    version = {"Kiali": "kiali.io/v1alpha1", "Jaeger": "jaegertracing.io/v1"}[kind]
+    found = judge(obj(version, kind, kind.lower(), "mesh", spec=spec, status=status), related(*others))
+    assert (found.state, found.message) == (state, message)
