@@ -62,6 +62,9 @@ _AUDIT = {
     "rules": [
         {"level": "None", "nonResourceURLs": ["/healthz*", "/livez*", "/readyz*"]},
         {"level": "None", "resources": [{"group": "coordination.k8s.io", "resources": ["leases"]}]},
+        # Which version of a plan an approval was for, and what that version said.
+        {"level": "RequestResponse", "verbs": ["create", "update", "patch"],
+         "resources": [{"group": "operators.coreos.com", "resources": ["installplans", "installplans/status"]}]},
         {"level": "Metadata"}]}
 
 
