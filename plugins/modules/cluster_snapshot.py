@@ -58,6 +58,10 @@ options:
         description: Namespace, empty for the whole cluster.
         type: str
         default: ""
+      name:
+        description: Name of one object, empty for all of the kind.
+        type: str
+        default: ""
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
   - meshops.mesh.attributes
@@ -142,6 +146,7 @@ REVIEW: dict[str, Any] = {
     "group": {"type": "str", "default": ""},
     "resource": {"type": "str", "required": True},
     "namespace": {"type": "str", "default": ""},
+    "name": {"type": "str", "default": ""},
 }
 ARGUMENT_SPEC: dict[str, Any] = {
     "path": {"type": "path", "required": True},

@@ -53,6 +53,14 @@ options:
     description: Namespace of the control plane.
     type: str
     required: true
+  control_plane:
+    description: Name of the control plane. With it rights on this control plane are told from rights on another one.
+    type: str
+    default: ""
+  mesh:
+    description: Name of the mesh, which its revision tag has. With it rights on this tag are told from rights on another one.
+    type: str
+    default: ""
   member_namespaces:
     description: All namespaces of the mesh, the control plane's left out.
     type: list
@@ -142,6 +150,11 @@ cells:
       type: str
       returned: always
       sample: dev-travel-portal
+    name:
+      description: The object, empty for all of the kind.
+      type: str
+      returned: always
+      sample: ""
     expected:
       description: Whether it is meant to be allowed.
       type: bool
@@ -211,6 +224,8 @@ ARGUMENT_SPEC: dict[str, Any] = {
         },
     },
     "control_plane_namespace": {"type": "str", "required": True},
+    "control_plane": {"type": "str", "default": ""},
+    "mesh": {"type": "str", "default": ""},
     "member_namespaces": {"type": "list", "elements": "str", "default": []},
     "provider": {"type": "str", "choices": ["ossm2", "ossm3", "sail"], "default": "ossm3"},
     **CLUSTER,
@@ -241,7 +256,8 @@ def main() -> None:
     params = module.params
     name = display_name(params)
     try:
-        cells = expected_cells(params["personas"], params["control_plane_namespace"], params["member_namespaces"], params["provider"])
+        where = (params["control_plane_namespace"], params["member_namespaces"], params["provider"])
+        cells = expected_cells(params["personas"], *where, control_plane=params["control_plane"], mesh=params["mesh"])
         cluster = Cluster.from_params(params, name=name)
         try:
             rbac = read_rbac(cluster)

@@ -46,7 +46,8 @@ def _cells(params: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...] | None:
     personas, plane, provider = params.get("personas"), params.get("control_plane"), params.get("provider")
     if personas is None or plane is None or provider is None or params.get("members") is None:
         return None
-    return tuple(cell.to_dict() for cell in expected_cells(personas, plane["namespace"], params["members"], provider))
+    names = {"control_plane": plane["name"], "mesh": params.get("mesh") or ""}
+    return tuple(cell.to_dict() for cell in expected_cells(personas, plane["namespace"], params["members"], provider, **names))
 
 
 def reviews_for(intent: Intent) -> tuple[Mapping[str, Any], ...]:

@@ -24,7 +24,7 @@ def full_resource(row: Mapping[str, Any]) -> str:
 
 
 def _key(row: Mapping[str, Any]) -> Key:
-    words = ("user", "verb", "group", "namespace")
+    words = ("user", "verb", "group", "namespace", "name")
     return (full_resource(row), *(row.get(word) or "" for word in words), *sorted(row.get("groups") or ()))
 
 
@@ -38,8 +38,9 @@ def _who(row: Mapping[str, Any]) -> str:
 
 def _sentence(row: Mapping[str, Any]) -> str:
     resource = ".".join(part for part in (full_resource(row), row.get("group")) if part)
+    what = f"{resource} {row['name']}" if row.get("name") else resource
     where = f"in {row['namespace']}" if row.get("namespace") else "in the whole cluster"
-    return f"{row.get('verb')} {resource} {where}"
+    return f"{row.get('verb')} {what} {where}"
 
 
 def _answers(view: View) -> dict[Key, Mapping[str, Any]]:

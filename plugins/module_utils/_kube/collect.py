@@ -114,6 +114,7 @@ def review(cluster: Cluster, question: Mapping[str, Any]) -> dict[str, Any]:
         "resource": resource,
         "subresource": subresource,
         "namespace": question.get("namespace") or "",
+        "name": question.get("name") or "",
     }
     spec = {
         "user": question["user"],

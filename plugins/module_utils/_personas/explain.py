@@ -44,10 +44,11 @@ class _Rule:
         return cls(words("verbs"), words("apiGroups"), words("resources"), words("resourceNames"))
 
     def allows(self, cell: Cell) -> bool:
-        """Rules with resourceNames never answer a question about no name in particular."""
+        """A rule with resourceNames answers a question about one of these names only."""
         path = f"{cell.resource}/{cell.subresource}" if cell.subresource else cell.resource
         wanted = {"*", path} | ({f"*/{cell.subresource}"} if cell.subresource else set())
-        return bool(not self.names and self.verbs & {"*", cell.verb} and self.groups & {"*", cell.group} and self.resources & wanted)
+        named = not self.names or cell.name in self.names
+        return bool(named and self.verbs & {"*", cell.verb} and self.groups & {"*", cell.group} and self.resources & wanted)
 
 
 @dataclass(frozen=True)

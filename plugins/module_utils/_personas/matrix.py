@@ -12,7 +12,7 @@ from typing import Any
 
 from .._errors import ConfigError
 
-__all__ = ["ROLES", "Cell", "Persona", "expected_cells"]
+__all__ = ["ANOTHER_ONE", "ROLES", "Cell", "Persona", "expected_cells"]
 
 ROLES = ("cluster_admin", "mesh_operator", "mesh_developer", "mesh_application_viewer")
 AUTHENTICATED = "system:authenticated"
@@ -34,7 +34,10 @@ _PODS, _LOGS, _SECRETS = (("", "pods"),), (("", "pods/log"),), (("", "secrets"),
 _BINDINGS = ((_RBAC, "rolebindings"),)
 _SMCP = (("maistra.io", "servicemeshcontrolplanes"),)
 _MEMBER = (("maistra.io", "servicemeshmembers"),)
-_ISTIO = (("sailoperator.io", "istios"),)
+_ISTIO, _TAG = (("sailoperator.io", "istios"),), (("sailoperator.io", "istiorevisiontags"),)
+_CHANGE = ("update", "patch", "delete")
+# No object of ours has this name: what may be done to it may be done to anybody's.
+ANOTHER_ONE = "another-one-of-somebody-else"
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ class _Row:
     allowed: bool
     why: str
     generation: str = ""
+    # Which object: none in particular, or the control_plane or the tag of this mesh, or another_one of that kind.
+    named: str = ""
 
 
 _TABLE: Mapping[str, tuple[_Row, ...]] = {
@@ -57,6 +62,9 @@ _TABLE: Mapping[str, tuple[_Row, ...]] = {
         _Row("control_plane", _LOGS, ("get",), True, "a mesh operator reads the control plane's logs"),
         _Row("control_plane", _SMCP, _ALL, True, "a mesh operator owns the control plane", "ossm2"),
         _Row("cluster", _ISTIO, ("list", "create"), True, "a mesh operator owns the control plane", "ossm3"),
+        _Row("cluster", _ISTIO, _CHANGE, True, "a mesh operator changes its control plane", "ossm3", "control_plane"),
+        _Row("cluster", _TAG, _CHANGE, True, "a mesh operator moves the mesh's tag", "ossm3", "tag"),
+        _Row("cluster", _ISTIO + _TAG, _CHANGE, False, "it belongs to another mesh", "ossm3", "another_one"),
         _Row("members", _CONFIG + _ENVOY_FILTER, _ALL, True, "a mesh operator changes any Istio configuration"),
         _Row("members", _WORKLOADS + _PODS, _READ, True, "a mesh operator sees all workloads"),
         _Row("members", _LOGS, ("get",), True, "a mesh operator reads the logs of all workloads"),
@@ -77,6 +85,7 @@ _TABLE: Mapping[str, tuple[_Row, ...]] = {
         _Row("control_plane", _SMCP, _WRITE, False, "only a mesh operator changes the control plane", "ossm2"),
         _Row("control_plane", _SECRETS, ("get", "list"), False, "the mesh's keys are there"),
         _Row("cluster", _ISTIO, _WRITE, False, "only a mesh operator changes the control plane", "ossm3"),
+        _Row("cluster", _ISTIO, _CHANGE, False, "only a mesh operator changes the control plane", "ossm3", "control_plane"),
         _Row("others", _CONFIG + _ENVOY_FILTER + _WORKLOADS, _WRITE, False, "this namespace belongs to another domain"),
     ),
     "mesh_application_viewer": (
@@ -90,6 +99,7 @@ _TABLE: Mapping[str, tuple[_Row, ...]] = {
         _Row("control_plane", _LOGS, ("get",), False, "a viewer reads no log"),
         _Row("control_plane", _SECRETS, ("get", "list"), False, "the mesh's keys are there"),
         _Row("cluster", _ISTIO, _WRITE, False, "only a mesh operator changes the control plane", "ossm3"),
+        _Row("cluster", _ISTIO, _CHANGE, False, "only a mesh operator changes the control plane", "ossm3", "control_plane"),
         _Row("others", _CONFIG, ("get", *_WRITE), False, "this namespace belongs to another domain"),
     ),
 }
@@ -144,11 +154,18 @@ class Cell:
     namespace: str
     allowed: bool
     why: str
+    # Of one object; empty for all of the kind.
+    name: str = ""
+
+    @property
+    def what(self) -> tuple[str, ...]:
+        """What is asked, without by whom."""
+        return (self.verb, self.group, self.resource, self.subresource, self.namespace, self.name)
 
     @property
     def question(self) -> tuple[str, ...]:
         """Everything but the answer."""
-        return (self.user, *self.groups, self.verb, self.group, self.resource, self.subresource, self.namespace)
+        return (self.user, *self.groups, *self.what)
 
     def to_dict(self) -> dict[str, Any]:
         """As data for a module's result or a snapshot."""
@@ -159,6 +176,7 @@ class Cell:
 class _Places:
     control_plane: str
     members: tuple[str, ...]
+    names: Mapping[str, str]
 
     def of(self, where: str, persona: Persona, held: frozenset[str]) -> Iterable[str]:
         """Namespaces of a row; the empty one stands for the whole cluster."""
@@ -174,12 +192,20 @@ class _Places:
 
 
 def expected_cells(
-    personas: Sequence[Mapping[str, Any]], control_plane_namespace: str, member_namespaces: Sequence[str], provider: str
+    personas: Sequence[Mapping[str, Any]],
+    control_plane_namespace: str,
+    member_namespaces: Sequence[str],
+    provider: str,
+    *,
+    control_plane: str = "",
+    mesh: str = "",
 ) -> list[Cell]:
-    """All cells of the matrix. Who has two personas has the rights of both: an allowed cell outweighs a forbidden one."""
+    """All cells of the matrix. Who has two personas has the rights of both: an allowed cell outweighs a forbidden one.
+    Cells of an object by name are left out where that name is not given."""
     people = [Persona.from_dict(entry) for entry in personas]
     generation = "ossm2" if provider == "ossm2" else "ossm3"
-    places = _Places(control_plane_namespace, tuple(dict.fromkeys(member_namespaces)))
+    names = {"": "", "control_plane": control_plane, "tag": mesh, "another_one": ANOTHER_ONE}
+    places = _Places(control_plane_namespace, tuple(dict.fromkeys(member_namespaces)), names)
     cells: dict[tuple[str, ...], Cell] = {}
     for persona in people:
         held = frozenset(name for other in people if _shares(persona, other) for name in other.namespaces)
@@ -197,15 +223,15 @@ def _shares(persona: Persona, other: Persona) -> bool:
 
 def _cells_of(persona: Persona, places: _Places, held: frozenset[str], generation: str) -> Iterator[Cell]:
     for row in _TABLE[persona.role]:
-        if row.generation not in ("", generation):
+        name = places.names[row.named]
+        if row.generation not in ("", generation) or (row.named and not name):
             continue
         for namespace in places.of(row.where, persona, held):
             for group, path in row.resources:
                 resource, _slash, subresource = path.partition("/")
                 for verb in row.verbs:
-                    yield Cell(
-                        persona.role, persona.user, persona.groups, verb, group, resource, subresource, namespace, row.allowed, row.why
-                    )
+                    what = (verb, group, resource, subresource, namespace)
+                    yield Cell(persona.role, persona.user, persona.groups, *what, row.allowed, row.why, name)
 
 
 def _granted_by_groups(people: Sequence[Persona], cells: Iterable[Cell]) -> dict[str, set[tuple[str, ...]]]:
@@ -214,7 +240,7 @@ def _granted_by_groups(people: Sequence[Persona], cells: Iterable[Cell]) -> dict
     for cell in cells:
         if cell.allowed:
             subject = cell.user or cell.groups[0]
-            granted.setdefault(subject, set()).add((cell.verb, cell.group, cell.resource, cell.subresource, cell.namespace))
+            granted.setdefault(subject, set()).add(cell.what)
     for persona in people:
         if persona.role == "cluster_admin":
             granted.setdefault(persona.name, set()).add(("*",))
@@ -223,5 +249,4 @@ def _granted_by_groups(people: Sequence[Persona], cells: Iterable[Cell]) -> dict
 
 def _is_granted(cell: Cell, granted: Mapping[str, set[tuple[str, ...]]]) -> bool:
     """A forbidden cell that another persona of the same people allows is no claim any more."""
-    question = (cell.verb, cell.group, cell.resource, cell.subresource, cell.namespace)
-    return any(("*",) in granted.get(name, ()) or question in granted.get(name, ()) for name in (cell.user, *cell.groups) if name)
+    return any(("*",) in granted.get(name, ()) or cell.what in granted.get(name, ()) for name in (cell.user, *cell.groups) if name)

@@ -18,7 +18,7 @@ __all__ = ["answer_of", "review_of", "sentence", "table"]
 def review_of(cell: Cell) -> dict[str, Any]:
     """The SubjectAccessReview that asks a cell's question."""
     attributes = {"verb": cell.verb, "group": cell.group, "resource": cell.resource}
-    optional = {"subresource": cell.subresource, "namespace": cell.namespace}
+    optional = {"subresource": cell.subresource, "namespace": cell.namespace, "name": cell.name}
     spec: dict[str, Any] = {
         "groups": list(cell.groups),
         "resourceAttributes": {**attributes, **{key: value for key, value in optional.items() if value}},
@@ -38,7 +38,8 @@ def answer_of(cell: Cell, review: Mapping[str, Any], rbac: Rbac) -> dict[str, An
 
 def _what(row: Mapping[str, Any]) -> str:
     path = f"{row['resource']}/{row['subresource']}" if row["subresource"] else row["resource"]
-    return f"{path}.{row['group']}" if row["group"] else path
+    kind = f"{path}.{row['group']}" if row["group"] else path
+    return f"{kind} {row['name']}" if row["name"] else kind
 
 
 def _who(row: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._personas.explain import Rbac, explain
 from ansible_collections.meshops.mesh.plugins.module_utils._personas.matrix import Cell
-from ansible_collections.meshops.mesh.plugins.module_utils._personas.report import answer_of, sentence, table
+from ansible_collections.meshops.mesh.plugins.module_utils._personas.report import answer_of, review_of, sentence, table
 
 NET = "networking.istio.io"
 RULE = {"apiGroups": [NET], "resources": ["envoyfilters"], "verbs": ["create"]}
@@ -94,3 +94,20 @@ def test_a_wrong_cell_names_its_binding() -> None:
         "granted by RoleBinding a/x -> ClusterRole edit (aggregated from istio-crd-edit-default) by user ann"
     )
     assert table([row]) == "×  ann  mesh_developer  a  envoyfilters.networking.istio.io  !+create"
+
+
+NAMED = role("r", {**RULE, "resourceNames": ["ours"]})
+
+
+@pytest.mark.parametrize(("name", "granted"), [("ours", True), ("theirs", False), ("", False)])
+def test_a_rule_with_names_answers_for_these_names_only(name: str, granted: bool) -> None:
+    rbac = Rbac.from_objects([NAMED, binding("x", "r", ANN, namespace="a")])
+    assert bool(explain(rbac, cell(name=name))) is granted
+
+
+def test_a_name_is_asked_and_said() -> None:
+    asked = cell(name="ours")
+    assert review_of(asked)["spec"]["resourceAttributes"]["name"] == "ours"
+    assert "name" not in review_of(cell())["spec"]["resourceAttributes"]
+    row = answer_of(asked, {"status": {"allowed": True}}, Rbac())
+    assert "ann may create envoyfilters.networking.istio.io ours in a and must not" in sentence(row)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
-from ansible_collections.meshops.mesh.plugins.module_utils._personas.matrix import Cell, expected_cells
+from ansible_collections.meshops.mesh.plugins.module_utils._personas.matrix import ANOTHER_ONE, Cell, expected_cells
 
 PLANE = "cp"
 MEMBERS = ["portal", "agency"]
@@ -92,3 +92,24 @@ def test_a_group_is_asked_as_a_group() -> None:
 def test_refused(entry: dict[str, Any], text: str) -> None:
     with pytest.raises(ConfigError, match=text):
         expected_cells([entry], PLANE, MEMBERS, "ossm3")
+
+
+def named(role: str, **names: str) -> dict[tuple[str, str, str], bool]:
+    person = {"name": "ann", "role": role, "namespaces": ["portal"] if role == "mesh_developer" else []}
+    return {(cell.verb, cell.resource, cell.name): cell.allowed for cell in expected_cells([person], PLANE, MEMBERS, "ossm3", **names)}
+
+
+def test_a_mesh_operator_changes_this_control_plane_and_no_other() -> None:
+    found = named("mesh_operator", control_plane="production", mesh="travel")
+    assert [found[(verb, "istios", "production")] for verb in ("update", "patch", "delete")] == [True] * 3
+    assert [found[(verb, "istiorevisiontags", "travel")] for verb in ("update", "patch", "delete")] == [True] * 3
+    assert [found[(verb, kind, ANOTHER_ONE)] for verb in ("update", "delete") for kind in ("istios", "istiorevisiontags")] == [False] * 4
+    assert found[("create", "istios", "")] is True
+
+
+def test_a_developer_does_not_change_the_control_plane_even_by_name() -> None:
+    assert named("mesh_developer", control_plane="production")[("patch", "istios", "production")] is False
+
+
+def test_without_a_name_nothing_is_asked_about_it() -> None:
+    assert {name for _verb, _resource, name in named("mesh_operator")} == {"", ANOTHER_ONE}

@@ -46,7 +46,9 @@ def test_the_roles_grant_the_matrix_and_nothing_that_it_forbids(travel: tuple[st
     provider, rendered = travel
     people = yaml.safe_load((REPOSITORY / f"inventories/travel/group_vars/travel_{host}.yml").read_text(encoding="utf-8"))
     members = [f"{host}-travel-agency", f"{host}-travel-portal", f"{host}-travel-control"]
-    cells = expected_cells(people["mesh_personas"], people["mesh_control_plane"]["namespace"], members, provider)
+    plane = people["mesh_control_plane"]
+    names = {"control_plane": plane["name"], "mesh": people["mesh_name"]}
+    cells = expected_cells(people["mesh_personas"], plane["namespace"], members, provider, **names)
     admin = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "cluster-admin"},
              "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]}
     rbac = Rbac.from_objects([admin, *rendered.objects(host, "personas").values()])
