@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from .matching import Matcher, Text
@@ -38,6 +39,7 @@ def port_matcher(value: str) -> Matcher:
     return Text("exact", int(value))
 
 
+@lru_cache(maxsize=8192)
 def address(value: str) -> Address:
     """An address; ValueError if it is none, or has a zone."""
     found = ip_address(value)

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from .model import Mesh, TargetRef, Workload
 
-__all__ = ["GATEWAY_NAME", "Attachable", "attaches", "why_not"]
+__all__ = ["GATEWAY_NAME", "Attachable", "attaches", "selected", "why_not"]
 
 GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"  # the label of a pod that the Gateway API made
 _WAYPOINT_CLASS = "istio-waypoint"
@@ -30,7 +30,8 @@ class Attachable(Protocol):
     def target_refs(self) -> Sequence[TargetRef]: ...
 
 
-def _selected(policy: Any, workload: Workload) -> bool:
+def selected(policy: Any, workload: Workload) -> bool:
+    """Does the selector match? None and an empty one match every workload."""
     return all(workload.labels.get(key) == value for key, value in (policy.selector or {}).items())
 
 
@@ -58,14 +59,14 @@ def why_not(policy: Attachable, workload: Workload, mesh: Mesh) -> str:
     if GATEWAY_NAME not in workload.labels:
         if policy.target_refs:
             return "it has targetRefs, which only a gateway or waypoint follows"
-        return "" if _selected(policy, workload) else "its selector does not match the labels"
+        return "" if selected(policy, workload) else "its selector does not match the labels"
     if policy.target_refs:
         return "" if any(_refers(ref, policy, workload, mesh) for ref in policy.target_refs) else "its targetRefs name something else"
     if workload.kind == "waypoint":
         return "a waypoint follows targetRefs only"
     if not mesh.gateway_selectors:
         return "selectors on Kubernetes gateways are switched off"
-    return "" if _selected(policy, workload) else "its selector does not match the labels"
+    return "" if selected(policy, workload) else "its selector does not match the labels"
 
 
 def attaches(policy: Attachable, workload: Workload, mesh: Mesh) -> bool:

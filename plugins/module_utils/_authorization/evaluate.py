@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .attachment import attaches
 from .compile import CompiledPolicy, CompiledRule, Test, compile_policy
@@ -82,9 +82,9 @@ class _Custom:
 
 @dataclass(frozen=True)
 class Chain:
-    """Everything that one enforcer holds for one workload and protocol. Made by PolicySet.chain."""
+    """Everything that an enforcer holds for the workloads with these policies, and one protocol. Made by PolicySet.chain."""
 
-    workload: Workload
+    kind: str  # of the workloads: sidecar, gateway, waypoint, ztunnel
     protocol: str
     mesh: Mesh
     policies: tuple[AuthorizationPolicy, ...]
@@ -96,28 +96,42 @@ class Chain:
     dry_run: tuple[CompiledRule, ...]
 
     def facts(self, request: Request) -> Facts:
-        return view(request, self.workload, self.protocol, self.mesh)
+        return view(request, self.kind, self.protocol, self.mesh)
 
     def allows(self, facts: Facts) -> bool:
         """The verdict alone, for many requests. An unknown provider's answer counts as yes."""
+        early = self.early(facts)
         for step in self.custom:
-            if (step.denies or step.answer is False) and any(rule.matches(facts) for rule in step.rules):
+            if (step.denies or step.answer is False) and any(rule.matches(early) for rule in step.rules):
                 return False
         if any(rule.matches(facts) for rule in self.deny):
             return False
         return not self.has_allow or any(rule.matches(facts) for rule in self.allow)
 
+    def early(self, facts: Facts) -> Facts:
+        """The facts when CUSTOM is asked: no token has been looked at yet."""
+        return replace(facts, claims=None) if self.custom and facts.claims is not None else facts
+
+    def decide_custom(self, facts: Facts) -> Verdict:
+        """The answer of CUSTOM alone, which comes before tokens are looked at."""
+        asks: tuple[str, ...] = ()
+        early = self.early(facts)
+        for step in self.custom:
+            rule = next((rule for rule in step.rules if rule.matches(early)), None)
+            if rule and (step.denies or step.answer is False):
+                note = step.denies or f"provider {step.provider} denies"
+                return Verdict(False, "CUSTOM", rule, rule.because(early), None, asks, note)
+            asks += (step.provider,) if rule and step.answer is None else ()
+        return Verdict(True, "no policy", asks=asks)
+
     def decide(self, facts: Facts) -> Verdict:
         """The verdict, explained."""
         asks: tuple[str, ...] = ()
-        for step in self.custom:
-            for rule in step.rules:
-                if rule.matches(facts):
-                    if step.denies or step.answer is False:
-                        note = step.denies or f"provider {step.provider} denies"
-                        return Verdict(False, "CUSTOM", rule, rule.because(facts), None, asks, note)
-                    asks += (step.provider,) if step.answer is None else ()
-                    break
+        if self.custom:
+            custom = self.decide_custom(facts)
+            if not custom.allowed:
+                return custom
+            asks = custom.asks
         for rule in self.deny:
             if rule.matches(facts):
                 return Verdict(False, "DENY", rule, rule.because(facts), None, asks)
@@ -152,10 +166,10 @@ def _sorted(rules: Iterable[CompiledRule]) -> tuple[CompiledRule, ...]:
 
 
 def _custom(policies: Sequence[CompiledPolicy], protocol: str, mesh: Mesh) -> tuple[_Custom, ...]:
-    names = sorted({found.policy.provider for found in policies})
+    names = sorted({found.policy.provider or "" for found in policies})
     steps: list[_Custom] = []
     for name in names:
-        own = [found for found in policies if found.policy.provider == name]
+        own = [found for found in policies if (found.policy.provider or "") == name]
         enforced = _sorted(rule for found in own if not found.policy.dry_run for rule in found.rules)
         dry = _sorted(rule for found in own if found.policy.dry_run for rule in found.rules)
         provider = mesh.providers.get(name)
@@ -201,10 +215,10 @@ class PolicySet:
         attached = self.attached(workload)
         key = (protocol, workload.kind, *(id(policy) for policy in attached))
         if key not in self._chains:
-            self._chains[key] = self._chain(workload, protocol, attached)
+            self._chains[key] = self._chain(workload.kind, protocol, attached)
         return self._chains[key]
 
-    def _chain(self, workload: Workload, protocol: str, attached: Sequence[AuthorizationPolicy]) -> Chain:
+    def _chain(self, kind: str, protocol: str, attached: Sequence[AuthorizationPolicy]) -> Chain:
         compiled = [found for found in (self.compiled(policy, protocol) for policy in attached) if found.enforced]
         old_ztunnel = protocol == ZTUNNEL and not self.mesh.abilities.ztunnel_dry_run
         live = [found for found in compiled if not found.policy.dry_run or old_ztunnel]
@@ -213,7 +227,7 @@ class PolicySet:
         dry = _sorted(rule for found in compiled if found not in live and found.policy.action != "CUSTOM" for rule in found.rules)
         custom = _custom([found for found in compiled if found.policy.action == "CUSTOM"], protocol, self.mesh)
         deny, allow, audit = rules["DENY"], rules["ALLOW"], rules["AUDIT"]
-        return Chain(workload, protocol, self.mesh, tuple(attached), custom, deny, allow, bool(of["ALLOW"]), audit, dry)
+        return Chain(kind, protocol, self.mesh, tuple(attached), custom, deny, allow, bool(of["ALLOW"]), audit, dry)
 
     def findings(self, workload: Workload, protocol: str = HTTP) -> list[Finding]:
         """What was left out or dropped in the translation for this workload."""

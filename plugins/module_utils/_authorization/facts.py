@@ -12,7 +12,7 @@ from typing import Any
 
 from .addresses import Address, address
 from .matching import fold
-from .model import HTTP, Mesh, Request, Workload
+from .model import HTTP, Mesh, Request
 from .paths import normalise, without_query
 
 __all__ = ["Facts", "claim_values", "remote_address", "view"]
@@ -52,9 +52,9 @@ def _lines(value: str | list[str]) -> tuple[str, ...]:
     return tuple(line.strip(" \t") for line in ([value] if isinstance(value, str) else value))
 
 
-def remote_address(request: Request, workload: Workload, mesh: Mesh) -> str | None:
+def remote_address(request: Request, kind: str, mesh: Mesh) -> str | None:
     """Envoy's idea of the client: at a gateway the peer, unless proxies are trusted; elsewhere the last entry of X-Forwarded-For."""
-    hops = mesh.trusted_proxies - 1 if workload.kind == "gateway" else 0
+    hops = mesh.trusted_proxies - 1 if kind == "gateway" else 0
     entries = [entry.strip() for name, value in request.headers.items() if fold(name) == _FORWARDED
                for line in _lines(value) for entry in line.split(",")]  # fmt: skip
     if request.method is None or hops < 0 or len(entries) <= hops:
@@ -82,14 +82,14 @@ def claim_values(claims: Mapping[str, Any] | None, keys: tuple[str, ...]) -> tup
     return tuple(entry for entry in values if isinstance(entry, str))
 
 
-def _http(facts: Facts, request: Request, workload: Workload, mesh: Mesh) -> None:
+def _http(facts: Facts, request: Request, kind: str, mesh: Mesh) -> None:
     path = normalise(request.path or "/", mesh.path_normalization)
     facts.method, facts.host = (request.method or "",), (request.host or "",)
     facts.path = (without_query(path),)
     headers: dict[str, tuple[str, ...]] = {}
     for name, value in request.headers.items():
         headers[fold(name)] = headers.get(fold(name), ()) + _lines(value)
-    forwarded = headers.get(_FORWARDED, ()) + ((request.source_ip or "",) if workload.kind == "gateway" else ())
+    forwarded = headers.get(_FORWARDED, ()) + ((request.source_ip or "",) if kind == "gateway" else ())
     if forwarded:  # a gateway adds the peer; Envoy keeps this header as one line
         headers[_FORWARDED] = (",".join(forwarded),)
     headers |= {":authority": facts.host, "host": facts.host, ":method": facts.method, ":path": (path,)}
@@ -98,8 +98,8 @@ def _http(facts: Facts, request: Request, workload: Workload, mesh: Mesh) -> Non
     facts.claims = _split(request.claims, not can.envoy_jwt) if request.claims is not None else None
 
 
-def view(request: Request, workload: Workload, protocol: str, mesh: Mesh) -> Facts:
-    """What the enforcer of this workload knows about the request."""
+def view(request: Request, kind: str, protocol: str, mesh: Mesh) -> Facts:
+    """What an enforcer of this kind knows about the request."""
     names = (f"spiffe://{request.principal}",) if request.principal else ()
     facts = Facts(peer_names=names + request.dns_names if request.tls else (), source_ip=_addresses(request.source_ip))
     facts.remote_ip = facts.source_ip
@@ -111,6 +111,6 @@ def view(request: Request, workload: Workload, protocol: str, mesh: Mesh) -> Fac
     if len(parts) == 5 and parts[1] == "ns" and parts[3] == "sa":
         facts.identity = (parts[0], parts[2], parts[4])
     if protocol == HTTP:
-        _http(facts, request, workload, mesh)
-        facts.remote_ip = _addresses(request.remote_ip or remote_address(request, workload, mesh))
+        _http(facts, request, kind, mesh)
+        facts.remote_ip = _addresses(request.remote_ip or remote_address(request, kind, mesh))
     return facts

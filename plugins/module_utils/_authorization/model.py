@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from .versions import Abilities, abilities
@@ -73,8 +74,9 @@ class AuthorizationPolicy:
     rules: tuple[Rule, ...]
     selector: Mapping[str, str] | None = None  # None: no selector at all
     target_refs: tuple[TargetRef, ...] = ()
-    provider: str = ""
+    provider: str | None = None  # None: no provider at all
     dry_run: bool = False
+    dry_run_text: str | None = None  # the annotation as it is written
 
     @property
     def key(self) -> str:
@@ -102,11 +104,11 @@ class Mesh:
     trusted_proxies: int = 0  # gatewayTopology.numTrustedProxies
     ambient_dry_run: bool = False  # AMBIENT_ENABLE_DRY_RUN_AUTHORIZATION_POLICY
 
-    @property
+    @cached_property
     def trust_domains(self) -> tuple[str, ...]:
         return (self.trust_domain, *self.trust_domain_aliases)
 
-    @property
+    @cached_property
     def abilities(self) -> Abilities:
         return abilities(self.version)
 

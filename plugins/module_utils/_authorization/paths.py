@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 __all__ = ["MODES", "normalise", "without_query"]
 
@@ -44,6 +45,7 @@ def _canonical(path: str) -> str:
     return "".join(chr(byte) if byte in _KEPT else f"%{byte:02X}" for byte in text.encode("utf-8", "surrogateescape"))
 
 
+@lru_cache(maxsize=8192)
 def normalise(path: str, mode: str = "BASE") -> str:
     """The path and query after normalisation; one that does not begin with a slash (`*`) is left alone."""
     if mode not in MODES:

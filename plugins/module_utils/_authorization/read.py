@@ -13,13 +13,14 @@ from typing import Any
 from .model import ACTIONS, AuthorizationPolicy, Clause, Condition, Finding, Rule, TargetRef
 from .versions import Abilities
 
-__all__ = ["OPERATION_FIELDS", "SOURCE_FIELDS", "Reader", "is_authorization_policy", "read_policies", "read_policy"]
+__all__ = ["BOOLEANS", "DRY_RUN", "OPERATION_FIELDS", "SOURCE_FIELDS", "Reader", "is_authorization_policy", "read_policies", "read_policy"]
 
 SOURCE_FIELDS = ("principals", "requestPrincipals", "serviceAccounts", "trustDomains", "namespaces", "remoteIpBlocks", "ipBlocks")
 OPERATION_FIELDS = ("hosts", "methods", "paths", "ports")
 _SPEC = {"selector", "targetRef", "targetRefs", "rules", "action", "provider"}
 _GROUP = "security.istio.io"
-_TRUE, _FALSE = {"1", "t", "T", "TRUE", "true", "True"}, {"0", "f", "F", "FALSE", "false", "False"}
+_TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
+BOOLEANS = _TRUE | {"0", "f", "F", "FALSE", "false", "False"}
 DRY_RUN = "istio.io/dry-run"
 
 
@@ -134,9 +135,8 @@ class Reader:
             raise _UnreadableError(f"action is {value!r}, expected one of {', '.join(ACTIONS)}")
         return str(value)
 
-    def dry_run(self, annotations: Mapping[str, Any]) -> bool:
-        value = annotations.get(DRY_RUN)
-        if value is not None and value not in _TRUE | _FALSE:
+    def dry_run(self, value: Any) -> bool:
+        if value is not None and value not in BOOLEANS:
             self.tell(f"annotation {DRY_RUN}", "warning", f"{value!r} is no boolean: the policy is enforced, not in dry run")
         return value in _TRUE
 
@@ -151,6 +151,8 @@ class Reader:
     def policy(self, obj: Mapping[str, Any]) -> AuthorizationPolicy:
         metadata, spec = self.mapping(obj.get("metadata"), "metadata"), self.mapping(obj.get("spec"), "spec")
         self.known(spec, _SPEC, "")
+        dry_run = self.mapping(metadata.get("annotations"), "metadata.annotations").get(DRY_RUN)
+        provider = None if spec.get("provider") is None else self.mapping(spec["provider"], "provider")
         rules = [self.rule(entry, place) for place, entry in self.numbered(spec, "rules")]
         return AuthorizationPolicy(
             namespace=self.text(metadata.get("namespace"), "metadata.namespace") or "default",
@@ -159,8 +161,9 @@ class Reader:
             rules=tuple(rules),
             selector=self.selector(spec),
             target_refs=self.targets(spec),
-            provider=self.text(self.mapping(spec.get("provider"), "provider").get("name"), "provider.name"),
-            dry_run=self.dry_run(self.mapping(metadata.get("annotations"), "metadata.annotations")),
+            provider=None if provider is None else self.text(provider.get("name"), "provider.name"),
+            dry_run=self.dry_run(dry_run),
+            dry_run_text=dry_run,
         )
 
 

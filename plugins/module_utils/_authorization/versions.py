@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 __all__ = ["NEWEST", "Abilities", "abilities", "parse_version"]
 
@@ -53,6 +54,7 @@ def _fixed(version: tuple[int, int, int], patches: dict[int, int]) -> bool:
     return version[1] > max(patches) or (version[1] in patches and version[2] >= patches[version[1]])
 
 
+@lru_cache(maxsize=64)
 def abilities(text: str | None) -> Abilities:
     """The abilities of the version that `text` names."""
     version = parse_version(text)

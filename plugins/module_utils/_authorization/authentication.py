@@ -1,0 +1,209 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""What happens before the policies are asked: mutual TLS by PeerAuthentication, tokens by RequestAuthentication."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from .attachment import attaches, selected
+from .matching import fold
+from .model import Finding, Mesh, Request, TargetRef, Workload
+
+__all__ = ["JwtRule", "PeerAuthentication", "RequestAuthentication", "Token", "authenticate", "effective_mtls", "read_peer_authentications",
+           "read_request_authentications"]  # fmt: skip
+
+_SKEW = timedelta(seconds=60)  # Envoy's tolerance of clocks
+MODES = ("UNSET", "DISABLE", "PERMISSIVE", "STRICT")
+
+
+@dataclass(frozen=True)
+class PeerAuthentication:
+    namespace: str
+    name: str
+    created: str  # RFC 3339; the oldest of a scope wins
+    selector: Mapping[str, str]
+    mode: str = "UNSET"
+    ports: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class JwtRule:
+    issuer: str
+    audiences: tuple[str, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()  # name and prefix; no place at all means the Authorization header and access_token
+    params: tuple[str, ...] = ()
+    cookies: tuple[str, ...] = ()
+    space_delimited: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RequestAuthentication:
+    namespace: str
+    name: str
+    rules: tuple[JwtRule, ...]
+    selector: Mapping[str, str] | None = None
+    target_refs: tuple[TargetRef, ...] = ()
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token as it is sent. `signed`: by a key that the issuer publishes. `place`: `header:NAME`, `param:NAME` or `cookie:NAME`."""
+
+    claims: Mapping[str, Any]
+    signed: bool = True
+    place: str = "header:authorization"
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _mode(value: Any) -> str:
+    return str(_mapping(value).get("mode") or "UNSET")
+
+
+def read_peer_authentications(objects: Iterable[Mapping[str, Any]]) -> tuple[list[PeerAuthentication], list[Finding]]:
+    """All PeerAuthentications among objects, without those that admission refuses."""
+    found: list[PeerAuthentication] = []
+    findings: list[Finding] = []
+    for obj in objects:
+        if obj.get("kind") != "PeerAuthentication":
+            continue
+        metadata, spec = _mapping(obj.get("metadata")), _mapping(obj.get("spec"))
+        resource = f"PeerAuthentication {metadata.get('namespace', 'default')}/{metadata.get('name', '')}"
+        labels = _mapping(_mapping(spec.get("selector")).get("matchLabels"))
+        ports = {str(port): _mode(value) for port, value in _mapping(spec.get("portLevelMtls")).items()}
+        problem = ""
+        if {_mode(spec.get("mtls")), *ports.values()} - set(MODES):
+            problem = f"a mode is none of {', '.join(MODES)}"
+        elif ports and not labels:
+            problem = "portLevelMtls needs a selector"
+        elif not all(port.isascii() and port.isdigit() and 0 < int(port) <= 65535 for port in ports):
+            problem = "a port of portLevelMtls is not between 1 and 65535"
+        if problem:
+            findings.append(Finding(resource, "", "rejected", problem))
+            continue
+        namespace, name = str(metadata.get("namespace", "default")), str(metadata.get("name", ""))
+        created, numbers = str(metadata.get("creationTimestamp") or ""), {int(port): mode for port, mode in ports.items()}
+        found.append(PeerAuthentication(namespace, name, created, dict(labels), _mode(spec.get("mtls")), numbers))
+    return found, findings
+
+
+def effective_mtls(policies: Iterable[PeerAuthentication], workload: Workload, port: int | None, mesh: Mesh) -> tuple[str, str]:
+    """The mode of a port and the policy that set it (empty: nobody did, which is PERMISSIVE). Workload before namespace before mesh."""
+    scopes: dict[str, list[PeerAuthentication]] = {"mesh": [], "namespace": [], "workload": []}
+    for policy in policies:
+        if not policy.selector and policy.namespace in (mesh.root_namespace, workload.namespace):
+            scopes["mesh" if policy.namespace == mesh.root_namespace else "namespace"].append(policy)
+        elif policy.selector and policy.namespace == workload.namespace != mesh.root_namespace and selected(policy, workload):
+            scopes["workload"].append(policy)  # a selector in the root namespace is ignored
+    mode, by = "PERMISSIVE", ""
+    for found in scopes.values():
+        if not found:
+            continue
+        oldest = min(found, key=lambda policy: policy.created)
+        for written in (oldest.mode, oldest.ports.get(port, "UNSET") if port is not None else "UNSET"):
+            if written != "UNSET":
+                mode, by = written, f"{oldest.namespace}/{oldest.name}"
+    if workload.kind == "ztunnel" and mode == "DISABLE":  # ambient has no way to switch mutual TLS off
+        mode = "PERMISSIVE"
+    return mode, by
+
+
+def _jwt_rule(value: Any) -> JwtRule:
+    rule = _mapping(value)
+    places = [_mapping(entry) for entry in rule.get("fromHeaders") or []]
+    headers = tuple((fold(str(place.get("name", ""))), str(place.get("prefix", ""))) for place in places)
+    lists = [tuple(str(entry) for entry in rule.get(name) or []) for name in ("fromParams", "fromCookies", "spaceDelimitedClaims")]
+    return JwtRule(str(rule.get("issuer") or ""), tuple(str(entry) for entry in rule.get("audiences") or []), headers, *lists)
+
+
+def read_request_authentications(objects: Iterable[Mapping[str, Any]], mesh: Mesh) -> tuple[list[RequestAuthentication], list[Finding]]:
+    """All RequestAuthentications among objects, without those that admission refuses."""
+    found: list[RequestAuthentication] = []
+    findings: list[Finding] = []
+    for obj in objects:
+        if obj.get("kind") != "RequestAuthentication":
+            continue
+        metadata, spec = _mapping(obj.get("metadata")), _mapping(obj.get("spec"))
+        resource = f"RequestAuthentication {metadata.get('namespace', 'default')}/{metadata.get('name', '')}"
+        entries = [_mapping(entry) for entry in spec.get("jwtRules") or []]
+        refs = [_mapping(ref) for ref in spec.get("targetRefs") or ([spec["targetRef"]] if spec.get("targetRef") else [])]
+        selector = None if spec.get("selector") is None else dict(_mapping(_mapping(spec["selector"]).get("matchLabels")))
+        problem = ""
+        if selector is not None and refs:
+            problem = "it has both a selector and targetRefs; only one may be set"
+        elif any(not entry.get("issuer") and not entry.get("jwksUri") for entry in entries):
+            problem = "a jwtRule has neither issuer nor jwksUri"
+        elif any("" in (entry.get("audiences") or []) for entry in entries):
+            problem = "a jwtRule has an empty audience"
+        if problem:
+            findings.append(Finding(resource, "", "rejected", problem))
+            continue
+        targets = tuple(TargetRef(*(str(ref.get(name) or "") for name in ("group", "kind", "name", "namespace"))) for ref in refs)
+        found.append(RequestAuthentication(
+            str(metadata.get("namespace", "default")), str(metadata.get("name", "")), tuple(_jwt_rule(entry) for entry in entries),
+            selector, targets if mesh.abilities.target_refs else ()))  # fmt: skip
+    return found, findings
+
+
+def _bare(audience: str) -> str:
+    """Envoy does not count the scheme and a final slash of an audience."""
+    for scheme in ("http://", "https://"):
+        audience = audience.removeprefix(scheme)
+    return audience.removesuffix("/")
+
+
+def _reads(rule: JwtRule, place: str) -> bool:
+    kind, _colon, name = place.partition(":")
+    if not (rule.headers or rule.params or rule.cookies):
+        return place in ("header:authorization", "param:access_token")
+    names = {"header": [header for header, _prefix in rule.headers], "param": rule.params, "cookie": rule.cookies}
+    return name in names.get(kind, ())
+
+
+def _wrong(token: Token, rule: JwtRule, now: datetime) -> str:
+    """Empty if the rule accepts the token, otherwise why it does not."""
+    claims = token.claims
+    audiences = claims.get("aud")
+    given = [audiences] if isinstance(audiences, str) else audiences if isinstance(audiences, list) else []
+    if rule.issuer and claims.get("iss") != rule.issuer:
+        return f"issuer {claims.get('iss')!r} is not {rule.issuer!r}"
+    if rule.audiences and not {_bare(entry) for entry in rule.audiences} & {_bare(entry) for entry in given if isinstance(entry, str)}:
+        return f"audience {audiences!r} is none of {', '.join(rule.audiences)}"
+    for name, late in (("exp", True), ("nbf", False)):
+        value = claims.get(name)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            moment = now.timestamp() - value if late else value - now.timestamp()
+            if moment > _SKEW.total_seconds():
+                return "it has expired" if late else "it is not valid yet"
+    return "" if token.signed else "its signature is of no key of the issuer"
+
+
+def _preflight(request: Request) -> bool:
+    names = {fold(name) for name in request.headers}
+    return request.method == "OPTIONS" and {"origin", "access-control-request-method"} <= names
+
+
+def authenticate(
+    request: Request, token: Token | None, policies: Sequence[RequestAuthentication], *, workload: Workload, mesh: Mesh, now: datetime
+) -> tuple[Request, str]:
+    """The request with the claims that the policies will see, and why it is refused with 401 (empty if it is not)."""
+    if request.method is None or workload.kind == "ztunnel":  # tokens are a matter of HTTP
+        return replace(request, claims=None), ""
+    rules = [rule for policy in policies if attaches(policy, workload, mesh) for rule in policy.rules]
+    readers = [rule for rule in rules if token and _reads(rule, token.place)]
+    if token is None or not readers or _preflight(request):
+        return replace(request, claims=None), ""
+    reasons = [_wrong(token, rule, now) for rule in readers]
+    if "" not in reasons:
+        return replace(request, claims=None), "; ".join(dict.fromkeys(reasons))
+    split = readers[reasons.index("")].space_delimited
+    claims = {name: value.split() if name in split and isinstance(value, str) else value for name, value in token.claims.items()}
+    return replace(request, claims=claims), ""
