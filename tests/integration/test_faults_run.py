@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
-from faults_support import Bursts, Mesh, Playbook, hosts, intent, kill_tree, no_cluster, ref, said
+from faults_support import Bursts, Mesh, Playbook, hosts, intent, kill_tree, ref, said
 from testbed import Bed
 
 # In the order of this file: the first tests install the mesh that the others break.
@@ -86,17 +86,18 @@ def kill_in(mesh: Mesh, layer: str, *tags: str) -> None:
 
 def test_killed_at_every_layer_it_goes_on_and_ends_as_if_nothing_had_been(mesh: Mesh, tmp_path: Path) -> None:
     mesh.bed.set_faults({"olm": {"delay": 0.1}})
+    everything = ("--tags", ",".join(LAYERS))  # all but the checks, which have tests of their own
     for before, layer in itertools.pairwise(LAYERS):
         kill_in(mesh, layer, before, layer)
-    mesh.play(intent()).check()
-    found = mesh.ours("shop") | mesh.ours("operators")
     tree = tmp_path / "tree"
-    mesh.play(intent(mesh_target="files", mesh_output=str(tree)), env=no_cluster(tmp_path)).check()
-    files = [path for path in tree.rglob("*.yaml") if path.name != "kustomization.yaml"]
-    wanted = {ref(obj) for path in files for obj in yaml.safe_load_all(path.read_text(encoding="utf-8"))}
-    assert set(found) == wanted
-    again = mesh.play(intent()).check()
-    assert again.changed == 0
+    files = mesh.start(intent(mesh_target="files", mesh_output=str(tree)), *everything)  # what is wanted, by a run that asks no cluster
+    mesh.play(intent(), *everything).check()
+    found = mesh.ours("shop") | mesh.ours("operators")
+    text, _ = files.communicate(timeout=300)
+    assert files.returncode == 0, text[-3000:]
+    paths = [path for path in tree.rglob("*.yaml") if path.name != "kustomization.yaml"]
+    assert set(found) == {ref(obj) for path in paths for obj in yaml.safe_load_all(path.read_text(encoding="utf-8"))}
+    assert mesh.play(intent(), *everything).check().changed == 0
     assert mesh.ours("shop") | mesh.ours("operators") == found
 
 
@@ -244,6 +245,13 @@ def test_a_namespace_that_does_not_go_is_named_with_what_holds_it(mesh: Mesh) ->
         assert "the namespace is being deleted" in text and f"{name}" in text
     finally:
         mesh.bed.kubectl("patch", "configmap", "held", "-n", name, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+
+
+def test_a_kind_that_the_api_does_not_have_is_named(mesh: Mesh) -> None:
+    text = said(mesh.play(intent("two", mesh_provider="ossm2"), "--tags", "control_plane"))
+    assert "cluster west: the API does not have these kinds: " in text
+    assert "ServiceMeshControlPlane (maistra.io/v2), wanted for ServiceMeshControlPlane two-system/two" in text
+    assert "deliver the layer that installs their operator first" in text and "nothing was written" in text
 
 
 def test_a_version_that_is_end_of_life_fails_at_once_with_the_operators_words(mesh: Mesh) -> None:

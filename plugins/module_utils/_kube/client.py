@@ -50,6 +50,8 @@ _DISCOVERY = (
     "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json"
 )
 _PARTIAL = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+_APPLY = "application/apply-patch+yaml"
+_RACES = 3
 _PASSING_500 = ("etcdserver: leader changed", "etcdserver: request timed out", "failed calling webhook", "transport is closing")
 # a server-side apply of a field that a built-in kind does not have is a 500
 _BAD_INPUT = ("failed to create typed patch object", "field not declared in schema")
@@ -340,7 +342,7 @@ class Cluster:
         query = {"fieldManager": field_manager, "fieldValidation": "Strict", "force": str(force).lower()}
         meta = obj["metadata"]
         path = self.resource(obj["apiVersion"], obj["kind"]).path(meta["name"], meta.get("namespace"))
-        answer = self._write("PATCH", path, query, obj, dry_run=dry_run, content_type="application/apply-patch+yaml", what=ref_text(obj))
+        answer = self._write("PATCH", path, query, obj, dry_run=dry_run, content_type=_APPLY, what=ref_text(obj))
         return self._object(answer, ref_text(obj))
 
     def create(self, obj: Mapping[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
@@ -386,6 +388,12 @@ class Cluster:
         full = {**query, "dryRun": "All"} if dry_run else dict(query)
         try:
             answer = self.request(method, path, query=full, body=body, content_type=content_type)
+            for _unused in range(_RACES):
+                if answer.status != 409 or content_type != _APPLY or "FieldManagerConflict" in _causes(answer):
+                    break
+                # two runs at once: the other one's write came in between, and an apply can just be said again
+                self._sleep(random.uniform(0.1, 0.4))  # noqa: S311  no secret: spreads tries
+                answer = self.request(method, path, query=full, body=body, content_type=content_type)
         except (ConfigError, Conflict, Forbidden) as exc:
             raise type(exc)(f"{what}: {exc}") from exc
         if answer.status == 409:

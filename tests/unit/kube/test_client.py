@@ -122,6 +122,21 @@ def test_a_conflict_says_who_holds_which_field() -> None:
         Script(reply(409, {"details": {"causes": [cause]}})).cluster().apply(obj, field_manager="m")
 
 
+def test_an_apply_that_lost_a_race_is_said_again_and_a_patch_is_not() -> None:
+    obj = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "n"}}
+    lost, won = reply(409, {"message": "the object has been modified"}), reply(200, obj)
+    script = Script(lost, lost, won)
+    assert script.cluster().apply(obj, field_manager="m") == obj
+    assert len(script.seen) == 3
+    script = Script(lost)
+    with pytest.raises(errors.Conflict, match="somebody changed it meanwhile"):
+        script.cluster().apply(obj, field_manager="m")
+    assert len(script.seen) == 4
+    script = Script(lost, won)
+    with pytest.raises(errors.Conflict, match="somebody changed it meanwhile"):
+        script.cluster().patch(obj, {"metadata": {"resourceVersion": "1"}})
+
+
 def test_a_namespace_that_is_being_deleted_is_no_missing_right() -> None:
     cause = {"reason": "NamespaceTerminating", "field": "metadata.namespace", "message": "namespace n is being terminated"}
     obj = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "n"}}
