@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._errors import ConfigError, Conflict
+from .._errors import ConfigError, Conflict, KindMissing
 from .._olm.machine import Action, Approve, Done, Fail, History, Target, step
 from .._olm.model import Observation, Plan
 from .client import Cluster, NotFound
@@ -22,6 +22,7 @@ __all__ = ["Journey", "Limits", "remove", "travel"]
 ALPHA, GROUPS = "operators.coreos.com/v1alpha1", "operators.coreos.com/v1"
 MANAGER = "meshops.mesh"
 LONG_LOOK = 5.0  # a look that takes longer has waited for the API server
+COMES_BACK = 30.0  # an API server that starts has our kinds a moment later than itself
 KINDS = ((ALPHA, "Subscription"), (ALPHA, "InstallPlan"), (ALPHA, "ClusterServiceVersion"), (GROUPS, "OperatorGroup"))
 
 
@@ -95,6 +96,19 @@ def _read(cluster: Cluster, namespaces: Iterable[str]) -> dict[str, list[dict[st
     busy = {c["metadata"]["namespace"] for c in found["ClusterServiceVersion"] if (c.get("status") or {}).get("phase") in unwell}
     fill([(ALPHA, "CatalogSource", n) for n in sorted(sources)] + [("v1", "Pod", n) for n in sorted(busy)])
     return found
+
+
+def _read_again(cluster: Cluster, journeys: Sequence[Journey], clock: Callable[[], float],
+                sleep: Callable[[float], None]) -> dict[str, list[dict[str, Any]]]:
+    """Kinds that were there a moment ago are missed only when they stay away."""
+    began = clock()
+    while True:
+        try:
+            return _read(cluster, {j.namespace for j in journeys})
+        except KindMissing:
+            if clock() - began >= COMES_BACK:
+                raise
+            sleep(1.0)
 
 
 def _ours_after_all(cluster: Cluster, plan: Plan) -> bool:
@@ -171,10 +185,11 @@ def _too_late(cluster: Cluster, journeys: Sequence[Journey], limits: Limits) -> 
 def travel(cluster: Cluster, journeys: Sequence[Journey], limits: Limits, approved: list[dict[str, Any]], *,
            clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep) -> str:
     """Looks and acts until all have arrived; an error's text where they do not. A dry run looks once."""
-    started, blind = clock(), 0.0
+    started, blind, met = clock(), 0.0, False
     while True:
         before = clock()
-        objects = _read(cluster, {j.namespace for j in journeys})
+        objects = _read_again(cluster, journeys, clock, sleep) if met else _read(cluster, {j.namespace for j in journeys})
+        met = True
         # While the API server is away OLM cannot go on either: an obstacle does not age in that time.
         blind += clock() - before if clock() - before > LONG_LOOK else 0.0
         for plan in _look(cluster, journeys, objects, clock() - blind, limits.dry_run):

@@ -188,6 +188,32 @@ def test_a_look_that_had_to_wait_for_the_api_server_does_not_age_an_obstacle() -
     assert (error, journeys[0].state) == ("", "done")
 
 
+@pytest.mark.parametrize(("looks", "ends_well"), [(3, True), (60, False)])
+def test_kinds_of_a_starting_api_server_come_back(looks: int, ends_well: bool) -> None:
+    cluster = first_install()
+
+    def missing() -> None:
+        raise errors.KindMissing("cluster west: the API does not serve it (any more)")
+    cluster.before_read += [lambda: None, *[missing] * looks]
+    if ends_well:
+        assert go(cluster)[0] == ""
+    else:
+        with pytest.raises(errors.KindMissing):
+            go(cluster)
+        assert cluster.now < 40
+
+
+def test_a_cluster_without_olm_is_told_at_once() -> None:
+    cluster = first_install()
+
+    def missing() -> None:
+        raise errors.KindMissing("cluster west: the API has no kind Subscription")
+    cluster.before_read += [missing]
+    with pytest.raises(errors.KindMissing):
+        go(cluster)
+    assert (cluster.now, cluster.reads) == (0, 1)
+
+
 def test_an_obstacle_that_stays_ends_the_wait() -> None:
     blocked = {"type": "ResolutionFailed", "status": "True", "reason": "ConstraintsNotSatisfiable", "message": "for good"}
     cluster = Dictionaries([subscription(conditions=[blocked]), GROUP, CATALOG])
