@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -83,7 +84,7 @@ class World:
 def bed(name: str, operators: Sequence[str] = OPERATORS) -> Iterator[Bed]:
     """A fresh cluster; it ends with us."""
     Bed.find(name).stop()
-    running = Bed.start(name, operators=operators)
+    running = Bed.start(name, operators=operators, owner=os.getpid())
     try:
         yield running
     finally:
