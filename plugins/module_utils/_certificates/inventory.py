@@ -288,6 +288,9 @@ class _Taker:
             if abs(source.clock_ahead) > self.settings.limits.skew.total_seconds():
                 side = "ahead of" if source.clock_ahead > 0 else "behind"
                 self.add(Word.CLOCK_SKEW, source.resource, f"its clock is {abs(source.clock_ahead):.0f} s {side} ours")
+        if source.absent:
+            self.seen.add("bytes")
+            self.add(Word.INCOMPLETE, source.resource, source.absent)
         if source.endpoint is not None and not self.endpoint(source):
             return
         roots: tuple[Certificate, ...] = ()

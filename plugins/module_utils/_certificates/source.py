@@ -19,7 +19,7 @@ from typing import Any
 
 from .reading import Key, has_private_key, public_part, read_key
 
-__all__ = ["GROUP", "KEYS_NOTE", "KIND", "Source", "decode", "keys_of", "without_keys"]
+__all__ = ["GROUP", "KEYS_NOTE", "KIND", "Source", "decode", "keys_of", "of_config_map", "of_proxy", "of_secret", "without_keys"]
 
 GROUP = "mesh.meshops.io"
 KIND = "CertificateSource"
@@ -43,6 +43,8 @@ class Source:
     identity: Mapping[str, str] = field(default_factory=dict)
     # For an endpoint: error, stage (connect or handshake), alpn, wanted_alpn, wanted (fingerprint), wanted_from.
     endpoint: Mapping[str, Any] | None = None
+    # Why there is nothing to read, for an object that was named and is not there.
+    absent: str = ""
     # For a clock: how many seconds the cluster is ahead of us.
     clock_ahead: float | None = None
 
@@ -55,7 +57,7 @@ class Source:
                 spec[name] = base64.b64encode(public_part(value)).decode()
                 spec[f"{name}_had_key"] = has_private_key(value)
         spec |= {"identity": dict(self.identity), "endpoint": None if self.endpoint is None else dict(self.endpoint)}
-        spec |= {"key": self.key.to_dict() if self.key else None, "clock_ahead": self.clock_ahead}
+        spec |= {"absent": self.absent, "key": self.key.to_dict() if self.key else None, "clock_ahead": self.clock_ahead}
         return {"apiVersion": f"{GROUP}/v1", "kind": KIND, "metadata": {"name": self.resource}, "spec": spec}
 
     @classmethod
@@ -73,6 +75,7 @@ class Source:
             der=bool(spec.get("der")),
             identity=spec.get("identity") or {},
             endpoint=spec.get("endpoint"),
+            absent=str(spec.get("absent") or ""),
             clock_ahead=spec.get("clock_ahead"),
         )
 
@@ -122,3 +125,49 @@ def keys_of(annotations: Mapping[str, str]) -> dict[str, Any] | None:
     """The facts about a Secret's keys; None when the source dropped them."""
     note = annotations.get(KEYS_NOTE)
     return None if note is None else json.loads(note)
+
+
+def _first(data: Mapping[str, Any], items: tuple[str, ...]) -> str:
+    return next((item for item in items if item in data), "")
+
+
+def of_secret(secret: Mapping[str, Any], *, resource: str, purpose: str, hosts: tuple[str, ...], roots_item: str = "") -> Source:
+    """A Secret that somebody named: its certificate, key and chain by their usual names."""
+    data, keys = secret.get("data") or {}, keys_of(secret["metadata"].get("annotations") or {}) or {}
+    item = _first(data, ("tls.crt", "cert", "ca-cert.pem")) or next((name for name in sorted(data) if name.endswith((".crt", ".pem"))), "")
+    key_item = {"tls.crt": "tls.key", "cert": "key", "ca-cert.pem": "ca-key.pem"}.get(item, "")
+    roots = roots_item or ("root-cert.pem" if item == "ca-cert.pem" and "root-cert.pem" in data else "")
+    if not item:
+        return Source(resource, absent=f"it has no certificate, only {', '.join(sorted(data)) or 'nothing'}")
+    if roots and roots not in data:
+        return Source(resource, absent=f"it has no item {roots}")
+    chain = decode(data["cert-chain.pem"]) if decode(data.get("cert-chain.pem") or "") else None
+    return Source(
+        resource,
+        "ca" if item == "ca-cert.pem" else purpose,
+        certificate=decode(data[item]) or (b"" if keys else None),
+        chain=chain,
+        roots=decode(data[roots]) if roots else None,
+        key=Key.from_dict(keys[key_item]) if key_item in keys else None,
+        hosts=hosts,
+    )
+
+
+def of_config_map(config_map: Mapping[str, Any], *, resource: str, item: str = "") -> Source:
+    """A ConfigMap of trusted roots."""
+    data = config_map.get("data") or {}
+    name = item or _first(data, ("root-cert.pem", "ca.crt", "ca-bundle.crt", "service-ca.crt")) or next(iter(sorted(data)), "")
+    if name not in data:
+        return Source(resource, absent=f"it has no item {name or 'with certificates'}; it has {', '.join(sorted(data)) or 'nothing'}")
+    return Source(resource, roots=str(data[name]).encode())
+
+
+def of_proxy(pod: Mapping[str, Any], *, chain: bytes, roots: bytes, trust_domain: str = "", error: str = "") -> Source:
+    """A proxy's live certificate: what its admin interface or a handshake says, against the pod that it runs in."""
+    metadata = pod["metadata"]
+    account = str((pod.get("spec") or {}).get("serviceAccountName") or "default")
+    identity = {"namespace": metadata["namespace"], "service_account": account, "trust_domain": trust_domain}
+    resource = f"Pod {metadata['namespace']}/{metadata['name']}"
+    if error:
+        return Source(resource, endpoint={"error": error, "stage": "connect"})
+    return Source(resource, certificate=chain, roots=roots, identity=identity)

@@ -593,7 +593,7 @@ def one_authority(view: View, intent: Intent, options: Options) -> Iterable[Find
 @check(
     "OSM2503",
     title="istiod hands out the root of its CA",
-    hint="look for a warning about the root in istiod's log; without a restart it needs both roots in root-cert.pem and ISTIO_MULTIROOT_MESH",
+    hint="look for a warning about the root in istiod's log; without a restart it needs both in root-cert.pem and ISTIO_MULTIROOT_MESH",
     inputs=READS,
     retryable=True,
     live=False,

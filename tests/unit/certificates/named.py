@@ -65,6 +65,7 @@ MAKERS: dict[str, Callable[[], Made]] = {
     "of_constrained": lambda: _leaf("inside", named("constrained")),
     "outside": lambda: _leaf("outside", named("constrained"), names=("travel.example.org",)),
     "tiny": lambda: _leaf("tiny", kind="RSA512", key_name="tiny"),
+    "small": lambda: _leaf("small", kind="RSA1024", key_name="small"),
     "rsa_root": lambda: make("RSA Root", ca=True, kind="RSA2048"),
     "md5": lambda: with_md5(_leaf("md5", named("rsa_root")), named("rsa_root").key),
     "workload": lambda: _workload("spiffe://cluster.local/ns/shop/sa/cart"),
@@ -90,7 +91,7 @@ RAW: dict[str, Callable[[], bytes]] = {
     "der": lambda: named("leaf").der,
     "bom": lambda: b"\xef\xbb\xbf" + named("leaf").pem.encode(),
     "crlf": lambda: named("leaf").pem.replace("\n", "\r\n").encode(),
-    "big": lambda: named("leaf").pem.encode() * 15000,
+    "big": lambda: (named("leaf").pem.encode() * 20000)[: 10 * 1024 * 1024],
     "root_key": lambda: named("root").key_pem().encode(),
     "leaf_key": lambda: named("leaf").key_pem().encode(),
 }

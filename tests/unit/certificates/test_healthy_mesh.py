@@ -16,7 +16,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._checks.runner import
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.table import CHECKS
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import THRESHOLDS, Status
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.view import View
-from ansible_collections.meshops.mesh.plugins.modules import mesh_check
+from ansible_collections.meshops.mesh.plugins.modules import certificate_check, mesh_check
 from checks.builder import bad_objects, build, cases, intent, options, snapshot
 
 from certificates.named import HOST, content, expand, named
@@ -128,5 +128,7 @@ def test_an_encrypted_key_opens_with_its_passphrase_only() -> None:
     assert read_key(named("leaf").key_pem().encode(), b"not needed").state == "readable"
 
 
-def test_mesh_check_knows_every_threshold() -> None:
-    assert set(mesh_check.argument_spec()["thresholds"]["options"]) == set(THRESHOLDS)
+def test_both_modules_know_the_thresholds_of_certificates() -> None:
+    ours = {name for name in THRESHOLDS if name.startswith(("certificate_", "clock_"))}
+    assert len(ours) == 6 and ours <= set(mesh_check.argument_spec()["thresholds"]["options"])
+    assert ours == set(certificate_check.ARGUMENT_SPEC["thresholds"]["options"])

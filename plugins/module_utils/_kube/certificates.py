@@ -1,0 +1,106 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""Reads from a cluster what may have certificates in it. Private keys become facts before anything else sees the object."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from .._certificates.source import without_keys
+from .._errors import Forbidden, KindMissing
+from .._model.objects import group_of
+from .._model.snapshot import slim
+from .client import Cluster
+
+__all__ = ["Reading", "clock_ahead", "read_mesh", "read_named"]
+
+# in the namespaces of the mesh
+_NAMESPACED = (
+    ("", "Secret"),
+    ("", "ConfigMap"),
+    ("", "Pod"),
+    ("networking.istio.io", "Gateway"),
+    ("security.istio.io", "RequestAuthentication"),
+)
+_WIDE = (
+    ("", "Namespace"),
+    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"),
+    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"),
+)
+_ROOT_MAP = "istio-ca-root-cert"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Objects, and what could not be read."""
+
+    objects: tuple[dict[str, Any], ...] = ()
+    missing_kinds: frozenset[str] = frozenset()
+    forbidden: dict[str, str] = field(default_factory=dict)
+
+
+def clock_ahead(cluster: Cluster) -> float | None:
+    """How many seconds the API server's clock is ahead of ours; HTTP says it in whole seconds."""
+    before = time.time()
+    stamp = cluster.request("GET", "/version").headers.get("date")
+    if not stamp:
+        return None
+    theirs = parsedate_to_datetime(stamp).astimezone(UTC)
+    ours = datetime.fromtimestamp((before + time.time()) / 2, UTC)
+    ahead = (theirs - ours).total_seconds()
+    return 0.0 if abs(ahead) < 1.5 else round(ahead, 1)
+
+
+def _served(cluster: Cluster, group: str, kind: str) -> str | None:
+    """The newest version that the API has of a kind; the API lists its preferred one first."""
+    return next((version for version, found in cluster.resources() if found == kind and group_of(version) == group), None)
+
+
+def _reduced(obj: dict[str, Any]) -> dict[str, Any] | None:
+    if obj["kind"] == "Secret":
+        return without_keys(obj)
+    if obj["kind"] == "ConfigMap":
+        return obj if obj["metadata"]["name"] == _ROOT_MAP else None
+    return slim(obj)
+
+
+def _list(cluster: Cluster, job: tuple[str, str, str | None]) -> Reading:
+    group, kind, namespace = job
+    version = _served(cluster, group, kind)
+    if version is None:
+        return Reading(missing_kinds=frozenset({f"{group}/v1/{kind}" if group else f"v1/{kind}"}))
+    try:
+        found = [_reduced(obj) for obj in cluster.list(version, kind, namespace=namespace)]
+    except KindMissing:
+        return Reading(missing_kinds=frozenset({f"{version}/{kind}"}))
+    except Forbidden as exc:
+        return Reading(forbidden={f"{version}/{kind}": str(exc)})
+    return Reading(tuple(obj for obj in found if obj is not None))
+
+
+def read_mesh(cluster: Cluster, namespaces: Sequence[str] | None) -> Reading:
+    """Every place where a mesh keeps a certificate; of all namespaces where the mesh's own are not known."""
+    jobs: list[tuple[str, str, str | None]] = [(group, kind, None) for group, kind in _WIDE]
+    for group, kind in _NAMESPACED:
+        jobs += [(group, kind, name) for name in (namespaces if namespaces is not None else [None])]  # type: ignore[list-item]
+    parts = cluster.map(lambda job: _list(cluster, job), jobs)
+    return Reading(
+        tuple(obj for part in parts for obj in part.objects),
+        frozenset().union(*(part.missing_kinds for part in parts)),
+        {key: text for part in parts for key, text in part.forbidden.items()},
+    )
+
+
+def read_named(cluster: Cluster, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
+    """One Secret or ConfigMap; None when it is not there (any more)."""
+    found = cluster.get("v1", kind, name, namespace)
+    if found is None:
+        return None
+    return without_keys(found) if kind == "Secret" else found

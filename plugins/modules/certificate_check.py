@@ -1,0 +1,608 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: certificate_check
+short_description: Checks certificates wherever a mesh keeps them and says what is wrong with them
+version_added: "0.2.0"
+description:
+  - Reads certificates from files, text, Secrets, ConfigMaps and TLS endpoints, or from every place where a mesh keeps one, and changes
+    nothing. A cluster, a snapshot and a folder of manifests are read alike.
+  - Judges chains as OpenSSL and Go do, and names each fault by a code of its own, with the object and the remedy.
+  - Returns the inventory of all certificates that it saw, and the order in which they end.
+  - A private key is never part of the result. Of a key only its kind, its size and whether it fits are looked at.
+author:
+  - meshops.mesh contributors (@meshops)
+extends_documentation_fragment:
+  - kubernetes.core.k8s_auth_options
+  - meshops.mesh.attributes
+  - meshops.mesh.attributes.action_group
+options:
+  cluster:
+    description: What to call the cluster in messages. The name of O(context) or the address when not given.
+    type: str
+  source:
+    description:
+      - Where O(mesh), O(secrets) and O(config_maps) are read. Nothing is asked of a cluster when none of them is given.
+      - A snapshot or a manifest has no private keys, so what concerns keys is skipped there, and says so.
+    type: str
+    choices: [cluster, snapshot, manifests]
+    default: cluster
+  path:
+    description: The snapshot file, or the folder of manifests. Required unless O(source=cluster).
+    type: path
+  mesh:
+    description:
+      - Look at every place where a mesh keeps a certificate. These are C(cacerts), C(istio-ca-secret), the Secrets that Gateways name,
+        the ConfigMaps C(istio-ca-root-cert), the CA bundles of istiod's webhooks and inline JWKS.
+    type: bool
+    default: false
+  provider:
+    description: The generation of the control plane.
+    type: str
+    choices: [ossm2, ossm3, sail]
+  control_plane:
+    description: The control plane as in the variable C(mesh_control_plane); V(name) and V(namespace) are used.
+    type: dict
+  members:
+    description: Namespaces that are in the mesh. All namespaces are looked at when not given.
+    type: list
+    elements: str
+  certificates:
+    description: Files or texts. Relative paths are of the working directory.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: How messages call it. The path of the certificate when not given.
+        type: str
+      certificate:
+        description: File with the certificate, and its chain behind it if there is one.
+        type: path
+      certificate_content:
+        description: The same as text.
+        type: str
+      chain:
+        description: File with the chain, when it is apart.
+        type: path
+      chain_content:
+        description: The same as text.
+        type: str
+      roots:
+        description: File with the roots that the chain must end at. O(roots) when not given.
+        type: path
+      roots_content:
+        description: The same as text.
+        type: str
+      key:
+        description: File with the private key.
+        type: path
+      key_content:
+        description: The same as text.
+        type: str
+      passphrase:
+        description: Opens the private key.
+        type: str
+      purpose:
+        description: What the certificate is for. V(ca) is one that signs others.
+        type: str
+        choices: [any, server, client, ca]
+        default: any
+      hosts:
+        description: Hosts that it must cover.
+        type: list
+        elements: str
+        default: []
+      der:
+        description: Whether DER is right, too. Otherwise it is a fault.
+        type: bool
+        default: false
+  secrets:
+    description: Secrets besides those of O(mesh).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      namespace:
+        description: Namespace of the Secret.
+        type: str
+        required: true
+      name:
+        description: Name of the Secret.
+        type: str
+        required: true
+      purpose:
+        description: What its certificate is for.
+        type: str
+        choices: [any, server, client, ca]
+        default: any
+      hosts:
+        description: Hosts that it must cover.
+        type: list
+        elements: str
+        default: []
+      roots_item:
+        description: The item with the roots that its chain must end at. O(roots) when not given.
+        type: str
+  config_maps:
+    description: ConfigMaps with trusted roots, besides those of O(mesh).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      namespace:
+        description: Namespace of the ConfigMap.
+        type: str
+        required: true
+      name:
+        description: Name of the ConfigMap.
+        type: str
+        required: true
+      item:
+        description: Its item. The usual names are tried when not given.
+        type: str
+  endpoints:
+    description: TLS endpoints to shake hands with.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      host:
+        description: Name or address to connect to.
+        type: str
+        required: true
+      port:
+        description: Port to connect to. An istiod has V(15012).
+        type: int
+        default: 443
+      sni:
+        description: Server name to ask for. O(endpoints[].host) when not given.
+        type: str
+      alpn:
+        description: Protocols to offer, one of which it must choose.
+        type: list
+        elements: str
+        default: []
+      hosts:
+        description: Hosts that its certificate must cover. The server name when not given; V([]) for a workload's, which has none.
+        type: list
+        elements: str
+      purpose:
+        description: What its certificate is for.
+        type: str
+        choices: [any, server]
+        default: server
+      roots:
+        description: File with the roots that its chain must end at. O(roots) when not given.
+        type: path
+      client_certificate:
+        description: File with our certificate, for an endpoint that wants one.
+        type: path
+      client_key:
+        description: File with its key, when it is apart.
+        type: path
+      client_passphrase:
+        description: Opens the key.
+        type: str
+      fingerprint:
+        description: SHA-256 of the certificate that it must serve, in hexadecimal digits with or without colons.
+        type: str
+      secret:
+        description: The Secret whose certificate it must serve, as V(namespace/name).
+        type: str
+      trust_domain:
+        description: Trust domain of the workload behind it.
+        type: str
+      namespace:
+        description: Namespace of the workload behind it.
+        type: str
+      service_account:
+        description: Service account of the workload behind it.
+        type: str
+  endpoint_timeout:
+    description: How many seconds an endpoint may take to connect, and to shake hands.
+    type: float
+    default: 5
+  roots:
+    description: File with the roots that are expected everywhere.
+    type: path
+  roots_content:
+    description: The same as text.
+    type: str
+  at:
+    description: Judge as of this time, as V(2027-01-31) or V(2027-01-31T12:00:00+00:00). Now when not given, or a snapshot's own time.
+    type: str
+  only:
+    description: Codes of the checks to run. What they require runs too.
+    type: list
+    elements: str
+    default: []
+  ignore:
+    description: Deviations that are known, as V(CODE=Kind namespace/name). The object may be a pattern with V(*).
+    type: list
+    elements: str
+    default: []
+  fail_on:
+    description: From which severity on the task fails.
+    type: str
+    choices: [error, warning, never]
+    default: error
+  show_from:
+    description: From which severity on RV(table) shows checks.
+    type: str
+    choices: [info, warning, error]
+    default: info
+  thresholds:
+    description: Limits that checks compare with.
+    type: dict
+    default: {}
+    suboptions:
+      certificate_days:
+        description: How many days before its end a certificate is a warning. The default is V(30).
+        type: float
+      certificate_fraction:
+        description: The same as a fraction of its life, which counts for lives that are shorter. The default is V(0.2).
+        type: float
+      certificate_rsa_bits:
+        description: The shortest RSA key that is long enough. The default is V(2048).
+        type: int
+      certificate_ec_bits:
+        description: The shortest key on an elliptic curve that is long enough. The default is V(256).
+        type: int
+      certificate_max_bytes:
+        description: How large a file of certificates may be. The default is V(1048576).
+        type: int
+      clock_skew_seconds:
+        description: How many seconds two clocks may be apart. The default is V(60).
+        type: float
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+requirements:
+  - python >= 3.11
+  - cryptography >= 42.0
+  - kubernetes >= 24.2.0, when a cluster is read
+notes:
+  - The checks are described in C(docs/checks), one page for each code from C(OSM2001) on.
+seealso:
+  - module: meshops.mesh.mesh_check
+  - module: meshops.mesh.certificate_authority
+"""
+
+EXAMPLES = r"""
+- name: Check what the corporate PKI handed over, before anything changes
+  meshops.mesh.certificate_check:
+    certificates:
+      - name: the new intermediate
+        certificate: pki/intermediate.pem
+        chain: pki/chain.pem
+        roots: pki/root.pem
+        key: pki/intermediate.key
+        passphrase: "{{ pki_passphrase }}"
+        purpose: ca
+
+- name: Check every certificate of a mesh
+  meshops.mesh.certificate_check:
+    mesh: true
+    provider: ossm3
+    control_plane: {name: production, namespace: prod-istio-system}
+    members: [prod-travel-agency, prod-travel-portal, prod-travel-control]
+    roots: pki/root.pem
+    fail_on: warning
+  register: certificates
+
+- name: Show which certificate ends first
+  ansible.builtin.debug:
+    msg: "{{ certificates.timeline | first }}"
+
+- name: Prove that the gateway serves the certificate of its Secret
+  meshops.mesh.certificate_check:
+    endpoints:
+      - host: travel.apps.example.com
+        alpn: [h2, http/1.1]
+        secret: prod-istio-system/travel-tls
+  register: served
+
+- name: Nothing of it may be wrong
+  ansible.builtin.assert:
+    that: served.summary.failed == 0
+"""
+
+RETURN = r"""
+checks:
+  description: One row for each check that passed or was skipped, and one for each deviation, as M(meshops.mesh.mesh_check) returns them.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - id: OSM2102
+      category: certificates
+      title: each certificate is still valid
+      status: failed
+      severity: error
+      resource: Secret prod-istio-system/travel-tls
+      message: "tls.crt: CN=travel expired on 2026-11-20 12:00 UTC, 24 hours ago"
+      hint: renew it (role meshops.mesh.certificates), then restart what has read it at its start
+      hint_url: https://github.com/meshops/mesh/blob/main/docs/checks/OSM2102.md
+      evidence: {}
+summary:
+  description: How many rows have which status.
+  returned: always
+  type: dict
+  sample: {passed: 30, warning: 0, failed: 1, skipped: 13}
+table:
+  description: The result for people, one fact a line.
+  returned: always
+  type: str
+  sample: "certificates\n------------\n√ each certificate can be read"
+inventory:
+  description: Every certificate in every place.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - resource: Secret prod-istio-system/cacerts
+      item: ca-cert.pem
+      position: 0
+      role: ca
+      subject: CN=travel-prod,O=Travel Agency Ltd
+      issuer: CN=Travel Agency Ltd Root CA
+      serial: 7f3a
+      names: [istiod.prod-istio-system.svc]
+      is_ca: true
+      key: RSA 4096
+      signature: sha256
+      not_before: "2026-11-21T12:00:00+00:00"
+      not_after: "2028-11-20T12:00:00+00:00"
+      days_left: 730.0
+      fingerprint: 5b0c5b0c5b0c5b0c5b0c5b0c5b0c5b0c5b0c5b0c5b0c5b0c5b0c5b0c5b0c5b0c
+timeline:
+  description: Each certificate once, in the order in which they end, with its places.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - not_after: "2028-11-20T12:00:00+00:00"
+      days_left: 730.0
+      subject: CN=travel-prod,O=Travel Agency Ltd
+      fingerprint: 5b0c5b0c5b0c5b0c5b0c5b0c5b0c5b0c5b0c5b0c5b0c5b0c5b0c5b0c5b0c5b0c
+      places: [Secret prod-istio-system/cacerts ca-cert.pem]
+at:
+  description: The time that certificates were judged by, in UTC.
+  returned: always
+  type: str
+  sample: "2026-11-21T12:00:00+00:00"
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.meshops.mesh.plugins.module_utils._certificates.facts import IMPORT_ERROR as CRYPTOGRAPHY_ERROR
+from ansible_collections.meshops.mesh.plugins.module_utils._certificates.gather import Wanted, endpoints_of, files_of, named_of
+from ansible_collections.meshops.mesh.plugins.module_utils._certificates.reading import has_private_key
+from ansible_collections.meshops.mesh.plugins.module_utils._certificates.source import Source
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.certificates import inventory
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.inputs import intent_from, options_from, source_from
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import failed_lines, table
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.runner import Report, run_checks
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.table import CHECKS
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.view import View
+from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, MeshError
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.certificates import clock_ahead, read_mesh, read_named
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
+from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
+
+_TEXT: dict[str, Any] = {"type": "str"}
+_PATH: dict[str, Any] = {"type": "path"}
+_WORDS: dict[str, Any] = {"type": "list", "elements": "str", "default": []}
+_NAME: dict[str, Any] = {"type": "str", "required": True}
+
+
+def _purpose(*choices: str, default: str = "any") -> dict[str, Any]:
+    return {"type": "str", "choices": list(choices), "default": default}
+
+
+def _dicts(options: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {"type": "list", "elements": "dict", "default": [], "options": options, **fields}
+
+
+_PARTS = ("certificate", "chain", "roots", "key")
+_CERTIFICATE: dict[str, Any] = {
+    "name": _TEXT,
+    **{name: {**_PATH, "no_log": False} for name in _PARTS},
+    **{f"{name}_content": {**_TEXT, "no_log": name == "key"} for name in _PARTS},
+    "passphrase": {**_TEXT, "no_log": True},
+    "purpose": _purpose("any", "server", "client", "ca"),
+    "hosts": _WORDS,
+    "der": {"type": "bool", "default": False},
+}
+_SECRET: dict[str, Any] = {
+    "namespace": _NAME,
+    "name": _NAME,
+    "purpose": _purpose("any", "server", "client", "ca"),
+    "hosts": _WORDS,
+    "roots_item": _TEXT,
+}
+_ENDPOINT: dict[str, Any] = {
+    "host": _NAME,
+    "port": {"type": "int", "default": 443},
+    "sni": _TEXT,
+    "alpn": _WORDS,
+    "hosts": {"type": "list", "elements": "str"},
+    "purpose": _purpose("any", "server", default="server"),
+    "roots": _PATH,
+    "client_certificate": _PATH,
+    "client_key": {**_PATH, "no_log": False},
+    "client_passphrase": {**_TEXT, "no_log": True},
+    "fingerprint": _TEXT,
+    "secret": {**_TEXT, "no_log": False},
+    "trust_domain": _TEXT,
+    "namespace": _TEXT,
+    "service_account": _TEXT,
+}
+_THRESHOLDS: dict[str, Any] = {name: {"type": "float"} for name in ("certificate_days", "certificate_fraction", "clock_skew_seconds")}
+_THRESHOLDS |= {name: {"type": "int"} for name in ("certificate_rsa_bits", "certificate_ec_bits", "certificate_max_bytes")}
+ARGUMENT_SPEC: dict[str, Any] = {
+    "cluster": _TEXT,
+    "source": _purpose("cluster", "snapshot", "manifests", default="cluster"),
+    "path": _PATH,
+    "mesh": {"type": "bool", "default": False},
+    "provider": {"type": "str", "choices": ["ossm2", "ossm3", "sail"]},
+    "control_plane": {"type": "dict"},
+    "members": {"type": "list", "elements": "str"},
+    "certificates": _dicts(_CERTIFICATE, mutually_exclusive=[(name, f"{name}_content") for name in _PARTS]),
+    "secrets": _dicts(_SECRET, no_log=False),
+    "config_maps": _dicts({"namespace": _NAME, "name": _NAME, "item": _TEXT}),
+    "endpoints": _dicts(_ENDPOINT),
+    "endpoint_timeout": {"type": "float", "default": 5},
+    "roots": _PATH,
+    "roots_content": _TEXT,
+    "at": _TEXT,
+    "only": _WORDS,
+    "ignore": _WORDS,
+    "fail_on": _purpose("error", "warning", "never", default="error"),
+    "show_from": _purpose("info", "warning", "error", default="info"),
+    "thresholds": {"type": "dict", "default": {}, "options": _THRESHOLDS},
+}
+# What of other categories belongs to a mesh's certificates.
+RELATED = ("OSM1211", "OSM1213", "OSM1503")
+
+
+def utc_now() -> datetime:
+    """The clock."""
+    return datetime.now(UTC)
+
+
+def moment(text: str | None) -> datetime | None:
+    """The option `at`."""
+    if not text:
+        return None
+    try:
+        found = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError as exc:
+        raise ConfigError(f"at: {text!r} is not a time; write 2027-01-31 or 2027-01-31T12:00:00+00:00") from exc
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def empty(name: str) -> Snapshot:
+    """A snapshot without a cluster: files and endpoints only."""
+    return Snapshot(name, utc_now(), "manifests", None, ())
+
+
+def from_cluster(params: Mapping[str, Any], wanted: Wanted) -> tuple[Snapshot, list[Source]]:
+    """What is asked of a live cluster."""
+    name = params["cluster"]
+    cluster = Cluster.from_params(params, name=name)
+    ahead = clock_ahead(cluster)
+    sources = [] if ahead is None else [Source(f"Cluster {name}", clock_ahead=ahead)]
+    plane = params["control_plane"] or {}
+    known = params["members"] is not None and plane.get("namespace")
+    namespaces = sorted({plane["namespace"], *params["members"]}) if known else None
+    found = Snapshot(name, utc_now(), "cluster", cluster.server_version(), ())
+    if params["mesh"]:
+        reading = read_mesh(cluster, namespaces)
+        found = replace(found, objects=reading.objects, missing_kinds=reading.missing_kinds, forbidden=reading.forbidden)
+    objects = {key: read_named(cluster, *key) for key in wanted.references}
+    return found, sources + named_of(wanted, objects)
+
+
+def from_file(params: Mapping[str, Any], wanted: Wanted) -> tuple[Snapshot, list[Source]]:
+    """A snapshot or manifests, without what was not asked for."""
+    found = source_from(params["source"], params["path"], cluster=params["cluster"], now=utc_now())
+    objects = {key: found.get(key[0], key[2], key[1], group="") for key in wanted.references}
+    return (found if params["mesh"] else replace(found, objects=())), named_of(wanted, objects)
+
+
+def gather(params: Mapping[str, Any]) -> Snapshot:
+    """Everything that is to be judged, as one snapshot."""
+    wanted = Wanted.of(params)
+    limit = int((params["thresholds"] or {}).get("certificate_max_bytes") or 0)
+    sources = files_of(params, limit)
+    found = empty(params["cluster"])
+    if params["mesh"] or wanted.references:
+        found, more = from_cluster(params, wanted) if params["source"] == "cluster" else from_file(params, wanted)
+        sources += more
+    sources += endpoints_of(params, wanted, {source.resource: source for source in sources})
+    ahead = next((source.clock_ahead for source in sources if source.clock_ahead), None)
+    at = moment(params["at"]) or (found.taken_at if ahead is None else wanted.shifted(found.taken_at, ahead))
+    return replace(found, taken_at=at, objects=(*found.objects, *(source.to_object() for source in sources)))
+
+
+def judge(params: Mapping[str, Any], snapshot: Snapshot) -> Report:
+    """The rows that are about certificates; what a file cannot say about a cluster is left out."""
+    options = options_from(params, now=snapshot.taken_at)
+    if not options.only:
+        related = RELATED if params["mesh"] else ()
+        options = replace(options, only=(*sorted(wanted_codes()), *related))
+    report = run_checks(snapshot, intent_from(params), options)
+    live = params["mesh"] and snapshot.source != "manifests"
+    rows = tuple(row for row in report.rows if row.category == "certificates" or (live and row.id in (*RELATED, *options.only, "OSM1002")))
+    return replace(report, rows=rows)
+
+
+def wanted_codes() -> set[str]:
+    """All checks of certificates."""
+    return {row.id for row in CHECKS if row.category == "certificates"}
+
+
+def hide_keys(module: AnsibleModule) -> None:
+    """A text with a private key, also where only certificates belong, is masked in everything that Ansible prints."""
+    for entry in (module.params, *module.params["certificates"]):
+        given = [value for name, value in entry.items() if name.endswith("_content") and value]
+        module.no_log_values.update(value.strip() for value in given if has_private_key(value.encode()))
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC},
+        required_if=[("source", "snapshot", ["path"]), ("source", "manifests", ["path"])],
+        mutually_exclusive=[("roots", "roots_content")],
+        supports_check_mode=True,
+    )
+    hide_keys(module)
+    params = module.params
+    params["cluster"] = params["cluster"] or params["context"] or params["host"] or "default"
+    if CRYPTOGRAPHY_ERROR:
+        module.fail_json(msg=missing_required_lib("cryptography"), exception=CRYPTOGRAPHY_ERROR)
+    reads_cluster = params["source"] == "cluster" and (params["mesh"] or params["secrets"] or params["config_maps"])
+    if reads_cluster and IMPORT_ERROR:
+        module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
+    try:
+        snapshot = gather(params)
+        report = judge(params, snapshot)
+        everything = inventory(View(snapshot), intent_from(params), options_from(params, now=snapshot.taken_at))
+    except MeshError as exc:
+        module.fail_json(msg=str(exc))
+    for entry in report.unused_ignores:
+        module.warn(f"ignore: {entry} matches no deviation")
+    rows = [row.to_dict() for row in report.rows]
+    result = {
+        "checks": rows,
+        "summary": report.summary,
+        "table": table(rows, show_from=params["show_from"], summary=report.summary),
+        "inventory": everything.rows(),
+        "timeline": everything.timeline(),
+        "at": snapshot.taken_at.isoformat(),
+    }
+    failing = [row.to_dict() for row in report.failing(params["fail_on"])]
+    if failing:
+        module.fail_json(msg=failed_lines(failing, cluster=report.cluster), **result)
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()
