@@ -8,79 +8,19 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from testbed import Bed
+from travel_support import INVENTORY, OPERATORS, OURS, USER, VARS, Playbook, Travel, role_play, said
 
 # One worker, in the order of this file: each test goes on where the one before it ended.
 pytestmark = pytest.mark.xdist_group("travel")
 
-Playbook = Callable[..., Any]
-OPERATORS = ("olm", "sail", "maistra", "openshift", "observability")
-OURS = "app.kubernetes.io/managed-by=meshops.mesh"
-USER = "travel-installer"
-WRITES = {"create", "update", "patch", "delete", "deletecollection"}
-VARS: dict[str, Any] = {"mesh_provider": "ossm3", "mesh_mysql_password": "of-this-test-only"}
-INVENTORY = "inventories/travel"
 FIRST_CONTACT = 15.0
 START = 12.0  # what ansible-playbook itself may take to start on a busy machine
-
-
-@dataclass(frozen=True)
-class Travel:
-    """The bed, and a kubeconfig whose user nobody else is: the audit log says what this user did."""
-
-    bed: Bed
-    kubeconfig: Path
-    run: Playbook
-
-    def play(self, playbook: str | Path = "meshops.mesh.travel_prod", *args: str, **more: Any) -> Any:
-        more.setdefault("extra_vars", {})
-        more["extra_vars"] = {**VARS, **more["extra_vars"]}
-        return self.run(playbook, *args, bed=self.bed, kubeconfig=self.kubeconfig, inventory=INVENTORY, **more)
-
-    def writes(self, since: int) -> list[str]:
-        """What USER changed. A dry run changes nothing, nor does a review."""
-        found = []
-        for event in self.bed.audit(since):
-            target = event.get("objectRef", {})
-            if event["user"]["username"] != USER or event["verb"] not in WRITES:
-                continue
-            if target.get("resource", "").endswith("accessreviews") or "dryRun=All" in event["requestURI"]:
-                continue
-            found.append(f"{event['verb']} {event['requestURI']}")
-        return found
-
-    def dry_runs(self, since: int) -> int:
-        return sum(event["user"]["username"] == USER and "dryRun=All" in event["requestURI"] for event in self.bed.audit(since))
-
-    def ours(self) -> dict[str, str]:
-        """Every object with our label, of every kind that the API lists, and its resourceVersion."""
-        names = self.bed.kubectl("api-resources", "--verbs=list", "-o", "name").stdout.split()
-        passing = ("events", "events.events.k8s.io", "packagemanifests.packages.operators.coreos.com")
-        kinds = ",".join(name for name in names if name not in passing)
-        done = self.bed.kubectl("get", kinds, "-A", "-l", OURS, "-o", "json")
-        assert done.returncode == 0, done.stderr
-        found = {}
-        for item in json.loads(done.stdout)["items"]:
-            meta = item["metadata"]
-            place = f"{meta['namespace']}/{meta['name']}" if "namespace" in meta else meta["name"]
-            found[f"{item['apiVersion']} {item['kind']} {place}"] = meta["resourceVersion"]
-        return found
-
-    def namespaces(self) -> set[str]:
-        done = self.bed.kubectl("get", "namespaces", "-o", "name")
-        assert done.returncode == 0, done.stderr
-        return {name.removeprefix("namespace/") for name in done.stdout.split()}
-
-
-def said(run: Any) -> str:
-    """Everything that people saw, without the line breaks of the output."""
-    return " ".join(f"{run.stdout} {run.stderr}".split())
 
 
 @pytest.fixture(scope="module", name="travel")
@@ -129,13 +69,6 @@ def test_a_plan_shows_a_difference_and_does_not_make_it(travel: Travel, tmp_path
     assert travel.writes(mark) == []
     assert travel.dry_runs(mark) > 0
     assert travel.ours() == before
-
-
-def role_play(folder: Path, role: str) -> Path:
-    path = folder / "play.yml"
-    play = {"name": "One role", "hosts": "prod", "gather_facts": False, "roles": [f"meshops.mesh.{role}"]}
-    path.write_text(yaml.safe_dump([play]), encoding="utf-8")
-    return path
 
 
 def application(namespace: str, name: str) -> dict[str, Any]:
