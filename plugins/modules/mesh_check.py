@@ -102,10 +102,13 @@ options:
     default: {}
     suboptions:
       kubernetes_oldest:
-        description: The oldest Kubernetes version without a warning. The default is V(1.28).
+        description: The oldest Kubernetes version without a warning. The default is V(1.27).
         type: str
       istio_oldest:
-        description: The oldest Istio version without a warning. The default is V(1.26).
+        description: The oldest Istio version without a warning, with O(provider=sail). The default is V(1.29).
+        type: str
+      ossm3_oldest:
+        description: The oldest Istio version without a warning, with O(provider=ossm3). The default is V(1.24).
         type: str
       ossm2_oldest:
         description: The oldest version of OpenShift Service Mesh 2 without a warning. The default is V(2.6).
@@ -321,7 +324,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import 
 
 
 def argument_spec() -> dict[str, Any]:
-    thresholds = {name: {"type": "str"} for name in ("kubernetes_oldest", "istio_oldest", "ossm2_oldest")}
+    thresholds = {name: {"type": "str"} for name in ("kubernetes_oldest", "istio_oldest", "ossm2_oldest", "ossm3_oldest")}
     whole = ("proxy_skew_minors", "restarts", "certificate_rsa_bits", "certificate_ec_bits", "certificate_max_bytes")
     thresholds |= {name: {"type": "int"} for name in whole}
     fractions = ("snapshot_max_age_hours", "certificate_days", "certificate_fraction", "clock_skew_seconds")

@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from . import kinds as k
-from .injection import active_revision, control_plane, expected_revision, injected_by, injectors, istiod_name, proxy_of, skew
+from .injection import active_revision, control_plane, expected_revision, injected_by, injectors, istiod_name, proxy_of
 from .selectors import matches
 from .types import Finding, Intent, Options, Severity, check, skip
-from .versions import image_version, minor, same_minor
+from .versions import ahead, image_version, minor, same_minor
 from .view import Obj, View, ref
 
 __all__ = ["rollout_problem"]
@@ -171,16 +172,34 @@ def istiod_rolled_out(view: View, intent: Intent, options: Options) -> Iterable[
 
 
 def rollout_problem(workload: Obj) -> str:
-    """Why a Deployment's rollout is not finished; empty if it is."""
-    wanted = workload.at("spec", "replicas", default=1)
+    """Why the rollout of a Deployment, StatefulSet or DaemonSet is not finished; empty if it is."""
     if workload.at("status", "observedGeneration", default=0) < workload.at("metadata", "generation", default=0):
         return "its controller has not seen the latest change"
+    if workload.kind == k.DAEMON_SET:
+        return _daemons_problem(workload)
+    # A partition keeps the lower ordinals at the old version on purpose.
+    kept = workload.at("spec", "updateStrategy", "rollingUpdate", "partition", default=0)
+    wanted = workload.at("spec", "replicas", default=1)
     updated, available = workload.at("status", "updatedReplicas", default=0), workload.at("status", "availableReplicas", default=0)
-    if updated < wanted:
+    if updated < wanted - kept and not _on_delete(workload):
         return f"{updated} of {wanted} replicas are updated"
-    if workload.at("status", "replicas", default=0) > updated:
+    if workload.kind == k.DEPLOYMENT and workload.at("status", "replicas", default=0) > updated:
         return f"{workload.at('status', 'replicas') - updated} old replicas still run"
     return "" if available >= wanted else f"{available} of {wanted} replicas are available"
+
+
+def _on_delete(workload: Obj) -> bool:
+    """True where pods are updated only when somebody deletes them."""
+    return bool(workload.at("spec", "updateStrategy", "type") == "OnDelete")
+
+
+def _daemons_problem(daemons: Obj) -> str:
+    wanted = daemons.at("status", "desiredNumberScheduled", default=0)
+    for field, word in (("updatedNumberScheduled", "updated"), ("numberAvailable", "available")):
+        found = daemons.at("status", field, default=0)
+        if found < wanted and not (word == "updated" and _on_delete(daemons)):
+            return f"{found} of {wanted} pods are {word}"
+    return ""
 
 
 @check(
@@ -204,14 +223,24 @@ def istiod_replicas(view: View, intent: Intent, options: Options) -> Iterable[Fi
         yield Finding(where, f"it has {replicas} replicas, {wanted} are wanted")
     labels = deployment.at("spec", "template", "metadata", "labels", default={})
     for budget in view.of(k.POD_DISRUPTION_BUDGET, intent.namespace):
-        if matches(budget.at("spec", "selector"), labels) and str(budget.at("spec", "minAvailable", default="0")) == str(replicas):
+        if matches(budget.at("spec", "selector"), labels) and _kept(budget, replicas) >= replicas > 0:
             yield Finding(where, f"{budget.ref} keeps all {replicas} replicas, so no node that runs one can be drained")
+
+
+def _kept(budget: Obj, replicas: int) -> int:
+    """How many of so many replicas a PodDisruptionBudget keeps; shares are rounded up, as its controller does."""
+    least, most = budget.at("spec", "minAvailable"), budget.at("spec", "maxUnavailable")
+    if least is None and most is None:
+        return 0
+    text = str(most if least is None else least)
+    count = math.ceil(replicas * int(text.removesuffix("%")) / 100) if text.endswith("%") else int(text)
+    return replicas - count if least is None else count
 
 
 @check(
     "OSM1208",
     title="the control plane's version is still maintained",
-    hint="upgrade one minor at a time with meshops.mesh.upgrade_mesh; thresholds.istio_oldest and ossm2_oldest set the limit",
+    hint="upgrade one minor at a time; thresholds.istio_oldest, ossm3_oldest and ossm2_oldest set the limit",
     severity=Severity.WARNING,
     inputs=PLANE,
     requires=EXISTS,
@@ -228,7 +257,7 @@ def version_maintained(view: View, intent: Intent, options: Options) -> Iterable
     if condition is not None and not condition.true and "end-of-life" in condition.message:
         yield Finding(plane.ref, condition.message, severity=Severity.ERROR)
         return
-    limit = str(options.threshold("ossm2_oldest" if intent.ossm2 else "istio_oldest"))
+    limit = str(options.threshold({"ossm2": "ossm2_oldest", "ossm3": "ossm3_oldest"}.get(str(intent.provider), "istio_oldest")))
     found, oldest = minor(version), minor(limit)
     if found is None:
         yield skip(f"version {version or 'not set'} of {plane.ref} cannot be compared")
@@ -238,7 +267,7 @@ def version_maintained(view: View, intent: Intent, options: Options) -> Iterable
 
 @check(
     "OSM1209",
-    title="IstioCNI is Ready and of the control plane's minor version",
+    title="IstioCNI is Ready and at most one minor version from the control plane",
     hint="set spec.version of IstioCNI default; on OpenShift no pod gets its traffic redirected without it",
     inputs=(k.ISTIO, k.ISTIO_CNI),
     requires=EXISTS,
@@ -248,7 +277,8 @@ def version_maintained(view: View, intent: Intent, options: Options) -> Iterable
     live=False,
 )
 def cni_matches(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """The CNI plugin takes the place of the privileged init container; it may be one minor newer than the control plane, never older."""
+    """The CNI plugin takes the place of the privileged init container. In an upgrade the two follow each other; further apart than
+    one minor they are not tested together."""
     plane = control_plane(view, intent)
     nodes = view.of(k.ISTIO_CNI)
     if plane is None:
@@ -257,7 +287,8 @@ def cni_matches(view: View, intent: Intent, options: Options) -> Iterable[Findin
         yield Finding(ref(k.ISTIO_CNI, "default"), "it does not exist")
     for cni in nodes:
         version, wanted = str(cni.at("spec", "version", default="")), str(plane.at("spec", "version", default=""))
-        if not same_minor(version, wanted):
+        distance = ahead(version, wanted)
+        if abs(distance or 0) > 1 or (distance is None and minor(version) and minor(wanted)):
             yield Finding(cni.ref, f"its version is {version}, the control plane's is {wanted}")
         if view.source != "manifests":
             yield from _condition_true(cni, "Ready")
@@ -273,7 +304,8 @@ def cni_matches(view: View, intent: Intent, options: Options) -> Iterable[Findin
     intent=NEEDS,
 )
 def proxy_skew(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """A proxy keeps the version that it was started with; Istio supports a difference of a few minors to its control plane."""
+    """A proxy keeps the version that it was started with. The control plane may be ahead of it, one minor by Istio's own rule;
+    a proxy that is ahead of its control plane is supported by nobody."""
     where, deployment = _istiod(view, intent)
     containers = deployment.items("spec", "template", "spec", "containers") if deployment is not None else []
     versions = [version for version in (image_version(row.get("image")) for row in containers) if version]
@@ -281,12 +313,14 @@ def proxy_skew(view: View, intent: Intent, options: Options) -> Iterable[Finding
         yield skip(f"the image of {where} has no version in its tag")
         return
     limit = int(options.threshold("proxy_skew_minors"))
-    for pod in view.of(k.POD):
+    for pod in (pod for pod in view.of(k.POD) if intent.owns(pod.namespace)):
         proxy = proxy_of(pod)
         version = image_version(proxy.at("image")) if proxy is not None else None
-        distance = skew(version, versions[0])
-        if distance is not None and distance > limit:
-            yield Finding(pod.ref, f"its proxy has version {version}, istiod {versions[0]}; at most {limit} minor apart is wanted")
+        distance = ahead(version, versions[0])
+        if version is None or (distance is not None and -limit <= distance <= 0):
+            continue
+        wanted = f"at most {limit} minor behind and never ahead is wanted"
+        yield Finding(pod.ref, f"its proxy has version {version}, istiod {versions[0]}; {wanted}")
 
 
 @check(
@@ -298,20 +332,23 @@ def proxy_skew(view: View, intent: Intent, options: Options) -> Iterable[Finding
 )
 def webhook_answers(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """The webhook fails closed: with its Service away or its CA bundle empty, no pod is created in an injected namespace."""
-    configurations = injectors(view)
-    if not configurations:
-        yield Finding("MutatingWebhookConfiguration istio-sidecar-injector", "there is no injection webhook")
-    for row in configurations:
+    homes: set[str] = set()
+    for row in injectors(view):
         problems: set[str] = set()
         for hook in row.items("webhooks"):
             client = Obj.from_dict(k.Kind("", "WebhookClientConfig"), hook.get("clientConfig") or {})
             name, namespace = client.at("service", "name", default=""), client.at("service", "namespace", default="")
+            homes.add(namespace)
             if name and view.get(k.SERVICE, name, namespace) is None:
                 problems.add(f"it calls {ref(k.SERVICE, name, namespace)}, which does not exist")
             if not client.at("caBundle"):
                 problems.add("its caBundle is empty, so the API server trusts no answer")
         for problem in sorted(problems):
             yield Finding(row.ref, problem)
+    # A webhook that calls a URL has no namespace: its istiod runs elsewhere, and it counts as ours.
+    if not homes or (intent.namespace and not homes & {intent.namespace, ""}):
+        place = f" that calls istiod in {intent.namespace}" if intent.namespace else ""
+        yield Finding("MutatingWebhookConfiguration istio-sidecar-injector", f"there is no injection webhook{place}")
 
 
 @check(

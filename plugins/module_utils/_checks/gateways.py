@@ -20,20 +20,18 @@ CLUSTER_DOMAIN = ".svc.cluster.local"
 
 
 def _scope(rows: list[Obj], intent: Intent) -> list[Obj]:
-    """Objects of the control plane's namespace and the members; all of them where no members are given."""
-    if intent.members is None:
-        return rows
-    namespaces = {intent.namespace, *intent.members}
-    return [row for row in rows if row.namespace in namespaces]
+    """Objects of this mesh: another mesh of the cluster may use the same names and labels."""
+    return [row for row in rows if intent.owns(row.namespace)]
 
 
 def _selector(gateway: Obj) -> dict[str, str]:
     return dict(gateway.at("spec", "selector", default={}))
 
 
-def _pods(view: View, gateway: Obj) -> list[Obj]:
+def _pods(view: View, intent: Intent, gateway: Obj) -> list[Obj]:
     selector = _selector(gateway)
-    return [pod for pod in view.of(k.POD) if selector and matches_labels(selector, pod.labels) and not pod.deleting]
+    chosen = [pod for pod in view.of(k.POD) if selector and matches_labels(selector, pod.labels) and not pod.deleting]
+    return _scope(chosen, intent)
 
 
 def _ready(pod: Obj) -> bool:
@@ -57,9 +55,10 @@ def selector_matches(view: View, intent: Intent, options: Options) -> Iterable[F
     for gateway in _scope(view.of(k.GATEWAY), intent):
         if not _selector(gateway):
             continue  # an empty selector means every gateway pod
-        pods = _pods(view, gateway)
+        pods = _pods(view, intent, gateway)
         if not pods:
-            yield Finding(gateway.ref, f"its selector {_words(_selector(gateway))} matches no pod")
+            where = "" if intent.members is None else " of this mesh"
+            yield Finding(gateway.ref, f"its selector {_words(_selector(gateway))} matches no pod{where}")
         elif not any(_ready(pod) for pod in pods):
             yield Finding(gateway.ref, f"none of its {len(pods)} pods is ready: {', '.join(pod.name for pod in pods[:3])}")
 
@@ -74,19 +73,20 @@ def selector_matches(view: View, intent: Intent, options: Options) -> Iterable[F
 def ports_served(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """istiod opens a listener only for a port that a Service of the gateway's pods has."""
     for gateway in _scope(view.of(k.GATEWAY), intent):
-        pods = _pods(view, gateway)
+        pods = _pods(view, intent, gateway)
         if not pods:
             continue  # OSM1501 says so
+        places = sorted({pod.namespace for pod in pods})
         open_ports: set[Any] = set()
-        for service in view.of(k.SERVICE, pods[0].namespace):
+        for service in (row for place in places for row in view.of(k.SERVICE, place)):
             chosen = service.at("spec", "selector", default={})
-            if chosen and matches_labels(chosen, pods[0].labels):
+            if chosen and any(matches_labels(chosen, pod.labels) for pod in pods if pod.namespace == service.namespace):
                 for port in service.items("spec", "ports"):
                     open_ports |= {port.get("port"), port.get("targetPort")}
         for server in gateway.items("spec", "servers"):
             number = (server.get("port") or {}).get("number")
             if number not in open_ports:
-                yield Finding(gateway.ref, f"no Service of its pods in {pods[0].namespace} has port {number}")
+                yield Finding(gateway.ref, f"no Service of its pods in {', '.join(places)} has port {number}")
 
 
 @check(
@@ -99,7 +99,7 @@ def ports_served(view: View, intent: Intent, options: Options) -> Iterable[Findi
 def credential_exists(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """Without its Secret a server's listener stays without a certificate, and clients see a connection reset."""
     for gateway in _scope(view.of(k.GATEWAY), intent):
-        pods = _pods(view, gateway)
+        pods = _pods(view, intent, gateway)
         namespace = pods[0].namespace if pods else intent.namespace or gateway.namespace
         names = {str((server.get("tls") or {}).get("credentialName") or "") for server in gateway.items("spec", "servers")}
         for name in sorted(names - {""}):
@@ -117,7 +117,7 @@ def credential_exists(view: View, intent: Intent, options: Options) -> Iterable[
 def hosts_do_not_collide(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """Of two Gateways on the same pods with the same host and port the older one wins, without a word."""
     claims: dict[tuple[str, Any, str], Obj] = {}
-    for gateway in sorted(view.of(k.GATEWAY), key=lambda row: (row.namespace, row.name)):
+    for gateway in sorted(_scope(view.of(k.GATEWAY), intent), key=lambda row: (row.namespace, row.name)):
         for server in gateway.items("spec", "servers"):
             number = (server.get("port") or {}).get("number")
             for host in server.get("hosts") or []:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from . import kinds as k
 from .selectors import matches
 from .types import Intent
-from .versions import minor
 from .view import Obj, View
 
 __all__ = [
@@ -27,7 +26,6 @@ __all__ = [
     "proxy_of",
     "revision_of_label",
     "should_be_injected",
-    "skew",
 ]
 
 REVISION = "istio.io/rev"
@@ -135,11 +133,3 @@ def should_be_injected(namespace: Obj, pod: Obj, intent: Intent) -> bool:
     if namespace.labels.get(INJECTION) == "disabled":
         return False
     return wish == "true" or namespace.labels.get(INJECTION) == "enabled" or REVISION in namespace.labels or REVISION in pod.labels
-
-
-def skew(one: str | None, other: str | None) -> int | None:
-    """How many minors lie between two versions; None if it cannot be told."""
-    first, second = minor(one), minor(other)
-    if first is None or second is None or first[0] != second[0]:
-        return None
-    return abs(first[1] - second[1])

@@ -22,6 +22,7 @@ SAIL = ("ossm3", "sail")
 LABELS = (k.NAMESPACE, k.ISTIO, k.ISTIO_REVISION, k.ISTIO_REVISION_TAG)
 BOTH = (k.SMMR, *LABELS)
 MEMBER_OF = "maistra.io/member-of"
+IGNORED = "maistra.io/ignore-namespace"
 
 
 def _wanted_revision(namespace: Obj) -> str | None:
@@ -96,7 +97,7 @@ def no_extra_member(view: View, intent: Intent, options: Options) -> Iterable[Fi
     "OSM1303",
     title="no namespace is in two meshes",
     hint="remove the labels of one generation, or the namespace from one member roll",
-    inputs=(k.NAMESPACE, k.SMMR),
+    inputs=(k.NAMESPACE, k.SMMR, k.ISTIO_REVISION, k.ISTIO_REVISION_TAG),
     intent=("members",),
 )
 def one_mesh_each(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -109,13 +110,17 @@ def one_mesh_each(view: View, intent: Intent, options: Options) -> Iterable[Find
         owner = namespace.labels.get(MEMBER_OF)
         if owner and not any(mesh.startswith(f"member roll {owner}/") for mesh in meshes):
             meshes.add(f"label {MEMBER_OF}={owner}")
-        # With maistra.io/ignore-namespace or not, OSSM 2 does not read istio.io/rev: the label is meant for OSSM 3.
-        if meshes and namespace.labels.get(INJECTION) == "enabled":
-            meshes.add(f"label {INJECTION}=enabled")
-        elif meshes and REVISION in namespace.labels:
-            meshes.add(f"label {REVISION}={namespace.labels[REVISION]}")
+        # A cluster-wide OSSM 2 reads these labels too: they name a second mesh only where a revision of OSSM 3 answers to them.
+        label = _wanted_revision(namespace)
+        if meshes and label is not None and revision_of_label(view, label) is not None:
+            key = f"{INJECTION}=enabled" if INJECTION in namespace.labels else f"{REVISION}={label}"
+            meshes.add(f"label {key}")
         if len(meshes) > 1:
-            yield Finding(namespace.ref, f"it is claimed by {' and '.join(sorted(meshes))}")
+            # The way that the migration from OSSM 2 takes: its webhook leaves the namespace alone, its istiod still knows it.
+            moving = namespace.labels.get(IGNORED) == "true" and len(meshes) == 2 and any(mesh.startswith("label istio") for mesh in meshes)
+            note = f"; {IGNORED}=true says that it is on its way" if moving else ""
+            severity = Severity.WARNING if moving else None
+            yield Finding(namespace.ref, f"it is claimed by {' and '.join(sorted(meshes))}{note}", severity=severity)
 
 
 @check(
@@ -135,12 +140,16 @@ def discovery_selectors_exact(view: View, intent: Intent, options: Options) -> I
     if plane is None or not selectors:
         yield skip("the Istio has no discoverySelectors, so it discovers every namespace")
         return
+    unseen = f"no discovery selector of {plane.ref} takes it"
     for namespace in view.of(k.NAMESPACE):
         labels = {"kubernetes.io/metadata.name": namespace.name, **namespace.labels}
         selected = any(matches(selector, labels) for selector in selectors)
         intended = namespace.name in (intent.members or ())
         if intended and not selected:
-            yield Finding(namespace.ref, f"it is a member, and no discovery selector of {plane.ref} takes it")
+            yield Finding(namespace.ref, f"it is a member, and {unseen}")
+        elif namespace.name == intent.namespace and not selected:
+            text = f"the control plane runs in it, and {unseen}: what is said there for all is not read"
+            yield Finding(namespace.ref, text, severity=Severity.WARNING)
         elif selected and not intended and namespace.name != intent.namespace:
             yield Finding(namespace.ref, f"{plane.ref} discovers it, and it is no member", severity=Severity.WARNING)
 

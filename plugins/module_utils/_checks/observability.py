@@ -10,16 +10,12 @@ from collections.abc import Iterable
 
 from . import kinds as k
 from .control_plane import rollout_problem
-from .types import Finding, Intent, Options, check, skip
+from .types import Finding, Intent, Options, check
 from .view import Obj, View, ref
 
 __all__: list[str] = []
 
 NEEDS = ("control_plane", "observability")
-
-
-def _intended(intent: Intent, name: str) -> bool:
-    return name in (intent.observability or ())
 
 
 def _deployment(view: View, intent: Intent, name: str) -> Iterable[Finding]:
@@ -40,13 +36,11 @@ def _custom_resource(view: View, intent: Intent, kind: k.Kind) -> Obj | None:
     hint="oc describe kiali -n NAMESPACE; oc logs deployment/kiali -n NAMESPACE",
     inputs=(k.KIALI, k.DEPLOYMENT),
     intent=NEEDS,
+    component="kiali",
     retryable=True,
 )
 def kiali_ready(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """The Kiali operator reports its playbook's result in the conditions; the Deployment says whether the server runs."""
-    if not _intended(intent, "kiali"):
-        yield skip("kiali is not in observability")
-        return
     kiali = _custom_resource(view, intent, k.KIALI)
     if kiali is None:
         yield Finding(f"Namespace {intent.namespace}", "it has no Kiali resource")
@@ -66,13 +60,11 @@ def kiali_ready(view: View, intent: Intent, options: Options) -> Iterable[Findin
     hint="oc describe jaeger -n NAMESPACE; with Elasticsearch look at its pods first",
     inputs=(k.JAEGER, k.DEPLOYMENT),
     intent=NEEDS,
+    component="jaeger",
     retryable=True,
 )
 def jaeger_ready(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """Without a collector proxies drop their spans, and nobody notices until a trace is needed."""
-    if not _intended(intent, "jaeger"):
-        yield skip("jaeger is not in observability")
-        return
     jaeger = _custom_resource(view, intent, k.JAEGER)
     if jaeger is None:
         yield Finding(f"Namespace {intent.namespace}", "it has no Jaeger resource")
@@ -92,13 +84,11 @@ def jaeger_ready(view: View, intent: Intent, options: Options) -> Iterable[Findi
     hint="oc get prometheus,deployment -n NAMESPACE",
     inputs=(k.PROMETHEUS, k.DEPLOYMENT),
     intent=NEEDS,
+    component="prometheus",
     retryable=True,
 )
 def prometheus_ready(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """Kiali's graph and every alert are made of its numbers. OSSM 2 brings a Deployment, OSSM 3 a Prometheus resource."""
-    if not _intended(intent, "prometheus"):
-        yield skip("prometheus is not in observability")
-        return
+    """Kiali's graph and every alert are made of its numbers. We bring a Deployment; the operator of Prometheus is driven by a resource."""
     prometheus = _custom_resource(view, intent, k.PROMETHEUS)
     if prometheus is None:
         yield from _deployment(view, intent, "prometheus")
@@ -116,11 +106,9 @@ def prometheus_ready(view: View, intent: Intent, options: Options) -> Iterable[F
     hint="oc logs deployment/grafana -n NAMESPACE",
     inputs=(k.DEPLOYMENT,),
     intent=NEEDS,
+    component="grafana",
     retryable=True,
 )
 def grafana_ready(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """The dashboards that a team looks at first when something is slow."""
-    if not _intended(intent, "grafana"):
-        yield skip("grafana is not in observability")
-        return
     yield from _deployment(view, intent, "grafana")

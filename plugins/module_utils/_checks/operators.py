@@ -51,7 +51,7 @@ def csv_succeeded(view: View, intent: Intent, options: Options) -> Iterable[Find
     subscriptions = _expected(view, intent)
     for package in intent.operators or ():
         if not any(_package(row) == package for row in subscriptions):
-            yield Finding(f"package {package}", "no Subscription asks for it", hint="run meshops.mesh.install_operators")
+            yield Finding(f"package {package}", "no Subscription asks for it", hint="run meshops.mesh.install_mesh with the tag operators")
     for subscription in subscriptions:
         name = subscription.at("status", "installedCSV", default="")
         csv = view.get(k.CSV, name, subscription.namespace) if name else None
@@ -131,7 +131,7 @@ def no_stranger(view: View, intent: Intent, options: Options) -> Iterable[Findin
 @check(
     "OSM1105",
     title="the mesh's kinds are installed",
-    hint="install the operator of the provider: meshops.mesh.install_operators",
+    hint="install the operator of the provider: meshops.mesh.install_mesh with the tag operators",
     intent=("provider",),
     retryable=True,
 )

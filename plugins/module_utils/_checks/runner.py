@@ -108,6 +108,8 @@ class _Run:
                 return f"{name} is not given"
         if self.intent.provider and self.intent.provider not in check.providers:
             return f"not for provider {self.intent.provider}"
+        if check.component and check.component not in (self.intent.observability or ()):
+            return f"{check.component} is not in observability"
         forbidden = self.view.forbidden()
         for kind in check.inputs:
             if kind.kind in forbidden:

@@ -62,8 +62,13 @@ THRESHOLDS: dict[str, Any] = {
     "certificate_max_bytes": 1048576,
     "certificate_rsa_bits": 2048,
     "clock_skew_seconds": 60,
-    "kubernetes_oldest": "1.28",
-    "istio_oldest": "1.26",
+    # OpenShift 4.14, the oldest in the version support tables of OpenShift Service Mesh 3.0, is Kubernetes 1.27.
+    "kubernetes_oldest": "1.27",
+    # The Sail operator of August 2026 reconciles 1.29 and newer; Istio's own support of 1.28 ended on July 1, 2026.
+    "istio_oldest": "1.29",
+    # OpenShift Service Mesh 3.0, whose patch releases go on, is Istio 1.24; 3.2 is 1.27, 3.3 is 1.28, 3.4 is 1.30.
+    "ossm3_oldest": "1.24",
+    # OpenShift Service Mesh 3 migrates from the latest 2.6 only.
     "ossm2_oldest": "2.6",
     "proxy_skew_minors": 1,
     "restarts": 5,
@@ -95,6 +100,10 @@ class Intent:
     def namespace(self) -> str:
         """The control plane's namespace."""
         return str((self.control_plane or {}).get("namespace", ""))
+
+    def owns(self, namespace: str) -> bool:
+        """True for the control plane's namespace and the members; for every namespace where no members are given."""
+        return self.members is None or namespace == self.namespace or namespace in self.members
 
     @property
     def ossm2(self) -> bool:
@@ -145,6 +154,8 @@ class Check:
     providers: tuple[str, ...] = ("ossm2", "ossm3", "sail")
     retryable: bool = False
     live: bool = True
+    # Asked only where the list `observability` of the intent has this word.
+    component: str = ""
 
     @property
     def about(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["image_version", "minor", "same_minor"]
+__all__ = ["ahead", "image_version", "minor", "same_minor"]
 
 _VERSION = re.compile(r"^v?(\d+)\.(\d+)")
 
@@ -17,6 +17,14 @@ def minor(version: str | None) -> tuple[int, int] | None:
     """(major, minor) of `v1.30.3`, `1.30` or `1.30.3-rc.0`; None for `latest`, digests and nothing."""
     found = _VERSION.match(version or "")
     return (int(found.group(1)), int(found.group(2))) if found else None
+
+
+def ahead(one: str | None, other: str | None) -> int | None:
+    """How many minors the first version is ahead of the second, negative behind; None if that cannot be counted."""
+    first, second = minor(one), minor(other)
+    if first is None or second is None or first[0] != second[0]:
+        return None
+    return first[1] - second[1]
 
 
 def same_minor(one: str | None, other: str | None) -> bool:

@@ -104,20 +104,20 @@ def no_crash_loop(view: View, intent: Intent, options: Options) -> Iterable[Find
     "OSM1404",
     title="each workload of a member has rolled out",
     hint="oc rollout status deployment/NAME -n NAMESPACE; oc get events -n NAMESPACE",
-    inputs=(k.DEPLOYMENT,),
+    inputs=(k.DEPLOYMENT, k.STATEFUL_SET, k.DAEMON_SET),
     intent=("members",),
     retryable=True,
 )
 def workloads_rolled_out(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """A rollout that hangs after an injection change often means that the webhook refuses the new pods."""
     for name in intent.members or ():
-        for deployment in view.of(k.DEPLOYMENT, name):
-            problem = rollout_problem(deployment)
-            failure = deployment.condition("ReplicaFailure")
+        for workload in (row for kind in (k.DEPLOYMENT, k.STATEFUL_SET, k.DAEMON_SET) for row in view.of(kind, name)):
+            problem = rollout_problem(workload)
+            failure = workload.condition("ReplicaFailure")
             if problem and failure is not None and failure.true:
                 problem = f"{problem} ({failure.why})"
             if problem:
-                yield Finding(deployment.ref, problem)
+                yield Finding(workload.ref, problem)
 
 
 @check(

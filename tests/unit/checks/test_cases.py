@@ -3,23 +3,39 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.table import CATEGORIES, CHECKS, RETIRED, by_id
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import Finding, Severity
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.view import View
 
 from .builder import bad_objects, cases, intent, options, snapshot
 
 ALL = cases()
 PAIRS = [pytest.param(code, case, id=f"{code}-{number}") for code, rows in ALL.items() for number, case in enumerate(rows)]
-DOCS = Path(__file__).resolve().parents[3] / "docs" / "checks"
+ROOT = Path(__file__).resolve().parents[3]
+DOCS = ROOT / "docs" / "checks"
+
+
+def needed(code: str) -> set[str]:
+    """Everything that a check requires, by way of others too."""
+    return {code}.union(*(needed(other) for other in by_id[code].requires))
+
+
+# They speak of the control plane that OSM1201 requires, and are skipped without it; or of a source that has nothing to say.
+BY_REQUIREMENT = frozenset({"OSM1001", "OSM1002", "OSM1003", "OSM1105"} | {code for code in by_id if "OSM1201" in needed(code)})
+
+
+def ask(code: str, objects: list[dict[str, Any]], setting: dict[str, Any]) -> tuple[list[Finding], View]:
+    view = View(snapshot(objects, **setting.get("snapshot", {})))
+    return list(by_id[code].run(view, intent(**setting.get("intent", {})), options(**setting.get("options", {})))), view
 
 
 def run(code: str, objects: list[dict[str, Any]], setting: dict[str, Any]) -> tuple[list[str], View]:
-    view = View(snapshot(objects, **setting.get("snapshot", {})))
-    found = by_id[code].run(view, intent(**setting.get("intent", {})), options(**setting.get("options", {})))
+    found, view = ask(code, objects, setting)
     return [f"{'SKIPPED ' if row.skipped else ''}{row.resource} | {row.message}" for row in found], view
 
 
@@ -36,6 +52,12 @@ def test_only_the_bad_objects_are_found(code: str, case: dict[str, Any]) -> None
     assert found, "a failing case must find something"
 
 
+@pytest.mark.parametrize(("code", "case"), [pair for pair in PAIRS if "warnings" in pair.values[1]])
+def test_what_is_only_a_warning(code: str, case: dict[str, Any]) -> None:
+    found, _view = ask(code, bad_objects(case), case.get("failing", {}))
+    assert sorted(row.resource for row in found if row.severity is Severity.WARNING) == sorted(case["warnings"])
+
+
 @pytest.mark.parametrize("code", sorted(by_id))
 def test_declared_inputs_are_the_kinds_read(code: str) -> None:
     read = set()
@@ -47,6 +69,31 @@ def test_declared_inputs_are_the_kinds_read(code: str) -> None:
 
 def test_every_check_has_a_case() -> None:
     assert sorted(ALL) == sorted(by_id)
+
+
+@pytest.mark.parametrize("code", [code for code, row in sorted(by_id.items()) if row.inputs])
+def test_every_check_has_good_objects_of_what_it_reads_and_bad_ones(code: str) -> None:
+    kinds = {kind.kind for kind in by_id[code].inputs}
+    good = {next(iter(entry)).split(" ")[0] for case in ALL[code] for entry in case.get("good", [])}
+    assert good & kinds, "without good objects a check that reads nothing passes"
+    changed = [case for case in ALL[code] if case.get("bad") or case.get("without") or case.get("failing", {}) != case.get("passing", {})]
+    assert changed and all(case["findings"] for case in changed)
+
+
+@pytest.mark.parametrize("code", sorted(by_id))
+def test_an_empty_mesh_is_no_proof_of_what_must_exist(code: str) -> None:
+    """What is not there passes only where the title speaks of each or of no object; every other check says something."""
+    title = by_id[code].title
+    found, _view = run(code, [], {"intent": {"control_plane": {"name": "production", "namespace": "istio-system"}}})
+    universal = any(word in f" {title} " for word in (" each ", " every ", " no ", " exactly ", " proxies are ")) or code in BY_REQUIREMENT
+    assert found or universal, title
+
+
+@pytest.mark.parametrize("row", [row for row in CHECKS if row.category != "certificates"], ids=lambda row: row.id)
+def test_a_hint_names_what_there_is(row: Any) -> None:
+    for name in re.findall(r"meshops\.mesh\.([a-z_0-9]+)", row.hint):
+        places = (f"plugins/modules/{name}.py", f"roles/{name}", f"playbooks/{name}.yml")
+        assert any((ROOT / place).exists() for place in places), name
 
 
 def test_codes_are_unique_well_formed_and_not_retired() -> None:

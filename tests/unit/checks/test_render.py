@@ -28,12 +28,12 @@ def _report() -> Report:
     objects: list[dict[str, Any]] = [
         {
             "Istio production": {
-                "spec": {"namespace": "istio-system", "version": "v1.25.0"},
+                "spec": {"namespace": "istio-system", "version": "v1.23.5"},
                 "status": {"activeRevisionName": "production"} | READY,
             }
         },
-        {"IstioRevision production": {"spec": {"version": "v1.25.0"}, "status": READY}},
-        {"IstioCNI default": {"spec": {"version": "v1.25.0"}, "status": READY}},
+        {"IstioRevision production": {"spec": {"version": "v1.23.5"}, "status": READY}},
+        {"IstioCNI default": {"spec": {"version": "v1.23.5"}, "status": READY}},
         {"Deployment istio-system/istiod-production": {"spec": {"replicas": 2}, "status": {"updatedReplicas": 2, "availableReplicas": 1}}},
         {"Namespace shop": {"labels": {"istio-injection": "enabled", "istio.io/rev": "production"}}},
         {"Namespace pay": {"labels": {"istio.io/rev": "production"}}},

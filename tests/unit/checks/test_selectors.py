@@ -6,9 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.injection import skew
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.selectors import matches
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.versions import image_version, minor, same_minor
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.versions import ahead, image_version, minor, same_minor
 
 LABELS = {"app": "web", "tier": "front", "empty": ""}
 
@@ -70,5 +69,9 @@ def test_image_version(image: str | None, expected: str | None) -> None:
     assert image_version(image) == expected
 
 
-def test_skew() -> None:
-    assert (skew("1.30.1", "1.28.0"), skew("1.28", "1.30"), skew("2.0", "1.30"), skew(None, "1.30")) == (2, 2, None, None)
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [("1.30.1", "1.28.0", 2), ("1.28", "1.30", -2), ("v1.30.3", "1.30.0", 0), ("2.0", "1.30", None), (None, "1.30", None)],
+)
+def test_ahead(one: str | None, other: str | None, expected: int | None) -> None:
+    assert ahead(one, other) == expected
