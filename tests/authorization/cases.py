@@ -96,9 +96,9 @@ class Worlds:
         return self.of(row)[0].chain(workload_of(row), row["workload"]["protocol"])
 
 
-def run_rows(rows: Iterable[dict[str, Any]]) -> Iterator[Outcome]:
+def run_rows(rows: Iterable[dict[str, Any]], worlds: Worlds | None = None) -> Iterator[Outcome]:
     """Each row with our verdict."""
-    worlds = Worlds()
+    worlds = worlds or Worlds()
     for row in rows:
         policies, findings = worlds.of(row)
         workload, protocol = workload_of(row), row["workload"]["protocol"]
