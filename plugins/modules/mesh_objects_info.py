@@ -36,6 +36,13 @@ options:
     type: list
     elements: str
     default: []
+  brief:
+    description:
+      - Return of each object only what a snapshot keeps, see M(meshops.mesh.cluster_snapshot). A pod then has its metadata, its status
+        and the names and images of its containers, about a quarter of its size, and a Secret has no values.
+      - For many pods, which are slow to carry through a playbook.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
   - meshops.mesh.options.cluster
@@ -90,6 +97,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._errors import KindMi
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name
+from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import slim
 
 ARGUMENT_SPEC: dict[str, Any] = {
     "api_version": {"type": "str", "default": "v1"},
@@ -97,6 +105,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "name": {"type": "str"},
     "namespace": {"type": "str"},
     "label_selectors": {"type": "list", "elements": "str", "default": []},
+    "brief": {"type": "bool", "default": False},
     **CLUSTER,
 }
 
@@ -110,6 +119,11 @@ def read(cluster: Cluster, params: dict[str, Any]) -> list[dict[str, Any]]:
     return cluster.list(version, kind, namespace=namespace, label_selector=",".join(params["label_selectors"]) or None)
 
 
+def kept(resources: list[dict[str, Any]], brief: bool) -> list[dict[str, Any]]:
+    """All of each object, or what a snapshot keeps of it."""
+    return [slim(obj) for obj in resources] if brief else resources
+
+
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
@@ -118,7 +132,7 @@ def main() -> None:
     params = module.params
     name = display_name(params)
     try:
-        resources, found = read(Cluster.from_params(params, name=name), params), True
+        resources, found = kept(read(Cluster.from_params(params, name=name), params), params["brief"]), True
     except KindMissing:
         resources, found = [], False
     except MeshError as exc:

@@ -137,7 +137,9 @@ class _Present:
             rows += _prune(self.cluster, {ref.identity for ref in self.wanted}, self.order)
         waited = 0.0
         if self.order.wait and not self.order.dry_run:
-            waited = wait_ready(self.cluster, self.wanted, self.order.timing)
+            # where nothing was written, what was read a moment ago is the first look
+            fresh = None if any(row.changed for row in rows) else self.live
+            waited = wait_ready(self.cluster, self.wanted, self.order.timing, seen_now=fresh)
         place = {ref: number for number, ref in enumerate(self.wanted)}
         rows.sort(key=lambda row: place.get(row.ref, len(place)))
         return Outcome(tuple(rows), waited)

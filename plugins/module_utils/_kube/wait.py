@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from .client import Cluster
 
 __all__ = ["ClusterLookup", "Timing", "read_all", "wait_gone", "wait_ready"]
 
+_FIRST_PAUSE = 0.2  # most objects are ready within a second: the pauses begin short and grow to the interval
 _LIST_FROM = 9  # from so many objects of a kind in a namespace on, one list is cheaper
 
 
@@ -98,13 +99,15 @@ class ClusterLookup:
         return self._ask(("of", version, kind, namespace), lambda: self._cluster.list(version, kind, namespace=namespace)) or []
 
 
-def wait_ready(cluster: Cluster, refs: Iterable[Ref], timing: Timing) -> float:
-    """Seconds until all were ready; raises NotReady with the last reasons."""
+def wait_ready(cluster: Cluster, refs: Iterable[Ref], timing: Timing, *, seen_now: Mapping[Ref, dict[str, Any]] | None = None) -> float:
+    """Seconds until all were ready; raises NotReady with the last reasons. The first look is at seen_now where that is given."""
     start = timing.clock()
     waiter = Waiter.start(cluster.name, [ref for ref in refs if is_judged(ref)])
+    pause = min(_FIRST_PAUSE, timing.interval)
     while waiter.pending:
         refs_now = sorted(waiter.pending)
-        live = read_all(cluster, refs_now)
+        live = read_all(cluster, refs_now) if seen_now is None else dict(seen_now)
+        seen_now = None
         lookup = ClusterLookup(cluster)
 
         def look(ref: Ref, live: dict[Ref, dict[str, Any]] = live, lookup: ClusterLookup = lookup) -> Readiness:
@@ -117,7 +120,8 @@ def wait_ready(cluster: Cluster, refs: Iterable[Ref], timing: Timing) -> float:
             break
         if now - start >= timing.timeout:
             raise waiter.expired(now - start)
-        timing.sleep(timing.interval)
+        timing.sleep(pause)
+        pause = min(pause * 1.5, timing.interval)
     return timing.clock() - start
 
 

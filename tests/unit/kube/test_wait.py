@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Waits: how often they look, and what they do not read again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+from ansible_collections.meshops.mesh.plugins.module_utils._errors import NotReady
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Resource
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.wait import Timing, wait_ready
+from ansible_collections.meshops.mesh.plugins.module_utils._model.objects import Ref
+
+WEB = Ref("apps/v1", "Deployment", "shop", "web")
+
+
+def deployment(ready: int) -> dict[str, Any]:
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "shop", "generation": 1},
+            "spec": {"replicas": 1},
+            "status": {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "readyReplicas": ready, "availableReplicas": ready}}
+
+
+class Played:
+    """A cluster whose Deployment is ready after some looks; its clock moves by sleeping only."""
+
+    name = "west"
+
+    def __init__(self, ready_after: int) -> None:
+        self.ready_after = ready_after
+        self.reads = 0
+        self.pauses: list[float] = []
+        self.timing = Timing(timeout=60, interval=1.0, clock=lambda: sum(self.pauses), sleep=self.pauses.append)
+
+    def resources(self) -> dict[tuple[str, str], Resource]:
+        return {("apps/v1", "Deployment"): Resource("apps/v1", "Deployment", "deployments", True)}
+
+    def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> dict[str, Any]:
+        self.reads += 1
+        return deployment(int(self.reads > self.ready_after))
+
+    def map(self, fn: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+        return [fn(item) for item in items]
+
+
+def test_the_first_pauses_are_short_and_grow_to_the_interval() -> None:
+    west = Played(ready_after=6)
+    waited = wait_ready(west, [WEB], west.timing)
+    assert west.pauses == pytest.approx([0.2, 0.3, 0.45, 0.675, 1.0, 1.0])
+    assert waited == pytest.approx(sum(west.pauses))
+
+
+def test_an_interval_that_is_shorter_is_kept() -> None:
+    west = Played(ready_after=3)
+    wait_ready(west, [WEB], Timing(timeout=60, interval=0.1, clock=west.timing.clock, sleep=west.timing.sleep))
+    assert west.pauses == [0.1, 0.1, 0.1]
+
+
+def test_what_was_read_a_moment_ago_is_not_read_again() -> None:
+    west = Played(ready_after=0)
+    assert wait_ready(west, [WEB], west.timing, seen_now={WEB: deployment(1)}) == 0
+    assert west.reads == 0
+
+
+def test_what_was_read_is_the_first_look_only() -> None:
+    west = Played(ready_after=1)
+    wait_ready(west, [WEB], west.timing, seen_now={WEB: deployment(0)})
+    assert (west.reads, west.pauses) == (2, [0.2, pytest.approx(0.3)])
+
+
+def test_an_object_that_was_not_there_is_waited_for() -> None:
+    west = Played(ready_after=99)
+    with pytest.raises(NotReady, match="Deployment shop/web"):
+        wait_ready(west, [WEB], west.timing, seen_now={})
+    assert west.timing.clock() >= 60
