@@ -42,8 +42,16 @@ def when(key: str, *values: str, absent: tuple[str, ...] = ()) -> dict[str, Any]
 
 def http(**more: Any) -> Request:
     """A GET of / by sleep over mutual TLS, unless told otherwise."""
-    given: dict[str, Any] = {"principal": SLEEP, "source_ip": "10.0.0.1", "port": 8080, "destination_ip": "10.1.0.1", "sni": "example.com",
-                             "method": "GET", "host": "example.com", "path": "/"}  # fmt: skip
+    given: dict[str, Any] = {
+        "principal": SLEEP,
+        "source_ip": "10.0.0.1",
+        "port": 8080,
+        "destination_ip": "10.1.0.1",
+        "sni": "example.com",
+        "method": "GET",
+        "host": "example.com",
+        "path": "/",
+    }
     return Request(**(given | more))
 
 

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.read import read_policies
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.validate import validate
-
 from authorization.cases import Outcome, Worlds, mesh_of, read_rows, request_of, run_rows, workload_of
 
 FILE = Path(__file__).resolve().parents[2] / "authorization" / "data" / "authz-cases.jsonl.gz"
@@ -79,7 +78,9 @@ def test_the_workload_enforces_the_policies_that_istio_selected(rows: list[dict[
         found: dict[str, list[str]] = {action: [] for action in row["selected"]}
         for policy in policies.attached(workload_of(row)):
             found[policy.action].append(policy.key)
-        assert {action: sorted(keys) for action, keys in found.items()} == {action: sorted(keys) for action, keys in row["selected"].items()}
+        assert {action: sorted(keys) for action, keys in found.items()} == {
+            action: sorted(keys) for action, keys in row["selected"].items()
+        }
 
 
 def test_admission_refuses_what_istio_refused(rows: list[dict[str, Any]]) -> None:

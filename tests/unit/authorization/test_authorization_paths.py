@@ -38,7 +38,7 @@ PATHS = [
     ("/a%2F..%2Fb", "/a%2F..%2Fb", "/a%2F..%2Fb", "/a%2F..%2Fb", "/b"),
     ("/a%252Fb", "/a%252Fb", "/a%252Fb", "/a%252Fb", "/a%252Fb"),
     ("/a%zz%4", "/a%zz%4", "/a%zz%4", "/a%zz%4", "/a%zz%4"),
-    ("/a{*}|^`\"<>", "/a{*}|^`\"<>", "/a%7B*%7D%7C%5E%60%22%3C%3E", "/a%7B*%7D%7C%5E%60%22%3C%3E", "/a%7B*%7D%7C%5E%60%22%3C%3E"),
+    ('/a{*}|^`"<>', '/a{*}|^`"<>', "/a%7B*%7D%7C%5E%60%22%3C%3E", "/a%7B*%7D%7C%5E%60%22%3C%3E", "/a%7B*%7D%7C%5E%60%22%3C%3E"),
     ("/[a]!$&'()+,;:@=*~", "/[a]!$&'()+,;:@=*~", "/[a]!$&'()+,;:@=*~", "/[a]!$&'()+,;:@=*~", "/[a]!$&'()+,;:@=*~"),
     ("/\u00e9", "/\u00e9", "/%C3%A9", "/%C3%A9", "/%C3%A9"),
     ("/a?x=//b/../c%2F", "/a?x=//b/../c%2F", "/a?x=//b/../c%2F", "/a?x=//b/../c%2F", "/a?x=//b/../c%2F"),
@@ -88,20 +88,32 @@ def test_aliases_of_principals(values: list[str], own: list[str], expanded: list
     assert list(expand_principals(values, own)) == expanded
 
 
-@pytest.mark.parametrize(("values", "own", "expanded"), [
-    (["new.td"], ["new.td", "old.td"], ["new.td", "old.td"]),
-    (["old.td", "x"], ["new.td", "old.td"], ["new.td", "old.td", "x"]),
-    (["*.td"], ["new.td", "old.td"], ["*.td"]),
-    (["cluster.local"], ["new.td"], ["cluster.local"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("values", "own", "expanded"),
+    [
+        (["new.td"], ["new.td", "old.td"], ["new.td", "old.td"]),
+        (["old.td", "x"], ["new.td", "old.td"], ["new.td", "old.td", "x"]),
+        (["*.td"], ["new.td", "old.td"], ["*.td"]),
+        (["cluster.local"], ["new.td"], ["cluster.local"]),
+    ],
+)
 def test_aliases_of_trust_domains(values: list[str], own: list[str], expanded: list[str]) -> None:
     assert list(expand_trust_domains(values, own)) == expanded
 
 
-@pytest.mark.parametrize(("text", "version"), [
-    (None, (1, 32, 0)), ("", (1, 32, 0)), ("latest", (1, 32, 0)), ("1.24", (1, 24, 0)), ("v1.24.3", (1, 24, 3)), ("1.31.0-rc.0", (1, 31, 0)), ("1.32-dev", (1, 32, 0)),
-    ("1.24.3_ossm_tp.2", (1, 24, 3)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        (None, (1, 32, 0)),
+        ("", (1, 32, 0)),
+        ("latest", (1, 32, 0)),
+        ("1.24", (1, 24, 0)),
+        ("v1.24.3", (1, 24, 3)),
+        ("1.31.0-rc.0", (1, 31, 0)),
+        ("1.32-dev", (1, 32, 0)),
+        ("1.24.3_ossm_tp.2", (1, 24, 3)),
+    ],
+)
 def test_versions(text: str | None, version: tuple[int, int, int]) -> None:
     assert parse_version(text) == version
 

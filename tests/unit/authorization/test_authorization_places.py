@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where policies attach (facts 11 to 18), and what ztunnel makes of them (45 to 48, 53, 63)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.attachment import GATEWAY_NAME, why_not
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.model import Mesh, Request, ServiceRef, Workload
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.read import read_policy
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.versions import abilities
+from authorization_worlds import SLEEP, allowed, decide, findings, http, operation, policy, source, tcp, when
+
+GATEWAY_API = "gateway.networking.k8s.io"
+SIDECAR = Workload("foo", {"app": "cars", "version": "v1"})
+GATEWAY = Workload("foo", {GATEWAY_NAME: "gw", "app": "gw"}, "gateway")
+CLASSIC = Workload("foo", {"istio": "ingressgateway"}, "gateway")
+WAYPOINT = Workload("foo", {GATEWAY_NAME: "wp", "app": "cars"}, "waypoint", ServiceRef("cars", "foo"))
+ENTRY = Workload("foo", {GATEWAY_NAME: "wp"}, "waypoint", ServiceRef("api", "foo", "ServiceEntry"))
+OTHER = Workload("foo", {GATEWAY_NAME: "wp"}, "waypoint", ServiceRef("cars", "shop"))
+ROOT = {"namespace": "istio-system"}
+
+
+def ref(kind: str, name: str, group: str | None = None, **more: str) -> dict[str, Any]:
+    groups = {"Service": "", "ServiceEntry": "networking.istio.io"}
+    return {"targetRefs": [{"kind": kind, "name": name, "group": groups.get(kind, GATEWAY_API) if group is None else group, **more}]}
+
+
+def labels(**wanted: str) -> dict[str, Any]:
+    return {"selector": {"matchLabels": wanted}}
+
+
+ATTACHED = [
+    pytest.param({}, SIDECAR, True, id="11 its namespace"),
+    pytest.param({"namespace": "bar"}, SIDECAR, False, id="11 another namespace"),
+    pytest.param(ROOT, SIDECAR, True, id="11 the root"),
+    pytest.param(labels(app="cars"), SIDECAR, True, id="11 selector"),
+    pytest.param(labels(app="cars", version="v1"), SIDECAR, True, id="11 two labels"),
+    pytest.param(labels(app="cars", version="v2"), SIDECAR, False, id="11 one label differs"),
+    pytest.param(labels(app="cars", tier="x"), SIDECAR, False, id="11 one label is missing"),
+    pytest.param({**ROOT, **labels(app="cars")}, SIDECAR, True, id="11 selector in the root"),
+    pytest.param({**ROOT, **labels(app="vans")}, SIDECAR, False, id="11 selector in the root, another label"),
+    pytest.param({"selector": {}}, SIDECAR, True, id="12 a selector without labels"),
+    pytest.param(ref("Gateway", "gw"), SIDECAR, False, id="13 targetRefs at a sidecar"),
+    pytest.param(ref("Service", "cars"), SIDECAR, False, id="13 a Service at a sidecar"),
+    pytest.param(ref("Gateway", "gw"), CLASSIC, False, id="13 targetRefs at a gateway of no Gateway"),
+    pytest.param(labels(istio="ingressgateway"), CLASSIC, True, id="13 a classic gateway's selector"),
+    pytest.param({}, WAYPOINT, False, id="14 a waypoint has no default"),
+    pytest.param(labels(app="cars"), WAYPOINT, False, id="14 and no selector"),
+    pytest.param(ROOT, WAYPOINT, False, id="14 also not from the root"),
+    pytest.param({}, GATEWAY, True, id="15 a Kubernetes gateway's namespace"),
+    pytest.param(labels(app="gw"), GATEWAY, True, id="15 and selector"),
+    pytest.param(labels(app="x"), GATEWAY, False, id="15 another selector"),
+    pytest.param(ref("Gateway", "gw"), GATEWAY, True, id="15 its name"),
+    pytest.param(ref("Gateway", "other"), GATEWAY, False, id="15 another name"),
+    pytest.param(ref("Gateway", "gw", "networking.istio.io"), GATEWAY, False, id="15 the other Gateway kind"),
+    pytest.param({**ROOT, **ref("Gateway", "gw")}, GATEWAY, False, id="15 from the root"),
+    pytest.param(ref("Gateway", "gw", namespace="bar"), GATEWAY, False, id="16 across namespaces"),
+    pytest.param(ref("Gateway", "gw", namespace="foo"), GATEWAY, True, id="16 its own namespace written out"),
+    pytest.param({"targetRef": ref("Gateway", "gw")["targetRefs"][0]}, GATEWAY, True, id="16 the singular form"),
+    pytest.param(
+        {"targetRefs": ref("Gateway", "x")["targetRefs"] + ref("Gateway", "gw")["targetRefs"]}, GATEWAY, True, id="16 any of them"
+    ),
+    pytest.param(ref("Service", "cars"), WAYPOINT, True, id="17 Service"),
+    pytest.param(ref("Service", "cars", "core"), WAYPOINT, True, id="17 Service of the core group"),
+    pytest.param(ref("Service", "cars", "apps"), WAYPOINT, False, id="17 Service of another group"),
+    pytest.param(ref("Service", "vans"), WAYPOINT, False, id="17 another Service"),
+    pytest.param(ref("Service", "cars"), GATEWAY, False, id="17 Service at a gateway"),
+    pytest.param({"namespace": "shop", **ref("Service", "cars")}, OTHER, True, id="17 a Service of another namespace"),
+    pytest.param(ref("Service", "cars"), OTHER, False, id="17 the Service's namespace counts"),
+    pytest.param(ref("ServiceEntry", "api"), ENTRY, True, id="17 ServiceEntry"),
+    pytest.param(ref("ServiceEntry", "cars"), WAYPOINT, False, id="17 ServiceEntry of a Service's name"),
+    pytest.param(ref("Gateway", "wp"), WAYPOINT, True, id="17 the waypoint itself"),
+    pytest.param({**ROOT, **ref("GatewayClass", "istio-waypoint")}, WAYPOINT, True, id="18 the class"),
+    pytest.param({**ROOT, **ref("GatewayClass", "my-waypoint")}, WAYPOINT, False, id="18 a class of another name"),
+    pytest.param(ref("GatewayClass", "istio-waypoint"), WAYPOINT, False, id="18 not in the root"),
+    pytest.param({**ROOT, **ref("GatewayClass", "istio-waypoint")}, GATEWAY, False, id="18 not at a gateway"),
+    pytest.param({**ROOT, **ref("GatewayClass", "istio-waypoint", "x")}, WAYPOINT, False, id="18 another group"),
+]
+
+
+@pytest.mark.parametrize(("more", "workload", "expected"), ATTACHED)
+def test_where_a_policy_attaches(more: dict[str, Any], workload: Workload, expected: bool) -> None:
+    deny = policy({}, action="DENY", **more)
+    assert allowed(http(), deny, workload=workload) != expected
+    found, _findings = read_policy(deny, abilities(None))
+    assert found and bool(why_not(found, workload, Mesh())) != expected
+
+
+@pytest.mark.parametrize(
+    ("more", "workload", "version", "expected"),
+    [
+        (ref("ServiceEntry", "api"), ENTRY, "1.23", False),
+        (ref("ServiceEntry", "api"), ENTRY, "1.24", True),
+        ({**ROOT, **ref("GatewayClass", "istio-waypoint")}, WAYPOINT, "1.24", False),
+        ({**ROOT, **ref("GatewayClass", "istio-waypoint")}, WAYPOINT, "1.25", True),
+        ({**ROOT, **ref("Gateway", "gw")}, GATEWAY, "1.24", True),
+        ({**ROOT, **ref("Gateway", "gw")}, GATEWAY, "1.25", False),
+    ],
+)
+def test_where_a_policy_attached_in_older_versions(more: dict[str, Any], workload: Workload, version: str, expected: bool) -> None:
+    assert allowed(http(), policy({}, action="DENY", **more), workload=workload, mesh=Mesh(version=version)) != expected
+
+
+def test_15_selectors_on_kubernetes_gateways_can_be_switched_off() -> None:
+    off = Mesh(gateway_selectors=False)
+    assert allowed(http(), policy({}, action="DENY"), workload=GATEWAY, mesh=off)
+    assert not allowed(http(), policy({}, action="DENY", **ref("Gateway", "gw")), workload=GATEWAY, mesh=off)
+    assert not allowed(http(), policy({}, action="DENY"), workload=CLASSIC, mesh=off)
+
+
+def test_11_the_root_namespace_is_a_matter_of_the_mesh() -> None:
+    other = Mesh(root_namespace="prod-istio")
+    assert allowed(http(), policy({}, action="DENY", **ROOT), mesh=other)
+    assert not allowed(http(), policy({}, action="DENY", namespace="prod-istio"), mesh=other)
+
+
+@pytest.mark.parametrize(
+    ("more", "workload", "reason"),
+    [
+        ({"namespace": "bar"}, SIDECAR, "its namespace is bar"),
+        (ref("Gateway", "gw"), SIDECAR, "it has targetRefs, which only a gateway or waypoint follows"),
+        (labels(app="x"), SIDECAR, "its selector does not match the labels"),
+        (ref("Gateway", "x"), GATEWAY, "its targetRefs name something else"),
+        ({}, WAYPOINT, "a waypoint follows targetRefs only"),
+        (labels(app="x"), GATEWAY, "its selector does not match the labels"),
+    ],
+)
+def test_why_a_policy_does_not_attach(more: dict[str, Any], workload: Workload, reason: str) -> None:
+    found, _findings = read_policy(policy({}, **more), abilities(None))
+    assert found and why_not(found, workload, Mesh()) == reason
+
+
+# ---- ztunnel
+
+AMBIENT = Workload("foo", {"app": "cars"}, "ztunnel")
+
+
+def passes(request: Request, *objects: dict[str, Any], mesh: Mesh = Mesh()) -> bool:  # noqa: B008
+    return allowed(request, *objects, workload=AMBIENT, mesh=mesh)
+
+
+HTTP_RULES = [
+    operation(hosts=["*"]),
+    operation(notHosts=["x"]),
+    operation(methods=["GET"]),
+    operation(notMethods=["X"]),
+    operation(paths=["/"]),
+    operation(notPaths=["/x"]),
+    source(requestPrincipals=["*"]),
+    source(notRequestPrincipals=["*"]),
+    source(remoteIpBlocks=["10.0.0.0/8"]),
+    source(notRemoteIpBlocks=["1.1.1.1"]),
+    when("request.headers[x]", "y"),
+    when("connection.sni", "example.com"),
+    when("source.serviceAccount", "foo/sleep"),
+    when("remote.ip", "10.0.0.1"),
+    when("source.trustDomain", "cluster.local"),
+    when("source.nonsense", "x"),
+]
+
+
+@pytest.mark.parametrize("rule", HTTP_RULES)
+def test_45_46_48_http_at_ztunnel(rule: dict[str, Any]) -> None:
+    assert not passes(tcp(), policy(rule)) and passes(tcp(), policy(rule, {}))
+    assert passes(tcp(), policy(rule, action="DENY"))  # the opposite of Envoy
+    assert findings(policy(rule), workload=AMBIENT) == ["ignored rules[0]"]
+    assert findings(policy(rule, action="DENY"), workload=AMBIENT)[0].startswith("dropped rules[0].")
+
+
+def test_46_what_is_left_of_a_deny_rule_decides() -> None:
+    mixed = {**source(namespaces=["foo"]), **operation(methods=["POST"])}
+    assert passes(tcp(), policy(mixed, action="DENY"))  # the operation has nothing left, so the rule never matches
+    ports = operation(methods=["POST"], ports=["9000"])
+    assert not passes(tcp(), policy(ports, action="DENY")) and passes(tcp(port=1), policy(ports, action="DENY"))
+    either = {"to": [{"operation": {"methods": ["POST"]}}, {"operation": {"ports": ["9000"]}}]}
+    assert not passes(tcp(), policy(either, action="DENY")) and passes(tcp(port=1), policy(either, action="DENY"))
+
+
+@pytest.mark.parametrize("name", ["trustDomains", "notTrustDomains"])
+def test_47_trust_domains_are_ignored(name: str) -> None:
+    rule = source(**{name: ["cluster.local"]})
+    assert not passes(tcp(), policy(rule)) and passes(tcp(), policy(rule, action="DENY"))
+    assert passes(tcp(), policy(source(**{name: ["cluster.local"]}, namespaces=["foo"])))
+    assert findings(policy(rule), workload=AMBIENT) == [f"dropped rules[0].from[0].source.{name}"]
+
+
+L4 = [
+    ({}, tcp(), True),
+    (source(namespaces=["foo"]), tcp(), True),
+    (source(namespaces=["bar"]), tcp(), False),
+    (source(namespaces=["f*"]), tcp(), True),
+    (source(namespaces=["*o"]), tcp(), True),
+    (source(namespaces=["f*o"]), tcp(), False),
+    (source(namespaces=["*"]), tcp(), True),
+    (source(namespaces=["*"]), tcp(principal=None), False),
+    (source(notNamespaces=["foo"]), tcp(principal=None), True),
+    (source(notNamespaces=["foo"]), tcp(), False),
+    (source(notPrincipals=["*"]), tcp(principal=None), True),
+    (source(notPrincipals=["*"]), tcp(), False),
+    (source(principals=[SLEEP]), tcp(), True),
+    (source(principals=[f"spiffe://{SLEEP}"]), tcp(), False),
+    (source(principals=["*/sleep"]), tcp(), True),
+    (source(principals=["cluster.local/ns/foo/*"]), tcp(), True),
+    (source(principals=["*"]), tcp(tls=False), False),
+    (source(principals=["*"]), tcp(principal="odd/identity"), False),
+    (source(serviceAccounts=["sleep"]), tcp(), True),
+    (source(serviceAccounts=["bar/sleep"]), tcp(), False),
+    (source(serviceAccounts=["foo/sleep"]), tcp(principal="x/ns/foo/sa/sleep"), True),
+    (source(notServiceAccounts=["foo/sleep"]), tcp(), False),
+    (source(notServiceAccounts=["foo/sleep"]), tcp(principal=None), True),
+    (source(ipBlocks=["10.0.0.0/8"]), tcp(), True),
+    (source(notIpBlocks=["10.0.0.0/8"]), tcp(), False),
+    (source(ipBlocks=["x", "10.0.0.1"]), tcp(), True),
+    (operation(ports=["9000", "http"]), tcp(), True),
+    (operation(notPorts=["9000"]), tcp(), False),
+    (operation(ports=["1"]), tcp(), False),
+    (when("source.namespace", "foo"), tcp(), True),
+    (when("source.principal", absent=(SLEEP,)), tcp(), False),
+    (when("source.ip", "10.0.0.1"), tcp(), True),
+    (when("destination.ip", "10.1.0.1"), tcp(), True),
+    (when("destination.ip", absent=("10.1.0.1",)), tcp(), False),
+    (when("destination.port", "9000"), tcp(), True),
+    (when("destination.port", "1"), tcp(), False),
+    ({**source(namespaces=["foo"]), **operation(ports=["9000"]), **when("source.ip", "10.0.0.9")}, tcp(), False),
+    ({**source(namespaces=["foo"]), **operation(ports=["9000"]), **when("source.ip", "10.0.0.1")}, tcp(), True),
+    (source(ipBlocks=["nope"]), tcp(), False),
+    ({"from": []}, tcp(principal=None), True),
+    (source(), tcp(), False),
+]
+
+
+@pytest.mark.parametrize(("rule", "request_", "expected"), L4, ids=[str(number) for number in range(len(L4))])
+def test_layer_four_at_ztunnel(rule: dict[str, Any], request_: Request, expected: bool) -> None:
+    assert passes(request_, policy(rule)) == expected
+    if rule:
+        assert passes(request_, policy(rule, action="DENY")) != expected
+
+
+def test_23_a_star_in_the_middle_differs_between_sidecar_and_ambient() -> None:
+    rule = policy(source(namespaces=["f*o"]))
+    assert allowed(tcp(), rule) and not passes(tcp(), rule)
+
+
+def test_31_ambient_does_not_expand_aliases() -> None:
+    mesh = Mesh(trust_domain="east.local")
+    request, rule = tcp(principal="east.local/ns/foo/sa/sleep"), policy(source(principals=[SLEEP]))
+    assert allowed(request, rule, mesh=mesh) and not passes(request, rule, mesh=mesh)
+
+
+@pytest.mark.parametrize("action", ["AUDIT", "CUSTOM"])
+def test_8_ztunnel_ignores_audit_and_custom(action: str) -> None:
+    found = policy({}, action=action, provider={"name": "x"})
+    assert passes(tcp(), found) and findings(found, workload=AMBIENT) == ["ignored action"]
+
+
+def test_13_ztunnel_ignores_target_refs() -> None:
+    found = policy({}, action="DENY", **ref("Service", "cars"))
+    assert passes(tcp(), found) and passes(tcp(**{"principal": None}), policy(source(namespaces=["x"]), **ref("Service", "cars")))
+
+
+def test_53_dry_run_in_ambient() -> None:
+    note = {"annotations": {"istio.io/dry-run": "true"}}
+    deny, allow = policy({}, action="DENY", **note), policy(source(namespaces=["bar"]), **note)
+    for mesh in (Mesh(), Mesh(ambient_dry_run=True)):
+        assert passes(tcp(), deny, mesh=mesh) and passes(tcp(), allow, mesh=mesh)
+    old = Mesh(version="1.28")
+    assert not passes(tcp(), deny, mesh=old) and not passes(tcp(), allow, mesh=old)
+    assert findings(deny, workload=AMBIENT) == ["ignored "] and findings(deny, workload=AMBIENT, mesh=old) == ["warning "]
+    assert findings(deny, workload=AMBIENT, mesh=Mesh(ambient_dry_run=True)) == []
+
+
+def test_63_order_at_ztunnel_and_its_names() -> None:
+    verdict = decide(tcp(), policy({}, name="a"), policy({}, action="DENY", name="d"), workload=AMBIENT)
+    assert (verdict.by, verdict.policy) == ("DENY", "foo/d") and verdict.rule and verdict.rule.name == "foo/d rule 0"
+    assert passes(tcp()) and not passes(tcp(), policy())
+
+
+def test_a_target_ref_never_widens_at_ztunnel_whatever_the_protocol_asked_for() -> None:
+    assert not allowed(http(), policy(operation(methods=["GET"])), workload=AMBIENT, protocol="HTTP")
