@@ -1,0 +1,78 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filter private_key."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: private_key
+short_description: The private key of a PEM text, opened
+version_added: "0.2.0"
+description:
+  - Takes the private key out of a PEM text and returns it without a passphrase, as istiod and Envoy want it.
+  - Use it in tasks with C(no_log) only.
+author:
+  - meshops.mesh contributors (@meshops)
+options:
+  _input:
+    description: PEM text with a private key, with or without certificates.
+    type: str
+    required: true
+  passphrase:
+    description: Opens the key. A key that needs none is taken as it is.
+    type: str
+"""
+
+EXAMPLES = r"""
+- name: Render a Secret with the key of a gateway
+  ansible.builtin.set_fact:
+    gateway_secret:
+      apiVersion: v1
+      kind: Secret
+      metadata: {name: travel-tls, namespace: prod-istio-system}
+      stringData:
+        tls.key: "{{ lookup('ansible.builtin.file', 'pki/travel.pem') | meshops.mesh.private_key(pki_passphrase) }}"
+  no_log: true
+"""
+
+RETURN = r"""
+_value:
+  description: The private key in PEM (PKCS 8), without a passphrase.
+  type: str
+"""
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.meshops.mesh.plugins.module_utils._certificates.facts import IMPORT_ERROR
+from ansible_collections.meshops.mesh.plugins.module_utils._certificates.reading import load_key
+
+with contextlib.suppress(ImportError):  # the filter says so
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+
+def private_key(text: Any, passphrase: str | None = None) -> str:
+    """The key in clear text; never says anything of its content in an error."""
+    if IMPORT_ERROR:
+        raise AnsibleFilterError("private_key: the Python package cryptography is needed on the control node")
+    if not isinstance(text, str):
+        raise AnsibleFilterError(f"private_key: the input must be a PEM text, found {type(text).__name__}")
+    try:
+        key = load_key(text.encode(), str(passphrase).encode() if passphrase else None)
+    except TypeError:
+        raise AnsibleFilterError("private_key: the key is encrypted, and no passphrase is given") from None
+    except ValueError:
+        reason = "the passphrase does not open it" if passphrase and "ENCRYPTED" in text else "there is no private key that can be read"
+        raise AnsibleFilterError(f"private_key: {reason}") from None
+    return str(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode())
+
+
+class FilterModule:
+    """What Ansible loads."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Name to function."""
+        return {"private_key": private_key}
