@@ -77,3 +77,12 @@ def test_a_live_objects_own_fields_are_left_out(monkeypatch: pytest.MonkeyPatch,
 def test_an_unknown_group_is_named() -> None:
     with pytest.raises(crds.BedError, match="No such group of CRDs: knative"):
         crds.load(["knative"])
+
+
+def test_the_version_that_roles_install_is_known_to_the_short_schema() -> None:
+    """The played operator installs what the CRD of a revision names."""
+    revisions = next(crd for crd in short("sail") if crd["spec"]["names"]["kind"] == "IstioRevision")
+    schema = revisions["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["version"]
+    defaults = yaml.safe_load((TESTBED.parents[1] / "roles" / "control_plane" / "defaults" / "main.yml").read_text())
+    wanted = str(defaults["control_plane_ossm3_version"])
+    assert [version for version in schema["enum"] if version in wanted], wanted
