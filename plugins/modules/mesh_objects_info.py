@@ -115,13 +115,9 @@ def read(cluster: Cluster, params: dict[str, Any]) -> list[dict[str, Any]]:
     version, kind, namespace = params["api_version"], params["kind"], params["namespace"]
     if params["name"]:
         found = cluster.get(version, kind, params["name"], namespace)
-        return [] if found is None else [found]
-    return cluster.list(version, kind, namespace=namespace, label_selector=",".join(params["label_selectors"]) or None)
-
-
-def kept(resources: list[dict[str, Any]], brief: bool) -> list[dict[str, Any]]:
-    """All of each object, or what a snapshot keeps of it."""
-    return [slim(obj) for obj in resources] if brief else resources
+        return [] if found is None else [slim(found) if params["brief"] else found]
+    labels = ",".join(params["label_selectors"]) or None
+    return cluster.list(version, kind, namespace=namespace, label_selector=labels, trim=slim if params["brief"] else None)
 
 
 def main() -> None:
@@ -132,7 +128,7 @@ def main() -> None:
     params = module.params
     name = display_name(params)
     try:
-        resources, found = kept(read(Cluster.from_params(params, name=name), params), params["brief"]), True
+        resources, found = read(Cluster.from_params(params, name=name), params), True
     except KindMissing:
         resources, found = [], False
     except MeshError as exc:

@@ -308,19 +308,30 @@ class Cluster:
         namespace: str | None = None,
         label_selector: str | None = None,
         metadata_only: bool = False,
+        trim: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
     ) -> builtins.list[dict[str, Any]]:
-        """All objects, page by page; begins again when the list's version has expired meanwhile."""
+        """All objects, page by page; begins again when the list's version has expired meanwhile.
+
+        trim makes each object smaller as its page comes in, so that thousands of whole pods are never in memory together.
+        """
+
+        def shape(item: dict[str, Any]) -> dict[str, Any]:
+            whole = {**item, "apiVersion": api_version, "kind": kind}
+            return trim(whole) if trim else whole
+
         path = self.resource(api_version, kind).path(namespace=namespace)
         query = {"limit": str(PAGE)}
         if label_selector:
             query["labelSelector"] = label_selector
         for _unused in range(4):
-            items = self._pages(path, query, _PARTIAL if metadata_only else "application/json")
+            items = self._pages(path, query, _PARTIAL if metadata_only else "application/json", shape)
             if items is not None:
-                return [{**item, "apiVersion": api_version, "kind": kind} for item in items]
+                return items
         raise FetchError(f"cluster {self.name}: the list of {kind} expired four times while it was read (410); try again later")
 
-    def _pages(self, path: str, query: Mapping[str, str], accept: str) -> builtins.list[dict[str, Any]] | None:
+    def _pages(
+        self, path: str, query: Mapping[str, str], accept: str, shape: Callable[[dict[str, Any]], dict[str, Any]]
+    ) -> builtins.list[dict[str, Any]] | None:
         """None when the server says 410 Expired."""
         items: builtins.list[dict[str, Any]] = []
         step = dict(query)
@@ -331,7 +342,7 @@ class Cluster:
             if answer.status == 404:
                 raise KindMissing(f"cluster {self.name}: the API does not serve {path} (any more): {_message(answer)}")
             data = answer.json() or {}
-            items += data.get("items") or []
+            items += [shape(item) for item in data.get("items") or []]
             token = (data.get("metadata") or {}).get("continue")
             if not token:
                 return items

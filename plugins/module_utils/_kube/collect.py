@@ -98,7 +98,7 @@ def _plan(cluster: Cluster) -> tuple[list[tuple[str, str]], set[str]]:
 def _list(cluster: Cluster, what: tuple[str, str], namespace: str | None) -> _Part:
     api_version, kind = what
     try:
-        return _Part([slim(obj) for obj in cluster.list(api_version, kind, namespace=namespace)])
+        return _Part(cluster.list(api_version, kind, namespace=namespace, trim=slim))
     except KindMissing:
         return _Part(missing=f"{api_version}/{kind}")
     except Forbidden as exc:

@@ -115,6 +115,21 @@ def test_pages_and_an_expired_list() -> None:
     assert found[0]["kind"] == "ConfigMap" and "limit=500" in script.seen[0] and "continue=t2" in script.seen[3]
 
 
+def test_objects_are_trimmed_as_they_come() -> None:
+    """A page is made small before the next one is asked for: whole pods of all pages are never in memory together."""
+    log: list[str] = []
+    pages = [reply(200, {"items": [{"metadata": {"name": name}, "data": {"x": "y"}}], "metadata": {"continue": more}})
+             for name, more in (("a", "next"), ("b", ""))]
+    script = Script(*pages)
+
+    def trim(obj: dict[str, Any]) -> dict[str, Any]:
+        log.append(f"{obj['kind']} {obj['metadata']['name']} after {len(script.seen)} requests")
+        return {"name": obj["metadata"]["name"]}
+
+    assert script.cluster().list("v1", "ConfigMap", trim=trim) == [{"name": "a"}, {"name": "b"}]
+    assert log == ["ConfigMap a after 1 requests", "ConfigMap b after 2 requests"]
+
+
 def test_a_conflict_says_who_holds_which_field() -> None:
     cause = {"reason": "FieldManagerConflict", "field": ".data.x", "message": 'conflict with "kubectl"'}
     obj = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "n"}}
