@@ -6,23 +6,29 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import collection_support  # noqa: F401  # isort: skip  the next imports need it
 import pytest
 import yaml
+from ansible_collections.meshops.mesh.plugins.module_utils._errors import Conflict
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.apply import Order
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.apply import run as apply_layer
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
 from faults_support import Bursts, Mesh, Playbook, hosts, intent, kill_tree, ref, said
 from testbed import Bed
 
 # In the order of this file: the first tests install the mesh that the others break.
 pytestmark = pytest.mark.xdist_group("faults-run")
 
-START = 20.0  # what ansible-playbook itself may take to get to its first task on a busy machine
 LAYERS = ("operators", "control_plane", "membership", "personas", "observability", "workloads", "gateways")
 APPLICATION = {"image": "registry.example.com/web:1", "port": 8080}
 
@@ -37,6 +43,11 @@ def _mesh(beds: Callable[..., Bed], playbook: Playbook, tmp_path_factory: pytest
 def _faults(mesh: Mesh) -> Iterator[Callable[..., None]]:
     yield lambda **faults: mesh.bed.set_faults(faults)
     mesh.bed.set_faults({})
+
+
+def only(roles: str) -> tuple[str, ...]:
+    """Arguments for these roles, without Ansible's own check of the arguments of all the others, which is as long as a role."""
+    return ("--tags", roles, "--skip-tags", "always")
 
 
 def more_web(name: str) -> dict[str, Any]:
@@ -58,7 +69,7 @@ def test_killed_while_the_operators_are_written(mesh: Mesh) -> None:
 def test_an_operator_that_never_gets_ready_ends_at_its_timeout_with_its_last_reason(mesh: Mesh, faults: Callable[..., None]) -> None:
     csv = "servicemeshoperator3.v3.2.0"
     faults(olm={"delay": 0.1, "never_ready": [csv]})
-    run = mesh.play(intent(operators_wait_timeout=6), "--tags", "operators")
+    run = mesh.play(intent(operators_wait_timeout=6), *only("operators"))
     assert run.rc == 2
     text = said(run)
     assert "cluster west: not reached within 6 s: Subscription openshift-operators/servicemeshoperator3" in text
@@ -67,7 +78,7 @@ def test_an_operator_that_never_gets_ready_ends_at_its_timeout_with_its_last_rea
 
 def kill_in(mesh: Mesh, layer: str, *tags: str) -> None:
     """Starts the roles and kills the run as soon as the first write of the layer is done."""
-    process = mesh.start(intent(), "--tags", ",".join(tags))
+    process = mesh.start(intent(), *only(",".join(tags)))
     assert process.stdout is not None
     text, mark = "", None
     for line in process.stdout:
@@ -86,7 +97,7 @@ def kill_in(mesh: Mesh, layer: str, *tags: str) -> None:
 
 def test_killed_at_every_layer_it_goes_on_and_ends_as_if_nothing_had_been(mesh: Mesh, tmp_path: Path) -> None:
     mesh.bed.set_faults({"olm": {"delay": 0.1}})
-    everything = ("--tags", ",".join(LAYERS))  # all but the checks, which have tests of their own
+    everything = only(",".join(LAYERS))  # not the checks, which have tests of their own
     for before, layer in itertools.pairwise(LAYERS):
         kill_in(mesh, layer, before, layer)
     tree = tmp_path / "tree"
@@ -103,7 +114,7 @@ def test_killed_at_every_layer_it_goes_on_and_ends_as_if_nothing_had_been(mesh: 
 
 def test_two_runs_at_once_end_well_and_leave_what_was_wanted(mesh: Mesh) -> None:
     wanted = more_web("twin")
-    both = [mesh.start(wanted, "--tags", "membership,personas,workloads") for _ in range(2)]
+    both = [mesh.start(wanted, *only("membership,workloads")) for _ in range(2)]
     texts = [process.communicate(timeout=300)[0] for process in both]
     for process, text in zip(both, texts, strict=True):
         # whoever came second may say that somebody else changed it, and nothing else
@@ -111,7 +122,7 @@ def test_two_runs_at_once_end_well_and_leave_what_was_wanted(mesh: Mesh) -> None
     assert any(process.returncode == 0 for process in both), texts[0][-3000:]
     assert {"web-v1", "twin-v1"} <= deployments(mesh)
     mark = mesh.bed.mark()
-    assert mesh.play(wanted, "--tags", "workloads").check().changed == 0
+    assert mesh.play(wanted, *only("workloads")).check().changed == 0
     assert mesh.writes(mark) == []
 
 
@@ -126,7 +137,7 @@ def test_a_busy_api_is_waited_out(mesh: Mesh) -> None:
         config["clusters"][0]["cluster"] = {"server": f"http://127.0.0.1:{proxy.server_address[1]}"}
         path = mesh.folder / "busy.kubeconfig"
         path.write_text(yaml.safe_dump(config), encoding="utf-8")
-        run = mesh.play(more_web("busy"), "--tags", "membership,workloads,gateways", kubeconfig=path).check()
+        run = mesh.play(more_web("busy"), *only("membership,workloads,gateways"), kubeconfig=path).check()
     finally:
         proxy.shutdown()
         proxy.server_close()
@@ -136,7 +147,7 @@ def test_a_busy_api_is_waited_out(mesh: Mesh) -> None:
 
 
 def test_an_api_server_that_restarts_in_the_middle_does_not_end_the_run(mesh: Mesh) -> None:
-    process = mesh.start(more_web("restarted"), "--tags", "membership,workloads")
+    process = mesh.start(more_web("restarted"), *only("membership,workloads"))
     assert process.stdout is not None
     lines: list[str] = []
     for line in process.stdout:
@@ -160,19 +171,14 @@ def test_one_cluster_of_two_is_down_and_the_other_goes_on(mesh: Mesh, tmp_path: 
         silent = tmp_path / "silent.kubeconfig"
         silent.write_text(yaml.safe_dump(config), encoding="utf-8")
         inventory = hosts(tmp_path, "east", "west", east={"mesh_kubeconfig": str(silent)}, west={"mesh_kubeconfig": str(mesh.kubeconfig)})
-        started = time.monotonic()
-        run = mesh.play(more_web("other"), "--tags", "workloads", inventory=inventory)
-        seconds = time.monotonic() - started
+        run = mesh.play(more_web("other"), *only("workloads"), inventory=inventory)
     text = said(run)
     assert run.rc == 2
     assert (run.recap["east"]["failed"], run.recap["west"]["failed"], run.recap["west"]["changed"]) == (1, 0, 1)
-    assert f"cluster east (https://127.0.0.1:{listener_port(config)}): no connection to the API server" in text
-    assert seconds < 15 + START + 15
+    server = re.escape(config["clusters"][0]["cluster"]["server"])
+    given_up = re.search(rf"cluster east \({server}\): no connection to the API server for (\d+) s", text)
+    assert given_up and int(given_up[1]) <= 15, text[-2000:]
     assert "other-v1" in deployments(mesh)
-
-
-def listener_port(config: dict[str, Any]) -> str:
-    return str(config["clusters"][0]["cluster"]["server"]).rpartition(":")[2]
 
 
 def test_what_belongs_to_somebody_else_is_refused(mesh: Mesh) -> None:
@@ -187,7 +193,7 @@ def test_what_belongs_to_somebody_else_is_refused(mesh: Mesh) -> None:
     before, mark = mesh.bed.kubectl("get", "gateways.networking.istio.io,routes", "-n", "shop-system", "-o", "json").stdout, mesh.bed.mark()
     wanted = intent()
     wanted["mesh_gateways"].append({"name": "theirs", "hosts": ["theirs.apps.example.com"], "routes": []})
-    run = mesh.play(wanted, "--tags", "gateways")
+    run = mesh.play(wanted, *only("gateways"))
     text = said(run)
     assert run.rc == 2
     assert "cluster west: not ours, so not touched: " in text
@@ -217,7 +223,7 @@ def test_rights_that_miss_for_one_kind_are_named(mesh: Mesh) -> None:
     assert mesh.bed.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all([role, binding])).returncode == 0
     wanted = intent()
     wanted["mesh_gateways"].append({"name": "second", "hosts": ["second.apps.example.com"], "routes": []})
-    run = mesh.play(wanted, "--tags", "gateways", kubeconfig=mesh.bed.user_kubeconfig("gina"))
+    run = mesh.play(wanted, *only("gateways"), kubeconfig=mesh.bed.user_kubeconfig("gina"))
     text = said(run)
     assert run.rc == 2
     assert "Gateway shop-system/second: cluster west (" in text
@@ -233,40 +239,42 @@ def test_a_namespace_that_does_not_go_is_named_with_what_holds_it(mesh: Mesh) ->
     mesh.bed.kubectl("delete", "namespace", name, "--wait=false")
     variables = intent(mesh_domains=[{"name": "shop", "namespaces": ["shop-web", name]}], deliver_wait_timeout=8)
     try:
-        run = mesh.play(variables, "--tags", "membership")
+        run = mesh.play(variables, *only("membership"))
         text = said(run)
         assert run.rc == 2
         assert "cluster west: not deleted after" in text and f"Namespace {name}: Terminating" in text
         assert "example.com/hold in 1 resource instances" in text
         assert "deliver_wait_timeout" in text
-        web = {**APPLICATION, "name": "web"}
-        wanted = intent(mesh_workloads=[{"namespace": name, "applications": [web]}])
-        text = said(mesh.play(wanted, "--tags", "workloads"))
-        assert "the namespace is being deleted" in text and f"{name}" in text
+        inside = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "new", "namespace": name}}
+        cluster = Cluster.from_params({"kubeconfig": str(mesh.kubeconfig)}, name="west")
+        with pytest.raises(Conflict, match=f"ConfigMap {name}/new: cluster west .*the namespace is being deleted"):
+            apply_layer(cluster, [inside], Order(mesh="shop", layer="test"))
     finally:
         mesh.bed.kubectl("patch", "configmap", "held", "-n", name, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
 
 
 def test_a_kind_that_the_api_does_not_have_is_named(mesh: Mesh) -> None:
-    text = said(mesh.play(intent("two", mesh_provider="ossm2"), "--tags", "control_plane"))
+    text = said(mesh.play(intent("two", mesh_provider="ossm2"), *only("control_plane")))
     assert "cluster west: the API does not have these kinds: " in text
     assert "ServiceMeshControlPlane (maistra.io/v2), wanted for ServiceMeshControlPlane two-system/two" in text
     assert "deliver the layer that installs their operator first" in text and "nothing was written" in text
 
 
 def test_a_version_that_is_end_of_life_fails_at_once_with_the_operators_words(mesh: Mesh) -> None:
-    started = time.monotonic()
-    run = mesh.play(intent("old", mesh_ossm3_version="v1.24.3"), "--tags", "control_plane")
-    seconds = time.monotonic() - started
+    mark = mesh.bed.mark()
+    run = mesh.play(intent("old", mesh_ossm3_version="v1.24.3"), *only("control_plane"))
     assert run.rc == 2
     assert "cluster west: Istio old: " in said(run)
     assert 'version "v1.24.3" is end-of-life and cannot be installed; use a supported version' in said(run)
-    assert seconds < START + 40, "it did not sit out its timeout of 300 s"
+    times = [event["requestReceivedTimestamp"] for event in mesh.bed.audit(mark)
+             if event["user"]["username"] == mesh.user and "/istios/old" in event["requestURI"]]
+    first, last = (datetime.fromisoformat(times[place]) for place in (0, -1))
+    assert (last - first).total_seconds() < 30, "it sat out its timeout of 300 s"
 
 
 def test_a_control_plane_that_never_gets_ready_ends_at_its_timeout(mesh: Mesh, faults: Callable[..., None]) -> None:
     faults(sail={"never_ready": ["slow"]})
-    run = mesh.play(intent("slow", deliver_wait_timeout=6), "--tags", "control_plane")
+    run = mesh.play(intent("slow", deliver_wait_timeout=6), *only("control_plane"))
     text = said(run)
     assert run.rc == 2
     assert "cluster west: not ready after" in text and "Istio slow: " in text
