@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role operators against the played OLM: both generations, both sorts of approval, hop by hop, again, only looked at, removed."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from testbed import Bed
+
+# One worker, in the order of this file: the tests share a cluster.
+pytestmark = pytest.mark.xdist_group("operators")
+
+Obj = dict[str, Any]
+USER = "operators-installer"
+GLOBAL = "openshift-operators"
+OSSM2, OSSM3 = "servicemeshoperator", "servicemeshoperator3"
+PLAY = """
+- hosts: all
+  gather_facts: false
+  roles:
+    - {role: meshops.mesh.operators}
+"""
+
+
+@dataclass(frozen=True)
+class Role:
+    """The bed, and a user whom nobody else is: the audit log says what this user did."""
+
+    bed: Bed
+    kubeconfig: Path
+    run: Callable[..., Any]
+    folder: Path
+
+    def play(self, generation: str, *args: str, **variables: Any) -> Any:
+        (self.folder / "play.yml").write_text(PLAY)
+        common = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+        (self.folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"vars": common, "hosts": {"west": {}}}}))
+        return self.run(self.folder / "play.yml", *args, bed=self.bed, kubeconfig=self.kubeconfig, inventory=self.folder / "hosts.yml",
+                        extra_vars={"mesh_name": "shop", "mesh_provider": generation, "operators_wait_timeout": 240, **variables})
+
+    def writes(self, since: int) -> list[str]:
+        """What USER changed."""
+        return [f"{event['verb']} {event['requestURI']}" for event in self.bed.audit(since)
+                if event["user"]["username"] == USER and event["verb"] in ("create", "update", "patch", "delete")
+                and "dryRun=All" not in event["requestURI"] and not event["objectRef"]["resource"].endswith("reviews")]
+
+    def approvals(self, since: int) -> list[str]:
+        return [line for line in self.writes(since) if "/installplans/" in line]
+
+    def listed(self, kind: str) -> list[Obj]:
+        done = self.bed.kubectl("get", f"{kind}.operators.coreos.com", "-A", "-o", "json")
+        assert done.returncode == 0, done.stderr
+        found: list[Obj] = json.loads(done.stdout)["items"]
+        return found
+
+    def installed(self) -> dict[str, str]:
+        return {item["metadata"]["name"]: item.get("status", {}).get("installedCSV", "") for item in self.listed("subscriptions")}
+
+    def phases(self) -> dict[str, str]:
+        return {item["metadata"]["name"]: item.get("status", {}).get("phase", "") for item in self.listed("clusterserviceversions")}
+
+    def versions(self) -> dict[str, str]:
+        return {f"{item['kind']} {item['metadata']['name']}": item["metadata"]["resourceVersion"]
+                for kind in ("subscriptions", "installplans", "clusterserviceversions", "operatorgroups") for item in self.listed(kind)}
+
+    def clear(self) -> None:
+        """As if nobody had installed anything."""
+        for kind in ("subscriptions", "clusterserviceversions", "installplans"):
+            self.bed.kubectl("delete", f"{kind}.operators.coreos.com", "--all", "-A")
+
+
+@pytest.fixture(scope="module", name="bed")
+def _bed(beds: Callable[..., Bed]) -> Bed:
+    bed = beds("olm", tag="operators")
+    end = time.monotonic() + 30
+    while bed.kubectl("get", "operatorgroup", "-n", GLOBAL, "global-operators").returncode:
+        assert time.monotonic() < end, "the played OLM is not there"
+        time.sleep(0.2)
+    bed.set_faults({"olm": {"delay": 0.2, "hop_delay": 1.0}})
+    return bed
+
+
+@pytest.fixture(name="role")
+def _role(bed: Bed, playbook: Callable[..., Any], tmp_path: Path) -> Role:
+    return Role(bed, bed.user_kubeconfig(USER, ["system:masters"]), playbook, tmp_path)
+
+
+def said(run: Any) -> str:
+    """Everything that people saw, without the line breaks of the output."""
+    return " ".join(run.stdout.split())
+
+
+def again_nothing(role: Role, generation: str, **variables: Any) -> None:
+    """A second run: nothing is changed, nothing written, no object touched."""
+    before, mark = role.versions(), role.bed.mark()
+    run = role.play(generation, **variables).check()
+    assert run.changed == 0, run.stdout[-3000:]
+    assert role.writes(mark) == []
+    assert role.versions() == before
+
+
+MANUAL: dict[str, Any] = {"mesh_operators_approval": "Manual", "mesh_operators_starting_csvs": {OSSM3: f"{OSSM3}.v3.0.0"},
+                          "mesh_operators_versions": {OSSM3: f"{OSSM3}.v3.1.0"}}
+
+
+def test_check_mode_of_a_first_run_writes_nothing(role: Role) -> None:
+    mark = role.bed.mark()
+    run = role.play("ossm3", "--check", **MANUAL).check()
+    assert f"{OSSM3} ({GLOBAL}): not there yet: the Subscription would be made" in said(run)
+    assert role.writes(mark) == []
+    assert role.listed("subscriptions") == []
+
+
+def test_ossm3_manual_hop_by_hop_to_the_target(role: Role) -> None:
+    mark = role.bed.mark()
+    run = role.play("ossm3", **MANUAL).check()
+    assert (f"{OSSM3} ({GLOBAL}): {OSSM3}.v3.1.0 is Succeeded, by way of {OSSM3}.v3.0.0, {OSSM3}.v3.0.1") in said(run)
+    assert role.installed() == {OSSM3: f"{OSSM3}.v3.1.0", "kiali-ossm": "kiali-operator.v2.11.0",
+                                "jaeger-product": "jaeger-operator.v1.65.0-4"}
+    assert set(role.phases().values()) == {"Succeeded"}
+    assert len(role.approvals(mark)) == 4  # three hops, the first with Kiali; Jaeger has a namespace of its own
+    plan = role.bed.kubectl("wait", "installplan", "-n", GLOBAL, "--all", "--for=jsonpath={.status.phase}", "--timeout=30s")
+    assert plan.returncode == 0, plan.stderr  # the next hop is offered
+    again_nothing(role, "ossm3", **MANUAL)
+
+
+def test_check_mode_says_what_it_would_approve_and_approves_nothing(role: Role) -> None:
+    before, mark = role.versions(), role.bed.mark()
+    further = {**MANUAL, "mesh_operators_versions": {OSSM3: f"{OSSM3}.v3.2.0"}}
+    for arguments, more in ((("--check",), {}), ((), {"mesh_target": "plan"})):
+        run = role.play("ossm3", *arguments, **further, **more).check()
+        assert f"{OSSM3} ({GLOBAL}): would approve: InstallPlan {GLOBAL}/install-" in said(run)
+        assert f"brings {OSSM3}.v3.2.0" in said(run)
+    assert role.writes(mark) == []
+    assert role.versions() == before
+
+
+def test_a_stranger_of_the_namespace_is_named(role: Role) -> None:
+    """Somebody subscribes to something else in the namespace of our operators: OLM makes one plan of it and our next hop."""
+    other = {"apiVersion": "operators.coreos.com/v1alpha1", "kind": "Subscription",
+             "metadata": {"name": "tempo-product", "namespace": GLOBAL}, "spec": {
+                 "name": "tempo-product", "channel": "stable", "source": "redhat-operators", "sourceNamespace": "openshift-marketplace"}}
+    assert role.bed.kubectl("apply", "-f", "-", stdin=json.dumps(other)).returncode == 0
+    end = time.monotonic() + 30
+    while not any("tempo-operator.v0.16.0-1" in plan["spec"]["clusterServiceVersionNames"] for plan in role.listed("installplans")):
+        assert time.monotonic() < end, "no plan for the stranger"
+        time.sleep(0.2)
+    # Our Subscription names the plan of before, without the stranger; it is the Kiali upgrade that would carry it.
+    role.bed.kubectl("delete", "subscriptions.operators.coreos.com", "-n", GLOBAL, OSSM3)
+    role.bed.kubectl("delete", "clusterserviceversions.operators.coreos.com", "-n", GLOBAL, f"{OSSM3}.v3.1.0")
+    role.bed.kubectl("delete", "installplans.operators.coreos.com", "-n", GLOBAL, "--all")
+    mark = role.bed.mark()
+    run = role.play("ossm3", **MANUAL)
+    assert run.rc != 0
+    assert "Strangers: " in said(run) and "would also install tempo-operator.v0.16.0-1, which nobody asked for here" in said(run)
+    assert role.approvals(mark) == []
+
+
+def test_absent_removes_what_it_made_only_when_told(role: Role) -> None:
+    mark = role.bed.mark()
+    role.play("ossm3", operators_state="absent", **MANUAL).check()
+    assert role.writes(mark) == []
+    role.play("ossm3", operators_state="absent", mesh_operators_remove=True, **MANUAL).check()
+    assert [item["metadata"]["name"] for item in role.listed("subscriptions")] == ["tempo-product"]
+    assert not {name for name in role.phases() if not name.startswith("tempo")}
+    run = role.play("ossm3", operators_state="absent", mesh_operators_remove=True, **MANUAL).check()
+    assert run.changed == 0
+
+
+def test_ossm3_automatic_by_channel(role: Role) -> None:
+    role.clear()
+    role.play("ossm3", mesh_operators_channels={OSSM3: "stable-3.0"}).check()
+    assert role.installed()[OSSM3] == f"{OSSM3}.v3.0.1"
+    # Another channel: OLM goes on hop by hop by itself, and the role waits for the target.
+    further = {"mesh_operators_channels": {OSSM3: "stable"}, "mesh_operators_versions": {OSSM3: f"{OSSM3}.v3.2.0"}}
+    mark = role.bed.mark()
+    role.play("ossm3", **further).check()
+    assert role.installed()[OSSM3] == f"{OSSM3}.v3.2.0" and set(role.phases().values()) == {"Succeeded"}
+    assert role.approvals(mark) == []
+    again_nothing(role, "ossm3", **further)
+
+
+def test_somebody_else_brings_the_operator(role: Role, beds: Callable[..., Bed]) -> None:
+    mark = role.bed.mark()
+    run = role.play("ossm3", mesh_operators_provider="none").check()
+    assert (run.changed, role.writes(mark)) == (0, [])
+    empty = beds()
+    alone = Role(empty, empty.user_kubeconfig(USER, ["system:masters"]), role.run, role.folder)
+    run = alone.play("ossm2", mesh_operators_provider="none")
+    assert run.rc != 0
+    assert "mesh_operators_provider is none, but the cluster has no servicemeshcontrolplanes.maistra.io" in said(run)
+    run = alone.play("ossm2", mesh_operators_provider="none", mesh_target="plan").check()
+    assert "Install the operator of ossm2 first" in said(run)
+
+
+def test_a_plan_of_a_cluster_without_olm(role: Role, beds: Callable[..., Bed]) -> None:
+    empty = beds()
+    alone = Role(empty, empty.user_kubeconfig(USER, ["system:masters"]), role.run, role.folder)
+    mark = empty.mark()
+    run = alone.play("ossm2", mesh_target="plan").check()
+    assert f"{OSSM2} ({GLOBAL}): not there yet: the API has no kind Subscription yet" in said(run)
+    assert alone.writes(mark) == []
+    run = alone.play("ossm2")
+    assert run.rc != 0 and "Subscription" in said(run)
+    assert [line for line in alone.writes(mark) if "operators.coreos.com" in line] == []
+
+
+@pytest.mark.parametrize(("variables", "wanted"), [
+    ({"mesh_operators_approval": "Automatic", "mesh_operators_channels": {OSSM2: "1.0"}}, f"{OSSM2}.v1.1.18"),
+    ({"mesh_operators_approval": "Manual", "mesh_operators_starting_csvs": {OSSM2: f"{OSSM2}.v2.6.0"},
+      "mesh_operators_versions": {OSSM2: "latest"}}, f"{OSSM2}.v2.6.11"),
+], ids=["automatic", "manual"])
+def test_ossm2(role: Role, variables: dict[str, Any], wanted: str) -> None:
+    role.clear()
+    mark = role.bed.mark()
+    role.play("ossm2", **variables).check()
+    assert role.installed() == {OSSM2: wanted, "kiali-ossm": "kiali-operator.v2.11.0", "jaeger-product": "jaeger-operator.v1.65.0-4"}
+    assert set(role.phases().values()) == {"Succeeded"}
+    assert len(role.approvals(mark)) == (0 if variables["mesh_operators_approval"] == "Automatic" else 5)
+    again_nothing(role, "ossm2", **variables)
+
+
+@pytest.mark.parametrize(("variables", "words"), [
+    ({"mesh_operators_versions": {OSSM3: "3.2.0"}}, "such as servicemeshoperator3.v3.2.0, and have 3.2.0. Write the full name."),
+    ({"mesh_operators_channels": {"servicemeshoperator33": "stable"}}, "name servicemeshoperator33; the packages of ossm3 are"),
+], ids=["a mere version", "an unknown package"])
+def test_what_is_wrong_is_said_before_anything_is_written(role: Role, variables: dict[str, Any], words: str) -> None:
+    mark = role.bed.mark()
+    run = role.play("ossm3", **variables)
+    assert run.rc != 0 and words in said(run)
+    assert role.writes(mark) == []
