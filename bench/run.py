@@ -30,14 +30,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", type=chosen, default=list(FIGURES), help="figures, separated by commas: " + ", ".join(FIGURES))
     parser.add_argument("--output", type=Path, default=ROOT / ".cache" / "bench.json")
+    parser.add_argument("--scale", type=float, default=1.0, help="0.1: meshes of a tenth of the namespaces, to try the bench itself")
     options = parser.parse_args()
-    found: dict[str, Any] = {"machine": machine(), "figures": {}}
+    found: dict[str, Any] = {"machine": machine(), "scale": options.scale, "figures": {}}
     rows: list[Row] = []
     for name in options.only:
         started = time.monotonic()
         print(f"measuring {name} (load {load()})", flush=True)
         try:
-            result = FIGURES[name]()
+            result = FIGURES[name](options.scale)
         except Failed as failure:
             print(f"{name}: {failure}", file=sys.stderr)
             return 2

@@ -7,7 +7,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,10 @@ class World:
         """The namespaces."""
         return [f"team-{number // _DOMAIN:02d}-{number % _DOMAIN}" for number in range(self.namespaces)]
 
+    def scaled(self, scale: float) -> World:
+        """A smaller one, to try the bench itself."""
+        return replace(self, namespaces=max(1, round(self.namespaces * scale)))
+
     def intent(self) -> dict[str, Any]:
         """The variables of the mesh."""
         members = self.members
@@ -64,6 +68,7 @@ class World:
             "ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}",
             "mesh_name": "large", "mesh_provider": "ossm3", "mesh_environment": "large", "mesh_operators_provider": "none",
             "mesh_apps_domain": "apps.example.com",
+            "workloads_wait_timeout": 1800,  # a bed with thousands of pods on a busy machine
             "mesh_control_plane": {"name": "large", "namespace": "large-system"},
             "mesh_domains": domains,
             "mesh_personas": personas if self.owners else [],
