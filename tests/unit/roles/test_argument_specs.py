@@ -222,6 +222,12 @@ def test_nothing_writes_past_the_delivery_path(path: Path) -> None:
     assert forbidden(load(path)) == []
 
 
+@pytest.mark.parametrize("path", PLAYBOOKS + TASK_FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_reads_without_patience_and_limit(path: Path) -> None:
+    """kubernetes.core has no time limit and gives up on the first 503: mesh_objects_info reads."""
+    assert [key for task in tasks(load(path)) for key in task if key.startswith("kubernetes.core.")] == []
+
+
 def test_forbidden_sees_nested_tasks() -> None:
     play = [{"hosts": "all", "tasks": [{"block": [{"ansible.builtin.shell": "id"}], "rescue": [{"kubernetes.core.k8s": {}}]}]}]
     assert forbidden(play) == ["ansible.builtin.shell", "kubernetes.core.k8s"]
