@@ -89,7 +89,7 @@ def test_an_empty_mesh_is_no_proof_of_what_must_exist(code: str) -> None:
     assert found or universal, title
 
 
-@pytest.mark.parametrize("row", [row for row in CHECKS if row.category != "certificates"], ids=lambda row: row.id)
+@pytest.mark.parametrize("row", CHECKS, ids=lambda row: row.id)
 def test_a_hint_names_what_there_is(row: Any) -> None:
     for name in re.findall(r"meshops\.mesh\.([a-z_0-9]+)", row.hint):
         places = (f"plugins/modules/{name}.py", f"roles/{name}", f"playbooks/{name}.yml")
