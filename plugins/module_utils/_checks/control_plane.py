@@ -16,7 +16,7 @@ from .types import Finding, Intent, Options, Severity, check, skip
 from .versions import ahead, image_version, minor, same_minor
 from .view import Obj, View, ref
 
-__all__ = ["rollout_problem"]
+__all__ = ["condition_true", "rollout_problem"]
 
 PLANE = (k.SMCP, k.ISTIO)
 NEEDS = ("provider", "control_plane")
@@ -69,7 +69,8 @@ def observed(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
         yield Finding(plane.ref, f"its generation is {generation}, the operator has finished generation {seen or 'none'}")
 
 
-def _condition_true(plane: Obj, type_: str) -> Iterable[Finding]:
+def condition_true(plane: Obj, type_: str) -> Iterable[Finding]:
+    """A finding unless the object's condition of this type is True."""
     condition = plane.condition(type_)
     if condition is None:
         yield Finding(plane.ref, f"it has no condition {type_} yet")
@@ -90,7 +91,7 @@ def ready(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """Ready is the operator's word that all components run; see OSM1202 for which generation it speaks of."""
     plane = control_plane(view, intent)
     if plane is not None:
-        yield from _condition_true(plane, "Ready")
+        yield from condition_true(plane, "Ready")
 
 
 @check(
@@ -107,7 +108,7 @@ def reconciled(view: View, intent: Intent, options: Options) -> Iterable[Finding
     end-of-life."""
     plane = control_plane(view, intent)
     if plane is not None:
-        yield from _condition_true(plane, "Reconciled")
+        yield from condition_true(plane, "Reconciled")
 
 
 @check(
@@ -139,7 +140,7 @@ def revision_active(view: View, intent: Intent, options: Options) -> Iterable[Fi
     generation, seen = revision.at("metadata", "generation", default=0), revision.at("status", "observedGeneration", default=0)
     if generation != seen:
         yield Finding(revision.ref, f"its generation is {generation}, the operator has finished generation {seen or 'none'}")
-    yield from _condition_true(revision, "Ready")
+    yield from condition_true(revision, "Ready")
 
 
 def _istiod(view: View, intent: Intent) -> tuple[str, Obj | None]:
@@ -291,7 +292,7 @@ def cni_matches(view: View, intent: Intent, options: Options) -> Iterable[Findin
         if abs(distance or 0) > 1 or (distance is None and minor(version) and minor(wanted)):
             yield Finding(cni.ref, f"its version is {version}, the control plane's is {wanted}")
         if view.source != "manifests":
-            yield from _condition_true(cni, "Ready")
+            yield from condition_true(cni, "Ready")
 
 
 @check(

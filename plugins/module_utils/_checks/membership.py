@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from . import kinds as k
+from .control_plane import condition_true
 from .injection import INJECTION, REVISION, control_plane, mesh_revisions, revision_of_label
 from .selectors import matches
 from .types import Finding, Intent, Options, Severity, check, skip
@@ -226,8 +227,4 @@ def label_resolves(view: View, intent: Intent, options: Options) -> Iterable[Fin
 def tags_reconciled(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """An unused tag never gets Healthy, so Reconciled is what counts."""
     for tag in view.of(k.ISTIO_REVISION_TAG):
-        condition = tag.condition("Reconciled")
-        if condition is None:
-            yield Finding(tag.ref, "it has no condition Reconciled yet")
-        elif not condition.true:
-            yield Finding(tag.ref, f"Reconciled is {condition.status} ({condition.why})")
+        yield from condition_true(tag, "Reconciled")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from . import kinds as k
-from .control_plane import rollout_problem
+from .control_plane import condition_true, rollout_problem
 from .types import Finding, Intent, Options, check
 from .view import Obj, View, ref
 
@@ -92,12 +92,8 @@ def prometheus_ready(view: View, intent: Intent, options: Options) -> Iterable[F
     prometheus = _custom_resource(view, intent, k.PROMETHEUS)
     if prometheus is None:
         yield from _deployment(view, intent, "prometheus")
-        return
-    condition = prometheus.condition("Available")
-    if condition is None:
-        yield Finding(prometheus.ref, "it has no condition Available yet")
-    elif not condition.true:
-        yield Finding(prometheus.ref, f"Available is {condition.status} ({condition.why})")
+    else:
+        yield from condition_true(prometheus, "Available")
 
 
 @check(
