@@ -73,6 +73,14 @@ def test_production_says_what_chapter_three_asks_for(travel: tuple[str, Rendered
     assert "PodDisruptionBudget prod-istio-system/istio-ingressgateway" in gateways
 
 
+def test_istio_objects_are_of_a_version_that_the_generation_has(travel: tuple[str, Rendered]) -> None:
+    provider, rendered = travel
+    versions = {obj["apiVersion"] for host in ("dev", "prod") for obj in rendered.objects(host, "gateways").values()}
+    # OpenShift Service Mesh 2.6 is Istio 1.20; v1 came with Istio 1.22.
+    wanted = "networking.istio.io/v1beta1" if provider == "ossm2" else "networking.istio.io/v1"
+    assert {version for version in versions if "istio.io" in version} == {wanted}
+
+
 @pytest.mark.parametrize(("host", "label"), [("dev", "dev-basic"), ("prod", "travel-prod")])
 def test_members_carry_the_revision_that_injects_them(travel: tuple[str, Rendered], host: str, label: str) -> None:
     provider, rendered = travel
@@ -103,6 +111,23 @@ def test_refused_by_name_before_anything_is_written(case: str, tmp_path: Path) -
     assert rendered.code != 0
     assert " ".join(text.split()) in rendered.output.replace("''", "'"), rendered.output[-2000:]
     assert not rendered.tree.exists()
+
+
+@pytest.mark.parametrize("provider", ["ossm2", "ossm3"])
+def test_opentelemetry_has_a_provider_and_a_telemetry_that_uses_it(provider: str, tmp_path: Path) -> None:
+    tracing = {"provider": "opentelemetry", "sampling": 20, "service": {"host": "collector.tracing.svc.cluster.local"}}
+    plane = {"name": "plane", "namespace": "mesh-system", "tracing": tracing}
+    rendered = render(tmp_path, ["control_plane"], limit="dev", mesh_provider=provider, mesh_control_plane=plane)
+    assert rendered.code == 0, rendered.output[-2000:]
+    kinds = ("ServiceMeshControlPlane", "Istio")
+    (made,) = [obj for obj in rendered.objects("dev", "control_plane").values() if obj["kind"] in kinds]
+    spec = made["spec"] if provider == "ossm2" else made["spec"]["values"]
+    (extension,) = spec["meshConfig"]["extensionProviders"]
+    telemetry = rendered.objects("dev", "control_plane_gateways")["Telemetry mesh-system/mesh-default"]
+    (used,) = telemetry["spec"]["tracing"]
+    assert extension["opentelemetry"] == {"service": "collector.tracing.svc.cluster.local", "port": 4317}
+    assert used == {"providers": [{"name": extension["name"]}], "randomSamplingPercentage": 20.0}
+    assert telemetry["apiVersion"] == ("telemetry.istio.io/v1alpha1" if provider == "ossm2" else "telemetry.istio.io/v1")
 
 
 def test_clusterwide_needs_a_version_that_has_it(tmp_path: Path) -> None:
