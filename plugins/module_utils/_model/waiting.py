@@ -15,6 +15,8 @@ from .readiness import Readiness
 
 __all__ = ["Waiter"]
 
+_SHOWN = 10  # a thousand workloads that are late have mostly one reason
+
 
 @dataclass
 class Waiter:
@@ -55,4 +57,5 @@ class Waiter:
         )
 
     def _lines(self, refs: list[Ref]) -> str:
-        return "; ".join(f"{ref}: {self.pending[ref].reason}: {self.pending[ref].message}" for ref in refs)
+        shown = [f"{ref}: {self.pending[ref].reason}: {self.pending[ref].message}" for ref in refs[:_SHOWN]]
+        return "; ".join(shown + ([f"and {len(refs) - _SHOWN} more"] if len(refs) > _SHOWN else []))
