@@ -83,7 +83,7 @@ class Olm:
         found: list[Obj] = self.bed.api.get(f"{OLM}/{namespace}/installplans")["items"]
         return found
 
-    def until(self, what: str, check: Callable[[], Any], seconds: float = 60.0) -> Any:
+    def until(self, what: str, check: Callable[[], Any], seconds: float = 180.0) -> Any:
         end = time.monotonic() + seconds
         while not (found := check()):
             assert time.monotonic() < end, f"not within {seconds:.0f} s: {what}"
@@ -113,7 +113,7 @@ class Olm:
 @pytest.fixture(scope="module", name="bed")
 def _bed(beds: Callable[..., Bed]) -> Bed:
     bed = beds("olm", tag="plans")
-    end = time.monotonic() + 30
+    end = time.monotonic() + 90
     while bed.kubectl("get", "operatorgroup", "-n", "openshift-operators", "global-operators").returncode:
         assert time.monotonic() < end, "the played OLM is not there"
         time.sleep(0.2)

@@ -79,7 +79,7 @@ class Role:
 @pytest.fixture(scope="module", name="bed")
 def _bed(beds: Callable[..., Bed]) -> Bed:
     bed = beds("olm", tag="operators")
-    end = time.monotonic() + 30
+    end = time.monotonic() + 90
     while bed.kubectl("get", "operatorgroup", "-n", GLOBAL, "global-operators").returncode:
         assert time.monotonic() < end, "the played OLM is not there"
         time.sleep(0.2)
@@ -148,7 +148,7 @@ def test_a_stranger_of_the_namespace_is_named(role: Role) -> None:
              "metadata": {"name": "tempo-product", "namespace": GLOBAL}, "spec": {
                  "name": "tempo-product", "channel": "stable", "source": "redhat-operators", "sourceNamespace": "openshift-marketplace"}}
     assert role.bed.kubectl("apply", "-f", "-", stdin=json.dumps(other)).returncode == 0
-    end = time.monotonic() + 30
+    end = time.monotonic() + 90
     while not any("tempo-operator.v0.16.0-1" in plan["spec"]["clusterServiceVersionNames"] for plan in role.listed("installplans")):
         assert time.monotonic() < end, "no plan for the stranger"
         time.sleep(0.2)
