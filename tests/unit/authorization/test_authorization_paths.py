@@ -80,6 +80,11 @@ PRINCIPALS = [
     (["old.td/ns/a/sa/b"], ["new.td", "*.td"], ["new.td/ns/a/sa/b", "*.td/ns/a/sa/b"]),
     (["old.td/ns/a/sa/b"], ["new.td", "old*"], ["new.td/ns/a/sa/b", "old*/ns/a/sa/b"]),
     (["/ns/a/sa/b"], ["new.td"], ["/ns/a/sa/b"]),
+    (["old*/ns/a/sa/b"], ["new.td"], ["old*/ns/a/sa/b"]),
+    (["old*/ns/a/sa/b"], ["ola.td"], ["old*/ns/a/sa/b"]),
+    (["old.td/ns/a/sa/b"], ["ola*", "*x.td"], ["old.td/ns/a/sa/b"]),
+    (["*xd/ns/a/sa/b"], ["old.td"], ["*xd/ns/a/sa/b"]),
+    (["cluster.local/ns/a/sa/b"], ["xluster.local"], ["xluster.local/ns/a/sa/b"]),
 ]
 
 

@@ -1,0 +1,238 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Mutation run on `_authorization`: change one thing at a time, and see whether a test notices.
+
+python tests/tools/mutate.py [--jobs 2] [--sample N --seed S] [MODULE ...]
+
+Each mutant runs in a fork: first the recorded cases (quick), then, if they notice nothing, the unit tests. A mutant that nothing
+notices is a survivor. The exit code is not zero if one is not in tests/authorization/mutants-accepted.txt, which says why each does
+not matter.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "plugins" / "module_utils" / "_authorization"
+NAME = "ansible_collections.meshops.mesh.plugins.module_utils._authorization"
+CASES = ROOT / "tests" / "authorization" / "data" / "authz-cases.jsonl.gz"
+ACCEPTED = ROOT / "tests" / "authorization" / "mutants-accepted.txt"
+TIMEOUT = 300.0
+_COMPARE = {ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.In: ast.NotIn,
+            ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is}  # fmt: skip
+_BINARY = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.RShift: ast.LShift, ast.Mult: ast.FloorDiv, ast.BitOr: ast.BitAnd, ast.BitAnd: ast.BitOr}
+_PAIRS = (("any", "all"), ("min", "max"), ("startswith", "endswith"), ("partition", "rpartition"), ("removeprefix", "removesuffix"))
+_NAMES = {"fullmatch": "match", "sorted": "list"} | dict(_PAIRS) | {after: before for before, after in _PAIRS}
+# The unit tests of each module, so that a survivor does not cost a whole run; the recorded cases come before them.
+_ALL_TESTS = ("matching", "paths", "facts", "places", "verdict", "admission", "authentication", "classes")
+_TESTS = {
+    "matching": ("matching", "facts"), "addresses": ("matching", "facts"), "paths": ("paths", "facts"), "trust_domains": ("paths", "facts"),
+    "attributes": ("facts",), "compile": ("facts", "verdict"), "facts": ("facts", "places"), "attachment": ("places",),
+    "ztunnel": ("places",), "validate": ("admission",), "authentication": ("authentication",), "world": ("authentication",),
+    "evaluate": ("verdict", "facts"), "automata": ("classes",), "classes": ("classes",)}  # fmt: skip
+_SKIPPED_CALLS = {"tell", "Finding", "refused", "warned", "field", "MeshError", "TypeVar", "lru_cache"}  # their texts are for people
+
+
+@dataclass(frozen=True)
+class Mutant:
+    module: str
+    line: int
+    before: str
+    after: str
+    source: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.module}: {self.before} -> {self.after}"
+
+
+def _statements(body: list[ast.stmt]) -> Iterator[tuple[list[ast.stmt], int]]:
+    for index, statement in enumerate(body):
+        yield body, index
+        for name in ("body", "orelse", "finalbody"):
+            yield from _statements(getattr(statement, name, []))
+        for handler in getattr(statement, "handlers", []):
+            yield from _statements(handler.body)
+
+
+def _expressions(node: ast.AST) -> Iterator[ast.AST]:
+    """Every node that decides something: no annotations, decorators, documentation or texts for people."""
+    if isinstance(node, ast.JoinedStr | ast.Raise | ast.arg):
+        return
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        return
+    if isinstance(node, ast.Assign) and any(isinstance(target, ast.Name) and target.id == "__all__" for target in node.targets):
+        return
+    if isinstance(node, ast.Call):
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        if name in _SKIPPED_CALLS:
+            return
+    yield node
+    for name, value in ast.iter_fields(node):
+        if name in ("annotation", "returns", "decorator_list", "bases", "keywords_"):
+            continue
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.AST):
+                yield from _expressions(child)
+
+
+def _changes(node: ast.AST) -> Iterator[tuple[str, object]]:
+    """The ways to change one node, as (attribute, new value)."""
+    if isinstance(node, ast.Compare) and type(node.ops[0]) in _COMPARE:
+        for number, operator in enumerate(node.ops):
+            yield "ops", [_COMPARE[type(operator)]() if place == number else other for place, other in enumerate(node.ops)]
+    elif isinstance(node, ast.BoolOp):
+        yield "op", ast.Or() if isinstance(node.op, ast.And) else ast.And()
+        for number in range(len(node.values)):
+            yield "values", node.values[:number] + node.values[number + 1 :]
+    elif isinstance(node, ast.BinOp) and type(node.op) in _BINARY:
+        yield "op", _BINARY[type(node.op)]()
+    elif isinstance(node, ast.If | ast.IfExp | ast.While):
+        yield "test", ast.UnaryOp(ast.Not(), node.test)
+    elif isinstance(node, ast.comprehension):
+        for number in range(len(node.ifs)):
+            yield "ifs", node.ifs[:number] + node.ifs[number + 1 :]
+    elif isinstance(node, ast.Return) and node.value is not None:
+        yield "value", ast.Constant(None)
+    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        yield "op", ast.UAdd()  # +True is 1: as if the `not` were not there
+    elif isinstance(node, ast.Name) and node.id in _NAMES:
+        yield "id", _NAMES[node.id]
+    elif isinstance(node, ast.Attribute) and node.attr in _NAMES:
+        yield "attr", _NAMES[node.attr]
+    elif isinstance(node, ast.Constant):
+        if isinstance(node.value, bool):
+            yield "value", not node.value
+        elif isinstance(node.value, int):
+            yield "value", node.value + 1
+        elif isinstance(node.value, str) and " " not in node.value:
+            yield "value", node.value + "X"
+
+
+def mutants(path: Path) -> Iterator[Mutant]:
+    """Every mutant of a file. The tree is changed, written out and changed back."""
+    text = path.read_text(encoding="utf-8")
+    tree, lines = ast.parse(text), text.splitlines()
+    for node in list(_expressions(tree)):
+        before = _brief(node)
+        for name, value in list(_changes(node)):
+            kept = getattr(node, name)
+            setattr(node, name, value)
+            line = getattr(node, "lineno", getattr(getattr(node, "target", None), "lineno", 1))
+            yield Mutant(path.stem, line, f"{lines[line - 1].strip()} [{before}", f"{_brief(node)}]", ast.unparse(ast.fix_missing_locations(tree)))
+            setattr(node, name, kept)
+    for body, index in list(_statements(tree.body)):
+        statement = body[index]
+        called = statement.value.func if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call) else None
+        if isinstance(statement, ast.AugAssign | ast.Continue) or (called and getattr(called, "attr", "") not in _SKIPPED_CALLS):
+            body[index] = ast.copy_location(ast.Pass(), statement)
+            yield Mutant(path.stem, statement.lineno, f"{lines[statement.lineno - 1].strip()} [{_brief(statement)}", "pass]", ast.unparse(tree))
+            body[index] = statement
+
+
+def _brief(node: ast.AST) -> str:
+    return (ast.unparse(node).strip().splitlines() or [""])[0][:120]
+
+
+def _notices(mutant: Mutant, rows: list[dict[str, object]]) -> int:
+    """In a fork: 0 if nothing notices, otherwise not."""
+    from ansible.utils.collection_loader import _collection_finder as finder
+
+    original = finder._AnsibleCollectionPkgLoaderBase.get_source
+
+    def get_source(self: object, fullname: str) -> object:
+        return mutant.source if fullname == f"{NAME}.{mutant.module}" else original(self, fullname)
+
+    finder._AnsibleCollectionPkgLoaderBase.get_source = get_source
+    from authorization.cases import run_rows
+
+    if any(not outcome.agrees for outcome in run_rows(rows)):
+        return 1
+    import pytest
+
+    folder = ROOT / "tests" / "unit" / "authorization"
+    files = [str(folder / f"test_authorization_{name}.py") for name in _TESTS.get(mutant.module, _ALL_TESTS)]
+    return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-k", "not is_quick", *files]))
+
+
+def survives(mutant: Mutant, rows: list[dict[str, object]]) -> bool:
+    """True if no test notices; a crash or a hang is noticed."""
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        code = 1
+        try:
+            silence = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(silence, 1)
+            os.dup2(silence, 2)
+            code = _notices(mutant, rows)
+        finally:
+            os._exit(1 if code else 0)
+    deadline = time.monotonic() + TIMEOUT
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status) == 0
+        time.sleep(0.02)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return False
+
+
+def accepted() -> dict[str, str]:
+    """The survivors that do not matter, with the reason."""
+    if not ACCEPTED.exists():
+        return {}
+    lines = [line for line in ACCEPTED.read_text(encoding="utf-8").splitlines() if line and not line.startswith("# ")]
+    return dict(line.rsplit("  # ", 1) for line in lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("modules", nargs="*", help="modules of _authorization without .py; all of them if none is named")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--sample", type=int, default=0, help="only so many mutants, chosen by chance")
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "unit")]
+    os.chdir(ROOT)
+    __import__("conftest")
+    import ansible.utils.collection_loader._collection_finder
+    import pytest  # noqa: F401 - imported once, before the forks
+
+    import gzip
+    import json
+
+    rows = [json.loads(line) for line in gzip.open(CASES, "rt", encoding="utf-8")]
+    random.Random(0).shuffle(rows)  # so that the first few hundred are of all kinds
+    paths = [PACKAGE / f"{name}.py" for name in arguments.modules] or sorted(PACKAGE.glob("[a-z]*.py"))
+    found = [mutant for path in paths for mutant in mutants(path)]
+    if arguments.sample:
+        found = random.Random(arguments.seed).sample(found, min(arguments.sample, len(found)))
+    if not survives(Mutant("", 0, "", "", ""), rows):
+        print("the tests fail without any mutation")
+        return 2
+    known, left = accepted(), []
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        for mutant, alive in zip(found, pool.map(lambda one: survives(one, rows), found), strict=True):
+            if alive and mutant.key not in known:
+                left.append(mutant)
+                print(f"survives {mutant.module}.py:{mutant.line}\n    {mutant.before}\n    {mutant.after}", flush=True)
+    survived = len(left) + sum(mutant.key in known for mutant in found)
+    print(f"{len(found)} mutants, {len(found) - survived} noticed, {survived - len(left)} accepted survivors, {len(left)} survivors")
+    return 1 if left else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
