@@ -205,6 +205,11 @@ def diff_of(outcome: Outcome) -> dict[str, str]:
     return {side: "".join(f"--- # {row.ref}\n{as_yaml(getattr(row, side))}" for row in rows) for side in ("before", "after")}
 
 
+def invocation_of(params: dict[str, Any]) -> dict[str, Any]:
+    """What Ansible shows at -vvv and carries along: not the objects, which may be Secrets and may be thousands."""
+    return {"module_args": {**params, "objects": f"{len(params['objects'])} objects, not shown"}}
+
+
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
@@ -216,7 +221,7 @@ def main() -> None:
         cluster = Cluster.from_params(params, name=name)
         outcome = run(cluster, params["objects"], order_of(params, module.check_mode))
     except MeshError as exc:
-        module.fail_json(msg=str(exc))
+        module.fail_json(msg=str(exc), invocation=invocation_of(params))
     for text in sorted(set(cluster.warnings)):
         module.warn(f"cluster {name}: {text}")
     result: dict[str, Any] = {
@@ -224,6 +229,7 @@ def main() -> None:
         "objects": [row.to_dict() for row in outcome.rows],
         "waited": round(outcome.waited, 3),
         "summary": outcome.summary,
+        "invocation": invocation_of(params),
     }
     if module._diff:
         result["diff"] = diff_of(outcome)
