@@ -13,7 +13,7 @@ from typing import Any
 
 from .._errors import Forbidden, KindMissing
 from .._model.objects import group_of
-from .._model.snapshot import Snapshot, slim
+from .._model.snapshot import Snapshot, slim, without_gc
 from .client import Cluster
 
 __all__ = ["KINDS", "collect", "review"]
@@ -139,7 +139,8 @@ def collect(
     for what in plan:
         limited = namespaces and cluster.resource(*what).namespaced
         jobs += [(what, namespace) for namespace in namespaces] if limited else [(what, None)]
-    parts = cluster.map(lambda job: _list(cluster, *job), jobs)
+    with without_gc():
+        parts = cluster.map(lambda job: _list(cluster, *job), jobs)
     forbidden = dict(part.forbidden for part in parts if part.forbidden)
     answers, denied = _reviews(cluster, list(reviews))
     return Snapshot(

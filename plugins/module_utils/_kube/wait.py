@@ -15,6 +15,7 @@ from typing import Any
 from .._errors import KindMissing
 from .._model.objects import Ref, group_of
 from .._model.readiness import Readiness, is_judged, judge, still_there
+from .._model.snapshot import without_gc
 from .._model.waiting import Waiter
 from .client import Cluster
 
@@ -53,7 +54,8 @@ def read_all(cluster: Cluster, refs: Iterable[Ref]) -> dict[Ref, dict[str, Any]]
         rows = {Ref.of(item): item for item in cluster.list(first.api_version, first.kind, namespace=first.namespace)}
         return {ref: rows[ref] for ref in job if ref in rows}
 
-    return {ref: obj for part in cluster.map(read, jobs) for ref, obj in part.items()}
+    with without_gc():
+        return {ref: obj for part in cluster.map(read, jobs) for ref, obj in part.items()}
 
 
 class ClusterLookup:

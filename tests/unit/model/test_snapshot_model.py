@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import base64
+import gc
 import json
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
-from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
+from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot, without_gc
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 CERT = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n").decode()
@@ -58,3 +59,18 @@ def test_manifests(tmp_path: Path) -> None:
     (tmp_path / "bad.yml").write_text("a: [")
     with pytest.raises(ConfigError, match=r"bad\.yml is not YAML"):
         Snapshot.from_manifests(tmp_path)
+
+
+def test_the_collector_is_off_while_many_objects_are_read_and_as_before_after_that() -> None:
+    assert gc.isenabled()
+    with pytest.raises(ConfigError), without_gc():
+        assert not gc.isenabled()
+        raise ConfigError("the reading failed")
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        with without_gc():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
