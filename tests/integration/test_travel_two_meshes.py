@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The development mesh alone, the production mesh beside it on the same cluster, and both removed again, each without the other."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from testbed import Bed
+from travel_support import OPERATORS, USER, VARS, Playbook, Travel, said
+
+REMOVE = "meshops.mesh.remove_mesh"
+CHECK = "meshops.mesh.check_mesh"
+FORCE: dict[str, Any] = {"mesh_remove_force": True}
+
+
+@dataclass(frozen=True)
+class Story(Travel):
+    """One generation; what was there at which point of the story."""
+
+    seen: dict[str, Any] = field(default_factory=dict)
+
+    def remove(self, mesh: str, **extra: Any) -> Any:
+        return self.play(REMOVE, extra_vars={"mesh_hosts": f"travel_{mesh}", **extra})
+
+    def identities(self) -> dict[str, str]:
+        """Every object and its uid: an object that was made again is another one."""
+        return {name: meta["uid"] for name, meta in self.everything().items()}
+
+    def of_mesh(self, mesh: str) -> dict[str, str]:
+        return self.ours(f"mesh.meshops.io/mesh={mesh}")
+
+    def failed(self, *codes: str, mesh: str = "dev") -> tuple[Any, dict[str, list[str]]]:
+        """A check of these codes: the run, and the deviations by code."""
+        report = self.bed.dir / "report.json"
+        run = self.play(CHECK, extra_vars={"mesh_target_hosts": f"travel_{mesh}", "mesh_check_only": list(codes),
+                                           "mesh_check_report": str(report)})
+        found: dict[str, list[str]] = {}
+        for row in json.loads(report.read_text(encoding="utf-8"))["checks"]:
+            if row["id"] in codes and row["status"] in ("failed", "warning"):
+                found.setdefault(row["id"], []).append(f"{row['resource']}: {row['message']}")
+        return run, found
+
+
+# One worker, in the order of this file: each test goes on where the one before it ended.
+@pytest.fixture(scope="module", name="story", params=["ossm3", "ossm2"])
+def _story(request: pytest.FixtureRequest, beds: Callable[..., Bed], playbook: Playbook) -> Iterator[Story]:
+    bed = beds(*OPERATORS, tag=f"two-{request.param}")
+    yield Story(bed, bed.user_kubeconfig(USER, ["system:masters"]), playbook, {**VARS, "mesh_provider": request.param})
+    bed.stop()
+
+
+def passed(run: Any) -> tuple[int, int, int]:
+    """Passed, warnings and failed of the check table."""
+    found = re.search(r"(\d+) passed, (\d+) warnings, (\d+) failed", run.stdout)
+    assert found, run.stdout[-3000:]
+    return int(found[1]), int(found[2]), int(found[3])
+
+
+def test_development_alone(story: Story) -> None:
+    story.seen["empty"] = story.identities()
+    run = story.play("meshops.mesh.travel_dev").check()
+    assert passed(run)[0] >= 50
+    assert passed(run)[1:] == (0, 0)
+    assert not [name for name in story.namespaces() if name.startswith("prod-")]
+    assert {"dev-istio-system", "dev-travel-agency", "dev-travel-portal", "dev-travel-control"} <= story.namespaces()
+
+
+def test_tools_and_catalogues_that_do_not_work_are_named(story: Story) -> None:
+    codes = ("OSM1601", "OSM1602", "OSM1107")
+    place, source = "Deployment dev-istio-system", "CatalogSource openshift-marketplace/redhat-operators"
+    story.bed.set_faults({"observability": {"never_ready": ["kiali", "jaeger"]}, "olm": {"unreachable": ["redhat-operators"]}})
+    try:
+        waits = [("deployment", "-n", "dev-istio-system", "-l", f"app={tool}",
+                  "--for=jsonpath={.status.conditions[?(@.type=='Progressing')].reason}=ReplicaSetUpdated") for tool in ("kiali", "jaeger")]
+        waits.append(("catalogsource", "redhat-operators", "-n", "openshift-marketplace",
+                      "--for=jsonpath={.status.connectionState.lastObservedState}=TRANSIENT_FAILURE"))
+        for wait in waits:
+            done = story.bed.kubectl("wait", *wait, "--timeout=55s")
+            assert done.returncode == 0, done.stderr
+        run, found = story.failed(*codes)
+        assert run.rc != 0
+        assert [found[code][0].partition(": ")[0] for code in codes] == [f"{place}/kiali", f"{place}/jaeger", source]
+        assert "TRANSIENT_FAILURE, not READY" in found["OSM1107"][0]
+    finally:
+        story.bed.set_faults({})
+    more = {"mesh_target_hosts": "travel_dev", "mesh_check_only": list(codes), "mesh_check_wait_timeout": 60}
+    run = story.play(CHECK, extra_vars=more).check()
+    assert passed(run)[1:] == (0, 0)
+
+
+def test_production_beside_it_touches_nothing_of_it(story: Story) -> None:
+    story.seen["dev"] = story.of_mesh("travel-dev")
+    run = story.play().check()
+    assert passed(run)[0] >= 50
+    assert passed(run)[1:] == (0, 0)
+    assert story.of_mesh("travel-dev") == story.seen["dev"]
+    story.play(CHECK, extra_vars={"mesh_target_hosts": "travel_dev"}).check()
+
+
+def test_production_is_not_removed_while_it_is_used(story: Story) -> None:
+    before, mark = story.ours(), story.bed.mark()
+    run = story.remove("prod")
+    assert run.rc != 0
+    assert "Nothing was removed. 11 pods of travel-prod still have a proxy" in said(run)
+    assert (story.writes(mark), story.ours()) == ([], before)
+
+
+def test_operators_stay_while_development_needs_them(story: Story) -> None:
+    before, mark = story.ours(), story.bed.mark()
+    run = story.remove("prod", mesh_remove_operators=True, **FORCE)
+    assert run.rc != 0
+    control_plane = "Istio dev-basic" if story.vars["mesh_provider"] == "ossm3" else "ServiceMeshControlPlane dev-istio-system/dev-basic"
+    assert f"prod: nothing was removed, because {control_plane}, " in said(run)
+    assert "mesh_remove_operators=false" in said(run)
+    assert (story.writes(mark), story.ours()) == ([], before)
+
+
+def test_production_goes_and_development_stays(story: Story) -> None:
+    story.remove("prod", **FORCE).check()
+    assert story.of_mesh("travel-prod") == {}
+    assert not [name for name in story.everything() if "prod-" in name and "travel" in name.lower()]
+    assert story.of_mesh("travel-dev") == story.seen["dev"]
+    run = story.play(CHECK, extra_vars={"mesh_target_hosts": "travel_dev"}).check()
+    assert passed(run)[2] == 0
+
+
+def test_removed_again_changes_nothing(story: Story) -> None:
+    mark = story.bed.mark()
+    run = story.remove("prod").check()
+    assert run.changed == 0, run.stdout[-4000:]
+    assert story.writes(mark) == []
+
+
+def test_with_its_operators_everything_is_gone_that_was_made(story: Story) -> None:
+    story.remove("dev", mesh_remove_operators=True, **FORCE).check()
+    left = story.identities()
+    # OLM leaves CRDs behind, so that no custom resource of anybody is lost with an operator.
+    of_olm = (" CustomResourceDefinition ", " APIService ")
+    made = {name for name in left.keys() - story.seen["empty"].keys() if not any(kind in name for kind in of_olm)}
+    assert made == set()
+    assert {name for name in story.seen["empty"] if left.get(name) != story.seen["empty"][name]} == set()
+
+
+def test_nothing_is_left_to_remove(story: Story) -> None:
+    mark = story.bed.mark()
+    run = story.remove("dev", mesh_remove_operators=True).check()
+    assert run.changed == 0, run.stdout[-4000:]
+    assert story.writes(mark) == []
+
+
+def test_a_plan_needs_no_crd(bed: Bed, playbook: Playbook, tmp_path: Path) -> None:
+    """On a cluster that has not even OLM: each kind that is missing is a line of the plan."""
+    travel = Travel(bed, bed.user_kubeconfig(USER, ["system:masters"]), playbook)
+    before, mark = travel.everything().keys(), bed.mark()
+    run = travel.play(extra_vars={"mesh_target": "plan"}).check()
+    assert travel.writes(mark) == []
+    assert travel.everything().keys() == before
+    later = "would create, once its kind is installed,"
+    for line in (f"operators: {later} Subscription openshift-operators/servicemeshoperator3", f"control_plane: {later} Istio production",
+                 f"observability: {later} Kiali prod-istio-system/kiali",
+                 "workloads: would create Deployment prod-travel-agency/flights-v1"):
+        assert line in said(run), line
