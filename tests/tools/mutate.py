@@ -13,6 +13,9 @@ from __future__ import annotations
 
 import argparse
 import ast
+import gzip
+import importlib
+import json
 import os
 import random
 import signal
@@ -40,7 +43,7 @@ _TESTS = {
     "matching": ("matching", "facts"), "addresses": ("matching", "facts"), "paths": ("paths", "facts"), "trust_domains": ("paths", "facts"),
     "attributes": ("facts",), "compile": ("facts", "verdict"), "facts": ("facts", "places"), "attachment": ("places",),
     "ztunnel": ("places",), "validate": ("admission",), "authentication": ("authentication",), "world": ("authentication",),
-    "evaluate": ("verdict", "facts"), "automata": ("classes",), "classes": ("classes",)}  # fmt: skip
+    "evaluate": ("verdict", "facts"), "automata": ("classes",), "classes": ("classes",), "regions": ("regions",)}  # fmt: skip
 _SKIPPED_CALLS = {"tell", "Finding", "refused", "warned", "field", "MeshError", "TypeVar", "lru_cache"}  # their texts are for people
 
 
@@ -130,14 +133,16 @@ def mutants(path: Path) -> Iterator[Mutant]:
             kept = getattr(node, name)
             setattr(node, name, value)
             line = getattr(node, "lineno", getattr(getattr(node, "target", None), "lineno", 1))
-            yield Mutant(path.stem, line, f"{lines[line - 1].strip()} [{before}", f"{_brief(node)}]", ast.unparse(ast.fix_missing_locations(tree)))
+            source = ast.unparse(ast.fix_missing_locations(tree))
+            yield Mutant(path.stem, line, f"{lines[line - 1].strip()} [{before}", f"{_brief(node)}]", source)
             setattr(node, name, kept)
     for body, index in list(_statements(tree.body)):
         statement = body[index]
         called = statement.value.func if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call) else None
         if isinstance(statement, ast.AugAssign | ast.Continue) or (called and getattr(called, "attr", "") not in _SKIPPED_CALLS):
             body[index] = ast.copy_location(ast.Pass(), statement)
-            yield Mutant(path.stem, statement.lineno, f"{lines[statement.lineno - 1].strip()} [{_brief(statement)}", "pass]", ast.unparse(tree))
+            text = lines[statement.lineno - 1].strip()
+            yield Mutant(path.stem, statement.lineno, f"{text} [{_brief(statement)}", "pass]", ast.unparse(tree))
             body[index] = statement
 
 
@@ -207,14 +212,11 @@ def main() -> int:
     arguments = parser.parse_args()
     sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "unit")]
     os.chdir(ROOT)
-    __import__("conftest")
-    import ansible.utils.collection_loader._collection_finder
-    import pytest  # noqa: F401 - imported once, before the forks
-
-    import gzip
-    import json
-
-    rows = [json.loads(line) for line in gzip.open(CASES, "rt", encoding="utf-8")]
+    importlib.import_module("conftest")
+    importlib.import_module("ansible.utils.collection_loader._collection_finder")  # once, before the forks
+    importlib.import_module("pytest")
+    with gzip.open(CASES, "rt", encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines]
     random.Random(0).shuffle(rows)  # so that the first few hundred are of all kinds
     paths = [PACKAGE / f"{name}.py" for name in arguments.modules] or sorted(PACKAGE.glob("[a-z]*.py"))
     found = [mutant for path in paths for mutant in mutants(path)]

@@ -107,8 +107,7 @@ class _Parser:
     """Reads the expressions of matching.py: characters, classes, one level of groups, and * + ? behind them."""
 
     def __init__(self, automaton: _Automaton, text: str) -> None:
-        self.automaton, self.place = automaton, 0
-        self.text = text[4:-1] if text.startswith("(?s:") else text
+        self.automaton, self.text, self.place = automaton, text, 0
 
     def run(self, state: int) -> int:
         while self.place < len(self.text):

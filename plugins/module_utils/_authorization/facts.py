@@ -108,7 +108,7 @@ def view(request: Request, kind: str, protocol: str, mesh: Mesh) -> Facts:
     facts.sni = (fold(request.sni or ""),)
     facts.metadata = request.metadata
     parts = (request.principal or "").split("/") if request.tls else []
-    if len(parts) == 5 and parts[1] == "ns" and parts[3] == "sa":
+    if len(parts) == 5 and parts[1] == "ns" and parts[3] == "sa" and all(parts):
         facts.identity = (parts[0], parts[2], parts[4])
     if protocol == HTTP:
         _http(facts, request, kind, mesh)

@@ -112,7 +112,7 @@ def namespace_matcher(value: str) -> Matcher:
     return Pattern(".*/ns/" + ".*".join(re.escape(part) for part in value.split("*")) + "/.*")
 
 
-def service_account_matcher(value: str, policy_namespace: str, quoted: bool = True) -> Matcher:
+def service_account_matcher(value: str, policy_namespace: str, quoted: bool) -> Matcher:
     """`sa` or `ns/sa` in any trust domain; unquoted, as older Istio did, a dot in the name matches any character."""
     namespace, account = value.split("/", 1) if "/" in value else (policy_namespace, value)
     names = [re.escape(name) if quoted else name for name in (namespace, account)]

@@ -46,7 +46,7 @@ def _canonical(path: str) -> str:
 
 
 @lru_cache(maxsize=8192)
-def normalise(path: str, mode: str = "BASE") -> str:
+def normalise(path: str, mode: str) -> str:
     """The path and query after normalisation; one that does not begin with a slash (`*`) is left alone."""
     if mode not in MODES:
         raise ValueError(f"path normalisation {mode!r} is none of {', '.join(MODES)}")

@@ -24,16 +24,16 @@ def _known(name: str, trust_domains: Sequence[str]) -> bool:
 
 
 def _replaced(principal: str, name: str, trust_domains: Sequence[str]) -> list[str]:
-    rest = principal.split("/", 1)[1]
+    rest = principal.partition("/")[2]
     return [principal if name.startswith("*") and own.endswith(name[1:]) else f"{own}/{rest}" for own in trust_domains]
 
 
 def expand_principals(values: Sequence[str], trust_domains: Sequence[str]) -> tuple[str, ...]:
-    """Only a principal of five segments has a trust domain to replace; an unknown one is kept as it is."""
+    """Only a principal of five segments has a trust domain to replace; an unknown one is kept as it is, and so is `*`."""
     found: list[str] = []
     for principal in values:
-        name = principal.split("/", 1)[0]
-        if principal.count("/") == 4 and name != "*" and (name == _LOCAL or _known(name, trust_domains)):
+        name = principal.partition("/")[0]
+        if principal.count("/") == 4 and (name == _LOCAL or _known(name, trust_domains)):
             found += _replaced(principal, name, trust_domains)
         else:
             found.append(principal)

@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 from .addresses import network_matcher, port_matcher
 from .attributes import Attribute
 from .compile import Alternative, CompiledPolicy, CompiledRule, make_test
 from .facts import Facts
-from .matching import Matcher, Pair, Pattern, Text, string_matcher
+from .matching import Matcher, Pattern, string_matcher
 from .model import ZTUNNEL, AuthorizationPolicy, Clause, Finding, Mesh, Rule
 
 __all__ = ["compile_for_ztunnel"]
@@ -22,29 +23,34 @@ _HTTP_OPERATIONS = ("hosts", "notHosts", "methods", "notMethods", "paths", "notP
 _WHEN = ("source.ip", "source.namespace", "source.principal", "destination.ip", "destination.port")
 
 
-def _string(value: str) -> Matcher:
-    """As Envoy's strings, with `*` anything that is not empty, line breaks included."""
-    return Pattern("(?s:.+)") if value == "*" else string_matcher(value)
+def _segment(value: str) -> str:
+    """A namespace as an expression: stars at its ends only, and elsewhere a star is a star."""
+    if value == "*":
+        return "[^/]+"
+    if value.startswith("*"):
+        return f"[^/]*{re.escape(value[1:])}"
+    return f"{re.escape(value[:-1])}[^/]*" if value.endswith("*") else re.escape(value)
 
 
-def _principals(facts: Facts) -> Sequence[str]:
-    return ("/".join((facts.identity[0], "ns", facts.identity[1], "sa", facts.identity[2])),) if facts.identity else ("",)
+def _namespace(value: str) -> Matcher:
+    return Pattern(f"spiffe://[^/]+/ns/{_segment(value)}/sa/[^/]+")
 
 
-def _namespaces(facts: Facts) -> Sequence[str]:
-    return (facts.identity[1],) if facts.identity else ("",)
-
-
-def _accounts(facts: Facts) -> Sequence[tuple[str, str]]:
-    return (facts.identity[1:],) if facts.identity else ()
+def _principal(value: str) -> Matcher:
+    return string_matcher(value, "spiffe://")
 
 
 def _account(namespace: str) -> Callable[[str], Matcher]:
     def matcher(value: str) -> Matcher:
         head, tail = value.split("/", 1) if "/" in value else (namespace, value)
-        return Pair(Text("exact", head), Text("exact", tail))
+        return Pattern(f"spiffe://[^/]+/ns/{re.escape(head)}/sa/{re.escape(tail)}")
 
     return matcher
+
+
+def _caller(facts: Facts) -> Sequence[str]:
+    """Only an identity of the usual form is one to ztunnel."""
+    return ("spiffe://{}/ns/{}/sa/{}".format(*facts.identity),) if facts.identity else ()
 
 
 def _attributes(namespace: str) -> dict[str, Attribute]:
@@ -52,9 +58,9 @@ def _attributes(namespace: str) -> dict[str, Attribute]:
         Attribute("destination.ip", lambda facts: facts.destination_ip, network_matcher),
         Attribute("source.ip", lambda facts: facts.source_ip, network_matcher),
         Attribute("destination.port", lambda facts: facts.port, port_matcher),
-        Attribute("source.serviceAccount", _accounts, _account(namespace)),
-        Attribute("source.principal", _principals, _string),
-        Attribute("source.namespace", _namespaces, _string),
+        Attribute("source.serviceAccount", _caller, _account(namespace)),
+        Attribute("source.principal", _caller, _principal),
+        Attribute("source.namespace", _caller, _namespace),
     )
     return {attribute.name: attribute for attribute in found}
 

@@ -15,9 +15,9 @@ from ansible_collections.meshops.mesh.plugins.module_utils._authorization.classe
     CALLER,
     ValueClass,
     classes,
+    conditions_of,
     dimension,
     joined,
-    conditions_of,
 )
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.matching import (
     Matcher,
@@ -64,7 +64,7 @@ def test_identities_against_brute_force() -> None:
     short = [
         trust_domain_matcher("t"),
         trust_domain_matcher("*.t"),
-        service_account_matcher("n/a", "x"),
+        service_account_matcher("n/a", "x", True),
         service_account_matcher("a.b", "n", False),
     ]
     names = ["t", "x.t", ".t", "x", ""]

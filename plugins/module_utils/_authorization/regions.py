@@ -1,0 +1,200 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""All requests at once: the space of value classes, policies as sets of boxes in it, and what differs between two sets of policies.
+
+Exact up to what `classes` assumes, and: every attribute varies freely of the others, an issuer and a subject are single texts, and a
+provider of CUSTOM whose answer is unknown says yes. Each witness is a request that `decide` answers as stated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .classes import CALLER, ValueClass, classes, conditions_of, dimension, joined
+from .compile import CompiledRule, Test
+from .evaluate import Chain, Verdict
+from .facts import Facts
+from .matching import Matcher, Pair
+from .model import HTTP, TCP, ZTUNNEL
+
+__all__ = ["Box", "Change", "Space", "difference"]
+
+Box = tuple[int, ...]  # for each dimension, a bit for each class that is in the box
+_PRINCIPAL = "request.auth.principal"
+_CLAIMS, _HEADERS = "request.auth.claims", "request.headers"
+_SINGLE = (f"{_CLAIMS}[iss]", f"{_CLAIMS}[sub]")
+
+
+@dataclass(frozen=True)
+class Change:
+    """Requests that are answered otherwise: `opened`, or closed. One witness stands for all with the same two verdicts."""
+
+    opened: bool
+    witness: Facts
+    before: Verdict
+    after: Verdict
+    boxes: tuple[Box, ...]
+
+
+def _meet(one: Box, other: Box) -> Box | None:
+    found = tuple(left & right for left, right in zip(one, other, strict=True))
+    return found if all(found) else None
+
+
+def _without(box: Box, other: Box) -> Iterator[Box]:
+    """What is left of a box, as boxes that do not overlap."""
+    if _meet(box, other) is None:
+        yield box
+        return
+    for index, (mine, theirs) in enumerate(zip(box, other, strict=True)):
+        if mine & ~theirs:
+            yield (*box[:index], mine & ~theirs, *box[index + 1 :])
+        box = (*box[:index], mine & theirs, *box[index + 1 :])
+
+
+def _subtract(boxes: Iterable[Box], others: Sequence[Box]) -> list[Box]:
+    left = list(boxes)
+    for other in others:
+        left = [piece for box in left for piece in _without(box, other)]
+    return left
+
+
+def _bits(values: Sequence[ValueClass], matchers: Sequence[Matcher], wanted: Sequence[Matcher]) -> int:
+    """The classes in which any of the wanted matchers matches."""
+    places = [index for index, matcher in enumerate(matchers) if matcher in wanted]
+    return sum(1 << number for number, value in enumerate(values) if any(value.matched[place] for place in places))
+
+
+class Space:
+    """The dimensions that the conditions of some chains ask about, and their classes."""
+
+    def __init__(self, chains: Sequence[Chain]) -> None:
+        self.protocol = chains[0].protocol
+        self.single_address = self.protocol in (TCP, ZTUNNEL) or (chains[0].kind == "gateway" and chains[0].mesh.trusted_proxies == 0)
+        found = classes(test for chain in chains for test in self._split(conditions_of(chain)))
+        self.matchers = {name: matchers for name, (matchers, _values) in found.items()}
+        self.values = {name: self._several(name, values) for name, (_matchers, values) in found.items()}
+        self.names = tuple(found)
+        self.everything: Box = tuple((1 << len(self.values[name])) - 1 for name in self.names)
+
+    def _several(self, name: str, values: tuple[ValueClass, ...]) -> tuple[ValueClass, ...]:
+        """Headers and claims may have several values: the classes of unions are added, unless they are there already."""
+        if not name.startswith((_HEADERS, _CLAIMS)) or name in _SINGLE:
+            return values
+        known = {value.matched for value in values}
+        return (*values, *(value for value in joined(values) if value.matched not in known))
+
+    def _name(self, attribute: str) -> str:
+        return "source.ip" if attribute == "remote.ip" and self.single_address else attribute
+
+    def _split(self, tests: Iterable[Test]) -> Iterator[Test]:
+        """Conditions about issuer and subject at once become two, so that they vary with the claims of these names."""
+        for test in tests:
+            pairs = [matcher for matcher in test.matchers if isinstance(matcher, Pair)] if test.attribute == _PRINCIPAL else []
+            if pairs:
+                for name, side in zip(_SINGLE, ([pair.first for pair in pairs], [pair.second for pair in pairs]), strict=True):
+                    yield Test(test.where, name, test.values, False, tuple(dict.fromkeys(side)), test.of)
+            else:
+                yield Test(test.where, self._name(test.attribute), test.values, False, test.matchers, test.of)
+
+    def _where(self, attribute: str, matchers: Sequence[Matcher]) -> Box:
+        name = dimension(self._name(attribute))
+        place, bits = self.names.index(name), _bits(self.values[name], self.matchers[name], matchers)
+        return (*self.everything[:place], bits, *self.everything[place + 1 :])
+
+    def _test(self, test: Test) -> list[Box]:
+        if test.attribute == _PRINCIPAL and all(isinstance(matcher, Pair) for matcher in test.matchers):
+            sides = [(self._where(_SINGLE[0], [pair.first]), self._where(_SINGLE[1], [pair.second]))
+                     for pair in test.matchers if isinstance(pair, Pair)]  # fmt: skip
+            boxes = [box for first, second in sides for box in [_meet(first, second)] if box]
+        else:
+            boxes = [box for box in [self._where(test.attribute, test.matchers)] if all(box)]
+        return _subtract([self.everything], boxes) if test.negated else boxes
+
+    def rule(self, rule: CompiledRule) -> list[Box]:
+        """The requests that a rule matches."""
+        whole = [self.everything]
+        for part in rule.parts:
+            found: list[Box] = []
+            for alternative in part:
+                boxes = whole
+                for test in alternative:
+                    boxes = [met for box in boxes for other in self._test(test) for met in [_meet(box, other)] if met]
+                found += boxes
+            whole = found
+        return list(dict.fromkeys(whole))
+
+    def rules(self, rules: Iterable[CompiledRule]) -> list[Box]:
+        return list(dict.fromkeys(box for rule in rules for box in self.rule(rule)))
+
+    def allowed(self, chain: Chain) -> list[Box]:
+        """The requests that a chain lets pass."""
+        refused = [box for step in chain.custom if step.denies or step.answer is False for box in self.rules(step.rules)]
+        refused += self.rules(chain.deny)
+        return _subtract(self.rules(chain.allow) if chain.has_allow else [self.everything], refused)
+
+    def witness(self, box: Box) -> Facts:
+        """One request of a box, as the enforcer sees it."""
+        chosen = {name: self.values[name][(bits & -bits).bit_length() - 1].witness for name, bits in zip(self.names, box, strict=True)}
+        return _facts(chosen, self.protocol)
+
+
+def _tuple(value: Any) -> tuple[Any, ...]:
+    return () if value is None else tuple(value) if isinstance(value, list) else (value,)
+
+
+def _nested(claims: dict[str, Any], path: Sequence[str], value: Any) -> None:
+    for key in path[:-1]:
+        claims = claims.setdefault(key, {})
+    claims[path[-1]] = value
+
+
+def _facts(chosen: dict[str, Any], protocol: str) -> Facts:
+    """The request that has these values; what no policy asks about is left out."""
+    claims: dict[str, Any] = {}
+    headers: dict[str, tuple[str, ...]] = {}
+    for name, value in chosen.items():
+        inner = name.partition("[")[2].removesuffix("]")
+        if name.startswith(_CLAIMS) and value is not None:
+            _nested(claims, inner.split("]["), value)
+        elif name.startswith(_HEADERS):
+            headers[inner.lower()] = _tuple(value)
+    caller = chosen.get(CALLER)
+    parts = caller.removeprefix("spiffe://").split("/") if caller else []
+    host, method = _tuple(chosen.get("hosts")), _tuple(chosen.get("methods"))
+    source = _tuple(chosen.get("source.ip"))
+    return Facts(
+        peer_names=_tuple(caller),
+        source_ip=source,
+        remote_ip=_tuple(chosen.get("remote.ip")) or source,
+        port=_tuple(chosen.get("destination.port")),
+        destination_ip=_tuple(chosen.get("destination.ip")),
+        sni=_tuple(chosen.get("connection.sni")) or ("",),
+        method=method,
+        host=host,
+        path=_tuple(chosen.get("paths")),
+        headers={**headers, "host": host, ":authority": host, ":method": method} if protocol == HTTP else None,
+        claims=claims or None,
+        identity=(parts[0], parts[2], parts[4]) if len(parts) == 5 else None,
+    )
+
+
+def difference(before: Chain, after: Chain) -> list[Change]:
+    """What a change of policies opens and closes for one workload: one entry for each pair of deciding rules."""
+    space = Space((before, after))
+    old, new = space.allowed(before), space.allowed(after)
+    changes: dict[tuple[bool, str, str, str, str], Change] = {}
+    for opened, boxes in ((True, _subtract(new, old)), (False, _subtract(old, new))):
+        for box in boxes:
+            facts = space.witness(box)
+            one, other = before.decide(facts), after.decide(facts)
+            if one.allowed == other.allowed or other.allowed != opened:
+                raise AssertionError(f"{facts} was expected to be {'opened' if opened else 'closed'}: {one}, {other}")
+            key = opened, one.by, one.rule.name if one.rule else "", other.by, other.rule.name if other.rule else ""
+            more = (*changes[key].boxes, box) if key in changes else (box,)
+            changes[key] = Change(opened, changes[key].witness if key in changes else facts, one, other, more)
+    return list(changes.values())
