@@ -218,7 +218,7 @@ options:
     description: Judge as of this time, as V(2027-01-31) or V(2027-01-31T12:00:00+00:00). Now when not given, or a snapshot's own time.
     type: str
   only:
-    description: Codes of the checks to run. What they require runs too.
+    description: Codes of the checks to run, from C(OSM2001) on.
     type: list
     elements: str
     default: []
@@ -478,7 +478,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "thresholds": {"type": "dict", "default": {}, "options": _THRESHOLDS},
 }
 # What of other categories belongs to a mesh's certificates.
-RELATED = ("OSM1211", "OSM1213", "OSM1503")
+RELATED = ("OSM1213", "OSM1503")
 
 
 def utc_now() -> datetime:
@@ -544,9 +544,12 @@ def gather(params: Mapping[str, Any]) -> Snapshot:
 def judge(params: Mapping[str, Any], snapshot: Snapshot) -> Report:
     """The rows that are about certificates; what a file cannot say about a cluster is left out."""
     options = options_from(params, now=snapshot.taken_at)
+    known = wanted_codes() | set(RELATED if params["mesh"] else ())
+    foreign = sorted(set(options.only) - known)
+    if foreign:
+        raise ConfigError(f"only: {', '.join(foreign)} is no check of certificates here; meshops.mesh.mesh_check has all of them")
     if not options.only:
-        related = RELATED if params["mesh"] else ()
-        options = replace(options, only=(*sorted(wanted_codes()), *related))
+        options = replace(options, only=tuple(sorted(known)))
     report = run_checks(snapshot, intent_from(params), options)
     live = params["mesh"] and snapshot.source != "manifests"
     rows = tuple(row for row in report.rows if row.category == "certificates" or (live and row.id in (*RELATED, *options.only, "OSM1002")))

@@ -281,7 +281,8 @@ def test_clusters_that_run_side_by_side_share_one_root(tmp_path: Path) -> None:
     outputs: list[str] = []
 
     def one(name: str) -> None:
-        arguments = {"store": str(tmp_path / "pki"), "certificates": [{**ROOT, "key_type": "RSA", "key_bits": 2048}, {**MESH, "name": name}]}
+        entries = [{**ROOT, "key_type": "RSA", "key_bits": 2048}, {**MESH, "name": name}]
+        arguments = {"store": str(tmp_path / "pki"), "certificates": entries}
         command = [sys.executable, "-c", script, str(Path(__file__).parents[1]), json.dumps(arguments)]
         outputs.append(subprocess.run(command, capture_output=True, text=True, check=False, cwd=root).stdout)
 
