@@ -56,8 +56,6 @@ class Attribute:
     values: Callable[[Facts], Sequence[Any]]
     matcher: Callable[[str], Matcher]
     http_only: bool = False
-    of_request: bool = False  # asked of the request and destination (Envoy's permissions), otherwise of the caller (its principals)
-    together: bool = False  # one bad value spoils the whole list
     expand: Callable[[Sequence[str]], tuple[str, ...]] = tuple
 
 
@@ -102,7 +100,7 @@ def _header(key: str) -> Attribute:
 
 def _claim(key: str) -> Attribute:
     path = _nested(key[len(_CLAIMS) :])
-    return Attribute(key, lambda facts: claim_values(facts.claims, path), string_matcher, http_only=True, together=True)
+    return Attribute(key, lambda facts: claim_values(facts.claims, path), string_matcher, http_only=True)
 
 
 def _metadata_matcher(value: str) -> Matcher:
@@ -122,18 +120,18 @@ def _metadata(key: str) -> Attribute:
             return (("string", value),)
         return tuple(("list", entry) for entry in value if isinstance(entry, str)) if isinstance(value, list) else ()
 
-    return Attribute(key, values, _metadata_matcher, of_request=True, together=True)
+    return Attribute(key, values, _metadata_matcher)
 
 
 def _tokens(key: str, mesh: Mesh) -> Attribute | None:
     own = not mesh.abilities.envoy_jwt
     if key == "request.auth.principal":
-        return Attribute(key, _joined_pair if own else _pairs, string_matcher if own else principal_pair, http_only=True, together=True)
+        return Attribute(key, _joined_pair if own else _pairs, string_matcher if own else principal_pair, http_only=True)
     if key == "request.auth.audiences":
         values = _joined_audiences if own else lambda facts: claim_values(facts.claims, ("aud",))
-        return Attribute(key, values, string_matcher, http_only=True, together=True)
+        return Attribute(key, values, string_matcher, http_only=True)
     if key == "request.auth.presenter":
-        return Attribute(key, lambda facts: claim_values(facts.claims, ("azp",)), string_matcher, http_only=True, together=True)
+        return Attribute(key, lambda facts: claim_values(facts.claims, ("azp",)), string_matcher, http_only=True)
     return None
 
 
@@ -153,9 +151,9 @@ def _callers(key: str, namespace: str, mesh: Mesh) -> Attribute | None:
 _PLAIN = {
     "source.ip": Attribute("source.ip", lambda facts: facts.source_ip, network_matcher),
     "remote.ip": Attribute("remote.ip", lambda facts: facts.remote_ip, network_matcher),
-    "destination.ip": Attribute("destination.ip", lambda facts: facts.destination_ip, network_matcher, of_request=True),
-    "destination.port": Attribute("destination.port", lambda facts: facts.port, port_matcher, of_request=True),
-    "connection.sni": Attribute("connection.sni", lambda facts: facts.sni, string_matcher, of_request=True),
+    "destination.ip": Attribute("destination.ip", lambda facts: facts.destination_ip, network_matcher),
+    "destination.port": Attribute("destination.port", lambda facts: facts.port, port_matcher),
+    "connection.sni": Attribute("connection.sni", lambda facts: facts.sni, string_matcher),
 }
 
 
@@ -173,10 +171,10 @@ def attribute(key: str, namespace: str, mesh: Mesh) -> Attribute:
 def for_field(name: str, namespace: str, mesh: Mesh) -> Attribute:
     """The attribute of a source's or operation's list, by its positive name."""
     if name == "hosts":
-        return Attribute(name, lambda facts: facts.host, lambda value: header_matcher(value, folded=True), http_only=True, of_request=True)
+        return Attribute(name, lambda facts: facts.host, lambda value: header_matcher(value, folded=True), http_only=True)
     if name == "methods":
-        return Attribute(name, lambda facts: facts.method, header_matcher, http_only=True, of_request=True)
+        return Attribute(name, lambda facts: facts.method, header_matcher, http_only=True)
     if name == "paths":
         templates = mesh.abilities.path_templates
-        return Attribute(name, lambda facts: facts.path, lambda value: path_matcher(value, templates), http_only=True, of_request=True)
+        return Attribute(name, lambda facts: facts.path, lambda value: path_matcher(value, templates), http_only=True)
     return attribute(FIELDS[name], namespace, mesh)

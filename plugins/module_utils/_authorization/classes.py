@@ -16,7 +16,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from .addresses import Address, Network
-from .automata import combinations
+from .automata import TooManyError, combinations
 from .compile import Test
 from .evaluate import Chain
 from .matching import Matcher, Pair, Pattern, Text
@@ -98,7 +98,7 @@ def _of(name: str, matchers: Sequence[Matcher]) -> list[ValueClass]:
         return _distinct(matchers, _addresses(matchers))
     if name == "destination.port":
         return _distinct(matchers, _ports(matchers))
-    pairs = [found for found in matchers if isinstance(found, Pair)]
+    pairs = [matcher for matcher in matchers if isinstance(matcher, Pair)]
     if pairs:
         return _pairs(pairs)
     return _texts(matchers, _IDENTITY if name == CALLER else None)
@@ -110,8 +110,8 @@ def classes(tests: Iterable[Test]) -> dict[str, tuple[tuple[Matcher, ...], tuple
     for test in tests:
         wanted.setdefault(dimension(test.attribute), {}).update(dict.fromkeys(test.matchers))
     result: dict[str, tuple[tuple[Matcher, ...], tuple[ValueClass, ...]]] = {}
-    for name, found in wanted.items():
-        matchers = tuple(found)
+    for name, asked in wanted.items():
+        matchers = tuple(asked)
         values = _of(name, matchers)
         if name not in _ALWAYS_THERE:
             values.append(ValueClass((False,) * len(matchers), None))
@@ -121,9 +121,11 @@ def classes(tests: Iterable[Test]) -> dict[str, tuple[tuple[Matcher, ...], tuple
 
 def joined(values: Sequence[ValueClass], limit: int = 4096) -> tuple[ValueClass, ...]:
     """The classes of several values at once, such as the lines of a header: every union, each with a list as its witness."""
-    found = {value.matched: (value.witness,) for value in values if value.witness is not None}
+    found: dict[tuple[bool, ...], tuple[Any, ...]] = {value.matched: (value.witness,) for value in values if value.witness is not None}
     waiting = list(found)
-    while waiting and len(found) < limit:
+    while waiting:
+        if len(found) > limit:
+            raise TooManyError(f"more than {limit} kinds of several values at once")
         matched = waiting.pop()
         for value in values:
             union = tuple(one or other for one, other in zip(matched, value.matched, strict=True))

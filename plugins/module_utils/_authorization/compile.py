@@ -10,7 +10,7 @@ or CUSTOM is left out (wider), and both are findings.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -147,9 +147,9 @@ class _Compiler:
                     tests += self.test(found, clause.lists[written], negated, f"{where}.{written}")
         return tests
 
-    def when(self, rule: Rule, where: str) -> Mapping[bool, Alternative]:
-        """The conditions of `when`, by whether they ask about the request (True) or the caller (False)."""
-        tests: dict[bool, Alternative] = {True: (), False: ()}
+    def when(self, rule: Rule, where: str) -> Alternative:
+        """The conditions of `when`, all of which must hold beside any source and operation."""
+        tests: Alternative = ()
         for number, condition in enumerate(rule.when):
             place = f"{where}.when[{number}]"
             try:
@@ -160,14 +160,14 @@ class _Compiler:
                 self.trouble(place, str(exc))
                 continue
             for name, values, negated in (("values", condition.values, False), ("notValues", condition.not_values, True)):
-                tests[found.of_request] += self.test(found, values, negated, f"{place}.{name}")
+                tests += self.test(found, values, negated, f"{place}.{name}")
         return tests
 
     def rule(self, rule: Rule, where: str) -> tuple[tuple[Alternative, ...], ...]:
         when = self.when(rule, where)
         operations = [self.lists(it, OPERATION_FIELDS, f"{where}.to[{number}].operation") for number, it in enumerate(rule.operations)]
         sources = [self.lists(it, SOURCE_FIELDS, f"{where}.from[{number}].source") for number, it in enumerate(rule.sources)]
-        return tuple(tests + when[True] for tests in operations or [()]), tuple(tests + when[False] for tests in sources or [()])
+        return tuple(operations or [()]), tuple(sources or [()]), (when,)
 
     def run(self) -> CompiledPolicy:
         rules: list[CompiledRule] = []

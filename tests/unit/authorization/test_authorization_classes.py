@@ -173,3 +173,10 @@ def test_several_values_are_in_the_class_of_their_union() -> None:
         "a",
         "b",
     }
+
+
+def test_too_many_unions_are_told() -> None:
+    values = [ValueClass(tuple(place == number for place in range(8)), str(number)) for number in range(8)]
+    assert len(joined(values)) == 255
+    with pytest.raises(TooManyError, match="more than 100 kinds"):
+        joined(values, limit=100)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.evaluate import Chain
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.model import Mesh, Provider, Request, Workload
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.regions import Space, difference
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.regions import Space, _subtract, difference
 from authorization_worlds import APP, chain, http, operation, policy, source, tcp, when
 
 CALLERS = [None, "cluster.local/ns/a/sa/x", "cluster.local/ns/b/sa/x", "other/ns/a/sa/y"]
@@ -28,22 +28,59 @@ LINES: list[dict[str, Any]] = [{}, {"x-a": "1"}, {"x-a": ["1", "2"]}, {"x-a": "3
 def _rule(chance: random.Random) -> dict[str, Any]:
     rule: dict[str, Any] = {}
     if chance.random() < 0.7:
-        rule |= source(**chance.choice([{"namespaces": ["a"]}, {"notNamespaces": ["a"]}, {"principals": ["*"]}, {"principals": ["cluster.local/*"]},
-                                        {"requestPrincipals": ["i/*", "j/s"]}, {"notRequestPrincipals": ["i/s"]}, {"ipBlocks": ["10.0.0.0/8"]},
-                                        {"notIpBlocks": ["10.1.0.0/16"]}, {"serviceAccounts": ["a/x"]}, {"remoteIpBlocks": ["10.1.0.0/16"]}]))  # fmt: skip
+        rule |= source(
+            **chance.choice(
+                [
+                    {"namespaces": ["a"]},
+                    {"notNamespaces": ["a"]},
+                    {"principals": ["*"]},
+                    {"principals": ["cluster.local/*"]},
+                    {"requestPrincipals": ["i/*", "j/s"]},
+                    {"notRequestPrincipals": ["i/s"]},
+                    {"ipBlocks": ["10.0.0.0/8"]},
+                    {"notIpBlocks": ["10.1.0.0/16"]},
+                    {"serviceAccounts": ["a/x"]},
+                    {"remoteIpBlocks": ["10.1.0.0/16"]},
+                ]
+            )
+        )
     if chance.random() < 0.7:
-        rule |= operation(**chance.choice([{"paths": ["/a*"]}, {"notPaths": ["/a/{*}"]}, {"methods": ["GET"]}, {"ports": ["80"], "paths": ["/a/{**}"]},
-                                           {"notMethods": ["GET"]}, {"hosts": ["a.example.com"]}, {"notHosts": ["*.com"]}]))  # fmt: skip
+        rule |= operation(
+            **chance.choice(
+                [
+                    {"paths": ["/a*"]},
+                    {"notPaths": ["/a/{*}"]},
+                    {"methods": ["GET"]},
+                    {"ports": ["80"], "paths": ["/a/{**}"]},
+                    {"notMethods": ["GET"]},
+                    {"hosts": ["a.example.com"]},
+                    {"notHosts": ["*.com"]},
+                ]
+            )
+        )
     if chance.random() < 0.4:
-        rule |= chance.choice([when("request.headers[x-a]", "1"), when("request.headers[x-a]", absent=("2",)), when("request.auth.claims[group]", "g"),
-                               when("request.auth.claims[iss]", "i"), when("destination.port", absent=("80",))])  # fmt: skip
+        rule |= chance.choice(
+            [
+                when("request.headers[x-a]", "1"),
+                when("request.headers[x-a]", absent=("2",)),
+                when("request.auth.claims[group]", "g"),
+                when("request.auth.claims[iss]", "i"),
+                when("destination.port", absent=("80",)),
+            ]
+        )
     return rule
 
 
 def _world(seed: int) -> list[dict[str, Any]]:
     chance = random.Random(seed)
-    return [policy(*[_rule(chance) for _rule_number in range(chance.randint(0, 2))], name=f"p{number}",
-                   action=chance.choice(["ALLOW", "ALLOW", "DENY"])) for number in range(chance.randint(1, 3))]  # fmt: skip
+    return [
+        policy(
+            *[_rule(chance) for _rule_number in range(chance.randint(0, 2))],
+            name=f"p{number}",
+            action=chance.choice(["ALLOW", "ALLOW", "DENY"]),
+        )
+        for number in range(chance.randint(1, 3))
+    ]
 
 
 def _requests() -> list[Request]:
@@ -53,8 +90,10 @@ def _requests() -> list[Request]:
             CALLERS, PATHS, ["GET", "PUT"], TOKENS, LINES, [80, 81], ["10.0.0.1", "10.1.0.1", "11.0.0.1"], ["a.example.com", "b.org"]
         )
     )
-    return [http(principal=caller, path=path, method=method, claims=claims, headers=headers, port=port, source_ip=address, host=host)
-            for caller, path, method, claims, headers, port, address, host in chance.sample(every, 250)]  # fmt: skip
+    return [
+        http(principal=caller, path=path, method=method, claims=claims, headers=headers, port=port, source_ip=address, host=host)
+        for caller, path, method, claims, headers, port, address, host in chance.sample(every, 250)
+    ]
 
 
 REQUESTS = _requests()
@@ -80,12 +119,10 @@ def test_every_box_is_allowed_and_the_rest_is_not(seed: int) -> None:
     world = chain(*_world(seed))
     space = Space([world])
     inside = space.allowed(world)
-    for box in inside:
-        assert world.allows(space.witness(box))
-    from ansible_collections.meshops.mesh.plugins.module_utils._authorization.regions import _subtract
-
-    for box in _subtract([space.everything], inside):
-        assert not world.allows(space.witness(box))
+    for boxes, expected in ((inside, True), (_subtract([space.everything], inside), False)):
+        for box in boxes:
+            facts = space.witness(box)
+            assert facts and world.allows(facts) is expected
 
 
 def test_nothing_differs_from_itself_nor_from_other_words_for_it() -> None:
@@ -125,8 +162,15 @@ def test_custom_that_denies_counts() -> None:
 
 @pytest.mark.parametrize("seed", range(10))
 def test_tcp_and_ztunnel_have_one_address(seed: int) -> None:
-    rules: list[dict[str, Any]] = [source(ipBlocks=["10.0.0.0/8"]), source(remoteIpBlocks=["10.1.0.0/16"]), source(notRemoteIpBlocks=["10.1.0.0/16"]),
-                                   source(namespaces=["a"]), operation(ports=["80"]), source(serviceAccounts=["a/x"]), source(principals=["*"])]  # fmt: skip
+    rules: list[dict[str, Any]] = [
+        source(ipBlocks=["10.0.0.0/8"]),
+        source(remoteIpBlocks=["10.1.0.0/16"]),
+        source(notRemoteIpBlocks=["10.1.0.0/16"]),
+        source(namespaces=["a"]),
+        operation(ports=["80"]),
+        source(serviceAccounts=["a/x"]),
+        source(principals=["*"]),
+    ]
     chance = random.Random(seed)
     for workload in (Workload("foo", APP), Workload("foo", APP, "ztunnel")):
         worlds: list[Chain] = [
@@ -140,3 +184,12 @@ def test_tcp_and_ztunnel_have_one_address(seed: int) -> None:
             request = tcp(principal=caller, source_ip=address, port=port)
             verdicts = [world.request(request).allowed for world in worlds]
             assert verdicts[0] == verdicts[1] or any(change.opened is verdicts[1] for change in changes)
+
+
+def test_a_claim_is_not_a_text_and_a_mapping_at_once() -> None:
+    rules = [when("request.auth.claims[r]", "x"), when("request.auth.claims[r][k]", "y")]
+    both = {"when": [entry["when"][0] for entry in rules]}
+    assert difference(chain(policy()), chain(policy(both))) == []
+    assert difference(chain(policy()), chain(policy({"when": list(reversed(both["when"]))}))) == []
+    found = difference(chain(policy()), chain(policy(*rules)))
+    assert [change.witness.claims for change in found] == [{"r": "x"}, {"r": {"k": "y"}}]
