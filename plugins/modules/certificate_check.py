@@ -21,10 +21,8 @@ extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
   - meshops.mesh.attributes
   - meshops.mesh.attributes.action_group
+  - meshops.mesh.options.cluster
 options:
-  cluster:
-    description: What to call the cluster in messages. The name of O(context) or the address when not given.
-    type: str
   source:
     description:
       - Where O(mesh), O(secrets) and O(config_maps) are read. Nothing is asked of a cluster when none of them is given.
@@ -268,9 +266,7 @@ attributes:
   idempotent:
     support: full
 requirements:
-  - python >= 3.11
   - cryptography >= 42.0
-  - kubernetes >= 24.2.0, when a cluster is read
 notes:
   - The checks are described in C(docs/checks), one page for each code from C(OSM2001) on.
 seealso:
@@ -403,6 +399,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._errors import Config
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.certificates import clock_ahead, read_mesh, read_named
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
 
 _TEXT: dict[str, Any] = {"type": "str"}
@@ -456,7 +453,6 @@ _ENDPOINT: dict[str, Any] = {
 _THRESHOLDS: dict[str, Any] = {name: {"type": "float"} for name in ("certificate_days", "certificate_fraction", "clock_skew_seconds")}
 _THRESHOLDS |= {name: {"type": "int"} for name in ("certificate_rsa_bits", "certificate_ec_bits", "certificate_max_bytes")}
 ARGUMENT_SPEC: dict[str, Any] = {
-    "cluster": _TEXT,
     "source": _purpose("cluster", "snapshot", "manifests", default="cluster"),
     "path": _PATH,
     "mesh": {"type": "bool", "default": False},
@@ -571,14 +567,14 @@ def hide_keys(module: AnsibleModule) -> None:
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(
-        argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC},
+        argument_spec={**AUTH_ARG_SPEC, **CLUSTER, **ARGUMENT_SPEC},
         required_if=[("source", "snapshot", ["path"]), ("source", "manifests", ["path"])],
         mutually_exclusive=[("roots", "roots_content")],
         supports_check_mode=True,
     )
     hide_keys(module)
     params = module.params
-    params["cluster"] = params["cluster"] or params["context"] or params["host"] or "default"
+    params["cluster"] = display_name(params)
     if CRYPTOGRAPHY_ERROR:
         module.fail_json(msg=missing_required_lib("cryptography"), exception=CRYPTOGRAPHY_ERROR)
     reads_cluster = params["source"] == "cluster" and (params["mesh"] or params["secrets"] or params["config_maps"])

@@ -38,6 +38,7 @@ ANY = "2.5.29.37.0"
 _PURPOSES = {SERVER: "server authentication", CLIENT: "client authentication"}
 _WEAK_HASHES = frozenset({"md2", "md4", "md5", "sha1", "1.2.840.113549.1.1.2", "1.2.840.113549.1.1.4", "1.2.840.113549.1.1.3"})
 _MAX_DEPTH = 12
+_MAX_STEPS = 2000  # a bundle of CAs that all signed each other has more paths than anybody can walk
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ def _may_have_issued(parent: Certificate, child: Certificate) -> bool:
 def build(leaf: Certificate, others: Sequence[Certificate], roots: Sequence[Certificate], *, partial: bool = False) -> Chain:
     """The best path: one that ends at a root if there is any, else the longest. Without roots any self-signed end will do."""
     best: Chain | None = None
+    steps = 0
     trusted = frozenset(roots)
 
     def anchor(certificate: Certificate) -> bool:
@@ -96,13 +98,13 @@ def build(leaf: Certificate, others: Sequence[Certificate], roots: Sequence[Cert
         return certificate in trusted and (partial or certificate.self_issued)
 
     def walk(path: tuple[Certificate, ...]) -> Chain | None:
-        nonlocal best
-        last = path[-1]
+        nonlocal best, steps
+        last, steps = path[-1], steps + 1
         if anchor(last):
             return Chain(path, True)
         if best is None or len(path) > len(best.path):
             best = Chain(path, False)
-        if (last.self_issued and signed_by(last, last) is not False) or len(path) >= _MAX_DEPTH:
+        if (last.self_issued and signed_by(last, last) is not False) or len(path) >= _MAX_DEPTH or steps > _MAX_STEPS:
             return None
         # roots first; of two with the same name and key, the one that ends later
         pool = sorted(dict.fromkeys((*roots, *others)), key=lambda one: (one not in trusted, -one.not_after.timestamp()))

@@ -221,7 +221,7 @@ def _slim_secret(obj: dict[str, Any]) -> dict[str, Any]:
 
 def _certificate(key: str, value: Any) -> str:
     """The value if it is only certificates, else nothing."""
-    if not key.endswith((".crt", ".pem")) or not isinstance(value, str):
+    if not (key.endswith((".crt", ".pem")) or key in ("cert", "cacert")) or not isinstance(value, str):
         return ""
     try:
         text = base64.b64decode(value, validate=True).decode("ascii")

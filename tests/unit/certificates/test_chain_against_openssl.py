@@ -7,6 +7,7 @@ import datetime as dt
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -287,3 +288,18 @@ def test_openssl_judges_the_same(title: str, tmp_path: Path) -> None:
     unknown = theirs.errors - set(ERRORS)
     assert not unknown, theirs.text
     assert all(ERRORS[number] & refused for number in theirs.errors), theirs.text
+
+
+def test_cas_that_all_signed_each_other_do_not_hold_us_up() -> None:
+    """Ten keys of one name, each signed by each other: 10! paths, none of which ends."""
+    keys = [f"mill {number}" for number in range(10)]
+    mill = [
+        make("Mill", Made(make("Mill", ca=True).cert, key(above)), ca=True, key_name=own, identifiers=False)
+        for own in keys
+        for above in keys
+        if own != above
+    ]
+    leaf = make("leaf", mill[0], identifiers=False)
+    began = time.process_time()
+    chain = judge(facts(leaf), [facts(row) for row in mill], [facts(ROOT)], at=NOW, limits=LIMITS)
+    assert not chain.anchored and time.process_time() - began < 20

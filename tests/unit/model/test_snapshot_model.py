@@ -20,7 +20,8 @@ SECRET = {
     "apiVersion": "v1",
     "kind": "Secret",
     "metadata": {"name": "s", "namespace": "n", "annotations": {"note": "hunter2"}},
-    "data": {"tls.crt": CERT, "tls.key": "aHVudGVyMg==", "all.pem": BOTH.decode(), "token": "aHVudGVyMg=="},
+    "data": {"tls.crt": CERT, "tls.key": "aHVudGVyMg==", "all.pem": BOTH.decode(), "token": "aHVudGVyMg==",
+             "cert": CERT, "cacert": CERT, "key": "aHVudGVyMg=="},
     "stringData": {"plain": "hunter2"},
 }
 
@@ -34,7 +35,8 @@ def test_round_trip_without_secrets(tmp_path: Path, name: str) -> None:
     assert (found.cluster, found.taken_at, found.source, found.missing_kinds) == ("west", NOW, "snapshot", {"a/v1/B"})
     secret = found.get("Secret", "s", "n")
     assert secret is not None
-    assert secret["data"] == {"tls.crt": CERT, "tls.key": "", "all.pem": "", "token": "", "plain": ""}
+    assert secret["data"] == {
+        "tls.crt": CERT, "tls.key": "", "all.pem": "", "token": "", "plain": "", "cert": CERT, "cacert": CERT, "key": ""}
     text = json.dumps(found.to_json())
     assert "hunter2" not in text and "aHVudGVyMg" not in text
 
