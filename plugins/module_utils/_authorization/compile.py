@@ -175,8 +175,7 @@ class _Compiler:
             try:
                 parts = self.rule(rule, f"rules[{index}]")
             except LeftOutError as exc:
-                less = "fewer requests" if self.policy.action == "ALLOW" else "nothing"
-                self.tell(f"rules[{index}]", "ignored", f"the rule is left out, so that {self.policy.action} matches {less}: {exc}")
+                self.tell(f"rules[{index}]", "ignored", f"the rule is left out, so that {self.policy.action} matches fewer requests: {exc}")
                 continue
             rules.append(CompiledRule(self.policy, index, _name(self.policy, index), parts))
         return CompiledPolicy(self.policy, self.protocol, tuple(rules), tuple(self.findings))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.evaluate import PolicySet
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.model import Mesh, Workload
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.read import read_policies
@@ -80,6 +81,8 @@ def test_a_rule_that_can_never_match_is_not_the_nearest() -> None:
     verdict = decide(tcp(), policy({**source(trustDomains=["x"]), **operation(ports=["1"])}, source(namespaces=["a"])), workload=ambient)
     assert verdict.nearest and verdict.nearest.rule.index == 1
     assert decide(tcp(), policy(source(trustDomains=["x"])), workload=ambient).nearest is None
+    found = chain(policy(source(trustDomains=["x"])), workload=ambient)
+    assert found.allow[0].failed(found.facts(tcp())) == ()
 
 
 def test_long_lists_are_cut() -> None:
@@ -134,3 +137,26 @@ def test_one_verdict_with_its_explanation_is_quick() -> None:
             found.request(request)
         best = min(best, (time.process_time() - started) / 500)
     assert found.request(request).allowed and best < 150e-6  # 50 µs is what is wanted; a shared machine has slow moments
+
+
+def test_the_alternative_that_matched_is_named() -> None:
+    rule = {"from": [{"source": {"namespaces": ["foo"], "ipBlocks": ["1.1.1.1"]}}, {"source": {"principals": [SLEEP]}}]}
+    verdict = decide(http(), policy(rule))
+    assert [test.where for test in verdict.because] == ["rules[0].from[1].source.principals"]
+    assert verdict.rule and verdict.rule.matches(chain(policy()).facts(http())) is True
+    assert verdict.rule.matches(chain(policy()).facts(http(principal=None))) is False
+    assert verdict.rule.failed(chain(policy()).facts(http())) == ()
+
+
+@pytest.mark.parametrize(
+    ("more", "name"),
+    [
+        ({"action": "DENY"}, "ns[foo]-policy[p]-rule[0]"),
+        ({"action": "CUSTOM", "provider": {"name": "ext"}}, "istio-ext-authz-ext-ns[foo]-policy[p]-rule[0]"),
+        ({"action": "CUSTOM"}, "istio-ext-authz-ns[foo]-policy[p]-rule[0]"),
+        ({"action": "DENY", "provider": {"name": "ext"}}, "ns[foo]-policy[p]-rule[0]"),
+    ],
+)
+def test_rules_have_the_names_that_envoy_logs(more: dict[str, Any], name: str) -> None:
+    verdict = decide(http(), policy({}, **more))
+    assert verdict.rule and verdict.rule.name == name
