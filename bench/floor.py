@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from testbed.bed import Bed
 
-from .measure import Failed, Usage, run
+from .measure import Failed, Usage, run, told
 
 __all__ = ["NAMES", "apply", "istioctl", "read"]
 
@@ -70,7 +70,7 @@ def apply(tree: Path, bed: Bed) -> Usage:
             merged = "---\n".join(file.read_text() for file in files)
             objects = [obj for obj in yaml.load_all(merged, Loader=yaml.CSafeLoader) if obj]
             spent += _patiently(bed, merged) + _wait(bed, objects)
-    return Usage(time.monotonic() - started, spent.cpu, spent.largest_mib, spent.tree_mib)
+    return told("kubectl apply and wait", Usage(time.monotonic() - started, spent.cpu, spent.largest_mib, spent.tree_mib))
 
 
 def istioctl() -> str | None:
@@ -83,5 +83,6 @@ def read(bed: Bed, system: str) -> tuple[str, Usage]:
     program = istioctl()
     if program:
         # 79: it found something to tell about
-        return NAMES[0], run([program, "--kubeconfig", str(bed.kubeconfig), "analyze", "-A", "-i", system], good=(0, 79))
-    return NAMES[1], _kubectl(bed, "get", _READ, "-A", "-o", "json")
+        command = [program, "--kubeconfig", str(bed.kubeconfig), "analyze", "-A", "-i", system]
+        return NAMES[0], told(NAMES[0], run(command, good=(0, 79)))
+    return NAMES[1], told(NAMES[1], _kubectl(bed, "get", _READ, "-A", "-o", "json"))

@@ -7,6 +7,7 @@ import contextlib
 import os
 import platform
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -16,7 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Failed", "Usage", "load", "machine", "run"]
+__all__ = ["Failed", "Usage", "load", "machine", "run", "told"]
 
 ROOT = Path(__file__).resolve().parents[1]
 _SAMPLE = 0.1  # seconds between two looks at the memory of a process tree
@@ -98,6 +99,12 @@ def _pss(pid: int) -> int:
             if line.startswith("Pss:"):
                 return int(line.split()[1])
     return 0
+
+
+def told(what: str, usage: Usage) -> Usage:
+    """A line for whoever waits: a whole bench takes minutes."""
+    print(f"  {what}: {usage.seconds:.1f} s, CPU {usage.cpu:.1f} s, {usage.tree_mib} MiB (load {load()})", file=sys.stderr, flush=True)
+    return usage
 
 
 def load() -> float:

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from testbed.bed import Bed
 
-from .measure import ROOT, Usage, run
+from .measure import ROOT, Usage, run, told
 
 __all__ = ["MESH_OPERATORS", "OPERATORS", "WORK", "World", "bed", "playbook"]
 
@@ -100,4 +100,4 @@ def playbook(name: str, inventory: Path | str, *extra: str, on: Bed | None = Non
     """A playbook of the collection."""
     env = {"ANSIBLE_NOCOLOR": "1"} | ({"K8S_AUTH_KUBECONFIG": str(on.kubeconfig)} if on else {})
     options = ["-e", f"mesh_mysql_password={_PASSWORD}", *extra]
-    return run([_ANSIBLE, "-i", str(inventory), f"meshops.mesh.{name}", *options], env=env)
+    return told(name, run([_ANSIBLE, "-i", str(inventory), f"meshops.mesh.{name}", *options], env=env))
