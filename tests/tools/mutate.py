@@ -106,7 +106,7 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, object]]:
     elif isinstance(node, ast.comprehension):
         for number in range(len(node.ifs)):
             yield "ifs", node.ifs[:number] + node.ifs[number + 1 :]
-    elif isinstance(node, ast.Return) and node.value is not None:
+    elif isinstance(node, ast.Return) and node.value is not None and ast.unparse(node.value) != "None":
         yield "value", ast.Constant(None)
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
         yield "op", ast.UAdd()  # +True is 1: as if the `not` were not there

@@ -71,7 +71,7 @@ def _pairs(facts: Facts) -> Sequence[tuple[str, str]]:
 
 def _joined_pair(facts: Facts) -> Sequence[str]:
     issuer, subject = claim_values(facts.claims, ("iss",)), claim_values(facts.claims, ("sub",))
-    return (f"{issuer[0]}/{subject[0]}",) if issuer and subject and issuer[0] and subject[0] else ()
+    return (f"{issuer[0]}/{subject[0]}",) if issuer and subject else ()
 
 
 def _joined_audiences(facts: Facts) -> Sequence[str]:

@@ -30,7 +30,7 @@ class Facts:
     remote_ip: tuple[Address, ...] = ()
     port: tuple[int, ...] = ()
     destination_ip: tuple[Address, ...] = ()
-    sni: tuple[str, ...] = ("",)
+    sni: tuple[str, ...] = ()
     method: tuple[str, ...] = ()
     host: tuple[str, ...] = ()
     path: tuple[str, ...] = ()

@@ -26,6 +26,7 @@ __all__ = ["Box", "Change", "ProofError", "Space", "difference"]
 Box = tuple[int, ...]  # for each dimension, a bit for each class that is in the box
 _PRINCIPAL = "request.auth.principal"
 _CLAIMS, _HEADERS = "request.auth.claims", "request.headers"
+_FILTERS = "experimental.envoy.filters."
 _SINGLE = (f"{_CLAIMS}[iss]", f"{_CLAIMS}[sub]")
 
 
@@ -175,12 +176,16 @@ def _facts(chosen: dict[str, Any], protocol: str) -> Facts:
     """The request that has these values; what no policy asks about is left out."""
     claims: dict[str, Any] = {}
     headers: dict[str, tuple[str, ...]] = {}
+    metadata: dict[str, dict[str, Any]] = {}
     for name, value in chosen.items():
         inner = name.partition("[")[2].removesuffix("]")
         if name.startswith(_CLAIMS) and value is not None:
             _nested(claims, inner.split("]["), value)
         elif name.startswith(_HEADERS):
             headers[inner.lower()] = _tuple(value)
+        elif name.startswith(_FILTERS) and value is not None:
+            kind, text = value
+            metadata.setdefault(name.partition("[")[0].removeprefix("experimental."), {})[inner] = [text] if kind == "list" else text
     caller = chosen.get(CALLER)
     parts = caller.removeprefix("spiffe://").split("/") if caller else []
     host, method = _tuple(chosen.get("hosts")), _tuple(chosen.get("methods"))
@@ -197,6 +202,7 @@ def _facts(chosen: dict[str, Any], protocol: str) -> Facts:
         path=_tuple(chosen.get("paths")),
         headers={**headers, "host": host, ":authority": host, ":method": method} if protocol == HTTP else None,
         claims=claims or None,
+        metadata=metadata,
         identity=(parts[0], parts[2], parts[4]) if len(parts) == 5 else None,
     )
 

@@ -193,3 +193,11 @@ def test_a_claim_is_not_a_text_and_a_mapping_at_once() -> None:
     assert difference(chain(policy()), chain(policy({"when": list(reversed(both["when"]))}))) == []
     found = difference(chain(policy()), chain(policy(*rules)))
     assert [change.witness.claims for change in found] == [{"r": "x"}, {"r": {"k": "y"}}]
+
+
+@pytest.mark.parametrize("value", ["v", "[v]", "[*]"])
+def test_metadata_of_other_filters_is_a_dimension_too(value: str) -> None:
+    rule = when("experimental.envoy.filters.a.b[c]", value)
+    found = difference(chain(policy()), chain(policy(rule)))
+    assert [change.opened for change in found] == [True] and found[0].witness.metadata
+    assert [change.opened for change in difference(chain(policy({})), chain(policy(rule)))] == [False]

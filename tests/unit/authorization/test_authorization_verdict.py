@@ -160,3 +160,34 @@ def test_the_alternative_that_matched_is_named() -> None:
 def test_rules_have_the_names_that_envoy_logs(more: dict[str, Any], name: str) -> None:
     verdict = decide(http(), policy({}, **more))
     assert verdict.rule and verdict.rule.name == name
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "source.ip",
+        "remote.ip",
+        "destination.ip",
+        "destination.port",
+        "connection.sni",
+        "source.principal",
+        "source.namespace",
+        "source.serviceAccount",
+        "source.trustDomain",
+        "request.auth.principal",
+        "request.auth.audiences",
+        "request.auth.presenter",
+        "request.auth.claims[a]",
+        "request.headers[a]",
+        "experimental.envoy.filters.a[b]",
+    ],
+)
+def test_a_condition_knows_its_attribute(key: str) -> None:
+    value = "10.0.0.1" if key.endswith("ip") else "80"
+    rule = chain(policy(when(key, value))).allow[0]
+    assert [test.attribute for part in rule.parts for alternative in part for test in alternative] == [key]
+
+
+@pytest.mark.parametrize("field", ["hosts", "methods", "paths"])
+def test_a_list_knows_its_attribute(field: str) -> None:
+    assert chain(policy(operation(**{field: ["x"]}))).allow[0].parts[0][0][0].attribute == field
