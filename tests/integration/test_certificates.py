@@ -19,7 +19,7 @@ from conftest import ROOT, Run, parse_recap
 from testbed import Bed
 
 sys.path.insert(0, str(ROOT / "tests" / "unit"))
-from certificates.live import MIDDLE, OTHER, SELF_SIGNED  # made at the real time
+from certificates.live import CORPORATE, MIDDLE, OTHER, SELF_SIGNED  # made at the real time
 
 SYSTEM, SHOP = "mesh-system", "mesh-shop"
 EC = {"key_type": "EC", "key_bits": 256}
@@ -150,3 +150,18 @@ def test_without_rights_to_secrets_it_says_so(mesh: Bed, tmp_path: Path) -> None
     found = check(mesh, tmp_path, kubeconfig=kubeconfig)
     rows = {row["id"]: row for row in found["checks"]}
     assert rows["OSM1002"]["status"] == "failed" and rows["OSM2102"]["status"] == "skipped"
+
+
+def test_a_corporate_ca_comes_from_a_secret_and_goes(mesh: Bed, tmp_path: Path) -> None:
+    data = {"tls.crt": MIDDLE.pem, "tls.key": MIDDLE.key_pem(), "ca.crt": CORPORATE.pem}
+    write(mesh, "corporate", "kubernetes.io/tls", data)
+    given = {"certificates_provider": "pem", "certificates_authority": {"from_secret": f"{SYSTEM}/corporate"}}
+    given["certificates_trust"] = [{"name": "corporate-root", "namespace": SHOP, "of": "mesh"}]
+    role(mesh, tmp_path, **given, certificates_remove_self_signed=False).check()
+    assert titles(mesh, "cacerts", "cert-chain.pem") == ["CN=Corporate Intermediate,O=Travel", "CN=Corporate Root,O=Travel"]
+    assert secret(mesh, "istio-ca-secret") is not None
+    assert set(deviations(check(mesh, tmp_path, roots_content=CORPORATE.pem))) >= {"OSM2502", "OSM2503"}
+    role(mesh, tmp_path, **given, certificates_state="absent").check()
+    assert secret(mesh, "cacerts") is None and secret(mesh, "corporate") is not None
+    lost = role(mesh, tmp_path, certificates_provider="pem", certificates_authority={"from_secret": f"{SYSTEM}/nothing"})
+    assert lost.rc != 0 and f"Secret {SYSTEM}/nothing does not exist" in lost.stdout
