@@ -57,7 +57,7 @@ def remote_address(request: Request, kind: str, mesh: Mesh) -> str | None:
     hops = mesh.trusted_proxies - 1 if kind == "gateway" else 0
     entries = [entry.strip() for name, value in request.headers.items() if fold(name) == _FORWARDED
                for line in _lines(value) for entry in line.split(",")]  # fmt: skip
-    if request.method is None or hops < 0 or len(entries) <= hops:
+    if hops < 0 or len(entries) <= hops:
         return request.source_ip
     try:
         return str(address(entries[-1 - hops]))

@@ -497,6 +497,7 @@ def test_40_tokens_of_an_older_version() -> None:
         ("gateway", 2, "1.1.1.1, 2.2.2.2", "1.1.1.1"),
         ("gateway", 3, "1.1.1.1, 2.2.2.2", "10.0.0.1"),
         ("gateway", 2, "bogus, 2.2.2.2", "10.0.0.1"),
+        ("gateway", 2, "3.3.3.3, 1.1.1.1, 2.2.2.2", "1.1.1.1"),
     ],
 )
 def test_27_and_86_remote_address(kind: str, proxies: int, forwarded: str, expected: str) -> None:
@@ -661,3 +662,16 @@ def test_3_custom_is_asked_before_there_is_a_token() -> None:
 
 def test_54_a_provider_without_a_name_is_unknown() -> None:
     assert not allowed(http(), policy({}, action="CUSTOM")) and not allowed(http(), policy({}, action="CUSTOM", provider={}))
+
+
+def test_27_other_headers_do_not_count_and_tcp_has_none() -> None:
+    assert str(chain(policy({})).facts(http(headers={"x-other": "9.9.9.9"})).remote_ip[0]) == "10.0.0.1"
+    found = chain(policy({}), protocol="TCP")
+    facts = found.facts(tcp(headers={"x-forwarded-for": "9.9.9.9", "a": "b"}, claims={"iss": "i"}))
+    assert facts.header("a") == () and facts.claims is None and str(facts.remote_ip[0]) == "10.0.0.1"
+
+
+def test_a_request_of_which_little_is_known() -> None:
+    facts = chain(policy({})).facts(Request(method="GET"))
+    assert (facts.path, facts.host, facts.peer_names, facts.source_ip, facts.port, facts.sni) == (("/",), ("",), (), (), (), ("",))
+    assert chain(policy({})).facts(Request(host="a")).method == ("",)
