@@ -89,7 +89,7 @@ def _http(facts: Facts, request: Request, kind: str, mesh: Mesh) -> None:
     headers: dict[str, tuple[str, ...]] = {}
     for name, value in request.headers.items():
         headers[fold(name)] = headers.get(fold(name), ()) + _lines(value)
-    forwarded = headers.get(_FORWARDED, ()) + ((request.source_ip or "",) if kind == "gateway" else ())
+    forwarded = headers.get(_FORWARDED, ()) + ((request.source_ip,) if kind == "gateway" and request.source_ip else ())
     if forwarded:  # a gateway adds the peer; Envoy keeps this header as one line
         headers[_FORWARDED] = (",".join(forwarded),)
     headers |= {":authority": facts.host, "host": facts.host, ":method": facts.method, ":path": (path,)}
@@ -107,7 +107,7 @@ def view(request: Request, kind: str, protocol: str, mesh: Mesh) -> Facts:
     facts.destination_ip = _addresses(request.destination_ip)
     facts.sni = (fold(request.sni or ""),)
     facts.metadata = request.metadata
-    parts = (request.principal or "").split("/") if request.tls else []
+    parts = request.principal.split("/") if request.principal and request.tls else []
     if len(parts) == 5 and parts[1] == "ns" and parts[3] == "sa" and all(parts):
         facts.identity = (parts[0], parts[2], parts[4])
     if protocol == HTTP:

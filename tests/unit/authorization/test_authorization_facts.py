@@ -675,3 +675,5 @@ def test_a_request_of_which_little_is_known() -> None:
     facts = chain(policy({})).facts(Request(method="GET"))
     assert (facts.path, facts.host, facts.peer_names, facts.source_ip, facts.port, facts.sni) == (("/",), ("",), (), (), (), ("",))
     assert chain(policy({})).facts(Request(host="a")).method == ("",)
+    gateway = chain(policy({}), workload=Workload("foo", {}, "gateway")).facts(Request(method="GET"))
+    assert gateway.header("x-forwarded-for") == ()

@@ -279,3 +279,16 @@ def test_63_order_at_ztunnel_and_its_names() -> None:
 
 def test_a_target_ref_never_widens_at_ztunnel_whatever_the_protocol_asked_for() -> None:
     assert not allowed(http(), policy(operation(methods=["GET"])), workload=AMBIENT, protocol="HTTP")
+
+
+@pytest.mark.parametrize(
+    "principal", ["td/xx/foo/sa/sleep", "td/ns/foo/xx/sleep", "td/ns/foo/sa/sleep/x", "td/ns/foo/sa", "/ns/foo/sa/sleep", "td/ns/foo/sa/"]
+)
+def test_an_identity_of_another_form_is_none_to_ztunnel(principal: str) -> None:
+    for lists in ({"namespaces": ["*"]}, {"principals": ["*"]}, {"serviceAccounts": ["sleep"]}):
+        assert not passes(tcp(principal=principal), policy(source(**lists)))
+        assert passes(tcp(principal="td/ns/foo/sa/sleep"), policy(source(**lists)))
+
+
+def test_the_label_of_a_gateways_pod() -> None:
+    assert GATEWAY_NAME == "gateway.networking.k8s.io/gateway-name"
