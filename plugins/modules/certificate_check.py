@@ -379,28 +379,21 @@ at:
   sample: "2026-11-21T12:00:00+00:00"
 """
 
-from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.facts import IMPORT_ERROR as CRYPTOGRAPHY_ERROR
-from ansible_collections.meshops.mesh.plugins.module_utils._certificates.gather import Wanted, endpoints_of, files_of, named_of
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.reading import has_private_key
-from ansible_collections.meshops.mesh.plugins.module_utils._certificates.source import Source
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.certificate_run import run_certificate_checks
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.certificates import inventory
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.inputs import intent_from, options_from, source_from
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.inputs import intent_from, options_from
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import failed_lines, table
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.runner import Report, run_checks
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.table import CHECKS
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.view import View
-from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, MeshError
+from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.certificates import clock_ahead, read_mesh, read_named
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.certificates import gather
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name
-from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
 
 _TEXT: dict[str, Any] = {"type": "str"}
 _PATH: dict[str, Any] = {"type": "path"}
@@ -473,88 +466,11 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "show_from": _purpose("info", "warning", "error", default="info"),
     "thresholds": {"type": "dict", "default": {}, "options": _THRESHOLDS},
 }
-# What of other categories belongs to a mesh's certificates.
-RELATED = ("OSM1213", "OSM1503")
 
 
 def utc_now() -> datetime:
     """The clock."""
     return datetime.now(UTC)
-
-
-def moment(text: str | None) -> datetime | None:
-    """The option `at`."""
-    if not text:
-        return None
-    try:
-        found = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError as exc:
-        raise ConfigError(f"at: {text!r} is not a time; write 2027-01-31 or 2027-01-31T12:00:00+00:00") from exc
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def empty(name: str) -> Snapshot:
-    """A snapshot without a cluster: files and endpoints only."""
-    return Snapshot(name, utc_now(), "manifests", None, ())
-
-
-def from_cluster(params: Mapping[str, Any], wanted: Wanted) -> tuple[Snapshot, list[Source]]:
-    """What is asked of a live cluster."""
-    name = params["cluster"]
-    cluster = Cluster.from_params(params, name=name)
-    ahead = clock_ahead(cluster)
-    sources = [] if ahead is None else [Source(f"Cluster {name}", clock_ahead=ahead)]
-    plane = params["control_plane"] or {}
-    known = params["members"] is not None and plane.get("namespace")
-    namespaces = sorted({plane["namespace"], *params["members"]}) if known else None
-    found = Snapshot(name, utc_now(), "cluster", cluster.server_version(), ())
-    if params["mesh"]:
-        reading = read_mesh(cluster, namespaces)
-        found = replace(found, objects=reading.objects, missing_kinds=reading.missing_kinds, forbidden=reading.forbidden)
-    objects = {key: read_named(cluster, *key) for key in wanted.references}
-    return found, sources + named_of(wanted, objects)
-
-
-def from_file(params: Mapping[str, Any], wanted: Wanted) -> tuple[Snapshot, list[Source]]:
-    """A snapshot or manifests, without what was not asked for."""
-    found = source_from(params["source"], params["path"], cluster=params["cluster"], now=utc_now())
-    objects = {key: found.get(key[0], key[2], key[1], group="") for key in wanted.references}
-    return (found if params["mesh"] else replace(found, objects=())), named_of(wanted, objects)
-
-
-def gather(params: Mapping[str, Any]) -> Snapshot:
-    """Everything that is to be judged, as one snapshot."""
-    wanted = Wanted.of(params)
-    limit = int((params["thresholds"] or {}).get("certificate_max_bytes") or 0)
-    sources = files_of(params, limit)
-    found = empty(params["cluster"])
-    if params["mesh"] or wanted.references:
-        found, more = from_cluster(params, wanted) if params["source"] == "cluster" else from_file(params, wanted)
-        sources += more
-    sources += endpoints_of(params, wanted, {source.resource: source for source in sources})
-    ahead = next((source.clock_ahead for source in sources if source.clock_ahead), None)
-    at = moment(params["at"]) or (found.taken_at if ahead is None else wanted.shifted(found.taken_at, ahead))
-    return replace(found, taken_at=at, objects=(*found.objects, *(source.to_object() for source in sources)))
-
-
-def judge(params: Mapping[str, Any], snapshot: Snapshot) -> Report:
-    """The rows that are about certificates; what a file cannot say about a cluster is left out."""
-    options = options_from(params, now=snapshot.taken_at)
-    known = wanted_codes() | set(RELATED if params["mesh"] else ())
-    foreign = sorted(set(options.only) - known)
-    if foreign:
-        raise ConfigError(f"only: {', '.join(foreign)} is no check of certificates here; meshops.mesh.mesh_check has all of them")
-    if not options.only:
-        options = replace(options, only=tuple(sorted(known)))
-    report = run_checks(snapshot, intent_from(params), options)
-    live = params["mesh"] and snapshot.source != "manifests"
-    rows = tuple(row for row in report.rows if row.category == "certificates" or (live and row.id in (*RELATED, *options.only, "OSM1002")))
-    return replace(report, rows=rows)
-
-
-def wanted_codes() -> set[str]:
-    """All checks of certificates."""
-    return {row.id for row in CHECKS if row.category == "certificates"}
 
 
 def hide_keys(module: AnsibleModule) -> None:
@@ -581,8 +497,8 @@ def main() -> None:
     if reads_cluster and IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
     try:
-        snapshot = gather(params)
-        report = judge(params, snapshot)
+        snapshot = gather(params, clock=utc_now)
+        report = run_certificate_checks(params, snapshot)
         everything = inventory(View(snapshot), intent_from(params), options_from(params, now=snapshot.taken_at))
     except MeshError as exc:
         module.fail_json(msg=str(exc))

@@ -2,24 +2,26 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to meshops.mesh: not for use outside the collection, may change without notice.
-"""Reads from a cluster what may have certificates in it. Private keys become facts before anything else sees the object."""
+"""Reads what may have certificates in it, for certificate_check. Private keys become facts before anything else sees the object."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from .._certificates.source import without_keys
-from .._errors import Forbidden, KindMissing
+from .._certificates.gather import Wanted, endpoints_of, files_of, named_of
+from .._certificates.source import Source, without_keys
+from .._checks.inputs import source_from
+from .._errors import ConfigError, Forbidden, KindMissing
 from .._model.objects import group_of
-from .._model.snapshot import slim
+from .._model.snapshot import Snapshot, slim
 from .client import Cluster
 
-__all__ = ["Reading", "clock_ahead", "read_mesh", "read_named"]
+__all__ = ["Reading", "clock_ahead", "gather", "read_mesh", "read_named"]
 
 # in the namespaces of the mesh
 _NAMESPACED = (
@@ -35,6 +37,7 @@ _WIDE = (
     ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"),
 )
 _ROOT_MAP = "istio-ca-root-cert"
+Clock = Callable[[], datetime]
 
 
 @dataclass(frozen=True)
@@ -104,3 +107,54 @@ def read_named(cluster: Cluster, kind: str, namespace: str, name: str) -> dict[s
     if found is None:
         return None
     return without_keys(found) if kind == "Secret" else found
+
+
+def _moment(text: str | None) -> datetime | None:
+    """The option `at`."""
+    if not text:
+        return None
+    try:
+        found = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError as exc:
+        raise ConfigError(f"at: {text!r} is not a time; write 2027-01-31 or 2027-01-31T12:00:00+00:00") from exc
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _from_cluster(params: Mapping[str, Any], wanted: Wanted, clock: Clock) -> tuple[Snapshot, list[Source]]:
+    """What is asked of a live cluster."""
+    name = params["cluster"]
+    cluster = Cluster.from_params(params, name=name)
+    ahead = clock_ahead(cluster)
+    sources = [] if ahead is None else [Source(f"Cluster {name}", clock_ahead=ahead)]
+    plane = params["control_plane"] or {}
+    known = params["members"] is not None and plane.get("namespace")
+    namespaces = sorted({plane["namespace"], *params["members"]}) if known else None
+    found = Snapshot(name, clock(), "cluster", cluster.server_version(), ())
+    if params["mesh"]:
+        reading = read_mesh(cluster, namespaces)
+        found = replace(found, objects=reading.objects, missing_kinds=reading.missing_kinds, forbidden=reading.forbidden)
+    objects = {key: read_named(cluster, *key) for key in wanted.references}
+    return found, sources + named_of(wanted, objects)
+
+
+def _from_file(params: Mapping[str, Any], wanted: Wanted, clock: Clock) -> tuple[Snapshot, list[Source]]:
+    """A snapshot or manifests, without what was not asked for."""
+    found = source_from(params["source"], params["path"], cluster=params["cluster"], now=clock())
+    objects = {key: found.get(key[0], key[2], key[1], group="") for key in wanted.references}
+    return (found if params["mesh"] else replace(found, objects=())), named_of(wanted, objects)
+
+
+def gather(params: Mapping[str, Any], *, clock: Clock) -> Snapshot:
+    """Everything that is to be judged, as one snapshot."""
+    wanted = Wanted.of(params)
+    limit = int((params["thresholds"] or {}).get("certificate_max_bytes") or 0)
+    sources = files_of(params, limit)
+    found = Snapshot(params["cluster"], clock(), "manifests", None, ())  # files and endpoints only
+    if params["mesh"] or wanted.references:
+        read = _from_cluster if params["source"] == "cluster" else _from_file
+        found, more = read(params, wanted, clock)
+        sources += more
+    sources += endpoints_of(params, wanted, {source.resource: source for source in sources})
+    ahead = next((source.clock_ahead for source in sources if source.clock_ahead), None)
+    at = _moment(params["at"]) or (found.taken_at if ahead is None else wanted.shifted(found.taken_at, ahead))
+    return replace(found, taken_at=at, objects=(*found.objects, *(source.to_object() for source in sources)))
