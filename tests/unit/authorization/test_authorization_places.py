@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.attachment import GATEWAY_NAME, why_not
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.attachment import GATEWAY_NAME, attaches, why_not
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.model import Mesh, Request, ServiceRef, Workload
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.read import read_policy
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.versions import abilities
@@ -19,6 +19,8 @@ CLASSIC = Workload("foo", {"istio": "ingressgateway"}, "gateway")
 WAYPOINT = Workload("foo", {GATEWAY_NAME: "wp", "app": "cars"}, "waypoint", ServiceRef("cars", "foo"))
 ENTRY = Workload("foo", {GATEWAY_NAME: "wp"}, "waypoint", ServiceRef("api", "foo", "ServiceEntry"))
 OTHER = Workload("foo", {GATEWAY_NAME: "wp"}, "waypoint", ServiceRef("cars", "shop"))
+ODD_GATEWAY = Workload("foo", {GATEWAY_NAME: "gw"}, "gateway", ServiceRef("cars", "shop"))
+BARE = Workload("foo", {GATEWAY_NAME: "wp"}, "waypoint")
 ROOT = {"namespace": "istio-system"}
 
 
@@ -70,6 +72,15 @@ ATTACHED = [
     pytest.param({"namespace": "shop", **ref("Service", "cars")}, OTHER, True, id="17 a Service of another namespace"),
     pytest.param(ref("Service", "cars"), OTHER, False, id="17 the Service's namespace counts"),
     pytest.param(ref("ServiceEntry", "api"), ENTRY, True, id="17 ServiceEntry"),
+    pytest.param(ref("Service", "cars"), ODD_GATEWAY, False, id="17 a gateway in front of a Service"),
+    pytest.param(
+        {"namespace": "shop", **ref("Service", "cars")}, ODD_GATEWAY, False, id="17 a gateway in front of another namespace's Service"
+    ),
+    pytest.param({"namespace": "shop"}, ODD_GATEWAY, False, id="17 its Service's namespace does not count"),
+    pytest.param(ref("Service", "cars"), BARE, False, id="17 a waypoint of which no Service is known"),
+    pytest.param(ref("Gateway", "wp"), BARE, True, id="17 a waypoint of which no Service is known, by its name"),
+    pytest.param(ref("Pod", "cars", ""), WAYPOINT, False, id="17 another kind of the core group"),
+    pytest.param(ref("GatewayClass", "gw"), GATEWAY, False, id="18 a class of a gateway's name"),
     pytest.param(ref("ServiceEntry", "cars"), WAYPOINT, False, id="17 ServiceEntry of a Service's name"),
     pytest.param(ref("Gateway", "wp"), WAYPOINT, True, id="17 the waypoint itself"),
     pytest.param({**ROOT, **ref("GatewayClass", "istio-waypoint")}, WAYPOINT, True, id="18 the class"),
@@ -84,6 +95,7 @@ ATTACHED = [
 def test_where_a_policy_attaches(more: dict[str, Any], workload: Workload, expected: bool) -> None:
     deny = policy({}, action="DENY", **more)
     assert allowed(http(), deny, workload=workload) != expected
+    assert attaches(read_policy(deny, abilities(None))[0], workload, Mesh()) is expected  # type: ignore[arg-type]
     found, _findings = read_policy(deny, abilities(None))
     assert found and bool(why_not(found, workload, Mesh())) != expected
 
@@ -93,6 +105,7 @@ def test_where_a_policy_attaches(more: dict[str, Any], workload: Workload, expec
     [
         (ref("ServiceEntry", "api"), ENTRY, "1.23", False),
         (ref("ServiceEntry", "api"), ENTRY, "1.24", True),
+        (ref("Service", "cars"), WAYPOINT, "1.23", True),
         ({**ROOT, **ref("GatewayClass", "istio-waypoint")}, WAYPOINT, "1.24", False),
         ({**ROOT, **ref("GatewayClass", "istio-waypoint")}, WAYPOINT, "1.25", True),
         ({**ROOT, **ref("Gateway", "gw")}, GATEWAY, "1.24", True),
