@@ -110,7 +110,7 @@ class Chain:
 
     def early(self, facts: Facts) -> Facts:
         """The facts when CUSTOM is asked: no token has been looked at yet."""
-        return replace(facts, claims=None) if self.custom and facts.claims is not None else facts
+        return replace(facts, claims=None) if self.custom else facts
 
     def decide_custom(self, facts: Facts) -> Verdict:
         """The answer of CUSTOM alone, which comes before tokens are looked at."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.evaluate import PolicySet
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.model import Mesh, Workload
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.model import Mesh, Provider, Workload
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.read import read_policies
 from authorization_worlds import APP, SLEEP, chain, decide, http, operation, policy, source, tcp, when
 
@@ -89,6 +89,20 @@ def test_long_lists_are_cut() -> None:
     text = str(decide(http(), policy(source(namespaces=[f"n{number}" for number in range(9)]))))
     assert text.endswith("[n0, n1, n2, n3, n4, ...]")
     assert str(decide(http(), policy(source(namespaces=["a", "b", "c", "d", "e"])))).endswith("[a, b, c, d, e]")
+    assert str(decide(http(), policy(source(namespaces=["a", "b", "c", "d", "e", "f"])))).endswith("[a, b, c, d, e, ...]")
+
+
+def test_a_refusal_does_not_wait_for_a_provider() -> None:
+    custom = policy({}, action="CUSTOM", provider={"name": "ext"}, name="c")
+    verdict = decide(http(), custom, policy({}, action="DENY"), mesh=Mesh(providers={"ext": Provider()}))
+    assert verdict.asks == ("ext",) and str(verdict) == "denied by DENY foo/p rules[0]: it matches every request"
+    verdict = decide(http(), custom, policy(), mesh=Mesh(providers={"ext": Provider()}))
+    assert verdict.asks == ("ext",) and not verdict.allowed
+    verdict = decide(http(), custom, mesh=Mesh(providers={"ext": Provider()}))
+    assert verdict.asks == ("ext",) and str(verdict).endswith("no other policy denies; if ext agrees")
+    two = Mesh(providers={"a": Provider(), "b": Provider()}, multiple_custom_providers=True)
+    both = [policy({}, action="CUSTOM", provider={"name": name}, name=name) for name in ("b", "a")]
+    assert decide(http(), *both, mesh=two).asks == ("a", "b") and str(decide(http(), *both, mesh=two)).endswith("if a and b agrees")
 
 
 def test_nobody_decides() -> None:
