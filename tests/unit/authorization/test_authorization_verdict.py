@@ -205,3 +205,15 @@ def test_a_condition_knows_its_attribute(key: str) -> None:
 @pytest.mark.parametrize("field", ["hosts", "methods", "paths"])
 def test_a_list_knows_its_attribute(field: str) -> None:
     assert chain(policy(operation(**{field: ["x"]}))).allow[0].parts[0][0][0].attribute == field
+
+
+def test_each_provider_decides_on_its_own_policies() -> None:
+    no, yes = (
+        policy(source(ipBlocks=[address]), action="CUSTOM", provider={"name": name}, name=name)
+        for name, address in (("no", "10.0.0.1"), ("yes", "10.0.0.2"))
+    )
+    mesh = Mesh(providers={"no": Provider(answer=False), "yes": Provider(answer=True)}, multiple_custom_providers=True)
+    refused = decide(http(), no, yes, mesh=mesh)
+    assert str(refused) == "denied by CUSTOM foo/no rules[0]: from[0].source.ipBlocks [10.0.0.1]; provider no denies"
+    agreed = decide(http(source_ip="10.0.0.2"), no, yes, mesh=mesh)
+    assert agreed.allowed and agreed.asks == ()
