@@ -178,7 +178,7 @@ def _custom(policies: Sequence[CompiledPolicy], protocol: str, mesh: Mesh) -> tu
         elif provider is None:
             steps.append(_Custom(name, None, enforced, f"provider {name!r} is not in MeshConfig.extensionProviders"))
         elif protocol != TCP or provider.protocol != "http":  # an HTTP provider is not asked about TCP
-            if mesh.abilities.custom_dry_run_denies and dry:
+            if mesh.abilities.custom_dry_run_denies:
                 steps.append(_Custom(name, None, dry, "a CUSTOM policy in dry run is enforced as DENY"))
             steps.append(_Custom(name, provider.answer, enforced))
     return tuple(steps)

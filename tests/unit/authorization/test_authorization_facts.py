@@ -677,3 +677,10 @@ def test_a_request_of_which_little_is_known() -> None:
     assert chain(policy({})).facts(Request(host="a")).method == ("",)
     gateway = chain(policy({}), workload=Workload("foo", {}, "gateway")).facts(Request(method="GET"))
     assert gateway.header("x-forwarded-for") == ()
+
+
+def test_52_dry_run_at_a_sidecar_of_an_older_version_and_of_custom() -> None:
+    note = {"istio.io/dry-run": "true"}
+    assert allowed(http(), policy({}, action="DENY", annotations=note), mesh=Mesh(version="1.28"))
+    found = chain(policy({}, action="CUSTOM", provider={"name": "x"}, annotations=note))
+    assert found.noted(found.facts(http())) == ()
