@@ -26,7 +26,7 @@ from .processes import Layout, prepare
 
 __all__ = ["OPERATORS", "Bed"]
 
-OPERATORS = ("olm", "sail", "maistra", "openshift", "observability")
+OPERATORS = ("olm", "sail", "maistra", "openshift", "observability", "envoys")
 # Somebody took a port in between; a race in KWOK (see processes.kwok).
 _TRY_AGAIN = ("address already in use", "concurrent map")
 _PORTS = ("api", "etcd", "etcd_peer", "kubelet", "injector")
@@ -245,6 +245,8 @@ class Bed:
 
     def set_pods(self, *, forwards: dict[str, str] | None = None, logs: dict[str, str] | None = None) -> None:
         """What is behind port-forward and logs of single pods: {"ns/pod:port": "127.0.0.1:port"}, {"ns/pod": "file"}."""
+        if forwards and "envoys" in self.data["operators"]:
+            raise BedError(f"Bed {self.name} has Envoys: there a forward is an object PortForward of kwok.x-k8s.io")
         write_atomic(self.dir / "kubelet.json", json.dumps({"forwards": forwards or {}, "logs": logs or {}}))
         self.restart("kwok")
 

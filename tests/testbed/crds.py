@@ -44,12 +44,14 @@ GROUPS: dict[str, Group] = {
     "tempo": Group(shared=("observability/tempo*.yaml",)),
     "monitoring": Group(shared=("monitoring/*.yaml",)),
     "istio": Group(module="istio.io/api", files=("kubernetes/customresourcedefinitions.gen.yaml",)),
+    "kwok": Group(),
     "gateway-api": Group(module="sigs.k8s.io/gateway-api", files=("config/crd/standard/*.yaml",)),
 }
 _BY_OPERATOR = {
     "sail": ("sail", "istio", "gateway-api"),
     "maistra": ("maistra", "istio", "openshift"),
     "openshift": ("openshift", "monitoring"),
+    "envoys": ("kwok",),
     "observability": ("kiali", "jaeger", "tempo", "monitoring"),
 }
 
@@ -59,7 +61,7 @@ def groups_for(operators: Iterable[str]) -> tuple[str, ...]:
     chosen = list(operators)
     wanted = ["olm", "openshift", "gateway-api"] if "olm" in chosen else []
     for operator in chosen:
-        if "olm" not in chosen or operator == "openshift":
+        if "olm" not in chosen or operator in ("openshift", "envoys"):
             wanted.extend(_BY_OPERATOR.get(operator, ()))
     return tuple(dict.fromkeys(wanted))
 

@@ -11,9 +11,11 @@ import yaml
 
 from .paths import TESTBED, write_atomic
 
-__all__ = ["node", "pod_rules", "write_config"]
+__all__ = ["FROM_API", "node", "pod_rules", "port_forwards", "write_config"]
 
 _API = "kwok.x-k8s.io/v1alpha1"
+# In a bed with Envoys these come as objects, one for each pod: hundreds of pods, and no restart.
+FROM_API = ("PortForward", "Exec")
 
 
 def node(number: int) -> dict[str, Any]:
@@ -25,7 +27,7 @@ def node(number: int) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}}
 
 
-def _forwards(forwards: dict[str, str]) -> list[dict[str, Any]]:
+def port_forwards(forwards: dict[str, str]) -> list[dict[str, Any]]:
     """{"namespace/pod:port": "127.0.0.1:port"} as one PortForward per pod."""
     pods: dict[str, list[dict[str, Any]]] = {}
     for where, target in sorted(forwards.items()):
@@ -44,7 +46,7 @@ def pod_rules(bed_dir: Path, settings: dict[str, Any]) -> list[dict[str, Any]]:
         {"apiVersion": _API, "kind": "ClusterExec", "metadata": {"name": "all"}, "spec": {"execs": [{"local": {"workDir": str(bed_dir)}}]}},
         {"apiVersion": _API, "kind": "ClusterLogs", "metadata": {"name": "all"},
          "spec": {"logs": [{"logsFile": str(bed_dir / "pod.log"), "follow": False}]}}]
-    return [*_forwards(settings.get("forwards", {})), *logs, *everything]
+    return [*port_forwards(settings.get("forwards", {})), *logs, *everything]
 
 
 def write_config(bed_dir: Path) -> Path:

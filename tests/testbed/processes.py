@@ -134,14 +134,15 @@ def scheduler(layout: Layout) -> Process:
         "--profiling=false", *_CLIENT_LIMITS))
 
 
-def kwok(layout: Layout) -> Process:
+def kwok(layout: Layout, kinds: tuple[str, ...] = ()) -> Process:
+    """kinds: what it reads from the API and not from its file; each can be in one of the two only."""
     port, pair = layout.ports["kubelet"], layout.pair("kubelet")
     # Programs in the bed's folder bin/ are what `kubectl exec` finds first.
     path = f"{layout.folder / 'bin'}:{os.environ.get('PATH', '/usr/bin:/bin')}"
     return Process("kwok", (
         str(layout.binaries["kwok"]), f"--kubeconfig={layout.config('kwok')}", "--manage-all-nodes=true", "--node-ip=127.0.0.1",
         f"--node-port={port}", f"--server-address=127.0.0.1:{port}", f"--tls-cert-file={pair.cert}", f"--tls-private-key-file={pair.key}",
-        "--cidr=10.128.0.0/14", f"--config={layout.folder / 'kwok.yaml'}"),
+        "--cidr=10.128.0.0/14", f"--config={layout.folder / 'kwok.yaml'}", *([f"--enable-crds={','.join(kinds)}"] if kinds else [])),
         # KWOK 0.8 fills a map of its stages' types from several threads at once and dies of it; one thread is enough for a bed.
         {"PATH": path, "GOMAXPROCS": "1"})
 

@@ -143,8 +143,11 @@ class Supervisor:
         self.spawn(processes.apiserver(layout))
         await asyncio.to_thread(self._wait_ready)
         kubelet.write_config(layout.folder)
-        for make in (processes.controller_manager, processes.scheduler, processes.kwok):
-            self.spawn(make(layout))
+        kinds = kubelet.FROM_API if "envoys" in self.spec["operators"] else ()
+        if kinds:
+            await asyncio.to_thread(crds.install, self.api, ["kwok"], check=self.alive)
+        for process in (processes.controller_manager(layout), processes.scheduler(layout), processes.kwok(layout, kinds)):
+            self.spawn(process)
         await asyncio.to_thread(self._bootstrap)
         self._start_operators()
         if "operators" in self.children:

@@ -16,6 +16,7 @@ from .base import Controller, Faults, Kube
 
 LOG = logging.getLogger("testbed.operators")
 OPERATORS = ("olm", "sail", "maistra", "openshift", "observability")
+ASKED_FOR = ("envoys",)  # real Envoys behind pods cost memory: never without being named
 # Who installs an istiod needs somebody who plays it; real-istiod runs a real one behind each of Sail's instead.
 ISTIODS = {"sail": ("injection", "istiod"), "maistra": ("injection",), "istiod": ("injection", "istiod"),
            "real-istiod": ("injection", "real_istiod")}
@@ -23,10 +24,10 @@ ISTIODS = {"sail": ("injection", "istiod"), "maistra": ("injection",), "istiod":
 
 def load(names: list[str]) -> list[type[Controller]]:
     """The controllers of the named operators, and of the istiods that they bring; only their modules are imported."""
-    unknown = [name for name in names if name not in (*OPERATORS, *ISTIODS)]
+    unknown = [name for name in names if name not in (*OPERATORS, *ASKED_FOR, *ISTIODS)]
     if unknown:
-        raise SystemExit(f"unknown operators: {', '.join(unknown)}; there are {', '.join((*OPERATORS, *ISTIODS))}")
-    modules = [name for name in names if name in OPERATORS] + ["storage"]
+        raise SystemExit(f"unknown operators: {', '.join(unknown)}; there are {', '.join((*OPERATORS, *ASKED_FOR, *ISTIODS))}")
+    modules = [name for name in names if name in (*OPERATORS, *ASKED_FOR)] + ["storage"]
     modules += [module for name in names for module in ISTIODS.get(name, ())]
     if "real_istiod" in modules:
         modules = [name for name in modules if name != "istiod"]

