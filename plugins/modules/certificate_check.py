@@ -10,8 +10,8 @@ module: certificate_check
 short_description: Checks certificates wherever a mesh keeps them and says what is wrong with them
 version_added: "0.2.0"
 description:
-  - Reads certificates from files, text, Secrets, ConfigMaps and TLS endpoints, or from every place where a mesh keeps one, and changes
-    nothing. A cluster, a snapshot and a folder of manifests are read alike.
+  - Reads certificates from files, text, Secrets, ConfigMaps, TLS endpoints and live proxies, or from every place where a mesh keeps one,
+    and changes nothing. A cluster, a snapshot and a folder of manifests are read alike.
   - Judges chains as OpenSSL and Go do, and names each fault by a code of its own, with the object and the remedy.
   - Returns the inventory of all certificates that it saw, and the order in which they end.
   - A private key is never part of the result. Of a key only its kind, its size and whether it fits are looked at.
@@ -206,6 +206,23 @@ options:
     description: How many seconds an endpoint may take to connect, and to shake hands.
     type: float
     default: 5
+  proxies:
+    description:
+      - Ask the admin interface of every running sidecar and gateway, through the API server's port-forward, which certificate it has and
+        which roots it trusts. It needs the verbs get and create on C(pods/portforward).
+      - A proxy that does not answer is named (OSM2605), the others are judged all the same.
+      - Together with O(mesh) each proxy is compared with its istiod (OSM2507, OSM2508).
+      - Only with O(source=cluster). Which namespaces are looked at is said by O(control_plane) and O(members), else it is all.
+    type: bool
+    default: false
+  proxy_timeout:
+    description: How many seconds one proxy may take.
+    type: float
+    default: 5
+  proxies_timeout:
+    description: How many seconds all proxies together may take; those that were not asked by then are named.
+    type: float
+    default: 60
   roots:
     description: File with the roots that are expected everywhere.
     type: path
@@ -295,6 +312,14 @@ EXAMPLES = r"""
     roots: pki/root.pem
     fail_on: warning
   register: certificates
+
+- name: Prove that every proxy trusts the root that istiod signs with
+  meshops.mesh.certificate_check:
+    mesh: true
+    proxies: true
+    provider: ossm3
+    control_plane: {name: production, namespace: prod-istio-system}
+    members: [prod-travel-agency, prod-travel-portal, prod-travel-control]
 
 - name: Show which certificate ends first
   ansible.builtin.debug:
@@ -457,6 +482,9 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "config_maps": _dicts({"namespace": _NAME, "name": _NAME, "item": _TEXT}),
     "endpoints": _dicts(_ENDPOINT),
     "endpoint_timeout": {"type": "float", "default": 5},
+    "proxies": {"type": "bool", "default": False},
+    "proxy_timeout": {"type": "float", "default": 5},
+    "proxies_timeout": {"type": "float", "default": 60},
     "roots": _PATH,
     "roots_content": _TEXT,
     "at": _TEXT,
@@ -493,7 +521,7 @@ def main() -> None:
     params["cluster"] = display_name(params)
     if CRYPTOGRAPHY_ERROR:
         module.fail_json(msg=missing_required_lib("cryptography"), exception=CRYPTOGRAPHY_ERROR)
-    reads_cluster = params["source"] == "cluster" and (params["mesh"] or params["secrets"] or params["config_maps"])
+    reads_cluster = params["source"] == "cluster" and (params["mesh"] or params["proxies"] or params["secrets"] or params["config_maps"])
     if reads_cluster and IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
     try:

@@ -76,6 +76,9 @@ class Word(StrEnum):
     HANDSHAKE = "handshake"
     OTHER_CERTIFICATE = "other_certificate"
     ALPN = "alpn"
+    PROXY_SILENT = "proxy_silent"
+    PROXY_ROOTS = "proxy_roots"
+    PROXY_OLD = "proxy_old"
 
 
 @dataclass(frozen=True)

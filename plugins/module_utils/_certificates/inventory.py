@@ -151,6 +151,8 @@ class _Taker:
         self.expected: tuple[Certificate, ...] = ()
         # by namespace: the Secret whose CA signs there, and its roots
         self.active: dict[Any, tuple[str, tuple[Certificate, ...]]] = {}
+        # by namespace: the roots that its istiod hands out
+        self.handed: dict[Any, tuple[Certificate, ...]] = {}
 
     def run(self) -> Inventory:
         for source in self.given.sources:
@@ -159,6 +161,8 @@ class _Taker:
         for source in self.given.sources:
             self.source(source)
         self.authorities()
+        for source in self.given.sources:
+            self.proxy(source)
         for gateway in self.given.gateways:
             self.gateway(gateway)
         self.webhooks()
@@ -310,8 +314,12 @@ class _Taker:
 
     def endpoint(self, source: Source) -> bool:
         """False when there is nothing more to say."""
-        self.seen.add("endpoint")
         facts = source.endpoint or {}
+        if facts.get("stage") == "proxy":
+            self.seen.add("proxy")
+            self.add(Word.PROXY_SILENT, source.resource, str(facts["error"]))
+            return False
+        self.seen.add("endpoint")
         if facts.get("error"):
             word = Word.HANDSHAKE if facts.get("stage") == "handshake" else Word.UNREACHED
             self.add(word, source.resource, str(facts["error"]))
@@ -365,6 +373,7 @@ class _Taker:
             )
             for namespace, one in sorted(maps.items(), key=lambda pair: str(pair[0]))
         }
+        self.handed = {namespace: bundle.certificates for namespace, bundle in read_maps.items()}
         for namespace in sorted(namespaces, key=str):
             plugged, own = self.secrets.get((namespace, CACERTS)), self.secrets.get((namespace, SELF_SIGNED))
             # the last one wins: with cacerts there, istiod does not look at its own Secret
@@ -376,6 +385,29 @@ class _Taker:
                 text = f"Secret {namespace}/{SELF_SIGNED} is there too: an istiod that starts without {CACERTS} goes back to it"
                 self.add(Word.TWO_AUTHORITIES, f"Secret {namespace}/{CACERTS}", text)
             self.handed_out(namespace, read_maps.get(namespace))
+
+    def proxy(self, source: Source) -> None:
+        """A live proxy against its istiod: who of the mesh it will believe, and who of the mesh will believe it."""
+        issuer = source.identity.get("control_plane")
+        if not issuer or source.certificate is None:
+            return
+        self.seen.add("proxy")
+        owner, own = self.active.get(issuer, ("", ()))
+        # what istiod hands out is what it uses; its Secret may have been changed since
+        roots, owner = (self.handed[issuer], f"ConfigMap {issuer}/{ROOT_MAP}") if self.handed.get(issuer) else (own, owner)
+        chain = read_bundle(source.certificate, source.resource).certificates
+        trusted = read_bundle(source.roots or b"", source.resource).certificates
+        if not roots or not chain:
+            return
+        self.seen.add("proxy_root")
+        lost = [one for one in roots if one not in trusted]
+        if lost:
+            found = ", ".join(_short(one) for one in trusted) or "nobody"
+            self.add(Word.PROXY_ROOTS, source.resource, f"it trusts {found}, but not {_short(lost[0])} of {owner}")
+        path = judge(chain[0], chain[1:], roots, at=self.settings.at, where=source.resource, limits=self.settings.limits)
+        if any(fault.word in (Word.UNKNOWN_ROOT, Word.MISSING_ISSUER, Word.BAD_SIGNATURE) for fault in path.faults):
+            text = f"its certificate is signed by {chain[0].issuer}, which does not lead to a root of {owner}"
+            self.add(Word.PROXY_OLD, source.resource, text)
 
     def handed_out(self, namespace: Any, read: Bundle | None) -> None:
         """istiod refuses a new root with no more than a warning in its log: what it hands out tells."""

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to meshops.mesh: not for use outside the collection, may change without notice.
-"""Where certificates come from besides a mesh's own objects: one form for files, text, endpoints and, later, live proxies.
+"""Where certificates come from besides a mesh's own objects: one form for files, text, endpoints and live proxies.
 
 A source is an object of the kind CertificateSource, which no API has. It travels in the same snapshot as a cluster's objects,
 so that one table of checks judges all. It has public bytes and facts about keys only.
@@ -39,9 +39,9 @@ class Source:
     key: Key | None = None
     hosts: tuple[str, ...] = ()
     der: bool = False
-    # For a workload: trust_domain, namespace, service_account; each only where it is known.
+    # For a workload: trust_domain, namespace, service_account, and the namespace of its control_plane; each only where it is known.
     identity: Mapping[str, str] = field(default_factory=dict)
-    # For an endpoint: error, stage (connect or handshake), alpn, wanted_alpn, wanted (fingerprint), wanted_from.
+    # For an endpoint: error, stage (connect, handshake or proxy), alpn, wanted_alpn, wanted (fingerprint), wanted_from.
     endpoint: Mapping[str, Any] | None = None
     # Why there is nothing to read, for an object that was named and is not there.
     absent: str = ""
@@ -162,12 +162,12 @@ def of_config_map(config_map: Mapping[str, Any], *, resource: str, item: str = "
     return Source(resource, roots=str(data[name]).encode())
 
 
-def of_proxy(pod: Mapping[str, Any], *, chain: bytes, roots: bytes, trust_domain: str = "", error: str = "") -> Source:
-    """A proxy's live certificate: what its admin interface or a handshake says, against the pod that it runs in."""
+def of_proxy(
+    pod: Mapping[str, Any], *, chain: bytes = b"", roots: bytes = b"", identity: Mapping[str, str] | None = None, error: str = ""
+) -> Source:
+    """A proxy's live certificate: what its admin interface says, against the pod that it runs in."""
     metadata = pod["metadata"]
-    account = str((pod.get("spec") or {}).get("serviceAccountName") or "default")
-    identity = {"namespace": metadata["namespace"], "service_account": account, "trust_domain": trust_domain}
     resource = f"Pod {metadata['namespace']}/{metadata['name']}"
     if error:
-        return Source(resource, endpoint={"error": error, "stage": "connect"})
-    return Source(resource, certificate=chain, roots=roots, identity=identity)
+        return Source(resource, endpoint={"error": error, "stage": "proxy"})
+    return Source(resource, certificate=chain, roots=roots, identity=identity or {})

@@ -641,6 +641,32 @@ def jwks_usable(view: View, intent: Intent, options: Options) -> Iterable[Findin
 
 
 @check(
+    "OSM2507",
+    title="each proxy trusts the root that its istiod hands out",
+    hint="wait until its certificate is renewed (half of its life), or restart the pod; do not remove the old root before",
+    inputs=READS,
+    retryable=True,
+    live=False,
+)
+def proxies_trust(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """A proxy without it refuses every peer whose certificate is newer than its roots."""
+    return _found(view, intent, options, (Word.PROXY_ROOTS, "proxy_root"), "no live proxy was asked, or nothing says what its istiod is")
+
+
+@check(
+    "OSM2508",
+    title="each proxy has a certificate under the root that its istiod hands out",
+    hint="wait until its certificate is renewed (half of its life), or restart the pod; do not remove the old root before",
+    inputs=READS,
+    retryable=True,
+    live=False,
+)
+def proxies_signed(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """A certificate under another root is refused by every proxy that does not know that root any more."""
+    return _found(view, intent, options, (Word.PROXY_OLD, "proxy_root"), "no live proxy was asked, or nothing says what its istiod is")
+
+
+@check(
     "OSM2601",
     title="each endpoint answers in time",
     hint="check the address, the port, firewalls and whether it speaks TLS there",
@@ -688,3 +714,16 @@ def wanted_served(view: View, intent: Intent, options: Options) -> Iterable[Find
 def alpn_agreed(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """Without h2 a gRPC client falls back or fails."""
     return _found(view, intent, options, (Word.ALPN, "endpoint"), "no endpoint was asked")
+
+
+@check(
+    "OSM2605",
+    title="each proxy says which certificates it has",
+    hint="look at the pod's istio-proxy container and log, and restart the pod; proxy_timeout is how long one may take",
+    inputs=READS,
+    retryable=True,
+    live=False,
+)
+def proxies_answer(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Of a proxy that does not answer nobody knows whether it survives the next change of a root."""
+    return _found(view, intent, options, (Word.PROXY_SILENT, "proxy"), "no live proxy was asked")

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import base64
 import json
+import ssl
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s import client as core_client
@@ -21,6 +23,7 @@ from .._errors import ConfigError
 IMPORT_ERROR: str | None = None
 try:
     import urllib3
+    import websocket
     import yaml
     from kubernetes.client import Configuration
     from kubernetes.client.rest import RESTClientObject
@@ -28,7 +31,7 @@ try:
 except ImportError:
     IMPORT_ERROR = traceback.format_exc()
 
-__all__ = ["AUTH_ARG_SPEC", "IMPORT_ERROR", "Answer", "Transport", "connect"]
+__all__ = ["AUTH_ARG_SPEC", "IMPORT_ERROR", "Answer", "Dialer", "Transport", "connect", "dialer"]
 
 
 @dataclass(frozen=True)
@@ -126,8 +129,54 @@ def connect(params: Mapping[str, Any], *, name: str, workers: int) -> Transport:
         raise ConfigError(
             f"cluster {name}: the connection cannot be set up: {exc}; look at ca_cert, client_cert, client_key and proxy"
         ) from exc
+    return _PoolTransport(configuration.host.rstrip("/"), pool, _login(configuration), _impersonation(params))
+
+
+def _impersonation(params: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     wanted = {key: params.get(key) for key in ("impersonate_user", "impersonate_groups")}
     extra: list[tuple[str, str]] = []
     for key, value in core_client._create_headers(**wanted).items():
         extra += [(key, item) for item in (value if isinstance(value, list) else [value])]
-    return _PoolTransport(configuration.host.rstrip("/"), pool, _login(configuration), tuple(extra))
+    return tuple(extra)
+
+
+@dataclass(frozen=True)
+class Dialer:
+    """Opens websockets to the API server, with the same login as its requests; safe to use from several threads."""
+
+    host: str
+    context: Any
+    login: Callable[[], dict[str, str]]
+    extra: tuple[tuple[str, str], ...]
+    options: Mapping[str, Any]
+
+    def open(self, path: str, protocol: str, timeout: float) -> Any:
+        """A connected WebSocket; problems come out as websocket's own exceptions, or OSError."""
+        lines = [f"{key}: {value}" for key, value in (*self.login().items(), *self.extra)]
+        sslopt = {"context": self.context, **({"server_hostname": self.options["name"]} if self.options.get("name") else {})}
+        proxy = {key: value for key, value in self.options.items() if key.startswith(("http_", "proxy_"))}
+        return websocket.create_connection(
+            "ws" + self.host.removeprefix("http") + path, timeout=timeout, header=lines, subprotocols=[protocol], sslopt=sslopt,
+            suppress_origin=True, **proxy,
+        )
+
+
+def dialer(params: Mapping[str, Any], *, name: str) -> Dialer:
+    """For streams (port-forward) of the cluster that the options mean; nothing is sent yet."""
+    configuration = _configuration(params, name)
+    try:
+        context = ssl.create_default_context(cafile=configuration.ssl_ca_cert or None)
+        if not configuration.verify_ssl or configuration.assert_hostname is False:
+            context.check_hostname = False
+        if not configuration.verify_ssl:
+            context.verify_mode = ssl.CERT_NONE
+        if configuration.cert_file:
+            context.load_cert_chain(configuration.cert_file, configuration.key_file)
+    except (OSError, ValueError) as exc:
+        raise ConfigError(f"cluster {name}: the connection cannot be set up: {exc}; look at ca_cert, client_cert and client_key") from exc
+    options: dict[str, Any] = {"name": getattr(configuration, "tls_server_name", None)}
+    if configuration.proxy:
+        address = urlsplit(configuration.proxy)
+        options |= {"http_proxy_host": address.hostname, "http_proxy_port": address.port, "proxy_type": "http"}
+        options |= {"http_no_proxy": configuration.no_proxy.split(",")} if configuration.no_proxy else {}
+    return Dialer(configuration.host.rstrip("/"), context, _login(configuration), _impersonation(params), options)

@@ -19,7 +19,9 @@ from .._checks.inputs import source_from
 from .._errors import ConfigError, Forbidden, KindMissing
 from .._model.objects import group_of
 from .._model.snapshot import Snapshot, slim
+from .auth import dialer
 from .client import Cluster
+from .proxies import proxy_pods, read_proxies
 
 __all__ = ["Reading", "clock_ahead", "gather", "read_mesh", "read_named"]
 
@@ -133,6 +135,10 @@ def _from_cluster(params: Mapping[str, Any], wanted: Wanted, clock: Clock) -> tu
     if params["mesh"]:
         reading = read_mesh(cluster, namespaces)
         found = replace(found, objects=reading.objects, missing_kinds=reading.missing_kinds, forbidden=reading.forbidden)
+    if params["proxies"]:
+        pods = proxy_pods(cluster, namespaces)
+        streams = dialer(params, name=name)
+        sources += read_proxies(streams, pods, timeout=params["proxy_timeout"], total=params["proxies_timeout"])
     objects = {key: read_named(cluster, *key) for key in wanted.references}
     return found, sources + named_of(wanted, objects)
 
@@ -150,7 +156,9 @@ def gather(params: Mapping[str, Any], *, clock: Clock) -> Snapshot:
     limit = int((params["thresholds"] or {}).get("certificate_max_bytes") or 0)
     sources = files_of(params, limit)
     found = Snapshot(params["cluster"], clock(), "manifests", None, ())  # files and endpoints only
-    if params["mesh"] or wanted.references:
+    if params["proxies"] and params["source"] != "cluster":
+        raise ConfigError(f"proxies: a {params['source']} has no live proxies; leave proxies out, or read with source: cluster")
+    if params["mesh"] or params["proxies"] or wanted.references:
         read = _from_cluster if params["source"] == "cluster" else _from_file
         found, more = read(params, wanted, clock)
         sources += more

@@ -1,26 +1,28 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Configuration of the real Envoys behind a bed's pods: what each one listens on, whom it trusts, which Services it can call. No I/O.
 
-As with a real sidecar, a proxy's certificate is the secret `default` and its trust bundle the secret `ROOTCA`, both delivered by SDS (here
-from files that Envoy watches); callers need a certificate of the mesh's trust domain, and a Service's proxies one of its own accounts.
+As with a real sidecar, a proxy's certificate is the secret `default` and its trust bundle the secret `ROOTCA`, both delivered by SDS;
+callers need a certificate of the mesh's trust domain, and a Service's proxies one of its own accounts.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Destination", "Proxy", "bootstrap", "clusters", "discovery", "endpoints", "routes", "secrets"]
+__all__ = ["Destination", "Proxy", "bootstrap", "clusters", "routes", "secrets"]
 
 Obj = dict[str, Any]
 _V3 = "type.googleapis.com/envoy.config"
 _TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3"
 _HTTP = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 # Each call is a full handshake: a connection that was made before says nothing about the certificates of now.
-_OPTIONS = {"@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-            "common_http_protocol_options": {"max_requests_per_connection": 1}, "explicit_http_config": {"http_protocol_options": {}}}
+_OPTIONS: Obj = {"@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                 "common_http_protocol_options": {"max_requests_per_connection": 1},
+                 "explicit_http_config": {"http_protocol_options": {}}}
 _ROUTER = {"name": "envoy.filters.http.router",
            "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}
 
@@ -59,14 +61,15 @@ def _address(port: int) -> Obj:
     return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
 
 
-def discovery(resources: Iterable[Obj]) -> str:
-    """A file that Envoy watches."""
-    return json.dumps({"resources": list(resources)})
+def _xds() -> Obj:
+    """The server holds a question until it has something new."""
+    source = {"api_type": "REST", "transport_api_version": "V3", "cluster_names": ["xds"], "refresh_delay": "0.05s",
+              "request_timeout": "120s"}
+    return {"api_config_source": source, "resource_api_version": "V3"}
 
 
 def _sds(name: str) -> Obj:
-    # Relative to Envoy's own folder, so that all proxies share the files of the mesh.
-    return {"name": name, "sds_config": {"path_config_source": {"path": f"./{name}.json"}, "resource_api_version": "V3"}}
+    return {"name": name, "sds_config": _xds()}
 
 
 def _common_tls(*, prefix: str = "", exact: Sequence[str] = ()) -> Obj:
@@ -77,17 +80,15 @@ def _common_tls(*, prefix: str = "", exact: Sequence[str] = ()) -> Obj:
                                             "validation_context_sds_secret_config": _sds("ROOTCA")}}
 
 
-def secrets(folder: str) -> dict[str, str]:
-    """The two SDS files; what they name is replaced by moving the link ..data, as the kubelet does it."""
-    watched = {"watched_directory": {"path": folder}}
+def _inline(pem: bytes) -> Obj:
+    return {"inline_bytes": base64.b64encode(pem).decode()}
 
-    def item(name: str) -> Obj:
-        return {"filename": f"{folder}/..data/{name}"}
 
-    identity = {"@type": f"{_TLS}.Secret", "name": "default",
-                "tls_certificate": {"certificate_chain": item("cert-chain.pem"), "private_key": item("key.pem"), **watched}}
-    roots = {"@type": f"{_TLS}.Secret", "name": "ROOTCA", "validation_context": {"trusted_ca": item("root-cert.pem"), **watched}}
-    return {"default.json": discovery([identity]), "ROOTCA.json": discovery([roots])}
+def secrets(chain: bytes, key: bytes, roots: bytes) -> dict[str, Obj]:
+    """By name, as a real sidecar's agent gives them to its Envoy."""
+    identity = {"certificate_chain": _inline(chain), "private_key": _inline(key)}
+    return {"default": {"@type": f"{_TLS}.Secret", "name": "default", "tls_certificate": identity},
+            "ROOTCA": {"@type": f"{_TLS}.Secret", "name": "ROOTCA", "validation_context": {"trusted_ca": _inline(roots)}}}
 
 
 def _manager(name: str, **routes_from: Any) -> Obj:
@@ -109,45 +110,40 @@ def _inbound(proxy: Proxy, port: int) -> Obj:
     return {"name": "inbound", "address": _address(port), "filter_chains": [chain]}
 
 
-def bootstrap(proxy: Proxy, shared: str, ports: dict[str, int]) -> str:
-    """What one Envoy starts with; shared: the folder of the files about Services. ports: admin, inbound, outbound."""
-    rds = {"route_config_name": "mesh",
-           "config_source": {"path_config_source": {"path": f"{shared}/rds-{proxy.namespace}.json"}, "resource_api_version": "V3"}}
+def bootstrap(proxy: Proxy, socket: str, ports: dict[str, int]) -> str:
+    """What one Envoy starts with; socket: where it asks for the rest. ports: admin, inbound, outbound."""
+    rds = {"route_config_name": "mesh", "config_source": _xds()}
+    server = {"name": "xds", "type": "STATIC", "connect_timeout": "2s", "load_assignment": {"cluster_name": "xds", "endpoints": [
+        {"lb_endpoints": [{"endpoint": {"address": {"pipe": {"path": socket}}}}]}]}}
     outbound = {"name": "outbound", "address": _address(ports["outbound"]), "filter_chains": [{"filters": [_manager("outbound", rds=rds)]}]}
     node = {"id": f"{proxy.role}~127.0.0.1~{proxy.name}.{proxy.namespace}~{proxy.namespace}.svc.cluster.local",
             "cluster": f"{proxy.name}.{proxy.namespace}"}
     return json.dumps({
         "node": node, "admin": {"address": _address(ports["admin"])},
-        "static_resources": {"listeners": [_inbound(proxy, ports["inbound"]), outbound]},
-        "dynamic_resources": {"cds_config": {"path_config_source": {"path": f"{shared}/cds.json"}, "resource_api_version": "V3"}}})
+        "static_resources": {"listeners": [_inbound(proxy, ports["inbound"]), outbound], "clusters": [server]},
+        "dynamic_resources": {"cds_config": _xds()}})
 
 
-def clusters(destinations: Iterable[Destination], shared: str) -> str:
+def clusters(destinations: Iterable[Destination]) -> list[Obj]:
     """One for each Service: mTLS, and only with one of the accounts that its pods run as."""
-    made = []
+    made: list[Obj] = []
     for one in destinations:
         sni = f"outbound_.{one.ports[0]}_._.{one.cluster}.svc.cluster.local"
         tls = {"@type": f"{_TLS}.UpstreamTlsContext", "max_session_keys": 0, "sni": sni,
                "common_tls_context": {**_common_tls(exact=one.identities or ["spiffe://nobody"]), "alpn_protocols": ["http/1.1"]}}
-        path = {"path_config_source": {"path": f"{shared}/eds-{one.cluster}.json"}, "resource_api_version": "V3"}
-        made.append({"@type": f"{_V3}.cluster.v3.Cluster", "name": one.cluster, "type": "EDS", "connect_timeout": "2s",
-                     "eds_cluster_config": {"eds_config": path},
+        rows = [{"endpoint": {"address": _address(port)}} for port in one.addresses]
+        made.append({"@type": f"{_V3}.cluster.v3.Cluster", "name": one.cluster, "type": "STATIC", "connect_timeout": "2s",
+                     "load_assignment": {"cluster_name": one.cluster, "endpoints": [{"lb_endpoints": rows}] if rows else []},
                      "typed_extension_protocol_options": {_OPTIONS["@type"].rpartition("/")[2]: _OPTIONS},
                      "transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": tls}})
-    return discovery(made)
+    return made
 
 
-def endpoints(one: Destination) -> str:
-    rows = [{"endpoint": {"address": _address(port)}} for port in one.addresses]
-    return discovery([{"@type": f"{_V3}.endpoint.v3.ClusterLoadAssignment", "cluster_name": one.cluster,
-                       "endpoints": [{"lb_endpoints": rows}] if rows else []}])
-
-
-def routes(namespace: str, destinations: Iterable[Destination]) -> str:
+def routes(namespace: str, destinations: Iterable[Destination]) -> list[Obj]:
     """By Host header, as a client in `namespace` writes it."""
     hosts = []
     for one in destinations:
         names = [one.cluster, f"{one.cluster}.svc", f"{one.cluster}.svc.cluster.local", *([one.name] if one.namespace == namespace else [])]
         domains = [*names, *(f"{name}:{port}" for name in names for port in one.ports)]
         hosts.append({"name": one.cluster, "domains": domains, "routes": [{"match": {"prefix": "/"}, "route": {"cluster": one.cluster}}]})
-    return discovery([{"@type": f"{_V3}.route.v3.RouteConfiguration", "name": "mesh", "virtual_hosts": hosts}])
+    return [{"@type": f"{_V3}.route.v3.RouteConfiguration", "name": "mesh", "virtual_hosts": hosts}]

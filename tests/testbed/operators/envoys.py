@@ -33,6 +33,7 @@ from .base import LOG, Controller, Key
 from .certificates import Authority
 from .envoy_config import Destination, Proxy
 from .injection import authorities, ensure_authority
+from .xds import Xds
 
 __all__ = ["ASK", "CONTROLLERS", "Envoys", "envoy_binary", "proxy_of"]
 
@@ -129,13 +130,13 @@ class _Running:
     renew_at: float = 0.0
     roots: bytes = b""
     asked: Any = None
-    generation: int = 0
+    issued: bool = False
     stopped: bool = False
     served: bool = False
 
 
 class Envoys(Controller):
-    """Starts, renews and ends the Envoys of a bed, and writes the files about Services that they share."""
+    """Starts, renews and ends the Envoys of a bed, and tells them which Services there are."""
 
     name = "envoys"
     kinds = (("v1", "Pod"), ("v1", "Service"), ("v1", "Namespace"))
@@ -144,12 +145,11 @@ class Envoys(Controller):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.root = Path(self.bed["dir"]) / "envoys"
-        self.shared = self.root / "mesh"
+        self.xds = Xds(Path(self.bed["control"]).parent / "xds.sock")
         self.pods: dict[Ident, Obj] = {}
         self.services: dict[Ident, Obj] = {}
         self.asking: set[str] = set()
         self.running: dict[Ident, _Running] = {}
-        self._written: dict[Path, str] = {}
         self._signers: dict[str, tuple[float, Authority]] = {}
         self._waiting: set[asyncio.Task[None]] = set()
 
@@ -197,30 +197,23 @@ class Envoys(Controller):
             yield Destination(*ident, tuple(row["port"] for row in ports), tuple(one.ports["inbound"] for one in ready),
                               tuple(dict.fromkeys(one.proxy.spiffe for one, _pod in found)))
 
-    def _write(self, path: Path, text: str) -> None:
-        """Envoy reads a file again whenever it was moved into its place."""
-        if self._written.get(path) != text:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, text)
-            self._written[path] = text
-
-    def _write_mesh(self) -> None:
-        """Endpoints before clusters before routes, so that nobody is sent to what is not there yet."""
-        rows, shared = list(self._destinations()), str(self.shared)
-        for one in rows:
-            self._write(self.shared / f"eds-{one.cluster}.json", envoy_config.endpoints(one))
-        self._write(self.shared / "cds.json", envoy_config.clusters(rows, shared))
+    def _publish(self) -> None:
+        """Clusters before routes, so that nobody is sent to what is not there yet."""
+        rows = list(self._destinations())
+        self.xds.publish(("clusters",), envoy_config.clusters(rows))
         for namespace in {pod[0] for pod in self.running}:
-            self._write(self.shared / f"rds-{namespace}.json", envoy_config.routes(namespace, rows))
+            self.xds.publish(("routes", namespace), envoy_config.routes(namespace, rows))
 
     # -- one pod
 
     async def run(self) -> None:
         self.binary = envoy_binary()
         self._programs()
+        await self.xds.start()
         try:
             await super().run()
         finally:
+            await self.xds.stop()
             for one in self.running.values():
                 if one.process is not None and one.process.returncode is None:
                     one.process.kill()
@@ -235,7 +228,7 @@ class Envoys(Controller):
 
     async def reconcile(self, key: Key) -> float | None:
         if key[0] == "Mesh":
-            self._write_mesh()
+            self._publish()
             return None
         ident = (key[1], key[2])
         pod, one = self._wanted(ident), self.running.get(ident)
@@ -271,7 +264,7 @@ class Envoys(Controller):
         orders = self.faults.get("issue") or {}
         name = _meant(orders, ident)
         order = {"life": self.faults.get("life", LIFE), **(orders[name] if name else {})}
-        if one.generation and one.asked == order and time.time() < one.renew_at:
+        if one.issued and one.asked == order and time.time() < one.renew_at:
             return
         signer = await self._signer(one.control)
         known = authorities(self.bed)
@@ -284,33 +277,15 @@ class Envoys(Controller):
             roots = one.roots
         life = float(order["life"])
         chain, key = signer.workload(proxy.spiffe, datetime.timedelta(seconds=life))
-        self._deliver(one, {"cert-chain.pem": chain, "key.pem": key, "root-cert.pem": roots})
-        one.roots, one.asked = roots, order
+        for secret, row in envoy_config.secrets(chain, key, roots).items():
+            self.xds.publish(("secrets", *ident, secret), [row])
+        one.roots, one.asked, one.issued = roots, order, True
         one.renew_at = time.time() + max(life, 1.0) * float(self.faults.get("renew_at", RENEW_AT))
-
-    @staticmethod
-    def _deliver(one: _Running, files: dict[str, bytes]) -> None:
-        """All files at once, by moving a link, as the kubelet updates a volume; Envoy watches the folder."""
-        folder = one.folder / "secrets"
-        one.generation += 1
-        fresh = folder / f"..{one.generation}"
-        fresh.mkdir(parents=True)
-        for name, data in files.items():
-            path = fresh / name
-            path.touch(mode=0o600)
-            path.write_bytes(data)
-        link = folder / "..data_tmp"
-        link.symlink_to(fresh.name)
-        link.rename(folder / "..data")
-        # Envoy may still read the one before.
-        shutil.rmtree(folder / f"..{one.generation - 2}", ignore_errors=True)
 
     async def _start(self, ident: Ident, one: _Running) -> None:
         one.ports, one.served = _free_ports("admin", "inbound", "outbound"), False
-        self._write_mesh()
-        for name, text in envoy_config.secrets(str(one.folder / "secrets")).items():
-            write_atomic(one.folder / name, text)
-        write_atomic(one.folder / "bootstrap.json", envoy_config.bootstrap(one.proxy, str(self.shared), one.ports))
+        self._publish()
+        write_atomic(one.folder / "bootstrap.json", envoy_config.bootstrap(one.proxy, str(self.xds.socket), one.ports))
         with (one.folder / "envoy.log").open("ab") as log:
             one.process = await asyncio.create_subprocess_exec(
                 str(self.binary), "-c", "bootstrap.json", "--concurrency", "1", "--disable-hot-restart", "--log-level", "warning",
@@ -354,10 +329,11 @@ class Envoys(Controller):
 
     async def _end(self, ident: Ident, one: _Running) -> None:
         del self.running[ident]
-        self._write_mesh()
+        self._publish()
         if one.process is not None and one.process.returncode is None:
             one.process.kill()
             await one.process.wait()
+        self.xds.forget("secrets", *ident)
         shutil.rmtree(one.folder, ignore_errors=True)
         for kind in ("PortForward", "Exec"):
             await self.kube.delete({"apiVersion": KWOK, "kind": kind, "metadata": {"namespace": ident[0], "name": ident[1]}})

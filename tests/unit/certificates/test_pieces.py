@@ -133,13 +133,13 @@ def faults(*sources: Source) -> dict[str, str]:
 
 def test_live_proxies_have_a_seam() -> None:
     pod = {"metadata": {"namespace": "shop", "name": "cart-1"}, "spec": {"serviceAccountName": "cart"}}
-    live = {"chain": content("workload+middle"), "roots": content("root")}
-    assert faults(of_proxy(pod, **live, trust_domain="cluster.local")) == {}
-    other = {**pod, "spec": {"serviceAccountName": "till"}}
-    assert faults(of_proxy(other, **live, trust_domain="td")).keys() == {"trust_domain", "identity"}
-    silent = of_proxy(pod, chain=b"", roots=b"", error="no answer within 5 s")
-    assert faults(silent) == {"unreached": "Pod shop/cart-1: no answer within 5 s"}
-    assert "unknown_root" in faults(of_proxy(pod, chain=content("workload+middle+root"), roots=content("other_root")))
+    live, mine = {"chain": content("workload+middle"), "roots": content("root")}, {"namespace": "shop", "service_account": "cart"}
+    assert faults(of_proxy(pod, **live, identity={**mine, "trust_domain": "cluster.local"})) == {}
+    other = {"namespace": "shop", "service_account": "till", "trust_domain": "td"}
+    assert faults(of_proxy(pod, **live, identity=other)).keys() == {"trust_domain", "identity"}
+    silent = of_proxy(pod, error="no answer within 5 s")
+    assert faults(silent) == {"proxy_silent": "Pod shop/cart-1: no answer within 5 s"}
+    assert "unknown_root" in faults(of_proxy(pod, chain=content("workload+middle+root"), roots=content("other_root"), identity=mine))
 
 
 def test_an_endpoint_must_serve_its_secret(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
