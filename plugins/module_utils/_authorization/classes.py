@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
@@ -93,7 +94,45 @@ def _pairs(matchers: Sequence[Pair]) -> list[ValueClass]:
     return _distinct(matchers, ((first, second) for first in sides[0] for second in sides[1]))
 
 
-def _of(name: str, matchers: Sequence[Matcher]) -> list[ValueClass]:
+def _segments(matcher: Matcher) -> tuple[str | None, str, str | None] | None:
+    """Trust domain, namespace and service account that a matcher asks an identity for, None for any; None if it is not of that kind."""
+    if isinstance(matcher, Text) and isinstance(matcher.value, str) and not matcher.folded:
+        parts = matcher.value.split("/")
+        if matcher.form == "exact" and len(parts) == 7 and parts[:2] == ["spiffe:", ""] and (parts[3], parts[5]) == ("ns", "sa"):
+            return (parts[2], parts[4], parts[6]) if parts[2] and parts[4] and parts[6] else None
+        if matcher.form == "contains" and len(parts) == 4 and parts[1] == "ns" and parts[2] not in ("", "ns", "sa"):
+            return (None, parts[2], None)
+    return None
+
+
+def _identities(matchers: Sequence[Matcher]) -> list[ValueClass] | None:
+    """The classes of callers without automata, where every matcher only asks for whole segments of the identity."""
+    asked = [(matcher, _segments(matcher)) for matcher in matchers]
+    if any(segments is None and matcher != Pattern("spiffe://.*") and matcher != Pattern(".+") for matcher, segments in asked):
+        return None
+    named = [segments for _matcher, segments in asked if segments]
+    stranger = next(name for name in ("other", "stranger", *(f"other-{number}" for number in range(len(named) + 1)))
+                    if all(name not in segments for segments in named))  # fmt: skip
+    found: dict[str, None] = {}
+    for namespace in dict.fromkeys((*(segments[1] for segments in named), stranger)):
+        here = [segments for segments in named if segments[1] == namespace]
+        domains = [*dict.fromkeys(segments[0] for segments in here if segments[0]), stranger]
+        accounts = [*dict.fromkeys(segments[2] for segments in here if segments[2]), stranger]
+        found.update({f"spiffe://{domain}/ns/{namespace}/sa/{account}": None for domain in domains for account in accounts})
+    return _distinct(matchers, found)
+
+
+@lru_cache(maxsize=4096)
+def _of(name: str, matchers: tuple[Matcher, ...]) -> list[ValueClass]:
+    """The same lists of conditions come again and again in a mesh."""
+    if name == CALLER:
+        whole = _identities(matchers)
+        if whole is not None:
+            return whole
+    return _classes_of(name, matchers)
+
+
+def _classes_of(name: str, matchers: Sequence[Matcher]) -> list[ValueClass]:
     if name in _ADDRESSES:
         return _distinct(matchers, _addresses(matchers))
     if name == "destination.port":
@@ -112,7 +151,7 @@ def classes(tests: Iterable[Test]) -> dict[str, tuple[tuple[Matcher, ...], tuple
     result: dict[str, tuple[tuple[Matcher, ...], tuple[ValueClass, ...]]] = {}
     for name, asked in wanted.items():
         matchers = tuple(asked)
-        values = _of(name, matchers)
+        values = list(_of(name, matchers))
         if name not in _ALWAYS_THERE:
             values.append(ValueClass((False,) * len(matchers), None))
         result[name] = matchers, tuple(values)

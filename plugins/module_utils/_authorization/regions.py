@@ -81,10 +81,10 @@ class _ImpossibleError(Exception):
 class Space:
     """The dimensions that the conditions of some chains ask about, and their classes."""
 
-    def __init__(self, chains: Sequence[Chain]) -> None:
+    def __init__(self, chains: Sequence[Chain], extra: Iterable[Test] = ()) -> None:
         self.protocol = chains[0].protocol
         self.single_address = self.protocol in (TCP, ZTUNNEL) or (chains[0].kind == "gateway" and chains[0].mesh.trusted_proxies == 0)
-        found = classes(test for chain in chains for test in self._split(conditions_of(chain)))
+        found = classes(test for tests in (*(conditions_of(chain) for chain in chains), extra) for test in self._split(tests))
         self.matchers = {name: matchers for name, (matchers, _values) in found.items()}
         self.values = {name: self._several(name, values) for name, (_matchers, values) in found.items()}
         self.names = tuple(found)

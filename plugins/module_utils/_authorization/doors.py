@@ -1,0 +1,292 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""All that a request to one workload has to pass, as one thing: mutual TLS by port, tokens, and the chain of policies.
+
+A request is what the caller sends. A token that nobody reads where the policies are enforced counts as none, a token that is read and not
+accepted is refused. Assumed: one token at most, in a place that a rule reads, signed and in time; a CORS preflight has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .attachment import attaches
+from .authentication import JwtRule, PeerAuthentication, RequestAuthentication, effective_mtls
+from .classes import CALLER
+from .compile import Test
+from .evaluate import Chain
+from .facts import Facts, claim_values
+from .inventory import Inventory, Place
+from .matching import Matcher, Pattern, Text
+from .model import HTTP, TCP, ZTUNNEL
+from .regions import Box, ProofError, Space, _meet, _subtract
+from .world import FORBIDDEN, RESET, UNAUTHORIZED, Answer, World
+
+__all__ = ["Door", "DoorSpace", "Shift", "compare", "doors_of", "exactly", "split"]
+
+_CLAIMS = "request.auth."
+_ISSUER, _AUDIENCE, _PORT = "request.auth.claims[iss]", "request.auth.claims[aud]", "destination.port"
+_IDENTITY = Pattern("spiffe://.*")
+
+
+@dataclass(frozen=True)
+class Door:
+    """`modes`: mutual TLS, the one of None for all ports that are not named. `only`: the ports that this door is for; `but`: those that
+    it is not for."""
+
+    chain: Chain
+    modes: tuple[tuple[int | None, str, str], ...] = ((None, "PERMISSIVE", ""),)  # port, mode, who set it
+    rules: tuple[JwtRule, ...] | None = None  # None: nobody looks at tokens
+    only: tuple[int, ...] = ()
+    but: tuple[int, ...] = ()
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        return (id(self.chain), self.modes, self.rules, self.only, self.but)
+
+    @property
+    def tokens(self) -> bool:
+        return self.chain.protocol == HTTP
+
+    @property
+    def mutual(self) -> bool:
+        return self.chain.kind in ("sidecar", "ztunnel")
+
+    def tests(self) -> Iterable[Test]:
+        """What this door tells apart beside its chain."""
+        ports = {port for port, _mode, _by in self.modes if port is not None} | {*self.only, *self.but}
+        if ports and (self.only or self.but or len({mode for _port, mode, _by in self.modes}) > 1):
+            yield _test(_PORT, [Text("exact", port) for port in sorted(ports)])
+        if self.mutual and any(mode != "PERMISSIVE" for _port, mode, _by in self.modes):
+            yield _test("source.principal", [_IDENTITY])
+        if self.tokens and self.rules and self.chain.mesh.abilities.envoy_jwt:
+            issuers = [Text("exact", rule.issuer) for rule in self.rules if rule.issuer]
+            audiences = [found for rule in self.rules for found in _audiences(rule)]
+            if issuers:
+                yield _test(_ISSUER, issuers)
+            if audiences:
+                yield _test(_AUDIENCE, audiences)
+
+    def mode(self, port: int | None) -> tuple[str, str]:
+        found = {number: (mode, by) for number, mode, by in self.modes}
+        return found.get(port, found[None])
+
+    def decide(self, facts: Facts) -> Answer:
+        """What happens to one request; the claims are those of the token that is sent."""
+        mode, by = self.mode(facts.port[0] if facts.port else None)
+        if self.mutual and mode == "STRICT" and not facts.peer_names:
+            return Answer(RESET, f"PeerAuthentication {by} demands mutual TLS, and the caller has no certificate")
+        if self.chain.kind == "sidecar" and mode == "DISABLE":
+            facts = replace(facts, peer_names=(), identity=None)
+        if self.tokens and self.rules is None:
+            facts = replace(facts, claims=None)
+        elif self.tokens and facts.claims and not any(_takes(rule, facts) for rule in self.rules or ()):
+            return Answer(UNAUTHORIZED, "no jwtRule accepts the token")
+        verdict = self.chain.decide(facts)
+        status = "passes" if verdict.allowed else FORBIDDEN if self.chain.protocol == HTTP else RESET
+        return Answer(status, str(verdict), verdict)
+
+
+def _test(attribute: str, matchers: Sequence[Matcher]) -> Test:
+    return Test(attribute, attribute, (), False, tuple(dict.fromkeys(matchers)), lambda _facts: ())
+
+
+def _audiences(rule: JwtRule) -> list[Text]:
+    """Every text that Envoy takes for one of the rule's audiences: with either scheme or none, with a final slash or without."""
+    found: list[Text] = []
+    for audience in rule.audiences:
+        bare = audience.removeprefix("http://").removeprefix("https://").removesuffix("/")
+        found += [Text("exact", f"{before}{bare}{after}") for before in ("", "http://", "https://") for after in ("", "/")]
+    return found
+
+
+def _takes(rule: JwtRule, facts: Facts) -> bool:
+    if rule.issuer and (facts.claims or {}).get("iss") != rule.issuer:
+        return False
+    wanted = {found.value for found in _audiences(rule)}
+    return not wanted or bool(wanted & set(claim_values(facts.claims, ("aud",))))
+
+
+class DoorSpace(Space):
+    """The space of requests that some doors tell apart."""
+
+    def __init__(self, doors: Sequence[Door]) -> None:
+        super().__init__([door.chain for door in doors], [test for door in doors for test in door.tests()])
+        self.claims = tuple(index for index, name in enumerate(self.names) if name.startswith(_CLAIMS))
+        self.caller = self.names.index(CALLER) if CALLER in self.names else None
+        self.bare = self.restrict({index: self.absent(index) for index in self.claims})  # no token
+        self.plain = self.restrict({} if self.caller is None else {self.caller: self.absent(self.caller)})  # no identity
+
+    def absent(self, place: int) -> int:
+        """The classes of a dimension in which the value is not there."""
+        return sum(1 << number for number, value in enumerate(self.values[self.names[place]]) if value.witness is None)
+
+    def is_bare(self, box: Box) -> bool:
+        """Are these requests without a token, and would others be answered otherwise?"""
+        return any(box[index] != self.everything[index] for index in self.claims) and all(
+            not box[index] & ~self.absent(index) for index in self.claims
+        )
+
+    def restrict(self, places: dict[int, int]) -> Box:
+        return tuple(places.get(index, bits) for index, bits in enumerate(self.everything))
+
+    def where(self, name: str, matchers: Iterable[Matcher]) -> Box:
+        return self._where(name, list(matchers))
+
+    def widened(self, boxes: Iterable[Box], probe: Box, places: Iterable[int]) -> list[Box]:
+        """What is inside for the probe's values of these dimensions, for all their values."""
+        chosen = set(places)
+        met = [found for box in boxes for found in [_meet(box, probe)] if found]
+        return [tuple(self.everything[index] if index in chosen else bits for index, bits in enumerate(box)) for box in met]
+
+    def _after_tokens(self, door: Door, boxes: list[Box]) -> list[Box]:
+        if not door.tokens or not self.claims:
+            return boxes
+        without = [found for box in boxes for found in [_meet(box, self.bare)] if found]
+        if door.rules is None:
+            return self.widened(boxes, self.bare, self.claims)
+        accepted: list[Box] = []
+        for rule in door.rules:
+            box: Box | None = self.everything
+            if box and rule.issuer and _ISSUER in self.names:
+                box = _meet(box, self.where(_ISSUER, [Text("exact", rule.issuer)]))
+            if box and rule.audiences and _AUDIENCE in self.names:
+                box = _meet(box, self.where(_AUDIENCE, _audiences(rule)))
+            accepted += [box] if box else []
+        with_token = [found for box in boxes for good in accepted for found in [_meet(box, good)] if found]
+        return [*with_token, *_subtract(without, with_token)]
+
+    def _after_mutual(self, door: Door, boxes: list[Box]) -> list[Box]:
+        if not door.mutual or self.caller is None:
+            return boxes
+        named = [Text("exact", port) for port, _mode, _by in door.modes if port is not None]
+        found: list[Box] = []
+        for port, mode, _by in door.modes:
+            part = boxes
+            if _PORT in self.names and named and port is not None:
+                part = [met for box in boxes for met in [_meet(box, self.where(_PORT, [Text("exact", port)]))] if met]
+            elif _PORT in self.names and named:
+                part = _subtract(boxes, [self.where(_PORT, named)])
+            if mode == "STRICT":
+                part = _subtract(part, [self.plain])
+            elif mode == "DISABLE" and door.chain.kind == "sidecar":
+                part = self.widened(part, self.plain, (self.caller,))
+            found += part
+        return found
+
+    def ports(self, door: Door) -> list[Box]:
+        """The requests that this door is for."""
+        if door.only:
+            return [self.where(_PORT, [Text("exact", port) for port in door.only])]
+        return _subtract([self.everything], [self.where(_PORT, [Text("exact", port)]) for port in door.but])
+
+    def allowed(self, chain: Chain) -> list[Box]:
+        """As Space does it; CUSTOM is asked before there is a token."""
+        refused: list[Box] = []
+        for step in chain.custom:
+            if step.denies or step.answer is False:
+                refused += self.widened(self.rules(step.rules), self.bare, self.claims)
+        refused += self.rules(chain.deny)
+        return _subtract(self.rules(chain.allow) if chain.has_allow else [self.everything], refused)
+
+    def passes(self, door: Door) -> list[Box]:
+        """All requests that pass this door."""
+        inside = self._after_mutual(door, self._after_tokens(door, self.allowed(door.chain)))
+        if not door.only and not door.but:
+            return inside
+        return [met for box in inside for part in self.ports(door) for met in [_meet(box, part)] if met]
+
+
+@dataclass(frozen=True)
+class Shift:
+    """Requests that are answered otherwise: `opened` or closed, all with the same two causes."""
+
+    opened: bool
+    box: Box
+    witness: Facts
+    before: Answer
+    after: Answer
+
+
+def split(space: DoorSpace, box: Box) -> list[Box]:
+    """A box in parts that people tell apart: callers without an identity, and requests without a token, for themselves."""
+    found = [box]
+    for part, places in ((space.plain, () if space.caller is None else (space.caller,)), (space.bare, space.claims)):
+        for one in list(found):
+            met = _meet(one, part)
+            if met and any(one[index] != space.everything[index] for index in places):
+                rest = _subtract([one], [met])
+                if rest:
+                    found.remove(one)
+                    found += [met, *rest]
+    return found
+
+
+def exactly(space: DoorSpace, one: Door, other: Door) -> tuple[list[Box], list[Box]]:
+    """What only the other lets pass, and what only the one does."""
+    old, new = space.passes(one), space.passes(other)
+    return _subtract(new, old), _subtract(old, new)
+
+
+def compare(before: Door, after: Door) -> tuple[DoorSpace, list[Shift]]:
+    """All requests that the two doors answer otherwise; each witness has been put to both."""
+    space = DoorSpace((before, after))
+    found: list[Shift] = []
+    for opened, boxes in zip((True, False), exactly(space, before, after), strict=True):
+        for box in boxes:
+            for part in split(space, box):
+                facts = space.witness(part)
+                if facts is None:
+                    continue
+                one, other = before.decide(facts), after.decide(facts)
+                if one.allowed == other.allowed or other.allowed != opened:
+                    raise ProofError(f"{facts} was expected to be {'opened' if opened else 'closed'}: {one.reason}, {other.reason}")
+                found.append(Shift(opened, part, facts, one, other))
+    return space, found
+
+
+def _ports_of(place: Place) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
+    """For each protocol, the ports that it is for, and those that it is not for; unnamed ports are taken to speak HTTP."""
+    tcp = tuple(sorted(port for port, word in place.ports.items() if word == TCP))
+    if place.workload.kind == "ztunnel":
+        return {ZTUNNEL: ((), ())}
+    if tcp and len(tcp) == len(place.ports):
+        return {TCP: ((), ())}
+    return {HTTP: ((), tcp), TCP: (tcp, ())} if tcp else {HTTP: ((), ())}
+
+
+def _modes(peers: Sequence[PeerAuthentication], place: Place, world: World) -> tuple[tuple[int | None, str, str], ...]:
+    ports = {port for policy in peers if policy.namespace == place.namespace for port in policy.ports}
+    general = (None, *effective_mtls(peers, place.workload, None, world.mesh))
+    named = [(port, *effective_mtls(peers, place.workload, port, world.mesh)) for port in sorted(ports)]
+    return (general, *(entry for entry in named if entry[1] != general[1]))
+
+
+def _rules(tokens: Sequence[RequestAuthentication], place: Place, world: World) -> tuple[JwtRule, ...] | None:
+    if place.workload.kind == "ztunnel":
+        return None
+    return tuple(rule for policy in tokens if attaches(policy, place.workload, world.mesh) for rule in policy.rules) or None
+
+
+def doors_of(world: World, inventory: Inventory) -> list[tuple[Place, Door]]:
+    """The doors of all places where something is enforced; equal ones are the same object."""
+    near: dict[str, list[PeerAuthentication]] = {}
+    for peer in world.peers:
+        near.setdefault(peer.namespace, []).append(peer)
+    root = world.mesh.root_namespace
+    known: dict[tuple[Any, ...], Door] = {}
+    found: list[tuple[Place, Door]] = []
+    for place in inventory.places:
+        if place.outside or (place.workload.kind == "waypoint" and not place.workload.service):
+            continue
+        namespaces = dict.fromkeys((root, place.namespace))
+        modes = _modes([peer for namespace in namespaces for peer in near.get(namespace, ())], place, world)
+        rules = _rules(world.tokens, place, world)
+        for protocol, (only, but) in _ports_of(place).items():
+            door = Door(world.policies.chain(place.workload, protocol), modes, rules if protocol == HTTP else None, only, but)
+            found.append((place, known.setdefault(door.key, door)))
+    return found

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a change opens and closes: the travel mesh's stages, and brute force over a whole world's answers."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.authentication import Token
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.change import Difference, difference_of, text_of
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.doors import compare, doors_of
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.inventory import Inventory, take
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.model import Request
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import World
+from authorization_travel import AGENCY, ISSUER, ROOT, mesh, mtls, namespace, partner_paths, stages, token_rules, workload
+from authorization_worlds import operation, policy, source, when
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+STAGES = stages()
+
+
+def world(objects: list[dict[str, Any]]) -> tuple[World, Inventory]:
+    inventory = take(objects)
+    return World(inventory.objects, inventory.mesh), inventory
+
+
+def between(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> Difference:
+    return difference_of(world(before), world(after))
+
+
+def test_policy_06_takes_the_place_of_the_allow_and_the_first_lines_say_so() -> None:
+    difference = between(STAGES[5], STAGES[6])
+    lines = text_of(difference).splitlines()
+    assert lines[1] == "OPENED  anyone, without a token -> prod-istio-system/gto-external-ingressgateway: every request"
+    assert lines[3].strip() == "because prod-istio-system/authpolicy-gto-external was replaced: ALLOW became DENY"
+    (closed,) = [group for group in difference.groups if not group.opened]
+    assert closed.what == "every path but /flights*, /insurances*" and ISSUER in closed.token
+    first = difference.groups[0]
+    assert "claims" not in first.witness and first.before == "no ALLOW rule matches"
+
+
+def test_policy_06_under_a_name_of_its_own_only_closes() -> None:
+    difference = between(STAGES[5], [*STAGES[5], partner_paths("partner-paths")])
+    assert [(group.opened, group.what) for group in difference.groups] == [(False, "every path but /flights*, /insurances*")]
+
+
+def test_policy_06_of_another_cluster_opens_everything_and_closes_nothing() -> None:
+    other = [obj for obj in STAGES[5] if obj["metadata"]["name"] != "authpolicy-gto-external"]
+    difference = between(STAGES[5], [*other, partner_paths(issuer="https://sso.other.example.com/realm")])
+    assert difference.closed == 0 and difference.groups[0].token == "without a token"
+
+
+@pytest.mark.parametrize(
+    ("stage", "who", "count"),
+    [(2, f"{ROOT}/gto-external-ingressgateway", 7), (4, "prod-travel-portal/{travels,viaggi,voyages}", 7)],
+)
+def test_a_stage_opens_what_it_says(stage: int, who: str, count: int) -> None:
+    (group,) = between(STAGES[stage], STAGES[stage + 1]).groups
+    assert group.opened and group.who.text == who and len(group.destinations) == count
+    assert not group.who.plain and not group.who.others
+
+
+def test_stage_1_closes_the_agency_and_control_but_not_the_portal() -> None:
+    closed = {ref for group in between(STAGES[0], STAGES[1]).groups for ref in group.destinations}
+    assert {ref.split("/")[0] for ref in closed} == {AGENCY, "prod-travel-control"}
+
+
+def test_nothing_changes_by_the_same_in_other_words() -> None:
+    difference = between(STAGES[5], list(reversed(STAGES[5])))
+    assert difference.groups == () and difference.edits == ()
+    assert text_of(difference).startswith("nothing is opened and nothing is closed (13 places compared, 13 as before)")
+
+
+def test_mutual_tls_that_goes_opens_callers_without_an_identity() -> None:
+    open_ = [obj for obj in STAGES[0] if obj["kind"] != "PeerAuthentication"]
+    difference = between(STAGES[0], open_)
+    texts = {(group.opened, group.who.text) for group in difference.groups}
+    assert (True, "callers without an identity") in texts
+    assert any("PeerAuthentication prod-istio-system/default was removed" in text for text in difference.groups[0].because)
+
+
+def test_tokens_that_are_looked_at_close_strangers_tokens() -> None:
+    bare = [obj for obj in mesh() if obj["kind"] != "RequestAuthentication"]
+    (group,) = between(bare, [*bare, token_rules()]).groups
+    assert not group.opened and "iss any but" in group.token and group.after == "no jwtRule accepts the token"
+
+
+def test_a_screen_is_enough_for_a_thousand_groups() -> None:
+    many = [obj for number in range(60) for obj in workload(AGENCY, f"app{number}")]
+    policies = [
+        policy(operation(paths=[f"/p{number}"]), name=f"p{number}", namespace=AGENCY, selector={"matchLabels": {"app": f"app{number}"}})
+        for number in range(60)
+    ]
+    text = text_of(between([namespace(AGENCY), *many], [namespace(AGENCY), *many, *policies]))
+    assert len(text.splitlines()) <= 45 and "more groups" in text
+
+
+# brute force
+
+CALLERS = [None, "cluster.local/ns/a/sa/x", "cluster.local/ns/b/sa/x", "other/ns/a/sa/y"]
+TOKENS: list[dict[str, Any] | None] = [
+    None,
+    {"iss": "i", "sub": "s"},
+    {"iss": "i"},
+    {"iss": "j", "sub": "s", "group": ["g", "h"]},
+    {"iss": "k", "sub": "s"},
+    {"iss": "i", "sub": "s", "aud": "https://a/"},
+]
+
+
+def _objects(seed: int) -> list[dict[str, Any]]:
+    chance = random.Random(seed)
+    sides = [
+        source(namespaces=["a"]),
+        source(notPrincipals=["cluster.local/ns/a/sa/x"]),
+        source(requestPrincipals=["i/*"]),
+        source(notRequestPrincipals=["*"]),
+        source(principals=["*"]),
+        {},
+    ]
+    whats = [
+        operation(paths=["/a*"]),
+        operation(methods=["GET"], ports=["8000"]),
+        operation(notPaths=["/a/b"]),
+        operation(ports=["3306"]),
+        when("request.auth.claims[group]", "g"),
+        {},
+    ]
+    found: list[dict[str, Any]] = [namespace("foo"), *workload("foo", "cars")]
+    found[-1]["spec"]["ports"].append({"port": 3306, "name": "tcp-db"})
+    for number in range(chance.randint(0, 3)):
+        rules = [chance.choice(sides) | chance.choice(whats) for _rule in range(chance.randint(0, 2))]
+        action = chance.choice(["ALLOW", "ALLOW", "DENY"]) if rules else "ALLOW"
+        found.append(policy(*rules, action=action, name=f"p{number}", namespace=chance.choice(["foo", "foo", "istio-system"])))
+    if chance.random() < 0.6:
+        rules = chance.sample([{"issuer": "i"}, {"issuer": "j"}, {"issuer": "i", "audiences": ["a"]}], chance.randint(1, 2))
+        found.append(
+            {
+                "apiVersion": "security.istio.io/v1",
+                "kind": "RequestAuthentication",
+                "metadata": {"name": "r", "namespace": "foo"},
+                "spec": {"jwtRules": rules},
+            }
+        )
+    if chance.random() < 0.6:
+        found.append(mtls(chance.choice(["STRICT", "DISABLE", "PERMISSIVE"]), "foo"))
+    if chance.random() < 0.4:
+        own = mtls(chance.choice(["STRICT", "PERMISSIVE"]), "foo")
+        own["metadata"]["name"] = "cars"
+        own["spec"] |= {
+            "selector": {"matchLabels": {"app": "cars"}},
+            "portLevelMtls": {8000: {"mode": chance.choice(["STRICT", "DISABLE"])}},
+        }
+        found.append(own)
+    return found
+
+
+def _requests() -> list[tuple[Request, Token | None, str]]:
+    every = itertools.product(CALLERS, ["/", "/a", "/a/b"], ["GET", "PUT"], TOKENS, [8000, 81])
+    found: list[tuple[Request, Token | None, str]] = [
+        (Request(principal=caller, path=path, method=method, port=port, host="h"), None if claims is None else Token(claims), "HTTP")
+        for caller, path, method, claims, port in every
+    ]
+    return [*found, *((Request(principal=caller, port=3306), None, "TCP") for caller in CALLERS)]
+
+
+REQUESTS = _requests()
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_the_difference_is_what_brute_force_finds(seed: int) -> None:
+    """Every request that two random worlds answer otherwise is in a box of that direction, and no other request is."""
+    (one, places), (two, _same) = world(_objects(seed)), world(_objects(seed + 5000))
+    doors = [{door.chain.protocol: (place, door) for place, door in doors_of(each, places)} for each in (one, two)]
+    assert doors[0].keys() == doors[1].keys() == {"HTTP", "TCP"}
+    for protocol in doors[0]:
+        place, before = doors[0][protocol]
+        after = doors[1][protocol][1]
+        space, shifts = compare(before, after)
+        for request, token, spoken in REQUESTS:
+            if spoken != protocol:
+                continue
+            answers = [each.answer(place.workload, request, now=NOW, protocol=protocol, token=token).allowed for each in (one, two)]
+            facts = before.chain.facts(request)
+            facts.claims = token.claims if token else None
+            inside = {shift.opened for shift in shifts if _in(space, shift.box, facts)}
+            assert inside == (set() if answers[0] == answers[1] else {answers[1]}), (request, token, answers)
+
+
+def _in(space: Any, box: tuple[int, ...], facts: Any) -> bool:
+    """Is a request in a box? Asked of the conditions themselves, dimension by dimension."""
+    for name, bits in zip(space.names, box, strict=True):
+        values = _values(name, facts)
+        matched = tuple(any(matcher.matches(value) for value in values) for matcher in space.matchers[name])
+        places = [
+            number
+            for number, value in enumerate(space.values[name])
+            if value.matched == matched and (value.witness is None) == (not values)
+        ]
+        assert len(places) == 1, (name, values)
+        if not bits >> places[0] & 1:
+            return False
+    return True
+
+
+def _values(name: str, facts: Any) -> tuple[Any, ...]:
+    if name == "caller":
+        return tuple(facts.peer_names)
+    if name.startswith("request.auth.claims["):
+        found = (facts.claims or {}).get(name[20:-1])
+        return tuple(found) if isinstance(found, list) else () if found is None else (found,)
+    return {"paths": facts.path, "methods": facts.method, "destination.port": facts.port}[name]
