@@ -3,15 +3,24 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from testbed import Bed
+from testbed.operators.certificates import Authority
 
-__all__ = ["VERSION", "Mesh", "until"]
+__all__ = ["VERSION", "Mesh", "cacerts", "intermediate", "until"]
 
 VERSION = "v1.29.6"
 ASK = {"testbed.example.com/envoy": "true"}
@@ -88,6 +97,48 @@ class Mesh:
         url = f"http://{service}:8000/"
         return self.exec(client, "curl", "-s", "-m", "4", "-o", "/dev/null", "-w", "%{http_code}", url, container="app") or "000"
 
+    @contextmanager
+    def calling(self, client: str, service: str) -> Iterator[list[str]]:
+        """A client that calls all the time; the codes of its answers."""
+        codes: list[str] = []
+        stop = threading.Event()
+
+        def loop() -> None:
+            while not stop.is_set():
+                codes.append(self.call(client, service))
+
+        worker = threading.Thread(target=loop, daemon=True)
+        worker.start()
+        try:
+            yield codes
+        finally:
+            stop.set()
+            worker.join(20)
+
+    def roots(self) -> str:
+        """What istiod hands out to the workloads."""
+        return str((self.get("configmap", "istio-ca-root-cert", "-n", self.namespace).get("data") or {}).get("root-cert.pem"))
+
+    def restart(self, app: str, namespace: str = "") -> None:
+        """New pods, and their Envoys, in the place of the old ones."""
+        where = namespace or self.namespace
+        self.bed.kubectl("rollout", "restart", "deployment", app, "-n", where)
+        done = self.bed.kubectl("rollout", "status", "deployment", app, "-n", where, "--timeout=60s")
+        assert done.returncode == 0, done.stderr
+        if not namespace:
+            until(lambda: self.served(app), what=f"the new Envoy of {app}")
+
+    def issuer(self, app: str) -> str:
+        """Who signed the certificate that a proxy uses now."""
+        dump = json.loads(self.exec(app, "pilot-agent", "request", "GET", "config_dump?resource=dynamic_active_secrets"))
+        held = {row["name"]: row["secret"] for row in dump["configs"]}
+        chain = base64.b64decode(held["default"]["tls_certificate"]["certificate_chain"]["inline_bytes"])
+        return x509.load_pem_x509_certificate(chain).issuer.rfc4514_string()
+
+    def trusted(self, app: str) -> int:
+        """How many roots a proxy trusts."""
+        return len(self.certs(app)["certificates"][0]["ca_cert"])
+
     def certs(self, app: str) -> Obj:
         """What the proxy's admin interface says of the certificates that it uses."""
         found: Obj = json.loads(self.exec(app, "pilot-agent", "request", "GET", "certs") or "{}")
@@ -95,3 +146,28 @@ class Mesh:
 
     def serial(self, app: str) -> str:
         return str(self.certs(app)["certificates"][0]["cert_chain"][0]["serial_number"])
+
+
+def intermediate(root: Authority, name: str) -> Authority:
+    """A CA under a root, as a corporate PKI hands it over: it signs, the root is what is trusted."""
+    key, signer = ec.generate_private_key(ec.SECP256R1()), serialization.load_pem_private_key(root.key, None)
+    above = x509.load_pem_x509_certificate(root.cert)
+    builder = x509.CertificateBuilder().issuer_name(above.subject).public_key(key.public_key()).serial_number(x509.random_serial_number())
+    builder = builder.subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+    builder = builder.not_valid_before(above.not_valid_before_utc).not_valid_after(above.not_valid_before_utc + timedelta(days=365))
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    usage = {flag: flag in ("digital_signature", "key_cert_sign", "crl_sign") for flag in (
+        "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "key_cert_sign", "crl_sign",
+        "encipher_only", "decipher_only")}
+    builder = builder.add_extension(x509.KeyUsage(**usage), critical=True)
+    cert = builder.sign(signer, hashes.SHA256())  # type: ignore[arg-type]
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return Authority(cert.public_bytes(serialization.Encoding.PEM), private, root.root)
+
+
+def cacerts(authority: Authority, roots: bytes | None = None) -> Obj:
+    """The Secret; roots: instead of the authority's own."""
+    data = {"ca-cert.pem": authority.cert, "ca-key.pem": authority.key, "root-cert.pem": roots or authority.root,
+            "cert-chain.pem": authority.cert + authority.root}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "cacerts", "namespace": "istio-system"},
+            "data": {name: base64.b64encode(value).decode() for name, value in data.items()}}

@@ -32,7 +32,7 @@ from . import envoy_config
 from .base import LOG, Controller, Key
 from .certificates import Authority
 from .envoy_config import Destination, Proxy
-from .injection import authorities, ensure_authority
+from .istiod_ca import authorities, ensure_authority, is_multiroot
 from .xds import Xds
 
 __all__ = ["ASK", "CONTROLLERS", "Envoys", "envoy_binary", "proxy_of"]
@@ -43,6 +43,7 @@ ASK = "testbed.example.com/envoy"
 STATUS = "sidecar.istio.io/status"
 KWOK = "kwok.x-k8s.io/v1alpha1"
 ADMIN = 15000
+_END = b"-----END CERTIFICATE-----"
 LIFE, RENEW_AT = 86400.0, 0.5
 BELIEVED = 1.0
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -129,6 +130,8 @@ class _Running:
     process: asyncio.subprocess.Process | None = None
     renew_at: float = 0.0
     roots: bytes = b""
+    issued_roots: bytes = b""
+    told: bool = False  # whether its agent is told about new roots between two certificates
     asked: Any = None
     issued: bool = False
     stopped: bool = False
@@ -241,6 +244,7 @@ class Envoys(Controller):
         if one is None:
             folder = self.root / f"{ident[0]}.{ident[1]}"
             one = self.running[ident] = _Running(pod["metadata"]["uid"], *found, folder, {})
+            one.told = _env(_proxy_container(pod) or {}).get("PROXY_CONFIG_XDS_AGENT", "").lower() == "true"
         await self._identity(ident, one)
         if one.process is None or one.process.returncode is not None:
             await self._start(ident, one)
@@ -265,6 +269,8 @@ class Envoys(Controller):
         name = _meant(orders, ident)
         order = {"life": self.faults.get("life", LIFE), **(orders[name] if name else {})}
         if one.issued and one.asked == order and time.time() < one.renew_at:
+            if one.told and not order.get("roots") and not _meant(self.faults.get("keep_root") or [], ident):
+                await self._new_roots(ident, one)
             return
         signer = await self._signer(one.control)
         known = authorities(self.bed)
@@ -279,8 +285,19 @@ class Envoys(Controller):
         chain, key = signer.workload(proxy.spiffe, datetime.timedelta(seconds=life))
         for secret, row in envoy_config.secrets(chain, key, roots).items():
             self.xds.publish(("secrets", *ident, secret), [row])
-        one.roots, one.asked, one.issued = roots, order, True
+        one.roots, one.issued_roots, one.asked, one.issued = roots, roots, order, True
         one.renew_at = time.time() + max(life, 1.0) * float(self.faults.get("renew_at", RENEW_AT))
+
+    async def _new_roots(self, ident: Ident, one: _Running) -> None:
+        """An agent with PROXY_CONFIG_XDS_AGENT adds what its istiod pushes to the roots that came with its certificate."""
+        if not is_multiroot(self.bed, one.control):
+            return
+        pushed = (await self._signer(one.control)).root
+        blocks = [block.strip() for block in (one.issued_roots + b"\n" + pushed).split(_END) if block.strip()]
+        merged = b"".join(block + b"\n" + _END + b"\n" for block in dict.fromkeys(blocks))
+        if merged != one.roots:
+            one.roots = merged
+            self.xds.publish(("secrets", *ident, "ROOTCA"), [envoy_config.secrets(b"", b"", merged)["ROOTCA"]])
 
     async def _start(self, ident: Ident, one: _Running) -> None:
         one.ports, one.served = _free_ports("admin", "inbound", "outbound"), False

@@ -12,49 +12,22 @@ import base64
 import json
 import ssl
 import time
-from pathlib import Path
 from typing import Any
 
 import yaml
 from aiohttp import web
 
-from .base import LOG, Controller, Kube
-from .certificates import Authorities, Authority, server_context
+from .base import LOG, Controller
+from .certificates import server_context
+from .istiod_ca import authorities, ensure_authority
 from .podinject import Injector, inject, json_patch
 from .validation import problems
 
 __all__ = ["CONTROLLERS", "InjectorServer", "authorities", "ensure_authority", "injector_config", "maistra_webhook"]
 
 Obj = dict[str, Any]
-_AUTHORITIES: dict[str, Authorities] = {}
-_LOCKS: dict[tuple[str, str], asyncio.Lock] = {}
 # How long an answer about an istiod is believed; a flood of pods asks for it thousands of times.
 BELIEVED = 1.0
-
-
-def authorities(bed: Obj) -> Authorities:
-    """The CAs of the bed, shared by all controllers of this process."""
-    folder = str(Path(bed["dir"]) / "pki")
-    return _AUTHORITIES.setdefault(folder, Authorities(Path(folder)))
-
-
-async def ensure_authority(kube: Kube, bed: Obj, namespace: str) -> Authority:
-    """The CA of the control plane in namespace: from the Secret `cacerts` when there is one, else its own in `istio-ca-secret`."""
-    async with _LOCKS.setdefault((bed["dir"], namespace), asyncio.Lock()):
-        known = authorities(bed)
-        plugged = await kube.get("v1", "Secret", "cacerts", namespace)
-        if plugged and {"ca-cert.pem", "ca-key.pem", "root-cert.pem"} <= set(plugged.get("data") or {}):
-            data = {key: base64.b64decode(value) for key, value in plugged["data"].items()}
-            known.plug_in(namespace,
-                          Authority(data.get("cert-chain.pem") or data["ca-cert.pem"], data["ca-key.pem"], data["root-cert.pem"]))
-            return known.of(namespace)
-        own = known.of(namespace)
-        if await kube.get("v1", "Secret", "istio-ca-secret", namespace) is None:
-            data = {"ca-cert.pem": own.cert, "ca-key.pem": own.key, "root-cert.pem": own.root, "cert-chain.pem": own.cert}
-            await kube.apply({"apiVersion": "v1", "kind": "Secret", "type": "istio.io/ca-root",
-                              "metadata": {"name": "istio-ca-secret", "namespace": namespace},
-                              "data": {key: base64.b64encode(value).decode() for key, value in data.items()}}, "istiod")
-        return own
 
 
 def injector_config(name: str, namespace: str, *, revision: str, image: str, policy: str = "enabled", cni: bool = False,

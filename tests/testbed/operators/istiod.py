@@ -13,13 +13,14 @@ import yaml
 
 from .base import ApiError, Controller, Key
 from .charts import IGNORED_NAMESPACES, root_config_map
-from .injection import ensure_authority
+from .istiod_ca import ensure_authority
 from .status import discovers
 
 __all__ = ["CONTROLLERS", "PlayedIstiod", "is_ready_istiod"]
 
 Obj = dict[str, Any]
 ROOT = "istio-ca-root-cert"
+CA_SECRETS = ("cacerts", "istio-ca-secret")
 ADMISSION = "admissionregistration.k8s.io/v1"
 WEBHOOKS = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
 Ident = tuple[str, str]  # namespace, name of an istiod
@@ -41,7 +42,8 @@ class PlayedIstiod(Controller):
     """All istiods of the bed that Maistra did not make."""
 
     name = "istiod"
-    kinds = (("apps/v1", "Deployment"), ("v1", "ConfigMap"), ("v1", "Namespace"), *((ADMISSION, kind) for kind in WEBHOOKS))
+    kinds = (("apps/v1", "Deployment"), ("v1", "ConfigMap"), ("v1", "Namespace"), ("v1", "Secret"),
+             *((ADMISSION, kind) for kind in WEBHOOKS))
     workers = 2
 
     def __init__(self, *args: Any) -> None:
@@ -50,6 +52,7 @@ class PlayedIstiod(Controller):
         self.selectors: dict[Ident, list[Obj]] = {}
         self.namespaces: dict[str, dict[str, str]] = {}
         self.webhooks: dict[tuple[str, str], set[Ident]] = {}
+        self.roots: dict[str, bytes] = {}                     # what the istiods of a namespace hand out
 
     def keys_for(self, event: str, obj: Obj) -> list[Key]:
         name = obj["metadata"]["name"]
@@ -57,6 +60,8 @@ class PlayedIstiod(Controller):
             return self._deployment(event, obj)
         if obj["kind"] == "ConfigMap":
             return self._config_map(obj)
+        if obj["kind"] == "Secret":
+            return [("Authority", "", obj["metadata"]["namespace"])] if name in CA_SECRETS else []
         if obj["kind"] == "Namespace":
             self.namespaces.pop(name, None)
             if event != "DELETED":
@@ -71,12 +76,16 @@ class PlayedIstiod(Controller):
         ident = (obj["metadata"]["namespace"], obj["metadata"]["name"])
         ready = is_ready_istiod(event, obj)
         if ready == (ident in self.running):
-            return []
+            # A new pod may be another process behind the same Deployment.
+            return [("Authority", "", ident[0])] if ready else []
         if not ready:
             del self.running[ident]
             return []
         self.running[ident] = obj["metadata"]["creationTimestamp"]
-        return [*((kind, "", name) for (kind, name), served in self.webhooks.items() if ident in served), *self._all_namespaces()]
+        return [*self._hooks_of(ident[0]), *self._all_namespaces(), ("Authority", "", ident[0])]
+
+    def _hooks_of(self, namespace: str) -> list[Key]:
+        return [(kind, "", name) for (kind, name), served in self.webhooks.items() if any(ident[0] == namespace for ident in served)]
 
     def _all_namespaces(self) -> list[Key]:
         return [("RootCertificate", "", name) for name in self.namespaces]
@@ -96,11 +105,23 @@ class PlayedIstiod(Controller):
 
     async def reconcile(self, key: Key) -> float | None:
         kind, _namespace, name = key
-        if kind == "RootCertificate":
+        if kind == "Authority":
+            await self._authority(name)
+        elif kind == "RootCertificate":
             await self._root_certificate(name)
         else:
             await self._webhook(kind, name)
         return None
+
+    async def _authority(self, namespace: str) -> None:
+        """After a restart, or a change of cacerts that it takes, istiod hands out its root and patches its webhooks again."""
+        if not any(ident[0] == namespace for ident in self.running):
+            return
+        root = (await ensure_authority(self.kube, self.bed, namespace, fresh=True)).root
+        if self.roots.get(namespace) != root:
+            self.roots[namespace] = root
+            for key in [*self._hooks_of(namespace), *self._all_namespaces()]:
+                self.enqueue(key)
 
     async def _root_certificate(self, namespace: str) -> None:
         labels = self.namespaces.get(namespace)

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from .base import ApiError, Controller, Faults, Key, Kube, conditions_of, now
-from .olm_objects import bundle_objects, cluster_service_version, deployment, open_crd, plan_steps
+from .olm_objects import bundle_objects, cluster_role_name, cluster_service_version, deployment, open_crd, plan_steps
 from .olm_rules import (
     Bundle,
     Catalogue,
@@ -490,6 +490,8 @@ class Csvs(Olm):
             return None
         found = await self.kube.get(V1A1, "ClusterServiceVersion", name, namespace)
         bundle = self.bundle(name)
+        if found is None and bundle is not None:
+            await self._collect(bundle)
         if found is None or bundle is None or _copied(found) or "deletionTimestamp" in found["metadata"]:
             return None
         csv = {"apiVersion": V1A1, "kind": "ClusterServiceVersion", **found}
@@ -508,6 +510,15 @@ class Csvs(Olm):
         if step[0] == "Succeeded" and self.faults.get("copy"):
             await self._copy(csv)
         return self.delay(0.3)
+
+    async def _collect(self, bundle: Bundle) -> None:
+        """No owner reference leads from what is cluster-wide to a CSV: OLM deletes these rights by their label olm.owner."""
+        left = await self.kube.list(V1A1, "ClusterServiceVersion", fieldSelector=f"metadata.name={bundle.csv}")
+        if left:
+            return
+        meta = {"name": cluster_role_name(bundle)}
+        for kind in ("ClusterRoleBinding", "ClusterRole"):
+            await self.kube.delete({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": meta})
 
     async def _world(self, csv: Obj, bundle: Bundle) -> tuple[CsvWorld, list[Obj]]:
         meta, status = csv["metadata"], csv.get("status", {})

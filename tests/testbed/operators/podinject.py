@@ -34,12 +34,14 @@ class Injector:
     native: bool = False
     policy: str = "enabled"
     prometheus_merge: bool = True
+    trust_domain: str = "cluster.local"
+    proxy_metadata: dict[str, str] = field(default_factory=dict)
     resources: Obj = field(default_factory=dict)
 
     @classmethod
     def parse(cls, namespace: str, config: dict[str, str], mesh: dict[str, str], deployment: Obj) -> Injector:
         """Reads the ConfigMaps' data; a proxy image that is only a name is completed from hub and tag, or from istiod's own image."""
-        values = json.loads(config.get("values") or "{}")
+        values, mesh_config = json.loads(config.get("values") or "{}"), yaml.safe_load(mesh.get("mesh") or "") or {}
         overall, pilot = values.get("global") or {}, values.get("pilot") or {}
         proxy = overall.get("proxy") or {}
         own = deployment["spec"]["template"]["spec"]["containers"][0]["image"]
@@ -55,7 +57,9 @@ class Injector:
                    cni=bool((pilot.get("cni") or {}).get("enabled")),
                    native=str((pilot.get("env") or {}).get("ENABLE_NATIVE_SIDECARS")).lower() == "true",
                    policy=(yaml.safe_load(config.get("config") or "") or {}).get("policy", "enabled"),
-                   prometheus_merge=(yaml.safe_load(mesh.get("mesh") or "") or {}).get("enablePrometheusMerge", True),
+                   prometheus_merge=mesh_config.get("enablePrometheusMerge", True),
+                   trust_domain=mesh_config.get("trustDomain") or "cluster.local",
+                   proxy_metadata=(mesh_config.get("defaultConfig") or {}).get("proxyMetadata") or {},
                    resources=proxy.get("resources")
                    or {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"cpu": "2", "memory": "1Gi"}})
 
@@ -78,7 +82,8 @@ def _env(injector: Injector, revision_service: str) -> list[Obj]:
               "SERVICE_ACCOUNT": "spec.serviceAccountName", "HOST_IP": "status.hostIP"}
     made: list[Obj] = [{"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in fields.items()]
     plain = {"PILOT_CERT_PROVIDER": "istiod", "CA_ADDR": f"{revision_service}:15012", "ISTIO_META_CLUSTER_ID": "Kubernetes",
-             "ISTIO_META_MESH_ID": "cluster.local", "TRUST_DOMAIN": "cluster.local", "ISTIO_META_REVISION": injector.revision}
+             "ISTIO_META_MESH_ID": "cluster.local", "TRUST_DOMAIN": injector.trust_domain, "ISTIO_META_REVISION": injector.revision,
+             **injector.proxy_metadata}
     return made + [{"name": name, "value": value} for name, value in plain.items()]
 
 

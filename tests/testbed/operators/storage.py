@@ -35,16 +35,19 @@ def volume_for(claim: dict[str, Any]) -> dict[str, Any]:
 
 
 class ProvisionerController(Controller):
-    """Makes the StorageClass, and a volume for each claim of it."""
+    """Makes the StorageClass, and a volume for each claim of it, which goes with its claim."""
 
     name = "storage"
-    kinds = (("v1", "PersistentVolumeClaim"),)
+    kinds = (("v1", "PersistentVolumeClaim"), ("v1", "PersistentVolume"))
 
     async def run(self) -> None:
         await self.kube.apply(STORAGE_CLASS)
         await super().run()
 
     async def reconcile(self, key: Key) -> float | None:
+        if key[0] == "PersistentVolume":
+            await self._reclaim(key[2])
+            return None
         claim = await self.kube.get("v1", "PersistentVolumeClaim", key[2], key[1])
         if claim is None or claim["spec"].get("volumeName") or claim["spec"].get("storageClassName") != "standard":
             return None
@@ -54,6 +57,13 @@ class ProvisionerController(Controller):
             if error.status != 409:  # made already, and the binder has not come round yet
                 raise
         return None
+
+    async def _reclaim(self, name: str) -> None:
+        """A volume is kept for its claim (Retain, so that only we delete it) and no longer."""
+        volume = await self.kube.get("v1", "PersistentVolume", name)
+        made_here = ((volume or {}).get("metadata", {}).get("annotations") or {}).get("pv.kubernetes.io/provisioned-by") == PROVISIONER
+        if volume and made_here and (volume.get("status") or {}).get("phase") == "Released":
+            await self.kube.delete({"apiVersion": "v1", "kind": "PersistentVolume", **volume})
 
 
 CONTROLLERS = [ProvisionerController]

@@ -24,6 +24,9 @@ class FakeKube:
     async def get(self, _api: str, kind: str, name: str, namespace: str | None = None) -> Obj | None:
         return copy.deepcopy(self.objects.get((kind, namespace, name)))
 
+    async def list(self, _api: str, kind: str, namespace: str | None = None, **_params: str) -> list[Obj]:
+        return [copy.deepcopy(one) for (known, where, _name), one in self.objects.items() if known == kind and where == namespace]
+
     async def apply(self, obj: Obj, _manager: str = "") -> Obj:
         self.objects[obj["kind"], obj["metadata"].get("namespace"), obj["metadata"]["name"]] = obj
         return obj
