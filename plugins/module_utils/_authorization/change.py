@@ -17,7 +17,7 @@ from .regions import Box
 from .wording import BARE, Callers, Who, merge, names, request_of, token_words, what_words
 from .world import Answer, World
 
-__all__ = ["Difference", "Edit", "Group", "difference_of", "edits_of", "groups_of", "text_of"]
+__all__ = ["Difference", "Edit", "Group", "difference_of", "edits_of", "groups_of", "text_of", "together"]
 
 _KINDS = {"AuthorizationPolicy": "", "PeerAuthentication": "PeerAuthentication ", "RequestAuthentication": "RequestAuthentication "}
 _LINES = 36  # of groups: with the head and the tail it is a screen
@@ -219,7 +219,7 @@ def _inside(shifts: Sequence[Shift], box: Box) -> Shift:
     return next((shift for shift in shifts if all(not mine & ~theirs for mine, theirs in zip(shift.box, box, strict=True))), shifts[0])
 
 
-def _together(groups: Iterable[Group]) -> list[Group]:
+def together(groups: Iterable[Group]) -> list[Group]:
     """Groups that say the same of other destinations are one."""
     found: dict[tuple[Any, ...], Group] = {}
     for group in groups:
@@ -264,7 +264,7 @@ def difference_of(before: tuple[World, Inventory], after: tuple[World, Inventory
             groups += groups_of(space, shifts, (one, other), callers=callers, edits=edits, destinations=sorted(refs))
         unchanged += 0 if shifts else len(refs)
     only = [tuple(sorted({ref for ref, _protocol in mine.keys() - theirs.keys()})) for mine, theirs in ((old, new), (new, old))]
-    return Difference(edits, tuple(_together(groups)), len(old.keys() & new.keys()), unchanged, *only)
+    return Difference(edits, tuple(together(groups)), len(old.keys() & new.keys()), unchanged, *only)
 
 
 def text_of(difference: Difference, assumptions: Sequence[str] = ()) -> str:

@@ -37,6 +37,7 @@ _SAME = {
     "request.auth.audiences": "request.auth.claims[aud]",
     "request.auth.presenter": "request.auth.claims[azp]",
 }  # attributes that ask about the same value
+_USUAL = {"methods": ("GET", "POST", "PUT", "DELETE"), "paths": ("/", "/x"), "hosts": ("example.com",)}  # witnesses that people know
 _ADDRESSES = ("source.ip", "remote.ip", "destination.ip")
 _ALWAYS_THERE = ("hosts", "methods", "paths", "connection.sni", "destination.port", *_ADDRESSES)
 
@@ -140,7 +141,9 @@ def _classes_of(name: str, matchers: Sequence[Matcher]) -> list[ValueClass]:
     pairs = [matcher for matcher in matchers if isinstance(matcher, Pair)]
     if pairs:
         return _pairs(pairs)
-    return _texts(matchers, _IDENTITY if name == CALLER else None)
+    found = _texts(matchers, _IDENTITY if name == CALLER else None)
+    usual = {value.matched: value.witness for value in reversed(_distinct(matchers, _USUAL.get(name, ())))}
+    return [ValueClass(value.matched, usual.get(value.matched, value.witness)) for value in found]
 
 
 def classes(tests: Iterable[Test]) -> dict[str, tuple[tuple[Matcher, ...], tuple[ValueClass, ...]]]:

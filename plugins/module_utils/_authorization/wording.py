@@ -252,21 +252,24 @@ class Callers:
         """Identities of a box that no workload of the source has, as the policy writes them."""
         values, matchers = space.values[CALLER], space.matchers[CALLER]
         choices = [(word(matcher), _bits(values, place)) for place, matcher in enumerate(matchers)]
-        empty = 0
+        empty = own = 0  # classes with strangers, and classes that are one known identity
         for number, value in enumerate(values):
-            if bits >> number & 1 and value.witness is not None:
-                exact = any(
-                    matched and isinstance(matcher, Text) and matcher.form == "exact"
-                    for matcher, matched in zip(matchers, value.matched, strict=True)
-                )
-                single = self.members(
-                    space, tuple(1 << number if index == space.caller else every for index, every in enumerate(space.everything))
-                )
-                empty |= 0 if exact and single else 1 << number
+            if value.witness is None:
+                continue
+            exact = any(
+                matched and isinstance(matcher, Text) and matcher.form == "exact"
+                for matcher, matched in zip(matchers, value.matched, strict=True)
+            )
+            single = tuple(1 << number if index == space.caller else every for index, every in enumerate(space.everything))
+            if exact and self.members(space, single):
+                own |= 1 << number
+            elif bits >> number & 1:
+                empty |= 1 << number
         if not empty:
             return ""
         nobody = sum(1 << number for number, value in enumerate(values) if value.witness is not None and not any(value.matched))
-        found = _cover(empty & ~nobody, choices)
+        masked = [(text, every & empty) for text, every in choices if not every & ~empty & ~own]
+        found = _cover(empty & ~nobody, masked)
         parts = [f"any other identity matching {_some(found)}"] if found else []
         if empty & nobody:
             parts = ["any identity that is not named"]
