@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from played_support import Recorder, distinct, eventually, recorded
 from testbed import Bed
 from testbed.operators.base import Kube
+from testbed.operators.certificates import Authority
 
 V1, V2 = "maistra.io/v1", "maistra.io/v2"
 KINDS = [(V2, "ServiceMeshControlPlane"), (V1, "ServiceMeshMemberRoll"), (V1, "ServiceMeshMember")]
@@ -206,4 +208,36 @@ def test_members(play: Play) -> None:
         await roll_is(kube, where, ["bookinfo", "shop"], [])
         space = await kube.get("v1", "Namespace", "ghost")
         assert space and "maistra.io/member-of" not in space["metadata"].get("labels", {})
+    play(scenario)
+
+
+def test_a_restarted_istiod_brings_the_root_of_cacerts_to_members_and_webhook(play: Play) -> None:
+    where, other = "ca-system", Authority.new("Corporate Root")
+
+    async def root_is(kube: Kube, root: bytes) -> None:
+        async def ask() -> bool:
+            maps = [await kube.get("v1", "ConfigMap", "istio-ca-root-cert", name) for name in (where, "ca-shop")]
+            hook = await kube.get("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", f"istiod-basic-{where}")
+            bundle = hook["webhooks"][0]["clientConfig"]["caBundle"] if hook else ""
+            return [one and one["data"]["root-cert.pem"].encode() for one in maps] == [root, root] and base64.b64decode(bundle) == root
+        await eventually(ask, what="the root in both namespaces and the webhook")
+
+    async def scenario(kube: Kube, seen: Recorder) -> None:
+        await namespace(kube, where, "ca-shop")
+        await mesh(kube, where, "basic")
+        await ready(kube, where, "basic")
+        await roll(kube, where, "ca-shop")
+        await roll_is(kube, where, ["ca-shop"], [])
+        own = await kube.get("v1", "Secret", "istio-ca-secret", where)
+        before = base64.b64decode(own["data"]["root-cert.pem"])  # type: ignore[index]
+        await root_is(kube, before)
+        data = {"ca-cert.pem": other.cert, "ca-key.pem": other.key, "root-cert.pem": other.root, "cert-chain.pem": other.cert}
+        await kube.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "cacerts", "namespace": where},
+                          "data": {item: base64.b64encode(value).decode() for item, value in data.items()}})
+        await asyncio.sleep(2)
+        await root_is(kube, before)
+        for pod in await kube.list("v1", "Pod", where, labelSelector="app=istiod-basic"):
+            await kube.delete(pod)
+        await root_is(kube, other.root)
+
     play(scenario)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .base import ApiError, Controller, Faults, Key, Kube, conditions_of, now
+from .maistra_ca import ControlPlaneCa
 from .maistra_objects import addon_objects, istiod_objects, never_ready, replicas_ready, routes
 from .maistra_rules import (
     DONE,
@@ -393,4 +394,4 @@ class Members(Maistra):
         return None
 
 
-CONTROLLERS: list[type[Controller]] = [ControlPlanes, MemberRolls, Members]
+CONTROLLERS: list[type[Controller]] = [ControlPlanes, MemberRolls, Members, ControlPlaneCa]

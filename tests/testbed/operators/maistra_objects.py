@@ -42,6 +42,7 @@ def _workload(smcp: Obj, component: str, name: str, ports: dict[str, int], runti
     runtime = runtime or {}
     selector = {"app": name, "maistra.io/owner-name": smcp["metadata"]["name"], **labels}
     container = (runtime.get("container") or {}).get("resources")
+    env = (runtime.get("container") or {}).get("env") or {}
     pod = {**(runtime.get("pod") or {})}
     meta = _meta(smcp, component, name, **labels)
     template = {"metadata": {"labels": {**meta["labels"], **selector}, "annotations": {"sidecar.istio.io/inject": "false"}},
@@ -49,6 +50,7 @@ def _workload(smcp: Obj, component: str, name: str, ports: dict[str, int], runti
                          "containers": [{"name": "discovery" if component == "istio-discovery" else "istio-proxy",
                                          "image": f"registry.example.com/{component}:{smcp['spec'].get('version', 'v2.6')}",
                                          "ports": [{"name": n, "containerPort": p} for n, p in ports.items()],
+                                         **({"env": [{"name": n, "value": str(v)} for n, v in env.items()]} if env else {}),
                                          **({"resources": container} if container else {})}]}}
     return [(component, {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": {
                 "replicas": _replicas(runtime), "selector": {"matchLabels": selector}, "template": template}}),
