@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -45,6 +46,27 @@ def _fact(row: Mapping[str, Any]) -> str:
     return f"{row['resource']}: {row['message']}" if row["resource"] else str(row["message"])
 
 
+def _skip_reason(rows: list[Mapping[str, Any]]) -> str | None:
+    """Why a check was skipped as a whole; None when it was not."""
+    if any(row["status"] != "skipped" for row in rows):
+        return None
+    return "; ".join(dict.fromkeys(_fact(row) for row in rows))
+
+
+def _checks(checks: list[list[Mapping[str, Any]]]) -> list[str]:
+    """The lines of a category: checks that were skipped for one reason share a line."""
+    reasons = Counter(filter(None, map(_skip_reason, checks)))
+    lines: list[str] = []
+    for rows in checks:
+        reason = _skip_reason(rows)
+        if reason is None or reasons[reason] == 1:
+            lines += _lines(rows)
+        elif reasons[reason]:
+            lines.append(f"{GLYPHS['skipped']} {reasons[reason]} checks skipped, {reason}")
+            reasons[reason] = 0  # told
+    return lines
+
+
 def _grouped(rows: Rows) -> dict[str, dict[str, list[Mapping[str, Any]]]]:
     grouped: dict[str, dict[str, list[Mapping[str, Any]]]] = {}
     for row in rows:
@@ -68,8 +90,7 @@ def table(rows: Rows, *, show_from: str = "info", summary: Mapping[str, int] | N
             continue
         title = CATEGORIES.get(category, category)
         lines += [title, "-" * len(title)]
-        for found in shown:
-            lines += _lines([row for row in found if show_from == "info" or row["status"] in SHOWN[show_from]])
+        lines += _checks([[row for row in found if show_from == "info" or row["status"] in SHOWN[show_from]] for found in shown])
         lines.append("")
     counted = summary if summary is not None else {key: sum(row["status"] == key for row in rows) for key in GLYPHS}
     return "\n".join([*lines, summary_line(counted)])

@@ -1,0 +1,49 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the action plugin of the same name."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mesh_show
+short_description: Print lines for people as they are
+version_added: "0.1.0"
+description:
+  - Prints each line as it is, without quotes, folding or escapes of the play's output format.
+  - Lines that begin with the sign of a check (C(√), C(‼), C(×)) get its colour.
+  - It runs on the control node and talks to no cluster.
+author:
+  - meshops.mesh contributors (@meshops)
+options:
+  lines:
+    description: What to print. A text with line breaks is several lines.
+    type: list
+    elements: str
+    required: true
+attributes:
+  check_mode:
+    description: Can run in check mode and say what it would do.
+    support: full
+    details: It changes nothing.
+  diff_mode:
+    description: Returns what it changed, or would change, in check mode.
+    support: none
+  idempotent:
+    description: A second run with the same input changes nothing.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Check the mesh
+  meshops.mesh.mesh_check:
+    mesh: travel-prod
+  register: found
+
+- name: Show the checks
+  meshops.mesh.mesh_show:
+    lines: "{{ found.table.splitlines() }}"
+"""
+
+RETURN = r""" # """
