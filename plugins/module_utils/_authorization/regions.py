@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .._errors import MeshError
 from .classes import CALLER, ValueClass, classes, conditions_of, dimension, joined
 from .compile import CompiledRule, Test
 from .evaluate import Chain, Verdict
@@ -70,7 +71,7 @@ def _bits(values: Sequence[ValueClass], matchers: Sequence[Matcher], wanted: Seq
     return sum(1 << number for number, value in enumerate(values) if any(value.matched[place] for place in places))
 
 
-class ProofError(Exception):
+class ProofError(MeshError):
     """The evaluator answers a witness otherwise than the boxes say: a mistake in this module, never in the policies."""
 
 

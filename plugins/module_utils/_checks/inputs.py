@@ -39,6 +39,9 @@ def intent_from(params: Mapping[str, Any]) -> Intent:
         gateways=_tuple(params.get("gateways")),
         observability=_tuple(params.get("observability")),
         cells=_cells(params),
+        access=_tuple(params.get("access")),
+        access_scope=tuple(params.get("access_scope") or ()),
+        mesh_settings=params.get("mesh_settings"),
     )
 
 

@@ -24,6 +24,7 @@ NAMESPACE = Kind("", "Namespace")
 POD = Kind("", "Pod")
 SECRET = Kind("", "Secret")
 SERVICE = Kind("", "Service")
+SERVICE_ACCOUNT = Kind("", "ServiceAccount")
 DAEMON_SET = Kind("apps", "DaemonSet")
 DEPLOYMENT = Kind("apps", "Deployment")
 STATEFUL_SET = Kind("apps", "StatefulSet")
@@ -50,6 +51,8 @@ DESTINATION_RULE = Kind("networking.istio.io", "DestinationRule")
 GATEWAY = Kind("networking.istio.io", "Gateway")
 SERVICE_ENTRY = Kind("networking.istio.io", "ServiceEntry")
 VIRTUAL_SERVICE = Kind("networking.istio.io", "VirtualService")
+AUTHORIZATION_POLICY = Kind("security.istio.io", "AuthorizationPolicy")
+PEER_AUTHENTICATION = Kind("security.istio.io", "PeerAuthentication")
 REQUEST_AUTHENTICATION = Kind("security.istio.io", "RequestAuthentication")
 ROUTE = Kind("route.openshift.io", "Route")
 
@@ -58,6 +61,7 @@ KIALI = Kind("kiali.io", "Kiali")
 PROMETHEUS = Kind("monitoring.coreos.com", "Prometheus")
 
 __all__ = [
+    "AUTHORIZATION_POLICY",
     "CATALOG_SOURCE",
     "CERTIFICATE_SOURCE",
     "CONFIG_MAP",
@@ -76,6 +80,7 @@ __all__ = [
     "MUTATING_WEBHOOK",
     "NAMESPACE",
     "OPERATOR_GROUP",
+    "PEER_AUTHENTICATION",
     "POD",
     "POD_DISRUPTION_BUDGET",
     "PROMETHEUS",
@@ -83,6 +88,7 @@ __all__ = [
     "ROUTE",
     "SECRET",
     "SERVICE",
+    "SERVICE_ACCOUNT",
     "SERVICE_ENTRY",
     "SMCP",
     "SMMR",

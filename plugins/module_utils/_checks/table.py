@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from . import api, certificates, control_plane, gateways, membership, observability, operators, personas, workloads
+from . import api, authorization, certificates, control_plane, gateways, membership, observability, operators, personas, workloads
 from .types import Check, registry
 
 __all__ = ["CATEGORIES", "CHECKS", "RETIRED", "by_id", "hint_url"]
@@ -24,6 +24,7 @@ CATEGORIES: dict[str, str] = {
         (observability, "observability"),
         (personas, "personas"),
         (certificates, "certificates"),
+        (authorization, "authorization"),
     )
 }
 

@@ -90,6 +90,10 @@ class Intent:
     observability: tuple[str, ...] | None = None
     # What each persona may and may not do: {user, groups, verb, group, resource, namespace, allowed}.
     cells: tuple[Mapping[str, Any], ...] | None = None
+    # Who may call what, row by row; in which namespaces that is all (patterns, none: everywhere); what the source does not say of the mesh.
+    access: tuple[Mapping[str, Any], ...] | None = None
+    access_scope: tuple[str, ...] = ()
+    mesh_settings: Mapping[str, Any] | None = None
 
     @property
     def name(self) -> str:

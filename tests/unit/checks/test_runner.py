@@ -28,6 +28,7 @@ def test_an_unreachable_api_skips_everything_else_and_says_why() -> None:
     assert report.summary == {"passed": 0, "warning": 0, "failed": 1, "skipped": len(CHECKS) - 1}
     reasons = {row.id: row.message for row in report.rows if row.status is Status.SKIPPED}
     assert reasons.pop("OSM1305") == "not for provider ossm3"
+    assert {reasons.pop(code) for code in ("OSM3301", "OSM3302")} == {"access is not given"}
     assert set(reasons.values()) == {"OSM1001 failed"}
 
 

@@ -1,0 +1,397 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""Patterns of policies that do not do what they look like, found in a whole mesh. Each function gives objects and what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from .attachment import GATEWAY_NAME, why_not
+from .doors import Door, DoorSpace, doors_of
+from .facts import Facts
+from .inventory import Inventory, Place
+from .model import HTTP, AuthorizationPolicy, Clause, Finding
+from .wording import names
+from .world import World
+
+__all__ = ["Scene"]
+
+IDENTITIES = ("principals", "namespaces", "serviceAccounts", "trustDomains")
+_HTTP_LISTS = ("hosts", "methods", "paths")
+_TOKEN_LISTS = ("requestPrincipals", "notRequestPrincipals")
+_LISTS = ("from", "to", "when")
+Fault = tuple[str, str]  # the object, what is wrong
+
+
+def _not(name: str) -> str:
+    return f"not{name[0].upper()}{name[1:]}"
+
+
+@dataclass
+class Scene:
+    """A mesh as the checks look at it."""
+
+    world: World
+    inventory: Inventory
+    accounts: frozenset[str] = frozenset()  # namespace/name of the service accounts that are known to exist
+    namespaces: frozenset[str] = frozenset()
+    complete: bool = True  # False: a folder of manifests, which may have only a part
+    cors: tuple[str, ...] = ()  # workloads that a VirtualService with corsPolicy leads to
+    _places: dict[int, list[tuple[Place, Door]]] = field(default_factory=dict)
+
+    @cached_property
+    def doors(self) -> list[tuple[Place, Door]]:
+        return doors_of(self.world, self.inventory)
+
+    @property
+    def policies(self) -> tuple[AuthorizationPolicy, ...]:
+        return self.world.policies.policies
+
+    @cached_property
+    def at(self) -> Mapping[int, list[tuple[Place, Door]]]:
+        """The doors of each policy, by the policy's id()."""
+        found: dict[int, list[tuple[Place, Door]]] = {}
+        for place, door in self.doors:
+            for policy in door.chain.policies:
+                found.setdefault(id(policy), []).append((place, door))
+        return found
+
+    def clauses(self, *actions: str) -> Iterator[tuple[AuthorizationPolicy, str, Clause, str]]:
+        """Each source and operation: its policy, where it stands, the clause, `source` or `operation`."""
+        for policy in self.policies:
+            if actions and policy.action not in actions:
+                continue
+            for number, rule in enumerate(policy.rules):
+                for side, word, clauses in (("from", "source", rule.sources), ("to", "operation", rule.operations)):
+                    for index, clause in enumerate(clauses):
+                        yield policy, f"rules[{number}].{side}[{index}].{word}", clause, word
+
+    # what Istio does not take or does not enforce
+
+    def admission(self) -> Iterator[Fault]:
+        return self._told(("rejected", "unreadable"))
+
+    def dropped_fields(self) -> Iterator[Fault]:
+        return self._told(("dropped",))
+
+    def _told(self, effects: tuple[str, ...]) -> Iterator[Fault]:
+        for finding in dict.fromkeys(self.world.findings):
+            if finding.effect in effects:
+                yield finding.resource, f"{finding.where + ': ' if finding.where else ''}{finding.message}"
+
+    def allow_rules_left_out(self) -> Iterator[Fault]:
+        yield from self._translated("ALLOW", "ignored")
+
+    def deny_conditions_dropped(self) -> Iterator[Fault]:
+        yield from self._translated("DENY", "dropped")
+        yield from self._translated("DENY", "ignored")
+
+    def _translated(self, action: str, effect: str) -> Iterator[Fault]:
+        """What enforcers make of a policy otherwise than it is written, with the places where they do."""
+        found: dict[tuple[str, str], list[str]] = {}
+        for policy in self.policies:
+            if policy.action != action:
+                continue
+            for place, door in self.at.get(id(policy), ()):
+                for finding in self.world.policies.compiled(policy, door.chain.protocol).findings:
+                    if finding.effect == effect and self._concerns(policy, finding, door):
+                        key = (finding.resource, f"{finding.where + ': ' if finding.where else ''}{finding.message}")
+                        found.setdefault(key, []).append(place.ref)
+        for (resource, message), refs in found.items():
+            yield resource, f"{message} (at {names(dict.fromkeys(refs))})"
+
+    def _concerns(self, policy: AuthorizationPolicy, finding: Finding, door: Door) -> bool:
+        """At a workload with HTTP and TCP ports, a rule about HTTP matters to TCP only if it can speak of those ports."""
+        if not door.only or not finding.where.startswith("rules["):
+            return True
+        rule = policy.rules[int(finding.where[6:].partition("]")[0])]
+        ports = {port for clause in rule.operations for port in clause.lists.get("ports", ())}
+        if ports:
+            return bool(ports & {str(port) for port in door.only})
+        return policy.action == "DENY"
+
+    def unattached(self) -> Iterator[Fault]:
+        """Policies that no workload enforces, with the reason of the nearest."""
+        for policy in self.policies:
+            if self.at.get(id(policy)):
+                continue
+            near = [
+                place
+                for place in self.inventory.places
+                if not place.outside
+                and not place.assumed
+                and policy.namespace
+                in (place.namespace, place.workload.service.namespace if place.workload.service else "", self.inventory.mesh.root_namespace)
+            ]
+            if not near and not self.complete:
+                continue  # the workloads may be elsewhere
+            where = self.world.mesh
+            if policy.target_refs:
+                wanted = ", ".join(f"{ref.kind} {ref.name}" for ref in policy.target_refs)
+                why = next(
+                    (
+                        text
+                        for text in (why_not(policy, place.workload, where) for place in near if GATEWAY_NAME in place.workload.labels)
+                        if text
+                    ),
+                    "only a gateway of the Gateway API or a waypoint follows targetRefs, and there is none",
+                )
+                yield _ref(policy), f"no workload enforces it: it is for {wanted}, and {why}"
+            elif any(place.workload.kind == "waypoint" and not why_not(policy, _as_sidecar(place).workload, where) for place in near):
+                yield _ref(policy), "no workload enforces it: its selector is for a waypoint, and a waypoint follows targetRefs only"
+            elif policy.selector:
+                words = ",".join(f"{key}={value}" for key, value in sorted(policy.selector.items()))
+                yield _ref(policy), f"no workload enforces it: its selector {words} matches none of the {len(near)} workloads"
+            else:
+                yield _ref(policy), "no workload enforces it: there is no workload with a proxy in its namespace"
+
+    # what is more than it looks like
+
+    def empty_lists(self) -> Iterator[Fault]:
+        for obj in self.inventory.objects:
+            rules = ((obj.get("spec") or {}).get("rules") or []) if obj.get("kind") == "AuthorizationPolicy" else []
+            for number, rule in enumerate(rules):
+                for name in _LISTS[:2]:
+                    if isinstance(rule, Mapping) and rule.get(name) == []:
+                        word = "callers" if name == "from" else "operations"
+                        metadata = obj.get("metadata") or {}
+                        yield (
+                            f"AuthorizationPolicy {metadata.get('namespace', 'default')}/{metadata.get('name')}",
+                            f"rules[{number}].{name} is an empty list, which Istio takes for any: {word} are not limited",
+                        )
+
+    def _not_strict(self, policy: AuthorizationPolicy) -> list[str]:
+        return [
+            place.ref
+            for place, door in self.at.get(id(policy), ())
+            if door.mutual and any(mode != "STRICT" for _port, mode, _by in door.modes)
+        ]
+
+    def deny_by_identity(self) -> Iterator[Fault]:
+        for policy, where, clause, _word in self.clauses("DENY"):
+            lists = [name for name in IDENTITIES if name in clause.lists]
+            open_ = self._not_strict(policy) if lists else []
+            if open_:
+                yield (
+                    _ref(policy),
+                    (
+                        f"{where}.{lists[0]}: a caller without mutual TLS has no identity, so this DENY never matches it; "
+                        f"mutual TLS is not STRICT at {names(dict.fromkeys(open_))}"
+                    ),
+                )
+
+    def allow_by_not_identity(self) -> Iterator[Fault]:
+        for policy, where, clause, _word in self.clauses("ALLOW"):
+            lists = [_not(name) for name in IDENTITIES if _not(name) in clause.lists]
+            if lists and not any(name in clause.lists for name in (*IDENTITIES, "requestPrincipals")):
+                open_ = self._not_strict(policy)
+                if open_:
+                    yield (
+                        _ref(policy),
+                        (
+                            f"{where}.{lists[0]} holds for every caller without an identity too; "
+                            f"mutual TLS is not STRICT at {names(dict.fromkeys(open_))}"
+                        ),
+                    )
+
+    def _values(self, *wanted: str) -> Iterator[tuple[AuthorizationPolicy, str, str, str, Clause]]:
+        """Each value of these lists and of their not-forms, and of the keys of `when` that mean the same."""
+        keys = {"source.principal": "principals", "source.namespace": "namespaces", "source.serviceAccount": "serviceAccounts"}
+        for policy, where, clause, _word in self.clauses():
+            for name in wanted:
+                for written in (name, _not(name)):
+                    for value in clause.lists.get(written, ()):
+                        yield policy, f"{where}.{written}", name, value, clause
+        for policy in self.policies:
+            for number, rule in enumerate(policy.rules):
+                for index, condition in enumerate(rule.when):
+                    if keys.get(condition.key) in wanted:
+                        for value in (*condition.values, *condition.not_values):
+                            yield policy, f"rules[{number}].when[{index}]", keys[condition.key], value, Clause({})
+
+    def spiffe_prefix(self) -> Iterator[Fault]:
+        for policy, where, _name, value, _clause in self._values("principals"):
+            if value.startswith("spiffe://"):
+                yield _ref(policy), f"{where}: {value} never matches; write {value.removeprefix('spiffe://')}"
+
+    def stars(self) -> Iterator[Fault]:
+        for policy, where, name, value, _clause in self._values("principals", "paths", "hosts", "methods", "namespaces"):
+            inner = value[1:-1] if len(value) > 1 else ""
+            both = len(value) > 1 and value.startswith("*") and value.endswith("*")
+            if name == "paths" and ("{*}" in value or "{**}" in value):
+                continue
+            if name == "namespaces":
+                ambient = any(place.workload.kind == "ztunnel" for place, _door in self.at.get(id(policy), ()))
+                if "*" in inner and ambient:
+                    yield _ref(policy), f"{where}: ztunnel takes the star in {value} for itself, a sidecar takes it for any text"
+            elif "*" in inner or both:
+                yield _ref(policy), f"{where}: in {value} only a star at one end stands for any text; the other is a literal star"
+
+    def hosts(self) -> Iterator[Fault]:
+        for policy, where, _name, value, clause in self._values("hosts"):
+            others = clause.lists.get("hosts", ()) + clause.lists.get("notHosts", ())
+            if "*" not in value and ":" not in value and f"{value}:*" not in others:
+                denies = (policy.action == "DENY") != where.endswith("notHosts")
+                effect = "passes by it" if denies else "is not meant by it"
+                yield _ref(policy), f"{where}: Host {value}:8443 {effect}, because the port is compared too; add {value}:*"
+
+    def methods(self) -> Iterator[Fault]:
+        for policy, where, _name, value, _clause in self._values("methods"):
+            if value != value.upper():
+                yield _ref(policy), f"{where}: {value} never matches; methods are in upper case: {value.upper()}"
+
+    # names
+
+    def unqualified_accounts(self) -> Iterator[Fault]:
+        root = self.inventory.mesh.root_namespace
+        for policy, where, _name, value, _clause in self._values("serviceAccounts"):
+            if policy.namespace == root and "/" not in value:
+                yield _ref(policy), f"{where}: {value} means {root}/{value}, because the policy is in the root namespace"
+
+    def _named(self) -> Iterator[tuple[AuthorizationPolicy, str, str, str, str]]:
+        """Each namespace and service account that is named whole: policy, place, value, namespace, account (empty: only a namespace)."""
+        domains = set(self.inventory.mesh.trust_domains) | {"cluster.local"}
+        for policy, where, name, value, _clause in self._values("principals", "serviceAccounts", "namespaces"):
+            if "*" in value:
+                continue
+            if name == "namespaces":
+                yield policy, where, value, value, ""
+            elif name == "serviceAccounts":
+                namespace, _slash, account = value.rpartition("/")
+                yield policy, where, value, namespace or policy.namespace, account
+            else:
+                parts = value.split("/")
+                if len(parts) == 5 and (parts[1], parts[3]) == ("ns", "sa") and parts[0] in domains:
+                    yield policy, where, value, parts[2], parts[4]
+
+    def missing_accounts(self) -> Iterator[Fault]:
+        for policy, where, value, namespace, account in self._named():
+            known = namespace in self.namespaces
+            if account and known and account != "default" and f"{namespace}/{account}" not in self.accounts:
+                yield _ref(policy), f"{where}: {value} is nobody: there is no ServiceAccount {namespace}/{account}"
+
+    def missing_namespaces(self) -> Iterator[Fault]:
+        for policy, where, value, namespace, _account in self._named():
+            if namespace not in self.namespaces:
+                yield _ref(policy), f"{where}: {value} is nobody: there is no Namespace {namespace}"
+
+    def ambient_trust_domain(self) -> Iterator[Fault]:
+        domain = self.inventory.mesh.trust_domain
+        for policy, where, _name, value, _clause in self._values("principals"):
+            ambient = [place.ref for place, _door in self.at.get(id(policy), ()) if place.workload.kind == "ztunnel"]
+            if domain != "cluster.local" and value.startswith("cluster.local/") and ambient:
+                yield _ref(policy), f"{where}: {value} never matches at {names(ambient)}: ztunnel knows no alias of {domain}"
+
+    # tokens, and who is left out
+
+    def _asks_for_token(self, policy: AuthorizationPolicy) -> bool:
+        lists = any(name in clause.lists for rule in policy.rules for clause in rule.sources for name in _TOKEN_LISTS)
+        return lists or any(condition.key.startswith("request.auth.") for rule in policy.rules for condition in rule.when)
+
+    def tokens_not_demanded(self) -> Iterator[Fault]:
+        for tokens in self.world.tokens:
+            own = [
+                (place, door)
+                for place, door in self.doors
+                if door.chain.protocol == HTTP and door.rules and not why_not(tokens, place.workload, self.world.mesh)
+            ]
+            open_ = [place.ref for place, door in own if not any(self._asks_for_token(policy) for policy in door.chain.policies)]
+            if open_:
+                yield (
+                    f"RequestAuthentication {tokens.namespace}/{tokens.name}",
+                    f"a request without a token passes at {names(dict.fromkeys(open_))}: no AuthorizationPolicy there asks for one",
+                )
+
+    def tokens_not_read(self) -> Iterator[Fault]:
+        for policy in self.policies:
+            if self._asks_for_token(policy):
+                blind = [place.ref for place, door in self.at.get(id(policy), ()) if door.chain.protocol == HTTP and door.rules is None]
+                if blind:
+                    yield _ref(policy), f"it asks for a token, and no RequestAuthentication reads one at {names(dict.fromkeys(blind))}"
+
+    def dry_runs(self) -> Iterator[Fault]:
+        for policy in self.policies:
+            if policy.dry_run:
+                yield _ref(policy), "it is a dry run: it is logged and not enforced"
+
+    def closed_to_all(self) -> Iterator[Fault]:
+        passing: dict[int, bool] = {}
+        closed: dict[str, dict[str, bool]] = {}
+        for place, door in self.doors:
+            if door.chain.has_allow or door.chain.deny:
+                if id(door) not in passing:
+                    passing[id(door)] = bool(DoorSpace((door,)).passes(door))
+                closed.setdefault(place.ref, {})[", ".join(policy.key for policy in door.chain.policies)] = passing[id(door)]
+        grouped: dict[str, list[str]] = {}
+        for ref, found in closed.items():
+            if not any(found.values()):
+                grouped.setdefault(next(iter(found)), []).append(ref)
+        for policies, refs in grouped.items():
+            for ref in refs:
+                yield f"Workload {ref}", f"no request at all can pass {policies}"
+
+    def preflights(self) -> Iterator[Fault]:
+        """A browser's OPTIONS has no token and goes through the policies before the answer of CORS."""
+        for place, door in self.doors:
+            if door.chain.protocol == HTTP and place.ref in self.cors and door.chain.has_allow:
+                facts = Facts(method=("OPTIONS",), path=("/",), host=("example.com",), headers={}, port=tuple(place.ports)[:1])
+                space = DoorSpace((door,))
+                methods = "methods" in space.names or bool(space.claims)
+                if methods and not door.decide(facts).allowed and not self._options(space, door):
+                    yield (
+                        f"Workload {place.ref}",
+                        "a VirtualService has a corsPolicy for it, and no policy lets OPTIONS pass without a token",
+                    )
+
+    def _options(self, space: DoorSpace, door: Door) -> bool:
+        for box in space.passes(door):
+            facts = space.witness(box)
+            if facts and "methods" in space.names:
+                index = space.names.index("methods")
+                values = space.values["methods"]
+                matchers = space.matchers["methods"]
+                mine = tuple(matcher.matches("OPTIONS") for matcher in matchers)
+                bit = next(number for number, value in enumerate(values) if value.matched == mine)
+                if box[index] >> bit & 1 and all(box[place] & space.absent(place) for place in space.claims):
+                    return True
+            elif facts and all(box[place] & space.absent(place) for place in space.claims):
+                return True
+        return False
+
+    def waypoints_shut_out(self) -> Iterator[Fault]:
+        """ztunnel sees the waypoint, not the caller, once a Service is behind one."""
+        served: dict[str, set[str]] = {}
+        for place in self.inventory.places:
+            if place.workload.service:
+                identity = f"spiffe://{self.inventory.mesh.trust_domain}/ns/{place.namespace}/sa/{place.account}"
+                served.setdefault(place.workload.service.namespace, set()).add(identity)
+        for place, door in self.doors:
+            for identity in sorted(served.get(place.namespace, ())) if place.workload.kind == "ztunnel" else ():
+                parts = identity.removeprefix("spiffe://").split("/")
+                facts = Facts(peer_names=(identity,), identity=(parts[0], parts[2], parts[4]), port=tuple(place.ports)[:1])
+                answer = door.decide(facts)
+                if not answer.allowed:
+                    yield f"Workload {place.ref}", f"its waypoint may not call it: {identity.removeprefix('spiffe://')} is {answer.reason}"
+
+
+def _as_sidecar(place: Place) -> Place:
+    from dataclasses import replace
+
+    labels = {key: value for key, value in place.workload.labels.items() if key != GATEWAY_NAME}
+    return replace(place, workload=replace(place.workload, labels=labels, kind="sidecar"))
+
+
+def _ref(policy: AuthorizationPolicy) -> str:
+    return f"AuthorizationPolicy {policy.key}"
+
+
+def known_namespaces(objects: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+    """Namespaces that exist, or in which the source has an object."""
+    found = {str((obj.get("metadata") or {}).get("namespace") or "") for obj in objects if obj.get("kind") != "AuthorizationPolicy"}
+    found |= {str((obj.get("metadata") or {}).get("name")) for obj in objects if obj.get("kind") == "Namespace"}
+    return frozenset(found - {""})

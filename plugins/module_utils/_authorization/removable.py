@@ -1,0 +1,142 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""What can be taken out of a set of policies without any request being answered otherwise: policies, rules, values. One at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from .compile import CompiledRule, Test
+from .doors import Door, DoorSpace
+from .inventory import Place
+from .model import AuthorizationPolicy
+from .regions import Box, _bits, _subtract
+from .wording import word
+
+__all__ = ["Spare", "spare_policies", "spare_rules", "spare_values"]
+
+Doors = Iterable[tuple[Place, Door]]
+
+
+@dataclass(frozen=True)
+class Spare:
+    policy: AuthorizationPolicy
+    where: str
+    reason: str
+
+
+def _distinct(doors: Doors) -> dict[int, tuple[Place, Door]]:
+    return {id(door): (place, door) for place, door in doors}
+
+
+def _without(door: Door, keep: Callable[[CompiledRule], bool], policy: AuthorizationPolicy | None = None) -> Door:
+    """The door without some rules; and, if it is a whole policy, without it: the last ALLOW policy opens the workload."""
+    chain = door.chain
+    left = [found for found in chain.policies if found is not policy]
+    has_allow = chain.has_allow and (policy is None or policy.action != "ALLOW" or _other_allow(door, policy))
+    custom = tuple(replace(step, rules=tuple(rule for rule in step.rules if keep(rule))) for step in chain.custom)
+    return replace(
+        door,
+        chain=replace(
+            chain,
+            policies=tuple(left),
+            deny=tuple(filter(keep, chain.deny)),
+            allow=tuple(filter(keep, chain.allow)),
+            has_allow=has_allow,
+            custom=custom,
+        ),
+    )
+
+
+def _other_allow(door: Door, policy: AuthorizationPolicy) -> bool:
+    return any(
+        found is not policy and found.action == "ALLOW" and not found.dry_run and not (found.target_refs and door.chain.kind == "ztunnel")
+        for found in door.chain.policies
+    )
+
+
+class _Judge:
+    """Each door's space and what passes it, once."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[DoorSpace, list[Box]]] = {}
+
+    def of(self, door: Door) -> tuple[DoorSpace, list[Box]]:
+        if id(door) not in self._known:
+            space = DoorSpace((door,))
+            self._known[id(door)] = space, space.passes(door)
+        return self._known[id(door)]
+
+    def same(self, door: Door, other: Door) -> bool:
+        """Does the smaller set of rules answer all requests as the whole does? The space of the whole tells enough apart."""
+        space, inside = self.of(door)
+        after = space.passes(other)
+        return not _subtract(after, inside) and not _subtract(inside, after)
+
+
+def spare_policies(doors: Doors) -> Iterator[Spare]:
+    """Policies that change nothing where they are attached, as long as the others stay."""
+    judge = _Judge()
+    found: dict[int, tuple[AuthorizationPolicy, list[Door]]] = {}
+    for _place, door in _distinct(doors).values():
+        for policy in door.chain.policies:
+            default_deny = not policy.rules and policy.selector is None  # it is for the workloads that come later
+            if not policy.dry_run and policy.action in ("ALLOW", "DENY") and not default_deny:
+                found.setdefault(id(policy), (policy, []))[1].append(door)
+    for policy, own in found.values():
+        if all(judge.same(door, _without(door, lambda rule, mine=policy: rule.policy is not mine, policy)) for door in own):  # type: ignore[misc]
+            yield Spare(policy, "", "without it every request is answered as with it, as long as the other policies stay")
+
+
+def spare_rules(doors: Doors) -> Iterator[Spare]:
+    """Rules that never match, or that others make needless at every workload that has them."""
+    judge = _Judge()
+    found: dict[tuple[int, int], list[tuple[CompiledRule, Door]]] = {}
+    for _place, door in _distinct(doors).values():
+        for rule in (*door.chain.deny, *door.chain.allow):
+            found.setdefault((id(rule.policy), rule.index), []).append((rule, door))
+    for own in found.values():
+        rule = own[0][0]
+        if len(rule.policy.rules) > 1 or not all(judge.of(door)[0].rule(one) for one, door in own):
+            if not any(judge.of(door)[0].rule(one) for one, door in own):
+                yield Spare(rule.policy, f"rules[{rule.index}]", "no request can match it: its conditions contradict each other")
+            elif all(judge.same(door, _without(door, lambda other, mine=one: other is not mine)) for one, door in own):  # type: ignore[misc]
+                why = "every request that it matches is answered the same way by other rules"
+                yield Spare(rule.policy, f"rules[{rule.index}]", why)
+
+
+def spare_values(doors: Doors) -> Iterator[Spare]:
+    """Values that another one of their list takes in, and values that nothing can match."""
+    judge, seen = _Judge(), set[tuple[int, str]]()
+    for _place, door in _distinct(doors).values():
+        for rule in (*door.chain.deny, *door.chain.allow):
+            for test in (test for part in rule.parts for alternative in part for test in alternative):
+                key = (id(rule.policy), test.where)
+                if key not in seen and len(test.matchers) == len(test.values) > 1:
+                    seen.add(key)
+                    yield from (Spare(rule.policy, test.where, reason) for reason in _of_list(judge.of(door)[0], test))
+
+
+def _of_list(space: DoorSpace, test: Test) -> Iterator[str]:
+    name = next((one.attribute for one in space._split([test])), "")
+    place = next((known for known in space.names if known == _dimension(name)), "")
+    if not place or any(matcher not in space.matchers[place] for matcher in test.matchers):
+        return
+    bits = [_bits(space.values[place], space.matchers[place], [matcher]) for matcher in test.matchers]
+    gone: set[int] = set()
+    for number, own in enumerate(bits):
+        other = next((index for index, found in enumerate(bits) if index != number and index not in gone and own | found == found), None)
+        if not own:
+            yield f"{test.values[number]} matches nothing"
+        elif other is not None:
+            gone.add(number)
+            yield f"{test.values[number]} is part of {test.values[other] or word(test.matchers[other])}"
+
+
+def _dimension(attribute: str) -> str:
+    from .classes import dimension
+
+    return dimension(attribute)

@@ -1,0 +1,480 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""OSM3xxx: authorization. 30: what Istio makes of the objects; 31: patterns that do not do what they look like; 32: what can go; 33: the
+matrix of intended access."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from .._authorization.automata import TooManyError
+from .._authorization.change import Group
+from .._authorization.hazards import Scene, known_namespaces
+from .._authorization.inventory import take
+from .._authorization.proof import Proof, prove, read_matrix
+from .._authorization.removable import Spare, spare_policies, spare_rules, spare_values
+from .._authorization.wording import names
+from .._authorization.world import World
+from . import kinds as k
+from .kinds import Kind
+from .types import Finding, Intent, Options, Severity, check, skip
+from .view import View
+
+__all__ = ["proof_of", "scene_of"]
+
+_GATEWAY_API = Kind("gateway.networking.k8s.io", "Gateway")
+_SECURITY = (k.AUTHORIZATION_POLICY, k.PEER_AUTHENTICATION, k.REQUEST_AUTHENTICATION)
+_WORKLOADS = (k.DEPLOYMENT, k.STATEFUL_SET, k.DAEMON_SET, k.POD)
+INPUTS = (*_SECURITY, *_WORKLOADS, k.NAMESPACE, k.SERVICE, k.SERVICE_ACCOUNT, k.VIRTUAL_SERVICE, k.ISTIO, k.SMCP, k.SMMR, _GATEWAY_API)
+_CLUSTER_WIDE = (k.NAMESPACE, k.ISTIO)
+_SCENES: WeakKeyDictionary[View, Scene] = WeakKeyDictionary()
+_PROOFS: WeakKeyDictionary[View, Proof] = WeakKeyDictionary()
+
+
+def _cors(view: View, objects: Mapping[Kind, list[Any]]) -> Iterator[str]:
+    """The workloads behind a route with corsPolicy, and the gateways in front of it are not told: those that serve the Service."""
+    hosts: set[tuple[str, str]] = set()
+    for service in view.of(k.VIRTUAL_SERVICE):
+        for rule in service.items("spec", "http"):
+            if rule.get("corsPolicy"):
+                for route in rule.get("route") or []:
+                    host = str((route.get("destination") or {}).get("host") or "").split(".")
+                    hosts.add((host[1] if len(host) > 1 else service.namespace, host[0]))
+    for namespace, name in hosts:
+        target = view.get(k.SERVICE, name, namespace)
+        selector = target.at("spec", "selector", default={}) if target else {}
+        for kind in _WORKLOADS:
+            for row in objects[kind]:
+                labels = row.labels if kind is k.POD else row.at("spec", "template", "metadata", "labels", default={})
+                if selector and row.namespace == namespace and all(labels.get(key) == value for key, value in selector.items()):
+                    yield f"{namespace}/{row.name}"
+
+
+def scene_of(view: View, intent: Intent) -> Scene:
+    """The mesh of a source; made once for each view."""
+    known = _SCENES.get(view)
+    if known is not None:
+        return known
+    objects = {kind: [row for row in view.of(kind) if kind in _CLUSTER_WIDE or intent.owns(row.namespace)] for kind in INPUTS}
+    raw: list[Mapping[str, Any]] = [row.raw for rows in objects.values() for row in rows]
+    settings = dict(intent.mesh_settings or {})
+    if intent.namespace:
+        settings.setdefault("root_namespace", intent.namespace)
+    inventory = take(raw, settings)
+    accounts = {f"{row.namespace}/{row.name}" for row in view.of(k.SERVICE_ACCOUNT)}
+    accounts |= {f"{place.namespace}/{place.account}" for place in inventory.places if not place.assumed}
+    every = [row.raw for kind in INPUTS for row in view.of(kind)]
+    scene = _SCENES[view] = Scene(
+        World(inventory.objects, inventory.mesh),
+        inventory,
+        frozenset(accounts),
+        known_namespaces(every),
+        complete=view.source != "manifests",
+        cors=tuple(_cors(view, objects)),
+    )
+    return scene
+
+
+def _findings(view: View, intent: Intent, name: str) -> Iterator[Finding]:
+    """What one of the scene's questions finds; nothing where the source has no object of the security API."""
+    scene = scene_of(view, intent)
+    if not scene.inventory.objects:
+        return
+    try:
+        for resource, message in getattr(scene, name)():
+            yield Finding(resource, message)
+    except TooManyError as exc:
+        yield skip(f"the policies tell too many requests apart: {exc}")
+
+
+# 30: what Istio makes of the objects
+
+
+@check(
+    "OSM3001",
+    title="each security object is one that Istio accepts",
+    hint="correct the object; istiod and the API server refuse it, so nothing of it is enforced",
+    inputs=INPUTS,
+    live=False,
+)
+def accepted(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """By the rules of Istio's webhook and of its schema; such an object can be stored while the webhook is down."""
+    yield from _findings(view, intent, "admission")
+
+
+@check(
+    "OSM3002",
+    title="each field of a policy is known to this version of Istio",
+    hint="correct the field's name, or pin the policy to a revision that knows it with the label istio.io/rev",
+    inputs=INPUTS,
+    live=False,
+)
+def fields_known(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """A field that is dropped leaves the rest to decide: a source whose only field is dropped means anyone."""
+    yield from _findings(view, intent, "dropped_fields")
+
+
+@check(
+    "OSM3003",
+    title="each ALLOW rule is enforced as it is written",
+    hint="split the rule: conditions about HTTP in one, ports of TCP in another; for ambient add a waypoint for what is about HTTP",
+    severity=Severity.WARNING,
+    inputs=INPUTS,
+    live=False,
+)
+def allow_enforced(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Where only connections are seen, an ALLOW rule with any condition about HTTP is left out as a whole."""
+    yield from _findings(view, intent, "allow_rules_left_out")
+
+
+@check(
+    "OSM3004",
+    title="each DENY rule is enforced as it is written",
+    hint="name the ports that the rule is meant for in to.operation.ports; for ambient add a waypoint for what is about HTTP",
+    inputs=INPUTS,
+    live=False,
+)
+def deny_enforced(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """On TCP ports a sidecar ignores conditions about HTTP, and the rest denies more; ztunnel may then deny nothing at all."""
+    yield from _findings(view, intent, "deny_conditions_dropped")
+
+
+@check(
+    "OSM3005",
+    title="each AuthorizationPolicy is enforced by a workload",
+    hint="compare the selector with the pods' labels; use targetRefs for a waypoint, a selector for a sidecar; only the GatewayClass "
+    "istio-waypoint can be referred to, from the root namespace",
+    severity=Severity.WARNING,
+    inputs=INPUTS,
+    live=False,
+)
+def attached(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """A policy that nobody enforces looks like one that is enforced; its status may even say that it is accepted."""
+    yield from _findings(view, intent, "unattached")
+
+
+# 31: patterns that do not do what they look like
+
+
+@check(
+    "OSM3101",
+    title="no list of callers or operations is empty",
+    hint="leave the key out if anyone is meant; otherwise find out why the list came out empty",
+    inputs=INPUTS,
+    live=False,
+)
+def lists_filled(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Istio accepts an empty from or to, and takes it for anyone or anything; templates make them by mistake."""
+    yield from _findings(view, intent, "empty_lists")
+
+
+@check(
+    "OSM3102",
+    title="each DENY by identity is behind strict mutual TLS",
+    hint="set PeerAuthentication STRICT there, or deny notPrincipals of those who may call, which takes in callers without an identity",
+    inputs=INPUTS,
+    live=False,
+)
+def deny_needs_mtls(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Who comes without mutual TLS has no identity, and is not denied by one."""
+    yield from _findings(view, intent, "deny_by_identity")
+
+
+@check(
+    "OSM3103",
+    title="no ALLOW by exclusion admits callers without an identity",
+    hint="add principals: ['*'] to the same source, or set PeerAuthentication STRICT there",
+    inputs=INPUTS,
+    live=False,
+)
+def allow_needs_identity(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """notPrincipals, notNamespaces and their like hold for everybody who has no identity at all."""
+    yield from _findings(view, intent, "allow_by_not_identity")
+
+
+@check(
+    "OSM3104",
+    title="each principal is written without spiffe://",
+    hint="write TRUST_DOMAIN/ns/NAMESPACE/sa/NAME; Istio puts spiffe:// in front itself",
+    inputs=INPUTS,
+    live=False,
+)
+def principals_bare(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """With it, an ALLOW admits nobody and a DENY denies nobody, and no validation says so."""
+    yield from _findings(view, intent, "spiffe_prefix")
+
+
+@check(
+    "OSM3105",
+    title="each star stands where Istio takes it for any text",
+    hint="use one star, at the beginning or the end; for paths {*} and {**} are templates",
+    inputs=INPUTS,
+    live=False,
+)
+def stars_at_ends(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """In the middle, or at both ends, a star is compared as a star; validation accepts it."""
+    yield from _findings(view, intent, "stars")
+
+
+@check(
+    "OSM3106",
+    title="each host of a policy is listed with its ports too",
+    hint="list both HOST and HOST:*",
+    severity=Severity.WARNING,
+    inputs=INPUTS,
+    live=False,
+)
+def hosts_with_ports(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """The whole Host header is compared: a DENY of example.com lets example.com:443 pass."""
+    yield from _findings(view, intent, "hosts")
+
+
+@check(
+    "OSM3107",
+    title="each method is in upper case",
+    hint="write GET, not get",
+    inputs=INPUTS,
+    live=False,
+)
+def methods_upper(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Methods are compared as they are; validation accepts lower case, which matches nothing that a client sends."""
+    yield from _findings(view, intent, "methods")
+
+
+@check(
+    "OSM3108",
+    title="each service account in a policy of the root namespace has its namespace",
+    hint="write NAMESPACE/NAME",
+    inputs=INPUTS,
+    live=False,
+)
+def accounts_qualified(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Without one it is of the policy's namespace, which for the whole mesh's policies is the control plane's."""
+    yield from _findings(view, intent, "unqualified_accounts")
+
+
+@check(
+    "OSM3109",
+    title="each service account that a policy names exists",
+    hint="oc get serviceaccount -n NAMESPACE; correct the name, or remove the value",
+    severity=Severity.WARNING,
+    inputs=INPUTS,
+    live=False,
+)
+def accounts_exist(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """A name that is nobody's today admits whoever creates it tomorrow."""
+    yield from _findings(view, intent, "missing_accounts")
+
+
+@check(
+    "OSM3110",
+    title="each namespace that a policy names exists",
+    hint="oc get namespaces; correct the name, or remove the value",
+    severity=Severity.WARNING,
+    inputs=INPUTS,
+    live=False,
+)
+def namespaces_exist(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """In a folder of manifests a namespace exists if the folder has it, or any object in it that is no policy."""
+    yield from _findings(view, intent, "missing_namespaces")
+
+
+@check(
+    "OSM3111",
+    title="each RequestAuthentication has a policy beside it that asks for a token",
+    hint="add an AuthorizationPolicy with requestPrincipals, or say with ignore that a token is meant to be optional",
+    severity=Severity.WARNING,
+    inputs=INPUTS,
+    live=False,
+)
+def tokens_demanded(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """RequestAuthentication refuses wrong tokens, and lets a request without any pass."""
+    yield from _findings(view, intent, "tokens_not_demanded")
+
+
+@check(
+    "OSM3112",
+    title="each policy that asks for a token is where tokens are read",
+    hint="add a RequestAuthentication for the same workloads; one at the gateway does not count behind it",
+    inputs=INPUTS,
+    live=False,
+)
+def tokens_read(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Where no RequestAuthentication reads it, a token is not there: an ALLOW that asks for it admits nobody."""
+    yield from _findings(view, intent, "tokens_not_read")
+
+
+@check(
+    "OSM3113",
+    title="no policy is still a dry run",
+    hint="remove the annotation istio.io/dry-run once the logs show what was meant",
+    severity=Severity.WARNING,
+    inputs=INPUTS,
+    live=False,
+)
+def no_dry_run(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """It looks like a policy in every list, and enforces nothing; ztunnel before 1.29 enforces it."""
+    yield from _findings(view, intent, "dry_runs")
+
+
+@check(
+    "OSM3114",
+    title="each workload with policies can be called by somebody",
+    hint="remove the policy that allows nothing, or add the ALLOW that is missing beside it",
+    severity=Severity.WARNING,
+    inputs=INPUTS,
+    live=False,
+)
+def somebody_passes(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """A default deny that was left without an ALLOW, or conditions that contradict each other: proven for all requests."""
+    yield from _findings(view, intent, "closed_to_all")
+
+
+@check(
+    "OSM3115",
+    title="each workload with a corsPolicy lets preflights pass",
+    hint="add a rule that allows the method OPTIONS without a token",
+    severity=Severity.WARNING,
+    inputs=INPUTS,
+    live=False,
+)
+def preflights_pass(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Envoy answers CORS after it has asked the policies, and a browser sends no token with OPTIONS."""
+    yield from _findings(view, intent, "preflights")
+
+
+@check(
+    "OSM3116",
+    title="each waypoint may call the workloads behind it",
+    hint="allow the waypoint's service account in the policies that ztunnel enforces",
+    inputs=INPUTS,
+    live=False,
+)
+def waypoints_allowed(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Behind a waypoint ztunnel sees the waypoint's identity instead of the caller's."""
+    yield from _findings(view, intent, "waypoints_shut_out")
+
+
+@check(
+    "OSM3117",
+    title="each principal in ambient is written with the mesh's trust domain",
+    hint="write the mesh's trust domain instead of cluster.local; ztunnel expands no aliases",
+    inputs=INPUTS,
+    live=False,
+)
+def ambient_principals(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """A sidecar takes cluster.local for the mesh's trust domain, ztunnel takes it as it is."""
+    yield from _findings(view, intent, "ambient_trust_domain")
+
+
+# 32: what can go
+
+
+def _spare(view: View, intent: Intent, found: Any) -> Iterator[Finding]:
+    scene = scene_of(view, intent)
+    if not scene.policies:
+        return
+    try:
+        spares: list[Spare] = list(found(scene.doors))
+    except TooManyError as exc:
+        yield skip(f"the policies tell too many requests apart: {exc}")
+        return
+    for one in spares:
+        yield Finding(f"AuthorizationPolicy {one.policy.key}", f"{one.where + ': ' if one.where else ''}{one.reason}")
+
+
+@check(
+    "OSM3201",
+    title="each policy changes the answer to a request",
+    hint="remove the policy, or find out which one it was meant to differ from",
+    severity=Severity.INFO,
+    inputs=INPUTS,
+    live=False,
+)
+def policies_needed(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Proven for all requests to the workloads of the source; a default deny of a namespace is left in peace."""
+    yield from _spare(view, intent, spare_policies)
+
+
+@check(
+    "OSM3202",
+    title="each rule changes the answer to a request",
+    hint="remove the rule; one that can never match has conditions that contradict each other",
+    severity=Severity.INFO,
+    inputs=INPUTS,
+    live=False,
+)
+def rules_needed(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """A rule that others make needless, or that is never reached, hides what the policy does."""
+    yield from _spare(view, intent, spare_rules)
+
+
+@check(
+    "OSM3203",
+    title="each value of a list adds to it",
+    hint="remove the value that another one takes in",
+    severity=Severity.INFO,
+    inputs=INPUTS,
+    live=False,
+)
+def values_needed(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """/a beside /a* adds nothing; a value that nothing matches is mostly a slip."""
+    yield from _spare(view, intent, spare_values)
+
+
+# 33: the matrix
+
+
+def proof_of(view: View, intent: Intent) -> Proof:
+    """The matrix against the source; made once for each view."""
+    known = _PROOFS.get(view)
+    if known is None:
+        scene = scene_of(view, intent)
+        known = _PROOFS[view] = prove(scene.world, scene.inventory, read_matrix(intent.access or ()), intent.access_scope)
+    return known
+
+
+def _deviations(groups: Iterable[Group], word: str) -> Iterator[Finding]:
+    for group in groups:
+        token = f", {group.token}" if group.token else ""
+        why = group.after if group.opened else f"{group.after} (intended by {group.before.removeprefix('ALLOW ')})"
+        message = f"{word}: {group.who.text}{token}: {group.what}; {why}"
+        yield Finding(f"Workload {names(group.destinations)}", message, evidence=group.to_dict())
+
+
+@check(
+    "OSM3301",
+    title="each intended access is allowed",
+    hint="compare the row of the matrix with the policy that is named; evidence.witness is such a request",
+    inputs=INPUTS,
+    intent=("access",),
+    live=False,
+)
+def nothing_less(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Proven for all requests: who, with or without a token, port, host, method, path."""
+    yield from _deviations(proof_of(view, intent).less, "intended and not allowed")
+
+
+@check(
+    "OSM3302",
+    title="no access is allowed beyond the intended",
+    hint="narrow the policy that is named, or add the access to the matrix; evidence.witness is such a request",
+    inputs=INPUTS,
+    intent=("access",),
+    live=False,
+)
+def nothing_more(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """What auditors ask: callers without an identity, without a token and unknown ones are among the sources."""
+    proof = proof_of(view, intent)
+    yield from _deviations(proof.more, "allowed and not intended")
+    for text in proof.shared:
+        others, _arrow, destination = text.partition(" -> ")
+        yield Finding(
+            f"Workload {destination}",
+            f"allowed and not intended: {others}, because it runs as the service account of an intended caller",
+            hint="give the callers service accounts of their own, or add them to the matrix",
+        )
