@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import re
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,11 +23,12 @@ from cryptography.hazmat.primitives import serialization
 from .base import LOG, Kube
 from .certificates import Authorities, Authority
 
-__all__ = ["Process", "Running", "authorities", "ensure_authority", "is_multiroot", "next_authority", "plugged_in"]
+__all__ = ["Process", "Running", "authorities", "ensure_authority", "is_multiroot", "next_authority", "plugged_in", "reloads_by_default"]
 
 Obj = dict[str, Any]
 BELIEVED = 1.0  # a kubelet takes up to a minute to renew a mounted Secret; this is as much patience as a test has
 _FORMS = (("ca-cert.pem", "ca-key.pem", "root-cert.pem", "cert-chain.pem"), ("tls.crt", "tls.key", "ca.crt", ""))
+_TAG = re.compile(r":v?(\d+)\.(\d+)[^/]*$")
 _AUTHORITIES: dict[str, Authorities] = {}
 
 
@@ -115,7 +117,13 @@ async def _process(kube: Kube, namespace: str) -> Process | None:
     newest = max(found, key=lambda pod: (pod["metadata"]["creationTimestamp"], int(pod["metadata"].get("resourceVersion") or 0)))
     env = {row["name"]: str(row.get("value") or "") for c in newest["spec"]["containers"] for row in c.get("env") or []}
     return Process(newest["metadata"]["uid"], _on(env.get("ISTIO_MULTIROOT_MESH"), default=False),
-                   _on(env.get("AUTO_RELOAD_PLUGIN_CERTS"), default=True))
+                   _on(env.get("AUTO_RELOAD_PLUGIN_CERTS"), default=reloads_by_default(newest)))
+
+
+def reloads_by_default(pod: Obj) -> bool:
+    """AUTO_RELOAD_PLUGIN_CERTS is on since Istio 1.18, which Maistra 2.5 is; the image's tag tells."""
+    found = _TAG.search(pod["spec"]["containers"][0].get("image") or "")
+    return found is None or int(found[2]) >= {"1": 18, "2": 5}.get(found[1], 0)
 
 
 class _State:

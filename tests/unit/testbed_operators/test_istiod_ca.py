@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from test_istiod import FakeKube
 from testbed.operators.certificates import Authority
-from testbed.operators.istiod_ca import Process, Running, ensure_authority, next_authority, plugged_in
+from testbed.operators.istiod_ca import Process, Running, ensure_authority, next_authority, plugged_in, reloads_by_default
 
 Obj = dict[str, Any]
 A, B, C = (Authority.new(name) for name in "ABC")
@@ -77,3 +77,10 @@ def test_a_restart_takes_what_is_there_and_a_deleted_ca_is_made_anew(tmp_path: P
     own, ignored, plugged, back, still, fresh = asyncio.run(scenario())
     assert (ignored, plugged, back, still) == (own, A.root, own, own)
     assert fresh not in (own, A.root)
+
+
+@pytest.mark.parametrize(("image", "reloads"), [
+    ("docker.io/istio/pilot:1.29.6", True), ("pilot:1.17.8-distroless", False), ("registry.example.com/istio-discovery:v2.4", False),
+    ("registry.example.com:5000/istio-discovery:v2.6", True), ("registry.example.com:5000/pilot", True), ("pilot@sha256:0f1e2d", True)])
+def test_older_versions_do_not_look_again(image: str, reloads: bool) -> None:
+    assert reloads_by_default({"spec": {"containers": [{"image": image}]}}) is reloads

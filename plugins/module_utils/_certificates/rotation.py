@@ -1,0 +1,236 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""A change of a mesh's CA in steps that are safe each: what the next one is, and who is not ready for it. No I/O, no memory.
+
+The step follows from what `cacerts` holds and from the goal alone. So a run that was killed goes on where it was, and the way back is the
+same machine with the old CA as its goal:
+
+    distribute   the signer stays, the goal's roots are trusted as well
+    switch       the goal's signer signs, all roots are trusted still
+    retire       only the goal's roots are trusted
+
+With the same roots (a new intermediate) there is only `switch`. Certificates are named by their fingerprints.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from .chain import build
+from .facts import Certificate
+from .reading import read_bundle
+from .source import Source
+
+__all__ = ["Authority", "Blocker", "Istiod", "Mesh", "Phase", "Proxy", "Step", "Trust", "Verdict", "gate", "held_by", "needs_restart",
+           "next_step", "plan", "reloads_by_default", "unsettled"]
+
+_VERSION = re.compile(r"v?(\d+)\.(\d+)")
+# AUTO_RELOAD_PLUGIN_CERTS is on by default since Istio 1.18, which is what OpenShift Service Mesh 2.5 has.
+_RELOADS_SINCE = {1: 18, 2: 5}
+
+
+class Phase(StrEnum):
+    """What a step does."""
+
+    DISTRIBUTE = "distribute"
+    SWITCH = "switch"
+    RETIRE = "retire"
+
+
+@dataclass(frozen=True)
+class Authority:
+    """A CA as `cacerts` has it: who signs, which root that leads to, and which roots everybody shall trust, in their order."""
+
+    signer: str
+    anchor: str
+    roots: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is to be written into `cacerts` next."""
+
+    phase: Phase
+    authority: Authority
+
+
+@dataclass(frozen=True)
+class Istiod:
+    """One istiod: the roots that it hands out, who signs its own certificate ("" where nobody asked), and what decides about restarts."""
+
+    name: str
+    roots: tuple[str, ...] = ()
+    signer: str = ""
+    version: str = ""
+    plugged: bool = True
+    multiroot: bool = False
+    reloads: bool | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Trust:
+    """A place that trusts roots: a member's istio-ca-root-cert, a webhook's caBundle."""
+
+    name: str
+    roots: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """A live sidecar or gateway: the roots that it trusts, and the root that its own certificate leads to ("" for an unknown one)."""
+
+    name: str
+    roots: tuple[str, ...] = ()
+    anchor: str = ""
+    issuer: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """All that was seen at one moment."""
+
+    istiods: Sequence[Istiod] = ()
+    proxies: Sequence[Proxy] = ()
+    places: Sequence[Trust] = ()
+    titles: Mapping[str, str] = field(default_factory=dict)
+
+    def title(self, fingerprint: str) -> str:
+        """A root for people."""
+        return f"{self.titles.get(fingerprint) or 'a root'} ({fingerprint[:16]})" if fingerprint else "no known root"
+
+
+@dataclass(frozen=True)
+class Blocker:
+    """Who is not ready, why, and what to do."""
+
+    resource: str
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a step is safe now. `notes` do not hold it up."""
+
+    blockers: tuple[Blocker, ...]
+    notes: tuple[Blocker, ...] = ()
+
+    @property
+    def safe(self) -> bool:
+        """Nobody would lose a connection by it."""
+        return not self.blockers
+
+
+def next_step(current: Authority, goal: Authority) -> Step | None:
+    """The next step from what `cacerts` has to the goal; None when it is reached."""
+    lost = tuple(root for root in goal.roots if root not in current.roots)
+    if lost:
+        # Also from a retired CA back: its roots first, whoever signs meanwhile.
+        return Step(Phase.DISTRIBUTE, Authority(current.signer, current.anchor, (*current.roots, *lost)))
+    if current.signer != goal.signer:
+        return Step(Phase.SWITCH, Authority(goal.signer, goal.anchor, current.roots))
+    if current.roots != goal.roots:
+        return Step(Phase.RETIRE, goal)
+    return None
+
+
+def plan(current: Authority, goal: Authority) -> tuple[Step, ...]:
+    """All steps."""
+    steps: list[Step] = []
+    while (step := next_step(steps[-1].authority if steps else current, goal)) is not None:
+        steps.append(step)
+    return tuple(steps)
+
+
+def reloads_by_default(version: str) -> bool:
+    """Whether an istiod of this version looks at a changed `cacerts` unless told otherwise; an unknown one is not trusted to."""
+    found = _VERSION.match(version)
+    return found is not None and int(found[2]) >= _RELOADS_SINCE.get(int(found[1]), 0)
+
+
+def needs_restart(istiod: Istiod, before: Authority, after: Authority) -> str:
+    """Why this istiod must be restarted to take the new CA; empty when it takes it by itself."""
+    if not istiod.plugged:
+        return "it started with a CA of its own and does not look at cacerts"
+    if not (reloads_by_default(istiod.version) if istiod.reloads is None else istiod.reloads):
+        return f"{istiod.version or 'its version'} does not reload cacerts (AUTO_RELOAD_PLUGIN_CERTS)"
+    if before.roots == after.roots:
+        return ""
+    if not istiod.multiroot:
+        return "without ISTIO_MULTIROOT_MESH it refuses other roots, with no more than a warning"
+    if not (_within(before.roots, after.roots) or _within(after.roots, before.roots)):
+        return "neither bundle contains the other, which it refuses with no more than a warning"
+    return ""
+
+
+def _within(part: tuple[str, ...], whole: tuple[str, ...]) -> bool:
+    """istiod looks for the bytes of the one in the other, so the order counts, and nothing may be between."""
+    return any(whole[start:start + len(part)] == part for start in range(len(whole) - len(part) + 1))
+
+
+def unsettled(mesh: Mesh, roots: Sequence[str], signer: str = "") -> Iterable[Blocker]:
+    """Istiods and places that do not have these roots, and istiods that sign with another CA than this one."""
+    for istiod in mesh.istiods:
+        lost = [root for root in roots if root not in istiod.roots]
+        if istiod.error:
+            yield Blocker(istiod.name, f"it did not answer: {istiod.error}", "bring it up, then run again")
+        elif lost:
+            yield Blocker(istiod.name, f"it does not hand out {mesh.title(lost[0])}, which cacerts has", "restart it")
+        elif signer and istiod.signer and istiod.signer != signer:
+            text = f"it signs with {mesh.title(istiod.signer)}, not with {mesh.title(signer)} of cacerts"
+            yield Blocker(istiod.name, text, "restart it")
+    for place in mesh.places:
+        lost = [root for root in roots if root not in place.roots]
+        if lost:
+            yield Blocker(place.name, f"it does not have {mesh.title(lost[0])}", "look at its istiod, which writes it")
+
+
+def gate(step: Step, mesh: Mesh, current: Authority) -> Verdict:
+    """Whether the step is safe for everybody that was seen."""
+    restart = "restart the pod, or delete it"
+    silent = tuple(Blocker(one.name, f"it did not answer: {one.error}", restart) for one in mesh.proxies if one.error)
+    talking = [one for one in mesh.proxies if not one.error]
+    if step.phase is Phase.RETIRE:
+        kept = step.authority.roots
+        text, remedy = "its certificate still leads to {}", "wait until it is renewed, or restart the pod"
+        old = tuple(Blocker(one.name, text.format(mesh.title(one.anchor)), remedy) for one in talking if one.anchor not in kept)
+        waiting = tuple(unsettled(mesh, kept, step.authority.signer))
+        return Verdict((*silent, *waiting, *old, *_distrust(talking, kept, mesh)))
+    text, remedy = "its certificate leads to {}, which cacerts does not have", "restart the pod"
+    stray = tuple(Blocker(one.name, text.format(mesh.title(one.anchor)), remedy) for one in talking if one.anchor not in current.roots)
+    waiting = tuple(unsettled(mesh, current.roots))
+    if step.phase is Phase.DISTRIBUTE:
+        # One more root takes nothing away from anybody, and an istiod that lags behind is restarted for it anyway.
+        return Verdict(stray, (*silent, *waiting))
+    needed = tuple(dict.fromkeys((step.authority.anchor, *(one.anchor for one in talking if one.anchor))))
+    return Verdict((*silent, *waiting, *stray, *_distrust(talking, needed, mesh)))
+
+
+def _distrust(proxies: Iterable[Proxy], needed: Sequence[str], mesh: Mesh) -> Iterable[Blocker]:
+    for one in proxies:
+        lost = [root for root in needed if root not in one.roots]
+        if lost:
+            text = f"it does not trust {mesh.title(lost[0])} yet"
+            yield Blocker(one.name, text, "wait until its certificate is renewed, or restart the pod")
+
+
+def held_by(source: Source, known: Sequence[Certificate]) -> Proxy:
+    """A live proxy as it was read; known: all roots that play a part."""
+    facts: Mapping[str, Any] = source.endpoint or {}
+    if facts.get("error"):
+        return Proxy(source.resource, error=str(facts["error"]))
+    chain = read_bundle(source.certificate or b"", source.resource).certificates
+    roots = tuple(one.fingerprint for one in read_bundle(source.roots or b"", source.resource).certificates)
+    if not chain:
+        return Proxy(source.resource, roots, error="it has no certificate that can be read")
+    found = build(chain[0], chain[1:], known)
+    anchor = found.path[-1].fingerprint if found.anchored else ""
+    return Proxy(source.resource, roots, anchor, chain[0].issuer)
