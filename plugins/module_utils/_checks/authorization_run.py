@@ -1,0 +1,144 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""What authorization_check and authorization_diff return: rows, what was proven, and a text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .._authorization.automata import TooManyError
+from .._authorization.change import Difference, difference_of, text_of
+from .._authorization.inventory import Inventory, take
+from .._authorization.proof import Coverage, count, read_matrix, settings
+from .._authorization.world import World
+from .._errors import ConfigError
+from .._model.objects import group_of
+from .._model.snapshot import Snapshot
+from .authorization import scene_of
+from .inputs import intent_from, options_from
+from .render import table
+from .runner import Report, run_checks
+from .table import CHECKS
+from .types import Status
+from .view import View
+
+__all__ = ["Checked", "mesh_settings", "overlaid", "run_authorization_checks", "run_authorization_diff"]
+
+_MATRIX = ("OSM3301", "OSM3302")
+_SETTINGS = ("trust_domain", "trust_domain_aliases", "root_namespace", "path_normalization")
+
+
+@dataclass(frozen=True)
+class Checked:
+    report: Report
+    coverage: Coverage
+    proven: bool | None  # None: no matrix was given
+    mesh: Mapping[str, Any]
+    assumptions: tuple[str, ...]
+    text: str
+
+    @property
+    def proof(self) -> dict[str, Any]:
+        return {"holds": self.proven, **self.coverage.to_dict(), "mesh": dict(self.mesh), "assumptions": list(self.assumptions)}
+
+
+def mesh_settings(params: Mapping[str, Any]) -> dict[str, Any]:
+    """What a module was told about the mesh; it goes before what the source says."""
+    return {**{name: params.get(name) for name in _SETTINGS}, "version": params.get("istio_version")}
+
+
+def run_authorization_checks(params: Mapping[str, Any], snapshot: Snapshot) -> Checked:
+    """The rows that are about authorization, and what the proof covered."""
+    options = options_from(params, now=snapshot.taken_at)
+    own = {row.id for row in CHECKS if row.category == "authorization"}
+    foreign = sorted(set(options.only) - own)
+    if foreign:
+        raise ConfigError(f"only: {', '.join(foreign)} is no check of authorization; meshops.mesh.mesh_check has all of them")
+    if not options.only:
+        options = replace(options, only=tuple(sorted(own)))
+    intent = intent_from({**params, "mesh_settings": mesh_settings(params)})
+    if intent.access is not None:
+        read_matrix(intent.access)  # a mistake in the matrix comes before anything is read
+    try:
+        report = run_checks(snapshot, intent, options)
+        scene = scene_of(View(snapshot), intent)
+        coverage = count(scene.world, scene.inventory)
+    except (TooManyError, ValueError) as exc:
+        raise ConfigError(f"{snapshot.cluster}: {exc}") from exc
+    live = snapshot.source != "manifests"
+    rows = tuple(row for row in report.rows if row.category == "authorization" or (live and row.id == "OSM1002"))
+    report = replace(report, rows=rows)
+    proven = None
+    if intent.access is not None and set(_MATRIX) <= set(options.only):
+        proven = not any(row.status is not Status.PASSED for row in rows if row.id in _MATRIX)
+    text = _text(report, coverage, proven, scene.inventory.assumptions)
+    return Checked(report, coverage, proven, settings(scene.inventory.mesh), scene.inventory.assumptions, text)
+
+
+def _text(report: Report, coverage: Coverage, proven: bool | None, assumptions: Sequence[str]) -> str:
+    verdict = {
+        True: "exactly the intended access is allowed",
+        False: "not exactly the intended access is allowed",
+        None: "no matrix of intended access is given",
+    }[proven]
+    lines = [
+        f"{report.cluster}: {verdict}",
+        f"covered: all requests of {coverage.sources} workloads, of callers without an identity and of unknown ones, to "
+        f"{coverage.destinations} workloads; of {coverage.pairs} pairs {coverage.allowed_pairs} have something that passes",
+    ]
+    if coverage.outside:
+        shown = ", ".join(coverage.outside[:5]) + (", ..." if len(coverage.outside) > 5 else "")
+        lines.append(f"without a proxy, so nothing is enforced there: {shown}")
+    lines += [f"assumed: {text}" for text in assumptions]
+    rows = [row.to_dict() for row in report.rows]
+    return "\n".join([*lines, "", table(rows, show_from="warning", summary=report.summary)])
+
+
+def _key(obj: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    metadata = obj.get("metadata") or {}
+    return group_of(str(obj.get("apiVersion", ""))), str(obj.get("kind")), str(metadata.get("namespace") or ""), str(metadata.get("name"))
+
+
+def overlaid(
+    below: Iterable[Mapping[str, Any]], above: Iterable[Mapping[str, Any]], removed: Iterable[str] = ()
+) -> list[Mapping[str, Any]]:
+    """The objects after those above were applied: one of the same kind, namespace and name is replaced. `removed`: Kind namespace/name."""
+    found = {_key(obj): obj for obj in below}
+    for name in removed:
+        kind, _space, where = name.partition(" ")
+        namespace, slash, short = where.rpartition("/")
+        gone = [key for key in found if key[1] == kind and key[2:] == (namespace if slash else "", short)]
+        if not gone:
+            raise ConfigError(f"remove: there is no {name} before the change; write Kind namespace/name")
+        for key in gone:
+            del found[key]
+    found |= {_key(obj): obj for obj in above}
+    return list(found.values())
+
+
+def _state(objects: Iterable[Mapping[str, Any]], params: Mapping[str, Any]) -> tuple[World, Inventory]:
+    inventory = take(objects, mesh_settings(params))
+    members = params.get("members")
+    if members is not None:
+        kept = {*members, inventory.mesh.root_namespace}
+        places = tuple(place for place in inventory.places if place.namespace in kept)
+        security = tuple(obj for obj in inventory.objects if (obj.get("metadata") or {}).get("namespace", "default") in kept)
+        inventory = replace(inventory, places=places, objects=security)
+    return World(inventory.objects, inventory.mesh), inventory
+
+
+def run_authorization_diff(
+    before: Iterable[Mapping[str, Any]], after: Iterable[Mapping[str, Any]], params: Mapping[str, Any]
+) -> tuple[Difference, tuple[str, ...], str]:
+    """The difference, what was assumed for it, and the text."""
+    try:
+        one, other = _state(before, params), _state(after, params)
+        difference = difference_of(one, other)
+    except (TooManyError, ValueError) as exc:
+        raise ConfigError(str(exc)) from exc
+    assumptions = tuple(dict.fromkeys((*one[1].assumptions, *other[1].assumptions)))
+    return difference, assumptions, text_of(difference, assumptions)

@@ -1,0 +1,353 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: authorization_check
+short_description: Proves who can call whom in a mesh, and names policies that do not do what they look like
+version_added: "0.1.0"
+description:
+  - Reads AuthorizationPolicies, PeerAuthentications, RequestAuthentications and workloads from a cluster, a snapshot file or a folder of
+    manifests, and changes nothing.
+  - With O(access) it proves for all requests that exactly this is allowed, nothing less and nothing more. A deviation comes with a request
+    that shows it.
+  - It runs the checks of the category C(authorization), which M(meshops.mesh.mesh_check) runs too, all but those that need O(access).
+  - The document C(docs/authorization.md) says what is proven, and what is assumed for it.
+author:
+  - meshops.mesh contributors (@meshops)
+extends_documentation_fragment:
+  - kubernetes.core.k8s_auth_options
+  - meshops.mesh.attributes
+  - meshops.mesh.attributes.action_group
+  - meshops.mesh.options.cluster
+options:
+  source:
+    description: Where the objects are read.
+    type: str
+    choices: [cluster, snapshot, manifests]
+    default: cluster
+  path:
+    description: The snapshot file, or the folder of manifests. Required unless O(source=cluster).
+    type: path
+  access:
+    description:
+      - All that is meant to be allowed. What no row allows is not meant to be.
+      - An empty list in a row is refused, because Istio would take it for anyone or anything.
+    type: list
+    elements: dict
+    suboptions:
+      from:
+        description:
+          - Who calls, as V(NAMESPACE/WORKLOAD), which may be a pattern with V(*), or as V(serviceaccount:NAMESPACE/NAME).
+          - V(anyone) is every caller, V(authenticated) every one with an identity, V(plaintext) every one without.
+        type: list
+        elements: str
+        required: true
+      to:
+        description: Who is called, as V(NAMESPACE/WORKLOAD), which may be a pattern with V(*).
+        type: list
+        elements: str
+        required: true
+      ports:
+        description: Ports of the pods. All when not given.
+        type: list
+        elements: str
+      methods:
+        description: Methods, as in an AuthorizationPolicy. All when not given.
+        type: list
+        elements: str
+      paths:
+        description: Paths, as in an AuthorizationPolicy. All when not given.
+        type: list
+        elements: str
+      hosts:
+        description: Hosts, as in an AuthorizationPolicy. All when not given.
+        type: list
+        elements: str
+      tokens:
+        description: Request principals, as V(ISSUER/SUBJECT), one of which is demanded. No token is demanded when not given.
+        type: list
+        elements: str
+  access_scope:
+    description: Patterns of the namespaces that O(access) speaks of. All when not given.
+    type: list
+    elements: str
+    default: []
+  provider:
+    description: The generation of the control plane.
+    type: str
+    choices: [ossm2, ossm3, sail]
+  control_plane:
+    description: The control plane as in the variable C(mesh_control_plane). Its V(namespace) is the root namespace.
+    type: dict
+  members:
+    description: Namespaces of the mesh. Others are left out. All when not given.
+    type: list
+    elements: str
+  trust_domain:
+    description: The mesh's trust domain, where the source does not say it.
+    type: str
+  trust_domain_aliases:
+    description: Aliases of the trust domain, where the source does not say them.
+    type: list
+    elements: str
+  root_namespace:
+    description: The namespace whose policies are for the whole mesh, where the source does not say it.
+    type: str
+  istio_version:
+    description: The version of Istio, as V(1.27) or V(1.27.3), where the source does not say it. The newest that is known otherwise.
+    type: str
+  path_normalization:
+    description: How Envoy normalises paths, as in MeshConfig.
+    type: str
+    choices: [NONE, BASE, MERGE_SLASHES, DECODE_AND_MERGE_SLASHES]
+  only:
+    description: Codes of the checks to run. What they require runs too.
+    type: list
+    elements: str
+    default: []
+  ignore:
+    description:
+      - Deviations that are known, as V(CODE=Kind namespace/name). The object may be a pattern with V(*); V(CODE) alone means all of them.
+      - They are skipped with the reason that they are ignored. An entry that matches nothing is a warning.
+    type: list
+    elements: str
+    default: []
+  fail_on:
+    description: From which severity on the task fails.
+    type: str
+    choices: [error, warning, never]
+    default: error
+  junit:
+    description: Write a JUnit file there.
+    type: path
+  sarif:
+    description: Write a SARIF 2.1.0 file there.
+    type: path
+  report:
+    description: Write all results as one JSON document there.
+    type: path
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+seealso:
+  - module: meshops.mesh.authorization_diff
+  - module: meshops.mesh.mesh_check
+"""
+
+EXAMPLES = r"""
+- name: Prove that a folder of manifests allows exactly what is meant
+  meshops.mesh.authorization_check:
+    source: manifests
+    path: gitops/west
+    access:
+      - {from: [prod-travel-portal/*], to: [prod-travel-agency/travels], methods: [GET], paths: [/travels/*]}
+      - {from: [prod-travel-agency/travels], to: [prod-travel-agency/cars], methods: [GET]}
+      - from: [anyone]
+        to: [prod-istio-system/gto-external-ingressgateway]
+        paths: [/flights/*, /insurances/*]
+        tokens: ["https://sso.example.com/auth/realms/servicemesh-lab/*"]
+    access_scope: [prod-*]
+    junit: build/access.xml
+    sarif: build/access.sarif
+  register: access_result
+
+- name: Show what was found
+  ansible.builtin.debug:
+    msg: "{{ access_result.text.split('\n') }}"
+
+- name: Look for dangerous policies in a running mesh
+  meshops.mesh.authorization_check:
+    cluster: "{{ inventory_hostname }}"
+    provider: ossm3
+    control_plane: {name: production, namespace: prod-istio-system}
+    members: [prod-travel-agency, prod-travel-portal, prod-travel-control]
+    ignore:
+      - "OSM3113=AuthorizationPolicy prod-travel-agency/trial"
+    fail_on: warning
+"""
+
+RETURN = r"""
+checks:
+  description: One row for each check that passed or was skipped, and one for each deviation. As those of M(meshops.mesh.mesh_check).
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - id: OSM3302
+      category: authorization
+      title: no access is allowed beyond the intended
+      status: failed
+      severity: error
+      resource: Workload prod-istio-system/gto-external-ingressgateway
+      message: "allowed and not intended: anyone, without a token: every request; no ALLOW policy is on it"
+      hint: narrow the policy that is named, or add the access to the matrix; evidence.witness is such a request
+      hint_url: https://github.com/meshops/mesh/blob/main/docs/checks/OSM3302.md
+      evidence: {witness: {method: GET}}
+summary:
+  description: How many rows have which status.
+  returned: always
+  type: dict
+  sample: {passed: 25, warning: 1, failed: 1, skipped: 0}
+proof:
+  description: What was proven and what it stands on.
+  returned: always
+  type: dict
+  contains:
+    holds:
+      description: Whether exactly O(access) is allowed. Null when it is not given.
+      returned: always
+      type: bool
+      sample: false
+    sources:
+      description: How many workloads can call. Callers without an identity and unknown ones are considered beside them.
+      returned: always
+      type: int
+      sample: 13
+    destinations:
+      description: How many workloads have a proxy that enforces policies.
+      returned: always
+      type: int
+      sample: 13
+    pairs:
+      description: Sources times destinations.
+      returned: always
+      type: int
+      sample: 169
+    allowed_pairs:
+      description: Pairs of which some request passes.
+      returned: always
+      type: int
+      sample: 145
+    doors:
+      description: How many destinations are different from each other.
+      returned: always
+      type: int
+      sample: 6
+    regions:
+      description: Into how many sets of requests the policies divide all requests, over all doors.
+      returned: always
+      type: int
+      sample: 41
+    outside:
+      description: Workloads without a proxy, at which nothing is enforced.
+      returned: always
+      type: list
+      elements: str
+      sample: []
+    mesh:
+      description: The mesh's settings that were used.
+      returned: always
+      type: dict
+      sample: {trust_domain: cluster.local, root_namespace: prod-istio-system, version: v1.30.1, path_normalization: BASE}
+    assumptions:
+      description: What had to be assumed because the source does not say it.
+      returned: always
+      type: list
+      elements: str
+      sample: ["trust_domain is cluster.local: the source does not say"]
+text:
+  description: The result for people.
+  returned: always
+  type: str
+  sample: "west: not exactly the intended access is allowed\n..."
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization_run import run_authorization_checks
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import json_report, junit, sarif
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.inputs import source_from
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import failed_lines
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.runner import Report
+from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, MeshError
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.collect import collect
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name
+from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
+
+STRINGS: dict[str, Any] = {"type": "list", "elements": "str"}
+
+
+def argument_spec() -> dict[str, Any]:
+    row = {name: dict(STRINGS) for name in ("ports", "methods", "paths", "hosts", "tokens")}
+    row |= {name: {**STRINGS, "required": True} for name in ("from", "to")}
+    return {
+        **AUTH_ARG_SPEC,
+        **CLUSTER,
+        **{name: {**STRINGS, "default": []} for name in ("only", "ignore", "access_scope")},
+        **{name: {"type": "path"} for name in ("path", "junit", "sarif", "report")},
+        **{name: {"type": "str"} for name in ("trust_domain", "root_namespace", "istio_version")},
+        "source": {"type": "str", "choices": ["cluster", "snapshot", "manifests"], "default": "cluster"},
+        "access": {"type": "list", "elements": "dict", "options": row},
+        "provider": {"type": "str", "choices": ["ossm2", "ossm3", "sail"]},
+        "control_plane": {"type": "dict"},
+        "members": dict(STRINGS),
+        "trust_domain_aliases": dict(STRINGS),
+        "path_normalization": {"type": "str", "choices": ["NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"]},
+        "fail_on": {"type": "str", "choices": ["error", "warning", "never"], "default": "error"},
+    }
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def read(params: dict[str, Any]) -> Snapshot:
+    if params["source"] != "cluster":
+        return source_from(params["source"], params["path"], cluster=params["cluster"], now=utc_now())
+    return collect(Cluster.from_params(params, name=params["cluster"]), clock=utc_now)
+
+
+def write_documents(params: dict[str, Any], report: Report) -> None:
+    for option, render in (("junit", junit), ("sarif", sarif), ("report", json_report)):
+        if params[option]:
+            path = Path(params[option])
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(render(report), encoding="utf-8")
+            except OSError as exc:
+                raise ConfigError(f"{option}: {path} cannot be written: {exc.strerror}") from exc
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=argument_spec(),
+        required_if=[("source", "snapshot", ["path"]), ("source", "manifests", ["path"])],
+        supports_check_mode=True,
+    )
+    params = module.params
+    params["cluster"] = display_name(params)
+    if params["source"] == "cluster" and IMPORT_ERROR:
+        module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
+    if params["access"] is not None:
+        params["access"] = [{key: value for key, value in row.items() if value is not None} for row in params["access"]]
+    try:
+        checked = run_authorization_checks(params, read(params))
+        write_documents(params, checked.report)
+    except MeshError as exc:
+        module.fail_json(msg=str(exc))
+    report = checked.report
+    for entry in report.unused_ignores:
+        module.warn(f"ignore: {entry} matches no deviation")
+    rows = [row.to_dict() for row in report.rows]
+    result = {"checks": rows, "summary": report.summary, "proof": checked.proof, "text": checked.text}
+    failing = [row.to_dict() for row in report.failing(params["fail_on"])]
+    if failing:
+        module.fail_json(msg=failed_lines(failing, cluster=report.cluster), **result)
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,342 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: authorization_diff
+short_description: Says what a change of policies opens and closes, before it is made
+version_added: "0.1.0"
+description:
+  - Compares two states of a mesh, each from a cluster, a snapshot file or a folder of manifests, and changes nothing.
+  - All requests are compared, not samples. What is answered otherwise is told in groups, each with a request that shows it, the rules that
+    decide before and after, and the object whose change is the reason.
+  - What is opened comes first, and of that what is opened to anyone and to callers without a token.
+  - The document C(docs/authorization.md) says what is proven, and what is assumed for it.
+author:
+  - meshops.mesh contributors (@meshops)
+extends_documentation_fragment:
+  - kubernetes.core.k8s_auth_options
+  - meshops.mesh.attributes
+  - meshops.mesh.attributes.action_group
+  - meshops.mesh.options.cluster
+options:
+  before:
+    description: The state before the change.
+    type: dict
+    default: {source: cluster}
+    suboptions:
+      source:
+        description: Where the objects are read.
+        type: str
+        choices: [cluster, snapshot, manifests]
+        default: cluster
+      path:
+        description: The snapshot file, or the folder or file of manifests. Required unless O(before.source=cluster).
+        type: path
+  after:
+    description: The state after the change.
+    type: dict
+    required: true
+    suboptions:
+      source:
+        description: Where the objects are read.
+        type: str
+        choices: [cluster, snapshot, manifests]
+        default: manifests
+      path:
+        description: The snapshot file, or the folder or file of manifests. Required unless O(after.source=cluster).
+        type: path
+      applied:
+        description:
+          - Whether the objects are applied over those before, as C(oc apply) does it. An object of the same kind, namespace and name is
+            replaced, all others stay.
+          - With V(false) the objects are the whole state after the change.
+        type: bool
+        default: false
+  remove:
+    description: Objects that the change removes, as V(Kind namespace/name). Only with O(after.applied=true).
+    type: list
+    elements: str
+    default: []
+  members:
+    description: Namespaces of the mesh. Others are left out. All when not given.
+    type: list
+    elements: str
+  trust_domain:
+    description: The mesh's trust domain, where the source does not say it.
+    type: str
+  trust_domain_aliases:
+    description: Aliases of the trust domain, where the source does not say them.
+    type: list
+    elements: str
+  root_namespace:
+    description: The namespace whose policies are for the whole mesh, where the source does not say it.
+    type: str
+  istio_version:
+    description: The version of Istio, as V(1.27) or V(1.27.3), where the source does not say it. The newest that is known otherwise.
+    type: str
+  path_normalization:
+    description: How Envoy normalises paths, as in MeshConfig.
+    type: str
+    choices: [NONE, BASE, MERGE_SLASHES, DECODE_AND_MERGE_SLASHES]
+  fail_on:
+    description: Which change makes the task fail.
+    type: str
+    choices: [never, opened, closed, any]
+    default: never
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+seealso:
+  - module: meshops.mesh.authorization_check
+"""
+
+EXAMPLES = r"""
+- name: What would this policy open or close in the running mesh?
+  meshops.mesh.authorization_diff:
+    cluster: "{{ inventory_hostname }}"
+    after: {path: change/partner-paths.yml, applied: true}
+  register: access_change
+
+- name: Show it
+  ansible.builtin.debug:
+    msg: "{{ access_change.text.split('\n') }}"
+
+- name: A merge request may not open anything
+  meshops.mesh.authorization_diff:
+    before: {source: manifests, path: main/gitops/west}
+    after: {path: branch/gitops/west}
+    fail_on: opened
+
+- name: What does it mean to remove a policy?
+  meshops.mesh.authorization_diff:
+    before: {source: snapshot, path: west.json.gz}
+    after: {path: empty, applied: true}
+    remove: ["AuthorizationPolicy prod-travel-agency/allow-nothing"]
+"""
+
+RETURN = r"""
+changes:
+  description: Requests that are answered otherwise, in groups; the worst first.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - change: opened
+      callers: anyone
+      workloads: [prod-travel-portal/voyages]
+      without_identity: true
+      unknown_identities: true
+      token: without a token
+      requests: every request
+      destinations: [prod-istio-system/gto-external-ingressgateway]
+      before: no ALLOW rule matches
+      after: no ALLOW policy is on it, so everything passes
+      because: ["prod-istio-system/authpolicy-gto-external was replaced: ALLOW became DENY"]
+      witness: {method: GET, path: /}
+  contains:
+    change:
+      description: V(opened) or V(closed).
+      returned: always
+      type: str
+      sample: opened
+    callers:
+      description: Who calls, in words.
+      returned: always
+      type: str
+      sample: prod-travel-portal/{travels,viaggi,voyages}
+    workloads:
+      description: The callers that are workloads of the source.
+      returned: always
+      type: list
+      elements: str
+      sample: [prod-travel-portal/travels]
+    without_identity:
+      description: Whether callers without an identity are among them.
+      returned: always
+      type: bool
+      sample: false
+    unknown_identities:
+      description: Whether identities that no workload of the source has are among them.
+      returned: always
+      type: bool
+      sample: false
+    token:
+      description: Which token is sent. Empty when it makes no difference.
+      returned: always
+      type: str
+      sample: without a token
+    requests:
+      description: What is asked for, in the words of the policies.
+      returned: always
+      type: str
+      sample: GET /cars/*
+    destinations:
+      description: Who is called.
+      returned: always
+      type: list
+      elements: str
+      sample: [prod-travel-agency/cars]
+    before:
+      description: What decides before the change.
+      returned: always
+      type: str
+      sample: no ALLOW rule matches
+    after:
+      description: What decides after the change.
+      returned: always
+      type: str
+      sample: ALLOW prod-travel-agency/cars rules[1]
+    because:
+      description: The changed objects that can be the reason.
+      returned: always
+      type: list
+      elements: str
+      sample: ["prod-travel-agency/cars was replaced: rules changed"]
+    witness:
+      description: One such request, with only what the policies ask about.
+      returned: always
+      type: dict
+      sample: {caller: cluster.local/ns/prod-travel-portal/sa/default, method: GET, path: /cars/}
+opened:
+  description: How many groups are opened.
+  returned: always
+  type: int
+  sample: 1
+closed:
+  description: How many groups are closed.
+  returned: always
+  type: int
+  sample: 0
+objects:
+  description: The objects that are not the same.
+  returned: always
+  type: list
+  elements: str
+  sample: ["prod-istio-system/authpolicy-gto-external was replaced: ALLOW became DENY"]
+compared:
+  description: How many destinations were compared; one with ports of HTTP and of TCP counts twice.
+  returned: always
+  type: int
+  sample: 13
+unchanged:
+  description: How many of them answer every request as before.
+  returned: always
+  type: int
+  sample: 12
+not_compared:
+  description: Workloads that are only there before, or only after.
+  returned: always
+  type: list
+  elements: str
+  sample: []
+assumptions:
+  description: What had to be assumed because the sources do not say it.
+  returned: always
+  type: list
+  elements: str
+  sample: []
+text:
+  description: The result for people, at most a screen.
+  returned: always
+  type: str
+  sample: "1 opened, 0 closed (13 places compared, 12 as before)\n..."
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization_run import overlaid, run_authorization_diff
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.inputs import source_from
+from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, MeshError
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.collect import collect
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name
+
+STRINGS: dict[str, Any] = {"type": "list", "elements": "str"}
+SOURCES = ["cluster", "snapshot", "manifests"]
+
+
+def state(default: str) -> dict[str, Any]:
+    return {"source": {"type": "str", "choices": SOURCES, "default": default}, "path": {"type": "path"}}
+
+
+def argument_spec() -> dict[str, Any]:
+    return {
+        **AUTH_ARG_SPEC,
+        **CLUSTER,
+        **{name: {"type": "str"} for name in ("trust_domain", "root_namespace", "istio_version")},
+        "before": {"type": "dict", "default": {"source": "cluster"}, "options": state("cluster")},
+        "after": {"type": "dict", "required": True, "options": state("manifests") | {"applied": {"type": "bool", "default": False}}},
+        "remove": {**STRINGS, "default": []},
+        "members": dict(STRINGS),
+        "trust_domain_aliases": dict(STRINGS),
+        "path_normalization": {"type": "str", "choices": ["NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"]},
+        "fail_on": {"type": "str", "choices": ["never", "opened", "closed", "any"], "default": "never"},
+    }
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def read(params: dict[str, Any], which: str) -> list[dict[str, Any]]:
+    given = params[which]
+    if given["source"] != "cluster":
+        if not given["path"]:
+            raise ConfigError(f"{which}.path is not set; with source {given['source']} it names the file or folder")
+        return list(source_from(given["source"], given["path"], cluster=params["cluster"], now=utc_now()).objects)
+    return list(collect(Cluster.from_params(params, name=params["cluster"]), clock=utc_now).objects)
+
+
+def compare(params: dict[str, Any]) -> dict[str, Any]:
+    """The module's result."""
+    if params["before"]["source"] == params["after"]["source"] == "cluster":
+        raise ConfigError("before and after are both the cluster; take a snapshot with meshops.mesh.cluster_snapshot before the change")
+    if params["remove"] and not params["after"]["applied"]:
+        raise ConfigError("remove needs after.applied: without it, what is not in after is removed anyway")
+    before = read(params, "before")
+    after: list[Any] = read(params, "after")
+    if params["after"]["applied"]:
+        after = overlaid(before, after, params["remove"])
+    difference, assumptions, text = run_authorization_diff(before, after, params)
+    return {
+        "changes": [group.to_dict() for group in difference.groups],
+        "opened": difference.opened,
+        "closed": difference.closed,
+        "objects": [edit.text for edit in difference.edits],
+        "compared": difference.compared,
+        "unchanged": difference.unchanged,
+        "not_compared": [*difference.only_before, *difference.only_after],
+        "assumptions": list(assumptions),
+        "text": text,
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+    params = module.params
+    params["cluster"] = display_name(params)
+    if "cluster" in (params["before"]["source"], params["after"]["source"]) and IMPORT_ERROR:
+        module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
+    try:
+        result = compare(params)
+    except MeshError as exc:
+        module.fail_json(msg=str(exc))
+    wrong = {"never": 0, "opened": result["opened"], "closed": result["closed"], "any": result["opened"] + result["closed"]}
+    if wrong[params["fail_on"]]:
+        module.fail_json(msg=f"{params['cluster']}: {result['text']}", **result)
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the modules and the playbook give people: texts, JSON, documents, exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+import yaml
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization_run import overlaid, run_authorization_checks
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import junit, sarif
+from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
+from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
+from ansible_collections.meshops.mesh.plugins.modules.authorization_diff import argument_spec, compare
+from authorization_travel import partner_paths, stages
+from test_authorization_proof import MATRIX
+
+STAGES = stages()
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def _folder(path: Path, objects: list[dict[str, Any]]) -> str:
+    """Manifests as people have them: several documents in a file, one of them a list."""
+    path.mkdir(parents=True)
+    half = len(objects) // 2
+    (path / "a.yml").write_text(yaml.safe_dump_all(objects[:half]), encoding="utf-8")
+    (path / "b.yaml").write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": objects[half:]}), encoding="utf-8")
+    (path / "values.yaml").write_text("replicas: 2\n", encoding="utf-8")
+    return str(path)
+
+
+def _params(**given: Any) -> dict[str, Any]:
+    names = ("members", "trust_domain", "trust_domain_aliases", "root_namespace", "istio_version", "path_normalization")
+    return {**dict.fromkeys(names), "cluster": "west", "remove": [], **given}
+
+
+def _check(objects: list[dict[str, Any]], **given: Any) -> Any:
+    snapshot = Snapshot.from_json({"format": "meshops.mesh/snapshot/v1", "cluster": "west", "taken_at": "2026-11-21T12:00:00Z",
+                                   "objects": objects})  # fmt: skip
+    snapshot = Snapshot(snapshot.cluster, snapshot.taken_at, "manifests", None, snapshot.objects)
+    return run_authorization_checks(_params(**{"only": [], "ignore": [], "access": None, **given}), snapshot)
+
+
+def test_policy_06_applied_over_a_folder_says_in_its_first_lines_what_it_opens(tmp_path: Path) -> None:
+    before = _folder(tmp_path / "west", STAGES[5])
+    change = tmp_path / "06.yml"
+    change.write_text(yaml.safe_dump(partner_paths()), encoding="utf-8")
+    found = compare(_params(before={"source": "manifests", "path": before},
+                            after={"source": "manifests", "path": str(change), "applied": True}))  # fmt: skip
+    lines = found["text"].splitlines()
+    assert lines[1] == "OPENED  anyone, without a token -> prod-istio-system/gto-external-ingressgateway: every request"
+    assert "authpolicy-gto-external was replaced: ALLOW became DENY" in lines[3]
+    assert (found["opened"], found["closed"], found["compared"]) == (2, 1, 13)
+    assert found["objects"] == ["prod-istio-system/authpolicy-gto-external was replaced: ALLOW became DENY"]
+    first = json.loads(json.dumps(found["changes"][0]))
+    assert first["change"] == "opened" and first["without_identity"] and first["unknown_identities"] and "claims" not in first["witness"]
+
+
+def test_what_the_removal_of_a_policy_opens(tmp_path: Path) -> None:
+    before, nothing = _folder(tmp_path / "west", STAGES[5]), _folder(tmp_path / "nothing", [])
+    states = {"before": {"source": "manifests", "path": before}, "after": {"source": "manifests", "path": nothing, "applied": True}}
+    found = compare(_params(**states, remove=["AuthorizationPolicy prod-istio-system/authpolicy-gto-external"]))
+    assert found["changes"][0]["because"] == ["prod-istio-system/authpolicy-gto-external was removed"]
+    with pytest.raises(ConfigError, match="there is no AuthorizationPolicy x/y before the change"):
+        compare(_params(**states, remove=["AuthorizationPolicy x/y"]))
+
+
+def test_states_that_cannot_be_meant_are_refused(tmp_path: Path) -> None:
+    cluster, files = {"source": "cluster", "path": None}, {"source": "manifests", "path": None, "applied": False}
+    with pytest.raises(ConfigError, match="both the cluster"):
+        compare(_params(before=cluster, after={**cluster, "applied": False}))
+    with pytest.raises(ConfigError, match=r"before.path is not set"):
+        compare(_params(before=files, after=files))
+    with pytest.raises(ConfigError, match=r"remove needs after.applied"):
+        compare(_params(before=files, after=files, remove=["AuthorizationPolicy a/b"]))
+    assert argument_spec()["before"]["default"] == {"source": "cluster"}
+
+
+def test_applied_objects_replace_those_of_their_name() -> None:
+    old = [{"apiVersion": "v1", "kind": "X", "metadata": {"name": "a", "namespace": "n"}, "spec": 1},
+           {"apiVersion": "v1", "kind": "X", "metadata": {"name": "b", "namespace": "n"}}]  # fmt: skip
+    new = {"apiVersion": "v1", "kind": "X", "metadata": {"name": "a", "namespace": "n"}, "spec": 2}
+    assert overlaid(old, [new]) == [new, old[1]] and overlaid(old, [], ["X n/a"]) == [old[1]]
+
+
+def test_the_text_begins_with_the_verdict_and_what_was_covered() -> None:
+    good = _check(STAGES[5], access=MATRIX)
+    assert good.proven is True and good.proof["holds"] is True and good.proof["allowed_pairs"] == 143
+    assert good.text.splitlines()[0] == "west: exactly the intended access is allowed"
+    assert "all requests of 13 workloads" in good.text.splitlines()[1] and "169 pairs 143 " in good.text.splitlines()[1]
+    bad = _check(STAGES[6], access=MATRIX)
+    assert bad.proven is False and "not exactly the intended access" in bad.text
+    (first, *_more) = [row for row in bad.report.rows if row.id == "OSM3302"]
+    assert first.resource == "Workload prod-istio-system/gto-external-ingressgateway" and "without a token" in first.message
+    assert _check(STAGES[5]).proven is None
+
+
+def test_an_ignored_deviation_is_no_proof() -> None:
+    found = _check(STAGES[6], access=MATRIX, ignore=["OSM3301", "OSM3302"])
+    assert found.proven is False and found.report.failing("error") == []
+
+
+def test_a_policy_without_effect_is_named_and_nothing_else() -> None:
+    """The ALLOW of everything for a gateway that had no policy."""
+    rows = [row for row in _check(STAGES[6]).report.rows if row.status not in ("passed", "skipped")]
+    assert [(row.id, row.resource) for row in rows] == [("OSM3201", "AuthorizationPolicy prod-istio-system/ingress")]
+
+
+def test_documents_have_a_row_for_each_deviation() -> None:
+    report = _check(STAGES[6], access=MATRIX).report
+    cases = ET.fromstring(junit(report)).findall(".//failure")  # noqa: S314 - our own document
+    results = json.loads(sarif(report))["runs"][0]["results"]
+    failed = [row for row in report.rows if row.status == "failed"]
+    assert len(failed) == len(cases) == len([one for one in results if one["level"] == "error"]) >= 2
+    assert {one["ruleId"] for one in results} >= {"OSM3301", "OSM3302"}
+
+
+def test_other_categories_are_not_run_here() -> None:
+    assert {row.category for row in _check(STAGES[5]).report.rows} == {"authorization"}
+    with pytest.raises(ConfigError, match="OSM1206 is no check of authorization"):
+        _check(STAGES[5], only=["OSM1206"])
+
+
+def test_a_matrix_with_an_empty_list_is_refused_and_says_which_row() -> None:
+    with pytest.raises(ConfigError, match=r"access\[1\].from is an empty list"):
+        _check(STAGES[5], access=[MATRIX[0], {"from": [], "to": ["prod-travel-agency/cars"]}])
+
+
+@pytest.mark.parametrize(("stage", "code"), [(5, 0), (6, 2)])
+def test_the_playbook_ends_as_the_proof_does(stage: int, code: int, tmp_path: Path) -> None:
+    matrix = tmp_path / "access.yml"
+    matrix.write_text(yaml.safe_dump({"mesh_access_matrix": MATRIX}), encoding="utf-8")
+    folder, base = _folder(tmp_path / "after", STAGES[stage]), _folder(tmp_path / "before", STAGES[5])
+    options = {"mesh_access_path": folder, "mesh_access_base": base, "mesh_access_junit": str(tmp_path / "out" / "access.xml"),
+               "mesh_access_sarif": str(tmp_path / "out" / "access.sarif")}  # fmt: skip
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".cache" / "collections"), "ANSIBLE_LOCALHOST_WARNING": "false"}
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "meshops.mesh.check_access", "-e", f"@{matrix}"]
+    done = subprocess.run([*command, "-e", json.dumps(options)], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert (tmp_path / "out" / "access.sarif").is_file()
+    failures = ET.parse(tmp_path / "out" / "access.xml").findall(".//failure")  # noqa: S314 - our own document
+    assert bool(failures) is bool(code)
+    assert ("OPENED  anyone, without a token" in done.stdout) is (stage == 6)
