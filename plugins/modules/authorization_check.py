@@ -282,6 +282,7 @@ STRINGS: dict[str, Any] = {"type": "list", "elements": "str"}
 
 def argument_spec() -> dict[str, Any]:
     row = {name: dict(STRINGS) for name in ("ports", "methods", "paths", "hosts", "tokens")}
+    row["tokens"]["no_log"] = False  # principals, no secrets
     row |= {name: {**STRINGS, "required": True} for name in ("from", "to")}
     return {
         **AUTH_ARG_SPEC,
