@@ -10,12 +10,13 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import TypeAlias
 
 from .matching import Matcher, Text
 
 __all__ = ["Address", "Network", "address", "network_matcher", "port_matcher"]
 
-Address = IPv4Address | IPv6Address
+Address: TypeAlias = "IPv4Address | IPv6Address"
 _PORT = re.compile(r"[0-9]+")
 _LENGTH = re.compile(r"0|[1-9][0-9]*")
 

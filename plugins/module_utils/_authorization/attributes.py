@@ -137,8 +137,8 @@ def _tokens(key: str, mesh: Mesh) -> Attribute | None:
 
 def _callers(key: str, namespace: str, mesh: Mesh) -> Attribute | None:
     if key == "source.principal":
-        expand = lambda values: expand_principals(values, mesh.trust_domains)  # noqa: E731
-        return Attribute(key, _peers, lambda value: string_matcher(value, "spiffe://"), expand=expand)
+        return Attribute(key, _peers, lambda value: string_matcher(value, "spiffe://"),
+                         expand=lambda values: expand_principals(values, mesh.trust_domains))
     if key == "source.namespace":
         return Attribute(key, _peers, namespace_matcher)
     if key == "source.serviceAccount" and mesh.abilities.service_accounts:

@@ -179,7 +179,7 @@ class _Reader:
                 target = port.get("targetPort", port.get("port"))
                 number = named.get(target) if isinstance(target, str) and not target.isdigit() else target
                 if number is not None and str(number).isdigit() and port.get("protocol", "TCP") == "TCP":
-                    word = str(port.get("appProtocol") or port.get("name") or "").split("-")[0].lower()
+                    word = str(port.get("appProtocol") or port.get("name") or "").split("-", maxsplit=1)[0].lower()
                     found[int(number)] = TCP if word in _TCP_WORDS else HTTP
         return found
 
