@@ -168,6 +168,6 @@ def intermediate(root: Authority, name: str) -> Authority:
 def cacerts(authority: Authority, roots: bytes | None = None) -> Obj:
     """The Secret; roots: instead of the authority's own."""
     data = {"ca-cert.pem": authority.cert, "ca-key.pem": authority.key, "root-cert.pem": roots or authority.root,
-            "cert-chain.pem": authority.cert + authority.root}
+            "cert-chain.pem": authority.cert if authority.cert == authority.root else authority.cert + authority.root}
     return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "cacerts", "namespace": "istio-system"},
             "data": {name: base64.b64encode(value).decode() for name, value in data.items()}}
