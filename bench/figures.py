@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from collections.abc import Callable
@@ -173,4 +174,31 @@ def growth(scale: float) -> Result:
     return result
 
 
-FIGURES: dict[str, Callable[[float], Result]] = {"travel_prod": travel_prod, "mesh_3000": mesh_3000, "growth": growth}
+# authorization
+
+PROOF_S, DIFF_S, VERDICT_US = 5.0, 2.0, 50.0
+MESHES = (10, 40, 100)  # namespaces of ten workloads and eleven policies each
+
+
+def authorization(scale: float) -> Result:
+    """1,000 workloads with 1,100 policies: the whole matrix proven, five policies changed, one verdict; CPU time of one process."""
+    result, found = Result(), dict[int, dict[str, float]]()
+    for size in MESHES:
+        namespaces = max(2, round(size * scale))
+        used = run([sys.executable, "bench/authorization.py", "--namespaces", str(namespaces)])
+        found[namespaces] = json.loads(used.output)
+    name, largest = "authorization", found[max(found)]
+    text = f"{largest['workloads']:.0f} workloads, {largest['policies']:.0f} policies, {largest['pairs']:.0f} pairs"
+    result.rows = [
+        Row(name, "matrix proven", largest["proof"], wanted=PROOF_S, note=text),
+        Row(name, "diff, 5 policies changed, reading included", largest["diff"], wanted=DIFF_S),
+        Row(name, "one verdict, explained", largest["verdict_us"], unit="us", wanted=VERDICT_US),
+        Row(name, "memory", largest["memory_mib"], unit="MiB", wanted=MEMORY_MIB),
+        Row(name, f"matrix proven: {largest['policies']:.0f} policies to linear", bend({size: one["proof"] for size, one in found.items()}),
+            unit="x", wanted=BEND, note=", ".join(f"{one['policies']:.0f}: {one['proof']:.2f} s" for one in found.values()))]
+    result.data = {"meshes": found, "load": load()}
+    return result
+
+
+FIGURES: dict[str, Callable[[float], Result]] = {"travel_prod": travel_prod, "mesh_3000": mesh_3000, "growth": growth,
+                                                 "authorization": authorization}
