@@ -10,6 +10,7 @@ texts have no line breaks. A header or claim with several values is in the class
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -38,6 +39,11 @@ _SAME = {
     "request.auth.presenter": "request.auth.claims[azp]",
 }  # attributes that ask about the same value
 _USUAL = {"methods": ("GET", "POST", "PUT", "DELETE"), "paths": ("/", "/x"), "hosts": ("example.com",)}  # witnesses that people know
+_NAME = r"((?:[a-z0-9]|\\[-.])+)"  # as re.escape writes a name
+# What matching.py and ztunnel.py make of a namespace or a service account that is written whole.
+_OF_PATTERNS = re.compile(
+    rf"spiffe://\.\+/ns/{_NAME}/\(\.\+/\|\)sa/{_NAME}\(/\.\+\)\?|spiffe://\[\^/\]\+/ns/{_NAME}/sa/(?:{_NAME}|\[\^/\]\+)"
+)
 _ADDRESSES = ("source.ip", "remote.ip", "destination.ip")
 _ALWAYS_THERE = ("hosts", "methods", "paths", "connection.sni", "destination.port", *_ADDRESSES)
 
@@ -99,10 +105,18 @@ def _segments(matcher: Matcher) -> tuple[str | None, str, str | None] | None:
     """Trust domain, namespace and service account that a matcher asks an identity for, None for any; None if it is not of that kind."""
     if isinstance(matcher, Text) and isinstance(matcher.value, str) and not matcher.folded:
         parts = matcher.value.split("/")
-        if matcher.form == "exact" and len(parts) == 7 and parts[:2] == ["spiffe:", ""] and (parts[3], parts[5]) == ("ns", "sa"):
-            return (parts[2], parts[4], parts[6]) if parts[2] and parts[4] and parts[6] else None
-        if matcher.form == "contains" and len(parts) == 4 and parts[1] == "ns" and parts[2] not in ("", "ns", "sa"):
-            return (None, parts[2], None)
+        if matcher.form in ("exact", "prefix") and parts[:2] == ["spiffe:", ""] and parts[3:4] == ["ns"] and all(parts[2:-1]):
+            whole = len(parts) == 7 and parts[5] == "sa"
+            if matcher.form == "exact":
+                return (parts[2], parts[4], parts[6]) if whole and parts[6] else None
+            namespace = len(parts) == 6 and parts[5] == ""
+            return (parts[2], parts[4], None) if (whole and parts[6] == "") or namespace else None
+        if matcher.form == "contains" and len(parts) == 4 and parts[1] == "ns":
+            return (None, parts[2], None) if parts[2] not in ("", "ns", "sa") else None
+    found = _OF_PATTERNS.fullmatch(matcher.expression) if isinstance(matcher, Pattern) else None
+    if found:
+        namespace_text, account = (re.sub(r"\\(.)", r"\1", text or "") for text in (found[1] or found[3], found[2] or found[4]))
+        return (None, namespace_text, account or None) if namespace_text not in ("ns", "sa") else None
     return None
 
 

@@ -14,6 +14,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._authorization.automa
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.classes import (
     CALLER,
     ValueClass,
+    _identities,
     classes,
     conditions_of,
     dimension,
@@ -30,6 +31,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._authorization.matchi
     string_matcher,
     trust_domain_matcher,
 )
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.ztunnel import _attributes as ztunnel_matchers
 from authorization_worlds import SLEEP, chain, operation, policy, source, when
 
 PATHS = ["/a", "/a*", "*b", "/a/{*}", "/{**}/b", "*", "/ab", "/{*}", "/a/{**}"]
@@ -180,3 +182,50 @@ def test_too_many_unions_are_told() -> None:
     assert len(joined(values)) == 255
     with pytest.raises(TooManyError, match="more than 100 kinds"):
         joined(values, limit=100)
+
+
+_WHOLE = [
+    string_matcher("cluster.local/ns/a/sa/x", "spiffe://"),
+    string_matcher("cluster.local/ns/a/sa/*", "spiffe://"),
+    string_matcher("other/ns/a/*", "spiffe://"),
+    string_matcher("other/ns/b/sa/other", "spiffe://"),
+    string_matcher("stranger/ns/b/sa/y", "spiffe://"),
+    string_matcher("*"),
+    namespace_matcher("a"),
+    namespace_matcher("b-1"),
+    service_account_matcher("a/x", "p", True),
+    service_account_matcher("y", "b", True),
+    ztunnel_matchers("")["source.namespace"].matcher("b"),
+    ztunnel_matchers("b")["source.serviceAccount"].matcher("y"),
+]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_short_way_to_callers_gives_the_classes_of_the_automata(seed: int) -> None:
+    matchers = random.Random(seed).sample(_WHOLE, 4)
+    short = _identities(matchers)
+    assert short is not None, "each of these asks for whole segments only"
+    exact = combinations(matchers, within=Pattern("spiffe://[^/]+/ns/[^/]+/sa/[^/]+"))
+    assert {value.matched for value in short} == {found.matched for found in exact}
+    for value in short:
+        assert tuple(matcher.matches(value.witness) for matcher in matchers) == value.matched
+
+
+@pytest.mark.parametrize(
+    "matcher",
+    [
+        string_matcher("cluster.local/ns/a*", "spiffe://"),
+        string_matcher("*/sa/x", "spiffe://"),
+        string_matcher("cluster.local/*", "spiffe://"),
+        string_matcher("cluster.local/ns/a/sa/x*", "spiffe://"),
+        string_matcher("cluster.local/x", "spiffe://"),
+        string_matcher("cluster.local/ns//sa/x", "spiffe://"),
+        namespace_matcher("sa"),
+        namespace_matcher("ns"),
+        namespace_matcher("a*"),
+        service_account_matcher("a/x.y", "p", False),
+        ztunnel_matchers("")["source.namespace"].matcher("b*"),
+    ],
+)
+def test_what_asks_for_parts_of_segments_takes_the_long_way(matcher: Any) -> None:
+    assert _identities([matcher]) is None
