@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 from testbed import Bed
 from testbed.operators.certificates import Authority
 
-__all__ = ["VERSION", "Mesh", "cacerts", "intermediate", "until"]
+__all__ = ["ASK", "VERSION", "Mesh", "cacerts", "intermediate", "until"]
 
 VERSION = "v1.29.6"
 ASK = {"testbed.example.com/envoy": "true"}
@@ -38,12 +38,13 @@ def until(check: Callable[[], Any], timeout: float = 40.0, what: str = "") -> An
     raise AssertionError(f"not after {timeout:.0f} s: {what or check} (last: {last!r})")
 
 
-def deployment(namespace: str, name: str, account: str) -> list[Obj]:
+def deployment(namespace: str, name: str, account: str, annotations: dict[str, str]) -> list[Obj]:
     meta = {"name": name, "namespace": namespace}
     spec = {"serviceAccountName": account, "containers": [{"name": "app", "image": "example.com/app:1"}]}
     made: list[Obj] = [{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": account, "namespace": namespace}}]
     made.append({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": {
-        "selector": {"matchLabels": {"app": name}}, "template": {"metadata": {"labels": {"app": name}}, "spec": spec}}})
+        "selector": {"matchLabels": {"app": name}},
+        "template": {"metadata": {"labels": {"app": name}, "annotations": annotations}, "spec": spec}}})
     ports = [{"name": "http", "port": 8000}]
     made.append({"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"selector": {"app": name}, "ports": ports}})
     return made
@@ -73,9 +74,9 @@ class Mesh:
         found: Obj = json.loads(done.stdout) if done.returncode == 0 else {}
         return found
 
-    def deploy(self, *names: str, account: str = "") -> None:
+    def deploy(self, *names: str, annotations: dict[str, str] | None = None) -> None:
         """Each has a service account of its own name; done when its Envoy answers."""
-        self.apply(*(obj for name in names for obj in deployment(self.namespace, name, account or name)))
+        self.apply(*(obj for name in names for obj in deployment(self.namespace, name, name, annotations or {})))
         for name in names:
             until(lambda name=name: self.served(name), what=f"the Envoy of {name}")
 

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from envoys_support import Mesh, until
+from envoys_support import ASK, Mesh, until
 from testbed import Bed
 
 Obj = dict[str, Any]
@@ -84,3 +85,28 @@ def test_a_new_pod_has_an_envoy_of_its_own_without_a_restart_of_kwok(mesh: Mesh)
     assert mesh.serial("cars") != before
     assert mesh.bed.data["pids"]["kwok"] == pids
     assert not mesh.get("portforwards.kwok.x-k8s.io", "-n", "shop", old)
+
+
+def test_proxies_of_a_service_mesh_control_plane(worker_id: str) -> None:
+    """The second generation: its members' pods ask its own istiod."""
+    bed = Bed.start(f"envoys-maistra-{worker_id}", ("maistra", "envoys"), owner=os.getpid())
+    try:
+        found = Mesh(bed)
+        off = {name: {"enabled": False} for name in ("kiali", "grafana", "prometheus")}
+        plane = {"version": "v2.6", "addons": off, "tracing": {"type": "None"}, "policy": {"type": "Istiod"},
+                 "telemetry": {"type": "Istiod"}, "profiles": ["default"]}
+        found.apply(
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "istio-system"}},
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": ASK}},
+            {"apiVersion": "maistra.io/v2", "kind": "ServiceMeshControlPlane", "spec": plane,
+             "metadata": {"name": "basic", "namespace": "istio-system"}},
+            {"apiVersion": "maistra.io/v1", "kind": "ServiceMeshMemberRoll", "spec": {"members": ["shop"]},
+             "metadata": {"name": "default", "namespace": "istio-system"}})
+        roll = ("servicemeshmemberrolls.maistra.io", "default", "-n", "istio-system")
+        until(lambda: found.get(*roll).get("status", {}).get("configuredMembers") == ["shop"], what="the member")
+        found.deploy("portal", "cars", annotations={"sidecar.istio.io/inject": "true"})
+        until(lambda: found.call("portal", "cars") == "200", what="a call that works")
+        root = base64.b64decode(found.get("secret", "istio-ca-secret", "-n", "istio-system")["data"]["root-cert.pem"]).decode()
+        assert found.roots() == root and found.issuer("cars") == "O=cluster.local"
+    finally:
+        bed.stop()
