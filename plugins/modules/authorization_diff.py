@@ -237,6 +237,12 @@ not_compared:
   type: list
   elements: str
   sample: []
+undecided:
+  description: Workloads whose policies tell more requests apart than can be compared, with the reason. They fail unless O(fail_on=never).
+  returned: always
+  type: list
+  elements: str
+  sample: []
 assumptions:
   description: What had to be assumed because the sources do not say it.
   returned: always
@@ -317,6 +323,7 @@ def compare(params: dict[str, Any]) -> dict[str, Any]:
         "compared": difference.compared,
         "unchanged": difference.unchanged,
         "not_compared": [*difference.only_before, *difference.only_after],
+        "undecided": list(difference.undecided),
         "assumptions": list(assumptions),
         "text": text,
     }
@@ -333,7 +340,7 @@ def main() -> None:
     except MeshError as exc:
         module.fail_json(msg=str(exc))
     wrong = {"never": 0, "opened": result["opened"], "closed": result["closed"], "any": result["opened"] + result["closed"]}
-    if wrong[params["fail_on"]]:
+    if wrong[params["fail_on"]] or (result["undecided"] and params["fail_on"] != "never"):
         module.fail_json(msg=f"{params['cluster']}: {result['text']}", **result)
     module.exit_json(changed=False, **result)
 

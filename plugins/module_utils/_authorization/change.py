@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .automata import TooManyError
 from .doors import Door, DoorSpace, Shift, compare, doors_of
 from .facts import Facts
 from .inventory import Inventory
@@ -84,6 +85,7 @@ class Difference:
     unchanged: int
     only_before: tuple[str, ...] = ()
     only_after: tuple[str, ...] = ()
+    undecided: tuple[str, ...] = ()  # places with the reason why their requests could not be compared
 
     @property
     def opened(self) -> int:
@@ -257,21 +259,31 @@ def difference_of(before: tuple[World, Inventory], after: tuple[World, Inventory
         one, other = old[key][1], new[key][1]
         pairs.setdefault((one.key, other.key), (one, other, []))[2].append(key[0])
     groups: list[Group] = []
+    undecided: list[str] = []
     for one, other, refs in pairs.values():
         shifts: list[Shift] = []
         if not _same(one, other):
-            space, shifts = compare(one, other)
+            try:
+                space, shifts = compare(one, other)
+            except TooManyError as exc:
+                undecided.append(f"{names(sorted(refs))}: its policies tell too many requests apart ({exc})")
+                continue
             groups += groups_of(space, shifts, (one, other), callers=callers, edits=edits, destinations=sorted(refs))
         unchanged += 0 if shifts else len(refs)
     only = [tuple(sorted({ref for ref, _protocol in mine.keys() - theirs.keys()})) for mine, theirs in ((old, new), (new, old))]
-    return Difference(edits, tuple(together(groups)), len(old.keys() & new.keys()), unchanged, *only)
+    return Difference(edits, tuple(together(groups)), len(old.keys() & new.keys()), unchanged, only[0], only[1], tuple(undecided))
 
 
 def text_of(difference: Difference, assumptions: Sequence[str] = ()) -> str:
     """At most a screen; the rest is counted."""
     opened, closed = difference.opened, difference.closed
-    verdict = "nothing is opened and nothing is closed" if not difference.groups else f"{opened} opened, {closed} closed"
+    verdict = (
+        "nothing is opened and nothing is closed"
+        if not difference.groups and not difference.undecided
+        else f"{opened} opened, {closed} closed"
+    )
     lines = [f"{verdict} ({difference.compared} places compared, {difference.unchanged} as before)"]
+    lines += [f"NOT COMPARED  {text}" for text in difference.undecided]
     shown = 0
     for group in difference.groups:
         sentence = _sentence(group)

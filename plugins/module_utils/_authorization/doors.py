@@ -65,11 +65,9 @@ class Door:
             yield _test("source.principal", [_IDENTITY])
         if self.tokens and self.rules and self.chain.mesh.abilities.envoy_jwt:
             issuers = [Text("exact", rule.issuer) for rule in self.rules if rule.issuer]
-            audiences = [found for rule in self.rules for found in _audiences(rule)]
             if issuers:
                 yield _test(_ISSUER, issuers)
-            if audiences:
-                yield _test(_AUDIENCE, audiences)
+            yield from (_test(_AUDIENCE, _audiences(rule)) for rule in self.rules if rule.audiences)
 
     def mode(self, port: int | None) -> tuple[str, str]:
         found = {number: (mode, by) for number, mode, by in self.modes}

@@ -15,6 +15,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from .._errors import ConfigError
+from .automata import TooManyError
 from .change import Group, groups_of, together
 from .compile import compile_policy
 from .doors import Door, DoorSpace, compare, doors_of
@@ -72,10 +73,11 @@ class Proof:
     more: tuple[Group, ...] = ()
     less: tuple[Group, ...] = ()
     shared: tuple[str, ...] = field(default=())  # sources that nothing can tell apart from an intended one
+    undecided: tuple[str, ...] = ()  # places whose policies tell too many requests apart
 
     @property
     def holds(self) -> bool:
-        return not (self.more or self.less or self.shared)
+        return not (self.more or self.less or self.shared or self.undecided)
 
 
 def _strings(value: Any, where: str) -> tuple[str, ...]:
@@ -233,16 +235,25 @@ def _regions(space: DoorSpace) -> int:
     return total
 
 
+def _passing(door: Door, callers: Callers) -> tuple[int, int]:
+    """The callers of which something passes, and the regions; everybody where that cannot be told."""
+    try:
+        space = DoorSpace((door,))
+    except TooManyError:
+        return callers.everybody, 0
+    members = 0
+    for box in space.passes(door):
+        members |= callers.members(space, box)
+    return members, _regions(space)
+
+
 def count(world: World, inventory: Inventory) -> Coverage:
     """What passes now: how many pairs of workloads, out of how many."""
     callers, allowed = Callers(inventory), dict[str, int]()
     known: dict[tuple[Any, ...], tuple[int, int]] = {}
     for place, door in doors_of(world, inventory):
         if door.key not in known:
-            space, members = DoorSpace((door,)), 0
-            for box in space.passes(door):
-                members |= callers.members(space, box)
-            known[door.key] = members, _regions(space)
+            known[door.key] = _passing(door, callers)
         allowed[place.ref] = allowed.get(place.ref, 0) | known[door.key][0]
     outside = tuple(place.ref for place in inventory.places if place.outside)
     pairs = sum(members.bit_count() for members in allowed.values())
@@ -263,6 +274,7 @@ def prove(world: World, inventory: Inventory, rows: Sequence[Access], scope: Ite
     deviations: list[Group] = []
     shared: dict[str, list[str]] = {}
     decided: dict[tuple[Any, ...], list[Group]] = {}
+    undecided: list[str] = []
     for place, door in doors_of(world, inventory):
         if patterns and not any(fnmatchcase(place.namespace, pattern) for pattern in patterns):
             continue
@@ -270,7 +282,11 @@ def prove(world: World, inventory: Inventory, rows: Sequence[Access], scope: Ite
         key = (door.key, tuple(row.number for row in wanted))
         if key not in decided:
             intended = matrix.intended(wanted, place, door)
-            space, shifts = compare(intended, door)
+            try:
+                space, shifts = compare(intended, door)
+            except TooManyError as exc:
+                undecided.append(f"{place.ref}: {exc}")
+                continue
             decided[key] = groups_of(space, shifts, (intended, door), callers=callers, edits=(), destinations=())
         deviations += [replace(group, destinations=(place.ref,)) for group in decided[key]]
         others = matrix.shared(wanted) if wanted else ""
@@ -282,6 +298,7 @@ def prove(world: World, inventory: Inventory, rows: Sequence[Access], scope: Ite
         tuple(group for group in groups if group.opened),
         tuple(group for group in groups if not group.opened),
         tuple(f"{others} -> {names(dict.fromkeys(refs))}" for others, refs in shared.items()),
+        tuple(undecided),
     )
 
 

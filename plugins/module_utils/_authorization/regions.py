@@ -85,18 +85,29 @@ class Space:
     def __init__(self, chains: Sequence[Chain], extra: Iterable[Test] = ()) -> None:
         self.protocol = chains[0].protocol
         self.single_address = self.protocol in (TCP, ZTUNNEL) or (chains[0].kind == "gateway" and chains[0].mesh.trusted_proxies == 0)
-        found = classes(test for tests in (*(conditions_of(chain) for chain in chains), extra) for test in self._split(tests))
+        tests = [test for given in (*(conditions_of(chain) for chain in chains), extra) for test in self._split(given)]
+        found = classes(tests)
         self.matchers = {name: matchers for name, (matchers, _values) in found.items()}
-        self.values = {name: self._several(name, values) for name, (_matchers, values) in found.items()}
+        asked: dict[str, dict[tuple[Matcher, ...], None]] = {}
+        for test in tests:
+            asked.setdefault(dimension(test.attribute), {})[test.matchers] = None
+        self.values = {name: self._several(name, values, tuple(asked[name])) for name, (_matchers, values) in found.items()}
         self.names = tuple(found)
         self.everything: Box = tuple((1 << len(self.values[name])) - 1 for name in self.names)
 
-    def _several(self, name: str, values: tuple[ValueClass, ...]) -> tuple[ValueClass, ...]:
-        """Headers and claims may have several values: the classes of unions are added, unless they are there already."""
+    def _several(self, name: str, values: tuple[ValueClass, ...], asked: Sequence[tuple[Matcher, ...]]) -> tuple[ValueClass, ...]:
+        """Headers and claims may have several values: the classes of unions are added, unless they are there already.
+
+        Conditions ask whether any of a list matches, so of the values that no list tells apart one is enough for the unions.
+        """
         if not name.startswith((_HEADERS, _CLAIMS)) or name in _SINGLE:
             return values
+        place = {matcher: number for number, matcher in enumerate(self.matchers[name])}
+        lists = [[place[matcher] for matcher in matchers] for matchers in asked]
+        told = {tuple(any(value.matched[number] for number in numbers) for numbers in lists): value for value in reversed(values)
+                if value.witness is not None}  # fmt: skip
         known = {value.matched for value in values}
-        return (*values, *(value for value in joined(values) if value.matched not in known))
+        return (*values, *(value for value in joined(tuple(told.values())) if value.matched not in known))
 
     def _name(self, attribute: str) -> str:
         return "source.ip" if attribute == "remote.ip" and self.single_address else attribute

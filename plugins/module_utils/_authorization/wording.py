@@ -102,20 +102,25 @@ def _dimension(space: DoorSpace, index: int, bits: int) -> str:
     rest = _cover(everything & ~bits, [*choices, ("absent", absent)])
     if rest:
         return "absent or empty" if rest == ["*"] else f"any but {_some(rest)}"
-    within = _cover(bits | _outside(bits, choices), choices)
-    if within:
-        but = [text for text, own in choices if own and not own & bits]
-        return f"{_some(within)} but not {_some(but)}"
+    some = [(text, own) for text, own in choices if own & bits]
+    union, outside = _union(some), _outside(bits, choices)
+    if union & ~outside == bits:
+        but = [text for text, own in choices if own & union and not own & bits]
+        return f"{_some(_cover(union, some) or [])} but not {_some(but)}"
     shown = [str(value.witness) for number, value in enumerate(values) if bits >> number & 1 and value.witness is not None]
     return f"such as {_some(shown[:2] or ['absent'])}"
 
 
-def _outside(bits: int, choices: Sequence[tuple[str, int]]) -> int:
-    """All that matchers cover which have nothing in these bits."""
+def _union(choices: Sequence[tuple[str, int]]) -> int:
     found = 0
     for _text, own in choices:
-        found |= own if not own & bits else 0
+        found |= own
     return found
+
+
+def _outside(bits: int, choices: Sequence[tuple[str, int]]) -> int:
+    """All that matchers cover which have nothing in these bits."""
+    return _union([choice for choice in choices if not choice[1] & bits])
 
 
 def what_words(space: DoorSpace, box: Box) -> str:

@@ -471,6 +471,9 @@ def nothing_more(view: View, intent: Intent, options: Options) -> Iterable[Findi
     """What auditors ask: callers without an identity, without a token and unknown ones are among the sources."""
     proof = proof_of(view, intent)
     yield from _deviations(proof.more, "allowed and not intended")
+    for text in proof.undecided:
+        ref, _colon, reason = text.partition(": ")
+        yield Finding(f"Workload {ref}", f"it cannot be proven that nothing more is allowed: {reason}", hint="split the policies' lists")
     for text in proof.shared:
         others, _arrow, destination = text.partition(" -> ")
         yield Finding(

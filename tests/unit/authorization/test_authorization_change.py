@@ -98,6 +98,26 @@ def test_a_screen_is_enough_for_a_thousand_groups() -> None:
     assert len(text.splitlines()) <= 45 and "more groups" in text
 
 
+def test_many_values_of_one_list_are_one_question_for_claims_of_several_values() -> None:
+    groups = [f"g{number}" for number in range(40)]
+    shop = [namespace("shop"), *workload("shop", "cars"), token_rules() | {"metadata": {"name": "t", "namespace": "shop"}}]
+    shop[-1]["spec"] = {"jwtRules": [{"issuer": "i"}]}
+    before, after = (policy(when("request.auth.claims[groups]", *some), namespace="shop") for some in (groups, groups[:-1]))
+    (group,) = between([*shop, before], [*shop, after]).groups
+    assert not group.opened and "groups g39" in group.token and group.witness["claims"]["groups"] == "g39"
+
+
+def test_what_cannot_be_told_apart_is_said_and_not_called_unchanged() -> None:
+    shop = [namespace("shop"), *workload("shop", "cars"), *workload("shop", "web")]
+    rules = [when("request.headers[x]", f"v{number}") | operation(paths=[f"/{number}"]) for number in range(14)]
+    wild = [policy(*some, namespace="shop", selector={"matchLabels": {"app": "cars"}}) for some in (rules, rules[:-1])]
+    plain = policy(operation(paths=["/a"]), name="web", namespace="shop", selector={"matchLabels": {"app": "web"}})
+    difference = between([*shop, wild[0]], [*shop, wild[1], plain])
+    assert len(difference.undecided) == 1 and difference.undecided[0].startswith("shop/cars: its policies tell too many requests apart")
+    assert [group.destinations for group in difference.groups] == [("shop/web",)] and difference.unchanged == 0
+    assert text_of(difference).splitlines()[1].startswith("NOT COMPARED  shop/cars")
+
+
 # brute force
 
 CALLERS = [None, "cluster.local/ns/a/sa/x", "cluster.local/ns/b/sa/x", "other/ns/a/sa/y"]

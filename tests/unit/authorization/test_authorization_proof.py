@@ -146,3 +146,9 @@ def test_a_matrix_that_cannot_be_meant_is_refused(row: Any, message: str) -> Non
 def test_http_cannot_be_demanded_of_connections() -> None:
     with pytest.raises(ConfigError, match="only connections are seen"):
         proof(STAGES[5], [{"from": ["anyone"], "to": [f"{AGENCY}/mysqldb"], "methods": ["GET"]}])
+
+
+def test_what_cannot_be_decided_is_no_proof() -> None:
+    rules = [{"when": [{"key": "request.headers[x]", "values": [f"v{number}"]}], **operation(paths=[f"/{number}"])} for number in range(14)]
+    found = proof([*SHOP, policy(*rules, namespace="shop")], [])
+    assert not found.holds and not found.more and [text.partition(":")[0] for text in found.undecided] == ["shop/cars", "shop/web"]
