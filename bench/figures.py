@@ -200,5 +200,21 @@ def authorization(scale: float) -> Result:
     return result
 
 
+# live proxies
+
+PROXIES, PROXIES_S = 300, 20.0
+
+
+def proxies(scale: float) -> Result:
+    """300 real Envoys asked for their certificates through the port-forward, then with every tenth of them silent."""
+    pods = max(10, round(PROXIES * scale / 10) * 10)
+    found = json.loads(run([sys.executable, "bench/proxies.py", "--pods", str(pods)]).output.splitlines()[-1])
+    name, text = "proxies", f"{found['proxies']} real Envoys"
+    rows = [Row(name, "certificates read", found["all"], wanted=PROXIES_S, note=text),
+            Row(name, "with every tenth silent", found["silent"], wanted=PROXIES_S, note=f"{found['silent_errors']} named"),
+            Row(name, "certificate_check, the whole task", found["module"], wanted=PROXIES_S)]
+    return Result(rows, {**found, "load": load()})
+
+
 FIGURES: dict[str, Callable[[float], Result]] = {"travel_prod": travel_prod, "mesh_3000": mesh_3000, "growth": growth,
-                                                 "authorization": authorization}
+                                                 "authorization": authorization, "proxies": proxies}
