@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.attachment import GATEWAY_NAME, attaches, why_not
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.compile import compile_policy
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.evaluate import PolicySet
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.model import Mesh, Request, ServiceRef, Workload
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.read import read_policy
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.read import read_policies, read_policy
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.versions import abilities
-from authorization_worlds import SLEEP, allowed, decide, findings, http, operation, policy, source, tcp, when
+from authorization_worlds import MESH, SLEEP, allowed, decide, findings, http, operation, policy, source, tcp, when
 
 GATEWAY_API = "gateway.networking.k8s.io"
 SIDECAR = Workload("foo", {"app": "cars", "version": "v1"})
@@ -305,3 +307,44 @@ def test_an_identity_of_another_form_is_none_to_ztunnel(principal: str) -> None:
 
 def test_the_label_of_a_gateways_pod() -> None:
     assert GATEWAY_NAME == "gateway.networking.k8s.io/gateway-name"
+
+
+@pytest.mark.parametrize(
+    ("rule", "yes", "no"),
+    [
+        (when("source.principal", SLEEP), tcp(), tcp(principal="cluster.local/ns/foo/sa/other")),
+        (when("destination.port", absent=("80",)), tcp(), tcp(port=80)),
+        (when("source.namespace", absent=("bar",)), tcp(), tcp(principal="cluster.local/ns/bar/sa/x")),
+    ],
+)
+def test_conditions_that_ztunnel_knows_are_not_left_out(rule: dict[str, Any], yes: Request, no: Request) -> None:
+    assert passes(yes, policy(rule)) and not passes(no, policy(rule))
+    assert not passes(yes, policy(rule, action="DENY")) and passes(no, policy(rule, action="DENY"))
+    assert findings(policy(rule), workload=AMBIENT) == []
+
+
+def test_ztunnel_names_what_it_leaves_out_by_its_place() -> None:
+    rule = {**source(requestPrincipals=["*"]), **operation(paths=["/a"]), **when("request.headers[x]", "1")}
+    (found,) = PolicySet(read_policies([policy(rule)], MESH.abilities)[0], MESH).findings(AMBIENT)
+    assert "rules[0].to[0].paths, rules[0].from[0].requestPrincipals, rules[0].when[0] (request.headers[x])" in found.message
+
+
+@pytest.mark.parametrize(
+    ("obj", "mesh", "enforced", "effects"),
+    [
+        (policy({}, **ref("Service", "cars")), Mesh(), False, ["ignored"]),
+        (policy({}, annotations={"istio.io/dry-run": "true"}), Mesh(), False, ["ignored"]),
+        (policy({}, annotations={"istio.io/dry-run": "true"}), Mesh(ambient_dry_run=True), True, []),
+        (policy({}, annotations={"istio.io/dry-run": "true"}), Mesh(version="1.28"), True, ["warning"]),
+        (policy({}), Mesh(version="1.28"), True, []),
+        (policy({}), Mesh(), True, []),
+    ],
+)
+def test_what_ztunnel_gets_at_all(obj: dict[str, Any], mesh: Mesh, enforced: bool, effects: list[str]) -> None:
+    (parsed,), _findings = read_policies([obj], mesh.abilities)
+    compiled = compile_policy(parsed, "ZTUNNEL", mesh)
+    assert (compiled.enforced, [finding.effect for finding in compiled.findings], len(compiled.rules)) == (enforced, effects, int(enforced))
+
+
+def test_a_service_account_with_too_many_slashes_is_nobody_at_ztunnel() -> None:
+    assert not passes(tcp(), policy(source(serviceAccounts=["foo/sleep/x"])))
