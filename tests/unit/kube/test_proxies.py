@@ -5,16 +5,18 @@ from __future__ import annotations
 
 import base64
 import json
+import ssl
 import struct
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 import websocket
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.proxy import has_proxy, held, identity_of
-from ansible_collections.meshops.mesh.plugins.module_utils._errors import FetchError
-from ansible_collections.meshops.mesh.plugins.module_utils._kube import proxies
+from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, FetchError
+from ansible_collections.meshops.mesh.plugins.module_utils._kube import auth, proxies
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.proxies import admin_get, read_proxies
 
 PORT = struct.pack("<H", 15000)
@@ -188,3 +190,36 @@ def test_which_pods_have_a_proxy_to_ask() -> None:
     assert not has_proxy({**pod("a"), "spec": {"containers": [{"name": "app"}]}})
     assert not has_proxy({**pod("a"), "metadata": {"name": "a", "namespace": "shop"}})
     assert not has_proxy({**pod("a"), "metadata": {**pod("a")["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z"}})
+
+
+def opened(monkeypatch: pytest.MonkeyPatch, **params: Any) -> tuple[str, dict[str, Any]]:
+    """The address and the options with which a stream is opened."""
+    seen: list[tuple[str, dict[str, Any]]] = []
+    monkeypatch.setattr(auth.websocket, "create_connection", lambda url, **options: seen.append((url, options)))
+    auth.dialer(params, name="prod").open("/api/x", "v4.channel.k8s.io", 3.0)
+    return seen[0]
+
+
+def test_a_stream_logs_in_as_requests_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    url, options = opened(monkeypatch, host="https://api.example.com:6443/", api_key="abc", validate_certs=False,
+                          impersonate_user="jane", impersonate_groups=["ops", "dev"])
+    assert url == "wss://api.example.com:6443/api/x" and options["timeout"] == 3.0
+    assert options["subprotocols"] == ["v4.channel.k8s.io"]
+    lines = {line.lower() for line in options["header"]}
+    assert {"authorization: bearer abc", "impersonate-user: jane", "impersonate-group: ops", "impersonate-group: dev"} <= lines
+    context = options["sslopt"]["context"]
+    assert context.verify_mode is ssl.CERT_NONE and not context.check_hostname
+
+
+def test_a_stream_verifies_and_goes_through_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    _url, options = opened(monkeypatch, host="https://api.example.com", api_key="abc", validate_certs=True,
+                           proxy="http://proxy.example.com:3128", no_proxy="localhost,example.org")
+    assert options["sslopt"]["context"].verify_mode is ssl.CERT_REQUIRED and options["sslopt"]["context"].check_hostname
+    assert (options["http_proxy_host"], options["http_proxy_port"], options["proxy_type"]) == ("proxy.example.com", 3128, "http")
+    assert options["http_no_proxy"] == ["localhost", "example.org"]
+
+
+def test_a_login_that_cannot_be_read_is_an_error_with_a_name(tmp_path: Path) -> None:
+    (tmp_path / "ca.crt").write_text("junk")
+    with pytest.raises(ConfigError, match="cluster prod"):
+        auth.dialer({"host": "https://api.example.com", "api_key": "abc", "ca_cert": str(tmp_path / "ca.crt")}, name="prod")
