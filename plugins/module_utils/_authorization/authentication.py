@@ -18,6 +18,7 @@ from .model import Finding, Mesh, Request, TargetRef, Workload
 __all__ = ["JwtRule", "PeerAuthentication", "RequestAuthentication", "Token", "authenticate", "effective_mtls", "read_peer_authentications",
            "read_request_authentications"]  # fmt: skip
 
+_JWT_LISTS = ("audiences", "fromHeaders", "fromParams", "fromCookies", "spaceDelimitedClaims")
 _SKEW = timedelta(seconds=60)  # Envoy's tolerance of clocks
 MODES = ("UNSET", "DISABLE", "PERMISSIVE", "STRICT")
 
@@ -68,6 +69,16 @@ def _mode(value: Any) -> str:
     return str(_mapping(value).get("mode") or "UNSET")
 
 
+def _shapes(obj: Mapping[str, Any], spec: Mapping[str, Any], wanted: Mapping[str, type]) -> str:
+    """Empty if these fields are what a schema wants, or not there; otherwise what is wrong."""
+    if not isinstance(obj.get("spec"), Mapping) and obj.get("spec") is not None:
+        return f"{obj['spec']!r} is {type(obj['spec']).__name__}, expected a mapping"
+    for name, kind in wanted.items():
+        if spec.get(name) is not None and not isinstance(spec[name], kind):
+            return f"{name} is {type(spec[name]).__name__}, expected a {'mapping' if kind is Mapping else 'list'}"
+    return ""
+
+
 def read_peer_authentications(objects: Iterable[Mapping[str, Any]]) -> tuple[list[PeerAuthentication], list[Finding]]:
     """All PeerAuthentications among objects, without those that admission refuses."""
     found: list[PeerAuthentication] = []
@@ -79,8 +90,10 @@ def read_peer_authentications(objects: Iterable[Mapping[str, Any]]) -> tuple[lis
         resource = f"PeerAuthentication {metadata.get('namespace', 'default')}/{metadata.get('name', '')}"
         labels = _mapping(_mapping(spec.get("selector")).get("matchLabels"))
         ports = {str(port): _mode(value) for port, value in _mapping(spec.get("portLevelMtls")).items()}
-        problem = ""
-        if {_mode(spec.get("mtls")), *ports.values()} - set(MODES):
+        problem = _shapes(obj, spec, {"mtls": Mapping, "portLevelMtls": Mapping, "selector": Mapping})
+        if problem:
+            pass
+        elif {_mode(spec.get("mtls")), *ports.values()} - set(MODES):
             problem = f"a mode is none of {', '.join(MODES)}"
         elif ports and not labels:
             problem = "portLevelMtls needs a selector"
@@ -133,10 +146,15 @@ def read_request_authentications(objects: Iterable[Mapping[str, Any]], mesh: Mes
             continue
         metadata, spec = _mapping(obj.get("metadata")), _mapping(obj.get("spec"))
         resource = f"RequestAuthentication {metadata.get('namespace', 'default')}/{metadata.get('name', '')}"
+        problem = _shapes(obj, spec, {"jwtRules": list, "selector": Mapping, "targetRefs": list, "targetRef": Mapping})
+        for entry in [] if problem else spec.get("jwtRules") or []:
+            problem = problem or _shapes({"spec": entry}, _mapping(entry), dict.fromkeys(_JWT_LISTS, list))
+        if problem:
+            findings.append(Finding(resource, "", "unreadable", f"{problem}; the API server refuses it, and nothing of it is enforced"))
+            continue
         entries = [_mapping(entry) for entry in spec.get("jwtRules") or []]
         refs = [_mapping(ref) for ref in spec.get("targetRefs") or ([spec["targetRef"]] if spec.get("targetRef") else [])]
         selector = None if spec.get("selector") is None else dict(_mapping(_mapping(spec["selector"]).get("matchLabels")))
-        problem = ""
         if selector is not None and refs:
             problem = "it has both a selector and targetRefs; only one may be set"
         elif any(not entry.get("issuer") and not entry.get("jwksUri") for entry in entries):

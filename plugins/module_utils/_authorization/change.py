@@ -97,7 +97,8 @@ class Difference:
 
 
 def _spec(obj: Mapping[str, Any]) -> Mapping[str, Any]:
-    return obj.get("spec") or {}
+    spec = obj.get("spec")
+    return spec if isinstance(spec, Mapping) else {}
 
 
 def _identity(obj: Mapping[str, Any]) -> tuple[str, str]:

@@ -154,8 +154,9 @@ class Scene:
 
     def empty_lists(self) -> Iterator[Fault]:
         for obj in self.inventory.objects:
-            rules = ((obj.get("spec") or {}).get("rules") or []) if obj.get("kind") == "AuthorizationPolicy" else []
-            for number, rule in enumerate(rules):
+            spec = obj.get("spec") if obj.get("kind") == "AuthorizationPolicy" else None
+            rules = spec.get("rules") if isinstance(spec, Mapping) else None
+            for number, rule in enumerate(rules if isinstance(rules, list) else []):
                 for name in _LISTS[:2]:
                     if isinstance(rule, Mapping) and rule.get(name) == []:
                         word = "callers" if name == "from" else "operations"
@@ -323,7 +324,7 @@ class Scene:
         passing: dict[int, bool] = {}
         closed: dict[str, dict[str, bool]] = {}
         for place, door in self.doors:
-            if door.chain.has_allow or door.chain.deny:
+            if (door.chain.has_allow or door.chain.deny) and not place.assumed:
                 if id(door) not in passing:
                     passing[id(door)] = bool(DoorSpace((door,)).passes(door))
                 closed.setdefault(place.ref, {})[", ".join(policy.key for policy in door.chain.policies)] = passing[id(door)]

@@ -12,6 +12,7 @@ from typing import Any
 
 from .attachment import GATEWAY_NAME
 from .model import HTTP, TCP, Mesh, ServiceRef, Workload
+from .versions import parse_version
 
 __all__ = ["Inventory", "Place", "mesh_of", "take"]
 
@@ -85,7 +86,7 @@ def mesh_of(objects: Iterable[Mapping[str, Any]], given: Mapping[str, Any] | Non
                 "trust_domain": config.get("trustDomain"),
                 "trust_domain_aliases": config.get("trustDomainAliases"),
                 "root_namespace": config.get("rootNamespace") or spec.get("namespace"),
-                "version": spec.get("version"),
+                "version": spec.get("version") and str(spec["version"]),
                 "path_normalization": _map(config, "pathNormalization").get("normalization"),
             }
             if isinstance(found["version"], str):
@@ -98,15 +99,27 @@ def mesh_of(objects: Iterable[Mapping[str, Any]], given: Mapping[str, Any] | Non
                 "root_namespace": _namespace(obj),
                 "version": _OSSM2.get(version),
             }
+    unknown = _unknown_version(found)
     found |= {key: value for key, value in (given or {}).items() if value not in (None, [], "")}
     chosen = {key: value for key, value in found.items() if value}
     if chosen.get("path_normalization") in ("DEFAULT", None):
         chosen.pop("path_normalization", None)
     words = {"trust_domain": "cluster.local", "root_namespace": "istio-system", "version": "the newest that is known"}
     assumed = tuple(f"{key} is {word}: the source does not say" for key, word in words.items() if key not in chosen)
+    if unknown and "version" not in chosen:
+        assumed = (*assumed, f"the source says version {unknown}, which is no version of Istio")
     if "trust_domain_aliases" in chosen:
         chosen["trust_domain_aliases"] = tuple(chosen["trust_domain_aliases"])
     return Mesh(**chosen), assumed
+
+
+def _unknown_version(found: dict[str, Any]) -> str:
+    """Takes a version out that is none, such as master."""
+    try:
+        parse_version(found.get("version"))
+    except ValueError:
+        return str(found.pop("version"))
+    return ""
 
 
 @dataclass
@@ -176,6 +189,8 @@ class _Reader:
             if not selector or any(labels.get(key) != value for key, value in selector.items()):
                 continue
             for port in _list(_map(service, "spec").get("ports")):
+                if not isinstance(port, Mapping):
+                    continue
                 target = port.get("targetPort", port.get("port"))
                 number = named.get(target) if isinstance(target, str) and not target.isdigit() else target
                 if number is not None and str(number).isdigit() and port.get("protocol", "TCP") == "TCP":
@@ -249,7 +264,11 @@ def _waypoint_services(reader: _Reader, places: Iterable[Place]) -> Iterator[Pla
             if found:
                 ref = ServiceRef(_name(service), namespace)
                 workload = Workload(found.namespace, found.workload.labels, "waypoint", ref)
-                ports = {int(port["port"]): HTTP for port in _list(_map(service, "spec").get("ports")) if "port" in port}
+                ports = {
+                    int(port["port"]): HTTP
+                    for port in map(_map, _list(_map(service, "spec").get("ports")))
+                    if str(port.get("port")).isdigit()
+                }
                 yield Place(f"{found.name} for Service {namespace}/{ref.name}", workload, found.account, ports)
 
 

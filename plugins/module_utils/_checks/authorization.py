@@ -40,8 +40,8 @@ def _cors(view: View, objects: Mapping[Kind, list[Any]]) -> Iterator[str]:
     hosts: set[tuple[str, str]] = set()
     for service in view.of(k.VIRTUAL_SERVICE):
         for rule in service.items("spec", "http"):
-            if rule.get("corsPolicy"):
-                for route in rule.get("route") or []:
+            if isinstance(rule, Mapping) and rule.get("corsPolicy"):
+                for route in [route for route in rule.get("route") or [] if isinstance(route, Mapping)]:
                     host = str((route.get("destination") or {}).get("host") or "").split(".")
                     hosts.add((host[1] if len(host) > 1 else service.namespace, host[0]))
     for namespace, name in hosts:

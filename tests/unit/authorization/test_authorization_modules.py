@@ -18,7 +18,8 @@ from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents imp
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.meshops.mesh.plugins.modules.authorization_diff import argument_spec, compare
-from authorization_travel import partner_paths, stages
+from authorization_travel import namespace, partner_paths, stages, workload
+from authorization_worlds import policy, source
 from test_authorization_proof import MATRIX
 
 STAGES = stages()
@@ -147,3 +148,162 @@ def test_the_playbook_ends_as_the_proof_does(stage: int, code: int, tmp_path: Pa
     failures = ET.parse(tmp_path / "out" / "access.xml").findall(".//failure")  # noqa: S314 - our own document
     assert bool(failures) is bool(code)
     assert ("OPENED  anyone, without a token" in done.stdout) is (stage == 6)
+
+
+BASE = [namespace("foo"), *workload("foo", "cars"), policy(source(namespaces=["foo"]))]
+# Half-written objects, and whether an admission would have refused them.
+HALF: list[tuple[dict[str, Any], bool]] = [
+    (
+        {
+            "apiVersion": "security.istio.io/v1",
+            "kind": "AuthorizationPolicy",
+            "metadata": {"name": "x", "namespace": "foo"},
+            "spec": "text",
+        },
+        True,
+    ),
+    (
+        {
+            "apiVersion": "security.istio.io/v1",
+            "kind": "AuthorizationPolicy",
+            "metadata": {"name": "x", "namespace": "foo"},
+            "spec": {"rules": "text"},
+        },
+        True,
+    ),
+    (
+        {
+            "apiVersion": "security.istio.io/v1",
+            "kind": "AuthorizationPolicy",
+            "metadata": {"name": "x", "namespace": "foo"},
+            "spec": {"rules": [None, "a", {"from": "x"}]},
+        },
+        True,
+    ),
+    (
+        {
+            "apiVersion": "security.istio.io/v1",
+            "kind": "AuthorizationPolicy",
+            "metadata": {"name": "ünïcode", "namespace": "foo"},
+            "spec": {"rules": [{"to": [{"operation": {"paths": ["/ü*", "/日本"]}}]}]},
+        },
+        False,
+    ),
+    ({"apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy", "metadata": {"name": "x"}, "spec": None}, False),
+    (
+        {
+            "apiVersion": "security.istio.io/v1",
+            "kind": "AuthorizationPolicy",
+            "metadata": {"name": "x", "namespace": "foo"},
+            "spec": {"selector": {"matchLabels": ["a"]}},
+        },
+        True,
+    ),
+    (
+        {
+            "apiVersion": "security.istio.io/v1",
+            "kind": "PeerAuthentication",
+            "metadata": {"name": "x", "namespace": "foo"},
+            "spec": {"mtls": "STRICT"},
+        },
+        True,
+    ),
+    (
+        {"apiVersion": "security.istio.io/v1", "kind": "PeerAuthentication", "metadata": {"name": "x", "namespace": "foo"}, "spec": "x"},
+        True,
+    ),
+    (
+        {
+            "apiVersion": "security.istio.io/v1",
+            "kind": "RequestAuthentication",
+            "metadata": {"name": "x", "namespace": "foo"},
+            "spec": {"jwtRules": "x"},
+        },
+        True,
+    ),
+    (
+        {
+            "apiVersion": "security.istio.io/v1",
+            "kind": "RequestAuthentication",
+            "metadata": {"name": "x", "namespace": "foo"},
+            "spec": {"jwtRules": [{"issuer": "i", "audiences": "a", "fromHeaders": "q"}]},
+        },
+        True,
+    ),
+    (
+        {
+            "apiVersion": "security.istio.io/v1",
+            "kind": "RequestAuthentication",
+            "metadata": {"name": "x", "namespace": "foo"},
+            "spec": {"targetRef": "x"},
+        },
+        True,
+    ),
+    (
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "x", "namespace": "foo"},
+            "spec": {"template": {"metadata": {"labels": ["a"]}, "spec": {"containers": "x"}}},
+        },
+        False,
+    ),
+    (
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "x", "namespace": "foo"},
+            "spec": {"selector": {"app": "cars"}, "ports": ["x", {"port": "q"}]},
+        },
+        False,
+    ),
+    (
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "x", "namespace": "foo"},
+            "spec": {"selector": "x", "ports": [{"port": 1}]},
+        },
+        False,
+    ),
+    ({"apiVersion": "sailoperator.io/v1", "kind": "Istio", "metadata": {"name": "x"}, "spec": {"version": 7}}, False),
+    (
+        {
+            "apiVersion": "maistra.io/v2",
+            "kind": "ServiceMeshControlPlane",
+            "metadata": {"name": "x", "namespace": "cp"},
+            "spec": {"gateways": {"additionalIngress": {"a": None, "b": "x"}}, "security": None},
+        },
+        False,
+    ),
+    ({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": "x", "namespace": "foo"}, "spec": None}, False),
+    (
+        {
+            "apiVersion": "networking.istio.io/v1",
+            "kind": "VirtualService",
+            "metadata": {"name": "x", "namespace": "foo"},
+            "spec": {"http": [None, "x", {"corsPolicy": {}, "route": [None]}]},
+        },
+        False,
+    ),
+    ({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "foo", "labels": None}}, False),
+]
+
+
+@pytest.mark.parametrize(("obj", "refused"), HALF, ids=[f"{obj['kind']}-{number}" for number, (obj, _refused) in enumerate(HALF)])
+def test_half_written_manifests_are_told_and_decide_nothing(obj: dict[str, Any], refused: bool, tmp_path: Path) -> None:
+    found = [(row.id, row.resource) for row in _check([*BASE, obj]).report.rows if row.id == "OSM3001" and row.status == "failed"]
+    assert found == ([("OSM3001", f"{obj['kind']} foo/x")] if refused else [])
+    states = {
+        "before": {"source": "manifests", "path": _folder(tmp_path / "a", BASE)},
+        "after": {"source": "manifests", "path": _folder(tmp_path / "b", [*BASE, obj]), "applied": False},
+    }
+    change = compare(_params(**states))
+    assert change["changes"] == [] or not refused
+
+
+def test_a_version_that_is_none_is_an_assumption_and_a_given_one_an_error() -> None:
+    istio = {"apiVersion": "sailoperator.io/v1", "kind": "Istio", "metadata": {"name": "x"}, "spec": {"version": "master"}}
+    assert "the source says version master, which is no version of Istio" in _check([*BASE, istio]).assumptions
+    with pytest.raises(ConfigError, match="'banana' is not a version of Istio"):
+        _check(BASE, istio_version="banana")
