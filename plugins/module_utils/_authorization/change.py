@@ -22,7 +22,6 @@ __all__ = ["Difference", "Edit", "Group", "difference_of", "edits_of", "groups_o
 
 _KINDS = {"AuthorizationPolicy": "", "PeerAuthentication": "PeerAuthentication ", "RequestAuthentication": "RequestAuthentication "}
 _LINES = 36  # of groups: with the head and the tail it is a screen
-Doors = Mapping[tuple[str, str], tuple[Any, Door]]
 
 
 @dataclass(frozen=True)
@@ -233,8 +232,23 @@ def together(groups: Iterable[Group]) -> list[Group]:
     return sorted(found.values(), key=lambda group: group.weight)
 
 
-def _by_place(world: World, inventory: Inventory) -> dict[tuple[str, str], tuple[Any, Door]]:
-    return {(place.ref, door.chain.protocol): (place, door) for place, door in doors_of(world, inventory)}
+def _by_place(world: World, inventory: Inventory) -> dict[str, list[Door]]:
+    found: dict[str, list[Door]] = {}
+    for place, door in doors_of(world, inventory):
+        found.setdefault(place.ref, []).append(door)
+    return found
+
+
+def _pairs(old: Mapping[str, list[Door]], new: Mapping[str, list[Door]]) -> list[tuple[Door, Door, list[str]]]:
+    """The doors to compare, each with the places that have them; a port that changed its protocol is compared across both."""
+    found: dict[tuple[Any, ...], tuple[Door, Door, list[str]]] = {}
+    for ref in sorted(old.keys() & new.keys()):
+        for before in old[ref]:
+            for after in new[ref]:
+                one, other = before.at(after), after.at(before)
+                if one and other:
+                    found.setdefault((one.key, other.key), (one, other, []))[2].append(ref)
+    return list(found.values())
 
 
 def _same(one: Door, other: Door) -> bool:
@@ -254,14 +268,11 @@ def difference_of(before: tuple[World, Inventory], after: tuple[World, Inventory
     edits = edits_of(before[1].objects, after[1].objects)
     old, new = _by_place(*before), _by_place(*after)
     callers = Callers(after[1])
-    pairs: dict[tuple[Any, ...], tuple[Door, Door, list[str]]] = {}
-    unchanged = 0
-    for key in old.keys() & new.keys():
-        one, other = old[key][1], new[key][1]
-        pairs.setdefault((one.key, other.key), (one, other, []))[2].append(key[0])
+    compared = unchanged = 0
     groups: list[Group] = []
     undecided: list[str] = []
-    for one, other, refs in pairs.values():
+    for one, other, refs in _pairs(old, new):
+        compared += len(refs)
         shifts: list[Shift] = []
         if not _same(one, other):
             try:
@@ -271,8 +282,8 @@ def difference_of(before: tuple[World, Inventory], after: tuple[World, Inventory
                 continue
             groups += groups_of(space, shifts, (one, other), callers=callers, edits=edits, destinations=sorted(refs))
         unchanged += 0 if shifts else len(refs)
-    only = [tuple(sorted({ref for ref, _protocol in mine.keys() - theirs.keys()})) for mine, theirs in ((old, new), (new, old))]
-    return Difference(edits, tuple(together(groups)), len(old.keys() & new.keys()), unchanged, only[0], only[1], tuple(undecided))
+    only = [tuple(sorted(mine.keys() - theirs.keys())) for mine, theirs in ((old, new), (new, old))]
+    return Difference(edits, tuple(together(groups)), compared, unchanged, only[0], only[1], tuple(undecided))
 
 
 def text_of(difference: Difference, assumptions: Sequence[str] = ()) -> str:

@@ -56,6 +56,15 @@ class Door:
     def mutual(self) -> bool:
         return self.chain.kind in ("sidecar", "ztunnel")
 
+    def at(self, other: Door) -> Door | None:
+        """This door for those of its ports that the other one is for too; None if there are none."""
+        if not self.only and not other.only:
+            return replace(self, but=tuple(sorted({*self.but, *other.but})))
+        ports = set(self.only or other.only) - {*self.but, *other.but}
+        if self.only and other.only:
+            ports &= set(other.only)
+        return replace(self, only=tuple(sorted(ports)), but=()) if ports else None
+
     def tests(self) -> Iterable[Test]:
         """What this door tells apart beside its chain."""
         ports = {port for port, _mode, _by in self.modes if port is not None} | {*self.only, *self.but}

@@ -269,7 +269,8 @@ def _waypoint_services(reader: _Reader, places: Iterable[Place]) -> Iterator[Pla
                     for port in map(_map, _list(_map(service, "spec").get("ports")))
                     if str(port.get("port")).isdigit()
                 }
-                yield Place(f"{found.name} for Service {namespace}/{ref.name}", workload, found.account, ports)
+                name = ref.name if namespace == found.namespace else f"{namespace}/{ref.name}"
+                yield Place(f"{name} (waypoint {found.name})", workload, found.account, ports)
 
 
 def _assumed(objects: Iterable[Mapping[str, Any]], places: Iterable[Place], root: str) -> Iterator[Place]:

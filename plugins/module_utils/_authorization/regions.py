@@ -79,12 +79,17 @@ class _ImpossibleError(Exception):
     """No request has these values together."""
 
 
+def _one_address(chain: Chain) -> bool:
+    """Is the client's address the peer's, whatever is sent?"""
+    return chain.protocol in (TCP, ZTUNNEL) or (chain.kind == "gateway" and chain.mesh.trusted_proxies == 0)
+
+
 class Space:
     """The dimensions that the conditions of some chains ask about, and their classes."""
 
     def __init__(self, chains: Sequence[Chain], extra: Iterable[Test] = ()) -> None:
-        self.protocol = chains[0].protocol
-        self.single_address = self.protocol in (TCP, ZTUNNEL) or (chains[0].kind == "gateway" and chains[0].mesh.trusted_proxies == 0)
+        self.protocol = HTTP if any(chain.protocol == HTTP for chain in chains) else chains[0].protocol
+        self.single_address = all(_one_address(chain) for chain in chains)
         tests = [test for given in (*(conditions_of(chain) for chain in chains), extra) for test in self._split(given)]
         found = classes(tests)
         self.matchers = {name: matchers for name, (matchers, _values) in found.items()}

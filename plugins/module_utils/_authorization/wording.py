@@ -275,7 +275,7 @@ class Callers:
         nobody = sum(1 << number for number, value in enumerate(values) if value.witness is not None and not any(value.matched))
         masked = [(text, every & empty) for text, every in choices if not every & ~empty & ~own]
         found = _cover(empty & ~nobody, masked)
-        parts = [f"any other identity matching {_some(found)}"] if found else []
+        parts = [f"any other identity{'' if found == ['*'] else f' matching {_some(found)}'}"] if found else []
         if empty & nobody:
             parts = ["any identity that is not named"]
         elif not found:

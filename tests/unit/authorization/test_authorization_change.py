@@ -118,6 +118,53 @@ def test_what_cannot_be_told_apart_is_said_and_not_called_unchanged() -> None:
     assert text_of(difference).splitlines()[1].startswith("NOT COMPARED  shop/cars")
 
 
+WAYPOINT = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": "way", "namespace": AGENCY},
+            "spec": {"gatewayClassName": "istio-waypoint"}}  # fmt: skip
+
+
+def ambient(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The agency in ambient, its policies at a waypoint."""
+    labels = {"istio.io/dataplane-mode": "ambient", "istio.io/use-waypoint": "way"}
+    found: list[dict[str, Any]] = [namespace(AGENCY, **labels), WAYPOINT]
+    refs = [{"kind": "Gateway", "group": "gateway.networking.k8s.io", "name": "way"}]
+    for obj in objects:
+        agency = obj["kind"] == "AuthorizationPolicy" and obj["metadata"]["namespace"] == AGENCY
+        found += [] if obj["kind"] == "Namespace" and obj["metadata"]["name"] == AGENCY else [
+            {**obj, "spec": {**obj["spec"], "targetRefs": refs}} if agency else obj]  # fmt: skip
+    return found
+
+
+def test_a_stage_in_ambient_opens_the_same_at_the_waypoint() -> None:
+    (group,) = between(ambient(STAGES[4]), ambient(STAGES[5])).groups
+    assert group.who.text == "prod-travel-portal/{travels,viaggi,voyages}" and len(group.destinations) == 7
+    assert f"{AGENCY}/cars (waypoint way)" in group.destinations
+    first = between(ambient(STAGES[5]), ambient(STAGES[6])).groups[0]
+    assert (first.opened, first.who.text, first.token) == (True, "anyone", "without a token")
+
+
+def test_a_move_to_ambient_that_leaves_the_pods_open_says_so() -> None:
+    """At ztunnel no policy with targetRefs counts: who calls a pod directly is asked nothing any more."""
+    groups = between(STAGES[5], ambient(STAGES[5])).groups
+    assert {(group.opened, group.after) for group in groups} == {(True, "no ALLOW policy is on it, so everything passes")}
+    assert f"{AGENCY}/cars" in groups[0].destinations and groups[0].who.others
+
+
+@pytest.mark.parametrize(("before", "after", "opened"), [("http", "tcp", False), ("tcp", "http", True)])
+def test_a_port_that_gets_another_protocol_is_compared_across_both(before: str, after: str, opened: bool) -> None:
+    rule = policy(operation(methods=["GET"]), namespace="shop")
+    states = [[namespace("shop"), *workload("shop", "db", 3306, word), rule] for word in (before, after)]
+    (group,) = between(*states).groups
+    assert group.opened is opened and group.what == "GET" and group.destinations == ("shop/db",)
+
+
+def test_a_port_of_tcp_that_comes_beside_http_is_compared_with_what_it_was() -> None:
+    rule = policy(operation(methods=["GET"]), namespace="shop")
+    one, two = ([namespace("shop"), *workload("shop", "db"), rule] for _state in range(2))
+    two[2] = {**two[2], "spec": {**two[2]["spec"], "ports": [*two[2]["spec"]["ports"], {"port": 3306, "name": "tcp"}]}}
+    (group,) = between(one, two).groups
+    assert not group.opened and group.what == "GET port 3306"
+
+
 # brute force
 
 CALLERS = [None, "cluster.local/ns/a/sa/x", "cluster.local/ns/b/sa/x", "other/ns/a/sa/y"]

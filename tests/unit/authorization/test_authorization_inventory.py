@@ -151,8 +151,8 @@ def test_a_service_behind_a_waypoint_is_a_place_of_its_own() -> None:
         policy(source(namespaces=["web"]), namespace="in", targetRefs=[{"kind": "Service", "group": "", "name": "cars"}]),
     ]
     found = doors(objects)
-    assert set(found) == {("in/cars", "ZTUNNEL"), ("in/way for Service in/cars", "HTTP")}
-    assert found["in/way for Service in/cars", "HTTP"].chain.has_allow and not found["in/cars", "ZTUNNEL"].chain.has_allow
+    assert set(found) == {("in/cars", "ZTUNNEL"), ("in/cars (waypoint way)", "HTTP")}
+    assert found["in/cars (waypoint way)", "HTTP"].chain.has_allow and not found["in/cars", "ZTUNNEL"].chain.has_allow
 
 
 def test_a_waypoint_of_the_gateway_api_alone_is_enough() -> None:
@@ -165,7 +165,7 @@ def test_a_waypoint_of_the_gateway_api_alone_is_enough() -> None:
     public = {**gateway, "metadata": {"name": "web", "namespace": "in"}, "spec": {"gatewayClassName": "istio"}}
     labelled = namespace("in", **{"istio.io/dataplane-mode": "ambient", "istio.io/use-waypoint": "way"})
     inventory = take([labelled, *workload("in", "cars"), gateway, public])
-    assert kinds(inventory)["in/way for Service in/cars"] == "waypoint" and kinds(inventory)["in/web-istio"] == "gateway"
+    assert kinds(inventory)["in/cars (waypoint way)"] == "waypoint" and kinds(inventory)["in/web-istio"] == "gateway"
 
 
 def test_a_folder_of_policies_alone_is_about_the_workloads_that_they_select() -> None:
