@@ -181,20 +181,39 @@ class _Reader:
             for obj in self.kinds.get("Gateway", [])
         )
 
-    def ports(self, namespace: str, labels: Mapping[str, Any], named: Mapping[str, int]) -> dict[int, str]:
-        """The pod's ports that Services lead to; one that any Service calls TCP has both filter chains, and TCP is the wider one."""
+    def served(self, labels: Mapping[str, Any]) -> dict[int, str]:
+        """What the Gateways of a gateway's pods serve on each port of its Service: TCP where no request is read (TLS that passes)."""
         found: dict[int, str] = {}
+        for obj in self.kinds.get("Gateway", []):
+            spec = _map(obj, "spec")
+            selector = _map(spec, "selector")
+            own = str(obj.get("apiVersion")).startswith("networking.istio.io")
+            if not own or any(labels.get(key) != value for key, value in selector.items()):
+                continue
+            for server in map(_map, _list(spec.get("servers"))):
+                number, word = _map(server, "port").get("number"), str(_map(server, "port").get("protocol") or "HTTP").lower()
+                passes = str(_map(server, "tls").get("mode") or "").endswith("PASSTHROUGH")
+                if str(number).isdigit() and found.get(int(str(number))) != HTTP:
+                    found[int(str(number))] = TCP if passes or word in _TCP_WORDS - {"https"} else HTTP
+        return found
+
+    def ports(self, namespace: str, labels: Mapping[str, Any], named: Mapping[str, int], gateway: bool) -> dict[int, str]:
+        """The pod's ports that Services lead to; one that any Service calls TCP is TCP. At a gateway its Gateways say it."""
+        found: dict[int, str] = {}
+        served = self.served(labels) if gateway else {}
         for service in self.services.get(namespace, []):
             selector = _map(service, "spec", "selector")
             if not selector or any(labels.get(key) != value for key, value in selector.items()):
                 continue
-            for port in _list(_map(service, "spec").get("ports")):
-                if not isinstance(port, Mapping):
-                    continue
+            for port in map(_map, _list(_map(service, "spec").get("ports"))):
                 target = port.get("targetPort", port.get("port"))
                 number = named.get(target) if isinstance(target, str) and not target.isdigit() else target
-                if number is not None and str(number).isdigit() and port.get("protocol", "TCP") == "TCP":
-                    word = str(port.get("appProtocol") or port.get("name") or "").split("-", maxsplit=1)[0].lower()
+                if number is None or not str(number).isdigit() or port.get("protocol", "TCP") != "TCP":
+                    continue
+                word = str(port.get("appProtocol") or port.get("name") or "").split("-", maxsplit=1)[0].lower()
+                if gateway:
+                    found[int(number)] = served.get(int(port.get("port") or 0), HTTP)
+                elif found.get(int(number)) != TCP:
                     found[int(number)] = TCP if word in _TCP_WORDS else HTTP
         return found
 
@@ -218,7 +237,7 @@ def _place(reader: _Reader, obj: Mapping[str, Any]) -> Place:
     kind = reader.kind_of(namespace, marks, labels, bool(spec.get("hostNetwork")))
     account = str(spec.get("serviceAccountName") or spec.get("serviceAccount") or "default")
     workload = Workload(namespace, labels, kind or "sidecar")
-    return Place(_name(obj), workload, account, reader.ports(namespace, labels, named), outside=not kind)
+    return Place(_name(obj), workload, account, reader.ports(namespace, labels, named, kind == "gateway"), outside=not kind)
 
 
 def _gateways_of_ossm2(reader: _Reader) -> Iterator[Place]:

@@ -29,7 +29,19 @@ __all__ = ["proof_of", "scene_of"]
 _GATEWAY_API = Kind("gateway.networking.k8s.io", "Gateway")
 _SECURITY = (k.AUTHORIZATION_POLICY, k.PEER_AUTHENTICATION, k.REQUEST_AUTHENTICATION)
 _WORKLOADS = (k.DEPLOYMENT, k.STATEFUL_SET, k.DAEMON_SET, k.POD)
-INPUTS = (*_SECURITY, *_WORKLOADS, k.NAMESPACE, k.SERVICE, k.SERVICE_ACCOUNT, k.VIRTUAL_SERVICE, k.ISTIO, k.SMCP, k.SMMR, _GATEWAY_API)
+INPUTS = (
+    *_SECURITY,
+    *_WORKLOADS,
+    k.NAMESPACE,
+    k.SERVICE,
+    k.SERVICE_ACCOUNT,
+    k.VIRTUAL_SERVICE,
+    k.GATEWAY,
+    k.ISTIO,
+    k.SMCP,
+    k.SMMR,
+    _GATEWAY_API,
+)
 _CLUSTER_WIDE = (k.NAMESPACE, k.ISTIO)
 _SCENES: WeakKeyDictionary[View, Scene] = WeakKeyDictionary()
 _PROOFS: WeakKeyDictionary[View, Proof] = WeakKeyDictionary()

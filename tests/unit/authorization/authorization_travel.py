@@ -74,7 +74,7 @@ def mesh() -> list[dict[str, Any]]:
         found += workload(PORTAL, name)
     found += workload(CONTROL, "control", 8080)
     for name, labels in (("istio-ingressgateway", INGRESS), ("gto-external-ingressgateway", PARTNER)):
-        found += workload(ROOT, name, 8443, "http", labels=labels, serviceAccountName=f"{name}-service-account")
+        found += workload(ROOT, name, 8443, "https", labels=labels, serviceAccountName=f"{name}-service-account")
     return [*found, mtls(), token_rules()]
 
 

@@ -188,3 +188,42 @@ def test_equal_doors_are_one() -> None:
 )
 def test_half_written_objects_do_no_harm(broken: dict[str, Any]) -> None:
     take([broken, namespace("in"), deployment("in", "a")])
+
+
+def test_a_gateway_s_ports_speak_what_its_gateways_say() -> None:
+    """A Service calls the port https, and Envoy ends TLS there: it is HTTP to the policies."""
+    pod = deployment("in", "gw", {"istio": "ingressgateway"})
+    ports = [{"name": "https", "port": 443, "targetPort": 8443}, {"name": "tls", "port": 15443}, {"name": "tcp-db", "port": 3306}]
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "gw", "namespace": "in"},
+        "spec": {"selector": {"istio": "ingressgateway"}, "ports": ports},
+    }
+    servers = [
+        {"port": {"number": 443, "protocol": "HTTPS"}, "tls": {"mode": "MUTUAL"}},
+        {"port": {"number": 3306, "protocol": "TCP"}},
+        {"port": {"number": 15443, "protocol": "TLS"}, "tls": {"mode": "AUTO_PASSTHROUGH"}},
+    ]
+    gateway = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "Gateway",
+        "metadata": {"name": "g", "namespace": "other"},
+        "spec": {"selector": {"istio": "ingressgateway"}, "servers": servers},
+    }
+    (place,) = take([pod, service, gateway]).places
+    assert place.ports == {8443: "HTTP", 15443: "TCP", 3306: "TCP"}
+    elsewhere = {**gateway, "spec": {"selector": {"istio": "other"}, "servers": servers}}
+    assert set(take([pod, service, elsewhere]).places[0].ports.values()) == {"HTTP"}
+
+
+def test_a_port_that_any_service_calls_tcp_is_tcp() -> None:
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "a", "namespace": "in"},
+        "spec": {"selector": {"app": "a"}, "ports": [{"port": 1, "name": "tcp"}]},
+    }
+    again = {**service, "spec": {"selector": {"app": "a"}, "ports": [{"port": 1, "name": "http"}]}}
+    for services in ([service, again], [again, service]):
+        assert take([deployment("in", "a"), *services]).places[0].ports == {1: "TCP"}
