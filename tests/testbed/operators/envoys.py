@@ -46,6 +46,7 @@ ADMIN = 15000
 _END = b"-----END CERTIFICATE-----"
 LIFE, RENEW_AT = 86400.0, 0.5
 BELIEVED = 1.0
+QUIET = 0.2
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 
@@ -154,6 +155,7 @@ class Envoys(Controller):
         self.asking: set[str] = set()
         self.running: dict[Ident, _Running] = {}
         self._signers: dict[str, tuple[float, Authority]] = {}
+        self._due: dict[Key, float] = {}
         self._waiting: set[asyncio.Task[None]] = set()
 
     # -- what there is
@@ -174,6 +176,15 @@ class Envoys(Controller):
             return []
         (self.asking.add if asks else self.asking.discard)(meta["name"])
         return [("Pod", *pod) for pod in self.pods if pod[0] == meta["name"]]
+
+    def enqueue(self, key: Key, delay: float = 0.0) -> None:
+        """One timer for each key: every event of a pod ends in one, and they would add up."""
+        now = time.monotonic()
+        if delay > 0:
+            if now < self._due.get(key, 0.0) <= now + delay:
+                return
+            self._due[key] = now + delay
+        super().enqueue(key, delay)
 
     def _pod(self, ident: Ident, pod: Obj | None) -> list[Key]:
         known = ident in self.pods
@@ -231,6 +242,8 @@ class Envoys(Controller):
 
     async def reconcile(self, key: Key) -> float | None:
         if key[0] == "Mesh":
+            # Each news of Services goes to every Envoy: with hundreds that come up together, a few times a second is enough.
+            await asyncio.sleep(QUIET)
             self._publish()
             return None
         ident = (key[1], key[2])
@@ -254,7 +267,8 @@ class Envoys(Controller):
             await self._serve(ident, one)
             self.enqueue(("Mesh", "", ""))
         self._freeze(ident, one)
-        return max(0.05, min(2.0, one.renew_at - time.time()))
+        # Faults wake everybody up by themselves; only who is told about new roots has to ask for them.
+        return max(0.05, min(2.0 if one.told else 30.0, one.renew_at - time.time()))
 
     async def _signer(self, namespace: str) -> Authority:
         until, known = self._signers.get(namespace, (0.0, None))
@@ -301,7 +315,8 @@ class Envoys(Controller):
 
     async def _start(self, ident: Ident, one: _Running) -> None:
         one.ports, one.served = _free_ports("admin", "inbound", "outbound"), False
-        self._publish()
+        if not self.xds.knows("routes", ident[0]):
+            self._publish()
         write_atomic(one.folder / "bootstrap.json", envoy_config.bootstrap(one.proxy, str(self.xds.socket), one.ports))
         with (one.folder / "envoy.log").open("ab") as log:
             one.process = await asyncio.create_subprocess_exec(

@@ -39,6 +39,9 @@ class Xds:
         self._versions[topic] = self._versions.get(topic, 0) + 1
         self._changed.pop(topic, asyncio.Event()).set()
 
+    def knows(self, *topic: str) -> bool:
+        return topic in self._resources
+
     def forget(self, *start: str) -> None:
         """All topics that begin so."""
         for topic in [one for one in self._resources if one[:len(start)] == start]:
