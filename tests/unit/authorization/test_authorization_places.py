@@ -348,3 +348,10 @@ def test_what_ztunnel_gets_at_all(obj: dict[str, Any], mesh: Mesh, enforced: boo
 
 def test_a_service_account_with_too_many_slashes_is_nobody_at_ztunnel() -> None:
     assert not passes(tcp(), policy(source(serviceAccounts=["foo/sleep/x"])))
+
+
+def test_an_allow_that_ztunnel_does_not_get_switches_no_default_deny_on() -> None:
+    """A gateway's pod in ambient: the policy is attached to it, and only the gateway's Envoy enforces it."""
+    pod = Workload("foo", {GATEWAY_NAME: "gw"}, "ztunnel")
+    found = policy(source(namespaces=["bar"]), **ref("Gateway", "gw"))
+    assert allowed(tcp(), found, workload=pod) and not allowed(tcp(), found, workload=GATEWAY)
