@@ -471,6 +471,7 @@ _ENDPOINT: dict[str, Any] = {
 _THRESHOLDS: dict[str, Any] = {name: {"type": "float"} for name in ("certificate_days", "certificate_fraction", "clock_skew_seconds")}
 _THRESHOLDS |= {name: {"type": "int"} for name in ("certificate_rsa_bits", "certificate_ec_bits", "certificate_max_bytes")}
 ARGUMENT_SPEC: dict[str, Any] = {
+    **CLUSTER,
     "source": _purpose("cluster", "snapshot", "manifests", default="cluster"),
     "path": _PATH,
     "mesh": {"type": "bool", "default": False},
@@ -511,7 +512,7 @@ def hide_keys(module: AnsibleModule) -> None:
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(
-        argument_spec={**AUTH_ARG_SPEC, **CLUSTER, **ARGUMENT_SPEC},
+        argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC},
         required_if=[("source", "snapshot", ["path"]), ("source", "manifests", ["path"])],
         mutually_exclusive=[("roots", "roots_content")],
         supports_check_mode=True,
