@@ -74,6 +74,8 @@ def pytest_report_header() -> list[str]:
 
 
 Beds = Callable[..., Bed]
+# The beds of this worker, and whether one file has it for itself.
+RUNNING: dict[str, bool] = {}
 
 
 @pytest.fixture(scope="session")
@@ -86,11 +88,22 @@ def beds(worker_id: str) -> Iterator[Beds]:
         if name not in made or not made[name].is_running():
             Bed.find(name).stop()  # of a run that was cut short
             made[name] = Bed.start(name, operators, nodes=nodes, extra_crds=extra_crds, owner=os.getpid())
+            RUNNING[name] = bool(tag)
         return made[name]
 
     yield get
     for bed in made.values():
         bed.stop()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _own_beds_end(beds: Beds) -> Iterator[None]:
+    """A bed that a file has for itself ends with it: a dozen idle clusters take a core."""
+    before = set(RUNNING)
+    yield
+    for name in [name for name, own in RUNNING.items() if own and name not in before]:
+        Bed.find(name).stop()
+        del RUNNING[name]
 
 
 @pytest.fixture(scope="session")
