@@ -82,7 +82,8 @@ def test_a_command_is_measured_with_the_processes_that_it_starts() -> None:
     body = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; x = bytearray(90 * 2**20); time.sleep(0.6)'])"
     used = run([sys.executable, "-c", body])
     assert used.seconds >= 0.6
-    assert 90 <= used.largest_mib < 200
+    # its first sample may be the fork of this very process, which is as large as pytest
+    assert 90 <= used.largest_mib < 500
     assert used.tree_mib >= 90
     with pytest.raises(Failed, match="ended with 3:\nwhy"):
         run([sys.executable, "-c", "print('why'); raise SystemExit(3)"])
