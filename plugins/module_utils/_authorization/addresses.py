@@ -10,13 +10,13 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import TypeAlias
+from typing import TypeAlias, Union
 
 from .matching import Matcher, Text
 
 __all__ = ["Address", "Network", "address", "network_matcher", "port_matcher"]
 
-Address: TypeAlias = "IPv4Address | IPv6Address"
+Address: TypeAlias = Union[IPv4Address, IPv6Address]  # noqa: UP007  (pylint takes | between these two for an operation)
 _PORT = re.compile(r"[0-9]+")
 _LENGTH = re.compile(r"0|[1-9][0-9]*")
 

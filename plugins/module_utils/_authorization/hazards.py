@@ -331,7 +331,7 @@ class Scene:
         grouped: dict[str, list[str]] = {}
         for ref, found in closed.items():
             if not any(found.values()):
-                grouped.setdefault(next(iter(found)), []).append(ref)
+                grouped.setdefault(next(iter(found), ""), []).append(ref)
         for policies, refs in grouped.items():
             for ref in refs:
                 yield f"Workload {ref}", f"no request at all can pass {policies}"
