@@ -261,16 +261,14 @@ text:
 """
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization_run import run_authorization_checks
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import json_report, junit, sarif
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import write_documents
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.inputs import source_from
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import failed_lines
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.runner import Report
-from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, MeshError
+from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.collect import collect
@@ -309,17 +307,6 @@ def read(params: dict[str, Any]) -> Snapshot:
     if params["source"] != "cluster":
         return source_from(params["source"], params["path"], cluster=params["cluster"], now=utc_now())
     return collect(Cluster.from_params(params, name=params["cluster"]), clock=utc_now)
-
-
-def write_documents(params: dict[str, Any], report: Report) -> None:
-    for option, render in (("junit", junit), ("sarif", sarif), ("report", json_report)):
-        if params[option]:
-            path = Path(params[option])
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(render(report), encoding="utf-8")
-            except OSError as exc:
-                raise ConfigError(f"{option}: {path} cannot be written: {exc.strerror}") from exc
 
 
 def main() -> None:

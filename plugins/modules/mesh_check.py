@@ -302,11 +302,10 @@ table:
 
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import json_report, junit, sarif
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import write_documents
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.inputs import (
     intent_from,
     nothing,
@@ -316,7 +315,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._checks.inputs import
 )
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import failed_lines, table
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.runner import Report, run_checks, run_until
-from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, FetchError, MeshError
+from ansible_collections.meshops.mesh.plugins.module_utils._errors import FetchError, MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.collect import collect
@@ -371,18 +370,6 @@ def look(params: dict[str, Any]) -> Report:
         snapshot = nothing(params["cluster"], now=utc_now())
         options = options_from(params, now=utc_now(), fetch_error=str(exc))
     return run_checks(snapshot, intent, options)
-
-
-def write_documents(params: dict[str, Any], report: Report) -> None:
-    for option, render in (("junit", junit), ("sarif", sarif), ("report", json_report)):
-        if not params[option]:
-            continue
-        path = Path(params[option])
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(render(report), encoding="utf-8")
-        except OSError as exc:
-            raise ConfigError(f"{option}: {path} cannot be written: {exc.strerror}") from exc
 
 
 def main() -> None:

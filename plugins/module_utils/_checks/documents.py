@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from .._errors import ConfigError
 from .runner import Report, Row
 from .table import CATEGORIES, CHECKS, hint_url
 from .types import Severity, Status
 
-__all__ = ["json_report", "junit", "sarif"]
+__all__ = ["json_report", "junit", "sarif", "write_documents"]
 
 LEVELS = {Severity.INFO: "note", Severity.WARNING: "warning", Severity.ERROR: "error"}
 # Characters that XML 1.0 cannot carry, whatever an API server's message holds.
@@ -92,3 +95,16 @@ def sarif(report: Report) -> str:
     run = {"tool": {"driver": driver}, "automationDetails": {"id": f"mesh_check/{report.cluster}"}, "results": results}
     document = {"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [run]}
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def write_documents(params: Mapping[str, Any], report: Report) -> None:
+    """Writes the report to the files that the options junit, sarif and report of a module name."""
+    for option, render in (("junit", junit), ("sarif", sarif), ("report", json_report)):
+        if not params[option]:
+            continue
+        path = Path(params[option])
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(render(report), encoding="utf-8")
+        except OSError as exc:
+            raise ConfigError(f"{option}: {path} cannot be written: {exc.strerror}") from exc
