@@ -37,7 +37,7 @@ cluster-down: ready
 
 test: ready            ## the whole suite; the first run builds the test bed's Kubernetes; MESH_TEST_PROVIDERS=ossm3,ossm2 plays the long story for both
 	@$(BIN)/python -m testbed build > /dev/null
-	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 unit: ready
 	@$(BIN)/python -m pytest -q -n $(JOBS) tests/unit

@@ -2,13 +2,13 @@
 # Copyright: (c) 2026, meshops.mesh contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read objects of one kind."""
+"""Read objects of one kind, or of several at once."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: mesh_objects_info
-short_description: Read Kubernetes objects of one kind
+short_description: Read Kubernetes objects of one kind, or of several at once
 version_added: "0.1.0"
 description:
   - Reads as M(kubernetes.core.k8s_info) does, with the manners of this collection. An API server that is busy (429, 503) or restarts for
@@ -22,9 +22,8 @@ options:
     type: str
     default: v1
   kind:
-    description: The kind.
+    description: The kind. Either this or O(queries) is needed.
     type: str
-    required: true
   name:
     description: Name of the object; all when not given.
     type: str
@@ -36,6 +35,32 @@ options:
     type: list
     elements: str
     default: []
+  queries:
+    description:
+      - Several things to read at the same time, instead of a loop over this module. Their answers come one after the other in
+        RV(resources), and each on its own, in this order, in RV(results).
+    type: list
+    elements: dict
+    suboptions:
+      api_version:
+        description: API version of the kind.
+        type: str
+        default: v1
+      kind:
+        description: The kind.
+        type: str
+        required: true
+      name:
+        description: Name of the object; all when not given.
+        type: str
+      namespace:
+        description: Namespace to read; all when not given.
+        type: str
+      label_selectors:
+        description: Labels that the objects have.
+        type: list
+        elements: str
+        default: []
   brief:
     description:
       - Return of each object only what a snapshot keeps, see M(meshops.mesh.cluster_snapshot). A pod then has its metadata, its status
@@ -71,6 +96,12 @@ EXAMPLES = r"""
     namespace: prod-istio-system
   register: routes
 
+- name: Read what two operators run
+  meshops.mesh.mesh_objects_info:
+    queries:
+      - {api_version: sailoperator.io/v1, kind: Istio}
+      - {api_version: kiali.io/v1alpha1, kind: Kiali}
+
 - name: Each has a host
   ansible.builtin.assert:
     that: routes.resources | map(attribute='spec.host') | select | length == routes.resources | length
@@ -78,7 +109,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 api_found:
-  description: Whether the API has the kind.
+  description: Whether the API has the kind, with O(queries) each of them.
   returned: success
   type: bool
   sample: true
@@ -88,8 +119,28 @@ resources:
   type: list
   elements: dict
   sample: [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "prod-istio-system"}}]
+results:
+  description: The answer to each of O(queries), in their order.
+  returned: when O(queries) is given
+  type: list
+  elements: dict
+  contains:
+    query:
+      description: The query.
+      type: dict
+      sample: {"api_version": "v1", "kind": "Namespace", "name": "prod-istio-system", "namespace": null, "label_selectors": []}
+    api_found:
+      description: Whether the API has its kind.
+      type: bool
+      sample: true
+    resources:
+      description: The objects.
+      type: list
+      elements: dict
+      sample: []
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
@@ -99,41 +150,64 @@ from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import C
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import slim
 
-ARGUMENT_SPEC: dict[str, Any] = {
+QUERY: dict[str, Any] = {
     "api_version": {"type": "str", "default": "v1"},
     "kind": {"type": "str", "required": True},
     "name": {"type": "str"},
     "namespace": {"type": "str"},
     "label_selectors": {"type": "list", "elements": "str", "default": []},
+}
+ARGUMENT_SPEC: dict[str, Any] = {
+    **QUERY,
+    "kind": {"type": "str"},
+    "queries": {"type": "list", "elements": "dict", "options": QUERY},
     "brief": {"type": "bool", "default": False},
     **CLUSTER,
 }
 
 
-def read(cluster: Cluster, params: dict[str, Any]) -> list[dict[str, Any]]:
-    """The objects that the options mean."""
-    version, kind, namespace = params["api_version"], params["kind"], params["namespace"]
-    if params["name"]:
-        found = cluster.get(version, kind, params["name"], namespace)
-        return [] if found is None else [slim(found) if params["brief"] else found]
-    labels = ",".join(params["label_selectors"]) or None
-    return cluster.list(version, kind, namespace=namespace, label_selector=labels, trim=slim if params["brief"] else None)
+def read(cluster: Cluster, query: Mapping[str, Any], *, brief: bool = False) -> list[dict[str, Any]] | None:
+    """The objects that a query means; None when the API does not have their kind."""
+    version, kind, namespace = query["api_version"], query["kind"], query["namespace"]
+    try:
+        if query["name"]:
+            found = cluster.get(version, kind, query["name"], namespace)
+            return [] if found is None else [slim(found) if brief else found]
+        labels = ",".join(query["label_selectors"]) or None
+        return cluster.list(version, kind, namespace=namespace, label_selector=labels, trim=slim if brief else None)
+    except KindMissing:
+        return None
+
+
+def answers(cluster: Cluster, params: Mapping[str, Any]) -> dict[str, Any]:
+    """What the module returns for its options."""
+    several = params["queries"]
+    queries = [params] if several is None else several
+    found = cluster.map(lambda query: read(cluster, query, brief=params["brief"]), queries)
+    result: dict[str, Any] = {"api_found": None not in found, "resources": [one for row in found for one in row or []]}
+    if several is not None:
+        result["results"] = [{"query": query, "api_found": row is not None, "resources": row or []}
+                             for query, row in zip(queries, found, strict=True)]
+    return result
 
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC},
+        supports_check_mode=True,
+        required_one_of=[("kind", "queries")],
+        mutually_exclusive=[("kind", "queries"), ("name", "queries"), ("namespace", "queries")],
+    )
     if IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
     params = module.params
     name = display_name(params)
     try:
-        resources, found = read(Cluster.from_params(params, name=name), params), True
-    except KindMissing:
-        resources, found = [], False
+        result = answers(Cluster.from_params(params, name=name), params)
     except MeshError as exc:
         module.fail_json(msg=str(exc))
-    module.exit_json(changed=False, api_found=found, resources=resources)
+    module.exit_json(changed=False, **result)
 
 
 if __name__ == "__main__":

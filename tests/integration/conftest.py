@@ -63,6 +63,16 @@ def run_playbook(playbook: str | Path, *args: str, bed: Bed | None = None, kubec
     return Run(done.returncode, done.stdout, done.stderr, parse_recap(done.stdout))
 
 
+# Longest first, so that no worker begins one when the others are done; the short unit tests come last and fill up.
+LONGEST = ("travel_two_meshes", "travel", "faults_run", "install_plan", "operators_role", "certificates", "played_olm", "rotation_live",
+           "ca_change", "envoys", "played_sail", "check_mesh")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    rank = {f"test_{name}": number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
+
+
 def pytest_report_header() -> list[str]:
     origins = {name: crds.origin(name) for name in crds.GROUPS}
     listed = {kind: [name for name, origin in origins.items() if origin == kind] for kind in ("real", "short")}

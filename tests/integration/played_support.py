@@ -72,7 +72,7 @@ def distinct(states: Iterable[Obj], view: Callable[[Obj], Any], *, once: bool = 
     return out
 
 
-async def eventually(check: Callable[[], Awaitable[Any]], timeout: float = 20.0, what: str = "") -> Any:
+async def eventually(check: Callable[[], Awaitable[Any]], timeout: float = 60.0, what: str = "") -> Any:
     """Waits until check gives something true, and returns it."""
     end = time.monotonic() + timeout
     while True:

@@ -66,8 +66,9 @@ class Role:
     def phases(self) -> dict[str, str]:
         return {item["metadata"]["name"]: item.get("status", {}).get("phase", "") for item in self.listed("clusterserviceversions")}
 
-    def versions(self) -> dict[str, str]:
-        return {f"{item['kind']} {item['metadata']['name']}": item["metadata"]["resourceVersion"]
+    def versions(self) -> dict[str, tuple[str, int]]:
+        """Each object as somebody wanted it; OLM may still be writing statuses."""
+        return {f"{item['kind']} {item['metadata']['name']}": (item["metadata"]["uid"], item["metadata"].get("generation", 0))
                 for kind in ("subscriptions", "installplans", "clusterserviceversions", "operatorgroups") for item in self.listed(kind)}
 
     def clear(self) -> None:

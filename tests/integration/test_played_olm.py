@@ -103,7 +103,7 @@ async def settled(kube: Kube, where: str, name: str, csv: str) -> None:
     await phase(kube, where, csv, "Succeeded")
 
 
-async def phase(kube: Kube, where: str, csv: str, wanted: str, timeout: float = 20.0) -> Obj:
+async def phase(kube: Kube, where: str, csv: str, wanted: str, timeout: float = 60.0) -> Obj:
     async def ask() -> Obj | None:
         found = await kube.get(V1A1, "ClusterServiceVersion", csv, where)
         return found if found and found.get("status", {}).get("phase") == wanted else None

@@ -86,7 +86,7 @@ def test_tools_and_catalogues_that_do_not_work_are_named(story: Story) -> None:
     story.bed.set_faults({"observability": {"never_ready": ["kiali", "jaeger"]}, "olm": {"unreachable": ["redhat-operators"]}})
     try:
         waits = [("deployment", "-n", "dev-istio-system", "-l", f"app={tool}",
-                  "--for=jsonpath={.status.conditions[?(@.type=='Progressing')].reason}=ReplicaSetUpdated") for tool in ("kiali", "jaeger")]
+                  "--for=jsonpath={.status.unavailableReplicas}=1") for tool in ("kiali", "jaeger")]
         waits.append(("catalogsource", "redhat-operators", "-n", "openshift-marketplace",
                       "--for=jsonpath={.status.connectionState.lastObservedState}=TRANSIENT_FAILURE"))
         for wait in waits:
@@ -137,13 +137,6 @@ def test_production_goes_and_development_stays(story: Story) -> None:
     assert story.of_mesh("travel-dev") == story.seen["dev"]
     run = story.play(CHECK, extra_vars={"mesh_target_hosts": "travel_dev"}).check()
     assert passed(run)[2] == 0
-
-
-def test_removed_again_changes_nothing(story: Story) -> None:
-    mark = story.bed.mark()
-    run = story.remove("prod").check()
-    assert run.changed == 0, run.stdout[-4000:]
-    assert story.writes(mark) == []
 
 
 def test_with_the_operators_everything_is_gone_that_was_made(story: Story) -> None:

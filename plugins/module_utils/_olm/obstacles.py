@@ -206,10 +206,15 @@ def _csv_failed(scene: Scene) -> Obstacle | None:
 
 def _csv_requirements(scene: Scene) -> Obstacle | None:
     # Service accounts and CRDs of the same plan are missing for less than a second, on a busy API server for ten; a version stays.
-    if scene.plan is not None and scene.plan.phase == "Installing":
+    # A plan is carried out even while the Subscription names the next one already.
+    if any(plan.phase == "Installing" for plan in (scene.plan, *scene.seen.plans) if plan is not None):
         return None
     for csv in scene.waited_for:
         if csv.phase == "Pending" and csv.reason == "RequirementsNotMet" and csv.unmet:
+            broken = next((plan for plan in scene.seen.plans if plan.phase == "Failed" and csv.name in plan.csvs), None)
+            if broken is not None:
+                return Obstacle("InstallPlanFailed", f"{broken.ref} of {csv.name} Failed: {broken.message or 'no message'}; therefore "
+                                f"{'; '.join(csv.unmet)}", f"remove what the message names, then {_make_again(scene.sub, csv.name)}", 8)
             passing = all(text.startswith(("CustomResourceDefinition ", "ServiceAccount ")) for text in csv.unmet)
             return Obstacle("RequirementsNotMet", f"ClusterServiceVersion {scene.sub.namespace}/{csv.name}: {'; '.join(csv.unmet)}",
                             "meet the requirement, or choose a version of the operator that this cluster can run", 30 if passing else 8)

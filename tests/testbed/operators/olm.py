@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import yaml
 
 from .base import ApiError, Controller, Faults, Key, Kube, conditions_of, now
@@ -406,7 +407,13 @@ class Plans(Olm):
                     await self._refused(bundle, namespace)
                 for obj in bundle_objects(bundle, made[bundle.csv]):
                     results[obj["kind"], obj["metadata"]["name"]] = await self._ensure(obj)
+        except (aiohttp.ClientError, OSError):
+            self._since.pop(uid, None)  # an API server that is away is no fault of the plan
+            raise
         except ApiError as error:
+            if error.status == 429 or error.status >= 500:
+                self._since.pop(uid, None)
+                raise
             message = str(error).split(": ", 1)[-1]
             what = f"error updating service: {next((b.refused['metadata']['name'] for b in bundles if b.refused), '')}: {message}"
             if time.monotonic() - since > float(self.faults.get("plan_timeout", 6.0)):

@@ -14,7 +14,7 @@ ACCOUNT = {"kind": "ServiceAccount", "name": "jaeger-operator", "status": "NotPr
 VERSION = {"kind": "ClusterServiceVersion", "name": "jaeger-operator.v1", "status": "Present/not-satisfied", "message": "minKubeVersion"}
 
 
-def observation(requirements: list[dict[str, str]]) -> Observation:
+def observation(requirements: list[dict[str, str]], *plans: dict[str, Any]) -> Observation:
     where: dict[str, Any] = {"namespace": "tracing"}
     csv = "jaeger-operator.v1.65.0"
     return Observation.of("jaeger-product", "tracing", {
@@ -23,6 +23,8 @@ def observation(requirements: list[dict[str, str]]) -> Observation:
         "OperatorGroup": [{"metadata": {**where, "name": "tracing"}}],
         "ClusterServiceVersion": [{"metadata": {**where, "name": csv}, "status": {
             "phase": "Pending", "reason": "RequirementsNotMet", "requirementStatus": requirements}}],
+        "InstallPlan": [{"metadata": {**where, "name": "install-abc", "uid": "2"}, "spec": {"clusterServiceVersionNames": [csv]},
+                         "status": status} for status in plans],
     })
 
 
@@ -32,3 +34,14 @@ def test_how_long_a_requirement_may_be_missing(requirements: list[dict[str, str]
     found = [obstacle for obstacle in find(observation(requirements), None) if obstacle.code == "RequirementsNotMet"]
     assert [obstacle.grace for obstacle in found] == [grace]
     assert all(requirement["name"] in found[0].reason for requirement in requirements)
+
+
+def test_a_plan_that_is_being_carried_out_brings_them_even_when_the_subscription_names_the_next_one() -> None:
+    assert not [one for one in find(observation([CRD], {"phase": "Installing"}), None) if one.code == "RequirementsNotMet"]
+
+
+def test_a_plan_that_failed_is_the_cause() -> None:
+    found = find(observation([CRD], {"phase": "Failed", "message": "error updating service: bad-svc"}), None)
+    cause = next(one for one in found if one.code == "InstallPlanFailed")
+    assert "InstallPlan tracing/install-abc" in cause.reason and "bad-svc" in cause.reason and CRD["name"] in cause.reason
+    assert not [one for one in found if one.code == "RequirementsNotMet"]
