@@ -26,11 +26,12 @@ author:
 options:
   state:
     description:
-      - V(planned) only computes the steps. V(next) does one step, V(settled) waits until everybody has followed the last one, V(rotated) does
-        all of it.
-      - In check mode V(next) and V(rotated) say whether the next step would be safe now.
+      - V(planned) only computes the steps. V(gated) waits until the next step is safe and does not take it, V(next) takes it, V(settled) waits
+        until everybody has followed the last one, V(rotated) does all of it.
+      - V(gated) on every cluster, then V(next) on every cluster, is how clusters that share a root go together.
+      - In check mode V(gated), V(next) and V(rotated) say whether the next step would be safe now.
     type: str
-    choices: [planned, next, settled, rotated]
+    choices: [planned, gated, next, settled, rotated]
     default: rotated
   mesh:
     description: Name of the mesh, which the Secrets get as a label.
@@ -206,7 +207,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._kube.rotation import
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **CLUSTER,
-    "state": {"type": "str", "choices": ["planned", "next", "settled", "rotated"], "default": "rotated"},
+    "state": {"type": "str", "choices": ["planned", "gated", "next", "settled", "rotated"], "default": "rotated"},
     "mesh": {"type": "str", "required": True},
     "namespace": {"type": "str", "required": True},
     "members": {"type": "list", "elements": "str"},
@@ -236,7 +237,8 @@ def lines_of(turn: Turn, *, dry_run: bool) -> list[str]:
         lines = [f"{turn.phase}: {'would have to wait for' if dry_run else 'waits for'} {len(turn.blockers)} ({asked})"]
         return lines + [f"  {one.resource}: {one.reason}" for one in turn.blockers[:20]]
     waited = f" after {turn.waited:.0f} s" if turn.waited >= 1 else ""
-    said = {"settle": "everybody has followed"}.get(turn.phase, "would be safe now" if dry_run else f"proved safe{waited}, written")
+    word = "would be safe now" if dry_run else f"proved safe{waited}{', written' if turn.written else ''}"
+    said = "everybody has followed" if turn.phase == "settle" else word
     lines = [f"{turn.phase}: {said} ({asked})"]
     lines += [f"  wave {number}: restarted {', '.join(wave)}" for number, wave in enumerate(turn.waves, 1)]
     return lines + [f"  {one.resource}: {one.reason}; {one.remedy}" for one in turn.notes[:20] if turn.phase == "settle"]
@@ -270,8 +272,8 @@ class Run:
             self.said = [f"{number}. {row['phase']}: {row['signs']} signs, trusted: {', '.join(row['trusted'])}"
                           for number, row in enumerate(self.plan, 1)] or ["nothing to do: this CA signs, and only its roots are trusted"]
             return
-        while self.state in ("next", "rotated"):
-            if self.rotation.turn(self.goal) is None or self.check_mode or self.state == "next":
+        while self.state in ("gated", "next", "rotated"):
+            if self.rotation.turn(self.goal, write=self.state != "gated") is None or self.check_mode or self.state in ("gated", "next"):
                 break
         if not self.check_mode:
             self.left = len(self.rotation.steps(self.goal))

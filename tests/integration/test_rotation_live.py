@@ -196,7 +196,7 @@ def test_the_playbook_is_killed_in_every_phase_and_ends_well(bedded: Bedded, tmp
             assert process.stdout is not None
             for line in process.stdout:
                 seen += line
-                if line.startswith(f"{phase}: "):
+                if line.startswith(f"{phase}: proved safe") and "written" in line:
                     break
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()

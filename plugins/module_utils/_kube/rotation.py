@@ -171,8 +171,11 @@ class Rotation:
 
     # doing
 
-    def turn(self, goal: Material) -> Turn | None:
-        """One step, once it is safe; None when there is nothing to do. In a dry run: whether it would be safe now."""
+    def turn(self, goal: Material, *, write: bool = True) -> Turn | None:
+        """One step, once it is safe; None when there is nothing to do. In a dry run: whether it would be safe now.
+
+        Without write it only waits until the step is safe, so that several clusters can wait for each other.
+        """
         known = [goal, *(one.material for one in self.saved())]
         look = self.look(known)
         step = next_step(look.current.authority, goal.authority)
@@ -184,6 +187,8 @@ class Rotation:
             self._judge(turn, step, look)
             return turn
         look = self._wait_until_safe(turn, step, look, known)
+        if not write:
+            return turn
         self._save(look.current, goal)
         self._write(combined(step.authority, (*known, look.current)))
         turn.written = True
