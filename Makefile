@@ -35,6 +35,8 @@ cluster-down: ready
 	@$(BIN)/python -m testbed down --name demo-ossm3
 	@$(BIN)/python -m testbed down --name demo-ossm2
 
+test unit: export PYTHONPATH := $(CURDIR)/tests:$(CURDIR)/tests/quick
+
 test: ready            ## the whole suite; the first run builds the test bed's Kubernetes; MESH_TEST_PROVIDERS=ossm3,ossm2 plays the long story for both
 	@$(BIN)/python -m testbed build > /dev/null
 	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder

@@ -404,6 +404,7 @@ at:
   sample: "2026-11-21T12:00:00+00:00"
 """
 
+import copy
 from datetime import UTC, datetime
 from typing import Any
 
@@ -512,7 +513,8 @@ def hide_keys(module: AnsibleModule) -> None:
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(
-        argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC},
+        # a copy, as Ansible writes the defaults of suboptions into it
+        argument_spec=copy.deepcopy({**AUTH_ARG_SPEC, **ARGUMENT_SPEC}),
         required_if=[("source", "snapshot", ["path"]), ("source", "manifests", ["path"])],
         mutually_exclusive=[("roots", "roots_content")],
         supports_check_mode=True,

@@ -38,7 +38,7 @@ options:
   queries:
     description:
       - Several things to read at the same time, instead of a loop over this module. Their answers come one after the other in
-        RV(resources), and each on its own, in this order, in RV(results).
+        RV(resources), and each on its own, in this order, in RV(answers).
     type: list
     elements: dict
     suboptions:
@@ -119,7 +119,7 @@ resources:
   type: list
   elements: dict
   sample: [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "prod-istio-system"}}]
-results:
+answers:
   description: The answer to each of O(queries), in their order.
   returned: when O(queries) is given
   type: list
@@ -186,7 +186,8 @@ def answers(cluster: Cluster, params: Mapping[str, Any]) -> dict[str, Any]:
     found = cluster.map(lambda query: read(cluster, query, brief=params["brief"]), queries)
     result: dict[str, Any] = {"api_found": None not in found, "resources": [one for row in found for one in row or []]}
     if several is not None:
-        result["results"] = [{"query": query, "api_found": row is not None, "resources": row or []}
+        # Not `results`: Ansible shows what a key of this name has, also under no_log.
+        result["answers"] = [{"query": query, "api_found": row is not None, "resources": row or []}
                              for query, row in zip(queries, found, strict=True)]
     return result
 

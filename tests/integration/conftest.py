@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from testbed import Bed, crds
@@ -70,7 +71,7 @@ LONGEST = ("travel_two_meshes", "travel", "faults_run", "install_plan", "operato
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     rank = {f"test_{name}": number for number, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
+    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)) if HERE in item.path.parents else len(rank) + 1)
 
 
 def pytest_report_header() -> list[str]:

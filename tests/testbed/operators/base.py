@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import datetime
 import json
@@ -34,6 +35,8 @@ class Kube:
     def __init__(self, session: aiohttp.ClientSession, server: str, sslctx: ssl.SSLContext) -> None:
         self.session, self.server, self.ssl = session, server, sslctx
         self._plurals: dict[str, dict[str, tuple[str, bool]]] = {}
+        self._crds = asyncio.Event()  # set, and a new one made, when definitions have changed
+        self._looking: asyncio.Task[None] | None = None
 
     @classmethod
     async def connect(cls, kubeconfig: str | Path) -> Kube:
@@ -144,6 +147,30 @@ class Kube:
                 return False
             raise
 
+    async def _definitions_change(self) -> None:
+        """Until a CRD has come or changed; one watch for all who wait. Without it, all kinds that are not there would be asked for all the time."""
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look_at_definitions())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._crds.wait(), 10.0)
+
+    async def _look_at_definitions(self) -> None:
+        path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+        brief = {"Accept": "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"}
+        while True:
+            with contextlib.suppress(TimeoutError, aiohttp.ClientError, OSError):
+                async with self.session.get(self.server + path, params={"watch": "1"}, headers=brief, read_bufsize=2 ** 24) as response:
+                    async for _line in response.content:
+                        # Discovery follows the definition a moment later, and many come together.
+                        for delay in (0.2, 1.0, 3.0):
+                            asyncio.get_running_loop().call_later(delay, self._wake)
+                        await asyncio.sleep(0.2)
+            await asyncio.sleep(0.5)
+
+    def _wake(self) -> None:
+        self._crds.set()
+        self._crds = asyncio.Event()
+
     async def watch(self, api_version: str, kind: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         """Yields (event, object) for ever: the present objects as ADDED first, then changes; lists again after any break."""
         known: dict[tuple[str, str], dict[str, Any]] = {}
@@ -174,9 +201,15 @@ class Kube:
                         else:
                             known[ident] = item
                         yield event["type"], item
-            except (TimeoutError, ApiError, KeyError, aiohttp.ClientError, OSError, ValueError) as error:
+            except KeyError as error:
+                LOG.debug("watch %s: no kind %s", api_version, error)
+                await self._definitions_change()
+            except (TimeoutError, ApiError, aiohttp.ClientError, OSError, ValueError) as error:
                 LOG.debug("watch %s %s: %s", api_version, kind, error)
-                await asyncio.sleep(0.5)
+                if isinstance(error, ApiError) and error.status == 404:
+                    await self._definitions_change()
+                else:
+                    await asyncio.sleep(0.5)
 
 
 class Faults:
@@ -214,6 +247,7 @@ class Controller:
         self._seen: set[Key] = set()
         self._active: set[Key] = set()
         self._again: set[Key] = set()
+        self._later: dict[Key, asyncio.TimerHandle] = {}
 
     @property
     def faults(self) -> dict[str, Any]:
@@ -227,12 +261,21 @@ class Controller:
         raise NotImplementedError
 
     def enqueue(self, key: Key, delay: float = 0.0) -> None:
+        """Now, or after a delay; of several delays of a key the shortest counts, else each event would begin a chain of its own."""
         self._seen.add(key)
+        loop, planned = asyncio.get_running_loop(), self._later.get(key)
         if delay > 0:
-            asyncio.get_running_loop().call_later(delay, self.enqueue, key)
+            if planned is None or planned.when() > loop.time() + delay:
+                if planned is not None:
+                    planned.cancel()
+                self._later[key] = loop.call_later(delay, self._due, key)
         elif key not in self._queued:
             self._queued.add(key)
             self.queue.put_nowait(key)
+
+    def _due(self, key: Key) -> None:
+        self._later.pop(key, None)
+        self.enqueue(key)
 
     async def _feed(self, api_version: str, kind: str) -> None:
         async for event, obj in self.kube.watch(api_version, kind):

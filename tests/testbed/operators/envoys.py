@@ -155,7 +155,6 @@ class Envoys(Controller):
         self.asking: set[str] = set()
         self.running: dict[Ident, _Running] = {}
         self._signers: dict[str, tuple[float, Authority]] = {}
-        self._due: dict[Key, float] = {}
         self._waiting: set[asyncio.Task[None]] = set()
 
     # -- what there is
@@ -176,15 +175,6 @@ class Envoys(Controller):
             return []
         (self.asking.add if asks else self.asking.discard)(meta["name"])
         return [("Pod", *pod) for pod in self.pods if pod[0] == meta["name"]]
-
-    def enqueue(self, key: Key, delay: float = 0.0) -> None:
-        """One timer for each key: every event of a pod ends in one, and they would add up."""
-        now = time.monotonic()
-        if delay > 0:
-            if now < self._due.get(key, 0.0) <= now + delay:
-                return
-            self._due[key] = now + delay
-        super().enqueue(key, delay)
 
     def _pod(self, ident: Ident, pod: Obj | None) -> list[Key]:
         known = ident in self.pods

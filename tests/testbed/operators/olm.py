@@ -173,7 +173,7 @@ class Sources(Olm):
         if seen != state:
             await self.change("CatalogSource", namespace, name, lambda o: {**o.get("status", {}), "connectionState": {
                 "address": address, "lastConnect": now(), "lastObservedState": state}})
-        return 1.0
+        return None  # its own change, and a fault that is set, bring it back here
 
 
 class Groups(Olm):
