@@ -11,23 +11,24 @@ module: certificate_rotation
 short_description: Change the CA of a mesh without an outage
 version_added: "0.3.0"
 description:
-  - Brings the Secret C(cacerts) of a control plane to another CA in steps that are safe each. V(distribute) makes everybody trust the roots of
-    both, V(switch) lets the new CA sign, V(retire) takes the old roots away. With the same roots (a new intermediate) there is only V(switch).
-  - Before each step it asks istiod, every ConfigMap and webhook that istiod writes, and the live certificates of every sidecar and gateway, and
-    writes nothing while one of them would lose a connection by it. Who that is, and why, is in the message.
+  - Brings the Secret C(cacerts) of a control plane to another CA in steps that are safe each. V(distribute) makes everybody trust the roots
+    of both, V(switch) lets the new CA sign, V(retire) takes the old roots away. With the same roots (a new intermediate) there is only
+    V(switch).
+  - Before each step it asks istiod, every ConfigMap and webhook that istiod writes, and the live certificates of every sidecar and gateway.
+    It writes nothing while one of them would lose a connection by it. Who that is, and why, is in the message.
   - What comes next follows from C(cacerts) and the goal alone, so a run that was killed at any moment goes on when it is run again.
-  - The CA that is replaced is saved first, with its key, in a Secret C(cacerts-saved-...) of the same namespace. O(rollback) goes back to it
-    from any step, by the same machine.
-  - An istiod is restarted when its version, its settings (C(ISTIO_MULTIROOT_MESH), C(AUTO_RELOAD_PLUGIN_CERTS)) or a CA of its own keep it from
-    taking the new Secret by itself.
+  - The CA that is replaced is saved first, with its key, in a Secret C(cacerts-saved-...) of the same namespace. O(rollback) goes back to
+    it from any step, by the same machine.
+  - An istiod is restarted when its version, its settings (C(ISTIO_MULTIROOT_MESH), C(AUTO_RELOAD_PLUGIN_CERTS)) or a CA of its own keep it
+    from taking the new Secret by itself.
   - Most people use the playbook P(meshops.mesh.rotate_certificates#playbook), which calls it once for each step.
 author:
   - meshops.mesh contributors (@meshops)
 options:
   state:
     description:
-      - V(planned) only computes the steps. V(gated) waits until the next step is safe and does not take it, V(next) takes it, V(settled) waits
-        until everybody has followed the last one, V(rotated) does all of it.
+      - V(planned) only computes the steps. V(gated) waits until the next step is safe and does not take it, V(next) takes it, V(settled)
+        waits until everybody has followed the last one, V(rotated) does all of it.
       - V(gated) on every cluster, then V(next) on every cluster, is how clusters that share a root go together.
       - In check mode V(gated), V(next) and V(rotated) say whether the next step would be safe now.
     type: str
@@ -56,8 +57,8 @@ options:
     default: false
   renew:
     description:
-      - How the workloads come to certificates of the new CA. V(wait) waits for them to renew by themselves, which takes half of a certificate's
-        life (12 hours by default), V(restart) restarts them in waves.
+      - How the workloads come to certificates of the new CA. V(wait) waits for them to renew by themselves, which takes half of a
+        certificate's life (12 hours by default), V(restart) restarts them in waves.
     type: str
     choices: [wait, restart]
     default: wait
@@ -249,8 +250,8 @@ class Run:
 
     def __init__(self, params: dict[str, Any], *, check_mode: bool) -> None:
         name = display_name(params)
-        limits = Limits(params["gate_timeout"], max(0.2, params["interval"]), params["renew"], params["wave_size"], params["rollout_timeout"],
-                        params["istiod_grace"], params["proxy_timeout"], params["proxies_timeout"])
+        limits = Limits(params["gate_timeout"], max(0.2, params["interval"]), params["renew"], params["wave_size"],
+                        params["rollout_timeout"], params["istiod_grace"], params["proxy_timeout"], params["proxies_timeout"])
         self.rotation = Rotation(Cluster.from_params(params, name=name), dialer(params, name=name), mesh=params["mesh"],
                                  namespace=params["namespace"], members=params["members"], limits=limits, back=params["rollback"],
                                  dry_run=check_mode)
@@ -305,7 +306,8 @@ def main() -> None:
         run.go()
     except MeshError as exc:
         module.fail_json(msg=str(exc), **(run.result() if run else {"changed": False, "turns": [], "lines": []}))
-    module.exit_json(**run.result())
+    else:
+        module.exit_json(**run.result())
 
 
 if __name__ == "__main__":

@@ -170,7 +170,8 @@ def play(bedded: Bedded, folder: Path, *args: str, **variables: Any) -> subproce
                   "mesh_certificates_rotation": {"interval": 0.3, "gate_timeout": 60, "istiod_grace": 2}, **variables}
     for name in ("root", "authority"):
         given[f"mesh_certificates_{name}"] = {"name": f"{name}-2027", "key_type": "EC", "key_bits": 256}
-    command = [str(Path(sys.executable).parent / "ansible-playbook"), "meshops.mesh.rotate_certificates", "-i", "west,", "-e", json.dumps(given)]
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "meshops.mesh.rotate_certificates", "-i", "west,"]
+    command += ["-e", json.dumps(given)]
     environment = {**os.environ, **bedded.bed.env(), "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1",
                    "PYTHONUNBUFFERED": "1"}
     return subprocess.Popen([*command, *args], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,

@@ -46,7 +46,7 @@ class Material:
         if not items.get("ca-key.pem", b"").strip():
             raise ConfigError(f"{name} has no private key (ca-key.pem or tls.key), so nobody can sign with it; give all four items")
         if not authority.anchor:
-            raise ConfigError(f"{name}: its certificate does not lead to any root of its root-cert.pem; give the chain and the root that belong to it")
+            raise ConfigError(f"{name}: its certificate does not lead to any root of its root-cert.pem; give its chain and its root")
         if not items.get("root-cert.pem", b"").strip():
             items["root-cert.pem"] = items["ca-cert.pem"]
         if not items.get("cert-chain.pem", b"").strip():

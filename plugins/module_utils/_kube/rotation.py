@@ -99,7 +99,8 @@ class Rotation:
     """From what a mesh has to a goal. members: namespaces with proxies; None for all that the cluster has."""
 
     def __init__(self, cluster: Cluster, dialer: Dialer, *, mesh: str, namespace: str, members: Sequence[str] | None, limits: Limits,
-                 back: bool = False, dry_run: bool = False, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep) -> None:
+                 back: bool = False, dry_run: bool = False, clock: Callable[[], float] = time.monotonic,
+                 sleep: Callable[[float], None] = time.sleep) -> None:
         self.cluster, self.dialer, self.mesh, self.namespace = cluster, dialer, mesh, namespace
         self.members = None if members is None else sorted({namespace, *members})
         self.limits, self.back, self.dry_run, self.clock, self.sleep = limits, back, dry_run, clock, sleep
@@ -120,8 +121,8 @@ class Rotation:
         plugged, own = self.cluster.map(self._secret, (CACERTS, OWN))
         secret = plugged or own
         if secret is None:
-            raise ConfigError(f"{self._where(CACERTS)} and {OWN} do not exist, so istiod has no CA that could be replaced; install the control "
-                              "plane first, or name its namespace")
+            raise ConfigError(f"{self._where(CACERTS)} and {OWN} do not exist, so istiod has no CA that could be replaced; install the "
+                              "control plane first, or name its namespace")
         return Material.of(secret.get("data") or {}, self._where(CACERTS if plugged else OWN)), plugged
 
     def saved(self) -> list[Saved]:
@@ -138,7 +139,8 @@ class Rotation:
         """Asks the API and every proxy."""
         current, plugged = self.current()
         jobs: list[tuple[str, str, str | None]] = [("v1", "Pod", self.namespace)]
-        jobs += [("v1", "ConfigMap", namespace) for namespace in (self.members if self.members is not None else [None])]  # type: ignore[list-item]
+        members: list[str | None] = [None] if self.members is None else [*self.members]
+        jobs += [("v1", "ConfigMap", namespace) for namespace in members]
         jobs += [("admissionregistration.k8s.io/v1", kind, None) for kind in _HOOKS]
         parts = self.cluster.map(lambda job: self._list(*job), jobs)
         objects = [one for part in parts for one in part]
@@ -161,8 +163,8 @@ class Rotation:
         """For the way back: the CA that the newest rotation began with."""
         goal = next((one.material for one in self.saved() if not one.taken_back), None)
         if goal is None:
-            raise ConfigError(f"cluster {self.cluster.name}: no CA was replaced in {self.namespace} for the mesh {self.mesh}, so there is no way "
-                              f"back; expected a Secret with the label mesh.meshops.io/layer={SAVED_LAYER}. Nothing was changed")
+            raise ConfigError(f"cluster {self.cluster.name}: no CA was replaced in {self.namespace} for the mesh {self.mesh}, so there is "
+                              f"no way back; expected a Secret with the label mesh.meshops.io/layer={SAVED_LAYER}. Nothing was changed")
         return goal
 
     def steps(self, goal: Material) -> tuple[Step, ...]:
@@ -241,8 +243,9 @@ class Rotation:
     def _refusal(self, turn: Turn, what: str) -> str:
         rows = [f"{one.resource}: {one.reason} ({one.remedy})" for one in turn.blockers[:_SHOWN]]
         more = f"; and {len(turn.blockers) - _SHOWN} more" if len(turn.blockers) > _SHOWN else ""
-        way = ("run this again to go on, or with rotate_certificates_rollback=true to go back"
-               + ("" if self.limits.renew == "restart" else "; with renew: restart in mesh_certificates_rotation the workloads are restarted in waves"))
+        way = "run this again to go on, or with rotate_certificates_rollback=true to go back"
+        if self.limits.renew == "wait":
+            way += "; with renew: restart in mesh_certificates_rotation the workloads are restarted in waves"
         return f"cluster {self.cluster.name}: {what}: {'; '.join(rows)}{more}; {way}"
 
     def _help(self, turn: Turn, look: Look, blockers: Sequence[Blocker], restarted: set[str]) -> None:
