@@ -66,6 +66,19 @@ class Saved:
 
 
 @dataclass(frozen=True)
+class _Tried:
+    """When a workload was restarted last, and how often; the pause before the next try doubles."""
+
+    at: float
+    times: int
+
+    @property
+    def pause(self) -> float:
+        """Seconds."""
+        return min(60.0, 2.0 * 2**self.times)
+
+
+@dataclass(frozen=True)
 class Look:
     """Everything at one moment."""
 
@@ -202,12 +215,14 @@ class Rotation:
         done = Turn("settle")
         self.turns.append(done)
         began = self.clock()
-        restarted: set[str] = set()
+        restarted: dict[str, _Tried] = {}
         while True:
             look = self.look([goal])
             step = Step(Phase.RETIRE, goal.authority)
             # The same questions as before the last step, asked of the roots that are left.
             self._judge(done, step, look)
+            done.blockers += tuple(Blocker(one.name, "it still hands out a root that was retired", "restart it")
+                                   for one in look.mesh.istiods if set(one.roots) - set(goal.authority.roots))
             extra = [one for one in look.mesh.proxies if not one.error and set(one.roots) - set(goal.authority.roots)]
             done.notes = tuple(Blocker(one.name, "it still trusts a root that was retired", "it forgets it when its certificate is renewed")
                                for one in extra)
@@ -229,7 +244,7 @@ class Rotation:
 
     def _wait_until_safe(self, turn: Turn, step: Step, look: Look, known: Iterable[Material]) -> Look:
         began = self.clock()
-        restarted: set[str] = set()
+        restarted: dict[str, _Tried] = {}
         while not self._judge(turn, step, look).safe:
             turn.waited = self.clock() - began
             if turn.waited >= self.limits.gate:
@@ -248,7 +263,7 @@ class Rotation:
             way += "; with renew: restart in mesh_certificates_rotation the workloads are restarted in waves"
         return f"cluster {self.cluster.name}: {what}: {'; '.join(rows)}{more}; {way}"
 
-    def _help(self, turn: Turn, look: Look, blockers: Sequence[Blocker], restarted: set[str]) -> None:
+    def _help(self, turn: Turn, look: Look, blockers: Sequence[Blocker], restarted: dict[str, _Tried]) -> None:
         """Restarts who is in the way: an istiod that does not take its Secret, then, where asked for, workloads in waves."""
         proxies = {one.name for one in look.mesh.proxies}
         silent = {one.name for one in look.mesh.proxies if one.error}
@@ -257,11 +272,24 @@ class Rotation:
             # New pods would get the old roots from an istiod that lags behind: it comes first.
             istiods = {one.name for one in look.mesh.istiods if not one.error}
             if istiods.intersection(others) and turn.waited >= self.limits.istiod_grace:
-                self._restart(turn, [name for name in others if name in istiods], look, restarted)
+                self._restart(turn, self._due(self._owners([name for name in others if name in istiods], look), restarted), restarted)
             return
         if self.limits.renew == "restart":
             # Who does not answer may be well: a restart would be a guess.
-            self._restart(turn, [one.resource for one in blockers if one.resource not in silent], look, restarted)
+            owners = self._owners([one.resource for one in blockers if one.resource not in silent], look)
+            self._restart(turn, self._after_a_first_one(owners, restarted), restarted)
+
+    def _due(self, refs: Sequence[Ref], restarted: Mapping[str, _Tried]) -> list[Ref]:
+        """Those that were not restarted yet, or long enough ago to try again."""
+        now = self.clock()
+        return [ref for ref in refs if str(ref) not in restarted or now - restarted[str(ref)].at >= restarted[str(ref)].pause]
+
+    def _after_a_first_one(self, refs: Sequence[Ref], restarted: Mapping[str, _Tried]) -> list[Ref]:
+        """One workload goes first: an istiod that has not read its Secret yet gives new pods what old ones have, and nobody sees that."""
+        waiting = {str(ref) for ref in refs}
+        if any(name not in waiting for name in restarted):
+            return self._due(refs, restarted)
+        return self._due([ref for ref in refs if str(ref) in restarted] or refs[:1], restarted)
 
     def _save(self, current: Material, goal: Material) -> None:
         """What is replaced is kept under its own name. A way back keeps it as well, and stays the way back when it is run again."""
@@ -290,7 +318,7 @@ class Rotation:
 
     def _restart_istiods(self, turn: Turn, look: Look, before: Authority, after: Authority) -> None:
         names = [one.name for one in look.mesh.istiods if needs_restart(one, before, after)]
-        self._restart(turn, names, look, set())
+        self._restart(turn, self._owners(names, look), {})
 
     def _owners(self, names: Iterable[str], look: Look) -> list[Ref]:
         """The workloads of these pods; pods that nobody would make again are left out."""
@@ -309,20 +337,21 @@ class Rotation:
                 found[Ref("apps/v1", owner["kind"], namespace, owner["name"])] = None
         return list(found)
 
-    def _restart(self, turn: Turn, names: Sequence[str], look: Look, restarted: set[str]) -> None:
-        """Wave after wave; the next one begins when all of this one is ready. Nobody is restarted twice for the same step."""
-        refs = [ref for ref in self._owners(names, look) if str(ref) not in restarted]
+    def _restart(self, turn: Turn, refs: Sequence[Ref], restarted: dict[str, _Tried]) -> None:
+        """Wave after wave; the next one begins when all of this one is ready."""
         size = max(1, self.limits.wave_size)
         for wave in (refs[start:start + size] for start in range(0, len(refs), size)):
-            stamp = {"metadata": {"annotations": {_RESTARTED: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}}}
+            stamp = {"metadata": {"annotations": {_RESTARTED: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")}}}
             self.cluster.map(lambda ref, stamp=stamp: self.cluster.patch(  # type: ignore[misc]
                 {"apiVersion": ref.api_version, "kind": ref.kind, "metadata": {"name": ref.name, "namespace": ref.namespace}},
                 {"spec": {"template": stamp}}), wave)
             self.changed = True
-            restarted.update(str(ref) for ref in wave)
             turn.waves.append([str(ref) for ref in wave])
             turn.restarted += [str(ref) for ref in wave]
             wait_ready(self.cluster, wave, self.timing)
+            for ref in wave:
+                times = restarted[str(ref)].times + 1 if str(ref) in restarted else 1
+                restarted[str(ref)] = _Tried(self.clock(), times)
 
 
 def _controller(obj: Mapping[str, Any]) -> Mapping[str, Any] | None:
