@@ -30,7 +30,7 @@ demo: ready            ## from nothing to a checked production mesh; a second ru
 
 demo-ca: demo          ## the mesh of the demo leaves istiod's own CA for a corporate one, proved by a real Envoy behind each pod
 	@$(BIN)/python tests/tools/demo.py --provider $(MESH_PROVIDER) --playbook meshops.mesh.travel_corporate_ca --envoys \
-	  -- -e '{"mesh_certificates_rotation": {"renew": "restart"}, "mesh_certificates_store": ".cache/demo-certificates"}'
+	  -- -e '{"mesh_certificates_rotation": {"renew": "restart"}, "mesh_certificates_store": "$(CURDIR)/.cache/demo-certificates"}'
 
 cluster-up: ready
 	@$(BIN)/python -m testbed up --name demo-$(MESH_PROVIDER) --operators olm,sail,maistra,openshift,observability,envoys

@@ -55,6 +55,10 @@ options:
     description: Go back to the CA that the newest rotation began with.
     type: bool
     default: false
+  remove_self_signed:
+    description: Delete C(istio-ca-secret) at the end, once its CA is saved. An istiod that starts without C(cacerts) goes back to it.
+    type: bool
+    default: true
   renew:
     description:
       - How the workloads come to certificates of the new CA. V(wait) waits for them to renew by themselves, which takes half of a
@@ -214,6 +218,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "members": {"type": "list", "elements": "str"},
     "goal": {"type": "dict", "no_log": True},
     "rollback": {"type": "bool", "default": False},
+    "remove_self_signed": {"type": "bool", "default": True},
     "renew": {"type": "str", "choices": ["wait", "restart"], "default": "wait"},
     "wave_size": {"type": "int", "default": 10},
     "gate_timeout": {"type": "float", "default": 600},
@@ -223,6 +228,9 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "proxy_timeout": {"type": "float", "default": 5},
     "proxies_timeout": {"type": "float", "default": 60},
 }
+
+
+SHOWN = 4  # names of a wave in its line
 
 
 def rows_of(steps: tuple[Step, ...], titles: dict[str, str], signers: dict[str, str]) -> list[dict[str, Any]]:
@@ -241,7 +249,9 @@ def lines_of(turn: Turn, *, dry_run: bool) -> list[str]:
     word = "would be safe now" if dry_run else f"proved safe{waited}{', written' if turn.written else ''}"
     said = "everybody has followed" if turn.phase == "settle" else word
     lines = [f"{turn.phase}: {said} ({asked})"]
-    lines += [f"  wave {number}: restarted {', '.join(wave)}" for number, wave in enumerate(turn.waves, 1)]
+    for number, wave in enumerate(turn.waves, 1):
+        more = f" and {len(wave) - SHOWN} more" if len(wave) > SHOWN else ""
+        lines.append(f"  wave {number}: restarted {', '.join(wave[:SHOWN])}{more}")
     return lines + [f"  {one.resource}: {one.reason}; {one.remedy}" for one in turn.notes[:20] if turn.phase == "settle"]
 
 
@@ -254,7 +264,7 @@ class Run:
                         params["rollout_timeout"], params["istiod_grace"], params["proxy_timeout"], params["proxies_timeout"])
         self.rotation = Rotation(Cluster.from_params(params, name=name), dialer(params, name=name), mesh=params["mesh"],
                                  namespace=params["namespace"], members=params["members"], limits=limits, back=params["rollback"],
-                                 dry_run=check_mode)
+                                 remove_own=params["remove_self_signed"], dry_run=check_mode)
         self.state, self.check_mode = params["state"], check_mode
         self.goal = self.rotation.goal_before() if params["rollback"] else Material.of(params["goal"], "goal")
         self.plan: list[dict[str, Any]] = []

@@ -23,8 +23,8 @@ from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import dia
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.rotation import Limits, Rotation
 from conftest import ROOT
-from envoys_support import Mesh as Bedded
 from envoys_support import NOBODY, cacerts, intermediate, until
+from envoys_support import Mesh as Bedded
 from testbed import Bed
 from testbed.operators.certificates import Authority as Material
 

@@ -112,11 +112,12 @@ class Rotation:
     """From what a mesh has to a goal. members: namespaces with proxies; None for all that the cluster has."""
 
     def __init__(self, cluster: Cluster, dialer: Dialer, *, mesh: str, namespace: str, members: Sequence[str] | None, limits: Limits,
-                 back: bool = False, dry_run: bool = False, clock: Callable[[], float] = time.monotonic,
+                 back: bool = False, remove_own: bool = True, dry_run: bool = False, clock: Callable[[], float] = time.monotonic,
                  sleep: Callable[[float], None] = time.sleep) -> None:
         self.cluster, self.dialer, self.mesh, self.namespace = cluster, dialer, mesh, namespace
         self.members = None if members is None else sorted({namespace, *members})
         self.limits, self.back, self.dry_run, self.clock, self.sleep = limits, back, dry_run, clock, sleep
+        self.remove_own = remove_own
         self.timing = Timing(limits.rollout, 1.0, clock, sleep)
         self.changed = False
         self.turns: list[Turn] = []  # also the one that ended with an error
@@ -227,6 +228,7 @@ class Rotation:
             done.notes = tuple(Blocker(one.name, "it still trusts a root that was retired", "it forgets it when its certificate is renewed")
                                for one in extra)
             if not done.blockers and not (extra and self.limits.renew == "restart"):
+                self._forget_own()
                 return done
             done.waited = self.clock() - began
             if done.waited >= self.limits.gate:
@@ -235,6 +237,15 @@ class Rotation:
                 raise NotReady(self._refusal(done, "the CA was changed, and not everybody has followed"))
             self._help(done, look, [*done.blockers, *done.notes], restarted)
             self.sleep(self.limits.interval)
+
+    def _forget_own(self) -> None:
+        """Takes istio-ca-secret away once its CA is saved: an istiod that starts without cacerts would go back to it."""
+        plugged, own = self.cluster.map(self._secret, (CACERTS, OWN))
+        if not self.remove_own or plugged is None or own is None:
+            return
+        signer = Material.of(own.get("data") or {}, self._where(OWN)).authority.signer
+        if any(one.material.authority.signer == signer for one in self.saved()):
+            self.changed = self.cluster.delete("v1", "Secret", OWN, self.namespace) or self.changed
 
     def _judge(self, turn: Turn, step: Step, look: Look) -> Verdict:
         verdict = gate(step, look.mesh, look.current.authority)
