@@ -21,7 +21,7 @@ description:
     it from any step, by the same machine.
   - An istiod is restarted when its version, its settings (C(ISTIO_MULTIROOT_MESH), C(AUTO_RELOAD_PLUGIN_CERTS)) or a CA of its own keep it
     from taking the new Secret by itself.
-  - Most people use the playbook P(meshops.mesh.rotate_certificates#playbook), which calls it once for each step.
+  - Most people use the playbook C(meshops.mesh.rotate_certificates), which calls it once for each step.
 author:
   - meshops.mesh contributors (@meshops)
 options:
@@ -280,8 +280,9 @@ class Run:
         self.plan = rows_of(steps, titles, {one.authority.signer: one.signer_title for one in known})
         self.left = len(steps)
         if self.state == "planned":
-            self.said = [f"{number}. {row['phase']}: {row['signs']} signs, trusted: {', '.join(row['trusted'])}"
-                          for number, row in enumerate(self.plan, 1)] or ["nothing to do: this CA signs, and only its roots are trusted"]
+            lines = [f"{number}. {row['phase']}: {row['signs']} signs, trusted: {', '.join(row['trusted'])}"
+                     for number, row in enumerate(self.plan, 1)]
+            self.said = lines or ["nothing to do: this CA signs, and only its roots are trusted"]
             return
         while self.state in ("gated", "next", "rotated"):
             if self.rotation.turn(self.goal, write=self.state != "gated") is None or self.check_mode or self.state in ("gated", "next"):
