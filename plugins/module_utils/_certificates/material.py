@@ -33,7 +33,7 @@ class Material:
     authority: Authority
     items: Mapping[str, bytes]
     roots: tuple[Certificate, ...]
-    signer_title: str = ""
+    signer: Certificate | None = None
 
     @classmethod
     def of(cls, data: Mapping[str, Any], name: str) -> Material:
@@ -51,12 +51,17 @@ class Material:
             items["root-cert.pem"] = items["ca-cert.pem"]
         if not items.get("cert-chain.pem", b"").strip():
             items["cert-chain.pem"] = items["ca-cert.pem"]
-        return cls(name, authority, items, roots, read_bundle(items["ca-cert.pem"], name).certificates[0].title)
+        return cls(name, authority, items, roots, read_bundle(items["ca-cert.pem"], name).certificates[0])
 
     @property
     def title(self) -> str:
         """The root that it leads to, for people."""
         return next((one.title for one in self.roots if one.fingerprint == self.authority.anchor), "a root")
+
+    @property
+    def signer_title(self) -> str:
+        """Who signs, for people."""
+        return self.signer.title if self.signer else ""
 
     def data(self) -> dict[str, str]:
         """As a Secret has it."""

@@ -11,19 +11,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from .._certificates.chain import build
 from .._certificates.material import CACERTS, OWN, Material, combined
 from .._certificates.observed import mesh_of
-from .._certificates.rotation import Authority, Blocker, Mesh, Phase, Step, Verdict, gate, needs_restart, next_step, plan
+from .._certificates.reading import read_bundle
+from .._certificates.rotation import Authority, Blocker, Istiod, Mesh, Phase, Step, Verdict, gate, needs_restart, next_step, plan
 from .._errors import ConfigError, NotReady
 from .._model.objects import Ref
 from .apply import Order
 from .apply import run as apply_layer
 from .auth import Dialer
 from .client import Cluster
+from .istiods import read_istiods
 from .proxies import proxy_pods, read_proxies
 from .wait import Timing, wait_ready
 
@@ -149,7 +152,7 @@ class Rotation:
             found.append(Saved(name, material, str(notes.get(SAVED_AT) or ""), notes.get(TAKEN_BACK) == "true"))
         return sorted(found, key=lambda one: one.at, reverse=True)
 
-    def look(self, known: Iterable[Material]) -> Look:
+    def look(self, known: Sequence[Material]) -> Look:
         """Asks the API and every proxy."""
         current, plugged = self.current()
         jobs: list[tuple[str, str, str | None]] = [("v1", "Pod", self.namespace)]
@@ -162,8 +165,22 @@ class Rotation:
         proxies = read_proxies(self.dialer, pods, timeout=self.limits.proxy, total=self.limits.proxies)
         roots = [root for one in (current, *known) for root in one.roots]
         mesh = mesh_of(objects, proxies, namespace=self.namespace, cacerts=plugged, known=roots)
+        mesh = replace(mesh, istiods=self._with_signers(mesh.istiods, parts[0], (current, *known)))
         named = {f"Pod {pod['metadata']['namespace']}/{pod['metadata']['name']}": pod for pod in (*parts[0], *pods)}
         return Look(current, plugged, mesh, named)
+
+    def _with_signers(self, istiods: Sequence[Istiod], pods: Sequence[Mapping[str, Any]], known: Sequence[Material]) -> list[Istiod]:
+        """Each istiod with the CA that signed what it serves: that it has taken a new one shows there first."""
+        ready = {one.name for one in istiods if not one.error}
+        asked = [pod for pod in pods if f"Pod {pod['metadata']['namespace']}/{pod['metadata']['name']}" in ready]
+        sources = read_istiods(self.dialer, asked, {}, timeout=self.limits.proxy)
+        authorities = tuple(one.signer for one in known if one.signer is not None)
+        found = {}
+        for pod, source in zip(asked, sources, strict=True):
+            chain = read_bundle(source.certificate or b"", source.resource).certificates
+            path = build(chain[0], chain[1:], authorities, partial=True).path if chain else ()
+            found[f"Pod {pod['metadata']['namespace']}/{pod['metadata']['name']}"] = path[1].fingerprint if len(path) > 1 else ""
+        return [replace(one, signer=found.get(one.name, "")) for one in istiods]
 
     def _list(self, version: str, kind: str, namespace: str | None) -> list[dict[str, Any]]:
         if kind != "ConfigMap":
@@ -253,7 +270,7 @@ class Rotation:
         turn.asked = {"proxies": len(look.mesh.proxies), "istiods": len(look.mesh.istiods), "places": len(look.mesh.places)}
         return verdict
 
-    def _wait_until_safe(self, turn: Turn, step: Step, look: Look, known: Iterable[Material]) -> Look:
+    def _wait_until_safe(self, turn: Turn, step: Step, look: Look, known: Sequence[Material]) -> Look:
         began = self.clock()
         restarted: dict[str, _Tried] = {}
         while not self._judge(turn, step, look).safe:
