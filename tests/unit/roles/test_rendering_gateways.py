@@ -131,10 +131,12 @@ def test_exemptions(case: str, exempted: Rendered) -> None:
 
 
 PLANE = {"name": "plane", "namespace": "mesh-system"}
-SECURE = {"name": "secure", "hosts": ["a.example.com"], "port": 443, "protocol": "HTTPS", "tls": {"credential_name": "cert", "mode": "MUTUAL"}}
+SECURE = {"name": "secure", "hosts": ["a.example.com"], "port": 443, "protocol": "HTTPS",
+          "tls": {"credential_name": "cert", "mode": "MUTUAL"}}
+SHOP = {"namespace": "shop"}
 REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
-    "the ingress gateway's name": ("control_plane", {"mesh_control_plane": {**PLANE, "additional_ingress": [{"name": "istio-ingressgateway"}]}},
-                                   "mesh_control_plane.additional_ingress has the names istio-ingressgateway"),
+    "the ingress gateway's name": ("control_plane", {"mesh_control_plane": {**PLANE, "additional_ingress": [
+        {"name": "istio-ingressgateway"}]}}, "mesh_control_plane.additional_ingress has the names istio-ingressgateway"),
     "a name twice": ("control_plane", {"mesh_control_plane": {**PLANE, "additional_ingress": [{"name": "edge"}, {"name": "edge"}]}},
                      "mesh_control_plane.additional_ingress has the names edge, edge"),
     "a gateway that is not there": ("gateways", {"mesh_gateways": [{**SECURE, "gateway": "edge"}]},
@@ -147,7 +149,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
                                 "mesh_mtls of shop/cars: it needs a mode or ports"),
     "ports of a namespace": ("workloads", {"mesh_workloads": [], "mesh_mtls": [{"namespace": "shop", "ports": {"80": "DISABLE"}}]},
                              "mesh_mtls of shop/: it needs a mode or ports; ports need an application"),
-    "a mode of a port": ("workloads", {"mesh_workloads": [], "mesh_mtls": [{"namespace": "shop", "application": "a", "ports": {"80": "OFF"}}]},
+    "a mode of a port": ("workloads", {"mesh_workloads": [], "mesh_mtls": [{**SHOP, "application": "a", "ports": {"80": "OFF"}}]},
                          "each has the mode STRICT, PERMISSIVE or DISABLE"),
     "two of one name": ("workloads", {"mesh_workloads": [], "mesh_mtls": [{"namespace": "shop", "mode": "DISABLE"},
                                                                           {"namespace": "shop", "mode": "STRICT"}]},
