@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Destination", "Proxy", "bootstrap", "clusters", "routes", "secrets"]
+__all__ = ["Destination", "Proxy", "bootstrap", "clusters", "inbound", "listener", "manager", "routes", "sds", "secrets"]
 
 Obj = dict[str, Any]
 _V3 = "type.googleapis.com/envoy.config"
@@ -51,6 +51,7 @@ class Destination:
     ports: tuple[int, ...]
     addresses: tuple[int, ...] = ()
     identities: tuple[str, ...] = ()
+    plain: bool = False  # whether callers speak plain text to it
 
     @property
     def cluster(self) -> str:
@@ -110,6 +111,15 @@ def _inbound(proxy: Proxy, port: int) -> Obj:
     return {"name": "inbound", "address": _address(port), "filter_chains": [chain]}
 
 
+def listener(name: str, port: int, chains: list[Obj]) -> Obj:
+    return {"@type": f"{_V3}.listener.v3.Listener", "name": name, "address": _address(port), "filter_chains": chains}
+
+
+def inbound(proxy: Proxy, port: int) -> Obj:
+    """As LDS delivers it."""
+    return {"@type": f"{_V3}.listener.v3.Listener", **_inbound(proxy, port)}
+
+
 def bootstrap(proxy: Proxy, socket: str, ports: dict[str, int]) -> str:
     """What one Envoy starts with; socket: where it asks for the rest. ports: admin, inbound, outbound."""
     rds = {"route_config_name": "mesh", "config_source": _xds()}
@@ -120,22 +130,23 @@ def bootstrap(proxy: Proxy, socket: str, ports: dict[str, int]) -> str:
             "cluster": f"{proxy.name}.{proxy.namespace}"}
     return json.dumps({
         "node": node, "admin": {"address": _address(ports["admin"])},
-        "static_resources": {"listeners": [_inbound(proxy, ports["inbound"]), outbound], "clusters": [server]},
-        "dynamic_resources": {"cds_config": _xds()}})
+        "static_resources": {"listeners": [outbound], "clusters": [server]},
+        "dynamic_resources": {"cds_config": _xds(), "lds_config": _xds()}})
 
 
 def clusters(destinations: Iterable[Destination]) -> list[Obj]:
-    """One for each Service: mTLS, and only with one of the accounts that its pods run as."""
+    """One for each Service: mTLS, and only with one of the accounts that its pods run as, unless it is called in plain text."""
     made: list[Obj] = []
     for one in destinations:
         sni = f"outbound_.{one.ports[0]}_._.{one.cluster}.svc.cluster.local"
         tls = {"@type": f"{_TLS}.UpstreamTlsContext", "max_session_keys": 0, "sni": sni,
                "common_tls_context": {**_common_tls(exact=one.identities or ["spiffe://nobody"]), "alpn_protocols": ["http/1.1"]}}
         rows = [{"endpoint": {"address": _address(port)}} for port in one.addresses]
+        secure = {"transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": tls}}
         made.append({"@type": f"{_V3}.cluster.v3.Cluster", "name": one.cluster, "type": "STATIC", "connect_timeout": "2s",
                      "load_assignment": {"cluster_name": one.cluster, "endpoints": [{"lb_endpoints": rows}] if rows else []},
                      "typed_extension_protocol_options": {_OPTIONS["@type"].rpartition("/")[2]: _OPTIONS},
-                     "transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": tls}})
+                     **({} if one.plain else secure)})
     return made
 
 
@@ -147,3 +158,7 @@ def routes(namespace: str, destinations: Iterable[Destination]) -> list[Obj]:
         domains = [*names, *(f"{name}:{port}" for name in names for port in one.ports)]
         hosts.append({"name": one.cluster, "domains": domains, "routes": [{"match": {"prefix": "/"}, "route": {"cluster": one.cluster}}]})
     return [{"@type": f"{_V3}.route.v3.RouteConfiguration", "name": "mesh", "virtual_hosts": hosts}]
+
+
+# What envoy_listeners builds with.
+manager, sds = _manager, _sds

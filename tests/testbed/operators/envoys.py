@@ -4,6 +4,7 @@
 Asking: the label testbed.example.com/envoy: "true" on the pod or on its namespace. Its identity comes from the CA of the istiod that the
 pod's proxy names (CA_ADDR); a new one is issued at a fraction of the old one's life, or with a new pod, never because the CA changed.
 Behind the pod are then the port-forward of 15000 (Envoy's admin interface) and exec of curl and pilot-agent, as objects that KWOK reads.
+A sidecar takes what PeerAuthentications say (forwarded as port 15006), a gateway serves its Gateways (8080, 8443): envoy_listeners.py.
 Faults, under "envoys": "life" (seconds), "renew_at" (fraction), "hang" and "keep_root" (lists of namespace/pod or namespace/deployment),
 "issue": {namespace/pod: {"trust_domain", "namespace", "service_account", "life", "authority" and "roots" (any name: a foreign CA)}}.
 """
@@ -32,6 +33,7 @@ from . import envoy_config
 from .base import LOG, Controller, Key
 from .certificates import Authority
 from .envoy_config import Destination, Proxy
+from .envoy_listeners import by_mode, credential_names, credentials, gateway_listeners, is_plain, mode_of
 from .istiod_ca import authorities, ensure_authority, is_multiroot
 from .xds import Xds
 
@@ -49,6 +51,10 @@ BELIEVED = 1.0
 QUIET = 0.2
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
+# What Envoys listen on comes from these; both generations have this version of them.
+_CONFIG = (("v1", "Secret"), ("networking.istio.io/v1beta1", "Gateway"), ("networking.istio.io/v1beta1", "VirtualService"),
+           ("networking.istio.io/v1beta1", "DestinationRule"), ("security.istio.io/v1beta1", "PeerAuthentication"))
+_FORWARDS = {"sidecar": {ADMIN: "admin", 15006: "inbound"}, "router": {ADMIN: "admin", 8080: "http", 8443: "https"}}
 
 _CURL = """#!/bin/sh
 # What a pod with an Envoy sends goes through that Envoy, as iptables would have it.
@@ -143,7 +149,7 @@ class Envoys(Controller):
     """Starts, renews and ends the Envoys of a bed, and tells them which Services there are."""
 
     name = "envoys"
-    kinds = (("v1", "Pod"), ("v1", "Service"), ("v1", "Namespace"))
+    kinds = (("v1", "Pod"), ("v1", "Service"), ("v1", "Namespace"), *_CONFIG)
     workers = 4
 
     def __init__(self, *args: Any) -> None:
@@ -156,6 +162,7 @@ class Envoys(Controller):
         self.running: dict[Ident, _Running] = {}
         self._signers: dict[str, tuple[float, Authority]] = {}
         self._waiting: set[asyncio.Task[None]] = set()
+        self.config: dict[str, dict[Ident, Obj]] = {kind: {} for _version, kind in _CONFIG}
 
     # -- what there is
 
@@ -170,11 +177,27 @@ class Envoys(Controller):
             if there:
                 self.services[ident] = obj
             return [("Mesh", "", "")]
+        if obj["kind"] in self.config:
+            return self._configured(ident, obj, there)
         asks = there and (meta.get("labels") or {}).get(ASK) == "true"
         if asks == (meta["name"] in self.asking):
             return []
         (self.asking.add if asks else self.asking.discard)(meta["name"])
         return [("Pod", *pod) for pod in self.pods if pod[0] == meta["name"]]
+
+    def _configured(self, ident: Ident, obj: Obj, there: bool) -> list[Key]:
+        """Of the Secrets only those matter that a gateway can name."""
+        known = self.config[obj["kind"]]
+        matters = obj["kind"] != "Secret" or bool({"tls.crt", "ca.crt"} & set(obj.get("data") or {}))
+        if not matters and ident not in known:
+            return []
+        known.pop(ident, None)
+        if there and matters:
+            known[ident] = obj
+        return [("Mesh", "", "")]
+
+    def _known(self, kind: str) -> list[Obj]:
+        return list(self.config[kind].values())
 
     def _pod(self, ident: Ident, pod: Obj | None) -> list[Key]:
         known = ident in self.pods
@@ -198,13 +221,34 @@ class Envoys(Controller):
             found = [(one, self.pods[pod]) for pod, one in sorted(self.running.items()) if one.served and pod in self.pods
                      and pod[0] == ident[0] and selector.items() <= (self.pods[pod]["metadata"].get("labels") or {}).items()]
             ready = [one for one, pod in found if _is_ready(pod)]
+            plain = is_plain(*ident, ports[0]["port"], self._known("DestinationRule"), [self._mode(one, pod) for one, pod in found])
             yield Destination(*ident, tuple(row["port"] for row in ports), tuple(one.ports["inbound"] for one in ready),
-                              tuple(dict.fromkeys(one.proxy.spiffe for one, _pod in found)))
+                              tuple(dict.fromkeys(one.proxy.spiffe for one, _pod in found)), plain)
+
+    def _mode(self, one: _Running, pod: Obj) -> str:
+        return mode_of(pod, self._known("PeerAuthentication"), one.control)
+
+    def _listen(self, ident: Ident, one: _Running) -> None:
+        """What one Envoy listens on, with the credentials of its gateways."""
+        pod, gateways, secrets = self.pods.get(ident), self._known("Gateway"), self.config["Secret"]
+        if pod is None or not one.ports:
+            return
+        if one.proxy.role == "sidecar":
+            found = [by_mode(envoy_config.inbound(one.proxy, one.ports["inbound"]), self._mode(one, pod))]
+        else:
+            for name in credential_names(pod, gateways):
+                pair, roots = secrets.get((ident[0], name)) or {}, secrets.get((ident[0], f"{name}-cacert"))
+                for key, row in credentials(name, pair, roots).items():
+                    self.xds.publish(("secrets", *ident, key), [row])
+            found = gateway_listeners(pod, gateways, self._known("VirtualService"), one.ports)
+        self.xds.publish(("listeners", *ident), found)
 
     def _publish(self) -> None:
         """Clusters before routes, so that nobody is sent to what is not there yet."""
         rows = list(self._destinations())
         self.xds.publish(("clusters",), envoy_config.clusters(rows))
+        for pod, one in self.running.items():
+            self._listen(pod, one)
         for namespace in {pod[0] for pod in self.running}:
             self.xds.publish(("routes", namespace), envoy_config.routes(namespace, rows))
 
@@ -304,9 +348,10 @@ class Envoys(Controller):
             self.xds.publish(("secrets", *ident, "ROOTCA"), [envoy_config.secrets(b"", b"", merged)["ROOTCA"]])
 
     async def _start(self, ident: Ident, one: _Running) -> None:
-        one.ports, one.served = _free_ports("admin", "inbound", "outbound"), False
+        one.ports, one.served = _free_ports(*dict.fromkeys([*_FORWARDS[one.proxy.role].values(), "inbound", "outbound"])), False
         if not self.xds.knows("routes", ident[0]):
             self._publish()
+        self._listen(ident, one)
         write_atomic(one.folder / "bootstrap.json", envoy_config.bootstrap(one.proxy, str(self.xds.socket), one.ports))
         with (one.folder / "envoy.log").open("ab") as log:
             one.process = await asyncio.create_subprocess_exec(
@@ -334,10 +379,11 @@ class Envoys(Controller):
         """What KWOK reads: where the pod's port 15000 and its exec lead."""
         meta = {"namespace": ident[0], "name": ident[1], "ownerReferences": [
             {"apiVersion": "v1", "kind": "Pod", "name": ident[1], "uid": one.uid}]}
-        target = {"ports": [ADMIN], "target": {"address": "127.0.0.1", "port": one.ports["admin"]}}
+        targets = [{"ports": [port], "target": {"address": "127.0.0.1", "port": one.ports[name]}}
+                   for port, name in _FORWARDS[one.proxy.role].items()]
         envs = [{"name": f"TESTBED_{name.upper()}", "value": str(port)} for name, port in one.ports.items()]
         local = {"workDir": str(one.folder), "envs": [{"name": "TESTBED_POD", "value": "/".join(ident)}, *envs]}
-        for kind, spec in (("PortForward", {"forwards": [target]}), ("Exec", {"execs": [{"local": local}]})):
+        for kind, spec in (("PortForward", {"forwards": targets}), ("Exec", {"execs": [{"local": local}]})):
             await self.kube.apply({"apiVersion": KWOK, "kind": kind, "metadata": meta, "spec": spec})
         one.served = True
         LOG.info("Envoy of %s/%s runs as process %d", *ident, one.process.pid if one.process else 0)
@@ -351,6 +397,7 @@ class Envoys(Controller):
 
     async def _end(self, ident: Ident, one: _Running) -> None:
         del self.running[ident]
+        self.xds.forget("listeners", *ident)
         self._publish()
         if one.process is not None and one.process.returncode is None:
             one.process.kill()

@@ -68,6 +68,8 @@ class Xds:
     @staticmethod
     def _topic(kind: str, asked: Obj) -> Topic:
         pod, _dot, namespace = asked["node"]["id"].split("~")[2].rpartition(".")
+        if kind == "listeners":
+            return (kind, namespace, pod)
         name = (asked.get("resource_names") or [""])[0]
         return {"secrets": ("secrets", namespace, pod, name), "routes": ("routes", namespace)}.get(kind, (kind,))
 

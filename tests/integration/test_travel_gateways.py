@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Chapters 3 and 4 of the travel book, and the exemption of cars, with real Envoys: who is served what, who is let in, who is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import Run
+from cryptography import x509
+from envoys_support import ASK, until
+from testbed import Bed
+from testbed.operators.certificates import Authorities
+from travel_support import INVENTORY, role_play, said
+
+Playbook = Callable[..., Run]
+SYSTEM, AGENCY, CONTROL = "prod-istio-system", "prod-travel-agency", "prod-travel-control"
+DASHBOARD, PARTNER = "travel-prod.apps.prod.example.com", f"gto-external-{SYSTEM}.apps.prod.example.com"
+OPERATORS = {"ossm3": ("sail", "openshift", "envoys"), "ossm2": ("maistra", "openshift", "envoys")}
+
+
+def application(name: str, port: int) -> dict[str, Any]:
+    return {"name": name, "image": "registry.example.com/travel:1", "port": port}
+
+
+# The services that the tests call; checks want every service that a route names.
+SERVICES = [application(name, 8000) for name in ("cars", "insurances", "flights", "hotels", "travels")]
+WORKLOADS = [{"namespace": AGENCY, "applications": SERVICES}, {"namespace": CONTROL, "applications": [application("control", 8080)]}]
+
+
+@dataclass
+class World:
+    """The production mesh on a bed, as far as its gateways need it."""
+
+    bed: Bed
+    run: Playbook
+    folder: Path
+    vars: dict[str, Any]
+
+    def play(self, playbook: str | Path, *args: str, **more: Any) -> Run:
+        return self.run(playbook, *args, bed=self.bed, inventory=INVENTORY, extra_vars={**self.vars, **more})
+
+    def items(self, kind: str, namespace: str, *args: str) -> list[dict[str, Any]]:
+        done = self.bed.kubectl("get", kind, "-n", namespace, "-o", "json", *args)
+        return json.loads(done.stdout)["items"] if done.returncode == 0 else []
+
+    def local(self, namespace: str, app: str, port: int) -> int:
+        """The local port behind a pod's port: what a Service, or a Route that passes TLS through, would lead to."""
+
+        def found() -> int:
+            pods = [row["metadata"]["name"] for row in self.items("pods", namespace, "-l", f"app={app}")]
+            rows = {row["metadata"]["name"]: row["spec"]["forwards"] for row in self.items("portforwards.kwok.x-k8s.io", namespace)}
+            for pod in pods:
+                for row in rows.get(pod, []):
+                    if port in row["ports"]:
+                        return int(row["target"]["port"])
+            return 0
+
+        return int(until(found, what=f"the Envoy of {namespace}/{app}"))
+
+
+@pytest.fixture(scope="module", name="world", params=["ossm3", "ossm2"])
+def _world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, worker_id: str, playbook: Playbook) -> Iterator[World]:
+    provider, folder = request.param, tmp_path_factory.mktemp(f"gateways-{request.param}")
+    bed = Bed.start(f"gateways-{provider}-{worker_id}", OPERATORS[provider], owner=os.getpid())
+    given = {"mesh_provider": provider, "mesh_workloads": WORKLOADS, "mesh_observability": {}, "mesh_operators_provider": "none",
+             "mesh_certificates_store": str(folder / "pki"), "travel_partner_bundle": str(folder / "gto"),
+             "mesh_check_categories": ["gateways", "workloads", "certificates"]}
+    world = World(bed, playbook, folder, given)
+    try:
+        for name in (SYSTEM, AGENCY, CONTROL):
+            bed.api.ensure("/api/v1/namespaces", {"metadata": {"name": name, "labels": ASK}})
+        play = folder / "mesh.yml"
+        roles = [f"meshops.mesh.{name}" for name in ("control_plane", "membership", "workloads", "gateways")]
+        play.write_text(yaml.safe_dump([{"name": "The mesh", "hosts": "prod", "gather_facts": False, "roles": roles}]), encoding="utf-8")
+        world.play(play).check()
+        yield world
+    finally:
+        bed.stop()
+
+
+@dataclass
+class Call:
+    """What came of a request: the subject of the certificate that was served, the status, the headers."""
+
+    served: str = ""
+    status: int = 0
+    text: str = ""
+    error: str = ""
+
+
+def call(port: int, host: str, path: str = "/", *, secure: bool = True, certificate: Path | None = None, key: Path | None = None) -> Call:
+    """One HTTP request, by TLS when secure; whatever certificate is served is taken, and named."""
+    found = Call()
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as raw:
+            stream: Any = raw
+            if secure:
+                context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+                context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+                if certificate:
+                    context.load_cert_chain(certificate, key)
+                stream = context.wrap_socket(raw, server_hostname=host)
+                leaf = x509.load_der_x509_certificate(stream.getpeercert(binary_form=True))
+                found.served = leaf.subject.rfc4514_string()
+            stream.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+            while data := stream.recv(65536):
+                found.text += data.decode()
+    except (OSError, ssl.SSLError) as error:
+        found.error = str(error)
+    if found.text.startswith("HTTP/1.1 "):
+        found.status = int(found.text.split()[1])
+    return found
+
+
+def workload(world: World) -> dict[str, Path]:
+    """A certificate of the mesh's own CA, as every workload has one."""
+    made = {"certificate": world.folder / "workload.crt", "key": world.folder / "workload.key"}
+    chain, key = Authorities(world.bed.dir / "pki").of(SYSTEM).workload(f"spiffe://cluster.local/ns/{AGENCY}/sa/default", timedelta(hours=1))
+    made["certificate"].write_bytes(chain)
+    made["key"].write_bytes(key)
+    return made
+
+
+def test_the_dashboard_is_served_with_a_certificate_of_its_own(world: World) -> None:
+    """Chapter 3: the gateway ends TLS; its certificate is that of the Secret, and what it takes comes to control by mutual TLS."""
+    port = world.local(SYSTEM, "istio-ingressgateway", 8443)
+    assert call(port, DASHBOARD).status == 0
+    reach = {"control-gateway": {"address": "127.0.0.1", "port": port}}
+    done = world.play("meshops.mesh.travel_https", travel_reach=reach).check()
+    assert f"{DASHBOARD} is served with the certificate of Secret {SYSTEM}/travel-control-secret" in said(done)
+    answer = call(port, DASHBOARD)
+    assert (answer.served, answer.status) == ("CN=travel-control-secret", 200)
+    assert f"x-testbed-pod: {CONTROL}/control" in answer.text
+    assert "x-testbed-peer: spiffe://cluster.local/ns/prod-istio-system/sa/istio-ingressgateway" in answer.text
+    assert call(port, "other.example.com").error
+    (route,) = world.items("routes.route.openshift.io", SYSTEM)
+    assert route["spec"]["tls"]["termination"] == "passthrough" and route["spec"]["host"] == DASHBOARD
+    again = world.play("meshops.mesh.travel_https", travel_reach=reach).check()
+    assert again.changed == 0, again.stdout[-4000:]
+
+
+def test_a_certificate_that_is_not_served_is_found(world: World) -> None:
+    """A proof that cannot fail is none: here the address is that of another gateway."""
+    port = world.local(SYSTEM, "istio-egressgateway", 8443)
+    reach = {"control-gateway": {"address": "127.0.0.1", "port": port}}
+    done = world.play("meshops.mesh.travel_https", travel_reach=reach, gateways_handshake_timeout=1)
+    assert done.rc != 0
+    assert f"Gateway {SYSTEM}/control-gateway does not serve {DASHBOARD} as it should. OSM2601: Endpoint 127.0.0.1:{port}" in said(done)
+
+
+def test_only_the_partner_is_let_in(world: World) -> None:
+    """Chapter 4: the partner's certificate is accepted; none, and one of a foreign CA, are refused."""
+    kept = {"travel_scenarios": ["https"]}  # what the chapter before made stays
+    done = world.play("meshops.mesh.travel_partner_gateway", **kept).check()
+    assert f"{PARTNER}:443 cannot be reached from here" in said(done)
+    port = world.local(SYSTEM, "gto-external-ingressgateway", 8443)
+    reach = {"travel-api-gateway": {"address": "127.0.0.1", "port": port}}
+    proven = world.play("meshops.mesh.travel_partner_gateway", travel_reach=reach, **kept).check()
+    assert proven.changed == 0, proven.stdout[-4000:]
+    for who in ("a caller without a certificate", "a caller with a certificate of a foreign CA"):
+        assert f"{PARTNER} refuses {who}" in said(proven)
+    bundle = world.folder / "gto"
+    own = {"certificate": bundle / "curl-client.crt", "key": bundle / "curl-client.key"}
+    for service in ("flights", "cars"):
+        answer = call(port, PARTNER, f"/{service}/Tallinn", **own)
+        assert (answer.served, answer.status) == ("CN=gto-external-secret", 200), answer
+        assert f"x-testbed-pod: {AGENCY}/{service}" in answer.text
+        assert "/ns/prod-istio-system/sa/gto-external-ingressgateway" in answer.text
+    assert call(port, PARTNER, "/discounts/Tallinn", **own).status == 404
+    assert call(port, PARTNER, "/flights/Tallinn").status == 0
+    assert call(port, PARTNER, "/flights/Tallinn", **workload(world)).status == 0, "a workload of the mesh is no partner"
+    assert call(world.local(SYSTEM, "istio-ingressgateway", 8443), DASHBOARD).status == 200
+    assert call(port, DASHBOARD, **own).status == 0, "the partner's gateway does not serve the dashboard"
+
+
+def test_a_gateway_that_lets_everybody_in_is_found(world: World) -> None:
+    """The same host and certificate on another gateway, by a Gateway that forgot about clients."""
+    server = {"port": {"number": 443, "name": "https", "protocol": "HTTPS"}, "hosts": [PARTNER],
+              "tls": {"mode": "SIMPLE", "credentialName": "gto-external-secret"}}
+    forgotten = {"apiVersion": "networking.istio.io/v1beta1", "kind": "Gateway", "metadata": {"name": "forgotten", "namespace": SYSTEM},
+                 "spec": {"selector": {"istio": "ingressgateway"}, "servers": [server]}}
+    assert world.bed.kubectl("apply", "-f", "-", stdin=json.dumps(forgotten)).returncode == 0
+    port = world.local(SYSTEM, "istio-ingressgateway", 8443)
+    until(lambda: call(port, PARTNER).served == "CN=gto-external-secret", what="the forgotten Gateway")
+    reach = {"travel-api-gateway": {"address": "127.0.0.1", "port": port}}
+    done = world.play("meshops.mesh.travel_partner_gateway", travel_reach=reach, travel_scenarios=["https"])
+    world.bed.kubectl("delete", "gateways.networking.istio.io", "forgotten", "-n", SYSTEM)
+    assert done.rc != 0
+    assert (f"Gateway {SYSTEM}/travel-api-gateway wants client certificates (MUTUAL), and let a caller without a certificate in at {PARTNER}"
+            in said(done))
+
+
+@pytest.mark.parametrize("mode", ["PERMISSIVE", "DISABLE"])
+def test_cars_takes_plain_text_after_its_exemption(world: World, tmp_path: Path, mode: str) -> None:
+    cars, flights = world.local(AGENCY, "cars", 15006), world.local(AGENCY, "flights", 15006)
+    own = [{"namespace": AGENCY, "application": "cars", "ports": {"8000": mode}}]
+    play = role_play(tmp_path, "workloads")
+    until(lambda: call(cars, "cars", secure=False).status == 0, what="plain text is refused before the exemption")
+    world.play(play, mesh_mtls=own).check()
+    until(lambda: call(cars, "cars", secure=False).status == 200, what="plain text after the exemption")
+    assert call(flights, "flights", secure=False).status == 0, "the others stay STRICT"
+
+    def mesh_call() -> str:
+        pod = world.items("pods", AGENCY, "-l", "app=flights")[0]["metadata"]["name"]
+        return world.bed.kubectl("exec", "-n", AGENCY, pod, "-c", "flights", "--", "curl", "-s", "-i", "-m", "4", "http://cars:8000/").stdout
+
+    peer = "x-testbed-peer: spiffe://" in until(lambda: mesh_call() if " 200 " in mesh_call() else "", what="a call inside of the mesh")
+    assert peer is (mode == "PERMISSIVE"), "who has a certificate uses it where it is taken"
+    world.play(play, mesh_mtls=own, workloads_state="absent", mesh_workloads=[]).check()
+    until(lambda: call(cars, "cars", secure=False).status == 0, what="STRICT again")
