@@ -421,7 +421,7 @@ def _request(obj: Mapping[str, Any], related: Lookup) -> Readiness:
     for kind in ("Denied", "InvalidRequest"):
         found = _condition(obj, kind)
         if found.status == "True":
-            return Readiness.failed(found.reason, f"{kind}: {found.message}")
+            return Readiness.failed(kind, f"{found.reason}: {found.message}")
     found = _condition(obj, "Ready")
     if found.reason in ("Denied", "Failed"):
         return Readiness.failed(found.reason, found.message, grace=_REQUEST_GRACE)
@@ -468,10 +468,13 @@ def _certificate(obj: Mapping[str, Any], related: Lookup) -> Readiness:
     text = f"{ready.reason}: {ready.message}"
     if request is not None:
         state = _request(request, related)
-        text = f"CertificateRequest {meta.get('namespace')}/{request['metadata']['name']}: {state.reason}: {state.message}"
+        where = f"CertificateRequest {meta.get('namespace')}/{request['metadata']['name']}"
+        text = f"{where}: {state.reason}: {state.message}"
         if state.state == "failed":
             again = _TRY_AGAIN.format(namespace=meta.get("namespace"), name=meta["name"])
-            return Readiness.failed(state.reason, f"{text}; {again}", grace=state.grace)
+            # while it is tried again the old request is there for a moment
+            grace = max(state.grace, _REQUEST_GRACE) if issuing.status == "True" else state.grace
+            return Readiness.failed(state.reason, f"{where}: {state.message}; {again}", grace=grace)
     if issuing.status == "False" and (obj.get("status") or {}).get("lastFailureTime"):
         return Readiness.failed(issuing.reason, issuing.message, grace=_REQUEST_GRACE)
     problem = _issuer_of(obj, related)
@@ -481,14 +484,31 @@ def _certificate(obj: Mapping[str, Any], related: Lookup) -> Readiness:
 
 
 def _istio_csr(obj: Mapping[str, Any], related: Lookup) -> Readiness:
-    """Degraded is for what its operator cannot heal by trying again."""
+    """Ready speaks of no generation and of no pod: what counts is istiod's certificate with each listed name, and the agent itself."""
     degraded = _condition(obj, "Degraded")
     if degraded.status == "True":
         return Readiness.failed(degraded.reason, degraded.message, grace=30.0)
     found = _condition(obj, "Ready")
     if found.reason == "NoReadyCondition":
         return Readiness.waiting(found.reason, "the cert-manager Operator has not looked at it: is its feature IstioCSR on?")
-    return Readiness.ready() if found.status == "True" else Readiness.waiting(found.reason, found.message)
+    if found.status != "True":
+        return Readiness.waiting(found.reason, found.message)
+    istio = ((obj.get("spec") or {}).get("istioCSRConfig") or {}).get("istio") or {}
+    home, where = istio.get("namespace"), f"Certificate {istio.get('namespace')}/istiod"
+    certificate = related.get("Certificate", "istiod", home, group=_CERT_MANAGER)
+    if certificate is None:
+        return Readiness.waiting("CertificateMissing", f"{where} is not there")
+    names = {f"istiod.{home}.svc" if one == "default" else f"istiod-{one}.{home}.svc" for one in istio.get("revisions") or ["default"]}
+    lost = sorted(names - set((certificate.get("spec") or {}).get("dnsNames") or []))
+    if lost:
+        return Readiness.waiting("OldCertificate", f"{where} has not got the names {', '.join(lost)} yet")
+    state = _certificate(certificate, related)
+    if state.state != "ready":
+        return Readiness(state.state, state.reason, f"{where}: {state.message}", state.grace)
+    agent = related.get("Deployment", "cert-manager-istio-csr", obj["metadata"].get("namespace"), group="apps")
+    if agent is None:
+        return Readiness.waiting("DeploymentMissing", f"Deployment {obj['metadata'].get('namespace')}/cert-manager-istio-csr is not there")
+    return _rolled_out(agent, related)
 
 
 TABLE: dict[tuple[str, str], Predicate] = {
