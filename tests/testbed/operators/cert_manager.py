@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import copy
 import datetime
 import json
 from typing import Any
@@ -273,18 +274,18 @@ class IstioCsrController(Controller):
         broken = (self.faults.get("degraded") or {}).get(key[1])
         if broken:
             text = f"reconciliation failed with irrecoverable error not retrying: {broken}"
-            said = [_with(obj, "Degraded", "True", "Failed", text, generation=False)[-1],
-                    _with(obj, "Ready", "False", "Failed", text, generation=False)[-1]]
+            said = [("Degraded", "True", "Failed", text), ("Ready", "False", "Failed", text)]
         else:
             for made in self._objects(obj):
                 await self.kube.apply(made)
-            said = [_with(obj, "Degraded", "False", "Ready", "", generation=False)[-1],
-                    _with(obj, "Ready", "True", "Ready", "reconciliation successful", generation=False)[-1]]
+            said = [("Degraded", "False", "Ready", ""), ("Ready", "True", "Ready", "reconciliation successful")]
+        told = {**obj, "status": copy.deepcopy(obj.get("status") or {})}
+        for row in said:
+            told["status"]["conditions"] = _with(told, *row, generation=False)
         port = ((obj["spec"]["istioCSRConfig"].get("server") or {}).get("port")) or 443
-        status = {"conditions": said, "istioCSRGRPCEndpoint": f"cert-manager-istio-csr.{key[1]}.svc:{port}"}
-        before = [(one["type"], one["status"], one.get("message")) for one in conditions_of(obj.get("status"))]
-        if before != [(one["type"], one["status"], one.get("message")) for one in said]:
-            await self.kube.patch(obj, {"status": status}, sub="status")
+        told["status"]["istioCSRGRPCEndpoint"] = f"cert-manager-istio-csr.{key[1]}.svc:{port}"
+        if told["status"] != obj.get("status"):
+            await self.kube.patch(obj, {"status": told["status"]}, sub="status")
         return None
 
     @staticmethod
