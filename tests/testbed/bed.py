@@ -26,7 +26,7 @@ from .processes import Layout, prepare
 
 __all__ = ["OPERATORS", "Bed"]
 
-OPERATORS = ("olm", "sail", "maistra", "openshift", "observability", "envoys")
+OPERATORS = ("olm", "sail", "maistra", "openshift", "observability", "envoys", "cert_manager")
 # Somebody took a port in between; a race in KWOK (see processes.kwok).
 _TRY_AGAIN = ("address already in use", "concurrent map")
 _PORTS = ("api", "etcd", "etcd_peer", "kubelet", "injector")

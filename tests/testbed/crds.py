@@ -45,6 +45,8 @@ GROUPS: dict[str, Group] = {
     "monitoring": Group(shared=("monitoring/*.yaml",)),
     "istio": Group(module="istio.io/api", files=("kubernetes/customresourcedefinitions.gen.yaml",)),
     "kwok": Group(),
+    "cert-manager": Group(module="github.com/cert-manager/cert-manager", files=("deploy/crds/*.yaml",)),
+    "istio-csr": Group(),
     "gateway-api": Group(module="sigs.k8s.io/gateway-api", files=("config/crd/standard/*.yaml",)),
 }
 _BY_OPERATOR = {
@@ -52,6 +54,7 @@ _BY_OPERATOR = {
     "maistra": ("maistra", "istio", "openshift"),
     "openshift": ("openshift", "monitoring"),
     "envoys": ("kwok",),
+    "cert_manager": ("cert-manager", "istio-csr"),
     "observability": ("kiali", "jaeger", "tempo", "monitoring"),
 }
 
@@ -61,7 +64,7 @@ def groups_for(operators: Iterable[str]) -> tuple[str, ...]:
     chosen = list(operators)
     wanted = ["olm", "openshift", "gateway-api"] if "olm" in chosen else []
     for operator in chosen:
-        if "olm" not in chosen or operator in ("openshift", "envoys"):
+        if "olm" not in chosen or operator in ("openshift", "envoys", "cert_manager"):
             wanted.extend(_BY_OPERATOR.get(operator, ()))
     return tuple(dict.fromkeys(wanted))
 

@@ -16,6 +16,7 @@ from .._certificates.facts import IMPORT_ERROR, Word
 from .._certificates.inventory import Gateway, Given, Inventory, Settings, take
 from .._certificates.source import Source
 from . import kinds as k
+from .injection import expected_revision
 from .selectors import matches_labels
 from .types import Finding, Intent, Options, Severity, check, skip
 from .view import Obj, View
@@ -443,6 +444,62 @@ def extensions_known(view: View, intent: Intent, options: Options) -> Iterable[F
 def names_allowed(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """Corporate intermediates often permit the company's domains only; SPIFFE ids have to be permitted too."""
     return _found(view, intent, options, (Word.NAME_CONSTRAINT, "chain"), "the source has no chain, or no root to judge it by")
+
+
+_REVISIONS = "--istiod-cert-istio-revisions="
+_NAMESPACE = "--certificate-namespace="
+
+
+def _agents(view: View) -> Iterator[tuple[Obj, str, list[str], list[str]]]:
+    """Each istio-csr, the namespace of its istiod, the revisions that it lists and further names: by its operator, or by its own chart."""
+    managed = set()
+    for one in view.of(k.ISTIO_CSR):
+        managed.add(one.namespace)
+        config = ("spec", "istioCSRConfig")
+        names = one.at(*config, "istiodTLSConfig", "certificateDNSNames", default=[])
+        yield one, str(one.at(*config, "istio", "namespace", default="")), one.at(*config, "istio", "revisions", default=["default"]), names
+    for one in view.of(k.DEPLOYMENT):
+        arguments = [str(word) for row in one.items("spec", "template", "spec", "containers") for word in row.get("args") or []]
+        told = {flag: word.removeprefix(flag) for word in arguments for flag in (_REVISIONS, _NAMESPACE) if word.startswith(flag)}
+        if _REVISIONS in told and one.namespace not in managed:
+            yield one, told.get(_NAMESPACE, "istio-system"), [name for name in told[_REVISIONS].split(",") if name] or ["default"], []
+
+
+def _istiods(view: View, namespace: str) -> Iterator[tuple[Obj, str]]:
+    """Control planes that run or will run in a namespace and do not sign themselves, each with its revision."""
+    for one in view.of(k.SMCP):
+        kind = one.at("spec", "security", "certificateAuthority", "type", default="")
+        if one.namespace == namespace and str(kind).lower() == "cert-manager":
+            yield one, one.name
+    revisions = {one.name: one for one in view.of(k.ISTIO_REVISION)}
+    wanted = {expected_revision(one): one for one in view.of(k.ISTIO)}
+    # an alias like v1.30-latest says its revision only once it runs
+    known = {**{name: one for name, one in wanted.items() if not name.endswith("-")}, **revisions}
+    for name, one in sorted(known.items()):
+        signs = str(one.at("spec", "values", "pilot", "env", "ENABLE_CA_SERVER", default="true")).lower()
+        if one.at("spec", "namespace") == namespace and signs == "false" and one.at("spec", "values", "global", "caAddress"):
+            yield one, name
+
+
+@check(
+    "OSM2215",
+    title="each revision of a control plane is listed for istio-csr",
+    hint="add the revision to istio_csr.revisions of mesh_certificates_cert_manager and run meshops.mesh.certificates before its istiod comes",
+    inputs=(k.ISTIO_CSR, k.DEPLOYMENT, k.ISTIO, k.ISTIO_REVISION, k.SMCP),
+    live=False,
+)
+def revisions_listed(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """istio-csr makes istiod's certificate with a name for each listed revision. A canary of another one starts with a certificate that
+    is not its own: its webhook is refused by the API server, and proxies refuse its configuration."""
+    agents = list(_agents(view))
+    if not agents:
+        yield skip("the source has no istio-csr")
+    for agent, namespace, revisions, names in agents:
+        for plane, revision in _istiods(view, namespace):
+            name = f"istiod.{namespace}.svc" if revision == "default" else f"istiod-{revision}.{namespace}.svc"
+            if revision not in revisions and name not in names:
+                listed = ", ".join(revisions) or "none"
+                yield Finding(plane.ref, f"{agent.ref} lists the revisions {listed}, not {revision}: its istiod has no certificate for {name}")
 
 
 @check(

@@ -34,6 +34,8 @@ VALIDATING_WEBHOOK = Kind("admissionregistration.k8s.io", "ValidatingWebhookConf
 # What certificate_check reads elsewhere, in the form of an object; no API has this kind.
 CERTIFICATE_SOURCE = Kind("mesh.meshops.io", "CertificateSource")
 
+ISTIO_CSR = Kind("operator.openshift.io", "IstioCSR")
+
 CATALOG_SOURCE = Kind("operators.coreos.com", "CatalogSource")
 CSV = Kind("operators.coreos.com", "ClusterServiceVersion")
 INSTALL_PLAN = Kind("operators.coreos.com", "InstallPlan")
@@ -73,6 +75,7 @@ __all__ = [
     "INSTALL_PLAN",
     "ISTIO",
     "ISTIO_CNI",
+    "ISTIO_CSR",
     "ISTIO_REVISION",
     "ISTIO_REVISION_TAG",
     "JAEGER",

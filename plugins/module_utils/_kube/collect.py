@@ -46,6 +46,7 @@ KINDS: tuple[tuple[str, str], ...] = (
     ("maistra.io/v2", "ServiceMeshControlPlane"),
     ("maistra.io/v1", "ServiceMeshMemberRoll"),
     ("maistra.io/v1", "ServiceMeshMember"),
+    ("operator.openshift.io/v1alpha1", "IstioCSR"),
     ("operators.coreos.com/v1alpha1", "CatalogSource"),
     ("operators.coreos.com/v1alpha1", "ClusterServiceVersion"),
     ("operators.coreos.com/v1alpha1", "InstallPlan"),

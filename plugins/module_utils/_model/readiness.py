@@ -389,6 +389,128 @@ def _tempo(obj: Mapping[str, Any], related: Lookup) -> Readiness:
     return _want(obj, "Ready")
 
 
+_CERT_MANAGER = "cert-manager.io"
+_REQUEST_GRACE = 10.0
+_TRY_AGAIN = "cert-manager tries again an hour later; `cmctl renew -n {namespace} {name}` makes it try at once"
+
+
+def _current(obj: Mapping[str, Any], kind: str) -> _Condition:
+    """A condition of cert-manager's, which says itself which generation it is about."""
+    found = _condition(obj, kind)
+    for item in (obj.get("status") or {}).get("conditions") or []:
+        seen, generation = item.get("observedGeneration"), obj["metadata"].get("generation")
+        if item.get("type") == kind and None not in (seen, generation) and seen != generation:
+            return _Condition("Unknown", "NotObserved", f"{kind} is about generation {seen} of {generation}")
+    return found
+
+
+def _issuer(obj: Mapping[str, Any], related: Lookup) -> Readiness:
+    """ErrGetKeyPair passes when the CA is issued by the same layer; a key pair that is no CA never gets one."""
+    found = _current(obj, "Ready")
+    if found.status == "True":
+        return Readiness.ready()
+    if found.reason == "ErrInvalidKeyPair":
+        return Readiness.failed(found.reason, found.message, grace=_REQUEST_GRACE)
+    if found.reason == "NoReadyCondition":
+        return Readiness.waiting(found.reason, "cert-manager has not looked at it: is its controller running?")
+    return Readiness.waiting(found.reason, found.message)
+
+
+def _request(obj: Mapping[str, Any], related: Lookup) -> Readiness:
+    """Denied, InvalidRequest and Failed are the end of a CertificateRequest; whoever denies it says why in Denied."""
+    for kind in ("Denied", "InvalidRequest"):
+        found = _condition(obj, kind)
+        if found.status == "True":
+            return Readiness.failed(kind, f"{found.reason}: {found.message}")
+    found = _condition(obj, "Ready")
+    if found.reason in ("Denied", "Failed"):
+        return Readiness.failed(found.reason, found.message, grace=_REQUEST_GRACE)
+    if found.status == "True":
+        return Readiness.ready()
+    if found.reason == "NoReadyCondition":
+        approved = _condition(obj, "Approved").status == "True"
+        text = "its issuer has not answered" if approved else "nobody has approved it: an approver (approver-policy) may be missing a policy"
+        return Readiness.waiting(found.reason, text)
+    return Readiness.waiting(found.reason, found.message)
+
+
+def _newest_request(obj: Mapping[str, Any], related: Lookup) -> Mapping[str, Any] | None:
+    """The request of this Certificate's next issuance, else its last one."""
+    name, mine = obj["metadata"]["name"], []
+    for request in related.of("CertificateRequest", group=_CERT_MANAGER, namespace=obj["metadata"].get("namespace")):
+        notes = request["metadata"].get("annotations") or {}
+        if notes.get("cert-manager.io/certificate-name") == name:
+            revision = notes.get("cert-manager.io/certificate-revision") or "0"
+            mine.append((int(revision) if revision.isdigit() else 0, request["metadata"].get("creationTimestamp") or "", request))
+    return max(mine, key=lambda row: row[:2])[2] if mine else None
+
+
+def _issuer_of(obj: Mapping[str, Any], related: Lookup) -> str:
+    """What keeps its issuer from signing; empty when it is ready, or not one of cert-manager's own."""
+    given = (obj.get("spec") or {}).get("issuerRef") or {}
+    if (given.get("group") or _CERT_MANAGER) != _CERT_MANAGER:
+        return ""
+    kind, namespace = given.get("kind") or "Issuer", obj["metadata"].get("namespace")
+    where = f"{kind} {namespace}/{given.get('name')}" if kind == "Issuer" else f"{kind} {given.get('name')}"
+    found = related.get(kind, str(given.get("name")), namespace if kind == "Issuer" else None, group=_CERT_MANAGER)
+    if found is None:
+        return f"{where} does not exist"
+    state = _issuer(found, related)
+    return "" if state.state == "ready" else f"{where} is not ready: {state.reason}: {state.message}"
+
+
+def _certificate(obj: Mapping[str, Any], related: Lookup) -> Readiness:
+    """Ready says that the Secret fits the spec; why it does not get so is said by the request, and before that by the issuer."""
+    meta, ready, issuing = obj["metadata"], _current(obj, "Ready"), _condition(obj, "Issuing")
+    if ready.status == "True":
+        return Readiness.ready()
+    request = _newest_request(obj, related)
+    text = f"{ready.reason}: {ready.message}"
+    if request is not None:
+        state = _request(request, related)
+        where = f"CertificateRequest {meta.get('namespace')}/{request['metadata']['name']}"
+        text = f"{where}: {state.reason}: {state.message}"
+        if state.state == "failed":
+            again = _TRY_AGAIN.format(namespace=meta.get("namespace"), name=meta["name"])
+            # while it is tried again the old request is there for a moment
+            grace = max(state.grace, _REQUEST_GRACE) if issuing.status == "True" else state.grace
+            return Readiness.failed(state.reason, f"{where}: {state.message}; {again}", grace=grace)
+    if issuing.status == "False" and (obj.get("status") or {}).get("lastFailureTime"):
+        return Readiness.failed(issuing.reason, issuing.message, grace=_REQUEST_GRACE)
+    problem = _issuer_of(obj, related)
+    if ready.reason == "NoReadyCondition" and not problem:
+        text = "cert-manager has not looked at it: is its controller running?"
+    return Readiness.waiting(ready.reason, "; ".join(part for part in (text, problem) if part))
+
+
+def _istio_csr(obj: Mapping[str, Any], related: Lookup) -> Readiness:
+    """Ready speaks of no generation and of no pod: what counts is istiod's certificate with each listed name, and the agent itself."""
+    degraded = _condition(obj, "Degraded")
+    if degraded.status == "True":
+        return Readiness.failed(degraded.reason, degraded.message, grace=30.0)
+    found = _condition(obj, "Ready")
+    if found.reason == "NoReadyCondition":
+        return Readiness.waiting(found.reason, "the cert-manager Operator has not looked at it: is its feature IstioCSR on?")
+    if found.status != "True":
+        return Readiness.waiting(found.reason, found.message)
+    istio = ((obj.get("spec") or {}).get("istioCSRConfig") or {}).get("istio") or {}
+    home, where = istio.get("namespace"), f"Certificate {istio.get('namespace')}/istiod"
+    certificate = related.get("Certificate", "istiod", home, group=_CERT_MANAGER)
+    if certificate is None:
+        return Readiness.waiting("CertificateMissing", f"{where} is not there")
+    names = {f"istiod.{home}.svc" if one == "default" else f"istiod-{one}.{home}.svc" for one in istio.get("revisions") or ["default"]}
+    lost = sorted(names - set((certificate.get("spec") or {}).get("dnsNames") or []))
+    if lost:
+        return Readiness.waiting("OldCertificate", f"{where} has not got the names {', '.join(lost)} yet")
+    state = _certificate(certificate, related)
+    if state.state != "ready":
+        return Readiness(state.state, state.reason, f"{where}: {state.message}", state.grace)
+    agent = related.get("Deployment", "cert-manager-istio-csr", obj["metadata"].get("namespace"), group="apps")
+    if agent is None:
+        return Readiness.waiting("DeploymentMissing", f"Deployment {obj['metadata'].get('namespace')}/cert-manager-istio-csr is not there")
+    return _rolled_out(agent, related)
+
+
 TABLE: dict[tuple[str, str], Predicate] = {
     ("", "Namespace"): _namespace,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): _crd,
@@ -396,12 +518,17 @@ TABLE: dict[tuple[str, str], Predicate] = {
     ("apps", "Deployment"): _deployment,
     ("apps", "StatefulSet"): _stateful_set,
     ("batch", "Job"): _job,
+    (_CERT_MANAGER, "Certificate"): _certificate,
+    (_CERT_MANAGER, "CertificateRequest"): _request,
+    (_CERT_MANAGER, "ClusterIssuer"): _issuer,
+    (_CERT_MANAGER, "Issuer"): _issuer,
     ("gateway.networking.k8s.io", "Gateway"): _gateway,
     ("jaegertracing.io", "Jaeger"): _jaeger,
     ("kiali.io", "Kiali"): _kiali,
     ("maistra.io", "ServiceMeshControlPlane"): _smcp,
     ("maistra.io", "ServiceMeshMember"): _member,
     ("maistra.io", "ServiceMeshMemberRoll"): _member_roll,
+    ("operator.openshift.io", "IstioCSR"): _istio_csr,
     ("operators.coreos.com", "Subscription"): _subscription,
     ("route.openshift.io", "Route"): _route,
     ("sailoperator.io", "Istio"): _istio,

@@ -16,7 +16,8 @@ from .base import Controller, Faults, Kube
 
 LOG = logging.getLogger("testbed.operators")
 OPERATORS = ("olm", "sail", "maistra", "openshift", "observability")
-ASKED_FOR = ("envoys",)  # real Envoys behind pods cost memory: never without being named
+# Never without being named: real Envoys behind pods cost memory, and a cert-manager is not part of a mesh.
+ASKED_FOR = ("envoys", "cert_manager")
 # Who installs an istiod needs somebody who plays it; real-istiod runs a real one behind each of Sail's instead.
 ISTIODS = {"sail": ("injection", "istiod"), "maistra": ("injection",), "istiod": ("injection", "istiod"),
            "real-istiod": ("injection", "real_istiod")}
