@@ -12,10 +12,11 @@ version_added: "0.1.0"
 description:
   - Reads a mesh from a cluster, a snapshot file or a folder of manifests, and changes nothing.
   - Renders AuthorizationPolicies (one for each workload, and a default deny for each namespace), PeerAuthentications and
-    RequestAuthentications for O(access), and proves for all requests that with them exactly the intended calls are allowed where it is closed.
+    RequestAuthentications for O(access).
+  - Proves for all requests that with them exactly the intended calls are allowed where it is closed.
   - Orders them in stages, ALLOW first and the default deny last, and proves of each stage that it denies no intended call.
-  - Fails, with every reason at once, when the intent contradicts itself, has an empty list, names what does not exist, or when policies that
-    are not ours make it something else.
+  - Fails, with every reason at once, when the intent contradicts itself, has an empty list, names what does not exist, or when policies
+    that are not ours make it something else.
   - The role C(meshops.mesh.access) applies what it returns.
 author:
   - meshops.mesh contributors (@meshops)
