@@ -2,7 +2,8 @@
 """Configuration of the real Envoys behind a bed's pods: what each one listens on, whom it trusts, which Services it can call. No I/O.
 
 As with a real sidecar, a proxy's certificate is the secret `default` and its trust bundle the secret `ROOTCA`, both delivered by SDS;
-callers need a certificate of the mesh's trust domain, and a Service's proxies one of its own accounts.
+callers need a certificate of the mesh's trust domain, and a Service's proxies one of its own accounts. Then the RBAC filters of
+envoy_rbac.py decide, which are delivered by ECDS.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Destination", "Proxy", "bootstrap", "clusters", "inbound", "listener", "manager", "routes", "sds", "secrets"]
+from .envoy_rbac import ACTIONS, TYPES
+
+__all__ = ["Destination", "Proxy", "bootstrap", "clusters", "extension", "inbound", "listener", "manager", "rbac", "rbac_name", "routes", "sds",
+           "secrets"]
 
 Obj = dict[str, Any]
 _V3 = "type.googleapis.com/envoy.config"
@@ -36,6 +40,12 @@ class Proxy:
     service_account: str
     trust_domain: str
     role: str = "sidecar"
+    tcp: bool = False  # its Services say that it speaks something else than HTTP
+
+    @property
+    def layer(self) -> str:
+        """Where its policies are enforced."""
+        return "network" if self.tcp else "http"
 
     @property
     def spiffe(self) -> str:
@@ -92,10 +102,24 @@ def secrets(chain: bytes, key: bytes, roots: bytes) -> dict[str, Obj]:
             "ROOTCA": {"@type": f"{_TLS}.Secret", "name": "ROOTCA", "validation_context": {"trusted_ca": _inline(roots)}}}
 
 
-def _manager(name: str, **routes_from: Any) -> Obj:
+def rbac_name(action: str) -> str:
+    """What an Envoy asks for by ECDS."""
+    return f"rbac-{action.lower()}"
+
+
+def extension(action: str, config: Obj) -> Obj:
+    """An RBAC filter as ECDS delivers it."""
+    return {"@type": f"{_V3}.core.v3.TypedExtensionConfig", "name": rbac_name(action), "typed_config": config}
+
+
+def _rbac(layer: str) -> list[Obj]:
+    return [{"name": rbac_name(action), "config_discovery": {"config_source": _xds(), "type_urls": [TYPES[layer]]}} for action in ACTIONS]
+
+
+def _manager(name: str, *filters: Obj, **routes_from: Any) -> Obj:
     return {"name": "envoy.filters.network.http_connection_manager",
-            "typed_config": {"@type": _HTTP, "stat_prefix": name, "http_filters": [_ROUTER], "forward_client_cert_details": "SANITIZE_SET",
-                             **routes_from}}
+            "typed_config": {"@type": _HTTP, "stat_prefix": name, "http_filters": [*filters, _ROUTER], "normalize_path": True,
+                             "forward_client_cert_details": "SANITIZE_SET", **routes_from}}
 
 
 def _inbound(proxy: Proxy, port: int) -> Obj:
@@ -106,9 +130,14 @@ def _inbound(proxy: Proxy, port: int) -> Obj:
     host = {"name": "inbound", "domains": ["*"], "routes": [answer], "response_headers_to_add": said}
     tls = {"@type": f"{_TLS}.DownstreamTlsContext", "require_client_certificate": True, "disable_stateless_session_resumption": True,
            "common_tls_context": {**_common_tls(prefix=f"spiffe://{proxy.trust_domain}/"), "alpn_protocols": ["h2", "http/1.1"]}}
-    chain = {"filters": [_manager("inbound", route_config={"name": "inbound", "virtual_hosts": [host]})],
+    routes_ = {"name": "inbound", "virtual_hosts": [host]}
+    filters = [_manager("inbound", *([] if proxy.tcp else _rbac("http")), route_config=routes_)]
+    chain = {"filters": [*(_rbac("network") if proxy.tcp else []), *filters],
              "transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": tls}}
-    return {"name": "inbound", "address": _address(port), "filter_chains": [chain]}
+    # It reads the SNI, by which policies tell ports apart.
+    inspector = {"name": "envoy.filters.listener.tls_inspector", "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"}}
+    return {"name": "inbound", "address": _address(port), "listener_filters": [inspector], "filter_chains": [chain]}
 
 
 def listener(name: str, port: int, chains: list[Obj]) -> Obj:
@@ -161,4 +190,4 @@ def routes(namespace: str, destinations: Iterable[Destination]) -> list[Obj]:
 
 
 # What envoy_listeners builds with.
-manager, sds = _manager, _sds
+manager, rbac, sds = _manager, _rbac, _sds

@@ -5,7 +5,8 @@ Asking: the label testbed.example.com/envoy: "true" on the pod or on its namespa
 pod's proxy names (CA_ADDR); a new one is issued at a fraction of the old one's life, or with a new pod, never because the CA changed.
 Behind the pod are then the port-forward of 15000 (Envoy's admin interface) and exec of curl and pilot-agent, as objects that KWOK reads.
 A sidecar takes what PeerAuthentications say (forwarded as port 15006), a gateway serves its Gateways (8080, 8443): envoy_listeners.py.
-Faults, under "envoys": "life" (seconds), "renew_at" (fraction), "hang" and "keep_root" (lists of namespace/pod or namespace/deployment),
+Faults, under "envoys": "life" (seconds), "renew_at" (fraction), "hang", "keep_root" and "keep_policies" (get no new AuthorizationPolicies)
+as lists of namespace/pod or namespace/deployment,
 "issue": {namespace/pod: {"trust_domain", "namespace", "service_account", "life", "authority" and "roots" (any name: a foreign CA)}}.
 """
 
@@ -21,7 +22,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ import aiohttp
 
 from ..errors import BedError
 from ..paths import write_atomic
-from . import envoy_config
+from . import envoy_config, envoy_rbac
 from .base import LOG, Controller, Key
 from .certificates import Authority
 from .envoy_config import Destination, Proxy
@@ -47,6 +48,7 @@ KWOK = "kwok.x-k8s.io/v1alpha1"
 ADMIN = 15000
 _END = b"-----END CERTIFICATE-----"
 LIFE, RENEW_AT = 86400.0, 0.5
+_TCP_WORDS = {"tcp", "tls", "mongo", "mysql", "redis"}
 BELIEVED = 1.0
 QUIET = 0.2
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -149,7 +151,7 @@ class Envoys(Controller):
     """Starts, renews and ends the Envoys of a bed, and tells them which Services there are."""
 
     name = "envoys"
-    kinds = (("v1", "Pod"), ("v1", "Service"), ("v1", "Namespace"), *_CONFIG)
+    kinds = (("v1", "Pod"), ("v1", "Service"), ("v1", "Namespace"), ("security.istio.io/v1", "AuthorizationPolicy"), *_CONFIG)
     workers = 4
 
     def __init__(self, *args: Any) -> None:
@@ -158,6 +160,7 @@ class Envoys(Controller):
         self.xds = Xds(Path(self.bed["control"]).parent / "xds.sock")
         self.pods: dict[Ident, Obj] = {}
         self.services: dict[Ident, Obj] = {}
+        self.policies: dict[Ident, Obj] = {}
         self.asking: set[str] = set()
         self.running: dict[Ident, _Running] = {}
         self._signers: dict[str, tuple[float, Authority]] = {}
@@ -172,6 +175,11 @@ class Envoys(Controller):
         there = event != "DELETED"
         if obj["kind"] == "Pod":
             return self._pod(ident, obj if there else None)
+        if obj["kind"] == "AuthorizationPolicy":
+            self.policies.pop(ident, None)
+            if there:
+                self.policies[ident] = obj
+            return [("Policies", "", "")]
         if obj["kind"] == "Service":
             self.services.pop(ident, None)
             if there:
@@ -252,6 +260,26 @@ class Envoys(Controller):
         for namespace in {pod[0] for pod in self.running}:
             self.xds.publish(("routes", namespace), envoy_config.routes(namespace, rows))
 
+    def _publish_policies(self, *idents: Ident) -> None:
+        """To each Envoy the policies that its pod enforces."""
+        for ident in idents or tuple(self.running):
+            one, pod = self.running.get(ident), self.pods.get(ident)
+            known = self.xds.knows("extension_configs", *ident, envoy_config.rbac_name("ALLOW"))
+            if one is None or pod is None or (known and _meant(self.faults.get("keep_policies") or [], ident)):
+                continue
+            own = envoy_rbac.attached(self.policies.values(), pod, one.control)
+            for action, config in envoy_rbac.filters(own, one.proxy.layer).items():
+                name = envoy_config.rbac_name(action)
+                self.xds.publish(("extension_configs", *ident, name), [envoy_config.extension(action, config)])
+
+    def _speaks_tcp(self, pod: Obj) -> bool:
+        """By the names of its Services' ports, as Istio tells protocols apart."""
+        labels, space = pod["metadata"].get("labels") or {}, pod["metadata"]["namespace"]
+        rows = [row for ident, service in self.services.items() if ident[0] == space and (service["spec"].get("selector") or {})
+                and service["spec"]["selector"].items() <= labels.items() for row in service["spec"].get("ports") or []]
+        words = {(row.get("appProtocol") or row.get("name") or "").split("-")[0] for row in rows}
+        return bool(words) and words <= _TCP_WORDS
+
     # -- one pod
 
     async def run(self) -> None:
@@ -280,6 +308,9 @@ class Envoys(Controller):
             await asyncio.sleep(QUIET)
             self._publish()
             return None
+        if key[0] == "Policies":
+            self._publish_policies()
+            return None
         ident = (key[1], key[2])
         pod, one = self._wanted(ident), self.running.get(ident)
         if one is not None and (pod is None or pod["metadata"]["uid"] != one.uid):
@@ -289,10 +320,11 @@ class Envoys(Controller):
         if pod is None or found is None:
             return None
         if one is None:
-            folder = self.root / f"{ident[0]}.{ident[1]}"
-            one = self.running[ident] = _Running(pod["metadata"]["uid"], *found, folder, {})
+            folder, proxy = self.root / f"{ident[0]}.{ident[1]}", replace(found[0], tcp=self._speaks_tcp(pod))
+            one = self.running[ident] = _Running(pod["metadata"]["uid"], proxy, found[1], folder, {})
             one.told = _env(_proxy_container(pod) or {}).get("PROXY_CONFIG_XDS_AGENT", "").lower() == "true"
         await self._identity(ident, one)
+        self._publish_policies(ident)
         if one.process is None or one.process.returncode is not None:
             await self._start(ident, one)
         if not one.served:
@@ -403,6 +435,7 @@ class Envoys(Controller):
             one.process.kill()
             await one.process.wait()
         self.xds.forget("secrets", *ident)
+        self.xds.forget("extension_configs", *ident)
         shutil.rmtree(one.folder, ignore_errors=True)
         for kind in ("PortForward", "Exec"):
             await self.kube.delete({"apiVersion": KWOK, "kind": kind, "metadata": {"namespace": ident[0], "name": ident[1]}})

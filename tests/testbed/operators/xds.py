@@ -18,7 +18,7 @@ from aiohttp import web
 __all__ = ["HELD", "Xds"]
 
 Obj = dict[str, Any]
-Topic = tuple[str, ...]  # clusters | routes, namespace | secrets, namespace, pod, name
+Topic = tuple[str, ...]  # clusters | routes, namespace | secrets, namespace, pod, name | extension_configs, namespace, pod, name
 HELD = 50.0  # how long a question is held open
 
 
@@ -71,7 +71,9 @@ class Xds:
         if kind == "listeners":
             return (kind, namespace, pod)
         name = (asked.get("resource_names") or [""])[0]
-        return {"secrets": ("secrets", namespace, pod, name), "routes": ("routes", namespace)}.get(kind, (kind,))
+        if kind in ("secrets", "extension_configs"):
+            return (kind, namespace, pod, name)
+        return (kind, namespace) if kind == "routes" else (kind,)
 
     async def _answer(self, request: web.Request) -> web.Response:
         asked = json.loads(await request.read())

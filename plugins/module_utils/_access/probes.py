@@ -1,0 +1,114 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""Which requests to send to see whether the mesh does what was proven: from every workload to every closed port, with what is predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from .._authorization.inventory import Inventory, Place
+from .._authorization.model import HTTP, Request
+from .._authorization.world import World
+from .resolve import Resolved, Row
+
+__all__ = ["Probes", "calls_for"]
+
+_NOW = datetime(2000, 1, 1, tzinfo=UTC)  # no token is sent, so the time plays no part
+Obj = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Probes:
+    """The calls with the predictions of each state, in the order of the states."""
+
+    states: tuple[tuple[Obj, ...], ...]
+    left_out: int
+
+
+@dataclass(frozen=True)
+class _Door:
+    """A Service's port that leads to a place."""
+
+    place: Place
+    host: str
+    port: int
+    target: int
+    protocol: str
+
+
+def _doors(places: Sequence[Place], objects: Iterable[Mapping[str, Any]]) -> Iterator[_Door]:
+    services = [obj for obj in objects if obj.get("kind") == "Service" and obj.get("apiVersion") == "v1"]
+    for place in places:
+        for service in services:
+            meta, spec = service["metadata"], service.get("spec") or {}
+            selector = spec.get("selector") or {}
+            if meta.get("namespace") != place.namespace or not selector or not selector.items() <= place.workload.labels.items():
+                continue
+            for port in spec.get("ports") or []:
+                target = port.get("targetPort", port.get("port"))
+                # a status port of a gateway answers to nobody's policy
+                if str(target).isdigit() and int(target) in place.ports and port.get("name") != "status-port":
+                    host = f"{meta['name']}.{meta['namespace']}.svc.cluster.local"
+                    yield _Door(place, host, int(port["port"]), int(target), place.ports[int(target)])
+
+
+def _concrete(path: str) -> str:
+    """A path that a pattern matches."""
+    if path == "*":
+        return "/"
+    found = path.replace("{**}", "probe").replace("{*}", "probe")
+    if found.startswith("*"):
+        return f"/probe{found[1:]}"
+    return f"{found[:-1]}probe" if found.endswith("*") else found
+
+
+def _requests(rows: Iterable[Row], methods: Sequence[str]) -> list[tuple[str, str]]:
+    """Method and path of what to ask for: one of each rule, and the root."""
+    found: dict[tuple[str, str], None] = {}
+    for row in rows:
+        wanted = row.rule.operations.get("methods", ("GET",))
+        method = next((name for name in wanted if name in methods), "GET" if "*" in wanted else "")
+        if method and not row.rule.operations.get("hosts"):
+            found[(method, _concrete(row.rule.operations.get("paths", ("/",))[0]))] = None
+    found[("GET", "/")] = None
+    return list(found)
+
+
+def calls_for(
+    resolved: Resolved,
+    inventory: Inventory,
+    objects: Iterable[Mapping[str, Any]],
+    worlds: Sequence[World],
+    *,
+    methods: Sequence[str],
+    limit: int,
+) -> Probes:
+    """For each world the calls with its prediction. Methods that may change something are never sent; intended calls go first."""
+    sources = [place for place in inventory.places if not place.assumed and not place.workload.service]
+    rows = {place.ref: [row for row in resolved.rows if any(one.ref == place.ref for one in row.targets)] for place in resolved.closed}
+    found: list[tuple[bool, list[Obj]]] = []
+    for door in _doors(resolved.closed, list(objects)):
+        requests = _requests(rows[door.place.ref], methods) if door.protocol == HTTP else [("", "")]
+        for source in sources:
+            identity = inventory.identity(source)
+            for method, path in requests:
+                call = {"from": source.ref, "to": door.place.ref, "host": door.host, "port": door.port, "protocol": door.protocol.lower()}
+                call |= {"method": method, "path": path} if method else {}
+                request = _request(identity, door, method, path)
+                answers = [world.answer(door.place.workload, request, now=_NOW, protocol=door.protocol) for world in worlds]
+                states = [{**call, "expected": "allowed" if one.allowed else "denied", "reason": one.reason} for one in answers]
+                found.append((not answers[-1].allowed, states))
+    found.sort(key=lambda pair: pair[0])
+    kept = [states for _denied, states in found[:limit]]
+    return Probes(tuple(tuple(states[number] for states in kept) for number in range(len(worlds))), len(found) - len(kept))
+
+
+def _request(identity: str | None, door: _Door, method: str, path: str) -> Request:
+    principal = identity.removeprefix("spiffe://") if identity else None
+    connection = Request(principal=principal, port=door.target, tls=identity is not None)
+    return replace(connection, method=method, host=f"{door.host}:{door.port}", path=path) if method else connection

@@ -1,0 +1,233 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""The way from what there is to what is intended, in stages of which none denies an intended call; each one is proven.
+
+Tokens are read first, then exceptions from mutual TLS, then every ALLOW, then mutual TLS, then the default deny; what is no longer
+wanted goes last. In a stage each workload gets at most one object, so the order inside a stage does not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .._authorization.automata import TooManyError
+from .._authorization.change import Group
+from .._authorization.inventory import Inventory, take
+from .._authorization.proof import Coverage, prove, read_matrix, settings
+from .._authorization.wording import names
+from .._authorization.world import World
+from .._checks.authorization_run import overlaid
+from .._errors import ConfigError
+from .._model.diff import essence
+from .._model.objects import LAYER, MANAGED_BY, MESH, Ref, is_ours, prepare
+from .intent import Intent
+from .probes import calls_for
+from .render import LAYERS, Rendered, render
+from .resolve import Resolved, matrix_of, resolve
+
+__all__ = ["LEFTOVERS", "Plan", "Settings", "Stage", "plan_access"]
+
+LEFTOVERS = "access_leftovers"
+Obj = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What else a plan stands on."""
+
+    mesh: str
+    version: str = "v1"  # of the security API
+    given: Mapping[str, Any] | None = None  # settings of the mesh that go before the source's
+    taken_at: str = ""  # RFC 3339: new objects are younger than all others
+    probe_methods: tuple[str, ...] = ("GET", "HEAD", "OPTIONS")
+    probe_limit: int = 2000
+
+
+@dataclass(frozen=True)
+class Stage:
+    """`objects`: to apply together; `saved`: those of them that were there, as they were; `made`: those that were not there."""
+
+    name: str
+    objects: tuple[Obj, ...]
+    saved: tuple[Obj, ...]
+    made: tuple[Obj, ...]
+    changed: bool
+    policies: tuple[Obj, ...]  # what the proxies must have afterwards
+    calls: tuple[Obj, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
+
+
+@dataclass(frozen=True)
+class Plan:
+    stages: tuple[Stage, ...]
+    leftovers: tuple[Obj, ...]
+    matrix: list[dict[str, list[str]]]
+    baseline: tuple[Obj, ...]
+    left_out: int  # calls that are not probed
+    coverage: Coverage
+    closed: tuple[str, ...]
+    mesh: Mapping[str, Any]
+    assumptions: tuple[str, ...]
+
+
+_Deviations = tuple[list[Group], list[Group], list[str], Coverage]  # more, less, what else is wrong
+
+
+def _deviations(world: World, inventory: Inventory, matrix: Sequence[Any], closed: frozenset[str]) -> _Deviations:
+    """At the closed places only."""
+    scope = sorted({ref.partition("/")[0] for ref in closed})
+    proof = prove(world, inventory, read_matrix(matrix), scope)
+
+    def here(groups: Iterable[Group]) -> list[Group]:
+        kept = [replace(group, destinations=tuple(ref for ref in group.destinations if ref in closed)) for group in groups]
+        return [group for group in kept if group.destinations]
+
+    wrong = [text for text in proof.undecided if text.partition(": ")[0] in closed]
+    return here(proof.more), here(proof.less), [*wrong, *proof.shared], proof.coverage
+
+
+def _said(group: Group, word: str) -> str:
+    token = f", {group.token}" if group.token else ""
+    return f"{word}: {group.who.text}{token} -> {names(group.destinations)}: {group.what}; {group.after}"
+
+
+def _keys(groups: Iterable[Group]) -> set[tuple[str, ...]]:
+    return {(group.who.text, group.token, group.what, ref) for group in groups for ref in group.destinations}
+
+
+class _Prover:
+    """States of one mesh, one after the other."""
+
+    def __init__(self, objects: Sequence[Mapping[str, Any]], matrix: Sequence[Any], resolved: Resolved, given: Settings) -> None:
+        self.objects, self.matrix, self.given = list(objects), matrix, given
+        self.closed = frozenset(place.ref for place in resolved.closed)
+        self.less = _keys(self.look(self.objects)[1])
+
+    def state(self, objects: Sequence[Mapping[str, Any]]) -> tuple[World, Inventory]:
+        inventory = take(objects, self.given.given)
+        return World(inventory.objects, inventory.mesh), inventory
+
+    def look(self, objects: Sequence[Mapping[str, Any]]) -> _Deviations:
+        world, inventory = self.state(objects)
+        return _deviations(world, inventory, self.matrix, self.closed)
+
+    def apply(self, name: str, above: Sequence[Obj], removed: Sequence[str] = ()) -> World:
+        """The next state; a ConfigError if it denies an intended call that passed before."""
+        dated = [{**obj, "metadata": {**obj["metadata"], "creationTimestamp": self._born(obj)}} for obj in above]
+        self.objects = list(overlaid(self.objects, dated, removed))
+        less = self.look(self.objects)[1]
+        new = _keys(less) - self.less
+        if new:
+            worst = next(group for group in less if _keys([group]) & new)
+            raise ConfigError(
+                f"stage {name} would deny an intended call ({_said(worst, 'intended and not allowed')}); nothing was changed. "
+                "A policy of somebody else, or a mode of mutual TLS, contradicts the intent: change one of the two"
+            )
+        self.less = _keys(less)
+        return self.state(self.objects)[0]
+
+    def _born(self, obj: Obj) -> str:
+        live = _live(obj, self.objects)
+        return str(((live or {}).get("metadata") or {}).get("creationTimestamp") or self.given.taken_at or "9999-12-31T00:00:00Z")
+
+    def finish(self) -> Coverage:
+        """The last state is exactly the intent."""
+        more, less, wrong, coverage = self.look(self.objects)
+        lines = [_said(group, "allowed and not intended") for group in more] + [_said(group, "intended and not allowed") for group in less]
+        lines += [f"cannot be told apart or decided: {text}" for text in wrong]
+        if lines:
+            shown = "\n".join(f"- {line}" for line in lines[:20]) + (f"\n- ... and {len(lines) - 20} more" if len(lines) > 20 else "")
+            raise ConfigError(
+                "the policies would not mean exactly the intent; nothing was changed. Policies that are not ours stay as they are: "
+                f"where one is named, remove it or write down what it allows.\n{shown}"
+            )
+        return coverage
+
+
+def _live(obj: Mapping[str, Any], objects: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    wanted = Ref.of(obj).identity
+    kinds = ("AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication")
+    return next((one for one in objects if one.get("kind") in kinds and Ref.of(one).identity == wanted), None)
+
+
+def _is_access(obj: Mapping[str, Any], mesh: str) -> bool:
+    layer = str(((obj.get("metadata") or {}).get("labels") or {}).get(LAYER) or "")
+    return is_ours(obj, mesh) and layer in LAYERS
+
+
+def _same(live: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> bool:
+    return live is not None and (live.get("spec") or {}) == (wanted.get("spec") or {})
+
+
+def _bare(obj: Mapping[str, Any]) -> Obj:
+    """As it can be applied again."""
+    found = essence(obj)
+    labels = {key: value for key, value in (found["metadata"].get("labels") or {}).items() if key not in (MANAGED_BY, MESH, LAYER)}
+    meta = {key: value for key, value in found["metadata"].items() if key in ("name", "namespace", "annotations")}
+    return {**found, "metadata": meta | ({"labels": labels} if labels else {})}
+
+
+def _enforced(objects: Iterable[Obj]) -> tuple[Obj, ...]:
+    """The policies that Envoys must know; one without rules is one rule that matches nothing."""
+    found = []
+    for obj in objects:
+        if obj["kind"] == "AuthorizationPolicy":
+            meta, spec = obj["metadata"], obj["spec"]
+            labels = (spec.get("selector") or {}).get("matchLabels") or {}
+            row = {"namespace": meta["namespace"], "name": meta["name"], "selector": labels}
+            found.append({**row, "rules": max(1, len(spec.get("rules") or []))})
+    return tuple(found)
+
+
+def _stages(prover: _Prover, rendered: Rendered, live: Sequence[Mapping[str, Any]], settings_: Settings) -> tuple[list[Stage], list[World]]:
+    stages, worlds = [], []
+    for name in LAYERS:
+        objects = rendered.layers[name]
+        if not objects:
+            continue
+        prepare(list(objects), mesh=settings_.mesh, layer=name)  # what the API would refuse is refused here
+        before = [(obj, _live(obj, live)) for obj in objects]
+        saved = tuple(_bare(old) for _obj, old in before if old is not None)
+        made = tuple(obj for obj, old in before if old is None)
+        changed = any(not _same(old, obj) for obj, old in before)
+        worlds.append(prover.apply(name, objects))
+        stages.append(Stage(name, objects, saved, made, changed, _enforced(objects), ()))
+    return stages, worlds
+
+
+def plan_access(intent: Intent, objects: Iterable[Mapping[str, Any]], given: Settings) -> Plan:
+    """Everything that is going to happen, proven; a ConfigError says why it cannot."""
+    live = [obj for obj in objects if isinstance(obj, Mapping) and (obj.get("metadata") or {}).get("name")]
+    try:
+        inventory = take(live, given.given)
+        resolved = resolve(intent, inventory, live)
+        rendered, matrix = render(intent, resolved, inventory, given.version), matrix_of(resolved.rows)
+        prover = _Prover(live, matrix, resolved, given)
+        start = prover.state(live)[0]
+        stages, worlds = _stages(prover, rendered, live, given)
+        wanted = {Ref.of(obj).identity for obj in rendered.objects}
+        gone = [obj for obj in live if _is_access(obj, given.mesh) and Ref.of(obj).identity not in wanted]
+        if gone:
+            worlds.append(prover.apply(LEFTOVERS, (), [str(Ref.of(obj)) for obj in gone]))
+        coverage = prover.finish()
+        probes = calls_for(resolved, inventory, live, [start, *worlds], methods=given.probe_methods, limit=given.probe_limit)
+    except TooManyError as exc:
+        raise ConfigError(f"the intended access cannot be proven: {exc}; split lists that are very long") from exc
+    done = tuple(replace(stage, calls=probes.states[number + 1]) for number, stage in enumerate(stages))
+    return Plan(
+        stages=done,
+        leftovers=tuple(_bare(obj) for obj in gone),
+        matrix=matrix,
+        baseline=probes.states[0],
+        left_out=probes.left_out,
+        coverage=coverage,
+        closed=tuple(place.ref for place in resolved.closed),
+        mesh=settings(inventory.mesh),
+        assumptions=inventory.assumptions,
+    )

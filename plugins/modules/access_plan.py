@@ -1,0 +1,265 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: access_plan
+short_description: Turns intended access into policies, proves them, and plans stages that deny no intended call
+version_added: "0.1.0"
+description:
+  - Reads a mesh from a cluster, a snapshot file or a folder of manifests, and changes nothing.
+  - Renders AuthorizationPolicies (one for each workload, and a default deny for each namespace), PeerAuthentications and
+    RequestAuthentications for O(access).
+  - Proves for all requests that with them exactly the intended calls are allowed where it is closed.
+  - Orders them in stages, ALLOW first and the default deny last, and proves of each stage that it denies no intended call.
+  - Fails, with every reason at once, when the intent contradicts itself, has an empty list, names what does not exist, or when policies
+    that are not ours make it something else.
+  - The role C(meshops.mesh.access) applies what it returns.
+author:
+  - meshops.mesh contributors (@meshops)
+extends_documentation_fragment:
+  - kubernetes.core.k8s_auth_options
+  - meshops.mesh.attributes
+  - meshops.mesh.attributes.action_group
+  - meshops.mesh.options.cluster
+options:
+  source:
+    description: Where the mesh is read.
+    type: str
+    choices: [cluster, snapshot, manifests]
+    default: cluster
+  path:
+    description: The snapshot file, or the folder of manifests. Required unless O(source=cluster).
+    type: path
+  access:
+    description: The intended access, as the variable C(mesh_access) of the role C(meshops.mesh.access).
+    type: dict
+    required: true
+  domains:
+    description: The domains, as in the variable C(mesh_domains). Their namespaces are closed where O(access) names none.
+    type: list
+    elements: dict
+    default: []
+  mesh:
+    description: Name of the mesh. Objects with its label that were made for an older intent are leftovers.
+    type: str
+    required: true
+  provider:
+    description: The generation of the control plane. V(ossm2) gets objects of the version v1beta1.
+    type: str
+    choices: [ossm2, ossm3, sail]
+    default: ossm3
+  root_namespace:
+    description: The namespace of the control plane, where the source does not say it.
+    type: str
+  trust_domain:
+    description: The mesh's trust domain, where the source does not say it.
+    type: str
+  trust_domain_aliases:
+    description: Aliases of the trust domain, where the source does not say them.
+    type: list
+    elements: str
+  istio_version:
+    description: The version of Istio, where the source does not say it.
+    type: str
+  path_normalization:
+    description: How Envoy normalises paths, as in MeshConfig.
+    type: str
+    choices: [NONE, BASE, MERGE_SLASHES, DECODE_AND_MERGE_SLASHES]
+  probe_methods:
+    description: Methods that may be sent to see whether the mesh does what was proven. Others may change something and are not sent.
+    type: list
+    elements: str
+    default: [GET, HEAD, OPTIONS]
+  probe_limit:
+    description: How many calls are planned for a stage at most. Intended ones come first.
+    type: int
+    default: 2000
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+seealso:
+  - module: meshops.mesh.authorization_check
+  - module: meshops.mesh.authorization_probe
+"""
+
+EXAMPLES = r"""
+- name: Plan who may call whom
+  meshops.mesh.access_plan:
+    cluster: "{{ inventory_hostname }}"
+    mesh: travel-prod
+    domains: "{{ mesh_domains }}"
+    access:
+      mtls: {mode: STRICT}
+      rules:
+        - {name: search, from: [prod-travel-portal/voyages], to: [prod-travel-agency/travels], methods: [GET]}
+        - {name: database, from: [prod-travel-agency/travels], to: [prod-travel-agency/mysqldb], ports: [3306]}
+  register: access
+
+- name: Show it
+  ansible.builtin.assert:
+    that: access.stages | length > 0
+    success_msg: "{{ access.text }}"
+"""
+
+RETURN = r"""
+stages:
+  description: What to apply, in this order. A stage without objects is left out.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the stage, and of the layer that it is delivered as.
+      returned: always
+      type: str
+      sample: access_allow
+    objects:
+      description: The objects.
+      returned: always
+      type: list
+      elements: dict
+      sample: []
+    saved:
+      description: Those of the objects that the source had already, as they were there.
+      returned: always
+      type: list
+      elements: dict
+      sample: []
+    made:
+      description: Those of the objects that the source did not have.
+      returned: always
+      type: list
+      elements: dict
+      sample: []
+    changed:
+      description: Whether the source has them otherwise.
+      returned: always
+      type: bool
+      sample: true
+    policies:
+      description: What proxies must know afterwards; for O(meshops.mesh.authorization_probe#module:policies).
+      returned: always
+      type: list
+      elements: dict
+      sample: [{namespace: prod-travel-agency, name: access-travels, rules: 1, selector: {app: travels}}]
+    calls:
+      description: Calls with the prediction for this stage; for O(meshops.mesh.authorization_probe#module:calls).
+      returned: always
+      type: list
+      elements: dict
+      sample: []
+baseline:
+  description: The calls with the prediction for what the source is now.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
+leftovers:
+  description: Objects of this mesh for an older intent. They go last.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
+matrix:
+  description: The intent as rows for O(meshops.mesh.authorization_check#module:access).
+  returned: success
+  type: list
+  elements: dict
+  sample: [{from: [prod-travel-portal/voyages-v1], to: [prod-travel-agency/travels-v1], methods: [GET]}]
+closed:
+  description: The workloads at which nothing but the intended calls pass at the end.
+  returned: success
+  type: list
+  elements: str
+  sample: [prod-travel-agency/travels-v1]
+proof:
+  description: What was proven and what it stands on, as that of M(meshops.mesh.authorization_check).
+  returned: success
+  type: dict
+  sample: {holds: true, sources: 12, destinations: 12, pairs: 144, allowed_pairs: 31}
+text:
+  description: The plan for people.
+  returned: success
+  type: str
+  sample: "west: exactly the intended access is allowed after 3 stages\n..."
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.meshops.mesh.plugins.module_utils._access.intent import read_intent
+from ansible_collections.meshops.mesh.plugins.module_utils._access.report import plan_result
+from ansible_collections.meshops.mesh.plugins.module_utils._access.stages import Settings, plan_access
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization_run import mesh_settings
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.inputs import source_from
+from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, MeshError
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.collect import collect
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name
+from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
+
+
+def argument_spec() -> dict[str, Any]:
+    return {
+        **AUTH_ARG_SPEC,
+        **CLUSTER,
+        **{name: {"type": "str"} for name in ("root_namespace", "trust_domain", "istio_version")},
+        "source": {"type": "str", "choices": ["cluster", "snapshot", "manifests"], "default": "cluster"},
+        "path": {"type": "path"},
+        "access": {"type": "dict", "required": True},
+        "domains": {"type": "list", "elements": "dict", "default": []},
+        "mesh": {"type": "str", "required": True},
+        "provider": {"type": "str", "choices": ["ossm2", "ossm3", "sail"], "default": "ossm3"},
+        "trust_domain_aliases": {"type": "list", "elements": "str"},
+        "path_normalization": {"type": "str", "choices": ["NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"]},
+        "probe_methods": {"type": "list", "elements": "str", "default": ["GET", "HEAD", "OPTIONS"]},
+        "probe_limit": {"type": "int", "default": 2000},
+    }
+
+
+def read(params: dict[str, Any], now: datetime) -> Snapshot:
+    if params["source"] != "cluster":
+        return source_from(params["source"], params["path"], cluster=params["cluster"], now=now)
+    return collect(Cluster.from_params(params, name=params["cluster"]), clock=lambda: now)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=argument_spec(),
+        required_if=[("source", "snapshot", ["path"]), ("source", "manifests", ["path"])],
+        supports_check_mode=True,
+    )
+    params, now = module.params, datetime.now(UTC)
+    params["cluster"] = display_name(params)
+    if params["source"] == "cluster" and IMPORT_ERROR:
+        module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
+    given = Settings(
+        mesh=params["mesh"],
+        version="v1beta1" if params["provider"] == "ossm2" else "v1",
+        given=mesh_settings(params),
+        taken_at=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        probe_methods=tuple(params["probe_methods"]),
+        probe_limit=params["probe_limit"],
+    )
+    try:
+        intent = read_intent(params["access"], params["domains"])  # a mistake in it comes before anything is read
+        plan = plan_access(intent, read(params, now).objects, given)
+    except ConfigError as exc:
+        module.fail_json(msg=f"cluster {params['cluster']}: {exc}")
+    except MeshError as exc:
+        module.fail_json(msg=str(exc))
+    module.exit_json(changed=False, **plan_result(plan, params["cluster"]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""AuthorizationPolicies in the real Envoys of a bed: translated by the bed, and answered as the collection's evaluator predicts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import collection_support  # noqa: F401  # isort: skip  the next imports need it
+import pytest
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.inventory import take
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.model import Request
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import World
+from envoys_support import Mesh, until
+from testbed import Bed
+
+Obj = dict[str, Any]
+DENIED = "RBAC: access denied"
+PORTAL = {"source": {"principals": ["cluster.local/ns/shop/sa/portal"]}}
+REQUESTS = (("GET", "/"), ("GET", "/items/1"), ("GET", "/items/../admin"), ("POST", "/items/1"), ("GET", "/admin"))
+
+
+@pytest.fixture(scope="module")
+def mesh(worker_id: str) -> Iterator[Mesh]:
+    bed = Bed.start(f"policies-{worker_id}", ("sail", "envoys"), owner=os.getpid())
+    found = Mesh(bed)
+    found.install()
+    found.deploy("portal", "cars", "other")
+    yield found
+    bed.stop()
+
+
+@pytest.fixture(autouse=True)
+def open_again(mesh: Mesh) -> Iterator[None]:
+    yield
+    mesh.bed.set_faults({})
+    mesh.bed.kubectl("delete", "authorizationpolicies.security.istio.io", "--all", "-A")
+    until(lambda: mesh.call("other", "cars") == "200", what="no policy")
+
+
+def policy(name: str, spec: Obj, namespace: str = "shop") -> Obj:
+    meta = {"name": name, "namespace": namespace}
+    return {"apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy", "metadata": meta, "spec": spec}
+
+
+def send(mesh: Mesh, client: str, method: str, path: str) -> str:
+    options = ("-s", "-m", "4", "--path-as-is", "-X", method, "-w", " %{http_code}")
+    return mesh.exec(client, "curl", *options, f"http://cars:8000{path}", container="app")
+
+
+def settled(mesh: Mesh, *names: str) -> None:
+    """Until the proxy of cars has these policies and no others."""
+    def known() -> bool:
+        dump = mesh.exec("cars", "pilot-agent", "request", "GET", "config_dump")
+        return all(f"-policy[{name}]-rule[0]" in dump for name in names) and dump.count("-policy[") >= len(names)
+    until(known, what=f"{names} in the proxy")
+
+
+CASES: dict[str, list[Obj]] = {
+    "allow": [policy("a", {"selector": {"matchLabels": {"app": "cars"}}, "rules": [
+        {"from": [PORTAL], "to": [{"operation": {"methods": ["GET"], "paths": ["/items/*"]}}]}]})],
+    "nothing": [policy("n", {})],
+    "two": [policy("n", {}), policy("a", {"rules": [
+        {"from": [{"source": {"namespaces": ["sh*"]}}], "to": [{"operation": {"paths": ["/"]}}]}]})],
+    "deny": [policy("d", {"action": "DENY", "rules": [{"to": [{"operation": {"paths": ["/admin"], "notMethods": ["POST"]}}]}]})],
+    "root": [policy("r", {"rules": [{"from": [{"source": {"notPrincipals": ["cluster.local/ns/shop/sa/other"]}}]}]}, "istio-system")],
+    "port": [policy("p", {"rules": [{"to": [{"operation": {"ports": ["8000"]}}], "from": [PORTAL]}]})],
+    "when": [policy("w", {"rules": [{"when": [{"key": "source.principal", "values": ["*/sa/portal"]},
+                                               {"key": "destination.port", "notValues": ["9000"]}]}]})],
+}
+
+
+@pytest.mark.parametrize("name", list(CASES))
+def test_envoy_answers_as_the_evaluator_predicts(mesh: Mesh, name: str) -> None:
+    mesh.apply(*CASES[name])
+    settled(mesh, *(obj["metadata"]["name"] for obj in CASES[name]))
+    inventory = take([*CASES[name], mesh.get("istio", "default"), mesh.get("deployment", "cars", "-n", "shop"),
+                      mesh.get("service", "cars", "-n", "shop"), mesh.get("namespace", "shop")])
+    world = World(inventory.objects, inventory.mesh)
+    cars = next(place for place in inventory.places if place.name == "cars")
+    seen = set()
+    for client in ("portal", "other"):
+        for method, path in REQUESTS:
+            asked = "/admin" if ".." in path else path
+            request = Request(principal=f"cluster.local/ns/shop/sa/{client}", port=8000, method=method, host="cars:8000", path=asked)
+            wanted = world.answer(cars.workload, request, now=datetime.now(UTC)).allowed
+            answer = send(mesh, client, method, path)
+            assert answer.endswith(" 200" if wanted else f"{DENIED} 403"), (client, method, path, wanted, answer)
+            seen.add(wanted)
+    assert seen == ({False} if name == "nothing" else {True, False})
+
+
+def test_a_proxy_that_gets_no_news_keeps_its_policies(mesh: Mesh) -> None:
+    mesh.bed.set_faults({"envoys": {"keep_policies": ["shop/cars"]}})
+    mesh.apply(policy("n", {}))
+    until(lambda: mesh.call("other", "portal") == "403", what="the other proxies have it")
+    assert mesh.call("other", "cars") == "200"
+    mesh.bed.set_faults({})
+    until(lambda: mesh.call("other", "cars") == "403", what="it has it too")
+
+
+def test_a_tcp_port_is_closed_without_an_answer(mesh: Mesh) -> None:
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "db", "namespace": "shop"}, "spec": {
+        "selector": {"app": "db"}, "ports": [{"name": "tcp", "port": 8000}]}}
+    mesh.apply(service)
+    mesh.deploy("db")
+    mesh.apply(service)  # deploy makes one that speaks HTTP
+    mesh.restart("db")
+    mesh.apply(policy("a", {"selector": {"matchLabels": {"app": "db"}}, "rules": [{"from": [PORTAL]}]}),
+               policy("h", {"selector": {"matchLabels": {"app": "db"}}, "rules": [{"to": [{"operation": {"methods": ["GET"]}}]}]}))
+    until(lambda: mesh.call("other", "db") == "503", what="the connection of a caller that is not allowed is closed")
+    assert mesh.call("portal", "db") == "200"
