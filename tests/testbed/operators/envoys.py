@@ -102,10 +102,15 @@ def _env(container: Obj) -> dict[str, str]:
     return {row["name"]: str(row["value"]) for row in container.get("env") or [] if "value" in row}
 
 
+def _has_proxy(pod: Obj) -> bool:
+    """Injected, or a gateway that an operator wrote."""
+    return STATUS in (pod["metadata"].get("annotations") or {}) or "router" in ((_proxy_container(pod) or {}).get("args") or [])
+
+
 def proxy_of(pod: Obj) -> tuple[Proxy, str] | None:
     """What the pod's proxy is, and the namespace of its control plane; None for a pod without one."""
     container = _proxy_container(pod)
-    if container is None or STATUS not in (pod["metadata"].get("annotations") or {}):
+    if container is None or not _has_proxy(pod):
         return None
     env = _env(container)
     control = [*env.get("CA_ADDR", "").split(":")[0].split("."), ""][1] or "istio-system"
@@ -202,7 +207,7 @@ class Envoys(Controller):
     def _pod(self, ident: Ident, pod: Obj | None) -> list[Key]:
         known = ident in self.pods
         self.pods.pop(ident, None)
-        if pod is not None and STATUS in (pod["metadata"].get("annotations") or {}):
+        if pod is not None and _has_proxy(pod):
             self.pods[ident] = pod
         return [("Pod", *ident), ("Mesh", "", "")] if known or ident in self.pods else []
 
