@@ -144,7 +144,7 @@ def test_the_dashboard_is_served_with_a_certificate_of_its_own(world: World) -> 
     assert f"x-testbed-pod: {CONTROL}/control" in answer.text
     assert "x-testbed-peer: spiffe://cluster.local/ns/prod-istio-system/sa/istio-ingressgateway" in answer.text
     assert call(port, "other.example.com").error
-    (route,) = world.items("routes.route.openshift.io", SYSTEM)
+    (route,) = [row for row in world.items("routes.route.openshift.io", SYSTEM) if row["metadata"]["name"] == "control-gateway"]
     assert route["spec"]["tls"]["termination"] == "passthrough" and route["spec"]["host"] == DASHBOARD
     again = world.play("meshops.mesh.travel_https", travel_reach=reach).check()
     assert again.changed == 0, again.stdout[-4000:]
