@@ -219,3 +219,17 @@ def test_cars_takes_plain_text_after_its_exemption(world: World, tmp_path: Path,
     assert peer is (mode == "PERMISSIVE"), "who has a certificate uses it where it is taken"
     world.play(play, mesh_mtls=own, workloads_state="absent", mesh_workloads=[]).check()
     until(lambda: call(cars, "cars", secure=False).status == 0, what="STRICT again")
+
+
+def test_what_no_scenario_names_any_more_is_taken_back(world: World, tmp_path: Path) -> None:
+    """The partner's gateway goes with its pods; the dashboard is plain again; nothing else is touched."""
+    play = tmp_path / "play.yml"
+    roles = [f"meshops.mesh.{name}" for name in ("control_plane", "gateways")]
+    play.write_text(yaml.safe_dump([{"name": "Undo", "hosts": "prod", "gather_facts": False, "roles": roles}]), encoding="utf-8")
+    world.play(play, mesh_prune=True).check()
+    until(lambda: not world.items("deployments", SYSTEM, "-l", "app=gto-external-ingressgateway"), what="no pods for the partner")
+    found = {row["metadata"]["name"]: row["spec"] for row in world.items("gateways.networking.istio.io", SYSTEM)}
+    assert list(found) == ["control-gateway"] and found["control-gateway"]["servers"][0]["port"]["protocol"] == "HTTP"
+    assert not world.items("virtualservices.networking.istio.io", AGENCY)
+    port = world.local(SYSTEM, "istio-ingressgateway", 8080)
+    until(lambda: call(port, DASHBOARD, secure=False).status == 200, what="the dashboard behind a router that ends TLS")
