@@ -162,6 +162,9 @@ def test_a_certificate_that_is_not_served_is_found(world: World) -> None:
 def test_only_the_partner_is_let_in(world: World) -> None:
     """Chapter 4: the partner's certificate is accepted; none, and one of a foreign CA, are refused."""
     kept = {"travel_scenarios": ["https"]}  # what the chapter before made stays
+    planned = world.play("meshops.mesh.travel_partner_gateway", "--check", **kept).check()
+    assert planned.changed > 0 and not (world.folder / "gto").exists()
+    assert not world.items("deployments", SYSTEM, "-l", "app=gto-external-ingressgateway")
     done = world.play("meshops.mesh.travel_partner_gateway", **kept).check()
     assert f"{PARTNER}:443 cannot be reached from here" in said(done)
     port = world.local(SYSTEM, "gto-external-ingressgateway", 8443)

@@ -4,9 +4,9 @@
 Asking: the label testbed.example.com/envoy: "true" on the pod or on its namespace. Its identity comes from the CA of the istiod that the
 pod's proxy names (CA_ADDR); a new one is issued at a fraction of the old one's life, or with a new pod, never because the CA changed.
 Behind the pod are then the port-forward of 15000 (Envoy's admin interface) and exec of curl and pilot-agent, as objects that KWOK reads.
-A sidecar takes what PeerAuthentications say (forwarded as port 15006), a gateway serves its Gateways (8080, 8443): envoy_listeners.py.
 Faults, under "envoys": "life" (seconds), "renew_at" (fraction), "hang" and "keep_root" (lists of namespace/pod or namespace/deployment),
 "issue": {namespace/pod: {"trust_domain", "namespace", "service_account", "life", "authority" and "roots" (any name: a foreign CA)}}.
+A sidecar takes what PeerAuthentications say (forwarded as port 15006), a gateway serves its Gateways (8080, 8443): envoy_listeners.py.
 """
 
 from __future__ import annotations
