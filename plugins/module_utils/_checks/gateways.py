@@ -294,7 +294,6 @@ def subset_defined(view: View, intent: Intent, options: Options) -> Iterable[Fin
     inputs=(k.DEPLOYMENT, k.SERVICE),
     intent=("control_plane",),
     retryable=True,
-    live=False,
 )
 def gateway_workloads(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """ingress, egress and additional_ingress of mesh_control_plane, each a Deployment with as many pods and a Service of its name."""
