@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from . import kinds as k
@@ -249,6 +249,21 @@ def intended_gateways(view: View, intent: Intent, options: Options) -> Iterable[
         for host in wanted.get("hosts") or []:
             if not any(have == host and port in (None, number) for have, number in served):
                 yield Finding(found[0].ref, f"it does not serve {host}" + (f" on port {port}" if port else ""))
+        yield from _other_tls(found[0], wanted)
+
+
+def _other_tls(gateway: Obj, wanted: Mapping[str, Any]) -> Iterator[Finding]:
+    """A server that asks its callers for less than it should is there, and lets everybody in."""
+    if wanted.get("protocol") != "HTTPS":
+        return
+    tls = wanted.get("tls") or {}
+    mode, secret = tls.get("mode") or "SIMPLE", tls.get("credential_name")
+    for server in gateway.items("spec", "servers"):
+        have = server.get("tls") or {}
+        if (server.get("port") or {}).get("number") == wanted.get("port", 80) and have.get("mode") != mode:
+            yield Finding(gateway.ref, f"its TLS is {have.get('mode') or 'not there'} on port {wanted.get('port', 80)}, {mode} is wanted")
+        elif have and secret and have.get("credentialName") != secret:
+            yield Finding(gateway.ref, f"it uses the Secret {have.get('credentialName') or '(none)'}, {secret} is wanted")
 
 
 @check(
@@ -270,3 +285,34 @@ def subset_defined(view: View, intent: Intent, options: Options) -> Iterable[Fin
             subset, host = destination.at("subset"), str(destination.at("host", default=""))
             if subset and (_full_name(host, service.namespace), subset) not in defined:
                 yield Finding(service.ref, f"it routes to subset {subset} of {host}, which no DestinationRule defines")
+
+
+@check(
+    "OSM1510",
+    title="each gateway of the control plane has its pods and its Service",
+    hint="run the role meshops.mesh.control_plane",
+    inputs=(k.DEPLOYMENT, k.SERVICE),
+    intent=("control_plane",),
+    retryable=True,
+)
+def gateway_workloads(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """ingress, egress and additional_ingress of mesh_control_plane, each a Deployment with as many pods and a Service of its name."""
+    for name, replicas in _workloads(intent.control_plane or {}):
+        deployment = view.get(k.DEPLOYMENT, name, intent.namespace)
+        if deployment is None:
+            yield Finding(ref(k.DEPLOYMENT, name, intent.namespace), "it does not exist")
+            continue
+        if view.get(k.SERVICE, name, intent.namespace) is None:
+            yield Finding(ref(k.SERVICE, name, intent.namespace), "it does not exist")
+        have = deployment.at("spec", "replicas", default=1)
+        if have < replicas:
+            yield Finding(deployment.ref, f"it has {have} replicas, {replicas} are wanted")
+
+
+def _workloads(plane: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    for kind in ("ingress", "egress"):
+        one = plane.get(kind)
+        if one is not None and one.get("enabled", True):
+            yield f"istio-{kind}gateway", int(one.get("replicas") or 1)
+    for one in plane.get("additional_ingress") or []:
+        yield str(one["name"]), int(one.get("replicas") or 1)

@@ -4,10 +4,10 @@
 Asking: the label testbed.example.com/envoy: "true" on the pod or on its namespace. Its identity comes from the CA of the istiod that the
 pod's proxy names (CA_ADDR); a new one is issued at a fraction of the old one's life, or with a new pod, never because the CA changed.
 Behind the pod are then the port-forward of 15000 (Envoy's admin interface) and exec of curl and pilot-agent, as objects that KWOK reads.
-A sidecar takes what PeerAuthentications say (forwarded as port 15006), a gateway serves its Gateways (8080, 8443): envoy_listeners.py.
 Faults, under "envoys": "life" (seconds), "renew_at" (fraction), "hang", "keep_root" and "keep_policies" (get no new AuthorizationPolicies)
 as lists of namespace/pod or namespace/deployment,
 "issue": {namespace/pod: {"trust_domain", "namespace", "service_account", "life", "authority" and "roots" (any name: a foreign CA)}}.
+A sidecar takes what PeerAuthentications say (forwarded as port 15006), a gateway serves its Gateways (8080, 8443): envoy_listeners.py.
 """
 
 from __future__ import annotations
@@ -104,10 +104,15 @@ def _env(container: Obj) -> dict[str, str]:
     return {row["name"]: str(row["value"]) for row in container.get("env") or [] if "value" in row}
 
 
+def _has_proxy(pod: Obj) -> bool:
+    """Injected, or a gateway that an operator wrote."""
+    return STATUS in (pod["metadata"].get("annotations") or {}) or "router" in ((_proxy_container(pod) or {}).get("args") or [])
+
+
 def proxy_of(pod: Obj) -> tuple[Proxy, str] | None:
     """What the pod's proxy is, and the namespace of its control plane; None for a pod without one."""
     container = _proxy_container(pod)
-    if container is None or STATUS not in (pod["metadata"].get("annotations") or {}):
+    if container is None or not _has_proxy(pod):
         return None
     env = _env(container)
     control = [*env.get("CA_ADDR", "").split(":")[0].split("."), ""][1] or "istio-system"
@@ -210,7 +215,7 @@ class Envoys(Controller):
     def _pod(self, ident: Ident, pod: Obj | None) -> list[Key]:
         known = ident in self.pods
         self.pods.pop(ident, None)
-        if pod is not None and STATUS in (pod["metadata"].get("annotations") or {}):
+        if pod is not None and _has_proxy(pod):
             self.pods[ident] = pod
         return [("Pod", *ident), ("Mesh", "", "")] if known or ident in self.pods else []
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from .base import ApiError, Controller, Faults, Key, Kube, conditions_of, now
 from .maistra_ca import ControlPlaneCa
-from .maistra_objects import addon_objects, istiod_objects, never_ready, replicas_ready, routes
+from .maistra_objects import addon_objects, istiod_objects, mtls_objects, never_ready, replicas_ready, routes
 from .maistra_rules import (
     DONE,
     PAUSING,
@@ -206,6 +206,7 @@ class ControlPlanes(Maistra):
         meta = smcp["metadata"]
         authority = await ensure_authority(self.kube, self.bed, meta["namespace"])
         objects = istiod_objects(smcp, gateways(smcp["spec"]), authority.root.decode())
+        objects += [(c, o) for c, o in mtls_objects(smcp) if await self.has(o["apiVersion"], o["kind"])]
         webhook = maistra_webhook(meta["name"], meta["namespace"], authority.bundle)
         objects.append(("istio-discovery", webhook))
         proxy = f"registry.example.com/proxyv2:{smcp['spec'].get('version', 'v2.6')}"

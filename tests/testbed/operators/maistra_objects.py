@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-__all__ = ["addon_objects", "istiod_objects", "never_ready", "replicas_ready", "routes"]
+__all__ = ["addon_objects", "istiod_objects", "mtls_objects", "never_ready", "replicas_ready", "routes"]
 
 Obj = dict[str, Any]
 Part = tuple[str, Obj]  # component, object
@@ -89,7 +89,38 @@ def istiod_objects(smcp: Obj, gateways: Iterable[tuple[str, str, Obj]], root: st
         parts += _workload(smcp, component, gateway, extra, settings.get("runtime") or {}, istio=labels.get("istio", f"{kind}gateway"))
         for port in parts[-1][1]["spec"]["ports"]:
             port["targetPort"] = {80: 8080, 443: 8443}.get(port["port"], port["port"])  # a proxy that is not root binds no low port
+        account = f"{gateway}-service-account"
+        _as_router(smcp, parts[-2][1]["spec"]["template"]["spec"], account)
+        parts.append((component, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": _meta(smcp, component, account)}))
     return parts
+
+
+def _as_router(smcp: Obj, pod: Obj, account: str) -> None:
+    """A gateway's proxy is written by the operator, not injected: it says itself whose it is."""
+    meta = smcp["metadata"]
+    env = {"CA_ADDR": f"istiod-{meta['name']}.{meta['namespace']}.svc:15012", "TRUST_DOMAIN": _trust_domain(smcp)}
+    pod["serviceAccountName"] = account
+    for container in pod["containers"]:
+        container["args"] = ["proxy", "router", "--domain", "$(POD_NAMESPACE).svc.cluster.local"]
+        container["env"] = [*(container.get("env") or []), *({"name": name, "value": value} for name, value in env.items())]
+
+
+def _trust_domain(smcp: Obj) -> str:
+    return str(((smcp["spec"].get("security") or {}).get("trust") or {}).get("domain", "cluster.local"))
+
+
+def mtls_objects(smcp: Obj) -> list[Part]:
+    """What dataPlane.mtls means: all take mutual TLS only, and all are told to use it, so that no proxy finds out by itself."""
+    if not ((smcp["spec"].get("security") or {}).get("dataPlane") or {}).get("mtls"):
+        return []
+    meta, network = _meta(smcp, "mesh-config", "default"), "networking.istio.io/v1beta1"
+    strict = {"apiVersion": "security.istio.io/v1beta1", "kind": "PeerAuthentication", "metadata": meta,
+              "spec": {"mtls": {"mode": "STRICT"}}}
+    rules = [{"apiVersion": network, "kind": "DestinationRule", "metadata": _meta(smcp, "mesh-config", name),
+              "spec": {"host": host, "trafficPolicy": {"tls": {"mode": mode}}}}
+             for name, host, mode in (("default", "*.cluster.local", "ISTIO_MUTUAL"),
+                                      ("api-server", "kubernetes.default.svc.cluster.local", "DISABLE"))]
+    return [("mesh-config", obj) for obj in (strict, *rules)]
 
 
 def _mesh_config(smcp: Obj) -> str:
@@ -101,7 +132,7 @@ def _mesh_config(smcp: Obj) -> str:
         "enableAutoMtls": bool(((spec.get("security") or {}).get("dataPlane") or {}).get("automtls", True)),
         "outboundTrafficPolicy": {"mode": policy.get("policy", "ALLOW_ANY")},
         "rootNamespace": smcp["metadata"]["namespace"],
-        "trustDomain": ((spec.get("security") or {}).get("trust") or {}).get("domain", "cluster.local")})
+        "trustDomain": _trust_domain(smcp)})
     return text
 
 

@@ -30,7 +30,7 @@ def gateways(spec: Mapping[str, Any]) -> list[tuple[str, str, Obj]]:
         if one.get("enabled") is not False:
             found.append((f"istio-{kind}", f"istio-{kind}gateway", one))
         for name, extra in sorted((root.get(f"additional{kind.capitalize()}") or {}).items()):
-            if extra.get("enabled") is not False:
+            if extra.get("enabled") is True:  # without it nothing is made of an additional one
                 found.append((f"istio-{kind}", name, extra))
     return found
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from testbed.operators.maistra_objects import addon_objects, istiod_objects, replicas_ready, routes
+from testbed.operators.maistra_objects import addon_objects, istiod_objects, mtls_objects, replicas_ready, routes
 from testbed.operators.maistra_rules import (
     DONE,
     PAUSING,
@@ -90,7 +90,8 @@ def test_errors_of_the_spec(spec: dict[str, Any], part: str) -> None:
 def test_gateways_and_their_objects() -> None:
     spec = {**OFF, "version": "v2.6", "gateways": {
         "ingress": {"runtime": {"deployment": {"replicas": 2}}}, "egress": {"enabled": False},
-        "additionalIngress": {"partner": {"runtime": {"deployment": {"autoScaling": {"enabled": True, "minReplicas": 3}}}}}}}
+        "additionalIngress": {"partner": {"enabled": True, "runtime": {"deployment": {"autoScaling": {"enabled": True, "minReplicas": 3}}}},
+                              "said-nothing": {}}}}
     assert [(c, n) for c, n, _s in gateways(spec)] == [("istio-ingress", "istio-ingressgateway"), ("istio-ingress", "partner")]
     parts = istiod_objects(smcp(spec=spec), gateways(spec), "ROOT")
     replicas = {o["metadata"]["name"]: o["spec"]["replicas"] for _c, o in parts if o["kind"] == "Deployment"}
@@ -99,6 +100,16 @@ def test_gateways_and_their_objects() -> None:
     closed = {**spec, "gateways": {**spec["gateways"], "openshiftRoute": {"enabled": False}}}
     assert routes(smcp(spec=closed), parts) == []
     assert gateways({"gateways": {"enabled": False}}) == []
+    edge = next(o for _c, o in parts if o["kind"] == "Deployment" and o["metadata"]["name"] == "partner")["spec"]["template"]["spec"]
+    assert edge["serviceAccountName"] == "partner-service-account" and edge["containers"][0]["args"][:2] == ["proxy", "router"]
+
+
+def test_mutual_tls_of_the_data_plane_is_a_policy_and_rules_that_name_it() -> None:
+    made = {f"{o['kind']} {o['metadata']['name']}": o["spec"] for _c, o in mtls_objects(smcp(spec={"security": {"dataPlane": {"mtls": True}}}))}
+    assert made["PeerAuthentication default"] == {"mtls": {"mode": "STRICT"}}
+    assert made["DestinationRule default"] == {"host": "*.cluster.local", "trafficPolicy": {"tls": {"mode": "ISTIO_MUTUAL"}}}
+    assert made["DestinationRule api-server"]["trafficPolicy"] == {"tls": {"mode": "DISABLE"}}
+    assert mtls_objects(smcp()) == [] and mtls_objects(smcp(spec={"security": {"dataPlane": {"mtls": False}}})) == []
 
 
 def test_addons() -> None:
