@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,8 @@ def play(mesh: Bed, tmp_path: Path, playbook: Callable[..., Run]) -> Play:
 
     def run(*args: str, **variables: Any) -> Run:
         given = {"mesh_name": "shop", "mesh_provider": "ossm3", "mesh_control_plane": {"name": "shop", "namespace": SYSTEM}}
-        given |= {"mesh_certificates_provider": "cert_manager", "certificates_root": EC, "certificates_edge_root": EC, "certificates_authority": EC}
+        given |= {"ansible_python_interpreter": sys.executable, "mesh_certificates_provider": "cert_manager"}
+        given |= {"certificates_root": EC, "certificates_edge_root": EC, "certificates_authority": EC}
         done = playbook(path, *args, bed=mesh, inventory="west,", extra_vars={**given, "deliver_wait_timeout": 60, **variables}, timeout=400)
         assert "PRIVATE KEY" not in done.stdout + done.stderr
         return done
@@ -118,7 +120,7 @@ def test_a_request_that_is_denied_ends_with_its_reason(mesh: Bed, play: Play) ->
     assert f"cmctl renew -n {SYSTEM} secret-tls" in text and "does not heal by waiting" in text
     slow = play(certificates_gateways=[{"name": "slow-tls", "hosts": [HOST], **EC}], deliver_wait_timeout=4, **only)
     text = " ".join(slow.stdout.split())
-    assert slow.rc != 0 and f"not ready after" in text and f"CertificateRequest {SYSTEM}/slow-tls-1: NoReadyCondition: nobody has approved it" in text
+    assert slow.rc != 0 and "not ready after" in text and f"CertificateRequest {SYSTEM}/slow-tls-1: NoReadyCondition: nobody has approved it" in text
     mesh.set_faults({})
     play(certificates_gateways=[{"name": "slow-tls", "hosts": [HOST], **EC}], **only).check()
 
@@ -130,7 +132,7 @@ def test_an_issuer_that_is_named_has_to_be_ready(mesh: Bed, play: Play) -> None:
     made = {"apiVersion": "cert-manager.io/v1", "kind": "ClusterIssuer", "metadata": {"name": "corporate"}, "spec": {"ca": {"secretName": "corporate"}}}
     mesh.api.ensure("/apis/cert-manager.io/v1/clusterissuers", made)
     lame = play(**named)
-    assert lame.rc != 0 and 'ClusterIssuer corporate is not Ready (ErrGetKeyPair: Error getting keypair' in " ".join(lame.stdout.split())
+    assert lame.rc != 0 and "ClusterIssuer corporate is not Ready (ErrGetKeyPair: Error getting keypair" in " ".join(lame.stdout.split())
     assert read(mesh, "certificate", "cacerts") is None
 
 

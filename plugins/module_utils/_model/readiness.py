@@ -429,7 +429,7 @@ def _request(obj: Mapping[str, Any], related: Lookup) -> Readiness:
         return Readiness.ready()
     if found.reason == "NoReadyCondition":
         approved = _condition(obj, "Approved").status == "True"
-        text = "its issuer has not answered" if approved else "nobody has approved it: an approver (approver-policy) may be missing a policy"
+        text = "its issuer has not answered" if approved else "nobody has approved it: an approver-policy may be missing"
         return Readiness.waiting(found.reason, text)
     return Readiness.waiting(found.reason, found.message)
 
