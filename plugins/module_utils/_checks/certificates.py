@@ -460,7 +460,8 @@ def _agents(view: View) -> Iterator[tuple[Obj, str, list[str], list[str]]]:
         yield one, str(one.at(*config, "istio", "namespace", default="")), one.at(*config, "istio", "revisions", default=["default"]), names
     for one in view.of(k.DEPLOYMENT):
         arguments = [str(word) for row in one.items("spec", "template", "spec", "containers") for word in row.get("args") or []]
-        told = {flag: word.removeprefix(flag) for word in arguments for flag in (_REVISIONS, _MORE_NAMES, _NAMESPACE) if word.startswith(flag)}
+        flags = (_REVISIONS, _MORE_NAMES, _NAMESPACE)
+        told = {flag: word.removeprefix(flag) for word in arguments for flag in flags if word.startswith(flag)}
         if _REVISIONS in told and one.namespace not in managed:
             revisions, more = ([name for name in told.get(flag, "").split(",") if name] for flag in (_REVISIONS, _MORE_NAMES))
             yield one, told.get(_NAMESPACE, "istio-system"), revisions or ["default"], more
