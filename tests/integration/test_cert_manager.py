@@ -111,6 +111,9 @@ def test_a_ca_and_a_credential_are_issued_in_the_place_of_what_was_there(mesh: B
     assert sorted(path.name for path in (tmp_path / "partner").iterdir()) == ["partner-ca.crt", "partner.crt", "partner.key"]
     again = play(**variables).check()
     assert again.changed == 0, again.stdout[-3000:]
+    other = play(mesh_certificates_provider="own_ca", certificates_store=str(tmp_path / "pki"), **variables)
+    text = " ".join(other.stdout.split())
+    assert other.rc != 0 and f"cert-manager would write over it: Certificate {SYSTEM}/cacerts, Certificate {SYSTEM}/web-tls" in text
     root = data(mesh, "shop-root")["tls.crt"]
     play(**variables, certificates_restore=True).check()
     assert data(mesh, "cacerts")["ca-cert.pem"] == old.cert.decode() and read(mesh, "certificate", "cacerts") is None
