@@ -163,6 +163,17 @@ def test_an_issuer_that_is_named_has_to_be_ready(mesh: Bed, play: Play) -> None:
     assert read(mesh, "certificate", "cacerts") is None
 
 
+def test_a_secret_of_somebody_else_is_not_written_over(mesh: Bed, play: Play) -> None:
+    other = Authority.new("somebody else")
+    write(mesh, "their-tls", "Opaque", {"tls.crt": other.cert, "tls.key": other.key})
+    only = {"certificates_authority": {"enabled": False}, "certificates_gateways": [{"name": "their-tls", "hosts": [HOST], **EC}]}
+    refused = play(**only)
+    assert refused.rc != 0 and f"because Secret {SYSTEM}/their-tls is there, and neither" in " ".join(refused.stdout.split())
+    assert data(mesh, "their-tls")["tls.crt"] == other.cert.decode() and read(mesh, "certificate", "their-tls") is None
+    play(**only, certificates_adopt=[f"Secret {SYSTEM}/their-tls"]).check()
+    assert read_bundle(data(mesh, "their-tls")["tls.crt"].encode(), "").certificates[0].names.all() == (HOST,)
+
+
 def test_istio_csr_lists_the_revisions_that_run(mesh: Bed, play: Play) -> None:
     plane = {"name": "prod", "namespace": "csr-system", "update_strategy": "RevisionBased", "certificate_authority": {"type": "istio_csr"}}
     # of an Istio that is there, or the garbage collector takes the revision away

@@ -475,6 +475,8 @@ def _certificate(obj: Mapping[str, Any], related: Lookup) -> Readiness:
             # while it is tried again the old request is there for a moment
             grace = max(state.grace, _REQUEST_GRACE) if issuing.status == "True" else state.grace
             return Readiness.failed(state.reason, f"{where}: {state.message}; {again}", grace=grace)
+        if state.state == "ready":
+            text = f"{ready.reason}: {ready.message}; {where} was issued, its Secret is not right yet"
     if issuing.status == "False" and (obj.get("status") or {}).get("lastFailureTime"):
         return Readiness.failed(issuing.reason, issuing.message, grace=_REQUEST_GRACE)
     problem = _issuer_of(obj, related)

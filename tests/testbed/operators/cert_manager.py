@@ -278,7 +278,7 @@ class CertManagerController(Controller):
         )
 
     async def _deliver(self, cert: Obj, asked: Obj) -> None:
-        """The Secret, then the revision; a Secret of another type is refused by the API, for ever."""
+        """The Secret, then the revision. One that is there keeps its type and its other items."""
         meta, spec, ref = cert["metadata"], cert["spec"], cert["spec"]["issuerRef"]
         key_name = asked["metadata"]["annotations"][KEY_SECRET]
         key = await self.kube.get("v1", "Secret", key_name, meta["namespace"])
@@ -291,6 +291,7 @@ class CertManagerController(Controller):
             "cert-manager.io/issuer-group": ref.get("group") or "cert-manager.io",
         }
         labels = {**(template.get("labels") or {}), "controller.cert-manager.io/fao": "true"}
+        there = await self.kube.get("v1", "Secret", spec["secretName"], meta["namespace"]) or {}
         data = {
             "tls.crt": asked["status"]["certificate"],
             "ca.crt": asked["status"]["ca"],
@@ -300,7 +301,7 @@ class CertManagerController(Controller):
             {
                 "apiVersion": "v1",
                 "kind": "Secret",
-                "type": "kubernetes.io/tls",
+                "type": there.get("type") or "kubernetes.io/tls",
                 "data": data,
                 "metadata": {"name": spec["secretName"], "namespace": meta["namespace"], "annotations": notes, "labels": labels},
             }

@@ -91,6 +91,13 @@ CASES: dict[str, tuple[Obj, tuple[Obj, ...], str, str, str]] = {
         "InvalidRequest",
         "x is no name",
     ),
+    "issued, not written": (
+        certificate(MISSING, ISSUING),
+        (READY, request(APPROVED, ("Ready", "True", "Issued", "Certificate fetched from issuer successfully"))),
+        "waiting",
+        "DoesNotExist",
+        f"DoesNotExist: {NOT_THERE}; CertificateRequest mesh/web-1 was issued, its Secret is not right yet",
+    ),
     "no issuer": (certificate(MISSING, ISSUING), (), "waiting", "DoesNotExist", "Issuer mesh/root does not exist"),
     "no cluster issuer": (
         certificate(MISSING, kind="ClusterIssuer"),
