@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,8 +46,11 @@ def play(mesh: Bed, tmp_path: Path, playbook: Callable[..., Run]) -> Play:
 
     def run(*args: str, **variables: Any) -> Run:
         given = {"mesh_name": "shop", "mesh_provider": "ossm3", "mesh_control_plane": {"name": "shop", "namespace": SYSTEM}}
-        given |= {"mesh_certificates_provider": "cert_manager", "certificates_root": EC, "certificates_edge_root": EC, "certificates_authority": EC}
-        done = playbook(path, *args, bed=mesh, inventory="west,", extra_vars={**given, "deliver_wait_timeout": 60, **variables}, timeout=400)
+        given |= {"ansible_python_interpreter": sys.executable, "mesh_certificates_provider": "cert_manager"}
+        given |= {"certificates_root": EC, "certificates_edge_root": EC, "certificates_authority": EC}
+        done = playbook(
+            path, *args, bed=mesh, inventory="west,", extra_vars={**given, "deliver_wait_timeout": 60, **variables}, timeout=400
+        )
         assert "PRIVATE KEY" not in done.stdout + done.stderr
         return done
 
@@ -77,7 +81,9 @@ def write(bed: Bed, name: str, kind: str, given: dict[str, bytes]) -> None:
 
 def test_a_ca_and_a_credential_are_issued_in_the_place_of_what_was_there(mesh: Bed, play: Play, tmp_path: Path) -> None:
     old = Authority.new("cluster.local")
-    write(mesh, "cacerts", "Opaque", {"ca-cert.pem": old.cert, "ca-key.pem": old.key, "root-cert.pem": old.root, "cert-chain.pem": old.cert})
+    write(
+        mesh, "cacerts", "Opaque", {"ca-cert.pem": old.cert, "ca-key.pem": old.key, "root-cert.pem": old.root, "cert-chain.pem": old.cert}
+    )
     write(mesh, "istio-ca-secret", "istio.io/ca-root", {"ca-cert.pem": old.cert, "ca-key.pem": old.key})
     planned = play(mesh_target="plan", certificates_gateways=GATEWAYS).check()
     assert f"would create Certificate {SYSTEM}/cacerts" in planned.stdout and read(mesh, "issuers", "shop-root") is None
@@ -88,17 +94,26 @@ def test_a_ca_and_a_credential_are_issued_in_the_place_of_what_was_there(mesh: B
     variables = {"certificates_gateways": GATEWAYS, "certificates_clients": clients, "certificates_trust": TRUST}
     play(**variables).check()
     secret = read(mesh, "secret", "cacerts")
-    assert secret is not None and secret["type"] == "kubernetes.io/tls" and authority_of(secret) is not None and plugged_in(secret) is not None
+    assert (
+        secret is not None and secret["type"] == "kubernetes.io/tls" and authority_of(secret) is not None and plugged_in(secret) is not None
+    )
     assert titles(data(mesh, "cacerts")["tls.crt"]) == ["CN=shop"] and titles(data(mesh, "cacerts")["ca.crt"]) == ["CN=shop-root"]
     web = data(mesh, "web-tls")
     leaf = read_bundle(web["tls.crt"].encode(), "").certificates[0]
-    assert leaf.names.all() == (HOST,) and read_key(web["tls.key"].encode()).spki == leaf.spki and titles(web["ca.crt"]) == ["CN=shop-edge-root"]
+    assert (
+        leaf.names.all() == (HOST,)
+        and read_key(web["tls.key"].encode()).spki == leaf.spki
+        and titles(web["ca.crt"]) == ["CN=shop-edge-root"]
+    )
     assert data(mesh, "cacerts-saved")["ca-cert.pem"] == old.cert.decode() and read(mesh, "secret", "istio-ca-secret") is None
     trusted = [read(mesh, "configmap", name, SHOP) for name in ("edge-ca", "mesh-ca")]
     assert [titles(one["data"]["ca.crt"]) for one in trusted if one] == [["CN=shop-edge-root"], ["CN=shop-root"]]
     assert sorted(path.name for path in (tmp_path / "partner").iterdir()) == ["partner-ca.crt", "partner.crt", "partner.key"]
     again = play(**variables).check()
     assert again.changed == 0, again.stdout[-3000:]
+    other = play(mesh_certificates_provider="own_ca", certificates_store=str(tmp_path / "pki"), **variables)
+    text = " ".join(other.stdout.split())
+    assert other.rc != 0 and f"cert-manager would write over it: Certificate {SYSTEM}/cacerts, Certificate {SYSTEM}/web-tls" in text
     root = data(mesh, "shop-root")["tls.crt"]
     play(**variables, certificates_restore=True).check()
     assert data(mesh, "cacerts")["ca-cert.pem"] == old.cert.decode() and read(mesh, "certificate", "cacerts") is None
@@ -114,11 +129,18 @@ def test_a_request_that_is_denied_ends_with_its_reason(mesh: Bed, play: Play) ->
     denied = play(certificates_gateways=[{"name": "secret-tls", "hosts": [HOST], **EC}], **only)
     text = " ".join(denied.stdout.split())
     assert denied.rc != 0
-    assert f"Certificate {SYSTEM}/secret-tls: Denied: CertificateRequest {SYSTEM}/secret-tls-1: policy.cert-manager.io: No policy approved" in text
+    assert (
+        f"Certificate {SYSTEM}/secret-tls: Denied: CertificateRequest {SYSTEM}/secret-tls-1: policy.cert-manager.io: No policy approved"
+        in text
+    )
     assert f"cmctl renew -n {SYSTEM} secret-tls" in text and "does not heal by waiting" in text
     slow = play(certificates_gateways=[{"name": "slow-tls", "hosts": [HOST], **EC}], deliver_wait_timeout=4, **only)
     text = " ".join(slow.stdout.split())
-    assert slow.rc != 0 and f"not ready after" in text and f"CertificateRequest {SYSTEM}/slow-tls-1: NoReadyCondition: nobody has approved it" in text
+    assert (
+        slow.rc != 0
+        and "not ready after" in text
+        and f"CertificateRequest {SYSTEM}/slow-tls-1: NoReadyCondition: nobody has approved it" in text
+    )
     mesh.set_faults({})
     play(certificates_gateways=[{"name": "slow-tls", "hosts": [HOST], **EC}], **only).check()
 
@@ -126,22 +148,49 @@ def test_a_request_that_is_denied_ends_with_its_reason(mesh: Bed, play: Play) ->
 def test_an_issuer_that_is_named_has_to_be_ready(mesh: Bed, play: Play) -> None:
     named = {"certificates_cert_manager": {"issuer": {"name": "corporate", "kind": "ClusterIssuer"}}}
     missing = play(**named)
-    assert missing.rc != 0 and "west: nothing was changed, because ClusterIssuer corporate does not exist" in " ".join(missing.stdout.split())
-    made = {"apiVersion": "cert-manager.io/v1", "kind": "ClusterIssuer", "metadata": {"name": "corporate"}, "spec": {"ca": {"secretName": "corporate"}}}
+    assert missing.rc != 0 and "west: nothing was changed, because ClusterIssuer corporate does not exist" in " ".join(
+        missing.stdout.split()
+    )
+    made = {
+        "apiVersion": "cert-manager.io/v1",
+        "kind": "ClusterIssuer",
+        "metadata": {"name": "corporate"},
+        "spec": {"ca": {"secretName": "corporate"}},
+    }
     mesh.api.ensure("/apis/cert-manager.io/v1/clusterissuers", made)
     lame = play(**named)
-    assert lame.rc != 0 and 'ClusterIssuer corporate is not Ready (ErrGetKeyPair: Error getting keypair' in " ".join(lame.stdout.split())
+    assert lame.rc != 0 and "ClusterIssuer corporate is not Ready (ErrGetKeyPair: Error getting keypair" in " ".join(lame.stdout.split())
     assert read(mesh, "certificate", "cacerts") is None
+
+
+def test_a_secret_of_somebody_else_is_not_written_over(mesh: Bed, play: Play) -> None:
+    other = Authority.new("somebody else")
+    write(mesh, "their-tls", "Opaque", {"tls.crt": other.cert, "tls.key": other.key})
+    only = {"certificates_authority": {"enabled": False}, "certificates_gateways": [{"name": "their-tls", "hosts": [HOST], **EC}]}
+    refused = play(**only)
+    assert refused.rc != 0 and f"because Secret {SYSTEM}/their-tls is there, and neither" in " ".join(refused.stdout.split())
+    assert data(mesh, "their-tls")["tls.crt"] == other.cert.decode() and read(mesh, "certificate", "their-tls") is None
+    play(**only, certificates_adopt=[f"Secret {SYSTEM}/their-tls"]).check()
+    assert read_bundle(data(mesh, "their-tls")["tls.crt"].encode(), "").certificates[0].names.all() == (HOST,)
 
 
 def test_istio_csr_lists_the_revisions_that_run(mesh: Bed, play: Play) -> None:
     plane = {"name": "prod", "namespace": "csr-system", "update_strategy": "RevisionBased", "certificate_authority": {"type": "istio_csr"}}
-    owner = {"apiVersion": "sailoperator.io/v1", "kind": "Istio", "name": "prod", "uid": "11111111-2222-3333-4444-555555555555"}
-    running = {"apiVersion": "sailoperator.io/v1", "kind": "IstioRevision", "metadata": {"name": "prod-v1-26-0", "ownerReferences": [owner]},
-               "spec": {"version": "v1.27.3", "namespace": "csr-system", "values": {"revision": "prod-v1-26-0",
-                                                                                  "global": {"istioNamespace": "csr-system"}}}}
+    # of an Istio that is there, or the garbage collector takes the revision away
+    spec = {"version": "v1.27.3", "namespace": "csr-system"}
+    istio = {"apiVersion": "sailoperator.io/v1", "kind": "Istio", "metadata": {"name": "prod"}, "spec": spec}
+    mesh.api.ensure("/apis/sailoperator.io/v1/istios", istio)
+    uid = (read(mesh, "istios", "prod") or {})["metadata"]["uid"]
+    owner = {"apiVersion": "sailoperator.io/v1", "kind": "Istio", "name": "prod", "uid": uid}
+    values = {"revision": "prod-v1-26-0", "global": {"istioNamespace": "csr-system"}}
+    meta = {"name": "prod-v1-26-0", "ownerReferences": [owner]}
+    running = {"apiVersion": "sailoperator.io/v1", "kind": "IstioRevision", "metadata": meta, "spec": {**spec, "values": values}}
     mesh.api.ensure("/apis/sailoperator.io/v1/istiorevisions", running)
-    variables = {"mesh_name": "prod", "mesh_control_plane": plane, "certificates_trust": [{"name": "prod-root", "namespace": SHOP, "of": "mesh"}]}
+    variables = {
+        "mesh_name": "prod",
+        "mesh_control_plane": plane,
+        "certificates_trust": [{"name": "prod-root", "namespace": SHOP, "of": "mesh"}],
+    }
     play(**variables).check()
     names = {f"istiod{revision}.csr-system.svc" for revision in ("", "-prod-v1-26-0", "-prod-v1-27-3")}
     found = read(mesh, "secret", "istiod-tls", "csr-system")
@@ -156,4 +205,7 @@ def test_istio_csr_lists_the_revisions_that_run(mesh: Bed, play: Play) -> None:
     denied = play(**canary)
     mesh.set_faults({})
     text = " ".join(denied.stdout.split())
-    assert denied.rc != 0 and "IstioCSR istio-csr/default: Denied: Certificate csr-system/istiod: CertificateRequest csr-system/istiod-" in text
+    assert (
+        denied.rc != 0
+        and "IstioCSR istio-csr/default: Denied: Certificate csr-system/istiod: CertificateRequest csr-system/istiod-" in text
+    )

@@ -446,12 +446,12 @@ def names_allowed(view: View, intent: Intent, options: Options) -> Iterable[Find
     return _found(view, intent, options, (Word.NAME_CONSTRAINT, "chain"), "the source has no chain, or no root to judge it by")
 
 
-_REVISIONS = "--istiod-cert-istio-revisions="
+_REVISIONS, _MORE_NAMES = "--istiod-cert-istio-revisions=", "--istiod-cert-additional-dns-names="
 _NAMESPACE = "--certificate-namespace="
 
 
 def _agents(view: View) -> Iterator[tuple[Obj, str, list[str], list[str]]]:
-    """Each istio-csr, the namespace of its istiod, the revisions that it lists and further names: by its operator, or by its own chart."""
+    """Each istio-csr, its istiod's namespace, the revisions that it lists and further names, by its operator or its own chart."""
     managed = set()
     for one in view.of(k.ISTIO_CSR):
         managed.add(one.namespace)
@@ -460,9 +460,11 @@ def _agents(view: View) -> Iterator[tuple[Obj, str, list[str], list[str]]]:
         yield one, str(one.at(*config, "istio", "namespace", default="")), one.at(*config, "istio", "revisions", default=["default"]), names
     for one in view.of(k.DEPLOYMENT):
         arguments = [str(word) for row in one.items("spec", "template", "spec", "containers") for word in row.get("args") or []]
-        told = {flag: word.removeprefix(flag) for word in arguments for flag in (_REVISIONS, _NAMESPACE) if word.startswith(flag)}
+        flags = (_REVISIONS, _MORE_NAMES, _NAMESPACE)
+        told = {flag: word.removeprefix(flag) for word in arguments for flag in flags if word.startswith(flag)}
         if _REVISIONS in told and one.namespace not in managed:
-            yield one, told.get(_NAMESPACE, "istio-system"), [name for name in told[_REVISIONS].split(",") if name] or ["default"], []
+            revisions, more = ([name for name in told.get(flag, "").split(",") if name] for flag in (_REVISIONS, _MORE_NAMES))
+            yield one, told.get(_NAMESPACE, "istio-system"), revisions or ["default"], more
 
 
 def _istiods(view: View, namespace: str) -> Iterator[tuple[Obj, str]]:
@@ -484,7 +486,7 @@ def _istiods(view: View, namespace: str) -> Iterator[tuple[Obj, str]]:
 @check(
     "OSM2215",
     title="each revision of a control plane is listed for istio-csr",
-    hint="add the revision to istio_csr.revisions of mesh_certificates_cert_manager and run meshops.mesh.certificates before its istiod comes",
+    hint="add it to istio_csr.revisions of mesh_certificates_cert_manager and run meshops.mesh.certificates before its istiod comes",
     inputs=(k.ISTIO_CSR, k.DEPLOYMENT, k.ISTIO, k.ISTIO_REVISION, k.SMCP),
     live=False,
 )
@@ -499,7 +501,8 @@ def revisions_listed(view: View, intent: Intent, options: Options) -> Iterable[F
             name = f"istiod.{namespace}.svc" if revision == "default" else f"istiod-{revision}.{namespace}.svc"
             if revision not in revisions and name not in names:
                 listed = ", ".join(revisions) or "none"
-                yield Finding(plane.ref, f"{agent.ref} lists the revisions {listed}, not {revision}: its istiod has no certificate for {name}")
+                text = f"{agent.ref} lists the revisions {listed}, not {revision}: its istiod has no certificate for {name}"
+                yield Finding(plane.ref, text)
 
 
 @check(

@@ -53,6 +53,9 @@ _NAMES: tuple[tuple[str, tuple[re.Pattern[str], str]], ...] = (
     ("mesh_personas[].name", _PERSON),
     ("mesh_personas[].namespaces[]", _LABEL),
     ("mesh_observability.jaeger.name", _LABEL),
+    ("mesh_certificates_cert_manager.issuer.name", _SUBDOMAIN),
+    ("mesh_certificates_cert_manager.edge_issuer.name", _SUBDOMAIN),
+    ("mesh_certificates_cert_manager.istio_csr.revisions[]", _LABEL),
     ("mesh_operators_extra[].package", _SUBDOMAIN),
     ("mesh_operators_extra[].namespace", _LABEL),
 )

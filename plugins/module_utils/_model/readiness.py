@@ -429,7 +429,7 @@ def _request(obj: Mapping[str, Any], related: Lookup) -> Readiness:
         return Readiness.ready()
     if found.reason == "NoReadyCondition":
         approved = _condition(obj, "Approved").status == "True"
-        text = "its issuer has not answered" if approved else "nobody has approved it: an approver (approver-policy) may be missing a policy"
+        text = "its issuer has not answered" if approved else "nobody has approved it: an approver-policy may be missing"
         return Readiness.waiting(found.reason, text)
     return Readiness.waiting(found.reason, found.message)
 
@@ -475,6 +475,8 @@ def _certificate(obj: Mapping[str, Any], related: Lookup) -> Readiness:
             # while it is tried again the old request is there for a moment
             grace = max(state.grace, _REQUEST_GRACE) if issuing.status == "True" else state.grace
             return Readiness.failed(state.reason, f"{where}: {state.message}; {again}", grace=grace)
+        if state.state == "ready":
+            text = f"{ready.reason}: {ready.message}; {where} was issued, its Secret is not right yet"
     if issuing.status == "False" and (obj.get("status") or {}).get("lastFailureTime"):
         return Readiness.failed(issuing.reason, issuing.message, grace=_REQUEST_GRACE)
     problem = _issuer_of(obj, related)

@@ -2,7 +2,8 @@
 """cert-manager, played: issuers `selfSigned` and `ca`, Certificates, their requests and Secrets; and the operator of IstioCSR.
 
 Faults, under "cert_manager": delay (seconds before a request is answered), deny ({certificate: message}), fail ({certificate: message}),
-never_ready ([certificate]: its request gets no answer), approve (false: nobody approves anything), degraded ({IstioCSR's namespace: message}).
+never_ready ([certificate]: its request gets no answer), approve (false: nobody approves anything),
+degraded ({namespace of an IstioCSR: message}).
 """
 
 from __future__ import annotations
@@ -74,7 +75,11 @@ class CertManagerController(Controller):
         if kind == "CertificateRequest":
             owner = (obj["metadata"].get("annotations") or {}).get(NAME)
             return [(kind, namespace, obj["metadata"]["name"]), *([("Certificate", namespace, owner)] if owner else [])]
-        others = {"Secret": ("Certificate", "Issuer", "ClusterIssuer"), "Issuer": ("CertificateRequest",), "ClusterIssuer": ("CertificateRequest",)}
+        others = {
+            "Secret": ("Certificate", "Issuer", "ClusterIssuer"),
+            "Issuer": ("CertificateRequest",),
+            "ClusterIssuer": ("CertificateRequest",),
+        }
         told = [key for key in self._seen if key[0] in others.get(kind, ()) and (key[1] == namespace or "ClusterIssuer" in (kind, key[0]))]
         return told if kind == "Secret" else [(kind, namespace, obj["metadata"]["name"]), *told]
 
@@ -92,7 +97,9 @@ class CertManagerController(Controller):
 
     async def _say(self, obj: Obj, status: Obj) -> None:
         if any((obj.get("status") or {}).get(field) != value for field, value in status.items()):
-            await self.kube.patch(obj, {"metadata": {"resourceVersion": obj["metadata"]["resourceVersion"]}, "status": status}, sub="status")
+            await self.kube.patch(
+                obj, {"metadata": {"resourceVersion": obj["metadata"]["resourceVersion"]}, "status": status}, sub="status"
+            )
 
     # -- issuers
 
@@ -124,7 +131,7 @@ class CertManagerController(Controller):
                 await self._say(asked, {"conditions": _with(asked, "Approved", "True", "cert-manager.io", text, generation=False)})
             return None
         if failed:
-            if not (_reason(asked, "Ready", "False") or {}).get("reason") == "Failed":
+            if (_reason(asked, "Ready", "False") or {}).get("reason") != "Failed":
                 found = _with(asked, "Ready", "False", "Failed", failed, generation=False)
                 await self._say(asked, {"conditions": found, "failureTime": now()})
             return None
@@ -174,15 +181,28 @@ class CertManagerController(Controller):
             leaf = x509.load_pem_x509_certificates(base64.b64decode(secret["data"]["tls.crt"]))[0]
             times = dict(zip(("notBefore", "notAfter", "renewalTime"), map(_stamp, status_times(cert, leaf)), strict=True))
             done = _with(cert, "Ready", "True", "Ready", "Certificate is up to date and has not expired")
-            status = {"conditions": [one for one in done if one["type"] != "Issuing"], **times,
-                      "revision": (cert.get("status") or {}).get("revision") or 1, "lastFailureTime": None, "failedIssuanceAttempts": None}
-            await self._say(cert, {field: value for field, value in status.items() if value is not None or field in (cert.get("status") or {})})
+            status = {
+                "conditions": [one for one in done if one["type"] != "Issuing"],
+                **times,
+                "revision": (cert.get("status") or {}).get("revision") or 1,
+                "lastFailureTime": None,
+                "failedIssuanceAttempts": None,
+            }
+            await self._say(
+                cert, {field: value for field, value in status.items() if value is not None or field in (cert.get("status") or {})}
+            )
             return POLL
         assert wrong is not None
         ready = wrong[0] == "Renewing"  # the old certificate is still good
-        cert["status"] = {**(cert.get("status") or {}),
-                          "conditions": _with(cert, "Ready", "True" if ready else "False", *(("Ready", "Certificate is up to date and has not "
-                                              "expired") if ready else wrong))}
+        cert["status"] = {
+            **(cert.get("status") or {}),
+            "conditions": _with(
+                cert,
+                "Ready",
+                "True" if ready else "False",
+                *(("Ready", "Certificate is up to date and has not expired") if ready else wrong),
+            ),
+        }
         asked = await self._asked(cert)
         if backoff(cert, _utc()) and (asked is None or self._same(asked, spec)):
             await self.kube.patch(cert, {"status": cert["status"]}, sub="status")
@@ -227,31 +247,65 @@ class CertManagerController(Controller):
         """The next key in a Secret of its own, and the request."""
         meta, spec, name = cert["metadata"], cert["spec"], self._name_of(cert)
         keep = (spec.get("privateKey") or {}).get("rotationPolicy") == "Never"
-        key = (await self._key(meta["namespace"], spec["secretName"]) if keep else None) or await asyncio.to_thread(new_key, spec)
+        old = await self._key(meta["namespace"], spec["secretName"]) if keep else None
+        key: Any = old if old is not None else await asyncio.to_thread(new_key, spec)
         pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         owner = [{"apiVersion": VERSION, "kind": "Certificate", "name": meta["name"], "uid": meta["uid"], "controller": True}]
         where = {"namespace": meta["namespace"], "ownerReferences": owner}
-        await self.kube.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": f"{name}-key", **where},
-                               "data": {"tls.key": base64.b64encode(pem).decode()}})
-        notes = {NAME: meta["name"], REVISION: name.rpartition("-")[2], KEY_SECRET: f"{name}-key",
-                 "testbed.example.com/spec": json.dumps(spec, sort_keys=True)}
+        await self.kube.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": f"{name}-key", **where},
+                "data": {"tls.key": base64.b64encode(pem).decode()},
+            }
+        )
+        notes = {
+            NAME: meta["name"],
+            REVISION: name.rpartition("-")[2],
+            KEY_SECRET: f"{name}-key",
+            "testbed.example.com/spec": json.dumps(spec, sort_keys=True),
+        }
         asked = {field: spec[field] for field in ("duration", "issuerRef", "isCA", "usages") if spec.get(field) is not None}
         asked["request"] = base64.b64encode(request(spec, key)).decode()
-        await self.kube.create({"apiVersion": VERSION, "kind": "CertificateRequest", "spec": asked,
-                                "metadata": {"name": name, "annotations": notes, "labels": meta.get("labels") or {}, **where}})
+        await self.kube.create(
+            {
+                "apiVersion": VERSION,
+                "kind": "CertificateRequest",
+                "spec": asked,
+                "metadata": {"name": name, "annotations": notes, "labels": meta.get("labels") or {}, **where},
+            }
+        )
 
     async def _deliver(self, cert: Obj, asked: Obj) -> None:
-        """The Secret, then the revision; a Secret of another type is refused by the API, for ever."""
+        """The Secret, then the revision. One that is there keeps its type and its other items."""
         meta, spec, ref = cert["metadata"], cert["spec"], cert["spec"]["issuerRef"]
         key_name = asked["metadata"]["annotations"][KEY_SECRET]
         key = await self.kube.get("v1", "Secret", key_name, meta["namespace"])
         template = spec.get("secretTemplate") or {}
-        notes = {**(template.get("annotations") or {}), NAME: meta["name"], "cert-manager.io/issuer-name": ref["name"],
-                 "cert-manager.io/issuer-kind": ref.get("kind") or "Issuer", "cert-manager.io/issuer-group": ref.get("group") or "cert-manager.io"}
+        notes = {
+            **(template.get("annotations") or {}),
+            NAME: meta["name"],
+            "cert-manager.io/issuer-name": ref["name"],
+            "cert-manager.io/issuer-kind": ref.get("kind") or "Issuer",
+            "cert-manager.io/issuer-group": ref.get("group") or "cert-manager.io",
+        }
         labels = {**(template.get("labels") or {}), "controller.cert-manager.io/fao": "true"}
-        data = {"tls.crt": asked["status"]["certificate"], "ca.crt": asked["status"]["ca"], "tls.key": (key or {"data": {}})["data"].get("tls.key")}
-        await self.kube.apply({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "data": data,
-                               "metadata": {"name": spec["secretName"], "namespace": meta["namespace"], "annotations": notes, "labels": labels}})
+        there = await self.kube.get("v1", "Secret", spec["secretName"], meta["namespace"]) or {}
+        data = {
+            "tls.crt": asked["status"]["certificate"],
+            "ca.crt": asked["status"]["ca"],
+            "tls.key": (key or {"data": {}})["data"].get("tls.key"),
+        }
+        await self.kube.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "type": there.get("type") or "kubernetes.io/tls",
+                "data": data,
+                "metadata": {"name": spec["secretName"], "namespace": meta["namespace"], "annotations": notes, "labels": labels},
+            }
+        )
         left = [one for one in conditions_of(cert["status"]) if one["type"] != "Issuing"]
         revision = int(asked["metadata"]["annotations"][REVISION])
         await self.kube.patch(cert, {"status": {"conditions": left, "revision": revision}}, sub="status")
@@ -296,19 +350,43 @@ class IstioCsrController(Controller):
         names = list(tls.get("certificateDNSNames") or [])
         names += [f"istiod.{home}.svc" if one == "default" else f"istiod-{one}.{home}.svc" for one in revisions]
         labels = {"app": "cert-manager-istio-csr"}
-        container = {"name": "cert-manager-istio-csr", "image": "quay.io/jetstack/cert-manager-istio-csr:v0.16.0",
-                     "args": [f"--certificate-namespace={home}", f"--istiod-cert-istio-revisions={','.join(revisions)}"]}
-        certificate = {"commonName": tls.get("commonName") or f"istiod.{home}.svc", "dnsNames": names, "secretName": "istiod-tls",
-                       "uris": [f"spiffe://{tls['trustDomain']}/ns/{home}/sa/istiod-service-account"], "duration": "1h", "renewBefore": "30m",
-                       "issuerRef": config["certManager"]["issuerRef"], "privateKey": {"algorithm": "RSA", "size": 2048}}
+        container = {
+            "name": "cert-manager-istio-csr",
+            "image": "quay.io/jetstack/cert-manager-istio-csr:v0.16.0",
+            "args": [f"--certificate-namespace={home}", f"--istiod-cert-istio-revisions={','.join(revisions)}"],
+        }
+        certificate = {
+            "commonName": tls.get("commonName") or f"istiod.{home}.svc",
+            "dnsNames": names,
+            "secretName": "istiod-tls",
+            "uris": [f"spiffe://{tls['trustDomain']}/ns/{home}/sa/istiod-service-account"],
+            "duration": "1h",
+            "renewBefore": "30m",
+            "issuerRef": config["certManager"]["issuerRef"],
+            "privateKey": {"algorithm": "RSA", "size": 2048},
+        }
         where = {"name": "cert-manager-istio-csr", "namespace": namespace, "labels": labels}
         return [
             {"apiVersion": VERSION, "kind": "Certificate", "metadata": {"name": "istiod", "namespace": home}, "spec": certificate},
-            {"apiVersion": "v1", "kind": "Service", "metadata": where,
-             "spec": {"selector": labels, "ports": [{"name": "web", "port": (config.get("server") or {}).get("port") or 443, "targetPort": 6443}]}},
-            {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": where,
-             "spec": {"replicas": 1, "selector": {"matchLabels": labels},
-                      "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}}}},
+            {
+                "apiVersion": "v1",
+                "kind": "Service",
+                "metadata": where,
+                "spec": {
+                    "selector": labels,
+                    "ports": [{"name": "web", "port": (config.get("server") or {}).get("port") or 443, "targetPort": 6443}],
+                },
+            },
+            {
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "metadata": where,
+                "spec": {
+                    "replicas": 1,
+                    "selector": {"matchLabels": labels},
+                    "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+                },
+            },
         ]
 
 

@@ -18,15 +18,31 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-__all__ = ["Signer", "backoff", "ca_signer", "desired_names", "duration", "issuer_condition", "new_key", "request", "sign", "status_times",
-           "violation"]
+__all__ = [
+    "Signer",
+    "backoff",
+    "ca_signer",
+    "desired_names",
+    "duration",
+    "issuer_condition",
+    "new_key",
+    "request",
+    "sign",
+    "status_times",
+    "violation",
+]
 
 Obj = dict[str, Any]
 Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 DAY = datetime.timedelta(days=1)
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
-_SUBJECT = {"organizations": NameOID.ORGANIZATION_NAME, "organizationalUnits": NameOID.ORGANIZATIONAL_UNIT_NAME, "countries": NameOID.COUNTRY_NAME,
-            "localities": NameOID.LOCALITY_NAME, "provinces": NameOID.STATE_OR_PROVINCE_NAME}
+_SUBJECT = {
+    "organizations": NameOID.ORGANIZATION_NAME,
+    "organizationalUnits": NameOID.ORGANIZATIONAL_UNIT_NAME,
+    "countries": NameOID.COUNTRY_NAME,
+    "localities": NameOID.LOCALITY_NAME,
+    "provinces": NameOID.STATE_OR_PROVINCE_NAME,
+}
 _EXTENDED = {"server auth": ExtendedKeyUsageOID.SERVER_AUTH, "client auth": ExtendedKeyUsageOID.CLIENT_AUTH}
 _NAME = "cert-manager.io/certificate-name"
 _ISSUER = ("cert-manager.io/issuer-name", "cert-manager.io/issuer-kind", "cert-manager.io/issuer-group")
@@ -56,10 +72,12 @@ def new_key(spec: Obj) -> Key:
 
 
 def desired_names(spec: Obj) -> list[x509.GeneralName]:
-    return [*(x509.DNSName(name) for name in spec.get("dnsNames") or []),
-            *(x509.IPAddress(ipaddress.ip_address(name)) for name in spec.get("ipAddresses") or []),
-            *(x509.UniformResourceIdentifier(name) for name in spec.get("uris") or []),
-            *(x509.RFC822Name(name) for name in spec.get("emailAddresses") or [])]
+    return [
+        *(x509.DNSName(name) for name in spec.get("dnsNames") or []),
+        *(x509.IPAddress(ipaddress.ip_address(name)) for name in spec.get("ipAddresses") or []),
+        *(x509.UniformResourceIdentifier(name) for name in spec.get("uris") or []),
+        *(x509.RFC822Name(name) for name in spec.get("emailAddresses") or []),
+    ]
 
 
 def _subject(spec: Obj) -> x509.Name:
@@ -95,9 +113,17 @@ def ca_signer(secret: Obj | None) -> Signer | None:
 
 
 def _usage(names: list[str], *, is_ca: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(digital_signature="digital signature" in names, key_encipherment="key encipherment" in names,
-                         key_cert_sign=is_ca, crl_sign="crl sign" in names, content_commitment=False, data_encipherment=False,
-                         key_agreement=False, encipher_only=False, decipher_only=False)
+    return x509.KeyUsage(
+        digital_signature="digital signature" in names,
+        key_encipherment="key encipherment" in names,
+        key_cert_sign=is_ca,
+        crl_sign="crl sign" in names,
+        content_commitment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
 
 
 def sign(asked: Obj, signer: Signer, at: datetime.datetime) -> tuple[bytes, bytes]:
@@ -176,8 +202,10 @@ def violation(certificate: Obj, secret: Obj | None, at: datetime.datetime) -> tu
     if any(found) and found != wanted:
         return "IncorrectIssuer", f'Issuing certificate as Secret was previously issued by "{found[1]}.{found[2]}/{found[0]}"'
     if notes.get(_NAME, certificate["metadata"]["name"]) != certificate["metadata"]["name"]:
-        return "IncorrectCertificate", (f'Secret was issued for "{notes[_NAME]}". If this message is not transient, you might have two '
-                                        "conflicting Certificates pointing to the same secret.")
+        return "IncorrectCertificate", (
+            f'Secret was issued for "{notes[_NAME]}". If this message is not transient, you might have two '
+            "conflicting Certificates pointing to the same secret."
+        )
     if _names_of(cert) != {str(name.value) for name in desired_names(spec)} or cert.subject != _subject(spec):
         return "SecretMismatch", "Issuing certificate as Existing issued Secret is not up to date for spec: [spec.dnsNames]"
     if status_times(certificate, cert)[2] <= at:

@@ -15,11 +15,20 @@ from rendering import Rendered, render
 
 Obj = dict[str, Any]
 NAMESPACE = "prod-istio-system"
-GATEWAY = {"name": "gto", "hosts": ["gto.example.com", "192.0.2.7"], "mutual": True, "key_type": "EC", "subject": {"organization": "Travel"}}
+GATEWAY = {
+    "name": "gto",
+    "hosts": ["gto.example.com", "192.0.2.7"],
+    "mutual": True,
+    "key_type": "EC",
+    "subject": {"organization": "Travel"},
+}
 CLIENT = {"name": "curl", "days": 0.5, "names": ["spiffe://partner/curl", "curl@example.com"]}
 PLANE = {"name": "production", "namespace": NAMESPACE, "update_strategy": "RevisionBased"}
 CSR = {"certificate_authority": {"type": "istio_csr", "address": "cert-manager-istio-csr.csr-prod.svc:8443"}}
-CLUSTER_ISSUER = {"issuer": {"name": "corporate", "kind": "ClusterIssuer"}, "edge_issuer": {"name": "edge", "kind": "AWSPCAIssuer", "group": "awspca.io"}}
+CLUSTER_ISSUER = {
+    "issuer": {"name": "corporate", "kind": "ClusterIssuer"},
+    "edge_issuer": {"name": "edge", "kind": "AWSPCAIssuer", "group": "awspca.io"},
+}
 
 
 def run(folder: Path, *roles: str, **variables: Any) -> Rendered:
@@ -56,7 +65,9 @@ def test_a_root_of_the_mesh_and_another_of_its_edge(tmp_path: Path) -> None:
     assert gateway["secretName"] == "gto" and gateway["privateKey"]["algorithm"] == "ECDSA" and "server auth" in gateway["usages"]
     assert gateway["issuerRef"]["name"] == "travel-prod-edge-root" and "commonName" not in gateway
     client = spec(rendered, "certificates", f"Certificate {NAMESPACE}/curl")
-    assert client["uris"] == ["spiffe://partner/curl"] and client["emailAddresses"] == ["curl@example.com"] and client["commonName"] == "curl"
+    assert (
+        client["uris"] == ["spiffe://partner/curl"] and client["emailAddresses"] == ["curl@example.com"] and client["commonName"] == "curl"
+    )
     assert (client["duration"], client["renewBefore"]) == ("12h", "245m") and "client auth" in client["usages"]
     secrets = [obj for obj in rendered.objects("prod", "certificates").values() if obj["kind"] == "Secret"]
     assert [secret["metadata"]["name"] for secret in secrets] == ["gto-cacert"] and list(secrets[0]["data"]) == ["ca.crt"]
@@ -77,7 +88,9 @@ def test_issuers_that_somebody_else_made(tmp_path: Path) -> None:
 def test_istio_csr_and_the_control_plane_that_uses_it(tmp_path: Path, provider: str) -> None:
     plane = {**PLANE, **CSR, "trust_domain": "travel.example.com", "update_strategy": "InPlace" if provider == "ossm2" else "RevisionBased"}
     given = {"istio_csr": {"revisions": ["production-v1-28-0"], "namespace_selector": "istio-discovery=travel-prod"}}
-    rendered = run(tmp_path, "certificates", "control_plane", mesh_control_plane=plane, mesh_certificates_cert_manager=given, mesh_provider=provider)
+    rendered = run(
+        tmp_path, "certificates", "control_plane", mesh_control_plane=plane, mesh_certificates_cert_manager=given, mesh_provider=provider
+    )
     assert rendered.code == 0, rendered.output[-3000:]
     objects = rendered.objects("prod", "certificates")
     assert list(objects) == ["IstioCSR csr-prod/default"], "istiod is no CA, so there is no cacerts"
@@ -101,7 +114,9 @@ def test_istio_csr_and_the_control_plane_that_uses_it(tmp_path: Path, provider: 
 
 def test_istio_csr_of_somebody_else(tmp_path: Path) -> None:
     given = {"istio_csr": {"manage": False}}
-    rendered = run(tmp_path, mesh_control_plane={**PLANE, **CSR}, mesh_certificates_cert_manager=given, mesh_certificates_gateways=[GATEWAY])
+    rendered = run(
+        tmp_path, mesh_control_plane={**PLANE, **CSR}, mesh_certificates_cert_manager=given, mesh_certificates_gateways=[GATEWAY]
+    )
     assert rendered.code == 0, rendered.output[-3000:]
     assert list(rendered.objects("prod", "certificates")) == [f"Certificate {NAMESPACE}/gto"]
     assert "Namespace csr-prod" not in rendered.objects("prod", "certificates_issuers")
@@ -150,4 +165,6 @@ def test_what_the_generation_cannot_do_is_refused(tmp_path: Path, variables: dic
 def test_the_control_plane_refuses_istio_csr_before_2_4(tmp_path: Path) -> None:
     plane = {**PLANE, **CSR, "update_strategy": "InPlace"}
     rendered = run(tmp_path, "control_plane", mesh_provider="ossm2", mesh_ossm2_version="v2.3", mesh_control_plane=plane)
-    assert rendered.code != 0 and "mesh_control_plane.certificate_authority.type with the value istio_csr is not available" in rendered.output
+    assert (
+        rendered.code != 0 and "mesh_control_plane.certificate_authority.type with the value istio_csr is not available" in rendered.output
+    )

@@ -44,7 +44,13 @@ NO_SECRET = ("Ready", "False", "ErrGetKeyPair", 'Error getting keypair for CA is
 FAILURE = {"lastFailureTime": "2026-11-21T20:53:05Z", "failedIssuanceAttempts": 1}
 CASES: dict[str, tuple[Obj, tuple[Obj, ...], str, str, str]] = {
     "issued": (certificate(("Ready", "True", "Ready", UP_TO_DATE), seen=2), (), "ready", "Ready", ""),
-    "issued for an older spec": (certificate(("Ready", "True", "Ready", UP_TO_DATE), seen=1), (READY,), "waiting", "NotObserved", "generation 1 of 2"),
+    "issued for an older spec": (
+        certificate(("Ready", "True", "Ready", UP_TO_DATE), seen=1),
+        (READY,),
+        "waiting",
+        "NotObserved",
+        "generation 1 of 2",
+    ),
     "not looked at": (certificate(), (READY,), "waiting", "NoReadyCondition", "is its controller running?"),
     "denied": (
         certificate(MISSING, ("Issuing", "False", "policy.cert-manager.io", "will be retried"), status=FAILURE),
@@ -55,7 +61,9 @@ CASES: dict[str, tuple[Obj, tuple[Obj, ...], str, str, str]] = {
         "`cmctl renew -n mesh web`",
     ),
     "denied, and its request is gone": (
-        certificate(MISSING, ("Issuing", "False", "policy.cert-manager.io", "The certificate request has failed: no policy"), status=FAILURE),
+        certificate(
+            MISSING, ("Issuing", "False", "policy.cert-manager.io", "The certificate request has failed: no policy"), status=FAILURE
+        ),
         (READY,),
         "failed",
         "policy.cert-manager.io",
@@ -77,10 +85,27 @@ CASES: dict[str, tuple[Obj, tuple[Obj, ...], str, str, str]] = {
         "bad usage",
     ),
     "invalid": (
-        certificate(MISSING, ISSUING), (READY, request(("InvalidRequest", "True", "BadName", "x is no name"))), "failed", "InvalidRequest", "x is no name",
+        certificate(MISSING, ISSUING),
+        (READY, request(("InvalidRequest", "True", "BadName", "x is no name"))),
+        "failed",
+        "InvalidRequest",
+        "x is no name",
+    ),
+    "issued, not written": (
+        certificate(MISSING, ISSUING),
+        (READY, request(APPROVED, ("Ready", "True", "Issued", "Certificate fetched from issuer successfully"))),
+        "waiting",
+        "DoesNotExist",
+        f"DoesNotExist: {NOT_THERE}; CertificateRequest mesh/web-1 was issued, its Secret is not right yet",
     ),
     "no issuer": (certificate(MISSING, ISSUING), (), "waiting", "DoesNotExist", "Issuer mesh/root does not exist"),
-    "no cluster issuer": (certificate(MISSING, kind="ClusterIssuer"), (READY,), "waiting", "DoesNotExist", "ClusterIssuer root does not exist"),
+    "no cluster issuer": (
+        certificate(MISSING, kind="ClusterIssuer"),
+        (READY,),
+        "waiting",
+        "DoesNotExist",
+        "ClusterIssuer root does not exist",
+    ),
     "issuer of another group": (certificate(MISSING, group="awspca.io"), (), "waiting", "DoesNotExist", f"DoesNotExist: {NOT_THERE}"),
     "issuer not ready": (
         certificate(MISSING, ISSUING),
@@ -90,13 +115,27 @@ CASES: dict[str, tuple[Obj, tuple[Obj, ...], str, str, str]] = {
         'Issuer mesh/root is not ready: ErrGetKeyPair: Error getting keypair for CA issuer: secrets "root" not found',
     ),
     "renewal denied, the old one is good": (
-        certificate(("Ready", "True", "Ready", UP_TO_DATE), ("Issuing", "False", "Denied", "no"), seen=2), (READY, request(DENIED)), "ready", "Ready", "",
+        certificate(("Ready", "True", "Ready", UP_TO_DATE), ("Issuing", "False", "Denied", "no"), seen=2),
+        (READY, request(DENIED)),
+        "ready",
+        "Ready",
+        "",
     ),
     "an issuer": (READY, (), "ready", "Ready", ""),
-    "an issuer of an older spec": (obj("Issuer", "root", ("Ready", "True", "IsReady", ""), seen=1), (), "waiting", "NotObserved", "generation 1 of 2"),
+    "an issuer of an older spec": (
+        obj("Issuer", "root", ("Ready", "True", "IsReady", ""), seen=1),
+        (),
+        "waiting",
+        "NotObserved",
+        "generation 1 of 2",
+    ),
     "an issuer whose CA comes": (obj("Issuer", "root", NO_SECRET), (), "waiting", "ErrGetKeyPair", "not found"),
     "an issuer without a CA": (
-        obj("ClusterIssuer", "root", ("Ready", "False", "ErrInvalidKeyPair", "certificate is not a CA")), (), "failed", "ErrInvalidKeyPair", "not a CA",
+        obj("ClusterIssuer", "root", ("Ready", "False", "ErrInvalidKeyPair", "certificate is not a CA")),
+        (),
+        "failed",
+        "ErrInvalidKeyPair",
+        "not a CA",
     ),
     "an issuer that nobody saw": (obj("Issuer", "root"), (), "waiting", "NoReadyCondition", "is its controller running?"),
 }
