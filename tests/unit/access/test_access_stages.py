@@ -22,7 +22,8 @@ from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization
 Obj = dict[str, Any]
 GOLDEN = Path(__file__).parent / "golden"
 SETTINGS = Settings(mesh="travel-prod", taken_at="2026-06-01T00:00:00Z")
-ISSUER: Obj = {"name": "partner", "issuer": "https://sso.example.com/auth", "jwks_uri": "https://sso.example.com/certs", "audiences": ["travel"]}
+ISSUER: Obj = {"name": "partner", "issuer": "https://sso.example.com/auth", "jwks_uri": "https://sso.example.com/certs",
+                "audiences": ["travel"]}
 
 
 def plan(value: Obj, objects: list[Obj] | None = None, settings: Settings = SETTINGS) -> Plan:
