@@ -12,7 +12,8 @@ version_added: "0.1.0"
 description:
   - Runs curl (or wget) in a pod of each source, through the API server's exec, many at a time and bounded in time.
   - An answer is C(allowed), C(denied) by a policy (403 with the body of Envoy's RBAC, 401 of its token check), or C(no verdict).
-  - A 404, a 503, a timeout, a failure of TLS, or an application's own 403 or 401 say nothing about policies and are never counted as denied.
+  - A 404, a 503, a timeout, a failure of TLS, or an application's own 403 or 401 say nothing about policies; they are never counted as
+    denied.
   - With O(policies) it first waits until the proxies have them, as far as proxies can be asked.
   - A difference is sent again until O(wait_timeout) is over, and explained, such as by a proxy that does not have the policy yet.
   - It needs the rights to list pods, and to create and get C(pods/exec) and C(pods/portforward), in the namespaces of the calls.

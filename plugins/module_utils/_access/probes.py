@@ -89,7 +89,8 @@ def calls_for(
     limit: int,
 ) -> Probes:
     """For each world the calls with its prediction. Methods that may change something are never sent; intended calls go first."""
-    sources = [place for place in inventory.places if not place.assumed and not place.workload.service]
+    # Who has no proxy is stopped by mutual TLS, which is never a verdict; and nobody execs into the pods of strangers.
+    sources = [place for place in inventory.places if not place.assumed and not place.workload.service and not place.outside]
     rows = {place.ref: [row for row in resolved.rows if any(one.ref == place.ref for one in row.targets)] for place in resolved.closed}
     found: list[tuple[bool, list[Obj]]] = []
     for door in _doors(resolved.closed, list(objects)):

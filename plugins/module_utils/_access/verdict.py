@@ -32,12 +32,12 @@ _RBAC = "RBAC: access denied"
 # What Envoy itself says when something between the two pods is wrong; an application may say it too, so it is no verdict.
 _UNCLEAR = frozenset({400, 404, 408, 421, 426, 429, 431, 502, 503, 504})
 _CURL = {
-    6: "the host's name is not known", 7: "the connection was refused", 28: "no answer in time", 35: "TLS failed", 52: "closed without a byte",
-    56: "the connection was reset", 60: "TLS failed: the certificate is not trusted",
+    6: "the host's name is not known", 7: "the connection was refused", 28: "no answer in time", 35: "TLS failed",
+    52: "closed without a byte", 56: "the connection was reset", 60: "TLS failed: the certificate is not trusted",
 }  # fmt: skip
 _STATUS = re.compile(r"HTTP/\d(?:\.\d)? (\d{3})")
 _KEY = re.compile(r"ns\[([^\]]+)\]-policy\[([^\]]+)\]-rule\[(\d+)\]")
-_SHOWN = 20
+_SHOWN = 12
 
 
 @dataclass(frozen=True)
@@ -168,10 +168,12 @@ def text_of(cluster: str, rows: Sequence[Row], seconds: float, lost: Sequence[Ro
         f"{cluster}: {len(rows)} calls in {seconds:.1f} s: {counts['allowed']} allowed, {counts['denied']} denied by policy, "
         f"{counts['no_verdict']} without a verdict; {counts['agree']} as predicted, {counts['differ']} otherwise"
     ]
-    for word, found in (
-        ("DIFFERS", [row for row in rows if row.agrees is False]),
-        ("NO VERDICT", [row for row in rows if row.agrees is None]),
-    ):
-        lines += [f"{word}  {_line(row)}" for row in found[:_SHOWN]]
-        lines += [f"... and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
+    kinds = (
+        ("DIFFERS", [row for row in rows if row.agrees is False], _SHOWN),
+        ("LOST", list(lost), _SHOWN),
+        ("NO VERDICT", [row for row in rows if row.agrees is None and row not in lost], _SHOWN // 3),
+    )
+    for word, found, shown in kinds:
+        lines += [f"{word}  {_line(row)}" for row in found[:shown]]
+        lines += [f"... and {len(found) - shown} more: {word}"] if len(found) > shown else []
     return "\n".join(lines)

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ _PROTOCOL = "v4.channel.k8s.io"
 _STDOUT, _STDERR, _STATUS = 1, 2, 3
 _LARGEST = 64 * 2**10
 _GONE, _FORBIDDEN = 404, 403
+_EXIT = re.compile(r"exit (?:code|status):? (\d+)$")
 _NOT_FOUND = ("executable file not found", "no such file or directory", "not found in $PATH")
 
 
@@ -112,6 +114,8 @@ def _code(status: bytes) -> tuple[int, str]:
     message = str(found.get("message") or "")
     if any(words in message for words in _NOT_FOUND):
         return 127, message
+    if code := _EXIT.search(message.strip()):  # some kubelets say it in words only
+        return int(code[1]), ""
     raise FetchError(f"the command could not be run: {message or 'no reason was given'}")
 
 
