@@ -105,7 +105,8 @@ def test_gateways_and_their_objects() -> None:
 
 
 def test_mutual_tls_of_the_data_plane_is_a_policy_and_rules_that_name_it() -> None:
-    made = {f"{o['kind']} {o['metadata']['name']}": o["spec"] for _c, o in mtls_objects(smcp(spec={"security": {"dataPlane": {"mtls": True}}}))}
+    parts = mtls_objects(smcp(spec={"security": {"dataPlane": {"mtls": True}}}))
+    made = {f"{o['kind']} {o['metadata']['name']}": o["spec"] for _c, o in parts}
     assert made["PeerAuthentication default"] == {"mtls": {"mode": "STRICT"}}
     assert made["DestinationRule default"] == {"host": "*.cluster.local", "trafficPolicy": {"tls": {"mode": "ISTIO_MUTUAL"}}}
     assert made["DestinationRule api-server"]["trafficPolicy"] == {"tls": {"mode": "DISABLE"}}
