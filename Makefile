@@ -9,9 +9,9 @@ COLLECTION := .cache/collections/ansible_collections/meshops/mesh
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONPATH := $(CURDIR)/tests
 
-.PHONY: help demo test unit lint sanity bench docs lock cluster-up cluster-down build clean molecule
+.PHONY: help demo demo-ca test unit lint sanity bench docs lock cluster-up cluster-down build clean molecule
 help:
-	@echo "demo  test  unit  lint  bench  docs  cluster-up  cluster-down  molecule  build  clean"
+	@echo "demo  demo-ca  test  unit  lint  bench  docs  cluster-up  cluster-down  molecule  build  clean"
 
 $(VENV)/.done: requirements-dev.txt
 	@command -v $(PYTHON) > /dev/null || { echo "$(PYTHON) is not on PATH: install Python 3.11 or say PYTHON=..."; exit 1; }
@@ -28,8 +28,12 @@ ready: $(VENV)/.done | $(COLLECTION)
 demo: ready            ## from nothing to a checked production mesh; a second run changes nothing
 	@$(BIN)/python tests/tools/demo.py --provider $(MESH_PROVIDER)
 
+demo-ca: demo          ## the mesh of the demo leaves istiod's own CA for a corporate one, proved by a real Envoy behind each pod
+	@$(BIN)/python tests/tools/demo.py --provider $(MESH_PROVIDER) --playbook meshops.mesh.travel_corporate_ca --envoys \
+	  -- -e '{"mesh_certificates_rotation": {"renew": "restart"}, "mesh_certificates_store": "$(CURDIR)/.cache/demo-certificates"}'
+
 cluster-up: ready
-	@$(BIN)/python -m testbed up --name demo-$(MESH_PROVIDER) --operators olm,sail,maistra,openshift,observability
+	@$(BIN)/python -m testbed up --name demo-$(MESH_PROVIDER) --operators olm,sail,maistra,openshift,observability,envoys
 
 cluster-down: ready
 	@$(BIN)/python -m testbed down --name demo-ossm3

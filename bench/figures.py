@@ -216,5 +216,26 @@ def proxies(scale: float) -> Result:
     return Result(rows, {**found, "load": load()})
 
 
+# certificates
+
+SIZES = (100, 1_000, 10_000)
+
+
+def certificates(scale: float) -> Result:
+    """10,000 chains of a snapshot judged, against `openssl verify` of the same ones in one process; CPU time."""
+    found = {}
+    for size in SIZES:
+        count = max(20, round(size * scale))
+        found[count] = json.loads(run([sys.executable, "bench/certificates.py", "--count", str(count)]).output)
+    name, largest = "certificates", max(found)
+    rows = [Row(name, f"{largest} chains judged", found[largest]["ours"], floor=found[largest]["openssl"], wanted=found[largest]["openssl"],
+                note="CPU; the floor is openssl verify in one process"),
+            Row(name, f"{largest} chains to linear", bend({size: one["ours"] for size, one in found.items()}), unit="x", wanted=BEND,
+                note=", ".join(f"{size}: {one['ours']:.2f} s" for size, one in found.items())),
+            Row(name, "memory", found[largest]["memory_mib"], unit="MiB", wanted=MEMORY_MIB)]
+    return Result(rows, {"sizes": found, "load": load()})
+
+
 FIGURES: dict[str, Callable[[float], Result]] = {"travel_prod": travel_prod, "mesh_3000": mesh_3000, "growth": growth,
-                                                 "authorization": authorization, "proxies": proxies}
+                                                 "authorization": authorization, "proxies": proxies,
+                                                 "certificates": certificates}

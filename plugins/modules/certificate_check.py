@@ -212,6 +212,7 @@ options:
         which roots it trusts. It needs the verbs get and create on C(pods/portforward).
       - A proxy that does not answer is named (OSM2605), the others are judged all the same.
       - Together with O(mesh) each proxy is compared with its istiod (OSM2507, OSM2508).
+      - Each istiod of O(control_plane) is asked as well, by a TLS handshake on its port 15012, as its proxies would.
       - Only with O(source=cluster). Which namespaces are looked at is said by O(control_plane) and O(members), else it is all.
     type: bool
     default: false

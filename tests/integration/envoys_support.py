@@ -20,9 +20,10 @@ from cryptography.x509.oid import NameOID
 from testbed import Bed
 from testbed.operators.certificates import Authority
 
-__all__ = ["ASK", "VERSION", "Mesh", "cacerts", "intermediate", "until"]
+__all__ = ["ASK", "NOBODY", "VERSION", "Mesh", "cacerts", "intermediate", "until"]
 
 VERSION = "v1.29.6"
+NOBODY = "503 no healthy upstream"
 ASK = {"testbed.example.com/envoy": "true"}
 Obj = dict[str, Any]
 
@@ -94,9 +95,10 @@ class Mesh:
         return self.bed.kubectl("exec", "-n", self.namespace, self.pod(app), "-c", container, "--", *command).stdout
 
     def call(self, client: str, service: str) -> str:
-        """The status code of a request through both Envoys; 000 for no answer."""
+        """The status code of a request through both Envoys; 000 for no answer, NOBODY where no pod of the service was there."""
         url = f"http://{service}:8000/"
-        return self.exec(client, "curl", "-s", "-m", "4", "-o", "/dev/null", "-w", "%{http_code}", url, container="app") or "000"
+        body, _newline, code = self.exec(client, "curl", "-s", "-m", "4", "-w", "\n%{http_code}", url, container="app").rpartition("\n")
+        return NOBODY if code == "503" and "no healthy upstream" in body else code or "000"
 
     @contextmanager
     def calling(self, client: str, service: str) -> Iterator[list[str]]:

@@ -58,6 +58,8 @@ def test_a_healthy_mesh_gives_no_alarm_and_no_key(mesh: Mesh, tmp_path: Path) ->
     mesh.bed.set_faults({})
     run, found = check(mesh, tmp_path)
     assert wrong(found) == {}
+    served = [row for row in found["inventory"] if row["resource"].endswith(" port 15012") and row["names"]]
+    assert [(row["issuer"], row["names"]) for row in served] == [("O=cluster.local", ["istiod.istio-system.svc"])]
     assert all(passed(found, code) for code in ("OSM2401", "OSM2402", "OSM2403", "OSM2507", "OSM2508", "OSM2605"))
     pods = {f"Pod shop/{mesh.pod(app)}" for app in APPS}
     leaves = {row["resource"]: row for row in found["inventory"] if row["resource"] in pods and row["item"] == "" and row["position"] == 0}

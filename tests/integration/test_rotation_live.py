@@ -1,87 +1,79 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rotation's core on a mesh of real Envoys: it looks, asks its gate, writes, looks again; a client calls all the time."""
+"""The CA of a mesh of real Envoys is rotated, there and back, killed at every point; a client calls all the time and sees nothing of it."""
 
 from __future__ import annotations
 
 import base64
+import json
 import os
+import signal
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import collection_support  # noqa: F401  (first: it makes the collection importable)
 import pytest
-from ansible_collections.meshops.mesh.plugins.module_utils._certificates.observed import authority_of, mesh_of, roots_of
-from ansible_collections.meshops.mesh.plugins.module_utils._certificates.rotation import (
-    Authority,
-    Mesh,
-    Phase,
-    Step,
-    Verdict,
-    gate,
-    needs_restart,
-    next_step,
-)
+from ansible_collections.meshops.mesh.plugins.module_utils._certificates.material import Material as Goal
+from ansible_collections.meshops.mesh.plugins.module_utils._certificates.rotation import Phase
+from ansible_collections.meshops.mesh.plugins.module_utils._errors import NotReady
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import dialer
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.proxies import proxy_pods, read_proxies
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.rotation import Limits, Rotation
+from conftest import ROOT
+from envoys_support import NOBODY, cacerts, intermediate, until
 from envoys_support import Mesh as Bedded
-from envoys_support import cacerts, intermediate, until
 from testbed import Bed
 from testbed.operators.certificates import Authority as Material
 
 NEW = Material.new("New Corporate Root")
 MATERIAL = intermediate(NEW, "new intermediate")
+RENEWED = intermediate(NEW, "newer intermediate")
 Obj = dict[str, Any]
-WEBHOOKS = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
+PHASES = [Phase.DISTRIBUTE, Phase.SWITCH, Phase.RETIRE]
 
 
-def authority(secret: Obj) -> Authority:
-    found = authority_of(secret)
-    assert found is not None
-    return found
+class Killed(Exception):
+    """The run ends here, without any tidying up."""
 
 
-class Rotation:
-    """What a playbook does with the core: nothing is remembered from one call to the next but the material."""
+class Mortal(Rotation):
+    """Dies after it wrote, before it restarts an istiod."""
 
-    def __init__(self, bedded: Bedded, goal: Material, *others: Material) -> None:
-        params = {"kubeconfig": str(bedded.bed.kubeconfig)}
-        self.bedded, self.cluster, self.streams = bedded, Cluster.from_params(params, name="bed"), dialer(params, name="bed")
-        self.goal = cacerts(goal)
-        self.material = {authority(cacerts(one)): one for one in (goal, *others)}
-
-    def secret(self, name: str = "cacerts") -> Obj | None:
-        return self.cluster.get("v1", "Secret", name, "istio-system")
-
-    def look(self) -> tuple[Authority, Mesh]:
-        plugged = self.secret()
-        now = plugged or self.secret("istio-ca-secret") or {}
-        objects = [*self.cluster.list("v1", "Pod", namespace="istio-system"), *self.cluster.list("v1", "ConfigMap")]
-        objects += [one for kind in WEBHOOKS for one in self.cluster.list("admissionregistration.k8s.io/v1", kind)]
-        objects = [one for one in objects if one["kind"] != "ConfigMap" or one["metadata"]["namespace"] in ("istio-system", "shop")]
-        proxies = read_proxies(self.streams, proxy_pods(self.cluster, ["shop"]), timeout=3, total=20)
-        known = (*roots_of(now), *roots_of(self.goal))
-        return authority(now), mesh_of(objects, proxies, namespace="istio-system", cacerts=plugged, known=known)
-
-    def judge(self) -> tuple[Step | None, Verdict, Authority, Mesh]:
-        current, mesh = self.look()
-        step = next_step(current, authority(self.goal))
-        return step, gate(step, mesh, current) if step else Verdict(()), current, mesh
-
-    def go_on(self, timeout: float = 60.0) -> Phase | None:
-        """One step, once its gate lets it through."""
-        step, _verdict, current, mesh = until(lambda: (found := self.judge())[1].safe and found, timeout, "a safe next step")
-        if step is None:
-            return None
-        signer = next(one for known, one in self.material.items() if known.signer == step.authority.signer)
-        pem = {known.anchor: one.root for known, one in self.material.items()}
-        self.bedded.apply(cacerts(signer, b"".join(pem[root] for root in step.authority.roots)))
-        if any(needs_restart(istiod, current, step.authority) for istiod in mesh.istiods):
-            self.bedded.restart("istiod", "istio-system")
-        return step.phase
+    def _restart_istiods(self, *_args: Any) -> None:
+        raise Killed
 
 
+def rotation(bedded: Bedded, *, kind: type[Rotation] = Rotation, back: bool = False, members: tuple[str, ...] = ("shop",),
+             **limits: Any) -> Rotation:
+    params = {"kubeconfig": str(bedded.bed.kubeconfig)}
+    given: dict[str, Any] = {"gate": 60, "interval": 0.3, "proxy": 3, "proxies": 20, "istiod_grace": 1, **limits}
+    return kind(Cluster.from_params(params, name="bed"), dialer(params, name="bed"), mesh="shop-mesh", namespace="istio-system",
+                members=members, limits=Limits(**given), back=back)
+
+
+def goal(material: Material) -> Goal:
+    return Goal.of(cacerts(material)["data"], "goal")
+
+
+def signs(bedded: Bedded) -> str:
+    return rotation(bedded).current()[0].signer_title
+
+
+def steps(bedded: Bedded, make: Callable[[Rotation], Goal], codes: list[str], *, back: bool = False) -> list[str]:
+    """All steps, each by a run of its own that dies after it wrote; a client calls between any two."""
+    done: list[str] = []
+    while True:
+        run = rotation(bedded, kind=Mortal, back=back)
+        try:
+            if run.turn(make(run)) is None:
+                return done
+        except Killed:
+            done.append(run.turns[-1].phase)
+        wanted = len(codes) + 3
+        until(lambda wanted=wanted: len(codes) >= wanted, what=f"calls after {done}")
 
 
 @pytest.fixture(scope="module")
@@ -95,52 +87,140 @@ def bedded(worker_id: str) -> Iterator[Bedded]:
     bed.stop()
 
 
-@pytest.fixture
-def old(bedded: Bedded) -> Material:
-    """The CA that istiod made for itself."""
-    data = bedded.get("secret", "istio-ca-secret", "-n", "istio-system")["data"]
-    cert, key = (base64.b64decode(data[item]) for item in ("ca-cert.pem", "ca-key.pem"))
-    return Material(cert, key, cert)
+@pytest.fixture(autouse=True)
+def _rested(bedded: Bedded) -> None:
+    """Each test begins with istiod's own CA, and nobody remembers the one before."""
+    bedded.bed.set_faults({"envoys": {"life": 6}})
+    for app in ("portal", "cars"):
+        if bedded.trusted(app) != 1 or bedded.issuer(app) != "O=cluster.local":
+            bedded.restart(app)
+    until(lambda: bedded.trusted("portal") == bedded.trusted("cars") == 1 and bedded.call("portal", "cars") == "200", what="a mesh at rest")
 
 
-def through(bedded: Bedded, goal: Material, *others: Material, codes: list[str] | None = None) -> list[Phase]:
-    """All steps, each by a run of its own: as if every run had been killed after it wrote. codes: of a client, who calls in each phase."""
-    found: list[Phase] = []
-    while (phase := Rotation(bedded, goal, *others).go_on()) is not None:
-        found.append(phase)
-        if codes is not None:
-            wanted = len(codes) + 3
-            until(lambda wanted=wanted: len(codes) >= wanted, what=f"calls in the phase {phase}")
-    return found
-
-
-def test_there_and_back_without_a_failed_call(bedded: Bedded, old: Material) -> None:
+def test_there_and_back_without_a_failed_call(bedded: Bedded) -> None:
     """From istiod's own root to another and back; no ISTIO_MULTIROOT_MESH, so istiod is restarted for each change of roots."""
     bedded.bed.set_faults({"envoys": {"life": 6}})
     with bedded.calling("portal", "cars") as codes:
-        assert through(bedded, MATERIAL, old, codes=codes) == [Phase.DISTRIBUTE, Phase.SWITCH, Phase.RETIRE]
+        assert steps(bedded, lambda _run: goal(MATERIAL), codes) == PHASES
+        end = rotation(bedded)
+        settled = end.settle(goal(MATERIAL))
+        assert settled.blockers == () and settled.asked["proxies"] == 2
         until(lambda: bedded.trusted("portal") == bedded.trusted("cars") == 1, what="nobody trusts the old root")
         assert bedded.issuer("cars") == "CN=new intermediate" and bedded.roots() == NEW.root.decode()
-        assert through(bedded, old, MATERIAL, codes=codes) == [Phase.DISTRIBUTE, Phase.SWITCH, Phase.RETIRE]
-        until(lambda: bedded.trusted("portal") == bedded.trusted("cars") == 1, what="nobody trusts the new root")
+        names = [one.name for one in end.saved()]
+        assert len(names) == 1 and names[0].startswith("cacerts-saved-")
+        assert steps(bedded, Rotation.goal_before, codes, back=True) == PHASES
+        assert steps(bedded, Rotation.goal_before, codes, back=True) == [], "a way back that was gone is not gone again"
+        rotation(bedded).settle(rotation(bedded, back=True).goal_before())
         assert bedded.issuer("cars") == "O=cluster.local"
     assert len(codes) >= 18 and set(codes) == {"200"}
 
 
+@pytest.mark.parametrize("after", [1, 2], ids=["from distribute", "from switch"])
+def test_the_way_back_is_open_in_the_middle(bedded: Bedded, after: int) -> None:
+    bedded.bed.set_faults({"envoys": {"life": 6}})
+    with bedded.calling("portal", "cars") as codes:
+        run = rotation(bedded)
+        assert [run.turn(goal(MATERIAL)).phase for _ in range(after)] == PHASES[:after]  # type: ignore[union-attr]
+        back = rotation(bedded, back=True)
+        way = []
+        while (turn := back.turn(back.goal_before())) is not None:
+            way.append(turn.phase)
+        assert way == ([Phase.RETIRE] if after == 1 else [Phase.SWITCH, Phase.RETIRE])
+        assert signs(bedded) == "O=cluster.local"
+        back.settle(back.goal_before())
+    assert set(codes) == {"200"}
+
+
 @pytest.mark.parametrize(("fault", "reason"), [
     ({"keep_root": ["shop/cars"]}, "it does not trust"), ({"hang": ["shop/cars"]}, "did not answer")], ids=["keeps its root", "hangs"])
-def test_one_proxy_holds_the_switch_up_and_the_way_back_is_open(bedded: Bedded, old: Material, fault: Obj, reason: str) -> None:
+def test_one_proxy_holds_the_switch_up_and_the_way_back_is_open(bedded: Bedded, fault: Obj, reason: str) -> None:
     bedded.bed.set_faults({"envoys": {"life": 6, **fault}})
     time.sleep(1)
-    rotation = Rotation(bedded, MATERIAL, old)
-    assert rotation.go_on() is Phase.DISTRIBUTE
+    turn = rotation(bedded).turn(goal(MATERIAL))
+    assert turn is not None and turn.phase == Phase.DISTRIBUTE
     until(lambda: bedded.trusted("portal") == 2, what="both roots in the other proxy")
-    name = f"Pod shop/{bedded.pod('cars')}"
-    until(lambda: {one.resource for one in rotation.judge()[1].blockers} == {name}, what="only that proxy is left")
-    time.sleep(3)
-    step, verdict, _current, _mesh = rotation.judge()
-    assert step is not None and step.phase is Phase.SWITCH and not verdict.safe
-    assert [(one.resource, one.reason.startswith(reason) or reason in one.reason) for one in verdict.blockers] == [(name, True)]
+    with pytest.raises(NotReady, match=rf"cluster bed: switch is not safe.*Pod shop/{bedded.pod('cars')}: .*{reason}"):
+        rotation(bedded, gate=8).turn(goal(MATERIAL))
+    assert signs(bedded) == "O=cluster.local"
     bedded.bed.set_faults({"envoys": {"life": 6}})
-    assert through(bedded, old, MATERIAL) == [Phase.RETIRE]
+    back = rotation(bedded, back=True)
+    assert back.turn(back.goal_before()).phase == Phase.RETIRE  # type: ignore[union-attr]
     until(lambda: bedded.call("portal", "cars") == "200", what="a call that works")
+
+
+def play(bedded: Bedded, folder: Path, *args: str, **variables: Any) -> subprocess.Popen[str]:
+    """The playbook as people run it, with an own CA in a store of this test."""
+    given: Obj = {"mesh_name": "shop-mesh", "mesh_provider": "sail", "mesh_control_plane": {"name": "default", "namespace": "istio-system"},
+                  "mesh_domains": [{"name": "shop", "namespaces": ["shop"]}], "mesh_kubeconfig": str(bedded.bed.kubeconfig),
+                  "ansible_python_interpreter": sys.executable, "mesh_certificates_store": str(folder / "pki"),
+                  "mesh_certificates_rotation": {"interval": 0.3, "gate_timeout": 60, "istiod_grace": 2}, **variables}
+    for name in ("root", "authority"):
+        given[f"mesh_certificates_{name}"] = {"name": f"{name}-2027", "key_type": "EC", "key_bits": 256}
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "meshops.mesh.rotate_certificates", "-i", "west,"]
+    command += ["-e", json.dumps(given)]
+    environment = {**os.environ, **bedded.bed.env(), "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1",
+                   "PYTHONUNBUFFERED": "1"}
+    return subprocess.Popen([*command, *args], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                            start_new_session=True)
+
+
+def finished(process: subprocess.Popen[str]) -> str:
+    text, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, text[-4000:]
+    return text
+
+
+def test_the_playbook_is_killed_in_every_phase_and_ends_well(bedded: Bedded, tmp_path: Path) -> None:
+    before = signs(bedded)
+    with bedded.calling("portal", "cars") as codes:
+        checked = finished(play(bedded, tmp_path, "--check"))
+        assert "the new CA is not made yet" in checked and signs(bedded) == before
+        for phase in PHASES:
+            process, seen = play(bedded, tmp_path), ""
+            assert process.stdout is not None
+            for line in process.stdout:
+                seen += line
+                if line.startswith(f"{phase}: proved safe") and "written" in line:
+                    break
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            assert f"\n{phase}: proved safe" in seen, seen[-3000:]
+        said = finished(play(bedded, tmp_path))
+        assert "settle: everybody has followed (2 proxies, 1 istiods" in said
+        assert bedded.issuer("cars") == "CN=authority-2027"
+        back = finished(play(bedded, tmp_path, rotate_certificates_rollback=True))
+        assert "settle: everybody has followed" in back and signs(bedded) == before
+    assert len(codes) >= 18 and set(codes) == {"200"}
+    for secret in (tmp_path / "pki").glob("*.pem"):
+        key = secret.read_text().split("PRIVATE KEY-----")[1].splitlines()[1]
+        assert key not in checked + said + back and base64.b64encode(key.encode()).decode() not in said
+
+
+def test_workloads_that_do_not_renew_are_restarted_in_waves(bedded: Bedded) -> None:
+    """Certificates live for a day: nobody waits for that."""
+    bedded.bed.set_faults({"envoys": {"life": 86400}})
+    for app in ("portal", "cars"):
+        bedded.restart(app)
+    with bedded.calling("portal", "cars") as codes:
+        run = rotation(bedded, renew="restart", wave_size=1, gate=90)
+        turns = [run.turn(goal(MATERIAL)) for _ in range(3)]
+        assert [turn.phase for turn in turns if turn] == PHASES
+        both = {"Deployment shop/cars", "Deployment shop/portal"}
+        for turn in turns[1:]:  # everybody learns the new root, then everybody gets a certificate under it, one at a time
+            assert turn is not None and {name for wave in turn.waves for name in wave} >= both and max(map(len, turn.waves)) == 1
+            assert turn.waves[0] == ["Deployment shop/cars"], "one workload goes first"
+        assert run.settle(goal(MATERIAL)).notes == ()
+        assert bedded.trusted("portal") == bedded.trusted("cars") == 1
+        # A new intermediate under the same root is one step, and nobody is restarted for it but who still has the old one.
+        renewed = rotation(bedded)
+        assert [step.phase for step in renewed.steps(goal(RENEWED))] == [Phase.SWITCH]
+        assert renewed.turn(goal(RENEWED)).waves == []  # type: ignore[union-attr]
+        assert renewed.turn(goal(RENEWED)) is None
+        back = rotation(bedded, back=True, renew="restart", gate=90)
+        while back.turn(back.goal_before()) is not None:
+            pass
+        back.settle(back.goal_before())
+        assert bedded.issuer("cars") == "CN=new intermediate", "the way back is to the CA of the newest rotation"
+    # 000: the client's own pod had just been replaced. NOBODY: played pods are ready before their Envoy is. No handshake failed.
+    assert set(codes) <= {"200", "000", NOBODY}, codes

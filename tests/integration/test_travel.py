@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ START = 12.0  # what ansible-playbook itself may take to start on a busy machine
 
 @pytest.fixture(scope="module", name="travel")
 def _travel(beds: Callable[..., Bed], playbook: Playbook) -> Travel:
-    bed = beds(*OPERATORS, tag="travel")
+    bed = beds(*OPERATORS, "envoys", tag="travel")
     return Travel(bed, bed.user_kubeconfig(USER, ["system:masters"]), playbook)
 
 
@@ -131,6 +132,30 @@ def test_a_deployment_of_somebody_else_is_refused(travel: Travel, tmp_path: Path
     live = json.loads(travel.bed.kubectl("get", "deployment", "legacy-v1", "-n", namespace, "-o", "json").stdout)
     assert live["spec"]["template"]["spec"]["containers"][0]["image"] == "registry.example.com/legacy:7"
     assert OURS.partition("=")[0] not in live["metadata"].get("labels", {})
+
+
+def test_it_moves_under_the_corporate_ca_and_says_who_signs(travel: Travel, tmp_path: Path) -> None:
+    """Chapter 5, with a real Envoy behind each pod, whose certificate nobody would renew for hours."""
+    spaces = [name for name in travel.namespaces() if name.startswith("prod-")]
+    assert travel.bed.kubectl("label", "namespace", *spaces, "testbed.example.com/envoy=true").returncode == 0
+    pods = json.loads(travel.bed.kubectl("get", "pods", "-A", "-o", "json").stdout)["items"]
+    proxies = sum("sidecar.istio.io/status" in (pod["metadata"].get("annotations") or {}) for pod in pods)
+    end = time.monotonic() + 90
+    while len(travel.bed.kubectl("get", "portforwards.kwok.x-k8s.io", "-A", "-o", "name").stdout.split()) < proxies:
+        assert time.monotonic() < end, f"{proxies} Envoys did not come"
+        time.sleep(0.5)
+    rotation = {"renew": "restart", "wave_size": 20, "interval": 0.5}
+    more = {"mesh_certificates_store": str(tmp_path / "pki"), "mesh_certificates_rotation": rotation}
+    run = travel.play("meshops.mesh.travel_corporate_ca", extra_vars=more).check()
+    for phase in ("distribute", "switch", "retire"):
+        assert re.search(rf"^{phase}: proved safe.*, written \({proxies} proxies, 2 istiods", run.stdout, re.MULTILINE), run.stdout[-5000:]
+    assert "settle: everybody has followed" in run.stdout and re.search(r"^\d+ passed, 0 warnings, 0 failed", run.stdout, re.MULTILINE)
+    root, middle = (f"CN=Travel Agency Ltd {kind} CA,OU=Travel Agency Ltd Certificate Authority" for kind in ("Root", "Intermediate"))
+    table = run.stdout[run.stdout.index("the CA of istiod:"):]
+    assert table.startswith(f"the CA of istiod:\n  before  O=cluster.local\n  after   {root}")
+    assert f"gateways and workloads:\n  before  O=cluster.local ({proxies})\n  after   {middle}" in table, table[:2000]
+    again = travel.play("meshops.mesh.travel_corporate_ca", extra_vars=more).check()
+    assert again.changed == 0 and "nothing to do: this CA signs" in again.stdout
 
 
 def test_it_is_not_removed_while_pods_have_a_proxy(travel: Travel) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""For the tests, by PYTHONPATH (see the Makefile): garbage is collected less often, which is a seventh of a run's time on small machines."""
+"""For the tests, by PYTHONPATH (see the Makefile): garbage is collected less often, which is a seventh of a run's time."""
 
 import gc
 import os

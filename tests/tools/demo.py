@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`make demo`: a bed with every operator, then travel_prod on it; says what to do next."""
+"""`make demo`: a bed with every operator, then travel_prod on it; says what to do next. `make demo-ca`: chapter 5 on that bed."""
 
 from __future__ import annotations
 
@@ -12,23 +12,28 @@ import time
 from testbed.bed import Bed
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-OPERATORS = ("olm", "sail", "maistra", "openshift", "observability")
+OPERATORS = ("olm", "sail", "maistra", "openshift", "observability", "envoys")
+ASK = "testbed.example.com/envoy=true"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--provider", choices=("ossm2", "ossm3"), default="ossm3")
     parser.add_argument("--playbook", default="meshops.mesh.travel_prod")
+    parser.add_argument("--envoys", action="store_true", help="put a real Envoy behind each pod of the mesh that is there")
+    parser.add_argument("more", nargs="*", help="further arguments of ansible-playbook, behind --")
     options = parser.parse_args()
     name = f"demo-{options.provider}"
     started = time.monotonic()
     print(f"Starting the embedded cluster {name} (the first time, Kubernetes is built from source: about five minutes)", flush=True)
     bed = Bed.start(name, operators=OPERATORS)
     print(f"The cluster {name} runs after {time.monotonic() - started:.0f} s; its API: {bed.kubeconfig}", flush=True)
+    if options.envoys:
+        bed.kubectl("label", "namespace", "-l", "mesh.meshops.io/mesh", ASK)
     env = {**os.environ, "K8S_AUTH_KUBECONFIG": str(bed.kubeconfig), "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "false",
            "ANSIBLE_FORCE_COLOR": "1" if sys.stdout.isatty() else "0", "PYTHONUNBUFFERED": "1"}
     command = [os.path.join(os.path.dirname(sys.executable), "ansible-playbook"), "-i", "inventories/travel",
-               "-e", f"mesh_provider={options.provider}", options.playbook]
+               "-e", f"mesh_provider={options.provider}", options.playbook, *options.more]
     print("$ " + " ".join(["ansible-playbook", *command[1:]]), flush=True)
     started = time.monotonic()
     code = subprocess.run(command, cwd=ROOT, env=env, check=False).returncode

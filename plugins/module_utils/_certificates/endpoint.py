@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Answer", "Endpoint", "probe", "probe_all"]
+__all__ = ["Answer", "Endpoint", "chain_of", "looking_context", "meaning_of", "probe", "probe_all"]
 
 _WORKERS = 32
 _ALERT_PAUSE = 0.3  # how long a TLS 1.3 server may take to refuse a client certificate after the handshake
@@ -67,11 +67,17 @@ class Answer:
     stage: str = ""
 
 
-def _context(endpoint: Endpoint) -> ssl.SSLContext:
+def looking_context() -> ssl.SSLContext:
+    """For a handshake that only looks: whatever it shows, the checks judge it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE  # we look at it, whatever it is; the checks judge it
+    context.verify_mode = ssl.CERT_NONE
     context.set_ciphers("DEFAULT:@SECLEVEL=0")  # a weak certificate shall be seen, not hidden by a failed handshake
+    return context
+
+
+def _context(endpoint: Endpoint) -> ssl.SSLContext:
+    context = looking_context()
     if endpoint.alpn:
         context.set_alpn_protocols(list(endpoint.alpn))
     if endpoint.client_certificate:
@@ -80,7 +86,7 @@ def _context(endpoint: Endpoint) -> ssl.SSLContext:
     return context
 
 
-def _chain(sock: ssl.SSLSocket) -> bytes:
+def chain_of(sock: ssl.SSLSocket | ssl.SSLObject) -> bytes:
     """All certificates that were handed over; before Python 3.13 the way to them has no public name."""
     public = getattr(sock, "get_unverified_chain", None)
     if public is not None:
@@ -92,7 +98,8 @@ def _chain(sock: ssl.SSLSocket) -> bytes:
     return ssl.DER_cert_to_PEM_cert(own).encode() if own else b""
 
 
-def _meaning(exc: ssl.SSLError) -> str:
+def meaning_of(exc: ssl.SSLError) -> str:
+    """OpenSSL's reason for whoever runs a mesh."""
     reason = exc.reason or str(exc)
     known = next((text for word, text in _MEANINGS.items() if word in reason), "")
     return f"{known} ({reason})" if known else f"the handshake failed: {reason}"
@@ -126,11 +133,11 @@ def probe(endpoint: Endpoint, timeout: float) -> Answer:
         raw.settimeout(max(0.1, deadline - time.monotonic()))
         try:
             with context.wrap_socket(raw, server_hostname=_server_name(endpoint)) as sock:
-                chain, alpn, version = _chain(sock), sock.selected_alpn_protocol(), sock.version() or ""
+                chain, alpn, version = chain_of(sock), sock.selected_alpn_protocol(), sock.version() or ""
                 _late_refusal(sock)
                 return Answer(chain, alpn, version)
         except ssl.SSLError as exc:
-            return Answer(error=_meaning(exc), stage="handshake")
+            return Answer(error=meaning_of(exc), stage="handshake")
         except TimeoutError:
             return Answer(error=f"it accepted the connection, and did not finish the handshake within {timeout:g} s", stage="connect")
         except OSError as exc:

@@ -21,6 +21,7 @@ from .._model.objects import group_of
 from .._model.snapshot import Snapshot, slim
 from .auth import dialer
 from .client import Cluster
+from .istiods import istiod_pods, read_istiods
 from .proxies import proxy_pods, read_proxies
 
 __all__ = ["Reading", "clock_ahead", "gather", "read_mesh", "read_named"]
@@ -122,6 +123,13 @@ def _moment(text: str | None) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
+def _handed(cluster: Cluster, namespace: str) -> dict[str, bytes]:
+    """The root that the workloads of a control plane trust."""
+    found = cluster.get("v1", "ConfigMap", _ROOT_MAP, namespace)
+    text = str(((found or {}).get("data") or {}).get("root-cert.pem") or "")
+    return {namespace: text.encode()} if text else {}
+
+
 def _from_cluster(params: Mapping[str, Any], wanted: Wanted, clock: Clock) -> tuple[Snapshot, list[Source]]:
     """What is asked of a live cluster."""
     name = params["cluster"]
@@ -139,6 +147,9 @@ def _from_cluster(params: Mapping[str, Any], wanted: Wanted, clock: Clock) -> tu
         pods = proxy_pods(cluster, namespaces)
         streams = dialer(params, name=name)
         sources += read_proxies(streams, pods, timeout=params["proxy_timeout"], total=params["proxies_timeout"])
+        if plane.get("namespace"):
+            istiods = istiod_pods(cluster, plane["namespace"])
+            sources += read_istiods(streams, istiods, _handed(cluster, plane["namespace"]), timeout=params["proxy_timeout"])
     objects = {key: read_named(cluster, *key) for key in wanted.references}
     return found, sources + named_of(wanted, objects)
 

@@ -307,6 +307,7 @@ class Cluster:
         *,
         namespace: str | None = None,
         label_selector: str | None = None,
+        field_selector: str | None = None,
         metadata_only: bool = False,
         trim: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
     ) -> builtins.list[dict[str, Any]]:
@@ -323,6 +324,8 @@ class Cluster:
         query = {"limit": str(PAGE)}
         if label_selector:
             query["labelSelector"] = label_selector
+        if field_selector:
+            query["fieldSelector"] = field_selector
         for _unused in range(4):
             items = self._pages(path, query, _PARTIAL if metadata_only else "application/json", shape)
             if items is not None:

@@ -27,8 +27,9 @@ try:
 except ImportError:  # the module says so in main()
     _WIRE_ERRORS = (OSError,)
 
-_STREAM_ERRORS: tuple[type[BaseException], ...] = (*_WIRE_ERRORS, http.client.HTTPException)
-__all__ = ["ADMIN_PORT", "WORKERS", "admin_get", "proxy_pods", "read_proxies"]
+STREAM_ERRORS: tuple[type[BaseException], ...] = (*_WIRE_ERRORS, http.client.HTTPException)
+__all__ = ["ADMIN_PORT", "STREAM_ERRORS", "WORKERS", "Forward", "admin_get", "forwarded", "proxy_pods", "read_proxies", "refusal",
+           "silence"]
 
 ADMIN_PORT = 15000
 WORKERS = 32  # each waits for the network nearly all of its time
@@ -37,7 +38,7 @@ _DATA, _ERROR = 0, 1
 _LARGEST = 16 * 2**20
 
 
-class _Forward(io.RawIOBase):
+class Forward(io.RawIOBase):
     """The data channel of one forwarded port as a file that ends with the stream, or at the deadline."""
 
     def __init__(self, stream: Any, deadline: float, clock: Callable[[], float]) -> None:
@@ -88,24 +89,28 @@ class _Forward(io.RawIOBase):
         return bytes(data)
 
 
+def forwarded(namespace: str, pod: str, port: int) -> tuple[str, str]:
+    """Path and protocol of a port-forward."""
+    return f"/api/v1/namespaces/{quote(namespace, safe='')}/pods/{quote(pod, safe='')}/portforward?ports={port}", _PROTOCOL
+
+
 def admin_get(
     dialer: Dialer, namespace: str, pod: str, path: str, *, timeout: float, clock: Callable[[], float] = time.monotonic
 ) -> bytes:
     """One GET at the admin interface of a pod's proxy; FetchError says why there is no answer."""
     deadline = clock() + timeout
-    url = f"/api/v1/namespaces/{quote(namespace, safe='')}/pods/{quote(pod, safe='')}/portforward?ports={ADMIN_PORT}"
     try:
-        stream = dialer.open(url, _PROTOCOL, timeout)
+        stream = dialer.open(*forwarded(namespace, pod, ADMIN_PORT), timeout)
     except _WIRE_ERRORS as exc:
-        raise FetchError(_refusal(exc, timeout)) from exc
+        raise FetchError(refusal(exc, timeout)) from exc
     try:
-        forward = _Forward(stream, deadline, clock)
+        forward = Forward(stream, deadline, clock)
         forward.send(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         response = http.client.HTTPResponse(forward, method="GET")  # type: ignore[arg-type]
         response.begin()
         body = response.read()
-    except _STREAM_ERRORS as exc:
-        raise FetchError(_silence(exc, timeout)) from exc
+    except STREAM_ERRORS as exc:
+        raise FetchError(silence(exc, timeout)) from exc
     finally:
         # Without a closing handshake, which a hanging proxy would not finish.
         stream.shutdown()
@@ -114,7 +119,8 @@ def admin_get(
     return body
 
 
-def _refusal(exc: BaseException, timeout: float) -> str:
+def refusal(exc: BaseException, timeout: float) -> str:
+    """Why there is no port-forward."""
     status = getattr(exc, "status_code", None)
     if status == http.client.FORBIDDEN:
         return "the API server forbids the port-forward; it needs get and create on pods/portforward there"
@@ -125,7 +131,8 @@ def _refusal(exc: BaseException, timeout: float) -> str:
     return f"no port-forward: {str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__}"
 
 
-def _silence(exc: BaseException, timeout: float) -> str:
+def silence(exc: BaseException, timeout: float) -> str:
+    """Why there is no answer on it."""
     if isinstance(exc, (TimeoutError, websocket.WebSocketTimeoutException)):
         return f"its admin interface gave no answer for {timeout:g} s"
     return f"its admin interface broke off: {str(exc).strip() or type(exc).__name__}"
@@ -136,7 +143,7 @@ def proxy_pods(cluster: Cluster, namespaces: Sequence[str] | None) -> list[dict[
 
     def trim(pod: dict[str, Any]) -> dict[str, Any]:
         metadata, spec = pod["metadata"], pod.get("spec") or {}
-        keep = {name: metadata.get(name) for name in ("name", "namespace", "annotations", "deletionTimestamp")}
+        keep = {name: metadata.get(name) for name in ("name", "namespace", "annotations", "deletionTimestamp", "ownerReferences")}
         parts = {
             name: [{"name": one["name"], "env": one.get("env")} for one in spec.get(name) or [] if one["name"] == "istio-proxy"]
             for name in ("containers", "initContainers")

@@ -148,7 +148,7 @@ class Kube:
             raise
 
     async def _definitions_change(self) -> None:
-        """Until a CRD has come or changed; one watch for all who wait. Without it, all kinds that are not there would be asked for all the time."""
+        """Until a CRD has come or changed; one watch for all who wait: asking for each kind would keep the API busy."""
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look_at_definitions())
         with contextlib.suppress(TimeoutError):

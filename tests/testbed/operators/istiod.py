@@ -14,6 +14,7 @@ import yaml
 from .base import ApiError, Controller, Key
 from .charts import IGNORED_NAMESPACES, root_config_map
 from .istiod_ca import ensure_authority
+from .istiod_tls import serve
 from .status import discovers
 
 __all__ = ["CONTROLLERS", "PlayedIstiod", "is_ready_istiod"]
@@ -117,7 +118,9 @@ class PlayedIstiod(Controller):
         """After a restart, or a change of cacerts that it takes, istiod hands out its root and patches its webhooks again."""
         if not any(ident[0] == namespace for ident in self.running):
             return
-        root = (await ensure_authority(self.kube, self.bed, namespace, fresh=True)).root
+        authority = await ensure_authority(self.kube, self.bed, namespace, fresh=True)
+        await serve(self.kube, self.bed, namespace, authority)
+        root = authority.root
         if self.roots.get(namespace) != root:
             self.roots[namespace] = root
             for key in [*self._hooks_of(namespace), *self._all_namespaces()]:

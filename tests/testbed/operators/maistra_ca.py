@@ -7,6 +7,7 @@ from typing import Any
 
 from .base import Controller, Key
 from .istiod_ca import ensure_authority
+from .istiod_tls import serve
 
 __all__ = ["ControlPlaneCa"]
 
@@ -44,6 +45,7 @@ class ControlPlaneCa(Controller):
         if namespace not in self.planes:
             return None
         authority = await ensure_authority(self.kube, self.bed, namespace, fresh=True)
+        await serve(self.kube, self.bed, namespace, authority)
         if self.roots.get(namespace) == authority.root:
             return None
         data = {"root-cert.pem": authority.root.decode()}
