@@ -41,10 +41,10 @@ def mesh(beds: Any) -> Bed:
 def play(mesh: Bed, tmp_path: Path, playbook: Callable[..., Run]) -> Play:
     """The role with these variables, without a private key in its output."""
     path = tmp_path / "play.yml"
-    tasks = [{"ansible.builtin.include_role": {"name": "meshops.mesh.certificates"}}]
-    path.write_text(yaml.safe_dump([{"hosts": "west", "connection": "local", "gather_facts": False, "tasks": tasks}]))
 
-    def run(*args: str, **variables: Any) -> Run:
+    def run(*args: str, entry: str = "main", **variables: Any) -> Run:
+        tasks = [{"ansible.builtin.include_role": {"name": "meshops.mesh.certificates", "tasks_from": f"{entry}.yml"}}]
+        path.write_text(yaml.safe_dump([{"hosts": "west", "connection": "local", "gather_facts": False, "tasks": tasks}]))
         given = {"mesh_name": "shop", "mesh_provider": "ossm3", "mesh_control_plane": {"name": "shop", "namespace": SYSTEM}}
         given |= {"ansible_python_interpreter": sys.executable, "mesh_certificates_provider": "cert_manager"}
         given |= {"certificates_root": EC, "certificates_edge_root": EC, "certificates_authority": EC}
@@ -90,6 +90,13 @@ def test_a_ca_and_a_credential_are_issued_in_the_place_of_what_was_there(mesh: B
     kept = play(certificates_save=False)
     assert kept.rc != 0 and f"Secret {SYSTEM}/cacerts is there and was not issued by cert-manager" in kept.stdout
     assert data(mesh, "cacerts")["ca-cert.pem"] == old.cert.decode()
+    meta = {"name": "web", "annotations": {"sidecar.istio.io/status": "{}"}}
+    proxy = {"metadata": meta, "spec": {"containers": [{"name": "a", "image": "b"}]}}
+    mesh.api.ensure(f"/api/v1/namespaces/{SHOP}/pods", proxy)
+    running = play(certificates_gateways=GATEWAYS)
+    found = f"1 pods of shop have a proxy under the CA in Secret {SYSTEM}/cacerts and Secret {SYSTEM}/istio-ca-secret, and what"
+    assert running.rc != 0 and found in " ".join(running.stdout.split())
+    mesh.kubectl("delete", "pod", "web", "-n", SHOP, "--wait=true")
     clients = [{"name": "partner", "bundle": str(tmp_path / "partner"), **EC}]
     variables = {"certificates_gateways": GATEWAYS, "certificates_clients": clients, "certificates_trust": TRUST}
     play(**variables).check()
@@ -160,6 +167,13 @@ def test_an_issuer_that_is_named_has_to_be_ready(mesh: Bed, play: Play) -> None:
     mesh.api.ensure("/apis/cert-manager.io/v1/clusterissuers", made)
     lame = play(**named)
     assert lame.rc != 0 and "ClusterIssuer corporate is not Ready (ErrGetKeyPair: Error getting keypair" in " ".join(lame.stdout.split())
+    assert read(mesh, "certificate", "cacerts") is None
+
+
+def test_rotate_refuses_it(mesh: Bed, play: Play) -> None:
+    refused = play(entry="rotate")
+    text = "west: nothing was changed. certificates_provider is cert_manager, whose CA cannot be rotated in phases"
+    assert refused.rc != 0 and text in " ".join(refused.stdout.split())
     assert read(mesh, "certificate", "cacerts") is None
 
 

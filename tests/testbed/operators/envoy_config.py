@@ -16,8 +16,8 @@ from typing import Any
 
 from .envoy_rbac import ACTIONS, TYPES
 
-__all__ = ["Destination", "Proxy", "bootstrap", "clusters", "extension", "inbound", "listener", "manager", "rbac", "rbac_name", "routes", "sds",
-           "secrets"]
+__all__ = ["Destination", "Proxy", "bootstrap", "clusters", "extension", "inbound", "listener", "manager", "rbac", "rbac_name", "routes",
+           "sds", "secrets"]
 
 Obj = dict[str, Any]
 _V3 = "type.googleapis.com/envoy.config"

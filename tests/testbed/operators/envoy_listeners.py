@@ -182,4 +182,5 @@ def gateway_listeners(pod: Obj, gateways: Iterable[Obj], services: Sequence[Obj]
 
 
 def _manager(name: str, hosts: list[Obj]) -> Obj:
-    return envoy_config.manager(name, *envoy_config.rbac("http"), route_config={"name": name, "virtual_hosts": hosts}, strip_any_host_port=True)
+    filters = envoy_config.rbac("http")
+    return envoy_config.manager(name, *filters, route_config={"name": name, "virtual_hosts": hosts}, strip_any_host_port=True)

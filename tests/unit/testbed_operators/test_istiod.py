@@ -21,6 +21,9 @@ class FakeKube:
     def __init__(self, *objects: Obj) -> None:
         self.objects = {(o["kind"], o["metadata"].get("namespace"), o["metadata"]["name"]): o for o in objects}
 
+    async def serves(self, _api: str, _kind: str) -> bool:
+        return False
+
     async def get(self, _api: str, kind: str, name: str, namespace: str | None = None) -> Obj | None:
         return copy.deepcopy(self.objects.get((kind, namespace, name)))
 
