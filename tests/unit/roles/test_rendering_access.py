@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The access of the travel mesh in a GitOps tree: looked up in the tree itself, layers in the order of the stages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rendering import Rendered, render
+
+ROLES = ["control_plane", "membership", "workloads"]
+AGENCY = "prod-travel-agency"
+
+
+@pytest.fixture(scope="module", params=["ossm3", "ossm2"])
+def tree(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path, Rendered]:
+    folder = tmp_path_factory.mktemp("access")
+    return request.param, folder, access(folder, [*ROLES, "access"], mesh_provider=request.param)
+
+
+def access(folder: Path, roles: list[str], **more: Any) -> Rendered:
+    return render(folder, roles, limit="prod", mesh_mysql_password="of-this-test-only", **more)
+
+
+def test_the_layers_are_in_the_order_of_the_stages(tree: tuple[str, Path, Rendered]) -> None:
+    provider, _folder, found = tree
+    assert found.code == 0, found.output[-3000:]
+    folders = sorted(path.name for path in (found.tree / "prod").iterdir() if "-access_" in path.name)
+    assert [name.partition("-")[2] for name in folders] == ["access_allow", "access_mtls", "access_deny"]
+    policy = found.objects("prod", "access_allow")[f"AuthorizationPolicy {AGENCY}/access-mysqldb"]
+    assert policy["apiVersion"] == ("security.istio.io/v1beta1" if provider == "ossm2" else "security.istio.io/v1")
+    names = [f"cluster.local/ns/{AGENCY}/sa/{name}" for name in ("cars", "flights", "hotels", "insurances")]
+    assert policy["spec"]["rules"] == [{"from": [{"source": {"principals": names}}], "to": [{"operation": {"ports": ["3306"]}}]}]
+    denied = found.objects("prod", "access_deny")
+    assert set(denied) == {f"AuthorizationPolicy prod-travel-{name}/access-default-deny" for name in ("agency", "portal", "control")}
+    assert all(not obj["spec"] for obj in denied.values())
+    account = "istio-ingressgateway-service-account" if provider == "ossm2" else "istio-ingressgateway"
+    console = found.objects("prod", "access_allow")["AuthorizationPolicy prod-travel-control/access-control"]
+    assert console["spec"]["rules"][0]["from"] == [{"source": {"principals": [f"cluster.local/ns/prod-istio-system/sa/{account}"]}}]
+
+
+def test_a_layer_that_has_nothing_any_more_goes(tree: tuple[str, Path, Rendered]) -> None:
+    provider, folder, _found = tree
+    rules = [{"from": [f"{AGENCY}/cars"], "to": [f"{AGENCY}/mysqldb"]}]
+    again = access(folder, ["access"], mesh_provider=provider, mesh_access={"rules": rules, "namespaces": [AGENCY]})
+    assert again.code == 0, again.output[-3000:]
+    assert {name for name in again.layers("prod") if name.startswith("access_")} == {"access_allow", "access_deny"}
+    assert set(again.objects("prod", "access_allow")) == {f"AuthorizationPolicy {AGENCY}/access-mysqldb"}
+
+
+def test_a_mistake_ends_it_before_anything_is_written(tree: tuple[str, Path, Rendered]) -> None:
+    provider, folder, _found = tree
+    before = {path: path.read_bytes() for path in folder.rglob("*access_*/*")}
+    rules = [{"name": "typo", "from": [f"{AGENCY}/cars"], "to": [f"{AGENCY}/mysql"]}]
+    failed = access(folder, ["access"], mesh_provider=provider, mesh_access={"rules": rules})
+    assert failed.code != 0
+    said = f"mesh_access.rules[0] (typo).to: {AGENCY}/mysql does not exist"
+    assert f"cluster prod: the intended access cannot be had: - {said}" in failed.output
+    assert before == {path: path.read_bytes() for path in folder.rglob("*access_*/*")}
+
+
+def test_the_access_goes_from_the_tree(tree: tuple[str, Path, Rendered]) -> None:
+    provider, folder, _found = tree
+    gone = access(folder, ["access"], mesh_provider=provider, access_state="absent")
+    assert gone.code == 0, gone.output[-3000:]
+    assert not [name for name in gone.layers("prod") if name.startswith("access_")]
