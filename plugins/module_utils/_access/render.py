@@ -68,7 +68,8 @@ def _selector(places: Sequence[Place], every: Iterable[Place]) -> dict[str, str]
 
 def _groups(resolved: Resolved, inventory: Inventory) -> list[_Group]:
     """The closed places by application where all its versions have the same rules, else one by one."""
-    rows = {place.ref: tuple(row for row in resolved.rows if any(one.ref == place.ref for one in row.targets)) for place in resolved.closed}
+    known = resolved.rows_by_target()
+    rows = {place.ref: tuple(known.get(place.ref, ())) for place in resolved.closed}
     apps: dict[tuple[str, str], list[Place]] = {}
     for place in resolved.closed:
         key, value = app_of(place)

@@ -50,6 +50,14 @@ class Resolved:
     exemptions: tuple[tuple[str, str, tuple[Place, ...], str, Mapping[int, str]], ...] = ()  # target, namespace, places, mode, ports
     issuers: Mapping[str, Issuer] = field(default_factory=dict)
 
+    def rows_by_target(self) -> dict[str, list[Row]]:
+        """The rows that lead to each place."""
+        found: dict[str, list[Row]] = {}
+        for row in self.rows:
+            for place in row.targets:
+                found.setdefault(place.ref, []).append(row)
+        return found
+
 
 def app_of(place: Place) -> tuple[str, str]:
     """The label that a workload is known by, and its value; empty if it has none."""

@@ -119,7 +119,8 @@ class _Prover:
 
     def apply(self, name: str, above: Sequence[Obj], removed: Sequence[str] = ()) -> World:
         """The next state; a ConfigError if it denies an intended call that passed before."""
-        dated = [{**obj, "metadata": {**obj["metadata"], "creationTimestamp": self._born(obj)}} for obj in above]
+        live = _live(self.objects)
+        dated = [{**obj, "metadata": {**obj["metadata"], "creationTimestamp": self._born(live.get(Ref.of(obj).identity))}} for obj in above]
         self.objects = list(overlaid(self.objects, dated, removed))
         less = self.look(self.objects)[1]
         new = _keys(less) - self.less
@@ -132,8 +133,7 @@ class _Prover:
         self.less = _keys(less)
         return self.state(self.objects)[0]
 
-    def _born(self, obj: Obj) -> str:
-        live = _live(obj, self.objects)
+    def _born(self, live: Mapping[str, Any] | None) -> str:
         return str(((live or {}).get("metadata") or {}).get("creationTimestamp") or self.given.taken_at or "9999-12-31T00:00:00Z")
 
     def finish(self) -> Coverage:
@@ -150,10 +150,12 @@ class _Prover:
         return coverage
 
 
-def _live(obj: Mapping[str, Any], objects: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    wanted = Ref.of(obj).identity
-    kinds = ("AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication")
-    return next((one for one in objects if one.get("kind") in kinds and Ref.of(one).identity == wanted), None)
+_Identity = tuple[str, str, str | None, str]
+
+
+def _live(objects: Iterable[Mapping[str, Any]]) -> dict[_Identity, Mapping[str, Any]]:
+    """The objects of the security API, by what they are."""
+    return {Ref.of(obj).identity: obj for obj in objects if str(obj.get("apiVersion", "")).startswith("security.istio.io/")}
 
 
 def _is_access(obj: Mapping[str, Any], mesh: str) -> bool:
@@ -186,13 +188,13 @@ def _enforced(objects: Iterable[Obj]) -> tuple[Obj, ...]:
 
 
 def _stages(prover: _Prover, rendered: Rendered, live: Sequence[Mapping[str, Any]], settings_: Settings) -> tuple[list[Stage], list[World]]:
-    stages, worlds = [], []
+    stages, worlds, known = [], [], _live(live)
     for name in LAYERS:
         objects = rendered.layers[name]
         if not objects:
             continue
         prepare(list(objects), mesh=settings_.mesh, layer=name)  # what the API would refuse is refused here
-        before = [(obj, _live(obj, live)) for obj in objects]
+        before = [(obj, known.get(Ref.of(obj).identity)) for obj in objects]
         saved = tuple(_bare(old) for _obj, old in before if old is not None)
         made = tuple(obj for obj, old in before if old is None)
         changed = any(not _same(old, obj) for obj, old in before)

@@ -50,6 +50,7 @@ _NAMES: tuple[tuple[str, tuple[re.Pattern[str], str]], ...] = (
     ("mesh_gateways[].virtual_service.namespace", _LABEL),
     ("mesh_gateways[].routes[].namespace", _LABEL),
     ("mesh_gateways[].routes[].service", _SERVICE),
+    ("mesh_access.namespaces[]", _LABEL),
     ("mesh_personas[].name", _PERSON),
     ("mesh_personas[].namespaces[]", _LABEL),
     ("mesh_observability.jaeger.name", _LABEL),
