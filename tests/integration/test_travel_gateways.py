@@ -68,7 +68,8 @@ class World:
         return int(until(found, what=f"the Envoy of {namespace}/{app}"))
 
 
-@pytest.fixture(scope="module", name="world", params=["ossm3", "ossm2"])
+# Both generations are as long again: MESH_TEST_PROVIDERS=ossm3,ossm2 plays both.
+@pytest.fixture(scope="module", name="world", params=os.environ.get("MESH_TEST_PROVIDERS", "ossm3").split(","))
 def _world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, worker_id: str, playbook: Playbook) -> Iterator[World]:
     provider, folder = request.param, tmp_path_factory.mktemp(f"gateways-{request.param}")
     bed = Bed.start(f"gateways-{provider}-{worker_id}", OPERATORS[provider], owner=os.getpid())
