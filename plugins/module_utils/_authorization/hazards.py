@@ -22,6 +22,8 @@ from .world import World
 __all__ = ["Scene"]
 
 IDENTITIES = ("principals", "namespaces", "serviceAccounts", "trustDomains")
+_IDENTITY_KEYS = ("source.principal", "source.namespace", "source.serviceAccount", "source.trustDomain")
+_WANT_ONE = (*IDENTITIES, "requestPrincipals")  # with one of these no caller without an identity, or a token, gets in
 _HTTP_LISTS = ("hosts", "methods", "paths")
 _TOKEN_LISTS = ("requestPrincipals", "notRequestPrincipals")
 _LISTS = ("from", "to", "when")
@@ -173,9 +175,24 @@ class Scene:
             if door.mutual and any(mode != "STRICT" for _port, mode, _by in door.modes)
         ]
 
+    def _identities(self, *actions: str) -> Iterator[tuple[AuthorizationPolicy, str, tuple[str, ...], tuple[str, ...], bool]]:
+        """Each place that asks for an identity: policy, place, lists that want one, lists that exclude some; does the rule want one at all?"""
+        for policy in self.policies:
+            for number, rule in enumerate(policy.rules if policy.action in actions else ()):
+                wanted = any(condition.key in _IDENTITY_KEYS and condition.values for condition in rule.when)
+                for index, clause in enumerate(rule.sources):
+                    positive = tuple(name for name in IDENTITIES if name in clause.lists)
+                    excluded = tuple(_not(name) for name in IDENTITIES if _not(name) in clause.lists)
+                    own = wanted or bool(positive) or "requestPrincipals" in clause.lists
+                    yield policy, f"rules[{number}].from[{index}].source", positive, excluded, own
+                in_each = bool(rule.sources) and all(any(name in clause.lists for name in _WANT_ONE) for clause in rule.sources)
+                for index, condition in enumerate(rule.when):
+                    if condition.key in _IDENTITY_KEYS:
+                        lists = (("values",) if condition.values else (), ("notValues",) if condition.not_values else ())
+                        yield policy, f"rules[{number}].when[{index}] ({condition.key})", *lists, wanted or in_each
+
     def deny_by_identity(self) -> Iterator[Fault]:
-        for policy, where, clause, _word in self.clauses("DENY"):
-            lists = [name for name in IDENTITIES if name in clause.lists]
+        for policy, where, lists, _excluded, _wanted in self._identities("DENY"):
             open_ = self._not_strict(policy) if lists else []
             if open_:
                 yield (
@@ -187,18 +204,16 @@ class Scene:
                 )
 
     def allow_by_not_identity(self) -> Iterator[Fault]:
-        for policy, where, clause, _word in self.clauses("ALLOW"):
-            lists = [_not(name) for name in IDENTITIES if _not(name) in clause.lists]
-            if lists and not any(name in clause.lists for name in (*IDENTITIES, "requestPrincipals")):
-                open_ = self._not_strict(policy)
-                if open_:
-                    yield (
-                        _ref(policy),
-                        (
-                            f"{where}.{lists[0]} holds for every caller without an identity too; "
-                            f"mutual TLS is not STRICT at {names(dict.fromkeys(open_))}"
-                        ),
-                    )
+        for policy, where, _lists, excluded, wanted in self._identities("ALLOW"):
+            open_ = self._not_strict(policy) if excluded and not wanted else []
+            if open_:
+                yield (
+                    _ref(policy),
+                    (
+                        f"{where}.{excluded[0]} holds for every caller without an identity too; "
+                        f"mutual TLS is not STRICT at {names(dict.fromkeys(open_))}"
+                    ),
+                )
 
     def _values(self, *wanted: str) -> Iterator[tuple[AuthorizationPolicy, str, str, str, Clause]]:
         """Each value of these lists and of their not-forms, and of the keys of `when` that mean the same."""
