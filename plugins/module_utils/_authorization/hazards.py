@@ -15,7 +15,7 @@ from .attachment import GATEWAY_NAME, why_not
 from .doors import Door, DoorSpace, doors_of
 from .facts import Facts
 from .inventory import Inventory, Place
-from .model import HTTP, AuthorizationPolicy, Clause, Finding
+from .model import HTTP, TCP, AuthorizationPolicy, Clause, Finding
 from .wording import names
 from .world import World
 
@@ -334,6 +334,24 @@ class Scene:
         for policy in self.policies:
             if policy.dry_run:
                 yield _ref(policy), "it is a dry run: it is logged and not enforced"
+
+    def authorizers(self) -> Iterator[Fault]:
+        """CUSTOM policies whose provider is not asked: what they match is refused, or passes."""
+        mesh = self.world.mesh
+        for policy in self.policies:
+            if policy.action != "CUSTOM":
+                continue
+            refused: dict[str, list[str]] = {}
+            for place, door in self.at.get(id(policy), ()):
+                for step in door.chain.custom:
+                    if step.denies and any(rule.policy is policy for rule in step.rules):
+                        refused.setdefault(step.denies, []).append(place.ref)
+                if door.chain.protocol == TCP and getattr(mesh.providers.get(policy.provider or ""), "protocol", "") == "http":
+                    why = f"provider {policy.provider!r} speaks HTTP and is not asked at ports of TCP, where everything passes this policy"
+                    refused.setdefault(why, []).append(place.ref)
+            for why, refs in refused.items():
+                end = "" if why.endswith("this policy") else "; whatever it matches is denied"
+                yield _ref(policy), f"{why}{end} (at {names(dict.fromkeys(refs))})"
 
     def closed_to_all(self) -> Iterator[Fault]:
         passing: dict[int, bool] = {}

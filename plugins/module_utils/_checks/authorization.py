@@ -383,6 +383,18 @@ def ambient_principals(view: View, intent: Intent, options: Options) -> Iterable
     yield from _findings(view, intent, "ambient_trust_domain")
 
 
+@check(
+    "OSM3118",
+    title="each CUSTOM policy asks its provider",
+    hint="name one provider of MeshConfig.extensionProviders for all CUSTOM policies of a workload; for TCP ports one that speaks gRPC",
+    inputs=INPUTS,
+    live=False,
+)
+def authorizers_asked(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """With a provider that is unknown, or a second one, istiod denies what the policy matches; at TCP ports an HTTP provider is not asked."""
+    yield from _findings(view, intent, "authorizers")
+
+
 # 32: what can go
 
 
