@@ -24,6 +24,8 @@ __all__ = ["Scene"]
 IDENTITIES = ("principals", "namespaces", "serviceAccounts", "trustDomains")
 _IDENTITY_KEYS = ("source.principal", "source.namespace", "source.serviceAccount", "source.trustDomain")
 _WANT_ONE = (*IDENTITIES, "requestPrincipals")  # with one of these no caller without an identity, or a token, gets in
+_ACCEPTED = ("ZtunnelAccepted", "WaypointAccepted")
+_IN_PART = ("UnsupportedValue", "PartiallyInvalid")
 _HTTP_LISTS = ("hosts", "methods", "paths")
 _TOKEN_LISTS = ("requestPrincipals", "notRequestPrincipals")
 _LISTS = ("from", "to", "when")
@@ -240,6 +242,9 @@ class Scene:
             inner = value[1:-1] if len(value) > 1 else ""
             both = len(value) > 1 and value.startswith("*") and value.endswith("*")
             if name == "paths" and ("{*}" in value or "{**}" in value):
+                problem = _template(value)
+                if problem:
+                    yield _ref(policy), f"{where}: {problem} in {value}: Istio accepts it, and Envoy refuses the listener that has it"
                 continue
             if name == "namespaces":
                 ambient = any(place.workload.kind == "ztunnel" for place, _door in self.at.get(id(policy), ()))
@@ -330,6 +335,20 @@ class Scene:
                 if blind:
                     yield _ref(policy), f"it asks for a token, and no RequestAuthentication reads one at {names(dict.fromkeys(blind))}"
 
+    def statuses(self) -> Iterator[Fault]:
+        """What istiod itself wrote into an object of ambient: not accepted, or accepted in part."""
+        for obj in self.inventory.objects:
+            status, metadata = obj.get("status"), obj.get("metadata")
+            conditions = status.get("conditions") if isinstance(status, Mapping) and isinstance(metadata, Mapping) else None
+            for found in conditions if isinstance(conditions, list) else []:
+                if not isinstance(found, Mapping) or found.get("type") not in _ACCEPTED:
+                    continue
+                generation, seen = (metadata or {}).get("generation"), found.get("observedGeneration")
+                stale = isinstance(generation, int) and str(seen).isdigit() and int(str(seen)) < generation
+                if not stale and (found.get("status") == "False" or found.get("reason") in _IN_PART):
+                    resource = f"{obj.get('kind')} {(metadata or {}).get('namespace', 'default')}/{(metadata or {}).get('name')}"
+                    yield resource, f"{found.get('type')} is {found.get('status')}: {found.get('reason')}: {found.get('message') or 'no message'}"
+
     def dry_runs(self) -> Iterator[Fault]:
         for policy in self.policies:
             if policy.dry_run:
@@ -411,6 +430,13 @@ class Scene:
                 answer = door.decide(facts)
                 if not answer.allowed:
                     yield f"Workload {place.ref}", f"its waypoint may not call it: {identity.removeprefix('spiffe://')} is {answer.reason}"
+
+
+def _template(value: str) -> str:
+    """What Envoy does not take in a path template although Istio's webhook does; empty if nothing."""
+    if not value.startswith("/"):
+        return "a template must begin with a slash, which is missing"
+    return "a template may have no empty segment before its end, and there is one" if "//" in value else ""
 
 
 def _as_sidecar(place: Place) -> Place:

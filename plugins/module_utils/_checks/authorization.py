@@ -169,6 +169,17 @@ def attached(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     yield from _findings(view, intent, "unattached")
 
 
+@check(
+    "OSM3006",
+    title="istiod has accepted each policy of ambient as a whole",
+    hint="read the condition's message; use targetRefs of a Service with a waypoint for what is about HTTP",
+    inputs=INPUTS,
+)
+def status_accepted(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """istiod writes ZtunnelAccepted and WaypointAccepted where ambient is on; a mesh of sidecars gets no status, so no status is no fault."""
+    yield from _findings(view, intent, "statuses")
+
+
 # 31: patterns that do not do what they look like
 
 
