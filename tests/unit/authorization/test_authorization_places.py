@@ -279,6 +279,13 @@ def test_13_ztunnel_ignores_target_refs() -> None:
     assert passes(tcp(), found) and passes(tcp(**{"principal": None}), policy(source(namespaces=["x"]), **ref("Service", "cars")))
 
 
+def test_12_a_selector_without_labels_covers_all_sidecars_and_nothing_in_ambient() -> None:
+    deny, allow = policy({}, action="DENY", selector={}), policy(source(namespaces=["x"]), selector={})
+    assert not allowed(tcp(), deny) and not allowed(tcp(), allow)
+    assert passes(tcp(), deny) and passes(tcp(), allow) and findings(deny, workload=AMBIENT) == ["ignored selector"]
+    assert not passes(tcp(), policy({}, action="DENY", selector={"matchLabels": {}}))
+
+
 def test_53_dry_run_in_ambient() -> None:
     note = {"annotations": {"istio.io/dry-run": "true"}}
     deny, allow = policy({}, action="DENY", **note), policy(source(namespaces=["bar"]), **note)
@@ -341,6 +348,8 @@ def test_ztunnel_names_what_it_leaves_out_by_its_place() -> None:
         (policy({}, annotations={"istio.io/dry-run": "true"}), Mesh(ambient_dry_run=True), True, []),
         (policy({}, annotations={"istio.io/dry-run": "true"}), Mesh(version="1.28"), True, ["warning"]),
         (policy({}), Mesh(version="1.28"), True, []),
+        (policy({}, selector={}), Mesh(), False, ["ignored"]),
+        (policy({}, selector={"matchLabels": {}}), Mesh(), True, []),
         (policy({}), Mesh(), True, []),
     ],
 )
