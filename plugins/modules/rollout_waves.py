@@ -510,7 +510,7 @@ class Run:
         if wrong:
             self.rollout.failed(state, number, wrong)
         self.state = self.rollout.passed(state, number)
-        said = f"; {len(silent)} proxies did not answer themselves ({silent[0]})" if silent else ""
+        said = f"; {len(silent)} proxies did not answer themselves ({silent[0][:160]})" if silent else ""
         self.rollout.lines.append(f"gate after wave {number + 1} of {len(state.waves)}, {wave.name}: passed{said}")
 
     def _asked(self, state: State) -> list[Blocked]:

@@ -182,9 +182,9 @@ class Rollout:
         return done
 
     def turn_back(self) -> State:
-        """From here on the waves that were begun go back, the last one first."""
+        """From here on the waves that were begun go back, the last one first. Back already: nothing is left."""
         found = self.state()
-        if found is None or (found.over and found.direction == "back"):
+        if found is None:
             raise ConfigError(f"{self.where}: there is no rollout that could go back. Nothing was changed")
         state = back(found, self.now())
         if state is not found:

@@ -410,8 +410,10 @@ def test_a_way_back_is_gone_to_its_end() -> None:
         go(west)
     west.versions["default"] = OLD
     assert backward(west).over
+    writes = len(west.writes)
+    assert backward(west).over and len(west.writes) == writes, "back already"
     with pytest.raises(ConfigError, match="there is no rollout that could go back"):
-        backward(west)
+        backward(played())
 
 
 # killed at every write
