@@ -250,6 +250,12 @@ def _pick(value: Any, keys: Iterable[str]) -> dict[str, Any]:
     return {key: value[key] for key in keys if key in value} if isinstance(value, Mapping) else {}
 
 
+def _slim_owner(obj: dict[str, Any]) -> dict[str, Any]:
+    """Of what stands between a pod and its workload, who owns it is enough."""
+    meta = _pick(obj["metadata"], ("name", "namespace", "labels", "ownerReferences", "creationTimestamp", "uid"))
+    return {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": meta, "spec": _pick(obj.get("spec"), ("replicas", "suspend"))}
+
+
 def _slim_pod(obj: dict[str, Any]) -> dict[str, Any]:
     meta = _pick(obj["metadata"], ("name", "namespace", "labels", "ownerReferences", "creationTimestamp", "deletionTimestamp", "uid"))
     notes = obj["metadata"].get("annotations") or {}
@@ -276,6 +282,8 @@ def _state(state: Any) -> dict[str, Any]:
 _SLIMMED = {
     "ConfigMap": _slim_config_map,
     "CustomResourceDefinition": _slim_crd,
+    "Job": _slim_owner,
     "Pod": _slim_pod,
+    "ReplicaSet": _slim_owner,
     "Secret": _slim_secret,
 }
