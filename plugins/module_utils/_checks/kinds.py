@@ -57,13 +57,17 @@ SMCP = Kind("maistra.io", "ServiceMeshControlPlane")
 SMM = Kind("maistra.io", "ServiceMeshMember")
 SMMR = Kind("maistra.io", "ServiceMeshMemberRoll")
 
+TELEMETRY = Kind("telemetry.istio.io", "Telemetry")
 DESTINATION_RULE = Kind("networking.istio.io", "DestinationRule")
+ENVOY_FILTER = Kind("networking.istio.io", "EnvoyFilter")
 GATEWAY = Kind("networking.istio.io", "Gateway")
 SERVICE_ENTRY = Kind("networking.istio.io", "ServiceEntry")
 VIRTUAL_SERVICE = Kind("networking.istio.io", "VirtualService")
 AUTHORIZATION_POLICY = Kind("security.istio.io", "AuthorizationPolicy")
 PEER_AUTHENTICATION = Kind("security.istio.io", "PeerAuthentication")
 REQUEST_AUTHENTICATION = Kind("security.istio.io", "RequestAuthentication")
+BACKEND_TLS_POLICY = Kind("gateway.networking.k8s.io", "BackendTLSPolicy")
+INFERENCE_POOL = Kind("inference.networking.x-k8s.io", "InferencePool")
 ROUTE = Kind("route.openshift.io", "Route")
 
 JAEGER = Kind("jaegertracing.io", "Jaeger")
@@ -72,6 +76,7 @@ PROMETHEUS = Kind("monitoring.coreos.com", "Prometheus")
 
 __all__ = [
     "AUTHORIZATION_POLICY",
+    "BACKEND_TLS_POLICY",
     "CATALOG_SOURCE",
     "CERTIFICATE_SOURCE",
     "CONFIG_MAP",
@@ -81,7 +86,9 @@ __all__ = [
     "DAEMON_SET",
     "DEPLOYMENT",
     "DESTINATION_RULE",
+    "ENVOY_FILTER",
     "GATEWAY",
+    "INFERENCE_POOL",
     "INSTALL_PLAN",
     "ISTIO",
     "ISTIO_CNI",
@@ -112,6 +119,7 @@ __all__ = [
     "SMMR",
     "STATEFUL_SET",
     "SUBSCRIPTION",
+    "TELEMETRY",
     "VALIDATING_WEBHOOK",
     "VIRTUAL_SERVICE",
     "Z_TUNNEL",

@@ -27,13 +27,15 @@ from .planes import (
     control_planes_of,
     crds_of,
     image_versions,
+    offered_versions,
     operators_of,
     revisions_of,
     tags_of,
 )
 from .versions import of_image
 
-__all__ = ["DEFAULT", "Fleet", "Owner", "Proxy", "Workload", "fleet_of", "with_reports"]
+__all__ = ["DEFAULT", "GATEWAY", "READS", "SIDECAR", "WAYPOINT", "Fleet", "Owner", "Proxy", "Workload", "fleet_of", "fleet_of_view",
+           "with_reports"]
 
 DEFAULT = "default"
 GATEWAY, SIDECAR, WAYPOINT = "gateway", "sidecar", "waypoint"
@@ -47,6 +49,11 @@ _AMBIENT = "istio.io/dataplane-mode"
 _CONTROLLERS = (k.DEPLOYMENT, k.STATEFUL_SET, k.DAEMON_SET)
 _RESTARTABLE = frozenset(kind.kind for kind in _CONTROLLERS)
 _OVER = ("Succeeded", "Failed")
+# All that a fleet is read from.
+READS = (
+    k.NAMESPACE, k.POD, *_CONTROLLERS, k.REPLICA_SET, k.JOB, k.MUTATING_WEBHOOK, k.CRD, k.SUBSCRIPTION, k.CSV, k.INSTALL_PLAN,
+    k.PACKAGE_MANIFEST, k.ISTIO, k.ISTIO_REVISION, k.ISTIO_REVISION_TAG, k.ISTIO_CNI, k.Z_TUNNEL, k.SMCP, k.SMMR, k.SMM,
+)
 
 
 @dataclass(frozen=True, order=True)
@@ -145,6 +152,7 @@ class Fleet:
     crds: tuple[Crd, ...]
     workloads: tuple[Workload, ...]
     ambient: tuple[str, ...] = ()  # namespaces whose pods go through ztunnel
+    offered: tuple[str, ...] = ()  # the versions of Istio that the operator has images for; empty where it does not say
 
     @cached_property
     def proxies(self) -> tuple[Proxy, ...]:
@@ -181,7 +189,12 @@ class Fleet:
 
 def fleet_of(snapshot: Snapshot) -> Fleet:
     """Everything that has a version, and everything that would have to be restarted."""
-    return _Reader(View(snapshot)).fleet(snapshot)
+    return fleet_of_view(View(snapshot))
+
+
+def fleet_of_view(view: View) -> Fleet:
+    """The same for who reads other things of the same view."""
+    return _Reader(view).fleet()
 
 
 def with_reports(fleet: Fleet, versions: Mapping[tuple[str, str], str]) -> Fleet:
@@ -200,6 +213,8 @@ class _Reader:
 
     def __init__(self, view: View) -> None:
         self.view = view
+        for kind in READS:
+            view.of(kind)  # whatever the objects are: what may not be read must be said, not only where it would matter
         self.images = image_versions(view)
         self.planes = control_planes_of(view)
         self.tags = tags_of(view, self.planes)
@@ -211,11 +226,11 @@ class _Reader:
         self._leads |= {row.active_revision: row.active_revision for row in self.planes if not row.ossm2}
         self._leads |= {row.name: row.revision for row in self.tags}
 
-    def fleet(self, snapshot: Snapshot) -> Fleet:
+    def fleet(self) -> Fleet:
         return Fleet(
-            cluster=snapshot.cluster,
-            source=snapshot.source,
-            kubernetes=snapshot.server_version or "",
+            cluster=self.view.cluster,
+            source=self.view.source,
+            kubernetes=self.view.server_version or "",
             operators=operators_of(self.view),
             control_planes=self.planes,
             revisions=self.revisions,
@@ -224,6 +239,7 @@ class _Reader:
             crds=crds_of(self.view),
             workloads=self.workloads(),
             ambient=tuple(sorted(name for name, row in self.namespaces.items() if row.labels.get(_AMBIENT) == "ambient")),
+            offered=offered_versions(self.view),
         )
 
     # pods and their owners

@@ -30,6 +30,7 @@ __all__ = [
     "control_planes_of",
     "crds_of",
     "image_versions",
+    "offered_versions",
     "operators_of",
     "revisions_of",
     "tags_of",
@@ -165,6 +166,13 @@ def image_versions(view: View) -> dict[str, str]:
             if match:
                 found.setdefault(str(image).strip('"'), match.group(1).replace("_", "."))
     return found
+
+
+def offered_versions(view: View) -> tuple[str, ...]:
+    """The versions of Istio for which an operator of the Sail family has images; those that it dropped are not among them."""
+    keys = (key for notes in _notes(view) for key in notes if key.startswith("images."))
+    found = {match.group(1).replace("_", ".") for match in map(_IMAGE_NOTE.fullmatch, keys) if match}
+    return tuple(sorted(found))
 
 
 def _notes(view: View) -> Iterator[Mapping[str, Any]]:
