@@ -47,8 +47,8 @@ class Story:
         provider = "ossm2" if self.kind == "ossm2" else "ossm3"
         plane = {"name": "shop", "namespace": SYSTEM, "update_strategy": "RevisionBased" if self.kind == "RevisionBased" else "InPlace",
                  "egress": {"enabled": False}}
-        return {"ansible_python_interpreter": sys.executable, "mesh_provider": provider, "mesh_name": "shop-mesh", "mesh_control_plane": plane,
-                "mesh_operators_provider": "none",
+        return {"ansible_python_interpreter": sys.executable, "mesh_provider": provider, "mesh_name": "shop-mesh",
+                "mesh_control_plane": plane, "mesh_operators_provider": "none",
                 "mesh_domains": [{"name": "portal", "namespaces": [PORTAL]}, {"name": "data", "namespaces": [SHOP]}],
                 f"mesh_{provider}_version": START.get(self.kind, "v1.29.4"), "mesh_upgrade": {
                     "waves": WAVES, "rollout": {"lock_seconds": 3, "interval": 0.5, "workload_timeout": 240}}}
