@@ -28,6 +28,8 @@ SERVICE_ACCOUNT = Kind("", "ServiceAccount")
 DAEMON_SET = Kind("apps", "DaemonSet")
 DEPLOYMENT = Kind("apps", "Deployment")
 STATEFUL_SET = Kind("apps", "StatefulSet")
+NETWORK_POLICY = Kind("networking.k8s.io", "NetworkPolicy")
+CRD = Kind("apiextensions.k8s.io", "CustomResourceDefinition")
 POD_DISRUPTION_BUDGET = Kind("policy", "PodDisruptionBudget")
 MUTATING_WEBHOOK = Kind("admissionregistration.k8s.io", "MutatingWebhookConfiguration")
 VALIDATING_WEBHOOK = Kind("admissionregistration.k8s.io", "ValidatingWebhookConfiguration")
@@ -48,6 +50,10 @@ ISTIO_REVISION = Kind("sailoperator.io", "IstioRevision")
 ISTIO_REVISION_TAG = Kind("sailoperator.io", "IstioRevisionTag")
 SMCP = Kind("maistra.io", "ServiceMeshControlPlane")
 SMMR = Kind("maistra.io", "ServiceMeshMemberRoll")
+SME = Kind("maistra.io", "ServiceMeshExtension")
+PEER = Kind("federation.maistra.io", "ServiceMeshPeer")
+EXPORTED = Kind("federation.maistra.io", "ExportedServiceSet")
+IMPORTED = Kind("federation.maistra.io", "ImportedServiceSet")
 
 DESTINATION_RULE = Kind("networking.istio.io", "DestinationRule")
 GATEWAY = Kind("networking.istio.io", "Gateway")
@@ -67,11 +73,14 @@ __all__ = [
     "CATALOG_SOURCE",
     "CERTIFICATE_SOURCE",
     "CONFIG_MAP",
+    "CRD",
     "CSV",
     "DAEMON_SET",
     "DEPLOYMENT",
     "DESTINATION_RULE",
+    "EXPORTED",
     "GATEWAY",
+    "IMPORTED",
     "INSTALL_PLAN",
     "ISTIO",
     "ISTIO_CNI",
@@ -82,7 +91,9 @@ __all__ = [
     "KIALI",
     "MUTATING_WEBHOOK",
     "NAMESPACE",
+    "NETWORK_POLICY",
     "OPERATOR_GROUP",
+    "PEER",
     "PEER_AUTHENTICATION",
     "POD",
     "POD_DISRUPTION_BUDGET",
@@ -94,6 +105,7 @@ __all__ = [
     "SERVICE_ACCOUNT",
     "SERVICE_ENTRY",
     "SMCP",
+    "SME",
     "SMMR",
     "STATEFUL_SET",
     "SUBSCRIPTION",

@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from .._errors import ConfigError
-from .table import CATEGORIES, CHECKS, by_id, hint_url
+from .table import CATEGORIES, CHECKS, ON_REQUEST, by_id, hint_url
 from .types import Check, Finding, Intent, Options, Severity, Status
 from .view import View
 
@@ -80,6 +80,8 @@ def select(only: Iterable[str], categories: Iterable[str]) -> list[Check]:
     if unknown:
         raise ConfigError(f"there is no check or category {', '.join(unknown)}; the categories are {', '.join(CATEGORIES)}")
     chosen = {row.id for row in CHECKS if (not codes or row.id in codes) and (not names or row.category in names)}
+    if not codes and not names:
+        chosen = {code for code in chosen if by_id[code].category not in ON_REQUEST}
     # Without it, a reader without rights would see everything skipped and nothing failed.
     chosen.add(ALWAYS)
     todo = list(chosen)
