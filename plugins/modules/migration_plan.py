@@ -141,6 +141,7 @@ attributes:
   idempotent:
     support: full
 seealso:
+  - module: meshops.mesh.migration_step
   - module: meshops.mesh.mesh_check
 """
 

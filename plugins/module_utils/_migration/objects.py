@@ -147,11 +147,12 @@ def _mesh(snapshot: Snapshot, plane: Plane, converted: Converted, settings: Sett
     live = snapshot.get("PeerAuthentication", "default", plane.namespace)
     if converted.at("security.dataPlane.mtls") and (live is None or owned(live, plane) or _ours(live)):
         # the operator's own "default" goes with the ServiceMeshControlPlane; this one is there before, so mutual TLS never lapses
+        name = "default" if not revision and snapshot.source == "manifests" else _GUARD
         made.append(
             {
                 "apiVersion": "security.istio.io/v1",
                 "kind": "PeerAuthentication",
-                "metadata": {"name": "default" if not revision else _GUARD, "namespace": plane.namespace},
+                "metadata": {"name": name, "namespace": plane.namespace},
                 "spec": {"mtls": {"mode": "STRICT"}},
             }
         )
@@ -205,12 +206,9 @@ def _tracing(snapshot: Snapshot, plane: Plane, converted: Converted, settings: S
 
 
 def _jaeger(snapshot: Snapshot, plane: Plane, converted: Converted) -> list[Obj]:
-    """The one that goes with the ServiceMeshControlPlane, made again; one that somebody else made stays as it is."""
+    """The one that goes with the ServiceMeshControlPlane. On a cluster the operator only lets go of it, and no trace is lost."""
     name = converted.at("addons.jaeger.name", "jaeger")
-    live = snapshot.get("Jaeger", name, plane.namespace)
-    if converted.at("tracing.type") != "Jaeger" or (live is not None and not owned(live, plane)):
-        return []
-    if live is None and snapshot.source != "manifests":
+    if converted.at("tracing.type") != "Jaeger" or snapshot.source != "manifests" or snapshot.get("Jaeger", name, plane.namespace):
         return []
     install = converted.at("addons.jaeger.install", {})
     elastic = at(install, "storage.type", "Memory") == "Elasticsearch"

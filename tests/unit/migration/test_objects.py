@@ -151,19 +151,23 @@ def test_network_policies_of_the_same_effect_by_a_label_that_stays() -> None:
 
 
 OWNED = {"labels": {"maistra.io/owner": "istio-system"}}
-TOOLS = [("Kiali", "kiali.io/v1alpha1", "kiali"), ("Jaeger", "jaegertracing.io/v1", "jaeger")]
 
 
-@pytest.mark.parametrize(("kind", "version", "name"), TOOLS)
-def test_what_somebody_else_made_is_left_as_it_is(kind: str, version: str, name: str) -> None:
-    plane = smcp(tracing={"type": "Jaeger"})
-    theirs = {"apiVersion": version, "kind": kind, "metadata": {"name": name, "namespace": "istio-system"}, "spec": {}}
+def test_a_kiali_of_somebody_else_is_left_as_it_is_and_the_operators_is_taken_over() -> None:
+    theirs = {"apiVersion": "kiali.io/v1alpha1", "kind": "Kiali", "metadata": {"name": "kiali", "namespace": "istio-system"}, "spec": {}}
     operators = {**theirs, "metadata": {**theirs["metadata"], **OWNED}}
+    assert plan(smcp(), theirs, source="cluster").layers["migration_observability"] == []
+    assert len(plan(smcp(), operators, source="cluster").layers["migration_observability"]) == 1
 
-    def kinds(*objects: Obj) -> set[str]:
-        return {obj["kind"] for layer in plan(plane, *objects, source="cluster").layers.values() for obj in layer}
 
-    assert kind not in kinds(theirs) and kind in kinds(operators)
+def test_a_jaeger_is_made_only_where_nobody_has_it() -> None:
+    there = {"apiVersion": "jaegertracing.io/v1", "kind": "Jaeger", "metadata": {"name": "jaeger", "namespace": "istio-system"}, "spec": {}}
+
+    def kinds(made: Plan) -> set[str]:
+        return {obj["kind"] for obj in made.layers["migration_final"]}
+
+    assert "Jaeger" in kinds(plan(smcp()))
+    assert "Jaeger" not in kinds(plan(smcp(), there)) | kinds(plan(smcp(), there, source="cluster")) | kinds(plan(smcp(), source="cluster"))
 
 
 def test_a_telemetry_for_the_mesh_that_is_there_goes_on() -> None:
