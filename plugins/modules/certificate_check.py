@@ -22,17 +22,13 @@ extends_documentation_fragment:
   - meshops.mesh.attributes
   - meshops.mesh.attributes.action_group
   - meshops.mesh.options.cluster
+  - meshops.mesh.options.report
+  - meshops.mesh.options.source
 options:
   source:
     description:
       - Where O(mesh), O(secrets) and O(config_maps) are read. Nothing is asked of a cluster when none of them is given.
       - A snapshot or a manifest has no private keys, so what concerns keys is skipped there, and says so.
-    type: str
-    choices: [cluster, snapshot, manifests]
-    default: cluster
-  path:
-    description: The snapshot file, or the folder of manifests. Required unless O(source=cluster).
-    type: path
   mesh:
     description:
       - Look at every place where a mesh keeps a certificate. These are C(cacerts), C(istio-ca-secret), the Secrets that Gateways name,
@@ -233,21 +229,6 @@ options:
   at:
     description: Judge as of this time, as V(2027-01-31) or V(2027-01-31T12:00:00+00:00). Now when not given, or a snapshot's own time.
     type: str
-  only:
-    description: Codes of the checks to run, from C(OSM2001) on.
-    type: list
-    elements: str
-    default: []
-  ignore:
-    description: Deviations that are known, as V(CODE=Kind namespace/name). The object may be a pattern with V(*).
-    type: list
-    elements: str
-    default: []
-  fail_on:
-    description: From which severity on the task fails.
-    type: str
-    choices: [error, warning, never]
-    default: error
   show_from:
     description: From which severity on RV(table) shows checks.
     type: str
@@ -414,13 +395,14 @@ from ansible_collections.meshops.mesh.plugins.module_utils._certificates.facts i
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.reading import has_private_key
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.certificate_run import run_certificate_checks
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.certificates import inventory
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import write_documents
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.inputs import intent_from, options_from
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import failed_lines, table
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.view import View
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.certificates import gather
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, REPORT, SOURCE, SOURCE_NEEDS, display_name
 
 _TEXT: dict[str, Any] = {"type": "str"}
 _PATH: dict[str, Any] = {"type": "path"}
@@ -474,8 +456,8 @@ _THRESHOLDS: dict[str, Any] = {name: {"type": "float"} for name in ("certificate
 _THRESHOLDS |= {name: {"type": "int"} for name in ("certificate_rsa_bits", "certificate_ec_bits", "certificate_max_bytes")}
 ARGUMENT_SPEC: dict[str, Any] = {
     **CLUSTER,
-    "source": _purpose("cluster", "snapshot", "manifests", default="cluster"),
-    "path": _PATH,
+    **SOURCE,
+    **REPORT,
     "mesh": {"type": "bool", "default": False},
     "provider": {"type": "str", "choices": ["ossm2", "ossm3", "sail"]},
     "control_plane": {"type": "dict"},
@@ -491,9 +473,6 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "roots": _PATH,
     "roots_content": _TEXT,
     "at": _TEXT,
-    "only": _WORDS,
-    "ignore": _WORDS,
-    "fail_on": _purpose("error", "warning", "never", default="error"),
     "show_from": _purpose("info", "warning", "error", default="info"),
     "thresholds": {"type": "dict", "default": {}, "options": _THRESHOLDS},
 }
@@ -516,7 +495,7 @@ def main() -> None:
     module = AnsibleModule(
         # a copy, as Ansible writes the defaults of suboptions into it
         argument_spec=copy.deepcopy({**AUTH_ARG_SPEC, **ARGUMENT_SPEC}),
-        required_if=[("source", "snapshot", ["path"]), ("source", "manifests", ["path"])],
+        required_if=SOURCE_NEEDS,
         mutually_exclusive=[("roots", "roots_content")],
         supports_check_mode=True,
     )
@@ -532,6 +511,7 @@ def main() -> None:
         snapshot = gather(params, clock=utc_now)
         report = run_certificate_checks(params, snapshot)
         everything = inventory(View(snapshot), intent_from(params), options_from(params, now=snapshot.taken_at))
+        write_documents(params, report)
     except MeshError as exc:
         module.fail_json(msg=str(exc))
     for entry in report.unused_ignores:

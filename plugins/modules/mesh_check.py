@@ -21,16 +21,10 @@ extends_documentation_fragment:
   - meshops.mesh.attributes
   - meshops.mesh.attributes.action_group
   - meshops.mesh.options.cluster
+  - meshops.mesh.options.report
+  - meshops.mesh.options.source
   - meshops.mesh.options.wait
 options:
-  source:
-    description: Where the objects are read.
-    type: str
-    choices: [cluster, snapshot, manifests]
-    default: cluster
-  path:
-    description: The snapshot file, or the folder of manifests. Required unless O(source=cluster).
-    type: path
   mesh:
     description: The mesh's name.
     type: str
@@ -64,28 +58,11 @@ options:
     type: list
     elements: str
     choices: [kiali, jaeger, prometheus, grafana]
-  only:
-    description: Codes of the checks to run. What they require runs too.
-    type: list
-    elements: str
-    default: []
   categories:
     description: Categories of checks to run. What they require runs too.
     type: list
     elements: str
     default: []
-  ignore:
-    description:
-      - Deviations that are known, as V(CODE=Kind namespace/name). The object may be a pattern with V(*); V(CODE) alone means all of them.
-      - They are skipped with the reason that they are ignored. An entry that matches nothing is a warning.
-    type: list
-    elements: str
-    default: []
-  fail_on:
-    description: From which severity on the task fails.
-    type: str
-    choices: [error, warning, never]
-    default: error
   show_from:
     description: From which severity on RV(table) shows checks. V(info) shows all. It has no influence on the verdict.
     type: str
@@ -140,15 +117,6 @@ options:
       snapshot_max_age_hours:
         description: How old a snapshot may be. The default is V(24).
         type: float
-  junit:
-    description: Write a JUnit file there.
-    type: path
-  sarif:
-    description: Write a SARIF 2.1.0 file there.
-    type: path
-  report:
-    description: Write all results as one JSON document there.
-    type: path
 attributes:
   check_mode:
     support: full
@@ -311,15 +279,20 @@ from ansible_collections.meshops.mesh.plugins.module_utils._checks.inputs import
     nothing,
     options_from,
     reviews_for,
-    source_from,
 )
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import failed_lines, table
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.runner import Report, run_checks, run_until
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import FetchError, MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.collect import collect
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name, wait_options
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import (
+    CLUSTER,
+    REPORT,
+    SOURCE,
+    SOURCE_NEEDS,
+    display_name,
+    wait_options,
+)
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.sources import read_source
 
 
 def argument_spec() -> dict[str, Any]:
@@ -328,28 +301,23 @@ def argument_spec() -> dict[str, Any]:
     thresholds |= {name: {"type": "int"} for name in whole}
     fractions = ("snapshot_max_age_hours", "certificate_days", "certificate_fraction", "clock_skew_seconds")
     thresholds |= {name: {"type": "float"} for name in fractions}
-    words = {name: {"type": "list", "elements": "str", "default": []} for name in ("only", "categories", "ignore")}
     return {
         **AUTH_ARG_SPEC,
-        **words,
         **CLUSTER,
+        **SOURCE,
+        **REPORT,
         **wait_options(wait_timeout=0, wait_interval=5),
-        "source": {"type": "str", "choices": ["cluster", "snapshot", "manifests"], "default": "cluster"},
-        "path": {"type": "path"},
         "mesh": {"type": "str"},
         "provider": {"type": "str", "choices": ["ossm2", "ossm3", "sail"]},
+        "categories": {"type": "list", "elements": "str", "default": []},
         "control_plane": {"type": "dict"},
         "members": {"type": "list", "elements": "str"},
         "operators": {"type": "list", "elements": "str"},
         "personas": {"type": "list", "elements": "dict"},
         "gateways": {"type": "list", "elements": "dict"},
         "observability": {"type": "list", "elements": "str", "choices": ["kiali", "jaeger", "prometheus", "grafana"]},
-        "fail_on": {"type": "str", "choices": ["error", "warning", "never"], "default": "error"},
         "show_from": {"type": "str", "choices": ["info", "warning", "error"], "default": "info"},
         "thresholds": {"type": "dict", "default": {}, "options": thresholds},
-        "junit": {"type": "path"},
-        "sarif": {"type": "path"},
-        "report": {"type": "path"},
     }
 
 
@@ -360,12 +328,8 @@ def utc_now() -> datetime:
 def look(params: dict[str, Any]) -> Report:
     """Read the source once and run the table over it; an API that does not answer is a failed check, not a crash."""
     intent, options = intent_from(params), options_from(params, now=utc_now())
-    if params["source"] != "cluster":
-        source = source_from(params["source"], params["path"], cluster=params["cluster"], now=utc_now())
-        return run_checks(source, intent, options)
     try:
-        cluster = Cluster.from_params(params, name=params["cluster"])
-        snapshot = collect(cluster, clock=utc_now, reviews=reviews_for(intent))
+        snapshot = read_source(params, clock=utc_now, reviews=reviews_for(intent))
     except FetchError as exc:
         snapshot = nothing(params["cluster"], now=utc_now())
         options = options_from(params, now=utc_now(), fetch_error=str(exc))
@@ -375,7 +339,7 @@ def look(params: dict[str, Any]) -> Report:
 def main() -> None:
     module = AnsibleModule(
         argument_spec=argument_spec(),
-        required_if=[("source", "snapshot", ["path"]), ("source", "manifests", ["path"])],
+        required_if=SOURCE_NEEDS,
         supports_check_mode=True,
     )
     params = module.params

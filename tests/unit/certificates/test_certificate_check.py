@@ -53,6 +53,16 @@ def test_good_files_pass_and_are_listed(check: Any, tmp_path: Path) -> None:
     assert {row["category"] for row in result["checks"]} == {"certificates"}
 
 
+def test_a_pipeline_gets_its_files(check: Any, tmp_path: Path) -> None:
+    files = {option: str(tmp_path / "out" / option) for option in ("junit", "sarif", "report")}
+    result = check(certificates=[{"name": "a text", "certificate_content": "hello"}], only=["OSM2002"], **files)
+    assert result["failed"]
+    junit, sarif, report = (Path(files[option]).read_text(encoding="utf-8") for option in files)
+    assert 'failures="1"' in junit and "a text" in junit
+    assert [row["ruleId"] for row in json.loads(sarif)["runs"][0]["results"]] == ["OSM2002"]
+    assert json.loads(report)["summary"] == result["summary"]
+
+
 FAULTS = {
     "OSM2001": {"certificate_content": " "},
     "OSM2002": {"certificate_content": "hello"},
