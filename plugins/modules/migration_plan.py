@@ -24,15 +24,9 @@ extends_documentation_fragment:
   - meshops.mesh.attributes
   - meshops.mesh.attributes.action_group
   - meshops.mesh.options.cluster
+  - meshops.mesh.options.report
+  - meshops.mesh.options.source
 options:
-  source:
-    description: Where the objects are read.
-    type: str
-    choices: [cluster, snapshot, manifests]
-    default: cluster
-  path:
-    description: The snapshot file, or the folder or file of manifests. Required unless O(source=cluster).
-    type: path
   mesh:
     description:
       - The mesh's name. Namespaces carry it as label C(istio-discovery), and with O(update_strategy=RevisionBased) as C(istio.io/rev).
@@ -109,30 +103,6 @@ options:
         description: Its port.
         type: int
         default: 4317
-  only:
-    description: Codes of the checks to run. What they require runs too.
-    type: list
-    elements: str
-    default: []
-  ignore:
-    description: Deviations that are known, as V(CODE=Kind namespace/name), which may be a pattern with V(*).
-    type: list
-    elements: str
-    default: []
-  fail_on:
-    description: From which severity on the task fails.
-    type: str
-    choices: [error, warning, never]
-    default: error
-  junit:
-    description: Write the checks as a JUnit file there.
-    type: path
-  sarif:
-    description: Write the checks as a SARIF 2.1.0 file there.
-    type: path
-  report:
-    description: Write all results as one JSON document there.
-    type: path
 attributes:
   check_mode:
     support: full
@@ -301,7 +271,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshEr
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.collect import collect
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, REPORT, SOURCE, SOURCE_NEEDS, display_name
 from ansible_collections.meshops.mesh.plugins.module_utils._migration.options import OPTIONS, settings_from
 from ansible_collections.meshops.mesh.plugins.module_utils._migration.plan import plan_migration
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
@@ -312,10 +282,8 @@ def argument_spec() -> dict[str, Any]:
         **AUTH_ARG_SPEC,
         **CLUSTER,
         **OPTIONS,
-        **{name: {"type": "list", "elements": "str", "default": []} for name in ("only", "ignore")},
-        **{name: {"type": "path"} for name in ("path", "junit", "sarif", "report")},
-        "source": {"type": "str", "choices": ["cluster", "snapshot", "manifests"], "default": "cluster"},
-        "fail_on": {"type": "str", "choices": ["error", "warning", "never"], "default": "error"},
+        **REPORT,
+        **SOURCE,
     }
 
 
@@ -332,11 +300,7 @@ def read(params: dict[str, Any]) -> Snapshot:
 def main() -> None:
     module = AnsibleModule(
         argument_spec=argument_spec(),
-        required_if=[
-            ("source", "snapshot", ["path"]),
-            ("source", "manifests", ["path"]),
-            ("tracing", "opentelemetry", ["tracing_service"]),
-        ],
+        required_if=[*SOURCE_NEEDS, ("tracing", "opentelemetry", ["tracing_service"])],
         supports_check_mode=True,
     )
     params = module.params
