@@ -154,7 +154,7 @@ def test_workloads_that_do_not_renew_are_restarted_in_waves(bedded: Bedded) -> N
     for app in ("portal", "cars"):
         bedded.restart(app)
     with bedded.calling("portal", "cars") as codes:
-        run = rotation(bedded, renew="restart", wave_size=1, gate=90)
+        run = rotation(bedded, renew="restart", wave_size=1, gate=300)
         turns = [run.turn(goal(MATERIAL)) for _ in range(3)]
         assert [turn.phase for turn in turns if turn] == PHASES
         both = {"Deployment shop/cars", "Deployment shop/portal"}
@@ -168,7 +168,7 @@ def test_workloads_that_do_not_renew_are_restarted_in_waves(bedded: Bedded) -> N
         assert [step.phase for step in renewed.steps(goal(RENEWED))] == [Phase.SWITCH]
         assert renewed.turn(goal(RENEWED)).waves == []  # type: ignore[union-attr]
         assert renewed.turn(goal(RENEWED)) is None
-        back = rotation(bedded, back=True, renew="restart", gate=90)
+        back = rotation(bedded, back=True, renew="restart", gate=300)
         while back.turn(back.goal_before()) is not None:
             pass
         back.settle(back.goal_before())
