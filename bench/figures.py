@@ -267,6 +267,21 @@ def certificates(scale: float) -> Result:
     return Result(rows, {"sizes": found, "load": load()})
 
 
+# from istiod's own CA to a corporate one
+
+APPS = 20
+
+
+def corporate_ca(scale: float) -> Result:
+    """Chapter 5 of the travel book by its own sequence and by ours, to the same end, while a client calls."""
+    found = json.loads(run([sys.executable, "bench/corporate_ca.py", "--apps", str(max(2, round(APPS * scale)))]).output.splitlines()[-1])
+    name, book, ours = "corporate_ca", found["book"], found["ours"]
+    rows = [Row(name, "to the corporate CA, proved", ours["seconds"], floor=book["seconds"],
+                note=f"floor: the book's sequence with its wait; {book['refused']} of {book['calls']} calls were refused in it"),
+            Row(name, "calls refused on the way", ours["refused"], unit="", wanted=0, note=f"of {ours['calls']}")]
+    return Result(rows, {**found, "load": load()})
+
+
 FIGURES: dict[str, Callable[[float], Result]] = {"travel_prod": travel_prod, "mesh_3000": mesh_3000, "growth": growth,
                                                  "authorization": authorization, "proxies": proxies, "rollout": rollout,
-                                                 "certificates": certificates}
+                                                 "certificates": certificates, "corporate_ca": corporate_ca}
