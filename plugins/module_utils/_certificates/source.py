@@ -32,7 +32,7 @@ class Source:
     """One credential: a certificate with what belongs to it. Empty bytes mean that it was not asked for."""
 
     resource: str
-    purpose: str = "any"  # any | server | client | ca | roots
+    purpose: str = "any"  # any | server | client | ca | roots (expected everywhere) | shared (of another cluster of the mesh)
     certificate: bytes | None = None
     chain: bytes | None = None
     roots: bytes | None = None

@@ -17,6 +17,7 @@ from . import (
     observability,
     operators,
     personas,
+    upgrade,
     workloads,
 )
 from .types import Check, registry
@@ -37,12 +38,13 @@ CATEGORIES: dict[str, str] = {
         (personas, "personas"),
         (certificates, "certificates"),
         (authorization, "authorization"),
+        (upgrade, "upgrade"),
         (migration, "migration"),
     )
 }
 
 # Asked only where they are named: they are about a way that most meshes do not go.
-ON_REQUEST = frozenset({"migration"})
+ON_REQUEST = frozenset({"migration", "upgrade"})
 
 # Codes that are not used any more, with the reason; a code is never given to another check.
 RETIRED: dict[str, str] = {}
