@@ -194,13 +194,14 @@ def main() -> None:
     params = module.params
     if IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
-    migration = None
     try:
         migration = migration_of(params, check_mode=module.check_mode)
+    except MeshError as exc:
+        module.fail_json(msg=str(exc))
+    try:
         migration.take(params["step"], params["domain"] or "")
     except MeshError as exc:
-        done = {"changed": migration.changed, "lines": migration.lines, "restarted": migration.restarted} if migration else {}
-        module.fail_json(msg=str(exc), **done)
+        module.fail_json(msg=str(exc), changed=migration.changed, lines=migration.lines, restarted=migration.restarted)
     module.exit_json(changed=migration.changed, lines=migration.lines, restarted=migration.restarted)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From OSSM 2.6 to 3 with real Envoys: one domain there and back, then all of it, with mutual TLS between old and new proxies."""
+"""From OSSM 2.6 to 3 with real Envoys: one domain there and back, then all of it, with mutual TLS between the two on the way."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -142,7 +142,7 @@ def members_of(snapshot: Snapshot, plane: Plane) -> tuple[str, ...]:
     return tuple(sorted(found - {plane.namespace}))
 
 
-def domains_of(given: list[Mapping[str, Any]], members: tuple[str, ...]) -> tuple[Domain, ...]:
+def domains_of(given: Sequence[Mapping[str, Any]], members: tuple[str, ...]) -> tuple[Domain, ...]:
     """The intent's domains; members that none of them names are a domain each, at the end."""
     made = [Domain(str(one["name"]), tuple(str(space) for space in one.get("namespaces") or ())) for one in given]
     named = {space for domain in made for space in domain.namespaces}

@@ -98,7 +98,8 @@ def prepared(snapshot: Snapshot, plane: Plane, settings: Settings, members: tupl
 
 def moved(snapshot: Snapshot, plane: Plane, settings: Settings, domain: Domain) -> Step:
     """The next pod of the domain gets the new proxy, and only that."""
-    label, writes, blockers = settings.label(plane), [], list(_not_there(snapshot, plane, settings))
+    label, blockers = settings.label(plane), list(_not_there(snapshot, plane, settings))
+    writes: list[Write] = []
     wanted = {DISCOVERY: settings.mesh, REVISION: label, IGNORE: "true", INJECTION: None}
     for space in domain.namespaces:
         if snapshot.get("Namespace", space) is None:
@@ -167,7 +168,9 @@ def roots_waiting(snapshot: Snapshot, plane: Plane, namespaces: tuple[str, ...])
 
 def restarts(snapshot: Snapshot, plane: Plane, settings: Settings, domain: Domain, side: str) -> tuple[list[Ref], list[str]]:
     """The workloads whose pods do not have the proxy of this side, and pods that nobody makes again."""
-    new, found, lonely = revisions_of(snapshot, plane, settings), {}, []
+    new = revisions_of(snapshot, plane, settings)
+    found: dict[Ref, None] = {}
+    lonely: list[str] = []
     for space in domain.namespaces:
         for pod in snapshot.of("Pod", namespace=space):
             if pod_side(pod, new) in (side, "none") or (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
@@ -225,7 +228,8 @@ def _switch(plane: Plane, names: Mapping[str, str], on: bool) -> Write | None:
 
 def gateways_moved(snapshot: Snapshot, plane: Plane, gateways: Mapping[str, tuple[str, str]]) -> Step:
     """The operator lets go of the Services, and takes its own gateways away. gateways: name to (namespace, path)."""
-    blockers, writes = [], []
+    blockers: list[str] = []
+    writes: list[Write] = []
     for name, (namespace, _path) in gateways.items():
         new = snapshot.get("Deployment", name + SUFFIX, namespace)
         if new is None or int(at(new, "status.readyReplicas", 0)) < 1:
