@@ -108,7 +108,8 @@ class Bed:
         write_atomic(self.dir / "spec.json", json.dumps({
             "name": self.name, "sockets": str(sockets), "ports": layout.ports, "binaries": {n: str(p) for n, p in found.items()},
             "operators": list(operators), "crds": list(dict.fromkeys([*crds.groups_for(operators), *extra_crds])), "nodes": nodes,
-            "sail_operator": os.environ.get("MESH_SAIL_OPERATOR"), "istiod": os.environ.get("MESH_ISTIOD")}))
+            "sail_operator": os.environ.get("MESH_SAIL_OPERATOR"), "istiod": os.environ.get("MESH_ISTIOD"),
+            "cert_manager": os.environ.get("MESH_CERT_MANAGER")}))
 
     def _launch(self, owner: int | None, timeout: float) -> None:
         logs = self.dir / "logs"
