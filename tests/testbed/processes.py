@@ -159,7 +159,7 @@ def sail_operator(layout: Layout, binary: str) -> Process:
     empty.touch()
     return Process("sail-operator", (
         binary, "--kubeconfig", str(layout.config("operators")), "--config-file", str(empty), "--leader-elect=false",
-        "--metrics-bind-address", "0"), {"POD_NAMESPACE": "sail-operator"}, gentle=1.0)
+        "--metrics-bind-address", "0", "--health-probe-bind-address", "0"), {"POD_NAMESPACE": "sail-operator"}, gentle=1.0)
 
 
 def cert_manager(layout: Layout, binary: str) -> Process:
