@@ -35,9 +35,11 @@ options:
     description: The snapshot file, or the folder of manifests. Required unless O(source=cluster).
     type: path
   access:
-    description: The intended access, as the variable C(mesh_access) of the role C(meshops.mesh.access).
+    description:
+      - The intended access, as the variable C(mesh_access) of the role C(meshops.mesh.access).
+      - With O(stages) only its C(issuers) count.
     type: dict
-    required: true
+    default: {}
   domains:
     description: The domains, as in the variable C(mesh_domains). Their namespaces are closed where O(access) names none.
     type: list
@@ -82,6 +84,18 @@ options:
     description:
       - Whether workloads that an older intent has closed, and O(access) does not speak of any more, may be opened to everybody again.
       - Otherwise such an intent is refused.
+    type: bool
+    default: false
+  stages:
+    description:
+      - Stages that somebody else wrote, in their order, instead of those for O(access).
+      - Each is a map with C(name), C(objects) and C(remove) (V(Kind NAMESPACE/NAME)), C(closed) (written as C(to) of a rule), and
+        C(expected), the rules of what exactly passes there afterwards; none for nothing.
+    type: list
+    elements: dict
+    default: []
+  may_break:
+    description: Whether O(stages) may deny a call on their way that passed before and is expected in the end. Otherwise they are refused.
     type: bool
     default: false
 attributes:
@@ -156,6 +170,12 @@ stages:
       type: list
       elements: dict
       sample: [{namespace: prod-travel-agency, name: access-travels, rules: 1, selector: {app: travels}}]
+    gone:
+      description: What the stage removes.
+      returned: always
+      type: list
+      elements: dict
+      sample: []
     calls:
       description: Calls with the prediction for this stage; for O(meshops.mesh.authorization_probe#module:calls).
       returned: always
@@ -180,6 +200,18 @@ matrix:
   type: list
   elements: dict
   sample: [{from: [prod-travel-portal/voyages-v1], to: [prod-travel-agency/travels-v1], methods: [GET]}]
+breaks:
+  description: Calls that O(stages) deny on their way.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+notes:
+  description: What else comes of it, such as metrics that nobody could read any more.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 closed:
   description: The workloads at which nothing but the intended calls pass at the end.
   returned: success
@@ -202,9 +234,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.meshops.mesh.plugins.module_utils._access.intent import read_intent
+from ansible_collections.meshops.mesh.plugins.module_utils._access.given import plan_given, read_stages
+from ansible_collections.meshops.mesh.plugins.module_utils._access.intent import bare_intent, read_intent
 from ansible_collections.meshops.mesh.plugins.module_utils._access.report import plan_result
-from ansible_collections.meshops.mesh.plugins.module_utils._access.stages import Settings, plan_access
+from ansible_collections.meshops.mesh.plugins.module_utils._access.stages import Plan, Settings, plan_access
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization_run import mesh_settings
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.inputs import source_from
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, MeshError
@@ -214,6 +247,8 @@ from ansible_collections.meshops.mesh.plugins.module_utils._kube.collect import 
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
 
+_SHOWN = 12
+
 
 def argument_spec() -> dict[str, Any]:
     return {
@@ -222,7 +257,7 @@ def argument_spec() -> dict[str, Any]:
         **{name: {"type": "str"} for name in ("root_namespace", "trust_domain", "istio_version")},
         "source": {"type": "str", "choices": ["cluster", "snapshot", "manifests"], "default": "cluster"},
         "path": {"type": "path"},
-        "access": {"type": "dict", "required": True},
+        "access": {"type": "dict", "default": {}},
         "domains": {"type": "list", "elements": "dict", "default": []},
         "mesh": {"type": "str", "required": True},
         "provider": {"type": "str", "choices": ["ossm2", "ossm3", "sail"], "default": "ossm3"},
@@ -231,6 +266,8 @@ def argument_spec() -> dict[str, Any]:
         "probe_methods": {"type": "list", "elements": "str", "default": ["GET", "HEAD", "OPTIONS"]},
         "probe_limit": {"type": "int", "default": 2000},
         "reopen": {"type": "bool", "default": False},
+        "stages": {"type": "list", "elements": "dict", "default": []},
+        "may_break": {"type": "bool", "default": False},
     }
 
 
@@ -238,6 +275,23 @@ def read(params: dict[str, Any], now: datetime) -> Snapshot:
     if params["source"] != "cluster":
         return source_from(params["source"], params["path"], cluster=params["cluster"], now=now)
     return collect(Cluster.from_params(params, name=params["cluster"]), clock=lambda: now)
+
+
+def plan_of(params: dict[str, Any], given: Settings, now: datetime) -> Plan:
+    """A mistake in what was written comes before anything is read."""
+    if not params["stages"]:
+        intent = read_intent(params["access"], params["domains"])
+        return plan_access(intent, read(params, now).objects, given)
+    stages, intent = read_stages(params["stages"]), bare_intent(params["access"], params["domains"])
+    plan = plan_given(stages, intent, read(params, now).objects, given)
+    if plan.breaks and not params["may_break"]:
+        shown = "\n".join(f"- {text}" for text in plan.breaks[:_SHOWN])
+        more = f"\n- ... and {len(plan.breaks) - _SHOWN} more" if len(plan.breaks) > _SHOWN else ""
+        raise ConfigError(
+            "the stages deny calls on their way that passed before and are expected in the end; nothing was changed. Change their order "
+            f"(ALLOW first), leave them out and have the role make its own, or say access_may_break=true.\n{shown}{more}"
+        )
+    return plan
 
 
 def main() -> None:
@@ -260,8 +314,7 @@ def main() -> None:
         reopen=params["reopen"],
     )
     try:
-        intent = read_intent(params["access"], params["domains"])  # a mistake in it comes before anything is read
-        plan = plan_access(intent, read(params, now).objects, given)
+        plan = plan_of(params, given, now)
     except ConfigError as exc:
         module.fail_json(msg=f"cluster {params['cluster']}: {exc}")
     except MeshError as exc:
