@@ -25,15 +25,9 @@ extends_documentation_fragment:
   - meshops.mesh.attributes
   - meshops.mesh.attributes.action_group
   - meshops.mesh.options.cluster
+  - meshops.mesh.options.mesh_config
+  - meshops.mesh.options.source
 options:
-  source:
-    description: Where the mesh is read.
-    type: str
-    choices: [cluster, snapshot, manifests]
-    default: cluster
-  path:
-    description: The snapshot file, or the folder of manifests. Required unless O(source=cluster).
-    type: path
   access:
     description:
       - The intended access, as the variable C(mesh_access) of the role C(meshops.mesh.access).
@@ -54,23 +48,6 @@ options:
     type: str
     choices: [ossm2, ossm3, sail]
     default: ossm3
-  root_namespace:
-    description: The namespace of the control plane, where the source does not say it.
-    type: str
-  trust_domain:
-    description: The mesh's trust domain, where the source does not say it.
-    type: str
-  trust_domain_aliases:
-    description: Aliases of the trust domain, where the source does not say them.
-    type: list
-    elements: str
-  istio_version:
-    description: The version of Istio, where the source does not say it.
-    type: str
-  path_normalization:
-    description: How Envoy normalises paths, as in MeshConfig.
-    type: str
-    choices: [NONE, BASE, MERGE_SLASHES, DECODE_AND_MERGE_SLASHES]
   probe_methods:
     description: Methods that may be sent to see whether the mesh does what was proven. Others may change something and are not sent.
     type: list
@@ -239,13 +216,10 @@ from ansible_collections.meshops.mesh.plugins.module_utils._access.intent import
 from ansible_collections.meshops.mesh.plugins.module_utils._access.report import plan_result
 from ansible_collections.meshops.mesh.plugins.module_utils._access.stages import Plan, Settings, plan_access
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization_run import mesh_settings
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.inputs import source_from
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.collect import collect
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name
-from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, MESH_CONFIG, SOURCE, SOURCE_NEEDS, display_name
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.sources import read_source
 
 _SHOWN = 12
 
@@ -254,15 +228,12 @@ def argument_spec() -> dict[str, Any]:
     return {
         **AUTH_ARG_SPEC,
         **CLUSTER,
-        **{name: {"type": "str"} for name in ("root_namespace", "trust_domain", "istio_version")},
-        "source": {"type": "str", "choices": ["cluster", "snapshot", "manifests"], "default": "cluster"},
-        "path": {"type": "path"},
+        **SOURCE,
+        **MESH_CONFIG,
         "access": {"type": "dict", "default": {}},
         "domains": {"type": "list", "elements": "dict", "default": []},
         "mesh": {"type": "str", "required": True},
         "provider": {"type": "str", "choices": ["ossm2", "ossm3", "sail"], "default": "ossm3"},
-        "trust_domain_aliases": {"type": "list", "elements": "str"},
-        "path_normalization": {"type": "str", "choices": ["NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"]},
         "probe_methods": {"type": "list", "elements": "str", "default": ["GET", "HEAD", "OPTIONS"]},
         "probe_limit": {"type": "int", "default": 2000},
         "reopen": {"type": "bool", "default": False},
@@ -271,19 +242,13 @@ def argument_spec() -> dict[str, Any]:
     }
 
 
-def read(params: dict[str, Any], now: datetime) -> Snapshot:
-    if params["source"] != "cluster":
-        return source_from(params["source"], params["path"], cluster=params["cluster"], now=now)
-    return collect(Cluster.from_params(params, name=params["cluster"]), clock=lambda: now)
-
-
 def plan_of(params: dict[str, Any], given: Settings, now: datetime) -> Plan:
     """A mistake in what was written comes before anything is read."""
     if not params["stages"]:
         intent = read_intent(params["access"], params["domains"])
-        return plan_access(intent, read(params, now).objects, given)
+        return plan_access(intent, read_source(params, clock=lambda: now).objects, given)
     stages, intent = read_stages(params["stages"]), bare_intent(params["access"], params["domains"])
-    plan = plan_given(stages, intent, read(params, now).objects, given)
+    plan = plan_given(stages, intent, read_source(params, clock=lambda: now).objects, given)
     if plan.breaks and not params["may_break"]:
         shown = "\n".join(f"- {text}" for text in plan.breaks[:_SHOWN])
         more = f"\n- ... and {len(plan.breaks) - _SHOWN} more" if len(plan.breaks) > _SHOWN else ""
@@ -297,7 +262,7 @@ def plan_of(params: dict[str, Any], given: Settings, now: datetime) -> Plan:
 def main() -> None:
     module = AnsibleModule(
         argument_spec=argument_spec(),
-        required_if=[("source", "snapshot", ["path"]), ("source", "manifests", ["path"])],
+        required_if=SOURCE_NEEDS,
         supports_check_mode=True,
     )
     params, now = module.params, datetime.now(UTC)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from .._authorization.attachment import attaches
 from .._authorization.automata import TooManyError
@@ -162,7 +162,7 @@ class _Prover:
         return coverage
 
 
-_Identity = tuple[str, str, str | None, str]
+_Identity: TypeAlias = "tuple[str, str, str | None, str]"
 
 
 def live_policies(objects: Iterable[Mapping[str, Any]]) -> dict[_Identity, Mapping[str, Any]]:

@@ -31,6 +31,9 @@ _OPTIONS: Obj = {"@type": "type.googleapis.com/envoy.extensions.upstreams.http.v
 _ROUTER = {"name": "envoy.filters.http.router",
            "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}
 
+# Istio's own for every route: what never reached a server is tried at another one.
+_RETRY = {"retry_on": "connect-failure,refused-stream,unavailable,cancelled", "num_retries": 2}
+
 
 @dataclass(frozen=True)
 class Proxy:
@@ -42,6 +45,7 @@ class Proxy:
     trust_domain: str
     role: str = "sidecar"
     tcp: bool = False  # its Services say that it speaks something else than HTTP
+    version: str = ""  # of Istio, as the agent that starts an Envoy tells it
 
     @property
     def layer(self) -> str:
@@ -160,7 +164,7 @@ def bootstrap(proxy: Proxy, socket: str, ports: dict[str, int]) -> str:
         {"lb_endpoints": [{"endpoint": {"address": {"pipe": {"path": socket}}}}]}]}}
     outbound = {"name": "outbound", "address": _address(ports["outbound"]), "filter_chains": [{"filters": [_manager("outbound", rds=rds)]}]}
     node = {"id": f"{proxy.role}~127.0.0.1~{proxy.name}.{proxy.namespace}~{proxy.namespace}.svc.cluster.local",
-            "cluster": f"{proxy.name}.{proxy.namespace}"}
+            "cluster": f"{proxy.name}.{proxy.namespace}", "metadata": {"ISTIO_VERSION": proxy.version, "NAMESPACE": proxy.namespace}}
     return json.dumps({
         "node": node, "admin": {"address": _address(ports["admin"])},
         "static_resources": {"listeners": [outbound], "clusters": [server]},
@@ -189,7 +193,8 @@ def routes(namespace: str, destinations: Iterable[Destination]) -> list[Obj]:
     for one in destinations:
         names = [one.cluster, f"{one.cluster}.svc", f"{one.cluster}.svc.cluster.local", *([one.name] if one.namespace == namespace else [])]
         domains = [*names, *(f"{name}:{port}" for name in names for port in one.ports)]
-        hosts.append({"name": one.cluster, "domains": domains, "routes": [{"match": {"prefix": "/"}, "route": {"cluster": one.cluster}}]})
+        route = {"cluster": one.cluster, "retry_policy": _RETRY}
+        hosts.append({"name": one.cluster, "domains": domains, "routes": [{"match": {"prefix": "/"}, "route": route}]})
     return [{"@type": f"{_V3}.route.v3.RouteConfiguration", "name": "mesh", "virtual_hosts": hosts}]
 
 
