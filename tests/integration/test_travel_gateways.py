@@ -20,6 +20,7 @@ from cryptography import x509
 from envoys_support import ASK, until
 from testbed import Bed
 from testbed.operators.certificates import Authorities
+from tokens_support import PASSWORD, issuing
 from travel_support import INVENTORY, role_play, said
 
 Playbook = Callable[..., Run]
@@ -198,6 +199,34 @@ def test_only_the_partner_is_let_in(world: World) -> None:
     assert call(port, PARTNER, "/flights/Tallinn", **workload(world)).status == 0, "a workload of the mesh is no partner"
     assert call(world.local(SYSTEM, "istio-ingressgateway", 8443), DASHBOARD).status == 200
     assert call(port, DASHBOARD, **own).status == 0, "the partner's gateway does not serve the dashboard"
+
+
+def test_the_partner_needs_a_token_of_the_single_sign_on(world: World) -> None:
+    """Chapter 4: no token 403, a bad one 401, a good one 200; the token comes from the issuer, for a password."""
+    port, kept = world.local(SYSTEM, "gto-external-ingressgateway", 8443), {"travel_scenarios": ["https", "partner_gateway"]}
+    bundle = world.folder / "gto"
+    own = {"certificate": bundle / "curl-client.crt", "key": bundle / "curl-client.key"}
+    with issuing("https://sso.example.com/auth/realms/servicemesh-lab") as issuer:
+        sso = {"issuer": issuer.issuer, "jwks_uri": f"{issuer.url}/certs", "token_uri": f"{issuer.url}/token", "client_id": "istio",
+               "username": "gtouser"}
+        given = {**kept, "travel_reach": {"travel-api-gateway": {"address": "127.0.0.1", "port": port}}, "travel_partner_sso": sso,
+                 "access_wait_timeout": 120}
+        done = world.play("meshops.mesh.travel_partner_jwt", travel_partner_password=PASSWORD, **given).check()
+        text = said(done)
+        for line in ("/flights/Tallinn without a token: denied (403 RBAC: access denied), expected 403",
+                     "/flights/Tallinn with a token whose signature is another: denied (401 Jwt verification fails), expected 401",
+                     "/flights/Tallinn with the token: allowed (200), expected allowed",
+                     "5 calls: 3 allowed, 2 denied, 0 without a verdict; 5 as expected, 0 otherwise"):
+            assert line in text, text[-4000:]
+        assert issuer.sign().partition(".")[0] not in text, "no token is shown"
+        assert call(port, PARTNER, "/flights/Tallinn", **own).status == 403
+        assert call(world.local(SYSTEM, "istio-ingressgateway", 8443), DASHBOARD).status == 200, "only the partner's gateway is closed"
+        again = world.play("meshops.mesh.travel_partner_jwt", travel_partner_token=issuer.sign(), **given).check()
+        assert again.changed == 0, again.stdout[-4000:]
+        wrong = world.play("meshops.mesh.travel_partner_jwt", travel_partner_password="another", **given)
+        assert wrong.rc != 0 and "gave no token for gtouser (status 401, invalid_grant)" in said(wrong)
+    world.play("meshops.mesh.travel_partner_jwt", access_state="absent", **kept).check()
+    until(lambda: call(port, PARTNER, "/flights/Tallinn", **own).status == 200, 120, "the certificate alone is enough again")
 
 
 def test_a_gateway_that_lets_everybody_in_is_found(world: World) -> None:

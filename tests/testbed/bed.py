@@ -70,7 +70,7 @@ class Bed:
 
     @classmethod
     def start(cls, name: str, operators: Iterable[str] | None = None, *, nodes: int = 3, extra_crds: Iterable[str] = (),
-              owner: int | None = None, timeout: float = 120.0) -> Bed:
+              owner: int | None = None, timeout: float = 400.0) -> Bed:
         """Idempotent: a running bed of that name is returned as it is. owner: the process with which the bed shall end."""
         self = cls.find(name)
         with binaries.locked(BEDS / f"{name}.lock"):

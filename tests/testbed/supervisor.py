@@ -103,7 +103,7 @@ class Supervisor:
 
     # -- bring-up
 
-    def _wait(self, what: str, done: Callable[[], bool], timeout: float = 60.0, check: Callable[[], None] | None = None) -> None:
+    def _wait(self, what: str, done: Callable[[], bool], timeout: float = 180.0, check: Callable[[], None] | None = None) -> None:
         deadline, last = time.monotonic() + timeout, ""
         while True:
             (check or self.alive)()
