@@ -256,6 +256,37 @@ def proxies(scale: float) -> Result:
     return Result(rows, {**found, "load": load()})
 
 
+# a data plane restarted
+
+ROLLOUT, ROLLOUT_X = 10, 1.3  # waves; how much longer than all at once
+
+
+def rollout(scale: float) -> Result:
+    """1,000 workloads of 3 pods restarted in ten waves of ten namespaces, against kubectl's restart of all of them at once."""
+    result, world, name = Result(), MESH.scaled(scale), "rollout"
+    intent = world.intent()["mesh_domains"]
+    size = max(1, len(intent) // ROLLOUT)
+    waves = [{"name": f"wave-{start // size}", "domains": [row["name"] for row in intent[start:start + size]]}
+             for start in range(0, len(intent), size)]
+    extra = ["-e", json.dumps({"mesh_upgrade": {"waves": waves, "checks": False, "rollout": {"ask_proxies": 0, "workload_timeout": 3600}}})]
+    with bed("bench", MESH_OPERATORS) as running:
+        playbook("install_mesh", world.inventory(), on=running)
+        base = floor.restart(running, world.members)
+        mark = running.mark()
+        ours = playbook("restart_data_plane", world.inventory(), *extra, "-e", "upgrade_reason=measured", on=running)
+        calls = count(running.audit(mark))
+        again = playbook("restart_data_plane", world.inventory(), *extra, "-e", "upgrade_reason=measured", on=running)
+    workloads = world.namespaces * world.apps
+    result.rows = [
+        Row(name, f"restart_data_plane, {len(waves)} waves", ours.seconds, floor=base.seconds, wanted=ROLLOUT_X * base.seconds,
+            note=f"{world.text}; floor: kubectl rollout restart and status of all at once"),
+        Row(name, "API calls a workload", round(calls.total / workloads, 2), unit="", note=calls.text),
+        Row(name, "memory of all processes", ours.tree_mib, unit="MiB", wanted=MEMORY_MIB),
+        Row(name, "the same again, nothing to do", again.seconds)]
+    result.data = {"floor": base.to_dict(), "ours": ours.to_dict(), "again": again.to_dict(), "calls": calls.to_dict(), "load": load()}
+    return result
+
+
 # certificates
 
 SIZES = (100, 1_000, 10_000)
@@ -276,6 +307,22 @@ def certificates(scale: float) -> Result:
     return Result(rows, {"sizes": found, "load": load()})
 
 
+# from istiod's own CA to a corporate one
+
+APPS = 20
+
+
+def corporate_ca(scale: float) -> Result:
+    """Chapter 5 of the travel book by its own sequence and by ours, to the same end, while a client calls."""
+    found = json.loads(run([sys.executable, "bench/corporate_ca.py", "--apps", str(max(2, round(APPS * scale)))]).output.splitlines()[-1])
+    name, book, ours = "corporate_ca", found["book"], found["ours"]
+    rows = [Row(name, "to the corporate CA, proved", ours["seconds"], floor=book["seconds"],
+                note=f"floor: the book's sequence with its wait; {book['refused']} of {book['calls']} calls were refused in it"),
+            Row(name, "calls refused on the way", ours["refused"], unit="", wanted=0, note=f"of {ours['calls']}")]
+    return Result(rows, {**found, "load": load()})
+
+
 FIGURES: dict[str, Callable[[float], Result]] = {"travel_prod": travel_prod, "mesh_3000": mesh_3000, "growth": growth,
-                                                 "authorization": authorization, "proxies": proxies,
-                                                 "certificates": certificates, "upgrade_plan": upgrade_plan}
+                                                 "authorization": authorization, "proxies": proxies, "rollout": rollout,
+                                                 "certificates": certificates, "corporate_ca": corporate_ca,
+                                                 "upgrade_plan": upgrade_plan}

@@ -11,8 +11,8 @@ short_description: Turns intended access into policies, proves them, and plans s
 version_added: "0.1.0"
 description:
   - Reads a mesh from a cluster, a snapshot file or a folder of manifests, and changes nothing.
-  - Renders AuthorizationPolicies (one for each workload, and a default deny for each namespace), PeerAuthentications and
-    RequestAuthentications for O(access).
+  - Renders AuthorizationPolicies (one for each workload, one for each Service behind a waypoint, and a default deny for each namespace),
+    PeerAuthentications and RequestAuthentications for O(access); DestinationRules and Sidecars where it asks for them.
   - Proves for all requests that with them exactly the intended calls are allowed where it is closed.
   - Orders them in stages, ALLOW first and the default deny last, and proves of each stage that it denies no intended call.
   - Fails, with every reason at once, when the intent contradicts itself, has an empty list, names what does not exist, or when policies
@@ -55,6 +55,12 @@ options:
     description: How many calls are planned for a stage at most. Intended ones come first.
     type: int
     default: 2000
+  reopen:
+    description:
+      - Whether workloads that an older intent has closed, and O(access) does not speak of any more, may be opened to everybody again.
+      - Otherwise such an intent is refused.
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full
@@ -195,6 +201,7 @@ def argument_spec() -> dict[str, Any]:
         "provider": {"type": "str", "choices": ["ossm2", "ossm3", "sail"], "default": "ossm3"},
         "probe_methods": {"type": "list", "elements": "str", "default": ["GET", "HEAD", "OPTIONS"]},
         "probe_limit": {"type": "int", "default": 2000},
+        "reopen": {"type": "bool", "default": False},
     }
 
 
@@ -215,6 +222,7 @@ def main() -> None:
         taken_at=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         probe_methods=tuple(params["probe_methods"]),
         probe_limit=params["probe_limit"],
+        reopen=params["reopen"],
     )
     try:
         intent = read_intent(params["access"], params["domains"])  # a mistake in it comes before anything is read

@@ -14,10 +14,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
+from .._authorization.attachment import attaches
 from .._authorization.automata import TooManyError
 from .._authorization.change import Group
 from .._authorization.inventory import Inventory, take
 from .._authorization.proof import Coverage, prove, read_matrix, settings
+from .._authorization.read import read_policies
 from .._authorization.wording import names
 from .._authorization.world import World
 from .._checks.authorization_run import overlaid
@@ -27,11 +29,14 @@ from .._model.objects import LAYER, MANAGED_BY, MESH, Ref, is_ours, prepare
 from .intent import Intent
 from .probes import calls_for
 from .render import LAYERS, Rendered, render
-from .resolve import Resolved, matrix_of, resolve
+from .resolve import matrix_of, resolve
+from .rows import Resolved
 
 __all__ = ["LEFTOVERS", "Plan", "Settings", "Stage", "plan_access"]
 
 LEFTOVERS = "access_leftovers"
+_SHOWN = 8
+_GROUPS = ("security.istio.io", "networking.istio.io")
 Obj = dict[str, Any]
 
 
@@ -45,6 +50,7 @@ class Settings:
     taken_at: str = ""  # RFC 3339: new objects are younger than all others
     probe_methods: tuple[str, ...] = ("GET", "HEAD", "OPTIONS")
     probe_limit: int = 2000
+    reopen: bool = False  # whether what an older intent has closed may be opened again
 
 
 @dataclass(frozen=True)
@@ -154,8 +160,8 @@ _Identity: TypeAlias = "tuple[str, str, str | None, str]"
 
 
 def _live(objects: Iterable[Mapping[str, Any]]) -> dict[_Identity, Mapping[str, Any]]:
-    """The objects of the security API, by what they are."""
-    return {Ref.of(obj).identity: obj for obj in objects if str(obj.get("apiVersion", "")).startswith("security.istio.io/")}
+    """The objects of Istio's APIs, by what they are."""
+    return {Ref.of(obj).identity: obj for obj in objects if str(obj.get("apiVersion", "")).partition("/")[0] in _GROUPS}
 
 
 def _is_access(obj: Mapping[str, Any], mesh: str) -> bool:
@@ -182,6 +188,8 @@ def _enforced(objects: Iterable[Obj]) -> tuple[Obj, ...]:
         if obj["kind"] == "AuthorizationPolicy":
             meta, spec = obj["metadata"], obj["spec"]
             labels = (spec.get("selector") or {}).get("matchLabels") or {}
+            if spec.get("targetRefs"):
+                continue  # of a waypoint, whose pods are not found by the policy
             row = {"namespace": meta["namespace"], "name": meta["name"], "selector": labels}
             found.append({**row, "rules": max(1, len(spec.get("rules") or []))})
     return tuple(found)
@@ -203,18 +211,35 @@ def _stages(prover: _Prover, rendered: Rendered, live: Sequence[Mapping[str, Any
     return stages, worlds
 
 
+def _reopened(gone: Iterable[Mapping[str, Any]], resolved: Resolved, inventory: Inventory) -> list[str]:
+    """What a default deny or a policy of an older intent closes, and the intent of now does not speak of."""
+    closed, found = {place.ref for place in resolved.closed}, []
+    policies, _findings = read_policies([obj for obj in gone if obj["kind"] == "AuthorizationPolicy"], inventory.mesh.abilities)
+    for policy in policies:
+        places = [place.ref for place in inventory.places if not place.outside and attaches(policy, place.workload, inventory.mesh)]
+        found += [f"{ref} (AuthorizationPolicy {policy.key})" for ref in places if ref not in closed]
+    return sorted(dict.fromkeys(found))
+
+
 def plan_access(intent: Intent, objects: Iterable[Mapping[str, Any]], given: Settings) -> Plan:
     """Everything that is going to happen, proven; a ConfigError says why it cannot."""
     live = [obj for obj in objects if isinstance(obj, Mapping) and (obj.get("metadata") or {}).get("name")]
     try:
         inventory = take(live, given.given)
         resolved = resolve(intent, inventory, live)
-        rendered, matrix = render(intent, resolved, inventory, given.version), matrix_of(resolved.rows)
+        rendered, matrix = render(intent, resolved, inventory, given.version, live), matrix_of(resolved.rows)
         prover = _Prover(live, matrix, resolved, given)
         start = prover.state(live)[0]
         stages, worlds = _stages(prover, rendered, live, given)
         wanted = {Ref.of(obj).identity for obj in rendered.objects}
         gone = [obj for obj in live if _is_access(obj, given.mesh) and Ref.of(obj).identity not in wanted]
+        opened = _reopened(gone, resolved, inventory)
+        if opened and not given.reopen:
+            more = f", and {len(opened) - _SHOWN} more" if len(opened) > _SHOWN else ""
+            raise ConfigError(
+                f"the intent does not close any more what an older one has closed: {', '.join(opened[:_SHOWN])}{more}. "
+                "Everybody could call that: name it again (namespaces, close, or a rule to it), or say access_reopen=true if that is meant"
+            )
         if gone:
             worlds.append(prover.apply(LEFTOVERS, (), [str(Ref.of(obj)) for obj in gone]))
         coverage = prover.finish()
