@@ -66,6 +66,9 @@ options:
         description: Request principals, as V(ISSUER/SUBJECT), one of which is demanded. No token is demanded when not given.
         type: list
         elements: str
+      claims:
+        description: What the token must say beside that, a list of values by the name of the claim. V(a[b]) is C(b) inside of C(a).
+        type: dict
   access_scope:
     description: Patterns of the namespaces that O(access) speaks of. All when not given.
     type: list
@@ -237,6 +240,7 @@ STRINGS: dict[str, Any] = {"type": "list", "elements": "str"}
 def argument_spec() -> dict[str, Any]:
     row = {name: dict(STRINGS) for name in ("ports", "methods", "paths", "hosts", "tokens")}
     row["tokens"]["no_log"] = False  # principals, no secrets
+    row["claims"] = {"type": "dict"}
     row |= {name: {**STRINGS, "required": True} for name in ("from", "to")}
     return {
         **AUTH_ARG_SPEC,

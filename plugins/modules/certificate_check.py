@@ -220,6 +220,25 @@ options:
     description: How many seconds all proxies together may take; those that were not asked by then are named.
     type: float
     default: 60
+  shares_root_with:
+    description: Other clusters of the same mesh, which must trust what this one signs (OSM2509). Needs O(mesh).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      cluster:
+        description: How messages call it.
+        type: str
+        required: true
+      snapshot:
+        description: A snapshot of it. Its C(istio-ca-root-cert) in the namespace of O(control_plane) is read.
+        type: path
+      roots:
+        description: File with the roots that it trusts.
+        type: path
+      roots_content:
+        description: The same as text, for example RV(roots) of this module on that cluster.
+        type: str
   roots:
     description: File with the roots that are expected everywhere.
     type: path
@@ -303,6 +322,14 @@ EXAMPLES = r"""
     control_plane: {name: production, namespace: prod-istio-system}
     members: [prod-travel-agency, prod-travel-portal, prod-travel-control]
 
+- name: Prove that two clusters of one mesh believe each other
+  meshops.mesh.certificate_check:
+    mesh: true
+    provider: ossm3
+    control_plane: {name: production, namespace: prod-istio-system}
+    shares_root_with:
+      - {cluster: east, roots_content: "{{ hostvars.east.certificates.roots }}"}
+
 - name: Show which certificate ends first
   ansible.builtin.debug:
     msg: "{{ certificates.timeline | first }}"
@@ -379,6 +406,11 @@ timeline:
       subject: CN=travel-prod,O=Travel Agency Ltd
       fingerprint: 5b0c5b0c5b0c5b0c5b0c5b0c5b0c5b0c5b0c5b0c5b0c5b0c5b0c5b0c5b0c5b0c
       places: [Secret prod-istio-system/cacerts ca-cert.pem]
+roots:
+  description: The roots that the control plane hands out, as PEM.
+  returned: always
+  type: str
+  sample: "-----BEGIN CERTIFICATE-----\nMIIB..."
 at:
   description: The time that certificates were judged by, in UTC.
   returned: always
@@ -470,6 +502,9 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "proxies": {"type": "bool", "default": False},
     "proxy_timeout": {"type": "float", "default": 5},
     "proxies_timeout": {"type": "float", "default": 60},
+    "shares_root_with": _dicts({"cluster": _NAME, "snapshot": _PATH, "roots": _PATH, "roots_content": _TEXT},
+                               mutually_exclusive=[("snapshot", "roots", "roots_content")],
+                               required_one_of=[("snapshot", "roots", "roots_content")]),
     "roots": _PATH,
     "roots_content": _TEXT,
     "at": _TEXT,
@@ -523,6 +558,7 @@ def main() -> None:
         "table": table(rows, show_from=params["show_from"], summary=report.summary),
         "inventory": everything.rows(),
         "timeline": everything.timeline(),
+        "roots": "".join(one.pem() for one in everything.roots),
         "at": snapshot.taken_at.isoformat(),
     }
     failing = [row.to_dict() for row in report.failing(params["fail_on"])]

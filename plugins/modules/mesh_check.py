@@ -268,72 +268,11 @@ table:
   sample: "control plane\n-------------\n√ the control plane exists\n\n1 passed, 0 warnings, 0 failed, 0 skipped"
 """
 
-import time
-from datetime import UTC, datetime
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import write_documents
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.inputs import (
-    intent_from,
-    nothing,
-    options_from,
-    reviews_for,
-)
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import failed_lines, table
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.runner import Report, run_checks, run_until
-from ansible_collections.meshops.mesh.plugins.module_utils._errors import FetchError, MeshError
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import (
-    CLUSTER,
-    REPORT,
-    SOURCE,
-    SOURCE_NEEDS,
-    display_name,
-    wait_options,
-)
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.sources import read_source
-
-
-def argument_spec() -> dict[str, Any]:
-    thresholds = {name: {"type": "str"} for name in ("kubernetes_oldest", "istio_oldest", "ossm2_oldest", "ossm3_oldest")}
-    whole = ("proxy_skew_minors", "restarts", "certificate_rsa_bits", "certificate_ec_bits", "certificate_max_bytes")
-    thresholds |= {name: {"type": "int"} for name in whole}
-    fractions = ("snapshot_max_age_hours", "certificate_days", "certificate_fraction", "clock_skew_seconds")
-    thresholds |= {name: {"type": "float"} for name in fractions}
-    return {
-        **AUTH_ARG_SPEC,
-        **CLUSTER,
-        **SOURCE,
-        **REPORT,
-        **wait_options(wait_timeout=0, wait_interval=5),
-        "mesh": {"type": "str"},
-        "provider": {"type": "str", "choices": ["ossm2", "ossm3", "sail"]},
-        "categories": {"type": "list", "elements": "str", "default": []},
-        "control_plane": {"type": "dict"},
-        "members": {"type": "list", "elements": "str"},
-        "operators": {"type": "list", "elements": "str"},
-        "personas": {"type": "list", "elements": "dict"},
-        "gateways": {"type": "list", "elements": "dict"},
-        "observability": {"type": "list", "elements": "str", "choices": ["kiali", "jaeger", "prometheus", "grafana"]},
-        "show_from": {"type": "str", "choices": ["info", "warning", "error"], "default": "info"},
-        "thresholds": {"type": "dict", "default": {}, "options": thresholds},
-    }
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
-def look(params: dict[str, Any]) -> Report:
-    """Read the source once and run the table over it; an API that does not answer is a failed check, not a crash."""
-    intent, options = intent_from(params), options_from(params, now=utc_now())
-    try:
-        snapshot = read_source(params, clock=utc_now, reviews=reviews_for(intent))
-    except FetchError as exc:
-        snapshot = nothing(params["cluster"], now=utc_now())
-        options = options_from(params, now=utc_now(), fetch_error=str(exc))
-    return run_checks(snapshot, intent, options)
+from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import IMPORT_ERROR
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.checking import argument_spec, check
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import SOURCE_NEEDS
 
 
 def main() -> None:
@@ -342,35 +281,15 @@ def main() -> None:
         required_if=SOURCE_NEEDS,
         supports_check_mode=True,
     )
-    params = module.params
-    params["cluster"] = display_name(params)
-    if params["source"] == "cluster" and IMPORT_ERROR:
+    if module.params["source"] == "cluster" and IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
     try:
-        wait = params["wait_timeout"] if params["source"] == "cluster" else 0
-        report = run_until(
-            lambda: look(params),
-            wait_timeout=wait,
-            wait_interval=params["wait_interval"],
-            clock=time.monotonic,
-            sleep=time.sleep,
-            fail_on=params["fail_on"],
-        )
-        write_documents(params, report)
+        result = check(module.params, module.warn)
     except MeshError as exc:
         module.fail_json(msg=str(exc))
-    for entry in report.unused_ignores:
-        module.warn(f"ignore: {entry} matches no deviation")
-    rows = [row.to_dict() for row in report.rows]
-    result = {
-        "checks": rows,
-        "summary": report.summary,
-        "table": table(rows, show_from=params["show_from"], summary=report.summary),
-    }
-    failing = [row.to_dict() for row in report.failing(params["fail_on"])]
-    if failing:
-        module.fail_json(msg=failed_lines(failing, cluster=report.cluster), **result)
-    module.exit_json(changed=False, **result)
+    if result.get("failed"):
+        module.fail_json(**result)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -15,13 +15,17 @@ from .attachment import GATEWAY_NAME, why_not
 from .doors import Door, DoorSpace, doors_of
 from .facts import Facts
 from .inventory import Inventory, Place
-from .model import HTTP, AuthorizationPolicy, Clause, Finding
+from .model import HTTP, TCP, AuthorizationPolicy, Clause, Finding
 from .wording import names
 from .world import World
 
 __all__ = ["Scene"]
 
 IDENTITIES = ("principals", "namespaces", "serviceAccounts", "trustDomains")
+_IDENTITY_KEYS = ("source.principal", "source.namespace", "source.serviceAccount", "source.trustDomain")
+_WANT_ONE = (*IDENTITIES, "requestPrincipals")  # with one of these no caller without an identity, or a token, gets in
+_ACCEPTED = ("ZtunnelAccepted", "WaypointAccepted")
+_IN_PART = ("UnsupportedValue", "PartiallyInvalid")
 _HTTP_LISTS = ("hosts", "methods", "paths")
 _TOKEN_LISTS = ("requestPrincipals", "notRequestPrincipals")
 _LISTS = ("from", "to", "when")
@@ -173,9 +177,24 @@ class Scene:
             if door.mutual and any(mode != "STRICT" for _port, mode, _by in door.modes)
         ]
 
+    def _identities(self, *actions: str) -> Iterator[tuple[AuthorizationPolicy, str, tuple[str, ...], tuple[str, ...], bool]]:
+        """Each place that asks for an identity: policy, place, lists that want one or exclude some; does the rule want one at all?"""
+        for policy in self.policies:
+            for number, rule in enumerate(policy.rules if policy.action in actions else ()):
+                wanted = any(condition.key in _IDENTITY_KEYS and condition.values for condition in rule.when)
+                for index, clause in enumerate(rule.sources):
+                    positive = tuple(name for name in IDENTITIES if name in clause.lists)
+                    excluded = tuple(_not(name) for name in IDENTITIES if _not(name) in clause.lists)
+                    own = wanted or bool(positive) or "requestPrincipals" in clause.lists
+                    yield policy, f"rules[{number}].from[{index}].source", positive, excluded, own
+                in_each = bool(rule.sources) and all(any(name in clause.lists for name in _WANT_ONE) for clause in rule.sources)
+                for index, condition in enumerate(rule.when):
+                    if condition.key in _IDENTITY_KEYS:
+                        lists = (("values",) if condition.values else (), ("notValues",) if condition.not_values else ())
+                        yield policy, f"rules[{number}].when[{index}] ({condition.key})", *lists, wanted or in_each
+
     def deny_by_identity(self) -> Iterator[Fault]:
-        for policy, where, clause, _word in self.clauses("DENY"):
-            lists = [name for name in IDENTITIES if name in clause.lists]
+        for policy, where, lists, _excluded, _wanted in self._identities("DENY"):
             open_ = self._not_strict(policy) if lists else []
             if open_:
                 yield (
@@ -187,18 +206,16 @@ class Scene:
                 )
 
     def allow_by_not_identity(self) -> Iterator[Fault]:
-        for policy, where, clause, _word in self.clauses("ALLOW"):
-            lists = [_not(name) for name in IDENTITIES if _not(name) in clause.lists]
-            if lists and not any(name in clause.lists for name in (*IDENTITIES, "requestPrincipals")):
-                open_ = self._not_strict(policy)
-                if open_:
-                    yield (
-                        _ref(policy),
-                        (
-                            f"{where}.{lists[0]} holds for every caller without an identity too; "
-                            f"mutual TLS is not STRICT at {names(dict.fromkeys(open_))}"
-                        ),
-                    )
+        for policy, where, _lists, excluded, wanted in self._identities("ALLOW"):
+            open_ = self._not_strict(policy) if excluded and not wanted else []
+            if open_:
+                yield (
+                    _ref(policy),
+                    (
+                        f"{where}.{excluded[0]} holds for every caller without an identity too; "
+                        f"mutual TLS is not STRICT at {names(dict.fromkeys(open_))}"
+                    ),
+                )
 
     def _values(self, *wanted: str) -> Iterator[tuple[AuthorizationPolicy, str, str, str, Clause]]:
         """Each value of these lists and of their not-forms, and of the keys of `when` that mean the same."""
@@ -225,6 +242,9 @@ class Scene:
             inner = value[1:-1] if len(value) > 1 else ""
             both = len(value) > 1 and value.startswith("*") and value.endswith("*")
             if name == "paths" and ("{*}" in value or "{**}" in value):
+                problem = _template(value)
+                if problem:
+                    yield _ref(policy), f"{where}: {problem} in {value}: Istio accepts it, and Envoy refuses the listener that has it"
                 continue
             if name == "namespaces":
                 ambient = any(place.workload.kind == "ztunnel" for place, _door in self.at.get(id(policy), ()))
@@ -315,10 +335,43 @@ class Scene:
                 if blind:
                     yield _ref(policy), f"it asks for a token, and no RequestAuthentication reads one at {names(dict.fromkeys(blind))}"
 
+    def statuses(self) -> Iterator[Fault]:
+        """What istiod itself wrote into an object of ambient: not accepted, or accepted in part."""
+        for obj in self.inventory.objects:
+            status, metadata = obj.get("status"), obj.get("metadata")
+            conditions = status.get("conditions") if isinstance(status, Mapping) and isinstance(metadata, Mapping) else None
+            for found in conditions if isinstance(conditions, list) else []:
+                if not isinstance(found, Mapping) or found.get("type") not in _ACCEPTED:
+                    continue
+                generation, seen = (metadata or {}).get("generation"), found.get("observedGeneration")
+                stale = isinstance(generation, int) and str(seen).isdigit() and int(str(seen)) < generation
+                if not stale and (found.get("status") == "False" or found.get("reason") in _IN_PART):
+                    resource = f"{obj.get('kind')} {(metadata or {}).get('namespace', 'default')}/{(metadata or {}).get('name')}"
+                    said = found.get("message") or "no message"
+                    yield resource, f"{found.get('type')} is {found.get('status')}: {found.get('reason')}: {said}"
+
     def dry_runs(self) -> Iterator[Fault]:
         for policy in self.policies:
             if policy.dry_run:
                 yield _ref(policy), "it is a dry run: it is logged and not enforced"
+
+    def authorizers(self) -> Iterator[Fault]:
+        """CUSTOM policies whose provider is not asked: what they match is refused, or passes."""
+        mesh = self.world.mesh
+        for policy in self.policies:
+            if policy.action != "CUSTOM":
+                continue
+            refused: dict[str, list[str]] = {}
+            for place, door in self.at.get(id(policy), ()):
+                for step in door.chain.custom:
+                    if step.denies and any(rule.policy is policy for rule in step.rules):
+                        refused.setdefault(step.denies, []).append(place.ref)
+                if door.chain.protocol == TCP and getattr(mesh.providers.get(policy.provider or ""), "protocol", "") == "http":
+                    why = f"provider {policy.provider!r} speaks HTTP and is not asked at ports of TCP, where everything passes this policy"
+                    refused.setdefault(why, []).append(place.ref)
+            for why, refs in refused.items():
+                end = "" if why.endswith("this policy") else "; whatever it matches is denied"
+                yield _ref(policy), f"{why}{end} (at {names(dict.fromkeys(refs))})"
 
     def closed_to_all(self) -> Iterator[Fault]:
         passing: dict[int, bool] = {}
@@ -378,6 +431,13 @@ class Scene:
                 answer = door.decide(facts)
                 if not answer.allowed:
                     yield f"Workload {place.ref}", f"its waypoint may not call it: {identity.removeprefix('spiffe://')} is {answer.reason}"
+
+
+def _template(value: str) -> str:
+    """What Envoy does not take in a path template although Istio's webhook does; empty if nothing."""
+    if not value.startswith("/"):
+        return "a template must begin with a slash, which is missing"
+    return "a template may have no empty segment before its end, and there is one" if "//" in value else ""
 
 
 def _as_sidecar(place: Place) -> Place:

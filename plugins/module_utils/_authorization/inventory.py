@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .attachment import GATEWAY_NAME
-from .model import HTTP, TCP, Mesh, ServiceRef, Workload
+from .model import HTTP, TCP, Mesh, Provider, ServiceRef, Workload
 from .versions import parse_version
 
 __all__ = ["Inventory", "Place", "mesh_of", "take"]
@@ -21,6 +21,13 @@ _INJECT, _TEMPLATES = "sidecar.istio.io/inject", "inject.istio.io/templates"
 _REVISION, _INJECTION, _AMBIENT = "istio.io/rev", "istio-injection", "istio.io/dataplane-mode"
 _USE_WAYPOINT, _USE_WAYPOINT_NAMESPACE = "istio.io/use-waypoint", "istio.io/use-waypoint-namespace"
 _TCP_WORDS = frozenset({"tcp", "tls", "https", "mongo", "mysql", "redis", "udp"})
+_HTTP_WORDS = frozenset({"http", "http2", "grpc", "http_proxy", "kubernetes.io/h2c", "kubernetes.io/ws"})
+_TCP_PORTS = (25, 53, 3306, 27017)  # where the server speaks first: TCP unless the Service says otherwise
+_FLAGS = {
+    "multiple_custom_providers": "PILOT_ENABLE_MULTIPLE_CUSTOM_AUTHZ_PROVIDERS",
+    "gateway_selectors": "ENABLE_SELECTOR_BASED_K8S_GATEWAY_POLICY",
+    "ambient_dry_run": "AMBIENT_ENABLE_DRY_RUN_AUTHORIZATION_POLICY",
+}  # istiod's environment
 # OpenShift Service Mesh 2 has an Istio of its own inside.
 _OSSM2 = {"v2.0": "1.6", "v2.1": "1.9", "v2.2": "1.12", "v2.3": "1.14", "v2.4": "1.16", "v2.5": "1.18", "v2.6": "1.20"}
 
@@ -75,39 +82,74 @@ def _namespace(obj: Mapping[str, Any]) -> str:
     return str(_map(obj, "metadata").get("namespace") or "default")
 
 
+def _control_plane(obj: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What an object of a control plane says of its mesh; None if it is none."""
+    spec = _map(obj, "spec")
+    if obj.get("kind") == "Istio" and "sailoperator" in str(obj.get("apiVersion")):
+        config, version = _map(spec, "values", "meshConfig"), str(spec.get("version") or "").removesuffix("-latest")
+        flags = {str(name): str(value) for name, value in _map(spec, "values", "pilot", "env").items()}
+        domain, aliases = config.get("trustDomain"), config.get("trustDomainAliases")
+        root = config.get("rootNamespace") or spec.get("namespace")
+    elif obj.get("kind") == "ServiceMeshControlPlane":
+        config = {**_map(spec, "techPreview", "meshConfig"), **_map(spec, "meshConfig")}
+        version = _OSSM2.get(".".join(str(spec.get("version") or "").split(".")[:2]), "")
+        flags = {str(name): str(value) for name, value in _map(spec, "runtime", "components", "pilot", "container", "env").items()}
+        domain, aliases = _map(spec, "security", "trust").get("domain"), _map(spec, "security", "trust").get("additionalDomains")
+        root = _namespace(obj)
+    else:
+        return None
+    hops = _map(config, "defaultConfig", "gatewayTopology").get("numTrustedProxies")
+    return {
+        "trust_domain": domain,
+        "trust_domain_aliases": tuple(_list(aliases)),
+        "root_namespace": root,
+        "version": version,
+        "path_normalization": _map(config, "pathNormalization").get("normalization"),
+        "providers": dict(_providers(config)),
+        "trusted_proxies": int(hops) if str(hops).isdigit() else 0,
+        **{name: flags[flag].lower() in ("true", "1") for name, flag in _FLAGS.items() if flag in flags},
+    }
+
+
+def _providers(config: Mapping[str, Any]) -> Iterator[tuple[str, Provider]]:
+    """The external authorizers of a mesh's configuration; what they answer is theirs to say."""
+    for entry in map(_map, _list(config.get("extensionProviders"))):
+        for name, protocol in (("envoyExtAuthzHttp", "http"), ("envoyExtAuthzGrpc", "grpc")):
+            if name in entry:
+                yield str(entry.get("name")), Provider(protocol)
+
+
+def _unlisted(objects: Iterable[Mapping[str, Any]]) -> dict[str, Provider]:
+    """The authorizers that policies name, where nothing says which there are."""
+    named = [
+        _map(obj, "spec", "provider").get("name")
+        for obj in objects
+        if obj.get("kind") == "AuthorizationPolicy" and _map(obj, "spec").get("action") == "CUSTOM"
+    ]
+    return {name: Provider() for name in named if isinstance(name, str) and name}
+
+
 def mesh_of(objects: Iterable[Mapping[str, Any]], given: Mapping[str, Any] | None = None) -> tuple[Mesh, tuple[str, ...]]:
     """The mesh's settings from its control plane's object, `given` before them; and what had to be assumed."""
-    found: dict[str, Any] = {}
-    for obj in objects:
-        spec = _map(obj, "spec")
-        if obj.get("kind") == "Istio" and "sailoperator" in str(obj.get("apiVersion")):
-            config = _map(spec, "values", "meshConfig")
-            found |= {
-                "trust_domain": config.get("trustDomain"),
-                "trust_domain_aliases": config.get("trustDomainAliases"),
-                "root_namespace": config.get("rootNamespace") or spec.get("namespace"),
-                "version": spec.get("version") and str(spec["version"]),
-                "path_normalization": _map(config, "pathNormalization").get("normalization"),
-            }
-            if isinstance(found["version"], str):
-                found["version"] = found["version"].removesuffix("-latest")
-        elif obj.get("kind") == "ServiceMeshControlPlane":
-            version = ".".join(str(spec.get("version") or "").split(".")[:2])
-            found |= {
-                "trust_domain": _map(spec, "security", "trust").get("domain"),
-                "trust_domain_aliases": _map(spec, "security", "trust").get("additionalDomains"),
-                "root_namespace": _namespace(obj),
-                "version": _OSSM2.get(version),
-            }
+    kept = list(objects)
+    set_by_hand = {key: value for key, value in (given or {}).items() if value not in (None, [], "")}
+    planes = {_name(obj): settings for obj in kept for settings in [_control_plane(obj)] if settings is not None}
+    root = set_by_hand.get("root_namespace")
+    planes = {name: settings for name, settings in planes.items() if settings["root_namespace"] == root} or planes
+    found: dict[str, Any] = dict(list(planes.values())[-1]) if planes else {"providers": _unlisted(kept)}
     unknown = _unknown_version(found)
-    found |= {key: value for key, value in (given or {}).items() if value not in (None, [], "")}
-    chosen = {key: value for key, value in found.items() if value}
-    if chosen.get("path_normalization") in ("DEFAULT", None):
-        chosen.pop("path_normalization", None)
+    found |= set_by_hand
+    chosen = {key: value for key, value in found.items() if value or value is False}
+    if chosen.get("path_normalization") == "DEFAULT":
+        chosen.pop("path_normalization")
     words = {"trust_domain": "cluster.local", "root_namespace": "istio-system", "version": "the newest that is known"}
     assumed = tuple(f"{key} is {word}: the source does not say" for key, word in words.items() if key not in chosen)
     if unknown and "version" not in chosen:
         assumed = (*assumed, f"the source says version {unknown}, which is no version of Istio")
+    if len({repr(sorted(settings.items())) for settings in planes.values()}) > 1:
+        assumed = (*assumed, f"the settings are those of {list(planes)[-1]}: the source has the control planes {', '.join(sorted(planes))}")
+    if not planes and chosen.get("providers"):
+        assumed = (*assumed, f"the providers {', '.join(sorted(chosen['providers']))} exist: the source does not say")
     if "trust_domain_aliases" in chosen:
         chosen["trust_domain_aliases"] = tuple(chosen["trust_domain_aliases"])
     return Mesh(**chosen), assumed
@@ -210,12 +252,20 @@ class _Reader:
                 number = named.get(target) if isinstance(target, str) and not target.isdigit() else target
                 if number is None or not str(number).isdigit() or port.get("protocol", "TCP") != "TCP":
                     continue
-                word = str(port.get("appProtocol") or port.get("name") or "").split("-", maxsplit=1)[0].lower()
                 if gateway:
                     found[int(number)] = served.get(int(port.get("port") or 0), HTTP)
                 elif found.get(int(number)) != TCP:
-                    found[int(number)] = TCP if word in _TCP_WORDS else HTTP
+                    found[int(number)] = _protocol(port)
         return found
+
+
+def _protocol(port: Mapping[str, Any]) -> str:
+    """What istiod takes a Service's port to speak; one of which nothing is said is taken for HTTP, which Envoy would find out."""
+    said = str(port.get("appProtocol") or port.get("name") or "").lower()
+    word = "https" if said == "kubernetes.io/wss" else said.split("-", maxsplit=1)[0]
+    if word in _TCP_WORDS:
+        return TCP
+    return TCP if word not in _HTTP_WORDS and port.get("port") in _TCP_PORTS else HTTP
 
 
 def _template(obj: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -73,6 +73,7 @@ class AuthorizationPolicy:
     action: str
     rules: tuple[Rule, ...]
     selector: Mapping[str, str] | None = None  # None: no selector at all
+    bare_selector: bool = False  # `selector: {}`, without matchLabels
     target_refs: tuple[TargetRef, ...] = ()
     provider: str | None = None  # None: no provider at all
     dry_run: bool = False

@@ -160,6 +160,7 @@ class Reader:
             action=self.action(spec),
             rules=tuple(rules),
             selector=self.selector(spec),
+            bare_selector=spec.get("selector") is not None and spec["selector"].get("matchLabels") is None,
             target_refs=self.targets(spec),
             provider=None if provider is None else self.text(provider.get("name"), "provider.name"),
             dry_run=self.dry_run(dry_run),

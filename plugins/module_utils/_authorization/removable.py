@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from .compile import CompiledRule, Test
 from .doors import Door, DoorSpace
 from .inventory import Place
-from .model import AuthorizationPolicy
+from .model import ZTUNNEL, AuthorizationPolicy
 from .regions import Box, _bits, _subtract
 from .wording import word
 
@@ -52,10 +52,13 @@ def _without(door: Door, keep: Callable[[CompiledRule], bool], policy: Authoriza
 
 
 def _other_allow(door: Door, policy: AuthorizationPolicy) -> bool:
-    return any(
-        found is not policy and found.action == "ALLOW" and not found.dry_run and not (found.target_refs and door.chain.kind == "ztunnel")
-        for found in door.chain.policies
-    )
+    """Is there another ALLOW policy that this enforcer counts?"""
+    chain = door.chain
+    others = [found for found in chain.policies if found is not policy and found.action == "ALLOW"]
+    if chain.protocol == ZTUNNEL:
+        old = not chain.mesh.abilities.ztunnel_dry_run
+        return any(not found.target_refs and not found.bare_selector and (old or not found.dry_run) for found in others)
+    return any(not found.dry_run for found in others)
 
 
 class _Judge:

@@ -79,6 +79,7 @@ class Word(StrEnum):
     PROXY_SILENT = "proxy_silent"
     PROXY_ROOTS = "proxy_roots"
     PROXY_OLD = "proxy_old"
+    NOT_SHARED = "not_shared"
 
 
 @dataclass(frozen=True)

@@ -169,6 +169,17 @@ def attached(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     yield from _findings(view, intent, "unattached")
 
 
+@check(
+    "OSM3006",
+    title="istiod has accepted each policy of ambient as a whole",
+    hint="read the condition's message; use targetRefs of a Service with a waypoint for what is about HTTP",
+    inputs=INPUTS,
+)
+def status_accepted(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """istiod writes ZtunnelAccepted and WaypointAccepted where ambient is on; sidecars get no status, so none is no fault."""
+    yield from _findings(view, intent, "statuses")
+
+
 # 31: patterns that do not do what they look like
 
 
@@ -381,6 +392,18 @@ def waypoints_allowed(view: View, intent: Intent, options: Options) -> Iterable[
 def ambient_principals(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """A sidecar takes cluster.local for the mesh's trust domain, ztunnel takes it as it is."""
     yield from _findings(view, intent, "ambient_trust_domain")
+
+
+@check(
+    "OSM3118",
+    title="each CUSTOM policy asks its provider",
+    hint="name one provider of MeshConfig.extensionProviders for all CUSTOM policies of a workload; for TCP ports one that speaks gRPC",
+    inputs=INPUTS,
+    live=False,
+)
+def authorizers_asked(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """With an unknown or a second provider istiod denies what the policy matches; at TCP ports an HTTP provider is not asked."""
+    yield from _findings(view, intent, "authorizers")
 
 
 # 32: what can go

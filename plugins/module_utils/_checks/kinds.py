@@ -32,6 +32,7 @@ REPLICA_SET = Kind("apps", "ReplicaSet")
 STATEFUL_SET = Kind("apps", "StatefulSet")
 CRON_JOB = Kind("batch", "CronJob")
 JOB = Kind("batch", "Job")
+NETWORK_POLICY = Kind("networking.k8s.io", "NetworkPolicy")
 POD_DISRUPTION_BUDGET = Kind("policy", "PodDisruptionBudget")
 MUTATING_WEBHOOK = Kind("admissionregistration.k8s.io", "MutatingWebhookConfiguration")
 VALIDATING_WEBHOOK = Kind("admissionregistration.k8s.io", "ValidatingWebhookConfiguration")
@@ -56,6 +57,10 @@ Z_TUNNEL = Kind("sailoperator.io", "ZTunnel")
 SMCP = Kind("maistra.io", "ServiceMeshControlPlane")
 SMM = Kind("maistra.io", "ServiceMeshMember")
 SMMR = Kind("maistra.io", "ServiceMeshMemberRoll")
+SME = Kind("maistra.io", "ServiceMeshExtension")
+PEER = Kind("federation.maistra.io", "ServiceMeshPeer")
+EXPORTED = Kind("federation.maistra.io", "ExportedServiceSet")
+IMPORTED = Kind("federation.maistra.io", "ImportedServiceSet")
 
 TELEMETRY = Kind("telemetry.istio.io", "Telemetry")
 DESTINATION_RULE = Kind("networking.istio.io", "DestinationRule")
@@ -87,7 +92,9 @@ __all__ = [
     "DEPLOYMENT",
     "DESTINATION_RULE",
     "ENVOY_FILTER",
+    "EXPORTED",
     "GATEWAY",
+    "IMPORTED",
     "INFERENCE_POOL",
     "INSTALL_PLAN",
     "ISTIO",
@@ -100,9 +107,11 @@ __all__ = [
     "KIALI",
     "MUTATING_WEBHOOK",
     "NAMESPACE",
+    "NETWORK_POLICY",
     "NODE",
     "OPERATOR_GROUP",
     "PACKAGE_MANIFEST",
+    "PEER",
     "PEER_AUTHENTICATION",
     "POD",
     "POD_DISRUPTION_BUDGET",
@@ -115,6 +124,7 @@ __all__ = [
     "SERVICE_ACCOUNT",
     "SERVICE_ENTRY",
     "SMCP",
+    "SME",
     "SMM",
     "SMMR",
     "STATEFUL_SET",

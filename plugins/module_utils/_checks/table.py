@@ -13,6 +13,7 @@ from . import (
     control_plane,
     gateways,
     membership,
+    migration,
     observability,
     operators,
     personas,
@@ -38,11 +39,12 @@ CATEGORIES: dict[str, str] = {
         (certificates, "certificates"),
         (authorization, "authorization"),
         (upgrade, "upgrade"),
+        (migration, "migration"),
     )
 }
 
 # Asked only where they are named: they are about a way that most meshes do not go.
-ON_REQUEST = frozenset({"upgrade"})
+ON_REQUEST = frozenset({"migration", "upgrade"})
 
 # Codes that are not used any more, with the reason; a code is never given to another check.
 RETIRED: dict[str, str] = {}

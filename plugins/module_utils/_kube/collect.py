@@ -34,6 +34,7 @@ KINDS: tuple[tuple[str, str], ...] = (
     ("batch/v1", "CronJob"),
     ("batch/v1", "Job"),
     ("policy/v1", "PodDisruptionBudget"),
+    ("networking.k8s.io/v1", "NetworkPolicy"),
     ("autoscaling/v2", "HorizontalPodAutoscaler"),
     ("rbac.authorization.k8s.io/v1", "ClusterRole"),
     ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"),

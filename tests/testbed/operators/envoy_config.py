@@ -2,8 +2,8 @@
 """Configuration of the real Envoys behind a bed's pods: what each one listens on, whom it trusts, which Services it can call. No I/O.
 
 As with a real sidecar, a proxy's certificate is the secret `default` and its trust bundle the secret `ROOTCA`, both delivered by SDS;
-callers need a certificate of the mesh's trust domain, and a Service's proxies one of its own accounts. Then the RBAC filters of
-envoy_rbac.py decide, which are delivered by ECDS.
+callers need a certificate of the mesh's trust domain, and a Service's proxies one of its own accounts. Then the token filter of
+envoy_jwt.py and the RBAC filters of envoy_rbac.py decide, which are delivered by ECDS.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from . import envoy_jwt
 from .envoy_rbac import ACTIONS, TYPES
 
 __all__ = ["Destination", "Proxy", "bootstrap", "clusters", "extension", "inbound", "listener", "manager", "rbac", "rbac_name", "routes",
@@ -44,7 +45,7 @@ class Proxy:
     trust_domain: str
     role: str = "sidecar"
     tcp: bool = False  # its Services say that it speaks something else than HTTP
-    version: str = ""
+    version: str = ""  # of Istio, as the agent that starts an Envoy tells it
 
     @property
     def layer(self) -> str:
@@ -111,13 +112,16 @@ def rbac_name(action: str) -> str:
     return f"rbac-{action.lower()}"
 
 
-def extension(action: str, config: Obj) -> Obj:
-    """An RBAC filter as ECDS delivers it."""
-    return {"@type": f"{_V3}.core.v3.TypedExtensionConfig", "name": rbac_name(action), "typed_config": config}
+def extension(name: str, config: Obj) -> Obj:
+    """A filter as ECDS delivers it."""
+    return {"@type": f"{_V3}.core.v3.TypedExtensionConfig", "name": name, "typed_config": config}
 
 
 def _rbac(layer: str) -> list[Obj]:
-    return [{"name": rbac_name(action), "config_discovery": {"config_source": _xds(), "type_urls": [TYPES[layer]]}} for action in ACTIONS]
+    """Tokens are looked at before policies; a connection has none."""
+    named = [(envoy_jwt.NAME, envoy_jwt.TYPE)] if layer == "http" else []
+    named += [(rbac_name(action), TYPES[layer]) for action in ACTIONS]
+    return [{"name": name, "config_discovery": {"config_source": _xds(), "type_urls": [kind]}} for name, kind in named]
 
 
 def _manager(name: str, *filters: Obj, **routes_from: Any) -> Obj:
@@ -160,7 +164,7 @@ def bootstrap(proxy: Proxy, socket: str, ports: dict[str, int]) -> str:
         {"lb_endpoints": [{"endpoint": {"address": {"pipe": {"path": socket}}}}]}]}}
     outbound = {"name": "outbound", "address": _address(ports["outbound"]), "filter_chains": [{"filters": [_manager("outbound", rds=rds)]}]}
     node = {"id": f"{proxy.role}~127.0.0.1~{proxy.name}.{proxy.namespace}~{proxy.namespace}.svc.cluster.local",
-            "cluster": f"{proxy.name}.{proxy.namespace}", "metadata": {"ISTIO_VERSION": proxy.version}}
+            "cluster": f"{proxy.name}.{proxy.namespace}", "metadata": {"ISTIO_VERSION": proxy.version, "NAMESPACE": proxy.namespace}}
     return json.dumps({
         "node": node, "admin": {"address": _address(ports["admin"])},
         "static_resources": {"listeners": [outbound], "clusters": [server]},

@@ -32,7 +32,7 @@ import aiohttp
 
 from ..errors import BedError
 from ..paths import write_atomic
-from . import envoy_config, envoy_rbac
+from . import envoy_config, envoy_jwt, envoy_rbac
 from .base import LOG, Controller, Key
 from .certificates import Authority
 from .envoy_config import Destination, Proxy
@@ -121,7 +121,7 @@ def proxy_of(pod: Obj) -> tuple[Proxy, str] | None:
     control = [*env.get("CA_ADDR", "").split(":")[0].split("."), ""][1] or "istio-system"
     role = "router" if "router" in (container.get("args") or []) else "sidecar"
     return Proxy(pod["metadata"]["namespace"], pod["metadata"]["name"], pod["spec"].get("serviceAccountName") or "default",
-                 env.get("TRUST_DOMAIN") or "cluster.local", role, version=str(container.get("image")).rpartition(":")[2]), control
+                 env.get("TRUST_DOMAIN") or "cluster.local", role, version=str(container.get("image", "")).rpartition(":")[2]), control
 
 
 def _is_ready(pod: Obj) -> bool:
@@ -159,7 +159,8 @@ class Envoys(Controller):
     """Starts, renews and ends the Envoys of a bed, and tells them which Services there are."""
 
     name = "envoys"
-    kinds = (("v1", "Pod"), ("v1", "Service"), ("v1", "Namespace"), ("security.istio.io/v1", "AuthorizationPolicy"), *_CONFIG)
+    kinds = (("v1", "Pod"), ("v1", "Service"), ("v1", "Namespace"), ("security.istio.io/v1", "AuthorizationPolicy"),
+             ("security.istio.io/v1", "RequestAuthentication"), *_CONFIG)
     workers = 4
 
     def __init__(self, *args: Any) -> None:
@@ -169,6 +170,8 @@ class Envoys(Controller):
         self.pods: dict[Ident, Obj] = {}
         self.services: dict[Ident, Obj] = {}
         self.policies: dict[Ident, Obj] = {}
+        self.tokens: dict[Ident, Obj] = {}  # RequestAuthentications
+        self.keys: dict[str, str] = {}  # what was fetched from a jwksUri
         self.asking: set[str] = set()
         self.running: dict[Ident, _Running] = {}
         self._signers: dict[str, tuple[float, Authority]] = {}
@@ -183,11 +186,13 @@ class Envoys(Controller):
         there = event != "DELETED"
         if obj["kind"] == "Pod":
             return self._pod(ident, obj if there else None)
-        if obj["kind"] == "AuthorizationPolicy":
-            self.policies.pop(ident, None)
+        if obj["kind"] in ("AuthorizationPolicy", "RequestAuthentication"):
+            known = self.policies if obj["kind"] == "AuthorizationPolicy" else self.tokens
+            known.pop(ident, None)
             if there:
-                self.policies[ident] = obj
-            return [("Policies", "", "")]
+                known[ident] = obj
+            unknown = envoy_jwt.uris(self.tokens.values()) - self.keys.keys()
+            return [("Policies", "", ""), *(("Keys", uri, "") for uri in sorted(unknown))]
         if obj["kind"] == "Service":
             self.services.pop(ident, None)
             if there:
@@ -276,9 +281,27 @@ class Envoys(Controller):
             if one is None or pod is None or (known and _meant(self.faults.get("keep_policies") or [], ident)):
                 continue
             own = envoy_rbac.attached(self.policies.values(), pod, one.control)
-            for action, config in envoy_rbac.filters(own, one.proxy.layer).items():
-                name = envoy_config.rbac_name(action)
-                self.xds.publish(("extension_configs", *ident, name), [envoy_config.extension(action, config)])
+            tokens = envoy_rbac.attached(self.tokens.values(), pod, one.control)
+            rows = {envoy_config.rbac_name(action): row for action, row in envoy_rbac.filters(own, one.proxy.layer).items()}
+            for name, config in {envoy_jwt.NAME: envoy_jwt.filter_config(tokens, self.keys), **rows}.items():
+                self.xds.publish(("extension_configs", *ident, name), [envoy_config.extension(name, config)])
+
+    async def _fetch_keys(self, uri: str) -> float | None:
+        """Once, as long as it works; else again and again, as istiod does."""
+        if uri not in envoy_jwt.uris(self.tokens.values()):
+            self.keys.pop(uri, None)
+            return None
+        try:
+            async with self.kube.session.get(uri, timeout=aiohttp.ClientTimeout(total=5)) as found:
+                text = await found.text() if found.status == 200 else ""
+        except (TimeoutError, aiohttp.ClientError, OSError) as exc:
+            LOG.warning("no keys from %s: %s", uri, exc)
+            text = ""
+        if '"keys"' not in text:
+            return 1.0
+        self.keys[uri] = text
+        self._publish_policies()
+        return None
 
     def _speaks_tcp(self, pod: Obj) -> bool:
         """By the names of its Services' ports, as Istio tells protocols apart."""
@@ -319,6 +342,8 @@ class Envoys(Controller):
         if key[0] == "Policies":
             self._publish_policies()
             return None
+        if key[0] == "Keys":
+            return await self._fetch_keys(key[1])
         ident = (key[1], key[2])
         pod, one = self._wanted(ident), self.running.get(ident)
         if one is not None and (pod is None or pod["metadata"]["uid"] != one.uid):

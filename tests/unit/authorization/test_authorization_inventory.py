@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.doors import doors_of
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.facts import Facts
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.inventory import Inventory, take
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import World
 from authorization_travel import mtls, namespace, workload
@@ -112,6 +113,64 @@ def test_what_is_given_goes_before_what_the_source_says() -> None:
     assert (mesh.trust_domain, mesh.root_namespace, mesh.version, mesh.path_normalization) == ("a.local", "cp", "v1.27", "MERGE_SLASHES")
     assert take([istio], {"trust_domain": "b.local", "version": None}).mesh.trust_domain == "b.local"
     assert len(take([]).assumptions) == 3
+
+
+AUTHORIZERS = [
+    {"name": "asks", "envoyExtAuthzHttp": {"service": "a.shop.svc", "port": 80}},
+    {"name": "calls", "envoyExtAuthzGrpc": {"service": "b.shop.svc", "port": 90}},
+    {"name": "traces", "zipkin": {"service": "z.shop.svc", "port": 9411}},
+]
+ASKED = [policy({}, name=name, action="CUSTOM", provider={"name": name}, namespace="shop") for name in ("asks", "calls", "traces")]
+
+
+def _custom_at_cars(plane: list[dict[str, Any]], asked: dict[str, Any]) -> Any:
+    found = doors([*plane, namespace("shop"), *workload("shop", "cars"), asked])[("shop/cars", "HTTP")]
+    return found.chain.decide(Facts())
+
+
+@pytest.mark.parametrize("place", ["istio", "smcp", "preview"])
+def test_54_the_authorizers_of_the_mesh_are_those_of_its_control_plane(place: str) -> None:
+    config = {"extensionProviders": AUTHORIZERS}
+    inside = {"meshConfig": config}
+    specs = {"istio": {"values": inside}, "smcp": inside, "preview": {"techPreview": inside}}
+    kind = ("sailoperator.io/v1", "Istio") if place == "istio" else ("maistra.io/v2", "ServiceMeshControlPlane")
+    plane = {"apiVersion": kind[0], "kind": kind[1], "metadata": {"name": "x", "namespace": "istio-system"}, "spec": specs[place]}
+    assert {name: found.protocol for name, found in take([plane]).mesh.providers.items()} == {"asks": "http", "calls": "grpc"}
+    for number, asked in enumerate(ASKED):
+        verdict = _custom_at_cars([plane], asked)
+        assert verdict.allowed is (number < 2) and verdict.asks == (("asks",), ("calls",), ())[number]
+
+
+def test_54_an_authorizer_of_which_nothing_is_said_is_assumed_to_exist() -> None:
+    verdict = _custom_at_cars([], ASKED[0])
+    assert verdict.allowed and verdict.asks == ("asks",)
+    assert "the providers asks exist: the source does not say" in take([ASKED[0]]).assumptions
+    istio = {"apiVersion": "sailoperator.io/v1", "kind": "Istio", "metadata": {"name": "x"}, "spec": {"values": {"meshConfig": {}}}}
+    assert not _custom_at_cars([istio], ASKED[0]).allowed
+
+
+def test_what_istiod_is_told_by_its_environment() -> None:
+    flags = ["PILOT_ENABLE_MULTIPLE_CUSTOM_AUTHZ_PROVIDERS", "ENABLE_SELECTOR_BASED_K8S_GATEWAY_POLICY"]
+    flags.append("AMBIENT_ENABLE_DRY_RUN_AUTHORIZATION_POLICY")
+    values = {
+        "pilot": {"env": dict(zip(flags, ["true", "false", "true"], strict=True))},
+        "meshConfig": {"defaultConfig": {"gatewayTopology": {"numTrustedProxies": 2}}},
+    }
+    istio = {"apiVersion": "sailoperator.io/v1", "kind": "Istio", "metadata": {"name": "x"}, "spec": {"values": values}}
+    mesh = take([istio]).mesh
+    assert (mesh.multiple_custom_providers, mesh.gateway_selectors, mesh.ambient_dry_run, mesh.trusted_proxies) == (True, False, True, 2)
+    bare = take([]).mesh
+    assert (bare.multiple_custom_providers, bare.gateway_selectors, bare.ambient_dry_run, bare.trusted_proxies) == (False, True, False, 0)
+
+
+def test_of_several_control_planes_the_one_of_the_root_namespace_counts_or_the_choice_is_told() -> None:
+    planes = [
+        {"apiVersion": "sailoperator.io/v1", "kind": "Istio", "metadata": {"name": name}, "spec": {"namespace": name, "values": values}}
+        for name, values in (("a", {"meshConfig": {"trustDomain": "a.local"}}), ("b", {"meshConfig": {"trustDomain": "b.local"}}))
+    ]
+    assert "the settings are those of b: the source has the control planes a, b" in take(planes).assumptions
+    chosen = take(planes, {"root_namespace": "a"})
+    assert chosen.mesh.trust_domain == "a.local" and not any("control planes" in text for text in chosen.assumptions)
 
 
 def test_a_pod_of_a_deployment_is_not_counted_twice() -> None:

@@ -8,10 +8,14 @@ from typing import Any
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.attachment import GATEWAY_NAME, attaches, why_not
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.compile import compile_policy
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.doors import doors_of
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.evaluate import PolicySet
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.inventory import take
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.model import Mesh, Request, ServiceRef, Workload
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.read import read_policies, read_policy
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.versions import abilities
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import World
+from authorization_travel import namespace, workload
 from authorization_worlds import MESH, SLEEP, allowed, decide, findings, http, operation, policy, source, tcp, when
 
 GATEWAY_API = "gateway.networking.k8s.io"
@@ -275,6 +279,13 @@ def test_13_ztunnel_ignores_target_refs() -> None:
     assert passes(tcp(), found) and passes(tcp(**{"principal": None}), policy(source(namespaces=["x"]), **ref("Service", "cars")))
 
 
+def test_12_a_selector_without_labels_covers_all_sidecars_and_nothing_in_ambient() -> None:
+    deny, allow = policy({}, action="DENY", selector={}), policy(source(namespaces=["x"]), selector={})
+    assert not allowed(tcp(), deny) and not allowed(tcp(), allow)
+    assert passes(tcp(), deny) and passes(tcp(), allow) and findings(deny, workload=AMBIENT) == ["ignored selector"]
+    assert not passes(tcp(), policy({}, action="DENY", selector={"matchLabels": {}}))
+
+
 def test_53_dry_run_in_ambient() -> None:
     note = {"annotations": {"istio.io/dry-run": "true"}}
     deny, allow = policy({}, action="DENY", **note), policy(source(namespaces=["bar"]), **note)
@@ -337,6 +348,8 @@ def test_ztunnel_names_what_it_leaves_out_by_its_place() -> None:
         (policy({}, annotations={"istio.io/dry-run": "true"}), Mesh(ambient_dry_run=True), True, []),
         (policy({}, annotations={"istio.io/dry-run": "true"}), Mesh(version="1.28"), True, ["warning"]),
         (policy({}), Mesh(version="1.28"), True, []),
+        (policy({}, selector={}), Mesh(), False, ["ignored"]),
+        (policy({}, selector={"matchLabels": {}}), Mesh(), True, []),
         (policy({}), Mesh(), True, []),
     ],
 )
@@ -355,3 +368,93 @@ def test_an_allow_that_ztunnel_does_not_get_switches_no_default_deny_on() -> Non
     pod = Workload("foo", {GATEWAY_NAME: "gw"}, "ztunnel")
     found = policy(source(namespaces=["bar"]), **ref("Gateway", "gw"))
     assert allowed(tcp(), found, workload=pod) and not allowed(tcp(), found, workload=GATEWAY)
+
+
+# ---- who enforces: 19, 20, 44, 64, 65
+
+
+def test_19_a_policy_of_the_callers_namespace_says_nothing_of_what_it_may_call() -> None:
+    """The server's side decides: a root or namespace policy is no egress control."""
+    away = policy({}, action="DENY", namespace="foo", name="no-egress")
+    assert allowed(http(), away, workload=Workload("shop", {"app": "cars"})) and not allowed(http(), away)
+
+
+def test_20_what_goes_past_the_proxy_is_not_judged_and_is_listed() -> None:
+    objects = [namespace("shop"), *workload("shop", "cars"), *workload("shop", "host", hostNetwork=True)]
+    inventory = take([*objects, policy({}, action="DENY", namespace="shop")])
+    doors = [place.ref for place, _door in doors_of(World(inventory.objects, inventory.mesh), inventory)]
+    assert doors == ["shop/cars"] and [place.ref for place in inventory.places if place.outside] == ["shop/host"]
+
+
+@pytest.mark.parametrize(
+    ("name", "app_protocol", "protocol"),
+    [
+        ("http", "kubernetes.io/wss", "TCP"),
+        ("tcp", "kubernetes.io/ws", "HTTP"),
+        ("tcp", "kubernetes.io/h2c", "HTTP"),
+        ("HTTP", None, "HTTP"),
+        ("TCP", None, "TCP"),
+        ("http", None, "HTTP"),
+        ("grpc-web", None, "HTTP"),
+        ("tcp-http", None, "TCP"),
+        ("mysql", None, "TCP"),
+        ("https", None, "TCP"),
+        ("http", "tcp", "TCP"),
+        ("tcp", "http2", "HTTP"),
+        ("main", None, "HTTP"),
+    ],
+)
+def test_44_a_port_s_name_says_what_is_seen_and_not_what_the_client_speaks(name: str, app_protocol: str | None, protocol: str) -> None:
+    objects = [namespace("shop"), *workload("shop", "cars")]
+    objects[2]["spec"]["ports"] = [{"port": 80, "targetPort": 8000, "name": name, "appProtocol": app_protocol}]
+    rule = policy(operation(methods=["GET"]), action="DENY", namespace="shop")
+    inventory = take([*objects, rule])
+    ((place, door),) = doors_of(World(inventory.objects, inventory.mesh), inventory)
+    assert door.chain.protocol == protocol and place.ports == {8000: protocol}
+    put = door.chain.facts(http(method="PUT", port=8000))
+    assert door.chain.decide(put).allowed is (protocol == "HTTP")  # on TCP the method is left out of the DENY
+
+
+@pytest.mark.parametrize(
+    ("port", "name", "protocol"),
+    [(3306, None, "TCP"), (27017, "db", "TCP"), (3306, "http-x", "HTTP"), (25, "", "TCP"), (8000, None, "HTTP")],
+)
+def test_44_a_port_whose_server_speaks_first_is_tcp_unless_it_says_otherwise(port: int, name: str | None, protocol: str) -> None:
+    objects = [namespace("shop"), *workload("shop", "cars")]
+    objects[2]["spec"]["ports"] = [{"port": port, "targetPort": 8000, "name": name}]
+    assert [place.ports for place in take(objects).places] == [{8000: protocol}]
+
+
+def _behind_a_waypoint(*rules: dict[str, Any]) -> dict[str, Any]:
+    labels = {"istio.io/dataplane-mode": "ambient", "istio.io/use-waypoint": "way"}
+    gateway = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": "way", "namespace": "shop"},
+               "spec": {"gatewayClassName": "istio-waypoint"}}  # fmt: skip
+    inventory = take([namespace("shop", **labels), *workload("shop", "cars"), gateway, *rules])
+    return {place.ref: door for place, door in doors_of(World(inventory.objects, inventory.mesh), inventory)}
+
+
+def test_64_behind_a_waypoint_ztunnel_sees_the_waypoint() -> None:
+    web, waypoint = "cluster.local/ns/shop/sa/web", "cluster.local/ns/shop/sa/way"
+    door = _behind_a_waypoint(policy(source(principals=[web]), namespace="shop"))["shop/cars"]
+    assert door.decide(door.chain.facts(tcp(principal=web))).allowed
+    assert not door.decide(door.chain.facts(tcp(principal=waypoint))).allowed
+    both = _behind_a_waypoint(policy(source(principals=[web, waypoint]), namespace="shop"))["shop/cars"]
+    assert both.decide(both.chain.facts(tcp(principal=waypoint))).allowed
+
+
+def test_65_at_a_waypoint_the_principal_is_the_first_callers() -> None:
+    asks = source(principals=["cluster.local/ns/shop/sa/web"]) | operation(methods=["GET"])
+    rule = policy(asks, namespace="shop", **ref("Service", "cars"))
+    doors = _behind_a_waypoint(rule)
+    at_waypoint, at_pod = doors["shop/cars (waypoint way)"], doors["shop/cars"]
+    for account, expected in (("web", True), ("way", False)):
+        facts = at_waypoint.chain.facts(http(principal=f"cluster.local/ns/shop/sa/{account}"))
+        assert at_waypoint.decide(facts).allowed is expected
+    assert at_pod.chain.policies == () and at_pod.decide(at_pod.chain.facts(tcp())).allowed  # who goes past the waypoint is asked nothing
+
+
+def test_38_at_a_waypoint_the_port_is_the_services() -> None:
+    rule = policy(operation(ports=["8000"]), namespace="shop", **ref("Service", "cars"))
+    inventory = _behind_a_waypoint(rule)
+    door = inventory["shop/cars (waypoint way)"]
+    assert door.decide(door.chain.facts(http(port=8000))).allowed and not door.decide(door.chain.facts(http(port=8080))).allowed
