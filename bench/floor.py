@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from testbed.bed import Bed
 
 from .measure import Failed, Usage, run, told
 
-__all__ = ["NAMES", "apply", "istioctl", "read"]
+__all__ = ["NAMES", "apply", "istioctl", "read", "restart"]
 
 NAMES = ("istioctl analyze", "kubectl get")
 # kind -> what `kubectl wait` can wait for; the operators' Subscriptions stand for their install plans
@@ -71,6 +72,15 @@ def apply(tree: Path, bed: Bed) -> Usage:
             objects = [obj for obj in yaml.load_all(merged, Loader=yaml.CSafeLoader) if obj]
             spent += _patiently(bed, merged) + _wait(bed, objects)
     return told("kubectl apply and wait", Usage(time.monotonic() - started, spent.cpu, spent.largest_mib, spent.tree_mib))
+
+
+def restart(bed: Bed, namespaces: Sequence[str]) -> Usage:
+    """All Deployments of the namespaces at once: `kubectl rollout restart`, then `kubectl rollout status` of the same."""
+    started, spent = time.monotonic(), Usage(0, 0, 0, 0)
+    for words in (("restart",), ("status", "--timeout=3600s")):
+        for namespace in namespaces:
+            spent += _kubectl(bed, "rollout", words[0], "deployment", "-n", namespace, *words[1:])
+    return told("kubectl rollout restart and status", Usage(time.monotonic() - started, spent.cpu, spent.largest_mib, spent.tree_mib))
 
 
 def istioctl() -> str | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Which cluster it is, and how long to wait for it."""
+    """Which cluster it is or what is read instead, how long to wait for it, and what to make of the answer."""
 
     CLUSTER = r"""
 options:
@@ -30,4 +30,67 @@ options:
     description: Seconds between two looks.
     type: float
     default: 1
+"""
+
+    SOURCE = r"""
+options:
+  source:
+    description: Where the objects are read.
+    type: str
+    choices: [cluster, snapshot, manifests]
+    default: cluster
+  path:
+    description: The snapshot file, or the folder of manifests. Required unless O(source=cluster).
+    type: path
+"""
+
+    REPORT = r"""
+options:
+  only:
+    description: Codes of the checks to run. What they require runs too.
+    type: list
+    elements: str
+    default: []
+  ignore:
+    description:
+      - Deviations that are known, as V(CODE=Kind namespace/name). The object may be a pattern with V(*); V(CODE) alone means all of them.
+      - They are skipped with the reason that they are ignored. An entry that matches nothing is a warning.
+    type: list
+    elements: str
+    default: []
+  fail_on:
+    description: From which severity on the task fails.
+    type: str
+    choices: [error, warning, never]
+    default: error
+  junit:
+    description: Write a JUnit file there.
+    type: path
+  sarif:
+    description: Write a SARIF 2.1.0 file there.
+    type: path
+  report:
+    description: Write all results as one JSON document there.
+    type: path
+"""
+
+    MESH_CONFIG = r"""
+options:
+  trust_domain:
+    description: The mesh's trust domain, where the source does not say it.
+    type: str
+  trust_domain_aliases:
+    description: Aliases of the trust domain, where the source does not say them.
+    type: list
+    elements: str
+  root_namespace:
+    description: The namespace whose policies are for the whole mesh, where the source does not say it.
+    type: str
+  istio_version:
+    description: The version of Istio, as V(1.27) or V(1.27.3), where the source does not say it. The newest that is known otherwise.
+    type: str
+  path_normalization:
+    description: How Envoy normalises paths, as in MeshConfig.
+    type: str
+    choices: [NONE, BASE, MERGE_SLASHES, DECODE_AND_MERGE_SLASHES]
 """

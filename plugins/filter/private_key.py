@@ -11,6 +11,7 @@ short_description: The private key of a PEM text, opened
 version_added: "0.2.0"
 description:
   - Takes the private key out of a PEM text and returns it without a passphrase, as istiod and Envoy want it.
+  - A file of M(meshops.mesh.certificate_authority) that is in Ansible Vault is opened with the passphrase as well, when O(file) is set.
   - Use it in tasks with C(no_log) only.
 author:
   - meshops.mesh contributors (@meshops)
@@ -22,6 +23,10 @@ options:
   passphrase:
     description: Opens the key. A key that needs none is taken as it is.
     type: str
+  file:
+    description: Whether the input is the path of a file on the control node instead of its text.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -44,22 +49,36 @@ _value:
 
 import contextlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.facts import IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.reading import load_key
+from ansible_collections.meshops.mesh.plugins.module_utils._certificates.vault import is_sealed, unseal
 
 with contextlib.suppress(ImportError):  # the filter says so
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 
-def private_key(text: Any, passphrase: str | None = None) -> str:
+def _read(path: str, passphrase: str | None) -> str:
+    """A file of the store; the lookups of Ansible would open a vault with the passwords of the run only."""
+    try:
+        raw = Path(path).read_bytes()
+        return (unseal(raw, str(passphrase or "").encode()) if is_sealed(raw) else raw).decode()
+    except OSError as exc:
+        raise AnsibleFilterError(f"private_key: {path} cannot be read: {exc.strerror}") from None
+    except ValueError as exc:
+        raise AnsibleFilterError(f"private_key: {path} is in Ansible Vault and cannot be opened: {exc}") from None
+
+
+def private_key(text: Any, passphrase: str | None = None, file: bool = False) -> str:
     """The key in clear text; never says anything of its content in an error."""
     if IMPORT_ERROR:
         raise AnsibleFilterError("private_key: the Python package cryptography is needed on the control node")
     if not isinstance(text, str):
         raise AnsibleFilterError(f"private_key: the input must be a PEM text, found {type(text).__name__}")
+    text = _read(text, passphrase) if file else text
     try:
         key = load_key(text.encode(), str(passphrase).encode() if passphrase else None)
     except TypeError:

@@ -11,8 +11,8 @@ short_description: Turns intended access into policies, proves them, and plans s
 version_added: "0.1.0"
 description:
   - Reads a mesh from a cluster, a snapshot file or a folder of manifests, and changes nothing.
-  - Renders AuthorizationPolicies (one for each workload, and a default deny for each namespace), PeerAuthentications and
-    RequestAuthentications for O(access).
+  - Renders AuthorizationPolicies (one for each workload, one for each Service behind a waypoint, and a default deny for each namespace),
+    PeerAuthentications and RequestAuthentications for O(access); DestinationRules and Sidecars where it asks for them.
   - Proves for all requests that with them exactly the intended calls are allowed where it is closed.
   - Orders them in stages, ALLOW first and the default deny last, and proves of each stage that it denies no intended call.
   - Fails, with every reason at once, when the intent contradicts itself, has an empty list, names what does not exist, or when policies
@@ -25,19 +25,15 @@ extends_documentation_fragment:
   - meshops.mesh.attributes
   - meshops.mesh.attributes.action_group
   - meshops.mesh.options.cluster
+  - meshops.mesh.options.mesh_config
+  - meshops.mesh.options.source
 options:
-  source:
-    description: Where the mesh is read.
-    type: str
-    choices: [cluster, snapshot, manifests]
-    default: cluster
-  path:
-    description: The snapshot file, or the folder of manifests. Required unless O(source=cluster).
-    type: path
   access:
-    description: The intended access, as the variable C(mesh_access) of the role C(meshops.mesh.access).
+    description:
+      - The intended access, as the variable C(mesh_access) of the role C(meshops.mesh.access).
+      - With O(stages) only its C(issuers) count.
     type: dict
-    required: true
+    default: {}
   domains:
     description: The domains, as in the variable C(mesh_domains). Their namespaces are closed where O(access) names none.
     type: list
@@ -52,23 +48,6 @@ options:
     type: str
     choices: [ossm2, ossm3, sail]
     default: ossm3
-  root_namespace:
-    description: The namespace of the control plane, where the source does not say it.
-    type: str
-  trust_domain:
-    description: The mesh's trust domain, where the source does not say it.
-    type: str
-  trust_domain_aliases:
-    description: Aliases of the trust domain, where the source does not say them.
-    type: list
-    elements: str
-  istio_version:
-    description: The version of Istio, where the source does not say it.
-    type: str
-  path_normalization:
-    description: How Envoy normalises paths, as in MeshConfig.
-    type: str
-    choices: [NONE, BASE, MERGE_SLASHES, DECODE_AND_MERGE_SLASHES]
   probe_methods:
     description: Methods that may be sent to see whether the mesh does what was proven. Others may change something and are not sent.
     type: list
@@ -78,6 +57,24 @@ options:
     description: How many calls are planned for a stage at most. Intended ones come first.
     type: int
     default: 2000
+  reopen:
+    description:
+      - Whether workloads that an older intent has closed, and O(access) does not speak of any more, may be opened to everybody again.
+      - Otherwise such an intent is refused.
+    type: bool
+    default: false
+  stages:
+    description:
+      - Stages that somebody else wrote, in their order, instead of those for O(access).
+      - Each is a map with C(name), C(objects) and C(remove) (V(Kind NAMESPACE/NAME)), C(closed) (written as C(to) of a rule), and
+        C(expected), the rules of what exactly passes there afterwards; none for nothing.
+    type: list
+    elements: dict
+    default: []
+  may_break:
+    description: Whether O(stages) may deny a call on their way that passed before and is expected in the end. Otherwise they are refused.
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full
@@ -150,6 +147,12 @@ stages:
       type: list
       elements: dict
       sample: [{namespace: prod-travel-agency, name: access-travels, rules: 1, selector: {app: travels}}]
+    gone:
+      description: What the stage removes.
+      returned: always
+      type: list
+      elements: dict
+      sample: []
     calls:
       description: Calls with the prediction for this stage; for O(meshops.mesh.authorization_probe#module:calls).
       returned: always
@@ -174,6 +177,18 @@ matrix:
   type: list
   elements: dict
   sample: [{from: [prod-travel-portal/voyages-v1], to: [prod-travel-agency/travels-v1], methods: [GET]}]
+breaks:
+  description: Calls that O(stages) deny on their way.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+notes:
+  description: What else comes of it, such as metrics that nobody could read any more.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 closed:
   description: The workloads at which nothing but the intended calls pass at the end.
   returned: success
@@ -196,47 +211,58 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.meshops.mesh.plugins.module_utils._access.intent import read_intent
+from ansible_collections.meshops.mesh.plugins.module_utils._access.given import plan_given, read_stages
+from ansible_collections.meshops.mesh.plugins.module_utils._access.intent import bare_intent, read_intent
 from ansible_collections.meshops.mesh.plugins.module_utils._access.report import plan_result
-from ansible_collections.meshops.mesh.plugins.module_utils._access.stages import Settings, plan_access
+from ansible_collections.meshops.mesh.plugins.module_utils._access.stages import Plan, Settings, plan_access
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization_run import mesh_settings
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.inputs import source_from
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.collect import collect
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name
-from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, MESH_CONFIG, SOURCE, SOURCE_NEEDS, display_name
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.sources import read_source
+
+_SHOWN = 12
 
 
 def argument_spec() -> dict[str, Any]:
     return {
         **AUTH_ARG_SPEC,
         **CLUSTER,
-        **{name: {"type": "str"} for name in ("root_namespace", "trust_domain", "istio_version")},
-        "source": {"type": "str", "choices": ["cluster", "snapshot", "manifests"], "default": "cluster"},
-        "path": {"type": "path"},
-        "access": {"type": "dict", "required": True},
+        **SOURCE,
+        **MESH_CONFIG,
+        "access": {"type": "dict", "default": {}},
         "domains": {"type": "list", "elements": "dict", "default": []},
         "mesh": {"type": "str", "required": True},
         "provider": {"type": "str", "choices": ["ossm2", "ossm3", "sail"], "default": "ossm3"},
-        "trust_domain_aliases": {"type": "list", "elements": "str"},
-        "path_normalization": {"type": "str", "choices": ["NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"]},
         "probe_methods": {"type": "list", "elements": "str", "default": ["GET", "HEAD", "OPTIONS"]},
         "probe_limit": {"type": "int", "default": 2000},
+        "reopen": {"type": "bool", "default": False},
+        "stages": {"type": "list", "elements": "dict", "default": []},
+        "may_break": {"type": "bool", "default": False},
     }
 
 
-def read(params: dict[str, Any], now: datetime) -> Snapshot:
-    if params["source"] != "cluster":
-        return source_from(params["source"], params["path"], cluster=params["cluster"], now=now)
-    return collect(Cluster.from_params(params, name=params["cluster"]), clock=lambda: now)
+def plan_of(params: dict[str, Any], given: Settings, now: datetime) -> Plan:
+    """A mistake in what was written comes before anything is read."""
+    if not params["stages"]:
+        intent = read_intent(params["access"], params["domains"])
+        return plan_access(intent, read_source(params, clock=lambda: now).objects, given)
+    stages, intent = read_stages(params["stages"]), bare_intent(params["access"], params["domains"])
+    plan = plan_given(stages, intent, read_source(params, clock=lambda: now).objects, given)
+    if plan.breaks and not params["may_break"]:
+        shown = "\n".join(f"- {text}" for text in plan.breaks[:_SHOWN])
+        more = f"\n- ... and {len(plan.breaks) - _SHOWN} more" if len(plan.breaks) > _SHOWN else ""
+        raise ConfigError(
+            "the stages deny calls on their way that passed before and are expected in the end; nothing was changed. Change their order "
+            f"(ALLOW first), leave them out and have the role make its own, or say access_may_break=true.\n{shown}{more}"
+        )
+    return plan
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec=argument_spec(),
-        required_if=[("source", "snapshot", ["path"]), ("source", "manifests", ["path"])],
+        required_if=SOURCE_NEEDS,
         supports_check_mode=True,
     )
     params, now = module.params, datetime.now(UTC)
@@ -250,10 +276,10 @@ def main() -> None:
         taken_at=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         probe_methods=tuple(params["probe_methods"]),
         probe_limit=params["probe_limit"],
+        reopen=params["reopen"],
     )
     try:
-        intent = read_intent(params["access"], params["domains"])  # a mistake in it comes before anything is read
-        plan = plan_access(intent, read(params, now).objects, given)
+        plan = plan_of(params, given, now)
     except ConfigError as exc:
         module.fail_json(msg=f"cluster {params['cluster']}: {exc}")
     except MeshError as exc:

@@ -23,15 +23,10 @@ extends_documentation_fragment:
   - meshops.mesh.attributes
   - meshops.mesh.attributes.action_group
   - meshops.mesh.options.cluster
+  - meshops.mesh.options.mesh_config
+  - meshops.mesh.options.report
+  - meshops.mesh.options.source
 options:
-  source:
-    description: Where the objects are read.
-    type: str
-    choices: [cluster, snapshot, manifests]
-    default: cluster
-  path:
-    description: The snapshot file, or the folder of manifests. Required unless O(source=cluster).
-    type: path
   access:
     description:
       - All that is meant to be allowed. What no row allows is not meant to be.
@@ -71,6 +66,9 @@ options:
         description: Request principals, as V(ISSUER/SUBJECT), one of which is demanded. No token is demanded when not given.
         type: list
         elements: str
+      claims:
+        description: What the token must say beside that, a list of values by the name of the claim. V(a[b]) is C(b) inside of C(a).
+        type: dict
   access_scope:
     description: Patterns of the namespaces that O(access) speaks of. All when not given.
     type: list
@@ -87,49 +85,6 @@ options:
     description: Namespaces of the mesh. Others are left out. All when not given.
     type: list
     elements: str
-  trust_domain:
-    description: The mesh's trust domain, where the source does not say it.
-    type: str
-  trust_domain_aliases:
-    description: Aliases of the trust domain, where the source does not say them.
-    type: list
-    elements: str
-  root_namespace:
-    description: The namespace whose policies are for the whole mesh, where the source does not say it.
-    type: str
-  istio_version:
-    description: The version of Istio, as V(1.27) or V(1.27.3), where the source does not say it. The newest that is known otherwise.
-    type: str
-  path_normalization:
-    description: How Envoy normalises paths, as in MeshConfig.
-    type: str
-    choices: [NONE, BASE, MERGE_SLASHES, DECODE_AND_MERGE_SLASHES]
-  only:
-    description: Codes of the checks to run. What they require runs too.
-    type: list
-    elements: str
-    default: []
-  ignore:
-    description:
-      - Deviations that are known, as V(CODE=Kind namespace/name). The object may be a pattern with V(*); V(CODE) alone means all of them.
-      - They are skipped with the reason that they are ignored. An entry that matches nothing is a warning.
-    type: list
-    elements: str
-    default: []
-  fail_on:
-    description: From which severity on the task fails.
-    type: str
-    choices: [error, warning, never]
-    default: error
-  junit:
-    description: Write a JUnit file there.
-    type: path
-  sarif:
-    description: Write a SARIF 2.1.0 file there.
-    type: path
-  report:
-    description: Write all results as one JSON document there.
-    type: path
 attributes:
   check_mode:
     support: full
@@ -266,14 +221,18 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization_run import run_authorization_checks
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import write_documents
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.inputs import source_from
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import failed_lines
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.collect import collect
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name
-from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import (
+    CLUSTER,
+    MESH_CONFIG,
+    REPORT,
+    SOURCE,
+    SOURCE_NEEDS,
+    display_name,
+)
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.sources import read_source
 
 STRINGS: dict[str, Any] = {"type": "list", "elements": "str"}
 
@@ -281,21 +240,19 @@ STRINGS: dict[str, Any] = {"type": "list", "elements": "str"}
 def argument_spec() -> dict[str, Any]:
     row = {name: dict(STRINGS) for name in ("ports", "methods", "paths", "hosts", "tokens")}
     row["tokens"]["no_log"] = False  # principals, no secrets
+    row["claims"] = {"type": "dict"}
     row |= {name: {**STRINGS, "required": True} for name in ("from", "to")}
     return {
         **AUTH_ARG_SPEC,
         **CLUSTER,
-        **{name: {**STRINGS, "default": []} for name in ("only", "ignore", "access_scope")},
-        **{name: {"type": "path"} for name in ("path", "junit", "sarif", "report")},
-        **{name: {"type": "str"} for name in ("trust_domain", "root_namespace", "istio_version")},
-        "source": {"type": "str", "choices": ["cluster", "snapshot", "manifests"], "default": "cluster"},
+        **SOURCE,
+        **REPORT,
+        **MESH_CONFIG,
         "access": {"type": "list", "elements": "dict", "options": row},
+        "access_scope": {**STRINGS, "default": []},
         "provider": {"type": "str", "choices": ["ossm2", "ossm3", "sail"]},
         "control_plane": {"type": "dict"},
         "members": dict(STRINGS),
-        "trust_domain_aliases": dict(STRINGS),
-        "path_normalization": {"type": "str", "choices": ["NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"]},
-        "fail_on": {"type": "str", "choices": ["error", "warning", "never"], "default": "error"},
     }
 
 
@@ -303,16 +260,10 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def read(params: dict[str, Any]) -> Snapshot:
-    if params["source"] != "cluster":
-        return source_from(params["source"], params["path"], cluster=params["cluster"], now=utc_now())
-    return collect(Cluster.from_params(params, name=params["cluster"]), clock=utc_now)
-
-
 def main() -> None:
     module = AnsibleModule(
         argument_spec=argument_spec(),
-        required_if=[("source", "snapshot", ["path"]), ("source", "manifests", ["path"])],
+        required_if=SOURCE_NEEDS,
         supports_check_mode=True,
     )
     params = module.params
@@ -322,7 +273,7 @@ def main() -> None:
     if params["access"] is not None:
         params["access"] = [{key: value for key, value in row.items() if value is not None} for row in params["access"]]
     try:
-        checked = run_authorization_checks(params, read(params))
+        checked = run_authorization_checks(params, read_source(params, clock=utc_now))
         write_documents(params, checked.report)
     except MeshError as exc:
         module.fail_json(msg=str(exc))

@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - meshops.mesh.attributes
   - meshops.mesh.attributes.action_group
   - meshops.mesh.options.cluster
+  - meshops.mesh.options.mesh_config
 options:
   before:
     description: The state before the change.
@@ -65,23 +66,6 @@ options:
     description: Namespaces of the mesh. Others are left out. All when not given.
     type: list
     elements: str
-  trust_domain:
-    description: The mesh's trust domain, where the source does not say it.
-    type: str
-  trust_domain_aliases:
-    description: Aliases of the trust domain, where the source does not say them.
-    type: list
-    elements: str
-  root_namespace:
-    description: The namespace whose policies are for the whole mesh, where the source does not say it.
-    type: str
-  istio_version:
-    description: The version of Istio, as V(1.27) or V(1.27.3), where the source does not say it. The newest that is known otherwise.
-    type: str
-  path_normalization:
-    description: How Envoy normalises paths, as in MeshConfig.
-    type: str
-    choices: [NONE, BASE, MERGE_SLASHES, DECODE_AND_MERGE_SLASHES]
   fail_on:
     description: Which change makes the task fail.
     type: str
@@ -261,32 +245,27 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization_run import overlaid, run_authorization_diff
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.inputs import source_from
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.collect import collect
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, MESH_CONFIG, SOURCE, display_name
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.sources import read_source
 
 STRINGS: dict[str, Any] = {"type": "list", "elements": "str"}
-SOURCES = ["cluster", "snapshot", "manifests"]
 
 
 def state(default: str) -> dict[str, Any]:
-    return {"source": {"type": "str", "choices": SOURCES, "default": default}, "path": {"type": "path"}}
+    return {**SOURCE, "source": {**SOURCE["source"], "default": default}}
 
 
 def argument_spec() -> dict[str, Any]:
     return {
         **AUTH_ARG_SPEC,
         **CLUSTER,
-        **{name: {"type": "str"} for name in ("trust_domain", "root_namespace", "istio_version")},
+        **MESH_CONFIG,
         "before": {"type": "dict", "default": {"source": "cluster"}, "options": state("cluster")},
         "after": {"type": "dict", "required": True, "options": state("manifests") | {"applied": {"type": "bool", "default": False}}},
         "remove": {**STRINGS, "default": []},
         "members": dict(STRINGS),
-        "trust_domain_aliases": dict(STRINGS),
-        "path_normalization": {"type": "str", "choices": ["NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"]},
         "fail_on": {"type": "str", "choices": ["never", "opened", "closed", "any"], "default": "never"},
     }
 
@@ -297,11 +276,9 @@ def utc_now() -> datetime:
 
 def read(params: dict[str, Any], which: str) -> list[dict[str, Any]]:
     given = params[which]
-    if given["source"] != "cluster":
-        if not given["path"]:
-            raise ConfigError(f"{which}.path is not set; with source {given['source']} it names the file or folder")
-        return list(source_from(given["source"], given["path"], cluster=params["cluster"], now=utc_now()).objects)
-    return list(collect(Cluster.from_params(params, name=params["cluster"]), clock=utc_now).objects)
+    if given["source"] != "cluster" and not given["path"]:
+        raise ConfigError(f"{which}.path is not set; with source {given['source']} it names the file or folder")
+    return list(read_source({**params, **given}, clock=utc_now).objects)
 
 
 def compare(params: dict[str, Any]) -> dict[str, Any]:

@@ -32,6 +32,14 @@ options:
       - Encrypts the private keys at rest. Keys that are there in clear text are encrypted when it is given.
       - A store whose keys are encrypted cannot be used without it.
     type: str
+  encryption:
+    description:
+      - How a file is encrypted when there is a O(passphrase). V(key) encrypts the private key in it (PKCS 8), as C(openssl) does.
+        V(vault) makes the whole file one of Ansible Vault with the passphrase as its password, for C(ansible-vault view).
+      - Files that are there in the other form are read, and written in this one.
+    type: str
+    choices: [key, vault]
+    default: key
   certificates:
     description: What shall be there. Issuers may come behind what they sign.
     type: list
@@ -241,6 +249,7 @@ CERTIFICATE: dict[str, Any] = {
 ARGUMENT_SPEC: dict[str, Any] = {
     "store": {"type": "path", "required": True},
     "passphrase": {"type": "str", "no_log": True},
+    "encryption": {"type": "str", "choices": ["key", "vault"], "default": "key"},
     "certificates": {"type": "list", "elements": "dict", "required": True, "options": CERTIFICATE},
     "renew_at": {"type": "float", "default": 0.66},
     "replace_root": {"type": "bool", "default": False},
@@ -303,7 +312,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     if not 0 < params["renew_at"] < 1:
         raise ConfigError(f"renew_at is {params['renew_at']:g}; expected a fraction between 0 and 1, such as 0.66")
     requests = [request_of(entry) for entry in params["certificates"]]
-    store = Store(params["store"], params["passphrase"])
+    store = Store(params["store"], params["passphrase"], vault=params["encryption"] == "vault")
     work = Work(store, requests, now=utc_now(), renew_at=params["renew_at"], replace_root=params["replace_root"])
     if module.check_mode:
         decisions = work.plan()

@@ -22,17 +22,13 @@ extends_documentation_fragment:
   - meshops.mesh.attributes
   - meshops.mesh.attributes.action_group
   - meshops.mesh.options.cluster
+  - meshops.mesh.options.report
+  - meshops.mesh.options.source
 options:
   source:
     description:
       - Where O(mesh), O(secrets) and O(config_maps) are read. Nothing is asked of a cluster when none of them is given.
       - A snapshot or a manifest has no private keys, so what concerns keys is skipped there, and says so.
-    type: str
-    choices: [cluster, snapshot, manifests]
-    default: cluster
-  path:
-    description: The snapshot file, or the folder of manifests. Required unless O(source=cluster).
-    type: path
   mesh:
     description:
       - Look at every place where a mesh keeps a certificate. These are C(cacerts), C(istio-ca-secret), the Secrets that Gateways name,
@@ -224,6 +220,25 @@ options:
     description: How many seconds all proxies together may take; those that were not asked by then are named.
     type: float
     default: 60
+  shares_root_with:
+    description: Other clusters of the same mesh, which must trust what this one signs (OSM2509). Needs O(mesh).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      cluster:
+        description: How messages call it.
+        type: str
+        required: true
+      snapshot:
+        description: A snapshot of it. Its C(istio-ca-root-cert) in the namespace of O(control_plane) is read.
+        type: path
+      roots:
+        description: File with the roots that it trusts.
+        type: path
+      roots_content:
+        description: The same as text, for example RV(roots) of this module on that cluster.
+        type: str
   roots:
     description: File with the roots that are expected everywhere.
     type: path
@@ -233,21 +248,6 @@ options:
   at:
     description: Judge as of this time, as V(2027-01-31) or V(2027-01-31T12:00:00+00:00). Now when not given, or a snapshot's own time.
     type: str
-  only:
-    description: Codes of the checks to run, from C(OSM2001) on.
-    type: list
-    elements: str
-    default: []
-  ignore:
-    description: Deviations that are known, as V(CODE=Kind namespace/name). The object may be a pattern with V(*).
-    type: list
-    elements: str
-    default: []
-  fail_on:
-    description: From which severity on the task fails.
-    type: str
-    choices: [error, warning, never]
-    default: error
   show_from:
     description: From which severity on RV(table) shows checks.
     type: str
@@ -321,6 +321,14 @@ EXAMPLES = r"""
     provider: ossm3
     control_plane: {name: production, namespace: prod-istio-system}
     members: [prod-travel-agency, prod-travel-portal, prod-travel-control]
+
+- name: Prove that two clusters of one mesh believe each other
+  meshops.mesh.certificate_check:
+    mesh: true
+    provider: ossm3
+    control_plane: {name: production, namespace: prod-istio-system}
+    shares_root_with:
+      - {cluster: east, roots_content: "{{ hostvars.east.certificates.roots }}"}
 
 - name: Show which certificate ends first
   ansible.builtin.debug:
@@ -398,6 +406,11 @@ timeline:
       subject: CN=travel-prod,O=Travel Agency Ltd
       fingerprint: 5b0c5b0c5b0c5b0c5b0c5b0c5b0c5b0c5b0c5b0c5b0c5b0c5b0c5b0c5b0c5b0c
       places: [Secret prod-istio-system/cacerts ca-cert.pem]
+roots:
+  description: The roots that the control plane hands out, as PEM.
+  returned: always
+  type: str
+  sample: "-----BEGIN CERTIFICATE-----\nMIIB..."
 at:
   description: The time that certificates were judged by, in UTC.
   returned: always
@@ -414,13 +427,14 @@ from ansible_collections.meshops.mesh.plugins.module_utils._certificates.facts i
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.reading import has_private_key
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.certificate_run import run_certificate_checks
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.certificates import inventory
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import write_documents
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.inputs import intent_from, options_from
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import failed_lines, table
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.view import View
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.certificates import gather
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, REPORT, SOURCE, SOURCE_NEEDS, display_name
 
 _TEXT: dict[str, Any] = {"type": "str"}
 _PATH: dict[str, Any] = {"type": "path"}
@@ -474,8 +488,8 @@ _THRESHOLDS: dict[str, Any] = {name: {"type": "float"} for name in ("certificate
 _THRESHOLDS |= {name: {"type": "int"} for name in ("certificate_rsa_bits", "certificate_ec_bits", "certificate_max_bytes")}
 ARGUMENT_SPEC: dict[str, Any] = {
     **CLUSTER,
-    "source": _purpose("cluster", "snapshot", "manifests", default="cluster"),
-    "path": _PATH,
+    **SOURCE,
+    **REPORT,
     "mesh": {"type": "bool", "default": False},
     "provider": {"type": "str", "choices": ["ossm2", "ossm3", "sail"]},
     "control_plane": {"type": "dict"},
@@ -488,12 +502,12 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "proxies": {"type": "bool", "default": False},
     "proxy_timeout": {"type": "float", "default": 5},
     "proxies_timeout": {"type": "float", "default": 60},
+    "shares_root_with": _dicts({"cluster": _NAME, "snapshot": _PATH, "roots": _PATH, "roots_content": _TEXT},
+                               mutually_exclusive=[("snapshot", "roots", "roots_content")],
+                               required_one_of=[("snapshot", "roots", "roots_content")]),
     "roots": _PATH,
     "roots_content": _TEXT,
     "at": _TEXT,
-    "only": _WORDS,
-    "ignore": _WORDS,
-    "fail_on": _purpose("error", "warning", "never", default="error"),
     "show_from": _purpose("info", "warning", "error", default="info"),
     "thresholds": {"type": "dict", "default": {}, "options": _THRESHOLDS},
 }
@@ -516,7 +530,7 @@ def main() -> None:
     module = AnsibleModule(
         # a copy, as Ansible writes the defaults of suboptions into it
         argument_spec=copy.deepcopy({**AUTH_ARG_SPEC, **ARGUMENT_SPEC}),
-        required_if=[("source", "snapshot", ["path"]), ("source", "manifests", ["path"])],
+        required_if=SOURCE_NEEDS,
         mutually_exclusive=[("roots", "roots_content")],
         supports_check_mode=True,
     )
@@ -532,6 +546,7 @@ def main() -> None:
         snapshot = gather(params, clock=utc_now)
         report = run_certificate_checks(params, snapshot)
         everything = inventory(View(snapshot), intent_from(params), options_from(params, now=snapshot.taken_at))
+        write_documents(params, report)
     except MeshError as exc:
         module.fail_json(msg=str(exc))
     for entry in report.unused_ignores:
@@ -543,6 +558,7 @@ def main() -> None:
         "table": table(rows, show_from=params["show_from"], summary=report.summary),
         "inventory": everything.rows(),
         "timeline": everything.timeline(),
+        "roots": "".join(one.pem() for one in everything.roots),
         "at": snapshot.taken_at.isoformat(),
     }
     failing = [row.to_dict() for row in report.failing(params["fail_on"])]

@@ -239,19 +239,25 @@ def rows_of(steps: tuple[Step, ...], titles: dict[str, str], signers: dict[str, 
              "trusted": [titles.get(root, root[:16]) for root in step.authority.roots]} for step in steps]
 
 
+def waves_of(turn: Turn) -> list[str]:
+    """Who was restarted, a line for each wave."""
+    lines = []
+    for number, wave in enumerate(turn.waves, 1):
+        more = f" and {len(wave) - SHOWN} more" if len(wave) > SHOWN else ""
+        lines.append(f"  wave {number}: restarted {', '.join(wave[:SHOWN])}{more}")
+    return lines
+
+
 def lines_of(turn: Turn, *, dry_run: bool) -> list[str]:
     """What a step did."""
     asked = f"{turn.asked.get('proxies', 0)} proxies, {turn.asked.get('istiods', 0)} istiods, {turn.asked.get('places', 0)} places asked"
     if turn.blockers:
         lines = [f"{turn.phase}: {'would have to wait for' if dry_run else 'waits for'} {len(turn.blockers)} ({asked})"]
-        return lines + [f"  {one.resource}: {one.reason}" for one in turn.blockers[:20]]
+        return lines + [f"  {one.resource}: {one.reason}" for one in turn.blockers[:20]] + waves_of(turn)
     waited = f" after {turn.waited:.0f} s" if turn.waited >= 1 else ""
     word = "would be safe now" if dry_run else f"proved safe{waited}{', written' if turn.written else ''}"
     said = "everybody has followed" if turn.phase == "settle" else word
-    lines = [f"{turn.phase}: {said} ({asked})"]
-    for number, wave in enumerate(turn.waves, 1):
-        more = f" and {len(wave) - SHOWN} more" if len(wave) > SHOWN else ""
-        lines.append(f"  wave {number}: restarted {', '.join(wave[:SHOWN])}{more}")
+    lines = [f"{turn.phase}: {said} ({asked})", *waves_of(turn)]
     return lines + [f"  {one.resource}: {one.reason}; {one.remedy}" for one in turn.notes[:20] if turn.phase == "settle"]
 
 

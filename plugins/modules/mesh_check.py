@@ -21,16 +21,10 @@ extends_documentation_fragment:
   - meshops.mesh.attributes
   - meshops.mesh.attributes.action_group
   - meshops.mesh.options.cluster
+  - meshops.mesh.options.report
+  - meshops.mesh.options.source
   - meshops.mesh.options.wait
 options:
-  source:
-    description: Where the objects are read.
-    type: str
-    choices: [cluster, snapshot, manifests]
-    default: cluster
-  path:
-    description: The snapshot file, or the folder of manifests. Required unless O(source=cluster).
-    type: path
   mesh:
     description: The mesh's name.
     type: str
@@ -64,28 +58,11 @@ options:
     type: list
     elements: str
     choices: [kiali, jaeger, prometheus, grafana]
-  only:
-    description: Codes of the checks to run. What they require runs too.
-    type: list
-    elements: str
-    default: []
   categories:
     description: Categories of checks to run. What they require runs too.
     type: list
     elements: str
     default: []
-  ignore:
-    description:
-      - Deviations that are known, as V(CODE=Kind namespace/name). The object may be a pattern with V(*); V(CODE) alone means all of them.
-      - They are skipped with the reason that they are ignored. An entry that matches nothing is a warning.
-    type: list
-    elements: str
-    default: []
-  fail_on:
-    description: From which severity on the task fails.
-    type: str
-    choices: [error, warning, never]
-    default: error
   show_from:
     description: From which severity on RV(table) shows checks. V(info) shows all. It has no influence on the verdict.
     type: str
@@ -140,15 +117,6 @@ options:
       snapshot_max_age_hours:
         description: How old a snapshot may be. The default is V(24).
         type: float
-  junit:
-    description: Write a JUnit file there.
-    type: path
-  sarif:
-    description: Write a SARIF 2.1.0 file there.
-    type: path
-  report:
-    description: Write all results as one JSON document there.
-    type: path
 attributes:
   check_mode:
     support: full
@@ -300,113 +268,28 @@ table:
   sample: "control plane\n-------------\n√ the control plane exists\n\n1 passed, 0 warnings, 0 failed, 0 skipped"
 """
 
-import time
-from datetime import UTC, datetime
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import write_documents
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.inputs import (
-    intent_from,
-    nothing,
-    options_from,
-    reviews_for,
-    source_from,
-)
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import failed_lines, table
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.runner import Report, run_checks, run_until
-from ansible_collections.meshops.mesh.plugins.module_utils._errors import FetchError, MeshError
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.collect import collect
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name, wait_options
-
-
-def argument_spec() -> dict[str, Any]:
-    thresholds = {name: {"type": "str"} for name in ("kubernetes_oldest", "istio_oldest", "ossm2_oldest", "ossm3_oldest")}
-    whole = ("proxy_skew_minors", "restarts", "certificate_rsa_bits", "certificate_ec_bits", "certificate_max_bytes")
-    thresholds |= {name: {"type": "int"} for name in whole}
-    fractions = ("snapshot_max_age_hours", "certificate_days", "certificate_fraction", "clock_skew_seconds")
-    thresholds |= {name: {"type": "float"} for name in fractions}
-    words = {name: {"type": "list", "elements": "str", "default": []} for name in ("only", "categories", "ignore")}
-    return {
-        **AUTH_ARG_SPEC,
-        **words,
-        **CLUSTER,
-        **wait_options(wait_timeout=0, wait_interval=5),
-        "source": {"type": "str", "choices": ["cluster", "snapshot", "manifests"], "default": "cluster"},
-        "path": {"type": "path"},
-        "mesh": {"type": "str"},
-        "provider": {"type": "str", "choices": ["ossm2", "ossm3", "sail"]},
-        "control_plane": {"type": "dict"},
-        "members": {"type": "list", "elements": "str"},
-        "operators": {"type": "list", "elements": "str"},
-        "personas": {"type": "list", "elements": "dict"},
-        "gateways": {"type": "list", "elements": "dict"},
-        "observability": {"type": "list", "elements": "str", "choices": ["kiali", "jaeger", "prometheus", "grafana"]},
-        "fail_on": {"type": "str", "choices": ["error", "warning", "never"], "default": "error"},
-        "show_from": {"type": "str", "choices": ["info", "warning", "error"], "default": "info"},
-        "thresholds": {"type": "dict", "default": {}, "options": thresholds},
-        "junit": {"type": "path"},
-        "sarif": {"type": "path"},
-        "report": {"type": "path"},
-    }
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
-def look(params: dict[str, Any]) -> Report:
-    """Read the source once and run the table over it; an API that does not answer is a failed check, not a crash."""
-    intent, options = intent_from(params), options_from(params, now=utc_now())
-    if params["source"] != "cluster":
-        source = source_from(params["source"], params["path"], cluster=params["cluster"], now=utc_now())
-        return run_checks(source, intent, options)
-    try:
-        cluster = Cluster.from_params(params, name=params["cluster"])
-        snapshot = collect(cluster, clock=utc_now, reviews=reviews_for(intent))
-    except FetchError as exc:
-        snapshot = nothing(params["cluster"], now=utc_now())
-        options = options_from(params, now=utc_now(), fetch_error=str(exc))
-    return run_checks(snapshot, intent, options)
+from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import IMPORT_ERROR
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.checking import argument_spec, check
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import SOURCE_NEEDS
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec=argument_spec(),
-        required_if=[("source", "snapshot", ["path"]), ("source", "manifests", ["path"])],
+        required_if=SOURCE_NEEDS,
         supports_check_mode=True,
     )
-    params = module.params
-    params["cluster"] = display_name(params)
-    if params["source"] == "cluster" and IMPORT_ERROR:
+    if module.params["source"] == "cluster" and IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
     try:
-        wait = params["wait_timeout"] if params["source"] == "cluster" else 0
-        report = run_until(
-            lambda: look(params),
-            wait_timeout=wait,
-            wait_interval=params["wait_interval"],
-            clock=time.monotonic,
-            sleep=time.sleep,
-            fail_on=params["fail_on"],
-        )
-        write_documents(params, report)
+        result = check(module.params, module.warn)
     except MeshError as exc:
         module.fail_json(msg=str(exc))
-    for entry in report.unused_ignores:
-        module.warn(f"ignore: {entry} matches no deviation")
-    rows = [row.to_dict() for row in report.rows]
-    result = {
-        "checks": rows,
-        "summary": report.summary,
-        "table": table(rows, show_from=params["show_from"], summary=report.summary),
-    }
-    failing = [row.to_dict() for row in report.failing(params["fail_on"])]
-    if failing:
-        module.fail_json(msg=failed_lines(failing, cluster=report.cluster), **result)
-    module.exit_json(changed=False, **result)
+    if result.get("failed"):
+        module.fail_json(**result)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 from testbed import Bed
 from testbed.operators.certificates import Authority
 
-__all__ = ["ASK", "NOBODY", "VERSION", "Mesh", "cacerts", "intermediate", "until"]
+__all__ = ["ASK", "NOBODY", "VERSION", "Mesh", "Mesh2", "cacerts", "intermediate", "until"]
 
 VERSION = "v1.29.6"
 NOBODY = "503 no healthy upstream"
@@ -28,7 +28,7 @@ ASK = {"testbed.example.com/envoy": "true"}
 Obj = dict[str, Any]
 
 
-def until(check: Callable[[], Any], timeout: float = 40.0, what: str = "") -> Any:
+def until(check: Callable[[], Any], timeout: float = 120.0, what: str = "") -> Any:
     """Waits until check gives something true, and returns it."""
     end, last = time.monotonic() + timeout, None
     while time.monotonic() < end:
@@ -126,7 +126,7 @@ class Mesh:
         """New pods, and their Envoys, in the place of the old ones."""
         where = namespace or self.namespace
         self.bed.kubectl("rollout", "restart", "deployment", app, "-n", where)
-        done = self.bed.kubectl("rollout", "status", "deployment", app, "-n", where, "--timeout=60s")
+        done = self.bed.kubectl("rollout", "status", "deployment", app, "-n", where, "--timeout=240s")
         assert done.returncode == 0, done.stderr
         if not namespace:
             until(lambda: self.served(app), what=f"the new Envoy of {app}")
@@ -174,3 +174,27 @@ def cacerts(authority: Authority, roots: bytes | None = None) -> Obj:
             "cert-chain.pem": authority.cert if authority.cert == authority.root else authority.cert + authority.root}
     return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "cacerts", "namespace": "istio-system"},
             "data": {name: base64.b64encode(value).decode() for name, value in data.items()}}
+
+
+@dataclass(frozen=True)
+class Mesh2(Mesh):
+    """The same, of OpenShift Service Mesh 2."""
+
+    version: str = "v2.6"
+
+    def install(self, values: Obj | None = None) -> None:
+        spec = {"version": self.version, "tracing": {"type": "None"}, "policy": {"type": "Istiod"}, "telemetry": {"type": "Istiod"},
+                "profiles": ["default"], "gateways": {"enabled": False},
+                "addons": {name: {"enabled": False} for name in ("kiali", "grafana", "prometheus")}, **(values or {})}
+        self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "istio-system"}},
+                   {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace, "labels": ASK}},
+                   {"apiVersion": "maistra.io/v2", "kind": "ServiceMeshControlPlane", "spec": spec,
+                    "metadata": {"name": "default", "namespace": "istio-system"}},
+                   {"apiVersion": "maistra.io/v1", "kind": "ServiceMeshMemberRoll", "spec": {"members": [self.namespace]},
+                    "metadata": {"name": "default", "namespace": "istio-system"}})
+        roll = ("servicemeshmemberroll", "default", "-n", "istio-system")
+        until(lambda: self.namespace in (self.get(*roll).get("status") or {}).get("configuredMembers", []), 120, "the member of the mesh")
+
+    def deploy(self, *names: str, annotations: dict[str, str] | None = None) -> None:
+        """Its injection asks for an annotation of each pod."""
+        super().deploy(*names, annotations={"sidecar.istio.io/inject": "true", **(annotations or {})})

@@ -10,70 +10,21 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import collection_support  # noqa: F401  (first: it makes the collection importable)
 import pytest
-from ansible_collections.meshops.mesh.plugins.module_utils._certificates.material import Material as Goal
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.rotation import Phase
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import NotReady
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import dialer
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.rotation import Limits, Rotation
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.rotation import Rotation
 from conftest import ROOT
-from envoys_support import NOBODY, cacerts, intermediate, until
-from envoys_support import Mesh as Bedded
+from envoys_support import NOBODY, until
+from rotation_support import MATERIAL, NEW, PHASES, RENEWED, Bedded, goal, rotation, signs, steps
 from testbed import Bed
-from testbed.operators.certificates import Authority as Material
 
-NEW = Material.new("New Corporate Root")
-MATERIAL = intermediate(NEW, "new intermediate")
-RENEWED = intermediate(NEW, "newer intermediate")
 Obj = dict[str, Any]
-PHASES = [Phase.DISTRIBUTE, Phase.SWITCH, Phase.RETIRE]
-
-
-class Killed(Exception):
-    """The run ends here, without any tidying up."""
-
-
-class Mortal(Rotation):
-    """Dies after it wrote, before it restarts an istiod."""
-
-    def _restart_istiods(self, *_args: Any) -> None:
-        raise Killed
-
-
-def rotation(bedded: Bedded, *, kind: type[Rotation] = Rotation, back: bool = False, members: tuple[str, ...] = ("shop",),
-             **limits: Any) -> Rotation:
-    params = {"kubeconfig": str(bedded.bed.kubeconfig)}
-    given: dict[str, Any] = {"gate": 60, "interval": 0.3, "proxy": 3, "proxies": 20, "istiod_grace": 1, **limits}
-    return kind(Cluster.from_params(params, name="bed"), dialer(params, name="bed"), mesh="shop-mesh", namespace="istio-system",
-                members=members, limits=Limits(**given), back=back)
-
-
-def goal(material: Material) -> Goal:
-    return Goal.of(cacerts(material)["data"], "goal")
-
-
-def signs(bedded: Bedded) -> str:
-    return rotation(bedded).current()[0].signer_title
-
-
-def steps(bedded: Bedded, make: Callable[[Rotation], Goal], codes: list[str], *, back: bool = False) -> list[str]:
-    """All steps, each by a run of its own that dies after it wrote; a client calls between any two."""
-    done: list[str] = []
-    while True:
-        run = rotation(bedded, kind=Mortal, back=back)
-        try:
-            if run.turn(make(run)) is None:
-                return done
-        except Killed:
-            done.append(run.turns[-1].phase)
-        wanted = len(codes) + 3
-        until(lambda wanted=wanted: len(codes) >= wanted, what=f"calls after {done}")
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +105,7 @@ def play(bedded: Bedded, folder: Path, *args: str, **variables: Any) -> subproce
     given: Obj = {"mesh_name": "shop-mesh", "mesh_provider": "sail", "mesh_control_plane": {"name": "default", "namespace": "istio-system"},
                   "mesh_domains": [{"name": "shop", "namespaces": ["shop"]}], "mesh_kubeconfig": str(bedded.bed.kubeconfig),
                   "ansible_python_interpreter": sys.executable, "mesh_certificates_store": str(folder / "pki"),
-                  "mesh_certificates_rotation": {"interval": 0.3, "gate_timeout": 60, "istiod_grace": 2}, **variables}
+                  "mesh_certificates_rotation": {"interval": 0.3, "gate_timeout": 240, "istiod_grace": 2}, **variables}
     for name in ("root", "authority"):
         given[f"mesh_certificates_{name}"] = {"name": f"{name}-2027", "key_type": "EC", "key_bits": 256}
     command = [str(Path(sys.executable).parent / "ansible-playbook"), "meshops.mesh.rotate_certificates", "-i", "west,"]
@@ -166,7 +117,7 @@ def play(bedded: Bedded, folder: Path, *args: str, **variables: Any) -> subproce
 
 
 def finished(process: subprocess.Popen[str]) -> str:
-    text, _ = process.communicate(timeout=240)
+    text, _ = process.communicate(timeout=900)
     assert process.returncode == 0, text[-4000:]
     return text
 
@@ -203,7 +154,7 @@ def test_workloads_that_do_not_renew_are_restarted_in_waves(bedded: Bedded) -> N
     for app in ("portal", "cars"):
         bedded.restart(app)
     with bedded.calling("portal", "cars") as codes:
-        run = rotation(bedded, renew="restart", wave_size=1, gate=90)
+        run = rotation(bedded, renew="restart", wave_size=1, gate=300)
         turns = [run.turn(goal(MATERIAL)) for _ in range(3)]
         assert [turn.phase for turn in turns if turn] == PHASES
         both = {"Deployment shop/cars", "Deployment shop/portal"}
@@ -217,7 +168,7 @@ def test_workloads_that_do_not_renew_are_restarted_in_waves(bedded: Bedded) -> N
         assert [step.phase for step in renewed.steps(goal(RENEWED))] == [Phase.SWITCH]
         assert renewed.turn(goal(RENEWED)).waves == []  # type: ignore[union-attr]
         assert renewed.turn(goal(RENEWED)) is None
-        back = rotation(bedded, back=True, renew="restart", gate=90)
+        back = rotation(bedded, back=True, renew="restart", gate=300)
         while back.turn(back.goal_before()) is not None:
             pass
         back.settle(back.goal_before())

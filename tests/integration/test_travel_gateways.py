@@ -20,6 +20,7 @@ from cryptography import x509
 from envoys_support import ASK, until
 from testbed import Bed
 from testbed.operators.certificates import Authorities
+from tokens_support import PASSWORD, issuing
 from travel_support import INVENTORY, role_play, said
 
 Playbook = Callable[..., Run]
@@ -94,6 +95,7 @@ class Call:
     """What came of a request: the subject of the certificate that was served, the status, the headers."""
 
     served: str = ""
+    serial: int = 0
     status: int = 0
     text: str = ""
     error: str = ""
@@ -112,7 +114,7 @@ def call(port: int, host: str, path: str = "/", *, secure: bool = True, certific
                     context.load_cert_chain(certificate, key)
                 stream = context.wrap_socket(raw, server_hostname=host)
                 leaf = x509.load_der_x509_certificate(stream.getpeercert(binary_form=True))
-                found.served = leaf.subject.rfc4514_string()
+                found.served, found.serial = leaf.subject.rfc4514_string(), leaf.serial_number
             stream.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
             while data := stream.recv(65536):
                 found.text += data.decode()
@@ -151,6 +153,17 @@ def test_the_dashboard_is_served_with_a_certificate_of_its_own(world: World) -> 
     assert again.changed == 0, again.stdout[-4000:]
 
 
+def test_a_renewed_certificate_is_served_when_the_run_ends(world: World) -> None:
+    """Every certificate is due; no call is lost, and the run ends only when the live gateway has the new one."""
+    port = world.local(SYSTEM, "istio-ingressgateway", 8443)
+    before = call(port, DASHBOARD)
+    reach = {"control-gateway": {"address": "127.0.0.1", "port": port}}
+    done = world.play("meshops.mesh.travel_https", travel_reach=reach, certificates_renew_at=1e-9).check()
+    after = call(port, DASHBOARD)
+    assert "travel-control-secret (server): renewed" in done.stdout and "Prove that the gateways serve their certificates" in done.stdout
+    assert (after.served, after.status) == (before.served, 200) and after.serial != before.serial
+
+
 def test_a_certificate_that_is_not_served_is_found(world: World) -> None:
     """A proof that cannot fail is none: here the address is that of another gateway."""
     port = world.local(SYSTEM, "istio-egressgateway", 8443)
@@ -186,6 +199,34 @@ def test_only_the_partner_is_let_in(world: World) -> None:
     assert call(port, PARTNER, "/flights/Tallinn", **workload(world)).status == 0, "a workload of the mesh is no partner"
     assert call(world.local(SYSTEM, "istio-ingressgateway", 8443), DASHBOARD).status == 200
     assert call(port, DASHBOARD, **own).status == 0, "the partner's gateway does not serve the dashboard"
+
+
+def test_the_partner_needs_a_token_of_the_single_sign_on(world: World) -> None:
+    """Chapter 4: no token 403, a bad one 401, a good one 200; the token comes from the issuer, for a password."""
+    port, kept = world.local(SYSTEM, "gto-external-ingressgateway", 8443), {"travel_scenarios": ["https", "partner_gateway"]}
+    bundle = world.folder / "gto"
+    own = {"certificate": bundle / "curl-client.crt", "key": bundle / "curl-client.key"}
+    with issuing("https://sso.example.com/auth/realms/servicemesh-lab") as issuer:
+        sso = {"issuer": issuer.issuer, "jwks_uri": f"{issuer.url}/certs", "token_uri": f"{issuer.url}/token", "client_id": "istio",
+               "username": "gtouser"}
+        given = {**kept, "travel_reach": {"travel-api-gateway": {"address": "127.0.0.1", "port": port}}, "travel_partner_sso": sso,
+                 "access_wait_timeout": 120}
+        done = world.play("meshops.mesh.travel_partner_jwt", travel_partner_password=PASSWORD, **given).check()
+        text = said(done)
+        for line in ("/flights/Tallinn without a token: denied (403 RBAC: access denied), expected 403",
+                     "/flights/Tallinn with a token whose signature is another: denied (401 Jwt verification fails), expected 401",
+                     "/flights/Tallinn with the token: allowed (200), expected allowed",
+                     "5 calls: 3 allowed, 2 denied, 0 without a verdict; 5 as expected, 0 otherwise"):
+            assert line in text, text[-4000:]
+        assert issuer.sign().partition(".")[0] not in text, "no token is shown"
+        assert call(port, PARTNER, "/flights/Tallinn", **own).status == 403
+        assert call(world.local(SYSTEM, "istio-ingressgateway", 8443), DASHBOARD).status == 200, "only the partner's gateway is closed"
+        again = world.play("meshops.mesh.travel_partner_jwt", travel_partner_token=issuer.sign(), **given).check()
+        assert again.changed == 0, again.stdout[-4000:]
+        wrong = world.play("meshops.mesh.travel_partner_jwt", travel_partner_password="another", **given)
+        assert wrong.rc != 0 and "gave no token for gtouser (status 401, invalid_grant)" in said(wrong)
+    world.play("meshops.mesh.travel_partner_jwt", access_state="absent", **kept).check()
+    until(lambda: call(port, PARTNER, "/flights/Tallinn", **own).status == 200, 120, "the certificate alone is enough again")
 
 
 def test_a_gateway_that_lets_everybody_in_is_found(world: World) -> None:

@@ -27,7 +27,7 @@ class ApiStatus(BedError):
 class Api:
     """One connection per thread, kept open."""
 
-    def __init__(self, server: str, ca: Path, cert: Path, key: Path, timeout: float = 10.0) -> None:
+    def __init__(self, server: str, ca: Path, cert: Path, key: Path, timeout: float = 60.0) -> None:
         self._host = urllib.parse.urlsplit(server).netloc
         self._timeout = timeout
         self._tls = ssl.create_default_context(cafile=str(ca))

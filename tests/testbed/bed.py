@@ -70,7 +70,7 @@ class Bed:
 
     @classmethod
     def start(cls, name: str, operators: Iterable[str] | None = None, *, nodes: int = 3, extra_crds: Iterable[str] = (),
-              owner: int | None = None, timeout: float = 120.0) -> Bed:
+              owner: int | None = None, timeout: float = 400.0) -> Bed:
         """Idempotent: a running bed of that name is returned as it is. owner: the process with which the bed shall end."""
         self = cls.find(name)
         with binaries.locked(BEDS / f"{name}.lock"):
@@ -108,7 +108,8 @@ class Bed:
         write_atomic(self.dir / "spec.json", json.dumps({
             "name": self.name, "sockets": str(sockets), "ports": layout.ports, "binaries": {n: str(p) for n, p in found.items()},
             "operators": list(operators), "crds": list(dict.fromkeys([*crds.groups_for(operators), *extra_crds])), "nodes": nodes,
-            "sail_operator": os.environ.get("MESH_SAIL_OPERATOR"), "istiod": os.environ.get("MESH_ISTIOD")}))
+            "sail_operator": os.environ.get("MESH_SAIL_OPERATOR"), "istiod": os.environ.get("MESH_ISTIOD"),
+            "cert_manager": os.environ.get("MESH_CERT_MANAGER")}))
 
     def _launch(self, owner: int | None, timeout: float) -> None:
         logs = self.dir / "logs"

@@ -160,7 +160,7 @@ def _create(api: Api, crd: dict[str, Any]) -> None:
             raise BedError(f"CustomResourceDefinition {crd['metadata']['name']}: {error}") from error
 
 
-def install(api: Api, names: Iterable[str], *, timeout: float = 60.0, check: Callable[[], None] = lambda: None) -> list[str]:
+def install(api: Api, names: Iterable[str], *, timeout: float = 180.0, check: Callable[[], None] = lambda: None) -> list[str]:
     """Creates the definitions at the same time, then waits until the API serves them; returns their names."""
     crds = load(names)
     with ThreadPoolExecutor(8) as pool:

@@ -15,8 +15,8 @@ import yaml
 from .paths import TESTBED, write_atomic
 from .pki import Authority, Pair, kubeconfig, write_service_account_keys
 
-__all__ = ["SERVICE_CIDR", "Layout", "Process", "apiserver", "controller_manager", "etcd", "kwok", "operators", "prepare", "sail_operator",
-           "scheduler"]
+__all__ = ["SERVICE_CIDR", "Layout", "Process", "apiserver", "cert_manager", "controller_manager", "etcd", "kwok", "operators", "prepare",
+           "sail_operator", "scheduler"]
 
 SERVICE_CIDR = "10.96.0.0/16"
 _CLIENT_LIMITS = ("--kube-api-qps=300", "--kube-api-burst=500")
@@ -160,3 +160,10 @@ def sail_operator(layout: Layout, binary: str) -> Process:
     return Process("sail-operator", (
         binary, "--kubeconfig", str(layout.config("operators")), "--config-file", str(empty), "--leader-elect=false",
         "--metrics-bind-address", "0"), {"POD_NAMESPACE": "sail-operator"}, gentle=1.0)
+
+
+def cert_manager(layout: Layout, binary: str) -> Process:
+    """Its approver is one of its controllers; nothing of the bed needs its webhook."""
+    return Process("cert-manager", (
+        binary, "--kubeconfig", str(layout.config("operators")), "--leader-elect=false", "--metrics-listen-address", "127.0.0.1:0",
+        "--healthz-listen-address", "127.0.0.1:0"), {"POD_NAMESPACE": "cert-manager"}, gentle=1.0)

@@ -103,7 +103,7 @@ class Supervisor:
 
     # -- bring-up
 
-    def _wait(self, what: str, done: Callable[[], bool], timeout: float = 60.0, check: Callable[[], None] | None = None) -> None:
+    def _wait(self, what: str, done: Callable[[], bool], timeout: float = 180.0, check: Callable[[], None] | None = None) -> None:
         deadline, last = time.monotonic() + timeout, ""
         while True:
             (check or self.alive)()
@@ -170,6 +170,11 @@ class Supervisor:
             played.append("istiod")
             if self.spec.get("istiod"):
                 played.append("real-istiod")
+        real = self.spec.get("cert_manager")
+        if real and "cert_manager" in played:
+            played[played.index("cert_manager")] = "istio-csr"
+            self.api.ensure("/api/v1/namespaces", {"metadata": {"name": "cert-manager"}})
+            self.spawn(processes.cert_manager(self.layout, real))
         if played:
             if not (TESTBED / "operators" / "__main__.py").exists():
                 raise BedError("tests/testbed/operators/__main__.py is missing: this checkout can play no operators")

@@ -6,13 +6,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from .._errors import ConfigError
 
-__all__ = ["ANYONE", "AUTHENTICATED", "PLAINTEXT", "Exemption", "Intent", "Issuer", "Rule", "read_intent"]
+__all__ = [
+    "ANYONE", "AUTHENTICATED", "PLAINTEXT", "Egress", "Exemption", "Intent", "Issuer", "Rule", "bare_intent", "read_intent", "read_rules",
+]  # fmt: skip
 
 ANYONE, AUTHENTICATED, PLAINTEXT = "anyone", "authenticated", "plaintext"
 WORDS = (ANYONE, AUTHENTICATED, PLAINTEXT)
@@ -21,8 +24,9 @@ _SOURCES = ("namespace:", "domain:", "gateway:", "serviceaccount:")
 _TARGETS = ("namespace:", "domain:", "gateway:", "service:")
 _PAIRS = ("serviceaccount:", "service:")
 _MODES = ("STRICT", "PERMISSIVE", "DISABLE")
-_KEYS = ("namespaces", "rules", "never", "close", "mtls", "issuers")
-_RULE = ("name", "from", "to", *OPERATIONS, "tokens")
+_KEYS = ("namespaces", "rules", "never", "close", "mtls", "issuers", "default_deny", "egress")
+_RULE = ("name", "from", "to", *OPERATIONS, "tokens", "claims")
+_CLAIM = re.compile(r"[^\[\]]+(\[[^\[\]]+\])*")
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ class Rule:
     targets: tuple[str, ...]
     operations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     tokens: tuple[str, ...] = ()
+    claims: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by name; a[b] is b inside of a
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,15 @@ class Exemption:
     target: str
     mode: str = ""
     ports: Mapping[int, str] = field(default_factory=dict)
+    name: str = ""  # why it is there, for messages and as an annotation
+
+
+@dataclass(frozen=True)
+class Egress:
+    """Whether workloads are told only about the hosts that they may call, and what else they shall know."""
+
+    sidecars: bool = False
+    also: tuple[str, ...] = ()  # NAMESPACE/HOST, as in a Sidecar
 
 
 @dataclass(frozen=True)
@@ -67,6 +81,9 @@ class Intent:
     mode: str = ""  # of mutual TLS in the namespaces; empty: it is left as it is
     exemptions: tuple[Exemption, ...] = ()
     domains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    default_deny: bool = True  # whether whole namespaces are closed, or only what rules and `close` name
+    destination_rules: bool = False  # whether callers are told about mutual TLS too
+    egress: Egress = field(default_factory=Egress)
 
 
 class _Reader:
@@ -105,6 +122,20 @@ class _Reader:
         known = [*words, "NAMESPACE/WORKLOAD", *(f"{form}{'NAMESPACE/NAME' if form in _PAIRS else 'NAME'}" for form in forms)]
         self.problems.append(f"{where}: {entry!r} is none of {', '.join(known)}")
 
+    def boolean(self, value: Any, where: str) -> bool:
+        words = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+        if str(value).lower() not in words:
+            self.problems.append(f"{where} is {value!r}, expected true or false")
+        return words.get(str(value).lower(), False)
+
+    def claims(self, value: Any, where: str) -> dict[str, tuple[str, ...]]:
+        if not isinstance(value, Mapping) or not value:
+            self.problems.append(f"{where} is {value!r}, expected a map of a claim's name to a list of values")
+            return {}
+        self.problems += [f"{where}: {name!r} is no name of a claim; write a[b] for b inside of a" for name in value
+                          if not _CLAIM.fullmatch(str(name))]  # fmt: skip
+        return {str(name): self.strings(entry, f"{where}.{name}") for name, entry in value.items()}
+
     def mode(self, value: Any, where: str) -> str:
         if value not in _MODES:
             self.problems.append(f"{where} is {value!r}, expected one of {', '.join(_MODES)}")
@@ -116,7 +147,10 @@ class _Reader:
         for key in ("from", "to"):
             if isinstance(value, Mapping) and key not in row:
                 self.problems.append(f"{name} has no {key}")
-        lists = {key: self.strings(entry, f"{name}.{key}") for key, entry in row.items() if key in _RULE and key != "name"}
+        lists = {key: self.strings(entry, f"{name}.{key}") for key, entry in row.items() if key in _RULE and key not in ("name", "claims")}
+        claims = self.claims(row["claims"], f"{name}.claims") if "claims" in row else {}
+        if claims and "tokens" not in row:
+            self.problems.append(f"{name}.claims: say in tokens whose token it is, such as ISSUER/*; another issuer could claim the same")
         for entry in lists.get("from", ()):
             self.name(entry, f"{name}.from", _SOURCES, WORDS)
         for entry in lists.get("to", ()):
@@ -131,7 +165,7 @@ class _Reader:
             if not entry.startswith(("/", "*")):
                 self.problems.append(f"{name}.paths: {entry!r} never matches, a path begins with /")
         operations = {key: lists[key] for key in OPERATIONS if key in lists}
-        return Rule(name, lists.get("from", ()), lists.get("to", ()), operations, lists.get("tokens", ()))
+        return Rule(name, lists.get("from", ()), lists.get("to", ()), operations, lists.get("tokens", ()), claims)
 
     def rules(self, row: Mapping[str, Any], key: str) -> list[Rule]:
         where = f"mesh_access.{key}"
@@ -149,8 +183,9 @@ class _Reader:
         return Issuer(name, issuer, uri, keys, audiences, bool(row.get("forward", False)))
 
     def exemption(self, value: Any, where: str) -> Exemption:
-        row = self.mapping(value, where, ("for", "mode", "ports"))
+        row = self.mapping(value, where, ("name", "for", "mode", "ports"))
         target = str(row.get("for") or "")
+        where = f"{where} ({row['name']})" if row.get("name") else where
         self.name(target, f"{where}.for", ("namespace:", "gateway:"), ())
         ports = self.mapping(row.get("ports") or {}, f"{where}.ports", tuple(row.get("ports") or {}))
         if not ports and "mode" not in row:
@@ -159,7 +194,15 @@ class _Reader:
             self.problems.append(f"{where}: ports are those of a workload, and {target} is none")
         modes = {int(port): self.mode(mode, f"{where}.ports.{port}") for port, mode in ports.items() if str(port).isdigit()}
         self.problems += [f"{where}.ports: {port!r} is no port" for port in ports if not str(port).isdigit()]
-        return Exemption(target, self.mode(row["mode"], f"{where}.mode") if "mode" in row else "", modes)
+        return Exemption(target, self.mode(row["mode"], f"{where}.mode") if "mode" in row else "", modes, str(row.get("name") or ""))
+
+    def egress(self, value: Any, where: str) -> Egress:
+        row = self.mapping(value, where, ("sidecars", "also"))
+        also = self.strings(row["also"], f"{where}.also") if "also" in row else ()
+        for entry in also:
+            if entry.count("/") != 1 or not all(entry.split("/")):
+                self.problems.append(f"{where}.also: {entry!r} is no NAMESPACE/HOST, as a Sidecar has it, such as istio-system/*")
+        return Egress(self.boolean(row.get("sidecars", False), f"{where}.sidecars"), also)
 
 
 def _domains(value: Iterable[Any]) -> dict[str, tuple[str, ...]]:
@@ -171,13 +214,31 @@ def _twice(reader: _Reader, names: Sequence[str], what: str) -> None:
         reader.problems.append(f"there are several {what} {name}: give each a name of its own")
 
 
+def bare_intent(value: Any, domains: Iterable[Any] = ()) -> Intent:
+    """What stands beside the rules: issuers and domains."""
+    reader = _Reader()
+    rows = reader.rows((value or {}).get("issuers") or [], "mesh_access.issuers")
+    issuers = tuple(reader.issuer(entry, f"mesh_access.issuers[{number}]") for number, entry in enumerate(rows))
+    if reader.problems:
+        raise ConfigError("the intended access cannot be used:\n" + "\n".join(f"- {text}" for text in reader.problems))
+    return Intent((), (), issuers=issuers, domains=_domains(domains))
+
+
+def read_rules(value: Any, where: str) -> tuple[tuple[Rule, ...], list[str]]:
+    """Rules by themselves, and what is wrong with them."""
+    reader = _Reader()
+    rules = tuple(reader.rule(entry, f"{where}[{number}]") for number, entry in enumerate(reader.rows(value, where)))
+    return rules, reader.problems
+
+
 def read_intent(value: Any, domains: Iterable[Any] = ()) -> Intent:
     """mesh_access, with the namespaces of mesh_domains where it names none; a ConfigError has all that is wrong by itself."""
     reader, known = _Reader(), _domains(domains)
     row = reader.mapping(value, "mesh_access", _KEYS)
     every = tuple(dict.fromkeys(name for names in known.values() for name in names))
-    namespaces = reader.strings(row["namespaces"], "mesh_access.namespaces") if "namespaces" in row else every
-    if not namespaces:
+    default_deny = reader.boolean(row.get("default_deny", True), "mesh_access.default_deny")
+    namespaces = reader.strings(row["namespaces"], "mesh_access.namespaces") if "namespaces" in row else every if default_deny else ()
+    if not namespaces and default_deny:
         reader.problems.append("mesh_access.namespaces is not set and mesh_domains has no namespaces: nothing would be closed")
     rules, never = reader.rules(row, "rules"), reader.rules(row, "never")
     if not rules and isinstance(value, Mapping):
@@ -188,11 +249,15 @@ def read_intent(value: Any, domains: Iterable[Any] = ()) -> Intent:
     listed = reader.rows(row.get("issuers", []), "mesh_access.issuers")
     issuers = [reader.issuer(entry, f"mesh_access.issuers[{i}]") for i, entry in enumerate(listed)]
     _twice(reader, [issuer.name for issuer in issuers], "mesh_access.issuers of the name")
-    mtls = reader.mapping(row.get("mtls") or {}, "mesh_access.mtls", ("mode", "exceptions"))
+    mtls = reader.mapping(row.get("mtls") or {}, "mesh_access.mtls", ("mode", "exceptions", "destination_rules"))
     mode = reader.mode(mtls["mode"], "mesh_access.mtls.mode") if "mode" in mtls else ""
     listed = reader.rows(mtls.get("exceptions", []), "mesh_access.mtls.exceptions")
     exemptions = [reader.exemption(entry, f"mesh_access.mtls.exceptions[{i}]") for i, entry in enumerate(listed)]
     _twice(reader, [one.target for one in exemptions], "mesh_access.mtls.exceptions for")
+    tell = reader.boolean(mtls.get("destination_rules", False), "mesh_access.mtls.destination_rules")
+    egress = reader.egress(row.get("egress") or {}, "mesh_access.egress")
     if reader.problems:
         raise ConfigError("the intended access cannot be used:\n" + "\n".join(f"- {text}" for text in dict.fromkeys(reader.problems)))
-    return Intent(namespaces, tuple(rules), tuple(never), close, tuple(issuers), mode, tuple(exemptions), known)
+    return Intent(
+        namespaces, tuple(rules), tuple(never), close, tuple(issuers), mode, tuple(exemptions), known, default_deny, tell, egress
+    )

@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .._authorization.inventory import Inventory, Place
-from .._authorization.model import HTTP, Request
-from .._authorization.world import World
-from .resolve import Resolved, Row
+from .._authorization.model import HTTP, ZTUNNEL, Request
+from .._authorization.world import Answer, World
+from .rows import Resolved, Row
+from .waypoints import Guarded, guarded
 
 __all__ = ["Probes", "calls_for"]
 
@@ -39,12 +40,13 @@ class _Door:
     port: int
     target: int
     protocol: str
+    way: Guarded | None = None  # the waypoint that it leads through
 
 
 _Call = tuple[_Door, Place, tuple[str, str]]
 
 
-def _doors(places: Sequence[Place], objects: Iterable[Mapping[str, Any]]) -> Iterator[_Door]:
+def _doors(places: Sequence[Place], objects: Sequence[Mapping[str, Any]], ways: Sequence[Guarded]) -> Iterator[_Door]:
     services: dict[str, list[Mapping[str, Any]]] = {}
     for obj in objects:
         if obj.get("kind") == "Service" and obj.get("apiVersion") == "v1":
@@ -60,7 +62,8 @@ def _doors(places: Sequence[Place], objects: Iterable[Mapping[str, Any]]) -> Ite
                 # a status port of a gateway answers to nobody's policy
                 if str(target).isdigit() and int(target) in place.ports and port.get("name") != "status-port":
                     host = f"{meta['name']}.{meta['namespace']}.svc.cluster.local"
-                    yield _Door(place, host, int(port["port"]), int(target), place.ports[int(target)])
+                    own = next((way for way in ways if way.leads_to(place) and way.is_of(str(meta["name"]))), None)
+                    yield _Door(place, host, int(port["port"]), int(target), HTTP if own else place.ports[int(target)], own)
 
 
 def _concrete(path: str) -> str:
@@ -97,12 +100,12 @@ def calls_for(
     """For each world the calls with its prediction. Methods that may change something are never sent; intended calls go first."""
     # Who has no proxy is stopped by mutual TLS, which is never a verdict; and nobody execs into the pods of strangers.
     sources = [place for place in inventory.places if not place.assumed and not place.workload.service and not place.outside]
-    rows = resolved.rows_by_target()
+    rows, live = resolved.rows_by_target(), list(objects)
     meant: list[_Call] = []
     others: list[_Call] = []
     total = 0
-    for door in _doors(resolved.closed, objects):
-        own = rows.get(door.place.ref, [])
+    for door in _doors(resolved.closed, live, guarded(inventory, live)):
+        own = [*rows.get(door.place.ref, []), *(rows.get(door.way.place.ref, []) if door.way else [])]
         requests = _requests(own, methods) if door.protocol == HTTP else [("", "")]
         callers, anybody = {name for row in own for name in row.identities}, any(row.words for row in own)
         for source in sources:
@@ -120,9 +123,22 @@ def _predicted(call: _Call, inventory: Inventory, worlds: Sequence[World]) -> li
     door, source, (method, path) = call
     found = {"from": source.ref, "to": door.place.ref, "host": door.host, "port": door.port, "protocol": door.protocol.lower()}
     found |= {"method": method, "path": path} if method else {}
-    request = _request(inventory.identity(source), door, method, path)
-    answers = [world.answer(door.place.workload, request, now=_NOW, protocol=door.protocol) for world in worlds]
+    answers = [_answer(door, source, (method, path), inventory, world) for world in worlds]
     return [{**found, "expected": "allowed" if one.allowed else "denied", "reason": one.reason} for one in answers]
+
+
+def _answer(door: _Door, source: Place, ask: tuple[str, str], inventory: Inventory, world: World) -> Answer:
+    """What a caller sees: of the workload's proxy alone, or of the waypoint's and then of ztunnel's, which is called by the waypoint."""
+    request = _request(inventory.identity(source), door, *ask)
+    by_way = door.way is not None and (source.workload.kind == "ztunnel" or (source.workload.kind == "gateway" and door.way.ingress))
+    if door.way is None or not by_way:
+        protocol = ZTUNNEL if door.place.workload.kind == "ztunnel" else door.protocol
+        return world.answer(door.place.workload, request, now=_NOW, protocol=protocol)
+    there = world.answer(door.way.place.workload, replace(request, port=door.port), now=_NOW)
+    if not there.allowed:
+        return there
+    connection = _request(inventory.identity(door.way.place), door, "", "")
+    return world.answer(door.place.workload, connection, now=_NOW, protocol=ZTUNNEL)
 
 
 def _request(identity: str | None, door: _Door, method: str, path: str) -> Request:

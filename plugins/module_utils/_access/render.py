@@ -15,14 +15,18 @@ from typing import Any
 
 from .._authorization.inventory import Inventory, Place
 from .._errors import ConfigError
+from .egress import sidecars
 from .intent import ANYONE, AUTHENTICATED, PLAINTEXT, Intent
-from .resolve import Resolved, Row, app_of
+from .rows import Resolved, Row, app_of
 
 __all__ = ["DENY", "LAYERS", "Rendered", "render"]
 
 Obj = dict[str, Any]
-TOKENS, EXCEPTIONS, ALLOW, MTLS, DENY = LAYERS = ("access_tokens", "access_exceptions", "access_allow", "access_mtls", "access_deny")
+TOKENS, EXCEPTIONS, ALLOW, MTLS, DENY, EGRESS = LAYERS = (
+    "access_tokens", "access_exceptions", "access_allow", "access_mtls", "access_deny", "access_egress",
+)  # fmt: skip
 DEFAULT_DENY, NAMESPACE_MTLS = "access-default-deny", "access-mtls"
+_NAMED = "mesh.meshops.io/exception"  # the annotation that says why an exception is there
 
 
 @dataclass(frozen=True)
@@ -38,13 +42,26 @@ class Rendered:
 
 @dataclass(frozen=True)
 class _Group:
-    """Places of one namespace with the same rules, and the labels that select them and nobody else."""
+    """Places of one namespace with the same rules, and what a policy says to mean them and nobody else: a selector, or targetRefs."""
 
     name: str
     namespace: str
-    selector: Mapping[str, str]
+    attach: Mapping[str, Any]
     places: tuple[Place, ...]
     rows: tuple[Row, ...]
+
+
+def _alike(rows: Sequence[Row]) -> tuple[Any, ...]:
+    return tuple((row.rule.name, row.words, row.identities, row.tokens, tuple(row.rule.operations.items())) for row in rows)
+
+
+def _at_waypoint(place: Place, rows: tuple[Row, ...]) -> _Group | None:
+    """A Service behind a waypoint: its policies are in its own namespace, and refer to it."""
+    ref = place.workload.service
+    if ref is None or ref.kind != "Service":
+        return None
+    attach = {"targetRefs": [{"group": "", "kind": "Service", "name": ref.name}]}
+    return _Group(f"service-{ref.name}", ref.namespace, attach, (place,), rows)
 
 
 def _selects(selector: Mapping[str, str], place: Place) -> bool:
@@ -72,11 +89,16 @@ def _groups(resolved: Resolved, inventory: Inventory) -> list[_Group]:
     rows = {place.ref: tuple(known.get(place.ref, ())) for place in resolved.closed}
     apps: dict[tuple[str, str], list[Place]] = {}
     for place in resolved.closed:
+        if place.workload.service:
+            continue
         key, value = app_of(place)
         apps.setdefault((place.namespace, value if key else place.name), []).append(place)
     found: list[_Group] = []
+    for place in resolved.closed:
+        group = _at_waypoint(place, rows[place.ref])
+        found += [group] if group else []
     for (namespace, name), places in sorted(apps.items()):
-        alike = len({tuple(row.rule.name for row in rows[place.ref]) for place in places}) == 1
+        alike = len({_alike(rows[place.ref]) for place in places}) == 1
         for part in [places] if alike else [[place] for place in places]:
             selector = _selector(part, inventory.places)
             if selector is None:
@@ -84,8 +106,14 @@ def _groups(resolved: Resolved, inventory: Inventory) -> list[_Group]:
                     f"no labels select {', '.join(place.ref for place in part)} and nothing else of {namespace}: "
                     "give its pods a label app of their own"
                 )
-            found.append(_Group(name if alike else part[0].name, namespace, selector, tuple(part), rows[part[0].ref]))
+            attach = {"selector": {"matchLabels": dict(selector)}}
+            found.append(_Group(name if alike else part[0].name, namespace, attach, tuple(part), rows[part[0].ref]))
     return found
+
+
+def _claim(name: str) -> str:
+    outer, bracket, inner = name.partition("[")
+    return f"[{outer}]{bracket}{inner}"
 
 
 def _rule(row: Row, trust_domain: str) -> Obj:
@@ -102,6 +130,8 @@ def _rule(row: Row, trust_domain: str) -> Obj:
         if PLAINTEXT in row.words:
             sources.append({"source": {"notPrincipals": ["*"], **tokens}})
     rule: Obj = {"from": sources} if sources else {}
+    if row.rule.claims:
+        rule["when"] = [{"key": f"request.auth.claims{_claim(name)}", "values": list(values)} for name, values in row.rule.claims.items()]
     if row.rule.operations:
         rule["to"] = [{"operation": {key: list(values) for key, values in row.rule.operations.items()}}]
     return rule
@@ -118,9 +148,9 @@ def _name(name: str) -> str:
 def _policies(groups: Sequence[_Group], intent: Intent, trust_domain: str, version: str) -> list[Obj]:
     found = []
     for group in groups:
-        if not group.rows and group.namespace in intent.namespaces:
-            continue  # the default deny of its namespace says it
-        spec: Obj = {"selector": {"matchLabels": dict(group.selector)}}
+        if not group.rows and intent.default_deny and group.namespace in intent.namespaces and "selector" in group.attach:
+            continue  # the default deny of its namespace says it; a waypoint does not listen to that
+        spec: Obj = dict(group.attach)
         if group.rows:
             spec |= {"action": "ALLOW", "rules": [_rule(row, trust_domain) for row in group.rows]}
         found.append(_object("AuthorizationPolicy", group.namespace, _name(group.name), spec, version))
@@ -137,7 +167,7 @@ def _tokens(groups: Sequence[_Group], resolved: Resolved, version: str) -> list[
             rule |= {"audiences": list(issuer.audiences)} if issuer.audiences else {}
             rules.append(rule | ({"forwardOriginalToken": True} if issuer.forward else {}))
         if rules:
-            spec = {"selector": {"matchLabels": dict(group.selector)}, "jwtRules": rules}
+            spec = {**group.attach, "jwtRules": rules}
             found.append(_object("RequestAuthentication", group.namespace, _name(group.name), spec, version))
     return found
 
@@ -146,26 +176,76 @@ def _peers(intent: Intent, resolved: Resolved, inventory: Inventory, version: st
     """Exceptions, and the modes of namespaces."""
     modes = {space: intent.mode for space in intent.namespaces if intent.mode}
     exceptions = []
-    for target, space, places, mode, ports in resolved.exemptions:
-        if target.startswith("namespace:"):
-            modes[space] = mode
+    for exempted in resolved.exemptions:
+        one, space, places = exempted.exemption, exempted.namespace, exempted.places
+        if exempted.whole_namespace:
+            modes[space] = one.mode
             continue
         selector = _selector(places, inventory.places)
         if selector is None:
-            raise ConfigError(f"mesh_access.mtls.exceptions for {target}: no labels select its pods and nothing else of {space}")
+            raise ConfigError(f"mesh_access.mtls.exceptions for {one.target}: no labels select its pods and nothing else of {space}")
         spec: Obj = {"selector": {"matchLabels": selector}}
-        spec |= {"mtls": {"mode": mode}} if mode else {}
-        spec |= {"portLevelMtls": {str(port): {"mode": word} for port, word in ports.items()}} if ports else {}
+        spec |= {"mtls": {"mode": one.mode}} if one.mode else {}
+        spec |= {"portLevelMtls": {str(port): {"mode": word} for port, word in one.ports.items()}} if one.ports else {}
         exceptions.append(_object("PeerAuthentication", space, _name(app_of(places[0])[1] or places[0].name), spec, version))
+        if one.name:
+            exceptions[-1]["metadata"]["annotations"] = {_NAMED: one.name}
     spaces = sorted(modes.items())
     return exceptions, [_object("PeerAuthentication", space, NAMESPACE_MTLS, {"mtls": {"mode": mode}}, version) for space, mode in spaces]
 
 
-def render(intent: Intent, resolved: Resolved, inventory: Inventory, version: str) -> Rendered:
-    """All objects of the intent; `version`: of Istio's security API, v1 or v1beta1."""
+def _told(peers: Sequence[Obj], services: Sequence[Mapping[str, Any]], version: str) -> list[Obj]:
+    """What callers are told about the mutual TLS that those PeerAuthentications ask for; nothing where both is taken."""
+    words = {"STRICT": "ISTIO_MUTUAL", "DISABLE": "DISABLE"}
+    found = []
+    for peer in peers:
+        meta, spec = peer["metadata"], peer["spec"]
+        word = words.get((spec.get("mtls") or {}).get("mode", ""), "")
+        labels = (spec.get("selector") or {}).get("matchLabels") or {}
+        if not labels:
+            hosts = {meta["name"]: f"*.{meta['namespace']}.svc.cluster.local"} if word else {}
+            ports: dict[str, str] = {}
+        else:
+            own = [one for one in services if one["metadata"].get("namespace") == meta["namespace"] and _leads(one, labels)]
+            names = [one["metadata"]["name"] for one in own]
+            hosts = {f"{meta['name']}-{name}"[:253]: f"{name}.{meta['namespace']}.svc.cluster.local" for name in names}
+            ports = {port: words.get(row["mode"], "") for port, row in (spec.get("portLevelMtls") or {}).items()}
+        for name, host in hosts.items():
+            policy: Obj = {"tls": {"mode": word}} if word else {}
+            numbers = [number for one in services if host.startswith(f"{one['metadata']['name']}.{one['metadata'].get('namespace')}.")
+                       for number in _service_ports(one, ports)]  # fmt: skip
+            levels = [{"port": {"number": number}, "tls": {"mode": mode}} for number, mode in numbers]
+            policy |= {"portLevelSettings": levels} if levels else {}
+            if policy:
+                row = _object("DestinationRule", meta["namespace"], name, {"host": host, "trafficPolicy": policy}, version)
+                found.append({**row, "apiVersion": f"networking.istio.io/{version}"})
+    return found
+
+
+def _leads(service: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    """Whether a Service leads to pods with these labels only."""
+    selector = (service.get("spec") or {}).get("selector") or {}
+    return bool(selector) and (labels.items() <= selector.items() or selector.items() <= labels.items())
+
+
+def _service_ports(service: Mapping[str, Any], modes: Mapping[str, str]) -> list[tuple[int, str]]:
+    rows = (service.get("spec") or {}).get("ports") or []
+    found = [(int(row["port"]), modes.get(str(row.get("targetPort", row["port"])), "")) for row in rows]
+    return [(number, mode) for number, mode in found if mode]
+
+
+def render(
+    intent: Intent, resolved: Resolved, inventory: Inventory, version: str, objects: Iterable[Mapping[str, Any]] = ()
+) -> Rendered:
+    """All objects of the intent; `version`: of Istio's API, v1 or v1beta1; `objects`: where Services are looked up."""
     groups = _groups(resolved, inventory)
     exceptions, spaces = _peers(intent, resolved, inventory, version)
-    deny = [_object("AuthorizationPolicy", space, DEFAULT_DENY, {}, version) for space in sorted(intent.namespaces)]
+    closed = sorted(intent.namespaces if intent.default_deny else ())
+    deny = [_object("AuthorizationPolicy", space, DEFAULT_DENY, {}, version) for space in closed]
     allow = _policies(groups, intent, inventory.mesh.trust_domain, version)
-    layers = {TOKENS: _tokens(groups, resolved, version), EXCEPTIONS: exceptions, ALLOW: allow, MTLS: spaces, DENY: deny}
+    services = [obj for obj in objects if obj.get("kind") == "Service" and obj.get("apiVersion") == "v1"]
+    if intent.destination_rules:
+        exceptions, spaces = exceptions + _told(exceptions, services, version), spaces + _told(spaces, services, version)
+    told = sidecars(intent, resolved, inventory, services, version) if intent.egress.sidecars else []
+    layers = {TOKENS: _tokens(groups, resolved, version), EXCEPTIONS: exceptions, ALLOW: allow, MTLS: spaces, DENY: deny, EGRESS: told}
     return Rendered({name: tuple(objects) for name, objects in layers.items()})

@@ -2,15 +2,21 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to meshops.mesh: not for use outside the collection, may change without notice.
-"""What access_plan returns."""
+"""What access_plan and access_from_traffic return."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .stages import Plan, Stage
+import yaml
 
-__all__ = ["plan_result"]
+from .stages import Plan, Stage
+from .traffic import Findings
+
+__all__ = ["plan_result", "proposal_text", "traffic_text"]
+
+_SHOWN = 15
 
 
 def _line(stage: Stage) -> str:
@@ -23,17 +29,21 @@ def _line(stage: Stage) -> str:
 
 def _text(plan: Plan, cluster: str) -> str:
     intended = sum(call["expected"] == "allowed" for call in plan.stages[-1].calls) if plan.stages else 0
+    end = f"{len(plan.breaks)} times they deny calls on their way that are" if plan.breaks else "none of them denies a call that is"
     lines = [
-        f"{cluster}: exactly the intended access is allowed after {len(plan.stages)} stages, and none of them denies an intended call",
+        f"{cluster}: exactly the intended access is allowed after {len(plan.stages)} stages, and {end} intended",
         f"covered: all requests of {plan.coverage.sources} workloads, of callers without an identity and of unknown ones, to "
         f"{len(plan.closed)} closed workloads",
         *(_line(stage) for stage in plan.stages),
     ]
+    lines += [f"BREAKS  {text}" for text in plan.breaks[:_SHOWN]]
+    lines += [f"... and {len(plan.breaks) - _SHOWN} more: BREAKS"] if len(plan.breaks) > _SHOWN else []
     if plan.leftovers:
         lines.append(f"removed at the end: {', '.join(_name(obj) for obj in plan.leftovers)}")
     if plan.stages:
         left = f"; {plan.left_out} more are left out (probe_limit)" if plan.left_out else ""
         lines.append(f"to probe: {len(plan.stages[-1].calls)} calls, {intended} of them to be allowed at the end{left}")
+    lines += [f"note: {text}" for text in plan.notes[:_SHOWN]]
     return "\n".join([*lines, *(f"assumed: {text}" for text in plan.assumptions)])
 
 
@@ -48,7 +58,53 @@ def plan_result(plan: Plan, cluster: str) -> dict[str, Any]:
         "baseline": list(plan.baseline),
         "leftovers": list(plan.leftovers),
         "matrix": plan.matrix,
+        "breaks": list(plan.breaks),
+        "notes": list(plan.notes),
         "closed": list(plan.closed),
         "proof": {"holds": True, **plan.coverage.to_dict(), "mesh": dict(plan.mesh), "assumptions": list(plan.assumptions)},
         "text": _text(plan, cluster),
     }
+
+
+def _listed(title: str, lines: Sequence[str]) -> list[str]:
+    more = [f"  ... and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
+    return [title, *(f"  {line}" for line in lines[:_SHOWN]), *more] if lines else []
+
+
+def traffic_text(cluster: str, found: Findings, sources: Sequence[str], skipped: Mapping[str, int], *, compared: bool) -> str:
+    """What the intent would deny first; at most a few screens."""
+    pairs = {(one.source.ref if one.source else "", one.target.ref) for one in found.seen}
+    lines = [f"{cluster}: {sum(one.count for one in found.seen)} calls between {len(pairs)} pairs of workloads, in {_said(sources)}"]
+    if compared:
+        denies = f"the intent would deny {len(found.would_deny)} kinds of observed calls; {len(found.never_seen)} of its own were not seen"
+        lines.append(denies if found.would_deny or found.never_seen else "the intent allows all of them, and each of its calls was seen")
+    lines += _listed("WOULD BE DENIED", found.would_deny)
+    lines += _listed("NEVER SEEN (rare, or not needed)", found.never_seen)
+    lines += _listed("WITHOUT A RULE IN THE PROPOSAL", found.unclear)
+    lines += _listed("REFUSED ALREADY (401 or 403; not proposed)", found.refused)
+    lines += _listed("OUT OF THE MESH (no matter of mesh_access)", found.outside)
+    lines += _listed("NOT READ, because it is no access log", [f"{path}: {count} lines" for path, count in sorted(skipped.items())])
+    lines.append(f"proposed: {len(found.rules)} rules")
+    return "\n".join([*lines, *(f"assumed: {text}" for text in found.assumptions)])
+
+
+def _said(sources: Sequence[str]) -> str:
+    return ", ".join(sources[:3]) + (f" and {len(sources) - 3} more" if len(sources) > 3 else "")
+
+
+class _Dumper(yaml.SafeDumper):
+    """Lists inside of maps are indented, as people write them."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+
+def proposal_text(found: Findings, sources: Sequence[str]) -> str:
+    """A file of variables, with how often each rule was used."""
+    head = [
+        "# Proposed by meshops.mesh.access_from_traffic: what was seen, not what is meant. Read each rule before it is used.",
+        *(f"# Seen in {text}." for text in sources[:_SHOWN]),
+        *(f"# {name}: {count} calls" for name, count in found.rules.items()),
+    ]
+    body = yaml.dump({"mesh_access": found.proposal}, Dumper=_Dumper, sort_keys=False, width=140, default_flow_style=None)
+    return "\n".join([*head, body])

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -16,54 +15,14 @@ from .._authorization.automata import combinations
 from .._authorization.inventory import Inventory, Place
 from .._authorization.model import HTTP, TCP
 from .._errors import ConfigError
-from .intent import ANYONE, AUTHENTICATED, PLAINTEXT, Intent, Issuer, Rule
+from .intent import ANYONE, AUTHENTICATED, PLAINTEXT, Intent, Rule
+from .rows import Exempted, Resolved, Row, app_of
+from .waypoints import behind_waypoints
 
-__all__ = ["Resolved", "Row", "app_of", "matrix_of", "resolve"]
+__all__ = ["Exempted", "Resolved", "Row", "app_of", "matrix_of", "resolve"]
 
-_APP = ("app", "app.kubernetes.io/name", "k8s-app", "istio")
 _HTTP = ("methods", "paths", "hosts")
 _FORMS = ("namespace", "domain", "gateway", "serviceaccount", "service")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One rule, its names looked up. `words`: anyone and the like; `callers`: named by workload; `accounts`: named by account."""
-
-    rule: Rule
-    words: tuple[str, ...]
-    callers: tuple[Place, ...]
-    accounts: tuple[str, ...]  # NAMESPACE/NAME
-    targets: tuple[Place, ...]
-    tokens: tuple[str, ...]
-
-    @property
-    def identities(self) -> tuple[str, ...]:
-        """NAMESPACE/ACCOUNT of everybody who is named."""
-        own = [f"{place.namespace}/{place.account}" for place in self.callers if not place.outside]
-        return tuple(sorted({*own, *self.accounts}))
-
-
-@dataclass(frozen=True)
-class Resolved:
-    rows: tuple[Row, ...]
-    closed: tuple[Place, ...]  # where nothing but the rules passes
-    exemptions: tuple[tuple[str, str, tuple[Place, ...], str, Mapping[int, str]], ...] = ()  # target, namespace, places, mode, ports
-    issuers: Mapping[str, Issuer] = field(default_factory=dict)
-
-    def rows_by_target(self) -> dict[str, list[Row]]:
-        """The rows that lead to each place."""
-        found: dict[str, list[Row]] = {}
-        for row in self.rows:
-            for place in row.targets:
-                found.setdefault(place.ref, []).append(row)
-        return found
-
-
-def app_of(place: Place) -> tuple[str, str]:
-    """The label that a workload is known by, and its value; empty if it has none."""
-    labels = place.workload.labels
-    key = next((key for key in _APP if labels.get(key)), "")
-    return (key, labels[key]) if key else ("", "")
 
 
 def _near(wanted: str, places: Iterable[Place]) -> str:
@@ -102,7 +61,8 @@ class _Resolver:
             why = "it has no selector, or none of its pods are known" if name in self.services else "there is no such Service"
         else:
             spaces = self.intent.domains.get(name, ()) if form == "domain" else (name,)
-            found = [place for place in self.places if place.namespace in spaces]
+            # The pods of a waypoint stand for others.
+            found = [one for one in self.places if one.namespace in spaces and (one.workload.kind != "waypoint" or one.workload.service)]
             why = "it has no workload" if spaces else f"mesh_domains has {', '.join(self.intent.domains) or 'none'}"
         if not found:
             self.problems.append(f"{where}: {entry} does not exist; {why}")
@@ -124,8 +84,8 @@ class _Resolver:
             if name not in self.accounts:
                 self.problems.append(f"{rule.name}.from: serviceaccount:{name} does not exist, and no workload runs as it")
         named = [entry for entry in rule.sources if entry not in words and not entry.startswith("serviceaccount:")]
-        callers, targets = self.unique(named, f"{rule.name}.from"), self.unique(rule.targets, f"{rule.name}.to")
-        return Row(rule, words, callers, tuple(accounts), targets, self._tokens(rule))
+        callers = tuple(place for place in self.unique(named, f"{rule.name}.from") if not place.workload.service)
+        return Row(rule, words, callers, tuple(accounts), self.unique(rule.targets, f"{rule.name}.to"), self._tokens(rule))
 
     def _tokens(self, rule: Rule) -> tuple[str, ...]:
         """ISSUER/SUBJECT with the issuer's own name where the intent's is given."""
@@ -144,20 +104,22 @@ class _Resolver:
 
     def closed(self, rows: Sequence[Row]) -> tuple[Place, ...]:
         named = self.unique(self.intent.close, "mesh_access.close")
-        spaces, found = set(self.intent.namespaces), {place.ref: place for place in named}
+        spaces, found = set(self.intent.namespaces if self.intent.default_deny else ()), {place.ref: place for place in named}
         for space in self.intent.namespaces:
             if all(place.namespace != space for place in self.places):
                 self.problems.append(f"mesh_access.namespaces: {space} has no workload in the source; remove it, or bring those first")
-        found |= {place.ref: place for place in self.places if place.namespace in spaces}
+        # A Service behind a waypoint of another namespace is closed with its own namespace.
+        found |= {one.ref: one for one in self.places if (one.workload.service or one).namespace in spaces}
         for row in rows:
             for place in row.targets:
-                if place.ref not in found and place.workload.kind != "gateway":
+                if self.intent.default_deny and place.ref not in found and place.workload.kind != "gateway":
                     self.problems.append(
                         f"{row.rule.name}.to: {place.ref} is in {place.namespace}, which mesh_access.namespaces does not name: "
                         "everybody could still call what else is there; name the namespace, or take it out of the rule"
                     )
                 found[place.ref] = place
-        return tuple(found[ref] for ref in sorted(found))
+        # The pods of a waypoint are no destination: what they let through is a matter of the Services behind them.
+        return tuple(found[ref] for ref in sorted(found) if found[ref].workload.kind != "waypoint" or found[ref].workload.service)
 
     def unsuitable(self, closed: Sequence[Place]) -> None:
         for place in closed:
@@ -166,17 +128,16 @@ class _Resolver:
                     f"{place.ref} has no proxy, so nothing would be enforced there: get it one, or leave its namespace out of "
                     "mesh_access.namespaces"
                 )
-            elif place.workload.kind == "waypoint" or place.workload.service:
-                self.problems.append(f"{place.ref} is a waypoint, for which this does not render policies yet: leave its namespace out")
 
-    def contradictions(self, rows: Sequence[Row], exemptions: Sequence[tuple[Any, ...]]) -> None:
+    def contradictions(self, rows: Sequence[Row], exemptions: Sequence[Exempted]) -> None:
         for row in rows:
             for place in row.targets:
                 self._protocol(row, place)
             if ANYONE in row.words and len(row.rule.sources) > 1:
                 self.problems.append(f"{row.rule.name}.from: anyone is everybody, so {', '.join(row.rule.sources)} contradicts itself")
-        for target, _space, places, mode, ports in exemptions:
-            disabled = {ref.ref for ref in places if mode == "DISABLE" or "DISABLE" in ports.values()}
+        for exempted in exemptions:
+            target, one = exempted.exemption.target, exempted.exemption
+            disabled = {place.ref for place in exempted.places if "DISABLE" in (one.mode, *one.ports.values())}
             for row in rows:
                 hit = sorted(place.ref for place in row.targets if place.ref in disabled)
                 if hit and (row.identities or AUTHENTICATED in row.words):
@@ -187,6 +148,12 @@ class _Resolver:
 
     def _protocol(self, row: Row, place: Place) -> None:
         asked = [key for key in _HTTP if key in row.rule.operations] + (["tokens"] if row.tokens else [])
+        if asked and place.workload.kind == "ztunnel":
+            self.problems.append(
+                f"{row.rule.name} asks for {', '.join(asked)} at {place.ref}, which ztunnel guards: it sees only connections; "
+                "give its Service a waypoint (label istio.io/use-waypoint), or leave those out"
+            )
+            return
         ports = [int(port) for port in row.rule.operations.get("ports", ())]
         words = {place.ports.get(port, HTTP) for port in ports} if ports else set(place.ports.values())
         if place.ports and ports and not set(ports) & set(place.ports):
@@ -250,7 +217,7 @@ class _Resolver:
                     )
 
 
-def _exempted(resolver: _Resolver) -> tuple[tuple[str, str, tuple[Place, ...], str, Mapping[int, str]], ...]:
+def _exempted(resolver: _Resolver) -> tuple[Exempted, ...]:
     found = []
     for one in resolver.intent.exemptions:
         if one.target.startswith("namespace:"):
@@ -261,7 +228,7 @@ def _exempted(resolver: _Resolver) -> tuple[tuple[str, str, tuple[Place, ...], s
         else:
             places = resolver.unique((one.target,), "mesh_access.mtls.exceptions")
             space = places[0].namespace if places else ""
-        found.append((one.target, space, places, one.mode, one.ports))
+        found.append(Exempted(one, space, places))
     return tuple(found)
 
 
@@ -270,22 +237,25 @@ def resolve(intent: Intent, inventory: Inventory, objects: Iterable[Mapping[str,
     resolver = _Resolver(intent, inventory, objects)
     rows = [resolver.row(rule) for rule in intent.rules]
     never = [resolver.row(rule) for rule in intent.never]
+    resolver.forbidden(rows, never)
+    resolver.shared(rows)
+    rows, problems = behind_waypoints(rows, inventory, objects)
+    resolver.problems += problems
     closed, exemptions = resolver.closed(rows), _exempted(resolver)
     resolver.unsuitable(closed)
     resolver.contradictions(rows, exemptions)
-    resolver.forbidden(rows, never)
-    resolver.shared(rows)
     if resolver.problems:
         raise ConfigError("the intended access cannot be had:\n" + "\n".join(f"- {text}" for text in dict.fromkeys(resolver.problems)))
     return Resolved(tuple(rows), closed, exemptions, {issuer.issuer: issuer for issuer in intent.issuers})
 
 
-def matrix_of(rows: Iterable[Row]) -> list[dict[str, list[str]]]:
+def matrix_of(rows: Iterable[Row]) -> list[dict[str, Any]]:
     """The rows as M(meshops.mesh.authorization_check) takes them."""
     found = []
     for row in rows:
         sources = [*row.words, *(place.ref for place in row.callers), *(f"serviceaccount:{name}" for name in row.accounts)]
-        entry = {"from": sources, "to": [place.ref for place in row.targets]}
+        entry: dict[str, Any] = {"from": sources, "to": [place.ref for place in row.targets]}
         entry |= {key: list(values) for key, values in row.rule.operations.items()}
+        entry |= {"claims": {key: list(values) for key, values in row.rule.claims.items()}} if row.rule.claims else {}
         found.append(entry | ({"tokens": list(row.tokens)} if row.tokens else {}))
     return found

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
+from .._authorization.attachment import attaches
 from .._authorization.automata import TooManyError
 from .._authorization.change import Group
 from .._authorization.inventory import Inventory, take
 from .._authorization.proof import Coverage, prove, read_matrix, settings
+from .._authorization.read import read_policies
 from .._authorization.wording import names
 from .._authorization.world import World
 from .._checks.authorization_run import overlaid
@@ -25,13 +27,19 @@ from .._errors import ConfigError
 from .._model.diff import essence
 from .._model.objects import LAYER, MANAGED_BY, MESH, Ref, is_ours, prepare
 from .intent import Intent
+from .operators import operators_calls
 from .probes import calls_for
 from .render import LAYERS, Rendered, render
-from .resolve import Resolved, matrix_of, resolve
+from .resolve import matrix_of, resolve
+from .rows import Resolved
 
-__all__ = ["LEFTOVERS", "Plan", "Settings", "Stage", "plan_access"]
+__all__ = [
+    "LEFTOVERS", "Plan", "Settings", "Stage", "bare", "deviations", "enforced", "keys", "live_policies", "plan_access", "said", "same",
+]  # fmt: skip
 
 LEFTOVERS = "access_leftovers"
+_SHOWN = 8
+_GROUPS = ("security.istio.io", "networking.istio.io")
 Obj = dict[str, Any]
 
 
@@ -45,6 +53,7 @@ class Settings:
     taken_at: str = ""  # RFC 3339: new objects are younger than all others
     probe_methods: tuple[str, ...] = ("GET", "HEAD", "OPTIONS")
     probe_limit: int = 2000
+    reopen: bool = False  # whether what an older intent has closed may be opened again
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,7 @@ class Stage:
     changed: bool
     policies: tuple[Obj, ...]  # what the proxies must have afterwards
     calls: tuple[Obj, ...]
+    gone: tuple[Obj, ...] = ()  # what the stage removes
 
     def to_dict(self) -> dict[str, Any]:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
@@ -74,12 +84,14 @@ class Plan:
     closed: tuple[str, ...]
     mesh: Mapping[str, Any]
     assumptions: tuple[str, ...]
+    breaks: tuple[str, ...] = ()  # calls that given stages deny on their way
+    notes: tuple[str, ...] = ()  # what else comes of it
 
 
-_Deviations = tuple[list[Group], list[Group], list[str], Coverage]  # more, less, what else is wrong
+Deviations = tuple[list[Group], list[Group], list[str], Coverage]  # more, less, what else is wrong
 
 
-def _deviations(world: World, inventory: Inventory, matrix: Sequence[Any], closed: frozenset[str]) -> _Deviations:
+def deviations(world: World, inventory: Inventory, matrix: Sequence[Any], closed: frozenset[str]) -> Deviations:
     """At the closed places only."""
     scope = sorted({ref.partition("/")[0] for ref in closed})
     proof = prove(world, inventory, read_matrix(matrix), scope)
@@ -92,12 +104,12 @@ def _deviations(world: World, inventory: Inventory, matrix: Sequence[Any], close
     return here(proof.more), here(proof.less), [*wrong, *proof.shared], proof.coverage
 
 
-def _said(group: Group, word: str) -> str:
+def said(group: Group, word: str) -> str:
     token = f", {group.token}" if group.token else ""
     return f"{word}: {group.who.text}{token} -> {names(group.destinations)}: {group.what}; {group.after}"
 
 
-def _keys(groups: Iterable[Group]) -> set[tuple[str, ...]]:
+def keys(groups: Iterable[Group]) -> set[tuple[str, ...]]:
     return {(group.who.text, group.token, group.what, ref) for group in groups for ref in group.destinations}
 
 
@@ -107,30 +119,30 @@ class _Prover:
     def __init__(self, objects: Sequence[Mapping[str, Any]], matrix: Sequence[Any], resolved: Resolved, given: Settings) -> None:
         self.objects, self.matrix, self.given = list(objects), matrix, given
         self.closed = frozenset(place.ref for place in resolved.closed)
-        self.less = _keys(self.look(self.objects)[1])
+        self.less = keys(self.look(self.objects)[1])
 
     def state(self, objects: Sequence[Mapping[str, Any]]) -> tuple[World, Inventory]:
         inventory = take(objects, self.given.given)
         return World(inventory.objects, inventory.mesh), inventory
 
-    def look(self, objects: Sequence[Mapping[str, Any]]) -> _Deviations:
+    def look(self, objects: Sequence[Mapping[str, Any]]) -> Deviations:
         world, inventory = self.state(objects)
-        return _deviations(world, inventory, self.matrix, self.closed)
+        return deviations(world, inventory, self.matrix, self.closed)
 
     def apply(self, name: str, above: Sequence[Obj], removed: Sequence[str] = ()) -> World:
         """The next state; a ConfigError if it denies an intended call that passed before."""
-        live = _live(self.objects)
+        live = live_policies(self.objects)
         dated = [{**obj, "metadata": {**obj["metadata"], "creationTimestamp": self._born(live.get(Ref.of(obj).identity))}} for obj in above]
         self.objects = list(overlaid(self.objects, dated, removed))
         less = self.look(self.objects)[1]
-        new = _keys(less) - self.less
+        new = keys(less) - self.less
         if new:
-            worst = next(group for group in less if _keys([group]) & new)
+            worst = next(group for group in less if keys([group]) & new)
             raise ConfigError(
-                f"stage {name} would deny an intended call ({_said(worst, 'intended and not allowed')}); nothing was changed. "
+                f"stage {name} would deny an intended call ({said(worst, 'intended and not allowed')}); nothing was changed. "
                 "A policy of somebody else, or a mode of mutual TLS, contradicts the intent: change one of the two"
             )
-        self.less = _keys(less)
+        self.less = keys(less)
         return self.state(self.objects)[0]
 
     def _born(self, live: Mapping[str, Any] | None) -> str:
@@ -139,7 +151,7 @@ class _Prover:
     def finish(self) -> Coverage:
         """The last state is exactly the intent."""
         more, less, wrong, coverage = self.look(self.objects)
-        lines = [_said(group, "allowed and not intended") for group in more] + [_said(group, "intended and not allowed") for group in less]
+        lines = [said(group, "allowed and not intended") for group in more] + [said(group, "intended and not allowed") for group in less]
         lines += [f"cannot be told apart or decided: {text}" for text in wrong]
         if lines:
             shown = "\n".join(f"- {line}" for line in lines[:20]) + (f"\n- ... and {len(lines) - 20} more" if len(lines) > 20 else "")
@@ -150,12 +162,12 @@ class _Prover:
         return coverage
 
 
-_Identity = tuple[str, str, str | None, str]
+_Identity: TypeAlias = "tuple[str, str, str | None, str]"
 
 
-def _live(objects: Iterable[Mapping[str, Any]]) -> dict[_Identity, Mapping[str, Any]]:
-    """The objects of the security API, by what they are."""
-    return {Ref.of(obj).identity: obj for obj in objects if str(obj.get("apiVersion", "")).startswith("security.istio.io/")}
+def live_policies(objects: Iterable[Mapping[str, Any]]) -> dict[_Identity, Mapping[str, Any]]:
+    """The objects of Istio's APIs, by what they are."""
+    return {Ref.of(obj).identity: obj for obj in objects if str(obj.get("apiVersion", "")).partition("/")[0] in _GROUPS}
 
 
 def _is_access(obj: Mapping[str, Any], mesh: str) -> bool:
@@ -163,11 +175,11 @@ def _is_access(obj: Mapping[str, Any], mesh: str) -> bool:
     return is_ours(obj, mesh) and layer in LAYERS
 
 
-def _same(live: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> bool:
+def same(live: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> bool:
     return live is not None and (live.get("spec") or {}) == (wanted.get("spec") or {})
 
 
-def _bare(obj: Mapping[str, Any]) -> Obj:
+def bare(obj: Mapping[str, Any]) -> Obj:
     """As it can be applied again."""
     found = essence(obj)
     labels = {key: value for key, value in (found["metadata"].get("labels") or {}).items() if key not in (MANAGED_BY, MESH, LAYER)}
@@ -175,32 +187,44 @@ def _bare(obj: Mapping[str, Any]) -> Obj:
     return {**found, "metadata": meta | ({"labels": labels} if labels else {})}
 
 
-def _enforced(objects: Iterable[Obj]) -> tuple[Obj, ...]:
+def enforced(objects: Iterable[Obj]) -> tuple[Obj, ...]:
     """The policies that Envoys must know; one without rules is one rule that matches nothing."""
     found = []
     for obj in objects:
         if obj["kind"] == "AuthorizationPolicy":
             meta, spec = obj["metadata"], obj["spec"]
             labels = (spec.get("selector") or {}).get("matchLabels") or {}
+            if spec.get("targetRefs"):
+                continue  # of a waypoint, whose pods are not found by the policy
             row = {"namespace": meta["namespace"], "name": meta["name"], "selector": labels}
             found.append({**row, "rules": max(1, len(spec.get("rules") or []))})
     return tuple(found)
 
 
 def _stages(prover: _Prover, rendered: Rendered, live: Sequence[Mapping[str, Any]], settings_: Settings) -> tuple[list[Stage], list[World]]:
-    stages, worlds, known = [], [], _live(live)
+    stages, worlds, known = [], [], live_policies(live)
     for name in LAYERS:
         objects = rendered.layers[name]
         if not objects:
             continue
         prepare(list(objects), mesh=settings_.mesh, layer=name)  # what the API would refuse is refused here
         before = [(obj, known.get(Ref.of(obj).identity)) for obj in objects]
-        saved = tuple(_bare(old) for _obj, old in before if old is not None)
+        saved = tuple(bare(old) for _obj, old in before if old is not None)
         made = tuple(obj for obj, old in before if old is None)
-        changed = any(not _same(old, obj) for obj, old in before)
+        changed = any(not same(old, obj) for obj, old in before)
         worlds.append(prover.apply(name, objects))
-        stages.append(Stage(name, objects, saved, made, changed, _enforced(objects), ()))
+        stages.append(Stage(name, objects, saved, made, changed, enforced(objects), ()))
     return stages, worlds
+
+
+def _reopened(gone: Iterable[Mapping[str, Any]], resolved: Resolved, inventory: Inventory) -> list[str]:
+    """What a default deny or a policy of an older intent closes, and the intent of now does not speak of."""
+    closed, found = {place.ref for place in resolved.closed}, []
+    policies, _findings = read_policies([obj for obj in gone if obj["kind"] == "AuthorizationPolicy"], inventory.mesh.abilities)
+    for policy in policies:
+        places = [place.ref for place in inventory.places if not place.outside and attaches(policy, place.workload, inventory.mesh)]
+        found += [f"{ref} (AuthorizationPolicy {policy.key})" for ref in places if ref not in closed]
+    return sorted(dict.fromkeys(found))
 
 
 def plan_access(intent: Intent, objects: Iterable[Mapping[str, Any]], given: Settings) -> Plan:
@@ -209,12 +233,22 @@ def plan_access(intent: Intent, objects: Iterable[Mapping[str, Any]], given: Set
     try:
         inventory = take(live, given.given)
         resolved = resolve(intent, inventory, live)
-        rendered, matrix = render(intent, resolved, inventory, given.version), matrix_of(resolved.rows)
+        problems, notes = operators_calls(resolved, live)
+        if problems:
+            raise ConfigError("the intended access would stop pods:\n" + "\n".join(f"- {text}" for text in problems))
+        rendered, matrix = render(intent, resolved, inventory, given.version, live), matrix_of(resolved.rows)
         prover = _Prover(live, matrix, resolved, given)
         start = prover.state(live)[0]
         stages, worlds = _stages(prover, rendered, live, given)
         wanted = {Ref.of(obj).identity for obj in rendered.objects}
         gone = [obj for obj in live if _is_access(obj, given.mesh) and Ref.of(obj).identity not in wanted]
+        opened = _reopened(gone, resolved, inventory)
+        if opened and not given.reopen:
+            more = f", and {len(opened) - _SHOWN} more" if len(opened) > _SHOWN else ""
+            raise ConfigError(
+                f"the intent does not close any more what an older one has closed: {', '.join(opened[:_SHOWN])}{more}. "
+                "Everybody could call that: name it again (namespaces, close, or a rule to it), or say access_reopen=true if that is meant"
+            )
         if gone:
             worlds.append(prover.apply(LEFTOVERS, (), [str(Ref.of(obj)) for obj in gone]))
         coverage = prover.finish()
@@ -224,7 +258,7 @@ def plan_access(intent: Intent, objects: Iterable[Mapping[str, Any]], given: Set
     done = tuple(replace(stage, calls=probes.states[number + 1]) for number, stage in enumerate(stages))
     return Plan(
         stages=done,
-        leftovers=tuple(_bare(obj) for obj in gone),
+        leftovers=tuple(bare(obj) for obj in gone),
         matrix=matrix,
         baseline=probes.states[0],
         left_out=probes.left_out,
@@ -232,4 +266,5 @@ def plan_access(intent: Intent, objects: Iterable[Mapping[str, Any]], given: Set
         closed=tuple(place.ref for place in resolved.closed),
         mesh=settings(inventory.mesh),
         assumptions=inventory.assumptions,
+        notes=tuple(notes),
     )

@@ -20,6 +20,7 @@ __all__ = [
     "Row",
     "curl",
     "judge",
+    "listens",
     "policy_keys",
     "regressions",
     "summary_of",
@@ -29,6 +30,7 @@ __all__ = [
 
 ALLOWED, DENIED, NONE = "allowed", "denied", "no verdict"
 _RBAC = "RBAC: access denied"
+_AUDIENCE = "Audiences in Jwt are not allowed"  # the one refusal of the token's check that is no 401
 # What Envoy itself says when something between the two pods is wrong; an application may say it too, so it is no verdict.
 _UNCLEAR = frozenset({400, 404, 408, 421, 426, 429, 431, 502, 503, 504})
 _CURL = {
@@ -37,6 +39,7 @@ _CURL = {
 }  # fmt: skip
 _STATUS = re.compile(r"HTTP/\d(?:\.\d)? (\d{3})")
 _KEY = re.compile(r"ns\[([^\]]+)\]-policy\[([^\]]+)\]-rule\[(\d+)\]")
+_LISTENER = re.compile(r'"(?:dynamic|active)_listeners"\s*:\s*\[\s*\{')
 _SHOWN = 12
 
 
@@ -117,7 +120,8 @@ def judge(call: Mapping[str, Any], code: int | None, stdout: str, stderr: str) -
         return Answer(NONE, None, reason[:200])
     first = (body.strip().splitlines() or [""])[0][:80]
     if status == 403:
-        return Answer(DENIED, status, _RBAC) if first == _RBAC else Answer(NONE, status, f"403, and not by a policy: {first!r}")
+        by_policy = first in (_RBAC, _AUDIENCE)
+        return Answer(DENIED, status, first) if by_policy else Answer(NONE, status, f"403, and not by a policy: {first!r}")
     if status == 401:
         by_token = first.startswith(("Jwt ", "Jwks ")) or 'error="invalid_token"' in head
         return Answer(DENIED, status, first) if by_token else Answer(NONE, status, f"401, and not by a token's check: {first!r}")
@@ -132,6 +136,11 @@ def policy_keys(dump: str) -> dict[str, int]:
     for namespace, name, number in _KEY.findall(dump):
         found.setdefault(f"{namespace}/{name}", set()).add(number)
     return {name: len(numbers) for name, numbers in found.items()}
+
+
+def listens(dump: str) -> bool:
+    """Whether a proxy has anything that policies could be enforced at; a gateway without a Gateway listens nowhere, and has none."""
+    return bool(_LISTENER.search(dump))
 
 
 def summary_of(rows: Iterable[Row]) -> dict[str, int]:

@@ -178,7 +178,7 @@ class Scene:
         ]
 
     def _identities(self, *actions: str) -> Iterator[tuple[AuthorizationPolicy, str, tuple[str, ...], tuple[str, ...], bool]]:
-        """Each place that asks for an identity: policy, place, lists that want one, lists that exclude some; does the rule want one at all?"""
+        """Each place that asks for an identity: policy, place, lists that want one or exclude some; does the rule want one at all?"""
         for policy in self.policies:
             for number, rule in enumerate(policy.rules if policy.action in actions else ()):
                 wanted = any(condition.key in _IDENTITY_KEYS and condition.values for condition in rule.when)
@@ -347,7 +347,8 @@ class Scene:
                 stale = isinstance(generation, int) and str(seen).isdigit() and int(str(seen)) < generation
                 if not stale and (found.get("status") == "False" or found.get("reason") in _IN_PART):
                     resource = f"{obj.get('kind')} {(metadata or {}).get('namespace', 'default')}/{(metadata or {}).get('name')}"
-                    yield resource, f"{found.get('type')} is {found.get('status')}: {found.get('reason')}: {found.get('message') or 'no message'}"
+                    said = found.get("message") or "no message"
+                    yield resource, f"{found.get('type')} is {found.get('status')}: {found.get('reason')}: {said}"
 
     def dry_runs(self) -> Iterator[Fault]:
         for policy in self.policies:

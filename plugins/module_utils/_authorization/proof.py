@@ -21,7 +21,7 @@ from .compile import compile_policy
 from .doors import Door, DoorSpace, compare, doors_of
 from .evaluate import Chain
 from .inventory import Inventory, Place
-from .model import HTTP, AuthorizationPolicy, Clause, Mesh, Rule
+from .model import HTTP, AuthorizationPolicy, Clause, Condition, Mesh, Rule
 from .wording import Callers, names
 from .world import World
 
@@ -29,24 +29,35 @@ __all__ = ["Access", "Coverage", "Proof", "count", "prove", "read_matrix", "sett
 
 ANYONE, IDENTIFIED, PLAIN = "anyone", "authenticated", "plaintext"
 _ACCOUNT = "serviceaccount:"
-_KEYS = ("from", "to", "ports", "methods", "paths", "hosts", "tokens")
-_HTTP_KEYS = ("methods", "paths", "hosts", "tokens")
+_KEYS = ("from", "to", "ports", "methods", "paths", "hosts", "tokens", "claims")
+_HTTP_KEYS = ("methods", "paths", "hosts", "tokens", "claims")
 _OPERATIONS = ("ports", "methods", "paths", "hosts")
 
 
 @dataclass(frozen=True)
 class Access:
-    """One row of the matrix. `tokens`: request principals, ISSUER/SUBJECT, one of which is demanded."""
+    """One row of the matrix. `tokens`: request principals, ISSUER/SUBJECT, one of which is demanded. `claims`: what the token must say, by
+    name; a[b] is b inside of a."""
 
     number: int
     sources: tuple[str, ...]
     destinations: tuple[str, ...]
     operations: Mapping[str, tuple[str, ...]]
     tokens: tuple[str, ...] = ()
+    claims: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """The claims as a rule has them."""
+        found = []
+        for name, values in self.claims.items():
+            outer, bracket, inner = name.partition("[")
+            found.append(Condition(f"request.auth.claims[{outer}]{bracket}{inner}", values, ()))
+        return tuple(found)
 
     @property
     def http(self) -> bool:
-        return bool(self.tokens) or any(name in self.operations for name in _HTTP_KEYS)
+        return bool(self.tokens or self.claims) or any(name in self.operations for name in _HTTP_KEYS)
 
 
 @dataclass(frozen=True)
@@ -101,14 +112,18 @@ def read_matrix(rows: Sequence[Any]) -> tuple[Access, ...]:
         for key in ("from", "to"):
             if key not in row:
                 raise ConfigError(f"{where} has no {key}")
-        lists = {key: _strings(value, f"{where}.{key}") for key, value in row.items()}
+        lists = {key: _strings(value, f"{where}.{key}") for key, value in row.items() if key != "claims"}
+        claims = row.get("claims") or {}
+        if not isinstance(claims, Mapping):
+            raise ConfigError(f"{where}.claims is {claims!r}, expected a mapping of a claim's name to a list of values")
+        asked = {str(name): _strings(values, f"{where}.claims.{name}") for name, values in claims.items()}
         for entry in lists["from"]:
             if entry not in (ANYONE, IDENTIFIED, PLAIN) and entry.removeprefix(_ACCOUNT).count("/") != 1:
                 raise ConfigError(
                     f"{where}.from: {entry!r} is none of {ANYONE}, {IDENTIFIED}, {PLAIN}, NAMESPACE/WORKLOAD, {_ACCOUNT}NAMESPACE/NAME"
                 )
         operations = {name: lists[name] for name in _OPERATIONS if name in lists}
-        found.append(Access(number, lists["from"], lists["to"], operations, lists.get("tokens", ())))
+        found.append(Access(number, lists["from"], lists["to"], operations, lists.get("tokens", ()), asked))
     return tuple(found)
 
 
@@ -200,7 +215,7 @@ class _Matrix:
                     )
                 continue
             operations = (Clause(row.operations),) if row.operations else ()
-            rules.append(Rule(self._sources[row.number], operations, ()))
+            rules.append(Rule(self._sources[row.number], operations, row.conditions))
         policy = AuthorizationPolicy(place.namespace, "the intended access", "ALLOW", tuple(rules))
         compiled = compile_policy(policy, protocol, mesh)
         if compiled.findings:

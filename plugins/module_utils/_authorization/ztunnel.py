@@ -139,7 +139,9 @@ def compile_for_ztunnel(policy: AuthorizationPolicy, mesh: Mesh) -> CompiledPoli
         compiler.tell("targetRefs", "ignored", "a policy with targetRefs is not for ztunnel: only a gateway or waypoint enforces it")
         enforced = False
     elif policy.bare_selector:
-        compiler.tell("selector", "ignored", "its selector has no matchLabels: istiod attaches it to no workload of ambient, and ztunnel ignores it")
+        compiler.tell(
+            "selector", "ignored", "its selector has no matchLabels: istiod attaches it to no workload of ambient, and ztunnel ignores it"
+        )
         enforced = False
     elif policy.action not in ("ALLOW", "DENY"):
         compiler.tell("action", "ignored", f"ztunnel does not support {policy.action}: it enforces nothing of this policy")

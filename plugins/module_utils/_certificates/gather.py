@@ -18,7 +18,7 @@ from .facts import Certificate
 from .reading import MAX_BYTES, Key, read_bundle, read_key
 from .source import Source, of_config_map, of_secret
 
-__all__ = ["Wanted", "endpoints_of", "files_of", "named_of"]
+__all__ = ["Wanted", "endpoints_of", "files_of", "named_of", "shared_of"]
 
 _GONE = "it does not exist"
 Reference = tuple[str, str, str]  # kind, namespace, name
@@ -101,6 +101,18 @@ def files_of(params: Mapping[str, Any], limit: int) -> list[Source]:
     roots = _part(params, "roots", "options", limit)
     if roots is not None:
         found.append(Source(f"File {params['roots']}" if params["roots"] else "roots_content", "roots", roots=roots))
+    return found
+
+
+def shared_of(params: Mapping[str, Any], snapshots: Mapping[str, bytes], limit: int) -> list[Source]:
+    """The roots of other clusters of the mesh. snapshots: what those hand out that are known by a snapshot, by its path."""
+    found = []
+    for number, entry in enumerate(params["shares_root_with"]):
+        where = f"shares_root_with[{number}]"
+        roots = snapshots[entry["snapshot"]] if entry["snapshot"] else _part(entry, "roots", where, limit)
+        if not read_bundle(roots or b"", where).certificates:
+            raise ConfigError(f"{where}: nothing says which roots cluster {entry['cluster']} trusts: there is no certificate in it")
+        found.append(Source(f"Cluster {entry['cluster']}", "shared", roots=roots))
     return found
 
 

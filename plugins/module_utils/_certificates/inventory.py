@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from .chain import CLIENT, SERVER, Limits, date_faults, judge, strength_faults
+from .chain import CLIENT, SERVER, Limits, build, date_faults, judge, strength_faults
 from .facts import Certificate, Fault, Word
 from .names import covers, parse_spiffe, spiffe_problem
 from .reading import MAX_BYTES, Bundle, Key, read_bundle
@@ -98,6 +98,8 @@ class Inventory:
     faults: tuple[Fault, ...]
     seen: frozenset[str]
     at: datetime
+    # what istiod hands out, for other clusters to compare
+    roots: tuple[Certificate, ...] = ()
 
     def rows(self) -> list[dict[str, Any]]:
         """Every certificate in every place."""
@@ -153,16 +155,23 @@ class _Taker:
         self.active: dict[Any, tuple[str, tuple[Certificate, ...]]] = {}
         # by namespace: the roots that its istiod hands out
         self.handed: dict[Any, tuple[Certificate, ...]] = {}
+        # by Secret: the root that its CA leads to
+        self.anchors: dict[str, Certificate] = {}
 
     def run(self) -> Inventory:
         for source in self.given.sources:
             if source.purpose == "roots":
                 self.expected += self.read(source.resource, "", source.roots or b"", "root", loose=True).certificates
         for source in self.given.sources:
-            self.source(source)
+            if source.purpose != "shared":
+                self.source(source)
         self.authorities()
         for source in self.given.sources:
+            if source.purpose == "shared":
+                self.shared(source)
+        for source in self.given.sources:
             self.proxy(source)
+            self.served(source)
         for gateway in self.given.gateways:
             self.gateway(gateway)
         self.webhooks()
@@ -174,7 +183,10 @@ class _Taker:
         if any(place.bundle.certificates or place.bundle.faults for place in self.places):
             self.seen.add("bytes")
         faults = tuple(dict.fromkeys(replace(fault, message=fault.message.strip()) for fault in self.faults))
-        return Inventory(tuple(self.places), faults, frozenset(self.seen), self.settings.at)
+        ours = (self.handed.get(namespace) or roots for namespace, (_owner, roots) in self.active.items())
+        handed = tuple(dict.fromkeys(root for roots in ours for root in roots)) or tuple(dict.fromkeys(
+            root for roots in self.handed.values() for root in roots))
+        return Inventory(tuple(self.places), faults, frozenset(self.seen), self.settings.at, handed)
 
     # small steps
 
@@ -409,6 +421,39 @@ class _Taker:
             text = f"its certificate is signed by {chain[0].issuer}, which does not lead to a root of {owner}"
             self.add(Word.PROXY_OLD, source.resource, text)
 
+    def served(self, source: Source) -> None:
+        """A live gateway against the Secrets that its Gateways name: a new one may not have reached it, or was refused."""
+        for name, text in source.served.items():
+            namespace, _slash, short = name.rpartition("/")
+            namespace = namespace or source.identity.get("namespace", "")
+            secret = self.secrets.get((namespace, short))
+            raw = None if secret is None else self.value(secret, "cert" if "cert" in (secret.get("data") or {}) else "tls.crt")
+            wanted = read_bundle(raw or b"", source.resource).certificates
+            found = read_bundle(text, source.resource).certificates
+            if not wanted or not found:
+                continue
+            self.seen.add("wanted")
+            if wanted[0] != found[0]:
+                told = f"it serves {_short(found[0])}, not {_short(wanted[0])} of Secret {namespace}/{short}"
+                self.add(Word.OTHER_CERTIFICATE, source.resource, told)
+
+    def shared(self, source: Source) -> None:
+        """Another cluster of the mesh: its workloads must believe ours. That ours believe its is found when it is its turn."""
+        theirs = self.read(source.resource, "roots", source.roots or b"", "shared_root").certificates
+        signing = {owner: self.anchors.get(owner) for owner, _roots in self.active.values()}
+        ours: list[tuple[str, str, tuple[Certificate, ...]]] = [
+            (owner, "what it signs leads to", (anchor,)) for owner, anchor in signing.items() if anchor is not None
+        ]
+        if not ours:  # no CA in the cluster: istio-csr
+            ours = [(f"ConfigMap {name}/{ROOT_MAP}", "it hands out", roots) for name, roots in self.handed.items() if roots]
+        if not ours or not theirs:
+            return
+        self.seen.add("shared")
+        for owner, what, roots in ours:
+            if not set(roots) & set(theirs):
+                known = ", ".join(_short(one) for one in theirs)
+                self.add(Word.NOT_SHARED, owner, f"{what} {_short(roots[0])}, which {source.resource} does not trust; it trusts {known}")
+
     def handed_out(self, namespace: Any, read: Bundle | None) -> None:
         """istiod refuses a new root with no more than a warning in its log: what it hands out tells."""
         resource, roots = self.active[namespace]
@@ -441,6 +486,10 @@ class _Taker:
         chain = read.get("cert-chain.pem", nothing).certificates
         self.credential(_Credential(resource, signer, bundle, chain, given, "ca", self.key(secret, key_item), key_item))
         roots = given or tuple(one for one in bundle.certificates[:1] if one.self_issued)
+        if bundle.certificates:
+            found = build(bundle.certificates[0], (*bundle.certificates[1:], *chain), roots)
+            if found.anchored:
+                self.anchors[resource] = found.path[-1]
         if len(dict.fromkeys(roots)) > 1:
             titles = ", ".join(_short(one) for one in dict.fromkeys(roots))
             self.add(Word.TWO_ROOTS, resource, f"{root_item}: it has {len(dict.fromkeys(roots))} roots: {titles}")

@@ -21,6 +21,7 @@ from .._errors import ConfigError
 from .facts import Certificate
 from .issue import KEEP, Decision, Held, Request, decide, issue, new_key, wants_new_key
 from .reading import load_key, read_bundle, read_key
+from .vault import is_sealed, seal, unseal
 
 with contextlib.suppress(ImportError):  # facts.IMPORT_ERROR says so
     from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
@@ -32,10 +33,15 @@ _LOCK_PATIENCE = 120.0
 
 
 class Store:
-    """Reads and writes the folder. Every file is readable by its owner only, and replaced as a whole."""
+    """Reads and writes the folder. Every file is readable by its owner only, and replaced as a whole.
 
-    def __init__(self, folder: str, passphrase: str | None) -> None:
-        self.folder = Path(folder)
+    vault: files are in Ansible Vault's format as a whole, with the passphrase as its password; else only their keys are encrypted.
+    """
+
+    def __init__(self, folder: str, passphrase: str | None, *, vault: bool = False) -> None:
+        if vault and not passphrase:
+            raise ConfigError(f"store {folder}: encryption is vault, which needs a passphrase; give passphrase")
+        self.folder, self.vault = Path(folder), vault
         self.passphrase = passphrase.encode() if passphrase else None
 
     def path(self, name: str) -> Path:
@@ -73,7 +79,18 @@ class Store:
             yield
 
     def read(self, name: str) -> bytes | None:
-        """The file; None when there is none."""
+        """What is in the file; None when there is none."""
+        raw = self._raw(name)
+        if raw is None or not is_sealed(raw):
+            return raw
+        if self.passphrase is None:
+            raise ConfigError(f"store: {self.path(name)} is in Ansible Vault, and no passphrase is given; give the vault's password")
+        try:
+            return unseal(raw, self.passphrase)
+        except ValueError as exc:
+            raise ConfigError(f"store: {self.path(name)} is in Ansible Vault and cannot be opened: {exc}") from exc
+
+    def _raw(self, name: str) -> bytes | None:
         try:
             return self.path(name).read_bytes()
         except FileNotFoundError:
@@ -97,13 +114,15 @@ class Store:
         return load_key(self.read(name) or b"", self.passphrase)
 
     def encrypted(self, name: str) -> bool:
-        """Whether the key at rest is."""
-        return b"ENCRYPTED" in (self.read(name) or b"")
+        """Whether the key at rest is, in the way that is wanted."""
+        raw = self._raw(name) or b""
+        return is_sealed(raw) if self.vault else b"ENCRYPTED" in raw
 
     def write(self, name: str, certificate: Certificate, key: Any) -> None:
         """Key and certificate in one move; what was there goes to the folder `retired`."""
-        cover: Any = BestAvailableEncryption(self.passphrase) if self.passphrase else NoEncryption()
+        cover: Any = BestAvailableEncryption(self.passphrase) if self.passphrase and not self.vault else NoEncryption()
         text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, cover) + certificate.pem().encode()
+        text = seal(text, self.passphrase) if self.vault and self.passphrase else text
         try:
             self._retire(name, certificate)
             self._replace(self.path(name), text)
@@ -118,7 +137,7 @@ class Store:
         if rows and rows[0] != new:
             folder = self.folder / "retired"
             folder.mkdir(exist_ok=True, mode=0o700)
-            self._replace(folder / f"{name}-{rows[0].fingerprint[:16]}.pem", old)
+            self._replace(folder / f"{name}-{rows[0].fingerprint[:16]}.pem", self._raw(name) or old)
 
     @staticmethod
     def _replace(path: Path, text: bytes) -> None:
@@ -170,7 +189,7 @@ class Work:
         if decision.action != KEEP:
             return ""
         if self.store.passphrase and not self.store.encrypted(name):
-            return "its key is encrypted now"
+            return "its file is in Ansible Vault now" if self.store.vault else "its key is encrypted now"
         return "its file is closed to others now" if self.store.open_to_others(name) else ""
 
     def _mend(self, name: str, certificate: Certificate) -> None:

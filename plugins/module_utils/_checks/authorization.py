@@ -176,7 +176,7 @@ def attached(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     inputs=INPUTS,
 )
 def status_accepted(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """istiod writes ZtunnelAccepted and WaypointAccepted where ambient is on; a mesh of sidecars gets no status, so no status is no fault."""
+    """istiod writes ZtunnelAccepted and WaypointAccepted where ambient is on; sidecars get no status, so none is no fault."""
     yield from _findings(view, intent, "statuses")
 
 
@@ -402,7 +402,7 @@ def ambient_principals(view: View, intent: Intent, options: Options) -> Iterable
     live=False,
 )
 def authorizers_asked(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """With a provider that is unknown, or a second one, istiod denies what the policy matches; at TCP ports an HTTP provider is not asked."""
+    """With an unknown or a second provider istiod denies what the policy matches; at TCP ports an HTTP provider is not asked."""
     yield from _findings(view, intent, "authorizers")
 
 

@@ -727,6 +727,18 @@ def proxies_signed(view: View, intent: Intent, options: Options) -> Iterable[Fin
 
 
 @check(
+    "OSM2509",
+    title="clusters that share a root do",
+    hint="compare the fingerprints, and bring both to one root: meshops.mesh.rotate_certificates on all of them with the same goal",
+    inputs=READS,
+    live=False,
+)
+def root_shared(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Calls between the clusters of a mesh fail with CERTIFICATE_VERIFY_FAILED when one does not trust what the other signs."""
+    return _found(view, intent, options, (Word.NOT_SHARED, "shared"), "nothing says which clusters share a root (shares_root_with)")
+
+
+@check(
     "OSM2601",
     title="each endpoint answers in time",
     hint="check the address, the port, firewalls and whether it speaks TLS there",

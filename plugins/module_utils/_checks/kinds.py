@@ -21,16 +21,22 @@ class Kind(NamedTuple):
 
 CONFIG_MAP = Kind("", "ConfigMap")
 NAMESPACE = Kind("", "Namespace")
+NODE = Kind("", "Node")
 POD = Kind("", "Pod")
 SECRET = Kind("", "Secret")
 SERVICE = Kind("", "Service")
 SERVICE_ACCOUNT = Kind("", "ServiceAccount")
 DAEMON_SET = Kind("apps", "DaemonSet")
 DEPLOYMENT = Kind("apps", "Deployment")
+REPLICA_SET = Kind("apps", "ReplicaSet")
 STATEFUL_SET = Kind("apps", "StatefulSet")
+CRON_JOB = Kind("batch", "CronJob")
+JOB = Kind("batch", "Job")
+NETWORK_POLICY = Kind("networking.k8s.io", "NetworkPolicy")
 POD_DISRUPTION_BUDGET = Kind("policy", "PodDisruptionBudget")
 MUTATING_WEBHOOK = Kind("admissionregistration.k8s.io", "MutatingWebhookConfiguration")
 VALIDATING_WEBHOOK = Kind("admissionregistration.k8s.io", "ValidatingWebhookConfiguration")
+CRD = Kind("apiextensions.k8s.io", "CustomResourceDefinition")
 # What certificate_check reads elsewhere, in the form of an object; no API has this kind.
 CERTIFICATE_SOURCE = Kind("mesh.meshops.io", "CertificateSource")
 
@@ -40,22 +46,33 @@ CATALOG_SOURCE = Kind("operators.coreos.com", "CatalogSource")
 CSV = Kind("operators.coreos.com", "ClusterServiceVersion")
 INSTALL_PLAN = Kind("operators.coreos.com", "InstallPlan")
 OPERATOR_GROUP = Kind("operators.coreos.com", "OperatorGroup")
+PACKAGE_MANIFEST = Kind("packages.operators.coreos.com", "PackageManifest")
 SUBSCRIPTION = Kind("operators.coreos.com", "Subscription")
 
 ISTIO = Kind("sailoperator.io", "Istio")
 ISTIO_CNI = Kind("sailoperator.io", "IstioCNI")
 ISTIO_REVISION = Kind("sailoperator.io", "IstioRevision")
 ISTIO_REVISION_TAG = Kind("sailoperator.io", "IstioRevisionTag")
+Z_TUNNEL = Kind("sailoperator.io", "ZTunnel")
 SMCP = Kind("maistra.io", "ServiceMeshControlPlane")
+SMM = Kind("maistra.io", "ServiceMeshMember")
 SMMR = Kind("maistra.io", "ServiceMeshMemberRoll")
+SME = Kind("maistra.io", "ServiceMeshExtension")
+PEER = Kind("federation.maistra.io", "ServiceMeshPeer")
+EXPORTED = Kind("federation.maistra.io", "ExportedServiceSet")
+IMPORTED = Kind("federation.maistra.io", "ImportedServiceSet")
 
+TELEMETRY = Kind("telemetry.istio.io", "Telemetry")
 DESTINATION_RULE = Kind("networking.istio.io", "DestinationRule")
+ENVOY_FILTER = Kind("networking.istio.io", "EnvoyFilter")
 GATEWAY = Kind("networking.istio.io", "Gateway")
 SERVICE_ENTRY = Kind("networking.istio.io", "ServiceEntry")
 VIRTUAL_SERVICE = Kind("networking.istio.io", "VirtualService")
 AUTHORIZATION_POLICY = Kind("security.istio.io", "AuthorizationPolicy")
 PEER_AUTHENTICATION = Kind("security.istio.io", "PeerAuthentication")
 REQUEST_AUTHENTICATION = Kind("security.istio.io", "RequestAuthentication")
+BACKEND_TLS_POLICY = Kind("gateway.networking.k8s.io", "BackendTLSPolicy")
+INFERENCE_POOL = Kind("inference.networking.x-k8s.io", "InferencePool")
 ROUTE = Kind("route.openshift.io", "Route")
 
 JAEGER = Kind("jaegertracing.io", "Jaeger")
@@ -64,14 +81,21 @@ PROMETHEUS = Kind("monitoring.coreos.com", "Prometheus")
 
 __all__ = [
     "AUTHORIZATION_POLICY",
+    "BACKEND_TLS_POLICY",
     "CATALOG_SOURCE",
     "CERTIFICATE_SOURCE",
     "CONFIG_MAP",
+    "CRD",
+    "CRON_JOB",
     "CSV",
     "DAEMON_SET",
     "DEPLOYMENT",
     "DESTINATION_RULE",
+    "ENVOY_FILTER",
+    "EXPORTED",
     "GATEWAY",
+    "IMPORTED",
+    "INFERENCE_POOL",
     "INSTALL_PLAN",
     "ISTIO",
     "ISTIO_CNI",
@@ -79,14 +103,20 @@ __all__ = [
     "ISTIO_REVISION",
     "ISTIO_REVISION_TAG",
     "JAEGER",
+    "JOB",
     "KIALI",
     "MUTATING_WEBHOOK",
     "NAMESPACE",
+    "NETWORK_POLICY",
+    "NODE",
     "OPERATOR_GROUP",
+    "PACKAGE_MANIFEST",
+    "PEER",
     "PEER_AUTHENTICATION",
     "POD",
     "POD_DISRUPTION_BUDGET",
     "PROMETHEUS",
+    "REPLICA_SET",
     "REQUEST_AUTHENTICATION",
     "ROUTE",
     "SECRET",
@@ -94,10 +124,14 @@ __all__ = [
     "SERVICE_ACCOUNT",
     "SERVICE_ENTRY",
     "SMCP",
+    "SME",
+    "SMM",
     "SMMR",
     "STATEFUL_SET",
     "SUBSCRIPTION",
+    "TELEMETRY",
     "VALIDATING_WEBHOOK",
     "VIRTUAL_SERVICE",
+    "Z_TUNNEL",
     "Kind",
 ]

@@ -12,14 +12,14 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from .._errors import ConfigError
-from .table import CATEGORIES, CHECKS, by_id, hint_url
+from .table import CATEGORIES, CHECKS, ON_REQUEST, by_id, hint_url
 from .types import Check, Finding, Intent, Options, Severity, Status
 from .view import View
 
 if TYPE_CHECKING:
     from .._model.snapshot import Snapshot
 
-__all__ = ["Report", "Row", "run_checks", "run_until", "select"]
+__all__ = ["Report", "Row", "run_checks", "run_checks_on", "run_until", "select"]
 
 ALWAYS = "OSM1002"
 
@@ -80,6 +80,8 @@ def select(only: Iterable[str], categories: Iterable[str]) -> list[Check]:
     if unknown:
         raise ConfigError(f"there is no check or category {', '.join(unknown)}; the categories are {', '.join(CATEGORIES)}")
     chosen = {row.id for row in CHECKS if (not codes or row.id in codes) and (not names or row.category in names)}
+    if not codes and not names:
+        chosen = {code for code in chosen if by_id[code].category not in ON_REQUEST}
     # Without it, a reader without rights would see everything skipped and nothing failed.
     chosen.add(ALWAYS)
     todo = list(chosen)
@@ -94,8 +96,8 @@ def select(only: Iterable[str], categories: Iterable[str]) -> list[Check]:
 class _Run:
     """One pass over the table; knows which requirements did not hold and which ignores were used."""
 
-    def __init__(self, snapshot: Snapshot, intent: Intent, options: Options) -> None:
-        self.view, self.intent, self.options = View(snapshot), intent, options
+    def __init__(self, view: View, intent: Intent, options: Options) -> None:
+        self.view, self.intent, self.options = view, intent, options
         self.broken: dict[str, str] = {}
         self.used: set[str] = set()
 
@@ -161,14 +163,19 @@ class _Run:
 
 def run_checks(snapshot: Snapshot, intent: Intent, options: Options) -> Report:
     """One pass over one snapshot."""
+    return run_checks_on(View(snapshot), intent, options)
+
+
+def run_checks_on(view: View, intent: Intent, options: Options) -> Report:
+    """The same on a view that others have read too."""
     checks = select(options.only, options.categories)
     relevant = [check for check in checks if intent.provider is None or intent.provider in check.providers]
     # Reviews are asked for with personas only, so a refusal always matters.
     reads = frozenset(kind.kind for check in relevant for kind in check.inputs) | {"SubjectAccessReview"}
-    run = _Run(snapshot, intent, replace(options, reads=reads))
+    run = _Run(view, intent, replace(options, reads=reads))
     rows = tuple(row for check in checks for row in run.rows(check))
     unused = tuple(entry for entry in options.ignore if entry not in run.used)
-    return Report(snapshot.cluster, rows, unused)
+    return Report(view.cluster, rows, unused)
 
 
 def run_until(

@@ -6,10 +6,23 @@
 
 from __future__ import annotations
 
-from . import api, authorization, certificates, control_plane, gateways, membership, observability, operators, personas, workloads
+from . import (
+    api,
+    authorization,
+    certificates,
+    control_plane,
+    gateways,
+    membership,
+    migration,
+    observability,
+    operators,
+    personas,
+    upgrade,
+    workloads,
+)
 from .types import Check, registry
 
-__all__ = ["CATEGORIES", "CHECKS", "RETIRED", "by_id", "hint_url"]
+__all__ = ["CATEGORIES", "CHECKS", "ON_REQUEST", "RETIRED", "by_id", "hint_url"]
 
 # In the order in which people read them: what the rest stands on comes first.
 CATEGORIES: dict[str, str] = {
@@ -25,8 +38,13 @@ CATEGORIES: dict[str, str] = {
         (personas, "personas"),
         (certificates, "certificates"),
         (authorization, "authorization"),
+        (upgrade, "upgrade"),
+        (migration, "migration"),
     )
 }
+
+# Asked only where they are named: they are about a way that most meshes do not go.
+ON_REQUEST = frozenset({"migration", "upgrade"})
 
 # Codes that are not used any more, with the reason; a code is never given to another check.
 RETIRED: dict[str, str] = {}

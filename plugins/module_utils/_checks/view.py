@@ -113,6 +113,11 @@ class View:
         self.read: set[Kind] = set()
 
     @property
+    def cluster(self) -> str:
+        """The cluster's name, for messages."""
+        return self._snapshot.cluster
+
+    @property
     def source(self) -> str:
         """cluster, snapshot or manifests."""
         return self._snapshot.source

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from .._certificates.gather import Wanted, endpoints_of, files_of, named_of
+from .._certificates.gather import Wanted, endpoints_of, files_of, named_of, shared_of
 from .._certificates.source import Source, without_keys
 from .._checks.inputs import source_from
 from .._errors import ConfigError, Forbidden, KindMissing
@@ -161,11 +161,21 @@ def _from_file(params: Mapping[str, Any], wanted: Wanted, clock: Clock) -> tuple
     return (found if params["mesh"] else replace(found, objects=())), named_of(wanted, objects)
 
 
+def _handed_in(params: Mapping[str, Any], path: str, now: datetime) -> bytes:
+    """The roots that the control plane of a snapshot hands out; of any namespace where the control plane is not known."""
+    found = source_from("snapshot", path, cluster="", now=now)
+    namespace = (params["control_plane"] or {}).get("namespace")
+    maps = [one for one in found.of("ConfigMap", group="", namespace=namespace) if one["metadata"]["name"] == _ROOT_MAP]
+    return b"".join(str((one.get("data") or {}).get("root-cert.pem") or "").encode() for one in maps[:1])
+
+
 def gather(params: Mapping[str, Any], *, clock: Clock) -> Snapshot:
     """Everything that is to be judged, as one snapshot."""
     wanted = Wanted.of(params)
     limit = int((params["thresholds"] or {}).get("certificate_max_bytes") or 0)
     sources = files_of(params, limit)
+    shared = [entry["snapshot"] for entry in params["shares_root_with"] if entry["snapshot"]]
+    sources += shared_of(params, {path: _handed_in(params, path, clock()) for path in shared}, limit)
     found = Snapshot(params["cluster"], clock(), "manifests", None, ())  # files and endpoints only
     if params["proxies"] and params["source"] != "cluster":
         raise ConfigError(f"proxies: a {params['source']} has no live proxies; leave proxies out, or read with source: cluster")

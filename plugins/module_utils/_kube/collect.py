@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from .._errors import Forbidden, KindMissing
+from .._errors import FetchError, Forbidden, KindMissing
 from .._model.objects import group_of
 from .._model.snapshot import Snapshot, slim, without_gc
 from .client import Cluster
@@ -30,7 +30,11 @@ KINDS: tuple[tuple[str, str], ...] = (
     ("apps/v1", "Deployment"),
     ("apps/v1", "StatefulSet"),
     ("apps/v1", "DaemonSet"),
+    ("apps/v1", "ReplicaSet"),
+    ("batch/v1", "CronJob"),
+    ("batch/v1", "Job"),
     ("policy/v1", "PodDisruptionBudget"),
+    ("networking.k8s.io/v1", "NetworkPolicy"),
     ("autoscaling/v2", "HorizontalPodAutoscaler"),
     ("rbac.authorization.k8s.io/v1", "ClusterRole"),
     ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"),
@@ -43,6 +47,7 @@ KINDS: tuple[tuple[str, str], ...] = (
     ("sailoperator.io/v1", "IstioCNI"),
     ("sailoperator.io/v1", "IstioRevision"),
     ("sailoperator.io/v1", "IstioRevisionTag"),
+    ("sailoperator.io/v1", "ZTunnel"),
     ("maistra.io/v2", "ServiceMeshControlPlane"),
     ("maistra.io/v1", "ServiceMeshMemberRoll"),
     ("maistra.io/v1", "ServiceMeshMember"),
@@ -64,8 +69,10 @@ KINDS: tuple[tuple[str, str], ...] = (
     ("monitoring.coreos.com/v1", "Prometheus"),
 )
 # whole groups: every kind that the API has in them
-_GROUPS = ("maistra.io", "sailoperator.io", "kiali.io", "jaegertracing.io", "gateway.networking.k8s.io", "tempo.grafana.com")
+_GROUPS = ("maistra.io", "sailoperator.io", "kiali.io", "jaegertracing.io", "gateway.networking.k8s.io", "tempo.grafana.com",
+           "inference.networking.x-k8s.io")
 _GROUP_TAIL = (".istio.io", ".maistra.io")
+_OLM = "operators.coreos.com"
 _REVIEW = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview"}
 
 
@@ -143,17 +150,42 @@ def collect(
     with without_gc():
         parts = cluster.map(lambda job: _list(cluster, *job), jobs)
     forbidden = dict(part.forbidden for part in parts if part.forbidden)
+    objects = [obj for part in parts for obj in part.objects]
+    objects += _package_manifests(cluster, objects)
     answers, denied = _reviews(cluster, list(reviews))
     return Snapshot(
         cluster=cluster.name,
         taken_at=taken_at,
         source="cluster",
         server_version=cluster.server_version(),
-        objects=tuple(obj for part in parts for obj in part.objects),
+        objects=tuple(objects),
         missing_kinds=frozenset(missing | {part.missing for part in parts if part.missing}),
         forbidden={**forbidden, **denied},
         reviews=tuple(answers),
     )
+
+
+# Packages whose channels say how far an operator can go; the list of all packages of a catalog is many megabytes.
+_PACKAGES = frozenset(
+    {"servicemeshoperator", "servicemeshoperator3", "sailoperator", "kiali", "kiali-ossm", "jaeger", "jaeger-product", "tempo-product"}
+)
+_MANIFEST = ("packages.operators.coreos.com/v1", "PackageManifest")
+
+
+def _package_manifests(cluster: Cluster, objects: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The channels of what is subscribed to; none where OLM's package server is away or may not be asked."""
+    if _MANIFEST not in cluster.resources():
+        return []
+    specs = [obj.get("spec") or {} for obj in objects if obj.get("kind") == "Subscription" and group_of(obj["apiVersion"]) == _OLM]
+    wanted = {(spec.get("sourceNamespace", ""), spec.get("name", "")) for spec in specs if spec.get("name") in _PACKAGES}
+
+    def one(key: tuple[str, str]) -> dict[str, Any] | None:
+        try:
+            return cluster.get(*_MANIFEST, key[1], key[0])
+        except FetchError:
+            return None
+
+    return [slim(found) for found in cluster.map(one, sorted(wanted)) if found is not None]
 
 
 def _reviews(cluster: Cluster, questions: list[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, str]]:

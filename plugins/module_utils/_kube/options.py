@@ -9,11 +9,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["CLUSTER", "WAIT", "display_name", "wait_options"]
+__all__ = ["CLUSTER", "MESH_CONFIG", "REPORT", "SOURCE", "SOURCE_NEEDS", "WAIT", "display_name", "wait_options"]
 
 Spec = dict[str, dict[str, Any]]
 
 CLUSTER: Spec = {"cluster": {"type": "str"}}
+SOURCE: Spec = {"source": {"type": "str", "choices": ["cluster", "snapshot", "manifests"], "default": "cluster"}, "path": {"type": "path"}}
+SOURCE_NEEDS = [("source", "snapshot", ["path"]), ("source", "manifests", ["path"])]  # required_if of each module with SOURCE
+_WORDS: dict[str, Any] = {"type": "list", "elements": "str"}
+REPORT: Spec = {
+    **{name: {**_WORDS, "default": []} for name in ("only", "ignore")},
+    "fail_on": {"type": "str", "choices": ["error", "warning", "never"], "default": "error"},
+    **{name: {"type": "path"} for name in ("junit", "sarif", "report")},
+}
+MESH_CONFIG: Spec = {
+    **{name: {"type": "str"} for name in ("trust_domain", "root_namespace", "istio_version")},
+    "trust_domain_aliases": dict(_WORDS),
+    "path_normalization": {"type": "str", "choices": ["NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"]},
+}
 WAIT: Spec = {"wait_timeout": {"type": "float", "default": 300}, "wait_interval": {"type": "float", "default": 1}}
 
 

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .._access.verdict import ALLOWED, NONE, TOOLS, Answer, Row, judge, policy_keys
+from .._access.verdict import ALLOWED, NONE, TOOLS, Answer, Row, judge, listens, policy_keys
 from .._certificates.proxy import has_proxy
 from .._errors import FetchError
 from .auth import Dialer
@@ -142,7 +142,8 @@ class _Run:
                 dump = admin_get(self.dialer, namespace, name, "/config_dump", timeout=self.limits.timeout, clock=self.clock)
             except FetchError:
                 return None
-            return policy_keys(dump.decode(errors="replace"))
+            text = dump.decode(errors="replace")
+            return policy_keys(text) if listens(text) else {f"{row['namespace']}/{row['name']}": row["rules"] for row in wanted[ref]}
 
         refs = sorted(wanted)
         found = dict(zip(refs, self.many(ask, refs), strict=True))

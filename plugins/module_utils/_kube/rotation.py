@@ -38,6 +38,8 @@ _HOOKS = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
 _RESTARTED = "kubectl.kubernetes.io/restartedAt"
 _SHOWN = 20
 _KINDS = ("Deployment", "StatefulSet", "DaemonSet")
+_LATE = ("nothing is lost: run this again to go on where it was, or with rotate_certificates_rollback=true to go back; "
+         "rollout_timeout in mesh_certificates_rotation is how long a restarted workload may take")
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ class Rotation:
         self.members = None if members is None else sorted({namespace, *members})
         self.limits, self.back, self.dry_run, self.clock, self.sleep = limits, back, dry_run, clock, sleep
         self.remove_own = remove_own
-        self.timing = Timing(limits.rollout, 1.0, clock, sleep)
+        self.timing = Timing(limits.rollout, 1.0, clock, sleep, _LATE)
         self.changed = False
         self.turns: list[Turn] = []  # also the one that ended with an error
 

@@ -16,7 +16,7 @@ from .._errors import KindMissing
 from .._model.objects import Ref, group_of
 from .._model.readiness import Readiness, is_judged, judge, still_there
 from .._model.snapshot import without_gc
-from .._model.waiting import Waiter
+from .._model.waiting import REMEDY, Waiter
 from .client import Cluster
 
 __all__ = ["ClusterLookup", "Timing", "read_all", "wait_gone", "wait_ready"]
@@ -27,12 +27,13 @@ _LIST_FROM = 9  # from so many objects of a kind in a namespace on, one list is 
 
 @dataclass(frozen=True)
 class Timing:
-    """How long, how often, by which clock."""
+    """How long, how often, by which clock; and what to do when the time is over."""
 
     timeout: float = 300.0
     interval: float = 1.0
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+    remedy: str = REMEDY
 
 
 def read_all(cluster: Cluster, refs: Iterable[Ref]) -> dict[Ref, dict[str, Any]]:
@@ -121,7 +122,7 @@ def wait_ready(cluster: Cluster, refs: Iterable[Ref], timing: Timing, *, seen_no
         if waiter.step(seen, now):
             break
         if now - start >= timing.timeout:
-            raise waiter.expired(now - start)
+            raise waiter.expired(now - start, remedy=timing.remedy)
         timing.sleep(pause)
         pause = min(pause * 1.5, timing.interval)
     return timing.clock() - start
@@ -139,6 +140,6 @@ def wait_gone(cluster: Cluster, refs: Iterable[Ref], timing: Timing) -> float:
         if waiter.step(seen, now):
             break
         if now - start >= timing.timeout:
-            raise waiter.expired(now - start, "not deleted")
+            raise waiter.expired(now - start, "not deleted", timing.remedy)
         timing.sleep(min(timing.interval, 0.5))
     return timing.clock() - start

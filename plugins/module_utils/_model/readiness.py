@@ -95,9 +95,12 @@ def _deployment(obj: Mapping[str, Any], related: Lookup) -> Readiness:
     progress = _condition(obj, "Progressing")
     if progress.reason == "ProgressDeadlineExceeded":
         return Readiness.failed(progress.reason, progress.message, grace=10.0)
+    # Why no pod appears: a quota, or a webhook that does not answer.
+    refused = _condition(obj, "ReplicaFailure")
+    why = f"; {refused.reason}: {refused.message}" if refused.status == "True" else ""
     for field in ("updatedReplicas", "availableReplicas", "readyReplicas"):
         if (status.get(field) or 0) < wanted:
-            return Readiness.waiting("RollingOut", f"{field} {status.get(field) or 0} of {wanted}")
+            return Readiness.waiting("RollingOut", f"{field} {status.get(field) or 0} of {wanted}{why}")
     if (status.get("replicas") or 0) > wanted:
         return Readiness.waiting("RollingOut", f"{status['replicas'] - wanted} old replicas are still there")
     return Readiness.ready()

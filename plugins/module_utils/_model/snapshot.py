@@ -252,6 +252,23 @@ def _pick(value: Any, keys: Iterable[str]) -> dict[str, Any]:
     return {key: value[key] for key in keys if key in value} if isinstance(value, Mapping) else {}
 
 
+def _slim_owner(obj: dict[str, Any]) -> dict[str, Any]:
+    """Of what stands between a pod and its workload, who owns it is enough."""
+    meta = _pick(obj["metadata"], ("name", "namespace", "labels", "ownerReferences", "creationTimestamp", "uid"))
+    return {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": meta, "spec": _pick(obj.get("spec"), ("replicas", "suspend"))}
+
+
+def _slim_package(obj: dict[str, Any]) -> dict[str, Any]:
+    """Its channels with their versions; descriptions and icons are megabytes."""
+    status = obj.get("status") or {}
+    channels = [
+        {**_pick(channel, ("name", "currentCSV")), "entries": [_pick(entry, ("name", "version")) for entry in channel.get("entries") or []]}
+        for channel in status.get("channels") or []
+    ]
+    kept = _pick(status, ("catalogSource", "catalogSourceNamespace", "packageName", "defaultChannel"))
+    return {**_pick(obj, ("apiVersion", "kind", "metadata")), "status": {**kept, "channels": channels}}
+
+
 def _slim_pod(obj: dict[str, Any]) -> dict[str, Any]:
     meta = _pick(obj["metadata"], ("name", "namespace", "labels", "ownerReferences", "creationTimestamp", "deletionTimestamp", "uid"))
     notes = obj["metadata"].get("annotations") or {}
@@ -260,7 +277,7 @@ def _slim_pod(obj: dict[str, Any]) -> dict[str, Any]:
     slim_spec = _pick(spec, ("serviceAccountName", "nodeName", "hostNetwork"))
     for field_name in ("containers", "initContainers"):
         if field_name in spec:
-            slim_spec[field_name] = [_pick(item, ("name", "image", "restartPolicy")) for item in spec[field_name]]
+            slim_spec[field_name] = [_slim_container(item) for item in spec[field_name]]
     slim_status = _pick(status, ("phase", "conditions", "startTime", "reason", "message"))
     for field_name in ("containerStatuses", "initContainerStatuses"):
         if field_name in status:
@@ -271,6 +288,12 @@ def _slim_pod(obj: dict[str, Any]) -> dict[str, Any]:
     return {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": meta, "spec": slim_spec, "status": slim_status}
 
 
+def _slim_container(item: Mapping[str, Any]) -> dict[str, Any]:
+    """What it is, and what it requests of its node."""
+    requests = (item.get("resources") or {}).get("requests")
+    return {**_pick(item, ("name", "image", "restartPolicy")), **({"resources": {"requests": requests}} if requests else {})}
+
+
 def _state(state: Any) -> dict[str, Any]:
     return {key: _pick(value, ("reason", "message", "exitCode")) for key, value in (state or {}).items()}
 
@@ -278,6 +301,9 @@ def _state(state: Any) -> dict[str, Any]:
 _SLIMMED = {
     "ConfigMap": _slim_config_map,
     "CustomResourceDefinition": _slim_crd,
+    "Job": _slim_owner,
+    "PackageManifest": _slim_package,
     "Pod": _slim_pod,
+    "ReplicaSet": _slim_owner,
     "Secret": _slim_secret,
 }

@@ -13,7 +13,9 @@ from .._errors import NotReady
 from .objects import Ref
 from .readiness import Readiness
 
-__all__ = ["Waiter"]
+__all__ = ["REMEDY", "Waiter"]
+
+REMEDY = "look at these objects and their events, or give more time (wait_timeout; in an inventory deliver_wait_timeout)"
 
 _SHOWN = 10  # a thousand workloads that are late have mostly one reason
 
@@ -49,12 +51,10 @@ class Waiter:
             raise NotReady(f"cluster {self.cluster}: {self._lines(failed)}; this does not heal by waiting: correct it and run again")
         return not self.pending
 
-    def expired(self, seconds: float, what: str = "not ready") -> NotReady:
+    def expired(self, seconds: float, what: str = "not ready", remedy: str = REMEDY) -> NotReady:
         """The error of a wait that ran out of time."""
-        return NotReady(
-            f"cluster {self.cluster}: {what} after {seconds:.0f} s: {self._lines(sorted(self.pending))}; "
-            "look at these objects and their events, or give more time (wait_timeout; in an inventory deliver_wait_timeout)"
-        )
+        lines = self._lines(sorted(self.pending))
+        return NotReady(f"cluster {self.cluster}: {what} after {seconds:.0f} s: {lines}; {remedy}")
 
     def _lines(self, refs: list[Ref]) -> str:
         shown = [f"{ref}: {self.pending[ref].reason}: {self.pending[ref].message}" for ref in refs[:_SHOWN]]

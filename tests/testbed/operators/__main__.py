@@ -20,7 +20,7 @@ OPERATORS = ("olm", "sail", "maistra", "openshift", "observability")
 ASKED_FOR = ("envoys", "cert_manager")
 # Who installs an istiod needs somebody who plays it; real-istiod runs a real one behind each of Sail's instead.
 ISTIODS = {"sail": ("injection", "istiod"), "maistra": ("injection",), "istiod": ("injection", "istiod"),
-           "real-istiod": ("injection", "real_istiod")}
+           "real-istiod": ("injection", "real_istiod"), "istio-csr": ("istio_csr",)}
 
 
 def load(names: list[str]) -> list[type[Controller]]:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""cert-manager, played: issuers `selfSigned` and `ca`, Certificates, their requests and Secrets; and the operator of IstioCSR.
+"""cert-manager, played: issuers `selfSigned` and `ca`, Certificates, their requests and Secrets; with the operator of `istio_csr.py`.
+
+MESH_CERT_MANAGER names the binary of a real cert-manager controller that runs in its place; the operator of IstioCSR is still played.
 
 Faults, under "cert_manager": delay (seconds before a request is answered), deny ({certificate: message}), fail ({certificate: message}),
 never_ready ([certificate]: its request gets no answer), approve (false: nobody approves anything),
@@ -10,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import copy
 import datetime
 import json
 from typing import Any
@@ -29,12 +30,14 @@ from .cert_manager_rules import (
     sign,
     status_times,
     violation,
+    with_condition,
 )
+from .istio_csr import IstioCsrController
 
-__all__ = ["CONTROLLERS", "CertManagerController", "IstioCsrController"]
+__all__ = ["CONTROLLERS", "CertManagerController"]
 
 Obj = dict[str, Any]
-VERSION, CSR_VERSION = "cert-manager.io/v1", "operator.openshift.io/v1alpha1"
+VERSION = "cert-manager.io/v1"
 NAME, REVISION, KEY_SECRET = (f"cert-manager.io/{word}" for word in ("certificate-name", "certificate-revision", "private-key-secret-name"))
 HOME = "cert-manager"  # where ClusterIssuers have their Secrets
 POLL = 60.0
@@ -46,17 +49,6 @@ def _stamp(at: datetime.datetime) -> str:
 
 def _utc() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC).replace(microsecond=0)
-
-
-def _with(obj: Obj, kind: str, *said: str, generation: bool = True) -> list[Obj]:
-    """The conditions of obj with one set: status, reason, message. The time moves only with the status."""
-    old = conditions_of(obj.get("status"))
-    last = next((one for one in old if one["type"] == kind), {})
-    when = last["lastTransitionTime"] if last.get("status") == said[0] else now()
-    new: Obj = {"type": kind, "lastTransitionTime": when, **dict(zip(("status", "reason", "message"), said, strict=True))}
-    if generation:
-        new["observedGeneration"] = obj["metadata"]["generation"]
-    return [new if one["type"] == kind else one for one in old] + ([] if last else [new])
 
 
 def _reason(obj: Obj, kind: str, status: str = "True") -> Obj | None:
@@ -109,7 +101,7 @@ class CertManagerController(Controller):
 
     async def _issuer(self, issuer: Obj) -> None:
         said = issuer_condition(issuer, await self._ca_secret(issuer))
-        await self._say(issuer, {"conditions": _with(issuer, "Ready", *said)})
+        await self._say(issuer, {"conditions": with_condition(issuer, "Ready", *said)})
 
     # -- requests
 
@@ -120,19 +112,19 @@ class CertManagerController(Controller):
         await asyncio.sleep(float(self.faults.get("delay") or 0))
         denied, failed = (self.faults.get("deny") or {}).get(name), (self.faults.get("fail") or {}).get(name)
         if denied and not _reason(asked, "Approved"):
-            asked["status"] = {"conditions": _with(asked, "Denied", "True", "policy.cert-manager.io", denied, generation=False)}
+            asked["status"] = {"conditions": with_condition(asked, "Denied", "True", "policy.cert-manager.io", denied, generation=False)}
             text = "The CertificateRequest was denied by an approval controller"
-            found = _with(asked, "Ready", "False", "Denied", text, generation=False)
+            found = with_condition(asked, "Ready", "False", "Denied", text, generation=False)
             await self.kube.patch(asked, {"status": {"conditions": found, "failureTime": now()}}, sub="status")
             return None
         if not _reason(asked, "Approved"):
             if self.faults.get("approve", True):
                 text = "Certificate request has been approved by cert-manager.io"
-                await self._say(asked, {"conditions": _with(asked, "Approved", "True", "cert-manager.io", text, generation=False)})
+                await self._say(asked, {"conditions": with_condition(asked, "Approved", "True", "cert-manager.io", text, generation=False)})
             return None
         if failed:
             if (_reason(asked, "Ready", "False") or {}).get("reason") != "Failed":
-                found = _with(asked, "Ready", "False", "Failed", failed, generation=False)
+                found = with_condition(asked, "Ready", "False", "Failed", failed, generation=False)
                 await self._say(asked, {"conditions": found, "failureTime": now()})
             return None
         return await self._answer(asked)
@@ -150,12 +142,12 @@ class CertManagerController(Controller):
             signer = await self._signer(asked, issuer)
             if signer is not None:
                 cert, root = await asyncio.to_thread(sign, asked["spec"], signer, _utc())
-                ready = _with(asked, "Ready", "True", "Issued", "Certificate fetched from issuer successfully", generation=False)
+                ready = with_condition(asked, "Ready", "True", "Issued", "Certificate fetched from issuer successfully", generation=False)
                 coded = {"certificate": base64.b64encode(cert).decode(), "ca": base64.b64encode(root).decode()}
                 await self._say(asked, {"conditions": ready, **coded})
                 return None
             text = "Referenced secret not found"
-        await self._say(asked, {"conditions": _with(asked, "Ready", "False", "Pending", text, generation=False)})
+        await self._say(asked, {"conditions": with_condition(asked, "Ready", "False", "Pending", text, generation=False)})
         return None
 
     async def _signer(self, asked: Obj, issuer: Obj) -> Signer | None:
@@ -180,7 +172,7 @@ class CertManagerController(Controller):
         if wrong is None and secret is not None:
             leaf = x509.load_pem_x509_certificates(base64.b64decode(secret["data"]["tls.crt"]))[0]
             times = dict(zip(("notBefore", "notAfter", "renewalTime"), map(_stamp, status_times(cert, leaf)), strict=True))
-            done = _with(cert, "Ready", "True", "Ready", "Certificate is up to date and has not expired")
+            done = with_condition(cert, "Ready", "True", "Ready", "Certificate is up to date and has not expired")
             status = {
                 "conditions": [one for one in done if one["type"] != "Issuing"],
                 **times,
@@ -196,7 +188,7 @@ class CertManagerController(Controller):
         ready = wrong[0] == "Renewing"  # the old certificate is still good
         cert["status"] = {
             **(cert.get("status") or {}),
-            "conditions": _with(
+            "conditions": with_condition(
                 cert,
                 "Ready",
                 "True" if ready else "False",
@@ -225,7 +217,7 @@ class CertManagerController(Controller):
         if asked is None or not self._same(asked, cert["spec"]):
             if asked is not None:
                 await self.kube.delete({"apiVersion": VERSION, "kind": "CertificateRequest", **asked})
-            issuing = _with(cert, "Issuing", "True", wrong[0], wrong[1])
+            issuing = with_condition(cert, "Issuing", "True", wrong[0], wrong[1])
             await self.kube.patch(cert, {"status": {"conditions": issuing}}, sub="status")
             await self._ask(cert)
             return None
@@ -235,7 +227,7 @@ class CertManagerController(Controller):
         if end is not None:
             text = f"The certificate request has failed to complete and will be retried: {end['message']}"
             attempts = int(cert["status"].get("failedIssuanceAttempts") or 0) + 1
-            failed = {"conditions": _with(cert, "Issuing", "False", end["reason"], text), "lastFailureTime": now()}
+            failed = {"conditions": with_condition(cert, "Issuing", "False", end["reason"], text), "lastFailureTime": now()}
             await self.kube.patch(cert, {"status": {**failed, "failedIssuanceAttempts": attempts}}, sub="status")
         elif _reason(asked, "Ready"):
             await self._deliver(cert, asked)
@@ -311,83 +303,6 @@ class CertManagerController(Controller):
         await self.kube.patch(cert, {"status": {"conditions": left, "revision": revision}}, sub="status")
         if key is not None:
             await self.kube.delete({"apiVersion": "v1", "kind": "Secret", **key})
-
-
-class IstioCsrController(Controller):
-    """The operator of IstioCSR: istio-csr's Deployment and Service, and istiod's Certificate with a name for each listed revision."""
-
-    name = "cert_manager"
-    kinds = ((CSR_VERSION, "IstioCSR"),)
-
-    async def reconcile(self, key: Key) -> float | None:
-        obj = await self.kube.get(CSR_VERSION, "IstioCSR", key[2], key[1])
-        if obj is None or obj["metadata"].get("deletionTimestamp"):
-            return None
-        obj = {"apiVersion": CSR_VERSION, "kind": "IstioCSR", **obj}
-        await asyncio.sleep(float(self.faults.get("delay") or 0))
-        broken = (self.faults.get("degraded") or {}).get(key[1])
-        if broken:
-            text = f"reconciliation failed with irrecoverable error not retrying: {broken}"
-            said = [("Degraded", "True", "Failed", text), ("Ready", "False", "Failed", text)]
-        else:
-            for made in self._objects(obj):
-                await self.kube.apply(made)
-            said = [("Degraded", "False", "Ready", ""), ("Ready", "True", "Ready", "reconciliation successful")]
-        told = {**obj, "status": copy.deepcopy(obj.get("status") or {})}
-        for row in said:
-            told["status"]["conditions"] = _with(told, *row, generation=False)
-        port = ((obj["spec"]["istioCSRConfig"].get("server") or {}).get("port")) or 443
-        told["status"]["istioCSRGRPCEndpoint"] = f"cert-manager-istio-csr.{key[1]}.svc:{port}"
-        if told["status"] != obj.get("status"):
-            await self.kube.patch(obj, {"status": told["status"]}, sub="status")
-        return None
-
-    @staticmethod
-    def _objects(obj: Obj) -> list[Obj]:
-        config, namespace = obj["spec"]["istioCSRConfig"], obj["metadata"]["namespace"]
-        home, tls = config["istio"]["namespace"], config["istiodTLSConfig"]
-        revisions = config["istio"].get("revisions") or []
-        names = list(tls.get("certificateDNSNames") or [])
-        names += [f"istiod.{home}.svc" if one == "default" else f"istiod-{one}.{home}.svc" for one in revisions]
-        labels = {"app": "cert-manager-istio-csr"}
-        container = {
-            "name": "cert-manager-istio-csr",
-            "image": "quay.io/jetstack/cert-manager-istio-csr:v0.16.0",
-            "args": [f"--certificate-namespace={home}", f"--istiod-cert-istio-revisions={','.join(revisions)}"],
-        }
-        certificate = {
-            "commonName": tls.get("commonName") or f"istiod.{home}.svc",
-            "dnsNames": names,
-            "secretName": "istiod-tls",
-            "uris": [f"spiffe://{tls['trustDomain']}/ns/{home}/sa/istiod-service-account"],
-            "duration": "1h",
-            "renewBefore": "30m",
-            "issuerRef": config["certManager"]["issuerRef"],
-            "privateKey": {"algorithm": "RSA", "size": 2048},
-        }
-        where = {"name": "cert-manager-istio-csr", "namespace": namespace, "labels": labels}
-        return [
-            {"apiVersion": VERSION, "kind": "Certificate", "metadata": {"name": "istiod", "namespace": home}, "spec": certificate},
-            {
-                "apiVersion": "v1",
-                "kind": "Service",
-                "metadata": where,
-                "spec": {
-                    "selector": labels,
-                    "ports": [{"name": "web", "port": (config.get("server") or {}).get("port") or 443, "targetPort": 6443}],
-                },
-            },
-            {
-                "apiVersion": "apps/v1",
-                "kind": "Deployment",
-                "metadata": where,
-                "spec": {
-                    "replicas": 1,
-                    "selector": {"matchLabels": labels},
-                    "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
-                },
-            },
-        ]
 
 
 CONTROLLERS: list[type[Controller]] = [CertManagerController, IstioCsrController]

@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from .base import conditions_of, now
+
 __all__ = [
     "Signer",
     "backoff",
@@ -30,6 +32,7 @@ __all__ = [
     "sign",
     "status_times",
     "violation",
+    "with_condition",
 ]
 
 Obj = dict[str, Any]
@@ -227,3 +230,14 @@ def backoff(certificate: Obj, at: datetime.datetime) -> bool:
     hours = min(2 ** max(int(status.get("failedIssuanceAttempts") or 1) - 1, 0), 32)
     last = datetime.datetime.strptime(status["lastFailureTime"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.UTC)
     return at < last + datetime.timedelta(hours=hours)
+
+
+def with_condition(obj: Obj, kind: str, *said: str, generation: bool = True) -> list[Obj]:
+    """The conditions of obj with one set: status, reason, message. The time moves only with the status."""
+    old = conditions_of(obj.get("status"))
+    last = next((one for one in old if one["type"] == kind), {})
+    when = last["lastTransitionTime"] if last.get("status") == said[0] else now()
+    new: Obj = {"type": kind, "lastTransitionTime": when, **dict(zip(("status", "reason", "message"), said, strict=True))}
+    if generation:
+        new["observedGeneration"] = obj["metadata"]["generation"]
+    return [new if one["type"] == kind else one for one in old] + ([] if last else [new])

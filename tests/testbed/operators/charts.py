@@ -100,7 +100,9 @@ def _injector_values(rev: Obj) -> Obj:
 def _config_maps(rev: Obj) -> list[Obj]:
     namespace, suffix = rev["spec"]["namespace"], _suffix(rev)
     networks = ((rev["spec"].get("values") or {}).get("global") or {}).get("meshNetworks") or {}
-    injection = {"policy": "enabled", "defaultTemplates": ["sidecar"], "alwaysInjectSelector": [], "neverInjectSelector": []}
+    proxy = ((rev["spec"].get("values") or {}).get("global") or {}).get("proxy") or {}
+    injection = {"policy": proxy.get("autoInject") or "enabled", "defaultTemplates": ["sidecar"], "alwaysInjectSelector": [],
+                 "neverInjectSelector": []}
     return [
         _object("v1", "ConfigMap", "istio" + suffix, namespace, _labels(rev), rev,
                 data={"mesh": yaml.safe_dump(_mesh_config(rev)), "meshNetworks": yaml.safe_dump({"networks": networks})}),

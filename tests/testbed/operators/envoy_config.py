@@ -2,8 +2,8 @@
 """Configuration of the real Envoys behind a bed's pods: what each one listens on, whom it trusts, which Services it can call. No I/O.
 
 As with a real sidecar, a proxy's certificate is the secret `default` and its trust bundle the secret `ROOTCA`, both delivered by SDS;
-callers need a certificate of the mesh's trust domain, and a Service's proxies one of its own accounts. Then the RBAC filters of
-envoy_rbac.py decide, which are delivered by ECDS.
+callers need a certificate of the mesh's trust domain, and a Service's proxies one of its own accounts. Then the token filter of
+envoy_jwt.py and the RBAC filters of envoy_rbac.py decide, which are delivered by ECDS.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from . import envoy_jwt
 from .envoy_rbac import ACTIONS, TYPES
 
 __all__ = ["Destination", "Proxy", "bootstrap", "clusters", "extension", "inbound", "listener", "manager", "rbac", "rbac_name", "routes",
@@ -30,6 +31,9 @@ _OPTIONS: Obj = {"@type": "type.googleapis.com/envoy.extensions.upstreams.http.v
 _ROUTER = {"name": "envoy.filters.http.router",
            "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}
 
+# Istio's own for every route: what never reached a server is tried at another one.
+_RETRY = {"retry_on": "connect-failure,refused-stream,unavailable,cancelled", "num_retries": 2}
+
 
 @dataclass(frozen=True)
 class Proxy:
@@ -41,6 +45,7 @@ class Proxy:
     trust_domain: str
     role: str = "sidecar"
     tcp: bool = False  # its Services say that it speaks something else than HTTP
+    version: str = ""  # of Istio, as the agent that starts an Envoy tells it
 
     @property
     def layer(self) -> str:
@@ -107,13 +112,16 @@ def rbac_name(action: str) -> str:
     return f"rbac-{action.lower()}"
 
 
-def extension(action: str, config: Obj) -> Obj:
-    """An RBAC filter as ECDS delivers it."""
-    return {"@type": f"{_V3}.core.v3.TypedExtensionConfig", "name": rbac_name(action), "typed_config": config}
+def extension(name: str, config: Obj) -> Obj:
+    """A filter as ECDS delivers it."""
+    return {"@type": f"{_V3}.core.v3.TypedExtensionConfig", "name": name, "typed_config": config}
 
 
 def _rbac(layer: str) -> list[Obj]:
-    return [{"name": rbac_name(action), "config_discovery": {"config_source": _xds(), "type_urls": [TYPES[layer]]}} for action in ACTIONS]
+    """Tokens are looked at before policies; a connection has none."""
+    named = [(envoy_jwt.NAME, envoy_jwt.TYPE)] if layer == "http" else []
+    named += [(rbac_name(action), TYPES[layer]) for action in ACTIONS]
+    return [{"name": name, "config_discovery": {"config_source": _xds(), "type_urls": [kind]}} for name, kind in named]
 
 
 def _manager(name: str, *filters: Obj, **routes_from: Any) -> Obj:
@@ -156,7 +164,7 @@ def bootstrap(proxy: Proxy, socket: str, ports: dict[str, int]) -> str:
         {"lb_endpoints": [{"endpoint": {"address": {"pipe": {"path": socket}}}}]}]}}
     outbound = {"name": "outbound", "address": _address(ports["outbound"]), "filter_chains": [{"filters": [_manager("outbound", rds=rds)]}]}
     node = {"id": f"{proxy.role}~127.0.0.1~{proxy.name}.{proxy.namespace}~{proxy.namespace}.svc.cluster.local",
-            "cluster": f"{proxy.name}.{proxy.namespace}"}
+            "cluster": f"{proxy.name}.{proxy.namespace}", "metadata": {"ISTIO_VERSION": proxy.version, "NAMESPACE": proxy.namespace}}
     return json.dumps({
         "node": node, "admin": {"address": _address(ports["admin"])},
         "static_resources": {"listeners": [outbound], "clusters": [server]},
@@ -185,7 +193,8 @@ def routes(namespace: str, destinations: Iterable[Destination]) -> list[Obj]:
     for one in destinations:
         names = [one.cluster, f"{one.cluster}.svc", f"{one.cluster}.svc.cluster.local", *([one.name] if one.namespace == namespace else [])]
         domains = [*names, *(f"{name}:{port}" for name in names for port in one.ports)]
-        hosts.append({"name": one.cluster, "domains": domains, "routes": [{"match": {"prefix": "/"}, "route": {"cluster": one.cluster}}]})
+        route = {"cluster": one.cluster, "retry_policy": _RETRY}
+        hosts.append({"name": one.cluster, "domains": domains, "routes": [{"match": {"prefix": "/"}, "route": route}]})
     return [{"@type": f"{_V3}.route.v3.RouteConfiguration", "name": "mesh", "virtual_hosts": hosts}]
 
 

@@ -2,8 +2,8 @@
 """AuthorizationPolicies as RBAC filters of the bed's Envoys. Its own short translation, so that it and the collection's evaluator check
 each other. No I/O.
 
-What it cannot say (addresses, tokens, CUSTOM, path templates) it never guesses: such an ALLOW rule matches nobody, such a DENY rule
-matches everybody. Ports are told by the SNI that the bed's clients send, since one listener serves all ports of a pod.
+What it cannot say (addresses, CUSTOM, path templates, some keys of `when`) it never guesses: such an ALLOW rule matches nobody, such a
+DENY rule matches everybody. Ports are told by the SNI that the bed's clients send, since one listener serves all ports of a pod.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from typing import Any
+
+from . import envoy_jwt
 
 __all__ = ["ACTIONS", "TYPES", "attached", "filters"]
 
@@ -81,10 +83,23 @@ def _paths(values: list[str]) -> list[Obj]:
     return [{"url_path": {"path": _text(value)}} for value in values]
 
 
-_SOURCES = {"principals": _principals, "namespaces": _namespaces}
+def _request_principals(values: list[str]) -> list[Obj]:
+    """ISSUER/SUBJECT, told apart at the last slash; both have to be there."""
+    found = []
+    for value in values:
+        issuer, slash, subject = value.rpartition("/")
+        if value != "*" and (not slash or "*" in issuer or not subject):
+            raise UnsupportedError(f"requestPrincipals {value}")
+        parts = [envoy_jwt.payload(["iss"], _text(issuer or "*")), envoy_jwt.payload(["sub"], _text(subject if slash else "*"))]
+        found.append({"and_ids": {"ids": parts}})
+    return found
+
+
+_SOURCES = {"principals": _principals, "namespaces": _namespaces, "requestPrincipals": _request_principals}
 _OPERATIONS = {"ports": _ports, "methods": _methods, "hosts": _hosts, "paths": _paths}
 _KEYS = {"source.principal": ("source", "principals"), "source.namespace": ("source", "namespaces"),
-         "destination.port": ("operation", "ports")}
+         "request.auth.principal": ("source", "requestPrincipals"), "destination.port": ("operation", "ports")}
+_CLAIM = re.compile(r"request\.auth\.claims((?:\[[^\[\]]+\])+)")
 
 
 def _source(clause: Obj) -> Obj:
@@ -116,6 +131,13 @@ def _condition(row: Obj) -> tuple[str, Obj]:
         if row.get("notValues") or not rules:
             raise UnsupportedError(f"{row['key']} notValues")
         return "operation", {"or_rules": {"rules": rules}}
+    claim = _CLAIM.fullmatch(row["key"])
+    if claim:
+        steps = claim[1][1:-1].split("][")
+        ids = {key: [envoy_jwt.payload(steps, _text(value)) for value in row.get(key) or []] for key in ("values", "notValues")}
+        parts: list[Obj] = [{"or_ids": {"ids": ids["values"]}}] if ids["values"] else []
+        parts += [{"not_id": {"or_ids": {"ids": ids["notValues"]}}}] if ids["notValues"] else []
+        return "source", {"and_ids": {"ids": parts}}
     if not place:
         raise UnsupportedError(row["key"])
     clause = {field: row["values"]} if row.get("values") else {}
@@ -141,7 +163,8 @@ def _never() -> Obj:
 def _speaks_http(rule: Obj) -> bool:
     fields = {name for entry in rule.get("to") or [] for name in entry["operation"]}
     keys = [row["key"] for row in rule.get("when") or [] if row["key"].startswith("request.")]
-    return bool(keys or fields & (_HTTP_FIELDS | {f"not{name.capitalize()}" for name in _HTTP_FIELDS}))
+    tokens = [name for entry in rule.get("from") or [] for name in entry["source"] if name in ("requestPrincipals", "notRequestPrincipals")]
+    return bool(keys or tokens or fields & (_HTTP_FIELDS | {f"not{name.capitalize()}" for name in _HTTP_FIELDS}))
 
 
 def filters(policies: Iterable[Obj], layer: str) -> dict[str, Obj]:

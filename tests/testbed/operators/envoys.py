@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A real Envoy as a local process behind each injected, running pod that asks for it (operator `envoys`, see docs/architecture.md).
 
-Asking: the label testbed.example.com/envoy: "true" on the pod or on its namespace. Its identity comes from the CA of the istiod that the
-pod's proxy names (CA_ADDR); a new one is issued at a fraction of the old one's life, or with a new pod, never because the CA changed.
+Asking: the label testbed.example.com/envoy: "true" on the pod or on its namespace. A pod with a readiness gate of that name gets Ready
+when its Envoy answers. An Envoy whose pod goes is first taken out of the others' clusters, and ends DRAIN seconds later, as Istio's do.
+Its identity comes from the CA of the istiod that the pod's proxy names (CA_ADDR); a new one is issued at a fraction of the old one's
+life, or with a new pod, never because the CA changed.
 Behind the pod are then the port-forward of 15000 (Envoy's admin interface) and exec of curl and pilot-agent, as objects that KWOK reads.
 Faults, under "envoys": "life" (seconds), "renew_at" (fraction), "hang", "keep_root" and "keep_policies" (get no new AuthorizationPolicies)
 as lists of namespace/pod or namespace/deployment,
@@ -21,7 +23,7 @@ import shutil
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,7 @@ import aiohttp
 
 from ..errors import BedError
 from ..paths import write_atomic
-from . import envoy_config, envoy_rbac
+from . import envoy_config, envoy_jwt, envoy_rbac
 from .base import LOG, Controller, Key
 from .certificates import Authority
 from .envoy_config import Destination, Proxy
@@ -51,6 +53,7 @@ LIFE, RENEW_AT = 86400.0, 0.5
 _TCP_WORDS = {"tcp", "tls", "mongo", "mysql", "redis"}
 BELIEVED = 1.0
 QUIET = 0.2
+DRAIN = 5.0  # Istio's terminationDrainDuration
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 # What Envoys listen on comes from these; both generations have this version of them.
@@ -118,7 +121,7 @@ def proxy_of(pod: Obj) -> tuple[Proxy, str] | None:
     control = [*env.get("CA_ADDR", "").split(":")[0].split("."), ""][1] or "istio-system"
     role = "router" if "router" in (container.get("args") or []) else "sidecar"
     return Proxy(pod["metadata"]["namespace"], pod["metadata"]["name"], pod["spec"].get("serviceAccountName") or "default",
-                 env.get("TRUST_DOMAIN") or "cluster.local", role), control
+                 env.get("TRUST_DOMAIN") or "cluster.local", role, version=str(container.get("image", "")).rpartition(":")[2]), control
 
 
 def _is_ready(pod: Obj) -> bool:
@@ -156,7 +159,8 @@ class Envoys(Controller):
     """Starts, renews and ends the Envoys of a bed, and tells them which Services there are."""
 
     name = "envoys"
-    kinds = (("v1", "Pod"), ("v1", "Service"), ("v1", "Namespace"), ("security.istio.io/v1", "AuthorizationPolicy"), *_CONFIG)
+    kinds = (("v1", "Pod"), ("v1", "Service"), ("v1", "Namespace"), ("security.istio.io/v1", "AuthorizationPolicy"),
+             ("security.istio.io/v1", "RequestAuthentication"), *_CONFIG)
     workers = 4
 
     def __init__(self, *args: Any) -> None:
@@ -166,6 +170,8 @@ class Envoys(Controller):
         self.pods: dict[Ident, Obj] = {}
         self.services: dict[Ident, Obj] = {}
         self.policies: dict[Ident, Obj] = {}
+        self.tokens: dict[Ident, Obj] = {}  # RequestAuthentications
+        self.keys: dict[str, str] = {}  # what was fetched from a jwksUri
         self.asking: set[str] = set()
         self.running: dict[Ident, _Running] = {}
         self._signers: dict[str, tuple[float, Authority]] = {}
@@ -180,11 +186,13 @@ class Envoys(Controller):
         there = event != "DELETED"
         if obj["kind"] == "Pod":
             return self._pod(ident, obj if there else None)
-        if obj["kind"] == "AuthorizationPolicy":
-            self.policies.pop(ident, None)
+        if obj["kind"] in ("AuthorizationPolicy", "RequestAuthentication"):
+            known = self.policies if obj["kind"] == "AuthorizationPolicy" else self.tokens
+            known.pop(ident, None)
             if there:
-                self.policies[ident] = obj
-            return [("Policies", "", "")]
+                known[ident] = obj
+            unknown = envoy_jwt.uris(self.tokens.values()) - self.keys.keys()
+            return [("Policies", "", ""), *(("Keys", uri, "") for uri in sorted(unknown))]
         if obj["kind"] == "Service":
             self.services.pop(ident, None)
             if there:
@@ -273,9 +281,27 @@ class Envoys(Controller):
             if one is None or pod is None or (known and _meant(self.faults.get("keep_policies") or [], ident)):
                 continue
             own = envoy_rbac.attached(self.policies.values(), pod, one.control)
-            for action, config in envoy_rbac.filters(own, one.proxy.layer).items():
-                name = envoy_config.rbac_name(action)
-                self.xds.publish(("extension_configs", *ident, name), [envoy_config.extension(action, config)])
+            tokens = envoy_rbac.attached(self.tokens.values(), pod, one.control)
+            rows = {envoy_config.rbac_name(action): row for action, row in envoy_rbac.filters(own, one.proxy.layer).items()}
+            for name, config in {envoy_jwt.NAME: envoy_jwt.filter_config(tokens, self.keys), **rows}.items():
+                self.xds.publish(("extension_configs", *ident, name), [envoy_config.extension(name, config)])
+
+    async def _fetch_keys(self, uri: str) -> float | None:
+        """Once, as long as it works; else again and again, as istiod does."""
+        if uri not in envoy_jwt.uris(self.tokens.values()):
+            self.keys.pop(uri, None)
+            return None
+        try:
+            async with self.kube.session.get(uri, timeout=aiohttp.ClientTimeout(total=5)) as found:
+                text = await found.text() if found.status == 200 else ""
+        except (TimeoutError, aiohttp.ClientError, OSError) as exc:
+            LOG.warning("no keys from %s: %s", uri, exc)
+            text = ""
+        if '"keys"' not in text:
+            return 1.0
+        self.keys[uri] = text
+        self._publish_policies()
+        return None
 
     def _speaks_tcp(self, pod: Obj) -> bool:
         """By the names of its Services' ports, as Istio tells protocols apart."""
@@ -316,6 +342,8 @@ class Envoys(Controller):
         if key[0] == "Policies":
             self._publish_policies()
             return None
+        if key[0] == "Keys":
+            return await self._fetch_keys(key[1])
         ident = (key[1], key[2])
         pod, one = self._wanted(ident), self.running.get(ident)
         if one is not None and (pod is None or pod["metadata"]["uid"] != one.uid):
@@ -325,7 +353,7 @@ class Envoys(Controller):
         if pod is None or found is None:
             return None
         if one is None:
-            folder, proxy = self.root / f"{ident[0]}.{ident[1]}", replace(found[0], tcp=self._speaks_tcp(pod))
+            folder, proxy = self.root / f"{ident[0]}.{ident[1]}.{pod['metadata']['uid'][:8]}", replace(found[0], tcp=self._speaks_tcp(pod))
             one = self.running[ident] = _Running(pod["metadata"]["uid"], proxy, found[1], folder, {})
             one.told = _env(_proxy_container(pod) or {}).get("PROXY_CONFIG_XDS_AGENT", "").lower() == "true"
         await self._identity(ident, one)
@@ -395,9 +423,21 @@ class Envoys(Controller):
                 str(self.binary), "-c", "bootstrap.json", "--concurrency", "1", "--disable-hot-restart", "--log-level", "warning",
                 cwd=one.folder, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=_die_with_parent)
         one.stopped = False
-        task = asyncio.create_task(self._follow(ident, one.process))
+        self._in_background(self._follow(ident, one.process))
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._waiting.add(task)
         task.add_done_callback(self._waiting.discard)
+
+    @staticmethod
+    async def _drained(one: _Running) -> None:
+        """What is on its way to it is still answered."""
+        await asyncio.sleep(DRAIN)
+        if one.process is not None and one.process.returncode is None:
+            one.process.kill()
+            await one.process.wait()
+        shutil.rmtree(one.folder, ignore_errors=True)
 
     async def _follow(self, ident: Ident, process: asyncio.subprocess.Process) -> None:
         """One that dies is started again, as its container would be."""
@@ -423,7 +463,18 @@ class Envoys(Controller):
         for kind, spec in (("PortForward", {"forwards": targets}), ("Exec", {"execs": [{"local": local}]})):
             await self.kube.apply({"apiVersion": KWOK, "kind": kind, "metadata": meta, "spec": spec})
         one.served = True
+        await self._open_gate(ident)
         LOG.info("Envoy of %s/%s runs as process %d", *ident, one.process.pid if one.process else 0)
+
+    async def _open_gate(self, ident: Ident) -> None:
+        """The kubelet's part: Ready follows the readiness gate."""
+        pod = self.pods.get(ident)
+        if pod is None or all(row.get("conditionType") != ASK for row in pod["spec"].get("readinessGates") or []):
+            return
+        now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        rows = [{**row, "status": "True", "lastTransitionTime": now} if row["type"] in (ASK, "Ready") else row
+                for row in (pod.get("status") or {}).get("conditions") or []]
+        await self.kube.patch({"apiVersion": "v1", "kind": "Pod", **pod}, {"status": {"conditions": rows}}, sub="status")
 
     def _freeze(self, ident: Ident, one: _Running) -> None:
         """A frozen process takes connections and never answers."""
@@ -436,12 +487,9 @@ class Envoys(Controller):
         del self.running[ident]
         self.xds.forget("listeners", *ident)
         self._publish()
-        if one.process is not None and one.process.returncode is None:
-            one.process.kill()
-            await one.process.wait()
+        self._in_background(self._drained(one))
         self.xds.forget("secrets", *ident)
         self.xds.forget("extension_configs", *ident)
-        shutil.rmtree(one.folder, ignore_errors=True)
         for kind in ("PortForward", "Exec"):
             await self.kube.delete({"apiVersion": KWOK, "kind": kind, "metadata": {"namespace": ident[0], "name": ident[1]}})
 

@@ -9,7 +9,16 @@ from typing import Any
 
 from .base import ApiError, Controller, Faults, Key, Kube, conditions_of, now
 from .maistra_ca import ControlPlaneCa
-from .maistra_objects import addon_objects, istiod_objects, mtls_objects, never_ready, replicas_ready, routes
+from .maistra_objects import (
+    addon_objects,
+    istiod_objects,
+    member_policies,
+    mtls_objects,
+    network_policies,
+    never_ready,
+    replicas_ready,
+    routes,
+)
 from .maistra_rules import (
     DONE,
     PAUSING,
@@ -187,6 +196,7 @@ class ControlPlanes(Maistra):
         return [n for n in names if not all(replicas_ready(d) for d in deployments.get(n, []))]
 
     async def _apply(self, smcp: Obj, names: list[str]) -> None:
+        await self._mark(smcp["metadata"]["namespace"], present=True)
         objects = await self._objects(smcp)
         never = self.faults.get("never_ready", [])
         wanted = set()
@@ -199,7 +209,26 @@ class ControlPlanes(Maistra):
             for obj in deployments:
                 if component in names and ("Deployment", obj["metadata"]["name"]) not in wanted:
                     await self.kube.delete(obj)
-                    await self.kube.delete({**obj, "apiVersion": "v1", "kind": "Service"})
+                    await self._prune(smcp, "Service", obj["metadata"]["name"])
+                    await self._prune(smcp, "ServiceAccount", f"{obj['metadata']['name']}-service-account")
+
+    async def _prune(self, smcp: Obj, kind: str, name: str) -> None:
+        """The real pruner finds what it may delete by these labels: an object that lost them stays."""
+        meta = smcp["metadata"]
+        found = await self.kube.get("v1", kind, name, meta["namespace"])
+        labels = ((found or {}).get("metadata") or {}).get("labels") or {}
+        if (labels.get("maistra.io/owner"), labels.get("maistra.io/owner-name")) == (meta["namespace"], meta["name"]):
+            await self.kube.delete({"apiVersion": "v1", "kind": kind, **(found or {})})
+
+    async def _mark(self, namespace: str, *, present: bool) -> None:
+        """The control plane's own namespace is a member for network policies, and is never injected."""
+        labels = {"maistra.io/member-of": namespace if present else None, "maistra.io/ignore-namespace": "ignore" if present else None}
+        space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+        try:
+            await self.kube.patch(space, {"metadata": {"labels": labels}})
+        except ApiError as error:
+            if error.status != 404:
+                raise
 
     async def _objects(self, smcp: Obj) -> list[tuple[str, Obj]]:
         from .injection import ensure_authority, injector_config, maistra_webhook  # late: it needs a bed
@@ -207,10 +236,13 @@ class ControlPlanes(Maistra):
         authority = await ensure_authority(self.kube, self.bed, meta["namespace"])
         objects = istiod_objects(smcp, gateways(smcp["spec"]), authority.root.decode())
         objects += [(c, o) for c, o in mtls_objects(smcp) if await self.has(o["apiVersion"], o["kind"])]
+        objects += network_policies(smcp)
         webhook = maistra_webhook(meta["name"], meta["namespace"], authority.bundle)
         objects.append(("istio-discovery", webhook))
         proxy = f"registry.example.com/proxyv2:{smcp['spec'].get('version', 'v2.6')}"
-        injector = injector_config(meta["name"], meta["namespace"], revision=meta["name"], image=proxy)[0]  # the other is mesh-config
+        auto = ((smcp["spec"].get("proxy") or {}).get("injection") or {}).get("autoInject")  # off in the profiles
+        injector = injector_config(meta["name"], meta["namespace"], revision=meta["name"], image=proxy,
+                                   policy="enabled" if auto else "disabled")[0]  # the other is mesh-config
         objects.append(("istio-discovery", injector))
         addons = addon_objects(smcp)
         objects += [(c, o) for c, o in addons if o["apiVersion"] not in (KIALI, JAEGER)]
@@ -240,6 +272,7 @@ class ControlPlanes(Maistra):
         meta = smcp["metadata"]
         await self.kube.delete({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
                                 "metadata": {"name": f"istiod-{meta['name']}-{meta['namespace']}"}})
+        await self._mark(meta["namespace"], present=False)
         live = await self.kube.get(V2, "ServiceMeshControlPlane", meta["name"], meta["namespace"])
         if live:
             await self.finalize({"apiVersion": V2, "kind": "ServiceMeshControlPlane", **live}, present=False)
@@ -339,6 +372,9 @@ class MemberRolls(Maistra):
         await self.kube.patch(space, {"metadata": {
             "labels": {"maistra.io/member-of": own, "kiali.io/member-of": own},
             "annotations": {"testbed/mesh-generation": str(mesh.get("status", {}).get("observedGeneration", 0))}}})
+        if (mesh["spec"].get("security") or {}).get("manageNetworkPolicy") is not False:
+            for policy in member_policies(namespace, own, mesh["metadata"]["name"]):
+                await self.kube.apply(policy, "testbed-maistra")
         authority = await ensure_authority(self.kube, self.bed, own)
         await self.kube.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {
             "name": "istio-ca-root-cert", "namespace": namespace, "labels": {"istio.io/config": "true"}},
@@ -352,7 +388,11 @@ class MemberRolls(Maistra):
             if where not in wanted and _made_by_roll(smm) and smm["spec"]["controlPlaneRef"]["namespace"] == own:
                 await self.kube.delete(smm)
         for name, space in spaces.items():
-            if name not in wanted and space["metadata"].get("labels", {}).get("maistra.io/member-of") == own:
+            if name not in wanted | {own} and space["metadata"].get("labels", {}).get("maistra.io/member-of") == own:
+                for policy in member_policies(name, own, ""):
+                    for found in await self.kube.list("networking.k8s.io/v1", "NetworkPolicy", name):
+                        if found["metadata"]["name"].startswith(policy["metadata"]["name"]):
+                            await self.kube.delete({**policy, "metadata": found["metadata"]})
                 await self.kube.patch({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, {"metadata": {
                     "labels": {"maistra.io/member-of": None, "kiali.io/member-of": None},
                     "annotations": {"testbed/mesh-generation": None}}})

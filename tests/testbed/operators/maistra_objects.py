@@ -9,7 +9,8 @@ from typing import Any
 
 import yaml
 
-__all__ = ["addon_objects", "istiod_objects", "mtls_objects", "never_ready", "replicas_ready", "routes"]
+__all__ = ["addon_objects", "istiod_objects", "member_policies", "mtls_objects", "network_policies", "never_ready", "replicas_ready",
+           "routes"]
 
 Obj = dict[str, Any]
 Part = tuple[str, Obj]  # component, object
@@ -103,6 +104,32 @@ def _as_router(smcp: Obj, pod: Obj, account: str) -> None:
     for container in pod["containers"]:
         container["args"] = ["proxy", "router", "--domain", "$(POD_NAMESPACE).svc.cluster.local"]
         container["env"] = [*(container.get("env") or []), *({"name": name, "value": value} for name, value in env.items())]
+
+
+def _policy(name: str, namespace: str, meta: Obj, pods: Obj, ingress: list[Obj]) -> Obj:
+    return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {**meta, "name": name, "namespace": namespace},
+            "spec": {"podSelector": pods, "ingress": ingress, "policyTypes": ["Ingress"]}}
+
+
+def member_policies(namespace: str, mesh: str, name: str) -> list[Obj]:
+    """What the operator keeps in a namespace of the mesh: members may come in, and the router to what is exposed."""
+    meta: Obj = {"labels": {"maistra-version": "2.6.0", "app": "istio", "release": "istio", "maistra.io/owner": mesh}}
+    inside = [{"from": [{"namespaceSelector": {"matchLabels": {"maistra.io/member-of": mesh}}}]}]
+    router = [{"from": [{"namespaceSelector": {"matchLabels": {"network.openshift.io/policy-group": "ingress"}}}]}]
+    return [_policy(f"istio-mesh-{name}", namespace, meta, {}, inside),
+            _policy(f"istio-expose-route-{name}", namespace, meta, {"matchLabels": {"maistra.io/expose-route": "true"}}, router)]
+
+
+def network_policies(smcp: Obj) -> list[Part]:
+    """Those of the control plane's namespace, unless it is told to keep none."""
+    if (smcp["spec"].get("security") or {}).get("manageNetworkPolicy") is False:
+        return []
+    name, namespace = smcp["metadata"]["name"], smcp["metadata"]["namespace"]
+    meta = _meta(smcp, "mesh-config", "istio", **{"maistra-version": "2.6.0"})
+    made = [("mesh-config", _policy(one["metadata"]["name"], namespace, meta, one["spec"]["podSelector"], one["spec"]["ingress"]))
+            for one in member_policies(namespace, namespace, name)]
+    istiod = {"matchLabels": {"app": f"istiod-{name}", "istio.io/rev": name}}
+    return [*made, ("istio-discovery", _policy(f"istio-istiod-{name}", namespace, meta, istiod, [{}]))]
 
 
 def _trust_domain(smcp: Obj) -> str:

@@ -14,6 +14,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._access.verdict impor
     Row,
     curl,
     judge,
+    listens,
     policy_keys,
     regressions,
     summary_of,
@@ -39,6 +40,7 @@ ANSWERS: list[tuple[int | None, str, str, str, str]] = [
     (0, http("403 Forbidden", RBAC), "", DENIED, RBAC),
     (0, http("100 Continue") + http("403 Forbidden", RBAC), "", DENIED, RBAC),
     (0, "HTTP/2 403 \r\nserver: istio-envoy\r\n\r\n" + RBAC, "", DENIED, RBAC),
+    (0, http("403 Forbidden", "Audiences in Jwt are not allowed"), "", DENIED, "Audiences"),
     (0, http("403 Forbidden", "forbidden by the shop"), "", NONE, "not by a policy"),
     (0, http("403 Forbidden", f"<p>{RBAC}</p>"), "", NONE, "not by a policy"),
     (0, http("401 Unauthorized", "Jwt is expired"), "", DENIED, "Jwt is expired"),
@@ -101,3 +103,8 @@ def test_a_call_that_was_allowed_and_gives_no_verdict_now_is_lost() -> None:
 def test_policies_of_a_dump() -> None:
     dump = '{"ns[a]-policy[x]-rule[0]": {}, "ns[a]-policy[x]-rule[1]": {}, "ns[b]-policy[deny]-rule[0]": {}, "ns[a]-policy[x]-rule[1]": {}}'
     assert policy_keys(dump) == {"a/x": 2, "b/deny": 1}
+
+
+def test_a_gateway_that_serves_nothing_has_no_listener() -> None:
+    assert listens('{"dynamic_listeners": [\n {"name": "virtualInbound"}]}')
+    assert not listens('{"static_listeners": [{"name": "x"}], "dynamic_listeners": []}') and not listens('{"static_listeners": [{}]}')

@@ -131,7 +131,8 @@ def _custom_at_cars(plane: list[dict[str, Any]], asked: dict[str, Any]) -> Any:
 @pytest.mark.parametrize("place", ["istio", "smcp", "preview"])
 def test_54_the_authorizers_of_the_mesh_are_those_of_its_control_plane(place: str) -> None:
     config = {"extensionProviders": AUTHORIZERS}
-    specs = {"istio": {"values": {"meshConfig": config}}, "smcp": {"meshConfig": config}, "preview": {"techPreview": {"meshConfig": config}}}
+    inside = {"meshConfig": config}
+    specs = {"istio": {"values": inside}, "smcp": inside, "preview": {"techPreview": inside}}
     kind = ("sailoperator.io/v1", "Istio") if place == "istio" else ("maistra.io/v2", "ServiceMeshControlPlane")
     plane = {"apiVersion": kind[0], "kind": kind[1], "metadata": {"name": "x", "namespace": "istio-system"}, "spec": specs[place]}
     assert {name: found.protocol for name, found in take([plane]).mesh.providers.items()} == {"asks": "http", "calls": "grpc"}

@@ -416,7 +416,8 @@ def test_44_a_port_s_name_says_what_is_seen_and_not_what_the_client_speaks(name:
 
 
 @pytest.mark.parametrize(
-    ("port", "name", "protocol"), [(3306, None, "TCP"), (27017, "db", "TCP"), (3306, "http-x", "HTTP"), (25, "", "TCP"), (8000, None, "HTTP")]
+    ("port", "name", "protocol"),
+    [(3306, None, "TCP"), (27017, "db", "TCP"), (3306, "http-x", "HTTP"), (25, "", "TCP"), (8000, None, "HTTP")],
 )
 def test_44_a_port_whose_server_speaks_first_is_tcp_unless_it_says_otherwise(port: int, name: str | None, protocol: str) -> None:
     objects = [namespace("shop"), *workload("shop", "cars")]
@@ -442,7 +443,8 @@ def test_64_behind_a_waypoint_ztunnel_sees_the_waypoint() -> None:
 
 
 def test_65_at_a_waypoint_the_principal_is_the_first_callers() -> None:
-    rule = policy(source(principals=["cluster.local/ns/shop/sa/web"]) | operation(methods=["GET"]), namespace="shop", **ref("Service", "cars"))
+    asks = source(principals=["cluster.local/ns/shop/sa/web"]) | operation(methods=["GET"])
+    rule = policy(asks, namespace="shop", **ref("Service", "cars"))
     doors = _behind_a_waypoint(rule)
     at_waypoint, at_pod = doors["shop/cars (waypoint way)"], doors["shop/cars"]
     for account, expected in (("web", True), ("way", False)):

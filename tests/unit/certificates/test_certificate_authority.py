@@ -18,11 +18,13 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleFilterError
+from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible_collections.meshops.mesh.plugins.filter.private_key import private_key
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.chain import CLIENT, SERVER, Limits, judge
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.facts import load_certificate
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.reading import read_bundle, read_key
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.store import Store, Work
+from ansible_collections.meshops.mesh.plugins.module_utils._certificates.vault import seal, unseal
 from ansible_collections.meshops.mesh.plugins.modules import certificate_authority
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -203,6 +205,40 @@ def test_files_are_for_their_owner_and_keys_are_encrypted(issue: Any, tmp_path: 
         assert result["failed"] and "store: the key of root cannot be opened: it is encrypted" in result["msg"]
     opened = private_key(file.read_text(), "correct horse")
     assert read_key(opened.encode()).spki == read_key(file.read_bytes(), b"correct horse").spki
+
+
+def test_a_store_of_ansible_vault(issue: Any, tmp_path: Path) -> None:
+    """Files that are there in the other form are written in this one, with the same certificates and keys; and back."""
+    plain, key = issue(), (tmp_path / "pki/prod.pem").read_text()
+    assert row(issue(check=True, passphrase="correct horse", encryption="vault"), "prod")["reason"].endswith("in Ansible Vault now")
+    sealed = {"passphrase": "correct horse", "encryption": "vault"}
+    vaulted = issue(**sealed)
+    assert vaulted["changed"] and prints(vaulted) == prints(plain) and not issue(**sealed)["changed"]
+    for path in (tmp_path / "pki").glob("*.pem"):
+        assert path.read_bytes().startswith(b"$ANSIBLE_VAULT;1.1;AES256\n") and stat.S_IMODE(path.stat().st_mode) == 0o600
+    path = str(tmp_path / "pki/prod.pem")
+    assert read_key(private_key(path, "correct horse", file=True).encode()).spki == read_key(key.encode()).spki
+    for wrong in (None, "wrong"):
+        with pytest.raises(AnsibleFilterError, match=r"prod\.pem is in Ansible Vault.*: the passphrase does not open it"):
+            private_key(path, wrong, file=True)
+    assert "is in Ansible Vault and cannot be opened: the passphrase does not open it" in issue(passphrase="wrong")["msg"]
+    assert "is in Ansible Vault, and no passphrase is given" in issue()["msg"]
+    assert "encryption is vault, which needs a passphrase" in issue(encryption="vault")["msg"]
+    back = issue(passphrase="correct horse")
+    assert back["changed"] and prints(back) == prints(plain) and b"BEGIN ENCRYPTED PRIVATE KEY" in Path(path).read_bytes()
+
+
+def test_our_vault_is_ansibles() -> None:
+    theirs = VaultLib([("default", VaultSecret(b"correct horse"))])
+    for text in (b"", b"x", b"a" * 16, make("x").pem.encode() * 3, bytes(range(256))):
+        assert theirs.decrypt(seal(text, b"correct horse")) == text
+        assert unseal(theirs.encrypt(text, VaultSecret(b"correct horse")), b"correct horse") == text
+        assert unseal(theirs.encrypt(text, VaultSecret(b"correct horse"), vault_id="prod"), b"correct horse") == text
+    sealed = seal(b"secret", b"correct horse")
+    for bad, reason in ((sealed[:-20], "does not open it|damaged"), (sealed.replace(b";1.1;", b";0.9;"), "is not known"),
+                        (sealed.splitlines()[0] + b"\nzz", "damaged")):
+        with pytest.raises(ValueError, match=reason):
+            unseal(bad, b"correct horse")
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,15 @@ def test_a_hierarchy_of_our_own(tmp_path: Path) -> None:
     assert second.code == 0 and data(second, f"Secret {NAMESPACE}/cacerts") == cacerts, "a second run issues nothing"
 
 
+def test_a_store_in_ansible_vault(tmp_path: Path) -> None:
+    rendered = run(tmp_path, **OWN, certificates_passphrase="correct horse battery", certificates_encryption="vault")
+    assert rendered.code == 0, rendered.output[-3000:]
+    cacerts = data(rendered, f"Secret {NAMESPACE}/cacerts")
+    assert read_key(cacerts["ca-key.pem"].encode()).spki == spki(cacerts["ca-cert.pem"])
+    assert all(path.read_text().startswith("$ANSIBLE_VAULT") for path in (tmp_path / "pki").glob("*.pem"))
+    assert "PRIVATE KEY" not in rendered.output
+
+
 # The role judges by the real clock.
 NOW = dt.datetime.now(dt.UTC)
 ROOT = make("Corporate Root", ca=True, begins=NOW - DAY, ends=NOW + 3650 * DAY)

@@ -27,6 +27,13 @@ INTENT = {
     "gateways": [],
     "personas": [],
     "cells": [],
+    "migration": {
+        "mesh": "travel",
+        "istio": "production",
+        "revision": "production-v1-27-3",
+        "label": "travel",
+        "selectors": [{"matchLabels": {"istio-discovery": "travel"}}],
+    },
 }
 
 

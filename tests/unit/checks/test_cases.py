@@ -26,7 +26,7 @@ def needed(code: str) -> set[str]:
 
 
 # They speak of the control plane that OSM1201 requires, and are skipped without it; or of a source that has nothing to say.
-BY_REQUIREMENT = frozenset({"OSM1001", "OSM1002", "OSM1003", "OSM1105"} | {code for code in by_id if "OSM1201" in needed(code)})
+BY_REQUIREMENT = frozenset({"OSM1001", "OSM1002", "OSM1003", "OSM1105"} | {code for code in by_id if {"OSM1201", "OSM4201"} & needed(code)})
 
 
 def ask(code: str, objects: list[dict[str, Any]], setting: dict[str, Any]) -> tuple[list[Finding], View]:
@@ -98,7 +98,7 @@ def test_a_hint_names_what_there_is(row: Any) -> None:
 
 def test_codes_are_unique_well_formed_and_not_retired() -> None:
     assert len(CHECKS) == len(by_id) >= 30
-    assert all(len(code) == 7 and code.startswith(("OSM1", "OSM2", "OSM3")) and code[3:].isdigit() for code in by_id)
+    assert all(len(code) == 7 and code.startswith(("OSM1", "OSM2", "OSM3", "OSM4")) and code[3:].isdigit() for code in by_id)
     assert not set(by_id) & set(RETIRED)
 
 

@@ -33,6 +33,14 @@ def istiod(name: str, namespace: str, *, replicas: int = 1, updated: int = 1, ge
     return obj("apps/v1", "Deployment", name, namespace, metadata={"generation": generation}, spec={"replicas": replicas}, status=status)
 
 
+def test_a_deployment_says_why_no_pod_appears() -> None:
+    found = istiod("web", "shop", updated=0)
+    message = 'Internal error occurred: failed calling webhook "namespace.sidecar-injector.istio.io": context deadline exceeded'
+    found["status"]["conditions"] = [{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message}]
+    told = judge(found, related())
+    assert (told.state, told.reason, told.message) == ("waiting", "RollingOut", f"updatedReplicas 0 of 1; FailedCreate: {message}")
+
+
 def replay(until: int) -> dict[tuple[str, str], dict[str, Any]]:
     """The operator's objects after the event of this order."""
     live: dict[tuple[str, str], dict[str, Any]] = {}

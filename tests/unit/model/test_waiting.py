@@ -27,6 +27,7 @@ def test_a_few_late_objects_are_all_named() -> None:
 def test_a_thousand_late_objects_are_ten_and_a_number() -> None:
     waiter, _refs = late(1000)
     text = str(waiter.expired(300))
+    assert str(waiter.expired(1, remedy="run it again")).endswith("and 990 more; run it again")
     assert text.startswith("cluster west: not ready after 300 s: Deployment shop/app-000: RollingOut: updatedReplicas 0 of 3; ")
     assert "app-009: RollingOut: updatedReplicas 0 of 3; and 990 more; look at these objects" in text
     assert "app-010" not in text

@@ -25,7 +25,7 @@ def rules(spec: Obj, layer: str = "http") -> Obj:
 
 
 @pytest.mark.parametrize("rule", [
-    {"from": [{"source": {"ipBlocks": ["10.0.0.0/8"]}}]}, {"from": [{"source": {"requestPrincipals": ["*"]}}]},
+    {"from": [{"source": {"ipBlocks": ["10.0.0.0/8"]}}]}, {"from": [{"source": {"requestPrincipals": ["https://*/x"]}}]},
     {"to": [{"operation": {"paths": ["/a/{*}"]}}]}, {"when": [{"key": "source.ip", "values": ["10.0.0.1"]}]},
     {"when": [{"key": "request.headers[x]", "notValues": ["1"]}]}])
 def test_what_cannot_be_said_is_denied(rule: Obj) -> None:
@@ -34,9 +34,10 @@ def test_what_cannot_be_said_is_denied(rule: Obj) -> None:
 
 
 def test_http_at_a_tcp_port_is_denied() -> None:
-    rule = {"to": [{"operation": {"methods": ["GET"]}}]}
-    assert rules({"rules": [rule]}, "network") == {"ns[shop]-policy[p]-rule[0]": NEVER}
-    assert rules({"rules": [rule]}, "http") != {"ns[shop]-policy[p]-rule[0]": NEVER}
+    for rule in ({"to": [{"operation": {"methods": ["GET"]}}]}, {"from": [{"source": {"requestPrincipals": ["*"]}}]},
+                 {"when": [{"key": "request.auth.claims[groups]", "values": ["a"]}]}):
+        assert rules({"rules": [rule]}, "network") == {"ns[shop]-policy[p]-rule[0]": NEVER}
+        assert rules({"rules": [rule]}, "http") != {"ns[shop]-policy[p]-rule[0]": NEVER}
 
 
 def test_a_policy_without_rules_matches_nothing_and_none_at_all_passes() -> None:

@@ -1,0 +1,71 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""An intent whose names were looked up: rules in terms of workloads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .._authorization.inventory import Place
+from .intent import Exemption, Issuer, Rule
+
+__all__ = ["Exempted", "Resolved", "Row", "app_of"]
+
+_APP = ("app", "app.kubernetes.io/name", "k8s-app", "istio")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One rule, its names looked up. `words`: anyone and the like; `callers`: named by workload; `accounts`: named by account."""
+
+    rule: Rule
+    words: tuple[str, ...]
+    callers: tuple[Place, ...]
+    accounts: tuple[str, ...]  # NAMESPACE/NAME
+    targets: tuple[Place, ...]
+    tokens: tuple[str, ...]
+
+    @property
+    def identities(self) -> tuple[str, ...]:
+        """NAMESPACE/ACCOUNT of everybody who is named."""
+        own = [f"{place.namespace}/{place.account}" for place in self.callers if not place.outside]
+        return tuple(sorted({*own, *self.accounts}))
+
+
+@dataclass(frozen=True)
+class Exempted:
+    """An exemption from mutual TLS, its names looked up."""
+
+    exemption: Exemption
+    namespace: str
+    places: tuple[Place, ...]
+
+    @property
+    def whole_namespace(self) -> bool:
+        return self.exemption.target.startswith("namespace:")
+
+
+@dataclass(frozen=True)
+class Resolved:
+    rows: tuple[Row, ...]
+    closed: tuple[Place, ...]  # where nothing but the rules passes
+    exemptions: tuple[Exempted, ...] = ()
+    issuers: Mapping[str, Issuer] = field(default_factory=dict)
+
+    def rows_by_target(self) -> dict[str, list[Row]]:
+        """The rows that lead to each place."""
+        found: dict[str, list[Row]] = {}
+        for row in self.rows:
+            for place in row.targets:
+                found.setdefault(place.ref, []).append(row)
+        return found
+
+
+def app_of(place: Place) -> tuple[str, str]:
+    """The label that a workload is known by, and its value; empty if it has none."""
+    labels = place.workload.labels
+    key = next((key for key in _APP if labels.get(key)), "")
+    return (key, labels[key]) if key else ("", "")

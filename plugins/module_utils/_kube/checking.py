@@ -1,0 +1,92 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""What mesh_check does, for the module and for the action plugin that does the same without a process of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from .._checks.documents import write_documents
+from .._checks.inputs import intent_from, nothing, options_from, reviews_for
+from .._checks.render import failed_lines, table
+from .._checks.runner import Report, run_checks, run_until
+from .._errors import FetchError
+from .auth import AUTH_ARG_SPEC
+from .options import CLUSTER, REPORT, SOURCE, display_name, wait_options
+from .sources import read_source
+
+__all__ = ["argument_spec", "check", "look"]
+
+
+def argument_spec() -> dict[str, Any]:
+    """The options of mesh_check."""
+    thresholds = {name: {"type": "str"} for name in ("kubernetes_oldest", "istio_oldest", "ossm2_oldest", "ossm3_oldest")}
+    whole = ("proxy_skew_minors", "restarts", "certificate_rsa_bits", "certificate_ec_bits", "certificate_max_bytes")
+    thresholds |= {name: {"type": "int"} for name in whole}
+    fractions = ("snapshot_max_age_hours", "certificate_days", "certificate_fraction", "clock_skew_seconds")
+    thresholds |= {name: {"type": "float"} for name in fractions}
+    return {
+        **AUTH_ARG_SPEC,
+        **CLUSTER,
+        **SOURCE,
+        **REPORT,
+        **wait_options(wait_timeout=0, wait_interval=5),
+        "mesh": {"type": "str"},
+        "provider": {"type": "str", "choices": ["ossm2", "ossm3", "sail"]},
+        "categories": {"type": "list", "elements": "str", "default": []},
+        "control_plane": {"type": "dict"},
+        "members": {"type": "list", "elements": "str"},
+        "operators": {"type": "list", "elements": "str"},
+        "personas": {"type": "list", "elements": "dict"},
+        "gateways": {"type": "list", "elements": "dict"},
+        "observability": {"type": "list", "elements": "str", "choices": ["kiali", "jaeger", "prometheus", "grafana"]},
+        "show_from": {"type": "str", "choices": ["info", "warning", "error"], "default": "info"},
+        "thresholds": {"type": "dict", "default": {}, "options": thresholds},
+    }
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def look(params: dict[str, Any]) -> Report:
+    """Read the source once and run the table over it; an API that does not answer is a failed check, not a crash."""
+    intent, options = intent_from(params), options_from(params, now=utc_now())
+    try:
+        snapshot = read_source(params, clock=utc_now, reviews=reviews_for(intent))
+    except FetchError as exc:
+        snapshot = nothing(params["cluster"], now=utc_now())
+        options = options_from(params, now=utc_now(), fetch_error=str(exc))
+    return run_checks(snapshot, intent, options)
+
+
+def check(params: dict[str, Any], warn: Callable[[str], None]) -> dict[str, Any]:
+    """The result of a task: the rows, and `failed` with the lines of what does not hold. Raises MeshError."""
+    params = {**params, "cluster": display_name(params)}
+    report = run_until(
+        lambda: look(params),
+        wait_timeout=params["wait_timeout"] if params["source"] == "cluster" else 0,
+        wait_interval=params["wait_interval"],
+        clock=time.monotonic,
+        sleep=time.sleep,
+        fail_on=params["fail_on"],
+    )
+    write_documents(params, report)
+    for entry in report.unused_ignores:
+        warn(f"ignore: {entry} matches no deviation")
+    rows = [row.to_dict() for row in report.rows]
+    result = {
+        "changed": False,
+        "checks": rows,
+        "summary": report.summary,
+        "table": table(rows, show_from=params["show_from"], summary=report.summary),
+    }
+    failing = [row.to_dict() for row in report.failing(params["fail_on"])]
+    if failing:
+        result |= {"failed": True, "msg": failed_lines(failing, cluster=report.cluster)}
+    return result

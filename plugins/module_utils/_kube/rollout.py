@@ -1,0 +1,420 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""Carries a rollout out: looks, restarts who may begin, waits, asks the new proxies. All it knows is on the cluster."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from .._errors import ConfigError, Conflict, FetchError, KindMissing, MeshError, NotReady, TooManyRequests, Unreachable
+from .._model.objects import MANAGED_BY, MANAGER, MESH
+from .._model.snapshot import without_gc
+from .._rollout import gate
+from .._rollout.machine import Blocked, Limits, Memory, Next, step
+from .._rollout.model import KINDS, RESTARTED, REVISION, Goal, World
+from .._rollout.progress import blocked_text, progress_line
+from .._rollout.reading import thin_pod, thin_workload, world_of
+from .._rollout.state import FAILED, MOVED, MOVING, PASSED, WAITING, State, back, begin, same_goal
+from .._rollout.waves import Order, needs, plan
+from .._rollout.windows import Window, is_open, next_opening
+from .auth import Dialer
+from .client import Cluster, NotFound
+from .lease import Lock
+from .proxies import admin_get
+
+__all__ = ["Asking", "Closed", "Rollout", "Settings"]
+
+_ALONE = 5  # so many proxies in a row that do not answer: no other is asked
+_AWAY = (Unreachable, TooManyRequests)
+_PASSING = 0.3
+
+
+class Closed(MeshError):
+    """No maintenance window is open; nothing is wrong."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a run goes about it. slice: seconds after which advance() comes back to tell how far it is; 0 for never.
+
+    outage: for so long the API server may be away in the middle of a wave. labels_to: the namespaces of a wave get this revision first.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    interval: float = 1.0
+    slice: float = 0.0
+    outage: float = 300.0
+    windows: tuple[Window, ...] = ()
+    labels_from: str = ""
+    labels_to: str = ""
+
+
+@dataclass(frozen=True)
+class Asking:
+    """How many proxies of a wave are asked themselves, and for how long. limit 0: none."""
+
+    limit: int = 100
+    timeout: float = 5.0
+    total: float = 60.0
+    workers: int = 32
+
+
+class Rollout:
+    """One mesh's rollout. members: its namespaces, the control plane's among them."""
+
+    def __init__(self, cluster: Cluster, *, mesh: str, namespace: str, members: Sequence[str] | None, lock: Lock | None = None,
+                 settings: Settings | None = None, clock: Callable[[], float] = time.monotonic,
+                 sleep: Callable[[float], None] = time.sleep) -> None:
+        self.cluster, self.mesh, self.namespace, self.lock = cluster, mesh, namespace, lock
+        self.settings = settings or Settings()
+        self.members = None if members is None else sorted({namespace, *members})
+        self.clock, self.sleep = clock, sleep
+        self.name = f"rollout-{mesh}"
+        self.memory = Memory()
+        self.changed = False
+        self.restarted: list[str] = []
+        self.lines: list[str] = []
+        self._known: tuple[list[dict[str, Any]], list[dict[str, Any]]] | None = None
+
+    # what is there
+
+    @property
+    def where(self) -> str:
+        """As messages call what is remembered."""
+        return f"cluster {self.cluster.name}: ConfigMap {self.namespace}/{self.name}"
+
+    def state(self) -> State | None:
+        """What is remembered, None for nothing."""
+        found = self.cluster.get("v1", "ConfigMap", self.name, self.namespace)
+        return None if found is None else State.from_json(str((found.get("data") or {}).get("state") or ""), self.where)
+
+    def now(self) -> datetime:
+        """The API server's clock: creation times of pods are by that one."""
+        answer = self.cluster.request("GET", "/version")
+        text = next((value for name, value in answer.headers.items() if name.lower() == "date"), "")
+        return (parsedate_to_datetime(text) if text else datetime.now(UTC)).astimezone(UTC).replace(microsecond=0)
+
+    def _list(self, version: str, kind: str, namespace: str | None, trim: Callable[[dict[str, Any]], dict[str, Any]]
+              ) -> list[dict[str, Any]]:
+        try:
+            return self.cluster.list(version, kind, namespace=namespace, trim=trim)
+        except KindMissing:
+            return []
+
+    def look(self, namespaces: Iterable[str] | None = None, kinds: Sequence[str] = KINDS, *, budgets: bool = True) -> World:
+        """Everything at one moment, in these namespaces only where they are named."""
+        spaces: list[str | None] = [None]
+        if namespaces is not None or self.members is not None:
+            spaces = [*sorted(namespaces if namespaces is not None else self.members or ())]
+        jobs: list[tuple[str, str, str | None, Callable[[dict[str, Any]], dict[str, Any]]]]
+        jobs = [("apps/v1", kind, space, thin_workload) for space in spaces for kind in kinds]
+        jobs += [("v1", "Pod", space, thin_pod) for space in spaces]
+        jobs += [("policy/v1", "PodDisruptionBudget", space, _whole) for space in spaces if budgets]
+        with without_gc():
+            parts = self.cluster.map(lambda job: self._list(*job), jobs)
+        rows = [(job[1], one) for job, part in zip(jobs, parts, strict=True) for one in part]
+        wanted = None if self.members is None else set(self.members)
+        found = self.cluster.list("v1", "Namespace", trim=_thin_namespace)
+        return world_of((one for kind, one in rows if kind in KINDS), (one for kind, one in rows if kind == "Pod"),
+                        budgets=(one for kind, one in rows if kind == "PodDisruptionBudget"),
+                        namespaces=(one for one in found if wanted is None or one["metadata"]["name"] in wanted))
+
+    # what is remembered
+
+    def _keep(self, state: State) -> None:
+        self._write("v1", "ConfigMap", self.name, {"data": {"state": state.to_json()}}, namespace=self.namespace)
+
+    def _write(self, version: str, kind: str, name: str, patch: Mapping[str, Any], *, namespace: str | None = None) -> None:
+        if self.lock is not None:
+            self.lock.check()
+        self.cluster.patch({"apiVersion": version, "kind": kind, "metadata": {"name": name, "namespace": namespace}}, patch)
+        self.changed = True
+
+    def start(self, orders: Sequence[Order], goal: Goal, origin: Goal, *, reason: str, by: str = "",
+              baseline: Sequence[str] = ()) -> State:
+        """The rollout that is under way to this goal, or a new one. Another one that is not over is in the way."""
+        found = self.state()
+        if found is not None and not found.over:
+            if found.direction == "back":
+                raise ConfigError(f"{self.where}: a way back ({found.reason}) is not over: go on with it (upgrade_rollback=true). "
+                                  "Nothing was changed")
+            if not same_goal(found, goal, reason):
+                raise ConfigError(f"{self.where}: another rollout is not over: {found.reason}, to {found.goal.text}, "
+                                  f"{found.moved} of {found.total} workloads; go on with that one, go back with upgrade_rollback=true, or "
+                                  "forget it with state: absent. Nothing was changed")
+            return found
+        if found is not None and found.direction == "forward" and same_goal(found, goal, reason) and not (goal.version or goal.revision):
+            return found  # a restart for this reason was done
+        now = self.now()
+        aim = replace(goal, since=now)
+        world = self.look()
+        state = begin(plan(world, aim, orders), aim, origin, reason=reason, now=now, by=by)
+        state = replace(state, over=not state.waves, baseline=tuple(baseline))
+        if found is not None and not state.waves and same_goal(found, goal, reason):
+            return found
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"state": state.to_json()},
+                "metadata": {"name": self.name, "namespace": self.namespace, "labels": {MANAGED_BY: MANAGER, MESH: self.mesh}}}
+        if found is not None:
+            self._keep(state)
+        elif state.waves or (goal.version and goal.version != origin.version):
+            if self.lock is not None:
+                self.lock.check()
+            self.cluster.create(body)
+            self.changed = True
+        return state
+
+    def forget(self) -> bool:
+        """Whether there was something."""
+        if self.lock is not None:
+            self.lock.check()
+        done = self.cluster.delete("v1", "ConfigMap", self.name, self.namespace)
+        self.changed = self.changed or done
+        return done
+
+    def turn_back(self) -> State:
+        """From here on the waves that were begun go back, the last one first. Back already: nothing is left."""
+        found = self.state()
+        if found is None:
+            raise ConfigError(f"{self.where}: there is no rollout that could go back. Nothing was changed")
+        state = back(found, self.now())
+        if state is not found:
+            self._keep(state)
+        return state
+
+    def mark(self, state: State, number: int, word: str, note: str = "") -> State:
+        """passed or failed."""
+        state = state.with_wave(number, state=word, note=note[:1000])
+        if state.next_wave() is None:
+            state = self._late(state)
+        state = replace(state, over=state.next_wave() is None)
+        self._keep(state)
+        return state
+
+    def _late(self, state: State) -> State:
+        """Who came after the waves were made, or went back to what it was."""
+        world = self.look()
+        known = {title for wave in state.waves for title in wave.members}
+        late = [one for title, one in world.workloads.items() if title not in known and needs(one, state.goal)]
+        if state.direction == "back":
+            return state
+        state = state.add_late(one.title for one in late if not one.gateway)
+        return state.add_late((one.title for one in late if one.gateway), gateways=True)
+
+    # a wave
+
+    def advance(self, state: State, number: int) -> tuple[State, bool]:
+        """Restarts a wave; (state, True) when all of it is done, (state, False) when the slice is over. NotReady when it goes wrong."""
+        wave = state.waves[number]
+        if wave.state in (WAITING, FAILED):
+            self._open(state, number)
+            if all(one.state == WAITING for one in state.waves):
+                # The control plane may have changed since the waves were made: only pods from now on are new.
+                state = replace(state, goal=replace(state.goal, since=self.now()))
+            state = state.with_wave(number, state=MOVING, note="")
+            self._keep(state)
+            state = self._relabel(state, wave.members)
+        spent, began = wave.seconds, self.clock()
+        limits = replace(self.settings.limits, concurrency=wave.concurrency or self.settings.limits.concurrency)
+        spaces = sorted({title.partition(" ")[2].partition("/")[0] for title in wave.members})
+        kinds = [kind for kind in KINDS if any(title.startswith(f"{kind} ") for title in wave.members)]
+        pause = min(_PASSING, self.settings.interval)
+        while True:
+            world = self._look_patiently(spaces, kinds)
+            found = step(wave.members, world, state.goal, limits=limits, memory=self.memory, now=self.clock())
+            seconds = spent + self.clock() - began
+            if found.start and not is_open(self.settings.windows, datetime.now(UTC)):
+                found.start = []
+                if not found.under_way:
+                    self._keep(state.with_wave(number, seconds=seconds))
+                    raise Closed(f"the maintenance window closed after {len(found.done)} of {len(wave.members)} workloads of the wave "
+                                 f"{wave.name}; it opens again at {self._opening()}")
+            self._restart(found.start, state)
+            if found.failed:
+                text = blocked_text(found.failed)
+                self._keep(state.with_wave(number, state=FAILED, seconds=seconds, note=text[:1000]))
+                raise NotReady(f"cluster {self.cluster.name}: wave {number + 1} of {len(state.waves)}, {wave.name}: {text}")
+            if found.finished:
+                note = f"{len(found.gone)} are gone: {', '.join(found.gone[:5])}" if found.gone else ""
+                state = state.with_wave(number, state=MOVED, seconds=seconds, note=note)
+                self._keep(state)
+                self.lines.append(self._said(state, number, found, seconds))
+                return state, True
+            if self.settings.slice and self.clock() - began >= self.settings.slice:
+                state = state.with_wave(number, seconds=seconds)
+                self._keep(state)
+                self.lines.append(self._said(state, number, found, seconds))
+                return state, False
+            self.sleep(pause)
+            pause = min(pause * 1.3, self.settings.interval)
+
+    def _said(self, state: State, number: int, found: Next, seconds: float) -> str:
+        return progress_line(state, number, found, self.memory, (self.clock(), seconds))
+
+    def _opening(self) -> str:
+        return next_opening(self.settings.windows, datetime.now(UTC)).strftime("%a %Y-%m-%d %H:%M %Z")
+
+    def _open(self, state: State, number: int) -> None:
+        if not is_open(self.settings.windows, datetime.now(UTC)):
+            raise Closed(f"wave {number + 1} of {len(state.waves)}, {state.waves[number].name}, waits for its maintenance window, which "
+                         f"opens at {self._opening()}")
+
+    def _look_patiently(self, spaces: Sequence[str], kinds: Sequence[str]) -> World:
+        """An API server that is away for a while ends no wave: what was begun goes on without us."""
+        began = self.clock()
+        while True:
+            try:
+                world = self.look(spaces, kinds, budgets=self.settings.limits.respect_budgets)
+            except _AWAY as exc:
+                if self.clock() - began >= self.settings.outage:
+                    raise
+                self.lines.append(f"the API server is away: {str(exc).splitlines()[0]}")
+                self.sleep(self.settings.interval)
+                continue
+            away = self.clock() - began
+            if away > 2 * self.cluster.timeout:
+                self.memory.shift(away)
+            return world
+
+    def _restart(self, titles: Sequence[str], state: State) -> None:
+        """One annotation each, the same for all of this rollout: a second time changes nothing."""
+        stamp = (state.goal.since or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        body = {"spec": {"template": {"metadata": {"annotations": {RESTARTED: stamp}}}}}
+
+        def one(title: str) -> str:
+            kind, _space, full = title.partition(" ")
+            namespace, _slash, name = full.partition("/")
+            try:
+                self._write("apps/v1", kind, name, body, namespace=namespace)
+            except NotFound:  # deleted meanwhile: the next look says so
+                return ""
+            except Conflict as exc:
+                if "being deleted" not in str(exc):
+                    raise
+                return ""
+            return title
+
+        self.restarted += [title for title in self.cluster.map(one, titles) if title]
+        now = self.clock()
+        for title in titles:
+            self.memory.began.setdefault(title, now)
+
+    def _relabel(self, state: State, members: Sequence[str]) -> State:
+        """Forward: the namespaces of a wave lead to the new revision before it is restarted. Back: to what they were."""
+        spaces = {title.partition(" ")[2].partition("/")[0] for title in members}
+        if state.direction == "back":
+            return self.restore_labels(state, spaces)
+        came, goes = self.settings.labels_from, self.settings.labels_to
+        if not goes or came == goes:
+            return state
+        found = self.cluster.list("v1", "Namespace", trim=_thin_namespace)
+        labels = {one["metadata"]["name"]: one["metadata"].get("labels") or {} for one in found}
+        mine = [space for space in sorted(spaces) if labels.get(space, {}).get(REVISION) == came]
+        if not mine:
+            return state
+        state = replace(state, labels={**state.labels, **dict.fromkeys(mine, came)})
+        self._keep(state)  # first remembered, then changed: a run that dies in between restores what is as it was
+        self.cluster.map(lambda space: self._label(space, goes), mine)
+        return state
+
+    def restore_labels(self, state: State, spaces: Iterable[str] | None = None) -> State:
+        """Namespaces get the label back that they had; a namespace that somebody labelled otherwise meanwhile is left alone."""
+        mine = [space for space in state.labels if spaces is None or space in set(spaces)]
+        if not mine:
+            return state
+        self.cluster.map(lambda space: self._label(space, state.labels[space]), mine)
+        state = replace(state, labels={space: value for space, value in state.labels.items() if space not in mine})
+        self._keep(state)
+        return state
+
+    def _label(self, space: str, value: str) -> None:
+        try:
+            self._write("v1", "Namespace", space, {"metadata": {"labels": {REVISION: value}}})
+        except NotFound:
+            return
+
+    # its gate
+
+    def judge(self, state: State, number: int, *, dialer: Dialer | None, asking: Asking) -> tuple[list[Blocked], list[str]]:
+        """What is wrong with the wave, and what could not be asked."""
+        wave = state.waves[number]
+        spaces = {title.partition(" ")[2].partition("/")[0] for title in wave.members}
+        world = self.look(spaces, budgets=False)
+        wrong = gate.judge_wave(wave.members, world, state.goal)
+        pods = [(pod.namespace, pod.name) for title in wave.members for pod in getattr(world.workloads.get(title), "pods", ())]
+        answers = self.ask(pods, dialer, asking) if dialer is not None and asking.limit else []
+        bad, silent = gate.judge_answers(answers, state.goal)
+        return wrong + bad, silent
+
+    def ask(self, pods: Sequence[tuple[str, str]], dialer: Dialer, asking: Asking) -> list[gate.Answer]:
+        """The proxies themselves; where the first few of them do not answer, the others are not asked."""
+        end = self.clock() + asking.total
+        chosen = pods[::max(1, -(-len(pods) // asking.limit))] if len(pods) > asking.limit else list(pods)
+
+        def one(pod: tuple[str, str]) -> gate.Answer:
+            resource = f"Pod {pod[0]}/{pod[1]}"
+            if self.clock() > end:
+                return gate.Answer(resource, silence=f"it was not asked, the {asking.total:g} s for all proxies were over")
+            try:
+                info, stats = (admin_get(dialer, *pod, path, timeout=asking.timeout) for path in (gate.SERVER_INFO, gate.SYNC_STATS))
+            except FetchError as exc:
+                return gate.Answer(resource, silence=str(exc))
+            return gate.read_answer(resource, info, stats)
+
+        with ThreadPoolExecutor(max_workers=max(1, min(asking.workers, len(chosen)))) as pool:
+            found = list(pool.map(one, chosen[:_ALONE]))
+            if all(answer.silence for answer in found):
+                return found
+            return found + list(pool.map(one, chosen[_ALONE:]))
+
+    def query(self, query: Mapping[str, Any], fetch: Callable[[str], bytes]) -> list[Blocked]:
+        """A Prometheus, by its URL or through the API server at its Service."""
+        words = urlencode({"query": query["query"]})
+        if query.get("url"):
+            try:
+                body = fetch(f"{str(query['url']).rstrip('/')}/api/v1/query?{words}")
+            except OSError as exc:
+                return [Blocked(f"query {query.get('name') or query['query']}", f"no answer from {query['url']}: {exc}")]
+        else:
+            where = query.get("service") or {}
+            port = where.get("port", 9090)
+            path = f"/api/v1/namespaces/{quote(str(where.get('namespace') or self.namespace), safe='')}/services/" \
+                   f"{quote(str(where.get('name') or 'prometheus'), safe='')}:{port}/proxy/api/v1/query?{words}"
+            try:
+                body = self.cluster.request("GET", path).body
+            except FetchError as exc:
+                return [Blocked(f"query {query.get('name') or query['query']}", str(exc))]
+        try:
+            answer = json.loads(body)
+        except ValueError:
+            answer = body[:200].decode(errors="replace")
+        return gate.judge_query(query, answer)
+
+    def passed(self, state: State, number: int) -> State:
+        """The wave is good."""
+        return self.mark(state, number, PASSED, state.waves[number].note)
+
+    def failed(self, state: State, number: int, rows: Sequence[Blocked]) -> None:
+        """It is not: remembered, and raised."""
+        text = blocked_text(rows)
+        self.mark(state, number, FAILED, text)
+        where = f"wave {number + 1} of {len(state.waves)}, {state.waves[number].name}"
+        raise NotReady(f"cluster {self.cluster.name}: the gate after {where}: {text}")
+
+
+def _whole(obj: dict[str, Any]) -> dict[str, Any]:
+    return obj
+
+
+def _thin_namespace(obj: dict[str, Any]) -> dict[str, Any]:
+    meta = obj["metadata"]
+    return {"metadata": {name: meta.get(name) for name in ("name", "labels", "deletionTimestamp")}}

@@ -1,0 +1,25 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""Where a module with the options SOURCE reads: a cluster, a snapshot file or manifests, always as one Snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from .._checks.inputs import source_from
+from .._model.snapshot import Snapshot
+from .client import Cluster
+from .collect import collect
+
+__all__ = ["read_source"]
+
+
+def read_source(params: Mapping[str, Any], *, clock: Callable[[], datetime], **more: Any) -> Snapshot:
+    """What params["source"] names; more goes to collect(). Raises MeshError where it cannot be read."""
+    if params["source"] != "cluster":
+        return source_from(params["source"], params["path"], cluster=params["cluster"], now=clock())
+    return collect(Cluster.from_params(dict(params), name=params["cluster"]), clock=clock, **more)

@@ -1,0 +1,148 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""Where observed traffic is read: Prometheus' query API, its answers in files, access logs in files."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlencode
+
+from ansible.module_utils.urls import open_url
+
+from .._access.observed import QUERIES, Call, merged, of_log, of_metrics
+from .._errors import ConfigError, FetchError
+
+__all__ = ["Prometheus", "Read", "read_traffic", "write_proposal"]
+
+_WINDOW = re.compile(r"(\d+(ms|[smhdwy]))+")
+# NAMESPACE and POD in the ways that tools name the log of a pod's proxy
+_OWNERS = (
+    re.compile(r"namespaces/(?P<namespace>[^/]+)/pods/(?P<pod>[^/]+)/"),  # must-gather
+    re.compile(r"(?:^|/)(?P<namespace>[a-z0-9.-]+)_(?P<pod>[a-z0-9.-]+)_[0-9a-f-]+/"),  # /var/log/pods
+    re.compile(r"(?:^|/)(?P<pod>[a-z0-9.-]+)_(?P<namespace>[a-z0-9.-]+)_istio-proxy-[0-9a-f]+\.log"),  # /var/log/containers
+    re.compile(r"(?:^|/)(?P<namespace>[a-z0-9.-]+)/(?P<pod>[a-z0-9.-]+?)\.(?:log|txt|json)(?:\.gz)?$"),
+)
+
+
+@dataclass(frozen=True)
+class Prometheus:
+    """A query API, such as https://thanos-querier-openshift-monitoring.apps.example.com."""
+
+    url: str
+    window: str = "7d"
+    token: str = ""
+    roots: str = ""
+    timeout: float = 60.0
+
+    def ask(self, query: str) -> Any:
+        address = f"{self.url.rstrip('/')}/api/v1/query?{urlencode({'query': query})}"
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        try:
+            with open_url(address, headers=headers, timeout=self.timeout, ca_path=self.roots or None) as answer:
+                text = answer.read()
+        except HTTPError as exc:
+            text = exc.read()
+            if exc.code != 400:  # an answer with the reason comes with that
+                raise FetchError(f"Prometheus at {self.url} answers {exc.code} {exc.reason}: {_hint(exc.code)}") from exc
+        except (URLError, OSError, ValueError) as exc:
+            raise FetchError(f"Prometheus at {self.url} gives no answer: {getattr(exc, 'reason', exc)}") from exc
+        return _json(text.decode(errors="replace"), f"Prometheus at {self.url}")
+
+    def calls(self) -> Iterator[Call]:
+        if not _WINDOW.fullmatch(self.window):
+            raise ConfigError(f"window is {self.window!r}, expected a duration of Prometheus such as 7d")
+        for query in QUERIES:
+            yield from of_metrics(self.ask(query.replace("{window}", self.window)), f"Prometheus at {self.url}")
+
+
+@dataclass(frozen=True)
+class Read:
+    """`skipped`: by file, how many lines were no access log."""
+
+    calls: tuple[Call, ...]
+    skipped: Mapping[str, int]
+    sources: tuple[str, ...]
+
+
+def _hint(code: int) -> str:
+    return "give a token that may read metrics (role cluster-monitoring-view on OpenShift)" if code in (401, 403) else "is it a query API?"
+
+
+def _json(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as exc:
+        raise ConfigError(f"{where}: the answer is no JSON but begins with {text[:60]!r}") from exc
+
+
+def _files(path: str) -> list[Path]:
+    where = Path(path).expanduser()
+    if where.is_dir():
+        found = sorted(file for file in where.rglob("*") if file.is_file())
+    else:
+        found = [where] if where.is_file() else sorted(Path(where.anchor or ".").glob(str(where.relative_to(where.anchor or "."))))
+    if not found:
+        raise ConfigError(f"there is no file {path}")
+    return found
+
+
+def _lines(path: Path) -> Iterator[str]:
+    opener = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opener(path, "rt", encoding="utf-8", errors="replace") as stream:
+            yield from stream
+    except OSError as exc:
+        raise ConfigError(f"{path} cannot be read: {exc.strerror or exc}") from exc
+
+
+def _owner(path: Path) -> str:
+    found = next((match for match in (pattern.search(path.as_posix()) for pattern in _OWNERS) if match), None)
+    if not found:
+        raise ConfigError(
+            f"{path}: whose log is it? Name it NAMESPACE/POD.log, keep the folders of must-gather, or give workload: NAMESPACE/NAME with it"
+        )
+    return f"{found['namespace']}/{found['pod']}"
+
+
+def read_traffic(prometheus: Prometheus | None, answers: Iterable[str], logs: Iterable[Mapping[str, Any]]) -> Read:
+    """Everything that was observed; a ConfigError or FetchError says what could not be read."""
+    calls: list[Call] = list(prometheus.calls()) if prometheus else []
+    sources = [f"Prometheus at {prometheus.url}, the last {prometheus.window}"] if prometheus else []
+    for name in answers:
+        for path in _files(name):
+            calls += of_metrics(_json("".join(_lines(path)), str(path)), str(path))
+            sources.append(f"the answer {path}")
+    skipped: dict[str, int] = {}
+    for row in logs:
+        for path in _files(row["path"]):
+            for call in of_log(_lines(path), row.get("workload") or _owner(path)):
+                if call is None:
+                    skipped[str(path)] = skipped.get(str(path), 0) + 1
+                else:
+                    calls.append(call)
+            sources.append(f"the log {path}")
+    if not sources:
+        raise ConfigError("nothing to read: give prometheus, prometheus_answers or logs")
+    return Read(tuple(merged(calls)), skipped, tuple(sources))
+
+
+def write_proposal(path: str, text: str, *, dry: bool) -> bool:
+    """Whether the file is another one now, or would be."""
+    where = Path(path).expanduser()
+    try:
+        if where.is_file() and where.read_text(encoding="utf-8") == text:
+            return False
+        if not dry:
+            where.write_text(text, encoding="utf-8")
+    except OSError as exc:
+        raise ConfigError(f"{path} cannot be written: {exc.strerror or exc}") from exc
+    return True

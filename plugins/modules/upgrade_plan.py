@@ -1,0 +1,300 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: upgrade_plan
+short_description: Plans the upgrade of a mesh and says what would break
+version_added: "0.3.0"
+description:
+  - Reads every version of a mesh, which are those of operators, control planes, revisions, tags, node components, gateways, waypoints,
+    proxies, CRDs and Kubernetes, and who owns each proxy's pod. It changes nothing.
+  - Computes the hops to a target, as Istio, OpenShift Service Mesh and ztunnel support them, and the steps of each hop with their reason,
+    their duration and the way back.
+  - Checks what would break on the way, each fact with a stable code. A downgrade across a minor is refused with its reason.
+  - A cluster, a snapshot and a folder of manifests are read alike. What a source cannot say is skipped with that reason.
+author:
+  - meshops.mesh contributors (@meshops)
+extends_documentation_fragment:
+  - kubernetes.core.k8s_auth_options
+  - meshops.mesh.attributes
+  - meshops.mesh.attributes.action_group
+  - meshops.mesh.options.cluster
+  - meshops.mesh.options.report
+  - meshops.mesh.options.source
+options:
+  provider:
+    description: The generation of the control plane. Found out when not given.
+    type: str
+    choices: [ossm2, ossm3, sail]
+  control_plane:
+    description:
+      - The control plane as in the variable C(mesh_control_plane); V(name) and V(namespace) are used.
+      - It may be left out where the source has only one.
+    type: dict
+  members:
+    description: Namespaces of the mesh, for the certificates to look at. All namespaces when not given.
+    type: list
+    elements: str
+  target:
+    description:
+      - The version to go to. A version of Istio as V(v1.30.3) or V(v1.30-latest) for an C(Istio), a version of OpenShift Service Mesh 2 as
+        V(v2.6) for a C(ServiceMeshControlPlane).
+      - The version that is installed shows which proxies are left behind.
+    type: str
+    required: true
+  strategy:
+    description: The update strategy to plan with. That of the C(Istio) when not given.
+    type: str
+    choices: [InPlace, RevisionBased]
+  concurrency:
+    description: How many workloads are restarted at the same time.
+    type: int
+    default: 10
+  waves:
+    description: How many waves the workloads are restarted in.
+    type: int
+    default: 1
+  pause:
+    description: Seconds of soak and approval after each wave.
+    type: float
+    default: 0
+  per_minute:
+    description: Workloads that an earlier rollout restarted in a minute. Pods' own times to ready are used when not given.
+    type: float
+  hours:
+    description: How many hours the upgrade may take from beginning to end. Certificates must last that long.
+    type: float
+    default: 72
+  proxies:
+    description: With O(source=cluster), whether to ask each proxy for its version. It goes before the version of its image.
+    type: bool
+    default: false
+  proxy_timeout:
+    description: Seconds for one proxy.
+    type: float
+    default: 5
+  proxies_timeout:
+    description: Seconds for all proxies. Those that were not asked by then keep the version of their image.
+    type: float
+    default: 60
+  show_from:
+    description: From which severity on RV(text) shows checks. It has no influence on the verdict.
+    type: str
+    choices: [info, warning, error]
+    default: warning
+  thresholds:
+    description: The oldest versions that are maintained.
+    type: dict
+    default: {}
+    suboptions:
+      istio_oldest:
+        description: For O(provider=sail). The default is V(1.29).
+        type: str
+      ossm3_oldest:
+        description: The oldest Istio version for O(provider=ossm3). The default is V(1.24).
+        type: str
+      ossm2_oldest:
+        description: For O(provider=ossm2). The default is V(2.6).
+        type: str
+attributes:
+  check_mode:
+    description: Can run in check mode and say what it would do.
+    support: full
+    details: It changes nothing but report files.
+  diff_mode:
+    description: Returns what it changed, or would change, in check mode.
+    support: none
+  idempotent:
+    description: A second run with the same input changes nothing.
+    support: full
+seealso:
+  - module: meshops.mesh.mesh_check
+  - module: meshops.mesh.install_plan
+"""
+
+EXAMPLES = r"""
+- name: Plan the way to the next minor
+  meshops.mesh.upgrade_plan:
+    control_plane: {name: production, namespace: istio-system}
+    target: v1.30.3
+    fail_on: never
+  register: planned
+
+- name: Show the plan
+  meshops.mesh.mesh_show:
+    lines: "{{ planned.text.splitlines() }}"
+
+- name: The same from last night's snapshot, for CI
+  meshops.mesh.upgrade_plan:
+    source: snapshot
+    path: west.json.gz
+    target: v1.30.3
+    junit: upgrade.xml
+"""
+
+RETURN = r"""
+plan:
+  description: The plan.
+  returned: always
+  type: dict
+  sample: {current: v1.29.4, target: v1.30.3, strategy: RevisionBased, seconds: 5400.0}
+  contains:
+    current:
+      description: The version that runs.
+      returned: always
+      type: str
+      sample: v1.29.4
+    target:
+      description: The version to go to.
+      returned: always
+      type: str
+      sample: v1.30.3
+    refusal:
+      description: Why there is no way. Empty where there is one.
+      returned: always
+      type: str
+      sample: ""
+    seconds:
+      description: How long it takes, without pauses for approval.
+      returned: always
+      type: float
+      sample: 5400.0
+    rests_on:
+      description: What the durations rest on.
+      returned: always
+      type: str
+      sample: "measured: half of 2990 pods were ready 8 s after their creation"
+    hops:
+      description: The versions of the control plane on the way, with what changes by itself at each.
+      returned: always
+      type: list
+      elements: dict
+      sample: [{number: 1, from: v1.29.4, to: v1.30.3, revision: production-v1-30-3, notes: []}]
+    steps:
+      description: The steps in order, each with C(kind), C(what), C(why), C(back), C(seconds), C(playbook) and C(objects).
+      returned: always
+      type: list
+      elements: dict
+      sample: [{number: 1, hop: 1, kind: control_plane, what: set Istio production spec.version to v1.30.3, seconds: 30.0}]
+    versions:
+      description: Every version that was read.
+      returned: always
+      type: dict
+      sample: {proxies: [{version: 1.29.4, revision: production-v1-29-4, role: sidecar, count: 2990}]}
+    not_moved:
+      description: Owners whose proxies no restart moves.
+      returned: always
+      type: list
+      elements: str
+      sample: [Job shop/report]
+checks:
+  description: One row for each check, or several for a check with several deviations, as in M(meshops.mesh.mesh_check).
+  returned: always
+  type: list
+  elements: dict
+  sample: []
+summary:
+  description: How many rows have which status.
+  returned: always
+  type: dict
+  sample: {passed: 20, warning: 3, failed: 1, skipped: 0}
+text:
+  description: Plan and checks for people.
+  returned: always
+  type: str
+  sample: "Istio production: v1.29.4 -> v1.30.3 (RevisionBased), about 90 min"
+silent_proxies:
+  description: Proxies that did not say their version, with the reason.
+  returned: always
+  type: dict
+  sample: {}
+at:
+  description: The moment that the source is from.
+  returned: always
+  type: str
+  sample: "2026-11-21T12:00:00+00:00"
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import write_documents
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import failed_lines
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.upgrade_run import run_upgrade_plan
+from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, REPORT, SOURCE, SOURCE_NEEDS, display_name
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.upgrade import gather
+
+
+def argument_spec() -> dict[str, Any]:
+    return {
+        **AUTH_ARG_SPEC,
+        **CLUSTER,
+        **SOURCE,
+        **REPORT,
+        "provider": {"type": "str", "choices": ["ossm2", "ossm3", "sail"]},
+        "control_plane": {"type": "dict"},
+        "members": {"type": "list", "elements": "str"},
+        "target": {"type": "str", "required": True},
+        "strategy": {"type": "str", "choices": ["InPlace", "RevisionBased"]},
+        "concurrency": {"type": "int", "default": 10},
+        "waves": {"type": "int", "default": 1},
+        "pause": {"type": "float", "default": 0},
+        "per_minute": {"type": "float"},
+        "hours": {"type": "float", "default": 72},
+        "proxies": {"type": "bool", "default": False},
+        "proxy_timeout": {"type": "float", "default": 5},
+        "proxies_timeout": {"type": "float", "default": 60},
+        "show_from": {"type": "str", "choices": ["info", "warning", "error"], "default": "warning"},
+        "thresholds": {
+            "type": "dict",
+            "default": {},
+            "options": {name: {"type": "str"} for name in ("istio_oldest", "ossm3_oldest", "ossm2_oldest")},
+        },
+    }
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=argument_spec(),
+        required_if=SOURCE_NEEDS,
+        supports_check_mode=True,
+    )
+    params = module.params
+    params["cluster"] = display_name(params)
+    if params["source"] == "cluster" and IMPORT_ERROR:
+        module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
+    try:
+        snapshot, asked = gather(params, clock=utc_now)
+        planned = run_upgrade_plan(params, snapshot, asked.versions)
+        write_documents(params, planned.report)
+    except MeshError as exc:
+        module.fail_json(msg=str(exc))
+    for entry in planned.report.unused_ignores:
+        module.warn(f"ignore: {entry} matches no deviation")
+    result = {
+        "plan": planned.plan.to_dict(),
+        "checks": [row.to_dict() for row in planned.report.rows],
+        "summary": planned.report.summary,
+        "text": planned.text,
+        "silent_proxies": {"/".join(key): why for key, why in asked.silent.items()},
+        "at": snapshot.taken_at.isoformat(),
+    }
+    failing = [row.to_dict() for row in planned.report.failing(params["fail_on"])]
+    if failing:
+        module.fail_json(msg=failed_lines(failing, cluster=planned.report.cluster), **result)
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()

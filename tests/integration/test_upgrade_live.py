@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A small mesh with real Envoys is upgraded by the playbook, in waves, there and back; a client that calls all the time sees no failure."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import Run
+from envoys_support import deployment, until
+from testbed import Bed
+from travel_support import said
+
+Obj = dict[str, Any]
+Play = Callable[..., Run]
+ASK = "testbed.example.com/envoy"
+SYSTEM, SHOP, PORTAL = "shop-system", "shop-data", "shop-portal"
+SERVICES = {"cars": SHOP, "hotels": SHOP, "web": PORTAL}
+# Each takes minutes: MESH_TEST_UPGRADES=RevisionBased,InPlace,ossm2 plays all of them.
+KINDS = os.environ.get("MESH_TEST_UPGRADES", "RevisionBased").split(",")
+START = {"ossm2": "v2.5"}
+HOPS = {"ossm2": ["v2.6"], "InPlace": ["v1.29.5", "v1.29.6", "v1.30.3"]}
+WAVES = [{"name": "portal", "namespaces": [PORTAL]}, {"name": "data", "namespaces": [SHOP]}]
+
+
+@dataclass(frozen=True)
+class Story:
+    """One generation and strategy."""
+
+    bed: Bed
+    kind: str
+    run: Play
+
+    @property
+    def variables(self) -> Obj:
+        provider = "ossm2" if self.kind == "ossm2" else "ossm3"
+        plane = {"name": "shop", "namespace": SYSTEM, "update_strategy": "RevisionBased" if self.kind == "RevisionBased" else "InPlace",
+                 "egress": {"enabled": False}}
+        return {"ansible_python_interpreter": sys.executable, "mesh_provider": provider, "mesh_name": "shop-mesh",
+                "mesh_control_plane": plane, "mesh_operators_provider": "none",
+                "mesh_domains": [{"name": "portal", "namespaces": [PORTAL]}, {"name": "data", "namespaces": [SHOP]}],
+                f"mesh_{provider}_version": START.get(self.kind, "v1.29.4"), "mesh_upgrade": {
+                    "waves": WAVES, "rollout": {"lock_seconds": 3, "interval": 0.5, "workload_timeout": 240}}}
+
+    def play(self, name: str | Path, **more: Any) -> Run:
+        variables = {**self.variables, "mesh_kubeconfig": str(self.bed.kubeconfig), **more}
+        return self.run(name, "-i", "west,", bed=self.bed, extra_vars=variables, timeout=1800)
+
+    def get(self, *what: str) -> Obj:
+        done = self.bed.kubectl("get", *what, "-o", "json")
+        found: Obj = json.loads(done.stdout) if done.returncode == 0 else {}
+        return found
+
+    def proxies(self) -> dict[str, tuple[str, str]]:
+        """Version and revision of each workload's proxies, by app."""
+        found = {}
+        for app, namespace in SERVICES.items():
+            rows = self.get("pods", "-n", namespace, "-l", f"app={app}")["items"]
+            pods = [pod for pod in rows if not pod["metadata"].get("deletionTimestamp")]
+            seen = {(proxy["image"].rpartition(":")[2].removeprefix("v"), pod["metadata"]["annotations"].get("istio.io/rev", ""))
+                    for pod in pods for proxy in pod["spec"]["containers"] if proxy["name"] == "istio-proxy"}
+            assert len(seen) == 1, (app, seen)
+            found[app] = seen.pop()
+        return found
+
+    def versions(self) -> set[str]:
+        return {version for version, _revision in self.proxies().values()}
+
+    def labels(self) -> dict[str, str]:
+        return {name: self.get("namespace", name)["metadata"]["labels"].get("istio.io/rev", "") for name in (SHOP, PORTAL)}
+
+    def call(self, service: str) -> str:
+        url = f"http://{service}.{SERVICES[service]}:8000/"
+        done = self.bed.kubectl("exec", "-n", PORTAL, "client", "-c", "app", "--", "curl", "-s", "-m", "20", "-w", "\n%{http_code}", url)
+        body, _newline, code = done.stdout.rpartition("\n")
+        return code if code == "200" else f"{code} {body[:80]} {done.stderr[:80]}"
+
+    @contextmanager
+    def calling(self) -> Iterator[Counter[tuple[str, str]]]:
+        """A client that calls every service all the time."""
+        seen: Counter[tuple[str, str]] = Counter()
+        stop = threading.Event()
+
+        def loop() -> None:
+            while not stop.is_set():
+                for service in SERVICES:
+                    seen[(service, self.call(service))] += 1
+
+        worker = threading.Thread(target=loop, daemon=True)
+        worker.start()
+        try:
+            yield seen
+        finally:
+            stop.set()
+            worker.join(60)
+
+
+def objects() -> list[Obj]:
+    """Deployments whose pods are ready when their Envoy is, and a client that is a bare pod: nobody restarts it."""
+    made: list[Obj] = []
+    for app, namespace in SERVICES.items():
+        for obj in deployment(namespace, app, app, {}):
+            if obj["kind"] == "Deployment":
+                template = obj["spec"]["template"]
+                template["metadata"]["labels"]["sidecar.istio.io/inject"] = "true"
+                template["spec"]["readinessGates"] = [{"conditionType": ASK}]
+            made.append(obj)
+    client = {"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"name": "app", "image": "example.com/app:1"}]},
+              "metadata": {"name": "client", "namespace": PORTAL, "labels": {"sidecar.istio.io/inject": "true"}}}
+    return [*made, client]
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def story(request: pytest.FixtureRequest, worker_id: str, playbook: Play, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    kind = str(request.param)
+    operators = ("maistra" if kind == "ossm2" else "sail", "openshift", "envoys")
+    bed = Bed.start(f"upgrade-{kind.lower()}-{worker_id}", operators, owner=os.getpid())
+    try:
+        made = Story(bed, kind, playbook)
+        for namespace in (SHOP, PORTAL):
+            bed.kubectl("create", "namespace", namespace)
+            bed.kubectl("label", "namespace", namespace, f"{ASK}=true")
+        path = tmp_path_factory.mktemp("play") / "install.yml"
+        path.write_text(yaml.safe_dump([{"name": "A mesh", "hosts": "all", "connection": "local", "gather_facts": False,
+                                         "roles": ["meshops.mesh.control_plane", "meshops.mesh.membership"]}]))
+        made.play(path).check()
+        done = bed.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects()}))
+        assert done.returncode == 0, done.stderr
+        for service in SERVICES:
+            until(lambda service=service: made.call(service) == "200", 240.0, f"a call of {service}")
+        yield made
+    finally:
+        bed.stop()
+
+
+def hops(kind: str) -> list[str]:
+    return HOPS.get(kind, ["v1.30.3"])
+
+
+def start(kind: str) -> str:
+    return START.get(kind, "v1.29.4").removeprefix("v")
+
+
+def test_one_wave_and_back_from_the_middle(story: Story) -> None:
+    before = story.proxies()
+    assert story.versions() == {start(story.kind)}
+    with story.calling() as seen:
+        run = story.play("meshops.mesh.upgrade_mesh", upgrade_hops=hops(story.kind)[:1], upgrade_waves_limit=1).check()
+        assert "this run was for 1 waves (upgrade_waves_limit)" in said(run)
+        assert "left alone: Pod shop-portal/client: nobody would make it again" in said(run)
+        middle = story.proxies()
+        assert middle["web"][0] == hops(story.kind)[0].removeprefix("v") and middle["cars"] == before["cars"], middle
+        if story.kind == "RevisionBased":
+            assert story.labels() == {PORTAL: "shop-v1-30-3", SHOP: "shop-mesh"}
+            assert story.get("istiorevisiontag", "shop-mesh")["status"]["istioRevision"] == "shop-v1-29-4"
+        story.play("meshops.mesh.upgrade_mesh", upgrade_rollback=True).check()
+        assert story.proxies() == before
+    assert {code for _service, code in seen} == {"200"}, seen
+    if story.kind == "RevisionBased":
+        assert story.labels() == {PORTAL: "shop-mesh", SHOP: "shop-mesh"}
+
+
+def test_all_the_way_while_a_client_calls(story: Story) -> None:
+    with story.calling() as seen:
+        run = story.play("meshops.mesh.upgrade_mesh", upgrade_hops=hops(story.kind)).check()
+        assert story.versions() == {hops(story.kind)[-1].removeprefix("v")}
+        assert f"mesh shop-mesh is at {hops(story.kind)[-1]}" in said(run)
+    assert {code for _service, code in seen} == {"200"}, seen
+    assert all(seen[(service, "200")] > 3 for service in SERVICES)
+    if story.kind == "RevisionBased":
+        assert story.labels() == {PORTAL: "shop-mesh", SHOP: "shop-mesh"}
+        assert story.get("istiorevisiontag", "shop-mesh")["status"]["istioRevision"] == "shop-v1-30-3"
+        # The client's pod has not moved: its revision stays, however short the grace period.
+        time.sleep(1)
+        assert story.get("istiorevision", "shop-v1-29-4"), "the old revision is kept until the last proxy has left"

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The objects that a ServiceMeshControlPlane becomes: of the real CRDs' form, with the identities and addresses of before."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
+from ansible_collections.meshops.mesh.plugins.module_utils._migration.plan import Plan, plan_migration
+from ansible_collections.meshops.mesh.plugins.module_utils._migration.settings import Settings
+from ansible_collections.meshops.mesh.plugins.module_utils._model.objects import prepare
+from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
+
+from .schema import problems, schema_of
+from .test_convert import golden, smcp
+
+Obj = dict[str, Any]
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+GROUPS = {"sailoperator.io": "sail", "kiali.io": "kiali", "jaegertracing.io": "jaeger", "telemetry.istio.io": "istio",
+          "security.istio.io": "istio"}
+
+
+def snapshot(*objects: Obj, source: str = "manifests") -> Snapshot:
+    return Snapshot("west", NOW, source, None, tuple(objects))
+
+
+def plan(*objects: Obj, source: str = "manifests", domains: Any = None, **settings: Any) -> Plan:
+    given = Settings(**({"mesh": "travel-prod", "version": "v1.30.3"} | settings))
+    return plan_migration(snapshot(*objects, source=source), given, domains=domains)
+
+
+def by_name(made: Plan) -> dict[str, Obj]:
+    return {f"{obj['kind']} {obj['metadata']['name']}": obj for name, layer in made.layers.items() for obj in layer
+            if name != "migration_final"}
+
+
+def roll(*members: str) -> Obj:
+    return {"apiVersion": "maistra.io/v1", "kind": "ServiceMeshMemberRoll", "metadata": {"name": "default", "namespace": "istio-system"},
+            "spec": {"members": list(members)}}
+
+
+BIG = smcp(
+    mode="ClusterWide", tracing={"type": "Jaeger", "sampling": 250}, security={"dataPlane": {"mtls": True}},
+    addons={"jaeger": {"name": "j", "install": {"storage": {"type": "Elasticsearch", "elasticsearch": {
+                "nodeCount": 3, "redundancyPolicy": "SingleRedundancy", "storage": {"size": "1Gi"},
+                "indexCleaner": {"enabled": True, "numberOfDays": 7, "schedule": "55 23 * * *"}}}, "ingress": {"enabled": False}}},
+            "kiali": {"name": "k", "install": {"dashboard": {"viewOnly": True, "enableTracing": True}, "deployment": {
+                "resources": {"requests": {"cpu": "10m"}}, "nodeSelector": {"infra": ""}, "tolerations": [{"key": "infra"}],
+                "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
+                    {"matchExpressions": [{"key": "infra", "operator": "Exists"}]}]}}}},
+                "service": {"ingress": {"enabled": True, "contextPath": "/kiali"}}}}},
+    gateways={"ingress": {"service": {"type": "LoadBalancer", "metadata": {"labels": {"a": "b"}, "annotations": {"lb": "x"}},
+                                      "ports": [{"name": "tls", "port": 8443, "targetPort": 8443}]},
+                          "runtime": {"deployment": {"autoScaling": {"enabled": True, "minReplicas": 2, "maxReplicas": 4}},
+                                      "container": {"resources": {"limits": {"cpu": "1"}}, "env": {"A": "1"}},
+                                      "pod": {"tolerations": [{"key": "infra"}], "metadata": {"labels": {"team": "x"}}}},
+                          "volumes": [{"volume": {"secret": {"secretName": "s"}}, "volumeMount": {"name": "s", "mountPath": "/s"}}]},
+              "egress": {"enabled": False},
+              "additionalIngress": {"partner": {"enabled": True, "namespace": "edge", "service": {"metadata": {"labels": {
+                  "app": "partner", "istio": "partner"}}}}, "off": {}},
+              "additionalEgress": {"out": {"enabled": True, "routerMode": "sni-dnat", "requestedNetworkView": ["n1"]}}})
+
+
+@pytest.mark.parametrize("plane", [golden("dev"), golden("prod"), smcp(), BIG], ids=["dev", "prod", "empty", "big"])
+@pytest.mark.parametrize("more", [
+    {}, {"strategy": "InPlace", "name": "mesh"}, {"tracing": "opentelemetry", "tracing_host": "otel.observability.svc"},
+], ids=["default", "inplace", "otel"])
+def test_objects_fit_the_real_crds(plane: Obj, more: Obj) -> None:
+    made = plan(plane, roll("shop"), **more)
+    checked = 0
+    for layer, objects in made.layers.items():
+        prepare(objects, mesh="travel-prod", layer=layer)  # names, no object twice
+        for obj in objects:
+            group, _slash, version = obj["apiVersion"].rpartition("/")
+            if group in GROUPS:
+                checked += 1
+                schema = schema_of(GROUPS[group], obj["kind"], version)["properties"]["spec"]
+                assert list(problems(obj["spec"], schema)) == [], (layer, obj["kind"])
+    assert checked >= 3
+
+
+def test_travel_of_chapter_three() -> None:
+    made = plan(golden("prod"))
+    found = by_name(made)
+    assert made.plane.ref == "ServiceMeshControlPlane prod-istio-system/production"
+    istio = found["Istio production"]["spec"]
+    assert istio["namespace"] == "prod-istio-system" and istio["updateStrategy"] == {"type": "RevisionBased"}
+    assert istio["values"]["meshConfig"]["discoverySelectors"] == [{"matchLabels": {"istio-discovery": "travel-prod"}}]
+    assert istio["values"]["meshConfig"]["extensionProviders"] == [
+        {"name": "tracing", "zipkin": {"service": "jaeger-small-production-collector.prod-istio-system.svc.cluster.local", "port": 9411}}]
+    telemetry = found["Telemetry mesh-default"]
+    assert telemetry["spec"]["tracing"] == [{"providers": [{"name": "tracing"}], "randomSamplingPercentage": 5.0}]
+    # the istiod of OSSM 2 knows no provider of that name, and must not read it
+    assert telemetry["metadata"]["labels"] == {"istio.io/rev": "production-v1-30-3"}
+    final = {obj["kind"]: obj for obj in made.layers["migration_final"]}
+    assert "labels" not in final["Telemetry"]["metadata"] and final["PeerAuthentication"]["metadata"]["name"] == "default"
+    assert found["PeerAuthentication migration-mtls"]["spec"] == {"mtls": {"mode": "STRICT"}}
+    assert found["IstioRevisionTag travel-prod"]["spec"]["targetRef"] == {"kind": "Istio", "name": "production"}
+    for name in ("istio-ingressgateway", "istio-egressgateway"):
+        pod = found[f"Deployment {name}-injected"]["spec"]["template"]
+        assert found[f"Deployment {name}-injected"]["spec"]["replicas"] == 2
+        # the identity of before: no policy that names it has to change
+        assert pod["spec"]["serviceAccountName"] == f"{name}-service-account"
+        selector = found[f"Service {name}"]["spec"]["selector"]
+        assert selector.items() <= pod["metadata"]["labels"].items()
+        assert pod["metadata"]["labels"]["istio.io/rev"] == "travel-prod"
+    assert "Kiali kiali" not in found  # switched off: there is one of its own
+
+
+def test_on_a_cluster_the_service_keeps_its_ports_and_its_selector() -> None:
+    selector = {"app": "istio-ingressgateway", "istio": "ingressgateway", "maistra.io/owner-name": "basic"}
+    live = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "istio-ingressgateway", "namespace": "istio-system"}, "spec": {
+        "type": "ClusterIP", "selector": selector, "ports": [{"name": "mongo", "port": 27017, "targetPort": 27017, "nodePort": 31000}]}}
+    found = by_name(plan(smcp(), live, source="cluster"))
+    assert found["Service istio-ingressgateway"]["spec"]["ports"] == live["spec"]["ports"]
+    assert found["Service istio-ingressgateway"]["spec"]["selector"] == selector
+    assert selector.items() <= found["Deployment istio-ingressgateway-injected"]["spec"]["template"]["metadata"]["labels"].items()
+    assert "maistra.io/owner-name" not in found["Service istio-ingressgateway"]["metadata"]["labels"]
+
+
+def test_the_big_one() -> None:
+    made = plan(BIG, roll("shop"))
+    found = by_name(made)
+    assert "discoverySelectors" not in found["Istio basic"]["spec"]["values"]["meshConfig"]  # the old one sees all as well
+    kiali = found["Kiali k"]["spec"]
+    assert kiali["deployment"]["view_only_mode"] is True and kiali["deployment"]["affinity"]["node"]
+    assert kiali["server"] == {"web_root": "/kiali"} and kiali["external_services"]["tracing"]["enabled"] is True
+    jaeger = next(obj for obj in made.layers["migration_final"] if obj["kind"] == "Jaeger")["spec"]
+    assert jaeger["strategy"] == "production" and jaeger["storage"]["esIndexCleaner"]["numberOfDays"] == 7
+    gateway = found["Deployment istio-ingressgateway-injected"]["spec"]
+    assert "replicas" not in gateway and gateway["template"]["metadata"]["labels"]["team"] == "x"
+    assert gateway["template"]["spec"]["volumes"] == [{"name": "s", "secret": {"secretName": "s"}}]
+    assert found["HorizontalPodAutoscaler istio-ingressgateway-injected"]["spec"]["maxReplicas"] == 4
+    assert found["Service istio-ingressgateway"]["spec"]["type"] == "LoadBalancer"
+    assert found["Deployment partner-injected"]["metadata"]["namespace"] == "edge"
+    env = found["Deployment out-injected"]["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert {"name": "ISTIO_META_ROUTER_MODE", "value": "sni-dnat"} in env
+    assert not [name for name in found if "egressgateway" in name or "off" in name.split()[1]]
+
+
+def test_network_policies_of_the_same_effect_by_a_label_that_stays() -> None:
+    made = plan(smcp(), roll("shop", "pay"))
+    names = sorted(f"{obj['metadata']['namespace']}/{obj['metadata']['name']}" for obj in made.layers["migration_networks"])
+    assert names == ["istio-system/mesh-expose-route", "istio-system/mesh-ingressgateway", "istio-system/mesh-istiod",
+                     "istio-system/mesh-members",
+                     *(f"{space}/mesh-{what}" for space in ("pay", "shop") for what in ("expose-route", "members"))]
+    assert "maistra.io/member-of" not in str(made.layers["migration_networks"])
+    assert plan(smcp(security={"manageNetworkPolicy": False})).layers["migration_networks"] == []
+
+
+OWNED = {"labels": {"maistra.io/owner": "istio-system"}}
+
+
+def test_a_kiali_of_somebody_else_is_left_as_it_is_and_the_operators_is_taken_over() -> None:
+    theirs = {"apiVersion": "kiali.io/v1alpha1", "kind": "Kiali", "metadata": {"name": "kiali", "namespace": "istio-system"}, "spec": {}}
+    operators = {**theirs, "metadata": {**theirs["metadata"], **OWNED}}
+    assert plan(smcp(), theirs, source="cluster").layers["migration_observability"] == []
+    assert len(plan(smcp(), operators, source="cluster").layers["migration_observability"]) == 1
+
+
+def test_a_jaeger_is_made_only_where_nobody_has_it() -> None:
+    there = {"apiVersion": "jaegertracing.io/v1", "kind": "Jaeger", "metadata": {"name": "jaeger", "namespace": "istio-system"}, "spec": {}}
+
+    def kinds(made: Plan) -> set[str]:
+        return {obj["kind"] for obj in made.layers["migration_final"]}
+
+    assert "Jaeger" in kinds(plan(smcp()))
+    assert "Jaeger" not in kinds(plan(smcp(), there)) | kinds(plan(smcp(), there, source="cluster")) | kinds(plan(smcp(), source="cluster"))
+
+
+def test_a_telemetry_for_the_mesh_that_is_there_goes_on() -> None:
+    meta = {"name": "all", "namespace": "istio-system"}
+    theirs = {"apiVersion": "telemetry.istio.io/v1alpha1", "kind": "Telemetry", "metadata": meta,
+              "spec": {"tracing": [{"providers": [{"name": "otel"}]}]}}
+    assert "Telemetry" not in str(plan(smcp(), theirs, source="cluster").layers["migration_mesh"])
+
+
+def test_a_second_mesh_uses_the_cni_that_is_there() -> None:
+    cni = {"apiVersion": "sailoperator.io/v1", "kind": "IstioCNI", "metadata": {"name": "default"}, "spec": {}}
+    assert "IstioCNI default" not in by_name(plan(smcp(), cni, source="cluster"))
+
+
+@pytest.mark.parametrize(("objects", "text"), [
+    ([], "found none, expected one; there are: none"),
+    ([smcp(), {**smcp(), "metadata": {"name": "other", "namespace": "b"}}], "found istio-system/basic, b/other, expected one"),
+    ([{**smcp(), "apiVersion": "maistra.io/v1"}], "is maistra.io/v1, expected maistra.io/v2"),
+])
+def test_the_control_plane_has_to_be_clear(objects: list[Obj], text: str) -> None:
+    with pytest.raises(ConfigError, match=text):
+        plan(*objects)
+
+
+def test_a_domain_with_a_stranger_is_refused() -> None:
+    with pytest.raises(ConfigError, match="ghost is no member of the mesh; members are shop"):
+        plan(smcp(), roll("shop"), domains=[{"name": "d", "namespaces": ["shop", "ghost"]}])
+
+
+def test_members_that_no_domain_names_come_at_the_end() -> None:
+    made = plan(smcp(), roll("a", "b", "c"), domains=[{"name": "first", "namespaces": ["c"]}])
+    assert [(one.name, one.namespaces) for one in made.domains] == [("first", ("c",)), ("a", ("a",)), ("b", ("b",))]

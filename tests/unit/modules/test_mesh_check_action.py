@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action plugin of mesh_check: when it works by itself, when it leaves the task to the module, and that both say the same."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+from ansible.errors import AnsibleActionFail
+from ansible_collections.meshops.mesh.plugins.action import mesh_check as plugin
+from ansible_collections.meshops.mesh.plugins.module_utils._kube import auth
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.checking import check
+
+SHELL = SimpleNamespace(tmpdir="/nowhere", env_prefix=lambda **_env: "")
+LOCAL = {"transport": "local", "become": None, "has_native_async": False, "_shell": SHELL}
+SERVICE = {"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": {"name": "web", "namespace": "shop"},
+           "spec": {"hosts": ["web"], "gateways": ["nosuch"], "http": [{"route": [{"destination": {"host": "web"}}]}]}}
+
+
+@pytest.fixture(autouse=True)
+def _as_a_worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The plugin changes folder and environment of its process, which Ansible makes for one task."""
+    folder = os.getcwd()
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    yield
+    os.chdir(folder)
+
+
+@pytest.fixture(name="tree")
+def _tree(tmp_path: Path) -> Path:
+    (tmp_path / "web.yaml").write_text(yaml.safe_dump(SERVICE), encoding="utf-8")
+    return tmp_path
+
+
+def action(args: dict[str, Any], base: Path, *, background: int = 0, environment: Any = None, **connection: Any) -> plugin.ActionModule:
+    task = SimpleNamespace(args=args, async_val=background, environment=environment, check_mode=False, action="mesh_check", diff=False)
+    loader, templar = SimpleNamespace(get_basedir=lambda: str(base)), SimpleNamespace(template=lambda value: value)
+    return plugin.ActionModule(task, SimpleNamespace(**LOCAL | connection), SimpleNamespace(), loader, templar, None)
+
+
+@pytest.mark.parametrize(("wanted", "more", "here"), [
+    (None, {}, True),
+    (sys.executable, {}, True),
+    ("auto_silent", {}, True),
+    ("/usr/libexec/other-python", {}, False),
+    (None, {"transport": "ssh"}, False),
+    (None, {"become": object()}, False),
+    (None, {"background": 60}, False),
+])
+def test_it_works_by_itself_only_where_the_module_would_run_the_same(tmp_path: Path, wanted: str | None, more: dict[str, Any],
+                                                                     here: bool) -> None:
+    given = {"ansible_playbook_python": sys.executable} | ({"ansible_python_interpreter": wanted} if wanted else {})
+    assert action({}, tmp_path, **more)._here(given) is here
+
+
+@pytest.mark.parametrize(("more", "missing", "background"), [({"transport": "ssh"}, None, 0), ({}, "no module named kubernetes", 0),
+                                                             ({}, None, 60)])
+def test_else_the_module_runs(monkeypatch: pytest.MonkeyPatch, tree: Path, more: dict[str, Any], missing: str | None,
+                              background: int) -> None:
+    ran: list[dict[str, Any]] = []
+    monkeypatch.setattr(auth, "IMPORT_ERROR", missing)
+    monkeypatch.setattr(plugin.ActionModule, "_execute_module", lambda _self, **given: ran.append(given) or {"summary": "the module's"})
+    monkeypatch.setattr(plugin.ActionModule, "_remove_tmp_path", lambda _self, path: None)
+    done = action({"source": "manifests", "path": str(tree)}, tree, background=background, **more).run(task_vars={})
+    assert done["summary"] == "the module's"
+    assert [(given["module_name"], bool(given["wrap_async"])) for given in ran] == [("meshops.mesh.mesh_check", bool(background))]
+
+
+def test_its_result_is_the_module_s(tree: Path) -> None:
+    args = {"source": "manifests", "path": str(tree), "categories": ["gateways"], "ignore": ["OSM1403=Pod shop/none"]}
+    task = action(dict(args), tree)
+    done = task.run(task_vars={})
+    said: list[str] = []
+    _validation, params = task.validate_argument_spec(argument_spec=plugin_spec())
+    expected = check(params, said.append)
+    assert {key: done[key] for key in expected} == expected
+    assert done["failed"] and "Gateway shop/nosuch" in done["msg"]
+    assert done["warnings"] == said != []
+
+
+def plugin_spec() -> dict[str, Any]:
+    from ansible_collections.meshops.mesh.plugins.module_utils._kube.checking import argument_spec
+
+    return argument_spec()
+
+
+def test_paths_begin_at_the_playbook_s_folder_and_the_task_s_environment_counts(tree: Path) -> None:
+    task = action({"source": "manifests", "path": "web.yaml", "report": "out/report.json"}, tree, environment=[{"K8S_AUTH_HOST": "https://x"}])
+    assert task.run(task_vars={})["failed"] is True
+    assert (tree / "out" / "report.json").is_file()
+    assert os.environ["K8S_AUTH_HOST"] == "https://x"
+
+
+def test_a_secret_is_not_shown(tree: Path) -> None:
+    args = {"source": "manifests", "path": str(tree), "api_key": "of-nobody", "ignore": ["OSM1403=Pod of-nobody/x"]}
+    done = action(args, tree).run(task_vars={})
+    assert done["warnings"] and "of-nobody" not in str(done)
+
+
+def test_what_is_wrong_is_a_failure_with_its_sentence(tree: Path) -> None:
+    done = action({"source": "manifests", "path": str(tree / "nosuch")}, tree).run(task_vars={})
+    assert (done["failed"], done["msg"]) == (True, f"manifests {tree / 'nosuch'}: no such file or folder")
+    with pytest.raises(AnsibleActionFail, match="but all of the following are missing: path"):
+        action({"source": "manifests"}, tree).run(task_vars={})

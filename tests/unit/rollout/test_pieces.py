@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Waves, windows, versions, strategies and gates, each as a table."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
+from ansible_collections.meshops.mesh.plugins.module_utils._rollout import gate
+from ansible_collections.meshops.mesh.plugins.module_utils._rollout.machine import Blocked, Memory
+from ansible_collections.meshops.mesh.plugins.module_utils._rollout.model import Goal, Pod, Workload, World, plain_version
+from ansible_collections.meshops.mesh.plugins.module_utils._rollout.progress import blocked_text, plan_lines, seconds_text
+from ansible_collections.meshops.mesh.plugins.module_utils._rollout.reading import _cost, matches, pod_of, thin_pod
+from ansible_collections.meshops.mesh.plugins.module_utils._rollout.state import State, begin
+from ansible_collections.meshops.mesh.plugins.module_utils._rollout.waves import Planned, orders_from, plan, width
+from ansible_collections.meshops.mesh.plugins.module_utils._rollout.windows import is_open, next_opening, windows_from
+
+NOON = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)  # a Wednesday
+GOAL = Goal("1.27.5", since=NOON)
+
+
+def workload(name: str, *, namespace: str = "shop", gateway: bool = False, version: str = "1.27.3", **more: Any) -> Workload:
+    pod = Pod(f"{name}-1", namespace, NOON.replace(hour=1), version, "default", ready=True)
+    labels = {"app": name, **more.pop("labels", {})}
+    return Workload("Deployment", namespace, name, 1, 1, 0, gateway=gateway, labels=labels, pods=(pod,), **more)
+
+
+def world(*rows: Workload, **more: Any) -> World:
+    return World({one.title: one for one in rows}, **more)
+
+
+@pytest.mark.parametrize(("text", "plain"), [
+    ("v1.27.3", "1.27.3"), ("1.27.3-distroless", "1.27.3"), ("1.30.0-alpha.1", "1.30.0-alpha.1"), ("latest", ""), ("", ""),
+    ("sha256:11", ""), ("v2.6", "2.6"), ("22", "")])
+def test_versions(text: str, plain: str) -> None:
+    assert plain_version(text) == plain
+
+
+@pytest.mark.parametrize(("goal", "pod", "stamped", "there"), [
+    (Goal("v1.27.5"), ("1.27.5", "x", 1), False, True),
+    (Goal("v1.27.5"), ("1.27.3", "x", 13), True, False),
+    (Goal("v2.6"), ("2.6.4", "x", 1), False, True),
+    (Goal("v2.6"), ("2.60.1", "x", 1), False, False),
+    (Goal("v1.27.5", "r-5"), ("1.27.5", "r-3", 13), True, False),
+    (Goal("v1.27.5", "r-5"), ("", "r-5", 1), False, True),
+    (Goal("v1.27.5", since=NOON), ("", "x", 13), False, True),
+    (Goal("v1.27.5", since=NOON), ("", "x", 12), False, False),
+    (Goal("v1.27.5", since=NOON), ("", "x", 12), True, True),
+    (Goal(since=NOON), ("1.27.5", "x", 11), False, False),
+    (Goal("v1.27.5"), ("", "x", 13), True, False)])
+def test_what_a_pod_has_to_be(goal: Goal, pod: tuple[str, str, int], stamped: bool, there: bool) -> None:
+    version, revision, hour = pod
+    assert Pod("a", "b", NOON.replace(hour=hour), version, revision).at(goal, stamped=stamped) is there
+
+
+@pytest.mark.parametrize(("kind", "spec", "wanted", "cost"), [
+    ("Deployment", {}, 3, 0), ("Deployment", {}, 8, 2), ("Deployment", {"strategy": {"type": "Recreate"}}, 3, 3),
+    ("Deployment", {"strategy": {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 0}}}, 3, 1),
+    ("Deployment", {"strategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": "50%"}}}, 5, 2),
+    ("StatefulSet", {}, 3, 1), ("StatefulSet", {"updateStrategy": {"rollingUpdate": {"maxUnavailable": 2}}}, 3, 2),
+    ("DaemonSet", {}, 9, 1), ("DaemonSet", {"updateStrategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}}, 9, 0),
+    ("DaemonSet", {"updateStrategy": {"rollingUpdate": {"maxUnavailable": "20%"}}}, 9, 2)])
+def test_how_many_pods_are_away_during_a_restart(kind: str, spec: dict[str, Any], wanted: int, cost: int) -> None:
+    assert _cost(kind, spec, wanted) == cost
+
+
+@pytest.mark.parametrize(("selector", "fits"), [
+    ({}, True), ({"matchLabels": {"a": "1"}}, True), ({"matchLabels": {"a": "2"}}, False),
+    ({"matchExpressions": [{"key": "a", "operator": "In", "values": ["1", "2"]}]}, True),
+    ({"matchExpressions": [{"key": "a", "operator": "NotIn", "values": ["1"]}]}, False),
+    ({"matchExpressions": [{"key": "b", "operator": "Exists"}]}, False),
+    ({"matchExpressions": [{"key": "b", "operator": "DoesNotExist"}]}, True),
+    ({"matchExpressions": [{"key": "a", "operator": "Gt", "values": ["0"]}]}, False)])
+def test_selectors(selector: dict[str, Any], fits: bool) -> None:
+    assert matches(selector, {"a": "1"}) is fits
+
+
+def test_a_native_sidecar_s_image_and_the_status_of_older_injectors_are_read() -> None:
+    raw = {"metadata": {"name": "a", "namespace": "b", "creationTimestamp": "2026-03-01T00:00:00Z",
+                        "annotations": {"sidecar.istio.io/status": '{"revision": "r-3"}'}},
+           "spec": {"initContainers": [{"name": "istio-proxy", "image": "registry:5000/istio/proxyv2:1.27.3"}]},
+           "status": {"phase": "Running"}}
+    pod = pod_of(thin_pod(raw))
+    assert pod is not None and (pod.version, pod.revision) == ("1.27.3", "r-3")
+    raw["metadata"]["annotations"] = {"sidecar.istio.io/status": "broken"}  # type: ignore[index]
+    raw["spec"]["initContainers"][0]["image"] = "registry:5000/istio/proxyv2@sha256:01"  # type: ignore[index]
+    pod = pod_of(thin_pod(raw))
+    assert pod is not None and (pod.version, pod.revision) == ("", "")
+
+
+# waves
+
+def names(found: list[Planned]) -> dict[str, list[str]]:
+    return {one.name: [title.rpartition("/")[2] for title in one.members] for one in found}
+
+
+FLEET = world(*[workload(f"app-{number}") for number in range(8)], workload("web", namespace="portal", labels={"tier": "front"}),
+              workload("done", version="1.27.5"), workload("ingress", namespace="system", gateway=True), domains={"portal": "front"})
+
+
+@pytest.mark.parametrize(("orders", "sizes"), [
+    ([], {"workloads": 9, "gateways": 1}),
+    ([{"name": "a", "share": 20}], {"a": 2, "rest": 7, "gateways": 1}),
+    ([{"name": "a", "share": "50%", "namespaces": ["portal"]}], {"a": 1, "rest": 8, "gateways": 1}),
+    ([{"name": "a", "domains": ["front"]}, {"name": "gw", "gateways": True}, {"name": "b", "rest": True}], {"a": 1, "gw": 1, "b": 8}),
+    ([{"name": "a", "labels": {"tier": "front"}}], {"a": 1, "rest": 8, "gateways": 1}),
+    ([{"name": "a", "workloads": ["shop/app-1", "Deployment shop/app-2"]}], {"a": 2, "rest": 7, "gateways": 1}),
+    ([{"name": "rest", "workloads": ["shop/app-1"]}], {"rest": 1, "rest-left": 8, "gateways": 1}),
+    ([{"name": "nobody", "namespaces": ["elsewhere"]}], {"rest": 9, "gateways": 1})])
+def test_waves(orders: list[dict[str, Any]], sizes: dict[str, int]) -> None:
+    found = plan(FLEET, GOAL, orders_from(orders))
+    assert {one.name: len(one.members) for one in found} == sizes
+    members = [title for one in found for title in one.members]
+    assert len(members) == len(set(members)) == 10
+    assert plan(FLEET, GOAL, orders_from(orders)) == found, "the same every time"
+
+
+def test_domains_of_the_inventory_stand_for_their_namespaces() -> None:
+    found = plan(FLEET, GOAL, orders_from([{"name": "a", "domains": ["buy"]}], domains={"buy": ["shop"]}))
+    assert len(names(found)["a"]) == 8
+    with pytest.raises(ConfigError, match="wave a names the domain sell; there are buy"):
+        orders_from([{"name": "a", "domains": ["sell"]}], domains={"buy": ["shop"]})
+
+
+def test_all_mistakes_of_the_waves_come_at_once() -> None:
+    with pytest.raises(ConfigError) as found:
+        orders_from([{"name": "a", "shares": 10}, {"name": "a", "share": 120}, {"rest": True, "concurrency": "many"}])
+    for text in ("wave a has the unknown key shares", "wave a selects nothing", "wave a has the share 120",
+                 "wave wave-3: the concurrency many is", "several waves are called a"):
+        assert text in str(found.value)
+
+
+@pytest.mark.parametrize(("text", "size", "wide"), [("", 7, 7), ("", 0, 1), ("3", 7, 3), ("25%", 10, 3), ("1%", 10, 1)])
+def test_width(text: str, size: int, wide: int) -> None:
+    assert width(text, size) == wide
+
+
+# windows
+
+@pytest.mark.parametrize(("row", "opened", "opens"), [
+    ({"start": "11:00", "end": "13:00"}, True, "05 11:00"), ({"start": "22:00", "end": "04:00"}, False, "04 22:00"),
+    ({"start": "22:00", "end": "13:00"}, True, "04 22:00"),
+    ({"days": ["tue"], "start": "22:00", "end": "13:00"}, True, "10 22:00"),
+    ({"days": ["wed"], "start": "22:00", "end": "13:00"}, False, "04 22:00"),
+    ({"days": ["Sat"], "start": "11:00", "end": "13:00"}, False, "07 11:00"),
+    ({"start": "12:30", "end": "14:00", "timezone": "Europe/Madrid"}, True, "05 12:30"),
+    ({"start": "12:00", "end": "12:00"}, True, "05 12:00")])
+def test_windows(row: dict[str, Any], opened: bool, opens: str) -> None:
+    found = windows_from([row])
+    assert is_open(found, NOON) is opened
+    assert next_opening(found, NOON).strftime("%d %H:%M") == opens
+    assert is_open([], NOON)
+
+
+@pytest.mark.parametrize(("row", "text"), [
+    ({"start": "22:00"}, "needs start and end"), ({"start": "22:00", "end": 4}, "needs start and end"),
+    ({"days": ["someday"], "start": "1:00", "end": "2:00"}, "names the day som"),
+    ({"start": "01:00", "end": "02:00", "timezone": "Mars/North"}, "time zone Mars/North")])
+def test_windows_that_are_none(row: dict[str, Any], text: str) -> None:
+    with pytest.raises(ConfigError, match=text):
+        windows_from([row])
+
+
+# gates
+
+def row(code: str, status: str, resource: str) -> dict[str, str]:
+    return {"id": code, "status": status, "resource": resource, "message": "bad", "hint": "do"}
+
+
+def test_only_what_fails_now_and_did_not_before_counts() -> None:
+    before = gate.baseline([row("A1", "failed", "Pod shop/web-5d9-xk2"), row("A2", "warning", "Service shop/web"), row("A3", "passed", "")])
+    after = [row("A1", "failed", "Pod shop/web-77f-zzz"), row("A2", "failed", "Service shop/web"), row("A4", "warning", "x")]
+    assert [one.reason for one in gate.judge_checks(after, before)] == ["A2 fails now and did not before: bad"]
+
+
+@pytest.mark.parametrize(("answer", "query", "reason"), [
+    ({"status": "success", "data": {"resultType": "vector", "result": [{"value": [1, "0.2"]}]}}, {"max": 0.5}, ""),
+    ({"status": "success", "data": {"resultType": "vector", "result": [{"value": [1, "0.2"]}, {"value": [1, "0.9"]}]}}, {"max": 0.5},
+     "it gives 0.9, at most 0.5 was asked for"),
+    ({"status": "success", "data": {"resultType": "scalar", "result": [1, "3"]}}, {"min": 4}, "it gives 3, at least 4 was asked for"),
+    ({"status": "success", "data": {"resultType": "vector", "result": [{"value": [1, "NaN"]}]}}, {"max": 1}, "it gives nan, at most 1"),
+    ({"status": "success", "data": {"resultType": "vector", "result": []}}, {"max": 1}, "it has no sample"),
+    ({"status": "success", "data": {"resultType": "vector", "result": []}}, {"max": 1, "allow_empty": True}, ""),
+    ({"status": "error", "error": "parse error"}, {"max": 1}, "Prometheus did not answer it: parse error"),
+    ("<html>", {"max": 1}, "Prometheus did not answer it: <html>")])
+def test_queries(answer: Any, query: dict[str, Any], reason: str) -> None:
+    found = gate.judge_query({"name": "errors", "query": "q", **query}, answer)
+    assert (found[0].reason if found else "").startswith(reason) and bool(found) is bool(reason)
+
+
+def test_the_probe_counts_what_went_otherwise_and_no_silence() -> None:
+    def call(verdict: str, agrees: Any) -> dict[str, Any]:
+        return {"from": "a/b", "to": "c/d", "verdict": verdict, "expected": "allowed", "agrees": agrees, "status": 403, "said": "RBAC"}
+
+    found = gate.judge_probe({"results": [call("denied", False), call("no_verdict", False), call("allowed", True)]})
+    assert [one.reason for one in found] == ["GET / was denied, expected allowed (403 RBAC)"]
+    assert gate.judge_probe({"failed": True, "msg": "no pods"})[0].reason == "no pods"
+
+
+@pytest.mark.parametrize(("info", "stats", "reasons"), [
+    ({"state": "LIVE", "node": {"metadata": {"ISTIO_VERSION": "1.27.5"}}}, {"control_plane.connected_state": 1}, []),
+    ({"state": "LIVE", "node": {"metadata": {"ISTIO_VERSION": "1.27.3"}}}, {}, ["its proxy says that it is 1.27.3, expected 1.27.5"]),
+    ({"state": "DRAINING"}, {}, ["its proxy is DRAINING, expected LIVE"]),
+    ({"state": "LIVE"}, {"control_plane.connected_state": 0}, ["its proxy is not connected to its istiod"]),
+    ({"state": "LIVE"}, {"cluster_manager.cds.update_rejected": 2}, ["its proxy has refused 2 updates of its istiod"])])
+def test_what_a_proxy_says_itself(info: Any, stats: dict[str, int], reasons: list[str]) -> None:
+    body = json.dumps({"stats": [{"name": name, "value": value} for name, value in stats.items()]})
+    answer = gate.read_answer("Pod a/b", json.dumps(info).encode(), body.encode())
+    wrong, silent = gate.judge_answers([answer, gate.read_answer("Pod c/d", b"<html>", b"")], GOAL)
+    assert [one.reason for one in wrong] == reasons
+    assert len(silent) == 1 and silent[0].startswith("Pod c/d: its admin interface answered something else")
+
+
+# what is remembered
+
+def test_a_state_comes_back_as_it_was_and_a_stranger_s_is_refused() -> None:
+    state = begin([Planned("a", ("Deployment x/y",), concurrency="3")], GOAL, Goal("1.27.3"), reason="r", now=NOON, by="ann")
+    assert State.from_json(state.to_json(), "there") == state
+    with pytest.raises(ConfigError, match="there does not hold a rollout that can be read"):
+        State.from_json("{}", "there")
+    with pytest.raises(ConfigError, match="has the format other/v9, this release reads"):
+        State.from_json('{"format": "other/v9"}', "there")
+
+
+def test_a_memory_survives_another_process_with_another_clock() -> None:
+    memory = Memory(began={"a": 90.0}, troubled={"b": ("x", 80.0)}, held={"c": 70.0}, least_ready={"g": 1})
+    again = Memory.from_ages(json.loads(json.dumps(memory.ages(100.0))), 1000.0)
+    assert again == Memory(began={"a": 990.0}, troubled={"b": ("x", 980.0)}, held={"c": 970.0}, least_ready={"g": 1})
+
+
+# lines
+
+@pytest.mark.parametrize(("seconds", "text"), [(42, "42 s"), (200, "3 min"), (7500, "2 h 5 min")])
+def test_seconds(seconds: float, text: str) -> None:
+    assert seconds_text(seconds) == text
+
+
+def test_lines() -> None:
+    found = plan(FLEET, GOAL, orders_from([{"name": "a", "share": 10, "concurrency": 5}]))
+    assert plan_lines(found, FLEET)[0] == "wave 1 of 3, a: 1 workloads, 1 pods, 5 at a time"
+    text = blocked_text([Blocked(f"Pod a/{number}", "bad", "do") for number in range(12)])
+    assert text.startswith("Pod a/0: bad (do); ") and text.endswith("; and 2 more")

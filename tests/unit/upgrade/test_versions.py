@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Versions: what is one, and which comes first."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.meshops.mesh.plugins.module_utils._upgrade.versions import OSSM_ISTIO, istio_of, of_image, ossm_of, parse
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "patch"),
+    [
+        ("v1.30.3", (1, 30), 3),
+        ("1.30.3", (1, 30), 3),
+        ("v1.30-latest", (1, 30), None),
+        ("v2.6", (2, 6), None),
+        ("1.31.0-beta.1", (1, 31), 0),
+        ("1.24.6_ossm", (1, 24), 6),
+        ("v1.35.4+k3s1", (1, 35), 4),
+        ("latest", None, None),
+        ("sha256:abc", None, None),
+        ("1.30-rc.1", None, None),
+        ("", None, None),
+        (None, None, None),
+    ],
+)
+def test_what_is_a_version(text: str | None, line: tuple[int, int] | None, patch: int | None) -> None:
+    found = parse(text)
+    assert (found.line if found else None, found.patch if found else None) == (line, patch)
+
+
+def test_versions_are_in_order() -> None:
+    texts = ["1.9.9", "1.29.10", "1.30.0-alpha.2", "1.30.0-alpha.10", "1.30.0-rc.1", "1.30.0", "1.30.3", "1.30.10", "v1.30-latest", "2.6.1"]
+    versions = [parse(text) for text in texts]
+    assert sorted(reversed(versions), key=lambda row: row) == versions  # type: ignore[type-var, arg-type]
+    assert parse("v1.30.3") == parse("1.30.3") and hash(parse("v1.30.3")) == hash(parse("1.30.3"))
+
+
+@pytest.mark.parametrize(
+    ("image", "version"),
+    [
+        ("quay.io/maistra/proxyv2-ubi8:2.6.5", "2.6.5"),
+        ("registry.example.com:5000/istio/proxyv2:1.30.3-distroless", "1.30.3"),
+        ("registry.example.com:5000/istio/proxyv2", ""),
+        ("registry.example.com/istio/proxyv2@sha256:0123", ""),
+        ("registry.example.com/istio/proxyv2:1.30.3@sha256:0123", "1.30.3"),
+        ("registry.example.com/istio/proxyv2:latest", ""),
+        (None, ""),
+    ],
+)
+def test_the_version_of_an_image(image: str | None, version: str) -> None:
+    assert of_image(image) == version
+
+
+def test_ossm_and_istio() -> None:
+    assert [istio_of(parse(text)) for text in ("2.6.5", "v3.2", "3.9.0", "1.29.4")] == [(1, 20), (1, 27), None, (1, 29)]  # type: ignore[arg-type]
+    assert [ossm_of(parse(text)) for text in ("1.27.3", "1.29.1", "v2.6")] == [(3, 2), None, (2, 6)]  # type: ignore[arg-type]
+    ours = list(OSSM_ISTIO.items())
+    assert ours == sorted(ours) and sorted(OSSM_ISTIO.values()) == list(OSSM_ISTIO.values())  # a later release never brings an older Istio
