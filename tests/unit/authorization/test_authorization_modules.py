@@ -183,14 +183,20 @@ def test_anchors_merges_lists_and_empty_documents_are_read_as_kubectl_reads_them
         _folder(tmp_path / name, BASE[:-1])
         (tmp_path / name / "c.yaml").write_text(text, encoding="utf-8")
     found = compare(_params(before=states["before"], after={**states["after"], "applied": False}))
-    assert found["objects"] == [f"foo/{name} was added: {action}" for name, action in (("one", "ALLOW"), ("two", "DENY"), ("three", "ALLOW"))]
+    assert found["objects"] == [
+        f"foo/{name} was added: {action}" for name, action in (("one", "ALLOW"), ("two", "DENY"), ("three", "ALLOW"))
+    ]
     assert found["opened"] == 0 and "DENY foo/two rules[0]" in found["text"]
 
 
 def test_ten_thousand_policies_are_compared_and_said_on_one_screen() -> None:
     apps = [obj for number in range(100) for obj in workload("foo", f"app{number}")]
     many = [
-        policy(source(principals=[f"cluster.local/ns/foo/sa/a{number}"]), name=f"p{number}", selector={"matchLabels": {"app": f"app{number % 100}"}})
+        policy(
+            source(principals=[f"cluster.local/ns/foo/sa/a{number}"]),
+            name=f"p{number}",
+            selector={"matchLabels": {"app": f"app{number % 100}"}},
+        )
         for number in range(10_000)
     ]
     before, after = ([namespace("foo"), *apps, *kept] for kept in (many, many[:-1]))
@@ -201,7 +207,10 @@ def test_ten_thousand_policies_are_compared_and_said_on_one_screen() -> None:
 
 
 def test_a_policy_of_512_rules_is_proven_and_one_of_513_is_refused() -> None:
-    rules = [source(principals=["cluster.local/ns/foo/sa/default"]) | {"to": [{"operation": {"ports": [str(8000 + number)]}}]} for number in range(513)]
+    rules = [
+        source(principals=["cluster.local/ns/foo/sa/default"]) | {"to": [{"operation": {"ports": [str(8000 + number)]}}]}
+        for number in range(513)
+    ]
     refused = _check([*BASE[:-1], policy(*rules)], only=["OSM3001"]).report.rows
     assert [(row.resource, row.status) for row in refused if row.id == "OSM3001"] == [("AuthorizationPolicy foo/p", "failed")]
     rows = [{"from": ["foo/cars"], "to": ["foo/cars"], "ports": [str(8000 + number) for number in range(512)]}]
@@ -213,7 +222,10 @@ def test_a_policy_of_512_rules_is_proven_and_one_of_513_is_refused() -> None:
 def test_names_that_exist_nowhere_are_told_by_their_place() -> None:
     rule = source(principals=["cluster.local/ns/foo/sa/nobody"]) | {"to": [{"operation": {"hosts": ["nosuch.example.com"]}}]}
     rows = {row.id: row for row in _check([*BASE[:-1], policy(rule, source(namespaces=["nowhere"]))]).report.rows if row.status != "passed"}
-    assert "rules[0].from[0].source.principals: cluster.local/ns/foo/sa/nobody is nobody: there is no ServiceAccount" in rows["OSM3109"].message
+    assert (
+        "rules[0].from[0].source.principals: cluster.local/ns/foo/sa/nobody is nobody: there is no ServiceAccount"
+        in rows["OSM3109"].message
+    )
     assert rows["OSM3110"].message.startswith("rules[1].from[0].source.namespaces: nowhere is nobody: there is no Namespace nowhere")
 
 
