@@ -267,11 +267,12 @@ def _nodes(journey: Journey, hop: Hop) -> Iterator[Step]:
         if journey.route.plane.ossm2:
             continue
         cni = row.kind == k.ISTIO_CNI.kind
-        why = (
-            "after the control plane: it may be a minor behind it. Pods that start on a node wait while its agent is replaced"
-            if cni
-            else "after the control plane, which may be one minor ahead of it. Connections that outlive its drain are cut, node by node"
-        )
+        if cni and hop.skips and journey.route.revision_based:
+            why = "last: over a skipped minor it must not be newer than an istiod that still serves pods"
+        elif cni:
+            why = "after the control plane: it may be a minor behind it. Pods that start on a node wait while its agent is replaced"
+        else:
+            why = "after the control plane, which may be one minor ahead of it. Connections that outlive its drain are cut, node by node"
         old = row.version if hop.number == 1 else journey.route.hops[hop.number - 2].text
         yield Step("cni" if cni else "ztunnel", f"set {row.ref} spec.version from {old} to {hop.text} ({row.nodes} nodes)", why,
                    f"set spec.version to {old}, before the control plane goes back", NODE_SECONDS * max(1, row.nodes),
