@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,15 +20,17 @@ from ansible_collections.meshops.mesh.plugins.module_utils._kube.outside import 
 from testbed.operators import envoy_config, envoy_jwt, envoy_rbac
 from testbed.operators.certificates import Authority
 from testbed.operators.envoys import _free_ports, envoy_binary
-from tokens_support import TokenIssuer
+from tokens_support import PASSWORD, TokenIssuer, issuing
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "access"))
 from access_travel import ROOT, mesh, workload
 
 Obj = dict[str, Any]
+REPOSITORY = Path(__file__).resolve().parents[2]
 HOST = "gto.example.com"
 POD = {"metadata": {"namespace": ROOT, "labels": {"app": "gto", "istio": "gto-gateway"}}}
-RULE = {"name": "partner", "from": ["anyone"], "to": ["gateway:gto"], "tokens": ["sso/*"], "paths": ["/flights", "/flights/*"],
+PATHS = ["/flights", "/flights/*", "/insurances", "/insurances/*"]
+RULE = {"name": "partner", "from": ["anyone"], "to": ["gateway:gto"], "tokens": ["sso/*"], "paths": PATHS,
         "claims": {"groups": ["partners"]}}
 
 
@@ -51,10 +54,10 @@ def config(folder: Path, port: int, admin: int, objects: list[Obj]) -> Path:
     answer = {"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": {"inline_string": "the application\n"}}}
     manager = envoy_config.manager("https", *filters, route_config={"name": "https", "virtual_hosts": [
         {"name": "all", "domains": ["*"], "routes": [answer]}]})
-    tls = {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext", "require_client_certificate": True,
-           "common_tls_context": {"tls_certificates": [{"certificate_chain": {"filename": "server.crt"},
-                                                        "private_key": {"filename": "server.key"}}],
-                                  "validation_context": {"trusted_ca": {"filename": "partner-ca.crt"}}}}
+    tls = {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+           "require_client_certificate": True, "common_tls_context": {
+               "tls_certificates": [{"certificate_chain": {"filename": "server.crt"}, "private_key": {"filename": "server.key"}}],
+               "validation_context": {"trusted_ca": {"filename": "partner-ca.crt"}}}}
     chain = {"filters": [manager], "transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": tls}}
     listener = {key: value for key, value in envoy_config.listener("https", port, [chain]).items() if key != "@type"}
     path = folder / "envoy.json"
@@ -64,25 +67,27 @@ def config(folder: Path, port: int, admin: int, objects: list[Obj]) -> Path:
 
 
 @pytest.fixture(scope="module")
-def issuer() -> TokenIssuer:
-    return TokenIssuer("https://sso.example.com/auth/realms/servicemesh-lab")
+def issuer() -> Iterator[TokenIssuer]:
+    with issuing("https://sso.example.com/auth/realms/servicemesh-lab") as found:
+        found.claims = {"groups": ["partners"]}
+        yield found
 
 
 @pytest.fixture(scope="module")
 def gateway(issuer: TokenIssuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     folder, ports = tmp_path_factory.mktemp("gateway"), _free_ports("https", "admin")
     own, partner = Authority.new("Travel"), Authority.new("Partner")
-    files = {"server": own.leaf(HOST), "client": partner.workload("spiffe://partner/ns/a/sa/b", timedelta(hours=1))}
+    files = {"server": own.leaf(HOST), "curl-client": partner.workload("spiffe://partner/ns/a/sa/b", timedelta(hours=1))}
     for name, (chain, key) in files.items():
         (folder / f"{name}.crt").write_bytes(chain)
         (folder / f"{name}.key").write_bytes(key)
-    (folder / "server-ca.crt").write_bytes(own.root)
+    (folder / "curl-client-ca.crt").write_bytes(own.root)
     (folder / "partner-ca.crt").write_bytes(partner.root)
     config(folder, ports["https"], ports["admin"], planned(issuer))
     process = subprocess.Popen([str(envoy_binary()), "-c", "envoy.json", "--concurrency", "1", "--disable-hot-restart", "--log-level",
                                 "warning"], cwd=folder, stdin=subprocess.DEVNULL)  # fmt: skip
-    yield Gateway(HOST, ports["https"], "127.0.0.1", str(folder / "server-ca.crt"), str(folder / "client.crt"), str(folder / "client.key"),
-                  issuer.sign(groups=["partners"]))
+    names = [str(folder / f"curl-client{end}") for end in ("-ca.crt", ".crt", ".key")]
+    yield Gateway(HOST, ports["https"], "127.0.0.1", *names, issuer.sign())
     process.kill()
     process.wait()
 
@@ -109,6 +114,31 @@ def test_tokens_that_are_not_the_partner_s(gateway: Gateway, issuer: TokenIssuer
                           (stranger.sign(groups=["partners"]), 401), (issuer.sign(groups=["partners"], exp=1700000000), 401)):
         (row,) = call_all(Gateway(**{**vars(gateway), "token": token}), good, timeout=20, wait=0, interval=1)
         assert (row.answer.verdict, row.answer.status) == ("denied", status), row.answer
+
+
+@pytest.mark.parametrize(("password", "code"), [(PASSWORD, 0), ("another", 2)])
+def test_the_playbook_tries_what_the_partner_does(gateway: Gateway, issuer: TokenIssuer, password: str, code: int) -> None:
+    """The part of travel_partner_jwt that comes after the role: a token is fetched, and the gateway called."""
+    sso = {"issuer": issuer.issuer, "jwks_uri": f"{issuer.url}/certs", "token_uri": f"{issuer.url}/token", "client_id": "istio",
+           "username": "gtouser"}
+    given = {"travel_partner_host": HOST, "travel_partner_bundle": str(Path(gateway.roots).parent), "travel_partner_sso": sso,
+             "travel_reach": {"travel-api-gateway": {"address": "127.0.0.1", "port": gateway.port}}, "access_wait_timeout": 5,
+             "travel_partner_password": password, "travel_scenarios": ["partner_gateway", "zero_trust"], "mesh_mysql_password": "x"}
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / ".cache" / "collections")}
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "meshops.mesh.travel_partner_jwt", "-i", "inventories/travel",
+               "--limit", "prod", "--skip-tags", "access", "-e", json.dumps(given)]
+    done = subprocess.run(command, env=environment, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    if code:
+        assert "gave no token for gtouser (status 401, invalid_grant)" in " ".join(done.stdout.split())
+        return
+    for line in ("/flights/Tallinn without a token: denied (403 RBAC: access denied), expected 403",
+                 "/flights/Tallinn with a token whose signature is another: denied (401 Jwt verification fails), expected 401",
+                 "/insurances/Tallinn with the token: allowed (200), expected allowed",
+                 "/cars/Tallinn with the token: denied (403 RBAC: access denied), expected denied",
+                 "5 calls: 2 allowed, 3 denied, 0 without a verdict; 5 as expected, 0 otherwise"):
+        assert line in done.stdout, done.stdout
+    assert gateway.token.partition(".")[0] not in done.stdout, "no token is shown"
 
 
 def test_a_wrong_expectation_is_told(gateway: Gateway) -> None:
