@@ -38,7 +38,7 @@ def play(bed: Bed, playbook: Play, tmp_path_factory: pytest.TempPathFactory) -> 
             "mesh_mysql_password": "of-this-test-only",
             "mesh_control_plane": PLANE,
             "migration_probe": False,
-            "mesh_operators_packages": ["servicemeshoperator", "servicemeshoperator3"],
+            "mesh_operators_extra": [{"package": "servicemeshoperator3", "source": "redhat-operators", "channel": "stable"}],
             **more,
         }
         return playbook(name, "-l", "prod", bed=bed, inventory=INVENTORY, extra_vars=values, timeout=1200.0)
