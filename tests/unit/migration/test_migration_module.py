@@ -27,8 +27,9 @@ def asked(tmp_path: Path, *objects: Obj, **given: Any) -> tuple[Any, Any]:
     """The plan and the report of a file."""
     path = tmp_path / "smcp.yml"
     path.write_text(yaml.safe_dump_all(objects), encoding="utf-8")
-    params = {"mesh": "travel-prod", "version": "v1.27.3", "istio_name": None, "update_strategy": "RevisionBased",
-              "cni_namespace": "istio-cni", "discovery": "auto", "tracing": "keep", "tracing_service": None, "only": [], "ignore": [], **given}
+    choices = {"update_strategy": "RevisionBased", "cni_namespace": "istio-cni", "discovery": "auto", "tracing": "keep"}
+    nothing: dict[str, Any] = {"istio_name": None, "tracing_service": None, "only": [], "ignore": []}
+    params = {"mesh": "travel-prod", "version": "v1.27.3", **choices, **nothing, **given}
     snapshot = Snapshot.from_manifests(path, cluster="west")
     plan = plan_migration(snapshot, settings_from(params))
     return plan, run_migration_checks(params, snapshot, plan)
