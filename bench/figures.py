@@ -111,6 +111,16 @@ def look(world: World, running: Bed) -> Looked:
     return Looked(live, taken, offline, base, name)
 
 
+PLAN_LIVE_S, PLAN_SNAPSHOT_S = 15.0, 5.0
+_PLAN = ("-e", "plan_upgrade_target=v1.31-latest", "-e", "plan_upgrade_fail_on=never")
+
+
+def planned(world: World, running: Bed) -> tuple[Usage, Usage]:
+    """plan_upgrade live, and from the snapshot that `look` took."""
+    offline = ("-e", "plan_upgrade_source=snapshot", "-e", f"plan_upgrade_path={WORK / world.name / 'snapshot.json.gz'}")
+    return playbook("plan_upgrade", world.inventory(), *_PLAN, on=running), playbook("plan_upgrade", world.inventory(), *_PLAN, *offline)
+
+
 def mesh_3000(scale: float) -> Result:
     """100 namespaces, 1,000 workloads, 3,000 pods: onboarding and checks."""
     result = Result()
@@ -124,6 +134,7 @@ def mesh_3000(scale: float) -> Result:
         second = playbook("install_mesh", world.inventory(), on=running)
         calls = count(running.audit(mark))
         seen = look(world, running)
+        plan_live, plan_offline = planned(world, running)
     peak = max(seen.live.tree_mib, seen.offline.tree_mib)
     result.rows = [
         Row(name, "install_mesh, first run", first.seconds, floor=base.seconds, wanted=4 * base.seconds + 10, note=world.text),
@@ -133,10 +144,12 @@ def mesh_3000(scale: float) -> Result:
         Row(name, "check_mesh, live", seen.live.seconds, floor=seen.floor.seconds, wanted=3 * seen.floor.seconds,
             note=f"floor: {seen.floor_name}"),
         Row(name, "check_mesh, from a snapshot", seen.offline.seconds, wanted=SNAPSHOT_S),
+        Row(name, "plan_upgrade, live", plan_live.seconds, wanted=PLAN_LIVE_S),
+        Row(name, "plan_upgrade, from a snapshot", plan_offline.seconds, wanted=PLAN_SNAPSHOT_S),
         Row(name, "check_mesh, memory of all processes", peak, unit="MiB", floor=seen.floor.largest_mib, wanted=MEMORY_MIB),
         Row(name, "install_mesh, memory of all processes", max(first.tree_mib, second.tree_mib), unit="MiB")]
     result.data = {"floor": base.to_dict(), "first": first.to_dict(), "second": second.to_dict(), "calls_second": calls.to_dict(),
-                   "looked": _usages(seen), "load": load()}
+                   "looked": _usages(seen), "planned": {"live": plan_live.to_dict(), "offline": plan_offline.to_dict()}, "load": load()}
     return result
 
 
@@ -197,6 +210,33 @@ def authorization(scale: float) -> Result:
         Row(name, f"matrix proven: {largest['policies']:.0f} policies to linear", bend({size: one["proof"] for size, one in found.items()}),
             unit="x", wanted=BEND, note=", ".join(f"{one['policies']:.0f}: {one['proof']:.2f} s" for one in found.values()))]
     result.data = {"meshes": found, "load": load()}
+    return result
+
+
+# upgrades
+
+
+def upgrade_plan(scale: float) -> Result:
+    """The plan of 1,000 workloads and 3,000 proxies: CPU time of one process, and the whole playbook from a snapshot."""
+    result, found = Result(), dict[int, dict[str, float]]()
+    for size in MESHES:
+        namespaces = max(2, round(size * scale))
+        found[namespaces] = json.loads(run([sys.executable, "bench/upgrade.py", "--namespaces", str(namespaces)]).output)
+    file = WORK / "upgrade" / "snapshot.json.gz"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    run([sys.executable, "bench/upgrade.py", "--namespaces", str(max(found)), "--save", str(file)])
+    source = ("-e", "plan_upgrade_source=snapshot", "-e", f"plan_upgrade_path={file}", "-e", "plan_upgrade_target=v1.30.3")
+    whole = playbook("plan_upgrade", "localhost,", *source, "-e", "plan_upgrade_fail_on=never",
+                     "-e", f"ansible_python_interpreter={sys.executable}")
+    name, largest = "upgrade_plan", found[max(found)]
+    text = f"{largest['workloads']:.0f} workloads, {largest['proxies']:.0f} proxies"
+    result.rows = [
+        Row(name, "plan and checks, CPU", largest["plan"], wanted=PLAN_SNAPSHOT_S, note=text),
+        Row(name, "plan_upgrade, from a snapshot", whole.seconds, wanted=PLAN_SNAPSHOT_S, note=f"CPU {whole.cpu:.1f} s"),
+        Row(name, "memory of all processes", whole.tree_mib, unit="MiB", wanted=MEMORY_MIB),
+        Row(name, f"plan: {largest['workloads']:.0f} workloads to linear", bend({size: one["plan"] for size, one in found.items()}),
+            unit="x", wanted=BEND, note=", ".join(f"{one['workloads']:.0f}: {one['plan']:.2f} s" for one in found.values()))]
+    result.data = {"meshes": found, "whole": whole.to_dict(), "load": load()}
     return result
 
 
@@ -267,6 +307,22 @@ def certificates(scale: float) -> Result:
     return Result(rows, {"sizes": found, "load": load()})
 
 
+# from istiod's own CA to a corporate one
+
+APPS = 20
+
+
+def corporate_ca(scale: float) -> Result:
+    """Chapter 5 of the travel book by its own sequence and by ours, to the same end, while a client calls."""
+    found = json.loads(run([sys.executable, "bench/corporate_ca.py", "--apps", str(max(2, round(APPS * scale)))]).output.splitlines()[-1])
+    name, book, ours = "corporate_ca", found["book"], found["ours"]
+    rows = [Row(name, "to the corporate CA, proved", ours["seconds"], floor=book["seconds"],
+                note=f"floor: the book's sequence with its wait; {book['refused']} of {book['calls']} calls were refused in it"),
+            Row(name, "calls refused on the way", ours["refused"], unit="", wanted=0, note=f"of {ours['calls']}")]
+    return Result(rows, {**found, "load": load()})
+
+
 FIGURES: dict[str, Callable[[float], Result]] = {"travel_prod": travel_prod, "mesh_3000": mesh_3000, "growth": growth,
                                                  "authorization": authorization, "proxies": proxies, "rollout": rollout,
-                                                 "certificates": certificates}
+                                                 "certificates": certificates, "corporate_ca": corporate_ca,
+                                                 "upgrade_plan": upgrade_plan}

@@ -22,15 +22,9 @@ extends_documentation_fragment:
   - meshops.mesh.attributes
   - meshops.mesh.attributes.action_group
   - meshops.mesh.options.cluster
+  - meshops.mesh.options.mesh_config
+  - meshops.mesh.options.source
 options:
-  source:
-    description: Where workloads and Services are read.
-    type: str
-    choices: [cluster, snapshot, manifests]
-    default: cluster
-  path:
-    description: The snapshot file, or the folder of manifests. Required unless O(source=cluster).
-    type: path
   prometheus:
     description: A query API to ask.
     type: dict
@@ -86,12 +80,6 @@ options:
     type: str
     choices: [calls, methods, paths]
     default: methods
-  root_namespace:
-    description: The namespace of the control plane, where the source does not say it.
-    type: str
-  trust_domain:
-    description: The mesh's trust domain, where the source does not say it.
-    type: str
   proposal:
     description: A file to write the proposal to, as YAML that has C(mesh_access).
     type: path
@@ -177,12 +165,11 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._access.report import proposal_text, traffic_text
 from ansible_collections.meshops.mesh.plugins.module_utils._access.traffic import DETAILS, compare_traffic
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.inputs import source_from
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization_run import mesh_settings
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.collect import collect
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, MESH_CONFIG, SOURCE, SOURCE_NEEDS, display_name
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.sources import read_source
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.traffic import Prometheus, read_traffic, write_proposal
 
 
@@ -198,16 +185,14 @@ def argument_spec() -> dict[str, Any]:
     return {
         **AUTH_ARG_SPEC,
         **CLUSTER,
-        "source": {"type": "str", "choices": ["cluster", "snapshot", "manifests"], "default": "cluster"},
-        "path": {"type": "path"},
+        **SOURCE,
+        **MESH_CONFIG,
         "prometheus": {"type": "dict", "options": prometheus},
         "prometheus_answers": {"type": "list", "elements": "path", "default": []},
         "logs": {"type": "list", "elements": "dict", "default": [], "options": log},
         "access": {"type": "dict"},
         "domains": {"type": "list", "elements": "dict", "default": []},
         "detail": {"type": "str", "choices": list(DETAILS), "default": "methods"},
-        "root_namespace": {"type": "str"},
-        "trust_domain": {"type": "str"},
         "proposal": {"type": "path"},
         "fail_on": {"type": "str", "choices": ["denied", "never"], "default": "never"},
     }
@@ -220,14 +205,9 @@ def look(params: dict[str, Any], now: datetime) -> dict[str, Any]:
     if given:
         prometheus = Prometheus(given["url"], given["window"], given["token"] or "", given["ca_path"] or "", given["timeout"])
     read = read_traffic(prometheus, params["prometheus_answers"], params["logs"])
-    if params["source"] == "cluster":
-        snapshot = collect(Cluster.from_params(params, name=params["cluster"]), clock=lambda: now)
-    else:
-        snapshot = source_from(params["source"], params["path"], cluster=params["cluster"], now=now)
-    mesh = {name: params[name] for name in ("root_namespace", "trust_domain")}
-    found = compare_traffic(
-        read.calls, snapshot.objects, access=params["access"], domains=params["domains"], given=mesh, detail=params["detail"]
-    )
+    objects = read_source(params, clock=lambda: now).objects
+    mesh = mesh_settings(params)
+    found = compare_traffic(read.calls, objects, access=params["access"], domains=params["domains"], given=mesh, detail=params["detail"])
     text = traffic_text(params["cluster"], found, read.sources, read.skipped, compared=bool(params["access"]))
     lists = {name: list(getattr(found, name)) for name in ("never_seen", "would_deny", "refused", "unclear", "outside")}
     return {"access": found.proposal, **lists, "text": text, "yaml": proposal_text(found, read.sources)}
@@ -236,7 +216,7 @@ def look(params: dict[str, Any], now: datetime) -> dict[str, Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec=argument_spec(),
-        required_if=[("source", "snapshot", ["path"]), ("source", "manifests", ["path"])],
+        required_if=SOURCE_NEEDS,
         supports_check_mode=True,
     )
     params = module.params

@@ -29,9 +29,11 @@ extends_documentation_fragment:
   - meshops.mesh.options.source
 options:
   access:
-    description: The intended access, as the variable C(mesh_access) of the role C(meshops.mesh.access).
+    description:
+      - The intended access, as the variable C(mesh_access) of the role C(meshops.mesh.access).
+      - With O(stages) only its C(issuers) count.
     type: dict
-    required: true
+    default: {}
   domains:
     description: The domains, as in the variable C(mesh_domains). Their namespaces are closed where O(access) names none.
     type: list
@@ -59,6 +61,18 @@ options:
     description:
       - Whether workloads that an older intent has closed, and O(access) does not speak of any more, may be opened to everybody again.
       - Otherwise such an intent is refused.
+    type: bool
+    default: false
+  stages:
+    description:
+      - Stages that somebody else wrote, in their order, instead of those for O(access).
+      - Each is a map with C(name), C(objects) and C(remove) (V(Kind NAMESPACE/NAME)), C(closed) (written as C(to) of a rule), and
+        C(expected), the rules of what exactly passes there afterwards; none for nothing.
+    type: list
+    elements: dict
+    default: []
+  may_break:
+    description: Whether O(stages) may deny a call on their way that passed before and is expected in the end. Otherwise they are refused.
     type: bool
     default: false
 attributes:
@@ -133,6 +147,12 @@ stages:
       type: list
       elements: dict
       sample: [{namespace: prod-travel-agency, name: access-travels, rules: 1, selector: {app: travels}}]
+    gone:
+      description: What the stage removes.
+      returned: always
+      type: list
+      elements: dict
+      sample: []
     calls:
       description: Calls with the prediction for this stage; for O(meshops.mesh.authorization_probe#module:calls).
       returned: always
@@ -157,6 +177,18 @@ matrix:
   type: list
   elements: dict
   sample: [{from: [prod-travel-portal/voyages-v1], to: [prod-travel-agency/travels-v1], methods: [GET]}]
+breaks:
+  description: Calls that O(stages) deny on their way.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+notes:
+  description: What else comes of it, such as metrics that nobody could read any more.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 closed:
   description: The workloads at which nothing but the intended calls pass at the end.
   returned: success
@@ -179,14 +211,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.meshops.mesh.plugins.module_utils._access.intent import read_intent
+from ansible_collections.meshops.mesh.plugins.module_utils._access.given import plan_given, read_stages
+from ansible_collections.meshops.mesh.plugins.module_utils._access.intent import bare_intent, read_intent
 from ansible_collections.meshops.mesh.plugins.module_utils._access.report import plan_result
-from ansible_collections.meshops.mesh.plugins.module_utils._access.stages import Settings, plan_access
+from ansible_collections.meshops.mesh.plugins.module_utils._access.stages import Plan, Settings, plan_access
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization_run import mesh_settings
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, MESH_CONFIG, SOURCE, SOURCE_NEEDS, display_name
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.sources import read_source
+
+_SHOWN = 12
 
 
 def argument_spec() -> dict[str, Any]:
@@ -195,14 +230,33 @@ def argument_spec() -> dict[str, Any]:
         **CLUSTER,
         **SOURCE,
         **MESH_CONFIG,
-        "access": {"type": "dict", "required": True},
+        "access": {"type": "dict", "default": {}},
         "domains": {"type": "list", "elements": "dict", "default": []},
         "mesh": {"type": "str", "required": True},
         "provider": {"type": "str", "choices": ["ossm2", "ossm3", "sail"], "default": "ossm3"},
         "probe_methods": {"type": "list", "elements": "str", "default": ["GET", "HEAD", "OPTIONS"]},
         "probe_limit": {"type": "int", "default": 2000},
         "reopen": {"type": "bool", "default": False},
+        "stages": {"type": "list", "elements": "dict", "default": []},
+        "may_break": {"type": "bool", "default": False},
     }
+
+
+def plan_of(params: dict[str, Any], given: Settings, now: datetime) -> Plan:
+    """A mistake in what was written comes before anything is read."""
+    if not params["stages"]:
+        intent = read_intent(params["access"], params["domains"])
+        return plan_access(intent, read_source(params, clock=lambda: now).objects, given)
+    stages, intent = read_stages(params["stages"]), bare_intent(params["access"], params["domains"])
+    plan = plan_given(stages, intent, read_source(params, clock=lambda: now).objects, given)
+    if plan.breaks and not params["may_break"]:
+        shown = "\n".join(f"- {text}" for text in plan.breaks[:_SHOWN])
+        more = f"\n- ... and {len(plan.breaks) - _SHOWN} more" if len(plan.breaks) > _SHOWN else ""
+        raise ConfigError(
+            "the stages deny calls on their way that passed before and are expected in the end; nothing was changed. Change their order "
+            f"(ALLOW first), leave them out and have the role make its own, or say access_may_break=true.\n{shown}{more}"
+        )
+    return plan
 
 
 def main() -> None:
@@ -225,8 +279,7 @@ def main() -> None:
         reopen=params["reopen"],
     )
     try:
-        intent = read_intent(params["access"], params["domains"])  # a mistake in it comes before anything is read
-        plan = plan_access(intent, read_source(params, clock=lambda: now).objects, given)
+        plan = plan_of(params, given, now)
     except ConfigError as exc:
         module.fail_json(msg=f"cluster {params['cluster']}: {exc}")
     except MeshError as exc:

@@ -45,6 +45,32 @@ options:
   token:
     description: The token for the calls that send one, without C(Bearer).
     type: str
+  token_from:
+    description: Where to get O(token) when it is not given, for a password, as Keycloak and Red Hat Single Sign-On give it.
+    type: dict
+    suboptions:
+      url:
+        description: The token endpoint.
+        type: str
+        required: true
+      client_id:
+        description: The client.
+        type: str
+        required: true
+      client_secret:
+        description: Its secret, where it has one.
+        type: str
+      username:
+        description: The user.
+        type: str
+        required: true
+      password:
+        description: The user's password.
+        type: str
+        required: true
+      ca_path:
+        description: The file of the certificates that the endpoint's is verified with. Those of the system when not given.
+        type: path
   calls:
     description: What to send.
     type: list
@@ -143,13 +169,14 @@ text:
   sample: "gto-external.apps.example.com:443: 3 calls: 1 allowed, 2 denied, 0 without a verdict; 3 as expected, 0 otherwise"
 """
 
+from dataclasses import replace
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.meshops.mesh.plugins.module_utils._access.verdict import Row, summary_of
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import wait_options
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.outside import NO_TOKEN, TAMPERED, TOKEN, Gateway, call_all
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.outside import NO_TOKEN, TAMPERED, TOKEN, Gateway, call_all, fetched_token
 
 
 def argument_spec() -> dict[str, Any]:
@@ -160,6 +187,13 @@ def argument_spec() -> dict[str, Any]:
         "expected": {"type": "str", "choices": ["allowed", "denied"], "required": True},
         "status": {"type": "int"},
     }
+    issuer = {
+        **{name: {"type": "str", "required": True} for name in ("client_id", "username")},
+        "url": {"type": "str", "required": True},
+        "client_secret": {"type": "str", "no_log": True},
+        "password": {"type": "str", "required": True, "no_log": True},
+        "ca_path": {"type": "path"},
+    }
     return {
         **wait_options(wait_timeout=30),
         "host": {"type": "str", "required": True},
@@ -168,6 +202,7 @@ def argument_spec() -> dict[str, Any]:
         **{name: {"type": "path"} for name in ("roots", "client_certificate")},
         "client_key": {"type": "path", "no_log": False},
         "token": {"type": "str", "no_log": True},
+        "token_from": {"type": "dict", "options": issuer, "no_log": False},
         "calls": {"type": "list", "elements": "dict", "required": True, "options": call},
         "timeout": {"type": "float", "default": 10},
         "fail_on": {"type": "str", "choices": ["difference", "never"], "default": "difference"},
@@ -197,6 +232,9 @@ def main() -> None:
     names = ("host", "port", "address", "roots", "client_certificate", "client_key", "token")
     gateway = Gateway(**{name: params[name] for name in names if params[name]})
     try:
+        if params["token_from"] and not gateway.token:
+            gateway = replace(gateway, token=fetched_token(params["token_from"], params["timeout"]))
+            module.no_log_values.add(gateway.token)
         rows = call_all(gateway, params["calls"], timeout=params["timeout"], wait=params["wait_timeout"], interval=params["wait_interval"])
     except MeshError as exc:
         module.fail_json(msg=str(exc))

@@ -117,110 +117,17 @@ summary:
   sample: "1 created, 2 unchanged"
 """
 
-from collections import Counter
-from pathlib import Path
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, MeshError
-from ansible_collections.meshops.mesh.plugins.module_utils._model.tree import (
-    HEADER,
-    KUSTOMIZATION,
-    Layer,
-    is_folder_of,
-    layer_folder,
-    render_cluster,
-    render_layer,
-)
-
-ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
-    "output": {"type": "path", "required": True},
-    "cluster": {"type": "str", "required": True},
-    "mesh": {"type": "str", "required": True},
-    "layer": {"type": "str", "required": True},
-    "layers": {"type": "list", "elements": "str", "default": []},
-    "objects": {"type": "list", "elements": "dict", "required": True},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "allow_secrets": {"type": "bool", "default": False},
-}
-
-
-def ours(path: Path) -> bool:
-    return path.is_file() and path.read_text(encoding="utf-8").startswith(HEADER)
-
-
-def wanted_files(root: Path, params: dict[str, Any]) -> dict[Path, str | None]:
-    """Every file that matters to this layer: its content, or None where it has to go."""
-    layer = Layer.of(params["layer"], params["mesh"], params["layers"])
-    cluster, folder = root / params["cluster"], layer_folder(layer)
-    objects = params["objects"] if params["state"] == "present" else []
-    rendered = render_layer(objects, layer, allow_secrets=params["allow_secrets"])
-    existing = sorted(p for p in cluster.iterdir() if p.is_dir()) if cluster.is_dir() else []
-    files: dict[Path, str | None] = {path: None for old in existing if is_folder_of(old.name, params["layer"])
-                                     for path in sorted(old.glob("*.yaml")) if ours(path)}
-    files.update({cluster / folder / name: text for name, text in rendered.items()})
-    others = [p.name for p in existing if not is_folder_of(p.name, params["layer"]) and ours(p / KUSTOMIZATION)]
-    folders = others + ([folder] if rendered else [])
-    if folders or ours(cluster / KUSTOMIZATION):
-        files[cluster / KUSTOMIZATION] = render_cluster(folders) if folders else None
-    refuse_others(files)
-    return files
-
-
-def refuse_others(files: dict[Path, str | None]) -> None:
-    theirs = sorted(str(path) for path, text in files.items() if path.is_file() and not ours(path))
-    if theirs:
-        raise ConfigError(
-            f"{', '.join(theirs)} is there and was not written by meshops.mesh, so nothing was written; "
-            "move it, or choose another output or cluster"
-        )
-
-
-def status_of(path: Path, text: str | None) -> tuple[str, str]:
-    before = path.read_text(encoding="utf-8") if path.is_file() else None
-    if text is None:
-        return ("absent" if before is None else "deleted"), before or ""
-    if before is None:
-        return "created", ""
-    return ("unchanged" if before == text else "changed"), before
-
-
-def write(path: Path, text: str | None) -> None:
-    if text is None:
-        path.unlink()
-        if not any(path.parent.iterdir()):
-            path.parent.rmdir()
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
+from ansible_collections.meshops.mesh.plugins.module_utils._model.tree_files import ARGUMENT_SPEC, write_layer
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
-    root = Path(module.params["output"])
     try:
-        files = wanted_files(root, module.params)
-        rows, diffs = [], []
-        for path, text in sorted(files.items()):
-            status, before = status_of(path, text)
-            if status == "absent":
-                continue
-            rows.append({"path": str(path.relative_to(root)), "status": status})
-            if status == "unchanged":
-                continue
-            diffs.append({"before": before, "after": text or "", "before_header": str(path), "after_header": str(path)})
-            if not module.check_mode:
-                write(path, text)
-    except (MeshError, OSError) as exc:
+        result = write_layer(module.params, check_mode=module.check_mode, diff=module._diff)
+    except MeshError as exc:
         module.fail_json(msg=str(exc))
-    counts = Counter(row["status"] for row in rows)
-    layer = Layer.of(module.params["layer"], module.params["mesh"], module.params["layers"])
-    result: dict[str, Any] = {
-        "changed": bool(diffs), "files": rows, "folder": str(root / module.params["cluster"] / layer_folder(layer)),
-        "summary": ", ".join(f"{counts[s]} {s}" for s in ("created", "changed", "deleted", "unchanged") if counts[s]) or "nothing to write",
-    }
-    if module._diff:
-        result["diff"] = diffs
     module.exit_json(**result)
 
 

@@ -159,80 +159,19 @@ summary:
   sample: {"created": 3, "unchanged": 9}
 """
 
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.apply import Order, Outcome, run
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, WAIT, display_name
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.wait import Timing
-from ansible_collections.meshops.mesh.plugins.module_utils._model.diff import as_yaml
-
-ARGUMENT_SPEC: dict[str, Any] = {
-    "objects": {"type": "list", "elements": "raw", "required": True},
-    "mesh": {"type": "str", "required": True},
-    "layer": {"type": "str", "required": True},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "force_conflicts": {"type": "bool", "default": False},
-    "adopt": {"type": "list", "elements": "str", "default": []},
-    "prune": {"type": "bool", "default": False},
-    "wait": {"type": "bool", "default": True},
-    **CLUSTER,
-    **WAIT,
-}
-
-
-def order_of(params: dict[str, Any], check_mode: bool) -> Order:
-    """The module's options as the engine takes them."""
-    return Order(
-        mesh=params["mesh"],
-        layer=params["layer"],
-        state=params["state"],
-        force_conflicts=params["force_conflicts"],
-        adopt=frozenset(params["adopt"]),
-        prune=params["prune"],
-        wait=params["wait"],
-        dry_run=check_mode,
-        timing=Timing(timeout=params["wait_timeout"], interval=max(0.1, params["wait_interval"])),
-    )
-
-
-def diff_of(outcome: Outcome) -> dict[str, str]:
-    """All changed objects as two texts."""
-    rows = [row for row in outcome.rows if row.changed]
-    return {side: "".join(f"--- # {row.ref}\n{as_yaml(getattr(row, side))}" for row in rows) for side in ("before", "after")}
-
-
-def invocation_of(params: dict[str, Any]) -> dict[str, Any]:
-    """What Ansible shows at -vvv and carries along: not the objects, which may be Secrets and may be thousands."""
-    return {"module_args": {**params, "objects": f"{len(params['objects'])} objects, not shown"}}
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import IMPORT_ERROR
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.layer import apply_layer, argument_spec
 
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
+    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
     if IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
-    params = module.params
-    name = display_name(params)
-    try:
-        cluster = Cluster.from_params(params, name=name)
-        outcome = run(cluster, params["objects"], order_of(params, module.check_mode))
-    except MeshError as exc:
-        module.fail_json(msg=str(exc), invocation=invocation_of(params))
-    for text in sorted(set(cluster.warnings)):
-        module.warn(f"cluster {name}: {text}")
-    result: dict[str, Any] = {
-        "changed": outcome.changed,
-        "objects": [row.to_dict() for row in outcome.rows],
-        "waited": round(outcome.waited, 3),
-        "summary": outcome.summary,
-        "invocation": invocation_of(params),
-    }
-    if module._diff:
-        result["diff"] = diff_of(outcome)
+    result = apply_layer(module.params, module.warn, check_mode=module.check_mode, diff=module._diff)
+    if result.get("failed"):
+        module.fail_json(**result)
     module.exit_json(**result)
 
 

@@ -140,75 +140,22 @@ answers:
       sample: []
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.meshops.mesh.plugins.module_utils._errors import KindMissing, MeshError
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name
-from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import slim
-
-QUERY: dict[str, Any] = {
-    "api_version": {"type": "str", "default": "v1"},
-    "kind": {"type": "str", "required": True},
-    "name": {"type": "str"},
-    "namespace": {"type": "str"},
-    "label_selectors": {"type": "list", "elements": "str", "default": []},
-}
-ARGUMENT_SPEC: dict[str, Any] = {
-    **QUERY,
-    "kind": {"type": "str"},
-    "queries": {"type": "list", "elements": "dict", "options": QUERY},
-    "brief": {"type": "bool", "default": False},
-    **CLUSTER,
-}
-
-
-def read(cluster: Cluster, query: Mapping[str, Any], *, brief: bool = False) -> list[dict[str, Any]] | None:
-    """The objects that a query means; None when the API does not have their kind."""
-    version, kind, namespace = query["api_version"], query["kind"], query["namespace"]
-    try:
-        if query["name"]:
-            found = cluster.get(version, kind, query["name"], namespace)
-            return [] if found is None else [slim(found) if brief else found]
-        labels = ",".join(query["label_selectors"]) or None
-        return cluster.list(version, kind, namespace=namespace, label_selector=labels, trim=slim if brief else None)
-    except KindMissing:
-        return None
-
-
-def answers(cluster: Cluster, params: Mapping[str, Any]) -> dict[str, Any]:
-    """What the module returns for its options."""
-    several = params["queries"]
-    queries = [params] if several is None else several
-    found = cluster.map(lambda query: read(cluster, query, brief=params["brief"]), queries)
-    result: dict[str, Any] = {"api_found": None not in found, "resources": [one for row in found for one in row or []]}
-    if several is not None:
-        # Not `results`: Ansible shows what a key of this name has, also under no_log.
-        result["answers"] = [{"query": query, "api_found": row is not None, "resources": row or []}
-                             for query, row in zip(queries, found, strict=True)]
-    return result
+from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import IMPORT_ERROR
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.queries import RULES, answers, argument_spec
 
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(
-        argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC},
-        supports_check_mode=True,
-        required_one_of=[("kind", "queries")],
-        mutually_exclusive=[("kind", "queries"), ("name", "queries"), ("namespace", "queries")],
-    )
+    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True, **RULES)
     if IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
-    params = module.params
-    name = display_name(params)
     try:
-        result = answers(Cluster.from_params(params, name=name), params)
+        result = answers(module.params)
     except MeshError as exc:
         module.fail_json(msg=str(exc))
-    module.exit_json(changed=False, **result)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -23,15 +23,9 @@ extends_documentation_fragment:
   - meshops.mesh.attributes
   - meshops.mesh.attributes.action_group
   - meshops.mesh.options.cluster
+  - meshops.mesh.options.report
+  - meshops.mesh.options.source
 options:
-  source:
-    description: Where the mesh is read.
-    type: str
-    choices: [cluster, snapshot, manifests]
-    default: cluster
-  path:
-    description: The snapshot file, or the folder of manifests. Required unless O(source=cluster).
-    type: path
   provider:
     description: The generation of the control plane. Found out when not given.
     type: str
@@ -87,21 +81,6 @@ options:
     description: Seconds for all proxies. Those that were not asked by then keep the version of their image.
     type: float
     default: 60
-  only:
-    description: Codes of the checks to run. All checks of an upgrade when empty.
-    type: list
-    elements: str
-    default: []
-  ignore:
-    description: Deviations that are known, as V(CODE=Kind namespace/name), where the object may be a pattern with V(*).
-    type: list
-    elements: str
-    default: []
-  fail_on:
-    description: From which severity on the task fails.
-    type: str
-    choices: [error, warning, never]
-    default: error
   show_from:
     description: From which severity on RV(text) shows checks. It has no influence on the verdict.
     type: str
@@ -121,15 +100,6 @@ options:
       ossm2_oldest:
         description: For O(provider=ossm2). The default is V(2.6).
         type: str
-  junit:
-    description: Write a JUnit report into this file.
-    type: path
-  sarif:
-    description: Write a SARIF report into this file.
-    type: path
-  report:
-    description: Write a JSON report of the checks into this file.
-    type: path
 attributes:
   check_mode:
     description: Can run in check mode and say what it would do.
@@ -258,17 +228,16 @@ from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.upgrade_run import run_upgrade_plan
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, REPORT, SOURCE, SOURCE_NEEDS, display_name
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.upgrade import gather
 
 
 def argument_spec() -> dict[str, Any]:
-    words = {"type": "list", "elements": "str", "default": []}
     return {
         **AUTH_ARG_SPEC,
         **CLUSTER,
-        "source": {"type": "str", "choices": ["cluster", "snapshot", "manifests"], "default": "cluster"},
-        "path": {"type": "path"},
+        **SOURCE,
+        **REPORT,
         "provider": {"type": "str", "choices": ["ossm2", "ossm3", "sail"]},
         "control_plane": {"type": "dict"},
         "members": {"type": "list", "elements": "str"},
@@ -282,18 +251,12 @@ def argument_spec() -> dict[str, Any]:
         "proxies": {"type": "bool", "default": False},
         "proxy_timeout": {"type": "float", "default": 5},
         "proxies_timeout": {"type": "float", "default": 60},
-        "only": words,
-        "ignore": words,
-        "fail_on": {"type": "str", "choices": ["error", "warning", "never"], "default": "error"},
         "show_from": {"type": "str", "choices": ["info", "warning", "error"], "default": "warning"},
         "thresholds": {
             "type": "dict",
             "default": {},
             "options": {name: {"type": "str"} for name in ("istio_oldest", "ossm3_oldest", "ossm2_oldest")},
         },
-        "junit": {"type": "path"},
-        "sarif": {"type": "path"},
-        "report": {"type": "path"},
     }
 
 
@@ -304,7 +267,7 @@ def utc_now() -> datetime:
 def main() -> None:
     module = AnsibleModule(
         argument_spec=argument_spec(),
-        required_if=[("source", "snapshot", ["path"]), ("source", "manifests", ["path"])],
+        required_if=SOURCE_NEEDS,
         supports_check_mode=True,
     )
     params = module.params

@@ -28,7 +28,7 @@ ASK = {"testbed.example.com/envoy": "true"}
 Obj = dict[str, Any]
 
 
-def until(check: Callable[[], Any], timeout: float = 40.0, what: str = "") -> Any:
+def until(check: Callable[[], Any], timeout: float = 120.0, what: str = "") -> Any:
     """Waits until check gives something true, and returns it."""
     end, last = time.monotonic() + timeout, None
     while time.monotonic() < end:
@@ -126,7 +126,7 @@ class Mesh:
         """New pods, and their Envoys, in the place of the old ones."""
         where = namespace or self.namespace
         self.bed.kubectl("rollout", "restart", "deployment", app, "-n", where)
-        done = self.bed.kubectl("rollout", "status", "deployment", app, "-n", where, "--timeout=60s")
+        done = self.bed.kubectl("rollout", "status", "deployment", app, "-n", where, "--timeout=240s")
         assert done.returncode == 0, done.stderr
         if not namespace:
             until(lambda: self.served(app), what=f"the new Envoy of {app}")

@@ -38,7 +38,7 @@ class Mortal(Rotation):
 def rotation(bedded: Bedded, *, kind: type[Rotation] = Rotation, back: bool = False, members: tuple[str, ...] = ("shop",),
              **limits: Any) -> Rotation:
     params = {"kubeconfig": str(bedded.bed.kubeconfig)}
-    given: dict[str, Any] = {"gate": 60, "interval": 0.3, "proxy": 3, "proxies": 20, "istiod_grace": 1, **limits}
+    given: dict[str, Any] = {"gate": 240, "interval": 0.3, "proxy": 3, "proxies": 20, "istiod_grace": 1, **limits}
     return kind(Cluster.from_params(params, name="bed"), dialer(params, name="bed"), mesh="shop-mesh", namespace="istio-system",
                 members=members, limits=Limits(**given), back=back)
 

@@ -146,3 +146,45 @@ def test_a_folder_of_manifests_gives_junit_and_sarif(playbook: Playbook, tmp_pat
     results = json.loads(files["sarif"].read_text(encoding="utf-8"))["runs"][0]["results"]
     assert sorted(row["ruleId"] for row in results) == ["OSM1505", "OSM1506"]
     assert rows_of(files["report"])["OSM1501"][0]["message"] == "manifests do not say what runs"
+
+
+def plan(playbook: Playbook, mesh: Bed, folder: Path, **given: Any) -> tuple[Any, dict[str, Any]]:
+    out = folder / "plan.json"
+    given |= {"plan_upgrade_json": str(out), "mesh_control_plane": INTENT["mesh_control_plane"], "mesh_provider": "sail"}
+    run = playbook("meshops.mesh.plan_upgrade", bed=mesh, inventory=inventory(folder), extra_vars=given)
+    return run, json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
+
+
+def test_the_plan_of_an_upgrade_is_the_same_live_and_from_a_snapshot(mesh: Bed, playbook: Playbook, tmp_path: Path) -> None:
+    template = {"metadata": {"labels": {"app": "cart"}}, "spec": {"containers": [{"name": "app", "image": "registry.example.com/cart:1"}]}}
+    cart = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "cart", "namespace": "shop"},
+            "spec": {"replicas": 2, "selector": {"matchLabels": {"app": "cart"}}, "template": template}}
+    bare = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bare", "namespace": "shop"}, "spec": template["spec"]}
+    mesh.kubectl("wait", "--for=condition=Available", "deployment/istiod", "-n", "istio-system", "--timeout=240s")
+    mesh.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all([cart, bare]))
+    mesh.kubectl("wait", "--for=condition=Available", "deployment/cart", "-n", "shop", "--timeout=240s")
+    mesh.kubectl("wait", "--for=condition=Ready", "pod/bare", "-n", "shop", "--timeout=240s")
+    codes = {"plan_upgrade_only": ["OSM4001", "OSM4021", "OSM4024"], "plan_upgrade_fail_on": "never"}
+    run, live = plan(playbook, mesh, tmp_path, plan_upgrade_target="v1.31.0", **codes)
+    assert run.check().changed <= 1, "nothing but the file of the plan"
+    steps = {step["kind"]: step for step in live["plan"]["steps"]}
+    assert [hop["to"] for hop in live["plan"]["hops"]] == ["v1.31.0"]
+    assert list(steps) == ["control_plane", "cni", "workloads", "leftover"]
+    assert steps["workloads"]["objects"] == ["Deployment shop/cart"] and steps["leftover"]["objects"] == ["Pod shop/bare"]
+    assert live["plan"]["rests_on"].startswith("measured: half of 3 pods")
+    assert "1. set Istio default spec.version from v1.30.3 to v1.31.0" in run.stdout
+    assert "Pod shop/bare: 1 proxies: nobody makes this pod anew" in run.stdout
+    file = tmp_path / "west.json.gz"
+    play = [{"hosts": "west", "gather_facts": False, "tasks": [{"meshops.mesh.cluster_snapshot": {"path": str(file)}}]}]
+    (tmp_path / "snapshot.yml").write_text(yaml.safe_dump(play), encoding="utf-8")
+    playbook(str(tmp_path / "snapshot.yml"), bed=mesh, inventory=inventory(tmp_path)).check()
+    _run, again = plan(playbook, mesh, tmp_path, plan_upgrade_target="v1.31.0", plan_upgrade_source="snapshot",
+                       plan_upgrade_path=str(file), **codes)
+    assert again == live
+
+
+def test_a_downgrade_across_a_minor_is_refused_with_its_reason(mesh: Bed, playbook: Playbook, tmp_path: Path) -> None:
+    run, found = plan(playbook, mesh, tmp_path, plan_upgrade_target="v1.29.6")
+    assert run.rc == 2
+    assert "is a downgrade across a minor" in run.stdout and "OSM4001" in run.stdout
+    assert found["plan"]["steps"] == []

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -44,6 +45,8 @@ def test_the_admin_interface_is_behind_the_pod_s_exec(mesh: Mesh) -> None:
     assert leaf["subject_alt_names"] == [{"uri": "spiffe://cluster.local/ns/shop/sa/cars"}]
     assert mesh.certs("cars") != mesh.certs("portal")
     assert mesh.exec("cars", "curl", "-s", "http://localhost:15000/ready").strip() == "LIVE"
+    info = json.loads(mesh.exec("cars", "curl", "-s", "http://localhost:15000/server_info"))
+    assert info["node"]["metadata"]["ISTIO_VERSION"]
 
 
 @pytest.mark.parametrize(("pod", "order"), [

@@ -105,7 +105,7 @@ def play(bedded: Bedded, folder: Path, *args: str, **variables: Any) -> subproce
     given: Obj = {"mesh_name": "shop-mesh", "mesh_provider": "sail", "mesh_control_plane": {"name": "default", "namespace": "istio-system"},
                   "mesh_domains": [{"name": "shop", "namespaces": ["shop"]}], "mesh_kubeconfig": str(bedded.bed.kubeconfig),
                   "ansible_python_interpreter": sys.executable, "mesh_certificates_store": str(folder / "pki"),
-                  "mesh_certificates_rotation": {"interval": 0.3, "gate_timeout": 60, "istiod_grace": 2}, **variables}
+                  "mesh_certificates_rotation": {"interval": 0.3, "gate_timeout": 240, "istiod_grace": 2}, **variables}
     for name in ("root", "authority"):
         given[f"mesh_certificates_{name}"] = {"name": f"{name}-2027", "key_type": "EC", "key_bits": 256}
     command = [str(Path(sys.executable).parent / "ansible-playbook"), "meshops.mesh.rotate_certificates", "-i", "west,"]
@@ -117,7 +117,7 @@ def play(bedded: Bedded, folder: Path, *args: str, **variables: Any) -> subproce
 
 
 def finished(process: subprocess.Popen[str]) -> str:
-    text, _ = process.communicate(timeout=240)
+    text, _ = process.communicate(timeout=900)
     assert process.returncode == 0, text[-4000:]
     return text
 
@@ -154,7 +154,7 @@ def test_workloads_that_do_not_renew_are_restarted_in_waves(bedded: Bedded) -> N
     for app in ("portal", "cars"):
         bedded.restart(app)
     with bedded.calling("portal", "cars") as codes:
-        run = rotation(bedded, renew="restart", wave_size=1, gate=90)
+        run = rotation(bedded, renew="restart", wave_size=1, gate=300)
         turns = [run.turn(goal(MATERIAL)) for _ in range(3)]
         assert [turn.phase for turn in turns if turn] == PHASES
         both = {"Deployment shop/cars", "Deployment shop/portal"}
@@ -168,7 +168,7 @@ def test_workloads_that_do_not_renew_are_restarted_in_waves(bedded: Bedded) -> N
         assert [step.phase for step in renewed.steps(goal(RENEWED))] == [Phase.SWITCH]
         assert renewed.turn(goal(RENEWED)).waves == []  # type: ignore[union-attr]
         assert renewed.turn(goal(RENEWED)) is None
-        back = rotation(bedded, back=True, renew="restart", gate=90)
+        back = rotation(bedded, back=True, renew="restart", gate=300)
         while back.turn(back.goal_before()) is not None:
             pass
         back.settle(back.goal_before())

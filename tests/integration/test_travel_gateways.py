@@ -95,6 +95,7 @@ class Call:
     """What came of a request: the subject of the certificate that was served, the status, the headers."""
 
     served: str = ""
+    serial: int = 0
     status: int = 0
     text: str = ""
     error: str = ""
@@ -113,7 +114,7 @@ def call(port: int, host: str, path: str = "/", *, secure: bool = True, certific
                     context.load_cert_chain(certificate, key)
                 stream = context.wrap_socket(raw, server_hostname=host)
                 leaf = x509.load_der_x509_certificate(stream.getpeercert(binary_form=True))
-                found.served = leaf.subject.rfc4514_string()
+                found.served, found.serial = leaf.subject.rfc4514_string(), leaf.serial_number
             stream.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
             while data := stream.recv(65536):
                 found.text += data.decode()
@@ -150,6 +151,17 @@ def test_the_dashboard_is_served_with_a_certificate_of_its_own(world: World) -> 
     assert route["spec"]["tls"]["termination"] == "passthrough" and route["spec"]["host"] == DASHBOARD
     again = world.play("meshops.mesh.travel_https", travel_reach=reach).check()
     assert again.changed == 0, again.stdout[-4000:]
+
+
+def test_a_renewed_certificate_is_served_when_the_run_ends(world: World) -> None:
+    """Every certificate is due; no call is lost, and the run ends only when the live gateway has the new one."""
+    port = world.local(SYSTEM, "istio-ingressgateway", 8443)
+    before = call(port, DASHBOARD)
+    reach = {"control-gateway": {"address": "127.0.0.1", "port": port}}
+    done = world.play("meshops.mesh.travel_https", travel_reach=reach, certificates_renew_at=1e-9).check()
+    after = call(port, DASHBOARD)
+    assert "travel-control-secret (server): renewed" in done.stdout and "Prove that the gateways serve their certificates" in done.stdout
+    assert (after.served, after.status) == (before.served, 200) and after.serial != before.serial
 
 
 def test_a_certificate_that_is_not_served_is_found(world: World) -> None:

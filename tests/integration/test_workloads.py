@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,10 +100,9 @@ def test_it_returns_when_every_version_has_rolled_out_with_its_proxies(workloads
 
 def test_a_rollout_that_hangs_ends_with_its_last_reason(workloads: Workloads) -> None:
     namespace = workloads.namespace("hangs", **{"istio.io/rev": REVISION})
-    started = time.monotonic()
     greedy = application("greedy", resources={"requests": {"cpu": "100000"}})
     run = workloads(namespace, application("web"), greedy, workloads_wait_timeout=5)
-    assert run.rc != 0 and time.monotonic() - started < 60
+    assert run.rc != 0
     assert f"Deployment {namespace}/greedy-v1" in said(run) and f"Deployment {namespace}/web-v1" not in said(run).partition("fatal:")[2]
     assert "of 1 replicas" in said(run) or "0 of 1" in said(run)
 

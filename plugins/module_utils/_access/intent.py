@@ -13,7 +13,9 @@ from typing import Any
 
 from .._errors import ConfigError
 
-__all__ = ["ANYONE", "AUTHENTICATED", "PLAINTEXT", "Egress", "Exemption", "Intent", "Issuer", "Rule", "read_intent"]
+__all__ = [
+    "ANYONE", "AUTHENTICATED", "PLAINTEXT", "Egress", "Exemption", "Intent", "Issuer", "Rule", "bare_intent", "read_intent", "read_rules",
+]  # fmt: skip
 
 ANYONE, AUTHENTICATED, PLAINTEXT = "anyone", "authenticated", "plaintext"
 WORDS = (ANYONE, AUTHENTICATED, PLAINTEXT)
@@ -210,6 +212,23 @@ def _domains(value: Iterable[Any]) -> dict[str, tuple[str, ...]]:
 def _twice(reader: _Reader, names: Sequence[str], what: str) -> None:
     for name in dict.fromkeys(name for name in names if name and names.count(name) > 1):
         reader.problems.append(f"there are several {what} {name}: give each a name of its own")
+
+
+def bare_intent(value: Any, domains: Iterable[Any] = ()) -> Intent:
+    """What stands beside the rules: issuers and domains."""
+    reader = _Reader()
+    rows = reader.rows((value or {}).get("issuers") or [], "mesh_access.issuers")
+    issuers = tuple(reader.issuer(entry, f"mesh_access.issuers[{number}]") for number, entry in enumerate(rows))
+    if reader.problems:
+        raise ConfigError("the intended access cannot be used:\n" + "\n".join(f"- {text}" for text in reader.problems))
+    return Intent((), (), issuers=issuers, domains=_domains(domains))
+
+
+def read_rules(value: Any, where: str) -> tuple[tuple[Rule, ...], list[str]]:
+    """Rules by themselves, and what is wrong with them."""
+    reader = _Reader()
+    rules = tuple(reader.rule(entry, f"{where}[{number}]") for number, entry in enumerate(reader.rows(value, where)))
+    return rules, reader.problems
 
 
 def read_intent(value: Any, domains: Iterable[Any] = ()) -> Intent:

@@ -29,17 +29,21 @@ def _line(stage: Stage) -> str:
 
 def _text(plan: Plan, cluster: str) -> str:
     intended = sum(call["expected"] == "allowed" for call in plan.stages[-1].calls) if plan.stages else 0
+    end = f"{len(plan.breaks)} times they deny calls on their way that are" if plan.breaks else "none of them denies a call that is"
     lines = [
-        f"{cluster}: exactly the intended access is allowed after {len(plan.stages)} stages, and none of them denies an intended call",
+        f"{cluster}: exactly the intended access is allowed after {len(plan.stages)} stages, and {end} intended",
         f"covered: all requests of {plan.coverage.sources} workloads, of callers without an identity and of unknown ones, to "
         f"{len(plan.closed)} closed workloads",
         *(_line(stage) for stage in plan.stages),
     ]
+    lines += [f"BREAKS  {text}" for text in plan.breaks[:_SHOWN]]
+    lines += [f"... and {len(plan.breaks) - _SHOWN} more: BREAKS"] if len(plan.breaks) > _SHOWN else []
     if plan.leftovers:
         lines.append(f"removed at the end: {', '.join(_name(obj) for obj in plan.leftovers)}")
     if plan.stages:
         left = f"; {plan.left_out} more are left out (probe_limit)" if plan.left_out else ""
         lines.append(f"to probe: {len(plan.stages[-1].calls)} calls, {intended} of them to be allowed at the end{left}")
+    lines += [f"note: {text}" for text in plan.notes[:_SHOWN]]
     return "\n".join([*lines, *(f"assumed: {text}" for text in plan.assumptions)])
 
 
@@ -54,6 +58,8 @@ def plan_result(plan: Plan, cluster: str) -> dict[str, Any]:
         "baseline": list(plan.baseline),
         "leftovers": list(plan.leftovers),
         "matrix": plan.matrix,
+        "breaks": list(plan.breaks),
+        "notes": list(plan.notes),
         "closed": list(plan.closed),
         "proof": {"holds": True, **plan.coverage.to_dict(), "mesh": dict(plan.mesh), "assumptions": list(plan.assumptions)},
         "text": _text(plan, cluster),

@@ -27,12 +27,15 @@ from .._errors import ConfigError
 from .._model.diff import essence
 from .._model.objects import LAYER, MANAGED_BY, MESH, Ref, is_ours, prepare
 from .intent import Intent
+from .operators import operators_calls
 from .probes import calls_for
 from .render import LAYERS, Rendered, render
 from .resolve import matrix_of, resolve
 from .rows import Resolved
 
-__all__ = ["LEFTOVERS", "Plan", "Settings", "Stage", "plan_access"]
+__all__ = [
+    "LEFTOVERS", "Plan", "Settings", "Stage", "bare", "deviations", "enforced", "keys", "live_policies", "plan_access", "said", "same",
+]  # fmt: skip
 
 LEFTOVERS = "access_leftovers"
 _SHOWN = 8
@@ -64,6 +67,7 @@ class Stage:
     changed: bool
     policies: tuple[Obj, ...]  # what the proxies must have afterwards
     calls: tuple[Obj, ...]
+    gone: tuple[Obj, ...] = ()  # what the stage removes
 
     def to_dict(self) -> dict[str, Any]:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
@@ -80,12 +84,14 @@ class Plan:
     closed: tuple[str, ...]
     mesh: Mapping[str, Any]
     assumptions: tuple[str, ...]
+    breaks: tuple[str, ...] = ()  # calls that given stages deny on their way
+    notes: tuple[str, ...] = ()  # what else comes of it
 
 
-_Deviations = tuple[list[Group], list[Group], list[str], Coverage]  # more, less, what else is wrong
+Deviations = tuple[list[Group], list[Group], list[str], Coverage]  # more, less, what else is wrong
 
 
-def _deviations(world: World, inventory: Inventory, matrix: Sequence[Any], closed: frozenset[str]) -> _Deviations:
+def deviations(world: World, inventory: Inventory, matrix: Sequence[Any], closed: frozenset[str]) -> Deviations:
     """At the closed places only."""
     scope = sorted({ref.partition("/")[0] for ref in closed})
     proof = prove(world, inventory, read_matrix(matrix), scope)
@@ -98,12 +104,12 @@ def _deviations(world: World, inventory: Inventory, matrix: Sequence[Any], close
     return here(proof.more), here(proof.less), [*wrong, *proof.shared], proof.coverage
 
 
-def _said(group: Group, word: str) -> str:
+def said(group: Group, word: str) -> str:
     token = f", {group.token}" if group.token else ""
     return f"{word}: {group.who.text}{token} -> {names(group.destinations)}: {group.what}; {group.after}"
 
 
-def _keys(groups: Iterable[Group]) -> set[tuple[str, ...]]:
+def keys(groups: Iterable[Group]) -> set[tuple[str, ...]]:
     return {(group.who.text, group.token, group.what, ref) for group in groups for ref in group.destinations}
 
 
@@ -113,30 +119,30 @@ class _Prover:
     def __init__(self, objects: Sequence[Mapping[str, Any]], matrix: Sequence[Any], resolved: Resolved, given: Settings) -> None:
         self.objects, self.matrix, self.given = list(objects), matrix, given
         self.closed = frozenset(place.ref for place in resolved.closed)
-        self.less = _keys(self.look(self.objects)[1])
+        self.less = keys(self.look(self.objects)[1])
 
     def state(self, objects: Sequence[Mapping[str, Any]]) -> tuple[World, Inventory]:
         inventory = take(objects, self.given.given)
         return World(inventory.objects, inventory.mesh), inventory
 
-    def look(self, objects: Sequence[Mapping[str, Any]]) -> _Deviations:
+    def look(self, objects: Sequence[Mapping[str, Any]]) -> Deviations:
         world, inventory = self.state(objects)
-        return _deviations(world, inventory, self.matrix, self.closed)
+        return deviations(world, inventory, self.matrix, self.closed)
 
     def apply(self, name: str, above: Sequence[Obj], removed: Sequence[str] = ()) -> World:
         """The next state; a ConfigError if it denies an intended call that passed before."""
-        live = _live(self.objects)
+        live = live_policies(self.objects)
         dated = [{**obj, "metadata": {**obj["metadata"], "creationTimestamp": self._born(live.get(Ref.of(obj).identity))}} for obj in above]
         self.objects = list(overlaid(self.objects, dated, removed))
         less = self.look(self.objects)[1]
-        new = _keys(less) - self.less
+        new = keys(less) - self.less
         if new:
-            worst = next(group for group in less if _keys([group]) & new)
+            worst = next(group for group in less if keys([group]) & new)
             raise ConfigError(
-                f"stage {name} would deny an intended call ({_said(worst, 'intended and not allowed')}); nothing was changed. "
+                f"stage {name} would deny an intended call ({said(worst, 'intended and not allowed')}); nothing was changed. "
                 "A policy of somebody else, or a mode of mutual TLS, contradicts the intent: change one of the two"
             )
-        self.less = _keys(less)
+        self.less = keys(less)
         return self.state(self.objects)[0]
 
     def _born(self, live: Mapping[str, Any] | None) -> str:
@@ -145,7 +151,7 @@ class _Prover:
     def finish(self) -> Coverage:
         """The last state is exactly the intent."""
         more, less, wrong, coverage = self.look(self.objects)
-        lines = [_said(group, "allowed and not intended") for group in more] + [_said(group, "intended and not allowed") for group in less]
+        lines = [said(group, "allowed and not intended") for group in more] + [said(group, "intended and not allowed") for group in less]
         lines += [f"cannot be told apart or decided: {text}" for text in wrong]
         if lines:
             shown = "\n".join(f"- {line}" for line in lines[:20]) + (f"\n- ... and {len(lines) - 20} more" if len(lines) > 20 else "")
@@ -159,7 +165,7 @@ class _Prover:
 _Identity: TypeAlias = "tuple[str, str, str | None, str]"
 
 
-def _live(objects: Iterable[Mapping[str, Any]]) -> dict[_Identity, Mapping[str, Any]]:
+def live_policies(objects: Iterable[Mapping[str, Any]]) -> dict[_Identity, Mapping[str, Any]]:
     """The objects of Istio's APIs, by what they are."""
     return {Ref.of(obj).identity: obj for obj in objects if str(obj.get("apiVersion", "")).partition("/")[0] in _GROUPS}
 
@@ -169,11 +175,11 @@ def _is_access(obj: Mapping[str, Any], mesh: str) -> bool:
     return is_ours(obj, mesh) and layer in LAYERS
 
 
-def _same(live: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> bool:
+def same(live: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> bool:
     return live is not None and (live.get("spec") or {}) == (wanted.get("spec") or {})
 
 
-def _bare(obj: Mapping[str, Any]) -> Obj:
+def bare(obj: Mapping[str, Any]) -> Obj:
     """As it can be applied again."""
     found = essence(obj)
     labels = {key: value for key, value in (found["metadata"].get("labels") or {}).items() if key not in (MANAGED_BY, MESH, LAYER)}
@@ -181,7 +187,7 @@ def _bare(obj: Mapping[str, Any]) -> Obj:
     return {**found, "metadata": meta | ({"labels": labels} if labels else {})}
 
 
-def _enforced(objects: Iterable[Obj]) -> tuple[Obj, ...]:
+def enforced(objects: Iterable[Obj]) -> tuple[Obj, ...]:
     """The policies that Envoys must know; one without rules is one rule that matches nothing."""
     found = []
     for obj in objects:
@@ -196,18 +202,18 @@ def _enforced(objects: Iterable[Obj]) -> tuple[Obj, ...]:
 
 
 def _stages(prover: _Prover, rendered: Rendered, live: Sequence[Mapping[str, Any]], settings_: Settings) -> tuple[list[Stage], list[World]]:
-    stages, worlds, known = [], [], _live(live)
+    stages, worlds, known = [], [], live_policies(live)
     for name in LAYERS:
         objects = rendered.layers[name]
         if not objects:
             continue
         prepare(list(objects), mesh=settings_.mesh, layer=name)  # what the API would refuse is refused here
         before = [(obj, known.get(Ref.of(obj).identity)) for obj in objects]
-        saved = tuple(_bare(old) for _obj, old in before if old is not None)
+        saved = tuple(bare(old) for _obj, old in before if old is not None)
         made = tuple(obj for obj, old in before if old is None)
-        changed = any(not _same(old, obj) for obj, old in before)
+        changed = any(not same(old, obj) for obj, old in before)
         worlds.append(prover.apply(name, objects))
-        stages.append(Stage(name, objects, saved, made, changed, _enforced(objects), ()))
+        stages.append(Stage(name, objects, saved, made, changed, enforced(objects), ()))
     return stages, worlds
 
 
@@ -227,6 +233,9 @@ def plan_access(intent: Intent, objects: Iterable[Mapping[str, Any]], given: Set
     try:
         inventory = take(live, given.given)
         resolved = resolve(intent, inventory, live)
+        problems, notes = operators_calls(resolved, live)
+        if problems:
+            raise ConfigError("the intended access would stop pods:\n" + "\n".join(f"- {text}" for text in problems))
         rendered, matrix = render(intent, resolved, inventory, given.version, live), matrix_of(resolved.rows)
         prover = _Prover(live, matrix, resolved, given)
         start = prover.state(live)[0]
@@ -249,7 +258,7 @@ def plan_access(intent: Intent, objects: Iterable[Mapping[str, Any]], given: Set
     done = tuple(replace(stage, calls=probes.states[number + 1]) for number, stage in enumerate(stages))
     return Plan(
         stages=done,
-        leftovers=tuple(_bare(obj) for obj in gone),
+        leftovers=tuple(bare(obj) for obj in gone),
         matrix=matrix,
         baseline=probes.states[0],
         left_out=probes.left_out,
@@ -257,4 +266,5 @@ def plan_access(intent: Intent, objects: Iterable[Mapping[str, Any]], given: Set
         closed=tuple(place.ref for place in resolved.closed),
         mesh=settings(inventory.mesh),
         assumptions=inventory.assumptions,
+        notes=tuple(notes),
     )

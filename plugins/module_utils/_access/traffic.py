@@ -81,9 +81,9 @@ class _Known:
             if obj.get("kind") == "Service" and obj.get("apiVersion") == "v1":
                 self.services[ref] = obj.get("spec") or {}
             elif obj.get("kind") == "Pod":
-                place, address = self.place(ref), (obj.get("status") or {}).get("podIP")
-                if place and address:
-                    self.by_address[str(address)] = place
+                owner, address = self.place(ref), (obj.get("status") or {}).get("podIP")
+                if owner and address:
+                    self.by_address[str(address)] = owner
 
     def place(self, ref: str) -> Place | None:
         """A workload by its name, or by that of one of its pods."""
@@ -281,8 +281,9 @@ def compare_traffic(
     proposal, unclear, counts = _proposed(seen, known, detail, scope)
     closed = {place.ref for place in resolved.closed} if resolved else set()
     denies: dict[str, int] = {}
-    for one in seen if resolved else ():
-        if not one.denied and one.target.ref in closed and not any(_covers(row, one, inventory) for row in resolved.rows if resolved):
+    rows = resolved.rows if resolved else ()
+    for one in seen:
+        if not one.denied and one.target.ref in closed and not any(_covers(row, one, inventory) for row in rows):
             denies[one.what] = denies.get(one.what, 0) + one.count
     refused: dict[str, int] = {}
     for one in seen:

@@ -106,7 +106,7 @@ def _control_plane(obj: Mapping[str, Any]) -> dict[str, Any] | None:
         "version": version,
         "path_normalization": _map(config, "pathNormalization").get("normalization"),
         "providers": dict(_providers(config)),
-        "trusted_proxies": int(hops) if str(hops).isdigit() else 0,
+        "trusted_proxies": int(str(hops)) if str(hops).isdigit() else 0,
         **{name: flags[flag].lower() in ("true", "1") for name, flag in _FLAGS.items() if flag in flags},
     }
 
@@ -139,7 +139,7 @@ def mesh_of(objects: Iterable[Mapping[str, Any]], given: Mapping[str, Any] | Non
     found: dict[str, Any] = dict(list(planes.values())[-1]) if planes else {"providers": _unlisted(kept)}
     unknown = _unknown_version(found)
     found |= set_by_hand
-    chosen = {key: value for key, value in found.items() if value or value is False}
+    chosen: dict[str, Any] = {key: value for key, value in found.items() if value or value is False}
     if chosen.get("path_normalization") == "DEFAULT":
         chosen.pop("path_normalization")
     words = {"trust_domain": "cluster.local", "root_namespace": "istio-system", "version": "the newest that is known"}

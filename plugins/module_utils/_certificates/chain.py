@@ -91,6 +91,8 @@ def build(leaf: Certificate, others: Sequence[Certificate], roots: Sequence[Cert
     best: Chain | None = None
     steps = 0
     trusted = frozenset(roots)
+    # roots first; of two with the same name and key, the one that ends later
+    pool = sorted(dict.fromkeys((*roots, *others)), key=lambda one: (one not in trusted, -one.not_after.timestamp()))
 
     def anchor(certificate: Certificate) -> bool:
         if not roots:
@@ -106,8 +108,6 @@ def build(leaf: Certificate, others: Sequence[Certificate], roots: Sequence[Cert
             best = Chain(path, False)
         if (last.self_issued and signed_by(last, last) is not False) or len(path) >= _MAX_DEPTH or steps > _MAX_STEPS:
             return None
-        # roots first; of two with the same name and key, the one that ends later
-        pool = sorted(dict.fromkeys((*roots, *others)), key=lambda one: (one not in trusted, -one.not_after.timestamp()))
         for candidate in pool:
             if candidate not in path and _may_have_issued(candidate, last) and signed_by(last, candidate) is not False:
                 found = walk((*path, candidate))
@@ -118,10 +118,15 @@ def build(leaf: Certificate, others: Sequence[Certificate], roots: Sequence[Cert
     return walk((leaf,)) or best or Chain((leaf,), False)
 
 
+_NONE = timedelta(0)
+
+
 def date_faults(certificate: Certificate, where: str, *, at: datetime, limits: Limits) -> Iterable[Fault]:
     """Not yet, no longer, or not much longer valid. Short lives are measured by their own length."""
     life = certificate.not_after - certificate.not_before
     left = certificate.not_after - at
+    if certificate.not_before <= at + limits.skew and left >= min(timedelta(days=limits.days), life * limits.fraction) and left > _NONE:
+        return
     evidence = {"not_before": certificate.not_before.isoformat(), "not_after": certificate.not_after.isoformat()}
     if certificate.not_before > at + limits.skew:
         wait = certificate.not_before - at

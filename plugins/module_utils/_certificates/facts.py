@@ -137,11 +137,7 @@ class Certificate:
     hash_name: str = field(compare=False)
     unknown_critical: tuple[str, ...] = field(compare=False)
     constraints: Any = field(compare=False, repr=False)
-
-    @property
-    def self_issued(self) -> bool:
-        """Subject and issuer are the same name, as of a root and of a root's renewed key."""
-        return bool(self.x509.subject == self.x509.issuer)
+    self_issued: bool = field(compare=False)  # subject and issuer are the same name, as of a root and of a root's renewed key
 
     @property
     def authority(self) -> bool:
@@ -189,15 +185,7 @@ def key_facts(public_key: Any) -> tuple[str, int]:
     return type(public_key).__name__, 0
 
 
-def _extension(extensions: Any, kind: Any) -> Any:
-    try:
-        return extensions.get_extension_for_class(kind).value
-    except x509.ExtensionNotFound:
-        return None
-
-
-def _names(extensions: Any) -> Names:
-    found = _extension(extensions, x509.SubjectAlternativeName)
+def _names(found: Any) -> Names:
     if found is None:
         return Names()
     return Names(
@@ -228,9 +216,10 @@ def load_certificate(der: bytes) -> Certificate:
 
 def _facts(parsed: Any, fingerprint: str) -> Certificate:
     extensions, public = parsed.extensions, parsed.public_key()
-    basic, usage = _extension(extensions, x509.BasicConstraints), _extension(extensions, x509.KeyUsage)
-    extended = _extension(extensions, x509.ExtendedKeyUsage)
-    own, parent = _extension(extensions, x509.SubjectKeyIdentifier), _extension(extensions, x509.AuthorityKeyIdentifier)
+    # asked once: get_extension_for_class looks through all of them each time
+    by_kind = {type(item.value): item.value for item in extensions}
+    basic, usage, extended = (by_kind.get(kind) for kind in (x509.BasicConstraints, x509.KeyUsage, x509.ExtendedKeyUsage))
+    own, parent = by_kind.get(x509.SubjectKeyIdentifier), by_kind.get(x509.AuthorityKeyIdentifier)
     kind, bits = key_facts(public)
     return Certificate(
         fingerprint=fingerprint,
@@ -241,7 +230,7 @@ def _facts(parsed: Any, fingerprint: str) -> Certificate:
         serial=parsed.serial_number,
         not_before=parsed.not_valid_before_utc,
         not_after=parsed.not_valid_after_utc,
-        names=_names(extensions),
+        names=_names(by_kind.get(x509.SubjectAlternativeName)),
         is_ca=None if basic is None else basic.ca,
         path_length=None if basic is None else basic.path_length,
         key_usage=None if usage is None else frozenset(name for name in _USAGES if getattr(usage, name)),
@@ -255,5 +244,6 @@ def _facts(parsed: Any, fingerprint: str) -> Certificate:
         unknown_critical=tuple(
             item.oid.dotted_string for item in extensions if item.critical and isinstance(item.value, x509.UnrecognizedExtension)
         ),
-        constraints=_extension(extensions, x509.NameConstraints),
+        constraints=by_kind.get(x509.NameConstraints),
+        self_issued=parsed.subject == parsed.issuer,
     )

@@ -171,6 +171,7 @@ class _Taker:
                 self.shared(source)
         for source in self.given.sources:
             self.proxy(source)
+            self.served(source)
         for gateway in self.given.gateways:
             self.gateway(gateway)
         self.webhooks()
@@ -419,6 +420,22 @@ class _Taker:
         if any(fault.word in (Word.UNKNOWN_ROOT, Word.MISSING_ISSUER, Word.BAD_SIGNATURE) for fault in path.faults):
             text = f"its certificate is signed by {chain[0].issuer}, which does not lead to a root of {owner}"
             self.add(Word.PROXY_OLD, source.resource, text)
+
+    def served(self, source: Source) -> None:
+        """A live gateway against the Secrets that its Gateways name: a new one may not have reached it, or was refused."""
+        for name, text in source.served.items():
+            namespace, _slash, short = name.rpartition("/")
+            namespace = namespace or source.identity.get("namespace", "")
+            secret = self.secrets.get((namespace, short))
+            raw = None if secret is None else self.value(secret, "cert" if "cert" in (secret.get("data") or {}) else "tls.crt")
+            wanted = read_bundle(raw or b"", source.resource).certificates
+            found = read_bundle(text, source.resource).certificates
+            if not wanted or not found:
+                continue
+            self.seen.add("wanted")
+            if wanted[0] != found[0]:
+                told = f"it serves {_short(found[0])}, not {_short(wanted[0])} of Secret {namespace}/{short}"
+                self.add(Word.OTHER_CERTIFICATE, source.resource, told)
 
     def shared(self, source: Source) -> None:
         """Another cluster of the mesh: its workloads must believe ours. That ours believe its is found when it is its turn."""

@@ -10,7 +10,7 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .._errors import FetchError
@@ -22,14 +22,17 @@ SECRETS_PATH = "/config_dump?resource=dynamic_active_secrets"
 _STATUS = "sidecar.istio.io/status"
 _PROXY = "istio-proxy"
 _IDENTITY, _ROOTS = "default", "ROOTCA"
+# What a gateway got of the Secrets that its Gateways name: by Istio's Gateway, and by the Gateway API with a namespace.
+_CREDENTIALS = ("kubernetes://", "kubernetes-gateway://")
 
 
 @dataclass(frozen=True)
 class Held:
-    """A workload's certificate with its chain, and the roots that its proxy trusts, in PEM."""
+    """A workload's certificate with its chain, the roots that its proxy trusts, and what a gateway serves, by its Secret; in PEM."""
 
     chain: bytes
     roots: bytes
+    served: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def _container(pod: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -81,4 +84,6 @@ def held(body: bytes) -> Held:
         raise FetchError(f"it has no certificate of its own (secret {_IDENTITY}); it has {there}")
     if not roots.strip():
         raise FetchError(f"it has no roots (secret {_ROOTS}); it has {there}")
-    return Held(chain, roots)
+    served = {name.removeprefix(prefix): _public(secret, "tls_certificate", "certificate_chain")
+              for name, secret in secrets.items() for prefix in _CREDENTIALS if name.startswith(prefix)}
+    return Held(chain, roots, {name: text for name, text in sorted(served.items()) if text.strip()})

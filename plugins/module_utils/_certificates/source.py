@@ -45,6 +45,8 @@ class Source:
     endpoint: Mapping[str, Any] | None = None
     # Why there is nothing to read, for an object that was named and is not there.
     absent: str = ""
+    # For a gateway: the certificates that it serves, by the name of the Secret, or its namespace and name.
+    served: Mapping[str, bytes] = field(default_factory=dict)
     # For a clock: how many seconds the cluster is ahead of us.
     clock_ahead: float | None = None
 
@@ -57,6 +59,8 @@ class Source:
                 spec[name] = base64.b64encode(public_part(value)).decode()
                 spec[f"{name}_had_key"] = has_private_key(value)
         spec |= {"identity": dict(self.identity), "endpoint": None if self.endpoint is None else dict(self.endpoint)}
+        if self.served:
+            spec["served"] = {name: base64.b64encode(public_part(text)).decode() for name, text in self.served.items()}
         spec |= {"absent": self.absent, "key": self.key.to_dict() if self.key else None, "clock_ahead": self.clock_ahead}
         return {"apiVersion": f"{GROUP}/v1", "kind": KIND, "metadata": {"name": self.resource}, "spec": spec}
 
@@ -76,6 +80,7 @@ class Source:
             identity=spec.get("identity") or {},
             endpoint=spec.get("endpoint"),
             absent=str(spec.get("absent") or ""),
+            served={name: base64.b64decode(text) for name, text in (spec.get("served") or {}).items()},
             clock_ahead=spec.get("clock_ahead"),
         )
 
@@ -163,11 +168,12 @@ def of_config_map(config_map: Mapping[str, Any], *, resource: str, item: str = "
 
 
 def of_proxy(
-    pod: Mapping[str, Any], *, chain: bytes = b"", roots: bytes = b"", identity: Mapping[str, str] | None = None, error: str = ""
+    pod: Mapping[str, Any], *, chain: bytes = b"", roots: bytes = b"", identity: Mapping[str, str] | None = None,
+    served: Mapping[str, bytes] | None = None, error: str = ""
 ) -> Source:
     """A proxy's live certificate: what its admin interface says, against the pod that it runs in."""
     metadata = pod["metadata"]
     resource = f"Pod {metadata['namespace']}/{metadata['name']}"
     if error:
         return Source(resource, endpoint={"error": error, "stage": "proxy"})
-    return Source(resource, certificate=chain, roots=roots, identity=identity or {})
+    return Source(resource, certificate=chain, roots=roots, identity=identity or {}, served=served or {})

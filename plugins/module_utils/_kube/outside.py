@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import socket
 import ssl
 import time
@@ -14,12 +15,16 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlencode
+
+from ansible.module_utils.urls import open_url
 
 from .._access.verdict import NONE, Answer, Row, judge
 from .._certificates.endpoint import meaning_of
-from .._errors import ConfigError
+from .._errors import ConfigError, FetchError
 
-__all__ = ["NO_TOKEN", "TAMPERED", "TOKEN", "Gateway", "call_all", "tampered"]
+__all__ = ["NO_TOKEN", "TAMPERED", "TOKEN", "Gateway", "call_all", "fetched_token", "tampered"]
 
 NO_TOKEN, TOKEN, TAMPERED = "none", "good", "tampered"
 _LARGEST = 64 * 2**10
@@ -49,6 +54,35 @@ def tampered(token: str) -> str:
     if not dot or not signature:
         raise ConfigError("the token has no signature, so it is no JWT of the form HEAD.BODY.SIGNATURE")
     return f"{head}.{'B' if signature[0] == 'A' else 'A'}{signature[1:]}"
+
+
+def fetched_token(given: Mapping[str, Any], timeout: float) -> str:
+    """A token for a password, as Keycloak and Red Hat Single Sign-On give it (OpenID Connect, grant type password)."""
+    form = {name: given[name] for name in ("client_id", "client_secret", "username", "password") if given.get(name)}
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+    status: int | None = None
+    try:
+        with open_url(
+            given["url"], data=urlencode({"grant_type": "password", **form}), headers=headers, method="POST", timeout=timeout,
+            ca_path=given.get("ca_path") or None,
+        ) as answer:  # fmt: skip
+            status, text = answer.getcode(), answer.read(_LARGEST)
+    except HTTPError as exc:
+        status, text = exc.code, exc.read(_LARGEST)
+    except (URLError, OSError, ValueError) as exc:
+        raise FetchError(f"{given['url']} gives no answer: {getattr(exc, 'reason', exc)}; look at token_from.url and ca_path") from exc
+    try:
+        found = json.loads(text or b"{}")
+    except ValueError:
+        found = {}
+    token = found.get("access_token") if isinstance(found, dict) else None
+    if not token:
+        reason = found.get("error_description") or found.get("error") if isinstance(found, dict) else ""
+        raise FetchError(
+            f"{given['url']} gave no token for {given['username']} (status {status}{f', {reason}' if reason else ''}): "
+            "look at client, secret, user and password"
+        )
+    return str(token)
 
 
 def _context(gateway: Gateway) -> ssl.SSLContext:

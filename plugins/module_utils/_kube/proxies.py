@@ -178,7 +178,7 @@ def read_proxies(
             found = held(body)
         except FetchError as exc:
             return of_proxy(pod, error=str(exc))
-        return of_proxy(pod, chain=found.chain, roots=found.roots, identity=identity_of(pod))
+        return of_proxy(pod, chain=found.chain, roots=found.roots, identity=identity_of(pod), served=found.served)
 
     with ThreadPoolExecutor(max_workers=max(1, min(workers, len(pods)))) as pool:
         return list(pool.map(one, pods))

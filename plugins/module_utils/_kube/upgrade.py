@@ -14,14 +14,12 @@ from datetime import datetime
 from typing import Any
 
 from .._certificates.proxy import has_proxy
-from .._checks.inputs import source_from
 from .._errors import FetchError
 from .._model.snapshot import Snapshot
 from .._upgrade.reports import SERVER_INFO_PATH, version_in
 from .auth import Dialer, dialer
-from .client import Cluster
-from .collect import collect
 from .proxies import WORKERS, admin_get
+from .sources import read_source
 
 __all__ = ["Asked", "ask_versions", "gather"]
 
@@ -67,12 +65,11 @@ def ask_versions(
 
 def gather(params: Mapping[str, Any], *, clock: Callable[[], datetime]) -> tuple[Snapshot, Asked]:
     """The source that the options name."""
-    name = params["cluster"]
-    if params["source"] != "cluster":
-        return source_from(params["source"], params["path"], cluster=name, now=clock()), Asked()
-    snapshot = collect(Cluster.from_params(params, name=name), clock=clock)
-    if not params["proxies"]:
+    snapshot = read_source(params, clock=clock)
+    if not params["proxies"] or params["source"] != "cluster":
         return snapshot, Asked()
     pods = [pod for pod in snapshot.of("Pod", group="") if has_proxy(pod)]
-    asked = ask_versions(dialer(params, name=name), pods, timeout=params["proxy_timeout"], total=params["proxies_timeout"])
+    asked = ask_versions(
+        dialer(params, name=params["cluster"]), pods, timeout=params["proxy_timeout"], total=params["proxies_timeout"]
+    )
     return snapshot, asked

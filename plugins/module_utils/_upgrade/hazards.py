@@ -303,9 +303,12 @@ def dead_field(journey: Journey) -> Iterator[Hazard]:
 
 def budgets(journey: Journey) -> Iterator[Hazard]:
     """Disruption budgets under which nothing can be moved: as an error where a restart has to go below them."""
+    spaces: dict[str, list[Workload]] = {}
+    for row in journey.restarted:
+        spaces.setdefault(row.owner.namespace, []).append(row)
     for budget in journey.view.of(k.POD_DISRUPTION_BUDGET):
-        for row in journey.restarted:
-            if row.owner.namespace != budget.namespace or not matches(budget.at("spec", "selector"), row.labels) or row.replicas < 1:
+        for row in spaces.get(budget.namespace, ()):
+            if not matches(budget.at("spec", "selector"), row.labels) or row.replicas < 1:
                 continue
             if budget.at("spec", "selector") is None or kept(budget, row.replicas) < row.replicas:
                 continue

@@ -267,13 +267,15 @@ def _nodes(journey: Journey, hop: Hop) -> Iterator[Step]:
         if journey.route.plane.ossm2:
             continue
         cni = row.kind == k.ISTIO_CNI.kind
-        why = (
-            "after the control plane: it may be a minor behind it. Pods that start on a node wait while its agent is replaced"
-            if cni
-            else "after the control plane, which may be one minor ahead of it. Connections that outlive its drain are cut, node by node"
-        )
-        yield Step("cni" if cni else "ztunnel", f"set {row.ref} spec.version from {row.version} to {hop.text} ({row.nodes} nodes)", why,
-                   f"set spec.version to {row.version}; before the control plane goes back", NODE_SECONDS * max(1, row.nodes),
+        if cni and hop.skips and journey.route.revision_based:
+            why = "last: over a skipped minor it must not be newer than an istiod that still serves pods"
+        elif cni:
+            why = "after the control plane: it may be a minor behind it. Pods that start on a node wait while its agent is replaced"
+        else:
+            why = "after the control plane, which may be one minor ahead of it. Connections that outlive its drain are cut, node by node"
+        old = row.version if hop.number == 1 else journey.route.hops[hop.number - 2].text
+        yield Step("cni" if cni else "ztunnel", f"set {row.ref} spec.version from {old} to {hop.text} ({row.nodes} nodes)", why,
+                   f"set spec.version to {old}, before the control plane goes back", NODE_SECONDS * max(1, row.nodes),
                    "upgrade_control_plane", (row.ref,))
 
 
@@ -294,7 +296,7 @@ def _gateways(journey: Journey, hop: Hop) -> Iterator[Step]:
     rows = [row for row in journey.restarted if row.role not in (SIDECAR, WAYPOINT)]
     if rows:
         yield Step("gateways", f"restart {len(rows)} gateway{_s(len(rows))}: {_names(rows)}",
-                   f"a wave of their own, with never none ready{_relabel(journey, rows, hop)}", _back(journey, rows),
+                   f"a wave of their own, with never none ready{_relabel(journey, rows, hop)}", _back(journey, rows, hop),
                    journey.pace.wave(rows, 1) + journey.terms.pause, "upgrade_data_plane", tuple(row.ref for row in rows))
 
 
@@ -313,12 +315,13 @@ def _workloads(journey: Journey, hop: Hop) -> Iterator[Step]:
     rows = [row for row in journey.restarted if row.role == SIDECAR]
     if not rows:
         return
-    each = f"in {journey.terms.waves} waves, {journey.terms.concurrency} at a time" if journey.terms.waves > 1 else (
-        f"{journey.terms.concurrency} at a time")
+    waves = f"in {journey.terms.waves} waves, " if journey.terms.waves > 1 else ""
+    each = f"{waves}{journey.terms.concurrency} at a time"
     pause = journey.terms.pause * max(1, journey.terms.waves)
     yield Step("workloads", f"restart {_count(rows)}, {each}",
-               f"nobody else does: a proxy keeps the version that it was started with{_relabel(journey, rows, hop)}", _back(journey, rows),
-               journey.pace.wave(rows, journey.terms.concurrency) + pause, "upgrade_data_plane", tuple(row.ref for row in rows))
+               f"nobody else does: a proxy keeps the version that it was started with{_relabel(journey, rows, hop)}",
+               _back(journey, rows, hop), journey.pace.wave(rows, journey.terms.concurrency) + pause, "upgrade_data_plane",
+               tuple(row.ref for row in rows))
 
 
 def _relabel(journey: Journey, rows: Iterable[Workload], hop: Hop) -> str:
@@ -331,12 +334,19 @@ def _relabel(journey: Journey, rows: Iterable[Workload], hop: Hop) -> str:
     return "".join(f"; {count} name revision {word}: set their label to {hop.revision}, or to a tag" for word, count in found.items())
 
 
-def _back(journey: Journey, rows: Sequence[Workload]) -> str:
+def _back(journey: Journey, rows: Sequence[Workload], hop: Hop) -> str:
     if not journey.route.revision_based:
-        return "the control plane's version first, then a restart of the wave"
-    tags = sorted({row.follows for row in rows if journey.fleet.tag(row.follows) is not None})
-    moved = f"tag {', '.join(tags)} back" if tags else "labels back"
-    return f"{moved} to {journey.route.plane.active_revision}, then a restart of the wave"
+        return f"the control plane's version back to {hop.old} first, then a restart of the wave"
+    old = _revision_before(journey, hop)
+    tags = [tag for tag in journey.fleet.tags if any(row.follows == tag.name for row in rows)]
+    if any(tag.target_kind == k.ISTIO.kind for tag in tags):
+        return f"spec.version back to {hop.old}, which takes the tag back to {old}, then a restart of the wave"
+    moved = f"tag {', '.join(tag.name for tag in tags)} back" if tags else "labels back"
+    return f"{moved} to {old}, then a restart of the wave"
+
+
+def _revision_before(journey: Journey, hop: Hop) -> str:
+    return journey.route.plane.active_revision if hop.number == 1 else journey.route.hops[hop.number - 2].revision
 
 
 def _tag(journey: Journey, hop: Hop) -> Iterator[Step]:
@@ -345,15 +355,16 @@ def _tag(journey: Journey, hop: Hop) -> Iterator[Step]:
     names = journey.fleet.names_of(journey.route.plane)
     for tag in journey.fleet.tags:
         if tag.target_kind != k.ISTIO.kind and tag.revision in names and tag.revision != hop.revision:
-            yield Step("tag", f"move {tag.ref} from {tag.revision} to {hop.revision}",
+            old = tag.revision if hop.number == 1 else _revision_before(journey, hop)
+            yield Step("tag", f"move {tag.ref} from {old} to {hop.revision}",
                        "at the end: until then a wave names the new revision itself, and what restarts by itself stays on the old one",
-                       f"move it to {tag.revision}", 5.0, "upgrade_data_plane", (tag.ref,))
+                       f"move it to {old}", 5.0, "upgrade_data_plane", (tag.ref,))
 
 
 def _prune(journey: Journey, hop: Hop) -> Iterator[Step]:
     if not journey.route.revision_based:
         return
-    old = journey.route.plane.active_revision if hop.number == 1 else journey.route.hops[hop.number - 2].revision
+    old = _revision_before(journey, hop)
     if old != hop.revision:
         yield Step("prune", f"let IstioRevision {old} go when its last proxy has left",
                    "the operator prunes it after the grace period; its webhooks and its istiod go with it",

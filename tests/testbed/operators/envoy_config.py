@@ -45,7 +45,7 @@ class Proxy:
     trust_domain: str
     role: str = "sidecar"
     tcp: bool = False  # its Services say that it speaks something else than HTTP
-    version: str = ""
+    version: str = ""  # of Istio, as the agent that starts an Envoy tells it
 
     @property
     def layer(self) -> str:
@@ -164,7 +164,7 @@ def bootstrap(proxy: Proxy, socket: str, ports: dict[str, int]) -> str:
         {"lb_endpoints": [{"endpoint": {"address": {"pipe": {"path": socket}}}}]}]}}
     outbound = {"name": "outbound", "address": _address(ports["outbound"]), "filter_chains": [{"filters": [_manager("outbound", rds=rds)]}]}
     node = {"id": f"{proxy.role}~127.0.0.1~{proxy.name}.{proxy.namespace}~{proxy.namespace}.svc.cluster.local",
-            "cluster": f"{proxy.name}.{proxy.namespace}", "metadata": {"ISTIO_VERSION": proxy.version}}
+            "cluster": f"{proxy.name}.{proxy.namespace}", "metadata": {"ISTIO_VERSION": proxy.version, "NAMESPACE": proxy.namespace}}
     return json.dumps({
         "node": node, "admin": {"address": _address(ports["admin"])},
         "static_resources": {"listeners": [outbound], "clusters": [server]},

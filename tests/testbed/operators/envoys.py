@@ -121,7 +121,7 @@ def proxy_of(pod: Obj) -> tuple[Proxy, str] | None:
     control = [*env.get("CA_ADDR", "").split(":")[0].split("."), ""][1] or "istio-system"
     role = "router" if "router" in (container.get("args") or []) else "sidecar"
     return Proxy(pod["metadata"]["namespace"], pod["metadata"]["name"], pod["spec"].get("serviceAccountName") or "default",
-                 env.get("TRUST_DOMAIN") or "cluster.local", role, version=str(container.get("image")).rpartition(":")[2]), control
+                 env.get("TRUST_DOMAIN") or "cluster.local", role, version=str(container.get("image", "")).rpartition(":")[2]), control
 
 
 def _is_ready(pod: Obj) -> bool:

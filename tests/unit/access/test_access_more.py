@@ -232,3 +232,46 @@ def test_a_rule_that_goes_closes_and_needs_no_word() -> None:
     rules = [rule for rule in intent()["rules"] if rule["name"] != "discounts"]
     done = plan(intent(rules=rules), state)
     assert [obj["metadata"]["name"] for obj in done.leftovers] == ["access-discounts"]
+
+
+# -- callers that no team thinks of
+
+def with_pod(name: str, annotations: Obj, container: Obj) -> list[Obj]:
+    objects = mesh()
+    template = next(obj for obj in objects if obj["metadata"]["name"] == f"{name}-v1" and obj["metadata"]["namespace"] == AGENCY)["spec"][
+        "template"]
+    template["metadata"]["annotations"] = annotations
+    template["spec"]["containers"] = [container]
+    return objects
+
+
+PROBED: Obj = {"name": "app", "ports": [{"name": "web", "containerPort": 8000}, {"name": "metrics", "containerPort": 9102}],
+               "livenessProbe": {"httpGet": {"port": "web"}}, "readinessProbe": {"exec": {"command": ["true"]}}}
+
+
+def test_a_probe_that_is_not_rewritten_would_stop_the_pod() -> None:
+    plain = {"sidecar.istio.io/rewriteAppHTTPProbers": "false"}
+    text = refused(intent(), with_pod("cars", plain, PROBED))
+    assert f"{AGENCY}/cars-v1: the livenessProbe at port 8000 would be denied and the pod restarted" in text
+    assert "readinessProbe" not in text
+    assert plan(intent(), with_pod("cars", {}, PROBED)).stages
+    rules = [*intent()["rules"], {"name": "kubelet", "from": ["plaintext"], "to": [f"{AGENCY}/cars"], "ports": [8000]}]
+    mtls = {"mode": "STRICT", "exceptions": [{"name": "kubelet", "for": f"{AGENCY}/cars", "ports": {8000: "PERMISSIVE"}}]}
+    assert plan(intent(rules=rules, mtls=mtls), with_pod("cars", plain, PROBED)).stages
+
+
+@pytest.mark.parametrize("how", ["annotation", "PodMonitor", "ServiceMonitor", "merged"])
+def test_metrics_that_nobody_could_read_any_more_are_named(how: str) -> None:
+    marks = {"prometheus.io/scrape": "true", "prometheus.io/port": "9102"}
+    marks |= {"prometheus.istio.io/merge-metrics": "false"} if how == "annotation" else {}
+    objects = with_pod("cars", marks if how in ("annotation", "merged") else {}, PROBED)
+    service = next(obj for obj in objects if obj["kind"] == "Service" and obj["metadata"]["name"] == "cars")
+    service["metadata"]["labels"] = {"team": "cars"}
+    service["spec"]["ports"].append({"name": "metrics", "port": 9102, "targetPort": "metrics"})
+    if how.endswith("Monitor"):
+        key, labels = ("podMetricsEndpoints", {"app": "cars"}) if how == "PodMonitor" else ("endpoints", {"team": "cars"})
+        objects.append({"apiVersion": "monitoring.coreos.com/v1", "kind": how, "metadata": {"name": "cars", "namespace": AGENCY},
+                        "spec": {"selector": {"matchLabels": labels}, key: [{"port": "metrics"}]}})
+    rules = [rule | {"ports": [8000]} if rule["name"] == "search" else rule for rule in intent()["rules"]]
+    notes = plan(intent(rules=rules), objects).notes
+    assert [f"read port 9102 of {AGENCY}/cars-v1" in note for note in notes] == ([] if how == "merged" else [True])

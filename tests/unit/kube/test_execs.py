@@ -128,7 +128,7 @@ POLICY = {"namespace": "shop", "name": "p", "rules": 1, "selector": {"app": "b"}
 
 def probed(monkeypatch: pytest.MonkeyPatch, frames: tuple[bytes, ...], *pods: dict[str, Any], dump: bytes = b"ns[shop]-policy[p]-rule[0]",
            **call: Any) -> Any:
-    monkeypatch.setattr(probing, "admin_get", lambda *_args, **_more: dump)
+    monkeypatch.setattr(probing, "admin_get", lambda *_args, **_more: b'{"dynamic_listeners": [{}]}' + dump)
     return probe(Cluster(*pods), Dialer(*frames), [{**CALL, **call}], [POLICY], Limits(interval=0.01))  # type: ignore[arg-type]
 
 
@@ -146,6 +146,12 @@ def test_a_difference_is_explained(monkeypatch: pytest.MonkeyPatch, pods: tuple[
     found = probed(monkeypatch, (ALLOWED, SUCCESS), *pods, dump=dump)
     assert found.rows[0].agrees is False and why in found.rows[0].why
     assert found.waiting == (("shop/b-55d-x: shop/p",) if "yet" in why else ())
+
+
+def test_a_proxy_without_a_listener_has_no_policy_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probing, "admin_get", lambda *_args, **_more: b'{"dynamic_listeners": []}')
+    found = probe(Cluster(pod("a"), pod("b")), Dialer(DENIED, SUCCESS), [CALL], [POLICY], Limits(interval=0.01))  # type: ignore[arg-type]
+    assert not found.waiting and found.rows[0].agrees is True
 
 
 def test_a_proxy_that_cannot_be_asked_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,7 +61,7 @@ def test_a_module_documents_what_it_declares(name: str) -> None:
     shared = {option for piece in PIECES for option in getattr(twins, piece)}
     assert {option: said for option, said in doc.items() if option in spec} == {option: spec[option] for option in doc if option in spec}
     assert set(spec) & shared == set(doc) & shared
-    assert "cluster" in spec
+    assert "cluster" in spec or "kubernetes.core.k8s_auth_options" not in (MODULES / f"{name}.py").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("path", sorted(MODULES.glob("*.py")), ids=lambda path: path.stem)

@@ -35,6 +35,16 @@ def dump(chain: bytes = CHAIN, roots: bytes = ROOTS) -> bytes:
         {"name": "ROOTCA", "secret": {"validation_context": {"trusted_ca": text(roots)}}}]}).encode()
 
 
+def test_what_a_gateway_serves_is_read_too() -> None:
+    """By its own Gateways, and by the Gateway API; a CA for clients is no certificate."""
+    rows = json.loads(dump())["configs"]
+    rows += [{"name": "kubernetes://web-tls", "secret": {"tls_certificate": {"certificate_chain": text(b"web")}}},
+             {"name": "kubernetes://web-tls-cacert", "secret": {"validation_context": {"trusted_ca": text(b"clients")}}},
+             {"name": "kubernetes-gateway://shop/api-tls", "secret": {"tls_certificate": {"certificate_chain": text(b"api")}}}]
+    found = held(json.dumps({"configs": rows}).encode())
+    assert found.served == {"web-tls": b"web", "shop/api-tls": b"api"} and found.chain == CHAIN
+
+
 def answer(body: bytes, status: str = "200 OK") -> bytes:
     return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 

@@ -20,7 +20,7 @@ def tree(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def access(folder: Path, roles: list[str], **more: Any) -> Rendered:
-    return render(folder, roles, limit="prod", mesh_mysql_password="of-this-test-only", **more)
+    return render(folder, roles, limit="prod", mesh_mysql_password="of-this-test-only", travel_scenarios=["zero_trust"], **more)
 
 
 def test_the_layers_are_in_the_order_of_the_stages(tree: tuple[str, Path, Rendered]) -> None:
@@ -43,7 +43,10 @@ def test_the_layers_are_in_the_order_of_the_stages(tree: tuple[str, Path, Render
 def test_a_layer_that_has_nothing_any_more_goes(tree: tuple[str, Path, Rendered]) -> None:
     provider, folder, _found = tree
     rules = [{"from": [f"{AGENCY}/cars"], "to": [f"{AGENCY}/mysqldb"]}]
-    again = access(folder, ["access"], mesh_provider=provider, mesh_access={"rules": rules, "namespaces": [AGENCY]})
+    smaller = {"mesh_provider": provider, "mesh_access": {"rules": rules, "namespaces": [AGENCY]}}
+    refused = access(folder, ["access"], **smaller)
+    assert refused.code != 0 and "does not close any more what an older one has closed" in refused.output
+    again = access(folder, ["access"], **smaller, access_reopen=True)
     assert again.code == 0, again.output[-3000:]
     assert {name for name in again.layers("prod") if name.startswith("access_")} == {"access_allow", "access_deny"}
     assert set(again.objects("prod", "access_allow")) == {f"AuthorizationPolicy {AGENCY}/access-mysqldb"}

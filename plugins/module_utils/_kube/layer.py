@@ -1,0 +1,83 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""What mesh_apply does, for the module and for the action plugin that does the same without a process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .._errors import MeshError
+from .._model.diff import as_yaml
+from .apply import Order, Outcome, run
+from .auth import AUTH_ARG_SPEC
+from .client import Cluster
+from .options import CLUSTER, WAIT, display_name
+from .wait import Timing
+
+__all__ = ["apply_layer", "argument_spec"]
+
+
+def argument_spec() -> dict[str, Any]:
+    """The options of mesh_apply."""
+    return {
+        **AUTH_ARG_SPEC,
+        "objects": {"type": "list", "elements": "raw", "required": True},
+        "mesh": {"type": "str", "required": True},
+        "layer": {"type": "str", "required": True},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "force_conflicts": {"type": "bool", "default": False},
+        "adopt": {"type": "list", "elements": "str", "default": []},
+        "prune": {"type": "bool", "default": False},
+        "wait": {"type": "bool", "default": True},
+        **CLUSTER,
+        **WAIT,
+    }
+
+
+def _order(params: Mapping[str, Any], check_mode: bool) -> Order:
+    """The module's options as the engine takes them."""
+    return Order(
+        mesh=params["mesh"],
+        layer=params["layer"],
+        state=params["state"],
+        force_conflicts=params["force_conflicts"],
+        adopt=frozenset(params["adopt"]),
+        prune=params["prune"],
+        wait=params["wait"],
+        dry_run=check_mode,
+        timing=Timing(timeout=params["wait_timeout"], interval=max(0.1, params["wait_interval"])),
+    )
+
+
+def _diff(outcome: Outcome) -> dict[str, str]:
+    """All changed objects as two texts."""
+    rows = [row for row in outcome.rows if row.changed]
+    return {side: "".join(f"--- # {row.ref}\n{as_yaml(getattr(row, side))}" for row in rows) for side in ("before", "after")}
+
+
+def _invocation(params: Mapping[str, Any]) -> dict[str, Any]:
+    """What Ansible shows at -vvv and carries along: not the objects, which may be Secrets and may be thousands."""
+    return {"module_args": {**params, "objects": f"{len(params['objects'])} objects, not shown"}}
+
+
+def apply_layer(params: dict[str, Any], warn: Callable[[str], None], *, check_mode: bool, diff: bool) -> dict[str, Any]:
+    """The result of a task, with `failed` where it fails."""
+    name, invocation = display_name(params), _invocation(params)
+    try:
+        cluster = Cluster.from_params(params, name=name)
+        outcome = run(cluster, params["objects"], _order(params, check_mode))
+    except MeshError as exc:
+        return {"failed": True, "msg": str(exc), "invocation": invocation}
+    for text in sorted(set(cluster.warnings)):
+        warn(f"cluster {name}: {text}")
+    result: dict[str, Any] = {
+        "changed": outcome.changed,
+        "objects": [row.to_dict() for row in outcome.rows],
+        "waited": round(outcome.waited, 3),
+        "summary": outcome.summary,
+        "invocation": invocation,
+    }
+    return result | ({"diff": _diff(outcome)} if diff else {})
