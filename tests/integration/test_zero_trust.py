@@ -40,7 +40,8 @@ def play(bed: Bed, provider: str, playbook: Play, tmp_path_factory: pytest.TempP
     """A play against the installed mesh."""
     def run(name: Any = "meshops.mesh.travel_zero_trust", **more: Any) -> Run:
         values = {"mesh_provider": provider, "mesh_mysql_password": "of-this-test-only", "mesh_control_plane": PLANE,
-                  "mesh_operators_packages": [PACKAGES[provider]], "access_wait_timeout": 20, **more}
+                  "mesh_operators_packages": [PACKAGES[provider]], "access_wait_timeout": 120,
+                  "access_probe_timeout": 30, "access_probe_total": 900, **more}
         return playbook(name, bed=bed, inventory=INVENTORY, extra_vars=values)
 
     run(install_play(tmp_path_factory.mktemp("play"))).check()

@@ -37,12 +37,13 @@ class TokenIssuer:
     issuer: str
     key: rsa.RSAPrivateKey = field(default_factory=lambda: rsa.generate_private_key(public_exponent=65537, key_size=2048))
     url: str = ""
+    claims: dict[str, Any] = field(default_factory=dict)  # what its tokens say beside that
     asked: list[str] = field(default_factory=list)
 
     def sign(self, key: rsa.RSAPrivateKey | None = None, **claims: Any) -> str:
         """A token of this issuer, by another's key where one is given."""
         now = int(time.time())
-        body = {"iss": self.issuer, "sub": "gtouser", "iat": now, "exp": now + 3600, **claims}
+        body = {"iss": self.issuer, "sub": "gtouser", "iat": now, "exp": now + 3600, **self.claims, **claims}
         parts = [_text(json.dumps(part).encode()) for part in ({"alg": "RS256", "typ": "JWT", "kid": "one"}, body)]
         text = ".".join(parts)
         return f"{text}.{_text((key or self.key).sign(text.encode(), padding.PKCS1v15(), hashes.SHA256()))}"

@@ -71,7 +71,7 @@ class Pods:
         """The status code; 000 for no answer."""
         namespace, (space, _slash, name) = source.partition("/")[0], target.partition("/")
         url = f"http://{name}.{space}:{PORTS.get(target, 8000)}{path}"
-        command = ("curl", "-s", "-m", "8", "-o", "/dev/null", "-w", "%{http_code}", *options, url)
+        command = ("curl", "-s", "-m", "30", "-o", "/dev/null", "-w", "%{http_code}", *options, url)
         return self.bed.kubectl("exec", "-n", namespace, self.of(source), "--", *command).stdout or "000"
 
 
@@ -131,7 +131,7 @@ def wake_envoys(bed: Bed, wanted: dict[str, set[str]]) -> None:
         execs = {row["metadata"]["name"] for row in rows("execs.kwok.x-k8s.io", "-A")}
         return len(injected) >= len(CLOSED) and injected <= execs
 
-    until(served, 90.0, what="an Envoy behind each injected pod")
+    until(served, 300.0, what="an Envoy behind each injected pod")
     pods = Pods(bed)
     for source, targets in wanted.items():
         for target in targets:

@@ -166,4 +166,4 @@ def cert_manager(layout: Layout, binary: str) -> Process:
     """Its approver is one of its controllers; nothing of the bed needs its webhook."""
     return Process("cert-manager", (
         binary, "--kubeconfig", str(layout.config("operators")), "--leader-elect=false", "--metrics-listen-address", "127.0.0.1:0",
-        "--healthz-listen-address", "127.0.0.1:0"), {"POD_NAMESPACE": "cert-manager"}, gentle=1.0)
+        "--internal-healthz-listen-address", "127.0.0.1:0"), {"POD_NAMESPACE": "cert-manager"}, gentle=1.0)

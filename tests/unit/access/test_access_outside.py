@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -114,3 +116,19 @@ def test_a_log_of_nobody_is_asked_about(tmp_path: Path) -> None:
 def test_prometheus_that_is_not_there() -> None:
     with pytest.raises(FetchError, match=r"Prometheus at http://127\.0\.0\.1:1 gives no answer"):
         read_traffic(Prometheus("http://127.0.0.1:1", timeout=2), [], [])
+
+
+@pytest.mark.parametrize(("fail_on", "code"), [("never", 0), ("denied", 2)])
+def test_the_playbook_says_what_the_intent_would_deny(tmp_path: Path, fail_on: str, code: int) -> None:
+    (tmp_path / "mesh.yml").write_text(yaml.safe_dump_all(mesh()), encoding="utf-8")
+    (tmp_path / "answer.json").write_text(json.dumps(answer(metric(4, f"{PORTAL}/viaggi-v1", f"{AGENCY}/mysqldb-v1"))), encoding="utf-8")
+    given = {"mesh_traffic_source": "manifests", "mesh_traffic_path": str(tmp_path / "mesh.yml"), "mesh_domains": DOMAINS,
+             "mesh_traffic_answers": [str(tmp_path / "answer.json")], "mesh_access": intent(), "mesh_traffic_fail_on": fail_on,
+             "mesh_traffic_proposal": str(tmp_path / "proposal.yml"), "mesh_hosts": "localhost"}
+    collections = Path(__file__).resolve().parents[3] / ".cache" / "collections"
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(collections), "ANSIBLE_LOCALHOST_WARNING": "false"}
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "meshops.mesh.access_from_traffic", "-e", json.dumps(given)]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert f"{PORTAL}/viaggi-v1 -> {AGENCY}/mysqldb-v1 (4 calls)" in done.stdout
+    assert yaml.safe_load((tmp_path / "proposal.yml").read_text(encoding="utf-8"))["mesh_access"]["rules"][0]["name"] == "to-mysqldb"

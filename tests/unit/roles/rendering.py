@@ -67,5 +67,5 @@ def render(folder: Path, roles: list[str], *, limit: str = "all", inventory: str
     command += ["--limit", limit, "-e", json.dumps(extra)]
     environment = {**os.environ, "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
     environment["ANSIBLE_COLLECTIONS_PATH"] = str(REPOSITORY / ".cache/collections")
-    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=180, check=False)
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=600, check=False)
     return Rendered(done.returncode, " ".join((done.stdout + done.stderr).split()), tree)

@@ -68,3 +68,30 @@ def test_the_access_goes_from_the_tree(tree: tuple[str, Path, Rendered]) -> None
     gone = access(folder, ["access"], mesh_provider=provider, access_state="absent")
     assert gone.code == 0, gone.output[-3000:]
     assert not [name for name in gone.layers("prod") if name.startswith("access_")]
+
+
+def test_the_partner_s_tokens_alone_and_with_zero_trust(tmp_path: Path) -> None:
+    """Chapter 4 closes the partner's gateway only; chapter 5 keeps that, for the paths of the agreement."""
+    chapters = ["partner_gateway", "partner_jwt"]
+
+    def done(roles: list[str], *scenarios: str) -> Rendered:
+        found = render(tmp_path, roles, limit="prod", mesh_mysql_password="of-this-test-only", mesh_provider="ossm3",
+                       travel_scenarios=[*chapters, *scenarios])  # fmt: skip
+        assert found.code == 0, found.output[-3000:]
+        return found
+
+    name = "prod-istio-system/access-gto-external-ingressgateway"
+    issuer = "https://keycloak-rhsso.apps.prod.example.com/auth/realms/servicemesh-lab"
+    alone = done([*ROLES, "access"])
+    assert {layer for layer in alone.layers("prod") if layer.startswith("access_")} == {"access_tokens", "access_allow"}
+    reader = alone.objects("prod", "access_tokens")[f"RequestAuthentication {name}"]
+    assert reader["spec"]["jwtRules"] == [{"issuer": issuer, "jwksUri": f"{issuer}/protocol/openid-connect/certs"}]
+    policy = alone.objects("prod", "access_allow")[f"AuthorizationPolicy {name}"]
+    assert policy["spec"]["rules"] == [{"from": [{"source": {"requestPrincipals": [f"{issuer}/*"]}}]}]
+    both = done(["access"], "zero_trust")
+    allow = both.objects("prod", "access_allow")
+    assert allow[f"AuthorizationPolicy {name}"]["spec"]["rules"][0]["to"] == [
+        {"operation": {"paths": ["/flights", "/flights/*", "/insurances", "/insurances/*"]}}]
+    gateway = "cluster.local/ns/prod-istio-system/sa/gto-external-ingressgateway"
+    callers = {app: str(allow[f"AuthorizationPolicy {AGENCY}/access-{app}"]) for app in ("flights", "insurances", "cars")}
+    assert [app for app, text in callers.items() if gateway in text] == ["flights", "insurances"]
