@@ -49,7 +49,7 @@ def play(mesh: Bed, tmp_path: Path, playbook: Callable[..., Run]) -> Play:
         given |= {"ansible_python_interpreter": sys.executable, "mesh_certificates_provider": "cert_manager"}
         given |= {"certificates_root": EC, "certificates_edge_root": EC, "certificates_authority": EC}
         done = playbook(
-            path, *args, bed=mesh, inventory="west,", extra_vars={**given, "deliver_wait_timeout": 60, **variables}, timeout=400
+            path, *args, bed=mesh, inventory="west,", extra_vars={**given, "deliver_wait_timeout": 240, **variables}, timeout=900
         )
         assert "PRIVATE KEY" not in done.stdout + done.stderr
         return done

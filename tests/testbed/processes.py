@@ -159,11 +159,11 @@ def sail_operator(layout: Layout, binary: str) -> Process:
     empty.touch()
     return Process("sail-operator", (
         binary, "--kubeconfig", str(layout.config("operators")), "--config-file", str(empty), "--leader-elect=false",
-        "--metrics-bind-address", "0"), {"POD_NAMESPACE": "sail-operator"}, gentle=1.0)
+        "--metrics-bind-address", "0", "--health-probe-bind-address", "0"), {"POD_NAMESPACE": "sail-operator"}, gentle=1.0)
 
 
 def cert_manager(layout: Layout, binary: str) -> Process:
     """Its approver is one of its controllers; nothing of the bed needs its webhook."""
     return Process("cert-manager", (
         binary, "--kubeconfig", str(layout.config("operators")), "--leader-elect=false", "--metrics-listen-address", "127.0.0.1:0",
-        "--healthz-listen-address", "127.0.0.1:0"), {"POD_NAMESPACE": "cert-manager"}, gentle=1.0)
+        "--internal-healthz-listen-address", "127.0.0.1:0"), {"POD_NAMESPACE": "cert-manager"}, gentle=1.0)

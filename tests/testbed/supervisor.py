@@ -28,6 +28,7 @@ from .processes import Layout, Process
 __all__ = ["Supervisor", "main"]
 
 LOG = logging.getLogger("testbed.supervisor")
+SAIL_KINDS = {"Istio", "IstioCNI", "IstioRevision", "IstioRevisionTag"}
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -52,6 +53,7 @@ class Supervisor:
         self.children: dict[str, subprocess.Popen[bytes]] = {}
         self.state, self.error = "starting", ""
         self.stopping = asyncio.Event()
+        self.killed: set[str] = set()
         self._busy = asyncio.Lock()
         supervisor = self.layout.pair("supervisor")
         self._api_args = (self.layout.server, self.layout.pki / "ca.crt", supervisor.cert, supervisor.key)
@@ -81,6 +83,7 @@ class Supervisor:
 
     async def kill(self, name: str, number: int = signal.SIGKILL) -> None:
         child = self._child(name)
+        self.killed.add(name)
         child.send_signal(number)
         if number in (signal.SIGKILL, signal.SIGTERM):
             while child.poll() is None:
@@ -92,7 +95,26 @@ class Supervisor:
             raise BedError(f"No process {name} in this bed; there are {', '.join(sorted(self.children))}")
         return self.children[name]
 
+    async def keep_operator(self) -> None:
+        """The real operator as a kubelet runs it: once its kinds are there (OLM starts it then), and again when it ends by itself."""
+        process = processes.sail_operator(self.layout, self.spec["sail_operator"])
+        while True:
+            child = self.children.get(process.name)
+            away = process.name not in self.killed and (child is None or child.poll() is not None)
+            if away and await asyncio.to_thread(self._sail_kinds):
+                LOG.info("%s", "the Sail operator starts" if child is None else f"it ended with {child.returncode} and starts again")
+                self.spawn(process)
+            await asyncio.sleep(1.0)
+
+    def _sail_kinds(self) -> bool:
+        try:
+            found = self.api.get("/apis/sailoperator.io/v1")
+        except (ApiStatus, OSError):
+            return False
+        return {row["kind"] for row in found["resources"]} >= SAIL_KINDS
+
     async def restart(self, name: str) -> None:
+        self.killed.discard(name)
         if self._child(name).poll() is None:
             await self.kill(name)
         if name == "kwok":
@@ -166,7 +188,6 @@ class Supervisor:
         if real and "sail" in played:
             played.remove("sail")
             self.api.ensure("/api/v1/namespaces", {"metadata": {"name": "sail-operator"}})
-            self.spawn(processes.sail_operator(self.layout, real))
             played.append("istiod")
             if self.spec.get("istiod"):
                 played.append("real-istiod")
@@ -263,17 +284,22 @@ async def run(folder: Path, owner: int | None) -> int:
     control.unlink(missing_ok=True)
     server = await asyncio.start_unix_server(supervisor.control, path=str(control))
     bring_up = asyncio.create_task(supervisor.bring_up(egress))
+    keeper: asyncio.Task[None] | None = None
     stopped = asyncio.create_task(supervisor.stopping.wait())
     try:
         await asyncio.wait({bring_up, stopped}, return_when=asyncio.FIRST_COMPLETED)
         if bring_up.done():
             bring_up.result()
+            if supervisor.spec.get("sail_operator") and "sail" in supervisor.spec["operators"]:
+                keeper = asyncio.create_task(supervisor.keep_operator())
             await stopped
     except (BedError, OSError) as error:
         LOG.error("%s", error)
         supervisor.state, supervisor.error = "failed", str(error)
     finally:
         bring_up.cancel()
+        if keeper is not None:
+            keeper.cancel()
         server.close()
         await supervisor.take_down()
         await egress.stop()

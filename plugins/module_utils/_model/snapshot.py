@@ -178,8 +178,10 @@ def _read_file(file: Path) -> list[dict[str, Any]]:
     for document in documents:
         if not isinstance(document, dict) or "kind" not in document or "apiVersion" not in document:
             continue  # values files, kustomizations without kind, comments
-        if document["kind"].endswith("List") and isinstance(document.get("items"), list):
-            found += _checked(document["items"], str(file))
+        kind = str(document["kind"])
+        if kind.endswith("List") and isinstance(document.get("items"), list):
+            typed = {"apiVersion": document["apiVersion"], "kind": kind.removesuffix("List")} if kind != "List" else {}
+            found += _checked([typed | obj if isinstance(obj, dict) else obj for obj in document["items"]], str(file))
         elif isinstance(document.get("metadata"), dict):
             found.append(document)
     return found

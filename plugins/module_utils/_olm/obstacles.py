@@ -205,7 +205,7 @@ def _csv_failed(scene: Scene) -> Obstacle | None:
 
 
 def _csv_requirements(scene: Scene) -> Obstacle | None:
-    # Service accounts and CRDs of the same plan are missing for less than a second, on a busy API server for ten; a version stays.
+    # Service accounts and CRDs of the same plan are missing for less than a second, on a busy machine for half a minute; a version stays.
     # A plan is carried out even while the Subscription names the next one already.
     if any(plan.phase == "Installing" for plan in (scene.plan, *scene.seen.plans) if plan is not None):
         return None
@@ -217,7 +217,7 @@ def _csv_requirements(scene: Scene) -> Obstacle | None:
                                 f"{'; '.join(csv.unmet)}", f"remove what the message names, then {_make_again(scene.sub, csv.name)}", 8)
             passing = all(text.startswith(("CustomResourceDefinition ", "ServiceAccount ")) for text in csv.unmet)
             return Obstacle("RequirementsNotMet", f"ClusterServiceVersion {scene.sub.namespace}/{csv.name}: {'; '.join(csv.unmet)}",
-                            "meet the requirement, or choose a version of the operator that this cluster can run", 30 if passing else 8)
+                            "meet the requirement, or choose a version of the operator that this cluster can run", 90 if passing else 8)
     return None
 
 

@@ -186,9 +186,22 @@ def _objects(seed: int) -> list[dict[str, Any]]:
         source(requestPrincipals=["i/*"]),
         source(notRequestPrincipals=["*"]),
         source(principals=["*"]),
+        source(namespaces=["*"], notNamespaces=["b"]),
+        source(serviceAccounts=["a/x"]),
+        source(notTrustDomains=["cluster.local"]),
+        source(ipBlocks=["10.0.0.0/30"]),
+        when("source.principal", "*/sa/y", absent=("other/*",)),
         {},
     ]
     whats = [
+        operation(hosts=["h", "h:*"]),
+        operation(notHosts=["H"]),
+        operation(paths=["/{*}/b", "/a/{**}"], notPaths=["/a"]),
+        operation(notMethods=["P*"], notPorts=["81"]),
+        when("request.headers[x]", "1"),
+        when("request.headers[x]", "2*"),
+        when("request.headers[x]", absent=("1",)),
+        when("request.auth.claims[group]", absent=("h",)),
         operation(paths=["/a*"]),
         operation(methods=["GET"], ports=["8000"]),
         operation(notPaths=["/a/b"]),
@@ -226,12 +239,22 @@ def _objects(seed: int) -> list[dict[str, Any]]:
 
 
 def _requests() -> list[tuple[Request, Token | None, str]]:
-    every = itertools.product(CALLERS, ["/", "/a", "/a/b"], ["GET", "PUT"], TOKENS, [8000, 81])
-    found: list[tuple[Request, Token | None, str]] = [
-        (Request(principal=caller, path=path, method=method, port=port, host="h"), None if claims is None else Token(claims), "HTTP")
-        for caller, path, method, claims, port in every
-    ]
-    return [*found, *((Request(principal=caller, port=3306), None, "TCP") for caller in CALLERS)]
+    """Every caller with every token; the rest by chance, and always the same."""
+    chance = random.Random(5)
+    found: list[tuple[Request, Token | None, str]] = []
+    for caller, claims, _turn in itertools.product(CALLERS, TOKENS, range(12)):
+        request = Request(
+            principal=caller,
+            source_ip=chance.choice(["10.0.0.1", "10.0.0.9"]),
+            path=chance.choice(["/", "/a", "/a/b", "/a/", "/x/b", "/a/b/c"]),
+            method=chance.choice(["GET", "PUT"]),
+            port=chance.choice([8000, 81]),
+            host=chance.choice(["h", "h:81", "H", "other"]),
+            headers=chance.choice([{}, {}, {"x": "1"}, {"x": ["1", "22"]}, {"x": "3"}]),
+        )
+        found.append((request, None if claims is None else Token(claims), "HTTP"))
+    tcp = itertools.product(CALLERS, ["10.0.0.1", "10.0.0.9"])
+    return [*found, *((Request(principal=caller, source_ip=ip, port=3306), None, "TCP") for caller, ip in tcp)]
 
 
 REQUESTS = _requests()
@@ -279,4 +302,12 @@ def _values(name: str, facts: Any) -> tuple[Any, ...]:
     if name.startswith("request.auth.claims["):
         found = (facts.claims or {}).get(name[20:-1])
         return tuple(found) if isinstance(found, list) else () if found is None else (found,)
-    return {"paths": facts.path, "methods": facts.method, "destination.port": facts.port}[name]
+    if name.startswith("request.headers["):
+        return facts.header(name[16:-1])
+    return {
+        "paths": facts.path,
+        "methods": facts.method,
+        "hosts": facts.host,
+        "destination.port": facts.port,
+        "source.ip": facts.source_ip,
+    }[name]

@@ -13,6 +13,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 import yaml
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.change import difference_of, text_of
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.inventory import take
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import World
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization_run import overlaid, run_authorization_checks
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import junit, sarif
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
@@ -148,6 +151,82 @@ def test_the_playbook_ends_as_the_proof_does(stage: int, code: int, tmp_path: Pa
     failures = ET.parse(tmp_path / "out" / "access.xml").findall(".//failure")  # noqa: S314 - our own document
     assert bool(failures) is bool(code)
     assert ("OPENED  anyone, without a token" in done.stdout) is (stage == 6)
+
+
+ANCHORS = """
+apiVersion: v1
+kind: List
+items:
+  - &allow
+    apiVersion: security.istio.io/v1
+    kind: AuthorizationPolicy
+    metadata: &where {name: one, namespace: foo}
+    spec: &spec
+      selector: {matchLabels: {app: cars}}
+      rules: [{from: [{source: {namespaces: [foo]}}]}]
+  - <<: *allow
+    metadata: {<<: *where, name: two}
+    spec: {<<: *spec, action: DENY}
+---
+---
+# only a comment
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicyList
+items: [{metadata: {name: three, namespace: foo}, spec: {rules: [{from: []}]}}]
+"""
+
+
+def test_anchors_merges_lists_and_empty_documents_are_read_as_kubectl_reads_them(tmp_path: Path) -> None:
+    states = {name: {"source": "manifests", "path": str(tmp_path / name)} for name in ("before", "after")}
+    for name, text in (("before", ""), ("after", ANCHORS)):
+        _folder(tmp_path / name, BASE[:-1])
+        (tmp_path / name / "c.yaml").write_text(text, encoding="utf-8")
+    found = compare(_params(before=states["before"], after={**states["after"], "applied": False}))
+    assert found["objects"] == [
+        f"foo/{name} was added: {action}" for name, action in (("one", "ALLOW"), ("two", "DENY"), ("three", "ALLOW"))
+    ]
+    assert found["opened"] == 0 and "DENY foo/two rules[0]" in found["text"]
+
+
+def test_ten_thousand_policies_are_compared_and_said_on_one_screen() -> None:
+    apps = [obj for number in range(100) for obj in workload("foo", f"app{number}")]
+    many = [
+        policy(
+            source(principals=[f"cluster.local/ns/foo/sa/a{number}"]),
+            name=f"p{number}",
+            selector={"matchLabels": {"app": f"app{number % 100}"}},
+        )
+        for number in range(10_000)
+    ]
+    before, after = ([namespace("foo"), *apps, *kept] for kept in (many, many[:-1]))
+    found = difference_of(*((World(taken.objects, taken.mesh), taken) for taken in (take(before), take(after))))
+    (group,) = found.groups
+    assert not group.opened and "cluster.local/ns/foo/sa/a9999" in group.who.text and group.witness["caller"].endswith("/a9999")
+    assert group.destinations == ("foo/app99",) and found.unchanged == 99 and len(text_of(found).splitlines()) < 10
+
+
+def test_a_policy_of_512_rules_is_proven_and_one_of_513_is_refused() -> None:
+    rules = [
+        source(principals=["cluster.local/ns/foo/sa/default"]) | {"to": [{"operation": {"ports": [str(8000 + number)]}}]}
+        for number in range(513)
+    ]
+    refused = _check([*BASE[:-1], policy(*rules)], only=["OSM3001"]).report.rows
+    assert [(row.resource, row.status) for row in refused if row.id == "OSM3001"] == [("AuthorizationPolicy foo/p", "failed")]
+    rows = [{"from": ["foo/cars"], "to": ["foo/cars"], "ports": [str(8000 + number) for number in range(512)]}]
+    good = _check([*BASE[:-1], policy(*rules[:512])], only=["OSM3001", "OSM3301", "OSM3302"], access=rows)
+    assert good.proven is True
+    assert {row.status for row in good.report.rows} == {"passed"}
+
+
+def test_names_that_exist_nowhere_are_told_by_their_place() -> None:
+    rule = source(principals=["cluster.local/ns/foo/sa/nobody"]) | {"to": [{"operation": {"hosts": ["nosuch.example.com"]}}]}
+    rows = {row.id: row for row in _check([*BASE[:-1], policy(rule, source(namespaces=["nowhere"]))]).report.rows if row.status != "passed"}
+    assert (
+        "rules[0].from[0].source.principals: cluster.local/ns/foo/sa/nobody is nobody: there is no ServiceAccount"
+        in rows["OSM3109"].message
+    )
+    assert rows["OSM3110"].message.startswith("rules[1].from[0].source.namespaces: nowhere is nobody: there is no Namespace nowhere")
 
 
 BASE = [namespace("foo"), *workload("foo", "cars"), policy(source(namespaces=["foo"]))]

@@ -28,7 +28,7 @@ def observation(requirements: list[dict[str, str]], *plans: dict[str, Any]) -> O
     })
 
 
-@pytest.mark.parametrize(("requirements", "grace"), [([CRD, ACCOUNT], 30), ([VERSION], 8), ([CRD, VERSION], 8)],
+@pytest.mark.parametrize(("requirements", "grace"), [([CRD, ACCOUNT], 90), ([VERSION], 8), ([CRD, VERSION], 8)],
                          ids=["what the plan brings", "version", "both"])
 def test_how_long_a_requirement_may_be_missing(requirements: list[dict[str, str]], grace: float) -> None:
     found = [obstacle for obstacle in find(observation(requirements), None) if obstacle.code == "RequirementsNotMet"]
