@@ -65,8 +65,9 @@ def run_playbook(playbook: str | Path, *args: str, bed: Bed | None = None, kubec
 
 
 # Longest first, so that no worker begins one when the others are done; the short unit tests come last and fill up.
-LONGEST = ("zero_trust", "upgrade_live", "travel_two_meshes", "travel", "faults_run", "install_plan", "operators_role", "certificates",
-           "played_olm", "rotation_live", "ca_change", "envoys", "played_sail", "check_mesh")
+LONGEST = ("migration", "zero_trust", "upgrade_live", "travel_two_meshes", "travel", "faults_run", "install_plan",
+           "operators_role", "certificates", "played_olm", "rotation_live", "ca_change", "envoys", "played_sail",
+           "check_mesh")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -29,8 +29,10 @@ SYSTEM, SHOP, PORTAL = "shop-system", "shop-data", "shop-portal"
 SERVICES = {"cars": SHOP, "hotels": SHOP, "web": PORTAL}
 # Each takes minutes: MESH_TEST_UPGRADES=RevisionBased,InPlace,ossm2 plays all of them.
 KINDS = os.environ.get("MESH_TEST_UPGRADES", "RevisionBased").split(",")
-START = {"ossm2": "v2.5"}
-HOPS = {"ossm2": ["v2.6"], "InPlace": ["v1.29.5", "v1.29.6", "v1.30.3"]}
+# With a real operator (MESH_SAIL_OPERATOR) name versions that it has: where the mesh begins, then its hops.
+VERSIONS = os.environ.get("MESH_TEST_VERSIONS", "").split(",") if os.environ.get("MESH_TEST_VERSIONS") else []
+WAYS = {"ossm2": ["v2.5", "v2.6"], "InPlace": VERSIONS or ["v1.29.4", "v1.29.5", "v1.29.6", "v1.30.3"],
+        "RevisionBased": VERSIONS or ["v1.29.4", "v1.30.3"]}
 WAVES = [{"name": "portal", "namespaces": [PORTAL]}, {"name": "data", "namespaces": [SHOP]}]
 
 
@@ -50,7 +52,7 @@ class Story:
         return {"ansible_python_interpreter": sys.executable, "mesh_provider": provider, "mesh_name": "shop-mesh",
                 "mesh_control_plane": plane, "mesh_operators_provider": "none",
                 "mesh_domains": [{"name": "portal", "namespaces": [PORTAL]}, {"name": "data", "namespaces": [SHOP]}],
-                f"mesh_{provider}_version": START.get(self.kind, "v1.29.4"), "mesh_upgrade": {
+                f"mesh_{provider}_version": WAYS[self.kind][0], "mesh_upgrade": {
                     "waves": WAVES, "rollout": {"lock_seconds": 3, "interval": 0.5, "workload_timeout": 240}}}
 
     def play(self, name: str | Path, **more: Any) -> Run:
@@ -145,11 +147,15 @@ def story(request: pytest.FixtureRequest, worker_id: str, playbook: Play, tmp_pa
 
 
 def hops(kind: str) -> list[str]:
-    return HOPS.get(kind, ["v1.30.3"])
+    return WAYS[kind][1:]
 
 
 def start(kind: str) -> str:
-    return START.get(kind, "v1.29.4").removeprefix("v")
+    return WAYS[kind][0].removeprefix("v")
+
+
+def revision(version: str) -> str:
+    return f"shop-v{version.removeprefix('v').replace('.', '-')}"
 
 
 def test_one_wave_and_back_from_the_middle(story: Story) -> None:
@@ -162,8 +168,8 @@ def test_one_wave_and_back_from_the_middle(story: Story) -> None:
         middle = story.proxies()
         assert middle["web"][0] == hops(story.kind)[0].removeprefix("v") and middle["cars"] == before["cars"], middle
         if story.kind == "RevisionBased":
-            assert story.labels() == {PORTAL: "shop-v1-30-3", SHOP: "shop-mesh"}
-            assert story.get("istiorevisiontag", "shop-mesh")["status"]["istioRevision"] == "shop-v1-29-4"
+            assert story.labels() == {PORTAL: revision(hops(story.kind)[0]), SHOP: "shop-mesh"}
+            assert story.get("istiorevisiontag", "shop-mesh")["status"]["istioRevision"] == revision(start(story.kind))
         story.play("meshops.mesh.upgrade_mesh", upgrade_rollback=True).check()
         assert story.proxies() == before
     assert {code for _service, code in seen} == {"200"}, seen
@@ -180,7 +186,7 @@ def test_all_the_way_while_a_client_calls(story: Story) -> None:
     assert all(seen[(service, "200")] > 3 for service in SERVICES)
     if story.kind == "RevisionBased":
         assert story.labels() == {PORTAL: "shop-mesh", SHOP: "shop-mesh"}
-        assert story.get("istiorevisiontag", "shop-mesh")["status"]["istioRevision"] == "shop-v1-30-3"
+        assert story.get("istiorevisiontag", "shop-mesh")["status"]["istioRevision"] == revision(hops(story.kind)[-1])
         # The client's pod has not moved: its revision stays, however short the grace period.
         time.sleep(1)
-        assert story.get("istiorevision", "shop-v1-29-4"), "the old revision is kept until the last proxy has left"
+        assert story.get("istiorevision", revision(start(story.kind))), "the old revision is kept until the last proxy has left"

@@ -12,9 +12,9 @@ from typing import Any
 from .._model.snapshot import Snapshot
 from .affinity import affinity
 from .convert import Converted, at
-from .gateways import gateways_of
+from .gateways import Gateway, gateways_of
 from .gateways import objects_of as gateway_objects
-from .settings import DISCOVERY, IGNORE, REVISION, Plane, Settings
+from .settings import DISCOVERY, IGNORE, OWNER, OWNER_NAME, REVISION, Plane, Settings
 
 __all__ = ["FINAL", "LAYERS", "Layers", "layers_of", "moving_labels", "network_policies", "owned", "selectors_of"]
 
@@ -51,8 +51,9 @@ def layers_of(snapshot: Snapshot, plane: Plane, converted: Converted, settings: 
     """Everything, by layer; a layer may be empty."""
     spaces = sorted(members)
     tracing = _tracing(snapshot, plane, converted, settings)
+    gateways = gateways_of(snapshot, plane, converted)
     layers: Layers = {
-        "migration_networks": network_policies(plane, converted, settings, spaces),
+        "migration_networks": network_policies(plane, converted, settings, spaces, gateways),
         "migration_control_plane": _control_plane(snapshot, plane, converted, settings, tracing),
         "migration_mesh": _mesh(snapshot, plane, converted, settings, tracing, revision=settings.revision(plane)),
         "migration_observability": [*_kiali(snapshot, plane, converted, settings, tracing)],
@@ -61,7 +62,7 @@ def layers_of(snapshot: Snapshot, plane: Plane, converted: Converted, settings: 
     }
     new: list[Obj] = []
     taken: list[Obj] = []
-    for gateway in gateways_of(snapshot, plane, converted):
+    for gateway in gateways:
         made, kept = gateway_objects(gateway, plane, settings)
         new += made
         taken += kept
@@ -279,7 +280,9 @@ def _kiali(snapshot: Snapshot, plane: Plane, converted: Converted, settings: Set
 # network policies
 
 
-def network_policies(plane: Plane, converted: Converted, settings: Settings, members: list[str]) -> list[Obj]:
+def network_policies(
+    plane: Plane, converted: Converted, settings: Settings, members: list[str], gateways: Iterable[Gateway] = ()
+) -> list[Obj]:
     """Those that the operator keeps where manageNetworkPolicy is on, by a label that stays, and one that lets the new istiod be reached.
 
     The operator's let in whom the label maistra.io/member-of names, which goes with the ServiceMeshControlPlane, as they do themselves.
@@ -292,9 +295,11 @@ def network_policies(plane: Plane, converted: Converted, settings: Settings, mem
     for space in (plane.namespace, *members):
         made.append(_policy("mesh-members", space, {}, inside))
         made.append(_policy("mesh-expose-route", space, {"maistra.io/expose-route": "true"}, router))
-    ingress = converted.at("gateways", {})
-    if ingress.get("enabled") is not False and at(ingress, "ingress.enabled") is not False:
-        made.append(_policy("mesh-ingressgateway", at(ingress, "ingress.namespace") or plane.namespace, {"istio": "ingressgateway"}, [{}]))
+    for gateway in gateways:
+        if gateway.kind == "ingress":
+            # the operator opens each of its ingress gateways to everybody
+            pods = {key: value for key, value in gateway.labels.items() if key not in (OWNER, OWNER_NAME)}
+            made.append(_policy(f"mesh-{gateway.name}", gateway.namespace, pods, [{}]))
     return made
 
 

@@ -278,7 +278,7 @@ def pruned(journey: Journey) -> Iterator[Hazard]:
             f"inactiveRevisionDeletionGracePeriodSeconds is {grace}: when the last pod has left, the way back to "
             f"{', '.join(sorted(leaving))} is gone after {duration(grace)}",
             warning=True,
-            hint=f"set it to {max(86400, math.ceil(longest))} for the time of the upgrade",
+            hint=f"set it to {max(604800, math.ceil(longest))} for the time of the upgrade",
         )
     for row in journey.fleet.workloads:
         if row.next_revision in leaving and row.follows in leaving and not row.proxies and _by_pod_label(journey, row):

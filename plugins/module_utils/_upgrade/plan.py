@@ -17,7 +17,7 @@ from .changes import NOTES, Note, between
 from .fleet import SIDECAR, WAYPOINT, Workload
 from .hazards import behind, not_moved
 from .journey import Journey
-from .planes import GRACE_DEFAULT
+from .planes import GRACE_DEFAULT, Tag
 from .route import Hop, OperatorWay
 from .rules import SKEW
 from .timing import words
@@ -27,14 +27,14 @@ __all__ = ["Plan", "Step", "plan_of"]
 
 OPERATOR_SECONDS = 90.0  # one InstallPlan, from approval to Succeeded; assumed
 NODE_SECONDS = 10.0  # one node of a DaemonSet that is replaced; assumed
-DAY = 86400
+KEEP = 604800  # seconds; the role upgrade's own upgrade_keep_seconds
 
 
 @dataclass(frozen=True)
 class Step:
     """One thing to do, and how to undo it."""
 
-    kind: str  # operator, grace, proxies, control_plane, cni, ztunnel, gateways, managed, workloads, tag, prune, leftover
+    kind: str  # operator, proxies, grace, pin, control_plane, cni, ztunnel, gateways, managed, workloads, tag, prune, leftover
     what: str
     why: str
     back: str
@@ -164,14 +164,15 @@ def _hop(journey: Journey, hop: Hop) -> Iterator[Step]:
     yield from _operators(journey, hop)
     yield from _catch_up(journey, hop)
     yield from _grace(journey, hop)
+    yield from _pin(journey, hop)
     yield _control_plane(journey, hop)
     skipping = hop.skips and journey.route.revision_based
     if not skipping:
         yield from _nodes(journey, hop)
     yield from _managed(journey, hop)
-    yield from _gateways(journey, hop)
     yield from _workloads(journey, hop)
     yield from _tag(journey, hop)
+    yield from _gateways(journey, hop)
     if skipping:
         yield from _nodes(journey, hop)
     yield from _prune(journey, hop)
@@ -229,8 +230,8 @@ def _catch_up(journey: Journey, hop: Hop) -> Iterator[Step]:
 def _grace(journey: Journey, hop: Hop) -> Iterator[Step]:
     plane = journey.route.plane
     grace = GRACE_DEFAULT if plane.grace_seconds is None else plane.grace_seconds
-    if journey.route.revision_based and hop.number == 1 and grace < DAY:
-        yield Step("grace", f"set {plane.ref} updateStrategy.inactiveRevisionDeletionGracePeriodSeconds to {DAY}",
+    if journey.route.revision_based and hop.number == 1 and grace < KEEP:
+        yield Step("grace", f"set {plane.ref} updateStrategy.inactiveRevisionDeletionGracePeriodSeconds to {KEEP}",
                    f"the old revision, now pruned {grace} s after its last pod, is the way back",
                    f"set it to {grace} again when the upgrade is over", 0.0, "upgrade_control_plane", (plane.ref,))
 
@@ -240,6 +241,22 @@ def _istiod_seconds(journey: Journey) -> float:
     plane = journey.route.plane
     revision = journey.fleet.revision(plane.active_revision, plane.namespace)
     return max(30.0, 2 * journey.pace.middle) if revision is None or not revision.deployment else 2 * journey.pace.middle + 10
+
+
+def _pin(journey: Journey, hop: Hop) -> Iterator[Step]:
+    """A tag of the Istio would go along with its version, before any wave."""
+    old = _revision_before(journey, hop)
+    for tag in _tags(journey) if journey.route.revision_based else ():
+        if tag.target_kind == k.ISTIO.kind:
+            yield Step("pin", f"point {tag.ref} at IstioRevision {old}",
+                       f"it targets {journey.route.plane.ref} and would follow it at once: pods that restart by themselves would be new",
+                       f"point it at {journey.route.plane.ref} again", 5.0, "upgrade_control_plane", (tag.ref,))
+
+
+def _tags(journey: Journey) -> list[Tag]:
+    """Those that lead to this control plane."""
+    names = journey.fleet.names_of(journey.route.plane)
+    return [tag for tag in journey.fleet.tags if tag.revision in names and tag.target_kind != k.MUTATING_WEBHOOK.kind]
 
 
 def _control_plane(journey: Journey, hop: Hop) -> Step:
@@ -253,13 +270,11 @@ def _control_plane(journey: Journey, hop: Hop) -> Step:
         return Step("control_plane", f"set {plane.ref} spec.version from {hop.old} to {hop.text}",
                     f"InPlace, {jump}: the one istiod is replaced, running proxies reconnect to it",
                     f"set spec.version to {hop.old} while no proxy is newer", seconds, "upgrade_control_plane", (plane.ref,))
-    moved = [row.ref for row in journey.fleet.tags if row.target_kind == k.ISTIO.kind and row.target == plane.name]
-    along = f"; {', '.join(moved)} follows it at once: pods that restart by themselves are new from here on" if moved else ""
     beside = f"revision {hop.revision} comes beside {plane.active_revision}"
     return Step("control_plane", f"set {plane.ref} spec.version to {hop.text}: {beside}",
-                f"RevisionBased: the old istiod keeps its proxies until they are restarted{along}",
+                "RevisionBased: the old istiod keeps its proxies until they are restarted",
                 f"set spec.version to {hop.old}; the new revision is pruned when nothing refers to it",
-                seconds, "upgrade_control_plane", (plane.ref, *moved))
+                seconds, "upgrade_control_plane", (plane.ref,))
 
 
 def _nodes(journey: Journey, hop: Hop) -> Iterator[Step]:
@@ -296,7 +311,7 @@ def _gateways(journey: Journey, hop: Hop) -> Iterator[Step]:
     rows = [row for row in journey.restarted if row.role not in (SIDECAR, WAYPOINT)]
     if rows:
         yield Step("gateways", f"restart {len(rows)} gateway{_s(len(rows))}: {_names(rows)}",
-                   f"a wave of their own, with never none ready{_relabel(journey, rows, hop)}", _back(journey, rows, hop),
+                   "a wave of their own at the end, with never none ready", _back(journey, rows, hop),
                    journey.pace.wave(rows, 1) + journey.terms.pause, "upgrade_data_plane", tuple(row.ref for row in rows))
 
 
@@ -328,21 +343,21 @@ def _relabel(journey: Journey, rows: Iterable[Workload], hop: Hop) -> str:
     """Which labels have to be changed for a restart to have an effect."""
     if not journey.route.revision_based:
         return ""
-    tags = {tag.name for tag in journey.fleet.tags}
     names = journey.fleet.names_of(journey.route.plane)
-    found = Counter(row.follows for row in rows if row.follows in names and row.follows not in tags)
-    return "".join(f"; {count} name revision {word}: set their label to {hop.revision}, or to a tag" for word, count in found.items())
+    tags = {tag.name for tag in journey.fleet.tags}
+    found = Counter(row.follows for row in rows if row.follows in names or row.follows in tags)
+    said = [
+        f"their namespaces name {hop.revision} instead of the tag {word} from their wave on, until the tag has moved" if word in tags else
+        f"{count} name revision {word}: set their label to {hop.revision}, or better to a tag"
+        for word, count in sorted(found.items())
+    ]
+    return "".join(f"; {text}" for text in said)
 
 
 def _back(journey: Journey, rows: Sequence[Workload], hop: Hop) -> str:
     if not journey.route.revision_based:
         return f"the control plane's version back to {hop.old} first, then a restart of the wave"
-    old = _revision_before(journey, hop)
-    tags = [tag for tag in journey.fleet.tags if any(row.follows == tag.name for row in rows)]
-    if any(tag.target_kind == k.ISTIO.kind for tag in tags):
-        return f"spec.version back to {hop.old}, which takes the tag back to {old}, then a restart of the wave"
-    moved = f"tag {', '.join(tag.name for tag in tags)} back" if tags else "labels back"
-    return f"{moved} to {old}, then a restart of the wave"
+    return f"tag and labels back to {_revision_before(journey, hop)}, then a restart of the wave"
 
 
 def _revision_before(journey: Journey, hop: Hop) -> str:
@@ -350,15 +365,12 @@ def _revision_before(journey: Journey, hop: Hop) -> str:
 
 
 def _tag(journey: Journey, hop: Hop) -> Iterator[Step]:
-    if not journey.route.revision_based:
-        return
-    names = journey.fleet.names_of(journey.route.plane)
-    for tag in journey.fleet.tags:
-        if tag.target_kind != k.ISTIO.kind and tag.revision in names and tag.revision != hop.revision:
-            old = tag.revision if hop.number == 1 else _revision_before(journey, hop)
-            yield Step("tag", f"move {tag.ref} from {old} to {hop.revision}",
-                       "at the end: until then a wave names the new revision itself, and what restarts by itself stays on the old one",
-                       f"move it to {old}", 5.0, "upgrade_data_plane", (tag.ref,))
+    for tag in _tags(journey) if journey.route.revision_based else ():
+        old = _revision_before(journey, hop)
+        to = journey.route.plane.ref if tag.target_kind == k.ISTIO.kind else f"IstioRevision {hop.revision}"
+        yield Step("tag", f"point {tag.ref} at {to}: from {old} to {hop.revision}",
+                   "after the last wave: until then what restarts by itself stays on the old one; then the namespaces get the tag back",
+                   f"point it at IstioRevision {old}", 5.0, "upgrade_data_plane", (tag.ref,))
 
 
 def _prune(journey: Journey, hop: Hop) -> Iterator[Step]:

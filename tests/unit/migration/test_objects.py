@@ -143,11 +143,18 @@ def test_the_big_one() -> None:
 def test_network_policies_of_the_same_effect_by_a_label_that_stays() -> None:
     made = plan(smcp(), roll("shop", "pay"))
     names = sorted(f"{obj['metadata']['namespace']}/{obj['metadata']['name']}" for obj in made.layers["migration_networks"])
-    assert names == ["istio-system/mesh-expose-route", "istio-system/mesh-ingressgateway", "istio-system/mesh-istiod",
+    assert names == ["istio-system/mesh-expose-route", "istio-system/mesh-istio-ingressgateway", "istio-system/mesh-istiod",
                      "istio-system/mesh-members",
                      *(f"{space}/mesh-{what}" for space in ("pay", "shop") for what in ("expose-route", "members"))]
     assert "maistra.io/member-of" not in str(made.layers["migration_networks"])
     assert plan(smcp(security={"manageNetworkPolicy": False})).layers["migration_networks"] == []
+
+
+def test_each_ingress_gateway_stays_open_also_additional_ones() -> None:
+    found = {obj["metadata"]["name"]: obj for obj in plan(BIG).layers["migration_networks"]}
+    assert found["mesh-partner"]["metadata"]["namespace"] == "edge"
+    assert found["mesh-partner"]["spec"]["podSelector"] == {"matchLabels": {"app": "partner", "istio": "partner"}}
+    assert found["mesh-istio-ingressgateway"]["spec"]["ingress"] == [{}] and "mesh-out" not in found
 
 
 OWNED = {"labels": {"maistra.io/owner": "istio-system"}}

@@ -51,7 +51,7 @@ def step(found: Planned, kind: str) -> Any:
 
 def test_in_place() -> None:
     found = planned(*mesh())
-    assert kinds(found) == ["1:control_plane", "1:cni", "1:gateways", "1:workloads", "1:leftover"]
+    assert kinds(found) == ["1:control_plane", "1:cni", "1:workloads", "1:gateways", "1:leftover"]
     assert step(found, "workloads").objects == ("Deployment shop/cart",)
     assert step(found, "gateways").objects == ("Deployment shop/edge",)
     assert step(found, "leftover").objects == ("Job shop/report",)
@@ -61,8 +61,8 @@ def test_in_place() -> None:
 
 def test_two_hops_restart_everything_twice() -> None:
     found = planned(*mesh(), target="v1.31.0")
-    assert kinds(found) == ["1:control_plane", "1:cni", "1:gateways", "1:workloads",
-                            "2:control_plane", "2:cni", "2:gateways", "2:workloads", "2:leftover"]
+    assert kinds(found) == ["1:control_plane", "1:cni", "1:workloads", "1:gateways",
+                            "2:control_plane", "2:cni", "2:workloads", "2:gateways", "2:leftover"]
     assert [row.what for row in found.plan.steps if row.kind == "cni"] == [
         "set IstioCNI default spec.version from v1.29.4 to v1.30-latest (0 nodes)",
         "set IstioCNI default spec.version from v1.30-latest to v1.31.0 (0 nodes)"]
@@ -78,31 +78,30 @@ def test_proxies_that_the_next_control_plane_could_not_serve_are_moved_first() -
 
 def test_revisions_with_a_tag_of_the_istio() -> None:
     found = planned(*mesh(strategy="RevisionBased", word="stable"), tag("stable", "Istio", "prod", "prod-v1-29-4"))
-    assert kinds(found) == ["1:grace", "1:control_plane", "1:cni", "1:gateways", "1:workloads", "1:prune", "1:leftover"]
-    assert "IstioRevisionTag stable follows it at once" in step(found, "control_plane").why
-    assert step(found, "workloads").back == (
-        "spec.version back to v1.29.4, which takes the tag back to prod-v1-29-4, then a restart of the wave")
-    assert step(found, "grace").what == "set Istio prod updateStrategy.inactiveRevisionDeletionGracePeriodSeconds to 86400"
-    enough = mesh(strategy="RevisionBased", word="stable", inactiveRevisionDeletionGracePeriodSeconds=86400)
+    assert kinds(found) == ["1:grace", "1:pin", "1:control_plane", "1:cni", "1:workloads", "1:tag", "1:gateways", "1:prune", "1:leftover"]
+    assert step(found, "pin").what == "point IstioRevisionTag stable at IstioRevision prod-v1-29-4"
+    assert step(found, "tag").what == "point IstioRevisionTag stable at Istio prod: from prod-v1-29-4 to prod-v1-30-3"
+    assert "name prod-v1-30-3 instead of the tag stable from their wave on" in step(found, "workloads").why
+    assert step(found, "workloads").back == "tag and labels back to prod-v1-29-4, then a restart of the wave"
+    assert step(found, "grace").what == "set Istio prod updateStrategy.inactiveRevisionDeletionGracePeriodSeconds to 604800"
+    enough = mesh(strategy="RevisionBased", word="stable", inactiveRevisionDeletionGracePeriodSeconds=604800)
     assert "1:grace" not in kinds(planned(*enough, tag("stable", "Istio", "prod", "prod-v1-29-4")))
 
 
 def test_revisions_with_a_tag_of_a_revision_move_it_at_the_end() -> None:
     found = planned(*mesh(strategy="RevisionBased", word="stable"), tag("stable", "IstioRevision", "prod-v1-29-4", "prod-v1-29-4"))
-    assert kinds(found) == ["1:grace", "1:control_plane", "1:cni", "1:gateways", "1:workloads", "1:tag", "1:prune", "1:leftover"]
-    assert step(found, "tag").what == "move IstioRevisionTag stable from prod-v1-29-4 to prod-v1-30-3"
-    assert step(found, "workloads").back == "tag stable back to prod-v1-29-4, then a restart of the wave"
+    assert kinds(found) == ["1:grace", "1:control_plane", "1:cni", "1:workloads", "1:tag", "1:gateways", "1:prune", "1:leftover"]
+    assert step(found, "tag").what == "point IstioRevisionTag stable at IstioRevision prod-v1-30-3: from prod-v1-29-4 to prod-v1-30-3"
 
 
 def test_namespaces_that_name_the_revision_itself() -> None:
     found = planned(*mesh(strategy="RevisionBased", word="prod-v1-29-4"))
-    assert step(found, "workloads").why.endswith("; 1 name revision prod-v1-29-4: set their label to prod-v1-30-3, or to a tag")
-    assert step(found, "workloads").back == "labels back to prod-v1-29-4, then a restart of the wave"
+    assert step(found, "workloads").why.endswith("; 1 name revision prod-v1-29-4: set their label to prod-v1-30-3, or better to a tag")
 
 
 def test_a_hop_over_a_minor_has_the_node_agent_last() -> None:
     found = planned(*mesh(strategy="RevisionBased", word="stable"), tag("stable", "Istio", "prod", "prod-v1-29-4"), target="v1.31.0")
-    assert kinds(found) == ["1:grace", "1:control_plane", "1:gateways", "1:workloads", "1:cni", "1:prune", "1:leftover"]
+    assert kinds(found) == ["1:grace", "1:pin", "1:control_plane", "1:workloads", "1:tag", "1:gateways", "1:cni", "1:prune", "1:leftover"]
 
 
 def test_ambient_goes_control_plane_cni_ztunnel() -> None:
@@ -154,7 +153,7 @@ def test_the_second_generation() -> None:
 
 def test_a_folder_of_manifests_is_planned_too() -> None:
     found = planned(*[row for row in mesh() if row["kind"] in ("Istio", "Namespace", "Deployment", "IstioCNI")], source="manifests")
-    assert kinds(found) == ["1:control_plane", "1:cni", "1:gateways", "1:workloads"]
+    assert kinds(found) == ["1:control_plane", "1:cni", "1:workloads", "1:gateways"]
 
 
 def test_times_add_up_and_pauses_count() -> None:
@@ -179,7 +178,7 @@ def test_the_plan_for_programs_is_plain_data() -> None:
 
 def test_one_screen() -> None:
     text = planned(*mesh(strategy="RevisionBased", word="stable"), tag("stable", "Istio", "prod", "prod-v1-29-4")).text
-    assert len(text.splitlines()) <= 50 and max(map(len, text.splitlines())) <= 120
+    assert len(text.splitlines()) <= 60 and max(map(len, text.splitlines())) <= 120
 
 
 def test_only_checks_of_an_upgrade_may_be_named() -> None:
