@@ -27,8 +27,9 @@ Play = Callable[..., Run]
 ASK = "testbed.example.com/envoy"
 SYSTEM, SHOP, PORTAL = "shop-system", "shop-data", "shop-portal"
 SERVICES = {"cars": SHOP, "hotels": SHOP, "web": PORTAL}
-# Each takes minutes: MESH_TEST_UPGRADES=RevisionBased,InPlace,ossm2 plays all of them.
-KINDS = os.environ.get("MESH_TEST_UPGRADES", "RevisionBased").split(",")
+# Each takes minutes, so they are played when they are asked for: MESH_TEST_UPGRADES=RevisionBased,InPlace,ossm2 plays all of them.
+KINDS = [kind for kind in os.environ.get("MESH_TEST_UPGRADES", "").split(",") if kind]
+pytestmark = pytest.mark.skipif(not KINDS, reason="set MESH_TEST_UPGRADES to RevisionBased, InPlace or ossm2, or several of them")
 # With a real operator (MESH_SAIL_OPERATOR) name versions that it has: where the mesh begins, then its hops.
 VERSIONS = os.environ.get("MESH_TEST_VERSIONS", "").split(",") if os.environ.get("MESH_TEST_VERSIONS") else []
 WAYS = {"ossm2": ["v2.5", "v2.6"], "InPlace": VERSIONS or ["v1.29.4", "v1.29.5", "v1.29.6", "v1.30.3"],
