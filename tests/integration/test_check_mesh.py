@@ -160,7 +160,11 @@ def test_the_plan_of_an_upgrade_is_the_same_live_and_from_a_snapshot(mesh: Bed, 
     cart = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "cart", "namespace": "shop"},
             "spec": {"replicas": 2, "selector": {"matchLabels": {"app": "cart"}}, "template": template}}
     bare = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bare", "namespace": "shop"}, "spec": template["spec"]}
-    mesh.kubectl("wait", "--for=condition=Available", "deployment/istiod", "-n", "istio-system", "--timeout=240s")
+    # A wait for what is not there yet ends at once, and pods that come before the webhook get no proxy.
+    for ready, what in (("condition=Ready", "istio/default"),
+                        ("jsonpath={.webhooks[0].clientConfig.caBundle}", "mutatingwebhookconfiguration/istio-sidecar-injector")):
+        done = mesh.kubectl("wait", f"--for={ready}", what, "--timeout=240s")
+        assert done.returncode == 0, done.stderr
     mesh.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all([cart, bare]))
     mesh.kubectl("wait", "--for=condition=Available", "deployment/cart", "-n", "shop", "--timeout=240s")
     mesh.kubectl("wait", "--for=condition=Ready", "pod/bare", "-n", "shop", "--timeout=240s")
