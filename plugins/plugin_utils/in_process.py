@@ -11,6 +11,8 @@ Ansible loads an action plugin in its own process before it forks one for the ta
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from ansible.module_utils.common.parameters import remove_values
@@ -18,7 +20,22 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube import auth
 
-__all__ = ["InProcess"]
+__all__ = ["InProcess", "plain"]
+
+
+def plain(value: Any) -> Any:
+    """What a module would have read from JSON: Ansible's strings, lists and maps of its own kinds do not compare as ours do."""
+    if isinstance(value, Mapping):
+        return {plain(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, str):
+        return str.__str__(value)
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int | float):
+        return int(value) if isinstance(value, int) else float(value)
+    return value.isoformat() if isinstance(value, date) else str(value)  # a date of YAML, a text of a vault
 
 
 class InProcess(ActionBase):  # type: ignore[misc]
@@ -60,6 +77,7 @@ class InProcess(ActionBase):  # type: ignore[misc]
         self._compute_environment_string(environment)
         os.environ.update({key: str(value) for key, value in environment.items()})
         os.chdir(self._loader.get_basedir())
+        self._task.args = plain(self._task.args)
         validation, params = self.validate_argument_spec(**self.options())
         warnings: list[str] = []
         try:
