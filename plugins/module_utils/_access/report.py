@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import yaml
-
 from .stages import Plan, Stage
 from .traffic import Findings
 
@@ -92,11 +90,16 @@ def _said(sources: Sequence[str]) -> str:
     return ", ".join(sources[:3]) + (f" and {len(sources) - 3} more" if len(sources) > 3 else "")
 
 
-class _Dumper(yaml.SafeDumper):
-    """Lists inside of maps are indented, as people write them."""
+def _dumped(value: Any) -> str:
+    """YAML whose lists inside of maps are indented, as people write them."""
+    import yaml  # late: without PyYAML Ansible does not get here, and its import test has none
 
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
-        super().increase_indent(flow, False)
+    class Dumper(yaml.SafeDumper):
+        def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+            super().increase_indent(flow, False)
+
+    text: str = yaml.dump(value, Dumper=Dumper, sort_keys=False, width=140, default_flow_style=None)
+    return text
 
 
 def proposal_text(found: Findings, sources: Sequence[str]) -> str:
@@ -106,5 +109,4 @@ def proposal_text(found: Findings, sources: Sequence[str]) -> str:
         *(f"# Seen in {text}." for text in sources[:_SHOWN]),
         *(f"# {name}: {count} calls" for name, count in found.rules.items()),
     ]
-    body = yaml.dump({"mesh_access": found.proposal}, Dumper=_Dumper, sort_keys=False, width=140, default_flow_style=None)
-    return "\n".join([*head, body])
+    return "\n".join([*head, _dumped({"mesh_access": found.proposal})])

@@ -18,6 +18,8 @@ PLACES = ("the CA of istiod", "what istiod hands out to the members", "the webho
 
 def _place(row: Mapping[str, Any]) -> str:
     kind, _space, name = str(row["resource"]).partition(" ")
+    if kind == "Pod" and " " in name:
+        return ""  # istiod on port 15012 is no workload; what it hands out is told by the ConfigMaps
     if kind == "Pod":
         return PLACES[3] if row["position"] == 0 and not row["is_ca"] else ""
     if kind == "ConfigMap" and name.endswith("/istio-ca-root-cert"):

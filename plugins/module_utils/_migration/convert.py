@@ -10,14 +10,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, TypeAlias
 
 from .affinity import affinity
 from .fields import FIELDS, IMPLIED, Field, Outcome
 
 __all__ = ["Converted", "FieldRow", "Lost", "at", "convert", "path_text"]
 
-Token = str | int
+PathItem: TypeAlias = "str | int"
 _SECRET = re.compile(r"(?i)(key|token|password|passphrase|secret|credential)s?$")
 _TLS = {"TLSv1_2": "TLSV1_2", "TLSv1_3": "TLSV1_3", "TLS_AUTO": "TLS_AUTO"}
 
@@ -73,7 +73,7 @@ def at(obj: Any, path: str, default: Any = None) -> Any:
     return obj
 
 
-def path_text(tokens: tuple[Token, ...]) -> str:
+def path_text(tokens: tuple[PathItem, ...]) -> str:
     """`spec.` and the path, as people write it."""
     text = "spec"
     for token in tokens:
@@ -90,9 +90,9 @@ for _field in FIELDS:
     _ROWS.setdefault(_field.path.split(".")[0].removesuffix("[]"), []).append((_steps(_field.path), _field))
 
 
-def _captures(steps: tuple[str, ...], tokens: tuple[Token, ...]) -> tuple[list[Token], tuple[Token, ...]] | None:
+def _captures(steps: tuple[str, ...], tokens: tuple[PathItem, ...]) -> tuple[list[PathItem], tuple[PathItem, ...]] | None:
     """What the wildcards stand for and the rest of the path; None where the row does not fit."""
-    taken: list[Token] = []
+    taken: list[PathItem] = []
     for number, step in enumerate(steps):
         if step == "**":
             return (taken, tokens[number:]) if len(tokens) > number else None
@@ -110,7 +110,7 @@ def _captures(steps: tuple[str, ...], tokens: tuple[Token, ...]) -> tuple[list[T
     return (taken, ()) if len(tokens) == len(steps) else None
 
 
-def row_for(tokens: tuple[Token, ...], *, whole: bool) -> tuple[Field, list[Token], tuple[Token, ...]] | None:
+def row_for(tokens: tuple[PathItem, ...], *, whole: bool) -> tuple[Field, list[PathItem], tuple[PathItem, ...]] | None:
     """The first row that fits; whole: only rows that name this very field, and not all below one."""
     for steps, row in _ROWS.get(str(tokens[0]), ()):
         if whole == (steps[-1] == "**"):
@@ -121,7 +121,7 @@ def row_for(tokens: tuple[Token, ...], *, whole: bool) -> tuple[Field, list[Toke
     return None
 
 
-def _leaves(node: Any, tokens: tuple[Token, ...] = ()) -> Iterator[tuple[tuple[Token, ...], Any, Any]]:
+def _leaves(node: Any, tokens: tuple[PathItem, ...] = ()) -> Iterator[tuple[tuple[PathItem, ...], Any, Any]]:
     """(path, value, row) of each field as far as the table tells fields apart."""
     named = row_for(tokens, whole=True) if tokens else None
     if named is not None:
@@ -136,7 +136,7 @@ def _leaves(node: Any, tokens: tuple[Token, ...] = ()) -> Iterator[tuple[tuple[T
         yield tokens, node, row_for(tokens, whole=False)
 
 
-def _target(to: str, taken: list[Token], rest: tuple[Token, ...]) -> tuple[Token, ...]:
+def _target(to: str, taken: list[PathItem], rest: tuple[PathItem, ...]) -> tuple[PathItem, ...]:
     queue, made = list(taken), []
     for step in _steps(to):
         if step == "**":
@@ -146,19 +146,19 @@ def _target(to: str, taken: list[Token], rest: tuple[Token, ...]) -> tuple[Token
     return tuple(made)
 
 
-def _put(where: Any, tokens: tuple[Token, ...], value: Any) -> Any:
+def _put(where: Any, tokens: tuple[PathItem, ...], value: Any) -> Any:
     """Set a value below `where`; returns the value that was there and is another one, which then stays."""
     for number, token in enumerate(tokens[:-1]):
         made: Any = [] if isinstance(tokens[number + 1], int) else {}
         if isinstance(token, int):
-            where.extend({} for _ in range(token + 1 - len(where)))
+            where.extend({} for _new in range(token + 1 - len(where)))
             where[token] = where[token] or made
             where = where[token]
         else:
             where = where.setdefault(token, made)
     last = tokens[-1]
     if isinstance(last, int):
-        where.extend({} for _ in range(last + 1 - len(where)))
+        where.extend({} for _new in range(last + 1 - len(where)))
         where[last] = value
         return None
     old = where.get(last)
@@ -193,7 +193,7 @@ _HOW: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def _shown(tokens: tuple[Token, ...], value: Any) -> Any:
+def _shown(tokens: tuple[PathItem, ...], value: Any) -> Any:
     """The value for a report; what may be a secret is not shown."""
     last = next((token for token in reversed(tokens) if isinstance(token, str)), "")
     if last == "env" and isinstance(value, Mapping):
@@ -201,7 +201,7 @@ def _shown(tokens: tuple[Token, ...], value: Any) -> Any:
     return "(not shown)" if isinstance(value, str) and _SECRET.search(last) else value
 
 
-def _row(made: Converted, tokens: tuple[Token, ...], value: Any, found: Any, *, implied: bool) -> FieldRow:
+def _row(made: Converted, tokens: tuple[PathItem, ...], value: Any, found: Any, *, implied: bool) -> FieldRow:
     blank = FieldRow(path_text(tokens), _shown(tokens, value), Outcome.UNKNOWN, implied=implied)
     if found is None:
         return replace(blank, todo="This version of the collection does not know the field: find out what it does, and set it by hand.")

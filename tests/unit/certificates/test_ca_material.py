@@ -73,6 +73,7 @@ BEFORE = [row("Secret s/istio-ca-secret", "ca-cert.pem", "O=cluster.local", is_c
           row("ConfigMap a/istio-ca-root-cert", "root-cert.pem", "O=cluster.local", is_ca=True),
           row("ConfigMap b/istio-ca-root-cert", "root-cert.pem", "O=cluster.local", is_ca=True),
           row("MutatingWebhookConfiguration i webhooks[0]", "", "O=cluster.local", is_ca=True),
+          row("Pod s/istiod-7d port 15012", "", "O=cluster.local"),
           row("Pod a/cars", "", "O=cluster.local"), row("Pod a/cars", "", "O=cluster.local", position=1, is_ca=True)]
 AFTER = [row("Secret s/cacerts", "ca-cert.pem", "CN=root", is_ca=True), row("Secret s/cacerts", "root-cert.pem", "CN=root", is_ca=True),
          row("Secret s/istio-ca-secret", "ca-cert.pem", "O=cluster.local", is_ca=True), row("Pod a/cars", "", "CN=corporate")]
