@@ -13,7 +13,6 @@ from envoys_support import Mesh2, until
 from rotation_support import MATERIAL, NEW, PHASES, RENEWED, goal, rotation, steps
 from testbed import Bed
 
-
 # An istiod of 2.4 is as long again: with MESH_TEST_PROVIDERS=ossm2,... as the other stories.
 VERSIONS = ["v2.6", "v2.4"] if "ossm2" in os.environ.get("MESH_TEST_PROVIDERS", "") else ["v2.6"]
 
