@@ -86,7 +86,7 @@ def _fits(kind: str, value: Any, elements: str | None) -> bool:
     if kind == "int":
         return not isinstance(value, bool) and re.fullmatch(r"-?\d+(\.0)?", str(value)) is not None
     if kind == "float":
-        return not isinstance(value, bool) and re.fullmatch(r"-?\d+(\.\d+)?", str(value)) is not None
+        return not isinstance(value, bool) and re.fullmatch(r"-?\d+(\.\d+)?([eE][-+]?\d+)?", str(value)) is not None
     return True
 
 

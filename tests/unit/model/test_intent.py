@@ -76,3 +76,10 @@ def test_only_what_looks_like_ours_is_misspelt() -> None:
     assert misspelt({"mesh_gateways", "mesh_apps_domain", "mesh_environment", "mesh_mysql_password"}, known) == []
     assert [text.split(":")[0] for text in misspelt({"mesh_gatewys", "mesh_domain", "mesh_control_plan"}, known)] == [
         "mesh_control_plan", "mesh_domain", "mesh_gatewys"]
+
+
+def test_a_number_may_be_written_with_an_exponent() -> None:
+    from ansible_collections.meshops.mesh.plugins.module_utils._model.intent import check_value
+
+    assert check_value({"type": "float"}, 1e-09, "certificates_renew_at") == check_value({"type": "float"}, "1E+3", "x") == []
+    assert check_value({"type": "float"}, "1e", "x")
