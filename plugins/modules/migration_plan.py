@@ -264,17 +264,14 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import write_documents
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.inputs import source_from
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.migration_run import run_migration_checks
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import failed_lines, table
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.collect import collect
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, REPORT, SOURCE, SOURCE_NEEDS, display_name
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.sources import read_source
 from ansible_collections.meshops.mesh.plugins.module_utils._migration.options import OPTIONS, settings_from
 from ansible_collections.meshops.mesh.plugins.module_utils._migration.plan import plan_migration
-from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
 
 
 def argument_spec() -> dict[str, Any]:
@@ -291,12 +288,6 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def read(params: dict[str, Any]) -> Snapshot:
-    if params["source"] != "cluster":
-        return source_from(params["source"], params["path"], cluster=params["cluster"], now=utc_now())
-    return collect(Cluster.from_params(params, name=params["cluster"]), clock=utc_now)
-
-
 def main() -> None:
     module = AnsibleModule(
         argument_spec=argument_spec(),
@@ -310,7 +301,7 @@ def main() -> None:
     plane = params["control_plane"] or {}
     try:
         settings = settings_from(params)
-        snapshot = read(params)
+        snapshot = read_source(params, clock=utc_now)
         plan = plan_migration(
             snapshot, settings, name=plane.get("name") or "", namespace=plane.get("namespace") or "", domains=params["domains"]
         )
