@@ -172,7 +172,7 @@ def test_an_issuer_that_is_named_has_to_be_ready(mesh: Bed, play: Play) -> None:
 
 def test_rotate_refuses_it(mesh: Bed, play: Play) -> None:
     refused = play(entry="rotate")
-    text = "west: nothing was changed. certificates_provider is cert_manager, whose CA cannot be rotated in phases"
+    text = "west: nothing was changed. certificates_provider is cert_manager, which writes the CA itself and whose ca.crt cannot hold both roots"
     assert refused.rc != 0 and text in " ".join(refused.stdout.split())
     assert read(mesh, "certificate", "cacerts") is None
 

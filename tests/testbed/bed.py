@@ -261,7 +261,10 @@ class Bed:
     def audit(self, since: int = 0) -> Iterator[dict[str, Any]]:
         """The requests the API server has served, as audit events."""
         with (self.dir / "audit.log").open("rb") as stream:
-            stream.seek(since)
+            if since:
+                # a mark may fall into a line that the API server was just writing
+                stream.seek(since - 1)
+                stream.readline()
             for line in stream:
                 if line.endswith(b"\n"):
                     yield json.loads(line)
