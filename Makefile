@@ -2,16 +2,16 @@
 SHELL := /bin/bash
 PYTHON ?= python3.11
 MESH_PROVIDER ?= ossm3
-JOBS ?= 3
+JOBS ?= 4
 VENV := .venv
 BIN := $(VENV)/bin
 COLLECTION := .cache/collections/ansible_collections/meshops/mesh
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONPATH := $(CURDIR)/tests
 
-.PHONY: help demo demo-ca test unit lint sanity bench docs lock cluster-up cluster-down build clean molecule
+.PHONY: help demo demo-ca test test-long unit lint sanity bench docs lock cluster-up cluster-down build clean molecule
 help:
-	@echo "demo  demo-ca  test  unit  lint  bench  docs  cluster-up  cluster-down  molecule  build  clean"
+	@echo "demo  demo-ca  test  test-long  unit  lint  bench  docs  cluster-up  cluster-down  molecule  build  clean"
 
 $(VENV)/.done: requirements-dev.txt
 	@command -v $(PYTHON) > /dev/null || { echo "$(PYTHON) is not on PATH: install Python 3.11 or say PYTHON=..."; exit 1; }
@@ -39,11 +39,14 @@ cluster-down: ready
 	@$(BIN)/python -m testbed down --name demo-ossm3
 	@$(BIN)/python -m testbed down --name demo-ossm2
 
-test unit: export PYTHONPATH := $(CURDIR)/tests:$(CURDIR)/tests/quick
+test test-long unit: export PYTHONPATH := $(CURDIR)/tests:$(CURDIR)/tests/quick
 
-test: ready            ## the whole suite; the first run builds the test bed's Kubernetes; MESH_TEST_PROVIDERS=ossm3,ossm2 plays the long story for both
+test: ready            ## the suite; the first run builds the test bed's Kubernetes
 	@$(BIN)/python -m testbed build > /dev/null
 	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
+
+test-long: export MESH_TEST_LONG := 1
+test-long: test        ## with the stories of minutes; MESH_TEST_PROVIDERS=ossm3,ossm2 plays them for both generations
 
 unit: ready
 	@$(BIN)/python -m pytest -q -n $(JOBS) tests/unit

@@ -5,21 +5,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ansible_collections.meshops.mesh.plugins.module_utils._model.tree_files import ARGUMENT_SPEC, write_layer
+from ansible_collections.meshops.mesh.plugins.modules import gitops_tree
 from ansible_collections.meshops.mesh.plugins.plugin_utils.in_process import InProcess
 
 
 class ActionModule(InProcess):
     """The action plugin."""
 
-    MODULE = "meshops.mesh.gitops_tree"
-
-    def options(self) -> dict[str, Any]:
-        """What the module takes."""
-        return {"argument_spec": ARGUMENT_SPEC}
-
-    def answer(self, params: dict[str, Any], warnings: list[str]) -> dict[str, Any]:
-        """What the module returns."""
-        return write_layer(params, check_mode=self._task.check_mode, diff=self._task.diff)
+    MODULE = gitops_tree

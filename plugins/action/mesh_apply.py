@@ -5,21 +5,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.layer import apply_layer, argument_spec
+from ansible_collections.meshops.mesh.plugins.modules import mesh_apply
 from ansible_collections.meshops.mesh.plugins.plugin_utils.in_process import InProcess
 
 
 class ActionModule(InProcess):
     """The action plugin."""
 
-    MODULE = "meshops.mesh.mesh_apply"
-
-    def options(self) -> dict[str, Any]:
-        """What the module takes."""
-        return {"argument_spec": argument_spec()}
-
-    def answer(self, params: dict[str, Any], warnings: list[str]) -> dict[str, Any]:
-        """What the module returns."""
-        return apply_layer(params, warnings.append, check_mode=self._task.check_mode, diff=self._task.diff)
+    MODULE = mesh_apply

@@ -5,22 +5,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.checking import argument_spec, check
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import SOURCE_NEEDS
+from ansible_collections.meshops.mesh.plugins.modules import mesh_check
 from ansible_collections.meshops.mesh.plugins.plugin_utils.in_process import InProcess
 
 
 class ActionModule(InProcess):
     """The action plugin."""
 
-    MODULE = "meshops.mesh.mesh_check"
-
-    def options(self) -> dict[str, Any]:
-        """What the module takes."""
-        return {"argument_spec": argument_spec(), "required_if": SOURCE_NEEDS}
-
-    def answer(self, params: dict[str, Any], warnings: list[str]) -> dict[str, Any]:
-        """What the module returns."""
-        return check(params, warnings.append)
+    MODULE = mesh_check

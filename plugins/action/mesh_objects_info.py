@@ -5,21 +5,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.queries import RULES, answers, argument_spec
+from ansible_collections.meshops.mesh.plugins.modules import mesh_objects_info
 from ansible_collections.meshops.mesh.plugins.plugin_utils.in_process import InProcess
 
 
 class ActionModule(InProcess):
     """The action plugin."""
 
-    MODULE = "meshops.mesh.mesh_objects_info"
-
-    def options(self) -> dict[str, Any]:
-        """What the module takes."""
-        return {"argument_spec": argument_spec(), **RULES}
-
-    def answer(self, params: dict[str, Any], warnings: list[str]) -> dict[str, Any]:
-        """What the module returns."""
-        return answers(params)
+    MODULE = mesh_objects_info

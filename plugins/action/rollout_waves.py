@@ -7,24 +7,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.plugins.action import ActionBase
+from ansible_collections.meshops.mesh.plugins.modules import rollout_waves
+from ansible_collections.meshops.mesh.plugins.plugin_utils.in_process import InProcess
 
 
-class ActionModule(ActionBase):
+class ActionModule(InProcess):
     """The action plugin."""
 
-    TRANSFERS_FILES = False
+    MODULE = rollout_waves
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """The last slice's result, with the lines and restarts of all of them."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
         args = dict(self._task.args)
         lines: list[str] = []
         restarted: list[str] = []
         changed, memory = False, args.get("memory") or {}
         while True:
-            found = self._execute_module(module_name="meshops.mesh.rollout_waves", module_args={**args, "memory": memory},
-                                         task_vars=task_vars, tmp=tmp)
+            self._task.args = {**args, "memory": memory}
+            found = super().run(tmp, task_vars)
             for line in found.get("lines") or []:
                 self._display.display(line)
             lines += found.get("lines") or []
@@ -33,4 +33,4 @@ class ActionModule(ActionBase):
             memory = found.get("memory") or {}
             if found.get("failed") or found.get("finished", True) or found.get("closed"):
                 break
-        return {**result, **found, "lines": lines, "restarted": restarted, "changed": changed}
+        return {**found, "lines": lines, "restarted": restarted, "changed": changed}

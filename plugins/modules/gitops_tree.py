@@ -110,6 +110,11 @@ files:
       returned: success
       type: str
       sample: created
+seconds:
+  description: Seconds that the task took in all.
+  returned: success
+  type: float
+  sample: 0.1
 summary:
   description: The numbers in words.
   returned: success

@@ -152,6 +152,11 @@ waited:
   returned: success
   type: float
   sample: 12.3
+seconds:
+  description: Seconds that the task took in all.
+  returned: success
+  type: float
+  sample: 14.1
 summary:
   description: How many objects have each status.
   returned: success

@@ -13,11 +13,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
+from functools import partial
+from types import ModuleType
+from typing import Any, NoReturn
 
 from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
-from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube import auth
 
 __all__ = ["InProcess", "plain"]
@@ -38,32 +39,65 @@ def plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else str(value)  # a date of YAML, a text of a vault
 
 
-class InProcess(ActionBase):  # type: ignore[misc]
-    """Base of the action plugins. Everywhere else (another host, another user, async) the module runs as modules do."""
+class _Ended(Exception):
+    """The module has said its result."""
 
-    MODULE = ""
+    def __init__(self, result: dict[str, Any]) -> None:
+        super().__init__()
+        self.result = result
+
+
+class _Module:
+    """What our modules use of AnsibleModule, without its process: parameters that are checked, warnings, and an end."""
+
+    def __init__(self, action: InProcess, supports_check_mode: bool = False, **options: Any) -> None:
+        self.check_mode: bool = action._task.check_mode
+        self._diff: bool = action._task.diff
+        self.warnings: list[str] = []
+        validation, self.params = action.validate_argument_spec(**options)
+        self.no_log_values: set[str] = validation._no_log_values
+        if self.check_mode and not supports_check_mode:
+            self.exit_json(skipped=True, msg="this module does not support check mode")
+
+    def warn(self, text: str) -> None:
+        """Adds a warning to the result."""
+        self.warnings.append(text)
+
+    def exit_json(self, **result: Any) -> NoReturn:
+        """The result, without what is secret."""
+        given = {"changed": False, **({"warnings": self.warnings} if self.warnings else {}), **result}
+        raise _Ended(remove_values(given, self.no_log_values))
+
+    def fail_json(self, msg: str, **result: Any) -> NoReturn:
+        """The result of a module that failed."""
+        self.exit_json(**{**result, "failed": True, "msg": msg})
+
+
+class InProcess(ActionBase):  # type: ignore[misc]
+    """Base of the action plugins. Everywhere else (another host, another user, async) the module runs as modules do.
+
+    MODULE: the imported module; its main() is called as it is."""
+
+    MODULE: ModuleType
     _supports_async = True
     _supports_check_mode = True
-
-    def options(self) -> dict[str, Any]:
-        """The module's argument_spec and its rules (required_if, ...)."""
-        raise NotImplementedError
-
-    def answer(self, params: dict[str, Any], warnings: list[str]) -> dict[str, Any]:
-        """The module's result, with `failed` where it fails. Raises MeshError."""
-        raise NotImplementedError
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """The module's result."""
         result: dict[str, Any] = super().run(tmp, task_vars)
+        return {**result, **self.module(self._task.args, task_vars or {})}
+
+    def module(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """The module's result with these arguments."""
         # where this Python has no libraries the module runs, with an interpreter that may have them
-        if auth.IMPORT_ERROR or not self._here(task_vars or {}):
-            background = self._task.async_val and not self._connection.has_native_async
-            done = self._execute_module(module_name=self.MODULE, task_vars=task_vars, wrap_async=background)
-            if not background:
-                self._remove_tmp_path(self._connection._shell.tmpdir)
-            return {**result, **done}
-        return {**result, **self._work()}
+        if not auth.IMPORT_ERROR and self._here(task_vars):
+            return self._work(args)
+        background = self._task.async_val and not self._connection.has_native_async
+        name = "meshops.mesh." + self.MODULE.__name__.rpartition(".")[2]
+        done: dict[str, Any] = self._execute_module(module_name=name, module_args=dict(args), task_vars=task_vars, wrap_async=background)
+        if not background:
+            self._remove_tmp_path(self._connection._shell.tmpdir)
+        return done
 
     def _here(self, task_vars: dict[str, Any]) -> bool:
         """Is the module's process one of this user on this machine, with the Python that runs now?"""
@@ -71,20 +105,16 @@ class InProcess(ActionBase):  # type: ignore[misc]
         same_python = wanted is None or self._templar.template(wanted) in ("auto", "auto_silent", task_vars.get("ansible_playbook_python"))
         return self._connection.transport == "local" and not self._connection.become and not self._task.async_val and same_python
 
-    def _work(self) -> dict[str, Any]:
+    def _work(self, args: dict[str, Any]) -> dict[str, Any]:
         # This is a process of this task only: what the module would have been started with can be set for all of it.
         environment: dict[str, Any] = {}
         self._compute_environment_string(environment)
         os.environ.update({key: str(value) for key, value in environment.items()})
         os.chdir(self._loader.get_basedir())
-        self._task.args = plain(self._task.args)
-        validation, params = self.validate_argument_spec(**self.options())
-        warnings: list[str] = []
+        self._task.args = plain(args)
+        setattr(self.MODULE, "AnsibleModule", partial(_Module, self))  # noqa: B010  # mypy knows no such name of a module
         try:
-            done = self.answer(params, warnings)
-        except MeshError as exc:
-            done = {"failed": True, "msg": str(exc)}
-        if warnings:
-            done["warnings"] = warnings
-        shown: dict[str, Any] = remove_values(done, validation._no_log_values)
-        return shown
+            self.MODULE.main()
+        except _Ended as end:
+            return end.result
+        raise AssertionError(f"{self.MODULE.__name__} ended without a result")

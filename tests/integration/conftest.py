@@ -70,7 +70,13 @@ LONGEST = ("migration", "zero_trust", "upgrade_live", "travel_two_meshes", "trav
            "check_mesh")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+LONG = bool(os.environ.get("MESH_TEST_LONG"))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    left_out = [] if LONG else [item for item in items if item.get_closest_marker("long")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
     rank = {f"test_{name}": number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: rank.get(item.path.stem, len(rank)) if HERE in item.path.parents else len(rank) + 1)
 
@@ -82,6 +88,8 @@ def pytest_report_header() -> list[str]:
     lines = [f"test bed CRDs: real: {shown['real']}; short schemas of our own: {shown['short']}"]
     real = [name for name in ("MESH_SAIL_OPERATOR", "MESH_ISTIOD") if os.environ.get(name)]
     lines.append(f"test bed operators: {', '.join(f'{name}={os.environ[name]}' for name in real) or 'all played'}")
+    if not LONG:
+        lines.append("long stories: left out (make test-long plays them too)")
     return lines
 
 

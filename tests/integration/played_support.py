@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from testbed.operators.base import Kube
 
@@ -22,6 +22,8 @@ Obj = dict[str, Any]
 class Recorder:
     """Watches kinds for as long as the context is open."""
 
+    OPEN: ClassVar[list[Recorder]] = []
+
     def __init__(self, kube: Kube, kinds: Iterable[tuple[str, str]]) -> None:
         self.kube, self.kinds = kube, list(kinds)
         self.events: list[tuple[str, Obj]] = []
@@ -29,9 +31,11 @@ class Recorder:
 
     async def __aenter__(self) -> Recorder:
         self._tasks = [asyncio.create_task(self._watch(*kind)) for kind in self.kinds]
+        self.OPEN.append(self)
         return self
 
     async def __aexit__(self, *_error: object) -> None:
+        self.OPEN.remove(self)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -39,6 +43,17 @@ class Recorder:
     async def _watch(self, api_version: str, kind: str) -> None:
         async for event, obj in self.kube.watch(api_version, kind):
             self.events.append((event, obj))
+
+    async def caught_up(self, timeout: float = 60.0) -> None:
+        """Waits until the watch has brought what a question to the API gives now."""
+        there = [obj["metadata"] for kind in self.kinds for obj in await self.kube.list(*kind)]
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            seen = {obj["metadata"]["uid"]: int(obj["metadata"]["resourceVersion"]) for _event, obj in self.events}
+            if all(seen.get(meta["uid"], 0) >= int(meta["resourceVersion"]) for meta in there):
+                return
+            await asyncio.sleep(0.05)
+        raise AssertionError("the watch does not bring what is there")
 
     def of(self, kind: str, namespace: str, name: str | Callable[[Obj], bool]) -> list[Obj]:
         """Every state of one object, in order; name may be a condition on the object."""
@@ -73,11 +88,13 @@ def distinct(states: Iterable[Obj], view: Callable[[Obj], Any], *, once: bool = 
 
 
 async def eventually(check: Callable[[], Awaitable[Any]], timeout: float = 60.0, what: str = "") -> Any:
-    """Waits until check gives something true, and returns it."""
+    """Waits until check gives something true, and the recorders know of it; returns it."""
     end = time.monotonic() + timeout
     while True:
         found = await check()
         if found:
+            for recorder in Recorder.OPEN:
+                await recorder.caught_up()
             return found
         if time.monotonic() > end:
             raise AssertionError(f"not within {timeout:.0f} s: {what or check.__name__}; last seen: {found!r}")

@@ -16,6 +16,9 @@ OLD, NEW = Authority.new("Old Corporate Root"), Authority.new("New Corporate Roo
 FIRST, SECOND, THIRD = intermediate(OLD, "first"), intermediate(OLD, "second"), intermediate(NEW, "third")
 
 
+pytestmark = pytest.mark.long  # how a root is lost without us; test_rotation_live does it with care
+
+
 @pytest.fixture(scope="module")
 def bed(worker_id: str) -> Iterator[Bed]:
     found = Bed.start(f"istiod-ca-{worker_id}", ("sail", "envoys"), owner=os.getpid())

@@ -172,7 +172,7 @@ def test_an_issuer_that_is_named_has_to_be_ready(mesh: Bed, play: Play) -> None:
 
 def test_rotate_refuses_it(mesh: Bed, play: Play) -> None:
     refused = play(entry="rotate")
-    text = "west: nothing was changed. certificates_provider is cert_manager, which writes the CA itself and whose ca.crt cannot hold both roots"
+    text = "west: nothing was changed. certificates_provider is cert_manager, which writes the CA itself and whose ca.crt cannot hold both"
     assert refused.rc != 0 and text in " ".join(refused.stdout.split())
     assert read(mesh, "certificate", "cacerts") is None
 
@@ -188,6 +188,7 @@ def test_a_secret_of_somebody_else_is_not_written_over(mesh: Bed, play: Play) ->
     assert read_bundle(data(mesh, "their-tls")["tls.crt"].encode(), "").certificates[0].names.all() == (HOST,)
 
 
+@pytest.mark.long  # tests/unit/certificates/test_role_cert_manager.py renders it
 def test_istio_csr_lists_the_revisions_that_run(mesh: Bed, play: Play) -> None:
     plane = {"name": "prod", "namespace": "csr-system", "update_strategy": "RevisionBased", "certificate_authority": {"type": "istio_csr"}}
     # of an Istio that is there, or the garbage collector takes the revision away

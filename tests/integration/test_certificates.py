@@ -121,6 +121,7 @@ def test_the_first_ca_is_saved_replaced_and_put_back(mesh: Bed, tmp_path: Path) 
     assert nothing.rc != 0 and "nothing was saved in mesh-system" in nothing.stdout
 
 
+@pytest.mark.long  # the test before it saves and puts back too
 def test_a_foreign_cacerts_of_another_form_leaves_nothing_behind(mesh: Bed, tmp_path: Path) -> None:
     data = {"tls.crt": OTHER.pem, "tls.key": OTHER.key_pem(), "ca.crt": OTHER.pem}
     write(mesh, "cacerts", "kubernetes.io/tls", data)

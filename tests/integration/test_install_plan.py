@@ -291,6 +291,7 @@ def test_only_in_requires_approval_and_only_what_was_read(olm: Olm) -> None:
     assert (again["changed"], len(olm.approvals(mark))) == (False, 3)
 
 
+@pytest.mark.long  # test_apply and test_faults_run restart it too
 def test_the_api_server_goes_and_comes_back_in_the_middle(olm: Olm) -> None:
     where, csvs = "restart", [f"servicemeshoperator3.v{version}" for version in ("3.0.0", "3.0.1", "3.1.0")]
     olm.make(*namespace(where, {}), subscription(where, "servicemeshoperator3", installPlanApproval="Manual", startingCSV=csvs[0]))

@@ -19,6 +19,7 @@ Obj = dict[str, Any]
 Play = Callable[..., Run]
 MIGRATE, PLAN = "meshops.mesh.migrate_mesh", "meshops.mesh.plan_migration"
 REVISION = "production-v1-27-3"
+pytestmark = pytest.mark.long  # tests/unit/migration has the plan, and each move against a played API
 
 
 @pytest.fixture(scope="module")

@@ -122,6 +122,7 @@ def finished(process: subprocess.Popen[str]) -> str:
     return text
 
 
+@pytest.mark.long  # tests/unit/certificates/test_rotation.py kills at every write
 def test_the_playbook_is_killed_in_every_phase_and_ends_well(bedded: Bedded, tmp_path: Path) -> None:
     before = signs(bedded)
     with bedded.calling("portal", "cars") as codes:

@@ -16,6 +16,8 @@ from testbed import Bed
 # An istiod of 2.4 is as long again: with MESH_TEST_PROVIDERS=ossm2,... as the other stories.
 VERSIONS = ["v2.6", "v2.4"] if "ossm2" in os.environ.get("MESH_TEST_PROVIDERS", "") else ["v2.6"]
 
+pytestmark = pytest.mark.long  # test_rotation_live is the same against ossm3
+
 
 @pytest.fixture(scope="module", params=VERSIONS)
 def older(request: pytest.FixtureRequest, worker_id: str) -> Iterator[Mesh2]:

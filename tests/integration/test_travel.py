@@ -50,6 +50,7 @@ def test_a_second_run_writes_nothing(travel: Travel) -> None:
     assert travel.ours() == before
 
 
+@pytest.mark.long  # test_deliver plans what is there, too
 def test_a_plan_of_what_is_there_changes_nothing(travel: Travel) -> None:
     before, mark = travel.ours(), travel.bed.mark()
     run = travel.play(extra_vars={"mesh_target": "plan"}).check()
@@ -130,6 +131,7 @@ def test_a_deployment_of_somebody_else_is_refused(travel: Travel, tmp_path: Path
     assert OURS.partition("=")[0] not in live["metadata"].get("labels", {})
 
 
+@pytest.mark.long
 def test_it_moves_under_the_corporate_ca_and_says_who_signs(travel: Travel, tmp_path: Path) -> None:
     """Chapter 5, with a real Envoy behind each pod, whose certificate nobody would renew for hours."""
     spaces = [name for name in travel.namespaces() if name.startswith("prod-")]

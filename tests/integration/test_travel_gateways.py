@@ -68,6 +68,9 @@ class World:
 
         return int(until(found, what=f"the Envoy of {namespace}/{app}"))
 
+# Chapters 3 and 4; test_gateway_probe, test_envoys and tests/unit/roles/test_rendering_gateways.py have the pieces.
+pytestmark = pytest.mark.long
+
 
 # Both generations are as long again: MESH_TEST_PROVIDERS=ossm3,ossm2 plays both.
 @pytest.fixture(scope="module", name="world", params=os.environ.get("MESH_TEST_PROVIDERS", "ossm3").split(","))

@@ -27,9 +27,8 @@ Play = Callable[..., Run]
 ASK = "testbed.example.com/envoy"
 SYSTEM, SHOP, PORTAL = "shop-system", "shop-data", "shop-portal"
 SERVICES = {"cars": SHOP, "hotels": SHOP, "web": PORTAL}
-# Each takes minutes, so they are played when they are asked for: MESH_TEST_UPGRADES=RevisionBased,InPlace,ossm2 plays all of them.
-KINDS = [kind for kind in os.environ.get("MESH_TEST_UPGRADES", "").split(",") if kind]
-pytestmark = pytest.mark.skipif(not KINDS, reason="set MESH_TEST_UPGRADES to RevisionBased, InPlace or ossm2, or several of them")
+KINDS = os.environ.get("MESH_TEST_UPGRADES", "RevisionBased,InPlace,ossm2").split(",")
+pytestmark = pytest.mark.long  # tests/unit/upgrade has the plan, tests/unit/rollout the waves, test_check_mesh the refusals
 # With a real operator (MESH_SAIL_OPERATOR) name versions that it has: where the mesh begins, then its hops.
 VERSIONS = os.environ.get("MESH_TEST_VERSIONS", "").split(",") if os.environ.get("MESH_TEST_VERSIONS") else []
 WAYS = {"ossm2": ["v2.5", "v2.6"], "InPlace": VERSIONS or ["v1.29.4", "v1.29.5", "v1.29.6", "v1.30.3"],

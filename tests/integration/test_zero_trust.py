@@ -22,6 +22,9 @@ Play = Callable[..., Run]
 PACKAGES = {"ossm3": "servicemeshoperator3", "ossm2": "servicemeshoperator"}
 
 
+# Real Envoys under every stage; test_envoys_policies asks one Envoy, tests/unit/access renders and proves the stages.
+pytestmark = pytest.mark.long
+
 # Both generations are as long again: MESH_TEST_PROVIDERS=ossm3,ossm2 plays both.
 @pytest.fixture(scope="module", params=os.environ.get("MESH_TEST_PROVIDERS", "ossm3").split(","))
 def provider(request: pytest.FixtureRequest) -> str:

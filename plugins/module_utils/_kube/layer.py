@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -65,7 +66,7 @@ def _invocation(params: Mapping[str, Any]) -> dict[str, Any]:
 
 def apply_layer(params: dict[str, Any], warn: Callable[[str], None], *, check_mode: bool, diff: bool) -> dict[str, Any]:
     """The result of a task, with `failed` where it fails."""
-    name, invocation = display_name(params), _invocation(params)
+    name, invocation, started = display_name(params), _invocation(params), time.monotonic()
     try:
         cluster = Cluster.from_params(params, name=name)
         outcome = run(cluster, params["objects"], _order(params, check_mode))
@@ -77,6 +78,7 @@ def apply_layer(params: dict[str, Any], warn: Callable[[str], None], *, check_mo
         "changed": outcome.changed,
         "objects": [row.to_dict() for row in outcome.rows],
         "waited": round(outcome.waited, 3),
+        "seconds": round(time.monotonic() - started, 3),
         "summary": outcome.summary,
         "invocation": invocation,
     }

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,7 @@ def _write(path: Path, text: str | None) -> None:
 
 def write_layer(params: dict[str, Any], *, check_mode: bool, diff: bool) -> dict[str, Any]:
     """The result of a task. Raises MeshError."""
-    root = Path(params["output"])
+    root, started = Path(params["output"]), time.monotonic()
     rows, diffs = [], []
     try:
         for path, text in sorted(_wanted_files(root, params).items()):
@@ -108,6 +109,7 @@ def write_layer(params: dict[str, Any], *, check_mode: bool, diff: bool) -> dict
         "changed": bool(diffs),
         "files": rows,
         "folder": str(root / params["cluster"] / layer_folder(layer)),
+        "seconds": round(time.monotonic() - started, 3),
         "summary": ", ".join(f"{counts[s]} {s}" for s in ("created", "changed", "deleted", "unchanged") if counts[s]) or "nothing to write",
     }
     return result | ({"diff": diffs} if diff else {})

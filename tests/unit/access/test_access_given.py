@@ -19,7 +19,7 @@ from jinja2 import Environment
 
 Obj = dict[str, Any]
 SETTINGS = Settings(mesh="travel-prod", taken_at="2026-06-01T00:00:00Z")
-BOOK = Path(__file__).resolve().parents[3] / "inventories/travel/book_stages.yml"
+BOOK = Path(__file__).resolve().parents[3] / "inventories/travel_book_stages.yml"
 ISSUER = "https://sso.example.com/auth/realms/servicemesh-lab"
 
 

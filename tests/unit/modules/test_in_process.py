@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an action plugin hands to our code is what the module would have read from JSON."""
+"""A module that works in Ansible's own process reads what it would have read from JSON, and answers as it would have."""
 
 from __future__ import annotations
 
 import json
 from collections import UserDict
+from collections.abc import Callable
 from datetime import date
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.meshops.mesh.plugins.plugin_utils.in_process import plain
+from ansible.errors import AnsibleActionFail
+from ansible_collections.meshops.mesh.plugins.plugin_utils import in_process
+from ansible_collections.meshops.mesh.plugins.plugin_utils.in_process import InProcess, plain
 
 
 class Tagged(str):
@@ -48,3 +53,56 @@ def test_values_are_those_of_json(given: Any, expected: Any) -> None:
             walk(item)
 
     walk(found)
+
+
+def task(module: ModuleType, args: dict[str, Any], *, check_mode: bool = False) -> InProcess:
+    """An action of this module, as a strategy would make it for a host that is this machine."""
+    action: InProcess = type("Action", (InProcess,), {"MODULE": module})(
+        SimpleNamespace(args=args, check_mode=check_mode, diff=False, async_val=0, environment=None, action="x"),
+        SimpleNamespace(transport="local", become=None, _shell=SimpleNamespace(tmpdir=None)),
+        None, SimpleNamespace(get_basedir=lambda: "."), SimpleNamespace(template=lambda value: value), None)
+    action._compute_environment_string = lambda found=None: ""  # type: ignore[method-assign]
+    return action
+
+
+def module_of(main: Callable[[Any], None], **options: Any) -> ModuleType:
+    """A module as ours are: main() makes an AnsibleModule of its own name."""
+    module = ModuleType("example")
+
+    spec = {"who": {"type": "str", "default": "us"}, "token": {"type": "str", "no_log": True}}
+
+    def start() -> None:
+        main(module.AnsibleModule(argument_spec=spec, **options))
+
+    module.main = start  # type: ignore[attr-defined]
+    return module
+
+
+def test_a_result_is_that_of_the_module_without_its_secrets() -> None:
+    def main(module: Any) -> None:
+        module.warn("careful")
+        module.exit_json(changed=True, who=module.params["who"], said=f"with {module.params['token']}")
+
+    found = task(module_of(main), {"token": "s3cret-token"}).module({"token": "s3cret-token"}, {})
+    assert found == {"changed": True, "who": "us", "said": "with ********", "warnings": ["careful"]}
+
+
+def test_a_failure_keeps_what_came_with_it() -> None:
+    found = task(module_of(lambda module: module.fail_json(msg="no", lines=["a"])), {}).module({}, {})
+    assert found == {"failed": True, "msg": "no", "lines": ["a"], "changed": False}
+
+
+def test_a_module_without_check_mode_is_skipped_in_it() -> None:
+    found = task(module_of(lambda module: module.exit_json(changed=True)), {}, check_mode=True).module({}, {})
+    assert found["skipped"] and not found["changed"]
+
+
+def test_a_wrong_option_is_named() -> None:
+    with pytest.raises(AnsibleActionFail, match="whom"):
+        task(module_of(lambda module: module.exit_json()), {"whom": 1}).module({"whom": 1}, {})
+
+
+def test_every_module_has_its_action() -> None:
+    folder = Path(in_process.__file__).parents[1]
+    modules, actions = ({path.stem for path in (folder / name).glob("*.py")} - {"__init__"} for name in ("modules", "action"))
+    assert modules == actions

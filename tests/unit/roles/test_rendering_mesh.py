@@ -41,6 +41,10 @@ def test_golden(travel: tuple[str, Rendered], host: str) -> None:
     assert yaml.safe_load(golden.read_text(encoding="utf-8")) == objects
 
 
+def test_a_run_warns_of_nothing(travel: tuple[str, Rendered]) -> None:
+    assert "[WARNING]" not in travel[1].output
+
+
 def test_layers(travel: tuple[str, Rendered]) -> None:
     provider, rendered = travel
     assert rendered.layers("dev") == LAYERS[provider]
