@@ -25,7 +25,7 @@ def main() -> int:
     options = parser.parse_args()
     name = f"demo-{options.provider}"
     started = time.monotonic()
-    print(f"Starting the embedded cluster {name} (the first time, Kubernetes is built from source: about five minutes)", flush=True)
+    print(f"Starting the embedded cluster {name} (the first time, Kubernetes is built from source: five to twelve minutes)", flush=True)
     bed = Bed.start(name, operators=OPERATORS)
     print(f"The cluster {name} runs after {time.monotonic() - started:.0f} s; its API: {bed.kubeconfig}", flush=True)
     if options.envoys:
