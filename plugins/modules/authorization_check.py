@@ -219,9 +219,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.answer import answer
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization_run import run_authorization_checks
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import write_documents
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import failed_lines
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import (
@@ -277,15 +277,10 @@ def main() -> None:
         write_documents(params, checked.report)
     except MeshError as exc:
         module.fail_json(msg=str(exc))
-    report = checked.report
-    for entry in report.unused_ignores:
-        module.warn(f"ignore: {entry} matches no deviation")
-    rows = [row.to_dict() for row in report.rows]
-    result = {"checks": rows, "summary": report.summary, "proof": checked.proof, "text": checked.text}
-    failing = [row.to_dict() for row in report.failing(params["fail_on"])]
-    if failing:
-        module.fail_json(msg=failed_lines(failing, cluster=report.cluster), **result)
-    module.exit_json(changed=False, **result)
+    result = answer(checked.report, fail_on=params["fail_on"], warn=module.warn, proof=checked.proof, text=checked.text)
+    if result.get("failed"):
+        module.fail_json(**result)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

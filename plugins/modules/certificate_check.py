@@ -425,11 +425,12 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.facts import IMPORT_ERROR as CRYPTOGRAPHY_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.reading import has_private_key
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.answer import answer
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.certificate_run import run_certificate_checks
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.certificates import inventory
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import write_documents
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.inputs import intent_from, options_from
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import failed_lines, table
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import table
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.view import View
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
@@ -549,22 +550,19 @@ def main() -> None:
         write_documents(params, report)
     except MeshError as exc:
         module.fail_json(msg=str(exc))
-    for entry in report.unused_ignores:
-        module.warn(f"ignore: {entry} matches no deviation")
-    rows = [row.to_dict() for row in report.rows]
-    result = {
-        "checks": rows,
-        "summary": report.summary,
-        "table": table(rows, show_from=params["show_from"], summary=report.summary),
-        "inventory": everything.rows(),
-        "timeline": everything.timeline(),
-        "roots": "".join(one.pem() for one in everything.roots),
-        "at": snapshot.taken_at.isoformat(),
-    }
-    failing = [row.to_dict() for row in report.failing(params["fail_on"])]
-    if failing:
-        module.fail_json(msg=failed_lines(failing, cluster=report.cluster), **result)
-    module.exit_json(changed=False, **result)
+    result = answer(
+        report,
+        fail_on=params["fail_on"],
+        warn=module.warn,
+        table=table([row.to_dict() for row in report.rows], show_from=params["show_from"], summary=report.summary),
+        inventory=everything.rows(),
+        timeline=everything.timeline(),
+        roots="".join(one.pem() for one in everything.roots),
+        at=snapshot.taken_at.isoformat(),
+    )
+    if result.get("failed"):
+        module.fail_json(**result)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -263,9 +263,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.answer import answer
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import write_documents
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.migration_run import run_migration_checks
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import failed_lines, table
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import table
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, REPORT, SOURCE, SOURCE_NEEDS, display_name
@@ -309,14 +310,11 @@ def main() -> None:
         write_documents(params, report)
     except MeshError as exc:
         module.fail_json(msg=str(exc))
-    for entry in report.unused_ignores:
-        module.warn(f"ignore: {entry} matches no deviation")
-    rows = [row.to_dict() for row in report.rows]
-    result = {**plan.to_dict(), "checks": rows, "summary": report.summary, "table": table(rows, summary=report.summary)}
-    failing = [row.to_dict() for row in report.failing(params["fail_on"])]
-    if failing:
-        module.fail_json(msg=failed_lines(failing, cluster=report.cluster), **result)
-    module.exit_json(changed=False, **result)
+    shown = table([row.to_dict() for row in report.rows], summary=report.summary)
+    result = answer(report, fail_on=params["fail_on"], warn=module.warn, table=shown, **plan.to_dict())
+    if result.get("failed"):
+        module.fail_json(**result)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

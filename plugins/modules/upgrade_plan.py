@@ -223,8 +223,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.answer import answer
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import write_documents
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import failed_lines
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.upgrade_run import run_upgrade_plan
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
@@ -280,20 +280,18 @@ def main() -> None:
         write_documents(params, planned.report)
     except MeshError as exc:
         module.fail_json(msg=str(exc))
-    for entry in planned.report.unused_ignores:
-        module.warn(f"ignore: {entry} matches no deviation")
-    result = {
-        "plan": planned.plan.to_dict(),
-        "checks": [row.to_dict() for row in planned.report.rows],
-        "summary": planned.report.summary,
-        "text": planned.text,
-        "silent_proxies": {"/".join(key): why for key, why in asked.silent.items()},
-        "at": snapshot.taken_at.isoformat(),
-    }
-    failing = [row.to_dict() for row in planned.report.failing(params["fail_on"])]
-    if failing:
-        module.fail_json(msg=failed_lines(failing, cluster=planned.report.cluster), **result)
-    module.exit_json(changed=False, **result)
+    result = answer(
+        planned.report,
+        fail_on=params["fail_on"],
+        warn=module.warn,
+        plan=planned.plan.to_dict(),
+        text=planned.text,
+        silent_proxies={"/".join(key): why for key, why in asked.silent.items()},
+        at=snapshot.taken_at.isoformat(),
+    )
+    if result.get("failed"):
+        module.fail_json(**result)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

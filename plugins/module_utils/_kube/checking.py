@@ -11,9 +11,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from .._checks.answer import answer
 from .._checks.documents import write_documents
 from .._checks.inputs import intent_from, nothing, options_from, reviews_for
-from .._checks.render import failed_lines, table
+from .._checks.render import table
 from .._checks.runner import Report, run_checks, run_until
 from .._errors import FetchError
 from .auth import AUTH_ARG_SPEC
@@ -77,16 +78,5 @@ def check(params: dict[str, Any], warn: Callable[[str], None]) -> dict[str, Any]
         fail_on=params["fail_on"],
     )
     write_documents(params, report)
-    for entry in report.unused_ignores:
-        warn(f"ignore: {entry} matches no deviation")
-    rows = [row.to_dict() for row in report.rows]
-    result = {
-        "changed": False,
-        "checks": rows,
-        "summary": report.summary,
-        "table": table(rows, show_from=params["show_from"], summary=report.summary),
-    }
-    failing = [row.to_dict() for row in report.failing(params["fail_on"])]
-    if failing:
-        result |= {"failed": True, "msg": failed_lines(failing, cluster=report.cluster)}
-    return result
+    shown = table([row.to_dict() for row in report.rows], show_from=params["show_from"], summary=report.summary)
+    return answer(report, fail_on=params["fail_on"], warn=warn, table=shown)
