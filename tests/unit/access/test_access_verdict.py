@@ -100,6 +100,14 @@ def test_a_call_that_was_allowed_and_gives_no_verdict_now_is_lost() -> None:
     assert "LOST  shop/a -> shop/b:8000 GET /x: no verdict (said), predicted allowed" in text_of("west", now, 1.0, [now[0]])
 
 
+def test_calls_without_a_verdict_are_told_by_where_they_went_and_what_was_said() -> None:
+    others = [row(NONE, DENIED, **{"from": name}) for name in ("a", "b")]
+    rows = [row(ALLOWED, ALLOWED), *others, row(NONE, ALLOWED, to="shop/db", port=3306)]
+    lines = text_of("west", rows, 1.0).splitlines()
+    assert lines[0].startswith("west: 4 calls in 1.0 s: 1 allowed, 0 denied by policy, 3 without a verdict; 1 as predicted")
+    assert lines[1:] == ["NO VERDICT  2 calls to shop/b:8000: said", "NO VERDICT  1 call to shop/db:3306: said"]
+
+
 def test_policies_of_a_dump() -> None:
     dump = '{"ns[a]-policy[x]-rule[0]": {}, "ns[a]-policy[x]-rule[1]": {}, "ns[b]-policy[deny]-rule[0]": {}, "ns[a]-policy[x]-rule[1]": {}}'
     assert policy_keys(dump) == {"a/x": 2, "b/deny": 1}
