@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.meshops.mesh.plugins.modules import rollout_waves
@@ -16,15 +17,13 @@ class ActionModule(InProcess):
 
     MODULE = rollout_waves
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def module(self, args: Mapping[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """The last slice's result, with the lines and restarts of all of them."""
-        args = dict(self._task.args)
         lines: list[str] = []
         restarted: list[str] = []
         changed, memory = False, args.get("memory") or {}
         while True:
-            self._task.args = {**args, "memory": memory}
-            found = super().run(tmp, task_vars)
+            found = super().module({**args, "memory": memory}, task_vars)
             for line in found.get("lines") or []:
                 self._display.display(line)
             lines += found.get("lines") or []

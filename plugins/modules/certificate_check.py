@@ -554,12 +554,12 @@ def main() -> None:
         report,
         fail_on=params["fail_on"],
         warn=module.warn,
-        table=table([row.to_dict() for row in report.rows], show_from=params["show_from"], summary=report.summary),
         inventory=everything.rows(),
         timeline=everything.timeline(),
         roots="".join(one.pem() for one in everything.roots),
         at=snapshot.taken_at.isoformat(),
     )
+    result["table"] = table(result["checks"], show_from=params["show_from"], summary=report.summary)
     if result.get("failed"):
         module.fail_json(**result)
     module.exit_json(**result)

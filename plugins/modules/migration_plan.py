@@ -310,8 +310,8 @@ def main() -> None:
         write_documents(params, report)
     except MeshError as exc:
         module.fail_json(msg=str(exc))
-    shown = table([row.to_dict() for row in report.rows], summary=report.summary)
-    result = answer(report, fail_on=params["fail_on"], warn=module.warn, table=shown, **plan.to_dict())
+    result = answer(report, fail_on=params["fail_on"], warn=module.warn, **plan.to_dict())
+    result["table"] = table(result["checks"], summary=report.summary)
     if result.get("failed"):
         module.fail_json(**result)
     module.exit_json(**result)

@@ -87,7 +87,7 @@ class InProcess(ActionBase):  # type: ignore[misc]
         result: dict[str, Any] = super().run(tmp, task_vars)
         return {**result, **self.module(self._task.args, task_vars or {})}
 
-    def module(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+    def module(self, args: Mapping[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """The module's result with these arguments."""
         # where this Python has no libraries the module runs, with an interpreter that may have them
         if not auth.IMPORT_ERROR and self._here(task_vars):
@@ -105,7 +105,7 @@ class InProcess(ActionBase):  # type: ignore[misc]
         same_python = wanted is None or self._templar.template(wanted) in ("auto", "auto_silent", task_vars.get("ansible_playbook_python"))
         return self._connection.transport == "local" and not self._connection.become and not self._task.async_val and same_python
 
-    def _work(self, args: dict[str, Any]) -> dict[str, Any]:
+    def _work(self, args: Mapping[str, Any]) -> dict[str, Any]:
         # This is a process of this task only: what the module would have been started with can be set for all of it.
         environment: dict[str, Any] = {}
         self._compute_environment_string(environment)

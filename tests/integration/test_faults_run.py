@@ -4,6 +4,7 @@ missing rights, objects of others, a namespace that does not go."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import signal
@@ -107,9 +108,8 @@ def test_killed_at_every_layer_it_goes_on_and_ends_as_if_nothing_had_been(mesh: 
     mesh.bed.kubectl("patch", "deployment", "servicemesh-operator3", "-n", "openshift-operators", "--type=merge",
                      "-p", '{"spec":{"template":{"spec":{"nodeSelector":null}}}}')
     everything = only(",".join(LAYERS))  # not the checks, which have tests of their own
-    for layer in KILLED:
-        before = LAYERS[:LAYERS.index(layer)]
-        kill_in(mesh, layer, *(before[-1:] if LONG else before), layer)
+    for before, layer in itertools.pairwise((LAYERS[0], *KILLED)):
+        kill_in(mesh, layer, *LAYERS[LAYERS.index(before):LAYERS.index(layer) + 1])
     tree = tmp_path / "tree"
     files = mesh.start(intent(mesh_target="files", mesh_output=str(tree)), *everything)  # what is wanted, by a run that asks no cluster
     mesh.play(intent(), *everything).check()

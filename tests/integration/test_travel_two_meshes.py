@@ -51,8 +51,9 @@ class Story(Travel):
 PROVIDERS = os.environ.get("MESH_TEST_PROVIDERS", "ossm2").split(",")
 
 
-# One worker, in the order of this file: each test goes on where the one before it ended.
-@pytest.fixture(scope="module", name="story", params=PROVIDERS)
+# One worker, in the order of this file: each test goes on where the one before it ended. Long: test_travel.py is the same for one mesh of
+# ossm3, with its removal.
+@pytest.fixture(scope="module", name="story", params=[pytest.param(provider, marks=pytest.mark.long) for provider in PROVIDERS])
 def _story(request: pytest.FixtureRequest, beds: Callable[..., Bed], playbook: Playbook) -> Iterator[Story]:
     bed = beds(*OPERATORS, tag=f"two-{request.param}")
     # OLM's own namespaces are there before the story begins
@@ -71,7 +72,6 @@ def passed(run: Any) -> tuple[int, int, int]:
     return int(found[1]), int(found[2]), int(found[3])
 
 
-@pytest.mark.long  # test_travel.py is the same for one mesh of ossm3, with its removal
 def test_development_alone(story: Story) -> None:
     story.seen["empty"] = story.identities()
     run = story.play("meshops.mesh.travel_dev").check()
@@ -81,7 +81,6 @@ def test_development_alone(story: Story) -> None:
     assert {"dev-istio-system", "dev-travel-agency", "dev-travel-portal", "dev-travel-control"} <= story.namespaces()
 
 
-@pytest.mark.long  # test_travel.py is the same for one mesh of ossm3, with its removal
 def test_tools_and_catalogues_that_do_not_work_are_named(story: Story) -> None:
     codes = ("OSM1601", "OSM1602", "OSM1107")
     place, source = "Deployment dev-istio-system", "CatalogSource openshift-marketplace/redhat-operators"
@@ -105,7 +104,6 @@ def test_tools_and_catalogues_that_do_not_work_are_named(story: Story) -> None:
     assert passed(run)[1:] == (0, 0)
 
 
-@pytest.mark.long  # test_travel.py is the same for one mesh of ossm3, with its removal
 def test_production_beside_it_touches_nothing_of_it(story: Story) -> None:
     story.seen["dev"] = story.of_mesh("travel-dev")
     run = story.play().check()
@@ -115,7 +113,6 @@ def test_production_beside_it_touches_nothing_of_it(story: Story) -> None:
     story.play(CHECK, extra_vars={"mesh_target_hosts": "travel_dev"}).check()
 
 
-@pytest.mark.long  # test_travel.py is the same for one mesh of ossm3, with its removal
 def test_production_is_not_removed_while_it_is_used(story: Story) -> None:
     before, mark = story.ours(), story.bed.mark()
     run = story.remove("prod")
@@ -124,7 +121,6 @@ def test_production_is_not_removed_while_it_is_used(story: Story) -> None:
     assert (story.writes(mark), story.ours()) == ([], before)
 
 
-@pytest.mark.long  # test_travel.py is the same for one mesh of ossm3, with its removal
 def test_operators_stay_while_development_needs_them(story: Story) -> None:
     before, mark = story.ours(), story.bed.mark()
     run = story.remove("prod", mesh_remove_operators=True, **FORCE)
@@ -135,7 +131,6 @@ def test_operators_stay_while_development_needs_them(story: Story) -> None:
     assert (story.writes(mark), story.ours()) == ([], before)
 
 
-@pytest.mark.long  # test_travel.py is the same for one mesh of ossm3, with its removal
 def test_production_goes_and_development_stays(story: Story) -> None:
     story.remove("prod", **FORCE).check()
     assert story.of_mesh("travel-prod") == {}
@@ -145,7 +140,6 @@ def test_production_goes_and_development_stays(story: Story) -> None:
     assert passed(run)[2] == 0
 
 
-@pytest.mark.long  # test_travel.py is the same for one mesh of ossm3, with its removal
 def test_with_the_operators_everything_is_gone_that_was_made(story: Story) -> None:
     story.remove("dev", **FORCE).check()
     # production has one operator more: Elasticsearch's
@@ -158,7 +152,6 @@ def test_with_the_operators_everything_is_gone_that_was_made(story: Story) -> No
     assert {name for name in story.seen["empty"] if left.get(name) != story.seen["empty"][name]} == set()
 
 
-@pytest.mark.long  # test_travel.py is the same for one mesh of ossm3, with its removal
 def test_nothing_is_left_to_remove(story: Story) -> None:
     mark = story.bed.mark()
     run = story.remove("prod", mesh_remove_operators=True).check()

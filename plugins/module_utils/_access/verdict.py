@@ -179,18 +179,17 @@ def text_of(cluster: str, rows: Sequence[Row], seconds: float, lost: Sequence[Ro
         f"{counts['no_verdict']} without a verdict; {counts['agree']} as predicted, {counts['differ']} otherwise"
     ]
     kinds = (
-        ("DIFFERS", [row for row in rows if row.agrees is False], _SHOWN),
-        ("LOST", list(lost), _SHOWN),
+        ("DIFFERS", [_line(row) for row in rows if row.agrees is False], _SHOWN),
+        ("LOST", [_line(row) for row in lost], _SHOWN),
+        ("NO VERDICT", _without_verdict(row for row in rows if row.agrees is None and row not in lost), _SHOWN // 3),
     )
     for word, found, shown in kinds:
-        lines += [f"{word}  {_line(row)}" for row in found[:shown]]
+        lines += [f"{word}  {line}" for line in found[:shown]]
         lines += [f"... and {len(found) - shown} more: {word}"] if len(found) > shown else []
-    return "\n".join([*lines, *_without_verdict([row for row in rows if row.agrees is None and row not in lost])])
+    return "\n".join(lines)
 
 
 def _without_verdict(rows: Iterable[Row]) -> list[str]:
     """By where they went and what came back, most calls first: a gateway without a listener is one line, not one for each caller."""
     groups = Counter((f"{row.call['to']}:{row.call['port']}", row.answer.said) for row in rows)
-    lines = [f"NO VERDICT  {number} call{'s' if number > 1 else ''} to {to}: {said}" for (to, said), number in groups.most_common()]
-    shown = _SHOWN // 3
-    return lines[:shown] + ([f"... and {len(lines) - shown} more: NO VERDICT"] if len(lines) > shown else [])
+    return [f"{number} call{'s' if number > 1 else ''} to {to}: {said}" for (to, said), number in groups.most_common()]

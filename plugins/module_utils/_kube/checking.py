@@ -78,5 +78,5 @@ def check(params: dict[str, Any], warn: Callable[[str], None]) -> dict[str, Any]
         fail_on=params["fail_on"],
     )
     write_documents(params, report)
-    shown = table([row.to_dict() for row in report.rows], show_from=params["show_from"], summary=report.summary)
-    return answer(report, fail_on=params["fail_on"], warn=warn, table=shown)
+    result = answer(report, fail_on=params["fail_on"], warn=warn)
+    return {**result, "table": table(result["checks"], show_from=params["show_from"], summary=report.summary)}

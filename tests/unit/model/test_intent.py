@@ -79,7 +79,5 @@ def test_only_what_looks_like_ours_is_misspelt() -> None:
 
 
 def test_a_number_may_be_written_with_an_exponent() -> None:
-    from ansible_collections.meshops.mesh.plugins.module_utils._model.intent import check_value
-
     assert check_value({"type": "float"}, 1e-09, "certificates_renew_at") == check_value({"type": "float"}, "1E+3", "x") == []
     assert check_value({"type": "float"}, "1e", "x")
