@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import warm_ansible
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -58,16 +58,15 @@ def run_playbook(playbook: str | Path, *args: str, bed: Bed | None = None, kubec
     command = [str(Path(sys.executable).parent / "ansible-playbook"), str(playbook)]
     command += ["-i", str(inventory)] if inventory else []
     command += ["-e", json.dumps(extra_vars)] if extra_vars else []
-    environment = bed.env(kubeconfig) if bed else dict(os.environ)
-    environment |= {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0", **(env or {})}
-    done = subprocess.run([*command, *args], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=timeout, check=False)
+    environment = {**(bed.env(kubeconfig) if bed else {}), **(env or {})}
+    done = warm_ansible.run([*command, *args], env=environment, timeout=timeout)
     return Run(done.returncode, done.stdout, done.stderr, parse_recap(done.stdout))
 
 
 # Longest first, so that no worker begins one when the others are done; the short unit tests come last and fill up.
-LONGEST = ("migration", "zero_trust", "upgrade_live", "travel_two_meshes", "travel", "faults_run", "install_plan",
-           "operators_role", "certificates", "played_olm", "rotation_live", "ca_change", "envoys", "played_sail",
-           "check_mesh")
+LONGEST = ("migration", "zero_trust", "upgrade_live", "travel", "faults_run", "operators_role", "install_plan", "envoys_policies",
+           "rotation_live", "ca_change", "cert_manager", "travel_two_meshes", "certificates", "envoys", "bed", "played_olm",
+           "personas_live", "played_sail")
 
 
 LONG = bool(os.environ.get("MESH_TEST_LONG"))

@@ -149,6 +149,7 @@ def test_a_deletion_says_which_finalizers_remain(bed: Bed, namespace: str) -> No
     cluster.patch(held, {"metadata": {"finalizers": None}})
 
 
+@pytest.mark.long  # test_faults_run restarts it in the middle of a playbook
 def test_a_restart_of_the_api_server_does_not_end_a_run(beds: Callable[..., Bed]) -> None:
     bed = beds(tag="restart")
     cluster = cluster_of(bed)

@@ -20,6 +20,8 @@ from testbed import Bed
 from testbed.operators.certificates import Authority
 from testbed.operators.istiod_ca import plugged_in
 
+# tests/unit/certificates/test_role_cert_manager.py renders it, tests/unit/testbed_operators has what issues here
+pytestmark = pytest.mark.long
 SYSTEM, SHOP = "mesh-system", "mesh-shop"
 EC = {"key_type": "EC"}
 HOST = "travel.example.com"
@@ -188,7 +190,6 @@ def test_a_secret_of_somebody_else_is_not_written_over(mesh: Bed, play: Play) ->
     assert read_bundle(data(mesh, "their-tls")["tls.crt"].encode(), "").certificates[0].names.all() == (HOST,)
 
 
-@pytest.mark.long  # tests/unit/certificates/test_role_cert_manager.py renders it
 def test_istio_csr_lists_the_revisions_that_run(mesh: Bed, play: Play) -> None:
     plane = {"name": "prod", "namespace": "csr-system", "update_strategy": "RevisionBased", "certificate_authority": {"type": "istio_csr"}}
     # of an Istio that is there, or the garbage collector takes the revision away

@@ -39,8 +39,7 @@ def check(bed_mesh: Mesh, folder: Path, *, kubeconfig: Path | None = None, **mor
         {"meshops.mesh.certificate_check": options, "register": "found"},
         {"ansible.builtin.copy": {"content": "{{ found | to_json }}", "dest": str(folder / "found.json"), "mode": "0600"}}]}]
     (folder / "play.yml").write_text(json.dumps(play))
-    run = run_playbook(folder / "play.yml", bed=bed_mesh.bed, kubeconfig=kubeconfig, inventory="localhost,",
-                       env={"ANSIBLE_LOCALHOST_WARNING": "false"}).check()
+    run = run_playbook(folder / "play.yml", bed=bed_mesh.bed, kubeconfig=kubeconfig, inventory="localhost,").check()
     return run, json.loads((folder / "found.json").read_text())
 
 

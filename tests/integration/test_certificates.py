@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import collection_support  # noqa: F401  # isort: skip  the next imports need it
 import pytest
+import warm_ansible
 import yaml
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.reading import read_bundle
 from conftest import ROOT, Run, parse_recap
@@ -28,7 +27,7 @@ EC = {"key_type": "EC", "key_bits": 256}
 @pytest.fixture(scope="module")
 def mesh(beds: Any) -> Bed:
     """A namespace with the CA that an istiod made for itself, and a member that trusts it."""
-    bed: Bed = beds(tag="certificates")
+    bed: Bed = beds()
     for name in (SYSTEM, SHOP):
         bed.api.ensure("/api/v1/namespaces", {"metadata": {"name": name}})
         body = {"metadata": {"name": "istio-ca-root-cert", "namespace": name}, "data": {"root-cert.pem": SELF_SIGNED.pem}}
@@ -65,8 +64,7 @@ def play(bed: Bed, folder: Path, tasks: list[dict[str, Any]], *args: str, **vari
     path = folder / "play.yml"
     path.write_text(yaml.safe_dump([{"hosts": "west", "connection": "local", "gather_facts": False, "tasks": tasks}]))
     command = [str(Path(sys.executable).parent / "ansible-playbook"), str(path), "-i", "west,", "-e", json.dumps(given), "-vvv", *args]
-    environment = {**os.environ, **bed.env(), "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=400, check=False)
+    done = warm_ansible.run(command, env=bed.env())
     return Run(done.returncode, done.stdout, done.stderr, parse_recap(done.stdout))
 
 

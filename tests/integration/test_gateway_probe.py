@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from typing import Any
 
 import collection_support  # noqa: F401  # isort: skip  the next imports need it
 import pytest
+import warm_ansible
 from ansible_collections.meshops.mesh.plugins.module_utils._access.intent import read_intent
 from ansible_collections.meshops.mesh.plugins.module_utils._access.stages import Settings, plan_access
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.outside import Gateway, call_all
@@ -124,10 +124,9 @@ def test_the_playbook_tries_what_the_partner_does(gateway: Gateway, issuer: Toke
     given = {"travel_partner_host": HOST, "travel_partner_bundle": str(Path(gateway.roots).parent), "travel_partner_sso": sso,
              "travel_reach": {"travel-api-gateway": {"address": "127.0.0.1", "port": gateway.port}}, "access_wait_timeout": 5,
              "travel_partner_password": password, "travel_scenarios": ["partner_gateway", "zero_trust"], "mesh_mysql_password": "x"}
-    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / ".cache" / "collections")}
     command = [str(Path(sys.executable).parent / "ansible-playbook"), "meshops.mesh.travel_partner_jwt", "-i", "inventories/travel",
                "--limit", "prod", "--skip-tags", "access", "-e", json.dumps(given)]
-    done = subprocess.run(command, env=environment, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    done = warm_ansible.run(command)
     assert done.returncode == code, done.stdout + done.stderr
     if code:
         assert "gave no token for gtouser (status 401, invalid_grant)" in " ".join(done.stdout.split())

@@ -84,7 +84,8 @@ def test_the_way_back_is_open_in_the_middle(bedded: Bedded, after: int) -> None:
 
 
 @pytest.mark.parametrize(("fault", "reason"), [
-    ({"keep_root": ["shop/cars"]}, "it does not trust"), ({"hang": ["shop/cars"]}, "did not answer")], ids=["keeps its root", "hangs"])
+    pytest.param({"keep_root": ["shop/cars"]}, "it does not trust", id="keeps its root"),
+    pytest.param({"hang": ["shop/cars"]}, "did not answer", id="hangs", marks=pytest.mark.long)])
 def test_one_proxy_holds_the_switch_up_and_the_way_back_is_open(bedded: Bedded, fault: Obj, reason: str) -> None:
     bedded.bed.set_faults({"envoys": {"life": 6, **fault}})
     time.sleep(1)
@@ -149,6 +150,7 @@ def test_the_playbook_is_killed_in_every_phase_and_ends_well(bedded: Bedded, tmp
         assert key not in checked + said + back and base64.b64encode(key.encode()).decode() not in said
 
 
+@pytest.mark.long  # tests/unit/rollout has the waves, tests/unit/certificates/test_rotation.py when they are needed
 def test_workloads_that_do_not_renew_are_restarted_in_waves(bedded: Bedded) -> None:
     """Certificates live for a day: nobody waits for that."""
     bedded.bed.set_faults({"envoys": {"life": 86400}})

@@ -161,7 +161,7 @@ def test_nothing_is_left_to_remove(story: Story) -> None:
 
 def test_a_plan_needs_no_crd(beds: Callable[..., Bed], playbook: Playbook) -> None:
     """On a cluster that has not even OLM: each kind that is missing is a line of the plan."""
-    bed = beds(tag="empty")
+    bed = beds()
     travel = Travel(bed, bed.user_kubeconfig(USER, ["system:masters"]), playbook)
     before, mark = travel.everything().keys(), bed.mark()
     run = travel.play(extra_vars={"mesh_target": "plan"}).check()

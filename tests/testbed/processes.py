@@ -118,7 +118,7 @@ def apiserver(layout: Layout) -> Process:
         f"--service-account-signing-key-file={accounts / 'sa.key'}",
         f"--audit-policy-file={layout.folder / 'audit-policy.yaml'}", f"--audit-log-path={layout.folder / 'audit.log'}",
         "--audit-log-maxsize=2000", f"--egress-selector-config-file={layout.folder / 'egress.yaml'}"),
-        {"GOGC": "200"})  # memory for time: a sixth of its work is collecting garbage
+        {"GOGC": "400", "GOMEMLIMIT": "1200MiB"})  # memory for time: a fifth of its work is collecting garbage
 
 
 def controller_manager(layout: Layout) -> Process:

@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
-import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+import warm_ansible
 import yaml
 from access_travel import AGENCY, DOMAINS, PORTAL, intent, mesh
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, FetchError
@@ -125,10 +124,8 @@ def test_the_playbook_says_what_the_intent_would_deny(tmp_path: Path, fail_on: s
     given = {"mesh_traffic_source": "manifests", "mesh_traffic_path": str(tmp_path / "mesh.yml"), "mesh_domains": DOMAINS,
              "mesh_traffic_answers": [str(tmp_path / "answer.json")], "mesh_access": intent(), "mesh_traffic_fail_on": fail_on,
              "mesh_traffic_proposal": str(tmp_path / "proposal.yml"), "mesh_hosts": "localhost"}
-    collections = Path(__file__).resolve().parents[3] / ".cache" / "collections"
-    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(collections), "ANSIBLE_LOCALHOST_WARNING": "false"}
     command = [str(Path(sys.executable).parent / "ansible-playbook"), "meshops.mesh.access_from_traffic", "-e", json.dumps(given)]
-    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = warm_ansible.run(command, cwd=tmp_path)
     assert done.returncode == code, done.stdout + done.stderr
     assert f"{PORTAL}/viaggi-v1 -> {AGENCY}/mysqldb-v1 (4 calls)" in done.stdout
     assert yaml.safe_load((tmp_path / "proposal.yml").read_text(encoding="utf-8"))["mesh_access"]["rules"][0]["name"] == "to-mysqldb"

@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+import warm_ansible
 import yaml
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.change import difference_of, text_of
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.inventory import take
@@ -143,9 +142,8 @@ def test_the_playbook_ends_as_the_proof_does(stage: int, code: int, tmp_path: Pa
     folder, base = _folder(tmp_path / "after", STAGES[stage]), _folder(tmp_path / "before", STAGES[5])
     options = {"mesh_access_path": folder, "mesh_access_base": base, "mesh_access_junit": str(tmp_path / "out" / "access.xml"),
                "mesh_access_sarif": str(tmp_path / "out" / "access.sarif")}  # fmt: skip
-    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".cache" / "collections"), "ANSIBLE_LOCALHOST_WARNING": "false"}
     command = [str(Path(sys.executable).parent / "ansible-playbook"), "meshops.mesh.check_access", "-e", f"@{matrix}"]
-    done = subprocess.run([*command, "-e", json.dumps(options)], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = warm_ansible.run([*command, "-e", json.dumps(options)], cwd=tmp_path)
     assert done.returncode == code, done.stdout + done.stderr
     assert (tmp_path / "out" / "access.sarif").is_file()
     failures = ET.parse(tmp_path / "out" / "access.xml").findall(".//failure")  # noqa: S314 - our own document

@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import warm_ansible
 import yaml
 
 __all__ = ["REPOSITORY", "Rendered", "render"]
@@ -65,7 +64,5 @@ def render(folder: Path, roles: list[str], *, limit: str = "all", inventory: str
     command = [str(Path(sys.executable).with_name("ansible-playbook")), str(play)]
     command += ["-i", inventory or str(REPOSITORY / "inventories/travel")]
     command += ["--limit", limit, "-e", json.dumps(extra)]
-    environment = {**os.environ, "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
-    environment["ANSIBLE_COLLECTIONS_PATH"] = str(REPOSITORY / ".cache/collections")
-    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    done = warm_ansible.run(command)
     return Rendered(done.returncode, " ".join((done.stdout + done.stderr).split()), tree)
