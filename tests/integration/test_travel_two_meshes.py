@@ -159,6 +159,7 @@ def test_nothing_is_left_to_remove(story: Story) -> None:
     assert story.writes(mark) == []
 
 
+@pytest.mark.long  # test_deliver plans what has no kind yet
 def test_a_plan_needs_no_crd(beds: Callable[..., Bed], playbook: Playbook) -> None:
     """On a cluster that has not even OLM: each kind that is missing is a line of the plan."""
     bed = beds()

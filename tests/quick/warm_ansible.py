@@ -131,8 +131,8 @@ def _play(request: dict[str, Any], out: int, err: int) -> None:
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])
-    config = importlib.import_module("kubernetes.config.kube_config")  # reads KUBECONFIG as it is imported
-    config.KUBE_CONFIG_DEFAULT_LOCATION = os.environ.get("KUBECONFIG", "~/.kube/config")
+    config = vars(importlib.import_module("kubernetes.config.kube_config"))  # reads KUBECONFIG as it is imported
+    config["KUBE_CONFIG_DEFAULT_LOCATION"] = os.environ.get("KUBECONFIG", "~/.kube/config")
     from ansible.cli.playbook import PlaybookCLI
 
     sys.argv = request["command"]
