@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3.11
 MESH_PROVIDER ?= ossm3
-JOBS ?= 5
+JOBS ?= 4
 VENV := .venv
 BIN := $(VENV)/bin
 COLLECTION := .cache/collections/ansible_collections/meshops/mesh

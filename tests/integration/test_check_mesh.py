@@ -81,6 +81,16 @@ def test_a_mesh_that_comes_up_is_waited_for_and_passes(mesh: Bed, playbook: Play
     assert "√ istiod has rolled out" in run.stdout
 
 
+def test_it_lists_what_its_checks_read_and_nothing_else(mesh: Bed, playbook: Playbook, tmp_path: Path) -> None:
+    """A mesh of 3,000 pods has 1,000 ReplicaSets, which no check of these asks for."""
+    reader, mark = "reader", mesh.mark()
+    playbook(PLAY, bed=mesh, kubeconfig=mesh.user_kubeconfig(reader, ["system:masters"]), inventory=inventory(tmp_path),
+             extra_vars=INTENT | {"mesh_check_categories": [], "mesh_check_fail_on": "never"}).check()
+    lists = [event["objectRef"]["resource"] for event in mesh.audit(mark) if event["user"]["username"] == reader and event["verb"] == "list"]
+    assert {"namespaces", "pods", "istios"} <= set(lists) and len(lists) == len(set(lists))
+    assert not {"replicasets", "customresourcedefinitions", "clusterroles", "jobs"} & set(lists)
+
+
 def test_a_failing_check_fails_the_play_with_its_lines(mesh: Bed, playbook: Playbook, tmp_path: Path) -> None:
     wrong = INTENT | {"mesh_domains": [{"name": "shop", "namespaces": ["shop", "ghost"]}], "mesh_check_only": ["OSM1301"]}
     wrong |= {"mesh_check_categories": []}

@@ -90,6 +90,7 @@ def test_a_new_pod_has_an_envoy_of_its_own_without_a_restart_of_kwok(mesh: Mesh)
     assert not mesh.get("portforwards.kwok.x-k8s.io", "-n", "shop", old)
 
 
+@pytest.mark.long  # test_played_maistra has the control plane, and the Envoys are those of the other generation
 def test_proxies_of_a_service_mesh_control_plane(worker_id: str) -> None:
     """The second generation: its members' pods ask its own istiod."""
     bed = Bed.start(f"envoys-maistra-{worker_id}", ("maistra", "envoys"), owner=os.getpid())

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,6 +22,11 @@ Obj = dict[str, Any]
 DENIED = "RBAC: access denied"
 PORTAL = {"source": {"principals": ["cluster.local/ns/shop/sa/portal"]}}
 REQUESTS = (("GET", "/"), ("GET", "/items/1"), ("GET", "/items/../admin"), ("POST", "/items/1"), ("GET", "/admin"))
+
+
+def mostly(cases: Iterable[str], later: Collection[str]) -> list[Any]:
+    """The cases; those of `later`, whose parts other cases have too, with the long stories."""
+    return [pytest.param(name, marks=pytest.mark.long) if name in later else name for name in cases]
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +80,7 @@ CASES: dict[str, list[Obj]] = {
 }
 
 
-@pytest.mark.parametrize("name", list(CASES))
+@pytest.mark.parametrize("name", mostly(CASES, later=("nothing", "two", "port")))
 def test_envoy_answers_as_the_evaluator_predicts(mesh: Mesh, name: str) -> None:
     mesh.apply(*CASES[name])
     settled(mesh, *(obj["metadata"]["name"] for obj in CASES[name]))
@@ -116,7 +121,7 @@ def issuer() -> Iterator[TokenIssuer]:
         yield found
 
 
-@pytest.mark.parametrize("name", list(TOKEN_RULES))
+@pytest.mark.parametrize("name", mostly(TOKEN_RULES, later=("any", "scope")))
 def test_envoy_reads_tokens_as_the_evaluator_predicts(mesh: Mesh, issuer: TokenIssuer, name: str) -> None:
     """Real tokens, and keys that the control plane fetches where the RequestAuthentication says."""
     rule = {"issuer": issuer.issuer, "jwksUri": f"{issuer.url}/certs", "audiences": ["travel"]}

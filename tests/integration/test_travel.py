@@ -75,7 +75,7 @@ def application(namespace: str, name: str) -> dict[str, Any]:
     return {"namespace": namespace, "applications": [{"name": name, "image": "registry.example.com/shop:1", "port": 8080}]}
 
 
-@pytest.mark.parametrize("provider", ["ossm3", "ossm2"])
+@pytest.mark.parametrize("provider", ["ossm3", pytest.param("ossm2", marks=pytest.mark.long)])
 def test_files_need_no_cluster_and_the_api_takes_them(travel: Travel, tmp_path: Path, provider: str) -> None:
     tree = tmp_path / "tree"
     nowhere = {"K8S_AUTH_KUBECONFIG": str(tmp_path / "no-such-file"), "KUBECONFIG": str(tmp_path / "no-such-file")}

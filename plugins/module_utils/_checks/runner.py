@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from .._errors import ConfigError
+from .kinds import Kind
 from .table import CATEGORIES, CHECKS, ON_REQUEST, by_id, hint_url
 from .types import Check, Finding, Intent, Options, Severity, Status
 from .view import View
@@ -19,7 +20,7 @@ from .view import View
 if TYPE_CHECKING:
     from .._model.snapshot import Snapshot
 
-__all__ = ["Report", "Row", "run_checks", "run_checks_on", "run_until", "select"]
+__all__ = ["Report", "Row", "kinds_read", "run_checks", "run_checks_on", "run_until", "select"]
 
 ALWAYS = "OSM1002"
 
@@ -91,6 +92,15 @@ def select(only: Iterable[str], categories: Iterable[str]) -> list[Check]:
                 chosen.add(code)
                 todo.append(code)
     return [row for row in CHECKS if row.id in chosen]
+
+
+def _relevant(checks: Iterable[Check], intent: Intent) -> list[Check]:
+    return [check for check in checks if intent.provider is None or intent.provider in check.providers]
+
+
+def kinds_read(intent: Intent, options: Options) -> frozenset[Kind]:
+    """What the chosen checks read: a large mesh has many objects that none of them asks for, such as its ReplicaSets."""
+    return frozenset(kind for check in _relevant(select(options.only, options.categories), intent) for kind in check.inputs)
 
 
 class _Run:
@@ -169,9 +179,8 @@ def run_checks(snapshot: Snapshot, intent: Intent, options: Options) -> Report:
 def run_checks_on(view: View, intent: Intent, options: Options) -> Report:
     """The same on a view that others have read too."""
     checks = select(options.only, options.categories)
-    relevant = [check for check in checks if intent.provider is None or intent.provider in check.providers]
     # Reviews are asked for with personas only, so a refusal always matters.
-    reads = frozenset(kind.kind for check in relevant for kind in check.inputs) | {"SubjectAccessReview"}
+    reads = frozenset(kind.kind for check in _relevant(checks, intent) for kind in check.inputs) | {"SubjectAccessReview"}
     run = _Run(view, intent, replace(options, reads=reads))
     rows = tuple(row for check in checks for row in run.rows(check))
     unused = tuple(entry for entry in options.ignore if entry not in run.used)

@@ -15,7 +15,7 @@ from .._checks.answer import answer
 from .._checks.documents import write_documents
 from .._checks.inputs import intent_from, nothing, options_from, reviews_for
 from .._checks.render import table
-from .._checks.runner import Report, run_checks, run_until
+from .._checks.runner import Report, kinds_read, run_checks, run_until
 from .._errors import FetchError
 from .auth import AUTH_ARG_SPEC
 from .options import CLUSTER, REPORT, SOURCE, display_name, wait_options
@@ -59,7 +59,7 @@ def look(params: dict[str, Any]) -> Report:
     """Read the source once and run the table over it; an API that does not answer is a failed check, not a crash."""
     intent, options = intent_from(params), options_from(params, now=utc_now())
     try:
-        snapshot = read_source(params, clock=utc_now, reviews=reviews_for(intent))
+        snapshot = read_source(params, clock=utc_now, reviews=reviews_for(intent), kinds=kinds_read(intent, options))
     except FetchError as exc:
         snapshot = nothing(params["cluster"], now=utc_now())
         options = options_from(params, now=utc_now(), fetch_error=str(exc))

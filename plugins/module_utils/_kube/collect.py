@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -83,7 +83,7 @@ class _Part:
     forbidden: tuple[str, str] | None = None
 
 
-def _plan(cluster: Cluster) -> tuple[list[tuple[str, str]], set[str]]:
+def _plan(cluster: Cluster, kinds: Collection[tuple[str, str]] | None) -> tuple[list[tuple[str, str]], set[str]]:
     """What to list, in one version per kind, and the wanted kinds that the API does not have."""
     served: dict[tuple[str, str], str] = {}
     for (api_version, kind), resource in cluster.resources().items():
@@ -93,12 +93,14 @@ def _plan(cluster: Cluster) -> tuple[list[tuple[str, str]], set[str]]:
     missing = set()
     for api_version, kind in KINDS:
         key = (group_of(api_version), kind)
+        if kinds is not None and key not in kinds:
+            continue
         if key not in served:
             missing.add(f"{api_version}/{kind}")
         else:
             listed[key] = api_version if (api_version, kind) in cluster.resources() else served[key]
     for key, api_version in served.items():
-        if key[0] in _GROUPS or key[0].endswith(_GROUP_TAIL):
+        if (key[0] in _GROUPS or key[0].endswith(_GROUP_TAIL)) and (kinds is None or key in kinds):
             listed.setdefault(key, api_version)
     return [(api_version, kind) for (_group, kind), api_version in listed.items()], missing
 
@@ -139,10 +141,11 @@ def collect(
     clock: Callable[[], datetime],
     reviews: Iterable[Mapping[str, Any]] = (),
     namespaces: Sequence[str] = (),
+    kinds: Collection[tuple[str, str]] | None = None,
 ) -> Snapshot:
-    """Read everything once, several kinds at a time; namespaces limits the namespaced kinds."""
+    """Read everything once, several kinds at a time; namespaces limits the namespaced kinds, kinds (group, kind) what is read at all."""
     taken_at = clock()
-    plan, missing = _plan(cluster)
+    plan, missing = _plan(cluster, kinds)
     jobs: list[tuple[tuple[str, str], str | None]] = []
     for what in plan:
         limited = namespaces and cluster.resource(*what).namespaced
@@ -151,7 +154,8 @@ def collect(
         parts = cluster.map(lambda job: _list(cluster, *job), jobs)
     forbidden = dict(part.forbidden for part in parts if part.forbidden)
     objects = [obj for part in parts for obj in part.objects]
-    objects += _package_manifests(cluster, objects)
+    if kinds is None or (group_of(_MANIFEST[0]), _MANIFEST[1]) in kinds:
+        objects += _package_manifests(cluster, objects)
     answers, denied = _reviews(cluster, list(reviews))
     return Snapshot(
         cluster=cluster.name,
