@@ -55,11 +55,11 @@ def run_playbook(playbook: str | Path, *args: str, bed: Bed | None = None, kubec
     """Runs ansible-playbook in the checkout, against the bed when one is given.
 
     playbook: a path, or a name like meshops.mesh.install_mesh."""
-    command = [str(Path(sys.executable).parent / "ansible-playbook"), str(playbook)]
-    command += ["-i", str(inventory)] if inventory else []
-    command += ["-e", json.dumps(extra_vars)] if extra_vars else []
+    arguments = [str(playbook)]
+    arguments += ["-i", str(inventory)] if inventory else []
+    arguments += ["-e", json.dumps(extra_vars)] if extra_vars else []
     environment = {**(bed.env(kubeconfig) if bed else {}), **(env or {})}
-    done = warm_ansible.run([*command, *args], env=environment, timeout=timeout)
+    done = warm_ansible.run([*arguments, *args], env=environment, timeout=timeout)
     return Run(done.returncode, done.stdout, done.stderr, parse_recap(done.stdout))
 
 

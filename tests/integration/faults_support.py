@@ -11,7 +11,6 @@ import os
 import signal
 import ssl
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import warm_ansible
 import yaml
 from testbed import Bed
 
@@ -87,7 +87,7 @@ class Mesh:
 
     def start(self, variables: dict[str, Any], *args: str) -> subprocess.Popen[str]:
         """The same in the background, as the leader of a process group."""
-        command = [str(Path(sys.executable).parent / "ansible-playbook"), INSTALL, "-i", str(hosts(self.folder)), *args]
+        command = [warm_ansible.PROGRAM, INSTALL, "-i", str(hosts(self.folder)), *args]
         environment = self.bed.env(self.kubeconfig) | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
         environment.pop("ANSIBLE_FORCE_COLOR", None)
         return subprocess.Popen([*command, "-e", json.dumps(variables)], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,

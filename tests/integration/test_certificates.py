@@ -11,10 +11,9 @@ from typing import Any
 
 import collection_support  # noqa: F401  # isort: skip  the next imports need it
 import pytest
-import warm_ansible
 import yaml
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.reading import read_bundle
-from conftest import ROOT, Run, parse_recap
+from conftest import ROOT, Run, run_playbook
 from testbed import Bed
 
 sys.path.insert(0, str(ROOT / "tests" / "unit"))
@@ -63,9 +62,7 @@ def play(bed: Bed, folder: Path, tasks: list[dict[str, Any]], *args: str, **vari
     given |= {"certificates_authority": EC, **variables}
     path = folder / "play.yml"
     path.write_text(yaml.safe_dump([{"hosts": "west", "connection": "local", "gather_facts": False, "tasks": tasks}]))
-    command = [str(Path(sys.executable).parent / "ansible-playbook"), str(path), "-i", "west,", "-e", json.dumps(given), "-vvv", *args]
-    done = warm_ansible.run(command, env=bed.env())
-    return Run(done.returncode, done.stdout, done.stderr, parse_recap(done.stdout))
+    return run_playbook(path, "-vvv", *args, bed=bed, inventory="west,", extra_vars=given)
 
 
 def role(bed: Bed, folder: Path, *args: str, **variables: Any) -> Run:

@@ -124,9 +124,8 @@ def test_the_playbook_tries_what_the_partner_does(gateway: Gateway, issuer: Toke
     given = {"travel_partner_host": HOST, "travel_partner_bundle": str(Path(gateway.roots).parent), "travel_partner_sso": sso,
              "travel_reach": {"travel-api-gateway": {"address": "127.0.0.1", "port": gateway.port}}, "access_wait_timeout": 5,
              "travel_partner_password": password, "travel_scenarios": ["partner_gateway", "zero_trust"], "mesh_mysql_password": "x"}
-    command = [str(Path(sys.executable).parent / "ansible-playbook"), "meshops.mesh.travel_partner_jwt", "-i", "inventories/travel",
-               "--limit", "prod", "--skip-tags", "access", "-e", json.dumps(given)]
-    done = warm_ansible.run(command)
+    done = warm_ansible.run(["meshops.mesh.travel_partner_jwt", "-i", "inventories/travel", "--limit", "prod", "--skip-tags", "access",
+                             "-e", json.dumps(given)])
     assert done.returncode == code, done.stdout + done.stderr
     if code:
         assert "gave no token for gtouser (status 401, invalid_grant)" in " ".join(done.stdout.split())

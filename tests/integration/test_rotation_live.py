@@ -16,6 +16,7 @@ from typing import Any
 
 import collection_support  # noqa: F401  (first: it makes the collection importable)
 import pytest
+import warm_ansible
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.rotation import Phase
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import NotReady
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.rotation import Rotation
@@ -109,7 +110,7 @@ def play(bedded: Bedded, folder: Path, *args: str, **variables: Any) -> subproce
                   "mesh_certificates_rotation": {"interval": 0.3, "gate_timeout": 240, "istiod_grace": 2}, **variables}
     for name in ("root", "authority"):
         given[f"mesh_certificates_{name}"] = {"name": f"{name}-2027", "key_type": "EC", "key_bits": 256}
-    command = [str(Path(sys.executable).parent / "ansible-playbook"), "meshops.mesh.rotate_certificates", "-i", "west,"]
+    command = [warm_ansible.PROGRAM, "meshops.mesh.rotate_certificates", "-i", "west,"]
     command += ["-e", json.dumps(given)]
     environment = {**os.environ, **bedded.bed.env(), "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1",
                    "PYTHONUNBUFFERED": "1"}

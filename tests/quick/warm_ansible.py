@@ -20,24 +20,24 @@ import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any
 
-__all__ = ["run"]
+__all__ = ["PROGRAM", "run"]
 
 ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = str(Path(sys.executable).with_name("ansible-playbook"))
 ALWAYS = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0",
           "ANSIBLE_LOCALHOST_WARNING": "false"}
 # What Ansible and the libraries read as they are imported: one server for each set of these.
 AT_IMPORT = ("ANSIBLE_", "PYTHON", "HOME", "LANG", "LC_", "MESH_")
 REQUEST_FDS = 3  # output, error output, and where the request comes from and the answer goes
 COLLECTION = "ansible_collections.meshops.mesh.plugins"
-BESIDE = ("kubernetes.client", "kubernetes.dynamic", "kubernetes.config", "cryptography.x509", "yaml",
-          "ansible_collections.kubernetes.core.plugins.module_utils.k8s.client", "ansible.executor.playbook_executor",
-          "ansible.plugins.strategy.linear", "ansible.plugins.callback.default", "ansible.plugins.connection.local",
-          "ansible.plugins.action.set_fact", "ansible.plugins.shell.sh")
+# Of Ansible; our own modules import what they use of the libraries.
+BESIDE = ("ansible.cli.playbook", "ansible.executor.playbook_executor", "ansible.plugins.strategy.linear",
+          "ansible.plugins.callback.default", "ansible.plugins.connection.local", "ansible.plugins.shell.sh")
 PACKAGES = ("module_utils", "plugin_utils", "modules")
 
 
@@ -75,12 +75,12 @@ def _server(environment: dict[str, str], cwd: str) -> _Server:
         return _servers[key]
 
 
-def run(command: list[str], *, cwd: str | Path = ROOT, env: Mapping[str, str] = MappingProxyType({}),
+def run(arguments: Iterable[str], *, cwd: str | Path = ROOT, env: Mapping[str, str] = MappingProxyType({}),
         timeout: float = 600.0) -> subprocess.CompletedProcess[str]:
-    """Plays `ansible-playbook ...` with this checkout's configuration; env: what is different from our own environment.
+    """Plays `ansible-playbook` with these arguments and this checkout's configuration; env: what is different from our own environment.
 
     Raises TimeoutExpired, as subprocess.run does, after it has killed what it started."""
-    environment = {**os.environ, **ALWAYS, **env}
+    command, environment = [PROGRAM, *arguments], {**os.environ, **ALWAYS, **env}
     if os.environ.get("MESH_TEST_COLD"):
         return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=timeout, check=False)
     server = _server(environment, str(cwd))

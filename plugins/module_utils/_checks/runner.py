@@ -94,13 +94,10 @@ def select(only: Iterable[str], categories: Iterable[str]) -> list[Check]:
     return [row for row in CHECKS if row.id in chosen]
 
 
-def _relevant(checks: Iterable[Check], intent: Intent) -> list[Check]:
-    return [check for check in checks if intent.provider is None or intent.provider in check.providers]
-
-
 def kinds_read(intent: Intent, options: Options) -> frozenset[Kind]:
     """What the chosen checks read: a large mesh has many objects that none of them asks for, such as its ReplicaSets."""
-    return frozenset(kind for check in _relevant(select(options.only, options.categories), intent) for kind in check.inputs)
+    checks = select(options.only, options.categories)
+    return frozenset(kind for row in checks if intent.provider is None or intent.provider in row.providers for kind in row.inputs)
 
 
 class _Run:
@@ -180,7 +177,7 @@ def run_checks_on(view: View, intent: Intent, options: Options) -> Report:
     """The same on a view that others have read too."""
     checks = select(options.only, options.categories)
     # Reviews are asked for with personas only, so a refusal always matters.
-    reads = frozenset(kind.kind for check in _relevant(checks, intent) for kind in check.inputs) | {"SubjectAccessReview"}
+    reads = frozenset(kind.kind for kind in kinds_read(intent, options)) | {"SubjectAccessReview"}
     run = _Run(view, intent, replace(options, reads=reads))
     rows = tuple(row for check in checks for row in run.rows(check))
     unused = tuple(entry for entry in options.ignore if entry not in run.used)

@@ -83,6 +83,10 @@ class _Part:
     forbidden: tuple[str, str] | None = None
 
 
+def _wanted(key: tuple[str, str], kinds: Collection[tuple[str, str]] | None) -> bool:
+    return kinds is None or key in kinds
+
+
 def _plan(cluster: Cluster, kinds: Collection[tuple[str, str]] | None) -> tuple[list[tuple[str, str]], set[str]]:
     """What to list, in one version per kind, and the wanted kinds that the API does not have."""
     served: dict[tuple[str, str], str] = {}
@@ -93,14 +97,14 @@ def _plan(cluster: Cluster, kinds: Collection[tuple[str, str]] | None) -> tuple[
     missing = set()
     for api_version, kind in KINDS:
         key = (group_of(api_version), kind)
-        if kinds is not None and key not in kinds:
+        if not _wanted(key, kinds):
             continue
         if key not in served:
             missing.add(f"{api_version}/{kind}")
         else:
             listed[key] = api_version if (api_version, kind) in cluster.resources() else served[key]
     for key, api_version in served.items():
-        if (key[0] in _GROUPS or key[0].endswith(_GROUP_TAIL)) and (kinds is None or key in kinds):
+        if (key[0] in _GROUPS or key[0].endswith(_GROUP_TAIL)) and _wanted(key, kinds):
             listed.setdefault(key, api_version)
     return [(api_version, kind) for (_group, kind), api_version in listed.items()], missing
 
@@ -154,7 +158,7 @@ def collect(
         parts = cluster.map(lambda job: _list(cluster, *job), jobs)
     forbidden = dict(part.forbidden for part in parts if part.forbidden)
     objects = [obj for part in parts for obj in part.objects]
-    if kinds is None or (group_of(_MANIFEST[0]), _MANIFEST[1]) in kinds:
+    if _wanted((group_of(_MANIFEST[0]), _MANIFEST[1]), kinds):
         objects += _package_manifests(cluster, objects)
     answers, denied = _reviews(cluster, list(reviews))
     return Snapshot(

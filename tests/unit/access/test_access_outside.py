@@ -124,8 +124,7 @@ def test_the_playbook_says_what_the_intent_would_deny(tmp_path: Path, fail_on: s
     given = {"mesh_traffic_source": "manifests", "mesh_traffic_path": str(tmp_path / "mesh.yml"), "mesh_domains": DOMAINS,
              "mesh_traffic_answers": [str(tmp_path / "answer.json")], "mesh_access": intent(), "mesh_traffic_fail_on": fail_on,
              "mesh_traffic_proposal": str(tmp_path / "proposal.yml"), "mesh_hosts": "localhost"}
-    command = [str(Path(sys.executable).parent / "ansible-playbook"), "meshops.mesh.access_from_traffic", "-e", json.dumps(given)]
-    done = warm_ansible.run(command, cwd=tmp_path)
+    done = warm_ansible.run(["meshops.mesh.access_from_traffic", "-e", json.dumps(given)], cwd=tmp_path)
     assert done.returncode == code, done.stdout + done.stderr
     assert f"{PORTAL}/viaggi-v1 -> {AGENCY}/mysqldb-v1 (4 calls)" in done.stdout
     assert yaml.safe_load((tmp_path / "proposal.yml").read_text(encoding="utf-8"))["mesh_access"]["rules"][0]["name"] == "to-mysqldb"

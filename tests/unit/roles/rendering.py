@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,8 +60,6 @@ def render(folder: Path, roles: list[str], *, limit: str = "all", inventory: str
     play.write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "tasks": tasks}]), encoding="utf-8")
     tree = folder / "gitops"
     extra = {"mesh_target": "files", "mesh_output": str(tree), **variables}
-    command = [str(Path(sys.executable).with_name("ansible-playbook")), str(play)]
-    command += ["-i", inventory or str(REPOSITORY / "inventories/travel")]
-    command += ["--limit", limit, "-e", json.dumps(extra)]
-    done = warm_ansible.run(command)
+    arguments = [str(play), "-i", inventory or str(REPOSITORY / "inventories/travel"), "--limit", limit, "-e", json.dumps(extra)]
+    done = warm_ansible.run(arguments)
     return Rendered(done.returncode, " ".join((done.stdout + done.stderr).split()), tree)
