@@ -99,6 +99,12 @@ class InProcess(ActionBase):  # type: ignore[misc]
             self._remove_tmp_path(self._connection._shell.tmpdir)
         return done
 
+    def _low_level_execute_command(self, cmd: str, *args: Any, **options: Any) -> dict[str, Any]:
+        if self._connection.transport == "local" and not options.get("chdir"):
+            options["chdir"] = os.getcwd()  # paths as in this process
+        done: dict[str, Any] = super()._low_level_execute_command(cmd, *args, **options)
+        return done
+
     def _here(self, task_vars: dict[str, Any]) -> bool:
         """Is the module's process one of this user on this machine, with the Python that runs now?"""
         wanted = task_vars.get("ansible_python_interpreter")
@@ -106,11 +112,11 @@ class InProcess(ActionBase):  # type: ignore[misc]
         return self._connection.transport == "local" and not self._connection.become and not self._task.async_val and same_python
 
     def _work(self, args: Mapping[str, Any]) -> dict[str, Any]:
-        # This is a process of this task only: what the module would have been started with can be set for all of it.
+        # This is a process of this task only: what the module would have been started with can be set for all of it. But not its folder:
+        # that is the playbook's, which for a playbook of a collection is no place for the files that somebody names at the command line.
         environment: dict[str, Any] = {}
         self._compute_environment_string(environment)
         os.environ.update({key: str(value) for key, value in environment.items()})
-        os.chdir(self._loader.get_basedir())
         self._task.args = plain(args)
         setattr(self.MODULE, "AnsibleModule", partial(_Module, self))  # noqa: B010  # mypy knows no such name of a module
         try:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -134,13 +135,17 @@ def test_a_matrix_with_an_empty_list_is_refused_and_says_which_row() -> None:
         _check(STAGES[5], access=[MATRIX[0], {"from": [], "to": ["prod-travel-agency/cars"]}])
 
 
-@pytest.mark.parametrize(("stage", "code"), [(5, 0), (6, 2)])
-def test_the_playbook_ends_as_the_proof_does(stage: int, code: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("stage", "code", "process"), [(5, 0, False), (6, 2, False), (5, 0, True)],
+                         ids=["holds", "violated", "in a process of its own"])  # fmt: skip
+def test_the_playbook_ends_as_the_proof_does(stage: int, code: int, process: bool, tmp_path: Path) -> None:
+    # the same Python by another name is another one for Ansible, which then starts the module as a process
+    other = next(path for name in ("python", "python3") if (path := Path(sys.executable).with_name(name)) != Path(sys.executable))
     matrix = tmp_path / "access.yml"
     matrix.write_text(yaml.safe_dump({"mesh_access_matrix": MATRIX}), encoding="utf-8")
     folder, base = _folder(tmp_path / "after", STAGES[stage]), _folder(tmp_path / "before", STAGES[5])
-    options = {"mesh_access_path": folder, "mesh_access_base": base, "mesh_access_junit": str(tmp_path / "out" / "access.xml"),
-               "mesh_access_sarif": str(tmp_path / "out" / "access.sarif")}  # fmt: skip
+    options = {"mesh_access_path": folder, "mesh_access_base": base, "mesh_access_junit": "out/access.xml",
+               "mesh_access_sarif": "out/access.sarif",
+               "ansible_python_interpreter": str(other) if process else sys.executable}  # fmt: skip
     done = warm_ansible.run(["meshops.mesh.check_access", "-e", f"@{matrix}", "-e", json.dumps(options)], cwd=tmp_path)
     assert done.returncode == code, done.stdout + done.stderr
     assert (tmp_path / "out" / "access.sarif").is_file()

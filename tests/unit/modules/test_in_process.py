@@ -97,6 +97,14 @@ def test_a_module_without_check_mode_is_skipped_in_it() -> None:
     assert found["skipped"] and not found["changed"]
 
 
+def test_a_relative_path_is_one_of_the_folder_where_the_playbook_was_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found as reports in the collection's own folder of playbooks, after `-e mesh_access_junit=access.xml`."""
+    monkeypatch.chdir(tmp_path)
+    action = task(module_of(lambda module: module.exit_json(said=str(Path("report.xml").absolute()))), {})
+    action._loader = SimpleNamespace(get_basedir=lambda: "/")
+    assert action.module({}, {})["said"] == str(tmp_path / "report.xml")
+
+
 def test_a_wrong_option_is_named() -> None:
     with pytest.raises(AnsibleActionFail, match="whom"):
         task(module_of(lambda module: module.exit_json()), {"whom": 1}).module({"whom": 1}, {})

@@ -90,8 +90,10 @@ def plugin_spec() -> dict[str, Any]:
     return argument_spec()
 
 
-def test_paths_begin_at_the_playbook_s_folder_and_the_task_s_environment_counts(tree: Path) -> None:
-    task = action({"source": "manifests", "path": "web.yaml", "report": "out/report.json"}, tree, environment=[{"K8S_AUTH_HOST": "https://x"}])
+def test_paths_begin_where_ansible_was_started_and_the_task_s_environment_counts(tree: Path) -> None:
+    os.chdir(tree)
+    given = {"source": "manifests", "path": "web.yaml", "report": "out/report.json"}
+    task = action(given, Path("/nosuch"), environment=[{"K8S_AUTH_HOST": "https://x"}])
     assert task.run(task_vars={})["failed"] is True
     assert (tree / "out" / "report.json").is_file()
     assert os.environ["K8S_AUTH_HOST"] == "https://x"
