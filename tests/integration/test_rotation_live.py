@@ -21,7 +21,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._certificates.rotatio
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import NotReady
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.rotation import Rotation
 from conftest import ROOT
-from envoys_support import NOBODY, until
+from envoys_support import NOBODY, cacerts, until
 from rotation_support import MATERIAL, NEW, PHASES, RENEWED, Bedded, goal, rotation, signs, steps
 from testbed import Bed
 
@@ -100,6 +100,31 @@ def test_one_proxy_holds_the_switch_up_and_the_way_back_is_open(bedded: Bedded, 
     back = rotation(bedded, back=True)
     assert back.turn(back.goal_before()).phase == Phase.RETIRE  # type: ignore[union-attr]
     until(lambda: bedded.call("portal", "cars") == "200", what="a call that works")
+
+
+def test_a_cacerts_that_is_deleted_in_the_middle_is_told_and_the_next_run_goes_on(bedded: Bedded) -> None:
+    bedded.bed.set_faults({"envoys": {"life": 6}})
+
+    def losing() -> Rotation:
+        run = rotation(bedded, proxy=0.001)  # no proxy answers in that time, so it waits
+        run.sleep = lambda seconds: (bedded.bed.kubectl("delete", "secret", "cacerts", "-n", "istio-system"), time.sleep(seconds))[1]
+        return run
+
+    with bedded.calling("portal", "cars") as codes:
+        run = rotation(bedded)
+        assert [run.turn(goal(MATERIAL)).phase for _ in range(2)] == PHASES[:2]  # type: ignore[union-attr]
+        until(lambda: bedded.issuer("cars") == "CN=new intermediate", what="a certificate of the new CA")
+        kept = bedded.get("secret", "cacerts", "-n", "istio-system")
+        with pytest.raises(NotReady, match="Secret istio-system/cacerts was deleted while retire waited, so nothing was written for it"):
+            losing().turn(goal(MATERIAL))
+        bedded.apply({**cacerts(MATERIAL), "data": kept["data"]})
+        with pytest.raises(NotReady, match="Secret istio-system/cacerts was deleted while everybody was waited for"):
+            losing().settle(goal(MATERIAL))
+        assert steps(bedded, lambda _run: goal(MATERIAL), codes) == PHASES, "from istiod's own CA, which is all that is left"
+        assert steps(bedded, Rotation.goal_before, codes, back=True) == PHASES
+        back = rotation(bedded, back=True)
+        back.settle(back.goal_before())
+    assert set(codes) == {"200"}
 
 
 def play(bedded: Bedded, folder: Path, *args: str, **variables: Any) -> subprocess.Popen[str]:

@@ -205,7 +205,9 @@ def gate(step: Step, mesh: Mesh, current: Authority) -> Verdict:
         waiting = tuple(unsettled(mesh, kept, step.authority.signer))
         return Verdict((*silent, *waiting, *old, *_distrust(talking, kept, mesh)))
     text, remedy = "its certificate leads to {}, which cacerts does not have", "restart the pod"
-    stray = tuple(Blocker(one.name, text.format(mesh.title(one.anchor)), remedy) for one in talking if one.anchor not in current.roots)
+    # A step that brings a proxy's own root back (cacerts was lost in the middle of a rotation) takes nothing away from it.
+    after = step.authority.roots if step.phase is Phase.DISTRIBUTE else current.roots
+    stray = tuple(Blocker(one.name, text.format(mesh.title(one.anchor)), remedy) for one in talking if one.anchor not in after)
     waiting = tuple(unsettled(mesh, current.roots))
     if step.phase is Phase.DISTRIBUTE:
         # One more root takes nothing away from anybody, and an istiod that lags behind is restarted for it anyway.

@@ -140,8 +140,9 @@ class Rotation:
         plugged, own = self.cluster.map(self._secret, (CACERTS, OWN))
         secret = plugged or own
         if secret is None:
-            raise ConfigError(f"{self._where(CACERTS)} and {OWN} do not exist, so istiod has no CA that could be replaced; install the "
-                              "control plane first, or name its namespace")
+            raise ConfigError(f"{self._where(CACERTS)} and {OWN} do not exist, so istiod has no CA that could be replaced. Install the "
+                              "control plane first, or name its namespace; if the Secret was deleted under a mesh that runs, write the CA that "
+                              "its istiod still has with the role certificates before istiod is restarted")
         return Material.of(secret.get("data") or {}, self._where(CACERTS if plugged else OWN)), plugged
 
     def saved(self) -> list[Saved]:
@@ -236,8 +237,12 @@ class Rotation:
         self.turns.append(done)
         began = self.clock()
         restarted: dict[str, _Tried] = {}
+        before: Look | None = None
         while True:
             look = self.look([goal])
+            if before is not None:
+                self._same(before, look, "while everybody was waited for")
+            before = look
             step = Step(Phase.RETIRE, goal.authority)
             # The same questions as before the last step, asked of the roots that are left.
             self._judge(done, step, look)
@@ -281,9 +286,19 @@ class Rotation:
                 raise NotReady(self._refusal(turn, f"{turn.phase} is not safe, so nothing was written for it"))
             self._help(turn, look, turn.blockers, restarted)
             self.sleep(self.limits.interval)
-            look = self.look(known)
+            before, look = look, self.look(known)
             turn.waited = self.clock() - began
+            self._same(before, look, f"while {turn.phase} waited, so nothing was written for it")
         return look
+
+    def _same(self, before: Look, look: Look, when: str) -> None:
+        """A step was computed from what `cacerts` held: it is not that step any more when somebody else has written or deleted it."""
+        if look.current.authority == before.current.authority:
+            return
+        gone = before.plugged is not None and look.plugged is None
+        found = "was deleted" if gone else f"was changed by somebody else (it has the CA {look.current.signer_title} now)"
+        raise NotReady(f"{self._where(CACERTS)} {found} {when}; find out who does that, then run this again: it begins with what is there, "
+                       "gives everybody the lost roots first, and the CAs that were replaced are kept in the Secrets cacerts-saved-...")
 
     def _refusal(self, turn: Turn, what: str) -> str:
         rows = [f"{one.resource}: {one.reason} ({one.remedy})" for one in turn.blockers[:_SHOWN]]

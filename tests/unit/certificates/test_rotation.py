@@ -90,6 +90,8 @@ FRESH = Mesh([Istiod("istiod", ("O",), "old-ca")], [Proxy("a", ("O",), "O")], [T
     (Step(D, SPREAD), FRESH, OLD, set()),
     (Step(D, SPREAD), replace(FRESH, proxies=[Proxy("a", error="no answer")]), OLD, set()),
     (Step(D, SPREAD), replace(FRESH, proxies=[Proxy("a", ("O",), "X")]), OLD, {"a"}),
+    # cacerts was lost in the middle: the step brings this proxy's root back
+    (Step(D, SPREAD), replace(FRESH, proxies=[Proxy("a", BOTH, "N")]), OLD, set()),
     (Step(S, SWITCHED), READY, SPREAD, set()),
     (Step(S, SWITCHED), replace(READY, proxies=[Proxy("a", ("O",), "O"), Proxy("b", BOTH, "O")]), SPREAD, {"a"}),
     (Step(S, SWITCHED), replace(READY, proxies=[Proxy("a", ("N",), "N"), Proxy("b", BOTH, "O")]), SPREAD, {"a"}),
@@ -104,7 +106,7 @@ FRESH = Mesh([Istiod("istiod", ("O",), "old-ca")], [Proxy("a", ("O",), "O")], [T
     (Step(R, NEW), replace(DONE, istiods=[Istiod("i", BOTH, "old-ca")]), SWITCHED, {"i"}),
     # an istiod that refused the second root does not hold up the way back to what it has
     (Step(R, OLD), FRESH, SPREAD, set()),
-], ids=[str(number) for number in range(16)])
+], ids=[str(number) for number in range(17)])
 def test_a_gate_names_who_is_not_ready(step: Step, mesh: Mesh, current: Authority, blockers: set[str]) -> None:
     verdict = gate(step, mesh, current)
     assert {one.resource for one in verdict.blockers} == blockers and verdict.safe is not bool(blockers)
