@@ -203,6 +203,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.facts import IMPORT_ERROR as CRYPTOGRAPHY_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.material import Material
+from ansible_collections.meshops.mesh.plugins.module_utils._certificates.names import short
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.rotation import Step
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR, dialer
@@ -286,7 +287,8 @@ class Run:
         self.plan = rows_of(steps, titles, {one.authority.signer: one.signer_title for one in known})
         self.left = len(steps)
         if self.state == "planned":
-            lines = [f"{number}. {row['phase']}: {row['signs']} signs, trusted: {', '.join(row['trusted'])}"
+            names = short(title for row in self.plan for title in (row["signs"], *row["trusted"]))
+            lines = [f"{number}. {row['phase']}: {names[row['signs']]} signs, trusted: {', '.join(names[one] for one in row['trusted'])}"
                      for number, row in enumerate(self.plan, 1)]
             self.said = lines or ["nothing to do: this CA signs, and only its roots are trusted"]
             return

@@ -85,7 +85,7 @@ class Place:
                 "signature": one.hash_name,
                 "not_before": one.not_before.isoformat(),
                 "not_after": one.not_after.isoformat(),
-                "days_left": round((one.not_after - at).total_seconds() / 86400, 1),
+                "days_left": round((one.not_after - at).total_seconds() / 86400, 2),
                 "fingerprint": one.fingerprint,
             }
 

@@ -19,11 +19,19 @@ from .facts import Certificate, Names
 with contextlib.suppress(ImportError):  # facts.IMPORT_ERROR says so
     from cryptography import x509
 
-__all__ = ["Identity", "covers", "parse_spiffe", "spiffe_problem", "violation"]
+__all__ = ["Identity", "covers", "parse_spiffe", "short", "spiffe_problem", "violation"]
 
 _SPIFFE = "spiffe://"
 _TRUST_DOMAIN = re.compile(r"[a-z0-9._-]{1,255}")
 _WORKLOAD = re.compile(r"/ns/([^/]+)/sa/([^/]+)")
+_COMMON_NAME = re.compile(r"(?:^|,)CN=((?:\\.|[^,\\])+)")
+
+
+def short(titles: Iterable[str]) -> dict[str, str]:
+    """Each distinguished name with its common name alone, where that is the only one of its kind among them; else with itself."""
+    every = list(dict.fromkeys(titles))
+    names = {title: found[1] if (found := _COMMON_NAME.search(title)) else title for title in every}
+    return {title: name if list(names.values()).count(name) == 1 else title for title, name in names.items()}
 
 
 @dataclass(frozen=True)

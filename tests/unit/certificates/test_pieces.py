@@ -12,7 +12,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.meshops.mesh.plugins.filter.certificate_chain import certificate_chain
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.facts import Names, Word
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.inventory import Given, Settings, take
-from ansible_collections.meshops.mesh.plugins.module_utils._certificates.names import covers, parse_spiffe, spiffe_problem
+from ansible_collections.meshops.mesh.plugins.module_utils._certificates.names import covers, parse_spiffe, short, spiffe_problem
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.reading import public_part, read_bundle
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.source import Source, of_proxy
 from ansible_collections.meshops.mesh.plugins.modules import certificate_check
@@ -158,3 +158,9 @@ def test_an_endpoint_must_serve_its_secret(tmp_path: Path, capsys: pytest.Captur
         assert gone["OSM2501"] == "it does not exist" and "OSM2603" in gone
     with served(content("other_leaf+middle").decode(), named("other_leaf")) as port:
         assert "not the certificate of Secret istio-system/web-tls" in check(port, "web-tls")["OSM2603"]
+
+
+def test_long_names_are_short_where_that_is_enough() -> None:
+    root, other = r"CN=Travel\, Root,O=Travel,C=GB", "CN=Travel Root 2027,O=Travel"
+    assert short([root, other, "O=cluster.local", root]) == {root: r"Travel\, Root", other: "Travel Root 2027", "O=cluster.local": "O=cluster.local"}
+    assert short(["CN=root,O=a", "CN=root,O=b"]) == {"CN=root,O=a": "CN=root,O=a", "CN=root,O=b": "CN=root,O=b"}
