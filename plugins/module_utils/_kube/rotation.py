@@ -141,8 +141,8 @@ class Rotation:
         secret = plugged or own
         if secret is None:
             raise ConfigError(f"{self._where(CACERTS)} and {OWN} do not exist, so istiod has no CA that could be replaced. Install the "
-                              "control plane first, or name its namespace; if the Secret was deleted under a mesh that runs, write the CA that "
-                              "its istiod still has with the role certificates before istiod is restarted")
+                              "control plane first, or name its namespace; if the Secret was deleted under a mesh that runs, write the CA "
+                              "that its istiod still has with the role certificates before istiod is restarted")
         return Material.of(secret.get("data") or {}, self._where(CACERTS if plugged else OWN)), plugged
 
     def saved(self) -> list[Saved]:
