@@ -19,6 +19,7 @@ from .._authorization.proof import Proof, prove, read_matrix
 from .._authorization.removable import Spare, spare_policies, spare_rules, spare_values
 from .._authorization.wording import names
 from .._authorization.world import World
+from .._model.objects import LAYER, is_ours
 from . import kinds as k
 from .kinds import Kind
 from .types import Finding, Intent, Options, Severity, check, skip
@@ -431,8 +432,11 @@ def _spare(view: View, intent: Intent, found: Any) -> Iterator[Finding]:
     live=False,
 )
 def policies_needed(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """Proven for all requests to the workloads of the source; a default deny of a namespace is left in peace."""
-    yield from _spare(view, intent, spare_policies)
+    """Proven for all requests to the workloads of the source. A default deny of a namespace is left in peace, and so is what the role
+    access renders from mesh_access: it says who is meant, also where nothing denies anybody else yet."""
+    stated = {f"AuthorizationPolicy {row.namespace}/{row.name}" for row in view.of(k.AUTHORIZATION_POLICY)
+              if is_ours(row.raw) and row.raw["metadata"]["labels"].get(LAYER) == "access_allow"}
+    yield from (one for one in _spare(view, intent, spare_policies) if one.resource not in stated)
 
 
 @check(
