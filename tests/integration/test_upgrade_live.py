@@ -177,6 +177,28 @@ def test_one_wave_and_back_from_the_middle(story: Story) -> None:
         assert story.labels() == {PORTAL: "shop-mesh", SHOP: "shop-mesh"}
 
 
+def test_somebody_moves_the_tag_and_the_old_revision_goes(story: Story) -> None:
+    if story.kind != "RevisionBased":
+        pytest.skip("only revisions have a tag, and one beside the other")
+    before, goal = story.proxies(), hops(story.kind)[0]
+    with story.calling() as seen:
+        story.play("meshops.mesh.upgrade_mesh", upgrade_hops=[goal], upgrade_waves_limit=1).check()
+        elsewhere = {"spec": {"targetRef": {"kind": "IstioRevision", "name": revision(goal)}}}
+        story.bed.kubectl("patch", "istiorevisiontag", "shop-mesh", "--type=merge", "-p", json.dumps(elsewhere))
+        until(lambda: story.get("istiorevisiontag", "shop-mesh")["status"]["istioRevision"] == revision(goal), what="the tag elsewhere")
+        middle = story.proxies()
+        refused = story.play("meshops.mesh.upgrade_mesh", upgrade_hops=[goal])
+        assert refused.rc != 0 and "IstioRevisionTag shop-mesh" in said(refused) and "mesh_force_conflicts" in said(refused)
+        assert story.proxies() == middle
+        story.bed.kubectl("delete", "istiorevision", revision(start(story.kind)), "--wait=true")
+        refused = story.play("meshops.mesh.upgrade_mesh", upgrade_rollback=True)
+        assert refused.rc != 0 and "held by \"kubectl-patch\"" in said(refused), "also a way back asks before it takes what is somebody else's"
+        story.play("meshops.mesh.upgrade_mesh", upgrade_rollback=True, mesh_force_conflicts=True).check()
+        assert story.proxies() == before
+        assert story.get("istiorevisiontag", "shop-mesh")["status"]["istioRevision"] == revision(start(story.kind))
+    assert {code for _service, code in seen} == {"200"}, seen
+
+
 def test_all_the_way_while_a_client_calls(story: Story) -> None:
     with story.calling() as seen:
         run = story.play("meshops.mesh.upgrade_mesh", upgrade_hops=hops(story.kind)).check()

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -29,8 +29,8 @@ class PeerAuthentication:
     name: str
     created: str  # RFC 3339; the oldest of a scope wins
     selector: Mapping[str, str]
-    mode: str = "UNSET"
-    ports: Mapping[int, str] = field(default_factory=dict)
+    mode: str
+    ports: Mapping[int, str]
 
 
 @dataclass(frozen=True)
@@ -217,9 +217,9 @@ def authenticate(
         return replace(request, claims=None), ""
     rules = [rule for policy in policies if attaches(policy, workload, mesh) for rule in policy.rules]
     readers = [rule for rule in rules if token and _reads(rule, token.place)]
-    if token is None or not readers or _preflight(request):
+    if token is None or _preflight(request):
         return replace(request, claims=None), ""
-    reasons = [_wrong(token, rule, now) for rule in readers]
+    reasons = [_wrong(token, rule, now) for rule in readers]  # none, where nobody reads it: no claims, and no refusal
     if "" not in reasons:
         return replace(request, claims=None), "; ".join(dict.fromkeys(reasons))
     split = readers[reasons.index("")].space_delimited

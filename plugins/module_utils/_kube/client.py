@@ -476,7 +476,8 @@ def _conflict_text(answer: Answer) -> str:
     if not causes:
         return f"conflict: {_message(answer)}; somebody changed it meanwhile or it is being deleted: run again"
     held = ", ".join(f"{item.get('field')} ({str(item.get('message')).replace('conflict with ', 'held by ')})" for item in causes)
-    return f"fields belong to another manager: {held}; take them out of our input, or set force_conflicts: true to take them over"
+    return f"fields belong to another manager: {held}; take them out of our input, or take them over with force_conflicts " \
+           "(mesh_force_conflicts for the roles)"
 
 
 def _retry_after(answer: Answer, *, left: float) -> float:

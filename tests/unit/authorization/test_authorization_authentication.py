@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.authentication import (
+    JwtRule,
+    PeerAuthentication,
+    RequestAuthentication,
     Token,
     effective_mtls,
     read_peer_authentications,
@@ -167,6 +170,12 @@ def test_59_tokens(token: Token | None, expected: str) -> None:
     assert answer(tokens(RULE), NEEDED, token=token) == expected
 
 
+@pytest.mark.parametrize(("claims", "says"), [({"exp": STAMP - 61}, "it has expired"), ({"nbf": STAMP + 61}, "it is not valid yet")])
+def test_59_why_a_token_is_refused(claims: dict[str, int], says: str) -> None:
+    found = World([tokens(RULE)], MESH).answer(CARS, http(), now=NOW, token=Token({**CLAIMS, **claims}))
+    assert found.reason == f"the token is refused: {says}"
+
+
 def test_59_request_authentication_alone_lets_the_missing_token_through() -> None:
     assert answer(tokens(RULE)) == "passes" and answer(tokens(RULE), token=Token(CLAIMS, signed=False)) == "401"
     assert answer(NEEDED, token=Token(CLAIMS)) == "403"  # nobody looks at it
@@ -212,6 +221,9 @@ def test_40_claims_that_a_rule_splits() -> None:
     assert answer(tokens(rule), policy(when("request.auth.claims[other]", "b")), token=token) == "403"
     assert answer(tokens(rule), policy(when("request.auth.claims[scope]", "w")), token=token) == "passes"
     assert answer(tokens(RULE), policy(when("request.auth.claims[roles]", "b")), token=token) == "403"
+    listed = Token({**CLAIMS, "roles": ["a b", "c"]})
+    assert answer(tokens(rule), policy(when("request.auth.claims[roles]", "c")), token=listed) == "passes"
+    assert answer(tokens(rule), policy(when("request.auth.claims[roles]", "b")), token=listed) == "403"
 
 
 def test_61_a_preflight_skips_the_token_but_not_the_policies() -> None:
@@ -264,3 +276,79 @@ def test_a_world_can_leave_out_what_admission_refuses() -> None:
     assert [finding.effect for finding in strict.findings] == ["rejected"]
     warned = World([policy({}, selector={}), peer("X"), tokens({})], MESH, admitted=True)
     assert len(warned.policies.policies) == 1 and [finding.effect for finding in warned.findings] == ["warning", "rejected", "rejected"]
+
+
+@pytest.mark.parametrize(("spec", "says"), [
+    (["x"], "['x'] is list, expected a mapping"),
+    ({"mtls": "STRICT"}, "mtls is str, expected a mapping"),
+    ({"portLevelMtls": ["80"]}, "portLevelMtls is list, expected a mapping"),
+    ({"selector": ["app"]}, "selector is list, expected a mapping"),
+])  # fmt: skip
+def test_a_peer_authentication_of_another_shape_is_refused(spec: Any, says: str) -> None:
+    found, findings = read_peer_authentications([{**peer("STRICT"), "spec": spec}])
+    assert found == [] and [(one.effect, one.message) for one in findings] == [("rejected", says)]
+
+
+@pytest.mark.parametrize("spec", [None, {}, {"mtls": None, "selector": None, "portLevelMtls": None}])
+def test_a_peer_authentication_that_says_nothing(spec: Any) -> None:
+    bare, findings = read_peer_authentications([{"kind": "PeerAuthentication", "metadata": {}, "spec": spec}])
+    assert findings == [] and bare == [PeerAuthentication("default", "", "", {}, "UNSET", {})]
+
+
+def test_57_the_first_and_the_last_port() -> None:
+    found, findings = read_peer_authentications([peer("STRICT", portLevelMtls={port: {"mode": "DISABLE"} for port in ("1", "65535")}, **SELECTED)])
+    assert findings == [] and found[0].ports == {1: "DISABLE", 65535: "DISABLE"}
+    _found, findings = read_peer_authentications([peer("STRICT", portLevelMtls={"\u00b2": {"mode": "DISABLE"}}, **SELECTED)])
+    assert findings[0].message == "a port of portLevelMtls is not between 1 and 65535"
+
+
+LISTS = ("audiences", "fromHeaders", "fromParams", "fromCookies", "spaceDelimitedClaims")
+REFUSED = "; the API server refuses it, and nothing of it is enforced"
+
+
+@pytest.mark.parametrize(("spec", "says"), [
+    ("x", "'x' is str, expected a mapping"),
+    ({"jwtRules": {"issuer": "i"}}, "jwtRules is dict, expected a list"),
+    ({"selector": []}, "selector is list, expected a mapping"),
+    ({"targetRefs": {}}, "targetRefs is dict, expected a list"),
+    ({"targetRef": []}, "targetRef is list, expected a mapping"),
+    ({"jwtRules": ["x", RULE]}, "'x' is str, expected a mapping"),
+    ({"jwtRules": [RULE, "x"]}, "'x' is str, expected a mapping"),
+    *[({"jwtRules": [RULE, {**RULE, name: "x"}]}, f"{name} is str, expected a list") for name in LISTS],
+])  # fmt: skip
+def test_59_what_the_api_server_refuses(spec: Any, says: str) -> None:
+    found, findings = read_request_authentications([{**tokens(RULE), "spec": spec}], MESH)
+    assert found == [] and [(one.effect, one.message) for one in findings] == [("unreadable", says + REFUSED)]
+
+
+@pytest.mark.parametrize("spec", [None, {}, {"jwtRules": None, "selector": None, "targetRefs": None, "targetRef": None}])
+def test_59_a_request_authentication_that_says_nothing(spec: Any) -> None:
+    found, findings = read_request_authentications([{"kind": "RequestAuthentication", "metadata": {}, "spec": spec}], MESH)
+    assert findings == [] and found == [RequestAuthentication("default", "", ())]
+
+
+def test_59_a_rule_as_it_is_read() -> None:
+    rule = {"jwksUri": "https://i/keys", "fromHeaders": [{"name": "X-Jwt", "prefix": "T "}, {}]}
+    found, findings = read_request_authentications([tokens(rule, selector={"matchLabels": APP})], MESH)
+    assert findings == []
+    assert found == [RequestAuthentication("foo", "r", (JwtRule("", (), (("x-jwt", "T "), ("", ""))),), APP)]
+
+
+def test_59_each_rule_is_judged_and_one_bad_one_is_enough() -> None:
+    for bad, says in (({"audiences": ["a"]}, "a jwtRule has neither issuer nor jwksUri"), ({**RULE, "audiences": ["a", ""]}, "a jwtRule has an empty audience")):
+        _found, findings = read_request_authentications([tokens(RULE, bad)], MESH)
+        assert [one.message for one in findings] == [says]
+
+
+def test_59_who_is_selected_and_who_is_trusted() -> None:
+    assert answer(tokens(RULE, selector={"matchLabels": APP}), token=Token({})) == "401"
+    anybody = {"jwksUri": "https://i/keys"}  # without an issuer only the keys count
+    assert answer(tokens(anybody), NEEDED, token=Token({"iss": "https://j", "sub": "x"})) == "passes"
+    assert answer(tokens({**RULE, "fromParams": ["a:b"]}), NEEDED, token=Token(CLAIMS, place="param:a:b")) == "passes"
+
+
+def test_62_a_target_of_another_namespace_is_none() -> None:
+    gateway = Workload("foo", {"gateway.networking.k8s.io/gateway-name": "gw"}, "gateway")
+    named = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "gw"}
+    for namespace, expected in (("foo", "401"), ("bar", "passes")):
+        assert answer(tokens(RULE, targetRefs=[{**named, "namespace": namespace}]), token=Token({}), workload=gateway) == expected

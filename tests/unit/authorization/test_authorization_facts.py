@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.attributes import attribute
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.model import Mesh, Provider, Request, Workload
 from authorization_worlds import SLEEP, allowed, chain, decide, findings, http, operation, policy, source, tcp, when
 
@@ -399,6 +400,7 @@ def test_32_the_keys_of_an_older_version_are_unknown_to_it() -> None:
         pytest.param(
             when("request.auth.claims[scope]", "read write"), http(claims={"scope": ["read write"]}), True, id="40 a list is not split"
         ),
+        pytest.param(when("experimental.envoy.filters.a.b[c]", "v"), http(), False, id="39 no metadata"),
         pytest.param(
             when("experimental.envoy.filters.a.b[c]", "v"), http(metadata={"envoy.filters.a.b": {"c": "v"}}), True, id="39 metadata"
         ),
@@ -684,3 +686,9 @@ def test_52_dry_run_at_a_sidecar_of_an_older_version_and_of_custom() -> None:
     assert allowed(http(), policy({}, action="DENY", annotations=note), mesh=Mesh(version="1.28"))
     found = chain(policy({}, action="CUSTOM", provider={"name": "x"}, annotations=note))
     assert found.noted(found.facts(http())) == ()
+
+
+@pytest.mark.parametrize("key", ["source.ip", "remote.ip", "destination.ip", "destination.port", "connection.sni", "source.principal",
+                                 "request.headers[x]", "request.auth.claims[a]"])  # fmt: skip
+def test_an_attribute_has_the_name_that_people_write(key: str) -> None:
+    assert attribute(key, "foo", Mesh()).name == key

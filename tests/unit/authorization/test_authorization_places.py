@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -53,6 +54,7 @@ ATTACHED = [
     pytest.param(ref("Gateway", "gw"), SIDECAR, False, id="13 targetRefs at a sidecar"),
     pytest.param(ref("Service", "cars"), SIDECAR, False, id="13 a Service at a sidecar"),
     pytest.param(ref("Gateway", "gw"), CLASSIC, False, id="13 targetRefs at a gateway of no Gateway"),
+    pytest.param(ref("Service", "cars"), replace(ODD_GATEWAY, service=ServiceRef("cars", "foo")), False, id="13 a Service at a gateway"),
     pytest.param(labels(istio="ingressgateway"), CLASSIC, True, id="13 a classic gateway's selector"),
     pytest.param({}, WAYPOINT, False, id="14 a waypoint has no default"),
     pytest.param(labels(app="cars"), WAYPOINT, False, id="14 and no selector"),
