@@ -192,7 +192,7 @@ def test_somebody_moves_the_tag_and_the_old_revision_goes(story: Story) -> None:
         assert story.proxies() == middle
         story.bed.kubectl("delete", "istiorevision", revision(start(story.kind)), "--wait=true")
         refused = story.play("meshops.mesh.upgrade_mesh", upgrade_rollback=True)
-        assert refused.rc != 0 and "held by \"kubectl-patch\"" in said(refused), "also a way back asks before it takes what is somebody else's"
+        assert refused.rc != 0 and 'held by "kubectl-patch"' in said(refused), "also a way back asks before it takes what is not ours"
         story.play("meshops.mesh.upgrade_mesh", upgrade_rollback=True, mesh_force_conflicts=True).check()
         assert story.proxies() == before
         assert story.get("istiorevisiontag", "shop-mesh")["status"]["istioRevision"] == revision(start(story.kind))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import warm_ansible
 import yaml
 from access_travel import AGENCY, CONTROL, DOMAINS, PORTAL, ROOT, mesh, workload
 from ansible_collections.meshops.mesh.plugins.module_utils._access.given import plan_given, read_stages
@@ -69,6 +70,15 @@ def test_after_each_stage_of_the_book_exactly_what_its_text_says_is_allowed() ->
     assert last[(f"{PORTAL}/viaggi-v1", f"{AGENCY}/travels-v1")] == "allowed"
     assert last[(f"{CONTROL}/control-v1", f"{AGENCY}/travels-v1")] == "denied"
     assert last[(f"{AGENCY}/cars-v1", f"{PORTAL}/viaggi-v1")] == "denied", "the portal is closed, as the text says"
+
+
+def test_the_inventory_has_the_issuer_whose_tokens_the_stages_want(tmp_path: Path) -> None:
+    """Found on a bed: the command of the docs was refused, as only the scenario partner_jwt names the issuer."""
+    play = tmp_path / "play.yml"
+    task = {"ansible.builtin.assert": {"that": "mesh_access.issuers | map(attribute='name') | list == ['sso']"}}
+    play.write_text(yaml.safe_dump([{"hosts": "prod", "connection": "local", "gather_facts": False, "tasks": [task]}]), encoding="utf-8")
+    done = warm_ansible.run([str(play), "-i", str(BOOK.parent / "travel"), "-e", f"@{BOOK}"], cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_order_of_the_book_breaks_calls_and_that_is_said() -> None:

@@ -296,7 +296,8 @@ def test_a_peer_authentication_that_says_nothing(spec: Any) -> None:
 
 
 def test_57_the_first_and_the_last_port() -> None:
-    found, findings = read_peer_authentications([peer("STRICT", portLevelMtls={port: {"mode": "DISABLE"} for port in ("1", "65535")}, **SELECTED)])
+    ports = {port: {"mode": "DISABLE"} for port in ("1", "65535")}
+    found, findings = read_peer_authentications([peer("STRICT", portLevelMtls=ports, **SELECTED)])
     assert findings == [] and found[0].ports == {1: "DISABLE", 65535: "DISABLE"}
     _found, findings = read_peer_authentications([peer("STRICT", portLevelMtls={"\u00b2": {"mode": "DISABLE"}}, **SELECTED)])
     assert findings[0].message == "a port of portLevelMtls is not between 1 and 65535"
@@ -335,7 +336,10 @@ def test_59_a_rule_as_it_is_read() -> None:
 
 
 def test_59_each_rule_is_judged_and_one_bad_one_is_enough() -> None:
-    for bad, says in (({"audiences": ["a"]}, "a jwtRule has neither issuer nor jwksUri"), ({**RULE, "audiences": ["a", ""]}, "a jwtRule has an empty audience")):
+    for bad, says in (
+        ({"audiences": ["a"]}, "a jwtRule has neither issuer nor jwksUri"),
+        ({**RULE, "audiences": ["a", ""]}, "a jwtRule has an empty audience"),
+    ):
         _found, findings = read_request_authentications([tokens(RULE, bad)], MESH)
         assert [one.message for one in findings] == [says]
 
