@@ -72,7 +72,7 @@ class Door:
             yield _test(_PORT, [Text("exact", port) for port in sorted(ports)])
         if self.mutual and any(mode != "PERMISSIVE" for _port, mode, _by in self.modes):
             yield _test("source.principal", [_IDENTITY])
-        if self.tokens and self.rules and self.chain.mesh.abilities.envoy_jwt:
+        if self.tokens and self.rules:
             issuers = [Text("exact", rule.issuer) for rule in self.rules if rule.issuer]
             if issuers:
                 yield _test(_ISSUER, issuers)

@@ -64,4 +64,4 @@ def normalise(path: str, mode: str) -> str:
 
 def without_query(path: str) -> str:
     """What `paths` compare: up to the query or the fragment."""
-    return re.split("[?#]", path, maxsplit=1)[0]
+    return re.split("[?#]", path)[0]

@@ -19,7 +19,7 @@ from .classes import CALLER, ValueClass, classes, conditions_of, dimension, join
 from .compile import CompiledRule, Test
 from .evaluate import Chain, Verdict
 from .facts import Facts
-from .matching import Matcher, Pair
+from .matching import Matcher, Pair, Pattern, Text
 from .model import HTTP, TCP, ZTUNNEL
 
 __all__ = ["Box", "Change", "ProofError", "Space", "difference"]
@@ -28,7 +28,8 @@ Box = tuple[int, ...]  # for each dimension, a bit for each class that is in the
 _PRINCIPAL = "request.auth.principal"
 _CLAIMS, _HEADERS = "request.auth.claims", "request.headers"
 _FILTERS = "experimental.envoy.filters."
-_SINGLE = (f"{_CLAIMS}[iss]", f"{_CLAIMS}[sub]")
+_SINGLE, _AUDIENCE = (f"{_CLAIMS}[iss]", f"{_CLAIMS}[sub]"), f"{_CLAIMS}[aud]"
+_ANY = Pattern(".+")
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,26 @@ def _bits(values: Sequence[ValueClass], matchers: Sequence[Matcher], wanted: Seq
     return sum(1 << number for number, value in enumerate(values) if any(value.matched[place] for place in places))
 
 
+def _pairs(matcher: Matcher) -> tuple[Pair, ...]:
+    """What a request principal must be, as issuer and subject: one of these pairs.
+
+    Before Istio 1.21 it is one text, `issuer/subject`, and any slash of the policy's value may be the one between the two.
+    """
+    if isinstance(matcher, Pair):
+        return (matcher,)
+    if not isinstance(matcher, Text):
+        return (Pair(_ANY, _ANY),)  # *
+    form, text = matcher.form, str(matcher.value)
+    sides = [(text[:place], text[place + 1 :]) for place, sign in enumerate(text) if sign == "/"]
+    if form == "exact":
+        return tuple(Pair(Text(form, issuer), Text(form, subject)) for issuer, subject in sides if issuer and subject)
+    if form == "prefix":
+        split = (Pair(Text("exact", issuer), Text(form, subject) if subject else _ANY) for issuer, subject in sides if issuer)
+        return (Pair(matcher, _ANY), *split)
+    split = (Pair(Text(form, issuer) if issuer else _ANY, Text("exact", subject)) for issuer, subject in sides if subject)
+    return (Pair(_ANY, matcher), *split)
+
+
 class ProofError(MeshError):
     """The evaluator answers a witness otherwise than the boxes say: a mistake in this module, never in the policies."""
 
@@ -89,6 +110,8 @@ class Space:
 
     def __init__(self, chains: Sequence[Chain], extra: Iterable[Test] = ()) -> None:
         self.protocol = HTTP if any(chain.protocol == HTTP for chain in chains) else chains[0].protocol
+        # Before Istio 1.21 several audiences are one text for a policy, which no union of them is: one audience is assumed there.
+        self.joined = any(not chain.mesh.abilities.envoy_jwt for chain in chains)
         self.single_address = all(_one_address(chain) for chain in chains)
         tests = [test for given in (*(conditions_of(chain) for chain in chains), extra) for test in self._split(given)]
         found = classes(tests)
@@ -105,7 +128,7 @@ class Space:
 
         Conditions ask whether any of a list matches, so of the values that no list tells apart one is enough for the unions.
         """
-        if not name.startswith((_HEADERS, _CLAIMS)) or name in _SINGLE:
+        if not name.startswith((_HEADERS, _CLAIMS)) or name in _SINGLE or (self.joined and name == _AUDIENCE):
             return values
         place = {matcher: number for number, matcher in enumerate(self.matchers[name])}
         lists = [[place[matcher] for matcher in matchers] for matchers in asked]
@@ -120,7 +143,7 @@ class Space:
     def _split(self, tests: Iterable[Test]) -> Iterator[Test]:
         """Conditions about issuer and subject at once become two, so that they vary with the claims of these names."""
         for test in tests:
-            pairs = [matcher for matcher in test.matchers if isinstance(matcher, Pair)] if test.attribute == _PRINCIPAL else []
+            pairs = [pair for matcher in test.matchers for pair in _pairs(matcher)] if test.attribute == _PRINCIPAL else []
             if pairs:
                 for name, side in zip(_SINGLE, ([pair.first for pair in pairs], [pair.second for pair in pairs]), strict=True):
                     yield Test(test.where, name, test.values, False, tuple(dict.fromkeys(side)), test.of)
@@ -133,9 +156,9 @@ class Space:
         return (*self.everything[:place], bits, *self.everything[place + 1 :])
 
     def _test(self, test: Test) -> list[Box]:
-        if test.attribute == _PRINCIPAL and all(isinstance(matcher, Pair) for matcher in test.matchers):
+        if test.attribute == _PRINCIPAL:
             sides = [(self._where(_SINGLE[0], [pair.first]), self._where(_SINGLE[1], [pair.second]))
-                     for pair in test.matchers if isinstance(pair, Pair)]  # fmt: skip
+                     for matcher in test.matchers for pair in _pairs(matcher)]  # fmt: skip
             boxes = [box for first, second in sides for box in [_meet(first, second)] if box]
         else:
             boxes = [box for box in [self._where(test.attribute, test.matchers)] if all(box)]

@@ -20,6 +20,7 @@ __all__ = ["validate"]
 _LITERAL = re.compile(r"[a-zA-Z0-9\-._~%!$&'()+,;:@=]+")  # what a path template may have between its operators
 _TARGETS = {("gateway.networking.k8s.io", "Gateway"), ("gateway.networking.k8s.io", "GatewayClass"), ("", "Service"), ("core", "Service"),
             ("networking.istio.io", "ServiceEntry")}  # fmt: skip
+_KEYED = re.compile(r"[^\[]+\[.+\]", re.DOTALL)  # name[key]
 _IDENTITIES = ("principals", "requestPrincipals", "serviceAccounts", "trustDomains", "namespaces")
 _IDENTITY_KEYS = ("source.namespace", "source.serviceAccount", "source.trustDomain", "source.principal")
 _REPLACED = {"destination.namespace": "metadata.namespace", "destination.name": "a selector", "destination.user": "a selector"}
@@ -128,8 +129,7 @@ class _Validator:
             for values in (condition.values, condition.not_values):
                 yield from self.values(values, _KEYS.get(key), where)
         elif key.startswith(_MAPS):
-            opening = key.find("[")
-            if not key.endswith("]") or not 0 < opening < len(key) - 2:
+            if not _KEYED.fullmatch(key):
                 yield self.refused(where, f"key {key!r} is not of the form name[key]")
             yield from self.values(condition.values + condition.not_values, None, where)
         else:

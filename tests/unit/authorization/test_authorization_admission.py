@@ -15,6 +15,8 @@ GATEWAY = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "gw"
 PROVIDER = {"action": "CUSTOM", "provider": {"name": "ext"}}
 TEMPLATES = ["/a/{*}", "/{*}/b/{**}", "/a/{**}/", "{**}", "/a/{*}/b.c~%20!$&'()+,;:@=-_"]
 BAD_TEMPLATES = [
+    "/x[y]/{**}",
+    "/a/{*}X",
     "/a/{*}.txt",
     "/a/{**}/{*}",
     "/a/{**}/{**}",
@@ -51,6 +53,13 @@ GOOD = [
     policy({}, targetRefs=[GATEWAY] * 16),
     policy({}, targetRef=GATEWAY),
     policy({}, targetRefs=[{"kind": "Service", "group": "core", "name": "s"}]),
+    policy({}, targetRefs=[{"kind": "Service", "group": "", "name": "s"}]),
+    policy({}, targetRefs=[{"kind": "ServiceEntry", "group": "networking.istio.io", "name": "s"}]),
+    policy({}, targetRefs=[dict(GATEWAY, kind="GatewayClass")]),
+    policy(source(principals=[f"p{number}" for number in range(17)])),
+    policy(when("source.ip", absent=("::1",))),
+    policy(when("remote.ip", "::1"), when("destination.ip", "::1"), when("destination.port", "80")),
+    policy(when("request.headers[a][b]", "x")),
     policy(source(principals=["spiffe://x", "a*b"])),
     policy(source(namespaces=["t-*-p"])),
     policy(operation(methods=["get"])),
@@ -201,6 +210,28 @@ def test_3_nor_by_when(key: str) -> None:
     assert effects(policy(when(key, "x"), **PROVIDER)) == [WHEN]
 
 
+@pytest.mark.parametrize(("key", "use"), [
+    ("destination.namespace", "; use metadata.namespace"),
+    ("destination.name", "; use a selector"),
+    ("destination.user", "; use a selector"),
+    ("destination.labels[app]", "; use the selector"),
+    ("my.destination.labels", ""),
+    ("source.foo", ""),
+])  # fmt: skip
+def test_an_unknown_key_is_told_with_what_to_use_instead(key: str, use: str) -> None:
+    found, _findings = read_policy(policy(when(key, "x")), abilities(None))
+    assert found is not None
+    assert [one.message for one in validate(found, abilities(None))] == [f"key {key!r} is unknown{use}"]
+
+
+@pytest.mark.parametrize("key", ["remote.ip", "destination.ip", "source.ip", "destination.port"])
+def test_the_values_of_a_known_key_are_looked_at(key: str) -> None:
+    found, _findings = read_policy(policy(when(key, "nope")), abilities(None))
+    assert found is not None
+    (one,) = validate(found, abilities(None))
+    assert "nope" in one.message and "unknown" not in one.message
+
+
 def test_the_warning_of_deny_on_tcp_looks_at_from_and_to_only() -> None:
     for rule in (
         operation(ports=["1"], methods=["GET"]),
@@ -211,6 +242,8 @@ def test_the_warning_of_deny_on_tcp_looks_at_from_and_to_only() -> None:
         {"from": [], "to": []},
         source(serviceAccounts=["a"]),
         source(notPrincipals=["a"]),
+        source(namespaces=["a"]),
+        source(notNamespaces=["a"]),
     ):
         assert effects(policy(rule, action="DENY")) == []
     assert effects(policy(source(trustDomains=["a"]), action="DENY")) == ["warning rules[0]"]

@@ -274,6 +274,8 @@ def test_a_world_can_leave_out_what_admission_refuses() -> None:
     strict = World([empty, policy(source(namespaces=["foo"]), name="q")], MESH, admitted=True)
     assert not strict.answer(CARS, http(principal=None), now=NOW).allowed and strict.answer(CARS, http(), now=NOW).allowed
     assert [finding.effect for finding in strict.findings] == ["rejected"]
+    lenient = World([empty, policy(source(namespaces=["foo"]), name="q")], MESH)
+    assert lenient.answer(CARS, http(principal=None), now=NOW).allowed, "what a cluster has was admitted, whatever we think of it"
     warned = World([policy({}, selector={}), peer("X"), tokens({})], MESH, admitted=True)
     assert len(warned.policies.policies) == 1 and [finding.effect for finding in warned.findings] == ["warning", "rejected", "rejected"]
 

@@ -639,6 +639,11 @@ def test_54_two_providers_deny_what_matches() -> None:
     assert "has ext, other" in str(decide(http(), CUSTOM, other, mesh=mesh))
 
 
+def test_54_all_providers_are_told_in_order() -> None:
+    every = [policy({}, action="CUSTOM", provider={"name": name}, name=name) for name in "gfedcba"]
+    assert "has a, b, c, d, e, f, g" in str(decide(http(), *every))
+
+
 def test_54_an_unknown_answer_is_told_not_guessed() -> None:
     verdict = decide(http(), CUSTOM, policy({}), mesh=Mesh(providers={"ext": Provider()}))
     assert (verdict.allowed, verdict.asks) == (True, ("ext",)) and str(verdict).endswith("if ext agrees")

@@ -12,7 +12,15 @@ from ansible_collections.meshops.mesh.plugins.module_utils._authorization.compil
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.doors import doors_of
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.evaluate import PolicySet
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.inventory import take
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.model import Mesh, Request, ServiceRef, Workload
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.model import (
+    AuthorizationPolicy,
+    Mesh,
+    Provider,
+    Request,
+    ServiceRef,
+    TargetRef,
+    Workload,
+)
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.read import read_policies, read_policy
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.versions import abilities
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import World
@@ -460,3 +468,14 @@ def test_38_at_a_waypoint_the_port_is_the_services() -> None:
     inventory = _behind_a_waypoint(rule)
     door = inventory["shop/cars (waypoint way)"]
     assert door.decide(door.chain.facts(http(port=8000))).allowed and not door.decide(door.chain.facts(http(port=8080))).allowed
+
+
+def test_an_account_that_admission_would_have_refused_matches_nobody_in_ambient() -> None:
+    named, ztunnel = policy(source(serviceAccounts=["a/b/c"])), Workload("foo", {"app": "cars"}, "ztunnel")
+    assert not allowed(tcp(principal="cluster.local/ns/a/sa/b"), named, workload=ztunnel, protocol="ZTUNNEL")
+
+
+def test_what_a_policy_a_target_and_a_mesh_are_when_nothing_is_said() -> None:
+    bare = AuthorizationPolicy("foo", "p", "ALLOW", ())
+    assert (bare.selector, bare.bare_selector, bare.dry_run, bare.provider) == (None, False, False, None)
+    assert TargetRef("", "Service", "cars").namespace == "" and Provider().protocol == "http" and Mesh().trusted_proxies == 0
