@@ -177,6 +177,23 @@ def test_one_wave_and_back_from_the_middle(story: Story) -> None:
         assert story.labels() == {PORTAL: "shop-mesh", SHOP: "shop-mesh"}
 
 
+def test_a_new_istiod_that_never_gets_ready_stops_before_anybody_is_restarted(story: Story) -> None:
+    if story.kind != "RevisionBased":
+        pytest.skip("in place there is no other istiod; test_faults_run has one that never gets ready")
+    before, goal = story.proxies(), hops(story.kind)[0]
+    story.bed.set_faults({"sail": {"never_ready": [revision(goal)]}})
+    try:
+        with story.calling() as seen:
+            stuck = story.play("meshops.mesh.upgrade_mesh", upgrade_hops=[goal], deliver_wait_timeout=20)
+            assert stuck.rc != 0 and revision(goal) in said(stuck) and "not ready after" in said(stuck), said(stuck)[-2000:]
+            assert story.proxies() == before
+            story.play("meshops.mesh.upgrade_mesh", upgrade_rollback=True).check()
+            assert story.proxies() == before
+    finally:
+        story.bed.set_faults({})
+    assert {code for _service, code in seen} == {"200"}, seen
+
+
 def test_somebody_moves_the_tag_and_the_old_revision_goes(story: Story) -> None:
     if story.kind != "RevisionBased":
         pytest.skip("only revisions have a tag, and one beside the other")

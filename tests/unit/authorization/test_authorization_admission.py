@@ -106,6 +106,7 @@ SRC, OP, WHEN = "rejected rules[0].from[0].source", "rejected rules[0].to[0].ope
 BAD = [
     (policy(action="DENY"), ["rejected rules"]),
     (policy(**PROVIDER), ["rejected rules"]),
+    (policy(action="CUSTOM"), ["rejected rules"]),
     (policy({}, action="CUSTOM"), ["rejected provider"]),
     (policy({}, action="CUSTOM", provider={}), ["rejected provider"]),
     (policy({}, provider={"name": "x"}), ["rejected provider"]),
@@ -166,6 +167,7 @@ BAD = [
     (policy(when("request.headers", "x")), [WHEN]),
     (policy(when("request.headers[]", "x")), [WHEN]),
     (policy(when("request.headers[a", "x")), [WHEN]),
+    (policy(when("request.headers[a]x", "x")), [WHEN]),
     (policy(when("request.headers[a]", "")), [WHEN]),
     (policy(when("request.auth.claims", "x")), [WHEN]),
     (policy({}, annotations={"istio.io/dry-run": "yes"}), ["warning annotation istio.io/dry-run", "rejected annotation istio.io/dry-run"]),
