@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from itertools import count
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -37,6 +38,7 @@ __all__ = ["Asking", "Closed", "Rollout", "Settings"]
 _ALONE = 5  # so many proxies in a row that do not answer: no other is asked
 _AWAY = (Unreachable, TooManyRequests)
 _PASSING = 0.3
+_BUDGET = "PodDisruptionBudget"
 
 
 class Closed(MeshError):
@@ -67,6 +69,18 @@ class Asking:
     timeout: float = 5.0
     total: float = 60.0
     workers: int = 32
+
+
+_Rows = dict[tuple[str, str | None], list[dict[str, Any]]]
+_BUDGETS_EVERY = 10  # looks, after which namespaces without a disruption budget are asked again whether they have one
+
+
+def _settled(rows: _Rows, members: Iterable[str], found: Next, looks: int) -> _Rows:
+    """What a wave need not ask for again: all of namespaces that are done, which the gate looks at once more, and that there is no budget."""
+    over = {*found.done, *found.gone}
+    busy = {title.partition(" ")[2].partition("/")[0] for title in members if title not in over}
+    return {key: part for key, part in rows.items()
+            if key[1] not in busy or (key[0] == _BUDGET and not part and looks % _BUDGETS_EVERY)}
 
 
 class Rollout:
@@ -111,22 +125,29 @@ class Rollout:
         except KindMissing:
             return []
 
-    def look(self, namespaces: Iterable[str] | None = None, kinds: Sequence[str] = KINDS, *, budgets: bool = True) -> World:
-        """Everything at one moment, in these namespaces only where they are named."""
+    def look(self, namespaces: Iterable[str] | None = None, kinds: Sequence[str] = KINDS, *, budgets: bool = True,
+             kept: _Rows | None = None) -> World:
+        """Everything at one moment, in these namespaces only where they are named.
+
+        kept: rows of an earlier look by kind and namespace, which nobody is asked for again; those of this one are added.
+        """
         spaces: list[str | None] = [None]
         if namespaces is not None or self.members is not None:
             spaces = [*sorted(namespaces if namespaces is not None else self.members or ())]
         jobs: list[tuple[str, str, str | None, Callable[[dict[str, Any]], dict[str, Any]]]]
         jobs = [("apps/v1", kind, space, thin_workload) for space in spaces for kind in kinds]
         jobs += [("v1", "Pod", space, thin_pod) for space in spaces]
-        jobs += [("policy/v1", "PodDisruptionBudget", space, _whole) for space in spaces if budgets]
+        jobs += [("policy/v1", _BUDGET, space, _whole) for space in spaces if budgets]
+        known: _Rows = {} if kept is None else kept
+        asked = [job for job in jobs if (job[1], job[2]) not in known]
         with without_gc():
-            parts = self.cluster.map(lambda job: self._list(*job), jobs)
-        rows = [(job[1], one) for job, part in zip(jobs, parts, strict=True) for one in part]
+            parts = self.cluster.map(lambda job: self._list(*job), asked)
+        known.update(((job[1], job[2]), part) for job, part in zip(asked, parts, strict=True))
+        rows = [(job[1], one) for job in jobs for one in known[job[1], job[2]]]
         wanted = None if self.members is None else set(self.members)
         found = self.cluster.list("v1", "Namespace", trim=_thin_namespace)
         return world_of((one for kind, one in rows if kind in KINDS), (one for kind, one in rows if kind == "Pod"),
-                        budgets=(one for kind, one in rows if kind == "PodDisruptionBudget"),
+                        budgets=(one for kind, one in rows if kind == _BUDGET),
                         namespaces=(one for one in found if wanted is None or one["metadata"]["name"] in wanted))
 
     # what is remembered
@@ -228,8 +249,9 @@ class Rollout:
         spaces = sorted({title.partition(" ")[2].partition("/")[0] for title in wave.members})
         kinds = [kind for kind in KINDS if any(title.startswith(f"{kind} ") for title in wave.members)]
         pause = min(_PASSING, self.settings.interval)
-        while True:
-            world = self._look_patiently(spaces, kinds)
+        kept: _Rows = {}
+        for looks in count(1):
+            world = self._look_patiently(spaces, kinds, kept)
             found = step(wave.members, world, state.goal, limits=limits, memory=self.memory, now=self.clock())
             seconds = spent + self.clock() - began
             if found.start and not is_open(self.settings.windows, datetime.now(UTC)):
@@ -254,8 +276,10 @@ class Rollout:
                 self._keep(state)
                 self.lines.append(self._said(state, number, found, seconds))
                 return state, False
+            kept = _settled(kept, wave.members, found, looks)
             self.sleep(pause)
             pause = min(pause * 1.3, self.settings.interval)
+        raise AssertionError("unreachable")
 
     def _said(self, state: State, number: int, found: Next, seconds: float) -> str:
         return progress_line(state, number, found, self.memory, (self.clock(), seconds))
@@ -268,12 +292,12 @@ class Rollout:
             raise Closed(f"wave {number + 1} of {len(state.waves)}, {state.waves[number].name}, waits for its maintenance window, which "
                          f"opens at {self._opening()}")
 
-    def _look_patiently(self, spaces: Sequence[str], kinds: Sequence[str]) -> World:
+    def _look_patiently(self, spaces: Sequence[str], kinds: Sequence[str], kept: _Rows) -> World:
         """An API server that is away for a while ends no wave: what was begun goes on without us."""
         began = self.clock()
         while True:
             try:
-                world = self.look(spaces, kinds, budgets=self.settings.limits.respect_budgets)
+                world = self.look(spaces, kinds, budgets=self.settings.limits.respect_budgets, kept=kept)
             except _AWAY as exc:
                 if self.clock() - began >= self.settings.outage:
                     raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -74,6 +75,7 @@ class Played:
         self.budgets: list[Obj] = []
         self.extra_pods: list[Obj] = []
         self.writes: list[str] = []
+        self.lists: Counter[tuple[str, str | None]] = Counter()
         self.away = (0.0, 0.0)
         self.die_after: int | None = None
         self.then: list[tuple[float, Callable[[], None]]] = []
@@ -204,6 +206,7 @@ class Played:
 
     def list(self, version: str, kind: str, *, namespace: str | None = None, trim: Callable[[Obj], Obj] | None = None) -> list[Obj]:
         self._is_up()
+        self.lists[kind, namespace] += 1
         found = [row for row in self._rows(kind) if namespace in (None, row["metadata"].get("namespace"))]
         return [trim(row) if trim else row for row in found]
 

@@ -183,6 +183,27 @@ def test_a_budget_that_is_used_up_is_waited_for_and_named() -> None:
         go(west)
 
 
+def test_only_what_may_have_changed_is_asked_for_again() -> None:
+    """A namespace that is done waits for the gate, and one without a budget is asked for budgets now and then."""
+    west = played(App("quick", "web", seconds=2.0), App("slow", "web", seconds=40.0))
+    assert go(west, [{"name": "all", "rest": True}]).over
+    slow, quick = west.lists["Pod", "slow"], west.lists["Pod", "quick"]
+    assert slow > 10 and quick < slow / 2, west.lists
+    assert west.lists["PodDisruptionBudget", "slow"] < slow / 3, west.lists
+
+
+def test_a_budget_that_comes_in_the_middle_of_a_wave_is_kept() -> None:
+    def played_until(seconds: float) -> Played:
+        west = played(App("shop", "first", seconds=60.0), App("shop", "second", kind="StatefulSet", replicas=3))
+        budget = {"namespace": "shop", "name": "late", "selector": {"matchLabels": {"app": "second"}}, "min": 3}
+        west.at(seconds, lambda: west.budgets.append(budget))
+        return west
+
+    orders = [{"name": "all", "rest": True, "concurrency": 1}]
+    with pytest.raises(NotReady, match="PodDisruptionBudget shop/late"):
+        go(played_until(20.0), orders, workload=200)
+
+
 def test_two_workloads_of_one_budget_go_one_after_the_other() -> None:
     both = {"matchLabels": {"tier": "data"}}
     west = played(*[App("shop", name, kind="StatefulSet", labels={"tier": "data"}) for name in ("a", "b")],
