@@ -76,7 +76,7 @@ _BUDGETS_EVERY = 10  # looks, after which namespaces without a disruption budget
 
 
 def _settled(rows: _Rows, members: Iterable[str], found: Next, looks: int) -> _Rows:
-    """What a wave need not ask for again: all of namespaces that are done, which the gate looks at once more, and that there is no budget."""
+    """What a wave need not ask for again: all of namespaces that are done (the gate looks once more), and that there is no budget."""
     over = {*found.done, *found.gone}
     busy = {title.partition(" ")[2].partition("/")[0] for title in members if title not in over}
     return {key: part for key, part in rows.items()
