@@ -205,3 +205,19 @@ def test_a_downgrade_across_a_minor_is_refused_with_its_reason(mesh: Bed, playbo
     assert run.rc == 2
     assert "is a downgrade across a minor" in run.stdout and "OSM4001" in run.stdout
     assert found["plan"]["steps"] == []
+
+
+@pytest.mark.parametrize(("hops", "says"), [
+    (["v1.29.6"], "v1.29.6 is a minor version below v1.30.3: a control plane does not go back across a minor version"),
+    (["v1.32.0"], "from v1.30.3 to v1.32.0 skips a minor version, which Istio does not support: name the versions in between"),
+    (["v1.31.0", "v1.30.3"], "v1.30.3 is a minor version below v1.31.0"),
+    (["v2.6"], "from v1.30.3 to v2.6 is another generation, which no upgrade reaches: see migrate_mesh"),
+], ids=["a downgrade", "two minors at once", "a downgrade at the end", "another generation"])  # fmt: skip
+def test_the_upgrade_itself_refuses_steps_that_istio_does_not_make(mesh: Bed, playbook: Playbook, tmp_path: Path, hops: list[str], says: str
+                                                                   ) -> None:  # fmt: skip
+    before = mesh.kubectl("get", "istio", "default", "-o", "jsonpath={.metadata.resourceVersion}").stdout
+    run = playbook("meshops.mesh.upgrade_mesh", bed=mesh, inventory=inventory(tmp_path), extra_vars={**INTENT, "upgrade_hops": hops,
+                                                                                                  "mesh_operators_provider": "none"})
+    assert run.rc == 2 and says in " ".join(run.stdout.split()) and run.changed == 0, run.stdout[-2000:]
+    assert "Nothing was changed" in run.stdout
+    assert mesh.kubectl("get", "istio", "default", "-o", "jsonpath={.metadata.resourceVersion}").stdout == before
