@@ -146,7 +146,10 @@ def test_in_place_as_recorded(play: Play, bed: Bed) -> None:
         await gone(kube, "IstioRevision", "default")
         assert await kube.get("apps/v1", "Deployment", "istiod", "istio-system") is None
         for kind in ("Istio", "IstioRevision"):
-            assert story(recorder.of(kind, "", "default")) == story(recording(kind, "default")), kind
+            told = story(recording(kind, "default"))
+            # whether anybody sees the moment in which the new istiod is not ready depends on how busy the cluster is
+            seen = [one for one in story(recorder.of(kind, "", "default")) if one in told or one[:3] != (2, 2, "IstiodNotReady")]
+            assert distinct(({"status": one} for one in seen), lambda one: one["status"]) == told, kind
         _stale_healthy(recorder)
 
     play(scenario)

@@ -104,22 +104,30 @@ def test_one_proxy_holds_the_switch_up_and_the_way_back_is_open(bedded: Bedded, 
 
 def test_a_cacerts_that_is_deleted_in_the_middle_is_told_and_the_next_run_goes_on(bedded: Bedded) -> None:
     bedded.bed.set_faults({"envoys": {"life": 6}})
+    secrets = ("secret", "-n", "istio-system")
 
-    def losing() -> Rotation:
+    def losing(*names: str) -> Rotation:
         run = rotation(bedded, proxy=0.001)  # no proxy answers in that time, so it waits
-        run.sleep = lambda seconds: (bedded.bed.kubectl("delete", "secret", "cacerts", "-n", "istio-system"), time.sleep(seconds))[1]
+        run.sleep = lambda seconds: (bedded.bed.kubectl("delete", "secret", *names, "-n", "istio-system"), time.sleep(seconds))[1]
         return run
+
+    if not bedded.get(*secrets, "istio-ca-secret"):  # a rotation before has taken it away
+        data = bedded.get(*secrets, "cacerts")["data"]
+        bedded.apply({**cacerts(MATERIAL), "type": "istio.io/ca-root", "data": {"cert-chain.pem": "", **data},
+                      "metadata": {"name": "istio-ca-secret", "namespace": "istio-system"}})
 
     with bedded.calling("portal", "cars") as codes:
         run = rotation(bedded)
         assert [run.turn(goal(MATERIAL)).phase for _ in range(2)] == PHASES[:2]  # type: ignore[union-attr]
         until(lambda: bedded.issuer("cars") == "CN=new intermediate", what="a certificate of the new CA")
-        kept = bedded.get("secret", "cacerts", "-n", "istio-system")
+        kept, own = (bedded.get(*secrets, name) for name in ("cacerts", "istio-ca-secret"))
         with pytest.raises(NotReady, match="Secret istio-system/cacerts was deleted while retire waited, so nothing was written for it"):
-            losing().turn(goal(MATERIAL))
+            losing("cacerts").turn(goal(MATERIAL))
         bedded.apply({**cacerts(MATERIAL), "data": kept["data"]})
-        with pytest.raises(NotReady, match="Secret istio-system/cacerts was deleted while everybody was waited for"):
-            losing().settle(goal(MATERIAL))
+        with pytest.raises(NotReady, match="cacerts was deleted while everybody was waited for, and there is no istio-ca-secret"):
+            losing("cacerts", "istio-ca-secret").settle(goal(MATERIAL))
+        own["metadata"] = {"name": "istio-ca-secret", "namespace": "istio-system"}
+        bedded.apply(own)
         assert steps(bedded, lambda _run: goal(MATERIAL), codes) == PHASES, "from istiod's own CA, which is all that is left"
         assert steps(bedded, Rotation.goal_before, codes, back=True) == PHASES
         back = rotation(bedded, back=True)

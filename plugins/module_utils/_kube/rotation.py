@@ -42,6 +42,10 @@ _LATE = ("nothing is lost: run this again to go on where it was, or with rotate_
          "rollout_timeout in mesh_certificates_rotation is how long a restarted workload may take")
 
 
+class _Gone(ConfigError):
+    """There is no Secret with a CA."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """How long, how often, how many at a time. Seconds.
@@ -140,7 +144,7 @@ class Rotation:
         plugged, own = self.cluster.map(self._secret, (CACERTS, OWN))
         secret = plugged or own
         if secret is None:
-            raise ConfigError(f"{self._where(CACERTS)} and {OWN} do not exist, so istiod has no CA that could be replaced. Install the "
+            raise _Gone(f"{self._where(CACERTS)} and {OWN} do not exist, so istiod has no CA that could be replaced. Install the "
                               "control plane first, or name its namespace; if the Secret was deleted under a mesh that runs, write the CA "
                               "that its istiod still has with the role certificates before istiod is restarted")
         return Material.of(secret.get("data") or {}, self._where(CACERTS if plugged else OWN)), plugged
@@ -239,9 +243,7 @@ class Rotation:
         restarted: dict[str, _Tried] = {}
         before: Look | None = None
         while True:
-            look = self.look([goal])
-            if before is not None:
-                self._same(before, look, "while everybody was waited for")
+            look = self.look([goal]) if before is None else self._look_again(before, [goal], "while everybody was waited for")
             before = look
             step = Step(Phase.RETIRE, goal.authority)
             # The same questions as before the last step, asked of the roots that are left.
@@ -286,15 +288,19 @@ class Rotation:
                 raise NotReady(self._refusal(turn, f"{turn.phase} is not safe, so nothing was written for it"))
             self._help(turn, look, turn.blockers, restarted)
             self.sleep(self.limits.interval)
-            before, look = look, self.look(known)
+            look = self._look_again(look, known, f"while {turn.phase} waited, so nothing was written for it")
             turn.waited = self.clock() - began
-            self._same(before, look, f"while {turn.phase} waited, so nothing was written for it")
         return look
 
-    def _same(self, before: Look, look: Look, when: str) -> None:
+    def _look_again(self, before: Look, known: Sequence[Material], when: str) -> Look:
         """A step was computed from what `cacerts` held: it is not that step any more when somebody else has written or deleted it."""
+        try:
+            look = self.look(known)
+        except _Gone as exc:
+            raise NotReady(f"{self._where(CACERTS)} was deleted {when}, and there is no {OWN}; find out who does that, then write the CA "
+                           "that istiod still has with the role certificates, before istiod is restarted") from exc
         if look.current.authority == before.current.authority:
-            return
+            return look
         gone = before.plugged is not None and look.plugged is None
         found = "was deleted" if gone else f"was changed by somebody else (it has the CA {look.current.signer_title} now)"
         raise NotReady(f"{self._where(CACERTS)} {found} {when}; find out who does that, then run this again: it begins with what is there, "
