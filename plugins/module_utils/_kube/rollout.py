@@ -71,7 +71,7 @@ class Asking:
     workers: int = 32
 
 
-_Rows = dict[tuple[str, str | None], list[dict[str, Any]]]
+_Rows = dict[tuple[str, Any], list[dict[str, Any]]]  # by kind and namespace, None for all of them
 _BUDGETS_EVERY = 10  # looks, after which namespaces without a disruption budget are asked again whether they have one
 
 

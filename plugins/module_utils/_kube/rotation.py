@@ -145,8 +145,8 @@ class Rotation:
         secret = plugged or own
         if secret is None:
             raise _Gone(f"{self._where(CACERTS)} and {OWN} do not exist, so istiod has no CA that could be replaced. Install the "
-                              "control plane first, or name its namespace; if the Secret was deleted under a mesh that runs, write the CA "
-                              "that its istiod still has with the role certificates before istiod is restarted")
+                        "control plane first, or name its namespace; if the Secret was deleted under a mesh that runs, write the CA "
+                        "that its istiod still has with the role certificates before istiod is restarted")
         return Material.of(secret.get("data") or {}, self._where(CACERTS if plugged else OWN)), plugged
 
     def saved(self) -> list[Saved]:
@@ -296,9 +296,9 @@ class Rotation:
         """A step was computed from what `cacerts` held: it is not that step any more when somebody else has written or deleted it."""
         try:
             look = self.look(known)
-        except _Gone as exc:
+        except _Gone:
             raise NotReady(f"{self._where(CACERTS)} was deleted {when}, and there is no {OWN}; find out who does that, then write the CA "
-                           "that istiod still has with the role certificates, before istiod is restarted") from exc
+                           "that istiod still has with the role certificates, before istiod is restarted") from None
         if look.current.authority == before.current.authority:
             return look
         gone = before.plugged is not None and look.plugged is None
