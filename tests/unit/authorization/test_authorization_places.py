@@ -473,6 +473,8 @@ def test_38_at_a_waypoint_the_port_is_the_services() -> None:
 def test_an_account_that_admission_would_have_refused_matches_nobody_in_ambient() -> None:
     named, ztunnel = policy(source(serviceAccounts=["a/b/c"])), Workload("foo", {"app": "cars"}, "ztunnel")
     assert not allowed(tcp(principal="cluster.local/ns/a/sa/b"), named, workload=ztunnel, protocol="ZTUNNEL")
+    deny = policy(source(serviceAccounts=["a/b/c"]), action="DENY")
+    assert allowed(tcp(principal="cluster.local/ns/a/sa/b"), deny, workload=ztunnel, protocol="ZTUNNEL")
 
 
 def test_what_a_policy_a_target_and_a_mesh_are_when_nothing_is_said() -> None:
