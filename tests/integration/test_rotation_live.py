@@ -21,7 +21,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._certificates.rotatio
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import NotReady
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.rotation import Rotation
 from conftest import ROOT
-from envoys_support import NOBODY, cacerts, until
+from envoys_support import NOBODY, until
 from rotation_support import MATERIAL, NEW, PHASES, RENEWED, Bedded, goal, rotation, signs, steps
 from testbed import Bed
 
@@ -104,29 +104,30 @@ def test_one_proxy_holds_the_switch_up_and_the_way_back_is_open(bedded: Bedded, 
 
 def test_a_cacerts_that_is_deleted_in_the_middle_is_told_and_the_next_run_goes_on(bedded: Bedded) -> None:
     bedded.bed.set_faults({"envoys": {"life": 6}})
-    secrets = ("secret", "-n", "istio-system")
+
+    def secret(name: str) -> Obj:
+        """As it can be applied again after it was deleted, {} where there is none."""
+        found = bedded.get("secret", name, "-n", "istio-system")
+        return found and {**found, "metadata": {"name": name, "namespace": "istio-system"}}
 
     def losing(*names: str) -> Rotation:
         run = rotation(bedded, proxy=0.001)  # no proxy answers in that time, so it waits
         run.sleep = lambda seconds: (bedded.bed.kubectl("delete", "secret", *names, "-n", "istio-system"), time.sleep(seconds))[1]
         return run
 
-    if not bedded.get(*secrets, "istio-ca-secret"):  # a rotation before has taken it away
-        data = bedded.get(*secrets, "cacerts")["data"]
-        bedded.apply({**cacerts(MATERIAL), "type": "istio.io/ca-root", "data": {"cert-chain.pem": "", **data},
-                      "metadata": {"name": "istio-ca-secret", "namespace": "istio-system"}})
-
+    if not secret("istio-ca-secret"):  # a rotation before has taken it away
+        plugged = secret("cacerts")
+        bedded.apply({**plugged, "type": "istio.io/ca-root", "metadata": {**plugged["metadata"], "name": "istio-ca-secret"}})
     with bedded.calling("portal", "cars") as codes:
         run = rotation(bedded)
         assert [run.turn(goal(MATERIAL)).phase for _ in range(2)] == PHASES[:2]  # type: ignore[union-attr]
         until(lambda: bedded.issuer("cars") == "CN=new intermediate", what="a certificate of the new CA")
-        kept, own = (bedded.get(*secrets, name) for name in ("cacerts", "istio-ca-secret"))
+        kept, own = (secret(name) for name in ("cacerts", "istio-ca-secret"))
         with pytest.raises(NotReady, match="Secret istio-system/cacerts was deleted while retire waited, so nothing was written for it"):
             losing("cacerts").turn(goal(MATERIAL))
-        bedded.apply({**cacerts(MATERIAL), "data": kept["data"]})
+        bedded.apply(kept)
         with pytest.raises(NotReady, match="cacerts was deleted while everybody was waited for, and there is no istio-ca-secret"):
             losing("cacerts", "istio-ca-secret").settle(goal(MATERIAL))
-        own["metadata"] = {"name": "istio-ca-secret", "namespace": "istio-system"}
         bedded.apply(own)
         assert steps(bedded, lambda _run: goal(MATERIAL), codes) == PHASES, "from istiod's own CA, which is all that is left"
         assert steps(bedded, Rotation.goal_before, codes, back=True) == PHASES

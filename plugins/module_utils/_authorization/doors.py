@@ -23,13 +23,13 @@ from .facts import Facts, claim_values
 from .inventory import Inventory, Place
 from .matching import Matcher, Pattern, Text
 from .model import HTTP, TCP, ZTUNNEL
-from .regions import Box, ProofError, Space, _meet, _subtract
+from .regions import _AUDIENCE, _ISSUER, Box, ProofError, Space, _meet, _subtract
 from .world import FORBIDDEN, RESET, UNAUTHORIZED, Answer, World
 
 __all__ = ["Door", "DoorSpace", "Shift", "compare", "doors_of", "exactly", "split"]
 
 _CLAIMS = "request.auth."
-_ISSUER, _AUDIENCE, _PORT = "request.auth.claims[iss]", "request.auth.claims[aud]", "destination.port"
+_PORT = "destination.port"
 _IDENTITY = Pattern("spiffe://.*")
 
 

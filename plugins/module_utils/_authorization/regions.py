@@ -28,7 +28,8 @@ Box = tuple[int, ...]  # for each dimension, a bit for each class that is in the
 _PRINCIPAL = "request.auth.principal"
 _CLAIMS, _HEADERS = "request.auth.claims", "request.headers"
 _FILTERS = "experimental.envoy.filters."
-_SINGLE, _AUDIENCE = (f"{_CLAIMS}[iss]", f"{_CLAIMS}[sub]"), f"{_CLAIMS}[aud]"
+_ISSUER, _SUBJECT, _AUDIENCE = (f"{_CLAIMS}[{name}]" for name in ("iss", "sub", "aud"))
+_SINGLE = (_ISSUER, _SUBJECT)
 _ANY = Pattern(".+")
 
 
@@ -72,7 +73,7 @@ def _bits(values: Sequence[ValueClass], matchers: Sequence[Matcher], wanted: Seq
     return sum(1 << number for number, value in enumerate(values) if any(value.matched[place] for place in places))
 
 
-def _pairs(matcher: Matcher) -> tuple[Pair, ...]:
+def _principals(matcher: Matcher) -> tuple[Pair, ...]:
     """What a request principal must be, as issuer and subject: one of these pairs.
 
     Before Istio 1.21 it is one text, `issuer/subject`, and any slash of the policy's value may be the one between the two.
@@ -143,7 +144,7 @@ class Space:
     def _split(self, tests: Iterable[Test]) -> Iterator[Test]:
         """Conditions about issuer and subject at once become two, so that they vary with the claims of these names."""
         for test in tests:
-            pairs = [pair for matcher in test.matchers for pair in _pairs(matcher)] if test.attribute == _PRINCIPAL else []
+            pairs = [pair for matcher in test.matchers for pair in _principals(matcher)] if test.attribute == _PRINCIPAL else []
             if pairs:
                 for name, side in zip(_SINGLE, ([pair.first for pair in pairs], [pair.second for pair in pairs]), strict=True):
                     yield Test(test.where, name, test.values, False, tuple(dict.fromkeys(side)), test.of)
@@ -157,8 +158,8 @@ class Space:
 
     def _test(self, test: Test) -> list[Box]:
         if test.attribute == _PRINCIPAL:
-            sides = [(self._where(_SINGLE[0], [pair.first]), self._where(_SINGLE[1], [pair.second]))
-                     for matcher in test.matchers for pair in _pairs(matcher)]  # fmt: skip
+            sides = [(self._where(_ISSUER, [pair.first]), self._where(_SUBJECT, [pair.second]))
+                     for matcher in test.matchers for pair in _principals(matcher)]  # fmt: skip
             boxes = [box for first, second in sides for box in [_meet(first, second)] if box]
         else:
             boxes = [box for box in [self._where(test.attribute, test.matchers)] if all(box)]

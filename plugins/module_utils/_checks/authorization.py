@@ -44,6 +44,7 @@ INPUTS = (
     _GATEWAY_API,
 )
 _CLUSTER_WIDE = (k.NAMESPACE, k.ISTIO)
+_RENDERED = "access_allow"  # ALLOW of _access.render, which stands on this package
 _SCENES: WeakKeyDictionary[View, Scene] = WeakKeyDictionary()
 _PROOFS: WeakKeyDictionary[View, Proof] = WeakKeyDictionary()
 
@@ -435,7 +436,7 @@ def policies_needed(view: View, intent: Intent, options: Options) -> Iterable[Fi
     """Proven for all requests to the workloads of the source. A default deny of a namespace is left in peace, and so is what the role
     access renders from mesh_access: it says who is meant, also where nothing denies anybody else yet."""
     stated = {f"AuthorizationPolicy {row.namespace}/{row.name}" for row in view.of(k.AUTHORIZATION_POLICY)
-              if is_ours(row.raw) and row.raw["metadata"]["labels"].get(LAYER) == "access_allow"}
+              if is_ours(row.raw) and row.labels.get(LAYER) == _RENDERED}
     yield from (one for one in _spare(view, intent, spare_policies) if one.resource not in stated)
 
 

@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from itertools import count
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -75,10 +74,15 @@ _Rows = dict[tuple[str, Any], list[dict[str, Any]]]  # by kind and namespace, No
 _BUDGETS_EVERY = 10  # looks, after which namespaces without a disruption budget are asked again whether they have one
 
 
+def _space_of(title: str) -> str:
+    """The namespace in `Kind namespace/name`."""
+    return title.partition(" ")[2].partition("/")[0]
+
+
 def _settled(rows: _Rows, members: Iterable[str], found: Next, looks: int) -> _Rows:
     """What a wave need not ask for again: all of namespaces that are done (the gate looks once more), and that there is no budget."""
     over = {*found.done, *found.gone}
-    busy = {title.partition(" ")[2].partition("/")[0] for title in members if title not in over}
+    busy = {_space_of(title) for title in members if title not in over}
     return {key: part for key, part in rows.items()
             if key[1] not in busy or (key[0] == _BUDGET and not part and looks % _BUDGETS_EVERY)}
 
@@ -246,11 +250,13 @@ class Rollout:
             state = self._relabel(state, wave.members)
         spent, began = wave.seconds, self.clock()
         limits = replace(self.settings.limits, concurrency=wave.concurrency or self.settings.limits.concurrency)
-        spaces = sorted({title.partition(" ")[2].partition("/")[0] for title in wave.members})
+        spaces = sorted({_space_of(title) for title in wave.members})
         kinds = [kind for kind in KINDS if any(title.startswith(f"{kind} ") for title in wave.members)]
         pause = min(_PASSING, self.settings.interval)
         kept: _Rows = {}
-        for looks in count(1):
+        looks = 0
+        while True:
+            looks += 1
             world = self._look_patiently(spaces, kinds, kept)
             found = step(wave.members, world, state.goal, limits=limits, memory=self.memory, now=self.clock())
             seconds = spent + self.clock() - began
@@ -279,7 +285,6 @@ class Rollout:
             kept = _settled(kept, wave.members, found, looks)
             self.sleep(pause)
             pause = min(pause * 1.3, self.settings.interval)
-        raise AssertionError("unreachable")
 
     def _said(self, state: State, number: int, found: Next, seconds: float) -> str:
         return progress_line(state, number, found, self.memory, (self.clock(), seconds))
@@ -334,7 +339,7 @@ class Rollout:
 
     def _relabel(self, state: State, members: Sequence[str]) -> State:
         """Forward: the namespaces of a wave lead to the new revision before it is restarted. Back: to what they were."""
-        spaces = {title.partition(" ")[2].partition("/")[0] for title in members}
+        spaces = {_space_of(title) for title in members}
         if state.direction == "back":
             return self.restore_labels(state, spaces)
         came, goes = self.settings.labels_from, self.settings.labels_to
@@ -371,7 +376,7 @@ class Rollout:
     def judge(self, state: State, number: int, *, dialer: Dialer | None, asking: Asking) -> tuple[list[Blocked], list[str]]:
         """What is wrong with the wave, and what could not be asked."""
         wave = state.waves[number]
-        spaces = {title.partition(" ")[2].partition("/")[0] for title in wave.members}
+        spaces = {_space_of(title) for title in wave.members}
         world = self.look(spaces, budgets=False)
         wrong = gate.judge_wave(wave.members, world, state.goal)
         pods = [(pod.namespace, pod.name) for title in wave.members for pod in getattr(world.workloads.get(title), "pods", ())]

@@ -42,6 +42,9 @@ _LATE = ("nothing is lost: run this again to go on where it was, or with rotate_
          "rollout_timeout in mesh_certificates_rotation is how long a restarted workload may take")
 
 
+_WRITE_AGAIN = "write the CA that its istiod still has with the role certificates, before istiod is restarted"
+
+
 class _Gone(ConfigError):
     """There is no Secret with a CA."""
 
@@ -145,8 +148,7 @@ class Rotation:
         secret = plugged or own
         if secret is None:
             raise _Gone(f"{self._where(CACERTS)} and {OWN} do not exist, so istiod has no CA that could be replaced. Install the "
-                        "control plane first, or name its namespace; if the Secret was deleted under a mesh that runs, write the CA "
-                        "that its istiod still has with the role certificates before istiod is restarted")
+                        f"control plane first, or name its namespace; if the Secret was deleted under a mesh that runs, {_WRITE_AGAIN}")
         return Material.of(secret.get("data") or {}, self._where(CACERTS if plugged else OWN)), plugged
 
     def saved(self) -> list[Saved]:
@@ -297,8 +299,8 @@ class Rotation:
         try:
             look = self.look(known)
         except _Gone:
-            raise NotReady(f"{self._where(CACERTS)} was deleted {when}, and there is no {OWN}; find out who does that, then write the CA "
-                           "that istiod still has with the role certificates, before istiod is restarted") from None
+            raise NotReady(f"{self._where(CACERTS)} was deleted {when}, and there is no {OWN}; find out who does that, then "
+                           f"{_WRITE_AGAIN}") from None
         if look.current.authority == before.current.authority:
             return look
         gone = before.plugged is not None and look.plugged is None
