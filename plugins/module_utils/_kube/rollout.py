@@ -20,7 +20,7 @@ from .._errors import ConfigError, Conflict, FetchError, KindMissing, MeshError,
 from .._model.objects import MANAGED_BY, MANAGER, MESH
 from .._model.snapshot import without_gc
 from .._rollout import gate
-from .._rollout.machine import Blocked, Limits, Memory, Next, step
+from .._rollout.machine import Blocked, Limits, Memory, Next, step, unsure
 from .._rollout.model import KINDS, RESTARTED, REVISION, Goal, World
 from .._rollout.progress import blocked_text, progress_line
 from .._rollout.reading import thin_pod, thin_workload, world_of
@@ -37,7 +37,7 @@ __all__ = ["Asking", "Closed", "Rollout", "Settings"]
 _ALONE = 5  # so many proxies in a row that do not answer: no other is asked
 _AWAY = (Unreachable, TooManyRequests)
 _PASSING = 0.3
-_BUDGET = "PodDisruptionBudget"
+_POD, _BUDGET = "Pod", "PodDisruptionBudget"
 
 
 class Closed(MeshError):
@@ -71,7 +71,9 @@ class Asking:
 
 
 _Rows = dict[tuple[str, Any], list[dict[str, Any]]]  # by kind and namespace, None for all of them
-_BUDGETS_EVERY = 10  # looks, after which namespaces without a disruption budget are asked again whether they have one
+# So many looks are between two lists of the same, where nothing else says that it has changed: pods are most of what a list costs, and
+# their workload's status tells when they are there; a namespace without a budget seldom gets one.
+_PODS_EVERY, _BUDGETS_EVERY = 5, 10
 
 
 def _space_of(title: str) -> str:
@@ -80,11 +82,19 @@ def _space_of(title: str) -> str:
 
 
 def _settled(rows: _Rows, members: Iterable[str], found: Next, looks: int) -> _Rows:
-    """What a wave need not ask for again: all of namespaces that are done (the gate looks once more), and that there is no budget."""
+    """What the next look need not ask for again.
+
+    All of namespaces that are done (the gate looks once more), that there is no budget, and for some looks the pods.
+    """
     over = {*found.done, *found.gone}
     busy = {_space_of(title) for title in members if title not in over}
-    return {key: part for key, part in rows.items()
-            if key[1] not in busy or (key[0] == _BUDGET and not part and looks % _BUDGETS_EVERY)}
+
+    def still_true(kind: str, space: Any) -> bool:
+        if space not in busy:
+            return space is not None
+        return bool((kind == _POD and looks % _PODS_EVERY) or (kind == _BUDGET and not rows[kind, space] and looks % _BUDGETS_EVERY))
+
+    return {key: part for key, part in rows.items() if still_true(*key)}
 
 
 class Rollout:
@@ -140,8 +150,9 @@ class Rollout:
             spaces = [*sorted(namespaces if namespaces is not None else self.members or ())]
         jobs: list[tuple[str, str, str | None, Callable[[dict[str, Any]], dict[str, Any]]]]
         jobs = [("apps/v1", kind, space, thin_workload) for space in spaces for kind in kinds]
-        jobs += [("v1", "Pod", space, thin_pod) for space in spaces]
+        jobs += [("v1", _POD, space, thin_pod) for space in spaces]
         jobs += [("policy/v1", _BUDGET, space, _whole) for space in spaces if budgets]
+        jobs.append(("v1", "Namespace", None, _thin_namespace))
         known: _Rows = {} if kept is None else kept
         asked = [job for job in jobs if (job[1], job[2]) not in known]
         with without_gc():
@@ -149,10 +160,10 @@ class Rollout:
         known.update(((job[1], job[2]), part) for job, part in zip(asked, parts, strict=True))
         rows = [(job[1], one) for job in jobs for one in known[job[1], job[2]]]
         wanted = None if self.members is None else set(self.members)
-        found = self.cluster.list("v1", "Namespace", trim=_thin_namespace)
-        return world_of((one for kind, one in rows if kind in KINDS), (one for kind, one in rows if kind == "Pod"),
+        return world_of((one for kind, one in rows if kind in KINDS), (one for kind, one in rows if kind == _POD),
                         budgets=(one for kind, one in rows if kind == _BUDGET),
-                        namespaces=(one for one in found if wanted is None or one["metadata"]["name"] in wanted))
+                        namespaces=(one for kind, one in rows if kind == "Namespace"
+                                    and (wanted is None or one["metadata"]["name"] in wanted)))
 
     # what is remembered
 
@@ -178,6 +189,9 @@ class Rollout:
                                   f"{found.moved} of {found.total} workloads; go on with that one, go back with upgrade_rollback=true, or "
                                   "forget it with state: absent. Nothing was changed")
             return found
+        if found is not None and found.labels and not same_goal(found, goal, reason):
+            raise ConfigError(f"{self.where}: {found.reason} has restarted everybody, and has not given {', '.join(found.labels)} their "
+                              f"label {REVISION} back yet: run that one again, to its end. Nothing was changed")
         if found is not None and found.direction == "forward" and same_goal(found, goal, reason) and not (goal.version or goal.revision):
             return found  # a restart for this reason was done
         now = self.now()
@@ -257,7 +271,9 @@ class Rollout:
         looks = 0
         while True:
             looks += 1
-            world = self._look_patiently(spaces, kinds, kept)
+            looked = self.clock()
+            world = self._look_at(wave.members, state.goal, spaces, kinds, kept)
+            looked = self.clock() - looked
             found = step(wave.members, world, state.goal, limits=limits, memory=self.memory, now=self.clock())
             seconds = spent + self.clock() - began
             if found.start and not is_open(self.settings.windows, datetime.now(UTC)):
@@ -283,7 +299,8 @@ class Rollout:
                 self.lines.append(self._said(state, number, found, seconds))
                 return state, False
             kept = _settled(kept, wave.members, found, looks)
-            self.sleep(pause)
+            # An API server that answers slowly has enough to do: it makes the pods that this waits for.
+            self.sleep(max(pause, min(looked, 3 * self.settings.interval)))
             pause = min(pause * 1.3, self.settings.interval)
 
     def _said(self, state: State, number: int, found: Next, seconds: float) -> str:
@@ -296,6 +313,17 @@ class Rollout:
         if not is_open(self.settings.windows, datetime.now(UTC)):
             raise Closed(f"wave {number + 1} of {len(state.waves)}, {state.waves[number].name}, waits for its maintenance window, which "
                          f"opens at {self._opening()}")
+
+    def _look_at(self, members: Sequence[str], goal: Goal, spaces: Sequence[str], kinds: Sequence[str], kept: _Rows) -> World:
+        """A look in which no workload is unfinished only because its pods are those of an earlier one."""
+        old = {space for kind, space in kept if kind == _POD}
+        world = self._look_patiently(spaces, kinds, kept)
+        again = unsure(members, world, goal) & old
+        if not again:
+            return world
+        for space in again:
+            del kept[_POD, space]
+        return self._look_patiently(spaces, kinds, kept)
 
     def _look_patiently(self, spaces: Sequence[str], kinds: Sequence[str], kept: _Rows) -> World:
         """An API server that is away for a while ends no wave: what was begun goes on without us."""

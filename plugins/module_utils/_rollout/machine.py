@@ -14,7 +14,7 @@ from .model import REVISION, Budget, Goal, Workload, World
 from .reading import matches
 from .waves import width
 
-__all__ = ["TURN", "Blocked", "Limits", "Memory", "Next", "budgets_of", "hopeless", "slowest", "step", "why_behind"]
+__all__ = ["TURN", "Blocked", "Limits", "Memory", "Next", "budgets_of", "hopeless", "slowest", "step", "unsure", "why_behind"]
 
 TURN = "it waits for its turn"
 _IMAGE_GRACE = 30.0  # a registry may hiccup, a node may have to try again
@@ -243,6 +243,12 @@ def step(members: Sequence[str], world: World, goal: Goal, *, limits: Limits, me
         out.start = []  # nothing more is begun once something has gone wrong
     out.finished = not (out.start or out.under_way or out.held or out.failed)
     return out
+
+
+def unsure(members: Sequence[str], world: World, goal: Goal) -> set[str]:
+    """Namespaces with a member that says it is ready while its pods, as they were seen some looks ago, are not what the goal wants."""
+    rows = (world.workloads.get(title) for title in members)
+    return {one.namespace for one in rows if one is not None and one.stamped(goal) and one.said[0] == "ready" and not _is_done(one, goal)}
 
 
 def slowest(memory: Memory, under_way: Mapping[str, str], now: float) -> tuple[str, float]:

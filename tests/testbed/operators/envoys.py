@@ -2,7 +2,8 @@
 """A real Envoy as a local process behind each injected, running pod that asks for it (operator `envoys`, see docs/architecture.md).
 
 Asking: the label testbed.example.com/envoy: "true" on the pod or on its namespace. A pod with a readiness gate of that name gets Ready
-when its Envoy answers. An Envoy whose pod goes is first taken out of the others' clusters, and ends DRAIN seconds later, as Istio's do.
+when its Envoy answers; the played injector gives that gate to the pods of such a namespace.
+An Envoy whose pod goes is first taken out of the others' clusters, and ends DRAIN seconds later, as Istio's do.
 Its identity comes from the CA of the istiod that the pod's proxy names (CA_ADDR); a new one is issued at a fraction of the old one's
 life, or with a new pod, never because the CA changed.
 Behind the pod are then the port-forward of 15000 (Envoy's admin interface) and exec of curl and pilot-agent, as objects that KWOK reads.
@@ -33,6 +34,7 @@ import aiohttp
 from ..errors import BedError
 from ..paths import write_atomic
 from . import envoy_config, envoy_jwt, envoy_rbac
+from .asking import ASK, asking
 from .base import LOG, Controller, Key
 from .certificates import Authority
 from .envoy_config import Destination, Proxy
@@ -44,7 +46,6 @@ __all__ = ["ASK", "CONTROLLERS", "Envoys", "envoy_binary", "proxy_of"]
 
 Obj = dict[str, Any]
 Ident = tuple[str, str]  # namespace, name of a pod or Service
-ASK = "testbed.example.com/envoy"
 STATUS = "sidecar.istio.io/status"
 KWOK = "kwok.x-k8s.io/v1alpha1"
 ADMIN = 15000
@@ -172,7 +173,7 @@ class Envoys(Controller):
         self.policies: dict[Ident, Obj] = {}
         self.tokens: dict[Ident, Obj] = {}  # RequestAuthentications
         self.keys: dict[str, str] = {}  # what was fetched from a jwksUri
-        self.asking: set[str] = set()
+        self.asking = asking(self.bed)
         self.running: dict[Ident, _Running] = {}
         self._signers: dict[str, tuple[float, Authority]] = {}
         self._waiting: set[asyncio.Task[None]] = set()

@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 from aiohttp import web
 
+from .asking import asking, gated
 from .base import LOG, Controller
 from .certificates import server_context
 from .istiod_ca import authorities, ensure_authority
@@ -133,9 +134,10 @@ class InjectorServer(Controller):
         review = await request.json()
         asked = review["request"]
         response: Obj = {"uid": asked["uid"], "allowed": True}
-        changed = inject(injector, asked["object"], asked.get("namespace") or "default")
+        namespace = asked.get("namespace") or "default"
+        changed = inject(injector, asked["object"], namespace)
         if changed is not None:
-            patch = json.dumps(json_patch(asked["object"], changed)).encode()
+            patch = json.dumps(json_patch(asked["object"], gated(changed, namespace, asking(self.bed)))).encode()
             response.update(patchType="JSONPatch", patch=base64.b64encode(patch).decode())
         return self._answer(review, response)
 

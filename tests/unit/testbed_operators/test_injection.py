@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from testbed.operators.asking import ASK, gated
 from testbed.operators.certificates import Authorities, Authority
 from testbed.operators.injection import injector_config, maistra_webhook
 from testbed.operators.podinject import Injector, inject, json_patch, wanted
@@ -148,3 +149,13 @@ def test_a_leaf_is_signed_for_its_names() -> None:
     leaf.verify_directly_issued_by(issuer)
     names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(x509.DNSName)
     assert names == ["istiod.mesh.svc", "istiod.mesh.svc.cluster.local"]
+
+
+@pytest.mark.parametrize(("labels", "namespace", "gates", "expected"), [
+    ({}, "shop", [], [ASK]), ({ASK: "true"}, "shop", ["mine"], ["mine", ASK]), ({}, "shop", [ASK], [ASK]),
+    ({ASK: "false"}, "shop", [], []), ({}, "office", [], [])])
+def test_a_pod_that_gets_an_envoy_is_ready_with_it(labels: Obj, namespace: str, gates: list[str], expected: list[str]) -> None:
+    given = pod(labels, readinessGates=[{"conditionType": name} for name in gates])
+    found = gated(given, namespace, {"shop"})
+    assert [row["conditionType"] for row in found["spec"].get("readinessGates") or []] == expected
+    assert [row["conditionType"] for row in given["spec"]["readinessGates"]] == gates
