@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from conftest import Run
+from conftest import Run, killed_playbook
 from envoys_support import until
 from testbed import Bed
 from travel_support import INVENTORY, said
@@ -19,6 +22,19 @@ Obj = dict[str, Any]
 Play = Callable[..., Run]
 MIGRATE, PLAN = "meshops.mesh.migrate_mesh", "meshops.mesh.plan_migration"
 REVISION = "production-v1-27-3"
+# Calls that the play makes itself after each move: the console's and the portals', to a domain that moves later and back.
+ACCESS: Obj = {"default_deny": False, "rules": [
+    {"name": "console-to-portals", "from": [f"{CONTROL}/control"], "to": [f"namespace:{PORTAL}"], "ports": [8000]},
+    {"name": "portals-to-travels", "from": [f"namespace:{PORTAL}"], "to": [f"{AGENCY}/travels"], "ports": [8000], "methods": ["GET"]}]}
+VARIABLES: Obj = {"mesh_provider": "ossm2", "mesh_mysql_password": "of-this-test-only", "mesh_control_plane": PLANE,
+                  "migration_access": ACCESS,
+                  "mesh_operators_extra": [{"package": "servicemeshoperator3", "source": "redhat-operators", "channel": "stable"}]}
+CLIENT = "client"
+TCP = {f"{AGENCY}/mysqldb"}
+# Where a run is killed: at a task of this name, so many seconds after it began.
+STEPS = (("Present | Label the namespaces", 0.5), ("Apply the layer", 1.0), ("Domain | Take to the new control plane", 3.0),
+         ("Gateways | Deliver the new gateways", 1.5), ("Gateways | Let the operator take the old ones away", 0.7),
+         ("Gateways | Take the Services over", 1.0))
 pytestmark = pytest.mark.long  # tests/unit/migration has the plan, and each move against a played API
 
 
@@ -31,21 +47,23 @@ def bed(worker_id: str) -> Iterator[Bed]:
 
 @pytest.fixture(scope="module")
 def play(bed: Bed, playbook: Play, tmp_path_factory: pytest.TempPathFactory) -> Play:
-    """A play against a mesh of OSSM 2, with the operators of both generations."""
+    """A play against a mesh of OSSM 2, with the operators of both generations, and a client that is a bare pod."""
 
     def run(name: Any = MIGRATE, **more: Any) -> Run:
-        values = {
-            "mesh_provider": "ossm2",
-            "mesh_mysql_password": "of-this-test-only",
-            "mesh_control_plane": PLANE,
-            "migration_probe": False,
-            "mesh_operators_extra": [{"package": "servicemeshoperator3", "source": "redhat-operators", "channel": "stable"}],
-            **more,
-        }
-        return playbook(name, "-l", "prod", bed=bed, inventory=INVENTORY, extra_vars=values, timeout=1200.0)
+        return playbook(name, "-l", "prod", bed=bed, inventory=INVENTORY, extra_vars={**VARIABLES, **more}, timeout=1200.0)
 
     run(install_play(tmp_path_factory.mktemp("play"))).check()
     wake_envoys(bed, INTENDED)
+    client = {"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"name": "app", "image": "example.com/app:1"}]},
+              "metadata": {"name": CLIENT, "namespace": PORTAL, "labels": {"app": CLIENT},
+                           "annotations": {"sidecar.istio.io/inject": "true"}}}
+    assert bed.kubectl("apply", "-f", "-", stdin=json.dumps(client)).returncode == 0
+    bed.kubectl("wait", "--for=condition=Ready", "pod", CLIENT, "-n", PORTAL, "--timeout=120s")
+    # Pods that were there before they asked for an Envoy are ready without it: they are made anew once.
+    for space in (AGENCY, PORTAL, CONTROL):
+        bed.kubectl("rollout", "restart", "deployment", "-n", space)
+    for space in (AGENCY, PORTAL, CONTROL):
+        assert bed.kubectl("rollout", "status", "deployment", "-n", space, "--timeout=300s").returncode == 0
     return run
 
 
@@ -55,8 +73,9 @@ def rows(bed: Bed, *what: str) -> list[Obj]:
 
 
 def revisions(bed: Bed, *namespaces: str) -> set[str]:
-    """Of the proxies of all pods that are not on their way out."""
-    pods = [pod for space in namespaces for pod in rows(bed, "pods", "-n", space) if "deletionTimestamp" not in pod["metadata"]]
+    """Of the proxies of all pods that are not on their way out; the client keeps the one it has."""
+    pods = [pod for space in namespaces for pod in rows(bed, "pods", "-n", space)
+            if "deletionTimestamp" not in pod["metadata"] and pod["metadata"]["name"] != CLIENT]
     return {pod["metadata"]["annotations"].get("istio.io/rev", "none") for pod in pods}
 
 
@@ -65,6 +84,32 @@ def everybody_calls(bed: Bed) -> None:
     for source, targets in INTENDED.items():
         for target in sorted(targets):
             until(lambda source=source, target=target: Pods(bed).call(source, target) == "200", 240.0, what=f"{source} calls {target}")
+
+
+@contextmanager
+def somebody_calls(bed: Bed) -> Iterator[Counter[tuple[str, str]]]:
+    """From a pod of the portals that nobody restarts, all the time, so that callers and callees are of either control plane."""
+    seen: Counter[tuple[str, str]] = Counter()
+    stop = threading.Event()
+    targets = sorted({target for one in INTENDED.values() for target in one if target.startswith((AGENCY, PORTAL))} - TCP)
+
+    def loop() -> None:
+        while not stop.is_set():
+            for target in targets:
+                space, _slash, name = target.partition("/")
+                done = bed.kubectl("exec", "-n", PORTAL, CLIENT, "-c", "app", "--", "curl", "-s", "-m", "20", "-w", "\n%{http_code}",
+                                   f"http://{name}.{space}:8000/")
+                body, _newline, code = done.stdout.rpartition("\n")
+                seen[target, code if code == "200" else f"{code} {body[:80]} {done.stderr[:80]}"] += 1
+
+    worker = threading.Thread(target=loop, daemon=True)
+    worker.start()
+    try:
+        yield seen
+    finally:
+        stop.set()
+        worker.join(60)
+    assert {code for _target, code in seen} == {"200"} and len(seen) == len(targets), seen
 
 
 def kept(bed: Bed) -> dict[str, str]:
@@ -86,21 +131,46 @@ def test_the_plan_accounts_for_everything_and_changes_nothing(bed: Bed, play: Pl
 
 
 def test_one_domain_moves_and_talks_to_the_one_that_stays(bed: Bed, play: Play) -> None:
-    run = play(migration_only=["travel-portal"]).check()
-    assert "domain travel-portal: the access is as before, proven for all requests" in said(run)
-    assert revisions(bed, PORTAL, CONTROL) == {REVISION}
-    assert revisions(bed, AGENCY) == {"production"}
-    everybody_calls(bed)
+    with somebody_calls(bed):
+        run = play(migration_only=["travel-portal"]).check()
+        assert "domain travel-portal: the access is as before, proven for all requests, and called:" in said(run)
+        assert revisions(bed, PORTAL, CONTROL) == {REVISION}
+        assert revisions(bed, AGENCY) == {"production"}
+        everybody_calls(bed)
 
 
 def test_it_goes_back(bed: Bed, play: Play) -> None:
-    play(migration_state="back", migration_only=["travel-portal"]).check()
-    assert revisions(bed, PORTAL, CONTROL, AGENCY) == {"production"}
-    everybody_calls(bed)
+    with somebody_calls(bed):
+        play(migration_state="back", migration_only=["travel-portal"]).check()
+        assert revisions(bed, PORTAL, CONTROL, AGENCY) == {"production"}
+        everybody_calls(bed)
+
+
+def test_all_of_it_moves_killed_at_each_step_and_goes_back(bed: Bed, play: Play) -> None:
+    before = kept(bed)
+    with somebody_calls(bed):
+        for at, after in STEPS:
+            killed_playbook(MIGRATE, "-l", "prod", at=at, after=after, bed=bed, inventory=INVENTORY, extra_vars=VARIABLES)
+        play().check()
+        assert revisions(bed, PORTAL, CONTROL, AGENCY) == {REVISION} and kept(bed) == before
+        everybody_calls(bed)
+        assert play().check().changed == 0
+        play(migration_state="back").check()
+        assert revisions(bed, PORTAL, CONTROL, AGENCY) == {"production"} and kept(bed) == before
+        assert rows(bed, "istios.sailoperator.io") == []
+        everybody_calls(bed)
 
 
 def test_all_of_it_moves_and_the_old_one_goes(bed: Bed, play: Play) -> None:
     before = kept(bed)
+    with somebody_calls(bed):
+        play().check()
+    # Somebody has to make the client anew: it is a bare pod, and the old control plane stays as long as it is there.
+    stays = play(migration_remove=True)
+    assert stays.rc != 0 and f"{PORTAL}/{CLIENT}" in said(stays), said(stays)[-2000:]
+    bed.kubectl("delete", "pod", CLIENT, "-n", PORTAL)
+    killed_playbook(MIGRATE, "-l", "prod", at="Remove | Remove it, and put right", after=1.0, bed=bed, inventory=INVENTORY,
+                    extra_vars={**VARIABLES, "migration_remove": True})
     play(migration_remove=True).check()
     assert revisions(bed, PORTAL, CONTROL, AGENCY) == {REVISION}
     everybody_calls(bed)

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
 import sys
 import threading
 import time
@@ -18,9 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import warm_ansible
 import yaml
-from conftest import ROOT, Run
+from conftest import Run, killed_playbook
 from envoys_support import deployment, until
 from testbed import Bed
 from travel_support import said
@@ -68,25 +65,6 @@ class Story:
     def play(self, name: str | Path, **more: Any) -> Run:
         variables = {**self.variables, "mesh_kubeconfig": str(self.bed.kubeconfig), **more}
         return self.run(name, "-i", "west,", bed=self.bed, extra_vars=variables, timeout=1800)
-
-    def killed(self, at: str, after: float, **more: Any) -> str:
-        """A run that dies there, with all that it has started; what it had printed, to the last line before."""
-        variables = {**self.variables, "mesh_kubeconfig": str(self.bed.kubeconfig), **more}
-        command = [warm_ansible.PROGRAM, "meshops.mesh.upgrade_mesh", "-i", "west,", "-e", json.dumps(variables)]
-        environment = {**os.environ, **self.bed.env(), "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1",
-                       "PYTHONUNBUFFERED": "1"}
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                   start_new_session=True)
-        assert process.stdout is not None
-        seen = ""
-        for line in process.stdout:
-            seen += line
-            if line.startswith("TASK [") and at in line:
-                time.sleep(after)
-                break
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        return seen
 
     def end(self) -> Obj:
         """All that an upgrade leaves."""
@@ -256,8 +234,8 @@ def test_killed_at_each_step_it_ends_as_undisturbed(story: Story) -> None:
     with story.calling() as seen:
         for at, after in STEPS:
             if not at.startswith("Tag") or story.kind == "RevisionBased":
-                text = story.killed(at, after, upgrade_hops=[goal])
-                assert at in text, (at, text[-3000:])
+                killed_playbook("meshops.mesh.upgrade_mesh", at=at, after=after, bed=story.bed, inventory="west,", extra_vars={
+                    **story.variables, "mesh_kubeconfig": str(story.bed.kubeconfig), "upgrade_hops": [goal]})
         ended = story.play("meshops.mesh.upgrade_mesh", upgrade_hops=[goal]).check()
         assert f"mesh shop-mesh is at {goal}" in said(ended)
     assert {code for _service, code in seen} == {"200"}, seen
