@@ -38,11 +38,12 @@ class Role:
     run: Callable[..., Any]
     folder: Path
 
-    def play(self, generation: str, *args: str, **variables: Any) -> Any:
+    def play(self, generation: str, *args: str, playbook: str = "", **variables: Any) -> Any:
         (self.folder / "play.yml").write_text(PLAY)
         common = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
         (self.folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"vars": common, "hosts": {"west": {}}}}))
-        return self.run(self.folder / "play.yml", *args, bed=self.bed, kubeconfig=self.kubeconfig, inventory=self.folder / "hosts.yml",
+        return self.run(playbook or self.folder / "play.yml", *args, bed=self.bed, kubeconfig=self.kubeconfig,
+                        inventory=self.folder / "hosts.yml",
                         extra_vars={"mesh_name": "shop", "mesh_provider": generation, "operators_wait_timeout": 240, **variables})
 
     def writes(self, since: int) -> list[str]:
@@ -107,7 +108,8 @@ def again_nothing(role: Role, generation: str, **variables: Any) -> None:
     assert role.versions() == before
 
 
-MANUAL: dict[str, Any] = {"mesh_operators_approval": "Manual", "mesh_operators_starting_csvs": {OSSM3: f"{OSSM3}.v3.0.0"},
+OLD = {OSSM3: f"{OSSM3}.v3.0.0", "kiali-ossm": "kiali-operator.v2.4.0", "jaeger-product": "jaeger-operator.v1.62.0-1"}
+MANUAL: dict[str, Any] = {"mesh_operators_approval": "Manual", "mesh_operators_starting_csvs": OLD,
                           "mesh_operators_versions": {OSSM3: f"{OSSM3}.v3.1.0"}}
 
 
@@ -120,13 +122,21 @@ def test_check_mode_of_a_first_run_writes_nothing(role: Role) -> None:
 
 
 def test_ossm3_manual_hop_by_hop_to_the_target(role: Role) -> None:
+    """The role installs what is old, the playbook upgrade_operators takes all of them on, those of the observability tools too."""
     mark = role.bed.mark()
-    run = role.play("ossm3", **MANUAL).check()
-    assert (f"{OSSM3} ({GLOBAL}): {OSSM3}.v3.1.0 is Succeeded, by way of {OSSM3}.v3.0.0, {OSSM3}.v3.0.1") in said(run)
+    role.play("ossm3", **{**MANUAL, "mesh_operators_versions": OLD}).check()
+    assert role.installed() == OLD and len(role.approvals(mark)) == 2  # Jaeger has a namespace of its own
+    mark = role.bed.mark()
+    targets = {**MANUAL["mesh_operators_versions"], "kiali-ossm": "latest", "jaeger-product": "latest"}
+    run = role.play("ossm3", playbook="meshops.mesh.upgrade_operators", mesh_operators_versions=targets,
+                    mesh_operators_starting_csvs=OLD, mesh_control_plane={"name": "shop", "namespace": "shop-system"}).check()
+    assert f"{OSSM3} ({GLOBAL}): {OSSM3}.v3.1.0 is Succeeded, by way of {OSSM3}.v3.0.0, {OSSM3}.v3.0.1" in said(run)
+    assert "kiali-operator.v2.11.0 is the newest of channel stable, by way of kiali-operator.v2.4.0" in said(run)
+    assert "jaeger-operator.v1.65.0-4 is the newest of channel stable" in said(run)
     assert role.installed() == {OSSM3: f"{OSSM3}.v3.1.0", "kiali-ossm": "kiali-operator.v2.11.0",
                                 "jaeger-product": "jaeger-operator.v1.65.0-4"}
     assert set(role.phases().values()) == {"Succeeded"}
-    assert len(role.approvals(mark)) == 4  # three hops, the first with Kiali; Jaeger has a namespace of its own
+    assert len(role.approvals(mark)) == 3  # two hops, the first with Kiali, and Jaeger
     plan = role.bed.kubectl("wait", "installplan", "-n", GLOBAL, "--all", "--for=jsonpath={.status.phase}", "--timeout=30s")
     assert plan.returncode == 0, plan.stderr  # the next hop is offered
     again_nothing(role, "ossm3", **MANUAL)
