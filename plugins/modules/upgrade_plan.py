@@ -63,7 +63,10 @@ options:
     type: float
     default: 0
   per_minute:
-    description: Workloads that an earlier rollout restarted in a minute. Pods' own times to ready are used when not given.
+    description:
+      - Workloads that an earlier rollout restarted in a minute.
+      - When not given, it is that of the last rollout that M(meshops.mesh.rollout_waves) remembers, if that had 20 workloads or more, and
+        pods' own times to ready otherwise.
     type: float
   hours:
     description: How many hours the upgrade may take from beginning to end. Certificates must last that long.

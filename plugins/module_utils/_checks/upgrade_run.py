@@ -15,6 +15,7 @@ from .._model.snapshot import Snapshot
 from .._upgrade.fleet import fleet_of_view, with_reports
 from .._upgrade.plan import Plan, plan_of
 from .._upgrade.text import text_of
+from .._upgrade.timing import earlier_rate
 from .inputs import intent_from, options_from
 from .render import table
 from .runner import Report, run_checks_on
@@ -44,9 +45,10 @@ def run_upgrade_plan(params: Mapping[str, Any], snapshot: Snapshot, reports: Map
         raise ConfigError(f"only: {', '.join(foreign)} is no check of an upgrade; meshops.mesh.mesh_check has all of them")
     if not options.only:
         options = replace(options, only=tuple(sorted(own)))
+    view, intent = View(snapshot), intent_from(params)
     wanted = {"version": params["target"], **{name: params.get(name) for name in _TERMS}}
-    intent = replace(intent_from(params), upgrade=wanted)
-    view = View(snapshot)
+    wanted["per_minute"] = wanted["per_minute"] or earlier_rate(view, intent.namespace)
+    intent = replace(intent, upgrade=wanted)
     fleet = fleet_of_view(view)
     tell_fleet(view, with_reports(fleet, reports) if reports else fleet)
     plan = plan_of(journey(view, intent))

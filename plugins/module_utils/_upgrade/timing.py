@@ -14,12 +14,16 @@ from statistics import median
 
 from .._checks import kinds as k
 from .._checks.view import Obj, View
+from .._errors import ConfigError
+from .._model.objects import is_ours
+from .._rollout.state import State
 from .fleet import Workload
 
-__all__ = ["ASSUMED", "Pace", "duration", "pace_of", "words"]
+__all__ = ["ASSUMED", "Pace", "duration", "earlier_rate", "pace_of", "words"]
 
 ASSUMED = 15.0  # seconds to ready where nothing is known
 _FLAPPED = 900.0  # a pod that was first ready later than this has been unready in between
+_ENOUGH = 20  # workloads; the time of fewer says nothing about many at once
 _SHARE = 25  # per cent: Kubernetes' default of maxSurge and maxUnavailable
 
 
@@ -85,6 +89,22 @@ def pace_of(view: View, owners: Mapping[tuple[str, str], str], *, per_minute: fl
     every = [seconds for rows in found.values() for seconds in rows]
     ready = {owner: median(rows) for owner, rows in found.items()}
     return Pace(ready, median(every) if every else ASSUMED, len(every), per_minute)
+
+
+def earlier_rate(view: View, namespace: str | None) -> float | None:
+    """Workloads a minute in the waves that the last rollout has passed, of this control plane's namespace where that is known; or None."""
+    workloads, seconds = 0, 0.0
+    for row in view.of(k.CONFIG_MAP):
+        if (namespace or row.namespace) != row.namespace or not row.name.startswith("rollout-") or not is_ours(row.raw):
+            continue
+        try:
+            state = State.from_json(str(row.at("data", "state") or ""), row.name)
+        except ConfigError:
+            continue
+        for wave in state.waves:
+            if wave.over and not wave.gateways:
+                workloads, seconds = workloads + len(wave.members), seconds + wave.seconds
+    return round(60.0 * workloads / seconds, 1) if workloads >= _ENOUGH and seconds else None
 
 
 def _to_ready(pod: Obj) -> float | None:

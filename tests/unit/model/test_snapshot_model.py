@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
-from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot, without_gc
+from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot, slim, without_gc
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 CERT = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n").decode()
@@ -76,3 +76,11 @@ def test_the_collector_is_off_while_many_objects_are_read_and_as_before_after_th
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize(("name", "owner", "kept"), [
+    ("istio", "", True), ("rollout-travel-prod", "meshops.mesh", True), ("rollout-travel-prod", "somebody", False), ("app", "", False)])
+def test_of_config_maps_of_others_only_the_names_are_kept(name: str, owner: str, kept: bool) -> None:
+    obj = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"state": "{}"},
+           "metadata": {"name": name, "namespace": "n", "labels": {"app.kubernetes.io/managed-by": owner}}}
+    assert ("data" in slim(obj)) is kept

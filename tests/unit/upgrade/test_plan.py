@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.upgrade_run import Planned, run_upgrade_plan
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
 
-from upgrade.world import HUB, deployment, istio, istiod, obj, owner, pod, revision, snapshot, tag
+from upgrade.world import HUB, deployment, istio, istiod, obj, owner, pod, revision, rollout, snapshot, tag
 
 HASH = {"pod-template-hash": "7d9f"}
 
@@ -161,7 +161,9 @@ def test_times_add_up_and_pauses_count() -> None:
     assert quick.plan.seconds == sum(row.seconds for row in quick.plan.steps)
     assert step(slow, "workloads").seconds - step(quick, "workloads").seconds == 3 * 600
     assert "in 3 waves, 1 at a time" in step(slow, "workloads").what
-    assert planned(*mesh(), per_minute=2.0).plan.to_dict()["rests_on"] == "measured in an earlier rollout: 2 workloads a minute"
+    earlier = rollout([(30, 60.0, "passed")], namespace="istio-system")
+    assert planned(*mesh(), earlier).plan.to_dict()["rests_on"] == "measured in an earlier rollout: 30 workloads a minute"
+    assert planned(*mesh(), earlier, per_minute=2.0).plan.to_dict()["rests_on"] == "measured in an earlier rollout: 2 workloads a minute"
 
 
 def test_what_proxies_say_is_in_the_plan() -> None:

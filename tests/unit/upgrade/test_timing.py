@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.view import View
 from ansible_collections.meshops.mesh.plugins.module_utils._upgrade.fleet import Owner, Workload
-from ansible_collections.meshops.mesh.plugins.module_utils._upgrade.timing import ASSUMED, Pace, duration, pace_of, words
+from ansible_collections.meshops.mesh.plugins.module_utils._upgrade.timing import ASSUMED, Pace, duration, earlier_rate, pace_of, words
 
-from upgrade.world import pod, snapshot
+from upgrade.world import pod, rollout, snapshot
 
 
 def workload(name: str = "cart", kind: str = "Deployment", replicas: int = 1, **fields: Any) -> Workload:
@@ -79,3 +79,15 @@ def test_nothing_is_known() -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(0.2, "1 s"), (99, "99 s"), (100, "2 min"), (5940, "99 min"), (6001, "1 h 41 min")])
 def test_durations_for_people(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(("found", "rate"), [
+    (rollout([(10, 30.0, "passed"), (30, 90.0, "passed"), (50, 5.0, "moving")]), 20.0),
+    (rollout([(19, 30.0, "passed")]), None), (rollout([(20, 30.0, "passed")]), 40.0),
+    (rollout([(40, 30.0, "passed")], gateways=True), None), (rollout([(40, 0.0, "passed")]), None),
+    (rollout([(40, 30.0, "passed")], mine=False), None), (rollout([], text="{}"), None),
+], ids=["passed waves", "too few", "enough", "gateways", "no time", "a stranger's", "unreadable"])
+def test_the_rate_of_the_last_rollout(found: dict[str, Any], rate: float | None) -> None:
+    view = View(snapshot(found))
+    assert earlier_rate(view, "mesh") == rate
+    assert earlier_rate(view, "elsewhere") is None

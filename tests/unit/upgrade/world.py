@@ -80,3 +80,16 @@ def pod(where: str, *, owned_by: Obj | None = None, rev: str = "default", image:
 def snapshot(*objects: Obj, source: str = "cluster", **fields: Any) -> Snapshot:
     given = {"cluster": "west", "taken_at": NOW, "source": source, "server_version": "v1.35.4", **fields}
     return Snapshot(objects=tuple(objects), **given)
+
+
+def rollout(sizes: list[tuple[int, float, str]], *, gateways: bool = False, mine: bool = True, text: str = "",
+            namespace: str = "mesh") -> dict[str, Any]:
+    """What rollout_waves remembers: waves by their workloads, seconds and state."""
+    waves = [{"name": f"wave-{number}", "members": [f"Deployment shop/{number}-{one}" for one in range(size)], "gateways": gateways,
+              "concurrency": "", "state": state, "seconds": seconds, "note": ""} for number, (size, seconds, state) in enumerate(sizes)]
+    goal = {"version": "v1.27.3", "revision": "", "since": None}
+    state = {"format": "meshops.mesh/rollout/v1", "id": "1", "reason": "a new root", "goal": goal, "origin": goal, "waves": waves,
+             "direction": "forward", "over": False, "labels": {}, "baseline": [], "by": ""}
+    labels = {"app.kubernetes.io/managed-by": "meshops.mesh"} if mine else {}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "rollout-travel", "namespace": namespace, "labels": labels},
+            "data": {"state": text or json.dumps(state)}}
