@@ -9,9 +9,9 @@ COLLECTION := .cache/collections/ansible_collections/meshops/mesh
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONPATH := $(CURDIR)/tests
 
-.PHONY: help demo demo-ca test test-long unit lint sanity bench docs lock cluster-up cluster-down build clean molecule
+.PHONY: help demo demo-ca demo-upgrade test test-long unit lint sanity bench docs lock cluster-up cluster-down build clean molecule
 help:
-	@echo "demo  demo-ca  test  test-long  unit  lint  bench  docs  cluster-up  cluster-down  molecule  build  clean"
+	@echo "demo  demo-ca  demo-upgrade  test  test-long  unit  lint  bench  docs  cluster-up  cluster-down  molecule  build  clean"
 
 $(VENV)/.done: requirements-dev.txt
 	@command -v $(PYTHON) > /dev/null || { echo "$(PYTHON) is not on PATH: install Python 3.11 or say PYTHON=..."; exit 1; }
@@ -32,12 +32,16 @@ demo-ca: demo          ## the mesh of the demo leaves istiod's own CA for a corp
 	@$(BIN)/python tests/tools/demo.py --provider $(MESH_PROVIDER) --playbook meshops.mesh.travel_corporate_ca --envoys \
 	  -- -e '{"mesh_certificates_rotation": {"renew": "restart"}, "mesh_certificates_store": "$(CURDIR)/.cache/demo-certificates"}'
 
+demo-upgrade: ready    ## two patch versions and a minor one up while a client calls; one wave, back, all the way. MESH_STRATEGY=InPlace
+	@$(BIN)/python tests/tools/demo_upgrade.py --provider $(MESH_PROVIDER) $(if $(MESH_STRATEGY),--strategy $(MESH_STRATEGY))
+
 cluster-up: ready
 	@$(BIN)/python -m testbed up --name demo-$(MESH_PROVIDER) --operators olm,sail,maistra,openshift,observability,envoys
 
 cluster-down: ready
 	@$(BIN)/python -m testbed down --name demo-ossm3
 	@$(BIN)/python -m testbed down --name demo-ossm2
+	@$(BIN)/python -m testbed down --name demo-upgrade
 
 test test-long unit: export PYTHONPATH := $(CURDIR)/tests:$(CURDIR)/tests/quick
 
