@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ import pytest
 from conftest import Run, killed_playbook
 from envoys_support import until
 from testbed import Bed
+from testbed.client import Client
 from travel_support import INVENTORY, said
 from zero_trust_support import AGENCY, CONTROL, INTENDED, PLANE, PORTAL, ROOT, Pods, install_play, wake_envoys
 
@@ -54,10 +54,7 @@ def play(bed: Bed, playbook: Play, tmp_path_factory: pytest.TempPathFactory) -> 
 
     run(install_play(tmp_path_factory.mktemp("play"))).check()
     wake_envoys(bed, INTENDED)
-    client = {"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"name": "app", "image": "example.com/app:1"}]},
-              "metadata": {"name": CLIENT, "namespace": PORTAL, "labels": {"app": CLIENT},
-                           "annotations": {"sidecar.istio.io/inject": "true"}}}
-    assert bed.kubectl("apply", "-f", "-", stdin=json.dumps(client)).returncode == 0
+    Client(bed, PORTAL, CLIENT).make()
     bed.kubectl("wait", "--for=condition=Ready", "pod", CLIENT, "-n", PORTAL, "--timeout=120s")
     # Pods that were there before they asked for an Envoy are ready without it: they are made anew once.
     for space in (AGENCY, PORTAL, CONTROL):
@@ -89,26 +86,10 @@ def everybody_calls(bed: Bed) -> None:
 @contextmanager
 def somebody_calls(bed: Bed) -> Iterator[Counter[tuple[str, str]]]:
     """From a pod of the portals that nobody restarts, all the time, so that callers and callees are of either control plane."""
-    seen: Counter[tuple[str, str]] = Counter()
-    stop = threading.Event()
     targets = sorted({target for one in INTENDED.values() for target in one if target.startswith((AGENCY, PORTAL))} - TCP)
-
-    def loop() -> None:
-        while not stop.is_set():
-            for target in targets:
-                space, _slash, name = target.partition("/")
-                done = bed.kubectl("exec", "-n", PORTAL, CLIENT, "-c", "app", "--", "curl", "-s", "-m", "20", "-w", "\n%{http_code}",
-                                   f"http://{name}.{space}:8000/")
-                body, _newline, code = done.stdout.rpartition("\n")
-                seen[target, code if code == "200" else f"{code} {body[:80]} {done.stderr[:80]}"] += 1
-
-    worker = threading.Thread(target=loop, daemon=True)
-    worker.start()
-    try:
+    urls = {target: "http://{1}.{0}:8000/".format(*target.split("/")) for target in targets}
+    with Client(bed, PORTAL, CLIENT).calling(urls) as seen:
         yield seen
-    finally:
-        stop.set()
-        worker.join(60)
     assert {code for _target, code in seen} == {"200"} and len(seen) == len(targets), seen
 
 

@@ -10,7 +10,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -19,10 +18,11 @@ from typing import Any
 
 from demo import ASK, OPERATORS, ROOT
 from testbed.bed import Bed
+from testbed.client import Client
 
 NAME = "demo-upgrade"
 AGENCY, PORTAL = "prod-travel-agency", "prod-travel-portal"
-SERVICES = ("travels", "cars", "hotels")
+URLS = {name: f"http://{name}.{AGENCY}.svc.cluster.local:8000/" for name in ("travels", "cars", "hotels")}
 # Where the mesh begins, and its hops: two patch versions and a minor one; OpenShift Service Mesh 2 has minors only.
 WAYS = {"ossm3": ("v1.27.3", ["v1.27.4", "v1.27.5", "v1.28.2"]), "ossm2": ("v2.4", ["v2.5", "v2.6"])}
 
@@ -34,6 +34,7 @@ class Demo:
         self.provider, (self.first, self.hops) = provider, WAYS[provider]
         self.given: dict[str, Any] = {"mesh_provider": provider, **({"travel_update_strategy": strategy} if strategy else {})}
         self.bed = Bed.start(NAME, operators=OPERATORS)
+        self.client = Client(self.bed, PORTAL)
 
     def play(self, playbook: str, **more: Any) -> float:
         """Seconds that it took; ends the demo where it fails."""
@@ -53,45 +54,21 @@ class Demo:
         """The mesh at its first version, with a real Envoy behind each pod, and a client that is a bare pod: nobody restarts it."""
         self.play("travel_prod", mesh_ossm3_version=self.first, mesh_ossm2_version=self.first)
         self.bed.kubectl("label", "namespace", "-l", "mesh.meshops.io/mesh", ASK)
-        client = {"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"name": "app", "image": "example.com/app:1"}]},
-                  "metadata": {"name": "client", "namespace": PORTAL, "labels": {"sidecar.istio.io/inject": "true"},
-                               "annotations": {"sidecar.istio.io/inject": "true"}}}
-        if self.bed.kubectl("apply", "-f", "-", stdin=json.dumps(client)).returncode:
-            raise SystemExit("the client's pod was refused")
+        self.client.make()
         # Pods that were there before they asked for an Envoy are ready without it: they are made anew once.
         spaces = (AGENCY, PORTAL, "prod-travel-control")
         for words in (("restart",), ("status", "--timeout=300s")):
             for space in spaces:
                 for name in self.bed.kubectl("get", "deployments", "-n", space, "-o", "name").stdout.split():
                     self.bed.kubectl("rollout", words[0], "-n", space, name, *words[1:])
-        for service in SERVICES:
-            wait(lambda service=service: self.call(service) == "200", f"a call of {service}")  # type: ignore[misc]
+        for service, url in URLS.items():
+            wait(lambda url=url: self.client.call(url) == "200", f"a call of {service}")  # type: ignore[misc]
 
-    def call(self, service: str) -> str:
-        """200, or what came instead."""
-        done = self.bed.kubectl("exec", "-n", PORTAL, "client", "-c", "app", "--", "curl", "-s", "-m", "20", "-w", "\n%{http_code}",
-                                f"http://{service}.{AGENCY}.svc.cluster.local:8000/")
-        body, _newline, code = done.stdout.rpartition("\n")
-        return code if code == "200" else f"{code} {body[:80]} {done.stderr[:80]}".strip()
-
-    def upgrade(self) -> Counter[str]:
+    def upgrade(self) -> Counter[tuple[str, str]]:
         """One wave, back, then all the way, while the client calls."""
-        seen: Counter[str] = Counter()
-        stop = threading.Event()
-
-        def calls() -> None:
-            while not stop.is_set():
-                for service in SERVICES:
-                    seen[f"{service}: {self.call(service)}"] += 1
-
-        client = threading.Thread(target=calls, daemon=True)
-        client.start()
-        try:
+        with self.client.calling(URLS) as seen:
             times = [self.play("upgrade_mesh", upgrade_hops=self.hops[:1], upgrade_waves_limit=1),
                      self.play("upgrade_mesh", upgrade_rollback=True), self.play("upgrade_mesh", upgrade_hops=self.hops)]
-        finally:
-            stop.set()
-            client.join(60)
         way = " -> ".join((self.first, *self.hops))
         print(f"\n{way}: one wave {times[0]:.0f} s, back {times[1]:.0f} s, all the way {times[2]:.0f} s")
         return seen
@@ -118,11 +95,11 @@ def main() -> int:
     demo.install()
     seen = demo.upgrade()
     print(f"{seen.total()} calls of a client that called all the time:")
-    for answer, number in sorted(seen.items()):
-        print(f"  {answer}: {number}")
+    for (service, answer), number in sorted(seen.items()):
+        print(f"  {service}: {answer}: {number}")
     print(f"Look around: kubectl --kubeconfig {os.path.relpath(demo.bed.kubeconfig, ROOT)} get istio,smcp,pods -A; "
           "`make cluster-down` stops the cluster.")
-    return 0 if {answer.partition(": ")[2] for answer in seen} == {"200"} else 1
+    return 0 if {answer for _service, answer in seen} == {"200"} else 1
 
 
 if __name__ == "__main__":

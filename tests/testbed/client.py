@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A client of a mesh that calls all the time: whoever changes the mesh meanwhile learns whether somebody noticed."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from .bed import Bed
+
+__all__ = ["Client"]
+
+
+@dataclass(frozen=True)
+class Client:
+    """A bare pod with a sidecar: nobody restarts it, so each call that fails is the mesh's fault."""
+
+    bed: Bed
+    namespace: str
+    name: str = "client"
+
+    def make(self) -> None:
+        """The namespace has to ask for Envoys."""
+        inject = {"sidecar.istio.io/inject": "true"}  # a label for OpenShift Service Mesh 3, an annotation for 2
+        pod = {"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"name": "app", "image": "example.com/app:1"}]},
+               "metadata": {"name": self.name, "namespace": self.namespace, "labels": inject, "annotations": inject}}
+        done = self.bed.kubectl("apply", "-f", "-", stdin=json.dumps(pod))
+        if done.returncode:
+            raise RuntimeError(f"the pod {self.namespace}/{self.name} was refused: {done.stderr}")
+
+    def call(self, url: str) -> str:
+        """200, or what came instead."""
+        done = self.bed.kubectl("exec", "-n", self.namespace, self.name, "-c", "app", "--", "curl", "-s", "-m", "20",
+                                "-w", "\n%{http_code}", url)
+        body, _newline, code = done.stdout.rpartition("\n")
+        return code if code == "200" else f"{code} {body[:80]} {done.stderr[:80]}".strip()
+
+    @contextmanager
+    def calling(self, urls: Mapping[str, str]) -> Iterator[Counter[tuple[str, str]]]:
+        """urls: by the names of what is called. Yields how often each of them answered what."""
+        seen: Counter[tuple[str, str]] = Counter()
+        stop = threading.Event()
+
+        def loop() -> None:
+            while not stop.is_set():
+                for name, url in urls.items():
+                    seen[name, self.call(url)] += 1
+
+        worker = threading.Thread(target=loop, daemon=True)
+        worker.start()
+        try:
+            yield seen
+        finally:
+            stop.set()
+            worker.join(60)
