@@ -27,7 +27,8 @@ class Client:
         """The namespace has to ask for Envoys."""
         inject = {"sidecar.istio.io/inject": "true"}  # a label for OpenShift Service Mesh 3, an annotation for 2
         pod = {"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"name": "app", "image": "example.com/app:1"}]},
-               "metadata": {"name": self.name, "namespace": self.namespace, "labels": inject, "annotations": inject}}
+               "metadata": {"name": self.name, "namespace": self.namespace, "labels": {"app": self.name, **inject},
+                            "annotations": inject}}
         done = self.bed.kubectl("apply", "-f", "-", stdin=json.dumps(pod))
         if done.returncode:
             raise RuntimeError(f"the pod {self.namespace}/{self.name} was refused: {done.stderr}")
