@@ -348,6 +348,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import C
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.lease import Lock
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.rollout import Asking, Closed, Rollout, Settings
+from ansible_collections.meshops.mesh.plugins.module_utils._model.objects import rollout_name
 from ansible_collections.meshops.mesh.plugins.module_utils._rollout import gate
 from ansible_collections.meshops.mesh.plugins.module_utils._rollout.machine import Blocked, Limits, Memory
 from ansible_collections.meshops.mesh.plugins.module_utils._rollout.model import Goal
@@ -420,7 +421,7 @@ class Run:
         if params["domains"] is not None:
             domains = {str(one["name"]): list(one.get("namespaces") or []) for one in params["domains"]}
         self.orders = orders_from(params["waves"], domains=domains)
-        self.lock = Lock(self.cluster, namespace=params["namespace"], name=f"rollout-{params['mesh']}", mesh=params["mesh"],
+        self.lock = Lock(self.cluster, namespace=params["namespace"], name=rollout_name(params["mesh"]), mesh=params["mesh"],
                          holder=params["holder"], seconds=params["lock_seconds"])
         self.rollout = Rollout(self.cluster, mesh=params["mesh"], namespace=params["namespace"], members=params["members"],
                                lock=None if self.word in ("planned", "current") else self.lock, settings=settings)

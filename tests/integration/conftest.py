@@ -3,14 +3,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
-import signal
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,27 +61,6 @@ def run_playbook(playbook: str | Path, *args: str, bed: Bed | None = None, kubec
     environment = {**(bed.env(kubeconfig) if bed else {}), **(env or {})}
     done = warm_ansible.run([*arguments, *args], env=environment, timeout=timeout)
     return Run(done.returncode, done.stdout, done.stderr, parse_recap(done.stdout))
-
-
-def killed_playbook(playbook: str | Path, *args: str, at: str, after: float, bed: Bed, inventory: str | Path,
-                    extra_vars: dict[str, Any]) -> str:
-    """A run that dies, with all that it has started, so many seconds after a task of that name began; what it had printed until then."""
-    command = [warm_ansible.PROGRAM, str(playbook), "-i", str(inventory), "-e", json.dumps(extra_vars), *args]
-    environment = {**os.environ, **bed.env(), "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "PYTHONUNBUFFERED": "1"}
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, text=True, start_new_session=True)
-    assert process.stdout is not None
-    seen = ""
-    for line in process.stdout:
-        seen += line
-        if line.startswith("TASK [") and at in line:
-            time.sleep(after)
-            break
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    assert at in seen, f"there was no such task: {at}\n{seen[-3000:]}"
-    return seen
 
 
 # Longest first, so that no worker begins one when the others are done; the short unit tests come last and fill up.

@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from testbed import Bed
 from testbed.operators.certificates import Authority
+from testbed.patience import meanwhile, until
 
 __all__ = ["ASK", "NOBODY", "VERSION", "Mesh", "Mesh2", "cacerts", "intermediate", "until"]
 
@@ -26,17 +25,6 @@ VERSION = "v1.29.6"
 NOBODY = "503 no healthy upstream"
 ASK = {"testbed.example.com/envoy": "true"}
 Obj = dict[str, Any]
-
-
-def until(check: Callable[[], Any], timeout: float = 120.0, what: str = "") -> Any:
-    """Waits until check gives something true, and returns it."""
-    end, last = time.monotonic() + timeout, None
-    while time.monotonic() < end:
-        last = check()
-        if last:
-            return last
-        time.sleep(0.2)
-    raise AssertionError(f"not after {timeout:.0f} s: {what or check} (last: {last!r})")
 
 
 def deployment(namespace: str, name: str, account: str, annotations: dict[str, str]) -> list[Obj]:
@@ -104,19 +92,8 @@ class Mesh:
     def calling(self, client: str, service: str) -> Iterator[list[str]]:
         """A client that calls all the time; the codes of its answers."""
         codes: list[str] = []
-        stop = threading.Event()
-
-        def loop() -> None:
-            while not stop.is_set():
-                codes.append(self.call(client, service))
-
-        worker = threading.Thread(target=loop, daemon=True)
-        worker.start()
-        try:
+        with meanwhile(lambda: codes.append(self.call(client, service))):
             yield codes
-        finally:
-            stop.set()
-            worker.join(20)
 
     def roots(self) -> str:
         """What istiod hands out to the workloads."""

@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import itertools
 import json
 import os
-import signal
 import ssl
 import subprocess
 from collections import Counter
@@ -19,14 +17,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import warm_ansible
 import yaml
+from background_support import ROOT, start
 from testbed import Bed
 
-__all__ = ["INSTALL", "OURS", "ROOT", "Bursts", "Mesh", "Playbook", "hosts", "intent", "kill_tree", "no_cluster", "ref", "said"]
+__all__ = ["INSTALL", "OURS", "ROOT", "Bursts", "Mesh", "Playbook", "hosts", "intent", "no_cluster", "ref", "said"]
 
 Playbook = Callable[..., Any]
-ROOT = Path(__file__).resolve().parents[2]
 INSTALL = "meshops.mesh.install_mesh"
 OURS = "app.kubernetes.io/managed-by=meshops.mesh"
 WRITES = {"create", "update", "patch", "delete", "deletecollection"}
@@ -87,11 +84,7 @@ class Mesh:
 
     def start(self, variables: dict[str, Any], *args: str) -> subprocess.Popen[str]:
         """The same in the background, as the leader of a process group."""
-        command = [warm_ansible.PROGRAM, INSTALL, "-i", str(hosts(self.folder)), *args]
-        environment = self.bed.env(self.kubeconfig) | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
-        environment.pop("ANSIBLE_FORCE_COLOR", None)
-        return subprocess.Popen([*command, "-e", json.dumps(variables)], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+        return start(INSTALL, *args, bed=self.bed, inventory=hosts(self.folder), extra_vars=variables, kubeconfig=self.kubeconfig)
 
     def writes(self, since: int) -> list[str]:
         """What our user changed since then; a dry run changes nothing, nor does a review."""
@@ -125,35 +118,6 @@ def no_cluster(folder: Path) -> dict[str, str]:
     """An environment without any login: whoever talks to a cluster fails."""
     nowhere = str(folder / "no-such-file")
     return {"KUBECONFIG": nowhere, "K8S_AUTH_KUBECONFIG": nowhere, "HOME": os.environ.get("HOME", "/")}
-
-
-def descendants(pid: int) -> list[int]:
-    """All processes under pid: Ansible gives its workers sessions of their own, so a process group is not all of it."""
-    parents: dict[int, list[int]] = {}
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                stat = (folder / "stat").read_text(encoding="utf-8", errors="replace")
-            except OSError:  # it ended meanwhile
-                continue
-            parents.setdefault(int(stat.rpartition(")")[2].split()[1]), []).append(int(folder.name))
-    found, todo = [], [pid]
-    while todo:
-        children = parents.get(todo.pop(), [])
-        found += children
-        todo += children
-    return found
-
-
-def kill_tree(process: subprocess.Popen[str]) -> None:
-    """SIGKILL to ansible-playbook, its workers and their modules, all at once."""
-    doomed = [process.pid, *descendants(process.pid)]
-    for pid in doomed:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    process.wait()
-    assert process.stdout is not None
-    process.stdout.close()
 
 
 class Bursts(ThreadingHTTPServer):

@@ -23,8 +23,9 @@ from ansible_collections.meshops.mesh.plugins.module_utils._errors import Confli
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.apply import Order
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.apply import run as apply_layer
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
+from background_support import kill_tree, read_until
 from conftest import LONG
-from faults_support import Bursts, Mesh, Playbook, hosts, intent, kill_tree, ref, said
+from faults_support import Bursts, Mesh, Playbook, hosts, intent, ref, said
 from testbed import Bed
 
 # In the order of this file: the first tests install the mesh that the others break.
@@ -86,14 +87,8 @@ def test_an_operator_that_never_gets_ready_ends_at_its_timeout_with_its_last_rea
 def kill_in(mesh: Mesh, layer: str, *tags: str) -> None:
     """Starts the roles and kills the run as soon as the first write of the layer is done."""
     process = mesh.start(intent(), *only(",".join(tags)))
-    assert process.stdout is not None
-    text, mark = "", None
-    for line in process.stdout:
-        text += line
-        if f"Apply the layer {layer}]" in line:
-            mark = mesh.bed.mark()
-            break
-    assert mark is not None, f"it ended before it came to {layer}:\n{text[-3000:]}"
+    read_until(process, lambda line: f"Apply the layer {layer}]" in line)
+    mark = mesh.bed.mark()
     limit = time.monotonic() + 60
     while not mesh.writes(mark):
         assert process.poll() is None and time.monotonic() < limit, f"nothing was written in {layer}"
@@ -158,18 +153,13 @@ def test_a_busy_api_is_waited_out(mesh: Mesh) -> None:
 
 def test_an_api_server_that_restarts_in_the_middle_does_not_end_the_run(mesh: Mesh) -> None:
     process = mesh.start(more_web("restarted"), *only("membership,workloads"))
-    assert process.stdout is not None
-    lines: list[str] = []
-    for line in process.stdout:
-        lines.append(line)
-        if "Read the namespaces" in line:
-            mesh.bed.kill("kube-apiserver")
-            # A task's first contact gives up after 15 s, and a busy machine needs most of them to bring the server back.
-            time.sleep(0.5)
-            mesh.bed.restart("kube-apiserver")
-            break
+    text = read_until(process, lambda line: "Read the namespaces" in line)
+    mesh.bed.kill("kube-apiserver")
+    # A task's first contact gives up after 15 s, and a busy machine needs most of them to bring the server back.
+    time.sleep(0.5)
+    mesh.bed.restart("kube-apiserver")
     rest, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, ("".join(lines) + rest)[-3000:]
+    assert process.returncode == 0, (text + rest)[-3000:]
     assert "restarted-v1" in deployments(mesh)
 
 

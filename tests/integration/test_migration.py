@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from conftest import Run, killed_playbook
-from envoys_support import until
+from background_support import killed_at, start
+from conftest import Run
 from testbed import Bed
-from testbed.client import Client
+from testbed.client import Client, made_anew
+from testbed.patience import until
 from travel_support import INVENTORY, said
 from zero_trust_support import AGENCY, CONTROL, INTENDED, PLANE, PORTAL, ROOT, Pods, install_play, wake_envoys
 
@@ -56,11 +57,7 @@ def play(bed: Bed, playbook: Play, tmp_path_factory: pytest.TempPathFactory) -> 
     wake_envoys(bed, INTENDED)
     Client(bed, PORTAL, CLIENT).make()
     bed.kubectl("wait", "--for=condition=Ready", "pod", CLIENT, "-n", PORTAL, "--timeout=120s")
-    # Pods that were there before they asked for an Envoy are ready without it: they are made anew once.
-    for space in (AGENCY, PORTAL, CONTROL):
-        bed.kubectl("rollout", "restart", "deployment", "-n", space)
-    for space in (AGENCY, PORTAL, CONTROL):
-        assert bed.kubectl("rollout", "status", "deployment", "-n", space, "--timeout=300s").returncode == 0
+    made_anew(bed, AGENCY, PORTAL, CONTROL)
     return run
 
 
@@ -131,7 +128,7 @@ def test_all_of_it_moves_killed_at_each_step_and_goes_back(bed: Bed, play: Play)
     before = kept(bed)
     with somebody_calls(bed):
         for at, after in STEPS:
-            killed_playbook(MIGRATE, "-l", "prod", at=at, after=after, bed=bed, inventory=INVENTORY, extra_vars=VARIABLES)
+            killed_at(start(MIGRATE, "-l", "prod", bed=bed, inventory=INVENTORY, extra_vars=VARIABLES), at, after)
         play().check()
         assert revisions(bed, PORTAL, CONTROL, AGENCY) == {REVISION} and kept(bed) == before
         everybody_calls(bed)
@@ -150,8 +147,8 @@ def test_all_of_it_moves_and_the_old_one_goes(bed: Bed, play: Play) -> None:
     stays = play(migration_remove=True)
     assert stays.rc != 0 and f"{PORTAL}/{CLIENT}" in said(stays), said(stays)[-2000:]
     bed.kubectl("delete", "pod", CLIENT, "-n", PORTAL)
-    killed_playbook(MIGRATE, "-l", "prod", at="Remove | Remove it, and put right", after=1.0, bed=bed, inventory=INVENTORY,
-                    extra_vars={**VARIABLES, "migration_remove": True})
+    removing = start(MIGRATE, "-l", "prod", bed=bed, inventory=INVENTORY, extra_vars={**VARIABLES, "migration_remove": True})
+    killed_at(removing, "Remove | Remove it, and put right", 1.0)
     play(migration_remove=True).check()
     assert revisions(bed, PORTAL, CONTROL, AGENCY) == {REVISION}
     everybody_calls(bed)

@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -16,11 +14,10 @@ from typing import Any
 
 import collection_support  # noqa: F401  (first: it makes the collection importable)
 import pytest
-import warm_ansible
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.rotation import Phase
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import NotReady
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.rotation import Rotation
-from conftest import ROOT
+from background_support import kill_tree, read_until, start
 from envoys_support import NOBODY, until
 from rotation_support import MATERIAL, NEW, PHASES, RENEWED, Bedded, goal, rotation, signs, steps
 from testbed import Bed
@@ -144,12 +141,7 @@ def play(bedded: Bedded, folder: Path, *args: str, **variables: Any) -> subproce
                   "mesh_certificates_rotation": {"interval": 0.3, "gate_timeout": 240, "istiod_grace": 2}, **variables}
     for name in ("root", "authority"):
         given[f"mesh_certificates_{name}"] = {"name": f"{name}-2027", "key_type": "EC", "key_bits": 256}
-    command = [warm_ansible.PROGRAM, "meshops.mesh.rotate_certificates", "-i", "west,"]
-    command += ["-e", json.dumps(given)]
-    environment = {**os.environ, **bedded.bed.env(), "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1",
-                   "PYTHONUNBUFFERED": "1"}
-    return subprocess.Popen([*command, *args], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                            start_new_session=True)
+    return start("meshops.mesh.rotate_certificates", *args, bed=bedded.bed, inventory="west,", extra_vars=given)
 
 
 def finished(process: subprocess.Popen[str]) -> str:
@@ -165,15 +157,9 @@ def test_the_playbook_is_killed_in_every_phase_and_ends_well(bedded: Bedded, tmp
         checked = finished(play(bedded, tmp_path, "--check"))
         assert "the new CA is not made yet" in checked and signs(bedded) == before
         for phase in PHASES:
-            process, seen = play(bedded, tmp_path), ""
-            assert process.stdout is not None
-            for line in process.stdout:
-                seen += line
-                if line.startswith(f"{phase}: proved safe") and "written" in line:
-                    break
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            assert f"\n{phase}: proved safe" in seen, seen[-3000:]
+            process = play(bedded, tmp_path)
+            read_until(process, lambda line, phase=phase: line.startswith(f"{phase}: proved safe") and "written" in line)
+            kill_tree(process)
         said = finished(play(bedded, tmp_path))
         assert "settle: everybody has followed (2 proxies, 1 istiods" in said
         assert bedded.issuer("cars") == "CN=authority-2027"

@@ -3,18 +3,18 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
-from envoys_support import until
 from testbed import Bed
+from testbed.patience import meanwhile, until
 
 __all__ = ["AGENCY", "CLOSED", "CONTROL", "INTENDED", "NAMESPACES", "PLANE", "PORTAL", "ROOT", "Clients", "Pods", "calling",
            "install_play", "intended", "wake_envoys"]
@@ -93,26 +93,22 @@ class Clients:
 @contextmanager
 def calling(pods: Pods, wanted: dict[str, set[str]], workers: int = 2) -> Iterator[Clients]:
     """Every intended call, over and over."""
-    made, stop = Clients(), threading.Event()
+    made = Clients()
     pairs = [(source, target) for source, targets in wanted.items() for target in sorted(targets)]
     for source, _target in pairs:
         pods.of(source)
 
-    def loop(offset: int) -> None:
-        while not stop.is_set():
-            for source, target in pairs[offset::workers]:
-                if not stop.is_set():
-                    made.seen[(source, target, pods.call(source, target))] += 1
+    def caller(mine: list[tuple[str, str]]) -> Callable[[], None]:
+        turns = itertools.cycle(mine)
 
-    threads = [threading.Thread(target=loop, args=(number,), daemon=True) for number in range(workers)]
-    for thread in threads:
-        thread.start()
-    try:
+        def turn() -> None:
+            source, target = next(turns)
+            made.seen[source, target, pods.call(source, target)] += 1
+
+        return turn
+
+    with meanwhile(*(caller(pairs[offset::workers]) for offset in range(workers))):
         yield made
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join(30)
 
 
 def wake_envoys(bed: Bed, wanted: dict[str, set[str]]) -> None:

@@ -3,16 +3,17 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from .bed import Bed
+from .patience import meanwhile
 
-__all__ = ["Client"]
+__all__ = ["Client", "made_anew"]
 
 
 @dataclass(frozen=True)
@@ -44,17 +45,20 @@ class Client:
     def calling(self, urls: Mapping[str, str]) -> Iterator[Counter[tuple[str, str]]]:
         """urls: by the names of what is called. Yields how often each of them answered what."""
         seen: Counter[tuple[str, str]] = Counter()
-        stop = threading.Event()
+        turns = itertools.cycle(urls.items())
 
-        def loop() -> None:
-            while not stop.is_set():
-                for name, url in urls.items():
-                    seen[name, self.call(url)] += 1
+        def turn() -> None:
+            name, url = next(turns)
+            seen[name, self.call(url)] += 1
 
-        worker = threading.Thread(target=loop, daemon=True)
-        worker.start()
-        try:
+        with meanwhile(turn):
             yield seen
-        finally:
-            stop.set()
-            worker.join(60)
+
+
+def made_anew(bed: Bed, *namespaces: str) -> None:
+    """Their Deployments are restarted and waited for: pods that were there before they asked for an Envoy are ready without it."""
+    for words in (("restart",), ("status", "--timeout=300s")):
+        for namespace in namespaces:
+            done = bed.kubectl("rollout", words[0], "deployment", "-n", namespace, *words[1:], timeout=330.0)
+            if done.returncode:
+                raise RuntimeError(f"the Deployments of {namespace}: {done.stderr}")

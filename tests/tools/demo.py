@@ -16,6 +16,17 @@ OPERATORS = ("olm", "sail", "maistra", "openshift", "observability", "envoys")
 ASK = "testbed.example.com/envoy=true"
 
 
+def play(bed: Bed, *arguments: str) -> tuple[int, float]:
+    """ansible-playbook on the inventory of the travel agency, as people run it: exit code and seconds."""
+    env = {**bed.env(), "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "false", "ANSIBLE_FORCE_COLOR": "1" if sys.stdout.isatty() else "0",
+           "PYTHONUNBUFFERED": "1"}
+    command = ["ansible-playbook", "-i", "inventories/travel", *arguments]
+    print("$ " + " ".join(command), flush=True)
+    started = time.monotonic()
+    command[0] = os.path.join(os.path.dirname(sys.executable), command[0])
+    return subprocess.run(command, cwd=ROOT, env=env, check=False).returncode, time.monotonic() - started
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--provider", choices=("ossm2", "ossm3"), default="ossm3")
@@ -30,14 +41,8 @@ def main() -> int:
     print(f"The cluster {name} runs after {time.monotonic() - started:.0f} s; its API: {bed.kubeconfig}", flush=True)
     if options.envoys:
         bed.kubectl("label", "namespace", "-l", "mesh.meshops.io/mesh", ASK)
-    env = {**os.environ, "K8S_AUTH_KUBECONFIG": str(bed.kubeconfig), "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "false",
-           "ANSIBLE_FORCE_COLOR": "1" if sys.stdout.isatty() else "0", "PYTHONUNBUFFERED": "1"}
-    command = [os.path.join(os.path.dirname(sys.executable), "ansible-playbook"), "-i", "inventories/travel",
-               "-e", f"mesh_provider={options.provider}", options.playbook, *options.more]
-    print("$ " + " ".join(["ansible-playbook", *command[1:]]), flush=True)
-    started = time.monotonic()
-    code = subprocess.run(command, cwd=ROOT, env=env, check=False).returncode
-    print(f"\nThe playbook took {time.monotonic() - started:.0f} s and ended with exit code {code}.")
+    code, seconds = play(bed, "-e", f"mesh_provider={options.provider}", options.playbook, *options.more)
+    print(f"\nThe playbook took {seconds:.0f} s and ended with exit code {code}.")
     if code == 0:
         print("Run `make demo` again to see that nothing changes.  Look around: kubectl --kubeconfig "
               f"{os.path.relpath(bed.kubeconfig, ROOT)} get istio,smcp,pods -A")

@@ -8,17 +8,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
-import sys
-import time
 from collections import Counter
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from demo import ASK, OPERATORS, ROOT
+from demo import ASK, OPERATORS, ROOT, play
 from testbed.bed import Bed
-from testbed.client import Client
+from testbed.client import Client, made_anew
+from testbed.patience import until
 
 NAME = "demo-upgrade"
 AGENCY, PORTAL = "prod-travel-agency", "prod-travel-portal"
@@ -38,31 +34,20 @@ class Demo:
 
     def play(self, playbook: str, **more: Any) -> float:
         """Seconds that it took; ends the demo where it fails."""
-        env = {**os.environ, "K8S_AUTH_KUBECONFIG": str(self.bed.kubeconfig), "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "false",
-               "ANSIBLE_FORCE_COLOR": "1" if sys.stdout.isatty() else "0", "PYTHONUNBUFFERED": "1"}
-        command = ["ansible-playbook", f"meshops.mesh.{playbook}", "-i", "inventories/travel", "-l", "prod"]
-        command += ["-e", json.dumps(self.given | more)]
-        print(f"\n$ {' '.join(command)}", flush=True)
-        started = time.monotonic()
-        command[0] = str(Path(sys.executable).with_name(command[0]))
-        code = subprocess.run(command, cwd=ROOT, env=env, check=False).returncode
+        print()
+        code, seconds = play(self.bed, "-l", "prod", "-e", json.dumps(self.given | more), f"meshops.mesh.{playbook}")
         if code:
             raise SystemExit(f"{playbook} ended with exit code {code}")
-        return time.monotonic() - started
+        return seconds
 
     def install(self) -> None:
         """The mesh at its first version, with a real Envoy behind each pod, and a client that is a bare pod: nobody restarts it."""
         self.play("travel_prod", mesh_ossm3_version=self.first, mesh_ossm2_version=self.first)
         self.bed.kubectl("label", "namespace", "-l", "mesh.meshops.io/mesh", ASK)
         self.client.make()
-        # Pods that were there before they asked for an Envoy are ready without it: they are made anew once.
-        spaces = (AGENCY, PORTAL, "prod-travel-control")
-        for words in (("restart",), ("status", "--timeout=300s")):
-            for space in spaces:
-                for name in self.bed.kubectl("get", "deployments", "-n", space, "-o", "name").stdout.split():
-                    self.bed.kubectl("rollout", words[0], "-n", space, name, *words[1:])
+        made_anew(self.bed, AGENCY, PORTAL, "prod-travel-control")
         for service, url in URLS.items():
-            wait(lambda url=url: self.client.call(url) == "200", f"a call of {service}")  # type: ignore[misc]
+            until(lambda url=url: self.client.call(url) == "200", 300.0, f"a call of {service}")
 
     def upgrade(self) -> Counter[tuple[str, str]]:
         """One wave, back, then all the way, while the client calls."""
@@ -72,15 +57,6 @@ class Demo:
         way = " -> ".join((self.first, *self.hops))
         print(f"\n{way}: one wave {times[0]:.0f} s, back {times[1]:.0f} s, all the way {times[2]:.0f} s")
         return seen
-
-
-def wait(check: Callable[[], bool], what: str, seconds: float = 300.0) -> None:
-    """Until it is so."""
-    end = time.monotonic() + seconds
-    while not check():
-        if time.monotonic() > end:
-            raise SystemExit(f"not after {seconds:.0f} s: {what}")
-        time.sleep(0.5)
 
 
 def main() -> int:

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from .._errors import ConfigError, Conflict, FetchError, KindMissing, MeshError, NotReady, TooManyRequests, Unreachable
-from .._model.objects import MANAGED_BY, MANAGER, MESH
+from .._model.objects import MANAGED_BY, MANAGER, MESH, rollout_name
 from .._model.snapshot import without_gc
 from .._rollout import gate
 from .._rollout.machine import Blocked, Limits, Memory, Next, step, unsure
@@ -107,7 +107,7 @@ class Rollout:
         self.settings = settings or Settings()
         self.members = None if members is None else sorted({namespace, *members})
         self.clock, self.sleep = clock, sleep
-        self.name = f"rollout-{mesh}"
+        self.name = rollout_name(mesh)
         self.memory = Memory()
         self.changed = False
         self.restarted: list[str] = []

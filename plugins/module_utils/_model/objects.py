@@ -24,8 +24,10 @@ __all__ = [
     "by_rank",
     "group_of",
     "is_ours",
+    "is_rollout",
     "prepare",
     "rank",
+    "rollout_name",
     "selector",
 ]
 
@@ -33,6 +35,7 @@ MANAGER = "meshops.mesh"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 MESH = "mesh.meshops.io/mesh"
 LAYER = "mesh.meshops.io/layer"
+ROLLOUT = "rollout-"  # with the mesh: the ConfigMap and the Lease of its rollout
 CREATED = "mesh.meshops.io/created"  # annotation of a Namespace that we made, so may delete
 
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -111,6 +114,16 @@ def is_ours(obj: Mapping[str, Any], mesh: str | None = None) -> bool:
     """It has our managed-by label, and belongs to this mesh where one is named."""
     labels = (obj.get("metadata") or {}).get("labels") or {}
     return labels.get(MANAGED_BY) == MANAGER and mesh in (None, labels.get(MESH))
+
+
+def rollout_name(mesh: str) -> str:
+    """Of the ConfigMap that remembers the rollout of a mesh, and of the Lease of who is at work."""
+    return f"{ROLLOUT}{mesh}"
+
+
+def is_rollout(obj: Mapping[str, Any]) -> bool:
+    """A ConfigMap of ours that remembers a rollout."""
+    return str(obj["metadata"]["name"]).startswith(ROLLOUT) and is_ours(obj)
 
 
 def prepare(objects: Any, *, mesh: str, layer: str) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ from typing import Any
 from ansible.module_utils.common.yaml import HAS_YAML, yaml_load_all
 
 from .._errors import ConfigError
-from .objects import group_of, is_ours
+from .objects import group_of, is_rollout
 
 try:
     from yaml import YAMLError
@@ -234,9 +234,7 @@ def _certificate(key: str, value: Any) -> str:
 
 def _slim_config_map(obj: dict[str, Any]) -> dict[str, Any]:
     """Istio's own are read by checks, and what our rollouts remember by plans; of the others the names are enough."""
-    name = obj["metadata"]["name"]
-    known = ("istio", "kiali", "jaeger", "prometheus", "grafana")
-    if any(word in name for word in known) or (name.startswith("rollout-") and is_ours(obj)):
+    if is_rollout(obj) or any(word in obj["metadata"]["name"] for word in ("istio", "kiali", "jaeger", "prometheus", "grafana")):
         return obj
     return {key: obj[key] for key in ("apiVersion", "kind", "metadata")}
 

@@ -15,7 +15,7 @@ from statistics import median
 from .._checks import kinds as k
 from .._checks.view import Obj, View
 from .._errors import ConfigError
-from .._model.objects import is_ours
+from .._model.objects import is_rollout
 from .._rollout.state import State
 from .fleet import Workload
 
@@ -95,7 +95,7 @@ def earlier_rate(view: View, namespace: str | None) -> float | None:
     """Workloads a minute in the waves that the last rollout has passed, of this control plane's namespace where that is known; or None."""
     workloads, seconds = 0, 0.0
     for row in view.of(k.CONFIG_MAP):
-        if (namespace or row.namespace) != row.namespace or not row.name.startswith("rollout-") or not is_ours(row.raw):
+        if not is_rollout(row.raw) or (namespace and namespace != row.namespace):
             continue
         try:
             state = State.from_json(str(row.at("data", "state") or ""), row.name)

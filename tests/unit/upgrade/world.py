@@ -8,7 +8,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from ansible_collections.meshops.mesh.plugins.module_utils._model.objects import MANAGED_BY, MANAGER, rollout_name
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
+from ansible_collections.meshops.mesh.plugins.module_utils._rollout.model import Goal
+from ansible_collections.meshops.mesh.plugins.module_utils._rollout.state import State, Wave
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 HUB = "registry.example.com/istio"
@@ -85,11 +88,8 @@ def snapshot(*objects: Obj, source: str = "cluster", **fields: Any) -> Snapshot:
 def rollout(sizes: list[tuple[int, float, str]], *, gateways: bool = False, mine: bool = True, text: str = "",
             namespace: str = "mesh") -> dict[str, Any]:
     """What rollout_waves remembers: waves by their workloads, seconds and state."""
-    waves = [{"name": f"wave-{number}", "members": [f"Deployment shop/{number}-{one}" for one in range(size)], "gateways": gateways,
-              "concurrency": "", "state": state, "seconds": seconds, "note": ""} for number, (size, seconds, state) in enumerate(sizes)]
-    goal = {"version": "v1.27.3", "revision": "", "since": None}
-    state = {"format": "meshops.mesh/rollout/v1", "id": "1", "reason": "a new root", "goal": goal, "origin": goal, "waves": waves,
-             "direction": "forward", "over": False, "labels": {}, "baseline": [], "by": ""}
-    labels = {"app.kubernetes.io/managed-by": "meshops.mesh"} if mine else {}
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "rollout-travel", "namespace": namespace, "labels": labels},
-            "data": {"state": text or json.dumps(state)}}
+    waves = tuple(Wave(f"wave-{number}", tuple(f"Deployment shop/{number}-{one}" for one in range(size)), gateways, "", state, seconds)
+                  for number, (size, seconds, state) in enumerate(sizes))
+    kept = text or State("1", "a new root", Goal("v1.27.3"), Goal("v1.27.3"), waves).to_json()
+    labels = {MANAGED_BY: MANAGER} if mine else {}
+    return obj("v1", "ConfigMap", f"{namespace}/{rollout_name('travel')}", labels=labels, data={"state": kept})
