@@ -169,6 +169,9 @@ def _judge_plan(plan: Plan, seen: Observation, sub: Subscription, target: Target
     """The plan waits for approval: shall it get it."""
     if plan.approved:
         return Wait(f"{plan.ref} is approved, OLM has not begun yet")
+    if _arrived(sub, target) and sub.installed_csv not in plan.csvs:
+        # OLM offers the next version before the installed one works: nothing to approve, and nobody forces it on us.
+        return Wait(_not_settled(sub, seen))
     objection = _objections(plan, seen, sub, target)
     if objection:
         return objection
