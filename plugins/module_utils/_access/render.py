@@ -83,8 +83,11 @@ def _selector(places: Sequence[Place], every: Iterable[Place]) -> dict[str, str]
     return None
 
 
-def _groups(resolved: Resolved, inventory: Inventory) -> list[_Group]:
-    """The closed places by application where all its versions have the same rules, else one by one."""
+def _groups(resolved: Resolved, inventory: Inventory, denied: frozenset[str]) -> list[_Group]:
+    """The closed places by application where all its versions have the same rules, else one by one.
+
+    denied: the namespaces with a default deny. Places there that nobody may call need no policy of their own, and no labels for it.
+    """
     known = resolved.rows_by_target()
     rows = {place.ref: tuple(known.get(place.ref, ())) for place in resolved.closed}
     apps: dict[tuple[str, str], list[Place]] = {}
@@ -95,11 +98,13 @@ def _groups(resolved: Resolved, inventory: Inventory) -> list[_Group]:
         apps.setdefault((place.namespace, value if key else place.name), []).append(place)
     found: list[_Group] = []
     for place in resolved.closed:
-        group = _at_waypoint(place, rows[place.ref])
+        group = _at_waypoint(place, rows[place.ref])  # also without rows: a waypoint does not listen to a default deny
         found += [group] if group else []
     for (namespace, name), places in sorted(apps.items()):
         alike = len({_alike(rows[place.ref]) for place in places}) == 1
         for part in [places] if alike else [[place] for place in places]:
+            if namespace in denied and not rows[part[0].ref]:
+                continue
             selector = _selector(part, inventory.places)
             if selector is None:
                 raise ConfigError(
@@ -145,11 +150,9 @@ def _name(name: str) -> str:
     return f"access-{name}"[:253].rstrip("-.")
 
 
-def _policies(groups: Sequence[_Group], intent: Intent, trust_domain: str, version: str) -> list[Obj]:
+def _policies(groups: Sequence[_Group], trust_domain: str, version: str) -> list[Obj]:
     found = []
     for group in groups:
-        if not group.rows and intent.default_deny and group.namespace in intent.namespaces and "selector" in group.attach:
-            continue  # the default deny of its namespace says it; a waypoint does not listen to that
         spec: Obj = dict(group.attach)
         if group.rows:
             spec |= {"action": "ALLOW", "rules": [_rule(row, trust_domain) for row in group.rows]}
@@ -238,11 +241,11 @@ def render(
     intent: Intent, resolved: Resolved, inventory: Inventory, version: str, objects: Iterable[Mapping[str, Any]] = ()
 ) -> Rendered:
     """All objects of the intent; `version`: of Istio's API, v1 or v1beta1; `objects`: where Services are looked up."""
-    groups = _groups(resolved, inventory)
+    denied = frozenset(intent.namespaces if intent.default_deny else ())
+    groups = _groups(resolved, inventory, denied)
     exceptions, spaces = _peers(intent, resolved, inventory, version)
-    closed = sorted(intent.namespaces if intent.default_deny else ())
-    deny = [_object("AuthorizationPolicy", space, DEFAULT_DENY, {}, version) for space in closed]
-    allow = _policies(groups, intent, inventory.mesh.trust_domain, version)
+    deny = [_object("AuthorizationPolicy", space, DEFAULT_DENY, {}, version) for space in sorted(denied)]
+    allow = _policies(groups, inventory.mesh.trust_domain, version)
     services = [obj for obj in objects if obj.get("kind") == "Service" and obj.get("apiVersion") == "v1"]
     if intent.destination_rules:
         exceptions, spaces = exceptions + _told(exceptions, services, version), spaces + _told(spaces, services, version)

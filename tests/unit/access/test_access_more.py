@@ -275,3 +275,24 @@ def test_metrics_that_nobody_could_read_any_more_are_named(how: str) -> None:
     rules = [rule | {"ports": [8000]} if rule["name"] == "search" else rule for rule in intent()["rules"]]
     notes = plan(intent(rules=rules), objects).notes
     assert [f"read port 9102 of {AGENCY}/cars-v1" in note for note in notes] == ([] if how == "merged" else [True])
+
+
+# -- pods that no selector can mean
+
+def bare_pod(**labels: str) -> Obj:
+    """Somebody's debugging pod, in the mesh."""
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": AGENCY, "name": "shell", **({"labels": labels} if labels else {})},
+            "spec": {"serviceAccountName": "default", "containers": [{"name": "shell", "image": "busybox"}, {"name": "istio-proxy"}]}}
+
+
+def test_a_pod_without_labels_that_nobody_calls_is_closed_by_the_default_deny_of_its_namespace() -> None:
+    without, done = plan(intent()), plan(intent(), [*mesh(), bare_pod()])
+    assert f"{AGENCY}/shell" in done.closed
+    assert made(done, "AuthorizationPolicy") == made(without, "AuthorizationPolicy")
+
+
+def test_a_pod_without_labels_that_somebody_calls_needs_one() -> None:
+    rules = [*intent()["rules"], {"name": "shell", "from": [f"{CONTROL}/control"], "to": [f"{AGENCY}/shell"]}]
+    text = refused(intent(rules=rules), [*mesh(), bare_pod()])
+    assert f"no labels select {AGENCY}/shell and nothing else of {AGENCY}: give its pods a label app of their own" in text
+    assert f"{AGENCY}/access-shell" in made(plan(intent(rules=rules), [*mesh(), bare_pod(app="shell")]), "AuthorizationPolicy")
