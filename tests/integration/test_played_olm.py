@@ -96,9 +96,11 @@ async def approve(kube: Kube, plan: Obj) -> Obj:
 
 
 async def settled(kube: Kube, where: str, name: str, csv: str) -> None:
+    """At this version, and its plan is through; whoever looks late may see the plan of the next one wait already."""
     async def ask() -> bool:
         status = (await sub(kube, where, name)).get("status", {})
-        return status.get("installedCSV") == csv and not [c for c in status["conditions"] if c["type"] == "InstallPlanPending"]
+        pending = [c for c in status.get("conditions", []) if c["type"] == "InstallPlanPending"]
+        return status.get("installedCSV") == csv and not (pending and status.get("currentCSV") == csv)
     await eventually(ask, what=f"{name} at {csv}")
     await phase(kube, where, csv, "Succeeded")
 

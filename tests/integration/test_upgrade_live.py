@@ -34,8 +34,9 @@ KINDS = os.environ.get("MESH_TEST_UPGRADES", "RevisionBased,InPlace,ossm2").spli
 pytestmark = pytest.mark.long  # tests/unit/upgrade has the plan, tests/unit/rollout the waves, test_check_mesh the refusals
 # With a real operator (MESH_SAIL_OPERATOR) name versions that it has: where the mesh begins, then its hops.
 VERSIONS = os.environ.get("MESH_TEST_VERSIONS", "").split(",") if os.environ.get("MESH_TEST_VERSIONS") else []
-WAYS = {"ossm2": ["v2.4", "v2.5", "v2.6"], "InPlace": VERSIONS or ["v1.29.4", "v1.29.5", "v1.29.6", "v1.30.3"],
-        "RevisionBased": VERSIONS or ["v1.29.4", "v1.29.6", "v1.30.3"]}
+# The first hop is for upgrade_mesh and its kills, the second for jobs of a wave each, what is left for the playbooks by turns.
+WAYS = {"ossm2": ["v2.3", "v2.4", "v2.5", "v2.6"], "InPlace": VERSIONS or ["v1.28.9", "v1.28.10", "v1.29.6", "v1.30.2", "v1.30.3"],
+        "RevisionBased": VERSIONS or ["v1.28.9", "v1.28.10", "v1.29.6", "v1.30.2", "v1.30.3"]}
 # Where a run is killed: at a task of this name, so many seconds after it began.
 STEPS = (("Begin | Make the waves", 0.5), ("| Apply the layer", 1.5), ("Call | rollout_waves: moved", 3.0), ("Gate | Judge the wave", 0.5),
          ("Tag | Let the tag lead", 0.8), ("Settle | Give namespaces their label back", 0.5), ("Settle | Let the old revision go", 1.0),
@@ -97,6 +98,18 @@ class Story:
 
     def versions(self) -> set[str]:
         return {version for version, _revision in self.proxies().values()}
+
+    def ahead(self, way: list[str]) -> list[str]:
+        """What of a way is still to come: tests before this one have gone a part, where they were played."""
+        (here,) = self.versions()
+        reached = [f"v{here}" == hop for hop in way]
+        return way[reached.index(True) + 1:] if any(reached) else way
+
+    def control_planes(self) -> dict[str, str]:
+        """Whether each is ready, by version."""
+        kind = {"ossm2": "smcp", "InPlace": "istio", "RevisionBased": "istiorevision"}[self.kind]
+        return {item["spec"]["version"]: {c["type"]: c["status"] for c in item.get("status", {}).get("conditions", [])}.get("Ready", "")
+                for item in self.get(kind, "-A")["items"]}
 
     def labels(self) -> dict[str, str]:
         return {name: self.get("namespace", name)["metadata"]["labels"].get("istio.io/rev", "") for name in (SHOP, PORTAL)}
@@ -236,22 +249,41 @@ def test_all_the_way_while_a_client_calls(story: Story) -> None:
     """As jobs do it: the same command, a wave each, until it says that the mesh is there; the hop of before is not gone through again."""
     # The Prometheus of a ServiceMeshControlPlane has a proxy too, and is in no wave of ours.
     waves = ["portal", "data", *(["rest"] if story.kind == "ossm2" else []), "gateways"]
-    there = story.versions() == {hops(story.kind)[0].removeprefix("v")}  # the test before has made the first hop, where it was played
+    way = hops(story.kind)[:2]
     with story.calling() as seen:
-        for goal in hops(story.kind)[int(there):]:
+        for goal in story.ahead(way):
             for wave in waves:
-                run = story.play("meshops.mesh.upgrade_mesh", upgrade_hops=hops(story.kind), upgrade_waves_limit=1).check()
+                run = story.play("meshops.mesh.upgrade_mesh", upgrade_hops=way, upgrade_waves_limit=1).check()
                 moved = {app for app, (version, _revision) in story.proxies().items() if version == goal.removeprefix("v")}
                 assert moved == ({"web"} if wave == "portal" else set(SERVICES)), (goal, wave, story.proxies())
-                over = goal == hops(story.kind)[-1] and wave == waves[-1]
+                over = goal == way[-1] and wave == waves[-1]
                 assert ("this run was for 1 waves (upgrade_waves_limit)" in said(run)) is not over, said(run)[-2000:]
-        assert story.versions() == {hops(story.kind)[-1].removeprefix("v")}
-        assert f"mesh shop-mesh is at {hops(story.kind)[-1]}" in said(run)
+        assert story.versions() == {way[-1].removeprefix("v")}
+        assert f"mesh shop-mesh is at {way[-1]}" in said(run)
     assert {code for _service, code in seen} == {"200"}, seen
     assert all(seen[(service, "200")] > 3 for service in SERVICES)
     if story.kind == "RevisionBased":
         assert story.labels() == {PORTAL: "shop-mesh", SHOP: "shop-mesh"}
-        assert story.get("istiorevisiontag", "shop-mesh")["status"]["istioRevision"] == revision(hops(story.kind)[-1])
+        assert story.get("istiorevisiontag", "shop-mesh")["status"]["istioRevision"] == revision(way[-1])
         # The client's pod has not moved: its revision stays, however short the grace period.
         time.sleep(1)
         assert story.get("istiorevision", revision(first(story.kind))), "the old revision is kept until the last proxy has left"
+
+
+def test_control_plane_and_data_plane_by_turns(story: Story) -> None:
+    """Two teams, two playbooks, the same upgrade_hops in each call: which hop is next, they find out."""
+    ahead = story.ahead(hops(story.kind))
+    if not ahead:
+        pytest.skip("no hop is left: MESH_TEST_VERSIONS names too few")
+    with story.calling() as seen:
+        for goal in ahead:
+            before = story.proxies()
+            story.play("meshops.mesh.upgrade_control_plane", upgrade_hops=hops(story.kind)).check()
+            assert (story.control_planes()[goal], story.proxies()) == ("True", before)
+            again = story.play("meshops.mesh.upgrade_control_plane", upgrade_hops=hops(story.kind)).check()
+            assert (again.changed, story.proxies()) == (0, before), "no further hop before the proxies have followed"
+            story.play("meshops.mesh.upgrade_data_plane", upgrade_hops=hops(story.kind)).check()
+            assert story.versions() == {goal.removeprefix("v")}
+        again = story.play("meshops.mesh.upgrade_mesh", upgrade_hops=hops(story.kind)).check()
+        assert again.changed == 0, again.stdout[-3000:]
+    assert {code for _service, code in seen} == {"200"}, seen
