@@ -173,7 +173,7 @@ def test_a_restart_of_the_api_server_does_not_end_a_run(beds: Callable[..., Bed]
     [
         ({"context": "nosuch"}, r"west: no usable login.*context nosuch"),
         ({"kubeconfig": "/nosuch/config"}, r"west: no usable login in nosuch/config"),
-        ({"host": True, "api_key": "wrong", "validate_certs": False}, r"west .*does not accept our login"),
+        ({"host": True, "api_key": "wrong", "ca_cert": True}, r"west .*does not accept our login"),
         ({"host": True, "api_key": "x", "kubeconfig": None}, r"west .*certificate is not trusted"),
     ],
 )
@@ -182,6 +182,8 @@ def test_a_login_that_cannot_work_is_named(bed: Bed, params: dict[str, Any], tex
     given = {"kubeconfig": str(bed.kubeconfig), **params}
     if params.get("host"):
         given |= {"host": cluster._transport.host, "kubeconfig": None}
+    if params.get("ca_cert"):
+        given |= {"ca_cert": bed.data["ca_cert"]}
     waits: list[float] = []
     with pytest.raises(errors.MeshError, match=text):
         cluster = Cluster.from_params(given, name="west")
