@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Mutation run on `_authorization`: change one thing at a time, and see whether a test notices.
+"""Mutation run on a part of module_utils: change one thing at a time, and see whether a test notices.
 
-python tests/tools/mutate.py [--jobs 2] [--sample N --seed S] [MODULE ...]
+python tests/tools/mutate.py [--part authorization|olm|rollout] [--jobs 2] [--sample N --seed S] [MODULE ...]
 
-Each mutant runs in a fork: first the recorded cases (quick), then, if they notice nothing, the unit tests. A mutant that nothing
-notices is a survivor. The exit code is not zero if one is not in tests/authorization/mutants-accepted.txt, which says why each does
-not matter.
+Each mutant runs in a fork: for `_authorization` first the recorded cases (quick), then, if they notice nothing, the unit tests; for the
+others the unit tests. A mutant that nothing notices is a survivor. The exit code is not zero if one is not in the part's
+mutants-accepted.txt (PARTS says where), which says why each does not matter.
 """
 
 from __future__ import annotations
@@ -27,10 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGE = ROOT / "plugins" / "module_utils" / "_authorization"
-NAME = "ansible_collections.meshops.mesh.plugins.module_utils._authorization"
 CASES = ROOT / "tests" / "authorization" / "data" / "authz-cases.jsonl.gz"
-ACCEPTED = ROOT / "tests" / "authorization" / "mutants-accepted.txt"
 TIMEOUT = 300.0
 _COMPARE = {ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.In: ast.NotIn,
             ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is}  # fmt: skip
@@ -47,6 +44,33 @@ _TESTS = {
     "doors": ("change", "proof"), "change": ("change", "modules"), "wording": ("change", "proof"), "inventory": ("inventory",),
     "proof": ("proof",), "removable": ("removable",)}  # fmt: skip
 _SKIPPED_CALLS = {"tell", "Finding", "refused", "warned", "field", "MeshError", "TypeVar", "lru_cache"}  # their texts are for people
+
+
+@dataclass(frozen=True)
+class Part:
+    """A package of module_utils, and where what was accepted of it is written down."""
+
+    name: str
+    accepted: Path
+
+    @property
+    def package(self) -> Path:
+        return ROOT / "plugins" / "module_utils" / f"_{self.name}"
+
+    @property
+    def imported(self) -> str:
+        return f"ansible_collections.meshops.mesh.plugins.module_utils._{self.name}"
+
+    def tests(self, module: str) -> list[str]:
+        folder = ROOT / "tests" / "unit" / self.name
+        if self.name != "authorization":
+            return [str(folder)]
+        return [str(folder / f"test_authorization_{name}.py") for name in _TESTS.get(module, _ALL_TESTS)]
+
+
+PARTS = {"authorization": Part("authorization", ROOT / "tests" / "authorization" / "mutants-accepted.txt"),
+         "olm": Part("olm", ROOT / "tests" / "unit" / "olm" / "mutants-accepted.txt"),
+         "rollout": Part("rollout", ROOT / "tests" / "unit" / "rollout" / "mutants-accepted.txt")}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -152,28 +176,27 @@ def _brief(node: ast.AST) -> str:
     return (ast.unparse(node).strip().splitlines() or [""])[0][:120]
 
 
-def _notices(mutant: Mutant, rows: list[dict[str, object]]) -> int:
+def _notices(mutant: Mutant, part: Part, rows: list[dict[str, object]]) -> int:
     """In a fork: 0 if nothing notices, otherwise not."""
     from ansible.utils.collection_loader import _collection_finder as finder
 
     original = finder._AnsibleCollectionPkgLoaderBase.get_source
 
     def get_source(self: object, fullname: str) -> object:
-        return mutant.source if fullname == f"{NAME}.{mutant.module}" else original(self, fullname)
+        return mutant.source if fullname == f"{part.imported}.{mutant.module}" else original(self, fullname)
 
     finder._AnsibleCollectionPkgLoaderBase.get_source = get_source
-    from authorization.cases import run_rows
+    if rows:
+        from authorization.cases import run_rows
 
-    if any(not outcome.agrees for outcome in run_rows(rows)):
-        return 1
+        if any(not outcome.agrees for outcome in run_rows(rows)):
+            return 1
     import pytest
 
-    folder = ROOT / "tests" / "unit" / "authorization"
-    files = [str(folder / f"test_authorization_{name}.py") for name in _TESTS.get(mutant.module, _ALL_TESTS)]
-    return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-k", "not is_quick", *files]))
+    return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-k", "not is_quick", *part.tests(mutant.module)]))
 
 
-def survives(mutant: Mutant, rows: list[dict[str, object]]) -> bool:
+def survives(mutant: Mutant, part: Part, rows: list[dict[str, object]]) -> bool:
     """True if no test notices; a crash or a hang is noticed."""
     child = os.fork()
     if child == 0:
@@ -183,7 +206,7 @@ def survives(mutant: Mutant, rows: list[dict[str, object]]) -> bool:
             silence = os.open(os.devnull, os.O_WRONLY)
             os.dup2(silence, 1)
             os.dup2(silence, 2)
-            code = _notices(mutant, rows)
+            code = _notices(mutant, part, rows)
         finally:
             os._exit(1 if code else 0)
     deadline = time.monotonic() + TIMEOUT
@@ -197,17 +220,18 @@ def survives(mutant: Mutant, rows: list[dict[str, object]]) -> bool:
     return False
 
 
-def accepted() -> dict[str, str]:
+def accepted(part: Part) -> dict[str, str]:
     """The survivors that do not matter, with the reason."""
-    if not ACCEPTED.exists():
+    if not part.accepted.exists():
         return {}
-    lines = [line for line in ACCEPTED.read_text(encoding="utf-8").splitlines() if line and not line.startswith("# ")]
+    lines = [line for line in part.accepted.read_text(encoding="utf-8").splitlines() if line and not line.startswith("# ")]
     return dict(line.rsplit("  # ", 1) for line in lines)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("modules", nargs="*", help="modules of _authorization without .py; all of them if none is named")
+    parser.add_argument("modules", nargs="*", help="modules of the part without .py; all of them if none is named")
+    parser.add_argument("--part", choices=sorted(PARTS), default="authorization")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--sample", type=int, default=0, help="only so many mutants, chosen by chance")
     parser.add_argument("--seed", type=int, default=1)
@@ -217,19 +241,21 @@ def main() -> int:
     importlib.import_module("conftest")
     importlib.import_module("ansible.utils.collection_loader._collection_finder")  # once, before the forks
     importlib.import_module("pytest")
-    with gzip.open(CASES, "rt", encoding="utf-8") as lines:
-        rows = [json.loads(line) for line in lines]
+    part, rows = PARTS[arguments.part], []
+    if part.name == "authorization":
+        with gzip.open(CASES, "rt", encoding="utf-8") as lines:
+            rows = [json.loads(line) for line in lines]
     random.Random(0).shuffle(rows)  # so that the first few hundred are of all kinds
-    paths = [PACKAGE / f"{name}.py" for name in arguments.modules] or sorted(PACKAGE.glob("[a-z]*.py"))
+    paths = [part.package / f"{name}.py" for name in arguments.modules] or sorted(part.package.glob("[a-z]*.py"))
     found = [mutant for path in paths for mutant in mutants(path)]
     if arguments.sample:
         found = random.Random(arguments.seed).sample(found, min(arguments.sample, len(found)))
-    if not survives(Mutant("", 0, "", "", ""), rows):
+    if not survives(Mutant("", 0, "", "", ""), part, rows):
         print("the tests fail without any mutation")
         return 2
-    known, left = accepted(), []
+    known, left = accepted(part), []
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        for mutant, alive in zip(found, pool.map(lambda one: survives(one, rows), found), strict=True):
+        for mutant, alive in zip(found, pool.map(lambda one: survives(one, part, rows), found), strict=True):
             if alive and mutant.key not in known:
                 left.append(mutant)
                 print(f"survives {mutant.module}.py:{mutant.line}\n    {mutant.before}\n    {mutant.after}", flush=True)

@@ -228,7 +228,7 @@ def _csv_gone(scene: Scene) -> Obstacle | None:
         return None
     if scene.plan is not None and scene.plan.phase != "Complete" and sub.installed_csv in scene.plan.csvs:
         return None  # it is still to come
-    if sub.current_csv != sub.installed_csv and scene.seen.csv(sub.current_csv) is not None:
+    if scene.seen.csv(sub.current_csv) is not None:
         # The next version is there and the Subscription lags behind: for 5 s in the real one, not for ever.
         return Obstacle("SubscriptionLags", f"{sub.ref} still names {sub.installed_csv}, which is gone, while {sub.current_csv} is there",
                         f"{_touch(sub)}, so that OLM looks again; look at the log of catalog-operator", 30)
