@@ -89,17 +89,23 @@ def budgets_of(one: Workload, world: World) -> list[Budget]:
             and any(matches(budget.selector, pod.labels) for pod in one.pods)]
 
 
-def hopeless(one: Workload, world: World) -> Blocked | None:
+def _heeded(one: Workload, world: World) -> list[Budget]:
+    """The budgets that its restart has to respect.
+
+    Not those of a DaemonSet: the disruption controller cannot tell how many pods it shall have, and then allows nothing for good.
+    """
+    return budgets_of(one, world) if one.gateway or one.kind != "DaemonSet" else []
+
+
+def hopeless(one: Workload, world: World, *, respect_budgets: bool) -> Blocked | None:
     """A restart that no waiting makes possible."""
     if one.obstacle:
         return Blocked(one.title, one.obstacle, "do that, or leave it out of the waves")
-    if not one.cost or (one.kind == "DaemonSet" and not one.gateway):
-        return None
-    if one.gateway and one.wanted - one.cost < 1:
+    if one.gateway and one.cost and one.wanted - one.cost < 1:
         return Blocked(one.title, f"it is a gateway with {one.wanted} replica{'' if one.wanted == 1 else 's'} of which {one.cost} may be "
                        "away at once, so there would be a moment without a ready one",
                        "give it a rolling update with maxUnavailable 0, or more replicas")
-    for budget in budgets_of(one, world):
+    for budget in _heeded(one, world) if respect_budgets else ():
         if budget.possible < one.cost:
             return Blocked(one.title, f"{budget.title} lets {budget.possible} pods go even when all are ready, and a restart takes "
                            f"{one.cost} away at once", "give the workload more replicas or maxUnavailable 0, change the budget, or say "
@@ -132,9 +138,7 @@ def _cost_in_flight(budget: Budget, world: World, names: Sequence[str]) -> int:
 
 def _may_begin(one: Workload, world: World, starting: Sequence[str]) -> str:
     """Empty, or which budget says no at the moment."""
-    if not one.cost:
-        return ""
-    for budget in budgets_of(one, world):
+    for budget in _heeded(one, world):
         # What is under way already counts in the budget's own status.
         left = budget.allowed - _cost_in_flight(budget, world, starting)
         if left < one.cost:
@@ -207,7 +211,7 @@ class _Look:
     def decide(self, one: Workload, free: int) -> None:
         """Begin, wait, or never."""
         respect = self.limits.respect_budgets
-        blocked = hopeless(one, self.world) if respect or one.obstacle or one.gateway else None
+        blocked = hopeless(one, self.world, respect_budgets=respect)
         if blocked is not None:
             self.out.failed.append(blocked)
             return

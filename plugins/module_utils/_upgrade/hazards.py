@@ -16,7 +16,7 @@ from .._checks.injection import injected_by, injectors
 from .._checks.operators import MESH_PACKAGES
 from .._checks.selectors import matches
 from .._checks.view import Obj, ref
-from .fleet import SIDECAR, WAYPOINT, Workload
+from .fleet import GATEWAY, SIDECAR, WAYPOINT, Workload
 from .hazard import Hazard
 from .journey import Journey
 from .planes import GRACE_DEFAULT, Operator
@@ -305,7 +305,8 @@ def budgets(journey: Journey) -> Iterator[Hazard]:
     """Disruption budgets under which nothing can be moved: as an error where a restart has to go below them."""
     spaces: dict[str, list[Workload]] = {}
     for row in journey.restarted:
-        spaces.setdefault(row.owner.namespace, []).append(row)
+        if row.owner.kind != k.DAEMON_SET.kind or row.role == GATEWAY:  # nobody asks one before a pod of a DaemonSet goes
+            spaces.setdefault(row.owner.namespace, []).append(row)
     for budget in journey.view.of(k.POD_DISRUPTION_BUDGET):
         for row in spaces.get(budget.namespace, ()):
             if not matches(budget.at("spec", "selector"), row.labels) or row.replicas < 1:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Waves, windows, versions, strategies and gates, each as a table."""
+"""Waves, windows, versions and strategies, each as a table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
-from ansible_collections.meshops.mesh.plugins.module_utils._rollout import gate
 from ansible_collections.meshops.mesh.plugins.module_utils._rollout.machine import Blocked, Memory
 from ansible_collections.meshops.mesh.plugins.module_utils._rollout.model import Goal, Pod, Workload, World, plain_version
 from ansible_collections.meshops.mesh.plugins.module_utils._rollout.progress import blocked_text, plan_lines, seconds_text
@@ -162,56 +161,6 @@ def test_windows(row: dict[str, Any], opened: bool, opens: str) -> None:
 def test_windows_that_are_none(row: dict[str, Any], text: str) -> None:
     with pytest.raises(ConfigError, match=text):
         windows_from([row])
-
-
-# gates
-
-def row(code: str, status: str, resource: str) -> dict[str, str]:
-    return {"id": code, "status": status, "resource": resource, "message": "bad", "hint": "do"}
-
-
-def test_only_what_fails_now_and_did_not_before_counts() -> None:
-    before = gate.baseline([row("A1", "failed", "Pod shop/web-5d9-xk2"), row("A2", "warning", "Service shop/web"), row("A3", "passed", "")])
-    after = [row("A1", "failed", "Pod shop/web-77f-zzz"), row("A2", "failed", "Service shop/web"), row("A4", "warning", "x")]
-    assert [one.reason for one in gate.judge_checks(after, before)] == ["A2 fails now and did not before: bad"]
-
-
-@pytest.mark.parametrize(("answer", "query", "reason"), [
-    ({"status": "success", "data": {"resultType": "vector", "result": [{"value": [1, "0.2"]}]}}, {"max": 0.5}, ""),
-    ({"status": "success", "data": {"resultType": "vector", "result": [{"value": [1, "0.2"]}, {"value": [1, "0.9"]}]}}, {"max": 0.5},
-     "it gives 0.9, at most 0.5 was asked for"),
-    ({"status": "success", "data": {"resultType": "scalar", "result": [1, "3"]}}, {"min": 4}, "it gives 3, at least 4 was asked for"),
-    ({"status": "success", "data": {"resultType": "vector", "result": [{"value": [1, "NaN"]}]}}, {"max": 1}, "it gives nan, at most 1"),
-    ({"status": "success", "data": {"resultType": "vector", "result": []}}, {"max": 1}, "it has no sample"),
-    ({"status": "success", "data": {"resultType": "vector", "result": []}}, {"max": 1, "allow_empty": True}, ""),
-    ({"status": "error", "error": "parse error"}, {"max": 1}, "Prometheus did not answer it: parse error"),
-    ("<html>", {"max": 1}, "Prometheus did not answer it: <html>")])
-def test_queries(answer: Any, query: dict[str, Any], reason: str) -> None:
-    found = gate.judge_query({"name": "errors", "query": "q", **query}, answer)
-    assert (found[0].reason if found else "").startswith(reason) and bool(found) is bool(reason)
-
-
-def test_the_probe_counts_what_went_otherwise_and_no_silence() -> None:
-    def call(verdict: str, agrees: Any) -> dict[str, Any]:
-        return {"from": "a/b", "to": "c/d", "verdict": verdict, "expected": "allowed", "agrees": agrees, "status": 403, "said": "RBAC"}
-
-    found = gate.judge_probe({"results": [call("denied", False), call("no_verdict", False), call("allowed", True)]})
-    assert [one.reason for one in found] == ["GET / was denied, expected allowed (403 RBAC)"]
-    assert gate.judge_probe({"failed": True, "msg": "no pods"})[0].reason == "no pods"
-
-
-@pytest.mark.parametrize(("info", "stats", "reasons"), [
-    ({"state": "LIVE", "node": {"metadata": {"ISTIO_VERSION": "1.27.5"}}}, {"control_plane.connected_state": 1}, []),
-    ({"state": "LIVE", "node": {"metadata": {"ISTIO_VERSION": "1.27.3"}}}, {}, ["its proxy says that it is 1.27.3, expected 1.27.5"]),
-    ({"state": "DRAINING"}, {}, ["its proxy is DRAINING, expected LIVE"]),
-    ({"state": "LIVE"}, {"control_plane.connected_state": 0}, ["its proxy is not connected to its istiod"]),
-    ({"state": "LIVE"}, {"cluster_manager.cds.update_rejected": 2}, ["its proxy has refused 2 updates of its istiod"])])
-def test_what_a_proxy_says_itself(info: Any, stats: dict[str, int], reasons: list[str]) -> None:
-    body = json.dumps({"stats": [{"name": name, "value": value} for name, value in stats.items()]})
-    answer = gate.read_answer("Pod a/b", json.dumps(info).encode(), body.encode())
-    wrong, silent = gate.judge_answers([answer, gate.read_answer("Pod c/d", b"<html>", b"")], GOAL)
-    assert [one.reason for one in wrong] == reasons
-    assert len(silent) == 1 and silent[0].startswith("Pod c/d: its admin interface answered something else")
 
 
 # what is remembered
