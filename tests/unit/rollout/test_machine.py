@@ -80,6 +80,8 @@ def test_concurrency_counts_who_is_under_way() -> None:
                  "PodDisruptionBudget shop/cars allows 0 disruptions at the moment, a restart takes 1", id="one-of-several"),
     pytest.param(old(kind="DaemonSet", wanted=3, cost=1, gateway=True), {"budgets": (budget(allowed=0),)},
                  "PodDisruptionBudget shop/cars allows 0 disruptions at the moment, a restart takes 1", id="gateway-on-nodes"),
+    pytest.param(old(wanted=2, cost=1, ready=1, gateway=True), {"budgets": (budget(allowed=0),)},
+                 "PodDisruptionBudget shop/cars allows 0 disruptions at the moment, a restart takes 1", id="gateway-and-its-budget"),
     pytest.param(old(wanted=2, cost=1, ready=1, gateway=True), {}, "1 of its 2 pods are ready, and a restart takes 1 away", id="gateway"),
 ])  # fmt: skip
 def test_who_is_held_up(one: Workload, here: dict[str, Any], reason: str) -> None:
@@ -149,7 +151,8 @@ def test_what_cannot_be(one: Workload, here: dict[str, Any], reason: str, remedy
 
 def test_an_obstacle_and_a_gateway_count_where_budgets_are_ignored() -> None:
     for one in (old(obstacle="it is paused"), old(cost=1, gateway=True)):
-        assert look(world(one), respect_budgets=False).failed, one
+        out = look(world(one), respect_budgets=False)
+        assert out.failed and not out.finished, one
 
 
 # -- who is done, who is under way
@@ -234,7 +237,7 @@ def test_why_it_is_behind(pod: dict[str, str], own: str, space: str, goal: Goal,
 
 
 def test_the_gate_names_pods_that_are_not_ready_and_goes_on_to_the_next() -> None:
-    rows = (restarted("a", pods=pods("a")), restarted("b", wanted=5, pods=(*pods("b", 4, new=True, ready=False), *pods("b", new=True))),
+    rows = (restarted("a", pods=pods("a", ready=False)), restarted("b", wanted=5, pods=(*pods("b", 4, new=True, ready=False), *pods("b", new=True))),
             old("c", pods=pods("c", new=True)), old("d", namespace="bank"))
     found = judge_wave([*sorted(world(*rows).workloads), "Deployment shop/gone"], world(*rows, going=frozenset({"bank"})), GOAL)
     assert [one.resource for one in found] == ["Deployment shop/a", "Deployment shop/b"]
