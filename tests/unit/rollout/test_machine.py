@@ -237,7 +237,8 @@ def test_why_it_is_behind(pod: dict[str, str], own: str, space: str, goal: Goal,
 
 
 def test_the_gate_names_pods_that_are_not_ready_and_goes_on_to_the_next() -> None:
-    rows = (restarted("a", pods=pods("a", ready=False)), restarted("b", wanted=5, pods=(*pods("b", 4, new=True, ready=False), *pods("b", new=True))),
+    rows = (restarted("a", pods=pods("a", ready=False)),
+            restarted("b", wanted=5, pods=(*pods("b", 4, new=True, ready=False), *pods("b", new=True))),
             old("c", pods=pods("c", new=True)), old("d", namespace="bank"))
     found = judge_wave([*sorted(world(*rows).workloads), "Deployment shop/gone"], world(*rows, going=frozenset({"bank"})), GOAL)
     assert [one.resource for one in found] == ["Deployment shop/a", "Deployment shop/b"]
