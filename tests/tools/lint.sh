@@ -7,6 +7,8 @@ step() { echo "--- $*"; }
 
 step "ruff"
 ruff check plugins tests bench
+step "changelog fragments"
+antsibull-changelog lint
 step "mypy"
 (cd .cache/collections && MYPYPATH=. mypy --config-file ../../pyproject.toml --cache-dir ../mypy \
   -p ansible_collections.meshops.mesh.plugins.module_utils -p ansible_collections.meshops.mesh.plugins.modules)
