@@ -101,9 +101,9 @@ class Story:
 
     def ahead(self, way: list[str]) -> list[str]:
         """What of a way is still to come: tests before this one have gone a part, where they were played."""
-        (here,) = self.versions()
-        reached = [f"v{here}" == hop for hop in way]
-        return way[reached.index(True) + 1:] if any(reached) else way
+        (version,) = self.versions()
+        here = f"v{version}"
+        return way[way.index(here) + 1:] if here in way else way
 
     def control_planes(self) -> dict[str, str]:
         """Whether each is ready, by version."""

@@ -21,22 +21,19 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-CASES = ROOT / "tests" / "authorization" / "data" / "authz-cases.jsonl.gz"
 TIMEOUT = 300.0
 _COMPARE = {ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.In: ast.NotIn,
             ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is}  # fmt: skip
 _BINARY = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.RShift: ast.LShift, ast.Mult: ast.FloorDiv, ast.BitOr: ast.BitAnd, ast.BitAnd: ast.BitOr}
 _PAIRS = (("any", "all"), ("min", "max"), ("startswith", "endswith"), ("partition", "rpartition"), ("removeprefix", "removesuffix"))
 _NAMES = {"fullmatch": "match", "sorted": "list"} | dict(_PAIRS) | {after: before for before, after in _PAIRS}
-# The unit tests of each module, so that a survivor does not cost a whole run; the recorded cases come before them.
-_ALL_TESTS = ("matching", "paths", "facts", "places", "verdict", "admission", "authentication", "classes")
-_TESTS = {
+_AUTHORIZATION = {
     "matching": ("matching", "facts"), "addresses": ("matching", "facts"), "paths": ("paths", "facts"), "trust_domains": ("paths", "facts"),
     "attributes": ("facts",), "compile": ("facts", "verdict"), "facts": ("facts", "places"), "attachment": ("places",),
     "ztunnel": ("places",), "validate": ("admission",), "authentication": ("authentication",), "world": ("authentication",),
@@ -48,10 +45,17 @@ _SKIPPED_CALLS = {"tell", "Finding", "refused", "warned", "field", "MeshError", 
 
 @dataclass(frozen=True)
 class Part:
-    """A package of module_utils, and where what was accepted of it is written down."""
+    """A package of module_utils, and what looks at it.
+
+    accepted: the survivors that do not matter; cases: recorded ones, which come before the unit tests; tests: those of each module, so that
+    a survivor does not cost a whole run; without any, the part's whole folder.
+    """
 
     name: str
     accepted: Path
+    cases: Path | None = None
+    tests: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    all_tests: tuple[str, ...] = ()
 
     @property
     def package(self) -> Path:
@@ -61,16 +65,27 @@ class Part:
     def imported(self) -> str:
         return f"ansible_collections.meshops.mesh.plugins.module_utils._{self.name}"
 
-    def tests(self, module: str) -> list[str]:
+    def rows(self) -> list[dict[str, object]]:
+        """The recorded cases, in an order in which the first few hundred are of all kinds."""
+        if self.cases is None:
+            return []
+        with gzip.open(self.cases, "rt", encoding="utf-8") as lines:
+            rows = [json.loads(line) for line in lines]
+        random.Random(0).shuffle(rows)
+        return rows
+
+    def files(self, module: str) -> list[str]:
         folder = ROOT / "tests" / "unit" / self.name
-        if self.name != "authorization":
-            return [str(folder)]
-        return [str(folder / f"test_authorization_{name}.py") for name in _TESTS.get(module, _ALL_TESTS)]
+        return [str(folder / f"test_{self.name}_{name}.py") for name in self.tests.get(module, self.all_tests)] or [str(folder)]
 
 
-PARTS = {"authorization": Part("authorization", ROOT / "tests" / "authorization" / "mutants-accepted.txt"),
-         "olm": Part("olm", ROOT / "tests" / "unit" / "olm" / "mutants-accepted.txt"),
-         "rollout": Part("rollout", ROOT / "tests" / "unit" / "rollout" / "mutants-accepted.txt")}  # fmt: skip
+_TESTS = ROOT / "tests"
+PARTS = {part.name: part for part in (
+    Part("authorization", _TESTS / "authorization" / "mutants-accepted.txt",
+         cases=_TESTS / "authorization" / "data" / "authz-cases.jsonl.gz", tests=_AUTHORIZATION,
+         all_tests=("matching", "paths", "facts", "places", "verdict", "admission", "authentication", "classes")),
+    Part("olm", _TESTS / "unit" / "olm" / "mutants-accepted.txt"),
+    Part("rollout", _TESTS / "unit" / "rollout" / "mutants-accepted.txt"))}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -193,7 +208,7 @@ def _notices(mutant: Mutant, part: Part, rows: list[dict[str, object]]) -> int:
             return 1
     import pytest
 
-    return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-k", "not is_quick", *part.tests(mutant.module)]))
+    return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-k", "not is_quick", *part.files(mutant.module)]))
 
 
 def survives(mutant: Mutant, part: Part, rows: list[dict[str, object]]) -> bool:
@@ -241,11 +256,8 @@ def main() -> int:
     importlib.import_module("conftest")
     importlib.import_module("ansible.utils.collection_loader._collection_finder")  # once, before the forks
     importlib.import_module("pytest")
-    part, rows = PARTS[arguments.part], []
-    if part.name == "authorization":
-        with gzip.open(CASES, "rt", encoding="utf-8") as lines:
-            rows = [json.loads(line) for line in lines]
-    random.Random(0).shuffle(rows)  # so that the first few hundred are of all kinds
+    part = PARTS[arguments.part]
+    rows = part.rows()
     paths = [part.package / f"{name}.py" for name in arguments.modules] or sorted(part.package.glob("[a-z]*.py"))
     found = [mutant for path in paths for mutant in mutants(path)]
     if arguments.sample:

@@ -14,7 +14,7 @@ from .model import REVISION, Budget, Goal, Workload, World
 from .reading import matches
 from .waves import width
 
-__all__ = ["TURN", "Blocked", "Limits", "Memory", "Next", "budgets_of", "hopeless", "slowest", "step", "unsure", "why_behind"]
+__all__ = ["TURN", "Blocked", "Limits", "Memory", "Next", "budgets_of", "slowest", "step", "unsure", "why_behind"]
 
 TURN = "it waits for its turn"
 _IMAGE_GRACE = 30.0  # a registry may hiccup, a node may have to try again
@@ -90,14 +90,14 @@ def budgets_of(one: Workload, world: World) -> list[Budget]:
 
 
 def _heeded(one: Workload, world: World) -> list[Budget]:
-    """The budgets that its restart has to respect.
+    """The budgets that its restart has to respect: none where no pod is away.
 
     Not those of a DaemonSet: the disruption controller cannot tell how many pods it shall have, and then allows nothing for good.
     """
-    return budgets_of(one, world) if one.gateway or one.kind != "DaemonSet" else []
+    return budgets_of(one, world) if one.cost and (one.gateway or one.kind != "DaemonSet") else []
 
 
-def hopeless(one: Workload, world: World, *, respect_budgets: bool) -> Blocked | None:
+def _hopeless(one: Workload, budgets: Sequence[Budget]) -> Blocked | None:
     """A restart that no waiting makes possible."""
     if one.obstacle:
         return Blocked(one.title, one.obstacle, "do that, or leave it out of the waves")
@@ -105,7 +105,7 @@ def hopeless(one: Workload, world: World, *, respect_budgets: bool) -> Blocked |
         return Blocked(one.title, f"it is a gateway with {one.wanted} replica{'' if one.wanted == 1 else 's'} of which {one.cost} may be "
                        "away at once, so there would be a moment without a ready one",
                        "give it a rolling update with maxUnavailable 0, or more replicas")
-    for budget in _heeded(one, world) if respect_budgets else ():
+    for budget in budgets:
         if budget.possible < one.cost:
             return Blocked(one.title, f"{budget.title} lets {budget.possible} pods go even when all are ready, and a restart takes "
                            f"{one.cost} away at once", "give the workload more replicas or maxUnavailable 0, change the budget, or say "
@@ -136,9 +136,9 @@ def _cost_in_flight(budget: Budget, world: World, names: Sequence[str]) -> int:
     return total
 
 
-def _may_begin(one: Workload, world: World, starting: Sequence[str]) -> str:
+def _may_begin(one: Workload, budgets: Sequence[Budget], world: World, starting: Sequence[str]) -> str:
     """Empty, or which budget says no at the moment."""
-    for budget in _heeded(one, world):
+    for budget in budgets:
         # What is under way already counts in the budget's own status.
         left = budget.allowed - _cost_in_flight(budget, world, starting)
         if left < one.cost:
@@ -210,12 +210,12 @@ class _Look:
 
     def decide(self, one: Workload, free: int) -> None:
         """Begin, wait, or never."""
-        respect = self.limits.respect_budgets
-        blocked = hopeless(one, self.world, respect_budgets=respect)
+        budgets = _heeded(one, self.world) if self.limits.respect_budgets else []
+        blocked = _hopeless(one, budgets)
         if blocked is not None:
             self.out.failed.append(blocked)
             return
-        reason = _may_begin(one, self.world, self.out.start) if respect else ""
+        reason = _may_begin(one, budgets, self.world, self.out.start)
         if not reason and one.gateway and one.cost and one.ready - one.cost < 1:
             reason = f"{one.ready} of its {one.wanted} pods are ready, and a restart takes {one.cost} away"
         if reason:

@@ -207,6 +207,17 @@ def test_the_last_hop_comes_first(objects: list[Any], target: Target, reason: st
     assert action == Wait(f"InstallPlan {NS}/install-1 waits until the last hop works: {reason}")
 
 
+@pytest.mark.parametrize("target", [V1, ""], ids=["named", "first-install"])
+@pytest.mark.parametrize("phase", [None, "", "Pending", "InstallReady", "Installing"])
+def test_the_next_version_is_offered_before_the_target_is_ready(phase: str | None, target: str) -> None:
+    """OLM names the installed version and the next plan before it works, and the lists of one reading are some milliseconds apart."""
+    made = [] if phase is None else [csv(V1, phase)]
+    action, history = step(seen(OURS, plan(V2), *made), Target(target), 0.0, History())
+    assert isinstance(action, Wait) and V1 in action.reason and V2 not in action.reason, action
+    action, _history = step(seen(OURS, *offered(V2)), Target(target), 1.0, history)
+    assert action == Done(V1, f"{V1} is Succeeded")
+
+
 def test_an_approved_plan_is_waited_for() -> None:
     action = first(seen(OURS, *offered(V2, approved=True)), Target(V2))
     assert action == Wait(f"InstallPlan {NS}/install-1 is approved, OLM has not begun yet")

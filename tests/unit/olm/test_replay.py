@@ -257,31 +257,6 @@ def test_what_is_offered_beyond_the_target_while_the_target_is_not_ready_yet_sto
     assert isinstance(minds[-1][2], Fail) and minds[-1][2].code == "RequirementsNotMet", minds[-1]
 
 
-@pytest.mark.parametrize("target", ["jaeger-operator.v1.62.0-1", ""], ids=["named", "first-install"])
-@pytest.mark.parametrize("phase", [None, "", "Pending", "InstallReady", "Installing"])
-def test_the_next_version_is_offered_before_the_target_is_ready(phase: str | None, target: str) -> None:
-    """OLM names the installed version and the next plan before it works, and the lists of one reading are some milliseconds apart."""
-    where: dict[str, Any] = {"namespace": "tracing"}
-    here, further = "jaeger-operator.v1.62.0-1", "jaeger-operator.v1.65.0-4"
-
-    def reading(phase: str | None) -> Observation:
-        csvs = [] if phase is None else [{"metadata": {**where, "name": here}, "status": {"phase": phase}}]
-        return Observation.of("jaeger-product", "tracing", {
-            "Subscription": [{"metadata": {**where, "name": "jaeger-product", "uid": "1"},
-                              "spec": {"name": "jaeger-product", "installPlanApproval": "Manual", "source": "catalogue"},
-                              "status": {"state": "UpgradePending", "currentCSV": further, "installedCSV": here,
-                                         "installPlanRef": {"name": "install-c8222", "uid": "2"}}}],
-            "OperatorGroup": [{"metadata": {**where, "name": "tracing"}}], "ClusterServiceVersion": csvs,
-            "CatalogSource": [{"metadata": {"namespace": "", "name": "catalogue"}}],
-            "InstallPlan": [{"metadata": {**where, "name": "install-c8222", "uid": "2"}, "status": {"phase": "RequiresApproval"},
-                             "spec": {"clusterServiceVersionNames": [further]}}]})
-
-    action, history = step(reading(phase), Target(version=target), 0.0, History())
-    assert isinstance(action, Wait) and here in action.reason and further not in action.reason, action
-    action, _history = step(reading("Succeeded"), Target(version=target), 1.0, history)
-    assert action == Done(here, f"{here} is Succeeded")
-
-
 def test_a_target_that_the_channel_does_not_have() -> None:
     minds = run("B 09 plan for v3.2.0", "B 09 plan for v3.2.0", "openshift-operators", OSSM, Target(version=f"{OSSM}.v3.9.0"))
     action = minds[-1][2]

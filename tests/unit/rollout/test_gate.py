@@ -70,6 +70,20 @@ def test_judging_a_proxy(one: gate.Answer, goal: Goal, reasons: list[str]) -> No
     assert [bool(blocked.remedy) for blocked in wrong] == [False, False, True, True][: len(wrong)]
 
 
+@pytest.mark.parametrize(("said", "numbers", "reasons"), [
+    pytest.param(info(), {"control_plane.connected_state": 1}, [], id="well"),
+    pytest.param(info("1.27.3"), {}, ["its proxy says that it is 1.27.3, expected 1.27.5"], id="old"),
+    pytest.param({"state": "DRAINING"}, {}, ["its proxy is DRAINING, expected LIVE"], id="draining"),
+    pytest.param({"state": "LIVE"}, {"control_plane.connected_state": 0}, ["its proxy is not connected to its istiod"], id="not-connected"),
+    pytest.param({"state": "LIVE"}, {CDS: 2}, ["its proxy has refused 2 updates of its istiod"], id="refused"),
+])  # fmt: skip
+def test_from_its_answers_to_the_verdict(said: Any, numbers: dict[str, int], reasons: list[str]) -> None:
+    one = answer(said, {"stats": [{"name": name, "value": value} for name, value in numbers.items()]})
+    wrong, silent = gate.judge_answers([one, gate.read_answer("Pod c/d", b"<html>", b"")], Goal("1.27.5"))
+    assert [blocked.reason for blocked in wrong] == reasons
+    assert len(silent) == 1 and silent[0].startswith("Pod c/d: its admin interface answered something else")
+
+
 # -- the checks
 
 def row(check: str, resource: str | None = None, status: str = "failed", **more: str) -> dict[str, Any]:
@@ -96,6 +110,8 @@ def test_a_baseline_is_in_order_and_of_failures_only() -> None:
             row("OSM0", "Service shop/c", status="warning"), row("OSM1", "Service shop/a")]
     assert gate.baseline(rows) == ("OSM1 Service shop/a", *(f"OSM{number} Service shop/b" for number in range(2, 10)))
     assert gate.judge_checks([row("OSM9", "Service shop/c", status="warning"), row("OSM9", status="passed")], ()) == []
+    assert [one.reason for one in gate.judge_checks([row("OSM0", "Service shop/c")], gate.baseline(rows))] == [
+        "OSM0 fails now and did not before: it is so"], "what was a warning"
 
 
 def test_a_finding_has_its_object_or_else_its_check() -> None:
@@ -114,7 +130,7 @@ def call(**more: Any) -> dict[str, Any]:
     pytest.param({"results": [call()]}, [Blocked("call a to b", "GET / was denied, expected allowed (403 RBAC)")], id="denied"),
     pytest.param({"results": [call(verdict="allowed", expected="denied", method="PUT", path="/x", status=200, said="")]},
                  [Blocked("call a to b", "PUT /x was allowed, expected denied (200 )")], id="allowed"),
-    pytest.param({"results": [call(agrees=True), call(agrees=None), call(verdict="unknown")]}, [], id="no-difference"),
+    pytest.param({"results": [call(agrees=True), call(agrees=None), call(verdict="no_verdict")]}, [], id="no-difference"),
     pytest.param({"results": [call()], "failed": True, "msg": "1 of 1"}, [
         Blocked("call a to b", "GET / was denied, expected allowed (403 RBAC)")], id="said-once"),
     pytest.param({"failed": True, "msg": "no pod to call from"}, [Blocked("the probe of the access matrix", "no pod to call from")],
@@ -135,6 +151,7 @@ def vector(*values: str) -> dict[str, Any]:
     pytest.param({"max": 0.01}, vector("0.01", "0.001"), [], id="at-most-is-with-it"),
     pytest.param({"min": 5}, vector("5"), [], id="at-least-is-with-it"),
     pytest.param({"max": 0.01}, vector("0.02"), ["it gives 0.02, at most 0.01 was asked for"], id="too-much"),
+    pytest.param({"max": 0.5}, vector("0.2", "0.9"), ["it gives 0.9, at most 0.5 was asked for"], id="one-of-two"),
     pytest.param({"min": 5}, vector("4", "6"), ["it gives 4, at least 5 was asked for"], id="too-little"),
     pytest.param({"min": 1, "max": 2}, vector("0", "3"), ["it gives 0, at least 1 was asked for", "it gives 3, at most 2 was asked for"],
                  id="both"),
@@ -150,6 +167,7 @@ def vector(*values: str) -> dict[str, Any]:
     pytest.param({"max": 1}, {"status": "error", "error": "parse error", "data": {"result": []}},
                  ["Prometheus did not answer it: parse error"], id="error"),
     pytest.param({"max": 1}, {"status": "success", "error": "odd"}, ["Prometheus did not answer it: odd"], id="no-data"),
+    pytest.param({"max": 1}, "<html>", ["Prometheus did not answer it: <html>"], id="no-json"),
     pytest.param({"max": 1}, "timed out", ["Prometheus did not answer it: timed out"], id="no-answer"),
 ])  # fmt: skip
 def test_queries(query: dict[str, Any], said: Any, reasons: list[str]) -> None:

@@ -21,6 +21,8 @@ from ansible_collections.meshops.mesh.plugins.module_utils._rollout.machine impo
 )
 from ansible_collections.meshops.mesh.plugins.module_utils._rollout.model import Budget, Goal, Pod, Workload, World
 
+from rollout.world import world
+
 NOON = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 BEFORE, AFTER = NOON - timedelta(hours=3), NOON + timedelta(seconds=5)
 GOAL = Goal("1.27.5", since=NOON)
@@ -48,10 +50,6 @@ def restarted(name: str = "cars", wanted: int = 1, **more: Any) -> Workload:
 
 def budget(app: str = "cars", *, allowed: int = 1, possible: int = 1, namespace: str = "shop") -> Budget:
     return Budget(namespace, app, {"matchLabels": {"app": app}}, allowed, possible)
-
-
-def world(*rows: Workload, **more: Any) -> World:
-    return World({one.title: one for one in rows}, **more)
 
 
 def look(here: World, *, now: float = 100.0, memory: Memory | None = None, goal: Goal = GOAL, **limits: Any) -> Next:

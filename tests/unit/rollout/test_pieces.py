@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
 from ansible_collections.meshops.mesh.plugins.module_utils._rollout.machine import Blocked, Memory
-from ansible_collections.meshops.mesh.plugins.module_utils._rollout.model import Goal, Pod, Workload, World, plain_version
+from ansible_collections.meshops.mesh.plugins.module_utils._rollout.model import Goal, Pod, Workload, plain_version
 from ansible_collections.meshops.mesh.plugins.module_utils._rollout.progress import blocked_text, plan_lines, seconds_text
 from ansible_collections.meshops.mesh.plugins.module_utils._rollout.reading import _cost, matches, pod_of, thin_pod
 from ansible_collections.meshops.mesh.plugins.module_utils._rollout.state import State, begin
 from ansible_collections.meshops.mesh.plugins.module_utils._rollout.waves import Planned, orders_from, plan, width
 from ansible_collections.meshops.mesh.plugins.module_utils._rollout.windows import is_open, next_opening, windows_from
+
+from rollout.world import world
 
 NOON = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)  # a Wednesday
 GOAL = Goal("1.27.5", since=NOON)
@@ -25,10 +27,6 @@ def workload(name: str, *, namespace: str = "shop", gateway: bool = False, versi
     pod = Pod(f"{name}-1", namespace, NOON.replace(hour=1), version, "default", ready=True)
     labels = {"app": name, **more.pop("labels", {})}
     return Workload("Deployment", namespace, name, 1, 1, 0, gateway=gateway, labels=labels, pods=(pod,), **more)
-
-
-def world(*rows: Workload, **more: Any) -> World:
-    return World({one.title: one for one in rows}, **more)
 
 
 @pytest.mark.parametrize(("text", "plain"), [
