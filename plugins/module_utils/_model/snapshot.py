@@ -9,9 +9,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import gc
-import gzip
-import json
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,18 +17,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.common.yaml import HAS_YAML, yaml_load_all
-
 from .._errors import ConfigError
+from .manifests import checked_objects, read_manifests
 from .objects import group_of, is_rollout
-
-try:
-    from yaml import YAMLError
-except ImportError:  # HAS_YAML is False then
-
-    class YAMLError(ValueError):  # type: ignore[no-redef]
-        """Never raised."""
-
+from .snapshot_file import read_json, write_json
 
 __all__ = ["FORMAT", "Snapshot", "slim", "without_gc"]
 
@@ -116,7 +105,7 @@ class Snapshot:
             taken_at=taken_at,
             source="snapshot",
             server_version=data.get("server_version"),
-            objects=tuple(_checked(data.get("objects"), "snapshot")),
+            objects=tuple(checked_objects(data.get("objects"), "snapshot")),
             missing_kinds=frozenset(data.get("missing_kinds") or ()),
             forbidden=dict(data.get("forbidden") or {}),
             reviews=tuple(data.get("reviews") or ()),
@@ -126,74 +115,20 @@ class Snapshot:
     def load(cls, path: str | Path) -> Snapshot:
         """Read a .json or .json.gz file."""
         try:
-            raw = Path(path).read_bytes()
             with without_gc():
-                return cls.from_json(json.loads(gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw))
-        except (OSError, EOFError) as exc:
-            raise ConfigError(f"snapshot {path} cannot be read: {exc}") from exc
+                return cls.from_json(read_json(Path(path)))
         except ValueError as exc:
             raise ConfigError(f"snapshot {path} is not JSON: {exc}") from exc
 
     def save(self, path: str | Path) -> int:
         """Write the file for its owner only; returns its size in bytes. The old file stays until the new one is whole."""
-        target = Path(path)
-        raw = json.dumps(self.to_json(), separators=(",", ":"), sort_keys=True).encode()
-        if target.name.endswith(".gz"):
-            raw = gzip.compress(raw, mtime=0)
-        draft = target.with_name(f".{target.name}.{os.getpid()}")
-        try:
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as handle:
-                handle.write(raw)
-            os.replace(draft, target)
-        except OSError as exc:
-            raise ConfigError(f"snapshot {path} cannot be written: {exc}; make the folder, or give another path") from exc
-        return len(raw)
+        return write_json(Path(path), self.to_json())
 
     @classmethod
     def from_manifests(cls, path: str | Path, *, cluster: str = "manifests", taken_at: datetime | None = None) -> Snapshot:
         """Every Kubernetes object in the YAML and JSON files below a folder (or in one file)."""
-        root = Path(path)
-        if not root.exists():
-            raise ConfigError(f"manifests {path}: no such file or folder")
-        if not HAS_YAML:
-            raise ConfigError("PyYAML is needed to read manifests: install it for the Python that runs Ansible's modules")
-        files = [root] if root.is_file() else sorted(item for item in root.rglob("*") if item.suffix in (".yml", ".yaml", ".json"))
-        objects = [obj for file in files if not _hidden(file, root) for obj in _read_file(file)]
         moment = taken_at or datetime.now(UTC)
-        return cls(cluster, moment, "manifests", None, tuple(slim(obj) for obj in objects))
-
-
-def _hidden(file: Path, root: Path) -> bool:
-    return any(part.startswith(".") for part in file.relative_to(root).parts)
-
-
-def _read_file(file: Path) -> list[dict[str, Any]]:
-    try:
-        documents = list(yaml_load_all(file.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"manifest {file} cannot be read: {exc}") from exc
-    except (YAMLError, ValueError) as exc:
-        raise ConfigError(f"manifest {file} is not YAML: {exc}") from exc
-    found: list[dict[str, Any]] = []
-    for document in documents:
-        if not isinstance(document, dict) or "kind" not in document or "apiVersion" not in document:
-            continue  # values files, kustomizations without kind, comments
-        kind = str(document["kind"])
-        if kind.endswith("List") and isinstance(document.get("items"), list):
-            typed = {"apiVersion": document["apiVersion"], "kind": kind.removesuffix("List")} if kind != "List" else {}
-            found += _checked([typed | obj if isinstance(obj, dict) else obj for obj in document["items"]], str(file))
-        elif isinstance(document.get("metadata"), dict):
-            found.append(document)
-    return found
-
-
-def _checked(objects: Any, where: str) -> Iterable[dict[str, Any]]:
-    if not isinstance(objects, list):
-        raise ConfigError(f"{where}: objects must be a list, found {type(objects).__name__}")
-    for index, obj in enumerate(objects):
-        if not isinstance(obj, dict) or not obj.get("kind") or not obj.get("apiVersion") or not isinstance(obj.get("metadata"), dict):
-            raise ConfigError(f"{where}: objects[{index}] has no apiVersion, kind and metadata")
-        yield obj
+        return cls(cluster, moment, "manifests", None, tuple(slim(obj) for obj in read_manifests(Path(path))))
 
 
 # what is left of an object
