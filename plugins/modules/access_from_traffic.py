@@ -162,7 +162,7 @@ text:
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._access.report import proposal_text, traffic_text
 from ansible_collections.meshops.mesh.plugins.module_utils._access.traffic import DETAILS, compare_traffic
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization_run import mesh_settings
@@ -171,6 +171,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUT
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, MESH_CONFIG, SOURCE, SOURCE_NEEDS, display_name
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.sources import read_source
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.traffic import Prometheus, read_traffic, write_proposal
+from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
 
 def argument_spec() -> dict[str, Any]:
@@ -213,8 +214,9 @@ def look(params: dict[str, Any], now: datetime) -> dict[str, Any]:
     return {"access": found.proposal, **lists, "text": text, "yaml": proposal_text(found, read.sources)}
 
 
+@contained
 def main() -> None:
-    module = AnsibleModule(
+    module = MeshModule(
         argument_spec=argument_spec(),
         required_if=SOURCE_NEEDS,
         supports_check_mode=True,

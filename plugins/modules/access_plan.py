@@ -210,7 +210,7 @@ text:
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._access.given import plan_given, read_stages
 from ansible_collections.meshops.mesh.plugins.module_utils._access.intent import bare_intent, read_intent
 from ansible_collections.meshops.mesh.plugins.module_utils._access.report import plan_result
@@ -220,6 +220,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._errors import Config
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, MESH_CONFIG, SOURCE, SOURCE_NEEDS, display_name
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.sources import read_source
+from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
 _SHOWN = 12
 
@@ -259,8 +260,9 @@ def plan_of(params: dict[str, Any], given: Settings, now: datetime) -> Plan:
     return plan
 
 
+@contained
 def main() -> None:
-    module = AnsibleModule(
+    module = MeshModule(
         argument_spec=argument_spec(),
         required_if=SOURCE_NEEDS,
         supports_check_mode=True,

@@ -218,7 +218,7 @@ text:
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.answer import answer
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization_run import run_authorization_checks
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import write_documents
@@ -233,6 +233,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import 
     display_name,
 )
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.sources import read_source
+from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
 STRINGS: dict[str, Any] = {"type": "list", "elements": "str"}
 
@@ -260,8 +261,9 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+@contained
 def main() -> None:
-    module = AnsibleModule(
+    module = MeshModule(
         argument_spec=argument_spec(),
         required_if=SOURCE_NEEDS,
         supports_check_mode=True,

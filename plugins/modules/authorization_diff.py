@@ -243,12 +243,13 @@ text:
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization_run import overlaid, run_authorization_diff
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, MESH_CONFIG, SOURCE, display_name
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.sources import read_source
+from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
 STRINGS: dict[str, Any] = {"type": "list", "elements": "str"}
 
@@ -306,8 +307,9 @@ def compare(params: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+@contained
 def main() -> None:
-    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+    module = MeshModule(argument_spec=argument_spec(), supports_check_mode=True)
     params = module.params
     params["cluster"] = display_name(params)
     if "cluster" in (params["before"]["source"], params["after"]["source"]) and IMPORT_ERROR:

@@ -209,13 +209,14 @@ text:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._access.verdict import regressions, summary_of, text_of
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR, dialer
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name, wait_options
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.probe import Limits, probe
+from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
 
 def argument_spec() -> dict[str, Any]:
@@ -257,8 +258,9 @@ def limits_of(params: dict[str, Any]) -> Limits:
     )
 
 
+@contained
 def main() -> None:
-    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=False)
+    module = MeshModule(argument_spec=argument_spec(), supports_check_mode=False)
     params = module.params
     name = display_name(params)
     if IMPORT_ERROR:

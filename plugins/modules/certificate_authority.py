@@ -228,11 +228,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.facts import IMPORT_ERROR, Certificate
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.issue import KEEP, SUBJECT_FIELDS, Decision, Request
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.store import Store, Work
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, MeshError
+from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
 DAYS = {"root": 3650.0, "intermediate": 730.0}
 CERTIFICATE: dict[str, Any] = {
@@ -306,7 +307,7 @@ def rows(decisions: Sequence[Decision], found: Mapping[str, Certificate], work: 
     return result
 
 
-def run(module: AnsibleModule) -> dict[str, Any]:
+def run(module: MeshModule) -> dict[str, Any]:
     """Decide, issue, describe."""
     params = module.params
     if not 0 < params["renew_at"] < 1:
@@ -338,9 +339,10 @@ def diff(decisions: Sequence[Decision], described: Sequence[Mapping[str, Any]]) 
     return {"before": "".join(before), "after": "".join(after)}
 
 
+@contained
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    module = MeshModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     if IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("cryptography"), exception=IMPORT_ERROR)
     try:

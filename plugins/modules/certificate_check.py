@@ -422,7 +422,7 @@ import copy
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.facts import IMPORT_ERROR as CRYPTOGRAPHY_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.reading import has_private_key
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.answer import answer
@@ -436,6 +436,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshEr
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.certificates import gather
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, REPORT, SOURCE, SOURCE_NEEDS, display_name
+from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
 _TEXT: dict[str, Any] = {"type": "str"}
 _PATH: dict[str, Any] = {"type": "path"}
@@ -519,16 +520,17 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def hide_keys(module: AnsibleModule) -> None:
+def hide_keys(module: MeshModule) -> None:
     """A text with a private key, also where only certificates belong, is masked in everything that Ansible prints."""
     for entry in (module.params, *module.params["certificates"]):
         given = [value for name, value in entry.items() if name.endswith("_content") and value]
         module.no_log_values.update(value.strip() for value in given if has_private_key(value.encode()))
 
 
+@contained
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(
+    module = MeshModule(
         # a copy, as Ansible writes the defaults of suboptions into it
         argument_spec=copy.deepcopy({**AUTH_ARG_SPEC, **ARGUMENT_SPEC}),
         required_if=SOURCE_NEEDS,

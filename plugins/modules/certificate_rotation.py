@@ -200,7 +200,7 @@ lines:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.facts import IMPORT_ERROR as CRYPTOGRAPHY_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.material import Material
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.names import short
@@ -210,6 +210,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUT
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.rotation import Limits, Rotation, Turn
+from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **CLUSTER,
@@ -308,9 +309,10 @@ class Run:
                 "left": self.left, "lines": lines}
 
 
+@contained
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(
+    module = MeshModule(
         argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC},
         supports_check_mode=True,
         required_one_of=[("goal", "rollback")],

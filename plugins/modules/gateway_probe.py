@@ -172,11 +172,11 @@ text:
 from dataclasses import replace
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.meshops.mesh.plugins.module_utils._access.verdict import Row, summary_of
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import wait_options
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.outside import NO_TOKEN, TAMPERED, TOKEN, Gateway, call_all, fetched_token
+from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
 
 def argument_spec() -> dict[str, Any]:
@@ -226,8 +226,9 @@ def text_of(gateway: Gateway, rows: tuple[Row, ...], good: int) -> str:
     return "\n".join(lines)
 
 
+@contained
 def main() -> None:
-    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=False)
+    module = MeshModule(argument_spec=argument_spec(), supports_check_mode=False)
     params = module.params
     names = ("host", "port", "address", "roots", "client_certificate", "client_key", "token")
     gateway = Gateway(**{name: params[name] for name in names if params[name]})

@@ -122,13 +122,14 @@ summary:
   sample: "1 created, 2 unchanged"
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._model.tree_files import ARGUMENT_SPEC, write_layer
+from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
 
+@contained
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    module = MeshModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     try:
         result = write_layer(module.params, check_mode=module.check_mode, diff=module._diff)
     except MeshError as exc:

@@ -198,12 +198,13 @@ waited:
 import time
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import KindMissing, MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name, wait_options
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.plans import Journey, Limits, remove, travel
+from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
 SUBSCRIPTION: dict[str, Any] = {
     "name": {"type": "str", "required": True},
@@ -220,9 +221,10 @@ ARGUMENT_SPEC: dict[str, Any] = {
 }
 
 
+@contained
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
+    module = MeshModule(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
     if IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
     params = module.params

@@ -72,7 +72,7 @@ attributes:
     details: The API server does a dry run. Objects of a kind that it does not have yet are listed as V(new_kind).
   diff_mode:
     support: full
-    details: Values of Secrets are masked.
+    details: What may be a secret is masked, in Secrets and elsewhere.
   idempotent:
     support: full
 requirements:
@@ -137,7 +137,7 @@ objects:
       returned: always
       sample: created
     diff:
-      description: The fields that differ, for a changed object. Values of Secrets are masked.
+      description: The fields that differ, for a changed object. What may be a secret is masked.
       type: list
       elements: str
       returned: always
@@ -164,14 +164,16 @@ summary:
   sample: {"created": 3, "unchanged": 9}
 """
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.layer import apply_layer, argument_spec
+from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
 
+@contained
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+    module = MeshModule(argument_spec=argument_spec(), supports_check_mode=True)
     if IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
     result = apply_layer(module.params, module.warn, check_mode=module.check_mode, diff=module._diff)

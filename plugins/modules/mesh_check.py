@@ -268,15 +268,17 @@ table:
   sample: "control plane\n-------------\n√ the control plane exists\n\n1 passed, 0 warnings, 0 failed, 0 skipped"
 """
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.checking import argument_spec, check
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import SOURCE_NEEDS
+from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
 
+@contained
 def main() -> None:
-    module = AnsibleModule(
+    module = MeshModule(
         argument_spec=argument_spec(),
         required_if=SOURCE_NEEDS,
         supports_check_mode=True,

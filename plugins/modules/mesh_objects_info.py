@@ -140,15 +140,17 @@ answers:
       sample: []
 """
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.queries import RULES, answers, argument_spec
+from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
 
+@contained
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True, **RULES)
+    module = MeshModule(argument_spec=argument_spec(), supports_check_mode=True, **RULES)
     if IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
     try:

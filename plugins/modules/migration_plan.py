@@ -262,7 +262,7 @@ text:
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.answer import answer
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import write_documents
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.migration_run import run_migration_checks
@@ -273,6 +273,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import 
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.sources import read_source
 from ansible_collections.meshops.mesh.plugins.module_utils._migration.options import OPTIONS, settings_from
 from ansible_collections.meshops.mesh.plugins.module_utils._migration.plan import plan_migration
+from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
 
 def argument_spec() -> dict[str, Any]:
@@ -289,8 +290,9 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+@contained
 def main() -> None:
-    module = AnsibleModule(
+    module = MeshModule(
         argument_spec=argument_spec(),
         required_if=[*SOURCE_NEEDS, ("tracing", "opentelemetry", ["tracing_service"])],
         supports_check_mode=True,

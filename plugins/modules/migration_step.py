@@ -140,7 +140,7 @@ restarted:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
@@ -149,6 +149,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import 
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.wait import Timing
 from ansible_collections.meshops.mesh.plugins.module_utils._migration.options import OPTIONS
 from ansible_collections.meshops.mesh.plugins.module_utils._migration.settings import Settings
+from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
 SHARED = ("mesh", "control_plane", "domains", "version", "istio_name", "update_strategy")
 
@@ -185,8 +186,9 @@ def migration_of(params: dict[str, Any], *, check_mode: bool) -> Migration:
     )
 
 
+@contained
 def main() -> None:
-    module = AnsibleModule(
+    module = MeshModule(
         argument_spec=argument_spec(),
         required_if=[("step", "moved", ["domain"]), ("step", "back", ["domain"])],
         supports_check_mode=True,

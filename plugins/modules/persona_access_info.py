@@ -201,11 +201,12 @@ table:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import Forbidden, MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name
+from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 from ansible_collections.meshops.mesh.plugins.module_utils._personas.explain import Rbac
 from ansible_collections.meshops.mesh.plugins.module_utils._personas.matrix import ROLES, Cell, expected_cells
 from ansible_collections.meshops.mesh.plugins.module_utils._personas.report import answer_of, review_of, sentence, table
@@ -248,9 +249,10 @@ def prove(cluster: Cluster, cells: list[Cell], rbac: Rbac) -> dict[str, Any]:
     return {"cells": rows, "wrong": wrong, "summary": summary, "table": table(rows)}
 
 
+@contained
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
+    module = MeshModule(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
     if IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
     params = module.params

@@ -340,7 +340,7 @@ lines:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import missing_required_lib
 from ansible.module_utils.urls import open_url
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR, dialer
@@ -349,6 +349,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._kube.lease import Lo
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.rollout import Asking, Closed, Rollout, Settings
 from ansible_collections.meshops.mesh.plugins.module_utils._model.objects import rollout_name
+from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 from ansible_collections.meshops.mesh.plugins.module_utils._rollout import gate
 from ansible_collections.meshops.mesh.plugins.module_utils._rollout.machine import Blocked, Limits, Memory
 from ansible_collections.meshops.mesh.plugins.module_utils._rollout.model import Goal
@@ -568,9 +569,10 @@ class Run:
         return {"changed": self.rollout.changed, **made}
 
 
+@contained
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
+    module = MeshModule(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
     if IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
     run = None

@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 from ansible_collections.meshops.mesh.plugins.module_utils._kube import auth
+from ansible_collections.meshops.mesh.plugins.module_utils._module import shown_arguments
 
 __all__ = ["InProcess", "plain"]
 
@@ -39,7 +40,7 @@ def plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else str(value)  # a date of YAML, a text of a vault
 
 
-class _Ended(Exception):
+class _Ended(BaseException):  # no error: nothing between main() and here may catch it
     """The module has said its result."""
 
     def __init__(self, result: dict[str, Any]) -> None:
@@ -48,12 +49,13 @@ class _Ended(Exception):
 
 
 class _Module:
-    """What our modules use of AnsibleModule, without its process: parameters that are checked, warnings, and an end."""
+    """What our modules use of MeshModule, without its process: parameters that are checked, warnings, and an end."""
 
     def __init__(self, action: InProcess, supports_check_mode: bool = False, **options: Any) -> None:
         self.check_mode: bool = action._task.check_mode
         self._diff: bool = action._task.diff
         self.warnings: list[str] = []
+        self.argument_spec: Mapping[str, Any] = options.get("argument_spec") or {}
         validation, self.params = action.validate_argument_spec(**options)
         self.no_log_values: set[str] = validation._no_log_values
         if self.check_mode and not supports_check_mode:
@@ -66,6 +68,7 @@ class _Module:
     def exit_json(self, **result: Any) -> NoReturn:
         """The result, without what is secret."""
         given = {"changed": False, **({"warnings": self.warnings} if self.warnings else {}), **result}
+        given["invocation"] = {"module_args": shown_arguments(self.params, self.argument_spec)}
         raise _Ended(remove_values(given, self.no_log_values))
 
     def fail_json(self, msg: str, **result: Any) -> NoReturn:
@@ -118,7 +121,7 @@ class InProcess(ActionBase):  # type: ignore[misc]
         self._compute_environment_string(environment)
         os.environ.update({key: str(value) for key, value in environment.items()})
         self._task.args = plain(args)
-        setattr(self.MODULE, "AnsibleModule", partial(_Module, self))  # noqa: B010  # mypy knows no such name of a module
+        setattr(self.MODULE, "MeshModule", partial(_Module, self))  # noqa: B010  # mypy knows no such name of a module
         try:
             self.MODULE.main()
         except _Ended as end:

@@ -12,6 +12,7 @@ from typing import Any
 
 from .._errors import MeshError
 from .._model.diff import as_yaml
+from .._model.secrecy import without_secrets
 from .apply import Order, Outcome, run
 from .auth import AUTH_ARG_SPEC
 from .client import Cluster
@@ -59,27 +60,21 @@ def _diff(outcome: Outcome) -> dict[str, str]:
     return {side: "".join(f"--- # {row.ref}\n{as_yaml(getattr(row, side))}" for row in rows) for side in ("before", "after")}
 
 
-def _invocation(params: Mapping[str, Any]) -> dict[str, Any]:
-    """What Ansible shows at -vvv and carries along: not the objects, which may be Secrets and may be thousands."""
-    return {"module_args": {**params, "objects": f"{len(params['objects'])} objects, not shown"}}
-
-
 def apply_layer(params: dict[str, Any], warn: Callable[[str], None], *, check_mode: bool, diff: bool) -> dict[str, Any]:
     """The result of a task, with `failed` where it fails."""
-    name, invocation, started = display_name(params), _invocation(params), time.monotonic()
+    name, started = display_name(params), time.monotonic()
     try:
         cluster = Cluster.from_params(params, name=name)
         outcome = run(cluster, params["objects"], _order(params, check_mode))
     except MeshError as exc:
-        return {"failed": True, "msg": str(exc), "invocation": invocation}
+        return {"failed": True, "msg": without_secrets(str(exc), params["objects"])}
     for text in sorted(set(cluster.warnings)):
-        warn(f"cluster {name}: {text}")
+        warn(f"cluster {name}: {without_secrets(text, params['objects'])}")
     result: dict[str, Any] = {
         "changed": outcome.changed,
         "objects": [row.to_dict() for row in outcome.rows],
         "waited": round(outcome.waited, 3),
         "seconds": round(time.monotonic() - started, 3),
         "summary": outcome.summary,
-        "invocation": invocation,
     }
     return result | ({"diff": _diff(outcome)} if diff else {})

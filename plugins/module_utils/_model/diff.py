@@ -14,6 +14,8 @@ from typing import Any
 
 from ansible.module_utils.common.yaml import yaml_dump
 
+from .secrecy import masked
+
 __all__ = ["Verdict", "as_yaml", "changes", "cleaned", "compare", "essence", "owned_fields"]
 
 _SERVER_META = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
@@ -150,26 +152,17 @@ def essence(obj: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def cleaned(obj: Mapping[str, Any] | None, side: str = "", other: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What a person compares: no server fields, no status, values of Secrets masked, no CRD schemas."""
+    """What a person compares: no server fields, no status, nothing that may be a secret, no CRD schemas."""
     if not obj:
         return {}
     clean = essence(obj)
     meta = clean["metadata"]
     if _LAST_APPLIED in (meta.get("annotations") or {}):
         meta["annotations"] = {key: value for key, value in meta["annotations"].items() if key != _LAST_APPLIED}
-    if obj.get("kind") == "Secret":
-        for field in ("data", "stringData"):
-            if isinstance(obj.get(field), dict):
-                before = (other or {}).get(field) or {}
-                clean[field] = {key: _mask(value, before.get(key), side) for key, value in obj[field].items()}
     if obj.get("kind") == "CustomResourceDefinition" and isinstance((obj.get("spec") or {}).get("versions"), list):
         versions = [{key: value for key, value in item.items() if key != "schema"} for item in obj["spec"]["versions"]]
         clean["spec"] = {**obj["spec"], "versions": versions}
-    return clean
-
-
-def _mask(value: Any, other: Any, side: str) -> str:
-    return "***" if value == other or not side else f"*** ({side})"
+    return masked(clean, side, other)
 
 
 def as_yaml(obj: Mapping[str, Any] | None) -> str:

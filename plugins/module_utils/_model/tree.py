@@ -7,16 +7,28 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible.module_utils.common.yaml import yaml_dump
+from ansible.module_utils.common.yaml import yaml_dump, yaml_load
 
 from .._errors import ConfigError
+from .secrecy import masked
 
-__all__ = ["HEADER", "KUSTOMIZATION", "Layer", "is_folder_of", "layer_folder", "render_cluster", "render_layer"]
+__all__ = [
+    "HEADER", "KUSTOMIZATION", "Layer", "is_folder_of", "is_private", "layer_folder", "render_cluster", "render_layer", "shown_texts",
+]
+
+try:
+    from yaml import YAMLError
+except ImportError:  # yaml_dump says so
+
+    class YAMLError(ValueError):  # type: ignore[no-redef]
+        """Never raised."""
+
 
 HEADER = "# Written by meshops.mesh. A change made here is lost at the next run: change the inventory.\n"
 KUSTOMIZATION = "kustomization.yaml"
@@ -29,6 +41,7 @@ BUILT_IN_GROUPS = frozenset({
     "", "admissionregistration.k8s.io", "apiextensions.k8s.io", "apps", "autoscaling", "batch", "coordination.k8s.io", "discovery.k8s.io",
     "networking.k8s.io", "policy", "rbac.authorization.k8s.io", "scheduling.k8s.io", "storage.k8s.io",
 })
+_SECRET = re.compile(r"^kind: Secret$|PRIVATE KEY", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -135,3 +148,26 @@ def render_layer(objects: Sequence[Mapping[str, Any]], layer: Layer, *, allow_se
 def render_cluster(folders: Iterable[str]) -> str:
     """The kustomization of one cluster: its layers in order."""
     return _kustomization(sorted(folders))
+
+
+def is_private(text: str) -> bool:
+    """Does the file have to be its owner's only?"""
+    return bool(_SECRET.search(text))
+
+
+def shown_texts(before: str, after: str) -> dict[str, str]:
+    """Both sides of a file's difference as people may see them: what may be a secret is masked on both."""
+    sides = {"before": _loaded(before), "after": _loaded(after)}
+    others = {"before": sides["after"], "after": sides["before"]}
+    return {
+        side: "" if not obj else _dump(masked(obj, side, others[side])) if isinstance(obj, Mapping) else f"{HEADER}# cannot be shown\n"
+        for side, obj in sides.items()
+    }
+
+
+def _loaded(text: str) -> Any:
+    """The object of a file of ours; something else when somebody has changed it to what is none."""
+    try:
+        return yaml_load(text) if text else None
+    except (YAMLError, ValueError):
+        return "no YAML"

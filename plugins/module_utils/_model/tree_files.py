@@ -17,9 +17,11 @@ from .tree import (
     KUSTOMIZATION,
     Layer,
     is_folder_of,
+    is_private,
     layer_folder,
     render_cluster,
     render_layer,
+    shown_texts,
 )
 
 __all__ = ["ARGUMENT_SPEC", "write_layer"]
@@ -83,7 +85,16 @@ def _write(path: Path, text: str | None) -> None:
             path.parent.rmdir()
         return
     path.parent.mkdir(parents=True, exist_ok=True)
+    if is_private(text):
+        _close(path)
     path.write_text(text, encoding="utf-8")
+
+
+def _close(path: Path) -> None:
+    """A file with a secret, and its folder, are their owner's only; before anything is in it."""
+    path.parent.chmod(0o700)
+    path.touch(0o600)
+    path.chmod(0o600)
 
 
 def write_layer(params: dict[str, Any], *, check_mode: bool, diff: bool) -> dict[str, Any]:
@@ -97,8 +108,10 @@ def write_layer(params: dict[str, Any], *, check_mode: bool, diff: bool) -> dict
                 continue
             rows.append({"path": str(path.relative_to(root)), "status": status})
             if status == "unchanged":
+                if is_private(before) and not check_mode:
+                    _close(path)
                 continue
-            diffs.append({"before": before, "after": text or "", "before_header": str(path), "after_header": str(path)})
+            diffs.append({**shown_texts(before, text or ""), "before_header": str(path), "after_header": str(path)})
             if not check_mode:
                 _write(path, text)
     except OSError as exc:

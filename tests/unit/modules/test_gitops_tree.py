@@ -114,3 +114,42 @@ def test_a_file_of_others_where_ours_would_be_is_refused(run: Run, tmp_path: Pat
     result = run(config_map("a"))
     assert result["failed"] and f"{theirs} is there and was not written by meshops.mesh" in result["msg"]
     assert files(tmp_path) == {name: "kind: Kustomization\n"}
+
+
+def secret(value: str) -> Result:
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "login", "namespace": "shop"}, "stringData": {"password": value}}
+
+
+def modes(folder: Path) -> dict[str, int]:
+    return {str(path.relative_to(folder)): path.stat().st_mode & 0o777 for path in sorted(folder.rglob("*"))}
+
+
+@pytest.mark.parametrize("given", [secret("hunter2"), config_map("a", key="-----BEGIN PRIVATE KEY-----")])
+def test_what_holds_a_secret_is_its_owners_only(given: Result, run: Run, tmp_path: Path) -> None:
+    run(config_map("b", x="1"), given, allow_secrets=True)
+    (name,) = [path for path in files(tmp_path) if path.endswith(("secret-shop-login.yaml", "configmap-shop-a.yaml"))]
+    assert modes(tmp_path)[name] == 0o600 and modes(tmp_path)["west/02-shop"] == 0o700
+    (tmp_path / name).chmod(0o644)
+    (tmp_path / "west/02-shop").chmod(0o755)
+    run(config_map("b", x="1"), given, allow_secrets=True, check_mode=True)
+    assert modes(tmp_path)[name] == 0o644, "a check changes nothing"
+    assert not run(config_map("b", x="1"), given, allow_secrets=True)["changed"]
+    assert modes(tmp_path)[name] == 0o600 and modes(tmp_path)["west/02-shop"] == 0o700, "an earlier version wrote it for everybody"
+
+
+def test_the_difference_has_no_secret(run: Run, tmp_path: Path) -> None:
+    first = run(secret("hunter2"), allow_secrets=True, diff=True)
+    second = run(secret("hunter3"), allow_secrets=True, diff=True)
+    gone = run(state="absent", diff=True)
+    for result in (first, second, gone):
+        assert result["changed"] and "hunter" not in json.dumps(result)
+    (shown,) = second["diff"]
+    assert "*** (before)" in shown["before"] and "*** (after)" in shown["after"]
+
+
+def test_a_file_that_is_no_yaml_any_more_is_not_shown(run: Run, tmp_path: Path) -> None:
+    run(secret("hunter2"), allow_secrets=True)
+    path = tmp_path / "west/02-shop/secret-shop-login.yaml"
+    path.write_text(path.read_text() + "password: {hunter2")
+    result = run(secret("hunter2"), allow_secrets=True, diff=True)
+    assert result["changed"] and "hunter2" not in json.dumps(result)

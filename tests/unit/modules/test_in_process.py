@@ -66,13 +66,13 @@ def task(module: ModuleType, args: dict[str, Any], *, check_mode: bool = False) 
 
 
 def module_of(main: Callable[[Any], None], **options: Any) -> ModuleType:
-    """A module as ours are: main() makes an AnsibleModule of its own name."""
+    """A module as ours are: main() makes a MeshModule of its own name."""
     module = ModuleType("example")
 
     spec = {"who": {"type": "str", "default": "us"}, "token": {"type": "str", "no_log": True}}
 
     def start() -> None:
-        main(module.AnsibleModule(argument_spec=spec, **options))
+        main(module.MeshModule(argument_spec=spec, **options))
 
     module.main = start  # type: ignore[attr-defined]
     return module
@@ -84,11 +84,13 @@ def test_a_result_is_that_of_the_module_without_its_secrets() -> None:
         module.exit_json(changed=True, who=module.params["who"], said=f"with {module.params['token']}")
 
     found = task(module_of(main), {"token": "s3cret-token"}).module({"token": "s3cret-token"}, {})
+    assert found.pop("invocation") == {"module_args": {"who": "us", "token": "not shown"}}
     assert found == {"changed": True, "who": "us", "said": "with ********", "warnings": ["careful"]}
 
 
 def test_a_failure_keeps_what_came_with_it() -> None:
     found = task(module_of(lambda module: module.fail_json(msg="no", lines=["a"])), {}).module({}, {})
+    assert found.pop("invocation") == {"module_args": {"who": "us", "token": None}}
     assert found == {"failed": True, "msg": "no", "lines": ["a"], "changed": False}
 
 

@@ -1,0 +1,86 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""Ansible's module without its habit to show and to log all of its arguments: ours take objects, which may be Secrets."""
+
+from __future__ import annotations
+
+import functools
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ._model.secrecy import has_private_key
+
+__all__ = ["Crashed", "MeshModule", "contained", "shown_arguments"]
+
+_HIDDEN = "not shown"
+_SCALARS = ("str", "int", "float", "bool", "path", "bits", "bytes")
+
+
+def shown_arguments(params: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Of each argument what cannot hold a secret: values of options that are declared to the end; how many there are of others."""
+    return {str(name): _shown(str(name), value, spec.get(name)) for name, value in params.items() if not str(name).startswith("_ansible_")}
+
+
+def _shown(name: str, value: Any, option: Mapping[str, Any] | None) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    if option is None or option.get("no_log"):
+        return _HIDDEN
+    kind, inner = option.get("type", "str"), option.get("options")
+    if kind == "list" and isinstance(value, (list, tuple)):
+        elements = option.get("elements", "raw")
+        if elements in _SCALARS or (elements == "dict" and inner):
+            return [_shown(name, item, {"type": elements, "options": inner}) for item in value]
+        return f"{len(value)} {name}, {_HIDDEN}"
+    if kind == "dict" and inner and isinstance(value, Mapping):
+        return shown_arguments(value, inner)
+    if kind in _SCALARS and not isinstance(value, (Mapping, list, tuple)):
+        # Ansible makes a text of a map where a text belongs
+        return _HIDDEN if has_private_key(value) or str(value)[:1] in ("{", "[") else value
+    return f"{len(value)} {name}, {_HIDDEN}" if isinstance(value, (Mapping, list, tuple)) else _HIDDEN
+
+
+class MeshModule(AnsibleModule):  # type: ignore[misc]
+    """AnsibleModule for ours. Its result has the arguments as shown_arguments gives them, also when an argument is wrong."""
+
+    def _log_invocation(self) -> None:
+        self.log("Invoked; the arguments of this module are not logged")
+
+    def _return_formatted(self, kwargs: dict[str, Any]) -> None:
+        kwargs["invocation"] = {"module_args": shown_arguments(self.params, self.argument_spec)}
+        super()._return_formatted(kwargs)
+
+
+class Crashed(RuntimeError):
+    """An error that nobody foresaw, with its place instead of its text."""
+
+
+def contained(main: Callable[[], None]) -> Callable[[], None]:
+    """For each main(): what an unforeseen error says may quote an argument, so that only its kind and its place are told."""
+
+    @functools.wraps(main)
+    def run() -> None:
+        try:
+            return main()
+        except Exception as exc:  # every error, because each may quote a secret
+            if type(exc).__module__.partition(".")[0] == "ansible":
+                raise  # an argument that Ansible itself refuses
+            found = _place(exc)
+        raise Crashed(found)
+
+    return run
+
+
+def _place(exc: BaseException) -> str:
+    frames = [f"{Path(row.filename).name}:{row.lineno} in {row.name}" for row in traceback.extract_tb(exc.__traceback__)[1:]]
+    return (
+        f"ended with {type(exc).__name__}, which is a fault of the collection: please report it with these places: "
+        f"{', '.join(frames[-8:])}. "
+        "The text of the error is not shown, because it may quote what the module was given."
+    )
