@@ -11,8 +11,9 @@ from typing import Any, Protocol
 
 from .model import Mesh, TargetRef, Workload
 
-__all__ = ["GATEWAY_NAME", "Attachable", "attaches", "selected", "why_not"]
+__all__ = ["GATEWAY_NAME", "REVISION", "Attachable", "attaches", "selected", "unread", "why_not"]
 
+REVISION = "istio.io/rev"
 GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"  # the label of a pod that the Gateway API made
 _WAYPOINT_CLASS = "istio-waypoint"
 _GATEWAY_API = "gateway.networking.k8s.io"
@@ -28,6 +29,26 @@ class Attachable(Protocol):
     def selector(self) -> Mapping[str, str] | None: ...
     @property
     def target_refs(self) -> Sequence[TargetRef]: ...
+    @property
+    def revision(self) -> str: ...
+
+
+class Labelled(Protocol):
+    """Any object that istiod reads or passes over."""
+
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def revision(self) -> str: ...
+
+
+def unread(obj: Labelled, mesh: Mesh) -> str:
+    """Why this istiod does not read the object at all; empty if it does. A tag of its revision is no name of it here."""
+    if obj.revision and mesh.revision and obj.revision != mesh.revision:
+        return f"its label istio.io/rev is {obj.revision}, and the istiod of revision {mesh.revision} does not read it"
+    if obj.namespace in mesh.undiscovered:
+        return f"the discoverySelectors of istiod leave out its namespace {obj.namespace}"
+    return ""
 
 
 def selected(policy: Any, workload: Workload) -> bool:
@@ -53,6 +74,9 @@ def _refers(ref: TargetRef, policy: Attachable, workload: Workload, mesh: Mesh) 
 
 def why_not(policy: Attachable, workload: Workload, mesh: Mesh) -> str:
     """Empty if the workload enforces the policy, otherwise the reason that it does not."""
+    reason = unread(policy, mesh)
+    if reason:
+        return reason
     service = workload.service.namespace if workload.kind == "waypoint" and workload.service else None
     if policy.namespace not in (mesh.root_namespace, workload.namespace, service):
         return f"its namespace is {policy.namespace}"

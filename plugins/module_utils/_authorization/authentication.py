@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from .attachment import attaches, selected
+from .attachment import REVISION, attaches, selected, unread
 from .matching import fold
 from .model import Finding, Mesh, Request, TargetRef, Workload
 
@@ -31,6 +31,7 @@ class PeerAuthentication:
     selector: Mapping[str, str]
     mode: str
     ports: Mapping[int, str]
+    revision: str = ""  # of the label istio.io/rev
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class RequestAuthentication:
     rules: tuple[JwtRule, ...]
     selector: Mapping[str, str] | None = None
     target_refs: tuple[TargetRef, ...] = ()
+    revision: str = ""  # of the label istio.io/rev
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,10 @@ class Token:
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
+
+
+def _revision(metadata: Mapping[str, Any]) -> str:
+    return str(_mapping(metadata.get("labels")).get(REVISION) or "")
 
 
 def _mode(value: Any) -> str:
@@ -104,7 +110,7 @@ def read_peer_authentications(objects: Iterable[Mapping[str, Any]]) -> tuple[lis
             continue
         namespace, name = str(metadata.get("namespace", "default")), str(metadata.get("name", ""))
         created, numbers = str(metadata.get("creationTimestamp") or ""), {int(port): mode for port, mode in ports.items()}
-        found.append(PeerAuthentication(namespace, name, created, dict(labels), _mode(spec.get("mtls")), numbers))
+        found.append(PeerAuthentication(namespace, name, created, dict(labels), _mode(spec.get("mtls")), numbers, _revision(metadata)))
     return found, findings
 
 
@@ -112,6 +118,8 @@ def effective_mtls(policies: Iterable[PeerAuthentication], workload: Workload, p
     """The mode of a port and the policy that set it (empty: nobody did, which is PERMISSIVE). Workload before namespace before mesh."""
     scopes: dict[str, list[PeerAuthentication]] = {"mesh": [], "namespace": [], "workload": []}
     for policy in policies:
+        if unread(policy, mesh):
+            continue
         if not policy.selector and policy.namespace in (mesh.root_namespace, workload.namespace):
             scopes["mesh" if policy.namespace == mesh.root_namespace else "namespace"].append(policy)
         elif policy.selector and policy.namespace == workload.namespace != mesh.root_namespace and selected(policy, workload):
@@ -167,7 +175,7 @@ def read_request_authentications(objects: Iterable[Mapping[str, Any]], mesh: Mes
         targets = tuple(TargetRef(*(str(ref.get(name) or "") for name in ("group", "kind", "name", "namespace"))) for ref in refs)
         found.append(RequestAuthentication(
             str(metadata.get("namespace", "default")), str(metadata.get("name", "")), tuple(_jwt_rule(entry) for entry in entries),
-            selector, targets if mesh.abilities.target_refs else ()))  # fmt: skip
+            selector, targets if mesh.abilities.target_refs else (), _revision(metadata)))  # fmt: skip
     return found, findings
 
 

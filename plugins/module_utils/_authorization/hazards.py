@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from .attachment import GATEWAY_NAME, why_not
+from .attachment import GATEWAY_NAME, unread, why_not
 from .doors import Door, DoorSpace, doors_of
 from .facts import Facts
 from .inventory import Inventory, Place
@@ -135,7 +135,10 @@ class Scene:
             if not near and not self.complete:
                 continue  # the workloads may be elsewhere
             where = self.world.mesh
-            if policy.target_refs:
+            reason = unread(policy, where)
+            if reason:
+                yield _ref(policy), f"no workload enforces it: {reason}"
+            elif policy.target_refs:
                 wanted = ", ".join(f"{ref.kind} {ref.name}" for ref in policy.target_refs)
                 why = next(
                     (

@@ -7,14 +7,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .._model.mesh_config import DEFAULT_REVISION, ROOT_NAMESPACE, TRUST_DOMAIN, Broken, MeshConfig, mesh_configs
+from .._model.selectors import matches
 from .attachment import GATEWAY_NAME
 from .model import HTTP, TCP, Mesh, Provider, ServiceRef, Workload
 from .versions import parse_version
 
-__all__ = ["Inventory", "Place", "mesh_of", "take"]
+__all__ = ["Inventory", "Meshes", "Place", "mesh_of", "meshes_of", "take"]
 
 _WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Pod")
 _INJECT, _TEMPLATES = "sidecar.istio.io/inject", "inject.istio.io/templates"
@@ -28,8 +30,6 @@ _FLAGS = {
     "gateway_selectors": "ENABLE_SELECTOR_BASED_K8S_GATEWAY_POLICY",
     "ambient_dry_run": "AMBIENT_ENABLE_DRY_RUN_AUTHORIZATION_POLICY",
 }  # istiod's environment
-# OpenShift Service Mesh 2 has an Istio of its own inside.
-_OSSM2 = {"v2.0": "1.6", "v2.1": "1.9", "v2.2": "1.12", "v2.3": "1.14", "v2.4": "1.16", "v2.5": "1.18", "v2.6": "1.20"}
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,8 @@ class Inventory:
     places: tuple[Place, ...]
     objects: tuple[Mapping[str, Any], ...]  # of the security API
     assumptions: tuple[str, ...] = ()
+    meshes: tuple[Mesh, ...] = ()  # of every istiod
+    broken: tuple[Broken, ...] = ()  # settings that cannot be read
 
     def identity(self, place: Place) -> str | None:
         """spiffe://..., None for one without a proxy."""
@@ -82,41 +84,10 @@ def _namespace(obj: Mapping[str, Any]) -> str:
     return str(_map(obj, "metadata").get("namespace") or "default")
 
 
-def _control_plane(obj: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What an object of a control plane says of its mesh; None if it is none."""
-    spec = _map(obj, "spec")
-    if obj.get("kind") == "Istio" and "sailoperator" in str(obj.get("apiVersion")):
-        config, version = _map(spec, "values", "meshConfig"), str(spec.get("version") or "").removesuffix("-latest")
-        flags = {str(name): str(value) for name, value in _map(spec, "values", "pilot", "env").items()}
-        domain, aliases = config.get("trustDomain"), config.get("trustDomainAliases")
-        root = config.get("rootNamespace") or spec.get("namespace")
-    elif obj.get("kind") == "ServiceMeshControlPlane":
-        config = {**_map(spec, "techPreview", "meshConfig"), **_map(spec, "meshConfig")}
-        version = _OSSM2.get(".".join(str(spec.get("version") or "").split(".")[:2]), "")
-        flags = {str(name): str(value) for name, value in _map(spec, "runtime", "components", "pilot", "container", "env").items()}
-        domain, aliases = _map(spec, "security", "trust").get("domain"), _map(spec, "security", "trust").get("additionalDomains")
-        root = _namespace(obj)
-    else:
-        return None
-    hops = _map(config, "defaultConfig", "gatewayTopology").get("numTrustedProxies")
-    return {
-        "trust_domain": domain,
-        "trust_domain_aliases": tuple(_list(aliases)),
-        "root_namespace": root,
-        "version": version,
-        "path_normalization": _map(config, "pathNormalization").get("normalization"),
-        "providers": dict(_providers(config)),
-        "trusted_proxies": int(str(hops)) if str(hops).isdigit() else 0,
-        **{name: flags[flag].lower() in ("true", "1") for name, flag in _FLAGS.items() if flag in flags},
-    }
-
-
-def _providers(config: Mapping[str, Any]) -> Iterator[tuple[str, Provider]]:
+def _providers(config: MeshConfig) -> dict[str, Provider]:
     """The external authorizers of a mesh's configuration; what they answer is theirs to say."""
-    for entry in map(_map, _list(config.get("extensionProviders"))):
-        for name, protocol in (("envoyExtAuthzHttp", "http"), ("envoyExtAuthzGrpc", "grpc")):
-            if name in entry:
-                yield str(entry.get("name")), Provider(protocol)
+    kinds = (("envoyExtAuthzHttp", "http"), ("envoyExtAuthzGrpc", "grpc"))
+    return {str(entry.get("name")): Provider(word) for entry in config.extension_providers for name, word in kinds if name in entry}
 
 
 def _unlisted(objects: Iterable[Mapping[str, Any]]) -> dict[str, Provider]:
@@ -129,30 +100,98 @@ def _unlisted(objects: Iterable[Mapping[str, Any]]) -> dict[str, Provider]:
     return {name: Provider() for name in named if isinstance(name, str) and name}
 
 
-def mesh_of(objects: Iterable[Mapping[str, Any]], given: Mapping[str, Any] | None = None) -> tuple[Mesh, tuple[str, ...]]:
-    """The mesh's settings from its control plane's object, `given` before them; and what had to be assumed."""
+@dataclass(frozen=True)
+class Meshes:
+    """The settings of each istiod; `main` counts for a workload of which nothing says whose it is."""
+
+    main: Mesh
+    every: tuple[Mesh, ...]
+    assumptions: tuple[str, ...] = ()
+    broken: tuple[Broken, ...] = ()
+
+
+class _Settings:
+    """Mesh by mesh: what was given, what the source says, and what had to be assumed."""
+
+    def __init__(self, objects: list[Mapping[str, Any]], given: Mapping[str, Any] | None) -> None:
+        self.objects = objects
+        self.given = {key: value for key, value in (given or {}).items() if value not in (None, [], "")}
+        self.namespaces = {_name(obj): _map(obj, "metadata", "labels") for obj in objects if obj.get("kind") == "Namespace"}
+        self.assumed: list[str] = []
+
+    def of(self, config: MeshConfig | None, word: str = "") -> Mesh:
+        """`word` says in assumptions which control plane is meant."""
+        own = self._read(config) if config else {}
+        unknown = _unknown_version(own)
+        silent = config is None or not config.sources
+        listed = _unlisted(self.objects) if silent else {}
+        if listed:
+            own["providers"] = listed
+        own |= self.given
+        chosen: dict[str, Any] = {key: value for key, value in own.items() if value or value is False}
+        if chosen.get("path_normalization") == "DEFAULT":
+            chosen.pop("path_normalization")
+        words = {"trust_domain": TRUST_DOMAIN, "root_namespace": ROOT_NAMESPACE, "version": "the newest that is known"}
+        self.assumed += [f"{key}{word} is {text}: the source does not say" for key, text in words.items() if key not in chosen]
+        if unknown and "version" not in chosen:
+            self.assumed.append(f"the source says version {unknown}, which is no version of Istio")
+        if listed:
+            self.assumed.append(f"the providers {', '.join(sorted(listed))} exist: the source does not say")
+        if "trust_domain_aliases" in chosen:
+            chosen["trust_domain_aliases"] = tuple(chosen["trust_domain_aliases"])
+        return Mesh(**chosen)
+
+    def _read(self, config: MeshConfig) -> dict[str, Any]:
+        flags = {name: config.flag(flag) for name, flag in _FLAGS.items()}
+        return {
+            "trust_domain": config.trust_domain,
+            "trust_domain_aliases": config.trust_domain_aliases,
+            "root_namespace": config.root_namespace,
+            "version": config.version,
+            "path_normalization": config.path_normalization,
+            "providers": _providers(config),
+            "trusted_proxies": config.trusted_proxies,
+            "cluster_domain": config.cluster_domain,
+            "control_plane": config.name,
+            "revision": config.revision,
+            "undiscovered": self._undiscovered(config),
+            **{name: value for name, value in flags.items() if value is not None},
+        }
+
+    def _undiscovered(self, config: MeshConfig) -> frozenset[str]:
+        """A namespace of which the source has no labels is not judged."""
+        selectors = config.discovery_selectors
+        if not selectors:
+            return frozenset()
+        # The API server sets this label on every namespace; a folder of manifests may not show it.
+        known = {name: {"kubernetes.io/metadata.name": name, **labels} for name, labels in self.namespaces.items()}
+        return frozenset(name for name, labels in known.items() if not any(matches(selector, labels) for selector in selectors))
+
+
+def meshes_of(objects: Iterable[Mapping[str, Any]], given: Mapping[str, Any] | None = None) -> Meshes:
+    """The settings of every istiod of the source, `given` before what it says; and what had to be assumed."""
     kept = list(objects)
-    set_by_hand = {key: value for key, value in (given or {}).items() if value not in (None, [], "")}
-    planes = {_name(obj): settings for obj in kept for settings in [_control_plane(obj)] if settings is not None}
-    root = set_by_hand.get("root_namespace")
-    planes = {name: settings for name, settings in planes.items() if settings["root_namespace"] == root} or planes
-    found: dict[str, Any] = dict(list(planes.values())[-1]) if planes else {"providers": _unlisted(kept)}
-    unknown = _unknown_version(found)
-    found |= set_by_hand
-    chosen: dict[str, Any] = {key: value for key, value in found.items() if value or value is False}
-    if chosen.get("path_normalization") == "DEFAULT":
-        chosen.pop("path_normalization")
-    words = {"trust_domain": "cluster.local", "root_namespace": "istio-system", "version": "the newest that is known"}
-    assumed = tuple(f"{key} is {word}: the source does not say" for key, word in words.items() if key not in chosen)
-    if unknown and "version" not in chosen:
-        assumed = (*assumed, f"the source says version {unknown}, which is no version of Istio")
-    if len({repr(sorted(settings.items())) for settings in planes.values()}) > 1:
-        assumed = (*assumed, f"the settings are those of {list(planes)[-1]}: the source has the control planes {', '.join(sorted(planes))}")
-    if not planes and chosen.get("providers"):
-        assumed = (*assumed, f"the providers {', '.join(sorted(chosen['providers']))} exist: the source does not say")
-    if "trust_domain_aliases" in chosen:
-        chosen["trust_domain_aliases"] = tuple(chosen["trust_domain_aliases"])
-    return Mesh(**chosen), assumed
+    settings = _Settings(kept, given)
+    root = settings.given.get("root_namespace")
+    every = mesh_configs(kept)
+    configs = [config for config in every if root in (config.root_namespace, config.namespace)] or list(every)
+    chosen = next((config for config in configs if config.revision == DEFAULT_REVISION), configs[-1] if configs else None)
+    main = settings.of(chosen)
+    found = [main if config is chosen else settings.of(config, f" of {config.name}") for config in configs]
+    if len({repr(sorted(vars(replace(mesh, control_plane="", revision="")).items())) for mesh in found}) > 1:
+        told = ", ".join(sorted(config.revision for config in configs))
+        settings.assumed.append(
+            f"the settings are those of {chosen.revision if chosen else ''}: the source has the control planes {told}"
+        )
+    broken = tuple(one for config in configs for one in config.broken)
+    settings.assumed += [f"{one.resource} says nothing: {one.message}" for one in broken]
+    return Meshes(main, tuple(found), tuple(settings.assumed), broken)
+
+
+def mesh_of(objects: Iterable[Mapping[str, Any]], given: Mapping[str, Any] | None = None) -> tuple[Mesh, tuple[str, ...]]:
+    """The settings of the mesh, `given` before what the source says; and what had to be assumed."""
+    found = meshes_of(objects, given)
+    return found.main, found.assumptions
 
 
 def _unknown_version(found: dict[str, Any]) -> str:
@@ -362,7 +401,8 @@ def _assumed(objects: Iterable[Mapping[str, Any]], places: Iterable[Place], root
 def take(objects: Iterable[Mapping[str, Any]], given: Mapping[str, Any] | None = None) -> Inventory:
     """The inventory of any set of objects; `given` are settings of the mesh that go before what the objects say."""
     kept = [obj for obj in objects if isinstance(obj, Mapping)]
-    mesh, assumptions = mesh_of(kept, given)
+    meshes = meshes_of(kept, given)
+    mesh, assumptions = meshes.main, meshes.assumptions
     reader = _Reader(mesh)
     reader.read(kept)
     places: dict[str, Place] = {}
@@ -386,4 +426,4 @@ def take(objects: Iterable[Mapping[str, Any]], given: Mapping[str, Any] | None =
         )
     if reader.guessed:
         assumptions += (f"every workload of {', '.join(sorted(reader.guessed))} has a sidecar: the source has no such Namespace",)
-    return Inventory(mesh, tuple(every + guessed), security, assumptions)
+    return Inventory(mesh, tuple(every + guessed), security, assumptions, meshes.every, meshes.broken)

@@ -78,6 +78,7 @@ class AuthorizationPolicy:
     provider: str | None = None  # None: no provider at all
     dry_run: bool = False
     dry_run_text: str | None = None  # the annotation as it is written
+    revision: str = ""  # of the label istio.io/rev
 
     @property
     def key(self) -> str:
@@ -104,6 +105,10 @@ class Mesh:
     gateway_selectors: bool = True  # ENABLE_SELECTOR_BASED_K8S_GATEWAY_POLICY
     trusted_proxies: int = 0  # gatewayTopology.numTrustedProxies
     ambient_dry_run: bool = False  # AMBIENT_ENABLE_DRY_RUN_AUTHORIZATION_POLICY
+    control_plane: str = ""  # NAMESPACE/REVISION of its istiod
+    revision: str = ""  # of its istiod, which reads no object that is labelled for another; empty: it reads all
+    undiscovered: frozenset[str] = frozenset()  # namespaces that discoverySelectors leave out
+    cluster_domain: str = "cluster.local"
 
     @cached_property
     def trust_domains(self) -> tuple[str, ...]:

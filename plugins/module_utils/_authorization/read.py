@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .attachment import REVISION
 from .model import ACTIONS, AuthorizationPolicy, Clause, Condition, Finding, Rule, TargetRef
 from .versions import Abilities
 
@@ -125,6 +126,9 @@ class Reader:
             return ()
         return tuple(refs)
 
+    def label(self, metadata: Mapping[str, Any], name: str) -> str:
+        return self.text(self.mapping(metadata.get("labels"), "metadata.labels").get(name), f"metadata.labels[{name}]")
+
     def action(self, spec: Mapping[str, Any]) -> str:
         value = spec.get("action")
         if value is None:
@@ -165,6 +169,7 @@ class Reader:
             provider=None if provider is None else self.text(provider.get("name"), "provider.name"),
             dry_run=self.dry_run(dry_run),
             dry_run_text=dry_run,
+            revision=self.label(metadata, REVISION),
         )
 
 

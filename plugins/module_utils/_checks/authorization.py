@@ -38,12 +38,18 @@ INPUTS = (
     k.SERVICE_ACCOUNT,
     k.VIRTUAL_SERVICE,
     k.GATEWAY,
+    k.CONFIG_MAP,
     k.ISTIO,
+    k.ISTIO_REVISION,
+    k.ISTIO_REVISION_TAG,
+    k.Z_TUNNEL,
+    k.ISTIO_OPERATOR,
+    k.MUTATING_WEBHOOK,
     k.SMCP,
     k.SMMR,
     _GATEWAY_API,
 )
-_CLUSTER_WIDE = (k.NAMESPACE, k.ISTIO)
+_CLUSTER_WIDE = (k.NAMESPACE, k.ISTIO, k.ISTIO_REVISION, k.ISTIO_REVISION_TAG, k.Z_TUNNEL, k.MUTATING_WEBHOOK)
 _RENDERED = "access_allow"  # ALLOW of _access.render, which stands on this package
 _SCENES: WeakKeyDictionary[View, Scene] = WeakKeyDictionary()
 _PROOFS: WeakKeyDictionary[View, Proof] = WeakKeyDictionary()
@@ -180,6 +186,18 @@ def attached(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
 def status_accepted(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """istiod writes ZtunnelAccepted and WaypointAccepted where ambient is on; sidecars get no status, so none is no fault."""
     yield from _findings(view, intent, "statuses")
+
+
+@check(
+    "OSM3007",
+    title="each istiod can read its configuration",
+    hint="correct the key mesh of the ConfigMap, or the custom resource that it is made from; until then istiod goes on with what it had",
+    inputs=INPUTS,
+    live=False,
+)
+def configuration_read(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Trust domain, root namespace and providers stand there; what istiod has instead is not known from outside, so nothing is proven."""
+    yield from (Finding(one.resource, one.message) for one in scene_of(view, intent).inventory.broken)
 
 
 # 31: patterns that do not do what they look like
@@ -486,6 +504,12 @@ def _deviations(groups: Iterable[Group], word: str) -> Iterator[Finding]:
         yield Finding(f"Workload {names(group.destinations)}", message, evidence=group.to_dict())
 
 
+def _unproven(view: View, intent: Intent) -> Iterator[Finding]:
+    """What makes a proof one of something else than the mesh."""
+    for one in scene_of(view, intent).inventory.broken:
+        yield Finding(one.resource, f"nothing is proven, because the settings of this mesh are not known: {one.message}")
+
+
 @check(
     "OSM3301",
     title="each intended access is allowed",
@@ -496,6 +520,7 @@ def _deviations(groups: Iterable[Group], word: str) -> Iterator[Finding]:
 )
 def nothing_less(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """Proven for all requests: who, with or without a token, port, host, method, path."""
+    yield from _unproven(view, intent)
     yield from _deviations(proof_of(view, intent).less, "intended and not allowed")
 
 
@@ -510,6 +535,7 @@ def nothing_less(view: View, intent: Intent, options: Options) -> Iterable[Findi
 def nothing_more(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """What auditors ask: callers without an identity, without a token and unknown ones are among the sources."""
     proof = proof_of(view, intent)
+    yield from _unproven(view, intent)
     yield from _deviations(proof.more, "allowed and not intended")
     for text in proof.undecided:
         ref, _colon, reason = text.partition(": ")

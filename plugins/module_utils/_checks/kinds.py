@@ -54,6 +54,7 @@ ISTIO_CNI = Kind("sailoperator.io", "IstioCNI")
 ISTIO_REVISION = Kind("sailoperator.io", "IstioRevision")
 ISTIO_REVISION_TAG = Kind("sailoperator.io", "IstioRevisionTag")
 Z_TUNNEL = Kind("sailoperator.io", "ZTunnel")
+ISTIO_OPERATOR = Kind("install.istio.io", "IstioOperator")
 SMCP = Kind("maistra.io", "ServiceMeshControlPlane")
 SMM = Kind("maistra.io", "ServiceMeshMember")
 SMMR = Kind("maistra.io", "ServiceMeshMemberRoll")
@@ -100,6 +101,7 @@ __all__ = [
     "ISTIO",
     "ISTIO_CNI",
     "ISTIO_CSR",
+    "ISTIO_OPERATOR",
     "ISTIO_REVISION",
     "ISTIO_REVISION_TAG",
     "JAEGER",
