@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Recorded cases: policies, a workload and a request, with the verdict of a real Envoy under Istio's own translation."""
+"""Recorded cases: policies, a workload and a request, with the verdict of a real Envoy or ztunnel under Istio's own translation."""
 
 from __future__ import annotations
 
@@ -10,9 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.evaluate import Chain, PolicySet, Verdict
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.model import Finding, Mesh, Provider, Request, Workload
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.read import read_policies
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.evaluate import Chain, Verdict
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.model import (
+    Finding,
+    Mesh,
+    Provider,
+    Request,
+    ServiceRef,
+    Workload,
+)
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import World
 
 # The authorizers that ran beside the recorded Envoy; every other name was undefined there.
 PROVIDERS = {"always-deny": Provider("http", answer=False), "always-allow": Provider("http", answer=True)}
@@ -21,12 +28,13 @@ PROVIDERS = {"always-deny": Provider("http", answer=False), "always-allow": Prov
 @dataclass(frozen=True)
 class Outcome:
     row: dict[str, Any]
-    verdict: Verdict
+    verdict: Verdict | None  # None: refused before any policy was asked
+    reason: str
     findings: tuple[Finding, ...]
 
     @property
     def word(self) -> str:
-        return "ALLOW" if self.verdict.allowed else "DENY"
+        return "ALLOW" if self.verdict and self.verdict.allowed else "DENY"
 
     @property
     def agrees(self) -> bool:
@@ -50,12 +58,20 @@ def mesh_of(row: dict[str, Any]) -> Mesh:
         path_normalization=mesh.get("path_normalization") or "BASE",
         version=mesh.get("istio_version"),
         providers=PROVIDERS,
+        ambient_dry_run=bool(mesh.get("ambient_dry_run")),
     )
 
 
 def workload_of(row: dict[str, Any]) -> Workload:
     workload = row["workload"]
-    return Workload(workload["namespace"], workload["labels"], workload["kind"])
+    labels, service = workload["labels"], workload.get("service")
+    return Workload(
+        workload["namespace"],
+        labels or {},
+        workload["kind"],
+        ServiceRef(service["name"], service["namespace"], service["kind"]) if service else None,
+        unlabelled=labels is None,
+    )
 
 
 def request_of(row: dict[str, Any], *, remote_ip: bool = True) -> Request:
@@ -82,25 +98,28 @@ class Worlds:
     """The policies of each world, read and compiled once."""
 
     def __init__(self) -> None:
-        self._worlds: dict[str, tuple[PolicySet, tuple[Finding, ...]]] = {}
+        self._worlds: dict[str, World] = {}
 
-    def of(self, row: dict[str, Any]) -> tuple[PolicySet, tuple[Finding, ...]]:
+    def of(self, row: dict[str, Any]) -> World:
         key = json.dumps([row["mesh"], row["policies"]])
         if key not in self._worlds:
-            mesh = mesh_of(row)
-            policies, findings = read_policies(row["policies"], mesh.abilities)
-            self._worlds[key] = PolicySet(policies, mesh), tuple(findings)
+            self._worlds[key] = World(row["policies"], mesh_of(row))
         return self._worlds[key]
 
     def chain(self, row: dict[str, Any]) -> Chain:
-        return self.of(row)[0].chain(workload_of(row), row["workload"]["protocol"])
+        return self.of(row).policies.chain(workload_of(row), row["workload"]["protocol"])
 
 
 def run_rows(rows: Iterable[dict[str, Any]], worlds: Worlds | None = None) -> Iterator[Outcome]:
     """Each row with our verdict."""
     worlds = worlds or Worlds()
     for row in rows:
-        policies, findings = worlds.of(row)
+        world = worlds.of(row)
         workload, protocol = workload_of(row), row["workload"]["protocol"]
-        verdict = policies.chain(workload, protocol).request(request_of(row))
-        yield Outcome(row, verdict, (*findings, *policies.findings(workload, protocol)))
+        findings = (*world.findings, *world.policies.findings(workload, protocol))
+        request, closed = world.connect(workload, request_of(row))
+        if closed:
+            yield Outcome(row, None, closed.reason, findings)
+            continue
+        verdict = world.policies.chain(workload, protocol).request(request)  # a row's claims are those of a token that was accepted
+        yield Outcome(row, verdict, str(verdict), findings)

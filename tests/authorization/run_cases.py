@@ -46,7 +46,8 @@ def main() -> int:
             continue
         differ += 1
         row = outcome.row
-        print(f"{row['id']}: Envoy says {row['verdict']}, we say {outcome.word} ({outcome.verdict}); tags {', '.join(row['tags'])}")
+        real = "ztunnel" if row["workload"]["kind"] == "ztunnel" else "Envoy"
+        print(f"{row['id']}: {real} says {row['verdict']}, we say {outcome.word} ({outcome.reason}); tags {', '.join(row['tags'])}")
         for part in ("mesh", "workload", "policies", "request", "observed"):
             print(f"    {part}: {json.dumps(row.get(part))}")
         for finding in outcome.findings:

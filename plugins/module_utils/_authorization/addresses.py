@@ -50,10 +50,12 @@ def address(value: str) -> Address:
 
 
 def network_matcher(value: str) -> Matcher:
-    """An address or a block with its length; host bits are cut off; ValueError for anything else."""
+    """An address or a block with its length; host bits are cut off, and an address's zone; ValueError for anything else."""
     text, slash, length = value.partition("/")
-    found = address(text)
+    host, _percent, zone = text.partition("%")
+    found = address(host if zone and ":" in host and not slash else text)
     if slash and (not _LENGTH.fullmatch(length) or int(length) > found.max_prefixlen):
         raise ValueError(f"{value!r} is not an address block")
     shift = found.max_prefixlen - (int(length) if slash else found.max_prefixlen)
     return Network(found.version, shift, int(found) >> shift)
+

@@ -72,6 +72,15 @@ def _refers(ref: TargetRef, policy: Attachable, workload: Workload, mesh: Mesh) 
     return ref.namespace in ("", workload.namespace) and _is(ref, "Gateway") and ref.name == workload.labels[GATEWAY_NAME]
 
 
+def _why_not_at_ztunnel(policy: Attachable, workload: Workload) -> str:
+    """ztunnel follows no targetRefs and no labels of gateways; istiod takes the selector of a pod without labels for one of any."""
+    if policy.target_refs:
+        return "it has targetRefs, which only a gateway or waypoint follows"
+    if workload.unlabelled and policy.selector:
+        return ""
+    return "" if selected(policy, workload) else "its selector does not match the labels"
+
+
 def why_not(policy: Attachable, workload: Workload, mesh: Mesh) -> str:
     """Empty if the workload enforces the policy, otherwise the reason that it does not."""
     reason = unread(policy, mesh)
@@ -80,6 +89,8 @@ def why_not(policy: Attachable, workload: Workload, mesh: Mesh) -> str:
     service = workload.service.namespace if workload.kind == "waypoint" and workload.service else None
     if policy.namespace not in (mesh.root_namespace, workload.namespace, service):
         return f"its namespace is {policy.namespace}"
+    if workload.kind == "ztunnel":
+        return _why_not_at_ztunnel(policy, workload)
     if GATEWAY_NAME not in workload.labels:
         if policy.target_refs:
             return "it has targetRefs, which only a gateway or waypoint follows"

@@ -28,7 +28,7 @@ from .matching import (
 from .model import Mesh
 from .trust_domains import expand_principals, expand_trust_domains
 
-__all__ = ["FIELDS", "Attribute", "UnknownKeyError", "attribute", "for_field"]
+__all__ = ["FIELDS", "TUNNELLED", "Attribute", "UnknownKeyError", "attribute", "for_field"]
 
 FIELDS = {
     "principals": "source.principal",
@@ -155,6 +155,10 @@ _PLAIN = {
     "destination.port": Attribute("destination.port", lambda facts: facts.port, port_matcher),
     "connection.sni": Attribute("connection.sni", lambda facts: facts.sni, string_matcher),
 }
+
+
+# A waypoint's peer is the end of a tunnel inside itself, which has no address: whatever is asked of it never matches.
+TUNNELLED = Attribute("source.ip at a waypoint", lambda facts: (), network_matcher)
 
 
 def attribute(key: str, namespace: str, mesh: Mesh) -> Attribute:

@@ -13,25 +13,15 @@ from typing import Any
 
 from .attachment import REVISION, attaches, selected, unread
 from .matching import fold
-from .model import Finding, Mesh, Request, TargetRef, Workload
+from .model import Finding, Mesh, PeerAuthentication, Request, TargetRef, Workload
+from .ztunnel_mtls import ztunnel_mtls
 
 __all__ = ["JwtRule", "PeerAuthentication", "RequestAuthentication", "Token", "authenticate", "effective_mtls", "read_peer_authentications",
-           "read_request_authentications"]  # fmt: skip
+           "read_request_authentications", "written_mtls"]  # fmt: skip
 
 _JWT_LISTS = ("audiences", "fromHeaders", "fromParams", "fromCookies", "spaceDelimitedClaims")
 _SKEW = timedelta(seconds=60)  # Envoy's tolerance of clocks
 MODES = ("UNSET", "DISABLE", "PERMISSIVE", "STRICT")
-
-
-@dataclass(frozen=True)
-class PeerAuthentication:
-    namespace: str
-    name: str
-    created: str  # RFC 3339; the oldest of a scope wins
-    selector: Mapping[str, str]
-    mode: str
-    ports: Mapping[int, str]
-    revision: str = ""  # of the label istio.io/rev
 
 
 @dataclass(frozen=True)
@@ -85,8 +75,34 @@ def _shapes(obj: Mapping[str, Any], spec: Mapping[str, Any], wanted: Mapping[str
     return ""
 
 
-def read_peer_authentications(objects: Iterable[Mapping[str, Any]]) -> tuple[list[PeerAuthentication], list[Finding]]:
-    """All PeerAuthentications among objects, without those that admission refuses."""
+_NO_PORT = "a port of portLevelMtls is not between 1 and 65535"
+
+
+def _unreadable(obj: Mapping[str, Any], spec: Mapping[str, Any], labels: Mapping[str, Any], ports: Mapping[str, str]) -> str:
+    """Why istiod could not even read a PeerAuthentication; empty if it could."""
+    problem = _shapes(obj, spec, {"mtls": Mapping, "portLevelMtls": Mapping, "selector": Mapping})
+    if problem:
+        return problem
+    if {_mode(spec.get("mtls")), *ports.values()} - set(MODES):
+        return f"a mode is none of {', '.join(MODES)}"
+    if not all(isinstance(value, str) for value in labels.values()):
+        return "a label of its selector is no text (quote it)"
+    return "" if all(port.isascii() and port.isdigit() for port in ports) else _NO_PORT
+
+
+def _refused(spec: Mapping[str, Any], labels: Mapping[str, Any], ports: Mapping[str, str]) -> str:
+    """Why admission refuses what istiod could read; empty if it does not."""
+    if ports and not labels:
+        return "portLevelMtls needs a selector"
+    if not ports and spec.get("portLevelMtls") is not None:
+        return "portLevelMtls names no port"
+    return "" if all(0 < int(port) <= 65535 for port in ports) else _NO_PORT
+
+
+def read_peer_authentications(
+    objects: Iterable[Mapping[str, Any]], *, admitted: bool = True
+) -> tuple[list[PeerAuthentication], list[Finding]]:
+    """All PeerAuthentications among objects. `admitted`: without those that admission refuses and istiod could read all the same."""
     found: list[PeerAuthentication] = []
     findings: list[Finding] = []
     for obj in objects:
@@ -96,26 +112,28 @@ def read_peer_authentications(objects: Iterable[Mapping[str, Any]]) -> tuple[lis
         resource = f"PeerAuthentication {metadata.get('namespace', 'default')}/{metadata.get('name', '')}"
         labels = _mapping(_mapping(spec.get("selector")).get("matchLabels"))
         ports = {str(port): _mode(value) for port, value in _mapping(spec.get("portLevelMtls")).items()}
-        problem = _shapes(obj, spec, {"mtls": Mapping, "portLevelMtls": Mapping, "selector": Mapping})
-        if problem:
-            pass
-        elif {_mode(spec.get("mtls")), *ports.values()} - set(MODES):
-            problem = f"a mode is none of {', '.join(MODES)}"
-        elif ports and not labels:
-            problem = "portLevelMtls needs a selector"
-        elif not all(port.isascii() and port.isdigit() and 0 < int(port) <= 65535 for port in ports):
-            problem = "a port of portLevelMtls is not between 1 and 65535"
+        unreadable = _unreadable(obj, spec, labels, ports)
+        problem = unreadable or _refused(spec, labels, ports)
         if problem:
             findings.append(Finding(resource, "", "rejected", problem))
+        if unreadable or (problem and admitted):
             continue
         namespace, name = str(metadata.get("namespace", "default")), str(metadata.get("name", ""))
-        created, numbers = str(metadata.get("creationTimestamp") or ""), {int(port): mode for port, mode in ports.items()}
-        found.append(PeerAuthentication(namespace, name, created, dict(labels), _mode(spec.get("mtls")), numbers, _revision(metadata)))
+        created, bare = str(metadata.get("creationTimestamp") or ""), spec.get("selector") is not None and not labels
+        modes = {int(port): mode for port, mode in ports.items()}
+        found.append(PeerAuthentication(namespace, name, created, dict(labels), _mode(spec.get("mtls")), modes, bare, _revision(metadata)))
     return found, findings
 
 
 def effective_mtls(policies: Iterable[PeerAuthentication], workload: Workload, port: int | None, mesh: Mesh) -> tuple[str, str]:
-    """The mode of a port and the policy that set it (empty: nobody did, which is PERMISSIVE). Workload before namespace before mesh."""
+    """The mode of a port, as the workload's enforcer has it, and the policy that set it (empty: nobody did, which is PERMISSIVE)."""
+    if workload.kind == "ztunnel":
+        return ztunnel_mtls(policies, workload, port, mesh)
+    return written_mtls(policies, workload, port, mesh)
+
+
+def written_mtls(policies: Iterable[PeerAuthentication], workload: Workload, port: int | None, mesh: Mesh) -> tuple[str, str]:
+    """The same by Istio's documentation, which sidecars keep: workload before namespace before mesh, the oldest of each."""
     scopes: dict[str, list[PeerAuthentication]] = {"mesh": [], "namespace": [], "workload": []}
     for policy in policies:
         if unread(policy, mesh):
@@ -128,12 +146,11 @@ def effective_mtls(policies: Iterable[PeerAuthentication], workload: Workload, p
     for found in scopes.values():
         if not found:
             continue
-        oldest = min(found, key=lambda policy: policy.created)
-        for written in (oldest.mode, oldest.ports.get(port, "UNSET") if port is not None else "UNSET"):
+        oldest = min(found, key=lambda policy: (policy.created, policy.name))
+        ports = oldest.ports if oldest.selector else {}  # without a selector nobody looks at its ports
+        for written in (oldest.mode, ports.get(port, "UNSET") if port is not None else "UNSET"):
             if written != "UNSET":
-                mode, by = written, f"{oldest.namespace}/{oldest.name}"
-    if workload.kind == "ztunnel" and mode == "DISABLE":  # ambient has no way to switch mutual TLS off
-        mode = "PERMISSIVE"
+                mode, by = written, oldest.key
     return mode, by
 
 

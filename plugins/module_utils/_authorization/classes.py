@@ -18,6 +18,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from .addresses import Address, Network
+from .attributes import TUNNELLED
 from .automata import TooManyError, combinations
 from .compile import Test
 from .evaluate import Chain
@@ -42,9 +43,10 @@ _USUAL = {"methods": ("GET", "POST", "PUT", "DELETE"), "paths": ("/", "/x"), "ho
 _NAME = r"((?:[a-z0-9]|\\[-.])+)"  # as re.escape writes a name
 # What matching.py and ztunnel.py make of a namespace or a service account that is written whole.
 _OF_PATTERNS = re.compile(
-    rf"spiffe://\.\+/ns/{_NAME}/\(\.\+/\|\)sa/{_NAME}\(/\.\+\)\?|spiffe://\[\^/\]\+/ns/{_NAME}/sa/(?:{_NAME}|\[\^/\]\+)"
+    rf"spiffe://\.\+/ns/{_NAME}/\(\.\+/\|\)sa/{_NAME}\(/\.\+\)\?|spiffe://\[\^/\]\*/ns/{_NAME}/sa/(?:{_NAME}|\[\^/\]\*)"
 )
 _ADDRESSES = ("source.ip", "remote.ip", "destination.ip")
+_NEVER_THERE = (TUNNELLED.name,)
 _ALWAYS_THERE = ("hosts", "methods", "paths", "connection.sni", "destination.port", *_ADDRESSES)
 
 
@@ -148,6 +150,8 @@ def _of(name: str, matchers: tuple[Matcher, ...]) -> list[ValueClass]:
 
 
 def _classes_of(name: str, matchers: Sequence[Matcher]) -> list[ValueClass]:
+    if name in _NEVER_THERE:
+        return []
     if name in _ADDRESSES:
         return _distinct(matchers, _addresses(matchers))
     if name == "destination.port":
@@ -160,6 +164,11 @@ def _classes_of(name: str, matchers: Sequence[Matcher]) -> list[ValueClass]:
     return [ValueClass(value.matched, usual.get(value.matched, value.witness)) for value in found]
 
 
+def _of_nobody(matchers: Sequence[Matcher]) -> tuple[bool, ...]:
+    """Of a caller without an identity: only an empty namespace at ztunnel matches it."""
+    return tuple(isinstance(matcher, Pattern) and matcher.matches("") for matcher in matchers)
+
+
 def classes(tests: Iterable[Test]) -> dict[str, tuple[tuple[Matcher, ...], tuple[ValueClass, ...]]]:
     """For each dimension that the conditions ask about: its matchers, and the classes that they make of its values."""
     wanted: dict[str, dict[Matcher, None]] = {}
@@ -170,7 +179,7 @@ def classes(tests: Iterable[Test]) -> dict[str, tuple[tuple[Matcher, ...], tuple
         matchers = tuple(asked)
         values = list(_of(name, matchers))
         if name not in _ALWAYS_THERE:
-            values.append(ValueClass((False,) * len(matchers), None))
+            values.append(ValueClass(_of_nobody(matchers) if name == CALLER else (False,) * len(matchers), None))
         result[name] = matchers, tuple(values)
     return result
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .attributes import Attribute, UnknownKeyError, attribute, for_field
+from .attributes import TUNNELLED, Attribute, UnknownKeyError, attribute, for_field
 from .facts import Facts
 from .matching import Matcher, Text
 from .model import TCP, ZTUNNEL, AuthorizationPolicy, Clause, Finding, Mesh, Rule
@@ -112,6 +112,7 @@ class _Compiler:
     policy: AuthorizationPolicy
     protocol: str
     mesh: Mesh
+    kind: str = "sidecar"
     findings: list[Finding] = field(default_factory=list)
 
     def trouble(self, where: str, problem: str) -> None:
@@ -127,6 +128,8 @@ class _Compiler:
         """The compiled condition, or none if the list is empty or all of it was passed over."""
         if not values:
             return ()
+        if self.kind == "waypoint" and found.name == "source.ip":
+            found = TUNNELLED
         if found.http_only and self.protocol == TCP:
             self.trouble(where, "is HTTP only, and the port is TCP")
             return ()
@@ -192,10 +195,10 @@ def _name(policy: AuthorizationPolicy, index: int) -> str:
     return f"{before}{provider}ns[{policy.namespace}]-policy[{policy.name}]-rule[{index}]"
 
 
-def compile_policy(policy: AuthorizationPolicy, protocol: str, mesh: Mesh) -> CompiledPolicy:
-    """The policy as an enforcer of this protocol has it."""
+def compile_policy(policy: AuthorizationPolicy, protocol: str, mesh: Mesh, kind: str = "sidecar") -> CompiledPolicy:
+    """The policy as an enforcer of this protocol has it; a waypoint sees less than other kinds."""
     if protocol == ZTUNNEL:
         from .ztunnel import compile_for_ztunnel
 
         return compile_for_ztunnel(policy, mesh)
-    return _Compiler(policy, protocol, mesh).run()
+    return _Compiler(policy, protocol, mesh, kind).run()

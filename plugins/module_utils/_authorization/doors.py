@@ -24,7 +24,8 @@ from .inventory import Inventory, Place
 from .matching import Matcher, Pattern, Text
 from .model import HTTP, TCP, ZTUNNEL
 from .regions import _AUDIENCE, _ISSUER, Box, ProofError, Space, _meet, _subtract
-from .world import FORBIDDEN, RESET, UNAUTHORIZED, Answer, World
+from .world import FORBIDDEN, RESET, UNAUTHORIZED, Answer, World, refusal
+from .ztunnel_mtls import CLOSED
 
 __all__ = ["Door", "DoorSpace", "Shift", "compare", "doors_of", "exactly", "split"]
 
@@ -85,8 +86,9 @@ class Door:
     def decide(self, facts: Facts) -> Answer:
         """What happens to one request; the claims are those of the token that is sent."""
         mode, by = self.mode(facts.port[0] if facts.port else None)
-        if self.mutual and mode == "STRICT" and not facts.peer_names:
-            return Answer(RESET, f"PeerAuthentication {by} demands mutual TLS, and the caller has no certificate")
+        refused = refusal(mode, by, facts, self.chain.kind) if self.mutual else ""
+        if refused:
+            return Answer(RESET, refused)
         if self.chain.kind == "sidecar" and mode == "DISABLE":
             facts = replace(facts, peer_names=(), identity=None)
         if self.tokens and self.rules is None:
@@ -178,7 +180,9 @@ class DoorSpace(Space):
                 part = [met for box in boxes for met in [_meet(box, self.where(_PORT, [Text("exact", port)]))] if met]
             elif _PORT in self.names and named:
                 part = _subtract(boxes, [self.where(_PORT, named)])
-            if mode == "STRICT":
+            if mode == CLOSED:
+                part = []
+            elif mode == "STRICT":
                 part = _subtract(part, [self.plain])
             elif mode == "DISABLE" and door.chain.kind == "sidecar":
                 part = self.widened(part, self.plain, (self.caller,))

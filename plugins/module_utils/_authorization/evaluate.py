@@ -193,13 +193,13 @@ class PolicySet:
         self._by_namespace: dict[str, list[AuthorizationPolicy]] = {}
         for policy in self.policies:
             self._by_namespace.setdefault(policy.namespace, []).append(policy)
-        self._compiled: dict[tuple[int, str], CompiledPolicy] = {}
+        self._compiled: dict[tuple[int, str, bool], CompiledPolicy] = {}
         self._chains: dict[tuple[object, ...], Chain] = {}
 
-    def compiled(self, policy: AuthorizationPolicy, protocol: str) -> CompiledPolicy:
-        key = (id(policy), protocol)
+    def compiled(self, policy: AuthorizationPolicy, protocol: str, kind: str = "sidecar") -> CompiledPolicy:
+        key = (id(policy), protocol, kind == "waypoint")
         if key not in self._compiled:
-            self._compiled[key] = compile_policy(policy, protocol, self.mesh)
+            self._compiled[key] = compile_policy(policy, protocol, self.mesh, kind)
         return self._compiled[key]
 
     def attached(self, workload: Workload) -> tuple[AuthorizationPolicy, ...]:
@@ -219,9 +219,9 @@ class PolicySet:
         return self._chains[key]
 
     def _chain(self, kind: str, protocol: str, attached: Sequence[AuthorizationPolicy]) -> Chain:
-        compiled = [found for found in (self.compiled(policy, protocol) for policy in attached) if found.enforced]
-        old_ztunnel = protocol == ZTUNNEL and not self.mesh.abilities.ztunnel_dry_run
-        live = [found for found in compiled if not found.policy.dry_run or old_ztunnel]
+        compiled = [found for found in (self.compiled(policy, protocol, kind) for policy in attached) if found.enforced]
+        sent = protocol == ZTUNNEL and not self.mesh.abilities.dry_run_withheld
+        live = [found for found in compiled if not found.policy.dry_run or sent]
         of = {action: [found for found in live if found.policy.action == action] for action in ("ALLOW", "DENY", "AUDIT")}
         rules = {action: _sorted(rule for found in policies for rule in found.rules) for action, policies in of.items()}
         dry = _sorted(rule for found in compiled if found not in live and found.policy.action != "CUSTOM" for rule in found.rules)
@@ -232,4 +232,4 @@ class PolicySet:
     def findings(self, workload: Workload, protocol: str = HTTP) -> list[Finding]:
         """What was left out or dropped in the translation for this workload."""
         protocol = ZTUNNEL if workload.kind == "ztunnel" else protocol
-        return [finding for policy in self.attached(workload) for finding in self.compiled(policy, protocol).findings]
+        return [finding for policy in self.attached(workload) for finding in self.compiled(policy, protocol, workload.kind).findings]

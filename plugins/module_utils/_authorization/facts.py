@@ -100,15 +100,19 @@ def _http(facts: Facts, request: Request, kind: str, mesh: Mesh) -> None:
 
 def view(request: Request, kind: str, protocol: str, mesh: Mesh) -> Facts:
     """What an enforcer of this kind knows about the request."""
-    names = (f"spiffe://{request.principal}",) if request.principal else ()
-    facts = Facts(peer_names=names + request.dns_names if request.tls else (), source_ip=_addresses(request.source_ip))
+    names: tuple[str, ...] = (f"spiffe://{request.principal}",) if request.principal else ()
+    if kind == "waypoint":
+        names = names or ("-",)  # its tunnel hands on the URI of the certificate, and a dash where there is none
+    else:
+        names += request.dns_names
+    facts = Facts(peer_names=names if request.tls else (), source_ip=_addresses(request.source_ip))
     facts.remote_ip = facts.source_ip
     facts.port = () if request.port is None else (request.port,)
     facts.destination_ip = _addresses(request.destination_ip)
     facts.sni = (fold(request.sni or ""),)
     facts.metadata = request.metadata
     parts = request.principal.split("/") if request.principal and request.tls else []
-    if len(parts) == 5 and parts[1] == "ns" and parts[3] == "sa" and all(parts):
+    if len(parts) == 5 and parts[1] == "ns" and parts[3] == "sa":  # ztunnel does not ask whether there is anything between the slashes
         facts.identity = (parts[0], parts[2], parts[4])
     if protocol == HTTP:
         _http(facts, request, kind, mesh)

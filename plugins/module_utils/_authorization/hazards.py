@@ -102,7 +102,7 @@ class Scene:
             if policy.action != action:
                 continue
             for place, door in self.at.get(id(policy), ()):
-                for finding in self.world.policies.compiled(policy, door.chain.protocol).findings:
+                for finding in self.world.policies.compiled(policy, door.chain.protocol, door.chain.kind).findings:
                     if finding.effect == effect and self._concerns(policy, finding, door):
                         key = (finding.resource, f"{finding.where + ': ' if finding.where else ''}{finding.message}")
                         found.setdefault(key, []).append(place.ref)

@@ -325,7 +325,7 @@ def _place(reader: _Reader, obj: Mapping[str, Any]) -> Place:
     }
     kind = reader.kind_of(namespace, marks, labels, bool(spec.get("hostNetwork")))
     account = str(spec.get("serviceAccountName") or spec.get("serviceAccount") or "default")
-    workload = Workload(namespace, labels, kind or "sidecar")
+    workload = Workload(namespace, labels, kind or "sidecar", unlabelled=not labels)
     return Place(_name(obj), workload, account, reader.ports(namespace, labels, named, kind == "gateway"), outside=not kind)
 
 

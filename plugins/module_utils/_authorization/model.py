@@ -14,8 +14,8 @@ from typing import Any
 from .versions import Abilities, abilities
 
 __all__ = [
-    "ACTIONS", "HTTP", "TCP", "ZTUNNEL", "AuthorizationPolicy", "Clause", "Condition", "Finding", "Mesh", "Provider", "Request", "Rule",
-    "ServiceRef", "TargetRef", "Workload",
+    "ACTIONS", "HTTP", "TCP", "ZTUNNEL", "AuthorizationPolicy", "Clause", "Condition", "Finding", "Mesh", "PeerAuthentication", "Provider",
+    "Request", "Rule", "ServiceRef", "TargetRef", "Workload",
 ]  # fmt: skip
 
 ACTIONS = ("ALLOW", "DENY", "AUDIT", "CUSTOM")
@@ -86,6 +86,22 @@ class AuthorizationPolicy:
 
 
 @dataclass(frozen=True)
+class PeerAuthentication:
+    namespace: str
+    name: str
+    created: str  # RFC 3339; the oldest of a scope wins
+    selector: Mapping[str, str]
+    mode: str
+    ports: Mapping[int, str]
+    bare_selector: bool = False  # a selector without labels: to a sidecar none at all, to ambient not quite
+    revision: str = ""  # of the label istio.io/rev
+
+    @property
+    def key(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True)
 class Provider:
     """An external authorizer of MeshConfig.extensionProviders. `answer`: what it says to everything, None if that is unknown."""
 
@@ -134,6 +150,7 @@ class Workload:
     labels: Mapping[str, str] = field(default_factory=dict)
     kind: str = "sidecar"  # sidecar | gateway | waypoint | ztunnel
     service: ServiceRef | None = None  # for a waypoint, the one that the request is for
+    unlabelled: bool = False  # a pod without any label, which istiod does not tell from one that every selector matches
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ _VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?(?:[-+_].*)?")
 # The patch release of each minor that has a security fix; newer minors have it from the start.
 _HEADERS_ONE_BY_ONE = {27: 8, 28: 5, 29: 1}
 _ACCOUNTS_QUOTED = {27: 9, 28: 6, 29: 2}
+_PORTS_MERGED = {22: 8, 23: 5, 24: 3}
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,9 @@ class Abilities:
     accounts_quoted: bool = True  # before, a dot in a service account matched any character
     headers_one_by_one: bool = True  # before, repeated headers were joined by a comma
     envoy_jwt: bool = True  # before, request.auth.* came from Istio's own filter: "iss/sub" is one string, every claim split on blanks
-    ztunnel_dry_run: bool = True  # before, ztunnel enforced a dry-run policy
+    ztunnel_dry_run: bool = True  # before, ztunnel knew no dry run, whatever istiod's environment says
+    dry_run_withheld: bool = True  # before, istiod sent ztunnel a dry-run policy like any other, and it was enforced
+    ambient_ports_merged: bool = True  # before, what a PeerAuthentication says of its ports was one rule, without what it inherits
 
 
 def parse_version(text: str | None) -> tuple[int, int, int]:
@@ -71,4 +74,6 @@ def abilities(text: str | None) -> Abilities:
         headers_one_by_one=_fixed(version, _HEADERS_ONE_BY_ONE),
         envoy_jwt=version >= (1, 21, 0),
         ztunnel_dry_run=version >= (1, 29, 0),
+        dry_run_withheld=version >= (1, 25, 2),
+        ambient_ports_merged=_fixed(version, _PORTS_MERGED),
     )

@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Any
 
 from .authentication import (
-    PeerAuthentication,
     RequestAuthentication,
     Token,
     authenticate,
@@ -21,11 +20,13 @@ from .authentication import (
     read_request_authentications,
 )
 from .evaluate import PolicySet, Verdict
-from .model import HTTP, Finding, Mesh, Request, Workload
+from .facts import Facts, view
+from .model import HTTP, TCP, Finding, Mesh, PeerAuthentication, Request, Workload
 from .read import read_policies
 from .validate import validate
+from .ztunnel_mtls import CLOSED
 
-__all__ = ["Answer", "World"]
+__all__ = ["Answer", "World", "refusal"]
 
 FORBIDDEN, UNAUTHORIZED, RESET = "403", "401", "reset"
 
@@ -43,6 +44,16 @@ class Answer:
         return self.status == "passes"
 
 
+def refusal(mode: str, by: str, facts: Facts, kind: str) -> str:
+    """Why mutual TLS of this mode refuses a caller; empty if it does not. ztunnel only counts an identity of the usual form."""
+    known = facts.identity is not None if kind == "ztunnel" else bool(facts.peer_names)
+    if mode == CLOSED:
+        return f"istiod makes a rule of PeerAuthentication {by} that lets nobody in at this port"
+    if mode == "STRICT" and not known:
+        return f"PeerAuthentication {by} demands mutual TLS, and the caller has no certificate"
+    return ""
+
+
 class World:
     """Everything that decides on requests in a mesh, read once. `admitted`: leave out what admission would have refused."""
 
@@ -57,19 +68,26 @@ class World:
                 policies.remove(policy)
         self.peers: list[PeerAuthentication]
         self.tokens: list[RequestAuthentication]
-        self.peers, found = read_peer_authentications(kept)
+        self.peers, found = read_peer_authentications(kept, admitted=admitted)
         self.tokens, more = read_request_authentications(kept, mesh)
         self.findings: tuple[Finding, ...] = (*findings, *found, *more)
         self.policies = PolicySet(policies, mesh)
 
+    def connect(self, workload: Workload, request: Request) -> tuple[Request, Answer | None]:
+        """The request as it comes out of mutual TLS, and the refusal if it does not."""
+        if workload.kind not in ("sidecar", "ztunnel"):
+            return request, None
+        mode, by = effective_mtls(self.peers, workload, request.port, self.mesh)
+        if workload.kind == "sidecar" and mode == "DISABLE":  # the proxy does not look at certificates
+            return replace(request, principal=None, dns_names=(), tls=False), None
+        refused = refusal(mode, by, view(request, workload.kind, TCP, self.mesh), workload.kind)
+        return request, Answer(RESET, refused) if refused else None
+
     def answer(self, workload: Workload, request: Request, *, now: datetime, protocol: str = HTTP, token: Token | None = None) -> Answer:
         """What happens to this request. `now` matters to tokens only."""
-        mode, by = effective_mtls(self.peers, workload, request.port, self.mesh)
-        plain = not request.tls or (request.principal is None and not request.dns_names)
-        if workload.kind in ("sidecar", "ztunnel") and mode == "STRICT" and plain:
-            return Answer(RESET, f"PeerAuthentication {by} demands mutual TLS, and the caller has no certificate")
-        if workload.kind == "sidecar" and mode == "DISABLE":  # the proxy does not look at certificates
-            request = replace(request, principal=None, dns_names=(), tls=False)
+        request, closed = self.connect(workload, request)
+        if closed:
+            return closed
         chain = self.policies.chain(workload, protocol)
         custom = chain.decide_custom(chain.facts(request))
         if not custom.allowed:

@@ -33,7 +33,8 @@ def _segment(value: str) -> str:
 
 
 def _namespace(value: str) -> Matcher:
-    return Pattern(f"spiffe://[^/]+/ns/{_segment(value)}/sa/[^/]+")
+    """An empty one is also the namespace of who has no identity at all."""
+    return Pattern(f"spiffe://[^/]*/ns/{_segment(value)}/sa/[^/]*{'' if value else '|'}")
 
 
 def _principal(value: str) -> Matcher:
@@ -43,7 +44,7 @@ def _principal(value: str) -> Matcher:
 def _account(namespace: str) -> Callable[[str], Matcher]:
     def matcher(value: str) -> Matcher:
         head, tail = value.split("/", 1) if "/" in value else (namespace, value)
-        return Pattern(f"spiffe://[^/]+/ns/{re.escape(head)}/sa/{re.escape(tail)}")
+        return Pattern(f"spiffe://[^/]*/ns/{re.escape(head)}/sa/{re.escape(tail)}")
 
     return matcher
 
@@ -53,6 +54,10 @@ def _caller(facts: Facts) -> Sequence[str]:
     return ("spiffe://{}/ns/{}/sa/{}".format(*facts.identity),) if facts.identity else ()
 
 
+def _caller_or_nobody(facts: Facts) -> Sequence[str]:
+    return _caller(facts) or ("",)
+
+
 def _attributes(namespace: str) -> dict[str, Attribute]:
     found = (
         Attribute("destination.ip", lambda facts: facts.destination_ip, network_matcher),
@@ -60,7 +65,7 @@ def _attributes(namespace: str) -> dict[str, Attribute]:
         Attribute("destination.port", lambda facts: facts.port, port_matcher),
         Attribute("source.serviceAccount", _caller, _account(namespace)),
         Attribute("source.principal", _caller, _principal),
-        Attribute("source.namespace", _caller, _namespace),
+        Attribute("source.namespace", _caller_or_nobody, _namespace),
     )
     return {attribute.name: attribute for attribute in found}
 
@@ -146,9 +151,9 @@ def compile_for_ztunnel(policy: AuthorizationPolicy, mesh: Mesh) -> CompiledPoli
     elif policy.action not in ("ALLOW", "DENY"):
         compiler.tell("action", "ignored", f"ztunnel does not support {policy.action}: it enforces nothing of this policy")
         enforced = False
-    elif policy.dry_run and not mesh.abilities.ztunnel_dry_run:
-        compiler.tell("", "warning", "this version's ztunnel enforces a dry-run policy")
-    elif policy.dry_run and not mesh.ambient_dry_run:
+    elif policy.dry_run and not mesh.abilities.dry_run_withheld:
+        compiler.tell("", "warning", "this version of istiod sends a dry-run policy to ztunnel, which enforces it")
+    elif policy.dry_run and not (mesh.ambient_dry_run and mesh.abilities.ztunnel_dry_run):
         compiler.tell("", "ignored", "ambient dry run is not enabled: ztunnel does not get this policy")
         enforced = False
     return compiler.run(enforced)

@@ -360,7 +360,7 @@ def tokens_read(view: View, intent: Intent, options: Options) -> Iterable[Findin
     live=False,
 )
 def no_dry_run(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """It looks like a policy in every list, and enforces nothing; ztunnel before 1.29 enforces it."""
+    """It looks like a policy in every list, and enforces nothing; ztunnel before 1.25.2 enforces it."""
     yield from _findings(view, intent, "dry_runs")
 
 

@@ -290,7 +290,7 @@ def _in(space: Any, box: tuple[int, ...], facts: Any) -> bool:
         places = [
             number
             for number, value in enumerate(space.values[name])
-            if value.matched == matched and (value.witness is None) == (not values)
+            if (value.matched == matched and value.witness is not None if values else value.witness is None)
         ]
         assert len(places) == 1, (name, values)
         if not bits >> places[0] & 1:
@@ -312,4 +312,7 @@ def _values(name: str, facts: Any) -> tuple[Any, ...]:
         "hosts": facts.host,
         "destination.port": facts.port,
         "source.ip": facts.source_ip,
+        "source.ip at a waypoint": (),
+        "remote.ip": facts.remote_ip,
+        "destination.ip": facts.destination_ip,
     }[name]

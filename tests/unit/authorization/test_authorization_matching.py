@@ -204,6 +204,7 @@ def test_request_principals_are_issuer_and_subject(value: str, yes: list[tuple[s
         ("2001:db8::/32", ["2001:db8::1", "2001:db8:ffff::"], ["2001:db9::1", "10.1.2.3"]),
         ("::/0", ["::1", "2001:db8::1"], ["127.0.0.1"]),
         ("::1", ["::1"], ["::2", "0.0.0.1"]),
+        ("fe80::1%eth0", ["fe80::1"], ["fe80::2", "::1"]),  # istiod cuts the zone off
     ],
 )
 def test_address_blocks(value: str, yes: list[str], no: list[str]) -> None:
@@ -225,7 +226,8 @@ def test_address_blocks(value: str, yes: list[str], no: list[str]) -> None:
         "10.1.2.3/255.0.0.0",
         "010.1.2.3",
         "::1/129",
-        "fe80::1%eth0",
+        "fe80::1%",
+        "10.1.2.3%eth0",
         "fe80::1%eth0/64",
         " 10.1.2.3",
         "10.1.2.3/+8",

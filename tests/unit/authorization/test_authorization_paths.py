@@ -151,6 +151,11 @@ SINCE = [
     ("headers_one_by_one", "1.26.99", "1.30.0"),
     ("envoy_jwt", "1.20.9", "1.21.0"),
     ("ztunnel_dry_run", "1.28.9", "1.29.0"),
+    ("dry_run_withheld", "1.25.1", "1.25.2"),
+    ("ambient_ports_merged", "1.24.2", "1.24.3"),
+    ("ambient_ports_merged", "1.23.4", "1.23.5"),
+    ("ambient_ports_merged", "1.22.7", "1.22.8"),
+    ("ambient_ports_merged", "1.21.9", "1.25.0"),
 ]
 
 

@@ -301,7 +301,10 @@ def test_53_dry_run_in_ambient() -> None:
     deny, allow = policy({}, action="DENY", **note), policy(source(namespaces=["bar"]), **note)
     for mesh in (Mesh(), Mesh(ambient_dry_run=True)):
         assert passes(tcp(), deny, mesh=mesh) and passes(tcp(), allow, mesh=mesh)
-    old = Mesh(version="1.28")
+    for version in ("1.25.2", "1.28.9"):  # istiod keeps it to itself, and knows no other way
+        between = Mesh(version=version, ambient_dry_run=True)
+        assert passes(tcp(), deny, mesh=between) and findings(deny, workload=AMBIENT, mesh=between) == ["ignored "]
+    old = Mesh(version="1.25.1")  # istiod sends it as it is
     assert not passes(tcp(), deny, mesh=old) and not passes(tcp(), allow, mesh=old)
     assert findings(deny, workload=AMBIENT) == ["ignored "] and findings(deny, workload=AMBIENT, mesh=old) == ["warning "]
     assert findings(deny, workload=AMBIENT, mesh=Mesh(ambient_dry_run=True)) == []
@@ -318,7 +321,7 @@ def test_a_target_ref_never_widens_at_ztunnel_whatever_the_protocol_asked_for() 
 
 
 @pytest.mark.parametrize(
-    "principal", ["td/xx/foo/sa/sleep", "td/ns/foo/xx/sleep", "td/ns/foo/sa/sleep/x", "td/ns/foo/sa", "/ns/foo/sa/sleep", "td/ns/foo/sa/"]
+    "principal", ["td/xx/foo/sa/sleep", "td/ns/foo/xx/sleep", "td/ns/foo/sa/sleep/x", "td/ns/foo/sa", "spiffe:/ns/foo/sa"]
 )
 def test_an_identity_of_another_form_is_none_to_ztunnel(principal: str) -> None:
     for lists in ({"namespaces": ["*"]}, {"principals": ["*"]}, {"serviceAccounts": ["sleep"]}):
@@ -356,8 +359,9 @@ def test_ztunnel_names_what_it_leaves_out_by_its_place() -> None:
         (policy({}, **ref("Service", "cars")), Mesh(), False, ["ignored"]),
         (policy({}, annotations={"istio.io/dry-run": "true"}), Mesh(), False, ["ignored"]),
         (policy({}, annotations={"istio.io/dry-run": "true"}), Mesh(ambient_dry_run=True), True, []),
-        (policy({}, annotations={"istio.io/dry-run": "true"}), Mesh(version="1.28"), True, ["warning"]),
-        (policy({}), Mesh(version="1.28"), True, []),
+        (policy({}, annotations={"istio.io/dry-run": "true"}), Mesh(version="1.28", ambient_dry_run=True), False, ["ignored"]),
+        (policy({}, annotations={"istio.io/dry-run": "true"}), Mesh(version="1.25.1"), True, ["warning"]),
+        (policy({}), Mesh(version="1.25.1"), True, []),
         (policy({}, selector={}), Mesh(), False, ["ignored"]),
         (policy({}, selector={"matchLabels": {}}), Mesh(), True, []),
         (policy({}), Mesh(), True, []),
