@@ -75,6 +75,10 @@ options:
         description: Revision of the proxies.
         type: str
         default: ""
+      runs:
+        description: Version that proxies get where C(version) is an alias such as V(v1.30-latest). Without it any patch of its minor does.
+        type: str
+        default: ""
   origin:
     description: What they are now, as in O(goal); the way back leads there.
     type: dict
@@ -86,6 +90,10 @@ options:
         default: ""
       revision:
         description: Revision of the proxies.
+        type: str
+        default: ""
+      runs:
+        description: Version that proxies get where C(version) is an alias such as V(v1.30-latest). Without it any patch of its minor does.
         type: str
         default: ""
   reason:
@@ -338,6 +346,7 @@ lines:
   sample: ["wave 1 of 3, canary: 4 of 10 done, 2 under way, slowest Deployment prod-travel-agency/cars-v1 8 s, about 3 min left"]
 """
 
+from dataclasses import replace
 from typing import Any
 
 from ansible.module_utils.basic import missing_required_lib
@@ -359,7 +368,8 @@ from ansible_collections.meshops.mesh.plugins.module_utils._rollout.waves import
 from ansible_collections.meshops.mesh.plugins.module_utils._rollout.windows import windows_from
 
 AIM: dict[str, Any] = {"type": "dict", "default": {}, "options": {"version": {"type": "str", "default": ""},
-                                                                  "revision": {"type": "str", "default": ""}}}
+                                                                  "revision": {"type": "str", "default": ""},
+                                                                  "runs": {"type": "str", "default": ""}}}
 QUERY: dict[str, Any] = {
     "name": {"type": "str"},
     "query": {"type": "str", "required": True},
@@ -435,7 +445,7 @@ class Run:
     def aim(self, name: str) -> Goal:
         """goal or origin."""
         given = self.params[name] or {}
-        return Goal(given.get("version") or "", given.get("revision") or "")
+        return Goal(given.get("version") or "", given.get("revision") or "", runs=given.get("runs") or "")
 
     def go(self) -> None:
         """What the state asks for."""
@@ -464,7 +474,7 @@ class Run:
             return
         self.state = None
         aim, world = self.aim("goal"), self.rollout.look()
-        planned = plan(world, Goal(aim.version, aim.revision, self.rollout.now()), self.orders)
+        planned = plan(world, replace(aim, since=self.rollout.now()), self.orders)
         self.would = bool(planned)
         self.rollout.lines += plan_lines(planned, world) if planned else ["all proxies are what they shall be: nothing to restart"]
         self.extra = {"loose": [{"resource": one.resource, "reason": one.reason} for one in world.loose],

@@ -57,9 +57,9 @@ def judge_answers(answers: Iterable[Answer], goal: Goal) -> tuple[list[Blocked],
         if one.silence:
             silent.append(f"{one.resource}: {one.silence}")
             continue
-        wanted = plain_version(goal.version)
+        wanted = goal.proxies
         if wanted and one.version and one.version != wanted and not one.version.startswith(f"{wanted}."):
-            wrong.append(Blocked(one.resource, f"its proxy says that it is {one.version}, expected {plain_version(goal.version)}"))
+            wrong.append(Blocked(one.resource, f"its proxy says that it is {one.version}, expected {wanted}"))
         if one.state not in ("", "LIVE"):
             wrong.append(Blocked(one.resource, f"its proxy is {one.state}, expected LIVE"))
         if one.connected is False:

@@ -20,8 +20,8 @@ _FLAVOURS = ("-distroless", "-debug")
 
 
 def plain_version(text: str) -> str:
-    """`1.27.3` of v1.27.3 or 1.27.3-distroless; empty for what is no version (a digest)."""
-    found = text.removeprefix("v")
+    """`1.27.3` of v1.27.3 or 1.27.3-distroless, `1.27` of the alias v1.27-latest; empty for what is no version (a digest)."""
+    found = text.removeprefix("v").removesuffix("-latest")
     for flavour in _FLAVOURS:
         found = found.removesuffix(flavour)
     return found if found[:1].isdigit() and "." in found else ""
@@ -32,12 +32,18 @@ class Goal:
     """What a proxy shall be. since: restarts after it are ours.
 
     revision: where each version has a revision of its own; then it tells the version of images that do not (digests).
-    Without both, only the age of a pod counts.
+    Without both, only the age of a pod counts. runs: the version that proxies have where the control plane's is an alias.
     """
 
     version: str = ""
     revision: str = ""
     since: datetime | None = None
+    runs: str = ""
+
+    @property
+    def proxies(self) -> str:
+        """The version of the proxies; of an alias that nobody has resolved, its minor."""
+        return plain_version(self.runs or self.version)
 
     @property
     def text(self) -> str:
@@ -64,7 +70,7 @@ class Pod:
         if goal.revision and self.revision != goal.revision:
             return False
         if goal.version and self.version:
-            wanted = plain_version(goal.version)
+            wanted = goal.proxies
             return self.version == wanted or self.version.startswith(f"{wanted}.")  # 2.6, as a ServiceMeshControlPlane says it
         if goal.revision:
             return True

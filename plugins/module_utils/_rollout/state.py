@@ -113,11 +113,12 @@ class State:
 
 
 def _goal(goal: Goal) -> dict[str, Any]:
-    return {"version": goal.version, "revision": goal.revision, "since": goal.since.isoformat() if goal.since else None}
+    runs = {"runs": goal.runs} if goal.runs else {}
+    return {"version": goal.version, "revision": goal.revision, "since": goal.since.isoformat() if goal.since else None, **runs}
 
 
 def _read_goal(data: dict[str, Any]) -> Goal:
-    return Goal(data["version"], data["revision"], parse_time(data["since"]))
+    return Goal(data["version"], data["revision"], parse_time(data["since"]), data.get("runs", ""))
 
 
 def same_goal(state: State, goal: Goal, reason: str) -> bool:

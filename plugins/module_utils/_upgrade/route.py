@@ -7,8 +7,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from .._errors import ConfigError
 from .._olm.model import version_of
@@ -17,7 +18,7 @@ from .planes import ControlPlane, Operator
 from .rules import OPERATOR_LINES, Hops, distance, hops_for, lines_of
 from .versions import OSSM_ISTIO, Version, istio_of, ossm_of, parse
 
-__all__ = ["Hop", "OperatorWay", "Route", "Wish", "operator_line", "route_of"]
+__all__ = ["Hop", "OperatorWay", "Route", "Wish", "operator_line", "refusal_of_steps", "route_of"]
 
 # The package whose operator reconciles a provider's control plane.
 PACKAGES = {"ossm2": "servicemeshoperator", "ossm3": "servicemeshoperator3", "sail": "sailoperator"}
@@ -156,6 +157,45 @@ def _refusal(route: Route) -> str:
             f"{route.current.major}.{route.current.minor}, or build a mesh of the older version beside this one and move the workloads"
         )
     return ""
+
+
+def refusal_of_steps(versions: Sequence[str], rule: Hops) -> str:
+    """Why a control plane must not go through these versions, the one that runs first; empty when it may. Aliases count as their minor."""
+    for old, new in pairwise(versions):
+        refusal = _refusal_of_step(old, new, rule)
+        if refusal:
+            return refusal
+    return ""
+
+
+def _refusal_of_step(old: str, new: str, rule: Hops) -> str:
+    before, after = parse(old), parse(new)
+    if before is None or after is None:
+        return (
+            f"from {old or 'no version'} to {new or 'no version'} cannot be judged, because "
+            f"{(old if before is None else new) or 'nothing'} is not a version; expected one such as v1.30.3, the "
+            "alias v1.30-latest, or v2.6 for OpenShift Service Mesh 2"
+        )
+    if after.major != before.major:
+        return f"from {old} to {new} is another generation, which no upgrade reaches: see migrate_mesh{_product(after)}"
+    ahead = distance(rule.provider, before, after)
+    if ahead < 0:
+        return (
+            f"{new} is a minor version below {old}: a control plane does not go back across a minor version, because it has written "
+            "what the older one does not know; upgrade_rollback=true takes an upgrade back that was begun here"
+        )
+    if ahead > rule.minors:
+        skipped = "skips a minor version" if rule.minors == 1 else f"is more than {rule.minors} minor versions at once"
+        return (
+            f"from {old} to {new} {skipped}, which Istio does not support: name the versions in between in upgrade_hops, one for each minor"
+        )
+    return ""
+
+
+def _product(version: Version) -> str:
+    """A hint where the product's version stands for that of its Istio."""
+    known = OSSM_ISTIO.get(version.line) if version.major == 3 else None
+    return f" (OpenShift Service Mesh {version.major}.{version.minor} is Istio {known[0]}.{known[1]})" if known else ""
 
 
 def _hops(fleet: Fleet, route: Route, wanted: str) -> Iterable[Hop]:

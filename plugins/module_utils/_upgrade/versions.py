@@ -7,10 +7,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import total_ordering
+from typing import Any
 
-__all__ = ["OSSM_ISTIO", "Version", "istio_of", "of_image", "ossm_of", "parse"]
+__all__ = ["OSSM_ISTIO", "Version", "at_least", "istio_of", "newest_of", "of_image", "offered_by_schema", "ossm_of", "parse"]
 
 # Minor of OpenShift Service Mesh: minor of Istio that it is built from. Source: the vendor's table of supported versions per release.
 OSSM_ISTIO: dict[tuple[int, int], tuple[int, int]] = {
@@ -104,3 +106,33 @@ def ossm_of(version: Version) -> tuple[int, int] | None:
 def istio_of(version: Version) -> tuple[int, int] | None:
     """The minor of Istio that this version of Istio or of OpenShift Service Mesh is; None where the table does not know it."""
     return OSSM_ISTIO.get(version.line) if version.major in _OSSM else version.line
+
+
+def at_least(text: str | None, since: str) -> bool:
+    """Whether a version has what came with another one; v2.4.7 and v2.4-latest have what came with v2.4. What is none (master) is newer."""
+    found, first = parse(text), parse(since)
+    if found is None or first is None:
+        return True
+    return found.line >= first.line if first.alias else found >= first
+
+
+def newest_of(text: str, offered: Iterable[str]) -> str:
+    """What an alias leads to: the newest patch of its minor that the operator offers, a prerelease only where there is no release.
+
+    A version that is no alias is its own; empty where the operator does not say.
+    """
+    wanted = parse(text)
+    if wanted is None or not wanted.alias:
+        return text
+    found = [version for version in map(parse, offered) if version is not None and not version.alias and version.line == wanted.line]
+    return str(max(found)) if found else ""
+
+
+def offered_by_schema(crd: Mapping[str, Any]) -> tuple[str, ...]:
+    """The versions that the definition of the kind Istio takes in spec.version, as its operator has written them there."""
+    found: list[str] = []
+    for version in (crd.get("spec") or {}).get("versions") or ():
+        schema = ((version.get("schema") or {}).get("openAPIV3Schema") or {}).get("properties") or {}
+        allowed = ((schema.get("spec") or {}).get("properties") or {}).get("version") or {}
+        found += [str(item) for item in allowed.get("enum") or ()]
+    return tuple(dict.fromkeys(found))

@@ -31,7 +31,7 @@ def workload(name: str, *, namespace: str = "shop", gateway: bool = False, versi
 
 @pytest.mark.parametrize(("text", "plain"), [
     ("v1.27.3", "1.27.3"), ("1.27.3-distroless", "1.27.3"), ("1.30.0-alpha.1", "1.30.0-alpha.1"), ("latest", ""), ("", ""),
-    ("sha256:11", ""), ("v2.6", "2.6"), ("22", "")])
+    ("sha256:11", ""), ("v2.6", "2.6"), ("22", ""), ("v1.30-latest", "1.30")])
 def test_versions(text: str, plain: str) -> None:
     assert plain_version(text) == plain
 
@@ -41,6 +41,12 @@ def test_versions(text: str, plain: str) -> None:
     (Goal("v1.27.5"), ("1.27.3", "x", 13), True, False),
     (Goal("v2.6"), ("2.6.4", "x", 1), False, True),
     (Goal("v2.6"), ("2.60.1", "x", 1), False, False),
+    # an alias: what it leads to counts, and any patch of its minor where nobody could say
+    (Goal("v1.27-latest", runs="v1.27.5"), ("1.27.5", "x", 1), False, True),
+    (Goal("v1.27-latest", runs="v1.27.5"), ("1.27.3", "x", 13), True, False),
+    (Goal("v1.27-latest"), ("1.27.3", "x", 1), False, True),
+    (Goal("v1.27-latest"), ("1.26.8", "x", 13), True, False),
+    (Goal("v1.27-latest", "r-latest", runs="v1.27.5"), ("1.27.5", "r-latest", 1), False, True),
     (Goal("v1.27.5", "r-5"), ("1.27.5", "r-3", 13), True, False),
     (Goal("v1.27.5", "r-5"), ("", "r-5", 1), False, True),
     (Goal("v1.27.5", since=NOON), ("", "x", 13), False, True),
@@ -190,3 +196,10 @@ def test_lines() -> None:
     assert plan_lines(found, FLEET)[0] == "wave 1 of 3, a: 1 workloads, 1 pods, 5 at a time"
     text = blocked_text([Blocked(f"Pod a/{number}", "bad", "do") for number in range(12)])
     assert text.startswith("Pod a/0: bad (do); ") and text.endswith("; and 2 more")
+
+
+def test_what_an_alias_leads_to_is_kept_with_the_rollout() -> None:
+    goal = Goal("v1.27-latest", "r-latest", runs="v1.27.5")
+    text = begin([Planned("gateways", ("Deployment shop/a",), True)], goal, Goal("v1.26.8"), reason="why", now=NOON, by="me").to_json()
+    assert State.from_json(text, "here").goal == Goal("v1.27-latest", "r-latest", NOON, "v1.27.5")
+    assert "runs" not in json.loads(text)["origin"], "a state without an alias is as it was"

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
 from ansible_collections.meshops.mesh.plugins.module_utils._upgrade.fleet import Fleet, fleet_of
-from ansible_collections.meshops.mesh.plugins.module_utils._upgrade.route import Route, Wish, route_of
+from ansible_collections.meshops.mesh.plugins.module_utils._upgrade.route import Route, Wish, refusal_of_steps, route_of
 from ansible_collections.meshops.mesh.plugins.module_utils._upgrade.rules import HOPS, SKEW, distance, hops_for, kubernetes_for, lines_of
 from ansible_collections.meshops.mesh.plugins.module_utils._upgrade.versions import parse
 
@@ -164,3 +164,38 @@ def test_the_rules_are_whole() -> None:
     assert {pair: distance("ossm3", *map(parse, pair)) for pair in pairs} == pairs  # type: ignore[arg-type]
     assert lines_of("sail", (1, 29), (1, 31)) == [(1, 29), (1, 30), (1, 31)]
     assert (kubernetes_for((1, 30)), kubernetes_for((1, 40)), kubernetes_for((1, 10))) == (32, 32, None)
+
+
+@pytest.mark.parametrize(
+    ("mesh", "versions", "says"),
+    [
+        # aliases at either end and at both
+        (("sail", "InPlace", False), ["v1.29-latest", "v1.29.4"], ""),
+        (("sail", "InPlace", False), ["v1.29-latest", "v1.30.3"], ""),
+        (("sail", "InPlace", False), ["v1.29.3", "v1.30-latest"], ""),
+        (("sail", "InPlace", False), ["v1.29.3", "v1.29-latest"], ""),
+        (("sail", "InPlace", False), ["v1.29-latest", "v1.30-latest", "v1.31.0"], ""),
+        (("sail", "InPlace", False), ["v1.30-latest", "v1.29-latest"], "is a minor version below v1.30-latest"),
+        (("sail", "InPlace", False), ["v1.29-latest", "v1.31-latest"], "from v1.29-latest to v1.31-latest skips a minor version"),
+        (("sail", "InPlace", False), ["v1.29.3"], ""),
+        # the product's own minors: 3.0, 3.1, 3.2 are Istio 1.24, 1.26, 1.27
+        (("ossm3", "InPlace", False), ["v1.24-latest", "v1.26.2", "v1.27.3"], ""),
+        (("ossm3", "InPlace", False), ["v1.24.6", "v1.27.3"], "skips a minor version"),
+        (("ossm3", "RevisionBased", False), ["v1.24.6", "v1.27-latest"], ""),
+        (("ossm3", "RevisionBased", True), ["v1.24.6", "v1.27-latest"], "skips a minor version"),
+        (("sail", "RevisionBased", False), ["v1.28-latest", "v1.31.0"], "is more than 2 minor versions at once"),
+        (("ossm2", "InPlace", False), ["v2.4", "v2.5", "v2.6"], ""),
+        (("ossm2", "InPlace", False), ["v2.4", "v2.6"], "skips a minor version"),
+        # what is no way at all
+        (("ossm2", "InPlace", False), ["v2.6", "v1.27.3"], "another generation, which no upgrade reaches: see migrate_mesh"),
+        (("ossm3", "InPlace", False), ["v1.26.2", "v3.2"], "another generation, which no upgrade reaches: see migrate_mesh (OpenShift "
+                                                           "Service Mesh 3.2 is Istio 1.27)"),
+        (("sail", "InPlace", False), ["v1.30.3", "newest"], "newest is not a version; expected one such as v1.30.3, the alias"),
+        (("sail", "InPlace", False), ["master", "v1.30.3"], "master is not a version"),
+        (("sail", "InPlace", False), ["", "v1.30.3"], "nothing is not a version"),
+    ],
+)  # fmt: skip
+def test_steps_are_judged_by_minors(mesh: tuple[str, str, bool], versions: list[str], says: str) -> None:
+    provider, strategy, ambient = mesh
+    found = refusal_of_steps(versions, hops_for(provider, strategy, ambient=ambient))
+    assert says in found and bool(says) is bool(found)

@@ -4,7 +4,16 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.meshops.mesh.plugins.module_utils._upgrade.versions import OSSM_ISTIO, istio_of, of_image, ossm_of, parse
+from ansible_collections.meshops.mesh.plugins.module_utils._upgrade.versions import (
+    OSSM_ISTIO,
+    at_least,
+    istio_of,
+    newest_of,
+    of_image,
+    offered_by_schema,
+    ossm_of,
+    parse,
+)
 
 
 @pytest.mark.parametrize(
@@ -57,3 +66,49 @@ def test_ossm_and_istio() -> None:
     assert [ossm_of(parse(text)) for text in ("1.27.3", "1.29.1", "v2.6")] == [(3, 2), None, (2, 6)]  # type: ignore[arg-type]
     ours = list(OSSM_ISTIO.items())
     assert ours == sorted(ours) and sorted(OSSM_ISTIO.values()) == list(OSSM_ISTIO.values())  # a later release never brings an older Istio
+
+
+@pytest.mark.parametrize(
+    ("text", "since", "has"),
+    [
+        ("v2.6", "v2.4", True),
+        ("v2.3", "v2.4", False),
+        ("v2.10", "v2.9", True),
+        ("v2.4.7", "v2.4", True),
+        ("v1.30-latest", "v1.30", True),
+        ("v1.30-latest", "v1.30.2", True),
+        ("v1.29-latest", "v1.30", False),
+        ("1.30.1", "v1.30.2", False),
+        ("master", "v1.30", True),
+        ("v1.32.0-alpha.8dc789c5", "v1.31", True),
+        ("v2.6", "", True),
+    ],
+)
+def test_what_came_with_a_version_is_in_all_later_ones(text: str, since: str, has: bool) -> None:
+    assert at_least(text, since) is has
+
+
+OFFERED = ("v1.31-latest", "v1.31.0-beta.1", "v1.30-latest", "v1.30.9", "v1.30.10", "v1.30.2", "v1.29.6", "master")
+
+
+@pytest.mark.parametrize(
+    ("text", "leads_to"),
+    [
+        ("v1.30-latest", "v1.30.10"),
+        ("v1.31-latest", "v1.31.0-beta.1"),
+        ("v1.30.2", "v1.30.2"),
+        ("v1.28-latest", ""),
+        ("master", "master"),
+    ],
+)
+def test_an_alias_leads_to_the_newest_patch(text: str, leads_to: str) -> None:
+    version = {"type": "string", "enum": list(OFFERED)}
+    spec = {"properties": {"spec": {"properties": {"version": version}}}}
+    crd = {"spec": {"versions": [{"name": "v1alpha1"}, {"name": "v1", "schema": {"openAPIV3Schema": spec}}]}}
+    assert offered_by_schema(crd) == OFFERED
+    assert newest_of(text, offered_by_schema(crd)) == leads_to
+
+
+@pytest.mark.parametrize("crd", [{}, {"spec": None}, {"spec": {"versions": [{"schema": {"openAPIV3Schema": {"type": "object"}}}]}}])
+def test_a_short_definition_offers_nothing(crd: dict[str, object]) -> None:
+    assert offered_by_schema(crd) == () and newest_of("v1.30-latest", ()) == ""
