@@ -9,9 +9,9 @@ COLLECTION := .cache/collections/ansible_collections/meshops/mesh
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONPATH := $(CURDIR)/tests
 
-.PHONY: help demo demo-ca demo-upgrade test test-long unit lint sanity bench docs lock cluster-up cluster-down build clean molecule
+.PHONY: help demo demo-ca demo-upgrade test test-long matrix unit lint sanity bench docs lock cluster-up cluster-down build clean molecule
 help:
-	@echo "demo  demo-ca  demo-upgrade  test  test-long  unit  lint  bench  docs  cluster-up  cluster-down  molecule  build  clean"
+	@echo "demo  demo-ca  demo-upgrade  test  test-long  matrix  unit  lint  bench  docs  cluster-up  cluster-down  molecule  build  clean"
 
 $(VENV)/.done: requirements-dev.txt
 	@command -v $(PYTHON) > /dev/null || { echo "$(PYTHON) is not on PATH: install Python 3.11 or say PYTHON=..."; exit 1; }
@@ -54,6 +54,10 @@ test-long: test        ## with the stories of minutes; MESH_TEST_PROVIDERS=ossm3
 
 unit: ready
 	@$(BIN)/python -m pytest -q -n $(JOBS) tests/unit
+
+matrix: ready          ## every ansible-core that is promised plays install, check, certificates, upgrade, remove. ONLY=2.16,newest
+	@$(BIN)/python -m testbed build > /dev/null
+	@$(BIN)/python tests/tools/matrix.py $(if $(ONLY),--only $(ONLY))
 
 lint: ready
 	@bash tests/tools/lint.sh
