@@ -18,8 +18,9 @@ from .inventory import Inventory, Place
 from .model import HTTP, TCP, AuthorizationPolicy, Clause, Finding
 from .wording import names
 from .world import World
+from .ztunnel_mtls import CLOSED
 
-__all__ = ["Scene"]
+__all__ = ["Fault", "Scene"]
 
 IDENTITIES = ("principals", "namespaces", "serviceAccounts", "trustDomains")
 _IDENTITY_KEYS = ("source.principal", "source.namespace", "source.serviceAccount", "source.trustDomain")
@@ -177,7 +178,7 @@ class Scene:
         return [
             place.ref
             for place, door in self.at.get(id(policy), ())
-            if door.mutual and any(mode != "STRICT" for _port, mode, _by in door.modes)
+            if door.mutual and any(mode not in ("STRICT", CLOSED) for _port, mode, _by in door.modes)
         ]
 
     def _identities(self, *actions: str) -> Iterator[tuple[AuthorizationPolicy, str, tuple[str, ...], tuple[str, ...], bool]]:

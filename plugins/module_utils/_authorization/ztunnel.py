@@ -16,7 +16,7 @@ from .facts import Facts
 from .matching import Matcher, Pattern, string_matcher
 from .model import ZTUNNEL, AuthorizationPolicy, Clause, Finding, Mesh, Rule
 
-__all__ = ["compile_for_ztunnel"]
+__all__ = ["compile_for_ztunnel", "withheld"]
 
 _HTTP_SOURCES = ("remoteIpBlocks", "notRemoteIpBlocks", "requestPrincipals", "notRequestPrincipals")
 _HTTP_OPERATIONS = ("hosts", "notHosts", "methods", "notMethods", "paths", "notPaths")
@@ -136,24 +136,25 @@ class _Compiler:
         return CompiledPolicy(self.policy, ZTUNNEL, tuple(rules), tuple(self.findings), enforced)
 
 
+def withheld(policy: AuthorizationPolicy, mesh: Mesh) -> tuple[str, str] | None:
+    """Why istiod makes nothing of a policy for ztunnel, and the place of the reason; None if it does."""
+    can = mesh.abilities
+    if policy.target_refs:
+        return "targetRefs", "a policy with targetRefs is not for ztunnel: only a gateway or waypoint enforces it"
+    if policy.action not in ("ALLOW", "DENY"):
+        return "action", f"ztunnel does not support {policy.action}: it enforces nothing of this policy"
+    if policy.dry_run and can.dry_run_withheld and not (mesh.ambient_dry_run and can.ztunnel_dry_run):
+        return "", "ambient dry run is not enabled: ztunnel does not get this policy"
+    return None
+
+
 def compile_for_ztunnel(policy: AuthorizationPolicy, mesh: Mesh) -> CompiledPolicy:
     """The policy as ztunnel has it; not enforced at all if istiod does not send it."""
-    compiler = _Compiler(policy)
-    enforced = True
-    if policy.target_refs:
-        compiler.tell("targetRefs", "ignored", "a policy with targetRefs is not for ztunnel: only a gateway or waypoint enforces it")
-        enforced = False
-    elif policy.bare_selector:
-        compiler.tell(
-            "selector", "ignored", "its selector has no matchLabels: istiod attaches it to no workload of ambient, and ztunnel ignores it"
-        )
-        enforced = False
-    elif policy.action not in ("ALLOW", "DENY"):
-        compiler.tell("action", "ignored", f"ztunnel does not support {policy.action}: it enforces nothing of this policy")
-        enforced = False
+    compiler, reason = _Compiler(policy), withheld(policy, mesh)
+    if reason is None and policy.bare_selector:
+        reason = ("selector", "its selector has no matchLabels: istiod attaches it to no workload of ambient, and ztunnel ignores it")
+    if reason:
+        compiler.tell(reason[0], "ignored", reason[1])
     elif policy.dry_run and not mesh.abilities.dry_run_withheld:
         compiler.tell("", "warning", "this version of istiod sends a dry-run policy to ztunnel, which enforces it")
-    elif policy.dry_run and not (mesh.ambient_dry_run and mesh.abilities.ztunnel_dry_run):
-        compiler.tell("", "ignored", "ambient dry run is not enabled: ztunnel does not get this policy")
-        enforced = False
-    return compiler.run(enforced)
+    return compiler.run(enforced=reason is None)

@@ -7,13 +7,14 @@ matrix of intended access."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from .._authorization.ambient_hazards import closed_ports, open_ports, panics, peer_addresses, unlabelled_pods
 from .._authorization.automata import TooManyError
 from .._authorization.change import Group
-from .._authorization.hazards import Scene, known_namespaces
+from .._authorization.hazards import Fault, Scene, known_namespaces
 from .._authorization.inventory import take
 from .._authorization.proof import Proof, prove, read_matrix
 from .._authorization.removable import Spare, spare_policies, spare_rules, spare_values
@@ -99,13 +100,13 @@ def scene_of(view: View, intent: Intent) -> Scene:
     return scene
 
 
-def _findings(view: View, intent: Intent, name: str) -> Iterator[Finding]:
+def _findings(view: View, intent: Intent, question: str | Callable[[Scene], Iterable[Fault]]) -> Iterator[Finding]:
     """What one of the scene's questions finds; nothing where the source has no object of the security API."""
     scene = scene_of(view, intent)
     if not scene.inventory.objects:
         return
     try:
-        for resource, message in getattr(scene, name)():
+        for resource, message in getattr(scene, question)() if isinstance(question, str) else question(scene):
             yield Finding(resource, message)
     except TooManyError as exc:
         yield skip(f"the policies tell too many requests apart: {exc}")
@@ -424,6 +425,72 @@ def ambient_principals(view: View, intent: Intent, options: Options) -> Iterable
 def authorizers_asked(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """With an unknown or a second provider istiod denies what the policy matches; at TCP ports an HTTP provider is not asked."""
     yield from _findings(view, intent, "authorizers")
+
+
+@check(
+    "OSM3119",
+    title="no port of ambient is open that a PeerAuthentication calls STRICT",
+    hint="leave an empty selector out; give the namespace's PeerAuthentication the mode that it inherits; say STRICT in the workload's, "
+    "and PERMISSIVE for each port that is meant to be open",
+    inputs=INPUTS,
+    live=False,
+)
+def strict_is_strict(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """istiod makes rules for ztunnel of PeerAuthentications, and of some of their combinations it makes none; a sidecar demands mutual TLS
+    there. Before Istio 1.24.3 (1.23.5, 1.22.8) other combinations are open: two ports that are STRICT under a workload that is not."""
+    yield from _findings(view, intent, open_ports)
+
+
+@check(
+    "OSM3120",
+    title="no port of ambient is closed that a PeerAuthentication opens",
+    hint="write PERMISSIVE for the port; before Istio 1.24.3 also write STRICT as the mode of the same PeerAuthentication",
+    severity=Severity.WARNING,
+    inputs=INPUTS,
+    live=False,
+)
+def open_is_open(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Ambient knows no DISABLE, which counts as PERMISSIVE, but not for a port below a STRICT that the workload inherits."""
+    yield from _findings(view, intent, closed_ports)
+
+
+@check(
+    "OSM3121",
+    title="no policy at a waypoint asks for the address of its peer",
+    hint="use remoteIpBlocks, notRemoteIpBlocks or remote.ip, which are about the client",
+    inputs=INPUTS,
+    live=False,
+)
+def no_peer_addresses(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """A waypoint's Envoy gets every request from a tunnel inside itself, which has no address: ipBlocks and source.ip never match, not even
+    0.0.0.0/0, and their not-forms always do."""
+    yield from _findings(view, intent, peer_addresses)
+
+
+@check(
+    "OSM3122",
+    title="each entry of from and to has its source or operation",
+    hint="remove the entry, or write what it is about; then restart istiod if it does not recover by itself",
+    inputs=INPUTS,
+    live=False,
+)
+def entries_filled(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Istio's webhook refuses such an entry. Stored while it was down, one ends istiod where ambient is on, for the whole mesh."""
+    yield from _findings(view, intent, panics)
+
+
+@check(
+    "OSM3123",
+    title="each pod of ambient has a label",
+    hint="give the pods a label, such as app",
+    severity=Severity.WARNING,
+    inputs=INPUTS,
+    live=False,
+)
+def pods_labelled(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """istiod does not compare selectors with a pod that has no label at all: ztunnel then enforces for it every policy with a selector of
+    its namespace and of the root namespace."""
+    yield from _findings(view, intent, unlabelled_pods)
 
 
 # 32: what can go
