@@ -70,7 +70,9 @@ class ActionModule(ActionBase):
         found = task_vars or {}
         problems: list[str] = []
         values: dict[str, Any] = {}
-        for role in self._task.args.get("roles") or []:
+        # the inventory makes paths of it, and its lookups write files when other values are worked out
+        problems += self._name_of_the_mesh(found)
+        for role in [] if problems else self._task.args.get("roles") or []:
             for option in self._options(role, found):
                 problems += self._check(option, values, found)
         problems += check_names(values)
@@ -81,6 +83,15 @@ class ActionModule(ActionBase):
             result.update(failed=True, msg=f"cluster {found.get('inventory_hostname')}: these variables cannot be used; "
                                            f"nothing was changed. Correct them in the inventory (or -e) and run again:\n{lines}")
         return {**result, "changed": False, "checked": len(values)}
+
+    def _name_of_the_mesh(self, found: dict[str, Any]) -> list[str]:
+        if "mesh_name" not in found:
+            return []
+        try:
+            value = self._templar.template(found["mesh_name"])
+        except AnsibleError as error:
+            return [f"mesh_name: its value cannot be worked out: {_chain(error)[:300]}"]
+        return check_names({"mesh_name": value})
 
     @staticmethod
     def _options(role: str, found: dict[str, Any]) -> Iterator[_Option]:

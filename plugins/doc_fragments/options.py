@@ -40,8 +40,26 @@ options:
     choices: [cluster, snapshot, manifests]
     default: cluster
   path:
-    description: The snapshot file, or the folder of manifests. Required unless O(source=cluster).
+    description:
+      - The snapshot file, or the folder of manifests. Required unless O(source=cluster).
+      - Of a folder all files are read whose names end in C(.yaml), C(.yml) or C(.json), in capitals as well, also by links within it.
+        Files that are no manifests, cannot be read or lead out of the folder do not stop the others, and are named.
     type: path
+  exclude:
+    description:
+      - Files and folders below O(path) that are not read, for O(source=manifests). Patterns may have V(*).
+        One with a slash is compared with the path below the folder, another one with the name.
+      - An entry that matches nothing is a warning.
+    type: list
+    elements: str
+    default: []
+  unreadable:
+    description:
+      - What a file is that may be a manifest and cannot be read, such as a template of Helm or a broken one, for O(source=manifests).
+      - With V(warn) it is named in a warning and the rest is read. With V(fail) the task fails.
+    type: str
+    choices: [warn, fail]
+    default: warn
 """
 
     REPORT = r"""

@@ -49,13 +49,13 @@ _value:
 
 import contextlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.facts import IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.reading import load_key
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.vault import is_sealed, unseal
+from ansible_collections.meshops.mesh.plugins.module_utils._model.files import MIB, read_file
 
 with contextlib.suppress(ImportError):  # the filter says so
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -64,7 +64,7 @@ with contextlib.suppress(ImportError):  # the filter says so
 def _read(path: str, passphrase: str | None) -> str:
     """A file of the store; the lookups of Ansible would open a vault with the passwords of the run only."""
     try:
-        raw = Path(path).read_bytes()
+        raw = read_file(path, limit=MIB)
         return (unseal(raw, str(passphrase or "").encode()) if is_sealed(raw) else raw).decode()
     except OSError as exc:
         raise AnsibleFilterError(f"private_key: {path} cannot be read: {exc.strerror}") from None

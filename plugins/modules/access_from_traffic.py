@@ -117,6 +117,40 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+read:
+  description: What was read of manifests.
+  returned: with O(source=manifests)
+  type: dict
+  sample: {objects: 12, files: 3, unread: [], unread_count: 0, text: 12 objects of 3 files}
+  contains:
+    objects:
+      description: How many objects.
+      returned: always
+      type: int
+      sample: 12
+    files:
+      description: How many files have objects.
+      returned: always
+      type: int
+      sample: 3
+    unread:
+      description:
+        - Files that were not read, or not whole, each with C(path), C(reason) and C(fault).
+        - C(fault) says whether something of the mesh may be missing because of it. Of other files, such as values, it is V(false).
+      returned: always
+      type: list
+      elements: dict
+      sample: [{path: data/ratings.json, reason: "no Kubernetes object: it has no apiVersion and kind", fault: false}]
+    unread_count:
+      description: How many there are. Of more than 1,000 the first are in C(unread).
+      returned: always
+      type: int
+      sample: 1
+    text:
+      description: All of it in one line.
+      returned: always
+      type: str
+      sample: 12 objects of 3 files
 access:
   description: The proposal.
   returned: success
@@ -159,6 +193,7 @@ text:
   sample: "west: 1523 calls between 12 pairs of workloads, ..."
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -169,7 +204,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, MESH_CONFIG, SOURCE, SOURCE_NEEDS, display_name
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.sources import read_source
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.sources import read_result, read_source
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.traffic import Prometheus, read_traffic, write_proposal
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
@@ -199,19 +234,20 @@ def argument_spec() -> dict[str, Any]:
     }
 
 
-def look(params: dict[str, Any], now: datetime) -> dict[str, Any]:
+def look(params: dict[str, Any], now: datetime, warn: Callable[[str], None] | None = None) -> dict[str, Any]:
     """Reads everything, and says what came of it."""
     given = params["prometheus"]
     prometheus = None
     if given:
         prometheus = Prometheus(given["url"], given["window"], given["token"] or "", given["ca_path"] or "", given["timeout"])
     read = read_traffic(prometheus, params["prometheus_answers"], params["logs"])
-    objects = read_source(params, clock=lambda: now).objects
+    source = read_source(params, clock=lambda: now, warn=warn)
     mesh = mesh_settings(params)
-    found = compare_traffic(read.calls, objects, access=params["access"], domains=params["domains"], given=mesh, detail=params["detail"])
+    wanted = {"access": params["access"], "domains": params["domains"], "detail": params["detail"]}
+    found = compare_traffic(read.calls, source.objects, given=mesh, **wanted)
     text = traffic_text(params["cluster"], found, read.sources, read.skipped, compared=bool(params["access"]))
     lists = {name: list(getattr(found, name)) for name in ("never_seen", "would_deny", "refused", "unclear", "outside")}
-    return {"access": found.proposal, **lists, "text": text, "yaml": proposal_text(found, read.sources)}
+    return {"access": found.proposal, **lists, "text": text, "yaml": proposal_text(found, read.sources), **read_result(source)}
 
 
 @contained
@@ -226,7 +262,7 @@ def main() -> None:
     if params["source"] == "cluster" and IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
     try:
-        result = look(params, datetime.now(UTC))
+        result = look(params, datetime.now(UTC), module.warn)
         text = result.pop("yaml")
         changed = bool(params["proposal"]) and write_proposal(params["proposal"], text, dry=module.check_mode)
     except ConfigError as exc:

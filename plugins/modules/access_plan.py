@@ -107,6 +107,40 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+read:
+  description: What was read of manifests.
+  returned: with O(source=manifests)
+  type: dict
+  sample: {objects: 12, files: 3, unread: [], unread_count: 0, text: 12 objects of 3 files}
+  contains:
+    objects:
+      description: How many objects.
+      returned: always
+      type: int
+      sample: 12
+    files:
+      description: How many files have objects.
+      returned: always
+      type: int
+      sample: 3
+    unread:
+      description:
+        - Files that were not read, or not whole, each with C(path), C(reason) and C(fault).
+        - C(fault) says whether something of the mesh may be missing because of it. Of other files, such as values, it is V(false).
+      returned: always
+      type: list
+      elements: dict
+      sample: [{path: data/ratings.json, reason: "no Kubernetes object: it has no apiVersion and kind", fault: false}]
+    unread_count:
+      description: How many there are. Of more than 1,000 the first are in C(unread).
+      returned: always
+      type: int
+      sample: 1
+    text:
+      description: All of it in one line.
+      returned: always
+      type: str
+      sample: 12 objects of 3 files
 stages:
   description: What to apply, in this order. A stage without objects is left out.
   returned: success
@@ -207,6 +241,7 @@ text:
   sample: "west: exactly the intended access is allowed after 3 stages\n..."
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -219,7 +254,8 @@ from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, MESH_CONFIG, SOURCE, SOURCE_NEEDS, display_name
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.sources import read_source
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.sources import read_result, read_source
+from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
 _SHOWN = 12
@@ -243,13 +279,13 @@ def argument_spec() -> dict[str, Any]:
     }
 
 
-def plan_of(params: dict[str, Any], given: Settings, now: datetime) -> Plan:
+def plan_of(params: dict[str, Any], given: Settings, read: Callable[[], Snapshot]) -> Plan:
     """A mistake in what was written comes before anything is read."""
     if not params["stages"]:
         intent = read_intent(params["access"], params["domains"])
-        return plan_access(intent, read_source(params, clock=lambda: now).objects, given)
+        return plan_access(intent, read().objects, given)
     stages, intent = read_stages(params["stages"]), bare_intent(params["access"], params["domains"])
-    plan = plan_given(stages, intent, read_source(params, clock=lambda: now).objects, given)
+    plan = plan_given(stages, intent, read().objects, given)
     if plan.breaks and not params["may_break"]:
         shown = "\n".join(f"- {text}" for text in plan.breaks[:_SHOWN])
         more = f"\n- ... and {len(plan.breaks) - _SHOWN} more" if len(plan.breaks) > _SHOWN else ""
@@ -280,13 +316,19 @@ def main() -> None:
         probe_limit=params["probe_limit"],
         reopen=params["reopen"],
     )
+    sources: list[Snapshot] = []
+
+    def read() -> Snapshot:
+        sources.append(read_source(params, clock=lambda: now, warn=module.warn))
+        return sources[-1]
+
     try:
-        plan = plan_of(params, given, now)
+        plan = plan_of(params, given, read)
     except ConfigError as exc:
         module.fail_json(msg=f"cluster {params['cluster']}: {exc}")
     except MeshError as exc:
         module.fail_json(msg=str(exc))
-    module.exit_json(changed=False, **plan_result(plan, params["cluster"]))
+    module.exit_json(changed=False, **plan_result(plan, params["cluster"]), **read_result(sources[-1]))
 
 
 if __name__ == "__main__":

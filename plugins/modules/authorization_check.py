@@ -130,6 +130,40 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+read:
+  description: What was read of manifests.
+  returned: with O(source=manifests)
+  type: dict
+  sample: {objects: 12, files: 3, unread: [], unread_count: 0, text: 12 objects of 3 files}
+  contains:
+    objects:
+      description: How many objects.
+      returned: always
+      type: int
+      sample: 12
+    files:
+      description: How many files have objects.
+      returned: always
+      type: int
+      sample: 3
+    unread:
+      description:
+        - Files that were not read, or not whole, each with C(path), C(reason) and C(fault).
+        - C(fault) says whether something of the mesh may be missing because of it. Of other files, such as values, it is V(false).
+      returned: always
+      type: list
+      elements: dict
+      sample: [{path: data/ratings.json, reason: "no Kubernetes object: it has no apiVersion and kind", fault: false}]
+    unread_count:
+      description: How many there are. Of more than 1,000 the first are in C(unread).
+      returned: always
+      type: int
+      sample: 1
+    text:
+      description: All of it in one line.
+      returned: always
+      type: str
+      sample: 12 objects of 3 files
 checks:
   description: One row for each check that passed or was skipped, and one for each deviation. As those of M(meshops.mesh.mesh_check).
   returned: always
@@ -221,7 +255,6 @@ from typing import Any
 from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.answer import answer
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization_run import run_authorization_checks
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import write_documents
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import (
@@ -232,7 +265,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import 
     SOURCE_NEEDS,
     display_name,
 )
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.sources import read_source
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.sources import read_result, read_source
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
 STRINGS: dict[str, Any] = {"type": "list", "elements": "str"}
@@ -275,11 +308,12 @@ def main() -> None:
     if params["access"] is not None:
         params["access"] = [{key: value for key, value in row.items() if value is not None} for row in params["access"]]
     try:
-        checked = run_authorization_checks(params, read_source(params, clock=utc_now))
-        write_documents(params, checked.report)
+        snapshot = read_source(params, clock=utc_now, warn=module.warn)
+        checked = run_authorization_checks(params, snapshot)
     except MeshError as exc:
         module.fail_json(msg=str(exc))
-    result = answer(checked.report, fail_on=params["fail_on"], warn=module.warn, proof=checked.proof, text=checked.text)
+    more = {"proof": checked.proof, "text": checked.text, **read_result(snapshot)}
+    result = answer(checked.report, params=params, warn=module.warn, **more)
     if result.get("failed"):
         module.fail_json(**result)
     module.exit_json(**result)

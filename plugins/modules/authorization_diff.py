@@ -37,6 +37,16 @@ options:
       path:
         description: The snapshot file, or the folder or file of manifests. Required unless O(before.source=cluster).
         type: path
+      exclude:
+        description: Files and folders of V(manifests) that are not read. Patterns, as those of M(meshops.mesh.authorization_check).
+        type: list
+        elements: str
+        default: []
+      unreadable:
+        description: Whether a file of V(manifests) that cannot be read is a warning or a failure.
+        type: str
+        choices: [warn, fail]
+        default: warn
   after:
     description: The state after the change.
     type: dict
@@ -50,6 +60,16 @@ options:
       path:
         description: The snapshot file, or the folder or file of manifests. Required unless O(after.source=cluster).
         type: path
+      exclude:
+        description: Files and folders of V(manifests) that are not read. Patterns, as those of M(meshops.mesh.authorization_check).
+        type: list
+        elements: str
+        default: []
+      unreadable:
+        description: Whether a file of V(manifests) that cannot be read is a warning or a failure.
+        type: str
+        choices: [warn, fail]
+        default: warn
       applied:
         description:
           - Whether the objects are applied over those before, as C(oc apply) does it. An object of the same kind, namespace and name is
@@ -107,6 +127,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+read:
+  description: What was read of manifests, by C(before) and C(after), each as C(read) of M(meshops.mesh.authorization_check).
+  returned: success
+  type: dict
+  sample: {after: {objects: 12, files: 3, unread: [], unread_count: 0, text: 12 objects of 3 files}}
 changes:
   description: Requests that are answered otherwise, in groups; the worst first.
   returned: always
@@ -240,6 +265,7 @@ text:
   sample: "1 opened, 0 closed (13 places compared, 12 as before)\n..."
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -249,6 +275,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._errors import Config
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, MESH_CONFIG, SOURCE, display_name
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.sources import read_source
+from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
 STRINGS: dict[str, Any] = {"type": "list", "elements": "str"}
@@ -275,21 +302,23 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def read(params: dict[str, Any], which: str) -> list[dict[str, Any]]:
+def read(params: dict[str, Any], which: str, warn: Callable[[str], None] | None = None) -> Snapshot:
     given = params[which]
     if given["source"] != "cluster" and not given["path"]:
         raise ConfigError(f"{which}.path is not set; with source {given['source']} it names the file or folder")
-    return list(read_source({**params, **given}, clock=utc_now).objects)
+    # a change may be that objects are removed, and nothing else
+    only_removes = which == "after" and given["applied"] and bool(params["remove"])
+    return read_source({**params, **given, "may_be_empty": only_removes}, clock=utc_now, warn=warn)
 
 
-def compare(params: dict[str, Any]) -> dict[str, Any]:
+def compare(params: dict[str, Any], warn: Callable[[str], None] | None = None) -> dict[str, Any]:
     """The module's result."""
     if params["before"]["source"] == params["after"]["source"] == "cluster":
         raise ConfigError("before and after are both the cluster; take a snapshot with meshops.mesh.cluster_snapshot before the change")
     if params["remove"] and not params["after"]["applied"]:
         raise ConfigError("remove needs after.applied: without it, what is not in after is removed anyway")
-    before = read(params, "before")
-    after: list[Any] = read(params, "after")
+    sources = {which: read(params, which, warn) for which in ("before", "after")}
+    before, after = (list[Any](found.objects) for found in sources.values())
     if params["after"]["applied"]:
         after = overlaid(before, after, params["remove"])
     difference, assumptions, text = run_authorization_diff(before, after, params)
@@ -304,6 +333,7 @@ def compare(params: dict[str, Any]) -> dict[str, Any]:
         "undecided": list(difference.undecided),
         "assumptions": list(assumptions),
         "text": text,
+        "read": {which: found.reading.to_dict() for which, found in sources.items() if found.reading},
     }
 
 
@@ -315,7 +345,7 @@ def main() -> None:
     if "cluster" in (params["before"]["source"], params["after"]["source"]) and IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
     try:
-        result = compare(params)
+        result = compare(params, module.warn)
     except MeshError as exc:
         module.fail_json(msg=str(exc))
     wrong = {"never": 0, "opened": result["opened"], "closed": result["closed"], "any": result["opened"] + result["closed"]}

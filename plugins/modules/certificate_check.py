@@ -348,6 +348,40 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+read:
+  description: What was read of manifests.
+  returned: with O(source=manifests)
+  type: dict
+  sample: {objects: 12, files: 3, unread: [], unread_count: 0, text: 12 objects of 3 files}
+  contains:
+    objects:
+      description: How many objects.
+      returned: always
+      type: int
+      sample: 12
+    files:
+      description: How many files have objects.
+      returned: always
+      type: int
+      sample: 3
+    unread:
+      description:
+        - Files that were not read, or not whole, each with C(path), C(reason) and C(fault).
+        - C(fault) says whether something of the mesh may be missing because of it. Of other files, such as values, it is V(false).
+      returned: always
+      type: list
+      elements: dict
+      sample: [{path: data/ratings.json, reason: "no Kubernetes object: it has no apiVersion and kind", fault: false}]
+    unread_count:
+      description: How many there are. Of more than 1,000 the first are in C(unread).
+      returned: always
+      type: int
+      sample: 1
+    text:
+      description: All of it in one line.
+      returned: always
+      type: str
+      sample: 12 objects of 3 files
 checks:
   description: One row for each check that passed or was skipped, and one for each deviation, as M(meshops.mesh.mesh_check) returns them.
   returned: always
@@ -428,7 +462,6 @@ from ansible_collections.meshops.mesh.plugins.module_utils._certificates.reading
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.answer import answer
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.certificate_run import run_certificate_checks
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.certificates import inventory
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import write_documents
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.inputs import intent_from, options_from
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import table
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.view import View
@@ -436,6 +469,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshEr
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.certificates import gather
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, REPORT, SOURCE, SOURCE_NEEDS, display_name
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.sources import read_result
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
 _TEXT: dict[str, Any] = {"type": "str"}
@@ -546,16 +580,16 @@ def main() -> None:
     if reads_cluster and IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
     try:
-        snapshot = gather(params, clock=utc_now)
+        snapshot = gather(params, clock=utc_now, warn=module.warn)
         report = run_certificate_checks(params, snapshot)
         everything = inventory(View(snapshot), intent_from(params), options_from(params, now=snapshot.taken_at))
-        write_documents(params, report)
     except MeshError as exc:
         module.fail_json(msg=str(exc))
     result = answer(
         report,
-        fail_on=params["fail_on"],
+        params=params,
         warn=module.warn,
+        **read_result(snapshot),
         inventory=everything.rows(),
         timeline=everything.timeline(),
         roots="".join(one.pem() for one in everything.roots),

@@ -168,6 +168,40 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+read:
+  description: What was read of manifests.
+  returned: with O(source=manifests)
+  type: dict
+  sample: {objects: 12, files: 3, unread: [], unread_count: 0, text: 12 objects of 3 files}
+  contains:
+    objects:
+      description: How many objects.
+      returned: always
+      type: int
+      sample: 12
+    files:
+      description: How many files have objects.
+      returned: always
+      type: int
+      sample: 3
+    unread:
+      description:
+        - Files that were not read, or not whole, each with C(path), C(reason) and C(fault).
+        - C(fault) says whether something of the mesh may be missing because of it. Of other files, such as values, it is V(false).
+      returned: always
+      type: list
+      elements: dict
+      sample: [{path: data/ratings.json, reason: "no Kubernetes object: it has no apiVersion and kind", fault: false}]
+    unread_count:
+      description: How many there are. Of more than 1,000 the first are in C(unread).
+      returned: always
+      type: int
+      sample: 1
+    text:
+      description: All of it in one line.
+      returned: always
+      type: str
+      sample: 12 objects of 3 files
 checks:
   description: One row for each check that passed or was skipped, and one for each deviation.
   returned: always

@@ -144,6 +144,40 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+read:
+  description: What was read of manifests.
+  returned: with O(source=manifests)
+  type: dict
+  sample: {objects: 12, files: 3, unread: [], unread_count: 0, text: 12 objects of 3 files}
+  contains:
+    objects:
+      description: How many objects.
+      returned: always
+      type: int
+      sample: 12
+    files:
+      description: How many files have objects.
+      returned: always
+      type: int
+      sample: 3
+    unread:
+      description:
+        - Files that were not read, or not whole, each with C(path), C(reason) and C(fault).
+        - C(fault) says whether something of the mesh may be missing because of it. Of other files, such as values, it is V(false).
+      returned: always
+      type: list
+      elements: dict
+      sample: [{path: data/ratings.json, reason: "no Kubernetes object: it has no apiVersion and kind", fault: false}]
+    unread_count:
+      description: How many there are. Of more than 1,000 the first are in C(unread).
+      returned: always
+      type: int
+      sample: 1
+    text:
+      description: All of it in one line.
+      returned: always
+      type: str
+      sample: 12 objects of 3 files
 control_plane:
   description: The ServiceMeshControlPlane.
   returned: always
@@ -264,13 +298,12 @@ from typing import Any
 
 from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.answer import answer
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import write_documents
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.migration_run import run_migration_checks
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import table
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, REPORT, SOURCE, SOURCE_NEEDS, display_name
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.sources import read_source
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.sources import read_result, read_source
 from ansible_collections.meshops.mesh.plugins.module_utils._migration.options import OPTIONS, settings_from
 from ansible_collections.meshops.mesh.plugins.module_utils._migration.plan import plan_migration
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
@@ -304,15 +337,14 @@ def main() -> None:
     plane = params["control_plane"] or {}
     try:
         settings = settings_from(params)
-        snapshot = read_source(params, clock=utc_now)
+        snapshot = read_source(params, clock=utc_now, warn=module.warn)
         plan = plan_migration(
             snapshot, settings, name=plane.get("name") or "", namespace=plane.get("namespace") or "", domains=params["domains"]
         )
         report = run_migration_checks(params, snapshot, plan)
-        write_documents(params, report)
     except MeshError as exc:
         module.fail_json(msg=str(exc))
-    result = answer(report, fail_on=params["fail_on"], warn=module.warn, **plan.to_dict())
+    result = answer(report, params=params, warn=module.warn, **plan.to_dict(), **read_result(snapshot))
     result["table"] = table(result["checks"], summary=report.summary)
     if result.get("failed"):
         module.fail_json(**result)

@@ -140,6 +140,40 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+read:
+  description: What was read of manifests.
+  returned: with O(source=manifests)
+  type: dict
+  sample: {objects: 12, files: 3, unread: [], unread_count: 0, text: 12 objects of 3 files}
+  contains:
+    objects:
+      description: How many objects.
+      returned: always
+      type: int
+      sample: 12
+    files:
+      description: How many files have objects.
+      returned: always
+      type: int
+      sample: 3
+    unread:
+      description:
+        - Files that were not read, or not whole, each with C(path), C(reason) and C(fault).
+        - C(fault) says whether something of the mesh may be missing because of it. Of other files, such as values, it is V(false).
+      returned: always
+      type: list
+      elements: dict
+      sample: [{path: data/ratings.json, reason: "no Kubernetes object: it has no apiVersion and kind", fault: false}]
+    unread_count:
+      description: How many there are. Of more than 1,000 the first are in C(unread).
+      returned: always
+      type: int
+      sample: 1
+    text:
+      description: All of it in one line.
+      returned: always
+      type: str
+      sample: 12 objects of 3 files
 plan:
   description: The plan.
   returned: always
@@ -227,11 +261,11 @@ from typing import Any
 
 from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.answer import answer
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import write_documents
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.upgrade_run import run_upgrade_plan
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, REPORT, SOURCE, SOURCE_NEEDS, display_name
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.sources import read_result
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.upgrade import gather
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
@@ -280,19 +314,19 @@ def main() -> None:
     if params["source"] == "cluster" and IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
     try:
-        snapshot, asked = gather(params, clock=utc_now)
+        snapshot, asked = gather(params, clock=utc_now, warn=module.warn)
         planned = run_upgrade_plan(params, snapshot, asked.versions)
-        write_documents(params, planned.report)
     except MeshError as exc:
         module.fail_json(msg=str(exc))
     result = answer(
         planned.report,
-        fail_on=params["fail_on"],
+        params=params,
         warn=module.warn,
         plan=planned.plan.to_dict(),
         text=planned.text,
         silent_proxies={"/".join(key): why for key, why in asked.silent.items()},
         at=snapshot.taken_at.isoformat(),
+        **read_result(snapshot),
     )
     if result.get("failed"):
         module.fail_json(**result)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from .._errors import ConfigError
+from .._model.files import open_file
 from .endpoint import Answer, Endpoint, probe_all
 from .facts import Certificate
 from .reading import MAX_BYTES, Key, read_bundle, read_key
@@ -60,7 +60,7 @@ class Wanted:
 def _file(path: str, where: str, limit: int) -> bytes:
     """The file; of one that is far too large only as much as proves it."""
     try:
-        with Path(path).open("rb") as handle:
+        with open_file(path) as handle:
             return handle.read(max(limit, MAX_BYTES) * 64)
     except OSError as exc:
         raise ConfigError(f"{where}: {path} cannot be read: {exc.strerror}; give a file that the user who runs Ansible may read") from exc

@@ -10,14 +10,16 @@ import contextlib
 import fcntl
 import os
 import re
+import secrets
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from .._errors import ConfigError
+from .._model.files import MIB, clear_drafts, read_file, write_file
 from .facts import Certificate
 from .issue import KEEP, Decision, Held, Request, decide, issue, new_key, wants_new_key
 from .reading import load_key, read_bundle, read_key
@@ -29,6 +31,7 @@ with contextlib.suppress(ImportError):  # facts.IMPORT_ERROR says so
 __all__ = ["Store", "Work"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
+_MOST = MIB  # of one file
 _LOCK_PATIENCE = 120.0
 
 
@@ -54,8 +57,9 @@ class Store:
         """The folder, writable; found out before anything is issued."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            probe = self.folder / f".probe.{os.getpid()}"
-            probe.touch(mode=0o600)
+            clear_drafts(self.folder)
+            probe = self.folder / f".probe.{secrets.token_hex(8)}"
+            os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
             probe.unlink()
         except OSError as exc:
             text = f"store {self.folder} cannot be written: {exc.strerror}; nothing was issued; give a folder of your own"
@@ -65,8 +69,7 @@ class Store:
     def locked(self) -> Iterator[None]:
         """One process at a time: the clusters of a mesh run side by side and share the root."""
         deadline = time.monotonic() + _LOCK_PATIENCE
-        with (self.folder / ".lock").open("w") as handle:
-            os.chmod(handle.name, 0o600)
+        with self._lock() as handle:
             while True:
                 try:
                     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -77,6 +80,15 @@ class Store:
                         raise ConfigError(text) from exc
                     time.sleep(0.1)
             yield
+
+    def _lock(self) -> IO[bytes]:
+        """The file that is locked; a link in its place is not followed, and what it holds is not touched."""
+        path = self.folder / ".lock"
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+        except OSError as exc:
+            raise ConfigError(f"store: {path} cannot be opened: {exc.strerror}; it must be a file: take away what is there") from exc
+        return os.fdopen(handle, "r+b")
 
     def read(self, name: str) -> bytes | None:
         """What is in the file; None when there is none."""
@@ -92,7 +104,7 @@ class Store:
 
     def _raw(self, name: str) -> bytes | None:
         try:
-            return self.path(name).read_bytes()
+            return read_file(self.path(name), limit=_MOST)
         except FileNotFoundError:
             return None
         except OSError as exc:
@@ -105,6 +117,9 @@ class Store:
             return Held()
         rows = read_bundle(raw, name).certificates
         if not rows:
+            if not raw.strip():
+                text = f"store: {self.path(name)} is empty, so its key is lost: a run of long ago did not end, or the disk was full"
+                raise ConfigError(f"{text}; put it back from a backup, or move it away to have it made anew")
             remedy = "put it back from a backup, or move it away to have it made anew"
             raise ConfigError(f"store: {self.path(name)} has no certificate; {remedy}")
         return Held(rows[0], read_key(raw, self.passphrase))
@@ -141,12 +156,7 @@ class Store:
 
     @staticmethod
     def _replace(path: Path, text: bytes) -> None:
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as handle:
-            handle.write(text)
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.replace(draft, path)
+        write_file(path, text, mode=0o600)
 
     def open_to_others(self, name: str) -> bool:
         """Whether somebody else could read the file."""

@@ -6,21 +6,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from .documents import write_documents
 from .render import failed_lines
 from .runner import Report
 
 __all__ = ["answer"]
 
 
-def answer(report: Report, *, fail_on: str, warn: Callable[[str], None], **more: Any) -> dict[str, Any]:
+def answer(report: Report, *, params: Mapping[str, Any], warn: Callable[[str], None], **more: Any) -> dict[str, Any]:
     """The module's result: checks, summary and what else is given; `failed` with the lines of what does not hold.
 
-    fail_on: the lowest severity that fails. warn: is told of each entry of `ignore` that matched nothing."""
+    params: the options REPORT; the files that they name are written, and one that cannot be is a failure beside the others.
+    warn: is told of each entry of `ignore` that matched nothing."""
+    problems = write_documents(params, report)
     for entry in report.unused_ignores:
         warn(f"ignore: {entry} matches no deviation")
-    failing = [row.to_dict() for row in report.failing(fail_on)]
-    verdict = {"failed": True, "msg": failed_lines(failing, cluster=report.cluster)} if failing else {}
+    failing = [row.to_dict() for row in report.failing(params["fail_on"])]
+    lines = [failed_lines(failing, cluster=report.cluster)] if failing else []
+    lines += [f"{report.cluster}: {text}" for text in problems]
+    verdict = {"failed": True, "msg": "\n".join(lines)} if lines else {}
     return {"changed": False, "checks": [row.to_dict() for row in report.rows], "summary": report.summary, **more, **verdict}

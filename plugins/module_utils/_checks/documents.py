@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from .._errors import ConfigError
+from .._model.files import clear_drafts, write_file
 from .runner import Report, Row
 from .table import CATEGORIES, CHECKS, hint_url
 from .types import Severity, Status
@@ -97,14 +97,20 @@ def sarif(report: Report) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def write_documents(params: Mapping[str, Any], report: Report) -> None:
-    """Writes the report to the files that the options junit, sarif and report of a module name."""
+def write_documents(params: Mapping[str, Any], report: Report) -> list[str]:
+    """Writes the report to the files that the options junit, sarif and report of a module name; returns what could not be written.
+
+    The result is worth more than its copies: one that cannot be written costs neither the others nor the table."""
+    problems = []
     for option, render in (("junit", junit), ("sarif", sarif), ("report", json_report)):
         if not params[option]:
             continue
         path = Path(params[option])
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(render(report), encoding="utf-8")
-        except OSError as exc:
-            raise ConfigError(f"{option}: {path} cannot be written: {exc.strerror}") from exc
+            data = render(report).encode()
+            clear_drafts(path.parent)
+            write_file(path, data)
+        except (OSError, ValueError) as exc:
+            reason = getattr(exc, "strerror", None) or exc
+            problems.append(f"{option}: {path} cannot be written: {reason}; what was there is unchanged; give another path or free space")
+    return problems

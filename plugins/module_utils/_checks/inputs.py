@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -84,8 +84,18 @@ def nothing(cluster: str, *, now: datetime) -> Snapshot:
     )
 
 
-def source_from(source: str, path: str, *, cluster: str, now: datetime) -> Snapshot:
+def source_from(
+    source: str,
+    path: str,
+    *,
+    cluster: str,
+    now: datetime,
+    exclude: Sequence[str] = (),
+    unreadable: str = "warn",
+    may_be_empty: bool = False,
+) -> Snapshot:
     """A snapshot file or a folder of manifests."""
     if source == "manifests":
-        return Snapshot.from_manifests(path, cluster=cluster, taken_at=now)
+        given: dict[str, Any] = {"exclude": exclude, "fail": unreadable == "fail", "may_be_empty": may_be_empty}
+        return Snapshot.from_manifests(path, cluster=cluster, taken_at=now, **given)
     return Snapshot.load(path)

@@ -23,6 +23,7 @@ from .auth import dialer
 from .client import Cluster
 from .istiods import istiod_pods, read_istiods
 from .proxies import proxy_pods, read_proxies
+from .sources import read_source
 
 __all__ = ["Reading", "clock_ahead", "gather", "read_mesh", "read_named"]
 
@@ -41,6 +42,7 @@ _WIDE = (
 )
 _ROOT_MAP = "istio-ca-root-cert"
 Clock = Callable[[], datetime]
+Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -154,9 +156,9 @@ def _from_cluster(params: Mapping[str, Any], wanted: Wanted, clock: Clock) -> tu
     return found, sources + named_of(wanted, objects)
 
 
-def _from_file(params: Mapping[str, Any], wanted: Wanted, clock: Clock) -> tuple[Snapshot, list[Source]]:
+def _from_file(params: Mapping[str, Any], wanted: Wanted, clock: Clock, warn: Warn | None = None) -> tuple[Snapshot, list[Source]]:
     """A snapshot or manifests, without what was not asked for."""
-    found = source_from(params["source"], params["path"], cluster=params["cluster"], now=clock())
+    found = read_source(params, clock=clock, warn=warn)
     objects = {key: found.get(key[0], key[2], key[1], group="") for key in wanted.references}
     return (found if params["mesh"] else replace(found, objects=())), named_of(wanted, objects)
 
@@ -169,7 +171,7 @@ def _handed_in(params: Mapping[str, Any], path: str, now: datetime) -> bytes:
     return b"".join(str((one.get("data") or {}).get("root-cert.pem") or "").encode() for one in maps[:1])
 
 
-def gather(params: Mapping[str, Any], *, clock: Clock) -> Snapshot:
+def gather(params: Mapping[str, Any], *, clock: Clock, warn: Warn | None = None) -> Snapshot:
     """Everything that is to be judged, as one snapshot."""
     wanted = Wanted.of(params)
     limit = int((params["thresholds"] or {}).get("certificate_max_bytes") or 0)
@@ -180,8 +182,8 @@ def gather(params: Mapping[str, Any], *, clock: Clock) -> Snapshot:
     if params["proxies"] and params["source"] != "cluster":
         raise ConfigError(f"proxies: a {params['source']} has no live proxies; leave proxies out, or read with source: cluster")
     if params["mesh"] or params["proxies"] or wanted.references:
-        read = _from_cluster if params["source"] == "cluster" else _from_file
-        found, more = read(params, wanted, clock)
+        live = params["source"] == "cluster"
+        found, more = _from_cluster(params, wanted, clock) if live else _from_file(params, wanted, clock, warn)
         sources += more
     sources += endpoints_of(params, wanted, {source.resource: source for source in sources})
     ahead = next((source.clock_ahead for source in sources if source.clock_ahead), None)

@@ -12,14 +12,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .._checks.answer import answer
-from .._checks.documents import write_documents
 from .._checks.inputs import intent_from, nothing, options_from, reviews_for
 from .._checks.render import table
 from .._checks.runner import Report, kinds_read, run_checks, run_until
 from .._errors import FetchError
+from .._model.snapshot import Snapshot
 from .auth import AUTH_ARG_SPEC
 from .options import CLUSTER, REPORT, SOURCE, display_name, wait_options
-from .sources import read_source
+from .sources import read_result, read_source
 
 __all__ = ["argument_spec", "check", "look"]
 
@@ -55,28 +55,32 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def look(params: dict[str, Any]) -> Report:
-    """Read the source once and run the table over it; an API that does not answer is a failed check, not a crash."""
+def look(params: dict[str, Any], warn: Callable[[str], None] | None = None, note: Callable[[Snapshot], None] | None = None) -> Report:
+    """Read the source once and run the table over it; an API that does not answer is a failed check, not a crash.
+
+    warn: is told of files that cannot be read. note: gets what was read."""
     intent, options = intent_from(params), options_from(params, now=utc_now())
     try:
-        snapshot = read_source(params, clock=utc_now, reviews=reviews_for(intent), kinds=kinds_read(intent, options))
+        snapshot = read_source(params, clock=utc_now, warn=warn, reviews=reviews_for(intent), kinds=kinds_read(intent, options))
     except FetchError as exc:
         snapshot = nothing(params["cluster"], now=utc_now())
         options = options_from(params, now=utc_now(), fetch_error=str(exc))
+    if note:
+        note(snapshot)
     return run_checks(snapshot, intent, options)
 
 
 def check(params: dict[str, Any], warn: Callable[[str], None]) -> dict[str, Any]:
     """The result of a task: the rows, and `failed` with the lines of what does not hold. Raises MeshError."""
     params = {**params, "cluster": display_name(params)}
+    seen: list[Snapshot] = []
     report = run_until(
-        lambda: look(params),
+        lambda: look(params, warn, seen.append),
         wait_timeout=params["wait_timeout"] if params["source"] == "cluster" else 0,
         wait_interval=params["wait_interval"],
         clock=time.monotonic,
         sleep=time.sleep,
         fail_on=params["fail_on"],
     )
-    write_documents(params, report)
-    result = answer(report, fail_on=params["fail_on"], warn=warn)
+    result = answer(report, params=params, warn=warn, **read_result(seen[-1]))
     return {**result, "table": table(result["checks"], show_from=params["show_from"], summary=report.summary)}

@@ -14,7 +14,12 @@ __all__ = ["CLUSTER", "MESH_CONFIG", "REPORT", "SOURCE", "SOURCE_NEEDS", "WAIT",
 Spec = dict[str, dict[str, Any]]
 
 CLUSTER: Spec = {"cluster": {"type": "str"}}
-SOURCE: Spec = {"source": {"type": "str", "choices": ["cluster", "snapshot", "manifests"], "default": "cluster"}, "path": {"type": "path"}}
+SOURCE: Spec = {
+    "source": {"type": "str", "choices": ["cluster", "snapshot", "manifests"], "default": "cluster"},
+    "path": {"type": "path"},
+    "exclude": {"type": "list", "elements": "str", "default": []},
+    "unreadable": {"type": "str", "choices": ["warn", "fail"], "default": "warn"},
+}
 SOURCE_NEEDS = [("source", "snapshot", ["path"]), ("source", "manifests", ["path"])]  # required_if of each module with SOURCE
 _WORDS: dict[str, Any] = {"type": "list", "elements": "str"}
 REPORT: Spec = {

@@ -15,11 +15,25 @@ from .._model.snapshot import Snapshot
 from .client import Cluster
 from .collect import collect
 
-__all__ = ["read_source"]
+__all__ = ["read_result", "read_source"]
 
 
-def read_source(params: Mapping[str, Any], *, clock: Callable[[], datetime], **more: Any) -> Snapshot:
-    """What params["source"] names; more goes to collect(). Raises MeshError where it cannot be read."""
-    if params["source"] != "cluster":
-        return source_from(params["source"], params["path"], cluster=params["cluster"], now=clock())
-    return collect(Cluster.from_params(dict(params), name=params["cluster"]), clock=clock, **more)
+def read_source(
+    params: Mapping[str, Any], *, clock: Callable[[], datetime], warn: Callable[[str], None] | None = None, **more: Any
+) -> Snapshot:
+    """What params["source"] names; more goes to collect(). Raises MeshError where it cannot be read.
+
+    warn: is told of each file of manifests that cannot be read."""
+    if params["source"] == "cluster":
+        return collect(Cluster.from_params(dict(params), name=params["cluster"]), clock=clock, **more)
+    files = {name: params[name] for name in ("exclude", "unreadable", "may_be_empty") if params.get(name)}
+    snapshot = source_from(params["source"], params["path"], cluster=params["cluster"], now=clock(), **files)
+    if warn and snapshot.reading:
+        for line in snapshot.reading.warnings():
+            warn(line)
+    return snapshot
+
+
+def read_result(snapshot: Snapshot) -> dict[str, Any]:
+    """What a module returns of it beside its answer: `read`, for manifests."""
+    return {"read": snapshot.reading.to_dict()} if snapshot.reading else {}

@@ -6,9 +6,12 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
+import os
 import re
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +23,12 @@ from ansible.module_utils.urls import open_url
 
 from .._access.observed import QUERIES, Call, merged, of_log, of_metrics
 from .._errors import ConfigError, FetchError
+from .._model.files import MIB, TooLarge, clear_drafts, inside, open_file, read_file, write_file
 
 __all__ = ["Prometheus", "Read", "read_traffic", "write_proposal"]
 
+_LONGEST = MIB  # of one line
+_LARGEST = 256 * MIB  # of one answer
 _WINDOW = re.compile(r"(\d+(ms|[smhdwy]))+")
 # NAMESPACE and POD in the ways that tools name the log of a pod's proxy
 _OWNERS = (
@@ -87,21 +93,27 @@ def _json(text: str, where: str) -> Any:
 def _files(path: str) -> list[Path]:
     where = Path(path).expanduser()
     if where.is_dir():
-        found = sorted(file for file in where.rglob("*") if file.is_file())
+        found = sorted(file for file in where.rglob("*") if file.is_file() and (not file.is_symlink() or inside(where, file)))
     else:
-        found = [where] if where.is_file() else sorted(Path(where.anchor or ".").glob(str(where.relative_to(where.anchor or "."))))
+        found = [where] if os.path.lexists(where) else sorted(Path(where.anchor or ".").glob(str(where.relative_to(where.anchor or "."))))
     if not found:
         raise ConfigError(f"there is no file {path}")
     return found
 
 
-def _lines(path: Path) -> Iterator[str]:
-    opener = gzip.open if path.suffix == ".gz" else open
+def _lines(path: Path, limit: int | None = None) -> Iterator[str]:
+    """The lines; one that is longer than any line of a log comes in pieces, which are no access log. limit: of all, in bytes."""
+    size = 0
     try:
-        with opener(path, "rt", encoding="utf-8", errors="replace") as stream:
-            yield from stream
-    except OSError as exc:
-        raise ConfigError(f"{path} cannot be read: {exc.strerror or exc}") from exc
+        with open_file(path) as handle:
+            stream: Any = gzip.GzipFile(fileobj=handle) if path.suffix == ".gz" else handle
+            while line := stream.readline(_LONGEST):
+                size += len(line)
+                if limit and size > limit:
+                    raise TooLarge(path, limit)
+                yield line.decode(errors="replace")
+    except (OSError, EOFError, zlib.error) as exc:
+        raise ConfigError(f"{path} cannot be read: {getattr(exc, 'strerror', None) or exc}") from exc
 
 
 def _owner(path: Path) -> str:
@@ -119,7 +131,7 @@ def read_traffic(prometheus: Prometheus | None, answers: Iterable[str], logs: It
     sources = [f"Prometheus at {prometheus.url}, the last {prometheus.window}"] if prometheus else []
     for name in answers:
         for path in _files(name):
-            calls += of_metrics(_json("".join(_lines(path)), str(path)), str(path))
+            calls += of_metrics(_json("".join(_lines(path, _LARGEST)), str(path)), str(path))
             sources.append(f"the answer {path}")
     skipped: dict[str, int] = {}
     for row in logs:
@@ -137,12 +149,15 @@ def read_traffic(prometheus: Prometheus | None, answers: Iterable[str], logs: It
 
 def write_proposal(path: str, text: str, *, dry: bool) -> bool:
     """Whether the file is another one now, or would be."""
-    where = Path(path).expanduser()
+    where, data = Path(path).expanduser(), text.encode()
     try:
-        if where.is_file() and where.read_text(encoding="utf-8") == text:
+        if os.path.lexists(where) and read_file(where, limit=_LARGEST) == data:
             return False
+        if not where.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, f"there is no folder {where.parent}")
         if not dry:
-            where.write_text(text, encoding="utf-8")
+            clear_drafts(where.parent)
+            write_file(where, data)
     except OSError as exc:
-        raise ConfigError(f"{path} cannot be written: {exc.strerror or exc}") from exc
+        raise ConfigError(f"{path} cannot be written: {exc.strerror or exc}; what was there is unchanged") from exc
     return True

@@ -63,9 +63,11 @@ def ask_versions(
                  {key: why for key, (version, why) in said.items() if not version})
 
 
-def gather(params: Mapping[str, Any], *, clock: Callable[[], datetime]) -> tuple[Snapshot, Asked]:
+def gather(
+    params: Mapping[str, Any], *, clock: Callable[[], datetime], warn: Callable[[str], None] | None = None
+) -> tuple[Snapshot, Asked]:
     """The source that the options name."""
-    snapshot = read_source(params, clock=clock)
+    snapshot = read_source(params, clock=clock, warn=warn)
     if not params["proxies"] or params["source"] != "cluster":
         return snapshot, Asked()
     pods = [pod for pod in snapshot.of("Pod", group="") if has_proxy(pod)]

@@ -2,67 +2,208 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to meshops.mesh: not for use outside the collection, may change without notice.
-"""Objects of manifests: YAML and JSON files in a folder."""
+"""Objects of manifests: YAML and JSON files in a folder. One that cannot be read does not stop the others, and is named."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.common.yaml import HAS_YAML, yaml_load_all
-
 from .._errors import ConfigError
+from .text import shown
+from .walk import MAX_TOTAL, Unread, Walk, text_of_file
+from .yaml_reader import HAS_YAML, documents
 
-try:
-    from yaml import YAMLError
-except ImportError:  # HAS_YAML is False then
+__all__ = ["Reading", "Unread", "checked_objects", "read_manifests"]
 
-    class YAMLError(ValueError):  # type: ignore[no-redef]
-        """Never raised."""
+_KUSTOMIZE = "kustomize.config.k8s.io"
+_KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+# What a kustomization may say without changing an object.
+_PLAIN_KEYS = frozenset(("apiVersion", "kind", "metadata", "resources", "bases", "buildMetadata", "sortOptions", "openapi", "crds"))
+_NO_OBJECT = "no Kubernetes object: it has no apiVersion and kind"
+_TEMPLATE = "a template, not a manifest: render it first (helm template, for a chart) and give the result"
+_SHOWN, _KEPT = 10, 1000
 
 
-__all__ = ["checked_objects", "read_manifests"]
+@dataclass(frozen=True)
+class Reading:
+    """What was read of a folder: `files` have objects, `others` are no YAML or JSON by name, `unused` patterns excluded nothing."""
+
+    path: str
+    objects: tuple[dict[str, Any], ...]
+    files: tuple[str, ...]
+    unread: tuple[Unread, ...]
+    others: int = 0
+    unused: tuple[str, ...] = ()
+
+    @property
+    def faults(self) -> tuple[Unread, ...]:
+        """What may be of the mesh and was not read."""
+        return tuple(row for row in self.unread if row.fault)
+
+    @property
+    def text(self) -> str:
+        """One line: how much was read, and what was not."""
+        count = f"{len(self.objects)} {'object' if len(self.objects) == 1 else 'objects'}"
+        files = f"{len(self.files)} {'file' if len(self.files) == 1 else 'files'}"
+        rows = sorted(self.unread, key=lambda row: not row.fault)
+        return shown(f"{count} of {files}" + (f"; not read: {_listed(rows)}" if rows else ""))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As the modules return it."""
+        rows = [{"path": shown(row.path), "reason": shown(row.reason), "fault": row.fault} for row in self.unread[:_KEPT]]
+        return {"objects": len(self.objects), "files": len(self.files), "unread": rows, "unread_count": len(self.unread), "text": self.text}
+
+    def warnings(self) -> list[str]:
+        """A line for each file that may be missing in the answer."""
+        lines = [f"manifests {self.path}: {row}" for row in self.faults[:_SHOWN]]
+        if len(self.faults) > _SHOWN:
+            lines.append(f"manifests {self.path}: {len(self.faults) - _SHOWN} more could not be read; read.unread of the result names them")
+        return [shown(line) for line in lines] + [shown(f"exclude: {text} matches no file") for text in self.unused]
 
 
-def read_manifests(root: Path) -> list[dict[str, Any]]:
-    """Every Kubernetes object in the YAML and JSON files below a folder (or in one file)."""
+def read_manifests(root: Path, *, exclude: Sequence[str] = (), fail: bool = False, may_be_empty: bool = False) -> Reading:
+    """Every Kubernetes object in the YAML and JSON files below a folder (or in one file).
+
+    fail: stop where one cannot be read. may_be_empty: no object at all is no mistake."""
     if not root.exists():
         raise ConfigError(f"manifests {root}: no such file or folder")
     if not HAS_YAML:
         raise ConfigError("PyYAML is needed to read manifests: install it for the Python that runs Ansible's modules")
-    files = [root] if root.is_file() else sorted(item for item in root.rglob("*") if item.suffix in (".yml", ".yaml", ".json"))
-    return [obj for file in files if not _hidden(file, root) for obj in _read_file(file)]
+    walk = Walk(root if root.is_dir() else root.parent, tuple(exclude))
+    files = walk.files() if root.is_dir() else [root]
+    objects, read, total = [], [], 0
+    for file in files:
+        try:
+            total += file.stat().st_size
+            if total > MAX_TOTAL:
+                raise ConfigError(f"manifests {root}: more than {MAX_TOTAL >> 20} MiB, the most that is read at once; give a part of it")
+            found = list(_read(text_of_file(file), walk, file))
+        except OSError as exc:
+            found = [Unread(walk.name(file), exc.strerror or "it cannot be read")]
+        except UnicodeDecodeError:
+            found = [Unread(walk.name(file), "no text in UTF-8")]
+        here = [row for row in found if not isinstance(row, Unread)]
+        walk.unread += dict.fromkeys(row for row in found if isinstance(row, Unread))
+        objects += here
+        read += [walk.name(file)] if here else []
+    unused = tuple(text for text in exclude if text not in walk.used) if root.is_dir() else ()
+    reading = Reading(str(root), tuple(objects), tuple(read), tuple(walk.unread), walk.others, unused)
+    _judge(reading, root, len(files), fail, may_be_empty)
+    return reading
 
 
-def _hidden(file: Path, root: Path) -> bool:
-    return any(part.startswith(".") for part in file.relative_to(root).parts)
+def _judge(reading: Reading, root: Path, count: int, fail: bool, may_be_empty: bool) -> None:
+    if fail and reading.faults:
+        raise ConfigError(f"manifests {root}: {_listed(reading.faults)}; mend it, exclude it, or say unreadable: warn")
+    if reading.objects or may_be_empty:
+        return
+    what = f"no Kubernetes object in {count} {'file' if count == 1 else 'files'} of YAML or JSON"
+    others = f"; {reading.others} other {'file is' if reading.others == 1 else 'files are'} there" if reading.others else ""
+    reasons = f": {_listed(reading.unread)}" if reading.unread else ""
+    raise ConfigError(f"manifests {root}: {what}{others}{reasons}. {_remedy(root)}")
 
 
-def _read_file(file: Path) -> list[dict[str, Any]]:
+def _remedy(root: Path) -> str:
+    folder = root if root.is_dir() else root.parent
+    if any((folder / name).is_file() for name in _KUSTOMIZATIONS):
+        return f"There is a kustomization: render it first (oc kustomize {folder} > all.yaml) and give the result"
+    if (folder / "Chart.yaml").is_file():
+        return f"It is a Helm chart: render it first (helm template {folder} > all.yaml) and give the result"
+    return "Is it the right folder? Give the one with the rendered manifests"
+
+
+def _listed(rows: Sequence[Unread]) -> str:
+    more = f"; and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
+    return "; ".join(map(str, rows[:_SHOWN])) + more
+
+
+def _read(text: str, walk: Walk, file: Path) -> Iterator[dict[str, Any] | Unread]:
+    """Objects of a file, and what of it is none."""
+    name = walk.name(file)
+    for line, value in documents(text):
+        if isinstance(value, Exception):
+            yield Unread(name, _TEMPLATE if "{{" in text or "{%" in text else str(value))
+        elif value is not None:
+            yield from (row if isinstance(row, dict) else Unread(name, *row) for row in _document(value, line, walk, file))
+
+
+def _document(value: Any, line: int, walk: Walk, file: Path) -> Iterator[dict[str, Any] | tuple[str, bool]]:
+    """The objects of one document; or (reason, whether it is a fault)."""
+    if not isinstance(value, dict) or not (value.get("kind") or value.get("apiVersion")):
+        custom = file.name in _KUSTOMIZATIONS and isinstance(value, dict)
+        yield from _kustomization(value, walk, file) if custom else [(_NO_OBJECT, False)]
+        return
+    if str(value.get("apiVersion", "")).startswith(f"{_KUSTOMIZE}/"):
+        yield from _kustomization(value, walk, file)
+        return
+    kind = value.get("kind")
+    if isinstance(kind, str) and kind.endswith("List") and isinstance(value.get("items"), list):
+        typed = {"apiVersion": value.get("apiVersion"), "kind": kind.removesuffix("List")} if kind != "List" else {}
+        for index, item in enumerate(value["items"]):
+            obj = typed | item if isinstance(item, dict) else item
+            problem = _problem(obj)
+            yield (f"line {line}: items[{index}] {problem}", True) if problem else obj
+        return
+    if "metadata" not in value and kind != "List":
+        yield f"line {line}: {kind} has no metadata, so it is no Kubernetes object", True
+        return
+    problem = _problem(value)
+    if problem and "{{" in str([value.get("apiVersion"), kind, value["metadata"]]):
+        problem = _TEMPLATE
+    elif problem:
+        problem = f"line {line}: the document {problem}"
+    yield (problem, True) if problem else value
+
+
+def _kustomization(value: Mapping[str, Any], walk: Walk, file: Path) -> Iterator[tuple[str, bool]]:
+    """Where the rendered objects are others than the files have."""
+    changes = sorted(key for key, said in value.items() if said and key not in _PLAIN_KEYS)
+    if changes:
+        yield f"it changes what it lists ({', '.join(changes)}): render it first (oc kustomize) and give the result", True
+    listed = [item for key in ("resources", "bases") if isinstance(value.get(key), list) for item in value[key]]
+    away = [str(item) for item in listed if not _below(walk.root, file.parent / str(item))]
+    if away:
+        yield f"it lists what is not in the folder ({', '.join(away[:_SHOWN])}): render it first (oc kustomize) and give the result", True
+
+
+def _below(root: Path, path: Path) -> bool:
     try:
-        documents = list(yaml_load_all(file.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"manifest {file} cannot be read: {exc}") from exc
-    except (YAMLError, ValueError) as exc:
-        raise ConfigError(f"manifest {file} is not YAML: {exc}") from exc
-    found: list[dict[str, Any]] = []
-    for document in documents:
-        if not isinstance(document, dict) or "kind" not in document or "apiVersion" not in document:
-            continue  # values files, kustomizations without kind, comments
-        kind = str(document["kind"])
-        if kind.endswith("List") and isinstance(document.get("items"), list):
-            typed = {"apiVersion": document["apiVersion"], "kind": kind.removesuffix("List")} if kind != "List" else {}
-            found += checked_objects([typed | obj if isinstance(obj, dict) else obj for obj in document["items"]], str(file))
-        elif isinstance(document.get("metadata"), dict):
-            found.append(document)
-    return found
+        return path.exists() and (path.resolve() == root.resolve() or root.resolve() in path.resolve().parents)
+    except (OSError, ValueError):  # an address, or no name for a file
+        return False
+
+
+def _problem(obj: Any) -> str:
+    """Why nobody could apply the object; empty where it is one."""
+    if not isinstance(obj, dict):
+        return f"is {type(obj).__name__}, expected an object"
+    for key in ("apiVersion", "kind"):
+        if not isinstance(obj.get(key), str) or not obj[key]:
+            return f"has no {key}" if not obj.get(key) else f"has {key} {obj[key]!r}, expected a text"
+    meta = obj.get("metadata")
+    if not isinstance(meta, dict):
+        return f"has no apiVersion, kind and metadata: metadata is {type(meta).__name__}"
+    name, namespace = meta.get("name"), meta.get("namespace")
+    if not isinstance(name, str) or not name:
+        found = "no metadata.name" if name in (None, "") else f"the name {name!r}; a name is a text: quote it"
+        return f"({obj['kind']}) has {found}"
+    if namespace is not None and not isinstance(namespace, str):
+        return f"({obj['kind']} {name}) has the namespace {namespace!r}; a name is a text: quote it"
+    for key in ("labels", "annotations"):
+        if not isinstance(meta.get(key), dict | None):
+            return f"({obj['kind']} {name}) has metadata.{key} that are no map"
+    return ""
 
 
 def checked_objects(objects: Any, where: str) -> Iterable[dict[str, Any]]:
+    """The objects of a snapshot, which has no other things in it."""
     if not isinstance(objects, list):
         raise ConfigError(f"{where}: objects must be a list, found {type(objects).__name__}")
     for index, obj in enumerate(objects):
-        if not isinstance(obj, dict) or not obj.get("kind") or not obj.get("apiVersion") or not isinstance(obj.get("metadata"), dict):
-            raise ConfigError(f"{where}: objects[{index}] has no apiVersion, kind and metadata")
+        problem = _problem(obj)
+        if problem:
+            raise ConfigError(f"{where}: objects[{index}] {problem}")
         yield obj

@@ -10,7 +10,7 @@ import base64
 import contextlib
 import gc
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .._errors import ConfigError
-from .manifests import checked_objects, read_manifests
+from .manifests import Reading, checked_objects, read_manifests
 from .objects import group_of, is_rollout
 from .snapshot_file import read_json, write_json
 
@@ -55,6 +55,7 @@ class Snapshot:
     missing_kinds: frozenset[str] = frozenset()
     forbidden: Mapping[str, str] = field(default_factory=dict)
     reviews: tuple[dict[str, Any], ...] = ()
+    reading: Reading | None = None  # of manifests: which files were read, which were not
 
     @cached_property
     def _by_kind(self) -> dict[str, list[dict[str, Any]]]:
@@ -125,10 +126,20 @@ class Snapshot:
         return write_json(Path(path), self.to_json())
 
     @classmethod
-    def from_manifests(cls, path: str | Path, *, cluster: str = "manifests", taken_at: datetime | None = None) -> Snapshot:
-        """Every Kubernetes object in the YAML and JSON files below a folder (or in one file)."""
+    def from_manifests(
+        cls,
+        path: str | Path,
+        *,
+        cluster: str = "manifests",
+        taken_at: datetime | None = None,
+        exclude: Sequence[str] = (),
+        fail: bool = False,
+        may_be_empty: bool = False,
+    ) -> Snapshot:
+        """Every Kubernetes object in the YAML and JSON files below a folder (or in one file). fail: one that cannot be read stops it."""
+        reading = read_manifests(Path(path), exclude=exclude, fail=fail, may_be_empty=may_be_empty)
         moment = taken_at or datetime.now(UTC)
-        return cls(cluster, moment, "manifests", None, tuple(slim(obj) for obj in read_manifests(Path(path))))
+        return cls(cluster, moment, "manifests", None, tuple(slim(obj) for obj in reading.objects), reading=reading)
 
 
 # what is left of an object

@@ -8,23 +8,52 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from .._errors import ConfigError
+from .files import MIB, TooLarge, clear_drafts, open_file, write_file
 
-__all__ = ["read_json", "write_json"]
+__all__ = ["MAX_BYTES", "read_json", "write_json"]
+
+MAX_BYTES = 2048 * MIB  # a mesh of 1,000 namespaces has a fifth of it
+_MAX_RATIO = 400  # objects of one cluster are alike, but not as zeros are
+_CHUNK = 4 * MIB
 
 
 def read_json(path: Path) -> Any:
     """The content; a ValueError where it is no JSON."""
     try:
-        raw = path.read_bytes()
-        return json.loads(gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw)
-    except (OSError, EOFError) as exc:
-        raise ConfigError(f"snapshot {path} cannot be read: {exc}") from exc
+        with open_file(path) as handle:
+            raw = _content(handle, path)
+    except (OSError, EOFError, zlib.error) as exc:
+        raise ConfigError(f"snapshot {path} cannot be read: {getattr(exc, 'strerror', None) or exc}") from exc
+    if not raw:
+        raise ConfigError(f"snapshot {path} is empty: the run that wrote it did not end; take it again with meshops.mesh.cluster_snapshot")
+    try:
+        return json.loads(raw)
+    except RecursionError:
+        raise ConfigError(f"snapshot {path} cannot be read: it is nested too deeply to be one of ours") from None
+
+
+def _content(handle: BinaryIO, path: Path) -> bytes:
+    packed = handle.read(2) == b"\x1f\x8b"
+    handle.seek(0)
+    stream: Any = gzip.GzipFile(fileobj=handle) if packed else handle
+    parts: list[bytes] = []
+    size = 0
+    while part := stream.read(_CHUNK):
+        if not parts and part.lstrip()[:1] not in (b"{", b"["):
+            return bytes(part)  # no JSON, however much of it there is
+        parts.append(part)
+        size += len(part)
+        if size > MAX_BYTES:
+            raise TooLarge(path, MAX_BYTES)
+        if packed and size > 16 * _CHUNK and size > _MAX_RATIO * handle.tell():
+            raise OSError(0, f"it unpacks to more than {_MAX_RATIO} times its size, which no snapshot does")
+    return b"".join(parts)
 
 
 def write_json(target: Path, data: Mapping[str, Any]) -> int:
@@ -32,11 +61,12 @@ def write_json(target: Path, data: Mapping[str, Any]) -> int:
     raw = json.dumps(data, separators=(",", ":"), sort_keys=True).encode()
     if target.name.endswith(".gz"):
         raw = gzip.compress(raw, mtime=0)
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    if not target.parent.is_dir():
+        raise ConfigError(f"snapshot {target} cannot be written: there is no folder {target.parent}; make the folder, or give another path")
     try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as handle:
-            handle.write(raw)
-        os.replace(draft, target)
+        clear_drafts(target.parent)
+        write_file(target, raw, mode=0o600)
     except OSError as exc:
-        raise ConfigError(f"snapshot {target} cannot be written: {exc}; make the folder, or give another path") from exc
+        reason = exc.strerror or exc
+        raise ConfigError(f"snapshot {target} cannot be written: {reason}; what was there is unchanged; give another path") from exc
     return len(raw)

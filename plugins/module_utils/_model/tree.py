@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 from ansible.module_utils.common.yaml import yaml_dump, yaml_load
 
 from .._errors import ConfigError
+from .names import check_layer, check_mesh, check_object, file_names
 from .secrecy import masked
 
 __all__ = [
@@ -55,8 +55,8 @@ class Layer:
     @classmethod
     def of(cls, name: str, mesh: str, order: Sequence[str]) -> Layer:
         """Steps of ten leave room for waves that people add by hand."""
-        if not name or not all(c.isalnum() or c in "_-." for c in name):
-            raise ConfigError(f"layer {name!r}: found a name that cannot be a folder, expected letters, digits, '_', '-' and '.'")
+        check_layer(name)
+        check_mesh(mesh)
         wave = (order.index(name) + 1) * 10 if name in order else LAST_WAVE
         return cls(name=name, mesh=mesh, wave=wave)
 
@@ -87,6 +87,7 @@ def _check(objects: Iterable[Mapping[str, Any]], layer: Layer, allow_secrets: bo
         meta = obj.get("metadata") or {}
         if not (obj.get("apiVersion") and obj.get("kind") and meta.get("name")):
             raise ConfigError(f"layer {layer.name}: {_what(obj)} cannot be a file, expected apiVersion, kind and metadata.name")
+        check_object(obj, f"layer {layer.name}")
         if obj["kind"] == "Secret" and obj["apiVersion"] == "v1" and not allow_secrets:
             raise ConfigError(f"layer {layer.name}: {_what(obj)} would be written in clear text; seal it (SealedSecret, ExternalSecret), "
                               f"leave it to the cluster target, or say deliver_secrets_in_files: true")
@@ -94,14 +95,7 @@ def _check(objects: Iterable[Mapping[str, Any]], layer: Layer, allow_secrets: bo
 
 def _file_names(objects: Sequence[Mapping[str, Any]], layer: Layer) -> list[str]:
     """kind-namespace-name, with the API group where that is not unique (Istio's and the Gateway API's Gateway)."""
-    short, full = [], []
-    for obj in objects:
-        meta = obj["metadata"]
-        kind, name = obj["kind"].lower(), meta["name"].replace(":", "_")
-        short.append("-".join(filter(None, (kind, meta.get("namespace"), name))) + ".yaml")
-        full.append(f"{kind}.{_group(obj) or 'core'}-{meta.get('namespace') or ''}.{name}.yaml")
-    seen = Counter(short)
-    names = [s if seen[s] == 1 else f for s, f in zip(short, full, strict=True)]
+    names = file_names([(_group(obj), obj["kind"], obj["metadata"].get("namespace") or "", obj["metadata"]["name"]) for obj in objects])
     twice = sorted({_what(o) for o, n in zip(objects, names, strict=True) if names.count(n) > 1}) if len(set(names)) < len(names) else []
     if twice:
         raise ConfigError(f"layer {layer.name}: found more than one {', '.join(twice)}, expected each object once")

@@ -6,12 +6,15 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from .._errors import ConfigError
+from .files import MIB, clear_drafts, inside, make_folder, read_file, remove_file, write_file
+from .names import check_cluster
 from .tree import (
     HEADER,
     KUSTOMIZATION,
@@ -38,21 +41,59 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
 }
 
 
+_MOST = 64 * MIB  # of one file
+
+
+def _content(path: Path) -> bytes | None:
+    """What is in the file; None where there is none. A link is not followed."""
+    try:
+        return read_file(path, limit=_MOST, follow=False)
+    except FileNotFoundError:
+        return None
+
+
 def _ours(path: Path) -> bool:
-    return path.is_file() and path.read_text(encoding="utf-8").startswith(HEADER)
+    """Whether we wrote it. A run that was killed, or had no space, in an earlier version left the first bytes only, or none."""
+    try:
+        data = _content(path)
+    except OSError:
+        return False
+    return data is not None and (data.startswith(HEADER.encode()) or HEADER.encode().startswith(data))
+
+
+def _folders(cluster: Path) -> list[Path]:
+    """The folders of layers. One that is a link is nobody's to write or delete in."""
+    rows = sorted(cluster.iterdir()) if cluster.is_dir() else []
+    links = [str(path) for path in rows if path.is_symlink() and path.is_dir()]
+    if links:
+        raise ConfigError(f"{', '.join(links)} is a link, so nothing was written; the tree has folders of its own: take the link away")
+    return [path for path in rows if path.is_dir()]
+
+
+def _check_cluster(root: Path, name: str) -> None:
+    """The name, and that no other cluster's folder is the same one where capitals do not count."""
+    check_cluster(name)
+    there = [path.name for path in root.iterdir()] if root.is_dir() else []
+    others = [other for other in there if other != name and other.casefold() == name.casefold()]
+    if others:
+        raise ConfigError(f"cluster {name}: {root} has {others[0]}, the same folder where capitals do not count; rename one of them")
+    if (root / name).is_symlink() and not inside(root, root / name):
+        target = (root / name).resolve()
+        raise ConfigError(f"{root / name} is a link to {target}, out of the tree, so nothing was written; take the link away")
 
 
 def _wanted_files(root: Path, params: dict[str, Any]) -> dict[Path, str | None]:
     """Every file that matters to this layer: its content, or None where it has to go."""
     layer = Layer.of(params["layer"], params["mesh"], params["layers"])
+    _check_cluster(root, params["cluster"])
     cluster, folder = root / params["cluster"], layer_folder(layer)
     objects = params["objects"] if params["state"] == "present" else []
     rendered = render_layer(objects, layer, allow_secrets=params["allow_secrets"])
-    existing = sorted(p for p in cluster.iterdir() if p.is_dir()) if cluster.is_dir() else []
+    existing = _folders(cluster)
     files: dict[Path, str | None] = {path: None for old in existing if is_folder_of(old.name, params["layer"])
                                      for path in sorted(old.glob("*.yaml")) if _ours(path)}
     files.update({cluster / folder / name: text for name, text in rendered.items()})
-    others = [p.name for p in existing if not is_folder_of(p.name, params["layer"]) and _ours(p / KUSTOMIZATION)]
+    others = [p.name for p in existing if not is_folder_of(p.name, params["layer"]) and _is_layer(p.name) and _ours(p / KUSTOMIZATION)]
     folders = others + ([folder] if rendered else [])
     if folders or _ours(cluster / KUSTOMIZATION):
         files[cluster / KUSTOMIZATION] = render_cluster(folders) if folders else None
@@ -60,8 +101,13 @@ def _wanted_files(root: Path, params: dict[str, Any]) -> dict[Path, str | None]:
     return files
 
 
+def _is_layer(folder: str) -> bool:
+    number, dash, name = folder.partition("-")
+    return bool(dash) and is_folder_of(folder, name) and bool(number)
+
+
 def _refuse_others(files: dict[Path, str | None]) -> None:
-    theirs = sorted(str(path) for path, text in files.items() if path.is_file() and not _ours(path))
+    theirs = sorted(str(path) for path in files if os.path.lexists(path) and not _ours(path))
     if theirs:
         raise ConfigError(
             f"{', '.join(theirs)} is there and was not written by meshops.mesh, so nothing was written; "
@@ -70,7 +116,8 @@ def _refuse_others(files: dict[Path, str | None]) -> None:
 
 
 def _status_of(path: Path, text: str | None) -> tuple[str, str]:
-    before = path.read_text(encoding="utf-8") if path.is_file() else None
+    data = _content(path)
+    before = None if data is None else data.decode(errors="replace")
     if text is None:
         return ("absent" if before is None else "deleted"), before or ""
     if before is None:
@@ -78,31 +125,37 @@ def _status_of(path: Path, text: str | None) -> tuple[str, str]:
     return ("unchanged" if before == text else "changed"), before
 
 
-def _write(path: Path, text: str | None) -> None:
+def _order(item: tuple[Path, str | None]) -> tuple[bool, bool, int, Path]:
+    """Objects, then what lists them, from the inside out, then deletions: what a kill leaves half done lists nothing that is not there."""
+    path, text = item
+    lists = path.name == KUSTOMIZATION
+    return text is None, lists, -len(path.parts) if lists else 0, path
+
+
+def _write(path: Path, text: str | None, root: Path) -> None:
+    """A file with a secret, and its folder, are their owner's only; before anything is in it."""
     if text is None:
-        path.unlink()
-        if not any(path.parent.iterdir()):
-            path.parent.rmdir()
+        remove_file(path, root=root)
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if is_private(text):
-        _close(path)
-    path.write_text(text, encoding="utf-8")
+    private = is_private(text)
+    make_folder(path.parent, root=root)
+    if private:
+        path.parent.chmod(0o700)
+    write_file(path, text.encode(), root=root, mode=0o600 if private else None)
 
 
 def _close(path: Path) -> None:
-    """A file with a secret, and its folder, are their owner's only; before anything is in it."""
+    """An earlier version wrote it for everybody."""
     path.parent.chmod(0o700)
-    path.touch(0o600)
     path.chmod(0o600)
 
 
 def write_layer(params: dict[str, Any], *, check_mode: bool, diff: bool) -> dict[str, Any]:
     """The result of a task. Raises MeshError."""
     root, started = Path(params["output"]), time.monotonic()
-    rows, diffs = [], []
+    rows, diffs, swept = [], [], set()
     try:
-        for path, text in sorted(_wanted_files(root, params).items()):
+        for path, text in sorted(_wanted_files(root, params).items(), key=_order):
             status, before = _status_of(path, text)
             if status == "absent":
                 continue
@@ -112,10 +165,16 @@ def write_layer(params: dict[str, Any], *, check_mode: bool, diff: bool) -> dict
                     _close(path)
                 continue
             diffs.append({**shown_texts(before, text or ""), "before_header": str(path), "after_header": str(path)})
-            if not check_mode:
-                _write(path, text)
+            if check_mode:
+                continue
+            if path.parent not in swept:
+                swept.add(path.parent)
+                clear_drafts(path.parent)
+            _write(path, text, root)
     except OSError as exc:
-        raise ConfigError(str(exc)) from exc
+        what = f"{exc.filename or root}: {exc.strerror or exc}"
+        raise ConfigError(f"{what}; each file of the tree is as before or as it is to be: free the place, then run again") from exc
+    rows.sort(key=lambda row: row["path"])
     counts = Counter(row["status"] for row in rows)
     layer = Layer.of(params["layer"], params["mesh"], params["layers"])
     result: dict[str, Any] = {

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -153,3 +155,92 @@ def test_a_file_that_is_no_yaml_any_more_is_not_shown(run: Run, tmp_path: Path) 
     path.write_text(path.read_text() + "password: {hunter2")
     result = run(secret("hunter2"), allow_secrets=True, diff=True)
     assert result["changed"] and "hunter2" not in json.dumps(result)
+def named(kind: str, name: Any, namespace: Any = "shop", version: str = "v1") -> Result:
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": name, "namespace": namespace}}
+
+
+@pytest.mark.parametrize("bad", [
+    named("ConfigMap", "../../../up"), named("ConfigMap", "/etc/up"), named("ConfigMap", "a\0b"), named("ConfigMap", "x" * 254),
+    named("ConfigMap", ".."), named("ConfigMap", "a\nb"), named("ConfigMap", "a\u202eb"), named("ConfigMap", 7),
+    named("ConfigMap", "a", "../.."),
+    named("ConfigMap", "a", "n" * 64), named("../Up", "a"), named("Config/Map", "a"), named("ConfigMap", "a", version="../v1"),
+    named("ConfigMap", "a", version="a/b/v1"), named("ConfigMap", "a", ["x"]),
+])
+def test_a_name_that_is_no_file_is_refused_before_anything_is_written(run: Run, tmp_path: Path, bad: Result) -> None:
+    before = sorted(path.name for path in tmp_path.parent.iterdir())
+    result = run(config_map("good"), bad)
+    assert result["failed"] and "nothing was written" in result["msg"] and result["msg"].isprintable()
+    assert files(tmp_path) == {} and sorted(path.name for path in tmp_path.parent.iterdir()) == before
+
+
+@pytest.mark.parametrize("option", [
+    {"cluster": "../up"}, {"cluster": "/abs"}, {"cluster": ".git"}, {"cluster": "a\0b"}, {"cluster": "x" * 300}, {"cluster": "NUL"},
+    {"mesh": "../../up"}, {"mesh": "a\nb"}, {"mesh": "x" * 64}, {"layer": "../up"}, {"layer": "x" * 200}, {"layer": "a\n"},
+])
+def test_so_is_a_name_of_cluster_mesh_or_layer(run: Run, tmp_path: Path, option: dict[str, str]) -> None:
+    result = run(config_map("a"), **option)
+    assert result["failed"] and files(tmp_path) == {} and "found a name that cannot be a folder" in result["msg"]
+
+
+def test_two_clusters_that_are_one_folder_elsewhere_are_refused(run: Run, tmp_path: Path) -> None:
+    run(config_map("a"))
+    result = run(config_map("a"), cluster="West")
+    assert "West: " in result["msg"] and "the same folder where capitals do not count" in result["msg"] and not (tmp_path / "West").exists()
+
+
+@pytest.mark.parametrize("content", ["", "# Written by mesh"])
+def test_what_a_full_disk_left_is_ours_and_is_written_anew(run: Run, tmp_path: Path, content: str) -> None:
+    run(config_map("a", x="1"))
+    before = files(tmp_path)
+    for path in before:
+        (tmp_path / path).write_text(content, encoding="utf-8")
+    result = run(config_map("a", x="1"))
+    assert not result.get("failed") and set(statuses(result).values()) == {"changed"} and files(tmp_path) == before
+
+
+def test_a_damaged_list_of_another_layer_takes_no_layer_from_the_cluster(run: Run, tmp_path: Path) -> None:
+    run(config_map("b"), layer="first")
+    run(config_map("a"))
+    (tmp_path / "west/01-first/kustomization.yaml").write_text("", encoding="utf-8")
+    run(config_map("a", x="2"))
+    assert "01-first" in (tmp_path / "west/kustomization.yaml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("where", ["west", "west/02-shop", "west/02-shop/configmap-shop-a.yaml"])
+def test_a_link_out_of_the_tree_is_neither_written_through_nor_deleted_in(run: Run, tmp_path: Path, where: str) -> None:
+    run(config_map("a"), config_map("b"))
+    outside = tmp_path.parent / f"{tmp_path.name}-outside"
+    (tmp_path / where).rename(outside)
+    (tmp_path / where).symlink_to(outside)
+    before = files(outside) if outside.is_dir() else outside.read_text(encoding="utf-8")
+    result = run(config_map("a", x="2"))
+    assert result["failed"] and "nothing was written" in result["msg"]
+    assert (files(outside) if outside.is_dir() else outside.read_text(encoding="utf-8")) == before
+
+
+def test_a_full_disk_leaves_each_file_as_it_was_or_as_it_is_to_be(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(*(config_map(f"c{n}", x="1") for n in range(5)))
+    before, count, real = files(tmp_path), 0, os.fsync
+
+    def full(handle: int) -> None:
+        nonlocal count
+        count += 1
+        if count > 4:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", full)
+    result = run(*(config_map(f"c{n}", x="2") for n in range(5)), config_map("new"))
+    assert result["failed"] and "No space left" in result["msg"] and "each file of the tree is as before or as it is to be" in result["msg"]
+    monkeypatch.undo()
+    found = files(tmp_path)
+    assert all(found[path] in (text, text.replace("x: '1'", "x: '2'")) for path, text in before.items())
+    assert all(text.endswith("\n") for text in found.values()) and not [path for path in found if path.endswith(".draft")]
+    assert not run(*(config_map(f"c{n}", x="2") for n in range(5)), config_map("new")).get("failed")
+
+
+def test_a_file_of_somebody_elses_that_is_no_text_is_named(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "west/02-shop").mkdir(parents=True)
+    (tmp_path / "west/02-shop/configmap-shop-a.yaml").write_bytes(b"\xff\xfe\x00")
+    result = run(config_map("a"))
+    assert result["failed"] and "configmap-shop-a.yaml is there and was not written by meshops.mesh" in result["msg"]

@@ -1,0 +1,53 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""Text that a person reads, made of what others wrote: nothing in it can act on a terminal, end a line or speak to a CI system."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+__all__ = ["joined", "shown", "shown_lines", "without_controls"]
+
+# Printable by Unicode and yet without a shape of their own: fillers, joiners, variation selectors.
+_BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef"
+_BLANKS = re.compile(f"[{_BLANK}]")
+_WORDS = (
+    "add-mask|add-matcher|add-path|debug|echo|endgroup|error|group|notice|remove-matcher|save-state|set-env|set-output|stop-commands|warning"
+)
+# Azure Pipelines and GitHub look for ##vso[ and ##[ anywhere in a line, GitHub for ::word:: after blanks at its begin.
+_COMMANDS = re.compile(rf"#(?=#[a-z]*\[)|:(?=:(?:{_WORDS})\b[^\n]*?::)|^ *:(?=:[a-z][\w-]*[^\n]*?::)", re.IGNORECASE)
+_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def _escape(char: str) -> str:
+    code = ord(char)
+    if char in _SHORT:
+        return _SHORT[char]
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def without_controls(text: str) -> str:
+    """The text with escapes for all that has no shape: controls, line ends, directions, zero widths, lone surrogates."""
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() else _escape(char) for char in text)
+    return text if text.isascii() else _BLANKS.sub(lambda match: _escape(match.group()), text)
+
+
+def shown(value: Any) -> str:
+    """One line for a person, whatever the value holds."""
+    text = without_controls(str(value))
+    return _COMMANDS.sub(lambda match: match.group() + "\\", text) if "##" in text or "::" in text else text
+
+
+def joined(lines: Iterable[Any]) -> str:
+    """A layout of ours: each item is one line."""
+    return "\n".join(map(shown, lines))
+
+
+def shown_lines(text: str) -> str:
+    """The same for a text whose line feeds are ours already, such as a dump of YAML."""
+    return joined(text.split("\n"))
