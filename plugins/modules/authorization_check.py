@@ -236,6 +236,13 @@ proof:
       returned: always
       type: dict
       sample: {trust_domain: cluster.local, root_namespace: prod-istio-system, version: v1.30.1, path_normalization: BASE}
+    revisions:
+      description: Where there are several control planes, each with the workloads that have their configuration from it, and its settings.
+        Each workload is proven with those of its own; one whose pods are of two revisions is proven with both.
+      returned: always
+      type: list
+      elements: dict
+      sample: []
     assumptions:
       description: What had to be assumed because the source does not say it.
       returned: always

@@ -243,8 +243,12 @@ def _pairs(old: Mapping[str, list[Door]], new: Mapping[str, list[Door]]) -> list
     """The doors to compare, each with the places that have them; a port that changed its protocol is compared across both."""
     found: dict[tuple[Any, ...], tuple[Door, Door, list[str]]] = {}
     for ref in sorted(old.keys() & new.keys()):
+        planes = [{door.chain.mesh.control_plane for door in side[ref]} for side in (old, new)]
+        each = len(planes[0]) > 1 and planes[0] == planes[1]  # a rollout that goes on: the state of each revision with itself
         for before in old[ref]:
             for after in new[ref]:
+                if each and before.chain.mesh.control_plane != after.chain.mesh.control_plane:
+                    continue
                 one, other = before.at(after), after.at(before)
                 if one and other:
                     found.setdefault((one.key, other.key), (one, other, []))[2].append(ref)

@@ -284,20 +284,20 @@ def _rules(tokens: Sequence[RequestAuthentication], place: Place, world: World) 
 
 
 def doors_of(world: World, inventory: Inventory) -> list[tuple[Place, Door]]:
-    """The doors of all places where something is enforced; equal ones are the same object."""
+    """The doors of all places where something is enforced, one for each istiod that its proxies ask; equal ones are the same object."""
     near: dict[str, list[PeerAuthentication]] = {}
     for peer in world.peers:
         near.setdefault(peer.namespace, []).append(peer)
-    root = world.mesh.root_namespace
     known: dict[tuple[Any, ...], Door] = {}
     found: list[tuple[Place, Door]] = []
     for place in inventory.places:
         if place.outside or (place.workload.kind == "waypoint" and not place.workload.service):
             continue
-        namespaces = dict.fromkeys((root, place.namespace))
-        modes = _modes([peer for namespace in namespaces for peer in near.get(namespace, ())], place, world)
-        rules = _rules(world.tokens, place, world)
-        for protocol, (only, but) in _ports_of(place).items():
-            door = Door(world.policies.chain(place.workload, protocol), modes, rules if protocol == HTTP else None, only, but)
-            found.append((place, known.setdefault(door.key, door)))
+        for own in (world.of(mesh) for mesh in inventory.meshes_of(place)) if place.control_planes else (world,):
+            namespaces = dict.fromkeys((own.mesh.root_namespace, place.namespace))
+            modes = _modes([peer for namespace in namespaces for peer in near.get(namespace, ())], place, own)
+            rules = _rules(own.tokens, place, own)
+            for protocol, (only, but) in _ports_of(place).items():
+                door = Door(own.policies.chain(place.workload, protocol), modes, rules if protocol == HTTP else None, only, but)
+                found.append((place, known.setdefault(door.key, door)))
     return found

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from .attachment import GATEWAY_NAME, unread, why_not
+from .attachment import GATEWAY_NAME, selected, unread, why_not
 from .doors import Door, DoorSpace, doors_of
 from .facts import Facts
 from .inventory import Inventory, Place
@@ -44,6 +44,7 @@ class Scene:
     world: World
     inventory: Inventory
     accounts: frozenset[str] = frozenset()  # namespace/name of the service accounts that are known to exist
+    written: frozenset[str] = frozenset()  # those of them that the source has as objects
     namespaces: frozenset[str] = frozenset()
     complete: bool = True  # False: a folder of manifests, which may have only a part
     cors: tuple[str, ...] = ()  # workloads that a VirtualService with corsPolicy leads to
@@ -53,9 +54,17 @@ class Scene:
     def doors(self) -> list[tuple[Place, Door]]:
         return doors_of(self.world, self.inventory)
 
-    @property
+    @cached_property
+    def worlds(self) -> tuple[World, ...]:
+        """The mesh as each istiod reads it."""
+        asked = {name for place in self.inventory.places for name in place.control_planes}
+        meshes = [mesh for mesh in self.inventory.meshes if mesh.control_plane in asked]
+        return tuple({id(world): world for world in (self.world, *map(self.world.of, meshes))}.values())
+
+    @cached_property
     def policies(self) -> tuple[AuthorizationPolicy, ...]:
-        return self.world.policies.policies
+        """One that istiods of several versions read otherwise is there for each."""
+        return tuple({id(policy): policy for world in self.worlds for policy in world.policies.policies}.values())
 
     @cached_property
     def at(self) -> Mapping[int, list[tuple[Place, Door]]]:
@@ -85,7 +94,7 @@ class Scene:
         return self._told(("dropped",))
 
     def _told(self, effects: tuple[str, ...]) -> Iterator[Fault]:
-        for finding in dict.fromkeys(self.world.findings):
+        for finding in dict.fromkeys(finding for world in self.worlds for finding in world.findings):
             if finding.effect in effects:
                 yield finding.resource, f"{finding.where + ': ' if finding.where else ''}{finding.message}"
 
@@ -103,7 +112,8 @@ class Scene:
             if policy.action != action:
                 continue
             for place, door in self.at.get(id(policy), ()):
-                for finding in self.world.policies.compiled(policy, door.chain.protocol, door.chain.kind).findings:
+                chain = door.chain
+                for finding in self.world.of(chain.mesh).policies.compiled(policy, chain.protocol, chain.kind).findings:
                     if finding.effect == effect and self._concerns(policy, finding, door):
                         key = (finding.resource, f"{finding.where + ': ' if finding.where else ''}{finding.message}")
                         found.setdefault(key, []).append(place.ref)
@@ -120,43 +130,89 @@ class Scene:
             return bool(ports & {str(port) for port in door.only})
         return policy.action == "DENY"
 
+    @cached_property
+    def lost(self) -> tuple[AuthorizationPolicy, ...]:
+        """Policies that no workload enforces."""
+        found = [policy for policy in self.policies if not self.at.get(id(policy))]
+        if len(self.worlds) < 2:
+            return tuple(found)
+        enforced = {policy.key for _place, door in self.doors for policy in door.chain.policies}
+        return tuple({policy.key: policy for policy in found if policy.key not in enforced}.values())
+
+    def misplaced(self) -> Iterator[Fault]:
+        """Objects for a workload of another namespace: outside of the root namespace a selector selects in its own namespace only."""
+        for policy in self.lost:
+            yield from self._elsewhere(_ref(policy), policy)
+        for kind, objects in (("RequestAuthentication", self.world.tokens), ("PeerAuthentication", self.world.peers)):
+            for obj in objects:
+                own = [place for place in self.inventory.places if place.namespace == obj.namespace and selected(obj, place.workload)]
+                if not own or all(place.assumed for place in own):
+                    yield from self._elsewhere(f"{kind} {obj.namespace}/{obj.name}", obj)
+
+    def _elsewhere(self, ref: str, obj: Any) -> Iterator[Fault]:
+        roots = {mesh.root_namespace for mesh in (self.inventory.mesh, *self.inventory.meshes)}
+        if not obj.selector or obj.namespace in roots or unread(obj, self.world.mesh):
+            return
+        meant = [place for place in self.inventory.places if not place.assumed and place.namespace != obj.namespace]
+        meant = [place for place in meant if not place.workload.service and selected(obj, place.workload)]
+        if meant and not any(place.namespace == obj.namespace and selected(obj, place.workload) for place in self.inventory.places):
+            words = ",".join(f"{key}={value}" for key, value in sorted(obj.selector.items()))
+            where = names(dict.fromkeys(place.namespace for place in meant))
+            yield (
+                ref,
+                f"nobody enforces it: its selector {words} is for {names(place.ref for place in meant)}, and holds in its own namespace "
+                f"{obj.namespace} only; move it to {where}",
+            )
+
     def unattached(self) -> Iterator[Fault]:
         """Policies that no workload enforces, with the reason of the nearest."""
-        for policy in self.policies:
-            if self.at.get(id(policy)):
-                continue
-            near = [
-                place
-                for place in self.inventory.places
-                if not place.outside
-                and not place.assumed
-                and policy.namespace
-                in (place.namespace, place.workload.service.namespace if place.workload.service else "", self.inventory.mesh.root_namespace)
-            ]
-            if not near and not self.complete:
-                continue  # the workloads may be elsewhere
-            where = self.world.mesh
-            reason = unread(policy, where)
-            if reason:
-                yield _ref(policy), f"no workload enforces it: {reason}"
-            elif policy.target_refs:
-                wanted = ", ".join(f"{ref.kind} {ref.name}" for ref in policy.target_refs)
-                why = next(
-                    (
-                        text
-                        for text in (why_not(policy, place.workload, where) for place in near if GATEWAY_NAME in place.workload.labels)
-                        if text
-                    ),
-                    "only a gateway of the Gateway API or a waypoint follows targetRefs, and there is none",
-                )
-                yield _ref(policy), f"no workload enforces it: it is for {wanted}, and {why}"
-            elif any(place.workload.kind == "waypoint" and not why_not(policy, _as_sidecar(place).workload, where) for place in near):
-                yield _ref(policy), "no workload enforces it: its selector is for a waypoint, and a waypoint follows targetRefs only"
-            elif policy.selector:
-                words = ",".join(f"{key}={value}" for key, value in sorted(policy.selector.items()))
-                yield _ref(policy), f"no workload enforces it: its selector {words} matches none of the {len(near)} workloads"
-            else:
-                yield _ref(policy), "no workload enforces it: there is no workload with a proxy in its namespace"
+        misplaced = {ref for ref, _why in self.misplaced()}
+        for policy in self.lost:
+            if _ref(policy) not in misplaced:
+                yield from self._why_lost(policy)
+
+    def _why_lost(self, policy: AuthorizationPolicy) -> Iterator[Fault]:
+        near = [
+            place
+            for place in self.inventory.places
+            if not place.outside
+            and not place.assumed
+            and policy.namespace
+            in (place.namespace, place.workload.service.namespace if place.workload.service else "", self.inventory.mesh.root_namespace)
+        ]
+        where = self.world.mesh
+        reason = self._unread(policy)
+        if reason:
+            yield _ref(policy), f"no workload enforces it: {reason}"
+        elif not near and not self.complete:
+            return  # the workloads may be elsewhere
+        elif policy.target_refs:
+            wanted = ", ".join(f"{ref.kind} {ref.name}" for ref in policy.target_refs)
+            told = (why_not(policy, place.workload, where) for place in near if GATEWAY_NAME in place.workload.labels)
+            why = next(
+                (text for text in told if text), "only a gateway of the Gateway API or a waypoint follows targetRefs, and there is none"
+            )
+            yield _ref(policy), f"no workload enforces it: it is for {wanted}, and {why}"
+        elif any(place.workload.kind == "waypoint" and not why_not(policy, _as_sidecar(place).workload, where) for place in near):
+            yield _ref(policy), "no workload enforces it: its selector is for a waypoint, and a waypoint follows targetRefs only"
+        elif policy.selector:
+            words = ",".join(f"{key}={value}" for key, value in sorted(policy.selector.items()))
+            yield _ref(policy), f"no workload enforces it: its selector {words} matches none of the {len(near)} workloads"
+        else:
+            yield _ref(policy), "no workload enforces it: there is no workload with a proxy in its namespace"
+
+    def _unread(self, policy: AuthorizationPolicy) -> str:
+        """Why none of the istiods reads it, or none whose workloads it is for."""
+        reasons = {mesh.revision: unread(policy, mesh) for mesh in (self.inventory.meshes or (self.inventory.mesh,))}
+        label, tags = policy.revision, self.inventory.tags
+        if label and label not in reasons:
+            if label in tags:
+                return f"its label istio.io/rev is the tag {label}, and istiod compares it with the name of its own revision, {tags[label]}"
+            known = ", ".join(sorted(name for name in reasons if name))
+            return f"its label istio.io/rev is {label}, and there is no istiod of that revision" + (f", only of {known}" if known else "")
+        if label and len(reasons) > 1 and not reasons[label]:
+            return f"its label istio.io/rev is {label}, and no workload that it is for has its proxy from the istiod of that revision"
+        return "" if "" in reasons.values() else next(iter(reasons.values()), "")
 
     # what is more than it looks like
 
@@ -295,13 +351,16 @@ class Scene:
                     yield policy, where, value, parts[2], parts[4]
 
     def missing_accounts(self) -> Iterator[Fault]:
+        """Only of namespaces whose service accounts the source has: a folder without any has them made elsewhere."""
+        counted = {ref.partition("/")[0] for ref in self.written}
         for policy, where, value, namespace, account in self._named():
-            known = namespace in self.namespaces
+            known = namespace in self.namespaces if self.complete else namespace in counted
             if account and known and account != "default" and f"{namespace}/{account}" not in self.accounts:
                 yield _ref(policy), f"{where}: {value} is nobody: there is no ServiceAccount {namespace}/{account}"
 
     def missing_namespaces(self) -> Iterator[Fault]:
-        for policy, where, value, namespace, _account in self._named():
+        """Only where the source has all of them, which a folder of manifests never has."""
+        for policy, where, value, namespace, _account in self._named() if self.complete else ():
             if namespace not in self.namespaces:
                 yield _ref(policy), f"{where}: {value} is nobody: there is no Namespace {namespace}"
 
@@ -319,11 +378,12 @@ class Scene:
         return lists or any(condition.key.startswith("request.auth.") for rule in policy.rules for condition in rule.when)
 
     def tokens_not_demanded(self) -> Iterator[Fault]:
-        for tokens in self.world.tokens:
+        every = {(tokens.namespace, tokens.name): tokens for world in self.worlds for tokens in world.tokens}
+        for tokens in every.values() if len(self.worlds) > 1 else self.world.tokens:
             own = [
                 (place, door)
                 for place, door in self.doors
-                if door.chain.protocol == HTTP and door.rules and not why_not(tokens, place.workload, self.world.mesh)
+                if door.chain.protocol == HTTP and door.rules and not why_not(tokens, place.workload, door.chain.mesh)
             ]
             open_ = [place.ref for place, door in own if not any(self._asks_for_token(policy) for policy in door.chain.policies)]
             if open_:
@@ -361,7 +421,6 @@ class Scene:
 
     def authorizers(self) -> Iterator[Fault]:
         """CUSTOM policies whose provider is not asked: what they match is refused, or passes."""
-        mesh = self.world.mesh
         for policy in self.policies:
             if policy.action != "CUSTOM":
                 continue
@@ -370,7 +429,7 @@ class Scene:
                 for step in door.chain.custom:
                     if step.denies and any(rule.policy is policy for rule in step.rules):
                         refused.setdefault(step.denies, []).append(place.ref)
-                if door.chain.protocol == TCP and getattr(mesh.providers.get(policy.provider or ""), "protocol", "") == "http":
+                if door.chain.protocol == TCP and getattr(door.chain.mesh.providers.get(policy.provider or ""), "protocol", "") == "http":
                     why = f"provider {policy.provider!r} speaks HTTP and is not asked at ports of TCP, where everything passes this policy"
                     refused.setdefault(why, []).append(place.ref)
             for why, refs in refused.items():

@@ -7,16 +7,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-from .._model.mesh_config import DEFAULT_REVISION, ROOT_NAMESPACE, TRUST_DOMAIN, Broken, MeshConfig, mesh_configs
-from .._model.selectors import matches
+from .._model.mesh_config import Broken
 from .attachment import GATEWAY_NAME
-from .model import HTTP, TCP, Mesh, Provider, ServiceRef, Workload
-from .versions import parse_version
+from .meshes import meshes_of
+from .model import HTTP, TCP, Mesh, ServiceRef, Workload
+from .planes import by_control_plane
 
-__all__ = ["Inventory", "Meshes", "Place", "mesh_of", "meshes_of", "take"]
+__all__ = ["Inventory", "Place", "take"]
 
 _WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Pod")
 _INJECT, _TEMPLATES = "sidecar.istio.io/inject", "inject.istio.io/templates"
@@ -25,11 +25,6 @@ _USE_WAYPOINT, _USE_WAYPOINT_NAMESPACE = "istio.io/use-waypoint", "istio.io/use-
 _TCP_WORDS = frozenset({"tcp", "tls", "https", "mongo", "mysql", "redis", "udp"})
 _HTTP_WORDS = frozenset({"http", "http2", "grpc", "http_proxy", "kubernetes.io/h2c", "kubernetes.io/ws"})
 _TCP_PORTS = (25, 53, 3306, 27017)  # where the server speaks first: TCP unless the Service says otherwise
-_FLAGS = {
-    "multiple_custom_providers": "PILOT_ENABLE_MULTIPLE_CUSTOM_AUTHZ_PROVIDERS",
-    "gateway_selectors": "ENABLE_SELECTOR_BASED_K8S_GATEWAY_POLICY",
-    "ambient_dry_run": "AMBIENT_ENABLE_DRY_RUN_AUTHORIZATION_POLICY",
-}  # istiod's environment
 
 
 @dataclass(frozen=True)
@@ -42,6 +37,8 @@ class Place:
     ports: Mapping[int, str] = field(default_factory=dict)
     outside: bool = False  # no proxy: nothing is enforced there, and it calls without an identity
     assumed: bool = False
+    # The control planes that its proxies have their configuration from, several during a rollout; none: the mesh's only one.
+    control_planes: tuple[str, ...] = ()
 
     @property
     def namespace(self) -> str:
@@ -60,10 +57,17 @@ class Inventory:
     assumptions: tuple[str, ...] = ()
     meshes: tuple[Mesh, ...] = ()  # of every istiod
     broken: tuple[Broken, ...] = ()  # settings that cannot be read
+    tags: Mapping[str, str] = field(default_factory=dict)  # of revisions
 
     def identity(self, place: Place) -> str | None:
         """spiffe://..., None for one without a proxy."""
-        return None if place.outside or place.assumed else f"spiffe://{self.mesh.trust_domain}/ns/{place.namespace}/sa/{place.account}"
+        if place.outside or place.assumed:
+            return None
+        return f"spiffe://{self.meshes_of(place)[0].trust_domain}/ns/{place.namespace}/sa/{place.account}"
+
+    def meshes_of(self, place: Place) -> tuple[Mesh, ...]:
+        """The settings that count for a workload: those of each istiod that its proxies ask."""
+        return tuple(mesh for mesh in self.meshes if mesh.control_plane in place.control_planes) or (self.mesh,)
 
 
 def _map(value: Any, *path: str) -> Mapping[str, Any]:
@@ -84,130 +88,12 @@ def _namespace(obj: Mapping[str, Any]) -> str:
     return str(_map(obj, "metadata").get("namespace") or "default")
 
 
-def _providers(config: MeshConfig) -> dict[str, Provider]:
-    """The external authorizers of a mesh's configuration; what they answer is theirs to say."""
-    kinds = (("envoyExtAuthzHttp", "http"), ("envoyExtAuthzGrpc", "grpc"))
-    return {str(entry.get("name")): Provider(word) for entry in config.extension_providers for name, word in kinds if name in entry}
-
-
-def _unlisted(objects: Iterable[Mapping[str, Any]]) -> dict[str, Provider]:
-    """The authorizers that policies name, where nothing says which there are."""
-    named = [
-        _map(obj, "spec", "provider").get("name")
-        for obj in objects
-        if obj.get("kind") == "AuthorizationPolicy" and _map(obj, "spec").get("action") == "CUSTOM"
-    ]
-    return {name: Provider() for name in named if isinstance(name, str) and name}
-
-
-@dataclass(frozen=True)
-class Meshes:
-    """The settings of each istiod; `main` counts for a workload of which nothing says whose it is."""
-
-    main: Mesh
-    every: tuple[Mesh, ...]
-    assumptions: tuple[str, ...] = ()
-    broken: tuple[Broken, ...] = ()
-
-
-class _Settings:
-    """Mesh by mesh: what was given, what the source says, and what had to be assumed."""
-
-    def __init__(self, objects: list[Mapping[str, Any]], given: Mapping[str, Any] | None) -> None:
-        self.objects = objects
-        self.given = {key: value for key, value in (given or {}).items() if value not in (None, [], "")}
-        self.namespaces = {_name(obj): _map(obj, "metadata", "labels") for obj in objects if obj.get("kind") == "Namespace"}
-        self.assumed: list[str] = []
-
-    def of(self, config: MeshConfig | None, word: str = "") -> Mesh:
-        """`word` says in assumptions which control plane is meant."""
-        own = self._read(config) if config else {}
-        unknown = _unknown_version(own)
-        silent = config is None or not config.sources
-        listed = _unlisted(self.objects) if silent else {}
-        if listed:
-            own["providers"] = listed
-        own |= self.given
-        chosen: dict[str, Any] = {key: value for key, value in own.items() if value or value is False}
-        if chosen.get("path_normalization") == "DEFAULT":
-            chosen.pop("path_normalization")
-        words = {"trust_domain": TRUST_DOMAIN, "root_namespace": ROOT_NAMESPACE, "version": "the newest that is known"}
-        self.assumed += [f"{key}{word} is {text}: the source does not say" for key, text in words.items() if key not in chosen]
-        if unknown and "version" not in chosen:
-            self.assumed.append(f"the source says version {unknown}, which is no version of Istio")
-        if listed:
-            self.assumed.append(f"the providers {', '.join(sorted(listed))} exist: the source does not say")
-        if "trust_domain_aliases" in chosen:
-            chosen["trust_domain_aliases"] = tuple(chosen["trust_domain_aliases"])
-        return Mesh(**chosen)
-
-    def _read(self, config: MeshConfig) -> dict[str, Any]:
-        flags = {name: config.flag(flag) for name, flag in _FLAGS.items()}
-        return {
-            "trust_domain": config.trust_domain,
-            "trust_domain_aliases": config.trust_domain_aliases,
-            "root_namespace": config.root_namespace,
-            "version": config.version,
-            "path_normalization": config.path_normalization,
-            "providers": _providers(config),
-            "trusted_proxies": config.trusted_proxies,
-            "cluster_domain": config.cluster_domain,
-            "control_plane": config.name,
-            "revision": config.revision,
-            "undiscovered": self._undiscovered(config),
-            **{name: value for name, value in flags.items() if value is not None},
-        }
-
-    def _undiscovered(self, config: MeshConfig) -> frozenset[str]:
-        """A namespace of which the source has no labels is not judged."""
-        selectors = config.discovery_selectors
-        if not selectors:
-            return frozenset()
-        # The API server sets this label on every namespace; a folder of manifests may not show it.
-        known = {name: {"kubernetes.io/metadata.name": name, **labels} for name, labels in self.namespaces.items()}
-        return frozenset(name for name, labels in known.items() if not any(matches(selector, labels) for selector in selectors))
-
-
-def meshes_of(objects: Iterable[Mapping[str, Any]], given: Mapping[str, Any] | None = None) -> Meshes:
-    """The settings of every istiod of the source, `given` before what it says; and what had to be assumed."""
-    kept = list(objects)
-    settings = _Settings(kept, given)
-    root = settings.given.get("root_namespace")
-    every = mesh_configs(kept)
-    configs = [config for config in every if root in (config.root_namespace, config.namespace)] or list(every)
-    chosen = next((config for config in configs if config.revision == DEFAULT_REVISION), configs[-1] if configs else None)
-    main = settings.of(chosen)
-    found = [main if config is chosen else settings.of(config, f" of {config.name}") for config in configs]
-    if len({repr(sorted(vars(replace(mesh, control_plane="", revision="")).items())) for mesh in found}) > 1:
-        told = ", ".join(sorted(config.revision for config in configs))
-        settings.assumed.append(
-            f"the settings are those of {chosen.revision if chosen else ''}: the source has the control planes {told}"
-        )
-    broken = tuple(one for config in configs for one in config.broken)
-    settings.assumed += [f"{one.resource} says nothing: {one.message}" for one in broken]
-    return Meshes(main, tuple(found), tuple(settings.assumed), broken)
-
-
-def mesh_of(objects: Iterable[Mapping[str, Any]], given: Mapping[str, Any] | None = None) -> tuple[Mesh, tuple[str, ...]]:
-    """The settings of the mesh, `given` before what the source says; and what had to be assumed."""
-    found = meshes_of(objects, given)
-    return found.main, found.assumptions
-
-
-def _unknown_version(found: dict[str, Any]) -> str:
-    """Takes a version out that is none, such as master."""
-    try:
-        parse_version(found.get("version"))
-    except ValueError:
-        return str(found.pop("version"))
-    return ""
-
-
 @dataclass
 class _Reader:
     """What is read on the way to places."""
 
     mesh: Mesh
+    assume: bool = True
     namespaces: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # name to labels
     members: set[str] = field(default_factory=set)
     services: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
@@ -226,16 +112,17 @@ class _Reader:
                 self.members |= {str(name) for name in _list(_map(obj, "spec").get("members"))}
 
     def injected(self, namespace: str, marks: Mapping[str, Any]) -> bool:
-        """Does such a pod get a proxy? A namespace of which nothing is known is taken to be in the mesh."""
+        """Does such a pod get a proxy? In manifests a namespace of which nothing is known is taken to be in the mesh."""
         wish = str(marks.get(_INJECT, "")).lower()
         if wish:
             return wish == "true"
         if namespace in self.members:
             return False  # OpenShift Service Mesh 2 injects only what says so
         labels = self.namespaces.get(namespace)
-        if labels is None:
+        if labels is None and self.assume:
             self.guessed.add(namespace)
             return True
+        labels = labels or {}
         return labels.get(_INJECTION) == "enabled" or (_REVISION in labels and labels.get(_INJECTION) != "disabled") or _REVISION in marks
 
     def kind_of(self, namespace: str, marks: Mapping[str, Any], labels: Mapping[str, Any], host: bool) -> str:
@@ -382,15 +269,18 @@ def _waypoint_services(reader: _Reader, places: Iterable[Place]) -> Iterator[Pla
 
 
 def _assumed(objects: Iterable[Mapping[str, Any]], places: Iterable[Place], root: str) -> Iterator[Place]:
-    """Where a namespace has policies and no workload in the source: one for each selector, and one for all others."""
-    inhabited = {place.namespace for place in places}
+    """Where a namespace has policies and no workload in the source: one for each selector that is of no workload elsewhere, and one for
+    all others."""
+    known = tuple(places)
+    inhabited = {place.namespace for place in known}
     selectors: dict[str, dict[str, dict[str, str]]] = {}
     for obj in objects:
         namespace = _namespace(obj)
         if namespace not in inhabited and not _map(obj, "spec").get("targetRefs") and not _map(obj, "spec").get("targetRef"):
             labels = {str(key): str(value) for key, value in _map(obj, "spec", "selector", "matchLabels").items()}
             name = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
-            if name or namespace != root:
+            elsewhere = labels and any(labels.items() <= place.workload.labels.items() for place in known)
+            if not elsewhere and (name or namespace != root):
                 selectors.setdefault(namespace, {})[name or "any other workload"] = labels
     for namespace, found in selectors.items():
         for name, labels in {"any other workload": {}, **found}.items():
@@ -398,12 +288,13 @@ def _assumed(objects: Iterable[Mapping[str, Any]], places: Iterable[Place], root
             yield Place(f"({name})", Workload(namespace, labels, kind), assumed=True)
 
 
-def take(objects: Iterable[Mapping[str, Any]], given: Mapping[str, Any] | None = None) -> Inventory:
-    """The inventory of any set of objects; `given` are settings of the mesh that go before what the objects say."""
+def take(objects: Iterable[Mapping[str, Any]], given: Mapping[str, Any] | None = None, *, assume: bool = True) -> Inventory:
+    """The inventory of any set of objects; `given` are settings of the mesh that go before what the objects say. `assume`: they may be a
+    part of what there is, so that a workload which only a policy speaks of may exist; never for a cluster or a snapshot."""
     kept = [obj for obj in objects if isinstance(obj, Mapping)]
     meshes = meshes_of(kept, given)
     mesh, assumptions = meshes.main, meshes.assumptions
-    reader = _Reader(mesh)
+    reader = _Reader(mesh, assume)
     reader.read(kept)
     places: dict[str, Place] = {}
     for kind in _WORKLOADS:
@@ -418,7 +309,7 @@ def take(objects: Iterable[Mapping[str, Any]], given: Mapping[str, Any] | None =
     waypoints = [place for place in places.values() if place not in every]
     every += [*_waypoint_services(reader, waypoints), *waypoints]
     security = tuple(obj for obj in kept if str(obj.get("apiVersion", "")).startswith("security.istio.io/"))
-    guessed = list(_assumed(security, every, mesh.root_namespace))
+    guessed = list(_assumed(security, every, mesh.root_namespace)) if assume else []
     if guessed:
         assumptions += (
             f"no workloads of {', '.join(sorted({place.namespace for place in guessed}))} in the source: "
@@ -426,4 +317,5 @@ def take(objects: Iterable[Mapping[str, Any]], given: Mapping[str, Any] | None =
         )
     if reader.guessed:
         assumptions += (f"every workload of {', '.join(sorted(reader.guessed))} has a sidecar: the source has no such Namespace",)
-    return Inventory(mesh, tuple(every + guessed), security, assumptions, meshes.every, meshes.broken)
+    planes = by_control_plane([*every, *guessed], kept, meshes)
+    return Inventory(mesh, planes.places, security, assumptions + planes.assumptions, planes.meshes, meshes.broken, meshes.revisions.tags)

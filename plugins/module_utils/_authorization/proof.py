@@ -204,7 +204,7 @@ class _Matrix:
 
     def intended(self, rows: Sequence[Access], place: Place, door: Door) -> Door:
         """The door that lets exactly these rows pass."""
-        protocol, mesh = door.chain.protocol, self.inventory.mesh
+        protocol, mesh = door.chain.protocol, door.chain.mesh
         rules: list[Rule] = []
         for row in rows:
             if row.http and protocol != HTTP:

@@ -58,8 +58,9 @@ class World:
     """Everything that decides on requests in a mesh, read once. `admitted`: leave out what admission would have refused."""
 
     def __init__(self, objects: Iterable[Mapping[str, Any]], mesh: Mesh, *, admitted: bool = False) -> None:
-        self.mesh = mesh
-        kept = list(objects)
+        self.mesh, self._admitted = mesh, admitted
+        self.objects = kept = list(objects)
+        self._others: dict[str, World] = {}
         policies, findings = read_policies(kept, mesh.abilities)
         for policy in list(policies):
             refused = validate(policy, mesh.abilities)
@@ -73,6 +74,7 @@ class World:
         self.findings: tuple[Finding, ...] = (*findings, *found, *more)
         self.policies = PolicySet(policies, mesh)
 
+<<<<<<< HEAD
     def connect(self, workload: Workload, request: Request) -> tuple[Request, Answer | None]:
         """The request as it comes out of mutual TLS, and the refusal if it does not."""
         if workload.kind not in ("sidecar", "ztunnel"):
@@ -82,6 +84,24 @@ class World:
             return replace(request, principal=None, dns_names=(), tls=False), None
         refused = refusal(mode, by, view(request, workload.kind, TCP, self.mesh), workload.kind)
         return request, Answer(RESET, refused) if refused else None
+=======
+    def of(self, mesh: Mesh) -> World:
+        """The same objects as another istiod reads them."""
+        if mesh == self.mesh:
+            return self
+        known = self._others.get(mesh.control_plane)
+        if known is None:
+            known = self._others[mesh.control_plane] = self._other(mesh)
+        return known
+
+    def _other(self, mesh: Mesh) -> World:
+        if mesh.abilities != self.mesh.abilities:
+            return World(self.objects, mesh, admitted=self._admitted)
+        other = World((), mesh, admitted=self._admitted)  # what was read is the same, so that a policy is one thing in both
+        other.objects, other.peers, other.tokens, other.findings = self.objects, self.peers, self.tokens, self.findings
+        other.policies = PolicySet(self.policies.policies, mesh)
+        return other
+>>>>>>> 5a236cb (Each workload is proven with its own istiod's policies and settings)
 
     def answer(self, workload: Workload, request: Request, *, now: datetime, protocol: str = HTTP, token: Token | None = None) -> Answer:
         """What happens to this request. `now` matters to tokens only."""

@@ -7,7 +7,12 @@ matrix of intended access."""
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 from collections.abc import Callable, Iterable, Iterator, Mapping
+=======
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+>>>>>>> 5a236cb (Each workload is proven with its own istiod's policies and settings)
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -85,14 +90,15 @@ def scene_of(view: View, intent: Intent) -> Scene:
     settings = dict(intent.mesh_settings or {})
     if intent.namespace:
         settings.setdefault("root_namespace", intent.namespace)
-    inventory = take(raw, settings)
-    accounts = {f"{row.namespace}/{row.name}" for row in view.of(k.SERVICE_ACCOUNT)}
-    accounts |= {f"{place.namespace}/{place.account}" for place in inventory.places if not place.assumed}
+    inventory = take(raw, settings, assume=view.source == "manifests")
+    written = {f"{row.namespace}/{row.name}" for row in view.of(k.SERVICE_ACCOUNT)}
+    accounts = written | {f"{place.namespace}/{place.account}" for place in inventory.places if not place.assumed}
     every = [row.raw for kind in INPUTS for row in view.of(kind)]
     scene = _SCENES[view] = Scene(
         World(inventory.objects, inventory.mesh),
         inventory,
         frozenset(accounts),
+        frozenset(written),
         known_namespaces(every),
         complete=view.source != "manifests",
         cors=tuple(_cors(view, objects)),
@@ -175,6 +181,7 @@ def deny_enforced(view: View, intent: Intent, options: Options) -> Iterable[Find
 )
 def attached(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """A policy that nobody enforces looks like one that is enforced; its status may even say that it is accepted."""
+    yield from (replace(one, severity=Severity.ERROR) for one in _findings(view, intent, "misplaced"))
     yield from _findings(view, intent, "unattached")
 
 
@@ -310,7 +317,7 @@ def accounts_qualified(view: View, intent: Intent, options: Options) -> Iterable
     live=False,
 )
 def accounts_exist(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """A name that is nobody's today admits whoever creates it tomorrow."""
+    """A name that is nobody's today admits whoever creates it tomorrow. In a folder only for namespaces whose service accounts it has."""
     yield from _findings(view, intent, "missing_accounts")
 
 
@@ -323,7 +330,7 @@ def accounts_exist(view: View, intent: Intent, options: Options) -> Iterable[Fin
     live=False,
 )
 def namespaces_exist(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """In a folder of manifests a namespace exists if the folder has it, or any object in it that is no policy."""
+    """In a folder of manifests nothing is said: other folders may have the namespace."""
     yield from _findings(view, intent, "missing_namespaces")
 
 

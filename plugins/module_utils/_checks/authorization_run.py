@@ -42,10 +42,12 @@ class Checked:
     mesh: Mapping[str, Any]
     assumptions: tuple[str, ...]
     text: str
+    revisions: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def proof(self) -> dict[str, Any]:
-        return {"holds": self.proven, **self.coverage.to_dict(), "mesh": dict(self.mesh), "assumptions": list(self.assumptions)}
+        told = {"mesh": dict(self.mesh), "revisions": [dict(row) for row in self.revisions], "assumptions": list(self.assumptions)}
+        return {"holds": self.proven, **self.coverage.to_dict(), **told}
 
 
 def mesh_settings(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,11 +79,28 @@ def run_authorization_checks(params: Mapping[str, Any], snapshot: Snapshot) -> C
     proven = None
     if intent.access is not None and set(_MATRIX) <= set(options.only):
         proven = not any(row.status is not Status.PASSED for row in rows if row.id in _MATRIX)
-    text = _text(report, coverage, proven, scene.inventory.assumptions)
-    return Checked(report, coverage, proven, settings(scene.inventory.mesh), scene.inventory.assumptions, text)
+    revisions = _revisions(scene.inventory)
+    text = _text(report, coverage, proven, scene.inventory.assumptions, revisions)
+    return Checked(report, coverage, proven, settings(scene.inventory.mesh), scene.inventory.assumptions, text, revisions)
 
 
-def _text(report: Report, coverage: Coverage, proven: bool | None, assumptions: Sequence[str]) -> str:
+def _revisions(inventory: Inventory) -> tuple[Mapping[str, Any], ...]:
+    """Each istiod with how many workloads have it, and its settings; none where there is only one."""
+    found: dict[str, int] = {}
+    for place in inventory.places:
+        for mesh in () if place.outside or place.workload.service else inventory.meshes_of(place):
+            found[mesh.control_plane] = found.get(mesh.control_plane, 0) + 1
+    if len(inventory.meshes) < 2:
+        return ()
+    return tuple(
+        {"revision": mesh.revision, "control_plane": mesh.control_plane, "workloads": found.get(mesh.control_plane, 0), **settings(mesh)}
+        for mesh in inventory.meshes
+    )
+
+
+def _text(
+    report: Report, coverage: Coverage, proven: bool | None, assumptions: Sequence[str], revisions: Sequence[Mapping[str, Any]]
+) -> str:
     verdict = {
         True: "exactly the intended access is allowed",
         False: "not exactly the intended access is allowed",
@@ -95,6 +114,9 @@ def _text(report: Report, coverage: Coverage, proven: bool | None, assumptions: 
     if coverage.outside:
         shown = ", ".join(coverage.outside[:5]) + (", ..." if len(coverage.outside) > 5 else "")
         lines.append(f"without a proxy, so nothing is enforced there: {shown}")
+    if revisions:
+        told = [f"{row['revision']} ({row['version']}) with {row['workloads']} workload{'s'[: row['workloads'] != 1]}" for row in revisions]
+        lines.append(f"revisions: {', '.join(told)}")
     lines += [f"assumed: {text}" for text in assumptions]
     rows = [row.to_dict() for row in report.rows]
     return "\n".join([*lines, "", table(rows, show_from="warning", summary=report.summary)])

@@ -198,10 +198,10 @@ def _wrong(settings: Mapping[str, Any]) -> str:
             return f"{name} has an entry that is no mapping"
     if any(not isinstance(_map(entry).get("name"), str) for entry in _list(settings.get("extensionProviders"))):
         return "extensionProviders has an entry without a name"
-    path = _map(settings, "pathNormalization").get("normalization")
-    if path is None or path in _NORMALIZATIONS:
+    normalization = _map(settings, "pathNormalization").get("normalization")
+    if normalization is None or normalization in _NORMALIZATIONS:
         return ""
-    return f"pathNormalization.normalization is {path!r}, expected one of {', '.join(_NORMALIZATIONS)}"
+    return f"pathNormalization.normalization is {normalization!r}, expected one of {', '.join(_NORMALIZATIONS)}"
 
 
 def _parsed(text: Any) -> tuple[Mapping[str, Any], str]:

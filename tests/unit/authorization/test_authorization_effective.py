@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.inventory import meshes_of, take
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.inventory import take
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.meshes import meshes_of
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization_run import Checked, overlaid, run_authorization_checks
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
 from authorization_travel import namespace, workload
@@ -126,3 +127,239 @@ def test_a_changed_control_plane_is_judged_by_what_it_says_now() -> None:
 
 def test_what_is_given_goes_before_the_config_map() -> None:
     assert meshes_of([config_map(CORP)], {"trust_domain": "given.example"}).main.trust_domain == "given.example"
+
+
+# revisions
+
+
+def labelled(obj: dict[str, Any], revision: str) -> dict[str, Any]:
+    return {**obj, "metadata": {**obj["metadata"], "labels": {"istio.io/rev": revision}}}
+
+
+def tag(name: str, revision: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "sailoperator.io/v1",
+        "kind": "IstioRevisionTag",
+        "metadata": {"name": name},
+        "spec": {"targetRef": {"kind": "IstioRevision", "name": revision}},
+    }
+
+
+def webhook(name: str, revision: str) -> dict[str, Any]:
+    meta = {"name": f"istio-revision-tag-{name}", "labels": {"istio.io/tag": name, "istio.io/rev": revision}}
+    return {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration", "metadata": meta, "webhooks": []}
+
+
+ISTIO = {
+    "apiVersion": "sailoperator.io/v1",
+    "kind": "Istio",
+    "metadata": {"name": "default"},
+    "spec": {"version": "v1.28.3", "namespace": "istio-system", "updateStrategy": {"type": "InPlace"}},
+}
+NOTHING = policy(name="nothing", namespace="crew")
+STRICT = {
+    "apiVersion": "security.istio.io/v1",
+    "kind": "PeerAuthentication",
+    "metadata": {"name": "strict", "namespace": "crew"},
+    "spec": {"mtls": {"mode": "STRICT"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("label", "around", "more", "enforced"),
+    [
+        ("canary", {"istio-injection": "enabled"}, [ISTIO], False),
+        ("default", {"istio-injection": "enabled"}, [ISTIO], True),
+        ("", {"istio-injection": "enabled"}, [ISTIO], True),
+        ("default", {"istio.io/rev": "default"}, [ISTIO], True),
+        ("canary", {"istio.io/rev": "canary"}, [ISTIO, config_map({}, "canary")], True),
+        ("default", {"istio.io/rev": "canary"}, [ISTIO, config_map({}, "canary")], False),
+        ("canary", {"istio.io/rev": "stable"}, [ISTIO, config_map({}, "canary"), tag("stable", "canary")], True),
+        ("canary", {"istio.io/rev": "stable"}, [ISTIO, config_map({}, "canary"), webhook("stable", "canary")], True),
+        ("default", {"istio.io/rev": "stable"}, [ISTIO, config_map({}, "canary"), webhook("stable", "canary")], False),
+        ("stable", {"istio.io/rev": "stable"}, [ISTIO, config_map({}, "canary"), tag("stable", "canary")], False),
+        ("canary", {"istio-injection": "enabled"}, [config_map({}, "canary"), tag("default", "canary")], True),
+        ("canary", {"istio.io/rev": "canary"}, [], True),
+        ("canary", {"istio-injection": "enabled"}, [], False),
+        ("next", {"istio-injection": "enabled", "istio.io/rev": "next"}, [ISTIO, config_map({}, "next")], False),
+    ],
+)
+def test_an_object_counts_for_workloads_of_its_revision(
+    label: str, around: dict[str, str], more: list[dict[str, Any]], enforced: bool
+) -> None:
+    """istiod compares the label with its own revision's name, so a tag is a name for pods and no name for objects."""
+    closed = labelled(NOTHING, label) if label else NOTHING
+    found = check([*more, namespace("crew", **around), *workload("crew", "rota"), closed], access=[])
+    assert found.proven is enforced and bool(bad(found, "OSM3005")) is not enforced
+    strict = labelled(STRICT, label) if label else STRICT
+    plain = check(
+        [*more, namespace("crew", **around), *workload("crew", "rota"), strict], access=[{"from": ["authenticated"], "to": ["crew/rota"]}]
+    )
+    assert plain.proven is enforced
+
+
+@pytest.mark.parametrize(
+    ("label", "why"),
+    [
+        ("canary", "there is no istiod of that revision, only of default"),
+        ("prod", "is the tag prod, and istiod compares it with the name of its own revision, default"),
+    ],
+)
+def test_why_nobody_reads_an_object(label: str, why: str) -> None:
+    objects = [ISTIO, tag("prod", "default"), namespace("crew"), *workload("crew", "rota"), labelled(NOTHING, label)]
+    ((resource, message),) = bad(check(objects), "OSM3005")
+    assert resource == "AuthorizationPolicy crew/nothing" and why in message
+
+
+def pod(name: str, revision: str, where: str = "crew") -> dict[str, Any]:
+    meta = {
+        "name": f"{name}-{revision}",
+        "namespace": where,
+        "labels": {"app": name, "pod-template-hash": revision},
+        "annotations": {"istio.io/rev": revision},
+        "ownerReferences": [{"kind": "ReplicaSet", "name": f"{name}-x", "controller": True}],
+    }
+    containers = [{"name": "main"}, {"name": "istio-proxy"}]
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": {"containers": containers}, "status": {"phase": "Running"}}
+
+
+TWO = [
+    config_map(
+        {"trustDomain": "crew.example", "extensionProviders": CORP["extensionProviders"]}, **{"app.kubernetes.io/version": "1.28.4"}
+    ),
+    config_map({"trustDomain": "crew.example"}, "next", **{"app.kubernetes.io/version": "1.29.1"}),
+    namespace("crew"),
+    namespace("moved", **{"istio.io/rev": "next"}),
+]
+
+
+def test_during_two_revisions_each_is_proven_with_its_own_settings() -> None:
+    """The provider is defined for one of the two istiods only: at the other's workloads what asks it is denied."""
+    ask = [
+        policy({"to": [{"operation": {"paths": ["/*"]}}]}, name="ask", namespace=name, action="CUSTOM", provider={"name": "opa"})
+        for name in ("crew", "moved")
+    ]
+    found = check([*TWO, *workload("crew", "rota"), *workload("moved", "rota"), *ask])
+    assert [resource for resource, _message in bad(found, "OSM3118")] == ["AuthorizationPolicy moved/ask"]
+    told = {row["revision"]: (row["workloads"], row["version"]) for row in found.proof["revisions"]}
+    assert told == {
+        "default": (1, "1.28.4"),
+        "next": (1, "1.29.1"),
+    }
+    assert "revisions: default (1.28.4) with 1 workload, next (1.29.1) with 1 workload" in found.text
+
+
+def test_a_workload_in_the_middle_of_its_restart_is_proven_on_both_sides() -> None:
+    """Its old pods are open: the policy is labelled for the revision that its new pods have."""
+    closed = labelled(NOTHING, "next")
+    running = [pod("rota", "default"), pod("rota", "next")]
+    both = check(
+        [*TWO[:2], namespace("crew", **{"istio.io/rev": "next"}), *workload("crew", "rota"), *running, closed], "cluster", access=[]
+    )
+    assert both.proven is False and bad(both, "OSM3302")
+    done = check(
+        [*TWO[:2], namespace("crew", **{"istio.io/rev": "next"}), *workload("crew", "rota"), running[1], closed], "cluster", access=[]
+    )
+    assert done.proven is True
+
+
+def test_a_rollout_that_goes_on_is_compared_revision_by_revision() -> None:
+    from ansible_collections.meshops.mesh.plugins.module_utils._authorization.change import difference_of
+    from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import World
+
+    running = [pod("rota", "default"), pod("rota", "next")]
+    state = take([*TWO[:3], *workload("crew", "rota"), *running, labelled(NOTHING, "next")])
+    same = difference_of(*((World(one.objects, one.mesh), one) for one in (state, state)))
+    assert (same.opened, same.closed) == (0, 0)
+    more = take([*TWO[:3], *workload("crew", "rota"), *running, NOTHING])
+    assert difference_of(*((World(one.objects, one.mesh), one) for one in (state, more))).closed == 1
+
+
+# nothing is assumed, and names
+
+
+GATEWAY = {"app": "istio-ingressgateway", "istio": "ingressgateway"}
+
+
+@pytest.mark.parametrize(
+    ("objects", "where"),
+    [
+        (workload("istio-ingress", "edge", labels=GATEWAY), "istio-ingress/edge"),
+        (
+            [
+                {
+                    "apiVersion": "maistra.io/v2",
+                    "kind": "ServiceMeshControlPlane",
+                    "metadata": {"name": "m", "namespace": "cp"},
+                    "spec": {"version": "v2.6", "gateways": {"egress": {"enabled": False}}},
+                }
+            ],
+            "cp/istio-ingressgateway",
+        ),
+        (workload("other", "rota", labels={"istio": "ingressgateway", "app": "istio-ingressgateway", "v": "1"}), "other/rota"),
+    ],
+)
+@pytest.mark.parametrize("action", ["DENY", "ALLOW", "CUSTOM"])
+@pytest.mark.parametrize("inhabited", [False, True])
+def test_a_policy_for_a_gateway_of_another_namespace_is_enforced_by_nobody(
+    objects: list[dict[str, Any]], where: str, action: str, inhabited: bool
+) -> None:
+    more = {"provider": {"name": "x"}} if action == "CUSTOM" else {}
+    edge = policy(
+        {"to": [{"operation": {"paths": ["/admin*"]}}]},
+        name="edge",
+        namespace="crew",
+        action=action,
+        selector={"matchLabels": {"istio": "ingressgateway"}},
+        **more,
+    )
+    own = workload("crew", "rota") if inhabited else []
+    found = check([namespace("crew"), namespace("istio-ingress"), namespace("other"), *own, *objects, edge])
+    (row,) = [row for row in found.report.rows if row.id == "OSM3005" and row.status != "passed"]
+    assert row.status == "failed" and where in row.message and f"move it to {where.partition('/')[0]}" in row.message
+
+
+def test_so_is_a_request_authentication() -> None:
+    tokens = {
+        "apiVersion": "security.istio.io/v1",
+        "kind": "RequestAuthentication",
+        "metadata": {"name": "sso", "namespace": "crew"},
+        "spec": {"selector": {"matchLabels": {"istio": "ingressgateway"}}, "jwtRules": [{"issuer": "https://sso.example.com"}]},
+    }
+    found = check([namespace("crew"), *workload("istio-ingress", "edge", labels=GATEWAY), tokens])
+    assert [resource for resource, _message in bad(found, "OSM3005")] == ["RequestAuthentication crew/sso"]
+    assert bad(check([namespace("crew"), tokens]), "OSM3005") == []
+
+
+def test_a_policy_of_the_root_namespace_may_select_everywhere() -> None:
+    edge = policy({}, name="edge", namespace="istio-system", action="DENY", selector={"matchLabels": {"istio": "ingressgateway"}})
+    assert bad(check([*workload("istio-ingress", "edge", labels=GATEWAY), edge]), "OSM3005") == []
+
+
+@pytest.mark.parametrize("where", ["cluster", "snapshot"])
+def test_nothing_is_assumed_of_a_cluster_or_a_snapshot(where: str) -> None:
+    lost = policy({}, name="lost", namespace="crew", selector={"matchLabels": {"app": "nosuch"}})
+    found = check([config_map({}, **{"app.kubernetes.io/version": "1.28.4"}), namespace("crew"), lost], where)
+    assert found.assumptions == () and found.coverage.destinations == 0
+    assert [resource for resource, _message in bad(found, "OSM3005")] == ["AuthorizationPolicy crew/lost"]
+    folder = check([namespace("crew"), lost])
+    assert any("one is assumed for each selector" in text for text in folder.assumptions) and bad(folder, "OSM3005") == []
+
+
+NAMES = [
+    "cluster.local/ns/default/sa/curl",
+    "cluster.local/ns/istio-system/sa/istio-ingressgateway-service-account",
+    "cluster.local/ns/crew/sa/relief",
+    "cluster.local/ns/monitoring/sa/prometheus",
+]
+
+
+def test_a_folder_does_not_say_who_is_nobody() -> None:
+    ask = policy(source(principals=NAMES), source(namespaces=["kube-system"]), name="ask", namespace="crew")
+    folder = [namespace("crew"), *workload("crew", "rota"), ask]
+    assert bad(check(folder), "OSM3109", "OSM3110") == []
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "rota", "namespace": "crew"}}
+    assert [message[-41:] for _resource, message in bad(check([*folder, account]), "OSM3109", "OSM3110")] == [
+        "nobody: there is no ServiceAccount crew/relief"[-41:]
+    ]
+    assert len(bad(check(folder, "cluster"), "OSM3109", "OSM3110")) == 5
