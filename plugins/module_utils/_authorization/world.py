@@ -74,17 +74,6 @@ class World:
         self.findings: tuple[Finding, ...] = (*findings, *found, *more)
         self.policies = PolicySet(policies, mesh)
 
-<<<<<<< HEAD
-    def connect(self, workload: Workload, request: Request) -> tuple[Request, Answer | None]:
-        """The request as it comes out of mutual TLS, and the refusal if it does not."""
-        if workload.kind not in ("sidecar", "ztunnel"):
-            return request, None
-        mode, by = effective_mtls(self.peers, workload, request.port, self.mesh)
-        if workload.kind == "sidecar" and mode == "DISABLE":  # the proxy does not look at certificates
-            return replace(request, principal=None, dns_names=(), tls=False), None
-        refused = refusal(mode, by, view(request, workload.kind, TCP, self.mesh), workload.kind)
-        return request, Answer(RESET, refused) if refused else None
-=======
     def of(self, mesh: Mesh) -> World:
         """The same objects as another istiod reads them."""
         if mesh == self.mesh:
@@ -101,7 +90,16 @@ class World:
         other.objects, other.peers, other.tokens, other.findings = self.objects, self.peers, self.tokens, self.findings
         other.policies = PolicySet(self.policies.policies, mesh)
         return other
->>>>>>> 5a236cb (Each workload is proven with its own istiod's policies and settings)
+
+    def connect(self, workload: Workload, request: Request) -> tuple[Request, Answer | None]:
+        """The request as it comes out of mutual TLS, and the refusal if it does not."""
+        if workload.kind not in ("sidecar", "ztunnel"):
+            return request, None
+        mode, by = effective_mtls(self.peers, workload, request.port, self.mesh)
+        if workload.kind == "sidecar" and mode == "DISABLE":  # the proxy does not look at certificates
+            return replace(request, principal=None, dns_names=(), tls=False), None
+        refused = refusal(mode, by, view(request, workload.kind, TCP, self.mesh), workload.kind)
+        return request, Answer(RESET, refused) if refused else None
 
     def answer(self, workload: Workload, request: Request, *, now: datetime, protocol: str = HTTP, token: Token | None = None) -> Answer:
         """What happens to this request. `now` matters to tokens only."""

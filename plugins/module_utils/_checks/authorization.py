@@ -7,12 +7,8 @@ matrix of intended access."""
 
 from __future__ import annotations
 
-<<<<<<< HEAD
 from collections.abc import Callable, Iterable, Iterator, Mapping
-=======
-from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
->>>>>>> 5a236cb (Each workload is proven with its own istiod's policies and settings)
 from typing import Any
 from weakref import WeakKeyDictionary
 
