@@ -28,6 +28,8 @@ __all__ = ["MAX_BYTES", "Bundle", "Key", "has_private_key", "load_key", "public_
 
 MAX_BYTES = 1024 * 1024  # what a Secret can hold
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----[ \t]*\r?\n?", re.DOTALL)
+# A snapshot says of a private key that there is one, with a block of the second label.
+_KEYS = (b"PRIVATE KEY", b"WITHHELD KEY")
 _BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----")
 _CERTIFICATES = (b"CERTIFICATE", b"X509 CERTIFICATE", b"TRUSTED CERTIFICATE")
 _UTF8_BOM = b"\xef\xbb\xbf"
@@ -75,12 +77,12 @@ class Key:
 
 def has_private_key(data: bytes) -> bool:
     """True when a PEM block in it is a private key, also where it is cut off."""
-    return any(match[1].endswith(b"PRIVATE KEY") for match in _BEGIN.finditer(data))
+    return any(match[1].endswith(_KEYS) for match in _BEGIN.finditer(data))
 
 
 def public_part(data: bytes) -> bytes:
     """The bytes without any private key; what is cut off or is no text goes as a whole."""
-    kept = _BLOCK.sub(lambda match: b"" if match[1].endswith(b"PRIVATE KEY") else match[0], data)
+    kept = _BLOCK.sub(lambda match: b"" if match[1].endswith(_KEYS) else match[0], data)
     return b"" if has_private_key(kept) else kept
 
 
@@ -113,7 +115,7 @@ def read_bundle(data: bytes, where: str, *, limit: int = MAX_BYTES, der_wanted: 
     end = 0
     for number, match in enumerate(_BLOCK.finditer(text), 1):
         end = match.end()
-        if match[1].endswith(b"PRIVATE KEY"):
+        if match[1].endswith(_KEYS):
             faults.append(Fault(Word.KEY_IN_PUBLIC, where, f"block {number} is a private key, where only certificates belong"))
         elif match[1] in _CERTIFICATES:
             _read_block(match[2], number, where, found, faults)

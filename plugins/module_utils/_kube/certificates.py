@@ -18,7 +18,7 @@ from .._certificates.source import Source, without_keys
 from .._checks.inputs import source_from
 from .._errors import ConfigError, Forbidden, KindMissing
 from .._model.objects import group_of
-from .._model.snapshot import Snapshot, slim
+from .._model.snapshot import Snapshot, trimmed
 from .auth import dialer
 from .client import Cluster
 from .istiods import istiod_pods, read_istiods
@@ -76,7 +76,7 @@ def _reduced(obj: dict[str, Any]) -> dict[str, Any] | None:
         return without_keys(obj)
     if obj["kind"] == "ConfigMap":
         return obj if obj["metadata"]["name"] == _ROOT_MAP else None
-    return slim(obj)
+    return trimmed(obj)
 
 
 def _list(cluster: Cluster, job: tuple[str, str, str | None]) -> Reading:

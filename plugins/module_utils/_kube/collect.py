@@ -13,7 +13,7 @@ from typing import Any
 
 from .._errors import FetchError, Forbidden, KindMissing
 from .._model.objects import group_of
-from .._model.snapshot import Snapshot, slim, without_gc
+from .._model.snapshot import Snapshot, trimmed, without_gc
 from .client import Cluster
 
 __all__ = ["KINDS", "collect", "review"]
@@ -112,7 +112,7 @@ def _plan(cluster: Cluster, kinds: Collection[tuple[str, str]] | None) -> tuple[
 def _list(cluster: Cluster, what: tuple[str, str], namespace: str | None) -> _Part:
     api_version, kind = what
     try:
-        return _Part(cluster.list(api_version, kind, namespace=namespace, trim=slim))
+        return _Part(cluster.list(api_version, kind, namespace=namespace, trim=trimmed))
     except KindMissing:
         return _Part(missing=f"{api_version}/{kind}")
     except Forbidden as exc:
@@ -193,7 +193,7 @@ def _package_manifests(cluster: Cluster, objects: Iterable[Mapping[str, Any]]) -
         except FetchError:
             return None
 
-    return [slim(found) for found in cluster.map(one, sorted(wanted)) if found is not None]
+    return [trimmed(found) for found in cluster.map(one, sorted(wanted)) if found is not None]
 
 
 def _reviews(cluster: Cluster, questions: list[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, str]]:

@@ -11,13 +11,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-__all__ = ["has_private_key", "holds_secret", "masked", "secrets_in", "without_secrets"]
+__all__ = ["has_private_key", "holds_secret", "is_secret", "masked", "names_a_secret", "secrets_in", "without_secrets"]
 
 _PRIVATE_KEY = "PRIVATE KEY"
 # A private JSON Web Key has its private number (or a symmetric one its value); a URL may have a password.
 _PRIVATE_JWK = re.compile(r"""["']?(d|k)["']?\s*:\s*["'][A-Za-z0-9_-]{16,}["']""")
 _LOGIN_URL = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
-_BEARER = re.compile(r"\b(bearer|basic)\s+\S{6,}", re.IGNORECASE)
+_BEARER = re.compile(r"\b(bearer|basic)\s+(?=\S*[0-9])\S{6,}", re.IGNORECASE)
 _WORDS = re.compile(
     r"passw(or)?d|passphrase|secret|token|api[-_.]?key|access[-_.]?key|private[-_.]?key|credential|authorization$|cookie|^jwks$|^pass$|^pwd$",
     re.IGNORECASE,
@@ -70,12 +70,12 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(item)
 
 
-def _names_a_secret(key: str) -> bool:
+def names_a_secret(key: str) -> bool:
     """Is a text under this name a secret by its name?"""
     return bool(_WORDS.search(key)) and (not _REFERENCES.search(key) or bool(_KEYS.search(key)))
 
 
-def _is_secret(value: str) -> bool:
+def is_secret(value: str) -> bool:
     """Is this text a secret by what it is?"""
     return has_private_key(value) or bool(_LOGIN_URL.search(value) or _BEARER.search(value) or _PRIVATE_JWK.search(value))
 
@@ -109,7 +109,7 @@ class _Masker:
         return self.text(value, other, key) if isinstance(value, str) else value
 
     def text(self, value: str, other: Any, key: str) -> str:
-        if (key and _names_a_secret(key) and value not in _PLAIN) or _is_secret(value):
+        if (key and names_a_secret(key) and value not in _PLAIN) or is_secret(value):
             return value if value.startswith("***") else self.star(value, other)
         if "\n" not in value and not _WORDS.search(value):
             return value
@@ -117,7 +117,7 @@ class _Masker:
 
     def assigned(self, found: re.Match[str], other: Any) -> str:
         """A line of a file that an object carries."""
-        if not _names_a_secret(found["key"].strip("\"'")) or found["value"] in _PLAIN:
+        if not names_a_secret(found["key"].strip("\"'")) or found["value"] in _PLAIN:
             return found[0]
         same = isinstance(other, str) and found[0] in other
         return f"{found['key']}{found['sign']}{self.star(found['value'], found['value'] if same else None)}"
@@ -162,7 +162,7 @@ def _known(key: str) -> bool:
 def _is_header(value: Mapping[str, Any]) -> bool:
     """{name: Authorization, value: ...}, as environment variables, headers and parameters are written."""
     name = value.get("name") or value.get("key")
-    return isinstance(name, str) and isinstance(value.get("value"), str) and _names_a_secret(name)
+    return isinstance(name, str) and isinstance(value.get("value"), str) and names_a_secret(name)
 
 
 def _at(value: Any, key: Any) -> Any:

@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from .._errors import ConfigError
+from .kept_fields import kept
 from .manifests import Reading, checked_objects, read_manifests
 from .objects import group_of, is_rollout
 from .snapshot_file import read_json, write_json
 
-__all__ = ["FORMAT", "Snapshot", "slim", "without_gc"]
+__all__ = ["FORMAT", "Snapshot", "slim", "trimmed", "without_gc"]
 
 FORMAT = "meshops.mesh/snapshot/v1"
 _PEM = re.compile(r"\s*(-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*)+")
@@ -139,20 +140,25 @@ class Snapshot:
         """Every Kubernetes object in the YAML and JSON files below a folder (or in one file). fail: one that cannot be read stops it."""
         reading = read_manifests(Path(path), exclude=exclude, fail=fail, may_be_empty=may_be_empty)
         moment = taken_at or datetime.now(UTC)
-        return cls(cluster, moment, "manifests", None, tuple(slim(obj) for obj in reading.objects), reading=reading)
+        return cls(cluster, moment, "manifests", None, tuple(trimmed(obj) for obj in reading.objects), reading=reading)
 
 
 # what is left of an object
 
 
 def slim(obj: Mapping[str, Any]) -> dict[str, Any]:
-    """The object without what no check reads and without any secret."""
+    """The object with what checks read, by an allow-list of kinds and fields, and without any secret: what a file may hold."""
+    return kept(obj)
+
+
+def trimmed(obj: Mapping[str, Any]) -> dict[str, Any]:
+    """The object without what fills the memory; Secrets without values. Never written anywhere: a file has what `slim` leaves."""
     meta = {key: value for key, value in obj["metadata"].items() if key not in ("managedFields", "selfLink")}
     if _LAST_APPLIED in (meta.get("annotations") or {}):
         meta["annotations"] = {key: value for key, value in meta["annotations"].items() if key != _LAST_APPLIED}
-    kept = {**obj, "metadata": meta}
+    rest = {**obj, "metadata": meta}
     change = _SLIMMED.get(obj["kind"])
-    return change(kept) if change else kept
+    return change(rest) if change else rest
 
 
 def _slim_secret(obj: dict[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -56,9 +58,33 @@ def _content(handle: BinaryIO, path: Path) -> bytes:
     return b"".join(parts)
 
 
+_KEY = b"PRIVATE KEY"
+_CODED_BEGIN = re.compile(rb"LS0tLS1CRUdJTi[A-Za-z0-9+/]{0,26}")  # "-----BEGIN " and what follows, as Secrets have it
+
+
+def _has_key(raw: bytes) -> bool:
+    return _KEY in raw or any(_KEY in base64.b64decode(found[0][: len(found[0]) // 4 * 4]) for found in _CODED_BEGIN.finditer(raw))
+
+
+def _holders(data: Mapping[str, Any]) -> list[str]:
+    """The objects with a key in them."""
+    found = []
+    for obj in data.get("objects") or []:
+        if _has_key(json.dumps(obj).encode()):
+            meta = obj.get("metadata") or {}
+            found.append(f"{obj.get('kind')} {meta['namespace'] + '/' if meta.get('namespace') else ''}{meta.get('name')}")
+    return found
+
+
 def write_json(target: Path, data: Mapping[str, Any]) -> int:
     """Write the file for its owner only; returns its size in bytes. The old file stays until the new one is whole."""
     raw = json.dumps(data, separators=(",", ":"), sort_keys=True).encode()
+    if _has_key(raw):
+        raise ConfigError(
+            f"snapshot {target} was not written, because a private key would be in it: "
+            f"{', '.join(_holders(data)) or 'outside of the objects'}; "
+            "take the key out of that object (it can be read by everybody who may read the object), and report where it was"
+        )
     if target.name.endswith(".gz"):
         raw = gzip.compress(raw, mtime=0)
     if not target.parent.is_dir():

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.table import CATEGORIES, CHECKS, RETIRED, by_id
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import Finding, Severity
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.view import View
+from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
 
 from .builder import bad_objects, cases, intent, options, snapshot
 
@@ -50,6 +53,16 @@ def test_only_the_bad_objects_are_found(code: str, case: dict[str, Any]) -> None
     found, _view = run(code, bad_objects(case), case.get("failing", {}))
     assert sorted(found) == sorted(case["findings"])
     assert found, "a failing case must find something"
+
+
+@pytest.mark.parametrize(("code", "case"), PAIRS)
+def test_a_file_gives_the_answer_of_the_cluster(code: str, case: dict[str, Any]) -> None:
+    """What a snapshot leaves out is nothing that a check reads."""
+    for objects, setting in ((case.get("good", []), case.get("passing", {})), (bad_objects(case), case.get("failing", {}))):
+        seen = snapshot(objects, **setting.get("snapshot", {}))
+        kept = replace(Snapshot.from_json(json.loads(json.dumps(seen.to_json()))), source=seen.source)
+        asked = (intent(**setting.get("intent", {})), options(**setting.get("options", {})))
+        assert list(by_id[code].run(View(kept), *asked)) == list(by_id[code].run(View(seen), *asked))
 
 
 @pytest.mark.parametrize(("code", "case"), [pair for pair in PAIRS if "warnings" in pair.values[1]])
