@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "ClockSkew",
     "ConfigError",
     "Conflict",
     "FetchError",
@@ -50,6 +51,10 @@ class KindMissing(FetchError):
 
 class Conflict(FetchError):
     """Somebody else's change came first, or another field manager owns a field (409)."""
+
+
+class ClockSkew(FetchError):
+    """The cluster's clock and ours differ by more than can be worked with."""
 
 
 class TooManyRequests(FetchError):

@@ -194,7 +194,7 @@ text:
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from ansible.module_utils.basic import missing_required_lib
@@ -206,6 +206,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUT
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, MESH_CONFIG, SOURCE, SOURCE_NEEDS, display_name
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.sources import read_result, read_source
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.traffic import Prometheus, read_traffic, write_proposal
+from ansible_collections.meshops.mesh.plugins.module_utils._model.clock import utc_now
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
 
@@ -262,7 +263,7 @@ def main() -> None:
     if params["source"] == "cluster" and IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
     try:
-        result = look(params, datetime.now(UTC), module.warn)
+        result = look(params, utc_now(), module.warn)
         text = result.pop("yaml")
         changed = bool(params["proposal"]) and write_proposal(params["proposal"], text, dry=module.check_mode)
     except ConfigError as exc:

@@ -241,8 +241,8 @@ text:
   sample: "west: exactly the intended access is allowed after 3 stages\n..."
 """
 
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ansible.module_utils.basic import missing_required_lib
@@ -255,6 +255,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._errors import Config
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, MESH_CONFIG, SOURCE, SOURCE_NEEDS, display_name
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.sources import read_result, read_source
+from ansible_collections.meshops.mesh.plugins.module_utils._model.clock import utc_now
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
@@ -279,13 +280,18 @@ def argument_spec() -> dict[str, Any]:
     }
 
 
+def dated(source: Snapshot, given: Settings) -> tuple[Sequence[dict[str, Any]], Settings]:
+    """The source's objects, and the settings with its time: what is new is younger than what has a time of that clock."""
+    return source.objects, replace(given, taken_at=source.taken_at.strftime("%Y-%m-%dT%H:%M:%SZ"))
+
+
 def plan_of(params: dict[str, Any], given: Settings, read: Callable[[], Snapshot]) -> Plan:
     """A mistake in what was written comes before anything is read."""
     if not params["stages"]:
         intent = read_intent(params["access"], params["domains"])
-        return plan_access(intent, read().objects, given)
+        return plan_access(intent, *dated(read(), given))
     stages, intent = read_stages(params["stages"]), bare_intent(params["access"], params["domains"])
-    plan = plan_given(stages, intent, read().objects, given)
+    plan = plan_given(stages, intent, *dated(read(), given))
     if plan.breaks and not params["may_break"]:
         shown = "\n".join(f"- {text}" for text in plan.breaks[:_SHOWN])
         more = f"\n- ... and {len(plan.breaks) - _SHOWN} more" if len(plan.breaks) > _SHOWN else ""
@@ -303,7 +309,7 @@ def main() -> None:
         required_if=SOURCE_NEEDS,
         supports_check_mode=True,
     )
-    params, now = module.params, datetime.now(UTC)
+    params = module.params
     params["cluster"] = display_name(params)
     if params["source"] == "cluster" and IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
@@ -311,7 +317,6 @@ def main() -> None:
         mesh=params["mesh"],
         version="v1beta1" if params["provider"] == "ossm2" else "v1",
         given=mesh_settings(params),
-        taken_at=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         probe_methods=tuple(params["probe_methods"]),
         probe_limit=params["probe_limit"],
         reopen=params["reopen"],
@@ -319,7 +324,7 @@ def main() -> None:
     sources: list[Snapshot] = []
 
     def read() -> Snapshot:
-        sources.append(read_source(params, clock=lambda: now, warn=module.warn))
+        sources.append(read_source(params, clock=utc_now, warn=module.warn))
         return sources[-1]
 
     try:

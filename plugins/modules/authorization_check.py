@@ -256,7 +256,6 @@ text:
   sample: "west: not exactly the intended access is allowed\n..."
 """
 
-from datetime import UTC, datetime
 from typing import Any
 
 from ansible.module_utils.basic import missing_required_lib
@@ -273,6 +272,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import 
     display_name,
 )
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.sources import read_result, read_source
+from ansible_collections.meshops.mesh.plugins.module_utils._model.clock import utc_now
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
 STRINGS: dict[str, Any] = {"type": "list", "elements": "str"}
@@ -295,10 +295,6 @@ def argument_spec() -> dict[str, Any]:
         "control_plane": {"type": "dict"},
         "members": dict(STRINGS),
     }
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 @contained

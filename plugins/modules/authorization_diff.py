@@ -266,7 +266,6 @@ text:
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 from ansible.module_utils.basic import missing_required_lib
@@ -275,6 +274,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._errors import Config
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, MESH_CONFIG, SOURCE, display_name
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.sources import read_source
+from ansible_collections.meshops.mesh.plugins.module_utils._model.clock import utc_now
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
@@ -296,10 +296,6 @@ def argument_spec() -> dict[str, Any]:
         "members": dict(STRINGS),
         "fail_on": {"type": "str", "choices": ["never", "opened", "closed", "any"], "default": "never"},
     }
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 def read(params: dict[str, Any], which: str, warn: Callable[[str], None] | None = None) -> Snapshot:

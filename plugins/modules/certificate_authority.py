@@ -17,11 +17,14 @@ description:
     O(replace_root).
   - Each certificate is one file with its key, readable by its owner only and replaced as a whole. What it replaces goes to the folder
     C(retired).
+  - What is issued is valid from five minutes before, so that nodes whose clock lags a little accept it.
   - Private keys are not returned. The filter P(meshops.mesh.private_key#filter) opens one for a task that has to deliver it.
 author:
   - meshops.mesh contributors (@meshops)
 extends_documentation_fragment:
+  - kubernetes.core.k8s_auth_options
   - meshops.mesh.attributes
+  - meshops.mesh.options.cluster
 options:
   store:
     description: Folder of the certificates. It is made with the mode V(0700).
@@ -103,6 +106,14 @@ options:
         description:
           - How many CAs may be below it. The default is none for a root, and V(0) for an intermediate. V(-1) stands for no limit.
         type: int
+  cluster_clock:
+    description:
+      - Issue and renew by the clock of the cluster's API server, and fail before anything is issued where it is more than 60 seconds from
+        the clock of the control node.
+      - Without it, as for a tree of files, the clock of the control node counts; the options of the login are not used then.
+    type: bool
+    default: false
+    version_added: "0.3.0"
   renew_at:
     description: The fraction of its life after which a certificate is renewed.
     type: float
@@ -225,7 +236,7 @@ certificates:
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from ansible.module_utils.basic import missing_required_lib
@@ -233,6 +244,11 @@ from ansible_collections.meshops.mesh.plugins.module_utils._certificates.facts i
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.issue import KEEP, SUBJECT_FIELDS, Decision, Request
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.store import Store, Work
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, MeshError
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import IMPORT_ERROR as NO_KUBERNETES
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name
+from ansible_collections.meshops.mesh.plugins.module_utils._model.clock import utc_now
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
 DAYS = {"root": 3650.0, "intermediate": 730.0}
@@ -248,18 +264,15 @@ CERTIFICATE: dict[str, Any] = {
     "path_length": {"type": "int"},
 }
 ARGUMENT_SPEC: dict[str, Any] = {
+    **CLUSTER,
     "store": {"type": "path", "required": True},
     "passphrase": {"type": "str", "no_log": True},
     "encryption": {"type": "str", "choices": ["key", "vault"], "default": "key"},
     "certificates": {"type": "list", "elements": "dict", "required": True, "options": CERTIFICATE},
+    "cluster_clock": {"type": "bool", "default": False},
     "renew_at": {"type": "float", "default": 0.66},
     "replace_root": {"type": "bool", "default": False},
 }
-
-
-def utc_now() -> datetime:
-    """The clock."""
-    return datetime.now(UTC)
 
 
 def request_of(entry: Mapping[str, Any]) -> Request:
@@ -307,14 +320,24 @@ def rows(decisions: Sequence[Decision], found: Mapping[str, Certificate], work: 
     return result
 
 
+def now_of(params: Mapping[str, Any]) -> datetime:
+    """By whose clock is issued."""
+    if not params["cluster_clock"]:
+        return utc_now()
+    cluster = Cluster.from_params(params, name=display_name(params))
+    cluster.require_clock()
+    return cluster.now()
+
+
 def run(module: MeshModule) -> dict[str, Any]:
     """Decide, issue, describe."""
     params = module.params
     if not 0 < params["renew_at"] < 1:
         raise ConfigError(f"renew_at is {params['renew_at']:g}; expected a fraction between 0 and 1, such as 0.66")
     requests = [request_of(entry) for entry in params["certificates"]]
+    now = now_of(params)
     store = Store(params["store"], params["passphrase"], vault=params["encryption"] == "vault")
-    work = Work(store, requests, now=utc_now(), renew_at=params["renew_at"], replace_root=params["replace_root"])
+    work = Work(store, requests, now=now, renew_at=params["renew_at"], replace_root=params["replace_root"])
     if module.check_mode:
         decisions = work.plan()
         mends = [work.mends(decision) for decision in decisions]
@@ -342,9 +365,11 @@ def diff(decisions: Sequence[Decision], described: Sequence[Mapping[str, Any]]) 
 @contained
 def main() -> None:
     """Entry point."""
-    module = MeshModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    module = MeshModule(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
     if IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("cryptography"), exception=IMPORT_ERROR)
+    if module.params["cluster_clock"] and NO_KUBERNETES:
+        module.fail_json(msg=missing_required_lib("kubernetes"), exception=NO_KUBERNETES)
     try:
         result = run(module)
     except MeshError as exc:

@@ -246,8 +246,17 @@ options:
     description: The same as text.
     type: str
   at:
-    description: Judge as of this time, as V(2027-01-31) or V(2027-01-31T12:00:00+00:00). Now when not given, or a snapshot's own time.
+    description: Judge as of this time, as V(2027-01-31) or V(2027-01-31T12:00:00+00:00). Now when not given, by the clock of
+      the cluster where one is read, or a snapshot's own time.
     type: str
+  cluster_clock:
+    description:
+      - Judge by the clock of the cluster's API server also where nothing else is read from it, and fail where it is more than 60 seconds
+        from the clock of the control node.
+      - For a gate before certificates are delivered, what the clock of the control node says does not matter.
+    type: bool
+    default: false
+    version_added: "0.3.0"
   show_from:
     description: From which severity on RV(table) shows checks.
     type: str
@@ -453,7 +462,6 @@ at:
 """
 
 import copy
-from datetime import UTC, datetime
 from typing import Any
 
 from ansible.module_utils.basic import missing_required_lib
@@ -470,6 +478,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUT
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.certificates import gather
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, REPORT, SOURCE, SOURCE_NEEDS, display_name
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.sources import read_result
+from ansible_collections.meshops.mesh.plugins.module_utils._model.clock import utc_now
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
 _TEXT: dict[str, Any] = {"type": "str"}
@@ -544,14 +553,10 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "roots": _PATH,
     "roots_content": _TEXT,
     "at": _TEXT,
+    "cluster_clock": {"type": "bool", "default": False},
     "show_from": _purpose("info", "warning", "error", default="info"),
     "thresholds": {"type": "dict", "default": {}, "options": _THRESHOLDS},
 }
-
-
-def utc_now() -> datetime:
-    """The clock."""
-    return datetime.now(UTC)
 
 
 def hide_keys(module: MeshModule) -> None:
@@ -576,7 +581,8 @@ def main() -> None:
     params["cluster"] = display_name(params)
     if CRYPTOGRAPHY_ERROR:
         module.fail_json(msg=missing_required_lib("cryptography"), exception=CRYPTOGRAPHY_ERROR)
-    reads_cluster = params["source"] == "cluster" and (params["mesh"] or params["proxies"] or params["secrets"] or params["config_maps"])
+    reads_cluster = params["source"] == "cluster" and (params["mesh"] or params["proxies"] or params["secrets"] or params["config_maps"]
+                                                     or params["cluster_clock"])
     if reads_cluster and IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
     try:

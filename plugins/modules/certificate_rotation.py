@@ -281,6 +281,7 @@ class Run:
 
     def go(self) -> None:
         """All that its state asks for; what was done is kept when it ends with an error."""
+        self.rotation.require_valid(self.goal)
         current = self.rotation.current()[0]
         known = (current, self.goal)
         titles = {root.fingerprint: root.title for one in known for root in one.roots}

@@ -129,7 +129,6 @@ forbidden:
 """
 
 from collections import Counter
-from datetime import UTC, datetime
 from typing import Any
 
 from ansible.module_utils.basic import missing_required_lib
@@ -157,11 +156,6 @@ ARGUMENT_SPEC: dict[str, Any] = {
 }
 
 
-def utc_now() -> datetime:
-    """The clock."""
-    return datetime.now(UTC)
-
-
 @contained
 def main() -> None:
     """Entry point."""
@@ -172,7 +166,7 @@ def main() -> None:
     name = display_name(params)
     try:
         cluster = Cluster.from_params(params, name=name)
-        snapshot = collect(cluster, clock=utc_now, reviews=params["reviews"], namespaces=params["namespaces"])
+        snapshot = collect(cluster, reviews=params["reviews"], namespaces=params["namespaces"])
         if not module.check_mode:
             snapshot.save(params["path"])
     except MeshError as exc:

@@ -241,6 +241,7 @@ def main() -> None:
         if params["state"] == "absent":
             deleted += remove(cluster, journeys, module.check_mode, params["owner"])
         else:
+            cluster.require_clock()
             error = travel(cluster, journeys, limits, approved)
     except KindMissing as exc:
         for journey in journeys:

@@ -293,7 +293,6 @@ text:
   sample: "west: ServiceMeshControlPlane prod-istio-system/production to Istio production v1.27.3\n..."
 """
 
-from datetime import UTC, datetime
 from typing import Any
 
 from ansible.module_utils.basic import missing_required_lib
@@ -306,6 +305,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import 
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.sources import read_result, read_source
 from ansible_collections.meshops.mesh.plugins.module_utils._migration.options import OPTIONS, settings_from
 from ansible_collections.meshops.mesh.plugins.module_utils._migration.plan import plan_migration
+from ansible_collections.meshops.mesh.plugins.module_utils._model.clock import utc_now
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
 
@@ -317,10 +317,6 @@ def argument_spec() -> dict[str, Any]:
         **REPORT,
         **SOURCE,
     }
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 @contained

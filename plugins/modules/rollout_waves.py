@@ -449,6 +449,8 @@ class Run:
 
     def go(self) -> None:
         """What the state asks for."""
+        if self.word != "current":
+            self.cluster.require_clock()
         if self.word in ("planned", "current"):
             getattr(self, self.word)()
             return

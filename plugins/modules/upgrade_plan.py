@@ -256,7 +256,6 @@ at:
   sample: "2026-11-21T12:00:00+00:00"
 """
 
-from datetime import UTC, datetime
 from typing import Any
 
 from ansible.module_utils.basic import missing_required_lib
@@ -267,6 +266,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUT
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, REPORT, SOURCE, SOURCE_NEEDS, display_name
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.sources import read_result
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.upgrade import gather
+from ansible_collections.meshops.mesh.plugins.module_utils._model.clock import utc_now
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
 
@@ -296,10 +296,6 @@ def argument_spec() -> dict[str, Any]:
             "options": {name: {"type": "str"} for name in ("istio_oldest", "ossm3_oldest", "ossm2_oldest")},
         },
     }
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 @contained

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 
 from .._errors import ConfigError
@@ -50,11 +49,6 @@ class Wanted:
         rows = [("Secret", one["namespace"], one["name"]) for one in self.secrets]
         rows += [("ConfigMap", one["namespace"], one["name"]) for one in self.config_maps]
         return list(dict.fromkeys((*rows, *self.served)))
-
-    @staticmethod
-    def shifted(at: datetime, seconds: float) -> datetime:
-        """The same moment on a clock that is ahead: certificates are judged where they are used."""
-        return at + timedelta(seconds=seconds)
 
 
 def _file(path: str, where: str, limit: int) -> bytes:

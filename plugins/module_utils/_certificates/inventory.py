@@ -303,7 +303,8 @@ class _Taker:
             self.seen.add("clock")
             if abs(source.clock_ahead) > self.settings.limits.skew.total_seconds():
                 side = "ahead of" if source.clock_ahead > 0 else "behind"
-                self.add(Word.CLOCK_SKEW, source.resource, f"its clock is {abs(source.clock_ahead):.0f} s {side} ours")
+                both = f" ({source.clock})" if source.clock else ""
+                self.add(Word.CLOCK_SKEW, source.resource, f"its clock is {abs(source.clock_ahead):.0f} s {side} ours{both}")
         if source.absent:
             self.seen.add("bytes")
             self.add(Word.INCOMPLETE, source.resource, source.absent)

@@ -156,6 +156,8 @@ def _verdict(request: Request, own: Held, above: Mapping[str, Decision], now: da
         return RENEW, f"its issuer {request.issuer} has another key"
     if one.not_after <= now:
         return RENEW, f"it expired on {one.not_after:%Y-%m-%d}"
+    if one.not_before > now:
+        return RENEW, f"it is not valid before {one.not_before:%Y-%m-%d %H:%M} UTC: a clock that was ahead has issued it"
     life = one.not_after - one.not_before
     if now >= one.not_before + life * renew_at:
         passed = (now - one.not_before) / life
@@ -254,6 +256,9 @@ def issue(request: Request, key: Any, issuer: tuple[Certificate, Any] | None, *,
     begins, ends = now - BACKDATED, now + timedelta(days=request.days)
     if issuer is not None:
         begins, ends = max(begins, issuer[0].not_before), min(ends, issuer[0].not_after)
+        if begins > now:
+            raise ConfigError(f"certificates: {request.name} cannot be issued: its issuer {issuer[0].title} is not valid before "
+                              f"{begins:%Y-%m-%d %H:%M} UTC, and it is {now:%Y-%m-%d %H:%M}; correct the clock, or replace the issuer")
         if ends <= now:
             raise ConfigError(f"certificates: {request.name} cannot be issued: its issuer {issuer[0].title} expired on {ends:%Y-%m-%d}")
     subject = _name(request.subject)

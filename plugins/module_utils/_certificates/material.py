@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._errors import ConfigError
+from .chain import build
 from .facts import Certificate
 from .observed import authority_of, roots_of
 from .reading import read_bundle
@@ -34,6 +35,7 @@ class Material:
     items: Mapping[str, bytes]
     roots: tuple[Certificate, ...]
     signer: Certificate | None = None
+    chain: tuple[Certificate, ...] = ()  # from the signer to its root
 
     @classmethod
     def of(cls, data: Mapping[str, Any], name: str) -> Material:
@@ -51,7 +53,8 @@ class Material:
             items["root-cert.pem"] = items["ca-cert.pem"]
         if not items.get("cert-chain.pem", b"").strip():
             items["cert-chain.pem"] = items["ca-cert.pem"]
-        return cls(name, authority, items, roots, read_bundle(items["ca-cert.pem"], name).certificates[0])
+        signer, above = read_bundle(items["ca-cert.pem"], name).certificates[0], read_bundle(items["cert-chain.pem"], name).certificates
+        return cls(name, authority, items, roots, signer, tuple(build(signer, above, roots).path))
 
     @property
     def title(self) -> str:

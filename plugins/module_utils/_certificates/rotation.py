@@ -19,16 +19,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from .._model.clock import invalid_at
 from .chain import build
 from .facts import Certificate
 from .reading import read_bundle
 from .source import Source
 
 __all__ = ["Authority", "Blocker", "Istiod", "Mesh", "Phase", "Proxy", "Step", "Trust", "Verdict", "gate", "held_by", "needs_restart",
-           "next_step", "plan", "reloads_by_default", "unsettled"]
+           "next_step", "plan", "reloads_by_default", "unfit", "unsettled"]
 
 _VERSION = re.compile(r"v?(\d+)\.(\d+)")
 # AUTO_RELOAD_PLUGIN_CERTS is on by default since Istio 1.18, which is what OpenShift Service Mesh 2.5 has.
@@ -84,13 +86,18 @@ class Trust:
 
 @dataclass(frozen=True)
 class Proxy:
-    """A live sidecar or gateway: the roots that it trusts, and the root that its own certificate leads to ("" for an unknown one)."""
+    """A live sidecar or gateway: the roots that it trusts, and the root that its own certificate leads to ("" for an unknown one).
+
+    not_before, not_after: of its own certificate; None where nobody read them.
+    """
 
     name: str
     roots: tuple[str, ...] = ()
     anchor: str = ""
     issuer: str = ""
     error: str = ""
+    not_before: datetime | None = None
+    not_after: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -193,8 +200,22 @@ def unsettled(mesh: Mesh, roots: Sequence[str], signer: str = "") -> Iterable[Bl
             yield Blocker(place.name, f"it does not have {mesh.title(lost[0])}", "look at its istiod, which writes it")
 
 
-def gate(step: Step, mesh: Mesh, current: Authority) -> Verdict:
-    """Whether the step is safe for everybody that was seen."""
+def unfit(chain: Iterable[Certificate], now: datetime) -> list[str]:
+    """What of a CA's chain nobody would accept at this time of the cluster."""
+    reasons = ((one, invalid_at(one.not_before, one.not_after, now)) for one in chain)
+    return [f"{one.title} {reason}" for one, reason in reasons if reason]
+
+
+def _out_of_date(proxies: Iterable[Proxy], now: datetime | None) -> Iterable[Blocker]:
+    """Proxies whose certificate is not valid: whatever they trust, nobody talks to them."""
+    for one in proxies:
+        reason = invalid_at(one.not_before, one.not_after, now) if now and one.not_before and one.not_after else ""
+        if reason:
+            yield Blocker(one.name, f"its certificate {reason}", "look at the clocks of its node and of istiod's, then restart the pod")
+
+
+def gate(step: Step, mesh: Mesh, current: Authority, *, now: datetime | None = None) -> Verdict:
+    """Whether the step is safe for everybody that was seen. now: the cluster's time; without it no dates are looked at."""
     restart = "restart the pod, or delete it"
     silent = tuple(Blocker(one.name, f"it did not answer: {one.error}", restart) for one in mesh.proxies if one.error)
     talking = [one for one in mesh.proxies if not one.error]
@@ -203,7 +224,7 @@ def gate(step: Step, mesh: Mesh, current: Authority) -> Verdict:
         text, remedy = "its certificate still leads to {}", "wait until it is renewed, or restart the pod"
         old = tuple(Blocker(one.name, text.format(mesh.title(one.anchor)), remedy) for one in talking if one.anchor not in kept)
         waiting = tuple(unsettled(mesh, kept, step.authority.signer))
-        return Verdict((*silent, *waiting, *old, *_distrust(talking, kept, mesh)))
+        return Verdict((*silent, *waiting, *_out_of_date(talking, now), *old, *_distrust(talking, kept, mesh)))
     text, remedy = "its certificate leads to {}, which cacerts does not have", "restart the pod"
     # A step that brings a proxy's own root back (cacerts was lost in the middle of a rotation) takes nothing away from it.
     after = step.authority.roots if step.phase is Phase.DISTRIBUTE else current.roots
@@ -211,9 +232,9 @@ def gate(step: Step, mesh: Mesh, current: Authority) -> Verdict:
     waiting = tuple(unsettled(mesh, current.roots))
     if step.phase is Phase.DISTRIBUTE:
         # One more root takes nothing away from anybody, and an istiod that lags behind is restarted for it anyway.
-        return Verdict(stray, (*silent, *waiting))
+        return Verdict(stray, (*silent, *waiting, *_out_of_date(talking, now)))
     needed = tuple(dict.fromkeys((step.authority.anchor, *(one.anchor for one in talking if one.anchor))))
-    return Verdict((*silent, *waiting, *stray, *_distrust(talking, needed, mesh)))
+    return Verdict((*silent, *waiting, *_out_of_date(talking, now), *stray, *_distrust(talking, needed, mesh)))
 
 
 def _distrust(proxies: Iterable[Proxy], needed: Sequence[str], mesh: Mesh) -> Iterable[Blocker]:
@@ -235,4 +256,4 @@ def held_by(source: Source, known: Sequence[Certificate]) -> Proxy:
         return Proxy(source.resource, roots, error="it has no certificate that can be read")
     found = build(chain[0], chain[1:], known)
     anchor = found.path[-1].fingerprint if found.anchored else ""
-    return Proxy(source.resource, roots, anchor, chain[0].issuer)
+    return Proxy(source.resource, roots, anchor, chain[0].issuer, not_before=chain[0].not_before, not_after=chain[0].not_after)

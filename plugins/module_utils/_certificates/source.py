@@ -49,6 +49,7 @@ class Source:
     served: Mapping[str, bytes] = field(default_factory=dict)
     # For a clock: how many seconds the cluster is ahead of us.
     clock_ahead: float | None = None
+    clock: str = ""  # both times, for people
 
     def to_object(self) -> dict[str, Any]:
         """As an object of a snapshot."""
@@ -62,6 +63,7 @@ class Source:
         if self.served:
             spec["served"] = {name: base64.b64encode(public_part(text)).decode() for name, text in self.served.items()}
         spec |= {"absent": self.absent, "key": self.key.to_dict() if self.key else None, "clock_ahead": self.clock_ahead}
+        spec |= {"clock": self.clock} if self.clock else {}
         return {"apiVersion": f"{GROUP}/v1", "kind": KIND, "metadata": {"name": self.resource}, "spec": spec}
 
     @classmethod
@@ -82,6 +84,7 @@ class Source:
             absent=str(spec.get("absent") or ""),
             served={name: base64.b64decode(text) for name, text in (spec.get("served") or {}).items()},
             clock_ahead=spec.get("clock_ahead"),
+            clock=str(spec.get("clock") or ""),
         )
 
 

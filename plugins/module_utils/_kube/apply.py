@@ -105,6 +105,7 @@ class Outcome:
 
 def run(cluster: Cluster, objects: Any, order: Order) -> Outcome:
     """Bring the layer to its state; nothing is written before all checks have passed."""
+    cluster.require_clock()
     wanted = {Ref.of(obj): obj for obj in prepare(objects, mesh=order.mesh, layer=order.layer)}
     if order.state == "absent":
         return _remove(cluster, list(wanted), order)

@@ -6,11 +6,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from .._certificates.gather import Wanted, endpoints_of, files_of, named_of, shared_of
@@ -25,7 +23,7 @@ from .istiods import istiod_pods, read_istiods
 from .proxies import proxy_pods, read_proxies
 from .sources import read_source
 
-__all__ = ["Reading", "clock_ahead", "gather", "read_mesh", "read_named"]
+__all__ = ["Reading", "clock_source", "gather", "read_mesh", "read_named"]
 
 # in the namespaces of the mesh
 _NAMESPACED = (
@@ -54,16 +52,12 @@ class Reading:
     forbidden: dict[str, str] = field(default_factory=dict)
 
 
-def clock_ahead(cluster: Cluster) -> float | None:
-    """How many seconds the API server's clock is ahead of ours; HTTP says it in whole seconds."""
-    before = time.time()
-    stamp = cluster.request("GET", "/version").headers.get("date")
-    if not stamp:
-        return None
-    theirs = parsedate_to_datetime(stamp).astimezone(UTC)
-    ours = datetime.fromtimestamp((before + time.time()) / 2, UTC)
-    ahead = (theirs - ours).total_seconds()
-    return 0.0 if abs(ahead) < 1.5 else round(ahead, 1)
+def clock_source(cluster: Cluster) -> list[Source]:
+    """What the API server's clock says beside ours; nothing where it does not say its time."""
+    found = cluster.read_clock()
+    if found is None:
+        return []
+    return [Source(f"Cluster {cluster.name}", clock_ahead=round(found.ahead, 1), clock="" if not found.ahead else found.difference())]
 
 
 def _served(cluster: Cluster, group: str, kind: str) -> str | None:
@@ -132,16 +126,17 @@ def _handed(cluster: Cluster, namespace: str) -> dict[str, bytes]:
     return {namespace: text.encode()} if text else {}
 
 
-def _from_cluster(params: Mapping[str, Any], wanted: Wanted, clock: Clock) -> tuple[Snapshot, list[Source]]:
+def _from_cluster(params: Mapping[str, Any], wanted: Wanted) -> tuple[Snapshot, list[Source]]:
     """What is asked of a live cluster."""
     name = params["cluster"]
     cluster = Cluster.from_params(params, name=name)
-    ahead = clock_ahead(cluster)
-    sources = [] if ahead is None else [Source(f"Cluster {name}", clock_ahead=ahead)]
+    if params["cluster_clock"]:
+        cluster.require_clock()
+    sources = clock_source(cluster)
     plane = params["control_plane"] or {}
     known = params["members"] is not None and plane.get("namespace")
     namespaces = sorted({plane["namespace"], *params["members"]}) if known else None
-    found = Snapshot(name, clock(), "cluster", cluster.server_version(), ())
+    found = Snapshot(name, cluster.now(), "cluster", cluster.server_version(), ())
     if params["mesh"]:
         reading = read_mesh(cluster, namespaces)
         found = replace(found, objects=reading.objects, missing_kinds=reading.missing_kinds, forbidden=reading.forbidden)
@@ -181,11 +176,12 @@ def gather(params: Mapping[str, Any], *, clock: Clock, warn: Warn | None = None)
     found = Snapshot(params["cluster"], clock(), "manifests", None, ())  # files and endpoints only
     if params["proxies"] and params["source"] != "cluster":
         raise ConfigError(f"proxies: a {params['source']} has no live proxies; leave proxies out, or read with source: cluster")
-    if params["mesh"] or params["proxies"] or wanted.references:
+    if params["cluster_clock"] and params["source"] != "cluster":
+        raise ConfigError(f"cluster_clock: a {params['source']} has no clock; leave cluster_clock out, or read with source: cluster")
+    if params["mesh"] or params["proxies"] or wanted.references or params["cluster_clock"]:
         live = params["source"] == "cluster"
-        found, more = _from_cluster(params, wanted, clock) if live else _from_file(params, wanted, clock, warn)
+        found, more = _from_cluster(params, wanted) if live else _from_file(params, wanted, clock, warn)
         sources += more
     sources += endpoints_of(params, wanted, {source.resource: source for source in sources})
-    ahead = next((source.clock_ahead for source in sources if source.clock_ahead), None)
-    at = _moment(params["at"]) or (found.taken_at if ahead is None else wanted.shifted(found.taken_at, ahead))
+    at = _moment(params["at"]) or found.taken_at
     return replace(found, taken_at=at, objects=(*found.objects, *(source.to_object() for source in sources)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from dataclasses import replace
 from typing import Any
 
 from .._checks.answer import answer
@@ -16,8 +16,12 @@ from .._checks.inputs import intent_from, nothing, options_from, reviews_for
 from .._checks.render import table
 from .._checks.runner import Report, kinds_read, run_checks, run_until
 from .._errors import FetchError
+from .._model.clock import utc_now
 from .._model.snapshot import Snapshot
 from .auth import AUTH_ARG_SPEC
+from .certificates import clock_source
+from .client import Cluster
+from .collect import collect
 from .options import CLUSTER, REPORT, SOURCE, display_name, wait_options
 from .sources import read_result, read_source
 
@@ -51,17 +55,19 @@ def argument_spec() -> dict[str, Any]:
     }
 
 
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 def look(params: dict[str, Any], warn: Callable[[str], None] | None = None, note: Callable[[Snapshot], None] | None = None) -> Report:
     """Read the source once and run the table over it; an API that does not answer is a failed check, not a crash.
 
     warn: is told of files that cannot be read. note: gets what was read."""
     intent, options = intent_from(params), options_from(params, now=utc_now())
     try:
-        snapshot = read_source(params, clock=utc_now, warn=warn, reviews=reviews_for(intent), kinds=kinds_read(intent, options))
+        if params["source"] == "cluster":
+            cluster = Cluster.from_params(params, name=params["cluster"])
+            snapshot = collect(cluster, reviews=reviews_for(intent), kinds=kinds_read(intent, options))
+            clocks = tuple(source.to_object() for source in clock_source(cluster))
+            snapshot, options = replace(snapshot, objects=(*snapshot.objects, *clocks)), replace(options, now=snapshot.taken_at)
+        else:
+            snapshot = read_source(params, clock=utc_now, warn=warn)
     except FetchError as exc:
         snapshot = nothing(params["cluster"], now=utc_now())
         options = options_from(params, now=utc_now(), fetch_error=str(exc))

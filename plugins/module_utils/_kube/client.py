@@ -14,10 +14,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from .._errors import (
+    ClockSkew,
     ConfigError,
     Conflict,
     FetchError,
@@ -27,6 +29,7 @@ from .._errors import (
     Unauthorized,
     Unreachable,
 )
+from .._model.clock import TOLERANCE, ClockReading, clock_text, read_clock, utc_now
 from .auth import Answer, Transport, connect
 
 try:
@@ -44,6 +47,8 @@ FIRST_CONTACT = 12.0  # a wrong address shall not hold a play up
 PATIENCE = 60.0  # a known server may restart in the middle of our work
 SHAKY = 10.0  # after a broken connection a starting server may answer 401 or 403 for a moment
 WEBHOOK_PATIENCE = 20.0
+CLOCK_FRESH = 60.0  # so old a reading of the clock still counts for the next write
+CLOCK_SLOW = 5.0  # an answer that took longer says too little about the time
 
 _DISCOVERY = (
     "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,"
@@ -51,7 +56,9 @@ _DISCOVERY = (
 )
 _PARTIAL = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 _APPLY = "application/apply-patch+yaml"
+_REVIEWS = ("/apis/authorization.k8s.io/", "/apis/authentication.k8s.io/")  # questions in the form of a write
 _RACES = 3
+_DATES = ("certificate has expired", "certificate is not yet valid")  # OpenSSL's words, also for a CA above
 _PASSING_500 = ("etcdserver: leader changed", "etcdserver: request timed out", "failed calling webhook", "transport is closing")
 # a server-side apply of a field that a built-in kind does not have is a 500
 _BAD_INPUT = ("failed to create typed patch object", "field not declared in schema")
@@ -101,6 +108,7 @@ class Cluster:
         timeout: float = 15.0,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        wall: Callable[[], datetime] = utc_now,
     ) -> None:
         self.name = name
         self.timeout = timeout
@@ -108,6 +116,8 @@ class Cluster:
         self._transport = transport
         self._clock = clock
         self._sleep = sleep
+        self._wall = wall
+        self._stamp: tuple[Mapping[str, str], datetime, float, float] | None = None  # headers, our time, seconds taken, when by _clock
         self._met = False
         self._broken_at: float | None = None
         self._resources: dict[tuple[str, str], Resource] | None = None
@@ -151,8 +161,10 @@ class Cluster:
 
     def _try(self, method: str, path: str, data: bytes | None, headers: Mapping[str, str], started: float) -> Answer | float:
         """An answer, or for how long to sleep before the next try (0: choose yourself)."""
+        began = self._clock()
         try:
             answer = self._transport.request(method, path, body=data, headers=headers, timeout=self.timeout)
+            self._stamp = (answer.headers, self._wall(), self._clock() - began, self._clock())
         except _WIRE_ERRORS as exc:
             self._broken_at = self._clock()
             self._give_up_on_wire(exc, started)
@@ -167,6 +179,12 @@ class Cluster:
         """Raise when no further try makes sense."""
         text = str(exc).split(": ", 1)[-1] if "object at 0x" in str(exc) else str(exc)
         where = f"cluster {self.name} ({self._transport.host})"
+        if "CERTIFICATE_VERIFY_FAILED" in str(exc) and any(word in str(exc) for word in _DATES):
+            raise Unreachable(
+                f"{where}: the API server's certificate is not trusted, because of its dates: {text}; the clock of this control node "
+                f"says {clock_text(self._wall())}. Compare it with the cluster's (date -u on a node): where it is wrong here, correct it "
+                "(timedatectl, chronyc tracking); where it is right, the API server's certificate has to be renewed"
+            ) from exc
         if "CERTIFICATE_VERIFY_FAILED" in str(exc):
             raise Unreachable(
                 f"{where}: the API server's certificate is not trusted: {text}; "
@@ -233,6 +251,40 @@ class Cluster:
         text = answer.headers.get("warning")
         if text:
             self.warnings.append(text.split(" ", 2)[-1].strip('"'))
+
+    # the clock
+
+    def read_clock(self) -> ClockReading | None:
+        """What a new answer says about both clocks; None where the API server does not say its time."""
+        self.request("GET", "/version")
+        return self._reading()
+
+    def _reading(self) -> ClockReading | None:
+        return None if self._stamp is None else read_clock(*self._stamp[:3])
+
+    def _recent(self) -> ClockReading | None:
+        """The reading of the last answer, asked for again where it is old, slow or none."""
+        if self._stamp is None or self._stamp[2] > CLOCK_SLOW or self._clock() - self._stamp[3] > CLOCK_FRESH:
+            return self.read_clock()
+        return self._reading()
+
+    def now(self) -> datetime:
+        """The cluster's time: that of everything which is decided about it. Ours where it does not say its own."""
+        found = self._recent()
+        return self._wall() if found is None else found.cluster_time(self._wall())
+
+    def require_clock(self) -> None:
+        """ClockSkew where the two clocks are so far apart that what one side makes is not valid for the other."""
+        found = self._recent()
+        if found is not None and not found.agrees:
+            found = self.read_clock()  # never because of one odd answer
+        if found is None or found.agrees:
+            return
+        raise ClockSkew(
+            f"cluster {self.name} ({self._transport.host}): {found.difference()}; {TOLERANCE:.0f} s are allowed, because certificates and "
+            "restarts would be judged by a wrong time. Nothing is issued or written while the clocks differ: correct the one that is wrong "
+            "(timedatectl, chronyc tracking: here, and on the nodes of the control plane) and run this again"
+        )
 
     # discovery
 
@@ -400,6 +452,9 @@ class Cluster:
     ) -> Answer:
         """A change; refusals name the object."""
         full = {**query, "dryRun": "All"} if dry_run else dict(query)
+        if not path.startswith(_REVIEWS):
+            # also before a delete: mostly something else is to come in its place
+            self.require_clock()
         try:
             answer = self.request(method, path, query=full, body=body, content_type=content_type)
             for _unused in range(_RACES):

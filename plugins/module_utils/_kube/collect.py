@@ -142,13 +142,16 @@ def review(cluster: Cluster, question: Mapping[str, Any]) -> dict[str, Any]:
 def collect(
     cluster: Cluster,
     *,
-    clock: Callable[[], datetime],
+    clock: Callable[[], datetime] | None = None,
     reviews: Iterable[Mapping[str, Any]] = (),
     namespaces: Sequence[str] = (),
     kinds: Collection[tuple[str, str]] | None = None,
 ) -> Snapshot:
-    """Read everything once, several kinds at a time; namespaces limits the namespaced kinds, kinds (group, kind) what is read at all."""
-    taken_at = clock()
+    """Read everything once, several kinds at a time; namespaces limits the namespaced kinds, kinds (group, kind) what is read at all.
+
+    It is taken at the time that the cluster's clock says, unless another clock is given.
+    """
+    taken_at = (clock or cluster.now)()
     plan, missing = _plan(cluster, kinds)
     jobs: list[tuple[tuple[str, str], str | None]] = []
     for what in plan:

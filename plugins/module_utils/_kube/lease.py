@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
@@ -24,10 +23,6 @@ _VERSION, _KIND = "coordination.k8s.io/v1", "Lease"
 
 class Held(MeshError):
     """Somebody else has it."""
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 class Lock:
@@ -51,11 +46,15 @@ class Lock:
         """As messages call it."""
         return f"Lease {self.namespace}/{self.name}"
 
+    def _now(self) -> str:
+        """By the cluster's clock, as everything that others read beside it."""
+        return self.cluster.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
     def _ref(self) -> dict[str, Any]:
         return {"apiVersion": _VERSION, "kind": _KIND, "metadata": {"name": self.name, "namespace": self.namespace}}
 
     def _spec(self, holder: str) -> dict[str, Any]:
-        return {"holderIdentity": holder, "leaseDurationSeconds": max(1, round(self.seconds)), "renewTime": _now()}
+        return {"holderIdentity": holder, "leaseDurationSeconds": max(1, round(self.seconds)), "renewTime": self._now()}
 
     def acquire(self, *, take_over: bool = False) -> None:
         """Takes it, once whoever had it has shown no life for as long as they promised; Held when they live."""
@@ -64,7 +63,7 @@ class Lock:
         while True:
             found = self.cluster.get(_VERSION, _KIND, self.name, self.namespace)
             if found is None:
-                made = {**self._ref(), "spec": {**self._spec(self.holder), "acquireTime": _now()}}
+                made = {**self._ref(), "spec": {**self._spec(self.holder), "acquireTime": self._now()}}
                 made["metadata"]["labels"] = {MANAGED_BY: MANAGER, MESH: self.mesh}
                 try:
                     self._took(self.cluster.create(made))
@@ -89,7 +88,7 @@ class Lock:
             self.sleep(min(1.0, max(0.1, promised / 10)))
 
     def _write(self, holder: str, version: str, *, acquired: bool = False) -> dict[str, Any]:
-        spec = {**self._spec(holder), **({"acquireTime": _now()} if acquired else {})}
+        spec = {**self._spec(holder), **({"acquireTime": self._now()} if acquired else {})}
         return self.cluster.patch(self._ref(), {"metadata": {"resourceVersion": version}, "spec": spec})
 
     def _took(self, lease: dict[str, Any]) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from .._errors import NotReady
@@ -44,10 +43,6 @@ _RESTARTED = "kubectl.kubernetes.io/restartedAt"
 _SHOWN = 15
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 @dataclass
 class Migration:
     """One call. plane: name and namespace, which have to be given once the ServiceMeshControlPlane is gone."""
@@ -66,6 +61,7 @@ class Migration:
 
     def take(self, step: str, domain: str = "") -> None:
         """The whole step."""
+        self.cluster.require_clock()
         if step == "removed":
             self._remove()
             return
@@ -83,7 +79,7 @@ class Migration:
     # parts
 
     def _look(self) -> Snapshot:
-        return collect(self.cluster, clock=_utc_now)
+        return collect(self.cluster)
 
     def _write(self, step: Step, what: str) -> None:
         if step.blockers:
@@ -129,7 +125,7 @@ class Migration:
         self._until(what, look)
 
     def _restart(self, wave: list[Ref]) -> None:
-        stamp = {"metadata": {"annotations": {_RESTARTED: _utc_now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")}}}
+        stamp = {"metadata": {"annotations": {_RESTARTED: self.cluster.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")}}}
         self.changed = True
         self.restarted += [str(ref) for ref in wave]
         self.lines.append(f"restarted {', '.join(str(ref) for ref in wave)}")

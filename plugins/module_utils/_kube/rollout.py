@@ -11,8 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -127,10 +126,9 @@ class Rollout:
         return None if found is None else State.from_json(str((found.get("data") or {}).get("state") or ""), self.where)
 
     def now(self) -> datetime:
-        """The API server's clock: creation times of pods are by that one."""
-        answer = self.cluster.request("GET", "/version")
-        text = next((value for name, value in answer.headers.items() if name.lower() == "date"), "")
-        return (parsedate_to_datetime(text) if text else datetime.now(UTC)).astimezone(UTC).replace(microsecond=0)
+        """The API server's clock, by its own whole second: creation times of pods are by that one."""
+        found = self.cluster.read_clock()
+        return (self.cluster.now() if found is None else found.theirs).replace(microsecond=0)
 
     def _list(self, version: str, kind: str, namespace: str | None, trim: Callable[[dict[str, Any]], dict[str, Any]]
               ) -> list[dict[str, Any]]:
@@ -276,7 +274,7 @@ class Rollout:
             looked = self.clock() - looked
             found = step(wave.members, world, state.goal, limits=limits, memory=self.memory, now=self.clock())
             seconds = spent + self.clock() - began
-            if found.start and not is_open(self.settings.windows, datetime.now(UTC)):
+            if found.start and not self._is_open():
                 found.start = []
                 if not found.under_way:
                     self._keep(state.with_wave(number, seconds=seconds))
@@ -307,10 +305,14 @@ class Rollout:
         return progress_line(state, number, found, self.memory, (self.clock(), seconds))
 
     def _opening(self) -> str:
-        return next_opening(self.settings.windows, datetime.now(UTC)).strftime("%a %Y-%m-%d %H:%M %Z")
+        return next_opening(self.settings.windows, self.cluster.now()).strftime("%a %Y-%m-%d %H:%M %Z")
+
+    def _is_open(self) -> bool:
+        """A window is a time of the cluster, not of whoever's laptop."""
+        return not self.settings.windows or is_open(self.settings.windows, self.cluster.now())
 
     def _open(self, state: State, number: int) -> None:
-        if not is_open(self.settings.windows, datetime.now(UTC)):
+        if not self._is_open():
             raise Closed(f"wave {number + 1} of {len(state.waves)}, {state.waves[number].name}, waits for its maintenance window, which "
                          f"opens at {self._opening()}")
 
@@ -344,7 +346,7 @@ class Rollout:
 
     def _restart(self, titles: Sequence[str], state: State) -> None:
         """One annotation each, the same for all of this rollout: a second time changes nothing."""
-        stamp = (state.goal.since or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        stamp = (state.goal.since or self.cluster.now()).strftime("%Y-%m-%dT%H:%M:%SZ")
         body = {"spec": {"template": {"metadata": {"annotations": {RESTARTED: stamp}}}}}
 
         def one(title: str) -> str:

@@ -12,14 +12,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from .._certificates.chain import build
 from .._certificates.material import CACERTS, OWN, Material, combined
 from .._certificates.observed import mesh_of
 from .._certificates.reading import read_bundle
-from .._certificates.rotation import Authority, Blocker, Istiod, Mesh, Phase, Step, Verdict, gate, needs_restart, next_step, plan
+from .._certificates.rotation import Authority, Blocker, Istiod, Mesh, Phase, Step, Verdict, gate, needs_restart, next_step, plan, unfit
 from .._errors import ConfigError, NotReady
 from .._model.objects import Ref
 from .apply import Order
@@ -211,6 +210,17 @@ class Rotation:
         """All that is to be done from here."""
         return plan(self.current()[0].authority, goal.authority)
 
+    def require_valid(self, goal: Material) -> None:
+        """By the cluster's clock, before anything is written: a CA that nobody accepts yet, or no longer, ends every call of the mesh."""
+        self.cluster.require_clock()
+        reasons = unfit(goal.chain, self.cluster.now())
+        if not reasons:
+            return
+        way = ("there is no way back to it: go on with the rotation, or to a new CA" if self.back else
+               "give a CA that is valid now, or wait until this one is (own_ca: have it renewed)")
+        raise NotReady(f"cluster {self.cluster.name}: nothing was written: the CA to go to would not be accepted: "
+                       f"{'; '.join(reasons)}; {way}")
+
     # doing
 
     def turn(self, goal: Material, *, write: bool = True) -> Turn | None:
@@ -218,6 +228,7 @@ class Rotation:
 
         Without write it only waits until the step is safe, so that several clusters can wait for each other.
         """
+        self.require_valid(goal)
         known = [goal, *(one.material for one in self.saved())]
         look = self.look(known)
         step = next_step(look.current.authority, goal.authority)
@@ -231,6 +242,7 @@ class Rotation:
         look = self._wait_until_safe(turn, step, look, known)
         if not write:
             return turn
+        self.require_valid(goal)  # the wait may have been long
         self._save(look.current, goal)
         self._write(combined(step.authority, (*known, look.current)))
         turn.written = True
@@ -276,7 +288,7 @@ class Rotation:
             self.changed = self.cluster.delete("v1", "Secret", OWN, self.namespace) or self.changed
 
     def _judge(self, turn: Turn, step: Step, look: Look) -> Verdict:
-        verdict = gate(step, look.mesh, look.current.authority)
+        verdict = gate(step, look.mesh, look.current.authority, now=self.cluster.now())
         turn.blockers, turn.notes = verdict.blockers, verdict.notes
         turn.asked = {"proxies": len(look.mesh.proxies), "istiods": len(look.mesh.istiods), "places": len(look.mesh.places)}
         return verdict
@@ -353,7 +365,7 @@ class Rotation:
         newest = next((one.name for one in there if not one.taken_back), "")
         if same is not None and (self.back or newest == name):
             return
-        notes = {SAVED_AT: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"), TAKEN_BACK: str(self.back).lower()}
+        notes = {SAVED_AT: self.cluster.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ"), TAKEN_BACK: str(self.back).lower()}
         data = same.material.data() if same else current.data()  # its own roots, not those of a step
         self._apply({"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "data": data,
                      "metadata": {"name": name, "namespace": self.namespace, "annotations": notes}}, SAVED_LAYER)
@@ -394,7 +406,7 @@ class Rotation:
         """Wave after wave; the next one begins when all of this one is ready."""
         size = max(1, self.limits.wave_size)
         for wave in (refs[start:start + size] for start in range(0, len(refs), size)):
-            stamp = {"metadata": {"annotations": {_RESTARTED: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")}}}
+            stamp = {"metadata": {"annotations": {_RESTARTED: self.cluster.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")}}}
             self.cluster.map(lambda ref, stamp=stamp: self.cluster.patch(  # type: ignore[misc]
                 {"apiVersion": ref.api_version, "kind": ref.kind, "metadata": {"name": ref.name, "namespace": ref.namespace}},
                 {"spec": {"template": stamp}}), wave)

@@ -23,9 +23,10 @@ def read_source(
 ) -> Snapshot:
     """What params["source"] names; more goes to collect(). Raises MeshError where it cannot be read.
 
-    warn: is told of each file of manifests that cannot be read."""
+    warn: is told of each file of manifests that cannot be read.
+    clock: of what has no clock of its own. A cluster is read by the cluster's."""
     if params["source"] == "cluster":
-        return collect(Cluster.from_params(dict(params), name=params["cluster"]), clock=clock, **more)
+        return collect(Cluster.from_params(dict(params), name=params["cluster"]), **more)
     files = {name: params[name] for name in ("exclude", "unreadable", "may_be_empty") if params.get(name)}
     snapshot = source_from(params["source"], params["path"], cluster=params["cluster"], now=clock(), **files)
     if warn and snapshot.reading:

@@ -4,15 +4,20 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 from typing import Any
 
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.issuers import PLACES, issuer_lines, issuers
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.material import Material, combined
-from ansible_collections.meshops.mesh.plugins.module_utils._certificates.rotation import Phase, plan
-from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
+from ansible_collections.meshops.mesh.plugins.module_utils._certificates.rotation import Phase, plan, unfit
+from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, NotReady
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.rotation import Limits, Rotation
 
-from .live import CORPORATE, MIDDLE, OTHER, SELF_SIGNED
+from .live import CORPORATE, MIDDLE, NOW, OTHER, SELF_SIGNED
+from .material import make
+
+HOUR = dt.timedelta(hours=1)
 
 
 def encoded(**items: str) -> dict[str, str]:
@@ -89,3 +94,44 @@ def test_the_table() -> None:
     lines = issuer_lines(BEFORE, AFTER)
     assert lines[:3] == ["the CA of istiod:", "  before  O=cluster.local", "  after   CN=root"]
     assert "  before  O=cluster.local (2)" in lines and lines[-1] == "  after   CN=corporate" and "  after   nothing there" in lines
+
+
+def ca(begins: int, ends: int, root_begins: int = -240, root_ends: int = 2400) -> Material:
+    """Hours around NOW."""
+    root = make("Root", ca=True, begins=NOW + root_begins * HOUR, ends=NOW + root_ends * HOUR)
+    signer = make("Signer", root, ca=True, begins=NOW + begins * HOUR, ends=NOW + ends * HOUR)
+    return Material.of(encoded(ca_cert=signer.pem, ca_key=signer.key_pem(), cert_chain=signer.pem + root.pem, root_cert=root.pem), "goal")
+
+
+@pytest.mark.parametrize(("material", "words"), [
+    (ca(-1, 24), []),
+    (ca(2, 24), ["CN=Signer,O=Travel is not valid before"]),
+    (ca(-24, -2), ["CN=Signer,O=Travel expired at"]),
+    (ca(-1, 24, root_begins=2), ["CN=Root,O=Travel is not valid before"]),
+    (ca(2, 24, root_begins=2), ["CN=Signer,O=Travel is not valid before", "CN=Root,O=Travel is not valid before"]),
+], ids=("valid", "not yet", "expired", "root not yet", "both not yet"))
+def test_a_ca_that_nobody_would_accept_now(material: Material, words: list[str]) -> None:
+    found = unfit(material.chain, NOW)
+    assert len(found) == len(words) and all(text.startswith(word) for text, word in zip(found, words, strict=True))
+    assert all("the cluster's clock says" in text for text in found)
+
+
+class Clocked:
+    """As much of a cluster as the first question of a rotation takes."""
+
+    name = "west"
+
+    def require_clock(self) -> None:
+        return
+
+    def now(self) -> dt.datetime:
+        return NOW
+
+
+@pytest.mark.parametrize(("back", "way"), [(False, "give a CA that is valid now"), (True, "there is no way back to it")])
+def test_a_rotation_to_such_a_ca_ends_before_it_looks_at_anybody(back: bool, way: str) -> None:
+    rotation = Rotation(Clocked(), None, mesh="m", namespace="n", members=None, limits=Limits(), back=back)  # type: ignore[arg-type]
+    for action in (rotation.turn, rotation.require_valid):
+        with pytest.raises(NotReady, match=rf"cluster west: nothing was written: the CA to go to .*CN=Signer.*is not valid before.*{way}"):
+            action(ca(2, 24))
+    rotation.require_valid(ca(-1, 24))

@@ -22,9 +22,12 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible_collections.meshops.mesh.plugins.filter.private_key import private_key
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.chain import CLIENT, SERVER, Limits, judge
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.facts import load_certificate
+from ansible_collections.meshops.mesh.plugins.module_utils._certificates.issue import Request, new_key
+from ansible_collections.meshops.mesh.plugins.module_utils._certificates.issue import issue as issue_certificate
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.reading import read_bundle, read_key
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.store import Store, Work
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.vault import seal, unseal
+from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
 from ansible_collections.meshops.mesh.plugins.modules import certificate_authority
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -160,6 +163,29 @@ def test_another_intent_renews_only_what_it_is_about(issue: Any, change: dict[st
 def test_nothing_outlives_its_issuer(issue: Any, clock: Clock) -> None:
     result = issue({**ROOT, "days": 30}, {**MESH, "days": 400}, {**GATE, "days": 90})
     assert row(result, "web")["not_after"] == row(result, "prod")["not_after"] == row(result, "root")["not_after"]
+
+
+def test_what_a_clock_that_was_ahead_has_issued_is_issued_anew(issue: Any, clock: Clock, tmp_path: Path) -> None:
+    """The root keeps its key; everything is valid at once, also for a node that lags a little."""
+    clock.now += timedelta(hours=2)
+    first = issue()
+    key = read_key((tmp_path / "pki" / "root.pem").read_bytes()).spki
+    clock.now -= timedelta(hours=2)
+    assert actions(issue(check=True)) == {"root": "renewed", "prod": "renewed", "web": "renewed", "gto": "renewed"}
+    second = issue()
+    assert re.match("it is not valid before .*: a clock that was ahead has issued it", row(second, "root")["reason"])
+    assert read_key((tmp_path / "pki" / "root.pem").read_bytes()).spki == key and prints(first) != prints(second)
+    for name in ("root", "prod", "web", "gto"):
+        begins = read_bundle(row(second, name)["certificate"].encode(), "").certificates[0].not_before
+        assert begins == clock.now - timedelta(minutes=5), "nodes that are a minute behind accept it"
+    assert set(actions(issue()).values()) == {"kept"}
+
+
+def test_an_issuer_from_the_future_signs_nothing() -> None:
+    later = make("Later", ca=True, begins=NOW + timedelta(hours=2))
+    request = Request("gto", "client", {"common_name": "gto"}, "later", key_type="EC", key_bits=256)
+    with pytest.raises(ConfigError, match=r"gto cannot be issued: its issuer CN=Later.* is not valid before .* correct the clock"):
+        issue_certificate(request, new_key(request), (read_bundle(later.pem.encode(), "").certificates[0], later.key), now=NOW)
 
 
 @pytest.mark.parametrize(

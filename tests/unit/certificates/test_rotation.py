@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 import random
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._certificates.rotatio
 )
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.source import of_proxy
 
+from .material import make
 from .named import content
 
 OLD = Authority("old-ca", "O", ("O",))
@@ -188,3 +190,29 @@ def test_it_gets_there() -> None:
             assert gate(step, world.seen(), world.cacerts).safe
             world = World(step.authority, [step.authority] * 2, [(step.authority.anchor, step.authority.roots)] * 4)
         assert world.cacerts == goal
+
+
+NOON = dt.datetime(2026, 3, 1, 12, 0, 0, tzinfo=dt.UTC)
+HOUR = dt.timedelta(hours=1)
+
+
+@pytest.mark.parametrize(("step", "current"), [(Step(S, SWITCHED), SPREAD), (Step(R, NEW), SWITCHED), (Step(D, SPREAD), OLD)], ids=str)
+@pytest.mark.parametrize(("begins", "ends", "text"), [
+    (-1, 23, ""), (0.01, 24, ""), (2, 26, "its certificate is not valid before 2026-03-01T14:00:00Z, and the cluster's clock says 2026"),
+    (-24, -1, "its certificate expired at 2026-03-01T11:00:00Z")])
+def test_a_proxy_whose_certificate_is_not_valid_is_nowhere_proven_safe(step: Step, current: Authority, begins: float, ends: float,
+                                                                      text: str) -> None:
+    anchor = "N" if step.phase is R else "O"
+    proxy = Proxy("Pod a/b", roots=BOTH, anchor=anchor, not_before=NOON + begins * HOUR, not_after=NOON + ends * HOUR)
+    istiod = Istiod("istiod", roots=BOTH)
+    verdict = gate(step, Mesh([istiod], [proxy]), current, now=NOON)
+    assert verdict.safe is (not text or step.phase is D), "one more root takes nothing away from anybody"
+    said = [one.reason for one in (*verdict.blockers, *verdict.notes)]
+    assert (len(said) == 1 and said[0].startswith(text)) if text else not said
+
+
+def test_a_proxys_dates_are_read() -> None:
+    leaf = make("proxy", begins=NOON, ends=NOON + HOUR)
+    pod = {"metadata": {"namespace": "a", "name": "b"}}
+    found = held_by(of_proxy(pod, chain=leaf.pem.encode(), roots=content("root")), read_bundle(content("root"), "").certificates)
+    assert (found.not_before, found.not_after) == (NOON, NOON + HOUR)

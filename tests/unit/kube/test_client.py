@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
 import urllib3.exceptions as wire
 from ansible_collections.meshops.mesh.plugins.module_utils import _errors as errors
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import Answer
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster, Resource
 
 RESOURCES = {"kind": "APIGroupDiscoveryList", "items": [
     {"metadata": {}, "versions": [{"version": "v1", "resources": [
@@ -170,3 +172,96 @@ def test_a_dry_run_of_a_deletion_says_so_in_the_body() -> None:
     script = Script(reply(200))
     script.cluster().delete("v1", "ConfigMap", "a", "n", dry_run=True)
     assert script.bodies[-1]["dryRun"] == ["All"]
+
+
+NOON = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+CONFIG_MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "n"}}
+
+
+class Skewed(Script):
+    """Every answer says the time of a cluster that is ahead of us; each one takes some seconds."""
+
+    def __init__(self, ahead: float, *answers: Any, takes: float = 0.0) -> None:
+        super().__init__(*(answers or (reply(200, CONFIG_MAP),)))
+        self.ahead, self.takes = ahead, takes
+
+    def request(self, method: str, path: str, **given: Any) -> Answer:
+        answer = super().request(method, path, **given)
+        stamp = NOON + timedelta(seconds=self.now + self.ahead)
+        self.now += self.takes
+        return Answer(answer.status, {**answer.headers, "date": format_datetime(stamp, usegmt=True)}, answer.body)
+
+    def cluster(self) -> Cluster:
+        return Cluster(self, name="west", clock=lambda: self.now, sleep=self.sleep, wall=lambda: NOON + timedelta(seconds=self.now))
+
+
+CHANGES: dict[str, Any] = {
+    "apply": lambda cluster: cluster.apply(CONFIG_MAP, field_manager="m"),
+    "a dry run": lambda cluster: cluster.apply(CONFIG_MAP, field_manager="m", dry_run=True),
+    "create": lambda cluster: cluster.create(CONFIG_MAP),
+    "patch": lambda cluster: cluster.patch(CONFIG_MAP, {"data": {}}),
+    "delete": lambda cluster: cluster.delete("v1", "ConfigMap", "a", "n"),
+}
+
+
+@pytest.mark.parametrize("ahead", [7200, -7200, 75])
+@pytest.mark.parametrize("change", CHANGES)
+def test_nothing_is_written_while_the_clocks_differ(change: str, ahead: float) -> None:
+    script = Skewed(ahead)
+    with pytest.raises(errors.ClockSkew, match=r"cluster west \(https://api.west:6443\): the API server's clock says 2026-03-01T"
+                                               r".*this control node 2026-03-01T12:00:00Z.*60 s are allowed.*timedatectl"):
+        CHANGES[change](script.cluster())
+    assert script.seen == ["GET /version"], "it was asked once more, and nothing was written"
+
+
+@pytest.mark.parametrize(("ahead", "takes"), [(0, 0), (59, 0), (-59, 0), (0, 14), (20, 14)])
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_right_clock_writes_without_another_question(change: str, ahead: float, takes: float) -> None:
+    script = Skewed(ahead, takes=takes)
+    CHANGES[change](script.cluster())
+    assert [line for line in script.seen if "/version" not in line] == script.seen[-1:]
+    assert len(script.seen) == 1 or takes, "only a slow answer is asked again"
+
+
+def test_one_odd_answer_stops_nobody() -> None:
+    script = Skewed(7200)
+    cluster = script.cluster()
+    cluster.resources()
+    script.ahead = 0
+    CHANGES["apply"](cluster)
+    assert script.seen[0] == "GET /version" and script.seen[1].startswith("PATCH ")
+
+
+def test_a_question_in_the_form_of_a_write_needs_no_clock() -> None:
+    review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview"}
+    rows = {"resources": [{"name": "subjectaccessreviews", "kind": review["kind"], "namespaced": False}]}
+    script = Skewed(7200, reply(200, {"status": {"allowed": True}}))
+    cluster = script.cluster()
+    resource = Resource("authorization.k8s.io/v1", "SubjectAccessReview", rows["resources"][0]["name"], False)  # type: ignore[arg-type]
+    cluster._resources = {("authorization.k8s.io/v1", "SubjectAccessReview"): resource}
+    assert cluster.create(review)["status"]["allowed"]
+
+
+def test_an_api_server_that_does_not_say_its_time() -> None:
+    script = Script(reply(200, CONFIG_MAP))
+    CHANGES["apply"](script.cluster())
+    assert len(script.seen) == 1
+
+
+def test_the_clusters_time_is_what_now_says() -> None:
+    script = Skewed(-7200)
+    cluster = script.cluster()
+    assert abs(cluster.now() - (NOON - timedelta(hours=2))) <= timedelta(seconds=1)
+    assert Skewed(0).cluster().now() == NOON
+    script.now += 3600  # an hour later the reading is old
+    script.ahead = -100
+    assert abs(cluster.now() - (NOON + timedelta(seconds=3500))) <= timedelta(seconds=1) and len(script.seen) == 2
+    assert Script(reply(200)).cluster().now().tzinfo is UTC
+
+
+@pytest.mark.parametrize("reason", ["certificate has expired", "certificate is not yet valid"])
+def test_a_certificate_that_is_not_trusted_because_of_the_clock(reason: str) -> None:
+    script = Skewed(0, wire.SSLError(f"[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: {reason} (_ssl.c:1006)"))
+    text = rf"because of its dates: .*{reason}.*the clock of this control node says 2026-03-01T12:00:00Z"
+    with pytest.raises(errors.Unreachable, match=text):
+        get(script)

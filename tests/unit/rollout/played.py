@@ -17,6 +17,7 @@ from typing import Any
 
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import Conflict, Unreachable
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import NotFound
+from ansible_collections.meshops.mesh.plugins.module_utils._model.clock import ClockReading
 
 __all__ = ["START", "Answer", "App", "Killed", "Played"]
 
@@ -199,6 +200,13 @@ class Played:
     def _is_up(self) -> None:
         if self.away[0] <= self.seconds < self.away[1]:
             raise Unreachable("cluster west (https://west:6443): no connection to the API server for 60 s: refused")
+
+    def read_clock(self) -> ClockReading:
+        self._is_up()
+        return ClockReading(self.now(), self.now())
+
+    def require_clock(self) -> None:
+        self._is_up()
 
     def request(self, method: str, path: str, **_more: Any) -> Answer:
         self._is_up()
