@@ -24,6 +24,7 @@ author:
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
   - meshops.mesh.attributes
+  - meshops.mesh.attributes.action_group
   - meshops.mesh.options.cluster
 options:
   store:
