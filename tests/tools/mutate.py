@@ -35,9 +35,11 @@ _PAIRS = (("any", "all"), ("min", "max"), ("startswith", "endswith"), ("partitio
 _NAMES = {"fullmatch": "match", "sorted": "list"} | dict(_PAIRS) | {after: before for before, after in _PAIRS}
 _AUTHORIZATION = {
     "matching": ("matching", "facts"), "addresses": ("matching", "facts"), "paths": ("paths", "facts"), "trust_domains": ("paths", "facts"),
-    "attributes": ("facts",), "compile": ("facts", "verdict"), "facts": ("facts", "places"), "attachment": ("places",),
-    "ztunnel": ("places",), "validate": ("admission",), "authentication": ("authentication",), "world": ("authentication",),
-    "evaluate": ("verdict", "facts", "places"), "automata": ("classes",), "classes": ("classes",), "regions": ("regions", "change"),
+    "attributes": ("facts",), "compile": ("facts", "verdict", "ambient"), "facts": ("facts", "places", "ambient"),
+    "attachment": ("places", "ambient"), "ztunnel": ("places", "ambient"), "ztunnel_mtls": ("ambient",), "validate": ("admission",),
+    "authentication": ("authentication", "ambient"), "world": ("authentication", "ambient"),
+    "evaluate": ("verdict", "facts", "places"), "automata": ("classes",), "classes": ("classes", "ambient"),
+    "regions": ("regions", "change"),
     "doors": ("change", "proof"), "change": ("change", "modules"), "wording": ("change", "proof"), "inventory": ("inventory",),
     "proof": ("proof",), "removable": ("removable",)}  # fmt: skip
 _SKIPPED_CALLS = {"tell", "Finding", "refused", "warned", "field", "MeshError", "TypeVar", "lru_cache"}  # their texts are for people
@@ -53,7 +55,7 @@ class Part:
 
     name: str
     accepted: Path
-    cases: Path | None = None
+    cases: tuple[Path, ...] = ()
     tests: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     all_tests: tuple[str, ...] = ()
 
@@ -67,10 +69,10 @@ class Part:
 
     def rows(self) -> list[dict[str, object]]:
         """The recorded cases, in an order in which the first few hundred are of all kinds."""
-        if self.cases is None:
-            return []
-        with gzip.open(self.cases, "rt", encoding="utf-8") as lines:
-            rows = [json.loads(line) for line in lines]
+        rows: list[dict[str, object]] = []
+        for path in self.cases:
+            with gzip.open(path, "rt", encoding="utf-8") as lines:
+                rows += [json.loads(line) for line in lines]
         random.Random(0).shuffle(rows)
         return rows
 
@@ -82,7 +84,9 @@ class Part:
 _TESTS = ROOT / "tests"
 PARTS = {part.name: part for part in (
     Part("authorization", _TESTS / "authorization" / "mutants-accepted.txt",
-         cases=_TESTS / "authorization" / "data" / "authz-cases.jsonl.gz", tests=_AUTHORIZATION,
+         cases=tuple(_TESTS / "authorization" / "data" / f"{name}-cases.jsonl.gz"
+                     for name in ("authz", "ambient-ztunnel", "ambient-waypoint")),
+         tests=_AUTHORIZATION,
          all_tests=("matching", "paths", "facts", "places", "verdict", "admission", "authentication", "classes")),
     Part("olm", _TESTS / "unit" / "olm" / "mutants-accepted.txt"),
     Part("rollout", _TESTS / "unit" / "rollout" / "mutants-accepted.txt"))}  # fmt: skip

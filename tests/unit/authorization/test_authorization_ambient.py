@@ -16,7 +16,12 @@ from ansible_collections.meshops.mesh.plugins.module_utils._authorization.authen
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.doors import Door, _modes, compare
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.inventory import Place, take
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.model import Mesh, Request, ServiceRef, Workload
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.proof import Proof, prove, read_matrix
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.regions import difference
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import World
+from authorization_travel import mtls
+from authorization_travel import namespace as space_of
+from authorization_travel import workload as deployed
 from authorization_worlds import APP, MESH, allowed, http, operation, policy, source, tcp, when
 from test_authorization_authentication import NOW, SELECTED, answer, peer
 from test_authorization_change import _in
@@ -348,3 +353,51 @@ def test_the_difference_is_what_brute_force_finds(kind: str, protocol: str, vers
             assert inside == (set() if answers[0] == answers[1] else {answers[1]}), (seed, request, answers)
             answered[answers[1]] += 1
     assert min(answered.values()) > 200
+
+
+@pytest.mark.parametrize("kind", ["ztunnel", "unlabelled", "waypoint"])
+def test_policies_alone_differ_where_brute_force_says_so(kind: str) -> None:
+    for seed in range(2000, 2030):
+        chains = [World(_objects(number), MESH).policies.chain(PLACES[kind], "TCP") for number in (seed, seed + 1000)]
+        changes = difference(*chains)  # every witness is checked by the evaluator on the way
+        for request in _requests(seed):
+            before, after = (chain.allows(chain.facts(request)) for chain in chains)
+            assert before == after or any(change.opened is after for change in changes), (seed, request)
+
+
+def _shop(*objects: dict[str, Any], **labels: str) -> list[dict[str, Any]]:
+    ambient = space_of("shop", **{"istio.io/dataplane-mode": "ambient", **labels})
+    return [ambient, *deployed("shop", "cars", serviceAccountName="cars"), *objects]
+
+
+def _proof(*objects: dict[str, Any], to: str = "shop/cars") -> Proof:
+    inventory = take(objects)
+    return prove(World(inventory.objects, inventory.mesh), inventory, read_matrix([{"from": ["authenticated"], "to": [to]}]))
+
+
+def test_the_proof_stands_on_what_runs() -> None:
+    """Below a STRICT mesh a STRICT port is open: callers without an identity are more than intended, at this port."""
+    strict = mtls("STRICT", "istio-system")
+    assert _proof(*_shop(strict)).holds
+    own = mtls("PERMISSIVE", "shop")
+    own["spec"] |= {"selector": {"matchLabels": {"app": "cars"}}, "portLevelMtls": {8000: {"mode": "STRICT"}}}
+    more = _proof(*_shop(strict, own)).more
+    assert [(group.who.text, group.destinations, group.what) for group in more] == [
+        ("callers without an identity", ("shop/cars",), "every request")]  # fmt: skip
+    own["spec"] |= {"mtls": {"mode": "STRICT"}, "portLevelMtls": {9000: {"mode": "PERMISSIVE"}}}
+    assert [group.what for group in _proof(*_shop(strict, own)).more] == ["port 9000"]
+
+
+def test_the_proof_at_a_waypoint_knows_no_addresses() -> None:
+    way = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": "way", "namespace": "shop"},
+           "spec": {"gatewayClassName": "istio-waypoint"}}  # fmt: skip
+    for lists, less, more in (
+        ({"principals": ["*"], "notIpBlocks": ["0.0.0.0/0"]}, False, False),
+        ({"principals": ["*"], "ipBlocks": ["0.0.0.0/0"]}, True, False),
+        ({"notIpBlocks": ["10.0.0.0/8"]}, False, True),
+    ):
+        rule = policy(source(**lists), namespace="shop", **FOR_CARS)
+        found = _proof(*_shop(way, rule, mtls(), **{"istio.io/use-waypoint": "way"}), to="shop/cars (waypoint way)")
+        there = [[group for group in groups if "shop/cars (waypoint way)" in group.destinations] for groups in (found.less, found.more)]
+        assert [bool(groups) for groups in there] == [less, more], lists
+        assert not any("address" in group.what for groups in there for group in groups)
