@@ -12,7 +12,6 @@ from typing import Any
 
 from .automata import TooManyError
 from .doors import Door, DoorSpace, Shift, compare, doors_of
-from .facts import Facts
 from .inventory import Inventory
 from .regions import Box
 from .wording import BARE, Callers, Who, merge, names, request_of, token_words, what_words
@@ -239,6 +238,13 @@ def _by_place(world: World, inventory: Inventory) -> dict[str, list[Door]]:
     return found
 
 
+def _beside(one: Inventory, other: Inventory) -> dict[str, str]:
+    """Pods that are told apart in one state only, with the workload that they are part of in the other."""
+    known = {place.ref for place in other.places}
+    return {place.ref: next(ref for ref in place.refs[1:] if ref in known)
+            for place in one.places if place.ref not in known and any(ref in known for ref in place.refs[1:])}  # fmt: skip
+
+
 def _pairs(old: Mapping[str, list[Door]], new: Mapping[str, list[Door]]) -> list[tuple[Door, Door, list[str]]]:
     """The doors to compare, each with the places that have them; a port that changed its protocol is compared across both."""
     found: dict[tuple[Any, ...], tuple[Door, Door, list[str]]] = {}
@@ -249,6 +255,8 @@ def _pairs(old: Mapping[str, list[Door]], new: Mapping[str, list[Door]]) -> list
             for after in new[ref]:
                 if each and before.chain.mesh.control_plane != after.chain.mesh.control_plane:
                     continue
+                if before.whole and after.whole:
+                    continue  # open before and after: nothing that a policy could change
                 one, other = before.at(after), after.at(before)
                 if one and other:
                     found.setdefault((one.key, other.key), (one, other, []))[2].append(ref)
@@ -260,6 +268,7 @@ def _same(one: Door, other: Door) -> bool:
     mine, theirs = one.chain, other.chain
     return (
         one.modes == other.modes
+        and one.open == other.open
         and one.rules == other.rules
         and (one.only, one.but) == (other.only, other.but)
         and (mine.kind, mine.protocol, mine.mesh) == (theirs.kind, theirs.protocol, theirs.mesh)
@@ -271,6 +280,8 @@ def difference_of(before: tuple[World, Inventory], after: tuple[World, Inventory
     """Everything that the change from one mesh to another opens and closes at the workloads that both have."""
     edits = edits_of(before[1].objects, after[1].objects)
     old, new = _by_place(*before), _by_place(*after)
+    new |= {ref: new[base] for ref, base in _beside(before[1], after[1]).items() if base in new}
+    old |= {ref: old[base] for ref, base in _beside(after[1], before[1]).items() if base in old}
     callers = Callers(after[1])
     compared = unchanged = 0
     groups: list[Group] = []
@@ -290,15 +301,15 @@ def difference_of(before: tuple[World, Inventory], after: tuple[World, Inventory
     return Difference(edits, tuple(together(groups)), compared, unchanged, only[0], only[1], tuple(undecided))
 
 
-def text_of(difference: Difference, assumptions: Sequence[str] = ()) -> str:
-    """At most a screen; the rest is counted."""
+def text_of(difference: Difference, assumptions: Sequence[str] = (), about: str = "") -> str:
+    """At most a screen; the rest is counted. `about`: what was looked at."""
     opened, closed = difference.opened, difference.closed
     verdict = (
         "nothing is opened and nothing is closed"
         if not difference.groups and not difference.undecided
         else f"{opened} opened, {closed} closed"
     )
-    lines = [f"{verdict} ({difference.compared} places compared, {difference.unchanged} as before)"]
+    lines = [f"{verdict} ({difference.compared} places compared, {difference.unchanged} as before){'; ' + about if about else ''}"]
     lines += [f"NOT COMPARED  {text}" for text in difference.undecided]
     shown = 0
     for group in difference.groups:
@@ -316,8 +327,3 @@ def text_of(difference: Difference, assumptions: Sequence[str] = ()) -> str:
         if refs:
             lines.append(f"not compared, because they are {word}: {names(refs)}")
     return "\n".join([*lines, *(f"assumed: {text}" for text in assumptions)])
-
-
-def witness_text(facts: Facts) -> str:
-    """A request in one line."""
-    return ", ".join(f"{name} {value}" for name, value in request_of(facts).items())

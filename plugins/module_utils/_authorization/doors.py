@@ -10,7 +10,7 @@ accepted is refused. Assumed: one token at most, in a place that a rule reads, s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,17 +37,23 @@ _IDENTITY = Pattern("spiffe://.*")
 @dataclass(frozen=True)
 class Door:
     """`modes`: mutual TLS, the one of None for all ports that are not named. `only`: the ports that this door is for; `but`: those that
-    it is not for."""
+    it is not for. `open`: why nobody stands there: everything passes."""
 
     chain: Chain
     modes: tuple[tuple[int | None, str, str], ...] = ((None, "PERMISSIVE", ""),)  # port, mode, who set it
     rules: tuple[JwtRule, ...] | None = None  # None: nobody looks at tokens
     only: tuple[int, ...] = ()
     but: tuple[int, ...] = ()
+    open: str = ""
 
     @property
     def key(self) -> tuple[Any, ...]:
-        return (id(self.chain), self.modes, self.rules, self.only, self.but)
+        return (id(self.chain), self.modes, self.rules, self.only, self.but, self.open)
+
+    @property
+    def whole(self) -> bool:
+        """Does nothing at all stand before the workload?"""
+        return bool(self.open) and not self.only and not self.but
 
     @property
     def tokens(self) -> bool:
@@ -85,6 +91,8 @@ class Door:
 
     def decide(self, facts: Facts) -> Answer:
         """What happens to one request; the claims are those of the token that is sent."""
+        if self.open:
+            return Answer("passes", self.open)
         mode, by = self.mode(facts.port[0] if facts.port else None)
         refused = refusal(mode, by, facts, self.chain.kind) if self.mutual else ""
         if refused:
@@ -206,7 +214,7 @@ class DoorSpace(Space):
 
     def passes(self, door: Door) -> list[Box]:
         """All requests that pass this door."""
-        inside = self._after_mutual(door, self._after_tokens(door, self.allowed(door.chain)))
+        inside = [self.everything] if door.open else self._after_mutual(door, self._after_tokens(door, self.allowed(door.chain)))
         if not door.only and not door.but:
             return inside
         return [met for box in inside for part in self.ports(door) for met in [_meet(box, part)] if met]
@@ -261,13 +269,27 @@ def compare(before: Door, after: Door) -> tuple[DoorSpace, list[Shift]]:
 
 
 def _ports_of(place: Place) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
-    """For each protocol, the ports that it is for, and those that it is not for; unnamed ports are taken to speak HTTP."""
-    tcp = tuple(sorted(port for port, word in place.ports.items() if word == TCP))
-    if place.workload.kind == "ztunnel":
-        return {ZTUNNEL: ((), ())}
-    if tcp and len(tcp) == len(place.ports):
-        return {TCP: ((), ())}
-    return {HTTP: ((), tcp), TCP: (tcp, ())} if tcp else {HTTP: ((), ())}
+    """For each protocol, the ports that it is for, and those that it is not for; unnamed ports are taken to speak HTTP. What goes past the
+    proxy is for none."""
+    tcp = {port for port, word in place.ports.items() if word == TCP}
+    past, taken = set(place.past.ports), place.past.but
+    if place.workload.kind == "ztunnel" or (tcp and len(tcp) == len(place.ports)):
+        return {ZTUNNEL if place.workload.kind == "ztunnel" else TCP: (taken or (), place.past.ports)}
+    if taken is not None:
+        found = {HTTP: (tuple(sorted(set(taken) - tcp)), ()), TCP: (tuple(sorted(set(taken) & tcp)), ())}
+        return {protocol: ports for protocol, ports in found.items() if ports[0]}
+    left = tuple(sorted(tcp - past))
+    return {HTTP: ((), tuple(sorted(tcp | past)))} | ({TCP: (left, ())} if left else {})
+
+
+def _past(place: Place, world: World) -> Iterator[Door]:
+    """What no proxy stands before, and why."""
+    chain = Chain("sidecar", HTTP, world.mesh, (), (), (), (), False, (), ())
+    if place.open:
+        yield Door(chain, open=place.open)
+    elif place.past:
+        why = f"{place.past.text} of it {'go' if place.past.but or len(place.past.ports) > 1 else 'goes'} past its proxy: {place.past.why}"
+        yield Door(chain, only=place.past.ports, but=place.past.but or (), open=why)
 
 
 def _modes(peers: Sequence[PeerAuthentication], place: Place, world: World) -> tuple[tuple[int | None, str, str], ...]:
@@ -284,14 +306,20 @@ def _rules(tokens: Sequence[RequestAuthentication], place: Place, world: World) 
 
 
 def doors_of(world: World, inventory: Inventory) -> list[tuple[Place, Door]]:
-    """The doors of all places where something is enforced, one for each istiod that its proxies ask; equal ones are the same object."""
+    """The doors of all places, one for each istiod that its proxies ask; equal ones are the same object. Where no proxy stands the door is
+    open, and says why."""
     near: dict[str, list[PeerAuthentication]] = {}
     for peer in world.peers:
         near.setdefault(peer.namespace, []).append(peer)
     known: dict[tuple[Any, ...], Door] = {}
+    open_: dict[str, Door] = {}
     found: list[tuple[Place, Door]] = []
     for place in inventory.places:
-        if place.outside or (place.workload.kind == "waypoint" and not place.workload.service):
+        if place.workload.kind == "waypoint" and not place.workload.service:
+            continue
+        if place.outside or place.past:
+            found += [(place, open_.setdefault(f"{door.only}{door.but}{door.open}", door)) for door in _past(place, world)]
+        if place.open:
             continue
         for own in (world.of(mesh) for mesh in inventory.meshes_of(place)) if place.control_planes else (world,):
             namespaces = dict.fromkeys((own.mesh.root_namespace, place.namespace))

@@ -165,17 +165,35 @@ class Scene:
             )
 
     def unattached(self) -> Iterator[Fault]:
-        """Policies that no workload enforces, with the reason of the nearest."""
+        """Policies that no workload enforces, with the reason of the nearest; and workloads that one selects and that have no proxy."""
+        bare, lost = dict(self._bare()), {id(policy) for policy in self.lost}
         misplaced = {ref for ref, _why in self.misplaced()}
-        for policy in self.lost:
-            if _ref(policy) not in misplaced:
+        for policy in self.policies:
+            if id(policy) in bare:
+                yield _ref(policy), bare[id(policy)]
+            elif id(policy) in lost and _ref(policy) not in misplaced:
                 yield from self._why_lost(policy)
+
+    def _bare(self) -> Iterator[tuple[int, str]]:
+        """Policies for workloads that nobody guards, by their id(): each that selects one, and those that nobody else enforces."""
+        where = self.world.mesh
+        open_ = [place for place in self.inventory.places if place.open]
+        for policy in self.policies if open_ else ():
+            enforced = self.at.get(id(policy))
+            if enforced and not policy.selector:
+                continue
+            mine = [place for place in open_ if (policy.selector or not place.apart) and not why_not(policy, place.workload, where)]
+            if mine:
+                reason = next((place.why or place.past.why for place in mine if place.why or place.past.why), "")
+                also = "there nobody enforces it: it matches" if enforced else "no workload enforces it: it matches"
+                has = "has no proxy" if len(mine) == 1 else "have no proxy"
+                yield id(policy), f"{also} {names(place.ref for place in mine)}, which {has}{f' ({reason})' if reason else ''}"
 
     def _why_lost(self, policy: AuthorizationPolicy) -> Iterator[Fault]:
         near = [
             place
             for place in self.inventory.places
-            if not place.outside
+            if not place.open
             and not place.assumed
             and policy.namespace
             in (place.namespace, place.workload.service.namespace if place.workload.service else "", self.inventory.mesh.root_namespace)

@@ -9,7 +9,7 @@ The intent becomes an ALLOW policy of its own for each destination; that policy'
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -22,6 +22,7 @@ from .doors import Door, DoorSpace, compare, doors_of
 from .evaluate import Chain
 from .inventory import Inventory, Place
 from .model import HTTP, AuthorizationPolicy, Clause, Condition, Mesh, Rule
+from .seen import Seen, seen_of
 from .wording import Callers, names
 from .world import World
 
@@ -71,9 +72,13 @@ class Coverage:
     doors: int  # different ones
     regions: int  # sets of requests that were told apart
     outside: tuple[str, ...]  # workloads without a proxy: nothing is enforced there
+    open: tuple[str, ...] = ()  # where nothing, or not all, is behind a proxy, with the reason
+    seen: Seen = field(default_factory=Seen)
 
     def to_dict(self) -> dict[str, Any]:
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
+        own = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items() if name != "seen"}
+        more = {"objects": self.seen.objects, "workloads": self.seen.workloads, "pods": self.seen.pods}
+        return {**own, **more, "unjudged": list(self.seen.unjudged)}
 
 
 @dataclass(frozen=True)
@@ -132,14 +137,17 @@ class _Names:
 
     def __init__(self, places: Iterable[Place]) -> None:
         self.places = tuple(places)
-        self._refs = {place.ref: place for place in self.places}
+        self._refs: dict[str, list[Place]] = {}
+        for place in self.places:
+            for ref in place.refs:
+                self._refs.setdefault(ref, []).append(place)
         self._memo: dict[str, list[Place]] = {}
 
     def find(self, pattern: str) -> list[Place]:
         if not any(mark in pattern for mark in "*?["):
-            return [self._refs[pattern]] if pattern in self._refs else []
+            return self._refs.get(pattern, [])
         if pattern not in self._memo:
-            self._memo[pattern] = [place for place in self.places if fnmatchcase(place.ref, pattern)]
+            self._memo[pattern] = [place for place in self.places if any(fnmatchcase(ref, pattern) for ref in place.refs)]
         return self._memo[pattern]
 
 
@@ -221,7 +229,7 @@ class _Matrix:
         if compiled.findings:
             raise ConfigError(f"access for {place.ref}: {compiled.findings[0].message}")
         chain = Chain(door.chain.kind, protocol, mesh, (policy,), (), (), compiled.rules, True, (), ())
-        return replace(door, chain=chain, modes=((None, "PERMISSIVE", ""),))
+        return replace(door, chain=chain, modes=((None, "PERMISSIVE", ""),), open="")
 
     def shared(self, rows: Sequence[Access]) -> str:
         """Workloads that run as an intended caller's service account and are not intended themselves."""
@@ -262,11 +270,13 @@ def _passing(door: Door, callers: Callers) -> tuple[int, int]:
     return members, _regions(space)
 
 
-def count(world: World, inventory: Inventory) -> Coverage:
+def count(world: World, inventory: Inventory, scope: Iterable[str] = ()) -> Coverage:
     """What passes now: how many pairs of workloads, out of how many."""
     callers, allowed = Callers(inventory), dict[str, int]()
     known: dict[tuple[Any, ...], tuple[int, int]] = {}
     for place, door in doors_of(world, inventory):
+        if door.whole:
+            continue
         if door.key not in known:
             known[door.key] = _passing(door, callers)
         allowed[place.ref] = allowed.get(place.ref, 0) | known[door.key][0]
@@ -280,7 +290,16 @@ def count(world: World, inventory: Inventory) -> Coverage:
         len(known),
         sum(regions for _members, regions in known.values()),
         outside,
+        tuple(_bare(inventory)),
+        seen_of(inventory, scope),
     )
+
+
+def _bare(inventory: Inventory) -> Iterator[str]:
+    """Where the mesh guards nothing, or not all."""
+    for place in inventory.places:
+        if (place.outside or place.past) and not place.apart:
+            yield f"{place.ref}: {place.open or f'{place.past.text}: {place.past.why}'}"
 
 
 def prove(world: World, inventory: Inventory, rows: Sequence[Access], scope: Iterable[str] = ()) -> Proof:
@@ -294,6 +313,10 @@ def prove(world: World, inventory: Inventory, rows: Sequence[Access], scope: Ite
         if patterns and not any(fnmatchcase(place.namespace, pattern) for pattern in patterns):
             continue
         wanted = matrix.rows_for(place)
+        if place.apart and not wanted:
+            continue
+        if door.whole:
+            wanted = ()  # whoever is intended, no mesh can keep the others away
         key = (door.key, tuple(row.number for row in wanted))
         if key not in decided:
             intended = matrix.intended(wanted, place, door)
@@ -309,7 +332,7 @@ def prove(world: World, inventory: Inventory, rows: Sequence[Access], scope: Ite
             shared.setdefault(others, []).append(place.ref)
     groups = together(deviations)
     return Proof(
-        count(world, inventory),
+        count(world, inventory, patterns),
         tuple(group for group in groups if group.opened),
         tuple(group for group in groups if not group.opened),
         tuple(f"{others} -> {names(dict.fromkeys(refs))}" for others, refs in shared.items()),

@@ -16,22 +16,26 @@ from .._authorization.ambient_hazards import closed_ports, open_ports, panics, p
 from .._authorization.automata import TooManyError
 from .._authorization.change import Group
 from .._authorization.hazards import Fault, Scene, known_namespaces
-from .._authorization.inventory import take
+from .._authorization.inventory import Inventory, take
 from .._authorization.proof import Proof, prove, read_matrix
 from .._authorization.removable import Spare, spare_policies, spare_rules, spare_values
+from .._authorization.seen import seen_of
 from .._authorization.wording import names
 from .._authorization.world import World
+from .._model.fields import namespace_of
 from .._model.objects import LAYER, is_ours
+from .._model.workloads import may_have_pods
 from . import kinds as k
+from .injection import proxy_of
 from .kinds import Kind
 from .types import Finding, Intent, Options, Severity, check, skip
 from .view import View
 
-__all__ = ["proof_of", "scene_of"]
+__all__ = ["about", "proof_of", "scene_of"]
 
 _GATEWAY_API = Kind("gateway.networking.k8s.io", "Gateway")
 _SECURITY = (k.AUTHORIZATION_POLICY, k.PEER_AUTHENTICATION, k.REQUEST_AUTHENTICATION)
-_WORKLOADS = (k.DEPLOYMENT, k.STATEFUL_SET, k.DAEMON_SET, k.POD)
+_WORKLOADS = (k.DEPLOYMENT, k.STATEFUL_SET, k.DAEMON_SET, k.CRON_JOB, k.POD)
 INPUTS = (
     *_SECURITY,
     *_WORKLOADS,
@@ -40,6 +44,10 @@ INPUTS = (
     k.SERVICE_ACCOUNT,
     k.VIRTUAL_SERVICE,
     k.GATEWAY,
+    k.SERVICE_ENTRY,
+    k.SIDECAR,
+    k.WORKLOAD_GROUP,
+    k.WORKLOAD_ENTRY,
     k.CONFIG_MAP,
     k.ISTIO,
     k.ISTIO_REVISION,
@@ -52,12 +60,15 @@ INPUTS = (
     _GATEWAY_API,
 )
 _CLUSTER_WIDE = (k.NAMESPACE, k.ISTIO, k.ISTIO_REVISION, k.ISTIO_REVISION_TAG, k.Z_TUNNEL, k.MUTATING_WEBHOOK)
+_SHOWN = 5
+_NO_PROXY = (" no proxy ", " past its proxy")  # in the words of a door that nobody guards
+_GUARD = "no policy helps there: get it a proxy, have the proxy take its ports, or leave its namespace out with access_scope"
 _RENDERED = "access_allow"  # ALLOW of _access.render, which stands on this package
 _SCENES: WeakKeyDictionary[View, Scene] = WeakKeyDictionary()
 _PROOFS: WeakKeyDictionary[View, Proof] = WeakKeyDictionary()
 
 
-def _cors(view: View, objects: Mapping[Kind, list[Any]]) -> Iterator[str]:
+def _cors(view: View, inventory: Inventory) -> Iterator[str]:
     """The workloads behind a route with corsPolicy, and the gateways in front of it are not told: those that serve the Service."""
     hosts: set[tuple[str, str]] = set()
     for service in view.of(k.VIRTUAL_SERVICE):
@@ -69,11 +80,20 @@ def _cors(view: View, objects: Mapping[Kind, list[Any]]) -> Iterator[str]:
     for namespace, name in hosts:
         target = view.get(k.SERVICE, name, namespace)
         selector = target.at("spec", "selector", default={}) if target else {}
-        for kind in _WORKLOADS:
-            for row in objects[kind]:
-                labels = row.labels if kind is k.POD else row.at("spec", "template", "metadata", "labels", default={})
-                if selector and row.namespace == namespace and all(labels.get(key) == value for key, value in selector.items()):
-                    yield f"{namespace}/{row.name}"
+        for place in inventory.places if selector else ():
+            labels = place.workload.labels
+            if place.namespace == namespace and all(labels.get(key) == value for key, value in selector.items()):
+                yield place.ref
+
+
+def _left_out(view: View, intent: Intent) -> Iterator[str]:
+    """Pods with a proxy that nobody asked about, because the members are given and theirs is none of them."""
+    if intent.members is not None:
+        found = [row for row in view.of(k.POD) if not intent.owns(row.namespace) and proxy_of(row) is not None and not row.deleting]
+        spaces = dict.fromkeys(row.namespace for row in found)
+        shown = ", ".join(list(spaces)[:_SHOWN]) + (", ..." if len(spaces) > _SHOWN else "")
+        if found:
+            yield f"{len(found)} pod{'' if len(found) == 1 else 's'} with a proxy in namespaces that are no members ({shown})"
 
 
 def scene_of(view: View, intent: Intent) -> Scene:
@@ -83,10 +103,13 @@ def scene_of(view: View, intent: Intent) -> Scene:
         return known
     objects = {kind: [row for row in view.of(kind) if kind in _CLUSTER_WIDE or intent.owns(row.namespace)] for kind in INPUTS}
     raw: list[Mapping[str, Any]] = [row.raw for rows in objects.values() for row in rows]
+    # Whatever has pods is a workload: an operator's own kind, and what stands between a pod and its owner.
+    raw += [row for row in view.others(INPUTS) if may_have_pods(row) and intent.owns(namespace_of(row))]
     settings = dict(intent.mesh_settings or {})
     if intent.namespace:
         settings.setdefault("root_namespace", intent.namespace)
     inventory = take(raw, settings, assume=view.source == "manifests")
+    inventory = replace(inventory, unjudged=(*inventory.unjudged, *_left_out(view, intent)))
     written = {f"{row.namespace}/{row.name}" for row in view.of(k.SERVICE_ACCOUNT)}
     accounts = written | {f"{place.namespace}/{place.account}" for place in inventory.places if not place.assumed}
     every = [row.raw for kind in INPUTS for row in view.of(kind)]
@@ -97,9 +120,15 @@ def scene_of(view: View, intent: Intent) -> Scene:
         frozenset(written),
         known_namespaces(every),
         complete=view.source != "manifests",
-        cors=tuple(_cors(view, objects)),
+        cors=tuple(_cors(view, inventory)),
     )
     return scene
+
+
+def about(view: View, intent: Intent) -> str:
+    """What the category was about; nothing where the source has no object of the security API and no matrix is given."""
+    scene = scene_of(view, intent)
+    return seen_of(scene.inventory, intent.access_scope).text if scene.inventory.objects or intent.access is not None else ""
 
 
 def _findings(view: View, intent: Intent, question: str | Callable[[Scene], Iterable[Fault]]) -> Iterator[Finding]:
@@ -571,7 +600,9 @@ def _deviations(groups: Iterable[Group], word: str) -> Iterator[Finding]:
         token = f", {group.token}" if group.token else ""
         why = group.after if group.opened else f"{group.after} (intended by {group.before.removeprefix('ALLOW ')})"
         message = f"{word}: {group.who.text}{token}: {group.what}; {why}"
-        yield Finding(f"Workload {names(group.destinations)}", message, evidence=group.to_dict())
+        bare = group.opened and any(words in group.after for words in _NO_PROXY)
+        hint = _GUARD if bare else ""
+        yield Finding(f"Workload {names(group.destinations)}", message, hint=hint, evidence=group.to_dict())
 
 
 def _unproven(view: View, intent: Intent) -> Iterator[Finding]:

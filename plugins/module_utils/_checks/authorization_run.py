@@ -14,6 +14,7 @@ from .._authorization.automata import TooManyError
 from .._authorization.change import Difference, difference_of, text_of
 from .._authorization.inventory import Inventory, take
 from .._authorization.proof import Coverage, count, read_matrix, settings
+from .._authorization.seen import seen_of
 from .._authorization.world import World
 from .._errors import ConfigError
 from .._model.mesh_config import is_mesh_config, istiod_deployment
@@ -22,13 +23,14 @@ from .._model.snapshot import Snapshot
 from .authorization import scene_of
 from .inputs import intent_from, options_from
 from .render import table
-from .runner import Report, run_checks
+from .runner import Report, run_checks_on
 from .table import CHECKS
 from .types import Status
 from .view import View
 
 __all__ = ["Checked", "mesh_settings", "overlaid", "run_authorization_checks", "run_authorization_diff"]
 
+_SHOWN = 8  # places that are open to anyone
 _MATRIX = ("OSM3301", "OSM3302")
 _PLANES = {("sailoperator.io", "Istio"), ("sailoperator.io", "IstioRevision"), ("maistra.io", "ServiceMeshControlPlane")}
 _SETTINGS = ("trust_domain", "trust_domain_aliases", "root_namespace", "path_normalization")
@@ -68,9 +70,10 @@ def run_authorization_checks(params: Mapping[str, Any], snapshot: Snapshot) -> C
     if intent.access is not None:
         read_matrix(intent.access)  # a mistake in the matrix comes before anything is read
     try:
-        report = run_checks(snapshot, intent, options)
-        scene = scene_of(View(snapshot), intent)
-        coverage = count(scene.world, scene.inventory)
+        view = View(snapshot)
+        report = run_checks_on(view, intent, options)
+        scene = scene_of(view, intent)
+        coverage = count(scene.world, scene.inventory, intent.access_scope)
     except (TooManyError, ValueError) as exc:
         raise ConfigError(f"{snapshot.cluster}: {exc}") from exc
     live = snapshot.source != "manifests"
@@ -107,13 +110,12 @@ def _text(
         None: "no matrix of intended access is given",
     }[proven]
     lines = [
-        f"{report.cluster}: {verdict}",
+        f"{report.cluster}: {verdict}; {coverage.seen.text}",
         f"covered: all requests of {coverage.sources} workloads, of callers without an identity and of unknown ones, to "
         f"{coverage.destinations} workloads; of {coverage.pairs} pairs {coverage.allowed_pairs} have something that passes",
     ]
-    if coverage.outside:
-        shown = ", ".join(coverage.outside[:5]) + (", ..." if len(coverage.outside) > 5 else "")
-        lines.append(f"without a proxy, so nothing is enforced there: {shown}")
+    lines += [f"open to anyone: {text}" for text in coverage.open[:_SHOWN]]
+    lines += [f"... and {len(coverage.open) - _SHOWN} more places that are open to anyone"] if len(coverage.open) > _SHOWN else []
     if revisions:
         told = [f"{row['revision']} ({row['version']}) with {row['workloads']} workload{'s'[: row['workloads'] != 1]}" for row in revisions]
         lines.append(f"revisions: {', '.join(told)}")
@@ -169,4 +171,4 @@ def run_authorization_diff(
     except (TooManyError, ValueError) as exc:
         raise ConfigError(str(exc)) from exc
     assumptions = tuple(dict.fromkeys((*one[1].assumptions, *other[1].assumptions)))
-    return difference, assumptions, text_of(difference, assumptions)
+    return difference, assumptions, text_of(difference, assumptions, seen_of(other[1]).text)

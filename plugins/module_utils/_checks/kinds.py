@@ -68,6 +68,9 @@ DESTINATION_RULE = Kind("networking.istio.io", "DestinationRule")
 ENVOY_FILTER = Kind("networking.istio.io", "EnvoyFilter")
 GATEWAY = Kind("networking.istio.io", "Gateway")
 SERVICE_ENTRY = Kind("networking.istio.io", "ServiceEntry")
+SIDECAR = Kind("networking.istio.io", "Sidecar")
+WORKLOAD_ENTRY = Kind("networking.istio.io", "WorkloadEntry")
+WORKLOAD_GROUP = Kind("networking.istio.io", "WorkloadGroup")
 VIRTUAL_SERVICE = Kind("networking.istio.io", "VirtualService")
 AUTHORIZATION_POLICY = Kind("security.istio.io", "AuthorizationPolicy")
 PEER_AUTHENTICATION = Kind("security.istio.io", "PeerAuthentication")
@@ -125,6 +128,7 @@ __all__ = [
     "SERVICE",
     "SERVICE_ACCOUNT",
     "SERVICE_ENTRY",
+    "SIDECAR",
     "SMCP",
     "SME",
     "SMM",
@@ -134,6 +138,8 @@ __all__ = [
     "TELEMETRY",
     "VALIDATING_WEBHOOK",
     "VIRTUAL_SERVICE",
+    "WORKLOAD_ENTRY",
+    "WORKLOAD_GROUP",
     "Z_TUNNEL",
     "Kind",
 ]

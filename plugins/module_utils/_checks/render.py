@@ -80,8 +80,10 @@ def summary_line(summary: Mapping[str, int]) -> str:
     return ", ".join(f"{summary.get(key, 0)} {word}" for key, word in words.items())
 
 
-def table(rows: Rows, *, show_from: str = "info", summary: Mapping[str, int] | None = None) -> str:
-    """The whole table; `show_from` leaves out what is less severe, never a summary's number."""
+def table(
+    rows: Rows, *, show_from: str = "info", summary: Mapping[str, int] | None = None, about: Mapping[str, str] | None = None
+) -> str:
+    """The whole table; `show_from` leaves out what is less severe, never a summary's number. `about`: what a category looked at."""
     rows = list(rows)
     lines: list[str] = []
     for category, checks in _grouped(rows).items():
@@ -89,7 +91,7 @@ def table(rows: Rows, *, show_from: str = "info", summary: Mapping[str, int] | N
         if not shown:
             continue
         title = CATEGORIES.get(category, category)
-        lines += [title, "-" * len(title)]
+        lines += [title, "-" * len(title), *([about[category]] if about and category in about else [])]
         lines += _checks([[row for row in found if show_from == "info" or row["status"] in SHOWN[show_from]] for found in shown])
         lines.append("")
     counted = summary if summary is not None else {key: sum(row["status"] == key for row in rows) for key in GLYPHS}

@@ -6,14 +6,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from .._errors import ConfigError
 from .kinds import Kind
-from .table import CATEGORIES, CHECKS, ON_REQUEST, by_id, hint_url
+from .table import ABOUT, CATEGORIES, CHECKS, ON_REQUEST, by_id, hint_url
 from .types import Check, Finding, Intent, Options, Severity, Status
 from .view import View
 
@@ -62,6 +62,7 @@ class Report:
     cluster: str
     rows: tuple[Row, ...]
     unused_ignores: tuple[str, ...] = ()
+    about: Mapping[str, str] = field(default_factory=dict)  # category to what it looked at
 
     @property
     def summary(self) -> dict[str, int]:
@@ -181,7 +182,9 @@ def run_checks_on(view: View, intent: Intent, options: Options) -> Report:
     run = _Run(view, intent, replace(options, reads=reads))
     rows = tuple(row for check in checks for row in run.rows(check))
     unused = tuple(entry for entry in options.ignore if entry not in run.used)
-    return Report(view.cluster, rows, unused)
+    ran = {row.category for row in rows if row.status is not Status.SKIPPED}
+    told = {category: found for category, tell in ABOUT.items() if category in ran for found in [tell(view, intent)] if found}
+    return Report(view.cluster, rows, unused, told)
 
 
 def run_until(

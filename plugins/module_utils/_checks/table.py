@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from . import (
     api,
     authorization,
@@ -20,9 +22,10 @@ from . import (
     upgrade,
     workloads,
 )
-from .types import Check, registry
+from .types import Check, Intent, registry
+from .view import View
 
-__all__ = ["CATEGORIES", "CHECKS", "ON_REQUEST", "RETIRED", "by_id", "hint_url"]
+__all__ = ["ABOUT", "CATEGORIES", "CHECKS", "ON_REQUEST", "RETIRED", "by_id", "hint_url"]
 
 # In the order in which people read them: what the rest stands on comes first.
 CATEGORIES: dict[str, str] = {
@@ -42,6 +45,9 @@ CATEGORIES: dict[str, str] = {
         (migration, "migration"),
     )
 }
+
+# What a category looked at, where its rows say something of more than the objects that they name.
+ABOUT: Mapping[str, Callable[[View, Intent], str]] = {"authorization": authorization.about}
 
 # Asked only where they are named: they are about a way that most meshes do not go.
 ON_REQUEST = frozenset({"migration", "upgrade"})

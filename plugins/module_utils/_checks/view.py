@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -149,6 +149,10 @@ class View:
             if parts[-1] == kind.kind and group == kind.group:
                 return True
         return False
+
+    def others(self, kinds: Collection[Kind]) -> list[Mapping[str, Any]]:
+        """All objects of other kinds than these, as they are: a source may have kinds that nobody named beforehand."""
+        return [row for row in self._snapshot.objects if Kind(_group(row), str(row.get("kind"))) not in kinds]
 
     def of(self, kind: Kind, namespace: str | None = None) -> list[Obj]:
         """Objects of a kind, optionally of one namespace."""

@@ -89,4 +89,4 @@ def check(params: dict[str, Any], warn: Callable[[str], None]) -> dict[str, Any]
         fail_on=params["fail_on"],
     )
     result = answer(report, params=params, warn=warn, **read_result(seen[-1]))
-    return {**result, "table": table(result["checks"], show_from=params["show_from"], summary=report.summary)}
+    return {**result, "table": table(result["checks"], show_from=params["show_from"], summary=report.summary, about=report.about)}

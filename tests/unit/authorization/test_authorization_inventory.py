@@ -174,7 +174,10 @@ def test_of_several_control_planes_the_one_of_the_root_namespace_counts_or_the_c
 
 
 def test_a_pod_of_a_deployment_is_not_counted_twice() -> None:
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a-1", "namespace": "in", "ownerReferences": [{"controller": True}]}}
+    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "a-7d9c", "controller": True}
+    labels = {"app": "a", "pod-template-hash": "7d9c"}
+    metadata = {"name": "a-7d9c-x1", "namespace": "in", "labels": labels, "ownerReferences": [owner]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata}
     bare = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bare", "namespace": "in"}, "spec": {"serviceAccountName": "b"}}
     inventory = take([namespace("in"), deployment("in", "a"), pod, bare])
     assert [(place.ref, place.account) for place in inventory.places] == [("in/a", "default"), ("in/bare", "b")]

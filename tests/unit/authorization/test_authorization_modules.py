@@ -95,7 +95,8 @@ def test_applied_objects_replace_those_of_their_name() -> None:
 def test_the_text_begins_with_the_verdict_and_what_was_covered() -> None:
     good = _check(STAGES[5], access=MATRIX)
     assert good.proven is True and good.proof["holds"] is True and good.proof["allowed_pairs"] == 143
-    assert good.text.splitlines()[0] == "west: exactly the intended access is allowed"
+    about = f"about {len(STAGES[5])} objects, 13 workloads, 0 pods and 13 callers; all that was seen is judged"
+    assert good.text.splitlines()[0] == f"west: exactly the intended access is allowed; {about}"
     assert "all requests of 13 workloads" in good.text.splitlines()[1] and "169 pairs 143 " in good.text.splitlines()[1]
     bad = _check(STAGES[6], access=MATRIX)
     assert bad.proven is False and "not exactly the intended access" in bad.text

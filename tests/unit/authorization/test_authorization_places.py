@@ -11,6 +11,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._authorization.attach
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.compile import compile_policy
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.doors import doors_of
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.evaluate import PolicySet
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.facts import Facts
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.inventory import take
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.model import (
     AuthorizationPolicy,
@@ -393,11 +394,15 @@ def test_19_a_policy_of_the_callers_namespace_says_nothing_of_what_it_may_call()
     assert allowed(http(), away, workload=Workload("shop", {"app": "cars"})) and not allowed(http(), away)
 
 
-def test_20_what_goes_past_the_proxy_is_not_judged_and_is_listed() -> None:
+def test_20_what_goes_past_the_proxy_is_open_to_anyone_and_says_why() -> None:
     objects = [namespace("shop"), *workload("shop", "cars"), *workload("shop", "host", hostNetwork=True)]
     inventory = take([*objects, policy({}, action="DENY", namespace="shop")])
-    doors = [place.ref for place, _door in doors_of(World(inventory.objects, inventory.mesh), inventory)]
-    assert doors == ["shop/cars"] and [place.ref for place in inventory.places if place.outside] == ["shop/host"]
+    doors = {place.ref: door for place, door in doors_of(World(inventory.objects, inventory.mesh), inventory)}
+    assert {ref: door.open for ref, door in doors.items()} == {
+        "shop/cars": "",
+        "shop/host": "it has no proxy (hostNetwork, where no proxy is injected), so nothing is enforced there",
+    }
+    assert doors["shop/host"].whole and doors["shop/host"].decide(Facts()).allowed
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,58 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""What an answer is about, and what was seen and is not judged: a proof of a mesh that was not looked at looks like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from .inventory import Inventory
+from .wording import names
+
+__all__ = ["Seen", "seen_of"]
+
+_MOST = 4  # sentences
+
+
+def _many(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+@dataclass(frozen=True)
+class Seen:
+    objects: int = 0
+    workloads: int = 0
+    pods: int = 0
+    callers: int = 0
+    unjudged: tuple[str, ...] = ()  # each with its number
+
+    @property
+    def text(self) -> str:
+        counts = f"{_many(self.objects, 'object')}, {_many(self.workloads, 'workload')}, {_many(self.pods, 'pod')}"
+        more = f", and {len(self.unjudged) - _MOST} more kinds of things" if len(self.unjudged) > _MOST else ""
+        rest = f"seen and not judged: {', '.join(self.unjudged[:_MOST])}{more}" if self.unjudged else "all that was seen is judged"
+        return f"about {counts} and {_many(self.callers, 'caller')}; {rest}"
+
+
+def seen_of(inventory: Inventory, scope: Iterable[str] = ()) -> Seen:
+    """`scope`: patterns of the namespaces that were asked about; none: all."""
+    patterns = tuple(scope)
+    real = [place for place in inventory.places if not place.assumed and not place.workload.service]
+    apart = [place.ref for place in real if place.apart]
+    beyond = [
+        place.ref for place in real
+        if patterns and not place.apart and not any(fnmatchcase(place.namespace, pattern) for pattern in patterns)
+    ]  # fmt: skip
+    unjudged = [f"{_many(len(apart), 'workload')} without a proxy that are no part of the mesh ({names(apart)})"] if apart else []
+    unjudged += [f"{_many(len(beyond), 'workload')} of namespaces that were not asked about ({names(beyond)})"] if beyond else []
+    return Seen(
+        inventory.seen,
+        len({place.whole for place in real}),
+        inventory.pods,
+        len(real),
+        (*unjudged, *inventory.unjudged),
+    )

@@ -1,0 +1,45 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""Fields of objects that nobody has checked: what is not of the expected type counts as not there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["entries", "name_of", "namespace_of", "section", "sections", "texts"]
+
+_NONE: Mapping[str, Any] = {}
+
+
+def section(value: Any, *path: str) -> Mapping[str, Any]:
+    """The map at this path, empty where there is none."""
+    for step in path:
+        value = value.get(step) if isinstance(value, Mapping) else None
+    return value if isinstance(value, Mapping) else _NONE
+
+
+def entries(value: Any) -> list[Any]:
+    """A list as it is; anything else is none."""
+    return list(value) if isinstance(value, (list, tuple)) else []
+
+
+def sections(value: Any) -> list[Mapping[str, Any]]:
+    """The maps of a list."""
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, (list, tuple)) else []
+
+
+def texts(value: Any) -> dict[str, str]:
+    """Labels and annotations; a number that was not quoted is the text that the API server would have."""
+    return {str(key): str(one) for key, one in value.items()} if isinstance(value, Mapping) else {}
+
+
+def name_of(obj: Mapping[str, Any]) -> str:
+    return str(section(obj, "metadata").get("name") or "")
+
+
+def namespace_of(obj: Mapping[str, Any]) -> str:
+    """`default` where nothing is said, as kubectl takes it."""
+    return str(section(obj, "metadata").get("namespace") or "default")
