@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from .hazards import Fault, Scene
 from .inventory import Place
 from .model import AuthorizationPolicy, PeerAuthentication
 from .wording import names
+from .world import World
 from .ztunnel import withheld
 from .ztunnel_mtls import CLOSED
 
@@ -33,6 +34,7 @@ _EFFECTS = {
 class _Gap:
     """The ports of a place whose mode is not the written one. `by`: who wrote it; `maker`: whose rule ztunnel has instead."""
 
+    world: World
     place: Place
     ports: str
     named: bool  # a port's own mode, not the workload's
@@ -42,43 +44,43 @@ class _Gap:
     maker: str
 
 
-def _words(ports: Iterable[int | None], others: Iterable[int | None]) -> str:
+def _words(ports: Sequence[int | None], others: Iterable[int]) -> str:
     """These ports in words; None is every port that nobody names."""
-    own, rest = list(ports), sorted(port for port in others if port is not None)
-    if None not in own:
-        return f"port{'s' if len(own) > 1 else ''} {', '.join(str(port) for port in own)}"
-    return "every port" + (f" but {', '.join(str(port) for port in rest)}" if rest else "")
+    if None not in ports:
+        return f"port{'s' if len(ports) > 1 else ''} {', '.join(str(port) for port in ports)}"
+    rest = ", ".join(str(port) for port in sorted(others))
+    return f"every port but {rest}" if rest else "every port"
 
 
 def _gaps(scene: Scene) -> Iterator[_Gap]:
-    world, mesh = scene.world, scene.world.mesh
     near: dict[str, list[PeerAuthentication]] = {}
-    for policy in world.peers:
+    for policy in scene.world.peers:
         near.setdefault(policy.namespace, []).append(policy)
     for place in scene.inventory.places:
-        if place.workload.kind != "ztunnel" or place.outside:
-            continue
-        peers = [policy for space in dict.fromkeys((mesh.root_namespace, place.namespace)) for policy in near.get(space, ())]
-        named = sorted({port for policy in peers if policy.namespace == place.namespace for port in policy.ports})
-        pairs: dict[int | None, tuple[str, str, str, str]] = {
-            port: (*written_mtls(peers, place.workload, port, mesh), *effective_mtls(peers, place.workload, port, mesh))
-            for port in (None, *named)
-        }
-        kinds: dict[tuple[str, str, str, str], list[int | None]] = {}
-        for port, pair in pairs.items():
-            kinds.setdefault(pair, []).append(port)
-        for (written, by, mode, maker), ports in kinds.items():
-            if ("PERMISSIVE" if written == "DISABLE" else written) != mode:
-                yield _Gap(place, _words(ports, set(pairs) - set(ports)), None not in ports, written, mode, by or maker, maker)
+        for mesh in scene.inventory.meshes_of(place) if place.workload.kind == "ztunnel" and not place.outside else ():
+            spaces = dict.fromkeys((mesh.root_namespace, place.namespace))
+            yield from _gaps_of(place, scene.world.of(mesh), [policy for space in spaces for policy in near.get(space, ())])
 
 
-def _why_open(scene: Scene, gap: _Gap) -> str:
-    by = next(policy for policy in scene.world.peers if policy.key == gap.by)
+def _gaps_of(place: Place, world: World, peers: Sequence[PeerAuthentication]) -> Iterator[_Gap]:
+    workload, mesh = place.workload, world.mesh
+    named = sorted({port for policy in peers if policy.namespace == place.namespace for port in policy.ports})
+    kinds: dict[tuple[str, str, str, str], list[int | None]] = {}
+    for port in (None, *named):
+        pair = (*written_mtls(peers, workload, port, mesh), *effective_mtls(peers, workload, port, mesh))
+        kinds.setdefault(pair, []).append(port)
+    for (written, by, mode, maker), ports in kinds.items():
+        if ("PERMISSIVE" if written == "DISABLE" else written) != mode:
+            yield _Gap(world, place, _words(ports, {*named} - {*ports}), None not in ports, written, mode, by or maker, maker)
+
+
+def _why_open(gap: _Gap) -> str:
+    by = next(policy for policy in gap.world.peers if policy.key == gap.by)
     own = f"what it makes of the ports of {gap.maker}"
     if by.bare_selector:
         where = own if by.key != gap.maker and gap.maker else "what ambient takes for the whole mesh"
         return f"its selector has no labels, and istiod passes such a one over in {where}"
-    if not scene.world.mesh.abilities.ambient_ports_merged:
+    if not gap.world.mesh.abilities.ambient_ports_merged:
         return f"this version of istiod makes one rule of all ports of {gap.maker}, and no connection to these matches it"
     if gap.named:
         return "below a mesh that is STRICT istiod takes the port for one that is STRICT anyway, whatever the workload's own mode is"
@@ -98,7 +100,7 @@ def open_ports(scene: Scene) -> Iterator[Fault]:
     found: dict[tuple[str, str, str], list[str]] = {}
     for gap in _gaps(scene):
         if gap.mode == "PERMISSIVE":
-            found.setdefault((gap.by, gap.ports, _why_open(scene, gap)), []).append(gap.place.ref)
+            found.setdefault((gap.by, gap.ports, _why_open(gap)), []).append(gap.place.ref)
     for (key, ports, why), refs in found.items():
         yield f"PeerAuthentication {key}", f"{ports} of {names(refs)}: open to callers without mutual TLS, though STRICT is written; {why}"
 
@@ -148,8 +150,8 @@ def _without(rule: Any) -> Iterator[str]:
 
 def panics(scene: Scene) -> Iterator[Fault]:
     """Policies on which istiod itself falls over where it serves ambient."""
-    mesh = scene.world.mesh
-    sent = {policy.key for policy in scene.policies if not withheld(policy, mesh) and not unread(policy, mesh)}
+    sent = {policy.key for world in scene.worlds for policy in world.policies.policies
+            if not withheld(policy, world.mesh) and not unread(policy, world.mesh)}  # fmt: skip
     for obj in scene.inventory.objects:
         metadata, spec = obj.get("metadata"), obj.get("spec")
         if obj.get("kind") != "AuthorizationPolicy" or not isinstance(metadata, Mapping) or not isinstance(spec, Mapping):

@@ -8,13 +8,15 @@ import random
 from typing import Any
 
 import pytest
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.ambient_hazards import closed_ports, open_ports, panics
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.authentication import (
     effective_mtls,
     read_peer_authentications,
     written_mtls,
 )
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.doors import Door, _modes, compare
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.inventory import Place, take
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.hazards import Scene
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.inventory import Inventory, Place, take
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.model import Mesh, Request, ServiceRef, Workload
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.proof import Proof, prove, read_matrix
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.regions import difference
@@ -263,6 +265,33 @@ def test_a_certificate_without_a_uri_is_a_dash_at_a_waypoint(names: tuple[str, .
     assert allowed(given, policy(source(principals=["*"]), **FOR_CARS), workload=WAYPOINT) is expected
     for lists in ({"principals": ["a*"]}, {"namespaces": ["*"]}, {"trustDomains": ["*"]}, {"principals": ["-"]}):
         assert not allowed(given, policy(source(**lists), **FOR_CARS), workload=WAYPOINT), lists
+
+
+# the checks, where more than one istiod is there; their cases are in tests/unit/checks/cases
+
+
+def _two_istiods(*objects: dict[str, Any]) -> Scene:
+    """The same pod with an istiod of 1.24.2 and with one of 1.24.3."""
+    old, new = (Mesh(version=version, control_plane=version) for version in ("1.24.2", "1.24.3"))
+    places = tuple(Place(f"cars-{mesh.version}", CARS, control_planes=(str(mesh.version),)) for mesh in (old, new))
+    return Scene(World(objects, new), Inventory(new, places, objects, meshes=(old, new)))
+
+
+def test_a_port_is_open_at_the_pods_of_one_istiod() -> None:
+    scene = _two_istiods(ports("PERMISSIVE", p80="STRICT", p443="STRICT"))
+    ((ref, text),) = open_ports(scene)
+    assert ref == "PeerAuthentication foo/w" and text.partition(":")[0] == "ports 80, 443 of foo/cars-1.24.2"
+    assert list(closed_ports(scene)) == []
+    exception = _two_istiods(SPACE_STRICT, ports(None, p80="PERMISSIVE"))
+    assert sorted(text.partition(":")[0] for _ref, text in closed_ports(exception)) == [
+        "every port but 80 of foo/cars-1.24.2", "port 80 of foo/cars-1.24.2"]  # fmt: skip
+    assert list(open_ports(exception)) == []
+
+
+def test_one_istiod_that_gets_a_broken_entry_is_enough() -> None:
+    note = {"annotations": {"istio.io/dry-run": "true"}}
+    broken = policy({"from": [{}]}, **note)
+    assert list(panics(_two_istiods(broken))) != [] and list(panics(Scene(World([broken], MESH), Inventory(MESH, (), (broken,))))) == []
 
 
 # brute force: what the boxes say of two random worlds is what the evaluator answers
