@@ -54,7 +54,8 @@ def _chain(error: BaseException | None) -> str:
     while error is not None:
         texts.append(str(error))
         error = error.__cause__
-    return " ".join(" ".join(texts).split())
+    # what follows is the template's own text, which may have a secret beside it
+    return re.split(r"\bString: |\bOrigin: ", " ".join(" ".join(texts).split()))[0]
 
 
 class ActionModule(ActionBase):

@@ -45,9 +45,10 @@ def description(option: dict[str, Any]) -> str:
     return text
 
 
-def rows(options: dict[str, Any], depth: int = 0) -> Iterator[str]:
-    """A row for each option, its own options below it."""
-    for name, option in options.items():
+def rows(options: dict[str, Any], depth: int = 0, values: dict[str, Any] | None = None) -> Iterator[str]:
+    """A row for each option, its own options below it. values: the role's defaults, where the spec must not evaluate one."""
+    for name, given in options.items():
+        option = {"default": values[name], **given} if values and name in values else given
         kind = option.get("type", "str")
         kind = f"{kind} of {option['elements']}" if "elements" in option else kind
         default = code(option["default"]) if "default" in option else ""
@@ -61,7 +62,9 @@ def table(role: Path) -> str:
     """The table of the entry point main."""
     spec = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))
     head = ["| name | type | default | required | description |", "|---|---|---|---|---|"]
-    return "\n".join([NOTE, "", *head, *rows(spec["argument_specs"]["main"].get("options") or {})])
+    defaults = role / "defaults" / "main.yml"
+    values = yaml.safe_load(defaults.read_text(encoding="utf-8")) if defaults.is_file() else {}
+    return "\n".join([NOTE, "", *head, *rows(spec["argument_specs"]["main"].get("options") or {}, values=values)])
 
 
 def with_table(readme: str, text: str) -> str:

@@ -12,12 +12,16 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-__all__ = ["check_names", "check_value", "misspelt", "shown"]
+from .secrecy import is_secret, names_a_secret
+
+__all__ = ["check_names", "check_value", "found_in", "misspelt", "shown"]
 
 _WORDS = {
     "str": "a text", "path": "a path", "int": "a whole number", "float": "a number", "bool": "true or false",
     "list": "a list", "dict": "a map",
 }
+# Fields whose keys are the user's own, and whose values may be anything.
+_FREE = frozenset({"env", "data", "stringData", "args", "command", "key", "certificate", "chain", "roots"})
 _BOOLEANS = frozenset({"y", "yes", "on", "1", "true", "t", "1.0", "n", "no", "off", "0", "false", "f", "0.0"})
 _CLOSE = 0.8  # how alike two names are before one is taken for the other
 
@@ -73,6 +77,19 @@ def shown(value: Any) -> str:
     return short if isinstance(value, str) else f"{text} ({type(value).__name__})"
 
 
+def hidden(path: str) -> bool:
+    """May what stands in this field be a secret? Then a message does not have it."""
+    words = re.findall(r"\w+", path)
+    return any(word in _FREE or names_a_secret(word) for word in words)
+
+
+def found_in(path: str, value: Any) -> str:
+    """As shown(), but for a field that may hold a secret, or a text that is one, only what kind of value it is."""
+    if isinstance(value, (Mapping, list, tuple)) or value is None or not (hidden(path) or is_secret(str(value))):
+        return shown(value)
+    return f"a text of {len(value)} characters" if isinstance(value, str) else f"a value of the type {type(value).__name__}"
+
+
 def _fits(kind: str, value: Any, elements: str | None) -> bool:
     """As Ansible itself would convert it, but a plain text is no list of maps."""
     if kind == "dict":
@@ -104,10 +121,10 @@ def check_value(spec: Mapping[str, Any], value: Any, path: str) -> list[str]:
     if value is None:
         return [f"{path}: has no value, expected {_WORDS.get(kind, kind)}"] if spec.get("required") else []
     if not _fits(kind, value, spec.get("elements")):
-        return [f"{path}: expected {_WORDS.get(kind, kind)}, found {shown(value)}"]
+        return [f"{path}: expected {_WORDS.get(kind, kind)}, found {found_in(path, value)}"]
     choices = spec.get("choices")
     if choices and str(value) not in [str(item) for item in choices]:
-        return [f"{path}: expected one of {', '.join(map(str, choices))}, found {shown(value)}"]
+        return [f"{path}: expected one of {', '.join(map(str, choices))}, found {found_in(path, value)}"]
     if kind == "dict":
         return _check_keys(spec, value if isinstance(value, Mapping) else _parsed(value), path)
     if kind == "list" and not isinstance(value, str):

@@ -81,3 +81,17 @@ def test_only_what_looks_like_ours_is_misspelt() -> None:
 def test_a_number_may_be_written_with_an_exponent() -> None:
     assert check_value({"type": "float"}, 1e-09, "certificates_renew_at") == check_value({"type": "float"}, "1E+3", "x") == []
     assert check_value({"type": "float"}, "1e", "x")
+
+
+HIDING: dict[str, Any] = {"type": "dict", "options": {
+    "secrets": {"type": "list", "elements": "dict", "options": {"name": {"type": "str"}, "data": {"type": "dict"}}},
+    "env": {"type": "dict"}, "passphrase": {"type": "dict"}, "kind": {"type": "str", "choices": ["a", "b"]}, "key": {"type": "list"}}}
+
+
+@pytest.mark.parametrize("value", [
+    {"secrets": "hunter2"}, {"secrets": ["hunter2"]}, {"secrets": [{"data": "hunter2"}]}, {"env": "hunter2"}, {"passphrase": "hunter2"},
+    {"key": 5}, {"kind": "https://me:hunter2@example.com"}, {"kind": "-----BEGIN PRIVATE KEY----- hunter2"},
+])
+def test_a_message_has_nothing_of_what_may_be_a_secret(value: dict[str, Any]) -> None:
+    (problem,) = check_value(HIDING, value, "v")
+    assert "hunter2" not in problem and ("characters" in problem or "of the type int" in problem)

@@ -89,6 +89,19 @@ def test_other_entry_points_are_task_files_and_agree_with_main(role: Path) -> No
             assert spec == options(role).get(option, spec), option
 
 
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_no_default_of_a_spec_has_the_values_of_a_person(role: Path) -> None:
+    """Where a role's arguments are refused Ansible prints its spec, with each template of it worked out: all that mesh_workloads holds."""
+    text = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))
+    wrong = [
+        name
+        for entry in text["argument_specs"].values()
+        for name, option in (entry.get("options") or {}).items()
+        if "{{" in str(option.get("default")) and (option.get("no_log") or "dict" in (option.get("type"), option.get("elements")))
+    ]
+    assert wrong == [], "leave the default out of the spec: defaults/main.yml has it"
+
+
 @pytest.mark.parametrize(
     ("specs", "values", "comments", "expected"),
     [
