@@ -15,6 +15,7 @@ __all__ = [
     "KindMissing",
     "MeshError",
     "NotReady",
+    "TooComplex",
     "TooManyRequests",
     "Unauthorized",
     "Unreachable",
@@ -27,6 +28,10 @@ class MeshError(Exception):
 
 class ConfigError(MeshError):
     """Input that cannot be right; nothing was changed."""
+
+
+class TooComplex(MeshError):
+    """A question that is answered for all cases at once has more of them than can be looked at."""
 
 
 class FetchError(MeshError):

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from .._errors import TooComplex
 from .matching import Always, Matcher, Pattern, Text
 
 __all__ = ["Combination", "TooManyError", "combinations"]
@@ -21,7 +22,7 @@ _INSIDE = "xyzqwkjvuabcdefghilmnoprstXYZABCDEFGHIJKLMNOPQRSTUVW0123456789-_~.!$&
 _OUTSIDE = "[]{}|^<>\"`\\#?"  # and one that it does not
 
 
-class TooManyError(ValueError):
+class TooManyError(TooComplex, ValueError):
     """The matchers tell more texts apart than the given limit."""
 
 

@@ -70,6 +70,7 @@ class Source:
     def from_object(cls, obj: Mapping[str, Any]) -> Source:
         """Back from an object of a snapshot."""
         spec = obj.get("spec") or {}
+        _check(spec)
         return cls(
             resource=str(spec.get("resource") or obj["metadata"]["name"]),
             purpose=str(spec.get("purpose") or "any"),
@@ -90,6 +91,19 @@ class Source:
 
 # What stands for a private key that was taken out, so that its place is still a fault.
 _TRACE = b"-----BEGIN PRIVATE KEY-----\n(taken out)\n-----END PRIVATE KEY-----\n"
+
+
+_MAPS, _LISTS = ("identity", "endpoint", "served", "key"), ("hosts",)
+
+
+def _check(spec: Mapping[str, Any]) -> None:
+    """A file may have been changed since it was saved: TypeError for what is not of its type."""
+    maps = all(isinstance(spec[name], Mapping) for name in _MAPS if spec.get(name))
+    lists = all(isinstance(spec[name], (list, tuple)) for name in _LISTS if spec.get(name))
+    texts = maps and all(isinstance(value, str) for value in (spec.get("identity") or {}).values() if value is not None)
+    protocols = (spec.get("endpoint") or {}).get("wanted_alpn") if maps else None
+    if not lists or not texts or (protocols and not all(isinstance(word, str) for word in protocols)):
+        raise TypeError("a field of a CertificateSource is not of its type")
 
 
 def _bytes(spec: Mapping[str, Any], name: str) -> bytes | None:

@@ -156,6 +156,7 @@ def _istiod(view: View, intent: Intent) -> tuple[str, Obj | None]:
     requires=EXISTS,
     intent=NEEDS,
     retryable=True,
+    per_object=True,
 )
 def istiod_rolled_out(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """A control plane says Ready with istiod scaled to zero; what serves proxies are updated, ready replicas."""

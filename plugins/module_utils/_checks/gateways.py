@@ -49,6 +49,8 @@ def _words(selector: dict[str, str]) -> str:
     hint="compare spec.selector with oc get pods -A --show-labels; scale up the gateway's Deployment",
     inputs=(k.GATEWAY, k.POD),
     retryable=True,
+    subjects=(k.GATEWAY,),
+    per_object=True,
 )
 def selector_matches(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """A Gateway that selects nothing is accepted, and serves nobody."""
@@ -69,6 +71,7 @@ def selector_matches(view: View, intent: Intent, options: Options) -> Iterable[F
     hint="add the port to the gateway's Service, or correct servers[].port.number",
     inputs=(k.GATEWAY, k.POD, k.SERVICE),
     requires=("OSM1001", "OSM1501"),
+    subjects=(k.GATEWAY,),
 )
 def ports_served(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """istiod opens a listener only for a port that a Service of the gateway's pods has."""
@@ -95,6 +98,7 @@ def ports_served(view: View, intent: Intent, options: Options) -> Iterable[Findi
     hint="create the Secret in the namespace of the gateway's pods, not in that of the Gateway",
     inputs=(k.GATEWAY, k.POD, k.SECRET),
     retryable=True,
+    subjects=(k.GATEWAY,),
 )
 def credential_exists(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """Without its Secret a server's listener stays without a certificate, and clients see a connection reset."""
@@ -133,6 +137,7 @@ def hosts_do_not_collide(view: View, intent: Intent, options: Options) -> Iterab
     hint="write NAMESPACE/NAME where the Gateway is in another namespace",
     inputs=(k.VIRTUAL_SERVICE, k.GATEWAY),
     live=False,
+    subjects=(k.VIRTUAL_SERVICE,),
 )
 def gateway_exists(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """A name without a namespace means the VirtualService's own namespace."""
@@ -195,6 +200,7 @@ def _destination_problem(view: View, service: Obj, destination: Obj) -> str:
     hint="correct destination.host and destination.port.number; full names end in .svc.cluster.local",
     inputs=(k.VIRTUAL_SERVICE, k.SERVICE, k.SERVICE_ENTRY),
     live=False,
+    subjects=(k.VIRTUAL_SERVICE,),
 )
 def destination_exists(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """A route to nothing answers 503 with the flag NC or NR."""
@@ -210,6 +216,7 @@ def destination_exists(view: View, intent: Intent, options: Options) -> Iterable
     hint="oc describe route NAME -n NAMESPACE; HostAlreadyClaimed means that another namespace has the host",
     inputs=(k.ROUTE, k.SERVICE),
     retryable=True,
+    subjects=(k.ROUTE,),
 )
 def route_admitted(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """OpenShift's router serves admitted Routes only; the Route itself is accepted either way."""
@@ -272,6 +279,7 @@ def _other_tls(gateway: Obj, wanted: Mapping[str, Any]) -> Iterator[Finding]:
     hint="add the subset to the DestinationRule of the host; apply it before the VirtualService",
     inputs=(k.VIRTUAL_SERVICE, k.DESTINATION_RULE),
     live=False,
+    subjects=(k.VIRTUAL_SERVICE,),
 )
 def subset_defined(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """A route to a subset that no DestinationRule defines answers 503."""

@@ -63,6 +63,7 @@ def _members(view: View, intent: Intent) -> set[str]:
     requires=EXISTS,
     intent=NEEDS,
     retryable=True,
+    per_object=True,
 )
 def members_configured(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """OSSM 2: the member roll lists it as configured. OSSM 3: its label leads, also through a tag, to a revision of this mesh."""

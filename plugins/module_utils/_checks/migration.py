@@ -613,4 +613,4 @@ def csr_knows(view: View, intent: Intent, options: Options) -> Iterable[Finding]
     for row in found:
         known = row.items("spec", "istioCSRConfig", "istio", "revisions")
         if revision not in known:
-            yield Finding(row.ref, f"its revisions are {', '.join(known) or 'none'}, expected also {revision}")
+            yield Finding(row.ref, f"its revisions are {', '.join(map(str, known)) or 'none'}, expected also {revision}")

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from .._errors import ConfigError
+from .._errors import ConfigError, MeshError, TooComplex
+from .._model.malformed import place, suspects, title
 from .kinds import Kind
 from .table import ABOUT, CATEGORIES, CHECKS, ON_REQUEST, by_id, hint_url
 from .types import Check, Finding, Intent, Options, Severity, Status
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 __all__ = ["Report", "Row", "kinds_read", "run_checks", "run_checks_on", "run_until", "select"]
 
 ALWAYS = "OSM1002"
+_NAMED = 3  # kinds in a reason
+_UNREADABLE = 25  # objects that one check leaves out before it gives up
+_SUSPECTS = 6  # objects that may be the reason for an error and are tried
+_HELPERS = frozenset({"Namespace", "Pod"})  # without them there may be nothing to ask; the API server knows their types
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,8 @@ class Report:
     rows: tuple[Row, ...]
     unused_ignores: tuple[str, ...] = ()
     about: Mapping[str, str] = field(default_factory=dict)  # category to what it looked at
+    # The source as far as it could be read: without objects that no check can make sense of, each of which has a failed row.
+    view: View | None = field(default=None, compare=False, repr=False)
 
     @property
     def summary(self) -> dict[str, int]:
@@ -102,11 +109,12 @@ def kinds_read(intent: Intent, options: Options) -> frozenset[Kind]:
 
 
 class _Run:
-    """One pass over the table; knows which requirements did not hold and which ignores were used."""
+    """One pass over the table; knows which requirements did not hold, for which objects, and which ignores were used."""
 
     def __init__(self, view: View, intent: Intent, options: Options) -> None:
         self.view, self.intent, self.options = view, intent, options
-        self.broken: dict[str, str] = {}
+        self.broken: dict[str, str] = {}  # code: the code at the root
+        self.held: dict[str, dict[str, str]] = {}  # code: {resource: the code at the root}
         self.used: set[str] = set()
 
     def not_applicable(self, check: Check) -> str:
@@ -145,10 +153,84 @@ class _Run:
         reason = self.not_applicable(check) or (f"{root} failed" if root else "")
         if reason:
             return [replace(whole, status=Status.SKIPPED, message=reason)]
-        found = [self.finding_row(check, whole, finding) for finding in check.run(self.view, self.intent, self.options)]
-        if any(row.status is Status.FAILED for row in found):
+        held = {resource: code for required in check.requires for resource, code in self.held.get(required, {}).items()}
+        found = [self.finding_row(check, whole, finding) for finding in self.findings(check) if not _about(finding.resource, held)]
+        if not found and not held and self.nothing(check):
+            return [replace(whole, status=Status.SKIPPED, message=self.nothing(check))]
+        self.remember(check, found, held)
+        left_out = [
+            replace(whole, status=Status.SKIPPED, resource=resource, message=f"not checked, because {code} failed for it; all others were")
+            for resource, code in held.items()
+        ]
+        return [*found, *left_out] or [whole]
+
+    def nothing(self, check: Check) -> str:
+        """What a check that found no fault had to look at but is not there; empty if there was something."""
+        kinds = check.subjects or check.inputs
+        if not kinds or any(self.view.has(kind) for kind in kinds):
+            return ""
+        named = list(dict.fromkeys(kind.kind for kind in kinds))
+        return f"nothing to check: there is no {' or '.join(named) if len(named) <= _NAMED else 'object of its kinds'}"
+
+    def remember(self, check: Check, found: list[Row], held: dict[str, str]) -> None:
+        """What a failure means for the checks that require this one."""
+        failed = [row for row in found if row.status is Status.FAILED]
+        if failed and not (check.per_object and all(row.resource for row in failed)):
             self.broken[check.id] = check.id
-        return found or [whole]
+        self.held[check.id] = {**held, **{row.resource: check.id for row in failed if check.per_object}}
+
+    def findings(self, check: Check) -> list[Finding]:
+        """What the check says. An object that it cannot read is a finding of its own, and is left out from here on."""
+        unreadable: list[Finding] = []
+        while True:
+            try:
+                return [*unreadable, *check.run(self.view, self.intent, self.options)]
+            except TooComplex as exc:
+                return [*unreadable, Finding("", f"it cannot be decided: {exc}", severity=Severity.ERROR)]
+            except MeshError:
+                raise  # about what people gave to the whole run
+            except Exception as exc:  # noqa: BLE001  # whatever the data is like, a person gets a row and not a traceback
+                obj = self.unreadable(check, exc) if len(unreadable) < _UNREADABLE else None
+                rest = None if obj is None else self.view.without(obj)
+                if obj is None or rest is None:
+                    return [*unreadable, _gave_up(exc)]
+                unreadable.append(_unreadable(obj, exc))
+                self.view = rest
+
+    def unreadable(self, check: Check, exc: Exception) -> Mapping[str, Any] | None:
+        """The object without which the check can be asked, with the least that is found otherwise; None where nothing says which."""
+        likely, stands_out = suspects(exc)
+        answers: list[tuple[bool, int, int]] = []
+        for rank, obj in enumerate(likely[:_SUSPECTS]):
+            found = self.tried(check, (obj,))
+            helper = obj.get("kind") in _HELPERS
+            if found is not None and stands_out and rank == 0 and not helper:
+                return obj
+            answers += [] if found is None else [(helper, len(found), rank)]
+        if answers:
+            return likely[min(answers)[-1]]
+        # Several objects may be wrong, then the next error is about the next one; or no frame had one in hand.
+        return likely[0] if likely else self.halved(check)
+
+    def tried(self, check: Check, without: Iterable[Mapping[str, Any]]) -> list[Finding] | None:
+        """What the check says of the source without these objects; None if it still cannot be asked."""
+        view: View | None = self.view.without(*without)
+        if view is None:
+            return None
+        try:
+            return list(check.run(view, self.intent, self.options))
+        except Exception:  # noqa: BLE001  # this is only a trial
+            return None
+
+    def halved(self, check: Check) -> Mapping[str, Any] | None:
+        """The object that has to go, found by leaving out one half of them after another."""
+        left = list(self.view.objects())
+        if not left or self.tried(check, left) is None:
+            return None
+        while len(left) > 1:
+            half = left[: len(left) // 2]
+            left = half if self.tried(check, half) is not None else left[len(left) // 2 :]
+        return left[0]
 
     def finding_row(self, check: Check, whole: Row, finding: Finding) -> Row:
         """A finding as a row."""
@@ -169,6 +251,30 @@ class _Run:
         return replace(row, status=Status.FAILED if severity is Severity.ERROR else Status.WARNING)
 
 
+def _about(resource: str, held: Mapping[str, str]) -> bool:
+    """Is it one of these objects, or in one of these namespaces?"""
+    namespace = resource.partition(" ")[2].rpartition("/")[0]
+    return resource in held or f"Namespace {namespace}" in held
+
+
+def _unreadable(obj: Mapping[str, Any], exc: Exception) -> Finding:
+    return Finding(
+        title(obj),
+        f"it does not have the structure of its kind and cannot be judged ({type(exc).__name__} at {place(exc)})",
+        severity=Severity.ERROR,
+        hint="compare it with the CRD: kubectl apply --dry-run=server -f FILE names the wrong field; until then nothing is said of it",
+    )
+
+
+def _gave_up(exc: Exception) -> Finding:
+    return Finding(
+        "",
+        f"it could not be asked: {type(exc).__name__} at {place(exc)}, and no object of the source stands out as the reason",
+        severity=Severity.ERROR,
+        hint="this is a fault of the collection: please report it with a snapshot that shows it (meshops.mesh.cluster_snapshot)",
+    )
+
+
 def run_checks(snapshot: Snapshot, intent: Intent, options: Options) -> Report:
     """One pass over one snapshot."""
     return run_checks_on(View(snapshot), intent, options)
@@ -183,8 +289,8 @@ def run_checks_on(view: View, intent: Intent, options: Options) -> Report:
     rows = tuple(row for check in checks for row in run.rows(check))
     unused = tuple(entry for entry in options.ignore if entry not in run.used)
     ran = {row.category for row in rows if row.status is not Status.SKIPPED}
-    told = {category: found for category, tell in ABOUT.items() if category in ran for found in [tell(view, intent)] if found}
-    return Report(view.cluster, rows, unused, told)
+    told = {category: found for category, tell in ABOUT.items() if category in ran for found in [tell(run.view, intent)] if found}
+    return Report(view.cluster, rows, unused, told, run.view)
 
 
 def run_until(

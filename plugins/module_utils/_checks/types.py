@@ -164,6 +164,10 @@ class Check:
     live: bool = True
     # Asked only where the list `observability` of the intent has this word.
     component: str = ""
+    # The kinds that the title speaks of, where `inputs` has others that only help; without one of them there is nothing to check.
+    subjects: tuple[Kind, ...] = ()
+    # A failure of this one says something of its object only: what requires it is asked of all others.
+    per_object: bool = False
 
     @property
     def about(self) -> str:

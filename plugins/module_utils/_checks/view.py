@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from .._model.malformed import title
 from .kinds import Kind
 
 if TYPE_CHECKING:
@@ -58,14 +59,19 @@ class Obj:
 
     @classmethod
     def from_dict(cls, kind: Kind, raw: Mapping[str, Any]) -> Obj:
-        """Read the metadata once."""
+        """Read the metadata once. TypeError where no API server would have taken it: labels that are no map, a name that is no text."""
         metadata = raw.get("metadata") or {}
+        maps = [metadata.get(name) or {} for name in ("labels", "annotations")]
+        if not all(isinstance(found, Mapping) and all(isinstance(value, str) for value in found.values()) for found in maps):
+            raise TypeError("labels and annotations are maps of texts")
+        if not all(isinstance(metadata.get(name), str | None) for name in ("namespace", "name")):
+            raise TypeError("a name and a namespace are texts")
         return cls(
             kind=kind,
             namespace=metadata.get("namespace") or "",
             name=metadata.get("name") or "",
-            labels=metadata.get("labels") or {},
-            annotations=metadata.get("annotations") or {},
+            labels=maps[0],
+            annotations=maps[1],
             raw=raw,
         )
 
@@ -154,6 +160,23 @@ class View:
         """All objects of other kinds than these, as they are: a source may have kinds that nobody named beforehand."""
         return [row for row in self._snapshot.objects if Kind(_group(row), str(row.get("kind"))) not in kinds]
 
+    def has(self, kind: Kind) -> bool:
+        """True if the source has an object of this kind. Asking is no reading."""
+        return any(_group(row) == kind.group for row in self._snapshot.of(kind.kind))
+
+    def objects(self) -> tuple[Mapping[str, Any], ...]:
+        """All of the source, as they are."""
+        return self._snapshot.objects
+
+    def without(self, *gone: Mapping[str, Any]) -> View | None:
+        """The same source without some objects; None where it does not have one of them."""
+        ids = {id(obj) for obj in gone}
+        rest = tuple(obj for obj in self._snapshot.objects if id(obj) not in ids)
+        if len(rest) > len(self._snapshot.objects) - len(gone):  # copies of its objects, as readers make them
+            names = {_identity(obj) for obj in gone}
+            rest = tuple(obj for obj in self._snapshot.objects if _identity(obj) not in names)
+        return None if len(rest) > len(self._snapshot.objects) - len(gone) else View(replace(self._snapshot, objects=rest))
+
     def of(self, kind: Kind, namespace: str | None = None) -> list[Obj]:
         """Objects of a kind, optionally of one namespace."""
         self.read.add(kind)
@@ -179,6 +202,10 @@ class View:
                 names.setdefault(("", obj.name), obj)
             self._names[kind] = names
         return self._names[kind].get((namespace, name))
+
+
+def _identity(obj: Mapping[str, Any]) -> tuple[str, str, str]:
+    return str(obj.get("apiVersion")), str(obj.get("kind")), title(obj)
 
 
 def _group(row: Mapping[str, Any]) -> str:

@@ -44,6 +44,7 @@ def _statuses(pod: Obj) -> list[Obj]:
     requires=("OSM1301",),
     intent=("provider", "members"),
     retryable=True,
+    subjects=(k.POD,),
 )
 def proxies_injected(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """A pod that was there before its namespace joined has no proxy: it is outside of mTLS and of every policy."""
@@ -59,6 +60,7 @@ def proxies_injected(view: View, intent: Intent, options: Options) -> Iterable[F
     inputs=(k.NAMESPACE, k.POD),
     intent=("members",),
     retryable=True,
+    subjects=(k.POD,),
 )
 def proxies_ready(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """A proxy that is not ready takes its pod out of every Service."""
@@ -87,6 +89,7 @@ def _state(status: Obj) -> str:
     inputs=(k.NAMESPACE, k.POD),
     intent=("members",),
     retryable=True,
+    subjects=(k.POD,),
 )
 def no_crash_loop(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """CrashLoopBackOff is a failure; many restarts of a container that runs now are a warning."""
@@ -129,6 +132,7 @@ def workloads_rolled_out(view: View, intent: Intent, options: Options) -> Iterab
     requires=("OSM1205",),
     intent=("provider", "control_plane", "members"),
     providers=("ossm3", "sail"),
+    subjects=(k.POD,),
 )
 def proxies_on_active_revision(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """A pod keeps the control plane that injected it; while one is left, the old revision stays."""

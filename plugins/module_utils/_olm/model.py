@@ -72,7 +72,8 @@ class Subscription:
             namespace=meta.get("namespace", ""), name=meta["name"], uid=meta.get("uid", ""), package=spec.get("name", ""),
             channel=spec.get("channel") or "", source=spec.get("source", ""), source_namespace=spec.get("sourceNamespace", ""),
             approval=spec.get("installPlanApproval") or "Automatic", starting_csv=spec.get("startingCSV") or "",
-            state=status.get("state") or "", current_csv=status.get("currentCSV") or "", installed_csv=status.get("installedCSV") or "",
+            state=str(status.get("state") or ""), current_csv=str(status.get("currentCSV") or ""),
+            installed_csv=str(status.get("installedCSV") or ""),
             plan_name=plan.get("name") or "", plan_uid=plan.get("uid") or "", conditions=_conditions(status),
         )
 

@@ -22,6 +22,7 @@ __all__ = ["Hop", "OperatorWay", "Route", "Wish", "operator_line", "refusal_of_s
 
 # The package whose operator reconciles a provider's control plane.
 PACKAGES = {"ossm2": "servicemeshoperator", "ossm3": "servicemeshoperator3", "sail": "sailoperator"}
+_STRATEGIES = ("InPlace", "RevisionBased")
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,8 @@ def route_of(fleet: Fleet, wish: Wish) -> Route:
         raise ConfigError(f"target {wish.version!r} is not a version; write v1.30.3, v1.30-latest, or v2.6 for OpenShift Service Mesh 2")
     current = _current(fleet, plane)
     strategy = "InPlace" if plane.ossm2 else wish.strategy or plane.strategy
+    if strategy not in _STRATEGIES:
+        raise ConfigError(f"{fleet.cluster}: {plane.ref} has spec.updateStrategy.type {strategy!r}, expected {' or '.join(_STRATEGIES)}")
     ambient = bool(fleet.ambient) or any(row.kind == "ZTunnel" for row in fleet.components)
     rule = hops_for(provider, strategy, ambient=ambient)
     route = Route(plane, provider, strategy, ambient, current, target, rule)

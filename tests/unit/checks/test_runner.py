@@ -33,7 +33,7 @@ def test_an_unreachable_api_skips_everything_else_and_says_why() -> None:
 
 
 def test_a_failed_requirement_skips_its_dependents_only() -> None:
-    rows = by_code(run_checks(snapshot(), intent(), options()))
+    rows = by_code(run_checks(snapshot([{"Namespace shop": {}}]), intent(), options()))
     assert rows["OSM1201"][0].status is Status.FAILED
     assert [rows[code][0].message for code in ("OSM1202", "OSM1206", "OSM1207", "OSM1401")] == ["OSM1201 failed"] * 4
     assert rows["OSM1306"][0].status is Status.PASSED
@@ -81,8 +81,63 @@ def test_an_ignore_covers_its_object_only_and_an_unused_one_is_named() -> None:
 
 
 def test_an_ignored_requirement_does_not_hold_its_dependents_back() -> None:
-    rows = by_code(run_checks(snapshot(), intent(), options(ignore=("OSM1201",))))
+    other = {"Istio other": {"spec": {"namespace": "elsewhere"}}}
+    rows = by_code(run_checks(snapshot([other]), intent(), options(ignore=("OSM1201",))))
     assert rows["OSM1202"][0].status is Status.PASSED
+
+
+PLANE = [
+    {"Istio production": {"generation": 1, "spec": {"namespace": "istio-system", "version": "v1.30.3"}, "status": {
+        "observedGeneration": 1, "activeRevisionName": "production",
+        "conditions": [{"type": "Ready", "status": "True"}, {"type": "Reconciled", "status": "True"}]}}},
+    {"IstioRevision production": {"spec": {"version": "v1.30.3"}, "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+                                  "ownerReferences": [{"kind": "Istio", "name": "production"}]}},
+]
+INJECTED = {"labels": {"istio.io/rev": "production"}}
+BARE = {"spec": {"containers": [{"name": "app"}]}, "status": {"phase": "Running"}}
+
+
+def test_a_requirement_that_fails_for_one_object_holds_back_nothing_of_the_others() -> None:
+    """One member has lost its label; another one has a pod that was there before it was injected. Both are told."""
+    objects = [*PLANE, {"Namespace shop": INJECTED}, {"Namespace blog": {}}, {"Pod shop/pay-1": BARE}, {"Pod blog/post-1": BARE}]
+    rows = by_code(run_checks(snapshot(objects), intent(members=["shop", "blog"]), options(only=("OSM1301", "OSM1401"))))
+    assert [(row.status, row.resource) for row in rows["OSM1301"]] == [(Status.FAILED, "Namespace blog")]
+    told = [(row.status, row.resource) for row in rows["OSM1401"]]
+    assert told == [(Status.FAILED, "Pod shop/pay-1"), (Status.SKIPPED, "Namespace blog")]
+    assert rows["OSM1401"][1].message == "not checked, because OSM1301 failed for it; all others were"
+
+
+def test_what_is_held_back_for_one_object_is_not_called_passed() -> None:
+    objects = [*PLANE, {"Namespace shop": INJECTED}, {"Namespace blog": {}}, {"Pod blog/post-1": BARE}]
+    rows = by_code(run_checks(snapshot(objects), intent(members=["shop", "blog"]), options(only=("OSM1401",))))
+    assert [(row.status, row.resource) for row in rows["OSM1401"]] == [(Status.SKIPPED, "Namespace blog")]
+
+
+def test_a_gateway_without_pods_does_not_hide_the_ports_of_another() -> None:
+    def gateway(app: str, port: int) -> dict[str, Any]:
+        return {"spec": {"selector": {"app": app}, "servers": [{"port": {"number": port, "protocol": "HTTP"}, "hosts": ["*"]}]}}
+
+    ready = {"labels": {"app": "edge"}, "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}}
+    service = {"spec": {"selector": {"app": "edge"}, "ports": [{"port": 80}]}}
+    objects = [{"Gateway shop/gone": gateway("gone", 80)}, {"Gateway shop/edge": gateway("edge", 8080)}, {"Pod shop/edge-1": ready},
+               {"Service shop/edge": service}]
+    rows = by_code(run_checks(snapshot(objects), intent(), options(only=("OSM1501", "OSM1502"))))
+    told = [(row.status, row.resource) for row in rows["OSM1502"]]
+    assert told == [(Status.FAILED, "Gateway shop/edge"), (Status.SKIPPED, "Gateway shop/gone")]
+
+
+@pytest.mark.parametrize(
+    ("code", "objects", "reason"),
+    [
+        ("OSM1306", [], "nothing to check: there is no Namespace"),
+        ("OSM1402", [{"Namespace shop": {}}], "nothing to check: there is no Pod"),
+        ("OSM1502", [{"Pod shop/a": {}}, {"Service shop/a": {}}], "nothing to check: there is no Gateway"),
+        ("OSM1404", [], "nothing to check: there is no Deployment or StatefulSet or DaemonSet"),
+    ],
+)
+def test_nothing_to_check_is_not_passed(code: str, objects: list[dict[str, Any]], reason: str) -> None:
+    (row,) = by_code(run_checks(snapshot(objects), intent(), options(only=(code,))))[code]
+    assert (row.status, row.message) == (Status.SKIPPED, reason)
 
 
 @pytest.mark.parametrize(("fail_on", "codes"), [("error", ["OSM1306"]), ("warning", ["OSM1003", "OSM1306"]), ("never", [])])

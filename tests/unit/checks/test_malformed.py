@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Objects with a wrong type in one field: a row about that object, never a traceback, and everything else is judged as before."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from ansible_collections.meshops.mesh.plugins.module_utils._checks import runner
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.runner import run_checks
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.table import by_id
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import Status
+from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, TooComplex
+from ansible_collections.meshops.mesh.plugins.module_utils._model.malformed import title
+
+from .builder import build, cases, intent, options, snapshot
+
+ALL = cases()
+# What stands in place of a value: every other type that YAML has.
+OTHERS: tuple[Any, ...] = (None, "text", 7, True, [None], ["text"], {"key": "value"}, [])
+GAVE_UP = "no object of the source stands out"
+
+
+def paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every field and element below, but what makes it an object."""
+    entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in entries:
+        if (*path, key) not in {("apiVersion",), ("kind",), ("metadata",), ("metadata", "name"), ("metadata", "namespace")}:
+            yield (*path, key)
+            yield from paths(item, (*path, key))
+
+
+def changed(obj: dict[str, Any], path: tuple[Any, ...], value: Any) -> dict[str, Any]:
+    found = copy.deepcopy(obj)
+    target: Any = found
+    for step in path[:-1]:
+        target = target[step]
+    target[path[-1]] = copy.deepcopy(value)
+    return found
+
+
+def wrong_types() -> Iterator[Any]:
+    """One wrong type in one field of one good object of a check's cases, with the objects beside it."""
+    number = 0
+    for code, rows in sorted(ALL.items()):
+        for case in rows:
+            objects = [build(entry) for entry in case.get("good", [])]
+            for index, obj in enumerate(objects):
+                for path in paths(obj):
+                    number += 1
+                    value = OTHERS[number % len(OTHERS)]
+                    yield code, case, [*objects[:index], changed(obj, path, value), *objects[index + 1:]], obj, path, value
+
+
+# The daily suite takes a part of them, another one for each number of CPUs' worth; make test-long takes all.
+EVERY = 1 if os.environ.get("MESH_TEST_LONG") else 13
+
+
+def test_a_wrong_type_ends_as_a_row_about_its_object() -> None:
+    failures = []
+    for number, (code, case, objects, obj, path, value) in enumerate(wrong_types()):
+        if number % EVERY:
+            continue
+        setting = case.get("passing", {})
+        given = snapshot([], **setting.get("snapshot", {}))
+        given = type(given)(**{**given.__dict__, "objects": tuple(objects)})
+        try:
+            report = run_checks(given, intent(**setting.get("intent", {})), options(**{**setting.get("options", {}), "only": (code,)}))
+        except ConfigError:
+            continue  # an upgrade from what is no control plane: said in a sentence, with its name
+        except Exception as exc:  # noqa: BLE001  # any of them is what is looked for
+            failures.append(f"{code} {title(obj)} {path} = {value!r}: {type(exc).__name__}: {exc}")
+            continue
+        failures += [f"{code} {title(obj)} {path} = {value!r}: {row.message}" for row in report.rows if GAVE_UP in row.message]
+        others = [row for row in report.rows if "structure of its kind" in row.message and row.resource != title(obj)]
+        failures += [f"{code} {title(obj)} {path} = {value!r}: told of {row.resource}" for row in others]
+    assert not failures, f"{len(failures)}:\n" + "\n".join(failures[:40])
+
+
+POLICY = {"apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy"}
+
+
+def policies(*specs: Any) -> Any:
+    objects = tuple({**POLICY, "metadata": {"name": f"p{number}", "namespace": "shop"}, "spec": spec} for number, spec in enumerate(specs))
+    given = snapshot([])
+    return type(given)(**{**given.__dict__, "objects": objects})
+
+
+def test_the_others_are_judged_as_if_it_were_not_there() -> None:
+    good = {"action": "DENY", "rules": [{"to": [{"operation": {"methods": ["get"]}}]}]}
+    report = run_checks(policies({"rules": "text"}, good), intent(), options(only=("OSM3107",)))
+    assert [(row.status, row.resource) for row in report.rows if row.id == "OSM3107"][-1] == (
+        Status.FAILED, "AuthorizationPolicy shop/p1")
+
+
+@pytest.mark.parametrize("rules", [None, [None], [{"from": [None]}], [{"from": [{"source": None}]}], [{"when": [None]}]])
+def test_an_empty_item_that_a_template_left_is_no_exception(rules: Any) -> None:
+    report = run_checks(policies({"action": "DENY", "rules": rules}), intent(), options(categories=("authorization",)))
+    assert not [row for row in report.rows if GAVE_UP in row.message]
+
+
+@pytest.mark.parametrize("item", [None, 7, "text", []])
+def test_an_empty_token_rule_is_a_finding_about_its_object(item: Any) -> None:
+    obj = {"apiVersion": "security.istio.io/v1", "kind": "RequestAuthentication", "metadata": {"name": "api", "namespace": "shop"},
+           "spec": {"jwtRules": [item]}}
+    given = snapshot([])
+    report = run_checks(type(given)(**{**given.__dict__, "objects": (obj,)}), intent(), options(categories=("authorization",)))
+    failed = [row for row in report.rows if row.status is Status.FAILED and row.category == "authorization"]
+    assert failed and {row.resource for row in failed} == {"RequestAuthentication shop/api"}
+
+
+def test_an_error_that_no_object_explains_names_the_check_and_not_its_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(_view: Any, _intent: Any, _options: Any) -> list[Any]:
+        raise KeyError("needle")
+
+    broken = replace(by_id["OSM1306"], run=run)
+    monkeypatch.setattr(runner, "select", lambda *_: [broken])
+    (row,) = run_checks(snapshot(), intent(), options()).rows
+    assert (row.id, row.status, row.resource) == ("OSM1306", Status.FAILED, "")
+    assert "KeyError at test_malformed.py" in row.message and "needle" not in row.message
+
+
+def test_a_mistake_of_the_person_stays_a_message_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(_view: Any, _intent: Any, _options: Any) -> list[Any]:
+        raise ConfigError("access[0] has no from")
+
+    monkeypatch.setattr(runner, "select", lambda *_: [replace(by_id["OSM1306"], run=run)])
+    with pytest.raises(ConfigError, match="has no from"):
+        run_checks(snapshot(), intent(), options())
+
+
+def test_what_cannot_be_decided_fails_its_check_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(_view: Any, _intent: Any, _options: Any) -> list[Any]:
+        raise TooComplex("more than 4096 combinations")
+
+    monkeypatch.setattr(runner, "select", lambda *_: [replace(by_id["OSM1303"], run=run), by_id["OSM1306"]])
+    rows = run_checks(snapshot([{"Namespace a": {}}]), intent(), options()).rows
+    assert [(row.id, row.status) for row in rows] == [("OSM1303", Status.FAILED), ("OSM1306", Status.PASSED)]
+    assert rows[0].message == "it cannot be decided: more than 4096 combinations"
