@@ -159,7 +159,7 @@ class _Run:
             return [replace(whole, status=Status.SKIPPED, message=self.nothing(check))]
         self.remember(check, found, held)
         left_out = [
-            replace(whole, status=Status.SKIPPED, resource=resource, message=f"not checked, because {code} failed for it; all others were")
+            replace(whole, status=Status.SKIPPED, resource=resource, message=f"not checked, because {code} failed for it")
             for resource, code in held.items()
         ]
         return [*found, *left_out] or [whole]
