@@ -469,10 +469,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._certificates.facts i
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.reading import has_private_key
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.answer import answer
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.certificate_run import run_certificate_checks
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.certificates import inventory
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.inputs import intent_from, options_from
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import table
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.view import View
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.certificates import gather
@@ -587,8 +584,7 @@ def main() -> None:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
     try:
         snapshot = gather(params, clock=utc_now, warn=module.warn)
-        report = run_certificate_checks(params, snapshot)
-        everything = inventory(View(snapshot), intent_from(params), options_from(params, now=snapshot.taken_at))
+        report, everything = run_certificate_checks(params, snapshot)
     except MeshError as exc:
         module.fail_json(msg=str(exc))
     result = answer(

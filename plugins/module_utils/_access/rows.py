@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .._authorization.inventory import Place
+from .._authorization.naming import app_of
 from .intent import Exemption, Issuer, Rule
 
 __all__ = ["Exempted", "Resolved", "Row", "app_of"]
-
-_APP = ("app", "app.kubernetes.io/name", "k8s-app", "istio")
 
 
 @dataclass(frozen=True)
@@ -62,10 +61,3 @@ class Resolved:
             for place in row.targets:
                 found.setdefault(place.ref, []).append(row)
         return found
-
-
-def app_of(place: Place) -> tuple[str, str]:
-    """The label that a workload is known by, and its value; empty if it has none."""
-    labels = place.workload.labels
-    key = next((key for key in _APP if labels.get(key)), "")
-    return (key, labels[key]) if key else ("", "")

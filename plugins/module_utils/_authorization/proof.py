@@ -22,6 +22,7 @@ from .doors import Door, DoorSpace, compare, doors_of
 from .evaluate import Chain
 from .inventory import Inventory, Place
 from .model import HTTP, AuthorizationPolicy, Clause, Condition, Mesh, Rule
+from .naming import Names
 from .seen import Seen, seen_of
 from .wording import Callers, names
 from .world import World
@@ -132,31 +133,12 @@ def read_matrix(rows: Sequence[Any]) -> tuple[Access, ...]:
     return tuple(found)
 
 
-class _Names:
-    """Places by name and by pattern: a matrix of a large mesh names thousands."""
-
-    def __init__(self, places: Iterable[Place]) -> None:
-        self.places = tuple(places)
-        self._refs: dict[str, list[Place]] = {}
-        for place in self.places:
-            for ref in place.refs:
-                self._refs.setdefault(ref, []).append(place)
-        self._memo: dict[str, list[Place]] = {}
-
-    def find(self, pattern: str) -> list[Place]:
-        if not any(mark in pattern for mark in "*?["):
-            return self._refs.get(pattern, [])
-        if pattern not in self._memo:
-            self._memo[pattern] = [place for place in self.places if any(fnmatchcase(ref, pattern) for ref in place.refs)]
-        return self._memo[pattern]
-
-
 class _Matrix:
     """The rows against an inventory."""
 
     def __init__(self, rows: Sequence[Access], inventory: Inventory) -> None:
         self.rows, self.inventory = rows, inventory
-        self.callers = _Names(place for place in inventory.places if not place.assumed and not place.workload.service)
+        self.callers = Names(place for place in inventory.places if not place.assumed and not place.workload.service)
         self._accounts: dict[str, list[Place]] = {}
         for place in self.callers.places:
             if not place.outside:
@@ -164,13 +146,14 @@ class _Matrix:
         self._chosen = {row.number: self._callers(row) for row in rows}
         self._sources = {row.number: self._clauses(row) for row in rows}
         self._rows: dict[str, dict[int, Access]] = {}
-        everywhere = _Names(inventory.places)
+        everywhere = Names(inventory.places)
         for row in rows:
-            found = [place for pattern in row.destinations for place in everywhere.find(pattern)]
-            if not found:
-                raise ConfigError(f"access[{row.number}].to: there is no workload {', '.join(row.destinations)} in the source")
-            for place in found:
-                self._rows.setdefault(place.ref, {})[row.number] = row
+            for entry in row.destinations:
+                found = everywhere.find(entry)
+                if not found:
+                    raise ConfigError(f"access[{row.number}].to: {everywhere.missing(entry)}")
+                for place in found:
+                    self._rows.setdefault(place.ref, {})[row.number] = row
 
     def _callers(self, row: Access) -> list[Place]:
         """The workloads that a row names as its sources."""
@@ -179,7 +162,7 @@ class _Matrix:
             if entry not in (ANYONE, IDENTIFIED, PLAIN) and not entry.startswith(_ACCOUNT):
                 places = self.callers.find(entry)
                 if not places:
-                    raise ConfigError(f"access[{row.number}].from: there is no workload {entry} in the source")
+                    raise ConfigError(f"access[{row.number}].from: {self.callers.missing(entry)}")
                 found |= {place.ref: place for place in places}
         return list(found.values())
 

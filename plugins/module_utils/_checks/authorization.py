@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from .._authorization.ambient_hazards import closed_ports, open_ports, panics, peer_addresses, unlabelled_pods
 from .._authorization.automata import TooManyError
@@ -64,8 +63,6 @@ _SHOWN = 5
 _NO_PROXY = (" no proxy ", " past its proxy")  # in the words of a door that nobody guards
 _GUARD = "no policy helps there: get it a proxy, have the proxy take its ports, or leave its namespace out with access_scope"
 _RENDERED = "access_allow"  # ALLOW of _access.render, which stands on this package
-_SCENES: WeakKeyDictionary[View, Scene] = WeakKeyDictionary()
-_PROOFS: WeakKeyDictionary[View, Proof] = WeakKeyDictionary()
 
 
 def _cors(view: View, inventory: Inventory) -> Iterator[str]:
@@ -97,10 +94,11 @@ def _left_out(view: View, intent: Intent) -> Iterator[str]:
 
 
 def scene_of(view: View, intent: Intent) -> Scene:
-    """The mesh of a source; made once for each view."""
-    known = _SCENES.get(view)
-    if known is not None:
-        return known
+    """The mesh of a source; made once for each view and intent."""
+    return view.memo("authorization.scene", intent, lambda: _scene(view, intent))
+
+
+def _scene(view: View, intent: Intent) -> Scene:
     objects = {kind: [row for row in view.of(kind) if kind in _CLUSTER_WIDE or intent.owns(row.namespace)] for kind in INPUTS}
     raw: list[Mapping[str, Any]] = [row.raw for rows in objects.values() for row in rows]
     # Whatever has pods is a workload: an operator's own kind, and what stands between a pod and its owner.
@@ -113,7 +111,7 @@ def scene_of(view: View, intent: Intent) -> Scene:
     written = {f"{row.namespace}/{row.name}" for row in view.of(k.SERVICE_ACCOUNT)}
     accounts = written | {f"{place.namespace}/{place.account}" for place in inventory.places if not place.assumed}
     every = [row.raw for kind in INPUTS for row in view.of(kind)]
-    scene = _SCENES[view] = Scene(
+    return Scene(
         World(inventory.objects, inventory.mesh),
         inventory,
         frozenset(accounts),
@@ -122,7 +120,6 @@ def scene_of(view: View, intent: Intent) -> Scene:
         complete=view.source != "manifests",
         cors=tuple(_cors(view, inventory)),
     )
-    return scene
 
 
 def about(view: View, intent: Intent) -> str:
@@ -587,12 +584,13 @@ def values_needed(view: View, intent: Intent, options: Options) -> Iterable[Find
 
 
 def proof_of(view: View, intent: Intent) -> Proof:
-    """The matrix against the source; made once for each view."""
-    known = _PROOFS.get(view)
-    if known is None:
+    """The matrix against the source; made once for each view and intent."""
+
+    def made() -> Proof:
         scene = scene_of(view, intent)
-        known = _PROOFS[view] = prove(scene.world, scene.inventory, read_matrix(intent.access or ()), intent.access_scope)
-    return known
+        return prove(scene.world, scene.inventory, read_matrix(intent.access or ()), intent.access_scope)
+
+    return view.memo("authorization.proof", intent, made)
 
 
 def _deviations(groups: Iterable[Group], word: str) -> Iterator[Finding]:

@@ -70,7 +70,7 @@ def run_authorization_checks(params: Mapping[str, Any], snapshot: Snapshot) -> C
     if intent.access is not None:
         read_matrix(intent.access)  # a mistake in the matrix comes before anything is read
     try:
-        view = View(snapshot)
+        view = View(snapshot)  # one for all, so that the mesh is read once
         report = run_checks_on(view, intent, options)
         scene = scene_of(view, intent)
         coverage = count(scene.world, scene.inventory, intent.access_scope)

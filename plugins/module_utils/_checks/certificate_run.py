@@ -10,11 +10,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from .._certificates.inventory import Inventory
 from .._errors import ConfigError
 from .._model.snapshot import Snapshot
+from .certificates import inventory
 from .inputs import intent_from, options_from
-from .runner import Report, run_checks
+from .runner import Report, run_checks_on
 from .table import CHECKS
+from .view import View
 
 __all__ = ["run_certificate_checks"]
 
@@ -22,8 +25,8 @@ __all__ = ["run_certificate_checks"]
 RELATED = ("OSM1213", "OSM1503")
 
 
-def run_certificate_checks(params: Mapping[str, Any], snapshot: Snapshot) -> Report:
-    """The rows that are about certificates; what a file cannot say about a cluster is left out."""
+def run_certificate_checks(params: Mapping[str, Any], snapshot: Snapshot) -> tuple[Report, Inventory]:
+    """The rows about certificates, without what a file cannot say about a cluster; and the certificates, which are judged once."""
     options = options_from(params, now=snapshot.taken_at)
     known = _codes() | set(RELATED if params["mesh"] else ())
     foreign = sorted(set(options.only) - known)
@@ -31,10 +34,11 @@ def run_certificate_checks(params: Mapping[str, Any], snapshot: Snapshot) -> Rep
         raise ConfigError(f"only: {', '.join(foreign)} is no check of certificates here; meshops.mesh.mesh_check has all of them")
     if not options.only:
         options = replace(options, only=tuple(sorted(known)))
-    report = run_checks(snapshot, intent_from(params), options)
+    view, intent = View(snapshot), intent_from(params)
+    report = run_checks_on(view, intent, options)
     live = params["mesh"] and snapshot.source != "manifests"
     rows = tuple(row for row in report.rows if row.category == "certificates" or (live and row.id in (*RELATED, *options.only, "OSM1002")))
-    return replace(report, rows=rows)
+    return replace(report, rows=rows), inventory(view, intent, options)
 
 
 def _codes() -> set[str]:

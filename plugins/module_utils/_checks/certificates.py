@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from .._certificates.chain import Limits
 from .._certificates.facts import IMPORT_ERROR, Word
@@ -33,8 +32,6 @@ READS = (
     k.REQUEST_AUTHENTICATION,
     k.CERTIFICATE_SOURCE,
 )
-# One pass over a source feeds all checks; the entry goes with its view.
-_TAKEN: WeakKeyDictionary[View, Inventory] = WeakKeyDictionary()
 _ENDS_TLS = ("SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL")
 
 
@@ -76,10 +73,11 @@ def _webhooks(view: View, intent: Intent) -> list[Any]:
 
 
 def inventory(view: View, intent: Intent, options: Options) -> Inventory:
-    """All certificates of a source, with all that is wrong with them; made once for each view."""
-    known = _TAKEN.get(view)
-    if known is not None:
-        return known
+    """All certificates of a source, with all that is wrong with them: one pass, made once for each view and intent, feeds all checks."""
+    return view.memo("certificates.inventory", intent, lambda: _inventory(view, intent, options))
+
+
+def _inventory(view: View, intent: Intent, options: Options) -> Inventory:
     scope, gateways = _namespaces(intent), list(_gateways(view, intent))
 
     def ours(rows: list[Obj]) -> list[Any]:
@@ -109,8 +107,7 @@ def inventory(view: View, intent: Intent, options: Options) -> Inventory:
         sources=[Source.from_object(row.raw) for row in view.of(k.CERTIFICATE_SOURCE)],
     )
     settings = Settings(at=view.taken_at, limits=limits, max_bytes=int(options.threshold("certificate_max_bytes")))
-    found = _TAKEN[view] = take(given, settings)
-    return found
+    return take(given, settings)
 
 
 def _found(view: View, intent: Intent, options: Options, what: tuple[Word, str], nothing: str) -> Iterator[Finding]:

@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._model.malformed import title
 from .kinds import Kind
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from .._model.snapshot import Snapshot
 
 __all__ = ["Condition", "Obj", "View", "ref"]
+
+Made = TypeVar("Made")
 
 
 def ref(kind: Kind | str, name: str, namespace: str | None = None) -> str:
@@ -117,6 +119,15 @@ class View:
         self._index: dict[Kind, dict[str | None, list[Obj]]] = {}
         self._names: dict[Kind, dict[tuple[str, str], Obj]] = {}
         self.read: set[Kind] = set()
+        self._memo: dict[str, tuple[object, Any]] = {}
+
+    def memo(self, key: str, about: object, make: Callable[[], Made]) -> Made:
+        """What is made of this view once, and again only for another intent: `about` is what it depends on beside the view."""
+        known = self._memo.get(key)
+        if known is None or known[0] is not about:
+            known = self._memo[key] = (about, make())
+        made: Made = known[1]
+        return made
 
     @property
     def cluster(self) -> str:
