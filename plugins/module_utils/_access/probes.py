@@ -121,7 +121,8 @@ def calls_for(
 def _predicted(call: _Call, inventory: Inventory, worlds: Sequence[World]) -> list[Obj]:
     """The call with the prediction of each world."""
     door, source, (method, path) = call
-    found = {"from": source.ref, "to": door.place.ref, "host": door.host, "port": door.port, "protocol": door.protocol.lower()}
+    asked = f"{source.namespace}/{source.asked or source.name}"
+    found = {"from": asked, "to": door.place.ref, "host": door.host, "port": door.port, "protocol": door.protocol.lower()}
     found |= {"method": method, "path": path} if method else {}
     answers = [_answer(door, source, (method, path), inventory, world) for world in worlds]
     return [{**found, "expected": "allowed" if one.allowed else "denied", "reason": one.reason} for one in answers]

@@ -70,7 +70,7 @@ class _Resolver:
 
     @staticmethod
     def _named(place: Place, entry: str) -> bool:
-        names = {place.ref, f"{place.namespace}/{app_of(place)[1]}"}
+        names = {*place.refs, f"{place.namespace}/{app_of(place)[1]}"}
         return any(fnmatchcase(name, entry) for name in names) if any(mark in entry for mark in "*?[") else entry in names
 
     def unique(self, entries: Iterable[str], where: str) -> tuple[Place, ...]:
@@ -123,10 +123,11 @@ class _Resolver:
 
     def unsuitable(self, closed: Sequence[Place]) -> None:
         for place in closed:
-            if place.outside:
+            if place.open:
+                bare = "has no proxy" if place.outside else "has a proxy that gets none of its ports"
                 self.problems.append(
-                    f"{place.ref} has no proxy, so nothing would be enforced there: get it one, or leave its namespace out of "
-                    "mesh_access.namespaces"
+                    f"{place.ref} {bare}, so nothing would be enforced there ({place.why or place.past.why or 'nothing injects one'}): "
+                    "change that, or leave its namespace out of mesh_access.namespaces"
                 )
 
     def contradictions(self, rows: Sequence[Row], exemptions: Sequence[Exempted]) -> None:

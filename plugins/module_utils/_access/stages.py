@@ -222,7 +222,7 @@ def _reopened(gone: Iterable[Mapping[str, Any]], resolved: Resolved, inventory: 
     closed, found = {place.ref for place in resolved.closed}, []
     policies, _findings = read_policies([obj for obj in gone if obj["kind"] == "AuthorizationPolicy"], inventory.mesh.abilities)
     for policy in policies:
-        places = [place.ref for place in inventory.places if not place.outside and attaches(policy, place.workload, inventory.mesh)]
+        places = [place.ref for place in inventory.places if not place.open and attaches(policy, place.workload, inventory.mesh)]
         found += [f"{ref} (AuthorizationPolicy {policy.key})" for ref in places if ref not in closed]
     return sorted(dict.fromkeys(found))
 

@@ -40,7 +40,7 @@ class Past:
 
     ports: tuple[int, ...] = ()
     but: tuple[int, ...] | None = None
-    why: str = ""
+    why: str = field(default="", compare=False)
 
     def __bool__(self) -> bool:
         return bool(self.ports) or self.but is not None

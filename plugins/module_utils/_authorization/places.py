@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .._model.fields import name_of, namespace_of, section, sections, texts
+from .._model.owners import standard
 from .._model.workloads import Group, Shape, groups_of
 from .attachment import GATEWAY_NAME
 from .capture import CAPTURED, Past, Settings, past_proxy, settings_of
@@ -403,7 +404,7 @@ def _places_of_group(reader: _Reader, group: Group) -> Iterator[Place]:
             aliases=tuple(alias for alias in group.names if alias != title),
             pods=len(one.pods),
             part_of=name if number else "",
-            asked=one.pods[0] if number and one.pods else "",
+            asked=one.pods[0] if one.pods and (number or not standard(group.owner.api_version, group.owner.kind)) else "",
         )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from .._access.verdict import ALLOWED, NONE, TOOLS, Answer, Row, judge, listens, policy_keys
 from .._certificates.proxy import has_proxy
 from .._errors import FetchError
+from .._model.owners import owner_of
 from .auth import Dialer
 from .client import Cluster
 from .execs import Command, run_in_pod
@@ -63,10 +64,12 @@ def _ready(pod: Obj) -> bool:
 
 def _workloads(pod: Obj) -> set[str]:
     """The names that a pod goes by: its own, and those of what it belongs to."""
-    found = {pod["metadata"]["name"]}
-    for owner in pod["metadata"].get("ownerReferences") or []:
-        found.add(owner["name"].rpartition("-")[0] if owner.get("kind") == "ReplicaSet" else owner["name"])
-    return found
+    return {pod["metadata"]["name"], *owner_of(pod, _taken_for_known).names}
+
+
+def _taken_for_known(_group: str, kind: str, _namespace: str, _name: str) -> Obj | None:
+    """A ReplicaSet is a Deployment's, whether or not its pods have the label with the hash."""
+    return {} if kind == "Deployment" else None
 
 
 class _Pods:

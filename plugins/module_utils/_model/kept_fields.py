@@ -368,9 +368,9 @@ def _config_map(obj: Mapping[str, Any]) -> dict[str, Any]:
         found["mesh"] = {type(None): "{withheld", list: "[]\n"}.get(type(_loaded(text)), "withheld")  # nothing that istiod could read
     if istio and isinstance(networks := _loaded(str(data.get("meshNetworks") or "")), dict):
         found["meshNetworks"] = str(yaml_dump(_apply(networks, ALL), default_flow_style=False))
-    for key in ("values", "merged-values"):  # of the injector, and of a revision's charts: the cluster's domain
-        if (istio or name.startswith("values")) and isinstance(domain := _cluster_domain(data.get(key)), str):
-            found[key] = json.dumps({"global": {"proxy": {"clusterDomain": domain}}})
+    for key in ("values", "merged-values"):  # of the injector, and of a revision's charts
+        if (istio or name.startswith("values")) and (proxy := _proxy_values(data.get(key))):
+            found[key] = json.dumps({"global": {"proxy": proxy}})
     if name == _ROOT_MAP and isinstance(text := data.get("root-cert.pem"), str):
         found["root-cert.pem"] = _public_part(text)
     if is_rollout(obj) and isinstance(data.get("state"), str) and not is_secret(data["state"]):
@@ -394,11 +394,19 @@ def _mesh_settings(text: Any) -> dict[str, Any]:
     return loaded if isinstance(loaded, dict) and (not loaded or set(loaded) & set(_MESH_CONFIG)) else {}
 
 
-def _cluster_domain(text: Any) -> Any:
+_READ_OF_PROXY = ("clusterDomain", "includeInboundPorts", "excludeInboundPorts")
+_PORTS = re.compile(r"[*0-9, ]*")
+
+
+def _proxy_values(text: Any) -> dict[str, str]:
+    """The cluster's domain, and the ports that proxies do not take."""
     value = _loaded(text) if isinstance(text, str) else None
-    for key in ("global", "proxy", "clusterDomain"):
+    for key in ("global", "proxy"):
         value = value.get(key) if isinstance(value, Mapping) else None
-    return value
+    if not isinstance(value, Mapping):
+        return {}
+    found = {key: value[key] for key in _READ_OF_PROXY if isinstance(value.get(key), (str, int))}
+    return {key: str(one) for key, one in found.items() if key == "clusterDomain" or _PORTS.fullmatch(str(one))}
 
 
 # Secrets

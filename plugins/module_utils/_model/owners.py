@@ -67,10 +67,9 @@ def _guessed(pod: Mapping[str, Any], reference: Mapping[str, Any], lookup: Looku
             if labels.get(label) and name.endswith(tail) and name != tail:
                 return api_version, above, name.removesuffix(tail)
         cut = name.rpartition("-")[0]
-        for group, above in (("apps", "Deployment"), ("argoproj.io", "Rollout")):
-            known = lookup(group, above, namespace, cut) if cut else None
-            if known is not None:
-                return str(known.get("apiVersion")), above, cut
+        for _label, api_version, above in reversed(_HASHED):
+            if cut and lookup(group_of(api_version), above, namespace, cut) is not None:
+                return api_version, above, cut
     config = str(section(pod, "metadata", "annotations").get(_CONFIG) or labels.get("deploymentconfig") or "")
     if kind == "ReplicationController" and config and name.startswith(f"{config}-"):
         return "apps.openshift.io/v1", "DeploymentConfig", config

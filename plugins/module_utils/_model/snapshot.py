@@ -21,6 +21,7 @@ from .._errors import ConfigError
 from .kept_fields import kept
 from .manifests import Reading, checked_objects, read_manifests
 from .objects import group_of, is_rollout
+from .owners import controller_of
 from .snapshot_file import read_json, write_json
 
 __all__ = ["FORMAT", "Snapshot", "slim", "trimmed", "without_gc"]
@@ -205,7 +206,9 @@ def _pick(value: Any, keys: Iterable[str]) -> dict[str, Any]:
 
 
 def _slim_owner(obj: dict[str, Any]) -> dict[str, Any]:
-    """Of what stands between a pod and its workload, who owns it is enough."""
+    """Of what stands between a pod and its workload, who owns it is enough. One that nobody owns is a workload by itself."""
+    if controller_of(obj) is None:
+        return obj
     meta = _pick(obj["metadata"], ("name", "namespace", "labels", "ownerReferences", "creationTimestamp", "uid"))
     return {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": meta, "spec": _pick(obj.get("spec"), ("replicas", "suspend"))}
 

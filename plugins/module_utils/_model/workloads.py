@@ -119,9 +119,15 @@ def may_have_pods(obj: Mapping[str, Any]) -> bool:
 
 def _counts(obj: Mapping[str, Any]) -> bool:
     """Is this what pods are made of? What another object makes counts by its pods, but for the kinds that people know."""
-    if not may_have_pods(obj) or not isinstance(obj.get("spec"), Mapping) or not name_of(obj):
+    if not may_have_pods(obj) or not isinstance(obj.get("spec"), Mapping) or not name_of(obj) or _finished(obj):
         return False
     return standard(obj.get("apiVersion"), obj.get("kind")) or controller_of(obj) is None
+
+
+def _finished(obj: Mapping[str, Any]) -> bool:
+    """A Job that makes no pods any more."""
+    told = {str(row.get("type")) for row in sections(section(obj, "status").get("conditions")) if row.get("status") == "True"}
+    return obj.get("kind") == "Job" and bool(told & {"Complete", "Failed", "SuccessCriteriaMet", "FailureTarget"})
 
 
 def _live(pod: Mapping[str, Any]) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from .._model.owners import owner_of
 from .._model.readiness import judge
 from .model import KINDS, RESTARTED, REVISION, Budget, Loose, Pod, Workload, World, plain_version
 
@@ -103,19 +104,10 @@ def pod_of(pod: Obj) -> Pod | None:
                meta.get("labels") or {})
 
 
-def _controller(obj: Obj) -> Obj:
-    rows = obj["metadata"].get("ownerReferences") or []
-    return next((row for row in rows if row.get("controller")), {})
-
-
 def _owner(pod: Obj) -> tuple[str, str]:
-    """Kind and name of who makes the pod. A ReplicaSet of a Deployment is called NAME-HASH, and the hash is a label of its pods."""
-    found = _controller(pod)
-    kind, name = str(found.get("kind") or ""), str(found.get("name") or "")
-    if kind == "ReplicaSet":
-        tail = "-" + str((pod["metadata"].get("labels") or {}).get("pod-template-hash") or "")
-        return ("Deployment", name.removesuffix(tail)) if len(tail) > 1 and name.endswith(tail) else (kind, name)
-    return kind, name
+    """Kind and name of who makes the pod, as far as the pod itself tells it; empty where nobody does."""
+    found = owner_of(pod, lambda _group, _kind, _namespace, _name: None)
+    return (found.kind, found.name) if found.names else ("", "")
 
 
 def matches(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:

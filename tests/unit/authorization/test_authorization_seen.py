@@ -15,7 +15,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world 
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization_run import run_authorization_checks
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
 from ansible_collections.meshops.mesh.plugins.module_utils._model.owners import Owners
-from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
+from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot, slim, trimmed
 from ansible_collections.meshops.mesh.plugins.module_utils._model.workloads import Shape, groups_of
 from authorization_travel import mtls, namespace
 from authorization_worlds import policy, source
@@ -209,6 +209,69 @@ def test_any_kind_with_a_pod_template_is_a_workload_of_a_folder(name: str) -> No
     assert set(places([obj])) == expected
     found = check([namespace(SPACE), obj, guard("other")], [], "manifests")
     assert found.coverage.seen.workloads == 1 and found.proven is False
+
+
+def test_a_job_that_is_done_is_no_workload() -> None:
+    job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta("x"), "spec": {"template": template()}}
+    assert set(places([job])) == {"x"}
+    assert places([{**job, "status": {"conditions": [{"type": "Complete", "status": "True"}]}}]) == {}
+
+
+@pytest.mark.parametrize("change_", [slim, trimmed], ids=["in a file", "in memory"])
+def test_a_snapshot_keeps_all_that_is_looked_at(change_: Any) -> None:
+    """What is left out of a snapshot's file, or of what is read, would be judged as if it were not there."""
+    values = {"global": {"proxy": {"excludeInboundPorts": "9999"}}}
+    notes = {"proxy.istio.io/config": "interceptionMode: NONE", EXCLUDE: "1"}
+    space = namespace(SPACE)
+    objects = [
+        space,
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": meta("istio-sidecar-injector", "istio-system"),
+            "data": {"values": json.dumps(values)},
+        },
+        *[
+            {"apiVersion": api, "kind": kind, "metadata": meta(kind.lower()), "spec": spec}
+            for api, kind, spec, _expected in TEMPLATES.values()
+            if kind in ("Rollout", "DeploymentConfig", "Job", "CronJob", "Service")
+        ],
+        deployment("moved", notes=notes),
+        deployment("host", spec={"hostNetwork": True}),
+        *[obj for made, _name in MAKERS.values() for obj in made][:6],
+        pod("plain", {"app": "plain"}, proxy=False),
+        pod("red", {"app": "red"}, proxy=False, annotations={"ambient.istio.io/redirection": "enabled"}),
+        *machines(),
+        {
+            "apiVersion": "networking.istio.io/v1",
+            "kind": "Sidecar",
+            "metadata": meta("own"),
+            "spec": {"workloadSelector": {"labels": {"app": "moved"}}, "ingress": [{"port": {"number": 9080}, "captureMode": "NONE"}]},
+        },
+        {
+            "apiVersion": "networking.istio.io/v1",
+            "kind": "ServiceEntry",
+            "metadata": meta("mill"),
+            "spec": {"workloadSelector": {"labels": {"app": "mill"}}, "ports": [{"number": 80, "name": "web", "protocol": "HTTP"}]},
+        },
+        {
+            "apiVersion": "maistra.io/v2",
+            "kind": "ServiceMeshControlPlane",
+            "metadata": meta("cp", "cp"),
+            "spec": {"proxy": {"networking": {"trafficControl": {"inbound": {"excludedPorts": [7]}}}}},
+        },
+        {
+            "apiVersion": "sailoperator.io/v1",
+            "kind": "Istio",
+            "metadata": {"name": "default"},
+            "spec": {"namespace": "istio-system", "values": values},
+        },
+    ]
+    whole, left = take(objects).places, take([change_(obj) for obj in objects]).places
+    assert [(place.ref, place.outside, place.why, place.past, place.account, place.ports, place.aliases) for place in whole] == [
+        (place.ref, place.outside, place.why, place.past, place.account, place.ports, place.aliases) for place in left
+    ]
+    assert len(whole) > 12 and {place.past.ports for place in whole} >= {(9999,)}
 
 
 def test_what_only_describes_workloads_is_none() -> None:
