@@ -148,6 +148,7 @@ def _findings(view: View, intent: Intent, question: str | Callable[[Scene], Iter
     title="each security object is one that Istio accepts",
     hint="correct the object; istiod and the API server refuse it, so nothing of it is enforced",
     inputs=INPUTS,
+    subjects=_SECURITY,
     live=False,
 )
 def accepted(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -160,6 +161,7 @@ def accepted(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     title="each field of a policy is known to this version of Istio",
     hint="correct the field's name, or pin the policy to a revision that knows it with the label istio.io/rev",
     inputs=INPUTS,
+    subjects=_SECURITY,
     live=False,
 )
 def fields_known(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -173,6 +175,7 @@ def fields_known(view: View, intent: Intent, options: Options) -> Iterable[Findi
     hint="split the rule: conditions about HTTP in one, ports of TCP in another; for ambient add a waypoint for what is about HTTP",
     severity=Severity.WARNING,
     inputs=INPUTS,
+    subjects=_SECURITY,
     live=False,
 )
 def allow_enforced(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -185,6 +188,7 @@ def allow_enforced(view: View, intent: Intent, options: Options) -> Iterable[Fin
     title="each DENY rule is enforced as it is written",
     hint="name the ports that the rule is meant for in to.operation.ports; for ambient add a waypoint for what is about HTTP",
     inputs=INPUTS,
+    subjects=_SECURITY,
     live=False,
 )
 def deny_enforced(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -199,6 +203,7 @@ def deny_enforced(view: View, intent: Intent, options: Options) -> Iterable[Find
     "istio-waypoint can be referred to, from the root namespace",
     severity=Severity.WARNING,
     inputs=INPUTS,
+    subjects=_SECURITY,
     live=False,
 )
 def attached(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -212,6 +217,7 @@ def attached(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     title="istiod has accepted each policy of ambient as a whole",
     hint="read the condition's message; use targetRefs of a Service with a waypoint for what is about HTTP",
     inputs=INPUTS,
+    subjects=_SECURITY,
 )
 def status_accepted(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """istiod writes ZtunnelAccepted and WaypointAccepted where ambient is on; sidecars get no status, so none is no fault."""
@@ -238,6 +244,7 @@ def configuration_read(view: View, intent: Intent, options: Options) -> Iterable
     title="no list of callers or operations is empty",
     hint="leave the key out if anyone is meant; otherwise find out why the list came out empty",
     inputs=INPUTS,
+    subjects=_SECURITY,
     live=False,
 )
 def lists_filled(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -250,6 +257,7 @@ def lists_filled(view: View, intent: Intent, options: Options) -> Iterable[Findi
     title="each DENY by identity is behind strict mutual TLS",
     hint="set PeerAuthentication STRICT there, or deny notPrincipals of those who may call, which takes in callers without an identity",
     inputs=INPUTS,
+    subjects=_SECURITY,
     live=False,
 )
 def deny_needs_mtls(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -262,6 +270,7 @@ def deny_needs_mtls(view: View, intent: Intent, options: Options) -> Iterable[Fi
     title="no ALLOW by exclusion admits callers without an identity",
     hint="add principals: ['*'] to the same source, or set PeerAuthentication STRICT there",
     inputs=INPUTS,
+    subjects=_SECURITY,
     live=False,
 )
 def allow_needs_identity(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -274,6 +283,7 @@ def allow_needs_identity(view: View, intent: Intent, options: Options) -> Iterab
     title="each principal is written without spiffe://",
     hint="write TRUST_DOMAIN/ns/NAMESPACE/sa/NAME; Istio puts spiffe:// in front itself",
     inputs=INPUTS,
+    subjects=_SECURITY,
     live=False,
 )
 def principals_bare(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -286,6 +296,7 @@ def principals_bare(view: View, intent: Intent, options: Options) -> Iterable[Fi
     title="each star stands where Istio takes it for any text",
     hint="use one star, at the beginning or the end; for paths {*} and {**} are templates",
     inputs=INPUTS,
+    subjects=_SECURITY,
     live=False,
 )
 def stars_at_ends(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -299,6 +310,7 @@ def stars_at_ends(view: View, intent: Intent, options: Options) -> Iterable[Find
     hint="list both HOST and HOST:*",
     severity=Severity.WARNING,
     inputs=INPUTS,
+    subjects=_SECURITY,
     live=False,
 )
 def hosts_with_ports(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -311,6 +323,7 @@ def hosts_with_ports(view: View, intent: Intent, options: Options) -> Iterable[F
     title="each method is in upper case",
     hint="write GET, not get",
     inputs=INPUTS,
+    subjects=_SECURITY,
     live=False,
 )
 def methods_upper(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -323,6 +336,7 @@ def methods_upper(view: View, intent: Intent, options: Options) -> Iterable[Find
     title="each service account in a policy of the root namespace has its namespace",
     hint="write NAMESPACE/NAME",
     inputs=INPUTS,
+    subjects=_SECURITY,
     live=False,
 )
 def accounts_qualified(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -336,6 +350,7 @@ def accounts_qualified(view: View, intent: Intent, options: Options) -> Iterable
     hint="oc get serviceaccount -n NAMESPACE; correct the name, or remove the value",
     severity=Severity.WARNING,
     inputs=INPUTS,
+    subjects=_SECURITY,
     live=False,
 )
 def accounts_exist(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -349,6 +364,7 @@ def accounts_exist(view: View, intent: Intent, options: Options) -> Iterable[Fin
     hint="oc get namespaces; correct the name, or remove the value",
     severity=Severity.WARNING,
     inputs=INPUTS,
+    subjects=_SECURITY,
     live=False,
 )
 def namespaces_exist(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -362,6 +378,7 @@ def namespaces_exist(view: View, intent: Intent, options: Options) -> Iterable[F
     hint="add an AuthorizationPolicy with requestPrincipals, or say with ignore that a token is meant to be optional",
     severity=Severity.WARNING,
     inputs=INPUTS,
+    subjects=(k.REQUEST_AUTHENTICATION,),
     live=False,
 )
 def tokens_demanded(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -374,6 +391,7 @@ def tokens_demanded(view: View, intent: Intent, options: Options) -> Iterable[Fi
     title="each policy that asks for a token is where tokens are read",
     hint="add a RequestAuthentication for the same workloads; one at the gateway does not count behind it",
     inputs=INPUTS,
+    subjects=_SECURITY,
     live=False,
 )
 def tokens_read(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -387,6 +405,7 @@ def tokens_read(view: View, intent: Intent, options: Options) -> Iterable[Findin
     hint="remove the annotation istio.io/dry-run once the logs show what was meant",
     severity=Severity.WARNING,
     inputs=INPUTS,
+    subjects=(k.AUTHORIZATION_POLICY,),
     live=False,
 )
 def no_dry_run(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -400,6 +419,7 @@ def no_dry_run(view: View, intent: Intent, options: Options) -> Iterable[Finding
     hint="remove the policy that allows nothing, or add the ALLOW that is missing beside it",
     severity=Severity.WARNING,
     inputs=INPUTS,
+    subjects=_SECURITY,
     live=False,
 )
 def somebody_passes(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -413,6 +433,7 @@ def somebody_passes(view: View, intent: Intent, options: Options) -> Iterable[Fi
     hint="add a rule that allows the method OPTIONS without a token",
     severity=Severity.WARNING,
     inputs=INPUTS,
+    subjects=_SECURITY,
     live=False,
 )
 def preflights_pass(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -425,6 +446,7 @@ def preflights_pass(view: View, intent: Intent, options: Options) -> Iterable[Fi
     title="each waypoint may call the workloads behind it",
     hint="allow the waypoint's service account in the policies that ztunnel enforces",
     inputs=INPUTS,
+    subjects=_SECURITY,
     live=False,
 )
 def waypoints_allowed(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -437,6 +459,7 @@ def waypoints_allowed(view: View, intent: Intent, options: Options) -> Iterable[
     title="each principal in ambient is written with the mesh's trust domain",
     hint="write the mesh's trust domain instead of cluster.local; ztunnel expands no aliases",
     inputs=INPUTS,
+    subjects=_SECURITY,
     live=False,
 )
 def ambient_principals(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -449,6 +472,7 @@ def ambient_principals(view: View, intent: Intent, options: Options) -> Iterable
     title="each CUSTOM policy asks its provider",
     hint="name one provider of MeshConfig.extensionProviders for all CUSTOM policies of a workload; for TCP ports one that speaks gRPC",
     inputs=INPUTS,
+    subjects=(k.AUTHORIZATION_POLICY,),
     live=False,
 )
 def authorizers_asked(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -462,6 +486,7 @@ def authorizers_asked(view: View, intent: Intent, options: Options) -> Iterable[
     hint="leave an empty selector out; give the namespace's PeerAuthentication the mode that it inherits; say STRICT in the workload's, "
     "and PERMISSIVE for each port that is meant to be open",
     inputs=INPUTS,
+    subjects=_SECURITY,
     live=False,
 )
 def strict_is_strict(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -476,6 +501,7 @@ def strict_is_strict(view: View, intent: Intent, options: Options) -> Iterable[F
     hint="write PERMISSIVE for the port; before Istio 1.24.3 also write STRICT as the mode of the same PeerAuthentication",
     severity=Severity.WARNING,
     inputs=INPUTS,
+    subjects=_SECURITY,
     live=False,
 )
 def open_is_open(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -488,6 +514,7 @@ def open_is_open(view: View, intent: Intent, options: Options) -> Iterable[Findi
     title="no policy at a waypoint asks for the address of its peer",
     hint="use remoteIpBlocks, notRemoteIpBlocks or remote.ip, which are about the client",
     inputs=INPUTS,
+    subjects=_SECURITY,
     live=False,
 )
 def no_peer_addresses(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -501,6 +528,7 @@ def no_peer_addresses(view: View, intent: Intent, options: Options) -> Iterable[
     title="each entry of from and to has its source or operation",
     hint="remove the entry, or write what it is about; then restart istiod if it does not recover by itself",
     inputs=INPUTS,
+    subjects=_SECURITY,
     live=False,
 )
 def entries_filled(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -514,6 +542,7 @@ def entries_filled(view: View, intent: Intent, options: Options) -> Iterable[Fin
     hint="give the pods a label, such as app",
     severity=Severity.WARNING,
     inputs=INPUTS,
+    subjects=_SECURITY,
     live=False,
 )
 def pods_labelled(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -544,6 +573,7 @@ def _spare(view: View, intent: Intent, found: Any) -> Iterator[Finding]:
     hint="remove the policy, or find out which one it was meant to differ from",
     severity=Severity.INFO,
     inputs=INPUTS,
+    subjects=_SECURITY,
     live=False,
 )
 def policies_needed(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -560,6 +590,7 @@ def policies_needed(view: View, intent: Intent, options: Options) -> Iterable[Fi
     hint="remove the rule; one that can never match has conditions that contradict each other",
     severity=Severity.INFO,
     inputs=INPUTS,
+    subjects=_SECURITY,
     live=False,
 )
 def rules_needed(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -573,6 +604,7 @@ def rules_needed(view: View, intent: Intent, options: Options) -> Iterable[Findi
     hint="remove the value that another one takes in",
     severity=Severity.INFO,
     inputs=INPUTS,
+    subjects=_SECURITY,
     live=False,
 )
 def values_needed(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
