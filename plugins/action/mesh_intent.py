@@ -15,6 +15,7 @@ import yaml
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.meshops.mesh.plugins.module_utils._model.intent import check_names, check_value, misspelt
+from ansible_collections.meshops.mesh.plugins.module_utils._olm.wanted import tracing_problems
 
 try:
     from ansible.template import trust_as_template
@@ -77,6 +78,7 @@ class ActionModule(ActionBase):
             for option in self._options(role, found):
                 problems += self._check(option, values, found)
         problems += check_names(values)
+        problems += self._tracing(values)
         problems += misspelt((name for name in found if name.startswith("mesh_")), _known())
         problems = list(dict.fromkeys(problems))
         if problems:
@@ -93,6 +95,14 @@ class ActionModule(ActionBase):
         except AnsibleError as error:
             return [f"mesh_name: its value cannot be worked out: {_chain(error)[:300]}"]
         return check_names({"mesh_name": value})
+
+    @staticmethod
+    def _tracing(values: dict[str, Any]) -> list[str]:
+        """What of tracing does not fit together: that is seen across variables only."""
+        provider, parts = values.get("operators_generation") or values.get("mesh_provider"), ("mesh_control_plane", "mesh_observability")
+        if not provider or any(not isinstance(values.get(name), dict | None) for name in parts):
+            return []
+        return tracing_problems(str(provider), *(values.get(name) for name in parts))
 
     @staticmethod
     def _options(role: str, found: dict[str, Any]) -> Iterator[_Option]:

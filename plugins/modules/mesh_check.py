@@ -57,7 +57,7 @@ options:
     description: What is meant to watch the mesh.
     type: list
     elements: str
-    choices: [kiali, jaeger, prometheus, grafana]
+    choices: [kiali, jaeger, tempo, opentelemetry, prometheus, grafana]
   categories:
     description: Categories of checks to run. What they require runs too.
     type: list

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from testbed import Bed
+from testbed.patience import until
 
 # One worker, in the order of this file: the tests share a cluster.
 pytestmark = pytest.mark.xdist_group("operators")
@@ -108,9 +109,12 @@ def again_nothing(role: Role, generation: str, **variables: Any) -> None:
     assert role.versions() == before
 
 
-OLD = {OSSM3: f"{OSSM3}.v3.0.0", "kiali-ossm": "kiali-operator.v2.4.0", "jaeger-product": "jaeger-operator.v1.62.0-1"}
+OLD = {OSSM3: f"{OSSM3}.v3.0.0", "kiali-ossm": "kiali-operator.v2.4.0", "tempo-product": "tempo-operator.v0.15.4-1"}
+# What asks for three operators: a collector before Tempo would be a fourth.
+TOOLS: dict[str, Any] = {"mesh_observability": {"kiali": {"enabled": True}, "tempo": {}, "opentelemetry": {"enabled": False}}}
 MANUAL: dict[str, Any] = {"mesh_operators_approval": "Manual", "mesh_operators_starting_csvs": OLD,
-                          "mesh_operators_versions": {OSSM3: f"{OSSM3}.v3.1.0"}}
+                          "mesh_operators_versions": {OSSM3: f"{OSSM3}.v3.1.0"}, **TOOLS}
+JAEGER: dict[str, Any] = {"mesh_control_plane": {"tracing": {"provider": "jaeger"}}, "mesh_observability": {"kiali": {"enabled": True}}}
 
 
 def test_check_mode_of_a_first_run_writes_nothing(role: Role) -> None:
@@ -125,18 +129,18 @@ def test_ossm3_manual_hop_by_hop_to_the_target(role: Role) -> None:
     """The role installs what is old, the playbook upgrade_operators takes all of them on, those of the observability tools too."""
     mark = role.bed.mark()
     role.play("ossm3", **{**MANUAL, "mesh_operators_versions": OLD}).check()
-    assert role.installed() == OLD and len(role.approvals(mark)) == 2  # Jaeger has a namespace of its own
+    assert role.installed() == OLD and len(role.approvals(mark)) == 2  # Tempo has a namespace of its own
     mark = role.bed.mark()
-    targets = {**MANUAL["mesh_operators_versions"], "kiali-ossm": "latest", "jaeger-product": "latest"}
+    targets = {**MANUAL["mesh_operators_versions"], "kiali-ossm": "latest", "tempo-product": "latest"}
     run = role.play("ossm3", playbook="meshops.mesh.upgrade_operators", mesh_operators_versions=targets,
-                    mesh_operators_starting_csvs=OLD, mesh_control_plane={"name": "shop", "namespace": "shop-system"}).check()
+                    mesh_operators_starting_csvs=OLD, **TOOLS, mesh_control_plane={"name": "shop", "namespace": "shop-system"}).check()
     assert f"{OSSM3} ({GLOBAL}): {OSSM3}.v3.1.0 is Succeeded, by way of {OSSM3}.v3.0.0, {OSSM3}.v3.0.1" in said(run)
     assert "kiali-operator.v2.11.0 is the newest of channel stable, by way of kiali-operator.v2.4.0" in said(run)
-    assert "jaeger-operator.v1.65.0-4 is the newest of channel stable" in said(run)
+    assert "tempo-operator.v0.16.0-1 is the newest of channel stable" in said(run)
     assert role.installed() == {OSSM3: f"{OSSM3}.v3.1.0", "kiali-ossm": "kiali-operator.v2.11.0",
-                                "jaeger-product": "jaeger-operator.v1.65.0-4"}
+                                "tempo-product": "tempo-operator.v0.16.0-1"}
     assert set(role.phases().values()) == {"Succeeded"}
-    assert len(role.approvals(mark)) == 3  # two hops, the first with Kiali, and Jaeger
+    assert len(role.approvals(mark)) == 3  # two hops, the first with Kiali, and Tempo
     plan = role.bed.kubectl("wait", "installplan", "-n", GLOBAL, "--all", "--for=jsonpath={.status.phase}", "--timeout=30s")
     assert plan.returncode == 0, plan.stderr  # the next hop is offered
     again_nothing(role, "ossm3", **MANUAL)
@@ -156,11 +160,12 @@ def test_check_mode_says_what_it_would_approve_and_approves_nothing(role: Role) 
 def test_a_stranger_of_the_namespace_is_named(role: Role) -> None:
     """Somebody subscribes to something else in the namespace of our operators: OLM makes one plan of it and our next hop."""
     other = {"apiVersion": "operators.coreos.com/v1alpha1", "kind": "Subscription",
-             "metadata": {"name": "tempo-product", "namespace": GLOBAL}, "spec": {
-                 "name": "tempo-product", "channel": "stable", "source": "redhat-operators", "sourceNamespace": "openshift-marketplace"}}
+             "metadata": {"name": "elasticsearch-operator", "namespace": GLOBAL}, "spec": {
+                 "name": "elasticsearch-operator", "channel": "stable", "source": "redhat-operators",
+                 "sourceNamespace": "openshift-marketplace"}}
     assert role.bed.kubectl("apply", "-f", "-", stdin=json.dumps(other)).returncode == 0
     end = time.monotonic() + 90
-    while not any("tempo-operator.v0.16.0-1" in plan["spec"]["clusterServiceVersionNames"] for plan in role.listed("installplans")):
+    while not any("elasticsearch-operator.v5.8.15" in plan["spec"]["clusterServiceVersionNames"] for plan in role.listed("installplans")):
         assert time.monotonic() < end, "no plan for the stranger"
         time.sleep(0.2)
     # Our Subscription names the plan of before, without the stranger; it is the Kiali upgrade that would carry it.
@@ -170,7 +175,7 @@ def test_a_stranger_of_the_namespace_is_named(role: Role) -> None:
     mark = role.bed.mark()
     run = role.play("ossm3", **MANUAL)
     assert run.rc != 0
-    assert "Strangers: " in said(run) and "would also install tempo-operator.v0.16.0-1, which nobody asked for here" in said(run)
+    assert "Strangers: " in said(run) and "would also install elasticsearch-operator.v5.8.15, which nobody asked for here" in said(run)
     assert role.approvals(mark) == []
 
 
@@ -179,8 +184,8 @@ def test_absent_removes_what_it_made_only_when_told(role: Role) -> None:
     role.play("ossm3", operators_state="absent", **MANUAL).check()
     assert role.writes(mark) == []
     role.play("ossm3", operators_state="absent", mesh_operators_remove=True, **MANUAL).check()
-    assert [item["metadata"]["name"] for item in role.listed("subscriptions")] == ["tempo-product"]
-    assert not {name for name in role.phases() if not name.startswith("tempo")}
+    assert [item["metadata"]["name"] for item in role.listed("subscriptions")] == ["elasticsearch-operator"]
+    assert not {name for name in role.phases() if not name.startswith("elasticsearch")}
     run = role.play("ossm3", operators_state="absent", mesh_operators_remove=True, **MANUAL).check()
     assert run.changed == 0
 
@@ -188,7 +193,7 @@ def test_absent_removes_what_it_made_only_when_told(role: Role) -> None:
 def test_ossm3_automatic_by_channel(role: Role) -> None:
     role.clear()
     role.play("ossm3", mesh_operators_channels={OSSM3: "stable-3.0"}).check()
-    assert role.installed()[OSSM3] == f"{OSSM3}.v3.0.1"
+    assert role.installed() == {OSSM3: f"{OSSM3}.v3.0.1"}, "nothing asks for Kiali or for tracing"
     # Another channel: OLM goes on hop by hop by itself, and the role waits for the target.
     further = {"mesh_operators_channels": {OSSM3: "stable"}, "mesh_operators_versions": {OSSM3: f"{OSSM3}.v3.2.0"}}
     mark = role.bed.mark()
@@ -232,11 +237,11 @@ def test_a_plan_of_a_cluster_without_olm(role: Role, beds: Callable[..., Bed]) -
 def test_ossm2(role: Role, variables: dict[str, Any], wanted: str) -> None:
     role.clear()
     mark = role.bed.mark()
-    role.play("ossm2", **variables).check()
+    role.play("ossm2", **variables, **JAEGER).check()
     assert role.installed() == {OSSM2: wanted, "kiali-ossm": "kiali-operator.v2.11.0", "jaeger-product": "jaeger-operator.v1.65.0-4"}
     assert set(role.phases().values()) == {"Succeeded"}
     assert len(role.approvals(mark)) == (0 if variables["mesh_operators_approval"] == "Automatic" else 5)
-    again_nothing(role, "ossm2", **variables)
+    again_nothing(role, "ossm2", **variables, **JAEGER)
 
 
 @pytest.mark.parametrize(("variables", "words"), [
@@ -248,3 +253,82 @@ def test_what_is_wrong_is_said_before_anything_is_written(role: Role, variables:
     run = role.play("ossm3", **variables)
     assert run.rc != 0 and words in said(run)
     assert role.writes(mark) == []
+
+
+def subscription(name: str, package: str, **more: Any) -> Obj:
+    """Somebody else's."""
+    namespace, source = more.pop("namespace", GLOBAL), more.pop("source", "redhat-operators")
+    return {"apiVersion": "operators.coreos.com/v1alpha1", "kind": "Subscription", "metadata": {"name": name, "namespace": namespace},
+            "spec": {"name": package, "channel": "stable", "source": source, "sourceNamespace": "openshift-marketplace", **more}}
+
+
+def test_all_that_the_catalogue_does_not_have_is_said_at_once(role: Role) -> None:
+    """A package that is gone, one that never was, a channel and a version: nothing is written."""
+    role.clear()
+    role.bed.set_faults({"olm": {"delay": 0.2, "hop_delay": 1.0, "gone": ["jaeger-product"]}})
+    until(lambda: role.bed.kubectl("get", "packagemanifest", "-n", "openshift-marketplace", "jaeger-product").returncode != 0)
+    mark = role.bed.mark()
+    run = role.play("ossm2", **JAEGER, mesh_operators_channels={"kiali-ossm": "nightly"},
+                    mesh_operators_versions={OSSM2: f"{OSSM2}.v2.7.0"},
+                    mesh_operators_extra=[{"package": "no-such-operator", "source": "redhat-operators", "channel": "stable"}])
+    role.bed.set_faults({"olm": {"delay": 0.2, "hop_delay": 1.0}})
+    assert run.rc == 2 and role.writes(mark) == [], run.stdout[-3000:]
+    where = "CatalogSource openshift-marketplace/redhat-operators"
+    for words in (f"package jaeger-product (mesh_control_plane.tracing.provider jaeger): {where} does not offer it",
+                  "Its support ended on 3 November 2025", f"package no-such-operator (mesh_operators_extra): {where} does not offer it",
+                  f"{where} has no channel nightly of it, it offers candidate, stable (by default stable)",
+                  f"channel stable of {where} has no {OSSM2}.v2.7.0 (mesh_operators_versions), it offers {OSSM2}.v2.6.11"):
+        assert words in said(run), words
+    assert role.listed("subscriptions") == []
+
+
+def test_a_second_mesh_operator_is_refused_and_kiali_of_somebody_else_is_used(role: Role) -> None:
+    role.clear()
+    foreign = [subscription("my-kiali", "kiali-ossm"), subscription("sailoperator", "sailoperator", source="community-operators")]
+    assert role.bed.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(foreign)).returncode == 0
+    until(lambda: list(role.phases().values()).count("Succeeded") == 2)
+    mark = role.bed.mark()
+    run = role.play("ossm3", **TOOLS)
+    assert run.rc == 2 and role.writes(mark) == [], run.stdout[-3000:]
+    assert f"Subscription {GLOBAL}/sailoperator is a second mesh operator beside {OSSM3}: both work on the same objects" in said(run)
+    for kind, name in (("subscription", "sailoperator"), ("csv", "sailoperator.v1.28.0")):
+        assert role.bed.kubectl("delete", f"{'subscriptions' if kind == 'subscription' else 'clusterserviceversions'}.operators.coreos.com",
+                                "-n", GLOBAL, name).returncode == 0
+    run = role.play("ossm3", **TOOLS).check()
+    assert f"kiali-ossm: Subscription {GLOBAL}/my-kiali of somebody else has it (kiali-operator.v2.11.0)" in said(run)
+    assert set(role.installed()) == {"my-kiali", OSSM3, "tempo-product"}
+    again_nothing(role, "ossm3", **TOOLS)
+
+
+def test_a_namespace_that_somebody_blocks_is_refused(role: Role) -> None:
+    role.clear()
+    assert role.bed.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(subscription("not-there", "nosuch-package"))).returncode == 0
+    until(lambda: "ResolutionFailed" in json.dumps(role.listed("subscriptions")))
+    mark = role.bed.mark()
+    run = role.play("ossm3")
+    assert run.rc == 2 and role.writes(mark) == [], run.stdout[-3000:]
+    assert f"Subscription {GLOBAL}/not-there cannot be resolved, which blocks every package of namespace {GLOBAL}" in said(run)
+    role.clear()
+    group = {"apiVersion": "operators.coreos.com/v1", "kind": "OperatorGroup", "spec": {},
+             "metadata": {"name": "one-more", "namespace": GLOBAL}}
+    assert role.bed.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(group)).returncode == 0
+    run = role.play("ossm3")
+    assert role.bed.kubectl("delete", "operatorgroup", "-n", GLOBAL, "one-more").returncode == 0
+    assert run.rc == 2 and f"namespace {GLOBAL} has 2 OperatorGroups (global-operators, one-more)" in said(run)
+
+
+def test_another_provider_does_not_move_a_mesh_that_runs(role: Role) -> None:
+    """The kind of the second generation is there since its operator was installed above."""
+    role.clear()
+    plane = {"apiVersion": "maistra.io/v2", "kind": "ServiceMeshControlPlane", "metadata": {"name": "shop", "namespace": "shop-system"},
+             "spec": {"version": "v2.6"}}
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop-system"}}
+    assert role.bed.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all([namespace, plane])).returncode == 0
+    mark = role.bed.mark()
+    wanted = {"mesh_control_plane": {"name": "shop", "namespace": "shop-system"}}
+    for more in ({}, {"mesh_target": "plan"}, {"mesh_operators_provider": "none"}):
+        run = role.play("ossm3", **wanted, **more)
+        assert run.rc == 2 and "meshops.mesh.migrate_mesh" in said(run), run.stdout[-3000:]
+        assert "ServiceMeshControlPlane shop-system/shop is the control plane of this mesh in OpenShift Service Mesh 2" in said(run)
+    assert role.writes(mark) == []
+    role.bed.kubectl("delete", "smcp", "-n", "shop-system", "shop", "--wait=false")

@@ -42,6 +42,8 @@ GROUPS: dict[str, Group] = {
     "kiali": Group(shared=("observability/kiali*.yaml",)),
     "jaeger": Group(shared=("observability/jaeger*.yaml",)),
     "tempo": Group(shared=("observability/tempo*.yaml",)),
+    "opentelemetry": Group(shared=("observability/opentelemetry*.yaml",)),
+    "packages": Group(),
     "monitoring": Group(shared=("monitoring/*.yaml",)),
     "istio": Group(module="istio.io/api", files=("kubernetes/customresourcedefinitions.gen.yaml",)),
     "kwok": Group(),
@@ -55,14 +57,14 @@ _BY_OPERATOR = {
     "openshift": ("openshift", "monitoring"),
     "envoys": ("kwok",),
     "cert_manager": ("cert-manager", "istio-csr"),
-    "observability": ("kiali", "jaeger", "tempo", "monitoring"),
+    "observability": ("kiali", "jaeger", "tempo", "opentelemetry", "monitoring"),
 }
 
 
 def groups_for(operators: Iterable[str]) -> tuple[str, ...]:
     """With OLM a package's definitions come with its CSV, as on a real cluster; without it those of the operators are there at once."""
     chosen = list(operators)
-    wanted = ["olm", "openshift", "gateway-api"] if "olm" in chosen else []
+    wanted = ["olm", "packages", "openshift", "gateway-api"] if "olm" in chosen else []
     for operator in chosen:
         if "olm" not in chosen or operator in ("openshift", "envoys", "cert_manager"):
             wanted.extend(_BY_OPERATOR.get(operator, ()))

@@ -174,6 +174,8 @@ class Supervisor:
         self._start_operators()
         if "operators" in self.children:
             await asyncio.to_thread(self._wait, "the played operators", self._playing)
+        if "olm" in self.spec["operators"]:
+            await asyncio.to_thread(self._wait, "the catalogues of OLM", self._offering)
         self.alive()
         self.state = "ready"
         self.write()
@@ -181,6 +183,13 @@ class Supervisor:
     def _playing(self) -> bool:
         """They say so in their log once their modules are loaded."""
         return "playing " in (self.layout.folder / "logs" / "operators.log").read_text(errors="replace")
+
+    def _offering(self) -> bool:
+        """Whoever subscribes looks into the catalogues first; on a cluster that people use they have been there for long."""
+        path = "/apis/packages.operators.coreos.com/v1/namespaces/openshift-marketplace/packagemanifests"
+        sources = {item["metadata"].get("labels", {}).get("catalog") for item in self.api.get(path).get("items", [])}
+        self.api.get("/apis/operators.coreos.com/v1/namespaces/openshift-operators/operatorgroups/global-operators")
+        return {"redhat-operators", "community-operators"} <= sources
 
     def _start_operators(self) -> None:
         played = list(self.spec["operators"])

@@ -39,6 +39,8 @@ def main() -> int:
     print(f"Starting the embedded cluster {name} (the first time, Kubernetes is built from source: five to twelve minutes)", flush=True)
     bed = Bed.start(name, operators=OPERATORS)
     print(f"The cluster {name} runs after {time.monotonic() - started:.0f} s; its API: {bed.kubeconfig}", flush=True)
+    if options.provider == "ossm3":  # as the vendor's catalogue is since Jaeger's support ended
+        bed.set_faults({"olm": {"gone": ["jaeger-product", "elasticsearch-operator"]}})
     if options.envoys:
         bed.kubectl("label", "namespace", "-l", "mesh.meshops.io/mesh", ASK)
     code, seconds = play(bed, "-e", f"mesh_provider={options.provider}", options.playbook, *options.more)

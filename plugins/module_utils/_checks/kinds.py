@@ -82,6 +82,9 @@ ROUTE = Kind("route.openshift.io", "Route")
 JAEGER = Kind("jaegertracing.io", "Jaeger")
 KIALI = Kind("kiali.io", "Kiali")
 PROMETHEUS = Kind("monitoring.coreos.com", "Prometheus")
+OPENTELEMETRY_COLLECTOR = Kind("opentelemetry.io", "OpenTelemetryCollector")
+TEMPO_MONOLITHIC = Kind("tempo.grafana.com", "TempoMonolithic")
+TEMPO_STACK = Kind("tempo.grafana.com", "TempoStack")
 
 __all__ = [
     "AUTHORIZATION_POLICY",
@@ -114,6 +117,7 @@ __all__ = [
     "NAMESPACE",
     "NETWORK_POLICY",
     "NODE",
+    "OPENTELEMETRY_COLLECTOR",
     "OPERATOR_GROUP",
     "PACKAGE_MANIFEST",
     "PEER",
@@ -136,6 +140,8 @@ __all__ = [
     "STATEFUL_SET",
     "SUBSCRIPTION",
     "TELEMETRY",
+    "TEMPO_MONOLITHIC",
+    "TEMPO_STACK",
     "VALIDATING_WEBHOOK",
     "VIRTUAL_SERVICE",
     "WORKLOAD_ENTRY",

@@ -79,6 +79,46 @@ def jaeger_ready(view: View, intent: Intent, options: Options) -> Iterable[Findi
 
 
 @check(
+    "OSM1605",
+    title="Tempo is ready",
+    hint="oc describe tempomonolithic,tempostack -n NAMESPACE; a TempoStack also needs the Secret of its object storage",
+    inputs=(k.TEMPO_MONOLITHIC, k.TEMPO_STACK),
+    intent=NEEDS,
+    component="tempo",
+    retryable=True,
+)
+def tempo_ready(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Its operator looks at the pods of all components before it says Ready, and says ConfigurationError where it makes none."""
+    tempo = _custom_resource(view, intent, k.TEMPO_MONOLITHIC) or _custom_resource(view, intent, k.TEMPO_STACK)
+    if tempo is None:
+        yield Finding(f"Namespace {intent.namespace}", "it has no TempoMonolithic and no TempoStack")
+        return
+    wrong = next((row for row in tempo.conditions() if row.type in ("ConfigurationError", "Failed") and row.true), None)
+    if wrong is not None:
+        yield Finding(tempo.ref, f"{wrong.type} ({wrong.why})")
+    else:
+        yield from condition_true(tempo, "Ready")
+
+
+@check(
+    "OSM1606",
+    title="the OpenTelemetry collector is ready",
+    hint="oc logs deployment/NAME-collector -n NAMESPACE; a configuration that the collector refuses ends its pod at once",
+    inputs=(k.OPENTELEMETRY_COLLECTOR, k.DEPLOYMENT),
+    intent=NEEDS,
+    component="opentelemetry",
+    retryable=True,
+)
+def collector_ready(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Proxies send their spans to it. The operator makes a Deployment of it and says nothing about its pods."""
+    collector = _custom_resource(view, intent, k.OPENTELEMETRY_COLLECTOR)
+    if collector is None:
+        yield Finding(f"Namespace {intent.namespace}", "it has no OpenTelemetryCollector")
+    elif collector.at("spec", "mode", default="deployment") == "deployment":
+        yield from _deployment(view, intent, f"{collector.name}-collector")
+
+
+@check(
     "OSM1603",
     title="Prometheus is there and available",
     hint="oc get prometheus,deployment -n NAMESPACE",

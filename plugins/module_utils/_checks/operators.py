@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from .._olm.wanted import KNOWN, MESH_OPERATORS
 from . import kinds as k
 from .types import Finding, Intent, Options, Severity, check
 from .view import Obj, View, ref
@@ -17,10 +18,10 @@ __all__: list[str] = []
 # A Subscription with one of these true goes no further by itself, whatever its state says.
 BLOCKED = ("ResolutionFailed", "CatalogSourcesUnhealthy", "BundleUnpackFailed", "InstallPlanFailed", "InstallPlanMissing")
 
-# Packages that bring a mesh or watch one; only these can be strangers.
-MESH_PACKAGES = frozenset(
-    {"servicemeshoperator", "servicemeshoperator3", "sailoperator", "kiali", "kiali-ossm", "jaeger", "jaeger-product", "tempo-product"}
-)
+# Packages that bring a mesh or watch one. Only those that bring one can be strangers: others use Kiali and Tempo too.
+MESH_PACKAGES = KNOWN | {"jaeger"}
+# How their ClusterServiceVersions begin where that is not the package's name.
+CSV_NAMES = frozenset({"kiali-operator", "jaeger-operator", "tempo-operator", "opentelemetry-operator"})
 
 NEEDED = {
     "ossm2": (k.SMCP, k.SMMR),
@@ -114,14 +115,14 @@ def no_pending_plan(view: View, intent: Intent, options: Options) -> Iterable[Fi
 def no_stranger(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """A second mesh operator reconciles the same objects; a CSV that outlived its Subscription keeps running and blocks a new one."""
     for subscription in view.of(k.SUBSCRIPTION):
-        if _package(subscription) in MESH_PACKAGES - set(intent.operators or ()):
+        if _package(subscription) in MESH_OPERATORS - set(intent.operators or ()):
             yield Finding(subscription.ref, f"package {_package(subscription)} was not asked for")
     owned = {(row.namespace, row.at("status", key)) for row in view.of(k.SUBSCRIPTION) for key in ("installedCSV", "currentCSV")}
     for csv in view.of(k.CSV):
         if "olm.copiedFrom" in csv.labels or csv.at("status", "reason") == "Copied" or (csv.namespace, csv.name) in owned:
             continue
         # A CSV that is being replaced belongs to the hop that replaces it.
-        if csv.name.partition(".")[0] in MESH_PACKAGES | {"kiali-operator", "jaeger-operator"} and csv.at("status", "phase") not in (
+        if csv.name.partition(".")[0] in MESH_PACKAGES | CSV_NAMES and csv.at("status", "phase") not in (
             "Replacing",
             "Deleting",
         ):

@@ -18,6 +18,7 @@ from .._checks.runner import Report, kinds_read, run_checks, run_until
 from .._errors import FetchError
 from .._model.clock import utc_now
 from .._model.snapshot import Snapshot
+from .._olm.wanted import TOOLS
 from .auth import AUTH_ARG_SPEC
 from .certificates import clock_source
 from .client import Cluster
@@ -49,7 +50,7 @@ def argument_spec() -> dict[str, Any]:
         "operators": {"type": "list", "elements": "str"},
         "personas": {"type": "list", "elements": "dict"},
         "gateways": {"type": "list", "elements": "dict"},
-        "observability": {"type": "list", "elements": "str", "choices": ["kiali", "jaeger", "prometheus", "grafana"]},
+        "observability": {"type": "list", "elements": "str", "choices": list(TOOLS)},
         "show_from": {"type": "str", "choices": ["info", "warning", "error"], "default": "info"},
         "thresholds": {"type": "dict", "default": {}, "options": thresholds},
     }

@@ -14,6 +14,7 @@ from typing import Any
 from .._errors import FetchError, Forbidden, KindMissing
 from .._model.objects import group_of
 from .._model.snapshot import Snapshot, trimmed, without_gc
+from .._olm.wanted import KNOWN
 from .client import Cluster
 
 __all__ = ["KINDS", "collect", "review"]
@@ -70,7 +71,7 @@ KINDS: tuple[tuple[str, str], ...] = (
 )
 # whole groups: every kind that the API has in them
 _GROUPS = ("maistra.io", "sailoperator.io", "kiali.io", "jaegertracing.io", "gateway.networking.k8s.io", "tempo.grafana.com",
-           "inference.networking.x-k8s.io")
+           "opentelemetry.io", "inference.networking.x-k8s.io")
 _GROUP_TAIL = (".istio.io", ".maistra.io")
 _OLM = "operators.coreos.com"
 _REVIEW = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview"}
@@ -177,9 +178,7 @@ def collect(
 
 
 # Packages whose channels say how far an operator can go; the list of all packages of a catalog is many megabytes.
-_PACKAGES = frozenset(
-    {"servicemeshoperator", "servicemeshoperator3", "sailoperator", "kiali", "kiali-ossm", "jaeger", "jaeger-product", "tempo-product"}
-)
+_PACKAGES = KNOWN | {"jaeger"}
 _MANIFEST = ("packages.operators.coreos.com/v1", "PackageManifest")
 
 

@@ -392,6 +392,18 @@ def _tempo(obj: Mapping[str, Any], related: Lookup) -> Readiness:
     return _want(obj, "Ready")
 
 
+def _collector(obj: Mapping[str, Any], related: Lookup) -> Readiness:
+    """The operator counts replicas and says nothing else: the Deployment that it makes says whether they run."""
+    meta = obj["metadata"]
+    if (obj.get("spec") or {}).get("mode", "deployment") != "deployment":
+        return Readiness.ready()
+    name = f"{meta['name']}-collector"
+    deployment = related.get("Deployment", name, meta.get("namespace"), group="apps")
+    if deployment is None:
+        return Readiness.waiting("DeploymentMissing", f"Deployment {meta.get('namespace')}/{name} is not there")
+    return _rolled_out(deployment, related)
+
+
 _CERT_MANAGER = "cert-manager.io"
 _REQUEST_GRACE = 10.0
 _TRY_AGAIN = "cert-manager tries again an hour later; `cmctl renew -n {namespace} {name}` makes it try at once"
@@ -534,6 +546,7 @@ TABLE: dict[tuple[str, str], Predicate] = {
     ("maistra.io", "ServiceMeshMember"): _member,
     ("maistra.io", "ServiceMeshMemberRoll"): _member_roll,
     ("operator.openshift.io", "IstioCSR"): _istio_csr,
+    ("opentelemetry.io", "OpenTelemetryCollector"): _collector,
     ("operators.coreos.com", "Subscription"): _subscription,
     ("route.openshift.io", "Route"): _route,
     ("sailoperator.io", "Istio"): _istio,

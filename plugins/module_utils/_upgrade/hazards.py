@@ -13,7 +13,7 @@ from typing import Any
 
 from .._checks import kinds as k
 from .._checks.injection import injected_by, injectors
-from .._checks.operators import MESH_PACKAGES
+from .._checks.operators import CSV_NAMES, MESH_PACKAGES
 from .._checks.selectors import matches
 from .._checks.view import Obj, ref
 from .fleet import GATEWAY, SIDECAR, WAYPOINT, Workload
@@ -180,7 +180,7 @@ def operators(journey: Journey) -> Iterator[Hazard]:
 
 
 def _of_mesh(csv: str) -> bool:
-    return csv.partition(".")[0] in MESH_PACKAGES | {"kiali-operator", "jaeger-operator", "tempo-operator"}
+    return csv.partition(".")[0] in MESH_PACKAGES | CSV_NAMES
 
 
 # labels, webhooks, revisions

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Kiali and Jaeger operators, played: the CRs' statuses as the real ones give them, and the workloads behind them.
+"""The operators of Kiali, Jaeger, Tempo and OpenTelemetry, played: the CRs' statuses as the real ones give them, and the workloads.
 
 Faults, under "observability": delay (seconds per reconciliation), fail ({name: reason}), never_ready ([name]).
 """
@@ -15,11 +15,14 @@ import yaml
 from .base import Controller, Key, conditions
 from .charts import NOWHERE, merge, owner
 
-__all__ = ["CONTROLLERS", "JaegerController", "KialiController", "elasticsearch_name", "jaeger_objects", "kiali_objects"]
+__all__ = ["CONTROLLERS", "CollectorController", "JaegerController", "KialiController", "TempoController", "collector_objects",
+           "elasticsearch_name", "jaeger_objects", "kiali_objects", "tempo_objects"]
 
 Obj = dict[str, Any]
 KIALI, JAEGER = "kiali.io/v1alpha1", "jaegertracing.io/v1"
 KIALI_VERSION, JAEGER_VERSION = "v2.11.0", "1.65.0"
+TEMPO, COLLECTOR = "tempo.grafana.com/v1alpha1", "opentelemetry.io/v1beta1"
+TEMPO_VERSION, COLLECTOR_VERSION = "2.7.2", "0.127.0"
 KIALI_FINALIZER = "kiali.io/finalizer"
 ROUTE = "route.openshift.io/v1"
 
@@ -150,6 +153,103 @@ def jaeger_objects(cr: Obj, *, route: bool, never_ready: bool = False) -> list[O
     return made
 
 
+# --- Tempo ------------------------------------------------------------------------------------------------------------------------
+
+INTAKE = {"otlp-grpc": 4317, "otlp-http": 4318}
+# The parts of a TempoStack: whether it keeps something, and the ports of its Service.
+STACK: dict[str, tuple[bool, dict[str, int]]] = {
+    "compactor": (False, {"http": 3200}), "distributor": (False, {"http": 3200, **INTAKE}),
+    "ingester": (True, {"http": 3200, "grpc": 9095}), "querier": (False, {"http": 3200, "grpc": 9095}),
+    "query-frontend": (False, {"http": 3200, "grpc": 9095, "jaeger-grpc": 16685, "jaeger-ui": 16686}),
+}
+
+
+def _tempo_labels(cr: Obj, component: str, name: str) -> dict[str, str]:
+    return {"app.kubernetes.io/component": component, "app.kubernetes.io/instance": cr["metadata"]["name"],
+            "app.kubernetes.io/managed-by": "tempo-operator", "app.kubernetes.io/name": name}
+
+
+def _stateful(name: str, cr: Obj, labels: dict[str, str], *, size: str, storage_class: str = "", **more: Any) -> Obj:
+    """A StatefulSet of one pod; size: of its volume, none where it is empty."""
+    made = _deployment(name, cr, labels, f"docker.io/grafana/tempo:{TEMPO_VERSION}", container="tempo", **more)
+    claim = {"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}},
+                                                    **({"storageClassName": storage_class} if storage_class else {})}}
+    made["kind"] = "StatefulSet"
+    made["spec"] = {**made["spec"], "serviceName": "", **({"volumeClaimTemplates": [claim]} if size else {})}
+    return made
+
+
+def tempo_objects(cr: Obj, *, route: bool, never_ready: bool = False) -> list[Obj]:
+    """Of a TempoMonolithic one pod with all in it, of a TempoStack a workload for each part."""
+    return (_stack if cr["kind"] == "TempoStack" else _monolithic)(cr, route=route, never_ready=never_ready)
+
+
+def _monolithic(cr: Obj, *, route: bool, never_ready: bool) -> list[Obj]:
+    spec, name = cr.get("spec") or {}, f"tempo-{cr['metadata']['name']}"
+    traces = (spec.get("storage") or {}).get("traces") or {}
+    labels = _tempo_labels(cr, "tempo", "tempo-monolithic")
+    size = str(traces.get("size") or "10Gi") if traces.get("backend", "memory") == "pv" else ""
+    settings: Obj = {"server": {"http_listen_port": 3200}, **((spec.get("extraConfig") or {}).get("tempo") or {})}
+    made = [_object("v1", "ServiceAccount", name, cr, labels=labels),
+            _object("v1", "ConfigMap", f"{name}-config", cr, labels=labels, data={"tempo.yaml": yaml.safe_dump(settings)}),
+            _stateful(name, cr, labels, size=size, storage_class=str(traces.get("storageClassName") or ""), account=name,
+                      resources=spec.get("resources"), never_ready=never_ready),
+            _service(name, cr, labels, {"http": 3200, **INTAKE})]
+    console = spec.get("jaegerui") or {}
+    if console.get("enabled"):
+        made.append(_service(f"{name}-jaegerui", cr, labels, {"jaeger-grpc": 16685, "jaeger-ui": 16686, "jaeger-metrics": 16687}))
+        if route and (console.get("route") or {}).get("enabled"):
+            made.append(_route(f"{name}-jaegerui", cr, f"{name}-jaegerui", "jaeger-ui"))
+    return made
+
+
+def _stack(cr: Obj, *, route: bool, never_ready: bool) -> list[Obj]:
+    spec, name = cr.get("spec") or {}, f"tempo-{cr['metadata']['name']}"
+    made: list[Obj] = [_object("v1", "ServiceAccount", name, cr, labels=_tempo_labels(cr, "config", "tempo"))]
+    for part, (keeps, ports) in STACK.items():
+        labels = _tempo_labels(cr, part, "tempo")
+        if keeps:
+            made.append(_stateful(f"{name}-{part}", cr, labels, size=str(spec.get("storageSize") or "10Gi"), account=name,
+                                  storage_class=str(spec.get("storageClassName") or ""), never_ready=never_ready))
+        else:
+            made.append(_deployment(f"{name}-{part}", cr, labels, f"docker.io/grafana/tempo:{TEMPO_VERSION}", container="tempo",
+                                    account=name, never_ready=never_ready))
+        made.append(_service(f"{name}-{part}", cr, labels, ports))
+    console = ((spec.get("template") or {}).get("queryFrontend") or {}).get("jaegerQuery") or {}
+    if route and console.get("enabled") and (console.get("ingress") or {}).get("type") == "route":
+        made.append(_route(f"{name}-query-frontend", cr, f"{name}-query-frontend", "jaeger-ui"))
+    return made
+
+
+def tempo_conditions(old: list[Obj], kind: str, reason: str, message: str) -> list[Obj]:
+    """One of them is True; the others are there, False, only where they were True once."""
+    seen = [c["type"] for c in old if c["type"] != kind]
+    rest = [{"type": other, "status": "False", "reason": next(c["reason"] for c in old if c["type"] == other),
+             "message": next(c.get("message", "") for c in old if c["type"] == other)} for other in seen]
+    return conditions(old, {"type": kind, "status": "True", "reason": reason, "message": message}, *rest)
+
+
+# --- OpenTelemetry ----------------------------------------------------------------------------------------------------------------
+
+
+def collector_objects(cr: Obj, *, route: bool, never_ready: bool = False) -> list[Obj]:
+    """The Deployment of a collector; its Service has a port for each receiver of its configuration."""
+    spec, meta = cr.get("spec") or {}, cr["metadata"]
+    name, config = f"{meta['name']}-collector", spec.get("config") or {}
+    labels = {"app.kubernetes.io/component": "opentelemetry-collector", "app.kubernetes.io/instance": f"{meta['namespace']}.{meta['name']}",
+              "app.kubernetes.io/managed-by": "opentelemetry-operator", "app.kubernetes.io/name": name,
+              "app.kubernetes.io/part-of": "opentelemetry"}
+    protocols = ((config.get("receivers") or {}).get("otlp") or {}).get("protocols") or {}
+    ports = {f"otlp-{kind}": int(str((row or {}).get("endpoint") or INTAKE[f"otlp-{kind}"]).rpartition(":")[2])
+             for kind, row in protocols.items() if f"otlp-{kind}" in INTAKE}
+    return [_object("v1", "ServiceAccount", name, cr, labels=labels),
+            _object("v1", "ConfigMap", name, cr, labels=labels, data={"collector.yaml": yaml.safe_dump(config)}),
+            _deployment(name, cr, labels, f"ghcr.io/open-telemetry/opentelemetry-collector:{COLLECTOR_VERSION}", container="otc-container",
+                        account=name, replicas=spec.get("replicas", 1), resources=spec.get("resources"), never_ready=never_ready),
+            *([_service(name, cr, labels, ports), _service(f"{name}-headless", cr, labels, ports, clusterIP="None")] if ports else []),
+            _service(f"{name}-monitoring", cr, labels, {"monitoring": 8888})]
+
+
 class _Tool(Controller):
     """What both have in common: apply the objects, mind the faults."""
 
@@ -250,4 +350,76 @@ class JaegerController(_Tool):
         return None
 
 
-CONTROLLERS: list[type[Controller]] = [KialiController, JaegerController]
+class TempoController(_Tool):
+    """Looks at the pods of all its parts before it says Ready, and says ConfigurationError where it makes none."""
+
+    kinds = ((TEMPO, "TempoMonolithic"), (TEMPO, "TempoStack"))
+
+    async def reconcile(self, key: Key) -> float | None:
+        kind, namespace, name = key
+        cr = await self.kube.get(TEMPO, kind, name, namespace)
+        if cr is None or cr["metadata"].get("deletionTimestamp"):
+            return None
+        cr = {"apiVersion": TEMPO, "kind": kind, **cr}
+        wrong = await self._wrong(cr)
+        if wrong:
+            await self._say(cr, "ConfigurationError", "InvalidStorageConfig", wrong)
+            return 2.0
+        ident = (cr["metadata"]["uid"], cr["metadata"]["generation"], repr(self.faults))
+        if self._finished.get(key) != ident:
+            failed = await self._carry_out(cr, tempo_objects)
+            if failed:
+                await self._say(cr, "Failed", "FailedReconciliation", failed)
+                return None
+            self._finished[key] = ident
+        if await self._running(cr):
+            await self._say(cr, "Ready", "Ready", "All components are operational")
+            return None
+        await self._say(cr, "Pending", "PendingComponents", "Some Tempo components are pending on dependencies")
+        return 0.5
+
+    async def _wrong(self, cr: Obj) -> str:
+        secret = ((cr["spec"].get("storage") or {}).get("secret") or {}).get("name") if cr["kind"] == "TempoStack" else ""
+        if secret and await self.kube.get("v1", "Secret", secret, cr["metadata"]["namespace"]) is None:
+            return f'could not fetch Secret: Secret "{secret}" not found'
+        return ""
+
+    async def _running(self, cr: Obj) -> bool:
+        namespace, chosen = cr["metadata"]["namespace"], f"app.kubernetes.io/instance={cr['metadata']['name']}"
+        labels = f"app.kubernetes.io/managed-by=tempo-operator,{chosen}"
+        rows = [row for kind in ("StatefulSet", "Deployment")
+                for row in await self.kube.list("apps/v1", kind, namespace, labelSelector=labels)]
+        return bool(rows) and all((row.get("status") or {}).get("readyReplicas", 0) >= row["spec"].get("replicas", 1) for row in rows)
+
+    async def _say(self, cr: Obj, kind: str, reason: str, message: str) -> None:
+        old = (cr.get("status") or {}).get("conditions") or []
+        new = tempo_conditions(old, kind, reason, message)
+        if new != old:
+            status = {"conditions": new, "tempoVersion": TEMPO_VERSION, "operatorVersion": "v0.16.0"}
+            await self.kube.patch(cr, {"status": status}, sub="status")
+
+
+class CollectorController(_Tool):
+    """Counts replicas, and says nothing of whether they run."""
+
+    kinds = ((COLLECTOR, "OpenTelemetryCollector"),)
+
+    async def reconcile(self, key: Key) -> float | None:
+        cr = await self.kube.get(COLLECTOR, "OpenTelemetryCollector", key[2], key[1])
+        if cr is None or cr["metadata"].get("deletionTimestamp"):
+            return None
+        cr = {"apiVersion": COLLECTOR, "kind": "OpenTelemetryCollector", **cr}
+        ident = (cr["metadata"]["uid"], cr["metadata"]["generation"], repr(self.faults))
+        if self._finished.get(key) != ident:
+            if await self._carry_out(cr, collector_objects):
+                return None
+            self._finished[key] = ident
+        found = await self.kube.get("apps/v1", "Deployment", f"{key[2]}-collector", key[1]) or {"spec": {}, "status": {}}
+        wanted, ready = found["spec"].get("replicas", 1), (found.get("status") or {}).get("readyReplicas", 0)
+        scale = {"replicas": wanted, "statusReplicas": f"{ready}/{wanted}"}
+        if (cr.get("status") or {}).get("scale") != scale:
+            await self.kube.patch(cr, {"status": {"scale": scale, "version": COLLECTOR_VERSION}}, sub="status")
+        return None if ready >= wanted else 0.5
+
+
+CONTROLLERS: list[type[Controller]] = [KialiController, JaegerController, TempoController, CollectorController]

@@ -16,7 +16,15 @@ import aiohttp
 import yaml
 
 from .base import ApiError, Controller, Faults, Key, Kube, conditions_of, now
-from .olm_objects import bundle_objects, cluster_role_name, cluster_service_version, deployment, open_crd, plan_steps
+from .olm_objects import (
+    bundle_objects,
+    cluster_role_name,
+    cluster_service_version,
+    deployment,
+    open_crd,
+    package_manifest,
+    plan_steps,
+)
 from .olm_rules import (
     Bundle,
     Catalogue,
@@ -39,6 +47,7 @@ __all__ = ["CONTROLLERS"]
 V1A1 = "operators.coreos.com/v1alpha1"
 V1 = "operators.coreos.com/v1"
 CRD = "apiextensions.k8s.io/v1"
+PACKAGES = "packages.operators.coreos.com/v1"
 GLOBAL = "openshift-marketplace"
 KINDS = {"CatalogSource": V1A1, "Subscription": V1A1, "InstallPlan": V1A1, "ClusterServiceVersion": V1A1, "OperatorGroup": V1}
 KEPT_PLANS = 5
@@ -52,8 +61,8 @@ def _catalog_file() -> Obj:
 
 
 @functools.lru_cache(maxsize=8)
-def _catalogue(extra: tuple[tuple[str, tuple[str, ...]], ...]) -> Catalogue:
-    return Catalogue.from_dict(_catalog_file(), dict(extra))
+def _catalogue(extra: tuple[tuple[str, tuple[str, ...]], ...], gone: tuple[str, ...]) -> Catalogue:
+    return Catalogue.from_dict(_catalog_file(), dict(extra), gone)
 
 
 @functools.lru_cache(maxsize=16)
@@ -89,7 +98,14 @@ class Olm(Controller):
     @property
     def catalogue(self) -> Catalogue:
         extra = self.faults.get("extra_csvs", {})
-        return _catalogue(tuple(sorted((package, tuple(csvs)) for package, csvs in extra.items())))
+        return _catalogue(tuple(sorted((package, tuple(csvs)) for package, csvs in extra.items())), tuple(sorted(self.gone)))
+
+    @property
+    def gone(self) -> list[str]:
+        """Packages that the vendor has taken out. Where only the third generation is played, the cluster is newer: there is no Jaeger."""
+        played = self.bed.get("operators") or ()
+        newer = "sail" in played and "maistra" not in played
+        return [*self.faults.get("gone", ()), *(("jaeger-product", "elasticsearch-operator") if newer else ())]
 
     def bundle(self, csv: str) -> Bundle | None:
         return self.catalogue.bundle(csv)
@@ -173,7 +189,24 @@ class Sources(Olm):
         if seen != state:
             await self.change("CatalogSource", namespace, name, lambda o: {**o.get("status", {}), "connectionState": {
                 "address": address, "lastConnect": now(), "lastObservedState": state}})
+        if state == "READY":
+            await self._offer(obj)
         return None  # its own change, and a fault that is set, bring it back here
+
+
+    async def _offer(self, source: Obj) -> None:
+        """A PackageManifest for each package; the real package server makes them up when it is asked."""
+        if not await self.kube.serves(PACKAGES, "PackageManifest"):
+            return
+        meta = source["metadata"]
+        wanted = {package.name: package_manifest(package, source) for package in self.catalogue.sources[meta["name"]].values()}
+        there = {obj["metadata"]["name"]: obj for obj in await self.kube.list(
+            PACKAGES, "PackageManifest", meta["namespace"], labelSelector=f"catalog={meta['name']}")}
+        for name in there.keys() - wanted.keys():
+            await self.kube.delete(there[name])
+        for name, obj in wanted.items():
+            if there.get(name, {}).get("status") != obj["status"]:
+                await self.kube.apply(obj, "testbed-olm")
 
 
 class Groups(Olm):

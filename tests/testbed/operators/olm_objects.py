@@ -6,9 +6,10 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from .olm_rules import ALL_MODES, Bundle
+from .olm_rules import ALL_MODES, Bundle, Package
 
-__all__ = ["bundle_objects", "cluster_service_version", "deployment", "open_crd", "operator_crd_refs", "plan_steps"]
+__all__ = ["bundle_objects", "cluster_service_version", "deployment", "open_crd", "operator_crd_refs", "package_manifest",
+           "plan_steps"]
 
 GROUP = "operators.coreos.com"
 Obj = dict[str, Any]
@@ -107,6 +108,21 @@ def plan_steps(bundles: list[Bundle], source: str, source_namespace: str, status
                   step(bundle, "rbac.authorization.k8s.io", "v1", "ClusterRole", role),
                   step(bundle, "rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", role)]
     return steps
+
+
+def package_manifest(package: Package, source: Obj) -> Obj:
+    """What the package server says of a package: its channels with all their versions, the newest first."""
+    meta, display = source["metadata"], source["spec"].get("displayName", "")
+    channels = [{"name": name, "currentCSV": bundles[-1].csv,
+                 "currentCSVDesc": {"displayName": package.name, "version": bundles[-1].version},
+                 "entries": [{"name": bundle.csv, "version": bundle.version} for bundle in reversed(bundles)]}
+                for name, bundles in package.channels.items()]
+    return {"apiVersion": "packages.operators.coreos.com/v1", "kind": "PackageManifest",
+            "metadata": {"name": package.name, "namespace": meta["namespace"],
+                         "labels": {"catalog": meta["name"], "catalog-namespace": meta["namespace"]}},
+            "spec": {}, "status": {"catalogSource": meta["name"], "catalogSourceNamespace": meta["namespace"],
+                                   "catalogSourceDisplayName": display, "packageName": package.name,
+                                   "defaultChannel": next(iter(package.channels), ""), "channels": channels}}
 
 
 def open_crd(name: str, kind: str) -> Obj:

@@ -58,9 +58,12 @@ class Catalogue:
     sources: Mapping[str, Mapping[str, Package]]
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any], extra: Mapping[str, Iterable[str]] | None = None) -> Catalogue:
+    def from_dict(cls, data: Mapping[str, Any], extra: Mapping[str, Iterable[str]] | None = None,
+                  gone: Iterable[str] = ()) -> Catalogue:
+        """extra: later CSVs of packages; gone: packages that no catalogue has any more."""
+        lost = frozenset(gone)
         packages = {name: _package(name, spec, tuple((extra or {}).get(name, ()))) for name, spec in data["packages"].items()}
-        return cls({name: {p: packages[p] for p in spec["packages"]} for name, spec in data["catalogs"].items()})
+        return cls({name: {p: packages[p] for p in spec["packages"] if p not in lost} for name, spec in data["catalogs"].items()})
 
     def bundle(self, csv: str) -> Bundle | None:
         found = (p.bundle(csv) for packages in self.sources.values() for p in packages.values())

@@ -23,7 +23,7 @@ INTENT = {
     "control_plane": {"name": "production", "namespace": "istio-system"},
     "members": ["shop"],
     "operators": ["servicemeshoperator3"],
-    "observability": ["kiali", "jaeger", "prometheus", "grafana"],
+    "observability": ["kiali", "jaeger", "tempo", "opentelemetry", "prometheus", "grafana"],
     "gateways": [],
     "personas": [],
     "cells": [],

@@ -60,7 +60,8 @@ def test_what_cannot_be_asked_is_skipped_with_its_reason(code: str, fields: dict
 
 def test_a_component_is_asked_for_only_where_it_is_meant_to_be() -> None:
     words = {row.id: row.component for row in CHECKS if row.component}
-    assert words == {"OSM1601": "kiali", "OSM1602": "jaeger", "OSM1603": "prometheus", "OSM1604": "grafana"}
+    assert words == {"OSM1601": "kiali", "OSM1602": "jaeger", "OSM1603": "prometheus", "OSM1604": "grafana", "OSM1605": "tempo",
+                     "OSM1606": "opentelemetry"}  # fmt: skip
     rows = by_code(run_checks(snapshot(), intent(observability=["grafana"]), options()))
     assert {code: rows[code][0].status for code in words} == dict.fromkeys(words, Status.SKIPPED) | {"OSM1604": Status.FAILED}
 

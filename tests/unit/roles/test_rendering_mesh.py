@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -53,21 +54,34 @@ def test_layers(travel: tuple[str, Rendered]) -> None:
 def test_production_says_what_chapter_three_asks_for(travel: tuple[str, Rendered]) -> None:
     provider, rendered = travel
     plane = rendered.objects("prod", "control_plane")
-    jaeger = rendered.objects("prod", "tracing")["Jaeger prod-istio-system/jaeger-small-production"]["spec"]
-    assert jaeger["storage"]["elasticsearch"]["nodeCount"] == 1
-    assert jaeger["storage"]["elasticsearch"]["redundancyPolicy"] == "ZeroRedundancy"
-    assert jaeger["storage"]["elasticsearch"]["storage"] == {"size": "1Gi"}
-    assert jaeger["storage"]["esIndexCleaner"]["numberOfDays"] == 7
     prometheus = rendered.objects("prod", "observability")["Deployment prod-istio-system/prometheus"]["spec"]["template"]["spec"]
     assert "--storage.tsdb.retention.time=7d" in prometheus["containers"][0]["args"]
+    tracing = rendered.objects("prod", "tracing")
     if provider == "ossm2":
+        jaeger = tracing["Jaeger prod-istio-system/jaeger-small-production"]["spec"]
+        assert jaeger["storage"]["elasticsearch"]["nodeCount"] == 1
+        assert jaeger["storage"]["elasticsearch"]["redundancyPolicy"] == "ZeroRedundancy"
+        assert jaeger["storage"]["elasticsearch"]["storage"] == {"size": "1Gi"}
+        assert jaeger["storage"]["esIndexCleaner"]["numberOfDays"] == 7
         spec = plane["ServiceMeshControlPlane prod-istio-system/production"]["spec"]
         assert spec["tracing"] == {"type": "Jaeger", "sampling": 500}
         assert spec["proxy"]["networking"]["trafficControl"]["outbound"]["policy"] == "REGISTRY_ONLY"
         assert spec["runtime"]["components"]["pilot"]["deployment"]["replicas"] == 2
         assert {spec["gateways"][name]["runtime"]["deployment"]["replicas"] for name in ("ingress", "egress")} == {2}
         return
+    # The chapter's Jaeger has no operator any more: a volume of the same size for the same seven days, by Tempo.
+    assert sorted(tracing) == ["OpenTelemetryCollector prod-istio-system/otel", "TempoMonolithic prod-istio-system/small-production"]
+    tempo = tracing["TempoMonolithic prod-istio-system/small-production"]["spec"]
+    assert tempo["storage"]["traces"] == {"backend": "pv", "size": "1Gi"}
+    assert tempo["extraConfig"]["tempo"]["compactor"]["compaction"]["block_retention"] == "168h"
+    collector = tracing["OpenTelemetryCollector prod-istio-system/otel"]["spec"]["config"]
+    assert collector["exporters"]["otlp"]["endpoint"] == "tempo-small-production.prod-istio-system.svc.cluster.local:4317"
+    kiali = rendered.objects("prod", "observability")["Kiali prod-istio-system/kiali"]["spec"]["external_services"]["tracing"]
+    assert kiali == {"enabled": True, "provider": "tempo", "use_grpc": False,
+                     "internal_url": "http://tempo-small-production.prod-istio-system.svc.cluster.local:3200"}
     spec = plane["Istio production"]["spec"]
+    (provider_of_spans,) = spec["values"]["meshConfig"]["extensionProviders"]
+    assert provider_of_spans["opentelemetry"] == {"service": "otel-collector.prod-istio-system.svc.cluster.local", "port": 4317}
     gateways = rendered.objects("prod", "control_plane_gateways")
     assert spec["values"]["meshConfig"]["outboundTrafficPolicy"] == {"mode": "REGISTRY_ONLY"}
     assert spec["values"]["meshConfig"]["discoverySelectors"] == [{"matchLabels": {"istio-discovery": "travel-prod"}}]
@@ -103,7 +117,7 @@ REFUSED = {
     "typo": ("ossm3", {"istoid": {"replicas": 2}}, "control_plane_spec.istoid"),
     "wrong type": ("ossm3", {"istiod": {"replicas": "many"}}, "'replicas' is of type str found in 'control_plane_spec -> istiod'"),
     "sampling": ("ossm3", {"tracing": {"sampling": 500}}, "mesh_control_plane.tracing.sampling is 500"),
-    "no collector": ("ossm3", {"tracing": {"provider": "opentelemetry"}}, "tracing.service.host"),
+    "Jaeger": ("ossm3", {"tracing": {"provider": "jaeger"}}, "mesh_control_plane.tracing.provider: jaeger is not available for ossm3"),
 }
 
 
@@ -186,3 +200,28 @@ def test_https_without_a_certificate_is_refused(tmp_path: Path) -> None:
     rendered = render(tmp_path, ["gateways"], limit="dev", mesh_gateways=gateways)
     assert rendered.code != 0
     assert "tls.credential_name does not name the Secret" in rendered.output
+
+
+@pytest.mark.parametrize(("observability", "service", "objects"), [
+    ({"tempo": {"name": "traces"}, "opentelemetry": {"enabled": False}}, "tempo-traces", ["TempoMonolithic mesh-system/traces"]),
+    ({"tempo": {"mode": "stack", "object_storage": {"secret": "bucket"}, "storage": "5Gi"},
+      "opentelemetry": {"name": "spans", "replicas": 2}},
+     "spans-collector", ["OpenTelemetryCollector mesh-system/spans", "TempoStack mesh-system/tempo"]),
+    ({"opentelemetry": {"exporter": "backend.example.com:4317"}}, "otel-collector", ["OpenTelemetryCollector mesh-system/otel"]),
+], ids=["straight to Tempo", "a stack", "a backend elsewhere"])
+def test_spans_go_where_the_intent_says(observability: dict[str, Any], service: str, objects: list[str], tmp_path: Path) -> None:
+    plane = {"name": "plane", "namespace": "mesh-system", "tracing": {"provider": "opentelemetry"}}
+    rendered = render(tmp_path, ["control_plane", "observability"], limit="dev", mesh_provider="ossm3", mesh_control_plane=plane,
+                      mesh_observability=observability)
+    assert rendered.code == 0, rendered.output[-2000:]
+    (made,) = rendered.objects("dev", "control_plane")["Istio plane"]["spec"]["values"]["meshConfig"]["extensionProviders"]
+    assert made["opentelemetry"]["service"] == f"{service}.mesh-system.svc.cluster.local"
+    tracing = rendered.objects("dev", "tracing")
+    assert sorted(tracing) == objects
+    if "TempoStack mesh-system/tempo" in tracing:
+        assert tracing["TempoStack mesh-system/tempo"]["spec"]["storage"] == {"secret": {"name": "bucket", "type": "s3"}}
+        exporter = tracing["OpenTelemetryCollector mesh-system/spans"]["spec"]["config"]["exporters"]["otlp"]
+        assert exporter == {"endpoint": "tempo-tempo-distributor.mesh-system.svc.cluster.local:4317", "tls": {"insecure": True}}
+    if "exporter" in observability["opentelemetry"]:
+        exporter = tracing["OpenTelemetryCollector mesh-system/otel"]["spec"]["config"]["exporters"]["otlp"]
+        assert exporter == {"endpoint": "backend.example.com:4317", "tls": {"insecure": False}}

@@ -27,10 +27,10 @@ def shape(crd: dict[str, Any]) -> tuple[Any, ...]:
     ((), ()),
     (("sail",), ("sail", "istio", "gateway-api")),
     (("maistra",), ("maistra", "istio", "openshift")),
-    (("olm",), ("olm", "openshift", "gateway-api")),
-    (("olm", "sail", "maistra", "observability"), ("olm", "openshift", "gateway-api")),
-    (("olm", "openshift"), ("olm", "openshift", "gateway-api", "monitoring")),
-    (("sail", "observability"), ("sail", "istio", "gateway-api", "kiali", "jaeger", "tempo", "monitoring")),
+    (("olm",), ("olm", "packages", "openshift", "gateway-api")),
+    (("olm", "sail", "maistra", "observability"), ("olm", "packages", "openshift", "gateway-api")),
+    (("olm", "openshift"), ("olm", "packages", "openshift", "gateway-api", "monitoring")),
+    (("sail", "observability"), ("sail", "istio", "gateway-api", "kiali", "jaeger", "tempo", "opentelemetry", "monitoring")),
 ])
 def test_operators_bring_their_groups(operators: tuple[str, ...], groups: tuple[str, ...]) -> None:
     assert crds.groups_for(operators) == groups
