@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from .._olm.wanted import MESH_OPERATORS
 from . import kinds as k
 from .injection import active_revision, control_plane, expected_revision, injected_by, injectors, istiod_name, proxy_of
 from .selectors import matches
@@ -98,17 +99,42 @@ def ready(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     "OSM1204",
     title="the operator reconciled the control plane without an error",
     hint="correct what the message names; an end-of-life version or a missing namespace never goes away by waiting",
-    inputs=PLANE,
+    inputs=(*PLANE, k.ISTIO_CNI, k.ISTIO_REVISION, k.ISTIO_REVISION_TAG, k.Z_TUNNEL),
     requires=EXISTS,
     intent=NEEDS,
     retryable=True,
 )
 def reconciled(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """ReconcileError can pass within the first second of an install; it stays when the namespace is missing or the version is
-    end-of-life."""
+    end-of-life. What serves this mesh with it counts too, each with its own word: an object that is Ready can still be one that its
+    operator cannot bring to what is wanted, as a revision that proxies use and that is not active any more."""
     plane = control_plane(view, intent)
-    if plane is not None:
-        yield from condition_true(plane, "Reconciled")
+    if plane is None:
+        return
+    yield from condition_true(plane, "Reconciled")
+    for row in _companions(view, plane) if not intent.ossm2 else ():
+        condition = row.condition("Reconciled")
+        if condition is not None and not condition.true:
+            yield Finding(row.ref, f"Reconciled is {condition.status} ({condition.why})")
+
+
+def _companions(view: View, plane: Obj) -> Iterable[Obj]:
+    """Its revisions, whether they are active or not, the tags that lead to them, and what the meshes of a cluster share."""
+    revisions = {row.name: row for row in view.of(k.ISTIO_REVISION) if _belongs(row, plane)}
+    yield from revisions.values()
+    for tag in view.of(k.ISTIO_REVISION_TAG):
+        target = (tag.at("spec", "targetRef", "kind", default=""), tag.at("spec", "targetRef", "name", default=""))
+        if target == (plane.kind.kind, plane.name) or (target[0] == k.ISTIO_REVISION.kind and target[1] in revisions):
+            yield tag
+    yield from (*view.of(k.ISTIO_CNI), *view.of(k.Z_TUNNEL))
+
+
+def _belongs(revision: Obj, plane: Obj) -> bool:
+    """Whether the operator made this revision for this Istio; a source without owners tells by the name."""
+    owners = [row for row in revision.items("metadata", "ownerReferences") if row.get("kind") == plane.kind.kind]
+    if owners:
+        return any(row.get("name") == plane.name for row in owners)
+    return revision.name == plane.name or revision.name.startswith(f"{plane.name}-v")
 
 
 @check(
@@ -419,3 +445,31 @@ def no_old_revision(view: View, intent: Intent, options: Options) -> Iterable[Fi
         condition = revision.condition("InUse")
         if ours and revision.name != active and condition is not None and condition.true:
             yield Finding(revision.ref, f"it is not active any more, and it is in use ({condition.why})")
+
+
+@check(
+    "OSM1215",
+    title="the control plane's version moves only when it is told to",
+    hint="set spec.version to a patch version, or installPlanApproval: Manual",
+    severity=Severity.WARNING,
+    inputs=(k.ISTIO, k.ISTIO_CNI, k.Z_TUNNEL, k.SUBSCRIPTION),
+    requires=EXISTS,
+    intent=NEEDS,
+    providers=SAIL,
+    live=False,
+)
+def version_pinned(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """An alias such as v1.30-latest leads to the newest patch that the operator has. Where OLM approves by itself, a new operator comes
+    whenever the catalogue has one, and the control plane, or the CNI plugin on every node, is replaced with it."""
+    plane = control_plane(view, intent)
+    rows = [] if plane is None else [plane, *view.of(k.ISTIO_CNI), *view.of(k.Z_TUNNEL)]
+    aliases = [(row, version) for row in rows if (version := str(row.at("spec", "version", default=""))).endswith("-latest")]
+    own = [row for row in view.of(k.SUBSCRIPTION) if row.at("spec", "name", default="") in MESH_OPERATORS - {"servicemeshoperator"}]
+    if aliases and not own:
+        yield skip(f"{aliases[0][0].ref} has the alias {aliases[0][1]}, and the source does not say how its operator is updated")
+        return
+    # what OLM takes where nothing is said
+    moving = [row for row in own if row.at("spec", "installPlanApproval", default="Automatic") == "Automatic"]
+    for row, version in aliases if moving else ():
+        cause = f"its version is {version}, and {moving[0].ref} approves by itself"
+        yield Finding(row.ref, f"{cause}: it is replaced whenever there is a new patch")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from .._migration.convert import Outcome, convert
+from .._migration.convert import Outcome, convert, tracing_of
 from . import kinds as k
 from .injection import INJECT, INJECTION, REVISION, injected_by, injectors, proxy_of
 from .selectors import matches
@@ -136,7 +136,7 @@ def addons_off(view: View, intent: Intent, options: Options) -> Iterable[Finding
     ):
         if plane.at("spec", "addons", addon, "enabled", default=True):
             yield Finding(plane.ref, f"the addon {addon} is on: {what}", evidence={"field": f"spec.addons.{addon}.enabled"})
-    if plane.at("spec", "tracing", "type", default="Jaeger") != "None":
+    if tracing_of(plane.raw) == "Jaeger":
         yield Finding(plane.ref, "spec.tracing.type is Jaeger: a Jaeger that its operator made goes with it")
 
 
@@ -537,7 +537,7 @@ def fields_known(view: View, intent: Intent, options: Options) -> Iterable[Findi
     plane = _plane(view, intent)
     for row in convert(plane.raw).rows if plane is not None else ():
         if row.outcome is Outcome.UNKNOWN:
-            yield Finding(plane.ref if plane else "", f"{row.path} is not known")
+            yield Finding(plane.ref if plane else "", f"{row.path} is not known", hint=row.todo if row.implied else "")
 
 
 @check(

@@ -15,10 +15,11 @@ from typing import Any, TypeAlias
 from .affinity import affinity
 from .fields import FIELDS, IMPLIED, Field, Outcome
 
-__all__ = ["Converted", "FieldRow", "Lost", "at", "convert", "path_text"]
+__all__ = ["Converted", "FieldRow", "Lost", "at", "convert", "path_text", "tracing_of"]
 
 PathItem: TypeAlias = "str | int"
 _SECRET = re.compile(r"(?i)(key|token|password|passphrase|secret|credential)s?$")
+_VERSION = re.compile(r"v?(\d+)\.(\d+)")
 _TLS = {"TLSv1_2": "TLSV1_2", "TLSv1_3": "TLSV1_3", "TLS_AUTO": "TLS_AUTO"}
 
 
@@ -234,6 +235,32 @@ def _implied(spec: Mapping[str, Any], applied: Mapping[str, Any]) -> Iterator[tu
             yield path, at(applied, path, value)
 
 
+def tracing_of(smcp: Mapping[str, Any]) -> str | None:
+    """Where OSSM 2 sends spans: what the resource says, else what its operator has written down; None where nobody can know it.
+
+    Up to 2.5 it is Jaeger by default. In 2.6 it is off, unless a profile of the operator says otherwise, which a file does not show.
+    """
+    said = at(smcp, "spec.tracing.type") or at(smcp, "status.appliedSpec.tracing.type")
+    if said:
+        return str(said)
+    if at(smcp, "status.appliedSpec") is not None:
+        return "None"
+    version = _VERSION.match(str(at(smcp, "spec.version", "")))
+    return "Jaeger" if version and (int(version[1]), int(version[2])) < (2, 6) else None
+
+
+def _tracing_row(made: Converted, effective: dict[str, Any], smcp: Mapping[str, Any]) -> None:
+    """Tracing that the resource does not speak of."""
+    tokens, found = ("tracing", "type"), tracing_of(smcp)
+    if found is not None:
+        _put(effective, tokens, found)
+        made.rows.append(_row(made, tokens, found, row_for(tokens, whole=True), implied=True))
+        return
+    todo = ("It is not said, and off by default in 2.6, unless a profile says otherwise: look at status.appliedSpec.tracing.type on the "
+            "cluster, or write it.")  # fmt: skip
+    made.rows.append(FieldRow(path_text(tokens), None, Outcome.UNKNOWN, todo=todo, implied=True))
+
+
 def convert(smcp: Mapping[str, Any]) -> Converted:
     """All fields of the resource, one row each."""
     spec = smcp.get("spec") or {}
@@ -245,6 +272,8 @@ def convert(smcp: Mapping[str, Any]) -> Converted:
         tokens = tuple(path.split("."))
         _put(effective, tokens, value)
         made.rows.append(_row(made, tokens, value, row_for(tokens, whole=True), implied=True))
+    if at(spec, "tracing.type") is None:
+        _tracing_row(made, effective, smcp)
     made.spec = effective
     _settle(made)
     made.values = _pruned(made.values)

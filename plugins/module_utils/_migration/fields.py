@@ -342,7 +342,6 @@ IMPLIED: tuple[tuple[str, object], ...] = (
     ("proxy.networking.protocol.autoDetect.inbound", False),
     ("proxy.networking.protocol.autoDetect.outbound", False),
     ("security.manageNetworkPolicy", True),
-    ("tracing.type", "Jaeger"),
     ("addons.prometheus.enabled", True),
     ("addons.grafana.enabled", True),
     ("addons.kiali.enabled", True),

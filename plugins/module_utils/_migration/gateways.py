@@ -56,11 +56,14 @@ class Gateway:
 
     @property
     def labels(self) -> dict[str, str]:
-        """What its Service selects, so that old and new pods are behind it together."""
+        """What its Service selects, so that old and new pods are behind it together.
+
+        The chart of OpenShift Service Mesh 2 gives every label of the Service to its selector and to the pods: a Gateway may select by any.
+        """
         live = at(self.live or {}, "spec.selector", {})
-        said = at(self.raw, "service.metadata.labels", {})
-        plain = {"app": said.get("app", self.name), "istio": said.get("istio", f"{self.kind}gateway")}
-        return dict(live or at(self.raw, "service.selector") or plain)
+        said = {key: value for key, value in at(self.raw, "service.metadata.labels", {}).items() if key not in (OWNER, OWNER_NAME)}
+        plain = {"app": self.name, "istio": f"{self.kind}gateway"}
+        return dict(live or {**plain, **said, **at(self.raw, "service.selector", {})})
 
 
 def gateways_of(snapshot: Snapshot, plane: Plane, converted: Converted) -> tuple[Gateway, ...]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .._errors import ConfigError
+from .scope import in_their_namespaces
 from .text import shown
 from .walk import MAX_TOTAL, Unread, Walk, text_of_file
 from .yaml_reader import HAS_YAML, documents
@@ -90,7 +91,7 @@ def read_manifests(root: Path, *, exclude: Sequence[str] = (), fail: bool = Fals
         objects += here
         read += [walk.name(file)] if here else []
     unused = tuple(text for text in exclude if text not in walk.used) if root.is_dir() else ()
-    reading = Reading(str(root), tuple(objects), tuple(read), tuple(walk.unread), walk.others, unused)
+    reading = Reading(str(root), tuple(in_their_namespaces(objects)), tuple(read), tuple(walk.unread), walk.others, unused)
     _judge(reading, root, len(files), fail, may_be_empty)
     return reading
 

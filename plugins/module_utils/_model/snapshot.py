@@ -22,6 +22,7 @@ from .kept_fields import kept
 from .manifests import Reading, checked_objects, read_manifests
 from .objects import group_of, is_rollout
 from .owners import controller_of
+from .scope import in_their_namespaces
 from .snapshot_file import read_json, write_json
 
 __all__ = ["FORMAT", "Snapshot", "slim", "trimmed", "without_gc"]
@@ -108,7 +109,7 @@ class Snapshot:
             taken_at=taken_at,
             source="snapshot",
             server_version=data.get("server_version"),
-            objects=tuple(checked_objects(data.get("objects"), "snapshot")),
+            objects=tuple(in_their_namespaces(checked_objects(data.get("objects"), "snapshot"))),
             missing_kinds=frozenset(data.get("missing_kinds") or ()),
             forbidden=dict(data.get("forbidden") or {}),
             reviews=tuple(data.get("reviews") or ()),

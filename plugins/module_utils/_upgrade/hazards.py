@@ -103,8 +103,13 @@ def gateway_api(journey: Journey) -> Iterator[Hazard]:
 def alias(journey: Journey) -> Iterator[Hazard]:
     """A version that moves by itself when the operator does."""
     plane = journey.route.plane
-    if plane.version.endswith("-latest") and any(row.approval == "Automatic" for row in _meshs_own(journey)):
+    if not any(row.approval == "Automatic" for row in _meshs_own(journey)):
+        return
+    if plane.version.endswith("-latest"):
         yield Hazard(plane.ref, f"spec.version is {plane.version} and its operator updates itself: the control plane moves unplanned")
+    for row in journey.fleet.components:
+        if row.version.endswith("-latest"):
+            yield Hazard(row.ref, f"spec.version is {row.version} and its operator updates itself: it moves unplanned on every node")
 
 
 def skew(journey: Journey) -> Iterator[Hazard]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.meshops.mesh.plugins.module_utils._migration.convert import convert, row_for
+from ansible_collections.meshops.mesh.plugins.module_utils._migration.convert import convert, row_for, tracing_of
 from ansible_collections.meshops.mesh.plugins.module_utils._migration.fields import FIELDS, Outcome
 from testbed import crds
 
@@ -190,7 +190,7 @@ def test_a_certificate_manager_switches_the_ca_server_off() -> None:
 
 
 def test_what_nobody_knows_is_named_and_goes_nowhere() -> None:
-    made = convert(smcp(proxy={"concurrency": 2, "turbo": {"level": [1, 2]}}, techPreview={"wonder": True}))
+    made = convert(smcp(proxy={"concurrency": 2, "turbo": {"level": [1, 2]}}, techPreview={"wonder": True}, tracing={"type": "None"}))
     unknown = {row.path: row for row in made.rows if row.outcome is Outcome.UNKNOWN}
     assert set(unknown) == {"spec.proxy.turbo.level[0]", "spec.proxy.turbo.level[1]", "spec.techPreview.wonder"}
     assert all("set it by hand" in row.todo for row in unknown.values())
@@ -252,3 +252,20 @@ def test_rows_of_the_table_are_sound() -> None:
     for row in FIELDS:
         assert bool(row.to) == (row.outcome is not Outcome.GONE), row.path
         assert row.to.count("**") <= row.path.count("**"), row.path
+
+
+@pytest.mark.parametrize(("spec", "status", "sends"), [
+    ({"version": "v2.6", "tracing": {"type": "Jaeger"}}, {}, "Jaeger"),
+    ({"version": "v2.6", "tracing": {"type": "None"}}, {"appliedSpec": {"tracing": {"type": "Jaeger"}}}, "None"),
+    ({"version": "v2.6"}, {"appliedSpec": {"tracing": {"type": "Jaeger"}}}, "Jaeger"),
+    ({"version": "v2.6"}, {"appliedSpec": {"version": "v2.6"}}, "None"),
+    ({"version": "v2.6"}, {}, None), ({}, {}, None), ({"version": "v2.6", "tracing": {"sampling": 100}}, {}, None),
+    ({"version": "v2.5"}, {}, "Jaeger"), ({"version": "v2.10"}, {}, None),
+])  # fmt: skip
+def test_whether_the_old_mesh_traces(spec: Obj, status: Obj, sends: str | None) -> None:
+    plane = {**smcp(**spec), "status": status}
+    assert tracing_of(plane) == sends
+    made = convert(plane)
+    (row,) = [row for row in made.rows if row.path == "spec.tracing.type"]
+    assert made.at("tracing.type") == sends
+    assert (row.outcome is Outcome.UNKNOWN) is (sends is None) and bool(row.todo) is (sends is None)

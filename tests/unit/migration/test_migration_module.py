@@ -54,7 +54,7 @@ def test_one_name_for_both_istiods_is_an_error(tmp_path: Path) -> None:
 
 
 def test_an_unknown_field_is_a_warning_that_names_it(tmp_path: Path) -> None:
-    plan, report = asked(tmp_path, smcp(proxy={"turbo": 1}), roll("shop"))
+    plan, report = asked(tmp_path, smcp(proxy={"turbo": 1}, tracing={"type": "None"}), roll("shop"))
     assert plan.counts["unknown"] == 1 and "spec.proxy.turbo: This version" in plan.text()
     assert any(row.id == "OSM4223" and "spec.proxy.turbo" in row.message for row in report.rows)
 

@@ -63,7 +63,8 @@ BIG = smcp(
               "additionalEgress": {"out": {"enabled": True, "routerMode": "sni-dnat", "requestedNetworkView": ["n1"]}}})
 
 
-@pytest.mark.parametrize("plane", [golden("dev"), golden("prod"), smcp(), BIG], ids=["dev", "prod", "empty", "big"])
+@pytest.mark.parametrize("plane", [golden("dev"), golden("prod"), smcp(tracing={"type": "Jaeger"}), BIG],
+                         ids=["dev", "prod", "empty", "big"])
 @pytest.mark.parametrize("more", [
     {}, {"strategy": "InPlace", "name": "mesh"}, {"tracing": "opentelemetry", "tracing_host": "otel.observability.svc"},
 ], ids=["default", "inplace", "otel"])
@@ -174,8 +175,10 @@ def test_a_jaeger_is_made_only_where_nobody_has_it() -> None:
     def kinds(made: Plan) -> set[str]:
         return {obj["kind"] for obj in made.layers["migration_final"]}
 
-    assert "Jaeger" in kinds(plan(smcp()))
-    assert "Jaeger" not in kinds(plan(smcp(), there)) | kinds(plan(smcp(), there, source="cluster")) | kinds(plan(smcp(), source="cluster"))
+    traced = smcp(tracing={"type": "Jaeger"})
+    assert "Jaeger" in kinds(plan(traced)) and "Jaeger" in kinds(plan(smcp(version="v2.5")))
+    assert "Jaeger" not in kinds(plan(traced, there)) | kinds(plan(traced, there, source="cluster")) | kinds(plan(traced, source="cluster"))
+    assert "Jaeger" not in kinds(plan(smcp(version="v2.6"))) | kinds(plan(smcp())), "off by default in 2.6, or not known"
 
 
 def test_a_telemetry_for_the_mesh_that_is_there_goes_on() -> None:
@@ -208,3 +211,31 @@ def test_a_domain_with_a_stranger_is_refused() -> None:
 def test_members_that_no_domain_names_come_at_the_end() -> None:
     made = plan(smcp(), roll("a", "b", "c"), domains=[{"name": "first", "namespaces": ["c"]}])
     assert [(one.name, one.namespaces) for one in made.domains] == [("first", ("c",)), ("a", ("a",)), ("b", ("b",))]
+
+
+@pytest.mark.parametrize(("service", "labels"), [
+    ({}, {"app": "istio-ingressgateway", "istio": "ingressgateway"}),
+    ({"metadata": {"labels": {"serving": "edge"}}}, {"app": "istio-ingressgateway", "istio": "ingressgateway", "serving": "edge"}),
+    ({"metadata": {"labels": {"istio": "edge", "zone": "a"}}}, {"app": "istio-ingressgateway", "istio": "edge", "zone": "a"}),
+    ({"metadata": {"labels": {"zone": "a"}}, "selector": {"istio": "public"}},
+     {"app": "istio-ingressgateway", "istio": "public", "zone": "a"}),
+    ({"metadata": {"labels": {"maistra.io/owner": "x", "zone": "a"}}},
+     {"app": "istio-ingressgateway", "istio": "ingressgateway", "zone": "a"}),
+], ids=["none", "one more", "another istio", "a selector too", "the operator's own"])  # fmt: skip
+def test_every_label_of_a_gateway_is_on_service_selector_and_pods(service: Obj, labels: Obj) -> None:
+    """So does the chart of OpenShift Service Mesh 2: a Gateway selects by any of them."""
+    made = plan(smcp(gateways={"ingress": {"service": service}}))
+    objects = {f"{obj['kind']} {obj['metadata']['name']}": obj for layer in made.layers.values() for obj in layer}
+    found = objects["Service istio-ingressgateway"]
+    assert found["spec"]["selector"] == labels and labels.items() <= found["metadata"]["labels"].items()
+    deployment = objects["Deployment istio-ingressgateway-injected"]["spec"]
+    assert labels.items() <= deployment["template"]["metadata"]["labels"].items()
+    assert labels.items() <= deployment["selector"]["matchLabels"].items()
+
+
+def test_labels_of_a_service_that_is_there_are_its_selector_s() -> None:
+    there = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "istio-ingressgateway", "namespace": "istio-system"},
+             "spec": {"selector": {"istio": "ingressgateway", "serving": "edge"}}}
+    made = plan(smcp(gateways={"ingress": {"service": {"metadata": {"labels": {"other": "x"}}}}}), there)
+    (found,) = [obj for obj in made.layers["migration_services"] if obj["kind"] == "Service" and "ingress" in obj["metadata"]["name"]]
+    assert found["spec"]["selector"] == {"istio": "ingressgateway", "serving": "edge"}
