@@ -51,10 +51,8 @@ class _Scopes:
     @property
     def strict(self) -> bool:
         """Is what a workload without a mode of its own inherits STRICT?"""
-        for policy in (self.namespace, self.mesh):
-            if policy and policy.mode != "UNSET":
-                return policy.mode == "STRICT"
-        return False
+        modes = (policy.mode for policy in (self.namespace, self.mesh) if policy and policy.mode != "UNSET")
+        return next(modes, "UNSET") == "STRICT"
 
     @property
     def set_by(self) -> str:
@@ -79,29 +77,31 @@ def _of_policy(policies: Sequence[PeerAuthentication], policy: PeerAuthenticatio
     """As istiod sees it from a PeerAuthentication: an empty selector counts nowhere."""
     whole = [found for found in policies if not found.selector and not found.bare_selector]
     wide, here = (_oldest(found for found in whole if found.namespace == namespace) for namespace in (root, policy.namespace))
-    return _Scopes(wide, here, policy)
+    return _Scopes(wide, here)
 
 
-def _named(scopes: _Scopes, merged: bool) -> tuple[bool, bool]:
-    """What istiod names for a workload: the rule that demands mutual TLS everywhere, and the workload's own."""
+def _named(scopes: _Scopes, merged: bool) -> tuple[bool, PeerAuthentication | None]:
+    """What istiod names for a workload: the rule that demands mutual TLS everywhere, and that of the workload's own PeerAuthentication."""
     policy = scopes.workload
     if policy is None:
-        return scopes.strict, False
+        return scopes.strict, None
     modes = set(policy.ports.values())
     if policy.mode == "STRICT":
         own = bool(modes & set(_OPEN))
-        return not own, own
+        return not own, policy if own else None
     if policy.mode == "UNSET" and scopes.strict:
         own = "PERMISSIVE" in modes  # DISABLE alone is forgotten here, so that such a port stays strict
-        return not (own and merged), own
-    return False, "STRICT" in modes
+        return not (own and merged), policy if own else None
+    return False, policy if "STRICT" in modes else None
 
 
 def _needless(scopes: _Scopes, policy: PeerAuthentication) -> bool:
-    """Does istiod take a STRICT port for one that is strict anyway? Below a STRICT mesh it forgets that the workload may say otherwise."""
+    """Does istiod take a STRICT port for one that is strict anyway? Below a STRICT mesh it forgets that the workload may say otherwise.
+
+    It also does so where the workload is STRICT itself; the rule about all other ports is the same then."""
     space = scopes.namespace.mode if scopes.namespace else "UNSET"
     below = bool(scopes.mesh and scopes.mesh.mode == "STRICT" and space == "UNSET")
-    return policy.mode == "STRICT" or (policy.mode == "UNSET" and space == "STRICT") or below
+    return below or (policy.mode == "UNSET" and space == "STRICT")
 
 
 def _inherits_strict(scopes: _Scopes) -> bool:
@@ -110,11 +110,8 @@ def _inherits_strict(scopes: _Scopes) -> bool:
     return bool(nearest and nearest.mode == "STRICT")
 
 
-def _made(scopes: _Scopes) -> list[_Group]:
+def _made(scopes: _Scopes, policy: PeerAuthentication) -> list[_Group]:
     """The rule that istiod makes of a workload's PeerAuthentication; empty if it makes none."""
-    policy = scopes.workload
-    if policy is None:
-        return []
     groups: list[_Group] = []
     if not _needless(scopes, policy):
         groups += [(_Condition(plain=True, only=port),) for port, mode in policy.ports.items() if mode == "STRICT"]
@@ -124,30 +121,21 @@ def _made(scopes: _Scopes) -> list[_Group]:
     return groups
 
 
-def _made_before(scopes: _Scopes) -> list[_Group]:
+def _made_before(policy: PeerAuthentication) -> list[_Group]:
     """The same before 1.24.3: one group of conditions of which all must hold, and nothing of what is inherited."""
-    policy = scopes.workload
-    if policy is None:
-        return []
-    conditions: list[_Condition] = [_Condition(plain=True)] if policy.mode == "STRICT" else []
-    exceptions = [port for port, mode in policy.ports.items() if mode in _OPEN and policy.mode not in _OPEN]
-    if policy.mode == "STRICT" and not exceptions:
-        return []
+    conditions = [_Condition(plain=True)] if policy.mode == "STRICT" else []
     conditions += [_Condition(plain=True, only=port) for port, mode in policy.ports.items() if mode == "STRICT"]
-    conditions += [_Condition(but=port) for port in exceptions]
-    return [tuple(conditions)] if conditions else []
+    return [(*conditions, *(_Condition(but=port) for port, mode in policy.ports.items() if mode in _OPEN))]
 
 
 def ztunnel_mtls(policies: Iterable[PeerAuthentication], workload: Workload, port: int | None, mesh: Mesh) -> tuple[str, str]:
     """The mode of a port (None: of every port that no policy names) and the policy that set it: STRICT, PERMISSIVE or CLOSED."""
     kept = [policy for policy in policies if not unread(policy, mesh)]
-    root, merged = mesh.root_namespace, mesh.abilities.ambient_ports_merged
-    scopes = _of_workload(kept, workload, root)
-    everywhere, own = _named(scopes, merged)
+    scopes = _of_workload(kept, workload, mesh.root_namespace)
+    everywhere, own = _named(scopes, mesh.abilities.ambient_ports_merged)
     groups = [_ANYWHERE] if everywhere else []
-    if own and scopes.workload:
-        seen = _of_policy(kept, scopes.workload, root)
-        groups += _made(seen) if merged else _made_before(seen)
+    if own:
+        groups += _made(_of_policy(kept, own, mesh.root_namespace), own) if mesh.abilities.ambient_ports_merged else _made_before(own)
     plain, identified = (any(all(one.holds(port, who) for one in group) for group in groups) for who in (False, True))
     mode = CLOSED if identified else "STRICT" if plain else "PERMISSIVE"
-    return mode, scopes.workload.key if own and scopes.workload else scopes.set_by
+    return mode, own.key if own else scopes.set_by

@@ -149,6 +149,8 @@ def test_the_oldest_of_each_scope_counts() -> None:
     assert modes(peer("STRICT", "b"), peer("PERMISSIVE", "a")) == "PPP", "of one age the first by name"
     # istiod asks twice, and a selector without labels is among the candidates only once
     assert modes(peer("STRICT", "old", **BARE), peer("PERMISSIVE", "new", created=late), ports(None, p80="PERMISSIVE")) == "PPP"
+    assert modes(peer("PERMISSIVE", "old", **BARE), peer("STRICT", "new", created=late), ports(None, p80="STRICT")) == "PPP"
+    assert modes(peer("PERMISSIVE", "old", **BARE), peer("STRICT", "new", created=late), ports("PERMISSIVE", p80="STRICT")) == "SPP"
 
 
 def test_a_workload_of_the_root_namespace() -> None:
