@@ -157,7 +157,7 @@ class Scene:
         meant = [place for place in meant if not place.workload.service and selected(obj, place.workload)]
         if meant and not any(place.namespace == obj.namespace and selected(obj, place.workload) for place in self.inventory.places):
             words = ",".join(f"{key}={value}" for key, value in sorted(obj.selector.items()))
-            where = names(dict.fromkeys(place.namespace for place in meant))
+            where = ", ".join(dict.fromkeys(place.namespace for place in meant))
             yield (
                 ref,
                 f"nobody enforces it: its selector {words} is for {names(place.ref for place in meant)}, and holds in its own namespace "

@@ -4,11 +4,15 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import yaml
 from ansible_collections.meshops.mesh.plugins.module_utils._model.mesh_config import MeshConfig, is_mesh_config, mesh_configs
+from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
+
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
 
 def config_map(mesh: Any, revision: str = "default", namespace: str = "istio-system", **more: Any) -> dict[str, Any]:
@@ -288,3 +292,69 @@ def test_a_wrong_type_anywhere_is_no_python_error(start: dict[str, Any], path: s
     for found in mesh_configs([obj]):
         assert isinstance(found.trust_domain, str) and isinstance(found.trusted_proxies, int)
         assert all(isinstance(entry, dict) for entry in (*found.extension_providers, *found.discovery_selectors))
+
+
+def test_a_snapshot_says_the_same() -> None:
+    """What a snapshot leaves out of objects is nothing that decides."""
+    full = {
+        **CORP,
+        "trustDomainAliases": ["old.example"],
+        "pathNormalization": {"normalization": "MERGE_SLASHES"},
+        "discoverySelectors": [
+            {"matchLabels": {"mesh": "yes"}},
+            {"matchExpressions": [{"key": "team", "operator": "In", "values": ["a"]}]},
+        ],
+        "defaultConfig": {"gatewayTopology": {"numTrustedProxies": 1}},
+        "defaultProviders": {"accessLogging": ["envoy"]},
+        "extensionProviders": [
+            {"name": "opa", "envoyExtAuthzGrpc": {"service": "opa.opa.svc.cluster.local", "port": 9191}},
+            {"name": "sso", "envoyExtAuthzHttp": {"service": "sso.sso.svc.cluster.local", "port": 80}},
+            {"name": "traces", "opentelemetry": {"service": "otel.otel.svc.cluster.local", "port": 4317}},
+        ],
+    }
+    flags = {
+        "PILOT_ENABLE_MULTIPLE_CUSTOM_AUTHZ_PROVIDERS": "true",
+        "ENABLE_SELECTOR_BASED_K8S_GATEWAY_POLICY": "false",
+        "AMBIENT_ENABLE_DRY_RUN_AUTHORIZATION_POLICY": "true",
+        "SHARED_MESH_CONFIG": "user",
+    }
+    shared = {**config_map({"trustDomainAliases": ["older.example"]}, "x"), "metadata": {"name": "user", "namespace": "istio-system"}}
+    values = json.dumps({"global": {"proxy": {"clusterDomain": "corp.local"}}})
+    injector = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "istio-sidecar-injector-next", "namespace": "istio-system"}}
+    objects = [
+        config_map(full, labels={"app.kubernetes.io/version": "1.29.1"}),
+        istiod(env=flags, args=["--domain", "corp.local"]),
+        config_map(CORP, "next"),
+        {**injector, "data": {"values": values, "config": "policy: enabled"}},
+        shared,
+        smcp(version="v2.6", security={"trust": {"domain": "a.example"}}, proxy={"networking": {"clusterDomain": "b.local"}}),
+        istio("other", values={"meshConfig": full, "pilot": {"env": flags}, "global": {"proxy": {"clusterDomain": "c.local"}}}),
+    ]
+    saved = Snapshot("west", NOW, "cluster", None, tuple(objects)).to_json()
+    assert len(mesh_configs(objects)) == 4
+    before, after = ([seen(config) for config in mesh_configs(found)] for found in (objects, saved["objects"]))
+    assert after == before
+
+
+def seen(config: MeshConfig) -> dict[str, Any]:
+    names = (
+        "revision",
+        "namespace",
+        "known",
+        "version",
+        "cluster_domain",
+        "trust_domain",
+        "trust_domain_aliases",
+        "root_namespace",
+        "broken",
+    )
+    more = ("path_normalization", "discovery_selectors", "trusted_proxies", "default_providers", "ossm2", "sources")
+    kinds = [(entry["name"], sorted(entry)) for entry in config.extension_providers]
+    flags = [config.flag(name) for name in ("PILOT_ENABLE_MULTIPLE_CUSTOM_AUTHZ_PROVIDERS", "ENABLE_SELECTOR_BASED_K8S_GATEWAY_POLICY")]
+    return {name: getattr(config, name) for name in (*names, *more)} | {"providers": kinds, "flags": flags}
+
+
+@pytest.mark.parametrize("text", ["a: [", "- a", "trustDomain: 5", "extensionProviders: [sso]"])
+def test_a_broken_configuration_is_broken_in_a_snapshot_too(text: str) -> None:
+    saved = Snapshot("west", NOW, "cluster", None, (config_map(text),)).to_json()
+    assert [problem.resource for problem in one(*saved["objects"]).broken] == ["ConfigMap istio-system/istio"]
