@@ -20,14 +20,14 @@ Obj = dict[str, Any]
 _PREFIX = "access-"
 
 
-def _hosts(places: Iterable[Place], services: Sequence[Mapping[str, Any]]) -> set[str]:
+def _hosts(places: Iterable[Place], services: Sequence[Mapping[str, Any]], domain: str) -> set[str]:
     """NAMESPACE/HOST of each Service that leads to one of the places."""
     found = set()
     for place in places:
         for service in services:
             meta, selector = service["metadata"], (service.get("spec") or {}).get("selector") or {}
             if meta.get("namespace") == place.namespace and selector and selector.items() <= place.workload.labels.items():
-                found.add(f"{place.namespace}/{meta['name']}.{place.namespace}.svc.cluster.local")
+                found.add(f"{place.namespace}/{meta['name']}.{place.namespace}.svc.{domain}")
     return found
 
 
@@ -52,7 +52,7 @@ def sidecars(
         if not key:
             raise ConfigError(f"mesh_access.egress: {places[0].ref} has no label app, by which a Sidecar could mean its pods and no others")
         own = [row for row in resolved.rows if any(_calls(row, place) for place in places)]
-        hosts = {host for row in own for host in _hosts(row.targets, services)}
+        hosts = {host for row in own for host in _hosts(row.targets, services, inventory.mesh.cluster_domain)}
         hosts |= {f"{inventory.mesh.root_namespace}/*", *intent.egress.also}
         spec = {"workloadSelector": {"labels": {key: value}}, "egress": [{"hosts": sorted(hosts)}]}
         meta = {"name": f"{_PREFIX}{name}"[:253].rstrip("-."), "namespace": namespace}

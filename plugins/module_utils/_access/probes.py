@@ -46,7 +46,9 @@ class _Door:
 _Call = tuple[_Door, Place, tuple[str, str]]
 
 
-def _doors(places: Sequence[Place], objects: Sequence[Mapping[str, Any]], ways: Sequence[Guarded]) -> Iterator[_Door]:
+def _doors(
+    places: Sequence[Place], objects: Sequence[Mapping[str, Any]], ways: Sequence[Guarded], domain: str
+) -> Iterator[_Door]:
     services: dict[str, list[Mapping[str, Any]]] = {}
     for obj in objects:
         if obj.get("kind") == "Service" and obj.get("apiVersion") == "v1":
@@ -61,7 +63,7 @@ def _doors(places: Sequence[Place], objects: Sequence[Mapping[str, Any]], ways: 
                 target = port.get("targetPort", port.get("port"))
                 # a status port of a gateway answers to nobody's policy
                 if str(target).isdigit() and int(target) in place.ports and port.get("name") != "status-port":
-                    host = f"{meta['name']}.{meta['namespace']}.svc.cluster.local"
+                    host = f"{meta['name']}.{meta['namespace']}.svc.{domain}"
                     own = next((way for way in ways if way.leads_to(place) and way.is_of(str(meta["name"]))), None)
                     yield _Door(place, host, int(port["port"]), int(target), HTTP if own else place.ports[int(target)], own)
 
@@ -104,7 +106,7 @@ def calls_for(
     meant: list[_Call] = []
     others: list[_Call] = []
     total = 0
-    for door in _doors(resolved.closed, live, guarded(inventory, live)):
+    for door in _doors(resolved.closed, live, guarded(inventory, live), inventory.mesh.cluster_domain):
         own = [*rows.get(door.place.ref, []), *(rows.get(door.way.place.ref, []) if door.way else [])]
         requests = _requests(own, methods) if door.protocol == HTTP else [("", "")]
         callers, anybody = {name for row in own for name in row.identities}, any(row.words for row in own)

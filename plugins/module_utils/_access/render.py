@@ -197,7 +197,7 @@ def _peers(intent: Intent, resolved: Resolved, inventory: Inventory, version: st
     return exceptions, [_object("PeerAuthentication", space, NAMESPACE_MTLS, {"mtls": {"mode": mode}}, version) for space, mode in spaces]
 
 
-def _told(peers: Sequence[Obj], services: Sequence[Mapping[str, Any]], version: str) -> list[Obj]:
+def _told(peers: Sequence[Obj], services: Sequence[Mapping[str, Any]], version: str, domain: str) -> list[Obj]:
     """What callers are told about the mutual TLS that those PeerAuthentications ask for; nothing where both is taken."""
     words = {"STRICT": "ISTIO_MUTUAL", "DISABLE": "DISABLE"}
     found = []
@@ -206,12 +206,12 @@ def _told(peers: Sequence[Obj], services: Sequence[Mapping[str, Any]], version: 
         word = words.get((spec.get("mtls") or {}).get("mode", ""), "")
         labels = (spec.get("selector") or {}).get("matchLabels") or {}
         if not labels:
-            hosts = {meta["name"]: f"*.{meta['namespace']}.svc.cluster.local"} if word else {}
+            hosts = {meta["name"]: f"*.{meta['namespace']}.svc.{domain}"} if word else {}
             ports: dict[str, str] = {}
         else:
             own = [one for one in services if one["metadata"].get("namespace") == meta["namespace"] and _leads(one, labels)]
             names = [one["metadata"]["name"] for one in own]
-            hosts = {f"{meta['name']}-{name}"[:253]: f"{name}.{meta['namespace']}.svc.cluster.local" for name in names}
+            hosts = {f"{meta['name']}-{name}"[:253]: f"{name}.{meta['namespace']}.svc.{domain}" for name in names}
             ports = {port: words.get(row["mode"], "") for port, row in (spec.get("portLevelMtls") or {}).items()}
         for name, host in hosts.items():
             policy: Obj = {"tls": {"mode": word}} if word else {}
@@ -248,7 +248,8 @@ def render(
     allow = _policies(groups, inventory.mesh.trust_domain, version)
     services = [obj for obj in objects if obj.get("kind") == "Service" and obj.get("apiVersion") == "v1"]
     if intent.destination_rules:
-        exceptions, spaces = exceptions + _told(exceptions, services, version), spaces + _told(spaces, services, version)
+        domain = inventory.mesh.cluster_domain
+        exceptions, spaces = (peers + _told(peers, services, version, domain) for peers in (exceptions, spaces))
     told = sidecars(intent, resolved, inventory, services, version) if intent.egress.sidecars else []
     layers = {TOKENS: _tokens(groups, resolved, version), EXCEPTIONS: exceptions, ALLOW: allow, MTLS: spaces, DENY: deny, EGRESS: told}
     return Rendered({name: tuple(objects) for name, objects in layers.items()})

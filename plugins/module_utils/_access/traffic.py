@@ -22,7 +22,6 @@ __all__ = ["DETAILS", "Findings", "Seen", "compare_traffic"]
 
 DETAILS = ("calls", "methods", "paths")
 Obj = dict[str, Any]
-_DOMAIN = ".svc.cluster.local"
 _MANY = 4  # more paths below a first segment than these are written as one
 
 
@@ -67,6 +66,7 @@ class _Known:
 
     def __init__(self, inventory: Inventory, objects: Iterable[Mapping[str, Any]]) -> None:
         self.inventory = inventory
+        self.end = f".svc.{inventory.mesh.cluster_domain}"  # of the full name of a Service
         self.places = [one for one in inventory.places if not one.assumed and not one.workload.service]
         self.by_ref = {place.ref: place for place in self.places}
         self.by_account: dict[str, list[Place]] = {}
@@ -104,7 +104,7 @@ class _Known:
         if call.target:
             place = self.place(call.target)
             return [(place, call.port)] if place else []
-        name, _dot, space = call.host.removesuffix(_DOMAIN).partition(".")
+        name, _dot, space = call.host.removesuffix(self.end).partition(".")
         spec = self.services.get(f"{space}/{name}") or {}
         selector = spec.get("selector") or {}
         target = next((row.get("targetPort", row["port"]) for row in spec.get("ports") or [] if row.get("port") == call.port), 0)
@@ -121,7 +121,7 @@ def _look(calls: Iterable[Call], known: _Known) -> tuple[list[Seen], list[str], 
     for call in calls:
         places = known.called(call)
         if not places:
-            where = outside if call.host and not call.host.endswith(_DOMAIN) else lost
+            where = outside if call.host and not call.host.endswith(known.end) else lost
             name = f"{call.source or '?'} -> {call.host or call.target}{f':{call.port}' if call.port else ''}"
             where[name] = where.get(name, 0) + call.count
         for place, port in places:

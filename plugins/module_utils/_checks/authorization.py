@@ -199,7 +199,8 @@ def deny_enforced(view: View, intent: Intent, options: Options) -> Iterable[Find
 @check(
     "OSM3005",
     title="each AuthorizationPolicy is enforced by a workload",
-    hint="compare the selector with the pods' labels; use targetRefs for a waypoint, a selector for a sidecar; only the GatewayClass "
+    hint="compare the selector with the pods' labels, and a label istio.io/rev with the revisions; use targetRefs for a waypoint, a "
+    "selector for a sidecar; only the GatewayClass "
     "istio-waypoint can be referred to, from the root namespace",
     severity=Severity.WARNING,
     inputs=INPUTS,

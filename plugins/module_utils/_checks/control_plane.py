@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from .._model.revisions import LABEL, revisions_of
 from .._olm.wanted import MESH_OPERATORS
 from . import kinds as k
 from .injection import active_revision, control_plane, expected_revision, injected_by, injectors, istiod_name, proxy_of
+from .istiods import READS, istiods
 from .selectors import matches
 from .types import Finding, Intent, Options, Severity, check, skip
 from .versions import ahead, image_version, minor, same_minor
@@ -473,3 +475,36 @@ def version_pinned(view: View, intent: Intent, options: Options) -> Iterable[Fin
     for row, version in aliases if moving else ():
         cause = f"its version is {version}, and {moving[0].ref} approves by itself"
         yield Finding(row.ref, f"{cause}: it is replaced whenever there is a new patch")
+
+
+# Policies are told by OSM3005.
+_SECURITY = (k.PEER_AUTHENTICATION, k.REQUEST_AUTHENTICATION)
+_CONFIGURATION = (k.DESTINATION_RULE, k.ENVOY_FILTER, k.GATEWAY, *_SECURITY, k.SERVICE_ENTRY, k.TELEMETRY, k.VIRTUAL_SERVICE)
+_TAGS = (k.ISTIO_REVISION_TAG, k.MUTATING_WEBHOOK, k.SERVICE)
+
+
+@check(
+    "OSM1216",
+    title="each object of Istio is read by an istiod",
+    hint="remove its label istio.io/rev, or write the name of a revision that is there; a tag is a name for namespaces and pods only",
+    severity=Severity.WARNING,
+    inputs=(*_CONFIGURATION, *READS, *_TAGS),
+    live=False,
+)
+def configuration_has_a_reader(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """istiod passes over what is labelled for another revision than its own, and nothing says so."""
+    rows = [row for kind in _CONFIGURATION for row in view.of(kind)]
+    configs, tagged = istiods(view), [row.raw for kind in (*_TAGS, k.ISTIO) for row in view.of(kind)]
+    labelled = [row for row in rows if row.labels.get(LABEL)]
+    if not configs:
+        if labelled:
+            yield skip("the source has no control plane, so the revisions of its mesh are not known")
+        return
+    names, tags = {config.revision for config in configs}, revisions_of(tagged, configs).tags
+    for row in labelled:
+        revision = str(row.labels[LABEL])
+        if revision in tags and revision not in names:
+            own = tags[revision]
+            yield Finding(row.ref, f"nobody reads it: {revision} is a tag, and istiod compares the label with its own revision, {own}")
+        elif revision not in names:
+            yield Finding(row.ref, f"nobody reads it: there is no istiod of revision {revision}, only of {', '.join(sorted(names))}")

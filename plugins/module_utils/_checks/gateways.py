@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from . import kinds as k
+from .istiods import READS, cluster_domains
 from .selectors import matches_labels
 from .types import Finding, Intent, Options, check
 from .view import Obj, View, ref
 
 __all__: list[str] = []
 
-CLUSTER_DOMAIN = ".svc.cluster.local"
 
 
 def _scope(rows: list[Obj], intent: Intent) -> list[Obj]:
@@ -158,14 +158,20 @@ def _destinations(service: Obj) -> Iterator[Obj]:
                 yield Obj.from_dict(k.Kind("", "Destination"), route.get("destination") or {})
 
 
-def _full_name(host: str, namespace: str) -> str:
+def _ends(view: View) -> tuple[str, ...]:
+    """What the full name of a Service ends in."""
+    return tuple(f".svc.{domain}" for domain in cluster_domains(view))
+
+
+def _full_name(host: str, namespace: str, end: str) -> str:
     # Istio completes names without a dot only; `reviews.prod` is taken as it is.
-    return host if "." in host else f"{host}.{namespace}{CLUSTER_DOMAIN}"
+    return host if "." in host else f"{host}.{namespace}{end}"
 
 
 def _service_of(view: View, full: str) -> Obj | None:
-    name, _dot, namespace = full.removesuffix(CLUSTER_DOMAIN).partition(".")
-    return view.get(k.SERVICE, name, namespace) if full.endswith(CLUSTER_DOMAIN) else None
+    end = next((end for end in _ends(view) if full.endswith(end)), "")
+    name, _dot, namespace = full.removesuffix(end).partition(".")
+    return view.get(k.SERVICE, name, namespace) if end else None
 
 
 def _entry_has(view: View, host: str) -> bool:
@@ -175,12 +181,13 @@ def _entry_has(view: View, host: str) -> bool:
 
 def _destination_problem(view: View, service: Obj, destination: Obj) -> str:
     host = str(destination.at("host", default=""))
-    full = _full_name(host, service.namespace)
+    ends = _ends(view)
+    full = _full_name(host, service.namespace, ends[0])
     target = _service_of(view, full)
     if target is None:
         if _entry_has(view, full):
             return ""
-        dotted = "." in host and not host.endswith(CLUSTER_DOMAIN)
+        dotted = "." in host and not host.endswith(ends)
         why = (
             "Istio completes only names without a dot, and no ServiceEntry has it" if dotted else "there is no such Service or ServiceEntry"
         )
@@ -197,8 +204,8 @@ def _destination_problem(view: View, service: Obj, destination: Obj) -> str:
 @check(
     "OSM1506",
     title="each VirtualService routes to a Service and port that exist",
-    hint="correct destination.host and destination.port.number; full names end in .svc.cluster.local",
-    inputs=(k.VIRTUAL_SERVICE, k.SERVICE, k.SERVICE_ENTRY),
+    hint="correct destination.host and destination.port.number; full names end in .svc. and the cluster's domain (cluster.local)",
+    inputs=(k.VIRTUAL_SERVICE, k.SERVICE, k.SERVICE_ENTRY, *READS),
     live=False,
     subjects=(k.VIRTUAL_SERVICE,),
 )
@@ -277,21 +284,22 @@ def _other_tls(gateway: Obj, wanted: Mapping[str, Any]) -> Iterator[Finding]:
     "OSM1509",
     title="each subset that is routed to is defined",
     hint="add the subset to the DestinationRule of the host; apply it before the VirtualService",
-    inputs=(k.VIRTUAL_SERVICE, k.DESTINATION_RULE),
+    inputs=(k.VIRTUAL_SERVICE, k.DESTINATION_RULE, *READS),
     live=False,
     subjects=(k.VIRTUAL_SERVICE,),
 )
 def subset_defined(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """A route to a subset that no DestinationRule defines answers 503."""
+    end = _ends(view)[0]
     defined = {
-        (_full_name(str(rule.at("spec", "host", default="")), rule.namespace), subset.get("name"))
+        (_full_name(str(rule.at("spec", "host", default="")), rule.namespace, end), subset.get("name"))
         for rule in view.of(k.DESTINATION_RULE)
         for subset in rule.items("spec", "subsets")
     }
     for service in _scope(view.of(k.VIRTUAL_SERVICE), intent):
         for destination in _destinations(service):
             subset, host = destination.at("subset"), str(destination.at("host", default=""))
-            if subset and (_full_name(host, service.namespace), subset) not in defined:
+            if subset and (_full_name(host, service.namespace, end), subset) not in defined:
                 yield Finding(service.ref, f"it routes to subset {subset} of {host}, which no DestinationRule defines")
 
 
