@@ -163,6 +163,15 @@ def test_a_workload_of_the_root_namespace() -> None:
     assert modes(ports("STRICT"), workload=Workload("foo", {}, "ztunnel", unlabelled=True)) == "PPP"
 
 
+def test_what_istiod_does_not_read_counts_nowhere() -> None:
+    canary = peer("STRICT")
+    canary["metadata"]["labels"] = {"istio.io/rev": "canary"}
+    found, _findings = read_peer_authentications([canary])
+    for mesh, expected in ((Mesh(revision="canary"), "STRICT"), (Mesh(revision="default"), "PERMISSIVE"),
+                           (Mesh(revision="canary", undiscovered=frozenset({"foo"})), "PERMISSIVE")):  # fmt: skip
+        assert effective_mtls(found, CARS, 80, mesh)[0] == expected
+
+
 def test_ports_without_a_selector_are_stored_only_while_the_webhook_is_down() -> None:
     stored = [peer("STRICT", portLevelMtls={80: {"mode": "PERMISSIVE"}}), peer("STRICT", "w", portLevelMtls={}, **SELECTED)]
     for obj, says in zip(stored, ("portLevelMtls needs a selector", "portLevelMtls names no port"), strict=True):
