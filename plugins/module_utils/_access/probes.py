@@ -133,6 +133,8 @@ def _predicted(call: _Call, inventory: Inventory, worlds: Sequence[World]) -> li
 def _answer(door: _Door, source: Place, ask: tuple[str, str], inventory: Inventory, world: World) -> Answer:
     """What a caller sees: of the workload's proxy alone, or of the waypoint's and then of ztunnel's, which is called by the waypoint."""
     request = _request(inventory.identity(source), door, *ask)
+    if door.place.past.takes(door.target):
+        return Answer("passes", f"the port goes past its proxy: {door.place.past.why}")
     by_way = door.way is not None and (source.workload.kind == "ztunnel" or (source.workload.kind == "gateway" and door.way.ingress))
     if door.way is None or not by_way:
         protocol = ZTUNNEL if door.place.workload.kind == "ztunnel" else door.protocol

@@ -31,6 +31,7 @@ _OWN = frozenset({15020, 15021, 15090})  # the agent and Envoy themselves answer
 _INITS = frozenset({"istio-init", "istio-validation"})
 _FLAGS = {"-b": "include", "-d": "exclude", "-m": "mode"}  # of istio-init's arguments
 _MODE_IN_TEXT = re.compile(r"""interceptionMode["']?\s*:\s*["']?([A-Z]+)""")
+_SPOKEN = (_INCLUDE, _EXCLUDE, _MODE, _CONFIG)
 ALL = "*"
 
 
@@ -44,6 +45,9 @@ class Past:
 
     def __bool__(self) -> bool:
         return bool(self.ports) or self.but is not None
+
+    def takes(self, port: int) -> bool:
+        return port in self.ports if self.but is None else port not in self.but
 
     @property
     def text(self) -> str:
@@ -71,6 +75,10 @@ class Settings:
 
     planes: Mapping[str, _Wish] = field(default_factory=dict)
     sidecars: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def silent(self) -> bool:
+        return not self.planes and not self.sidecars
 
     def wish(self, revision: str) -> _Wish:
         """The revision's own, else the only one. Of several that say different things none can be told to be meant: the most open one."""
@@ -183,6 +191,9 @@ def _bound(shape: Shape, namespace: str, settings: Settings, *, all_of_them: boo
 def past_proxy(shape: Shape, namespace: str, kind: str, revision: str, settings: Settings) -> Past:
     """What goes past the proxy of such a pod. Gateways and waypoints capture nothing: there Envoy itself listens."""
     notes = shape.annotations
+    # Most pods say nothing, and neither does their mesh.
+    if kind == "sidecar" and settings.silent and not shape.live and not any(key in notes or key in shape.labels for key in _SPOKEN):
+        return CAPTURED
     if kind == "ztunnel":
         past = str(notes.get(_BYPASS) or "").lower() == "true"
         return Past((), (), f"the annotation {_BYPASS} is true") if past else CAPTURED

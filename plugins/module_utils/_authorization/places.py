@@ -53,6 +53,7 @@ class Place:
     aliases: tuple[str, ...] = ()  # what else it is called: its owner's owner, the workload of which it is some pods
     pods: int = 0
     apart: bool = False  # no part of the mesh: seen, and not judged unless somebody names it
+    behind: tuple[str, ...] = ()  # waypoints that callers of its Services go through, and callers of the pod do not
     part_of: str = ""  # the workload of which these are some pods
     asked: str = ""  # the pod to ask for this place; empty where the name is enough
 
@@ -310,6 +311,20 @@ def _waypoint_services(reader: _Reader, places: Iterable[Place]) -> Iterator[Pla
                 yield Place(f"{name} (waypoint {found.name})", workload, found.account, ports)
 
 
+def _behind(reader: _Reader, place: Place, served: Iterable[Place]) -> Place:
+    """The place with the waypoints of its Services, where ztunnel is all that stands before the pod itself."""
+    if place.workload.kind != "ztunnel":
+        return place
+    own = {name_of(one) for one in reader.services.get(place.namespace, []) if _selects(section(one, "spec", "selector"), place)}
+    refs = [(one, one.workload.service) for one in served]
+    ways = [one.workload.labels.get(GATEWAY_NAME, "") for one, ref in refs if ref and ref.namespace == place.namespace and ref.name in own]
+    return replace(place, behind=tuple(dict.fromkeys(ways))) if ways else place
+
+
+def _selects(selector: Mapping[str, Any], place: Place) -> bool:
+    return bool(selector) and all(place.workload.labels.get(key) == value for key, value in selector.items())
+
+
 def _added(key: str) -> bool:
     return any(key == one or (one[-1] in "/." and key.startswith(one)) for one in _ADDED)
 
@@ -482,6 +497,7 @@ def places_of(objects: Iterable[Mapping[str, Any]], mesh: Mesh, *, assume: bool 
             found.append(place)
     every = [place for place in found if not (place.workload.kind == "waypoint" and not place.workload.service)]
     waypoints = [place for place in found if place.workload.kind == "waypoint"]
-    every += [*_waypoint_services(reader, waypoints), *waypoints]
+    served = list(_waypoint_services(reader, waypoints))
+    every = [*(_behind(reader, place, served) for place in every), *served, *waypoints]
     policed = {namespace_of(obj) for obj in kept if str(obj.get("apiVersion", "")).startswith("security.istio.io/")}
     return Places(tuple(_apart(reader, every, frozenset(policed))), tuple(sorted(reader.guessed)), sum(place.pods for place in own))

@@ -285,6 +285,14 @@ def _bare(inventory: Inventory) -> Iterator[str]:
             yield f"{place.ref}: {place.open or f'{place.past.text}: {place.past.why}'}"
 
 
+def _at(place: Place, group: Group) -> Group:
+    """A deviation at one place."""
+    after = group.after
+    if group.opened and place.behind and not place.open:
+        after += f"; what is addressed to the pod goes past its waypoint {', '.join(place.behind)}"
+    return replace(group, destinations=(place.ref,), after=after)
+
+
 def prove(world: World, inventory: Inventory, rows: Sequence[Access], scope: Iterable[str] = ()) -> Proof:
     """The matrix against the mesh, at every place of the namespaces in scope (patterns; none: all)."""
     matrix, callers, patterns = _Matrix(rows, inventory), Callers(inventory), tuple(scope)
@@ -309,7 +317,7 @@ def prove(world: World, inventory: Inventory, rows: Sequence[Access], scope: Ite
                 undecided.append(f"{place.ref}: {exc}")
                 continue
             decided[key] = groups_of(space, shifts, (intended, door), callers=callers, edits=(), destinations=())
-        deviations += [replace(group, destinations=(place.ref,)) for group in decided[key]]
+        deviations += [_at(place, group) for group in decided[key]]
         others = matrix.shared(wanted) if wanted else ""
         if others:
             shared.setdefault(others, []).append(place.ref)

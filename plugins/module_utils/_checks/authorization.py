@@ -208,7 +208,8 @@ def deny_enforced(view: View, intent: Intent, options: Options) -> Iterable[Find
     live=False,
 )
 def attached(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """A policy that nobody enforces looks like one that is enforced; its status may even say that it is accepted."""
+    """A policy that nobody enforces looks like one that is enforced; its status may even say that it is accepted. One that selects a
+    workload without a proxy is told although others enforce it."""
     yield from (replace(one, severity=Severity.ERROR) for one in _findings(view, intent, "misplaced"))
     yield from _findings(view, intent, "unattached")
 
@@ -665,7 +666,8 @@ def nothing_less(view: View, intent: Intent, options: Options) -> Iterable[Findi
     live=False,
 )
 def nothing_more(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """What auditors ask: callers without an identity, without a token and unknown ones are among the sources."""
+    """What auditors ask: callers without an identity, without a token and unknown ones are among the sources. What no proxy guards is
+    open to anyone: no injection, hostNetwork, ports that go past the proxy, what is addressed to a pod behind a waypoint."""
     proof = proof_of(view, intent)
     yield from _unproven(view, intent)
     yield from _deviations(proof.more, "allowed and not intended")

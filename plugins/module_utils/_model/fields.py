@@ -17,8 +17,12 @@ _NONE: Mapping[str, Any] = {}
 def section(value: Any, *path: str) -> Mapping[str, Any]:
     """The map at this path, empty where there is none."""
     for step in path:
-        value = value.get(step) if isinstance(value, Mapping) else None
-    return value if isinstance(value, Mapping) else _NONE
+        value = value.get(step) if _is_map(value) else None
+    return value if _is_map(value) else _NONE
+
+
+def _is_map(value: Any) -> bool:
+    return type(value) is dict or isinstance(value, Mapping)  # asking the abstract class takes ten times as long
 
 
 def entries(value: Any) -> list[Any]:
@@ -28,7 +32,7 @@ def entries(value: Any) -> list[Any]:
 
 def sections(value: Any) -> list[Mapping[str, Any]]:
     """The maps of a list."""
-    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, (list, tuple)) else []
+    return [one for one in value if _is_map(one)] if isinstance(value, (list, tuple)) else []
 
 
 def texts(value: Any) -> dict[str, str]:

@@ -7,12 +7,16 @@ import json
 from typing import Any
 
 import pytest
+from ansible_collections.meshops.mesh.plugins.module_utils._access.intent import read_intent
+from ansible_collections.meshops.mesh.plugins.module_utils._access.report import plan_result
+from ansible_collections.meshops.mesh.plugins.module_utils._access.stages import Settings, plan_access
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.capture import past_proxy, settings_of
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.change import difference_of, text_of
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.doors import doors_of
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.inventory import take
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import World
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization_run import run_authorization_checks
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization_run import run_authorization_checks, run_authorization_diff
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import table
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
 from ansible_collections.meshops.mesh.plugins.module_utils._model.owners import Owners
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot, slim, trimmed
@@ -696,7 +700,45 @@ def test_traffic_to_the_pod_goes_past_the_waypoint_that_alone_enforces() -> None
     found = check(
         [space, deployment(), gateway, service, at_way], [{"from": ["authenticated"], "to": [f"{SPACE}/oven (waypoint way)"]}], "manifests"
     )
-    assert found.proven is False and f"{SPACE}/oven" in more(found)
+    assert found.proven is False and more(found)[f"{SPACE}/oven"].endswith("what is addressed to the pod goes past its waypoint way")
+
+
+# ---- what an answer is about
+
+
+WORLD = [namespace(SPACE), STRICT, deployment(), guard("oven", "baker")]
+ABOUT = "about 4 objects, 1 workload, 0 pods and 1 caller; all that was seen is judged"
+
+
+def test_the_category_of_a_mesh_check_says_what_it_was_about() -> None:
+    report = check(WORLD, source_="manifests").report
+    assert report.about == {"authorization": ABOUT}
+    lines = table([row.to_dict() for row in report.rows], about=report.about).splitlines()
+    assert lines[lines.index("authorization") + 2] == ABOUT
+    nothing = check([namespace(SPACE), deployment()], source_="manifests").report
+    assert "authorization" not in nothing.about and "about" not in table([row.to_dict() for row in nothing.rows], about=nothing.about)
+
+
+def test_a_difference_says_in_its_first_line_what_it_was_about() -> None:
+    _difference, _assumed, text = run_authorization_diff(WORLD[:3], WORLD, {})
+    assert text.splitlines()[0] == f"0 opened, 1 closed (1 places compared, 0 as before); {ABOUT}"
+
+
+def test_a_plan_of_access_says_it_too_and_refuses_what_no_proxy_guards() -> None:
+    intent = read_intent(
+        {"namespaces": [SPACE], "rules": [{"name": "a", "from": [f"serviceaccount:{SPACE}/baker"], "to": [f"{SPACE}/oven"]}]}, []
+    )
+    plan = plan_access(intent, WORLD[:3], Settings(mesh="m"))
+    first = plan_result(plan, "east")["text"].splitlines()[0]
+    assert first.endswith("intended; about 5 objects, 1 workload, 0 pods and 1 caller; all that was seen is judged")
+    for shape, why in (
+        ({"labels": {"app": "oven", INJECT: "false"}}, "has no proxy"),
+        ({"notes": {INCLUDE: ""}}, "gets none of its ports"),
+    ):
+        with pytest.raises(ConfigError, match=why):
+            plan_access(intent, [*WORLD[:2], deployment(**shape)], Settings(mesh="m"))
+    with pytest.raises(ConfigError, match="port 9090 of it goes past its proxy"):
+        plan_access(intent, [*WORLD[:2], deployment(notes={EXCLUDE: "9090"})], Settings(mesh="m"))
 
 
 # ---- the pieces
