@@ -374,6 +374,15 @@ def test_what_ztunnel_gets_at_all(obj: dict[str, Any], mesh: Mesh, enforced: boo
     assert (compiled.enforced, [finding.effect for finding in compiled.findings], len(compiled.rules)) == (enforced, effects, int(enforced))
 
 
+def test_the_first_reason_why_ztunnel_does_not_get_a_policy_is_told() -> None:
+    every = {"selector": {}, "annotations": {"istio.io/dry-run": "true"}}
+    for obj, where in ((policy({}, action="AUDIT", **every, **ref("Service", "cars")), "targetRefs"),
+                       (policy({}, action="AUDIT", **every), "action"),
+                       (policy({}, **every), ""), (policy({}, selector={}), "selector")):  # fmt: skip
+        (parsed,), _findings = read_policies([obj], MESH.abilities)
+        assert [finding.where for finding in compile_policy(parsed, "ZTUNNEL", MESH).findings] == [where]
+
+
 def test_a_service_account_with_too_many_slashes_is_nobody_at_ztunnel() -> None:
     assert not passes(tcp(), policy(source(serviceAccounts=["foo/sleep/x"])))
 
