@@ -317,7 +317,10 @@ def compare(params: dict[str, Any], warn: Callable[[str], None] | None = None) -
     before, after = (list[Any](found.objects) for found in sources.values())
     if params["after"]["applied"]:
         after = overlaid(before, after, params["remove"])
-    difference, assumptions, text = run_authorization_diff(before, after, params)
+    whole = [found.source != "manifests" for found in sources.values()]  # nothing is assumed of a cluster or a snapshot
+    if params["after"]["applied"]:
+        whole[1] = whole[0]
+    difference, assumptions, text = run_authorization_diff(before, after, params, whole=(whole[0], whole[1]))
     return {
         "changes": [group.to_dict() for group in difference.groups],
         "opened": difference.opened,

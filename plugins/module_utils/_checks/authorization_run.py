@@ -150,8 +150,8 @@ def overlaid(
     return list(found.values())
 
 
-def _state(objects: Iterable[Mapping[str, Any]], params: Mapping[str, Any]) -> tuple[World, Inventory]:
-    inventory = take(objects, mesh_settings(params))
+def _state(objects: Iterable[Mapping[str, Any]], params: Mapping[str, Any], whole: bool) -> tuple[World, Inventory]:
+    inventory = take(objects, mesh_settings(params), assume=not whole)
     members = params.get("members")
     if members is not None:
         kept = {*members, inventory.mesh.root_namespace}
@@ -162,11 +162,15 @@ def _state(objects: Iterable[Mapping[str, Any]], params: Mapping[str, Any]) -> t
 
 
 def run_authorization_diff(
-    before: Iterable[Mapping[str, Any]], after: Iterable[Mapping[str, Any]], params: Mapping[str, Any]
+    before: Iterable[Mapping[str, Any]],
+    after: Iterable[Mapping[str, Any]],
+    params: Mapping[str, Any],
+    *,
+    whole: tuple[bool, bool] = (False, False),
 ) -> tuple[Difference, tuple[str, ...], str]:
-    """The difference, what was assumed for it, and the text."""
+    """The difference, what was assumed for it, and the text. `whole`: each state is all that there is, not a folder that may be a part."""
     try:
-        one, other = _state(before, params), _state(after, params)
+        one, other = _state(before, params, whole[0]), _state(after, params, whole[1])
         difference = difference_of(one, other)
     except (TooManyError, ValueError) as exc:
         raise ConfigError(str(exc)) from exc

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 
 from . import kinds as k
 from .control_plane import condition_true
-from .injection import INJECTION, REVISION, control_plane, mesh_revisions, revision_of_label
+from .injection import INJECTION, REVISION, active_revision, control_plane, mesh_revisions, revision_of_label
+from .istiods import READS, istiods
 from .selectors import matches
 from .types import Finding, Intent, Options, Severity, check, skip
 from .view import Obj, View, ref
@@ -129,7 +130,7 @@ def one_mesh_each(view: View, intent: Intent, options: Options) -> Iterable[Find
     "OSM1304",
     title="discovery selectors cover exactly the members",
     hint="correct spec.values.meshConfig.discoverySelectors of the Istio, or the namespaces' labels",
-    inputs=(k.ISTIO, k.NAMESPACE),
+    inputs=(*READS, k.NAMESPACE),
     requires=EXISTS,
     intent=NEEDS,
     providers=SAIL,
@@ -138,11 +139,14 @@ def one_mesh_each(view: View, intent: Intent, options: Options) -> Iterable[Find
 def discovery_selectors_exact(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """A member that is not discovered has no endpoints anywhere; a stranger that is discovered costs memory and shows its services."""
     plane = control_plane(view, intent)
-    selectors = plane.items("spec", "values", "meshConfig", "discoverySelectors") if plane is not None else []
-    if plane is None or not selectors:
+    revision = active_revision(view, intent)
+    config = next((one for one in istiods(view) if one.revision == revision and one.namespace in ("", intent.namespace)), None)
+    selectors = config.discovery_selectors if config is not None else ()
+    if plane is None or config is None or not selectors:
         yield skip("the Istio has no discoverySelectors, so it discovers every namespace")
         return
-    unseen = f"no discovery selector of {plane.ref} takes it"
+    owner = config.sources[0] if config.known else plane.ref  # what istiod has, else what it is made from
+    unseen = f"no discovery selector of {owner} takes it"
     for namespace in view.of(k.NAMESPACE):
         labels = {"kubernetes.io/metadata.name": namespace.name, **namespace.labels}
         selected = any(matches(selector, labels) for selector in selectors)
@@ -153,7 +157,7 @@ def discovery_selectors_exact(view: View, intent: Intent, options: Options) -> I
             text = f"the control plane runs in it, and {unseen}: what is said there for all is not read"
             yield Finding(namespace.ref, text, severity=Severity.WARNING)
         elif selected and not intended and namespace.name != intent.namespace:
-            yield Finding(namespace.ref, f"{plane.ref} discovers it, and it is no member", severity=Severity.WARNING)
+            yield Finding(namespace.ref, f"{owner} discovers it, and it is no member", severity=Severity.WARNING)
 
 
 @check(

@@ -71,8 +71,9 @@ class Revisions:
     def asked(self, namespace: str, around: Mapping[str, Any], labels: Mapping[str, Any]) -> str:
         """The revision that the injector takes for a pod with these labels in a namespace with those; empty if nothing asks for one."""
         plane = self._ossm2(namespace, around)
-        if plane:
-            return plane
+        if plane:  # a pod on its way from OpenShift Service Mesh 2 to 3 says so itself
+            own = self.resolve(str(labels.get(LABEL) or ""))
+            return own if any(config.revision == own and not config.ossm2 for config in self.configs) else plane
         if around.get(_INJECTION) == "enabled":
             return self.resolve(DEFAULT_REVISION)
         named = around.get(LABEL) or labels.get(LABEL)
