@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .._model.secrecy import is_secret, names_a_secret
+
 __all__ = [
     "ALLOWED",
     "DENIED",
@@ -68,7 +70,11 @@ class Row:
 
     def to_dict(self) -> dict[str, Any]:
         answer = {"verdict": self.answer.verdict, "status": self.answer.status, "said": self.answer.said}
-        return {**self.call, **answer, "agrees": self.agrees, "why": self.why}
+        # a header may be a login, and the result is printed
+        given = (self.call.get("headers") or {}).items()
+        headers = {name: "***" if names_a_secret(str(name)) or is_secret(str(text)) else text for name, text in given}
+        shown = {**self.call, "headers": headers} if headers else self.call
+        return {**shown, **answer, "agrees": self.agrees, "why": self.why}
 
 
 def _url(call: Mapping[str, Any]) -> str:

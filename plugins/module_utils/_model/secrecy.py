@@ -16,8 +16,10 @@ __all__ = ["has_private_key", "holds_secret", "is_secret", "masked", "names_a_se
 _PRIVATE_KEY = "PRIVATE KEY"
 # A private JSON Web Key has its private number (or a symmetric one its value); a URL may have a password.
 _PRIVATE_JWK = re.compile(r"""["']?(d|k)["']?\s*:\s*["'][A-Za-z0-9_-]{16,}["']""")
+_TOKEN = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*")
 _LOGIN_URL = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
 _BEARER = re.compile(r"\b(bearer|basic)\s+(?=\S*[0-9])\S{6,}", re.IGNORECASE)
+_FORMS = (_LOGIN_URL, _BEARER, _PRIVATE_JWK, _TOKEN)
 _WORDS = re.compile(
     r"passw(or)?d|passphrase|secret|token|api[-_.]?key|access[-_.]?key|private[-_.]?key|credential|authorization$|cookie|^jwks$|^pass$|^pwd$",
     re.IGNORECASE,
@@ -77,7 +79,7 @@ def names_a_secret(key: str) -> bool:
 
 def is_secret(value: str) -> bool:
     """Is this text a secret by what it is?"""
-    return has_private_key(value) or bool(_LOGIN_URL.search(value) or _BEARER.search(value) or _PRIVATE_JWK.search(value))
+    return has_private_key(value) or any(form.search(value) for form in _FORMS)
 
 
 class _Masker:

@@ -116,3 +116,10 @@ def test_policies_of_a_dump() -> None:
 def test_a_gateway_that_serves_nothing_has_no_listener() -> None:
     assert listens('{"dynamic_listeners": [\n {"name": "virtualInbound"}]}')
     assert not listens('{"static_listeners": [{"name": "x"}], "dynamic_listeners": []}') and not listens('{"static_listeners": [{}]}')
+
+
+def test_a_login_of_a_call_is_not_in_the_result() -> None:
+    token = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJhIn0aaaa.c2lnbmF0dXJl"
+    given = {"authorization": "Basic n33dle", "x-api-key": "n33dle", "x-user": "emma", "x-forwarded-access": token}
+    shown = Row({**CALL, "expected": "allowed", "headers": given}, Answer("allowed", 200, "said")).to_dict()["headers"]
+    assert shown == {"authorization": "***", "x-api-key": "***", "x-user": "emma", "x-forwarded-access": "***"}
