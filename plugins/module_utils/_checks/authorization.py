@@ -26,13 +26,11 @@ from .._model.objects import LAYER, is_ours
 from .._model.workloads import may_have_pods
 from . import kinds as k
 from .injection import proxy_of
-from .kinds import Kind
 from .types import Finding, Intent, Options, Severity, check, skip
 from .view import View
 
 __all__ = ["about", "proof_of", "scene_of"]
 
-_GATEWAY_API = Kind("gateway.networking.k8s.io", "Gateway")
 _SECURITY = (k.AUTHORIZATION_POLICY, k.PEER_AUTHENTICATION, k.REQUEST_AUTHENTICATION)
 _WORKLOADS = (k.DEPLOYMENT, k.STATEFUL_SET, k.DAEMON_SET, k.CRON_JOB, k.POD)
 INPUTS = (
@@ -56,7 +54,7 @@ INPUTS = (
     k.MUTATING_WEBHOOK,
     k.SMCP,
     k.SMMR,
-    _GATEWAY_API,
+    k.K8S_GATEWAY,
 )
 _CLUSTER_WIDE = (k.NAMESPACE, k.ISTIO, k.ISTIO_REVISION, k.ISTIO_REVISION_TAG, k.Z_TUNNEL, k.MUTATING_WEBHOOK)
 _SHOWN = 5

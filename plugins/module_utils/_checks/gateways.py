@@ -9,15 +9,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from .._model.fields import entries, name_of, namespace_of, section, sections
+from .._model.mesh_config import ROOT_NAMESPACE
+from .._model.routing import (
+    Server,
+    binds_mesh,
+    covers,
+    destinations,
+    exported_to,
+    full_name,
+    rules_for,
+    servers_of,
+    service_namespace,
+    short_name,
+)
 from . import kinds as k
-from .istiods import READS, cluster_domains
+from .istiods import READS, cluster_domains, istiods
+from .made import made_services
 from .selectors import matches_labels
-from .types import Finding, Intent, Options, check
+from .types import Finding, Intent, Options, check, skip
 from .view import Obj, View, ref
 
 __all__: list[str] = []
-
-
 
 def _scope(rows: list[Obj], intent: Intent) -> list[Obj]:
     """Objects of this mesh: another mesh of the cluster may use the same names and labels."""
@@ -119,23 +132,22 @@ def credential_exists(view: View, intent: Intent, options: Options) -> Iterable[
     live=False,
 )
 def hosts_do_not_collide(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """Of two Gateways on the same pods with the same host and port the older one wins, without a word."""
-    claims: dict[tuple[str, Any, str], Obj] = {}
+    """Of two servers on the same pods, address and port with the same host under TLS the older one wins, without a word. Plain HTTP is
+    merged, whoever wrote it."""
+    claims: dict[tuple[str, Any, str, str], tuple[Obj, Server]] = {}
     for gateway in sorted(_scope(view.of(k.GATEWAY), intent), key=lambda row: (row.namespace, row.name)):
-        for server in gateway.items("spec", "servers"):
-            number = (server.get("port") or {}).get("number")
-            for host in server.get("hosts") or []:
-                bare = str(host).rpartition("/")[2]
-                first = claims.setdefault((_words(_selector(gateway)), number, bare), gateway)
-                if first is not gateway:
-                    yield Finding(gateway.ref, f"host {bare} on port {number} is claimed by {first.ref} too")
+        for server in servers_of(gateway.raw):
+            for _space, host in server.hosts:
+                first, earlier = claims.setdefault((_words(_selector(gateway)), server.number, server.bind, host), (gateway, server))
+                if first is not gateway and not (earlier.plain_http and server.plain_http):
+                    yield Finding(gateway.ref, f"host {host} on port {server.number} is claimed by {first.ref} too")
 
 
 @check(
     "OSM1505",
     title="each VirtualService refers to Gateways that exist",
     hint="write NAMESPACE/NAME where the Gateway is in another namespace",
-    inputs=(k.VIRTUAL_SERVICE, k.GATEWAY),
+    inputs=(k.VIRTUAL_SERVICE, k.GATEWAY, k.K8S_GATEWAY),
     live=False,
     subjects=(k.VIRTUAL_SERVICE,),
 )
@@ -145,17 +157,14 @@ def gateway_exists(view: View, intent: Intent, options: Options) -> Iterable[Fin
         for name in service.items("spec", "gateways"):
             namespace, slash, short = str(name).partition("/")
             where = (namespace, short) if slash else (service.namespace, str(name))
-            if name != "mesh" and view.get(k.GATEWAY, where[1], where[0]) is None:
+            known = any(view.get(kind, where[1], where[0]) is not None for kind in (k.GATEWAY, k.K8S_GATEWAY))
+            if name != "mesh" and not known:
                 yield Finding(service.ref, f"it refers to {ref(k.GATEWAY, where[1], where[0])}, which does not exist")
 
 
 def _destinations(service: Obj) -> Iterator[Obj]:
-    for protocol in ("http", "tls", "tcp"):
-        for rule in service.items("spec", protocol):
-            routes = list(rule.get("route") or [])
-            mirrors = [{"destination": rule["mirror"]}] if rule.get("mirror") else list(rule.get("mirrors") or [])
-            for route in routes + mirrors:
-                yield Obj.from_dict(k.Kind("", "Destination"), route.get("destination") or {})
+    for destination in destinations(service.raw):
+        yield Obj.from_dict(k.Kind("", "Destination"), destination)
 
 
 def _ends(view: View) -> tuple[str, ...]:
@@ -163,29 +172,18 @@ def _ends(view: View) -> tuple[str, ...]:
     return tuple(f".svc.{domain}" for domain in cluster_domains(view))
 
 
-def _full_name(host: str, namespace: str, end: str) -> str:
-    # Istio completes names without a dot only; `reviews.prod` is taken as it is.
-    return host if "." in host else f"{host}.{namespace}{end}"
-
-
 def _service_of(view: View, full: str) -> Obj | None:
-    end = next((end for end in _ends(view) if full.endswith(end)), "")
-    name, _dot, namespace = full.removesuffix(end).partition(".")
-    return view.get(k.SERVICE, name, namespace) if end else None
-
-
-def _entry_has(view: View, host: str) -> bool:
-    hosts = [str(name) for entry in view.of(k.SERVICE_ENTRY) for name in entry.items("spec", "hosts")]
-    return any(host == name or (name.startswith("*") and host.endswith(name[1:])) for name in hosts)
+    name, _dot, namespace = short_name(full, _ends(view)).partition(".")
+    return view.get(k.SERVICE, name, namespace) if namespace else None
 
 
 def _destination_problem(view: View, service: Obj, destination: Obj) -> str:
     host = str(destination.at("host", default=""))
     ends = _ends(view)
-    full = _full_name(host, service.namespace, ends[0])
+    full = full_name(host, service.namespace, ends[0])
     target = _service_of(view, full)
     if target is None:
-        if _entry_has(view, full):
+        if _entries(view, full) or short_name(full, ends) in made_services(view):
             return ""
         dotted = "." in host and not host.endswith(ends)
         why = (
@@ -201,20 +199,29 @@ def _destination_problem(view: View, service: Obj, destination: Obj) -> str:
     return ""
 
 
+def _elsewhere(view: View, service: Obj, destination: Obj) -> str:
+    """The namespace of a destination, where a folder of manifests has no Service of it: another folder may."""
+    ends = _ends(view)
+    space = service_namespace(full_name(str(destination.at("host", default="")), service.namespace, ends[0]), ends)
+    return space if view.source == "manifests" and space and not view.of(k.SERVICE, space) else ""
+
+
 @check(
     "OSM1506",
     title="each VirtualService routes to a Service and port that exist",
     hint="correct destination.host and destination.port.number; full names end in .svc. and the cluster's domain (cluster.local)",
-    inputs=(k.VIRTUAL_SERVICE, k.SERVICE, k.SERVICE_ENTRY, *READS),
+    inputs=(k.VIRTUAL_SERVICE, k.SERVICE, k.SERVICE_ENTRY, k.K8S_GATEWAY, *READS),
     live=False,
     subjects=(k.VIRTUAL_SERVICE,),
 )
 def destination_exists(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """A route to nothing answers 503 with the flag NC or NR."""
     for service in _scope(view.of(k.VIRTUAL_SERVICE), intent):
-        problems = {_destination_problem(view, service, destination) for destination in _destinations(service)}
-        for problem in sorted(problems - {""}):
-            yield Finding(service.ref, problem)
+        found = [(_destination_problem(view, service, destination), destination) for destination in _destinations(service)]
+        judged = {(problem, _elsewhere(view, service, destination)) for problem, destination in found if problem}
+        for problem, space in sorted(judged):
+            unknown = f"{service.ref} routes to {space}, of which the manifests have no Service"
+            yield skip(unknown) if space else Finding(service.ref, problem)
 
 
 @check(
@@ -282,25 +289,71 @@ def _other_tls(gateway: Obj, wanted: Mapping[str, Any]) -> Iterator[Finding]:
 
 @check(
     "OSM1509",
-    title="each subset that is routed to is defined",
-    hint="add the subset to the DestinationRule of the host; apply it before the VirtualService",
-    inputs=(k.VIRTUAL_SERVICE, k.DESTINATION_RULE, *READS),
+    title="each subset that is routed to is defined for its callers",
+    hint="define the subset in the Service's namespace, in a DestinationRule that is exported to the callers, before the VirtualService",
+    inputs=(k.VIRTUAL_SERVICE, k.DESTINATION_RULE, k.GATEWAY, k.POD, k.SERVICE_ENTRY, *READS),
     live=False,
     subjects=(k.VIRTUAL_SERVICE,),
 )
 def subset_defined(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """A route to a subset that no DestinationRule defines answers 503."""
-    end = _ends(view)[0]
-    defined = {
-        (_full_name(str(rule.at("spec", "host", default="")), rule.namespace, end), subset.get("name"))
-        for rule in view.of(k.DESTINATION_RULE)
-        for subset in rule.items("spec", "subsets")
-    }
+    """A route to a subset that no DestinationRule defines for the caller answers 503 with the flag NC. A rule counts from the caller's
+    namespace, else the Service's, else the root namespace, and only where it is exported."""
+    rules = [rule.raw for rule in view.of(k.DESTINATION_RULE)]
+    root, ends = _root(view, intent), _ends(view)
     for service in _scope(view.of(k.VIRTUAL_SERVICE), intent):
         for destination in _destinations(service):
-            subset, host = destination.at("subset"), str(destination.at("host", default=""))
-            if subset and (_full_name(host, service.namespace, end), subset) not in defined:
-                yield Finding(service.ref, f"it routes to subset {subset} of {host}, which no DestinationRule defines")
+            subset, host = destination.at("subset"), full_name(str(destination.at("host", default="")), service.namespace, ends[0])
+            if not subset:
+                continue
+            home = service_namespace(host, ends) or next((one.namespace for one in _entries(view, host)), "")
+            everywhere = [rule for rule in rules if _defines(rule, subset) and full_name(_host(rule), namespace_of(rule), ends[0]) == host]
+            for caller in _callers(view, service):
+                counting = rules_for(rules, host=host, caller=caller, service=home, root=root, end=ends[0])
+                if not any(_defines(rule, subset) for rule in counting):
+                    yield Finding(service.ref, _undefined(subset, destination.at("host"), caller, everywhere))
+                    break
+
+
+def _defines(rule: Mapping[str, Any], subset: Any) -> bool:
+    return any(one.get("name") == subset for one in sections(section(rule, "spec").get("subsets")))
+
+
+def _host(rule: Mapping[str, Any]) -> str:
+    return str(section(rule, "spec").get("host") or "")
+
+
+def _undefined(subset: Any, host: Any, caller: str, elsewhere: list[Mapping[str, Any]]) -> str:
+    text = f"it routes to subset {subset} of {host}, which no DestinationRule defines"
+    if not elsewhere:
+        return text
+    rule = elsewhere[0]
+    name = f"DestinationRule {namespace_of(rule)}/{name_of(rule)}"
+    if exported_to(rule, caller):
+        return f"{text} for callers in {caller}: {name} has it, and another namespace's rules for the host go before it"
+    exported = ", ".join(map(str, entries(section(rule, "spec").get("exportTo"))))
+    return f"{text} for callers in {caller}: {name} has it, and is not exported there (exportTo: {exported})"
+
+
+def _callers(view: View, service: Obj) -> list[str]:
+    """Namespaces that certainly call by this VirtualService: its own where sidecars follow it, and those of its gateways' pods."""
+    found = [service.namespace] if binds_mesh(service.raw) else []
+    for name in map(str, service.items("spec", "gateways")):
+        namespace, slash, short = name.partition("/")
+        gateway = view.get(k.GATEWAY, short if slash else name, namespace if slash else service.namespace)
+        if gateway is not None:
+            pods = [pod for pod in view.of(k.POD) if _selector(gateway) and matches_labels(_selector(gateway), pod.labels)]
+            found += [pod.namespace for pod in pods] or [gateway.namespace]
+    return list(dict.fromkeys(found))
+
+
+def _root(view: View, intent: Intent) -> str:
+    """The root namespace, as far as it is known."""
+    return intent.namespace or next((row.root_namespace for row in istiods(view) if row.root_namespace), ROOT_NAMESPACE)
+
+
+def _entries(view: View, host: str) -> list[Obj]:
+    """The ServiceEntries of a host."""
+    return [entry for entry in view.of(k.SERVICE_ENTRY) if any(covers(str(name), host) for name in entry.items("spec", "hosts"))]
 
 
 @check(

@@ -75,6 +75,7 @@ VIRTUAL_SERVICE = Kind("networking.istio.io", "VirtualService")
 AUTHORIZATION_POLICY = Kind("security.istio.io", "AuthorizationPolicy")
 PEER_AUTHENTICATION = Kind("security.istio.io", "PeerAuthentication")
 REQUEST_AUTHENTICATION = Kind("security.istio.io", "RequestAuthentication")
+K8S_GATEWAY = Kind("gateway.networking.k8s.io", "Gateway")
 BACKEND_TLS_POLICY = Kind("gateway.networking.k8s.io", "BackendTLSPolicy")
 INFERENCE_POOL = Kind("inference.networking.x-k8s.io", "InferencePool")
 ROUTE = Kind("route.openshift.io", "Route")
@@ -112,6 +113,7 @@ __all__ = [
     "ISTIO_REVISION_TAG",
     "JAEGER",
     "JOB",
+    "K8S_GATEWAY",
     "KIALI",
     "MUTATING_WEBHOOK",
     "NAMESPACE",

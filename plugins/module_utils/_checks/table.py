@@ -19,6 +19,7 @@ from . import (
     observability,
     operators,
     personas,
+    traffic,
     upgrade,
     workloads,
 )
@@ -37,6 +38,7 @@ CATEGORIES: dict[str, str] = {
         (membership, "membership"),
         (workloads, "workloads and proxies"),
         (gateways, "gateways and routes"),
+        (traffic, "routes, services and mutual TLS"),
         (observability, "observability"),
         (personas, "personas"),
         (certificates, "certificates"),

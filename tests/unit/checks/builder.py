@@ -16,7 +16,8 @@ from certificates.named import expand
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 CASES = Path(__file__).parent / "cases"
-GROUPS = {getattr(kinds, name).kind: getattr(kinds, name).group for name in kinds.__all__ if name != "Kind"}
+# `Gateway` is Istio's; one of the Gateway API says its apiVersion.
+GROUPS = {getattr(kinds, name).kind: getattr(kinds, name).group for name in reversed(kinds.__all__) if name != "Kind"}
 METADATA = ("labels", "annotations", "generation", "ownerReferences", "deletionTimestamp")
 INTENT = {
     "provider": "ossm3",

@@ -1,0 +1,196 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""How Istio reads hosts, visibility and precedence of its networking objects, all as raw objects.
+
+The facts are those of istiod's generator (istio.io/istio at eed52ebb66ad, Istio 1.31): pilot/pkg/model/config.go for names,
+pilot/pkg/model/push_context.go for DestinationRules and exportTo, pilot/pkg/networking/core/gateway.go for what a Gateway admits,
+pilot/pkg/model/sidecar.go for what a Sidecar imports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .fields import entries, namespace_of, section
+
+__all__ = [
+    "CLUSTER_DOMAIN",
+    "Server",
+    "binds_mesh",
+    "covers",
+    "destinations",
+    "exported_to",
+    "full_name",
+    "imports",
+    "rules_for",
+    "servers_of",
+    "service_namespace",
+    "short_name",
+]
+
+CLUSTER_DOMAIN = ".svc.cluster.local"
+_PASSES = ("PASSTHROUGH", "AUTO_PASSTHROUGH")
+_NO_HTTP = ("TLS", "TCP", "MONGO", "MYSQL", "REDIS")
+
+
+def full_name(host: str, namespace: str, end: str = CLUSTER_DOMAIN) -> str:
+    """The name that istiod makes of one: only a name without any dot is completed; `reviews.prod` is taken as it is.
+
+    end: `.svc.` and the cluster's domain."""
+    return host if "." in host or host == "*" else f"{host}.{namespace}{end}"
+
+
+def short_name(host: str, ends: tuple[str, ...] = (CLUSTER_DOMAIN,)) -> str:
+    """name.namespace of the full name of a Service; empty for any other name."""
+    end = next((end for end in ends if host.endswith(end)), "")
+    inner = host.removesuffix(end) if end else ""
+    return inner if inner.count(".") == 1 else ""
+
+
+def service_namespace(host: str, ends: tuple[str, ...] = (CLUSTER_DOMAIN,)) -> str:
+    """The namespace in the full name of a Service, or in one with a star for the names; empty for any other."""
+    return short_name(host, ends).rpartition(".")[2]
+
+
+def covers(pattern: str, host: str) -> bool:
+    """Is the host, or each host of this wildcard, one of the pattern's?"""
+    if pattern == "*":
+        return True
+    if pattern.startswith("*"):
+        return host.removeprefix("*").endswith(pattern[1:]) and host != pattern[1:]
+    return pattern.lower() == host.lower()
+
+
+def _meet(one: str, other: str) -> bool:
+    return covers(one, other) or covers(other, one)
+
+
+def exported_to(obj: Mapping[str, Any], namespace: str) -> bool:
+    """Is the object visible in a namespace? A star anywhere makes it public, `~` hides it, `.` is its own namespace."""
+    words = [str(word) for word in entries(section(obj, "spec").get("exportTo"))]
+    if not words or "*" in words:
+        return True
+    return "~" not in words and namespace in {namespace_of(obj) if word == "." else word for word in words}
+
+
+def _private(obj: Mapping[str, Any]) -> bool:
+    words = {str(word) for word in entries(section(obj, "spec").get("exportTo"))}
+    return bool(words) and words <= {".", namespace_of(obj)}
+
+
+# gateways
+
+
+@dataclass(frozen=True)
+class Server:
+    """One server of a Gateway."""
+
+    hosts: tuple[tuple[str, str], ...]  # namespace that may bind it (`*` any), host
+    number: Any
+    protocol: str
+    bind: str = ""
+    tls_mode: str = ""
+
+    @property
+    def plain_http(self) -> bool:
+        """Servers of this kind on one port are merged, whoever wrote them."""
+        return self.protocol in ("HTTP", "HTTP2", "GRPC", "GRPC-WEB") and not self.tls_mode
+
+    def admits(self, namespace: str, host: str) -> bool:
+        """Does it serve this host of a VirtualService in this namespace? Where no request is read, the server's has to be the wider one."""
+        fits = covers if self.tls_mode in _PASSES or self.protocol in _NO_HTTP else _meet
+        return any(space in ("*", namespace) and fits(own, host) for space, own in self.hosts)
+
+
+def servers_of(gateway: Mapping[str, Any]) -> list[Server]:
+    """The servers of a Gateway of networking.istio.io."""
+    found = []
+    for server in map(section, entries(section(gateway, "spec").get("servers"))):
+        hosts = []
+        for entry in map(str, entries(server.get("hosts"))):
+            space, slash, host = entry.partition("/")
+            hosts.append(((namespace_of(gateway) if space == "." else space), host) if slash else ("*", entry))
+        port = section(server, "port")
+        protocol = str(port.get("protocol") or "HTTP").upper()
+        found.append(
+            Server(tuple(hosts), port.get("number"), protocol, str(server.get("bind") or ""), str(section(server, "tls").get("mode") or ""))
+        )
+    return found
+
+
+# VirtualServices
+
+
+def binds_mesh(service: Mapping[str, Any]) -> bool:
+    """Do sidecars follow it? They do where no gateways are named, too."""
+    gateways = entries(section(service, "spec").get("gateways"))
+    return not gateways or "mesh" in gateways
+
+
+def destinations(service: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Every destination of a VirtualService, mirrors included."""
+    for protocol in ("http", "tls", "tcp"):
+        for rule in map(section, entries(section(service, "spec").get(protocol))):
+            mirrors = [{"destination": rule["mirror"]}] if rule.get("mirror") else entries(rule.get("mirrors"))
+            for route in map(section, [*entries(rule.get("route")), *mirrors]):
+                yield section(route, "destination")
+
+
+# DestinationRules
+
+
+def _of_host(rules: Iterable[Mapping[str, Any]], host: str, end: str) -> list[Mapping[str, Any]]:
+    """The rules of the most specific host that takes this one in."""
+    named = [(full_name(str(section(rule, "spec").get("host") or ""), namespace_of(rule), end), rule) for rule in rules]
+    taken = [(own, rule) for own, rule in named if covers(own, host)]
+    if not taken:
+        return []
+    best = max((not own.startswith("*"), len(own)) for own, _rule in taken)
+    return [rule for own, rule in taken if (not own.startswith("*"), len(own)) == best]
+
+
+def rules_for(
+    rules: Sequence[Mapping[str, Any]], *, host: str, caller: str, service: str, root: str, end: str = CLUSTER_DOMAIN
+) -> list[Mapping[str, Any]]:
+    """The DestinationRules that count for a host (its full name), called from a namespace.
+
+    One namespace decides: the caller's, else the Service's (empty if it has none), else the root namespace. In the caller's, only what
+    is visible there is looked at; in the others the most specific host is picked first, and only then it is asked who may see it."""
+    if caller != root:
+        own = [rule for rule in rules if namespace_of(rule) == caller and exported_to(rule, caller)]
+        found = _of_host(own, host, end)
+        if found:
+            return found
+    for namespace in dict.fromkeys((service, root)):
+        there = [rule for rule in rules if namespace_of(rule) == namespace and (namespace == caller or not _private(rule))]
+        found = [rule for rule in _of_host(there, host, end) if exported_to(rule, caller)] if namespace else []
+        if found:
+            return found
+    return []
+
+
+# Sidecars
+
+
+def imports(sidecar: Mapping[str, Any], namespace: str, hosts: Iterable[str]) -> bool:
+    """Do the egress hosts of a Sidecar take in one of these hosts of an object (a VirtualService or Service) in a namespace?"""
+    asked = [
+        str(entry).partition("/")
+        for egress in map(section, entries(section(sidecar, "spec").get("egress")))
+        for entry in entries(egress.get("hosts"))
+    ]
+    if not entries(section(sidecar, "spec").get("egress")):
+        return True  # without egress everything is imported
+    own = namespace_of(sidecar)
+    wanted = list(hosts)
+
+    def fits(space: str, host: str) -> bool:
+        return (space in ("*", namespace) or (space == "." and namespace == own)) and any(_meet(host, other) for other in wanted)
+
+    if any(space.startswith("~") and fits(space[1:] or "*", host) for space, _slash, host in asked):
+        return False
+    return any(fits(space, host) for space, _slash, host in asked if not space.startswith("~"))
