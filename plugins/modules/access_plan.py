@@ -181,6 +181,11 @@ stages:
       type: list
       elements: dict
       sample: [{namespace: prod-travel-agency, name: access-travels, rules: 1, selector: {app: travels}}]
+    memory:
+      description: What is to be on the cluster while the stage is not proven; V(null) without O(root_namespace).
+      returned: always
+      type: dict
+      sample: null
     gone:
       description: What the stage removes.
       returned: always
@@ -193,6 +198,14 @@ stages:
       type: list
       elements: dict
       sample: []
+pending:
+  description:
+    - A stage that an earlier run has delivered, and that ended before it was proven; C(name), C(layer), C(saved), C(made), and of its
+      C(policies) those that are there. V(null) where there is none.
+    - It is remembered in the ConfigMap that is C(memory) of each stage, in the namespace O(root_namespace).
+  returned: success
+  type: dict
+  sample: null
 baseline:
   description: The calls with the prediction for what the source is now.
   returned: success
@@ -248,11 +261,13 @@ from typing import Any
 from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._access.given import plan_given, read_stages
 from ansible_collections.meshops.mesh.plugins.module_utils._access.intent import bare_intent, read_intent
+from ansible_collections.meshops.mesh.plugins.module_utils._access.pending import pending_name, recall, remember
 from ansible_collections.meshops.mesh.plugins.module_utils._access.report import plan_result
 from ansible_collections.meshops.mesh.plugins.module_utils._access.stages import Plan, Settings, plan_access
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization_run import mesh_settings
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, MESH_CONFIG, SOURCE, SOURCE_NEEDS, display_name
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.sources import read_result, read_source
 from ansible_collections.meshops.mesh.plugins.module_utils._model.clock import utc_now
@@ -283,6 +298,24 @@ def argument_spec() -> dict[str, Any]:
 def dated(source: Snapshot, given: Settings) -> tuple[Sequence[dict[str, Any]], Settings]:
     """The source's objects, and the settings with its time: what is new is younger than what has a time of that clock."""
     return source.objects, replace(given, taken_at=source.taken_at.strftime("%Y-%m-%dT%H:%M:%SZ"))
+
+
+def unproven(params: dict[str, Any], source: Snapshot) -> dict[str, Any] | None:
+    """What an earlier run has left; of a live cluster only."""
+    if params["source"] != "cluster" or not params["root_namespace"]:
+        return None
+    cluster = Cluster.from_params(params, name=params["cluster"])
+    found = cluster.get("v1", "ConfigMap", pending_name(params["mesh"]), params["root_namespace"])
+    return recall(found, source.objects, mesh=params["mesh"], cluster=params["cluster"])
+
+
+def remembering(result: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+    """Each stage with what is remembered of it."""
+    space = params["root_namespace"]
+    for stage in result["stages"]:
+        layer = "access_given" if params["stages"] else stage["name"]
+        stage["memory"] = remember(stage, mesh=params["mesh"], namespace=space, layer=layer) if space and stage["changed"] else None
+    return result
 
 
 def plan_of(params: dict[str, Any], given: Settings, read: Callable[[], Snapshot]) -> Plan:
@@ -329,11 +362,13 @@ def main() -> None:
 
     try:
         plan = plan_of(params, given, read)
+        pending = unproven(params, sources[-1])
     except ConfigError as exc:
         module.fail_json(msg=f"cluster {params['cluster']}: {exc}")
     except MeshError as exc:
         module.fail_json(msg=str(exc))
-    module.exit_json(changed=False, **plan_result(plan, params["cluster"]), **read_result(sources[-1]))
+    result = remembering(plan_result(plan, params["cluster"]), params)
+    module.exit_json(changed=False, **result, pending=pending, **read_result(sources[-1]))
 
 
 if __name__ == "__main__":

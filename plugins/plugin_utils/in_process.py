@@ -10,6 +10,7 @@ Ansible loads an action plugin in its own process before it forks one for the ta
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from collections.abc import Mapping
 from datetime import date
@@ -19,7 +20,7 @@ from typing import Any, NoReturn
 
 from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
-from ansible_collections.meshops.mesh.plugins.module_utils._kube import auth
+from ansible_collections.meshops.mesh.plugins.module_utils._kube import auth, parent, progress
 from ansible_collections.meshops.mesh.plugins.module_utils._module import shown_arguments
 
 __all__ = ["InProcess", "plain"]
@@ -96,6 +97,8 @@ class InProcess(ActionBase):  # type: ignore[misc]
         if not auth.IMPORT_ERROR and self._here(task_vars):
             return self._work(args)
         background = self._task.async_val and not self._connection.has_native_async
+        if self._connection.transport == "local" and not self._task.async_val:
+            self._task.environment = [*(self._task.environment or []), {parent.VARIABLE: parent.name_of_parent()}]
         name = "meshops.mesh." + self.MODULE.__name__.rpartition(".")[2]
         done: dict[str, Any] = self._execute_module(module_name=name, module_args=dict(args), task_vars=task_vars, wrap_async=background)
         if not background:
@@ -117,6 +120,9 @@ class InProcess(ActionBase):  # type: ignore[misc]
     def _work(self, args: Mapping[str, Any]) -> dict[str, Any]:
         # This is a process of this task only: what the module would have been started with can be set for all of it. But not its folder:
         # that is the playbook's, which for a playbook of a collection is no place for the files that somebody names at the command line.
+        if multiprocessing.parent_process() is not None:
+            parent.end_with_parent()
+        progress.show_by(self._display.display)
         environment: dict[str, Any] = {}
         self._compute_environment_string(environment)
         os.environ.update({key: str(value) for key, value in environment.items()})

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,9 @@ import yaml
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.apply import Order
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.apply import run as apply_layer
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
+from background_support import descendants, read_until, start
 from testbed import Bed
+from testbed.patience import until
 
 USER = "deliverer"
 WRITES = {"create", "update", "patch", "delete", "deletecollection"}
@@ -193,3 +196,22 @@ def test_absent_takes_the_layer_away(deliver: Deliver) -> None:
     assert f"shop: would delete ConfigMap {deliver.namespace}/a" in said(planned) and deliver.live("a") is not None
     deliver(objects, deliver_state="absent").check()
     assert deliver.live("a") is None
+
+
+def test_a_wait_says_what_for_and_ends_with_its_run(deliver: Deliver, tmp_path: Path) -> None:
+    """A Deployment whose image nobody has is waited for; after ten seconds it is named, and the worker does not outlive a SIGKILL."""
+    pod = {"metadata": {"labels": {"app": "d"}}, "spec": {"nodeSelector": {"no": "such"}, "containers": [{"name": "c", "image": "x"}]}}
+    late = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "late", "namespace": deliver.namespace},
+            "spec": {"selector": {"matchLabels": {"app": "d"}}, "template": pod}}
+    tasks = [{"name": "Deliver", "ansible.builtin.include_role": {"name": "meshops.mesh.deliver"}}]
+    path = tmp_path / "late.yml"
+    path.write_text(yaml.safe_dump([{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}]))
+    given = {"mesh_name": deliver.namespace, "deliver_layer": "shop", "deliver_objects": [late], "deliver_wait_timeout": 120}
+    process = start(path, bed=deliver.bed, inventory="localhost,", extra_vars=given, kubeconfig=deliver.kubeconfig)
+    text = read_until(process, lambda line: "waits since" in line)
+    assert re.search(rf"localhost: waits since 1\d s: Deployment {deliver.namespace}/late: ", text)
+    workers = descendants(process.pid)
+    assert workers
+    process.kill()
+    process.wait()
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), what="the end of the workers")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from background_support import killed_at, start
 from conftest import Run
 from envoys_support import until
 from testbed import Bed
@@ -83,6 +84,37 @@ def test_a_proxy_without_the_policies_has_its_stage_taken_back(bed: Bed, provide
     assert policies(bed) == {}
     assert not clients.refused, clients.refused
     until(lambda: pods.call(f"{AGENCY}/mysqldb", f"{AGENCY}/travels") == "200", what="it is as open as before")
+
+
+def remembered(bed: Bed) -> str:
+    found = bed.kubectl("get", "configmap", "access-pending-travel-prod", "-n", ROOT, "-o", "jsonpath={.data.stage}", "--ignore-not-found")
+    return found.stdout.strip()
+
+
+def test_a_stage_of_a_run_that_was_killed_is_proven_or_taken_back(bed: Bed, provider: str, play: Play, pods: Pods) -> None:
+    """SIGKILL between a stage and the end of its probes; what the proxies make of it decides about it in the next run."""
+    assert remembered(bed) == "", "the stage that was taken back is forgotten"
+    values = {"mesh_provider": provider, "mesh_mysql_password": "of-this-test-only", "mesh_control_plane": PLANE,
+              "mesh_operators_packages": [PACKAGES[provider]], "access_wait_timeout": 600, "access_probe_timeout": 30,
+              "access_probe_total": 900}
+    for faulty in (True, False):
+        bed.set_faults({"envoys": {"keep_policies": [f"{AGENCY}/cars"]}})
+        process = start("meshops.mesh.travel_zero_trust", bed=bed, inventory=INVENTORY, extra_vars=values)
+        killed_at(process, "Call with access_allow", 2)
+        assert remembered(bed) == "access_allow" and policies(bed)
+        bed.set_faults({"envoys": {"keep_policies": [f"{AGENCY}/cars"]}} if faulty else {})
+        run = play(access_wait_timeout=4 if faulty else 120)
+        if faulty:
+            assert run.rc != 0
+            assert "stage access_allow was taken back: an earlier run had delivered it and ended before it was proven" in said(run)
+            assert "does not have prod-travel-agency/access-cars yet" in said(run)
+            assert policies(bed) == {} and remembered(bed) == ""
+            continue
+        run.check()
+        assert "stage access_allow, which an earlier run delivered and did not prove, is proven now" in said(run)
+        assert remembered(bed) == ""
+    play(access_state="absent").check()
+    assert policies(bed) == {}
 
 
 def test_nobody_who_is_meant_is_ever_refused(bed: Bed, provider: str, play: Play, pods: Pods) -> None:

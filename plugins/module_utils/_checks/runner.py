@@ -301,8 +301,11 @@ def run_until(
     clock: Callable[[], float],
     sleep: Callable[[float], None],
     fail_on: str = "error",
+    waits: Callable[[Report], None] = lambda report: None,
 ) -> Report:
-    """Look until no retryable row is failed or the deadline is over; the last look, with its last reasons, is the result."""
+    """Look until no retryable row is failed or the deadline is over; the last look, with its last reasons, is the result.
+
+    waits: is told of each look after which another one comes."""
     deadline = clock() + wait_timeout
     while True:
         report = look()
@@ -310,4 +313,5 @@ def run_until(
         hopeful = any(by_id[row.id].retryable for row in report.failing("warning" if fail_on == "warning" else "error"))
         if not hopeful or clock() + wait_interval > deadline:
             return report
+        waits(report)
         sleep(wait_interval)

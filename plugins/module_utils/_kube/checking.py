@@ -24,6 +24,7 @@ from .certificates import clock_source
 from .client import Cluster
 from .collect import collect
 from .options import CLUSTER, REPORT, SOURCE, display_name, wait_options
+from .progress import Progress, few
 from .sources import read_result, read_source
 
 __all__ = ["argument_spec", "check", "look"]
@@ -77,10 +78,17 @@ def look(params: dict[str, Any], warn: Callable[[str], None] | None = None, note
     return run_checks(snapshot, intent, options)
 
 
+def _say(progress: Progress, report: Report, fail_on: str) -> None:
+    if progress.due():
+        rows = report.failing("warning" if fail_on == "warning" else "error")
+        progress.say(few(f"{row.id} {row.resource}: {row.message}" for row in rows))
+
+
 def check(params: dict[str, Any], warn: Callable[[str], None]) -> dict[str, Any]:
     """The result of a task: the rows, and `failed` with the lines of what does not hold. Raises MeshError."""
     params = {**params, "cluster": display_name(params)}
     seen: list[Snapshot] = []
+    progress = Progress(params["cluster"])
     report = run_until(
         lambda: look(params, warn, seen.append),
         wait_timeout=params["wait_timeout"] if params["source"] == "cluster" else 0,
@@ -88,6 +96,7 @@ def check(params: dict[str, Any], warn: Callable[[str], None]) -> dict[str, Any]
         clock=time.monotonic,
         sleep=time.sleep,
         fail_on=params["fail_on"],
+        waits=lambda report: _say(progress, report, params["fail_on"]),
     )
     result = answer(report, params=params, warn=warn, **read_result(seen[-1]))
     return {**result, "table": table(result["checks"], show_from=params["show_from"], summary=report.summary, about=report.about)}

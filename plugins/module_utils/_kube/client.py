@@ -31,6 +31,8 @@ from .._errors import (
 )
 from .._model.clock import TOLERANCE, ClockReading, clock_text, read_clock, utc_now
 from .auth import Answer, Transport, connect
+from .parent import require_parent
+from .progress import Progress
 
 try:
     import urllib3.exceptions as wire
@@ -149,7 +151,7 @@ class Cluster:
         if body is not None:
             data = json.dumps(body, separators=(",", ":")).encode()
             headers["content-type"] = content_type
-        started = self._clock()
+        started, progress = self._clock(), Progress(self.name, self._clock)
         attempt = 0
         while True:
             attempt += 1
@@ -157,10 +159,13 @@ class Cluster:
             if isinstance(outcome, Answer):
                 self._note_warning(outcome)
                 return outcome
+            if progress.due():
+                progress.say(f"the API server ({self._transport.host}) is away or busy")
             self._sleep(outcome if outcome > 0 else min(5.0 if self._met else 1.0, 0.25 * 2 ** min(attempt, 5)) * random.uniform(0.7, 1.0))  # noqa: S311  no secret: spreads tries
 
     def _try(self, method: str, path: str, data: bytes | None, headers: Mapping[str, str], started: float) -> Answer | float:
         """An answer, or for how long to sleep before the next try (0: choose yourself)."""
+        require_parent()
         began = self._clock()
         try:
             answer = self._transport.request(method, path, body=data, headers=headers, timeout=self.timeout)

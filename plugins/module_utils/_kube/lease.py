@@ -15,6 +15,7 @@ from typing import Any
 from .._errors import Conflict, FetchError, MeshError
 from .._model.objects import MANAGED_BY, MANAGER, MESH
 from .client import Cluster
+from .progress import Progress
 
 __all__ = ["Held", "Lock"]
 
@@ -59,7 +60,7 @@ class Lock:
     def acquire(self, *, take_over: bool = False) -> None:
         """Takes it, once whoever had it has shown no life for as long as they promised; Held when they live."""
         first: str | None = None
-        began = self.clock()
+        began, progress = self.clock(), Progress(self.cluster.name, self.clock)
         while True:
             found = self.cluster.get(_VERSION, _KIND, self.name, self.namespace)
             if found is None:
@@ -85,6 +86,8 @@ class Lock:
             if renewed != first:
                 raise Held(f"cluster {self.cluster.name}: another run is at work: {self.title} is held by {other}, renewed at {renewed}; "
                            "wait until it is over. Nothing was changed by this run")
+            if progress.due():
+                progress.say(f"{self.title} is held by {other}; whether that run lives shows within {promised:.0f} s")
             self.sleep(min(1.0, max(0.1, promised / 10)))
 
     def _write(self, holder: str, version: str, *, acquired: bool = False) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from .._model.objects import Ref
 from .._model.snapshot import Snapshot
 from .client import Cluster
 from .collect import collect
+from .progress import Progress, few
 from .wait import Timing, wait_gone, wait_ready
 
 __all__ = ["STEPS", "Migration"]
@@ -97,7 +98,7 @@ class Migration:
         """Looks until nothing is in the way; the last reasons go into the message."""
         if self.dry_run:
             return
-        start = self.timing.clock()
+        start, progress = self.timing.clock(), Progress(self.cluster.name, self.timing.clock)
         while True:
             left = look()
             if not left:
@@ -107,6 +108,8 @@ class Migration:
                     f"cluster {self.cluster.name}: {what}: not after {self.timing.timeout:.0f} s: {_list(left)}; "
                     "run it again to go on, or go back"
                 )
+            if progress.due():
+                progress.say(f"{what}: {few(left)}")
             self.timing.sleep(self.timing.interval)
 
     def _domain(self, seen: Snapshot, plane: Plane, domain: Domain, side: str) -> None:

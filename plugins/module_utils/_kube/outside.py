@@ -23,6 +23,7 @@ from ansible.module_utils.urls import open_url
 from .._access.verdict import NONE, Answer, Row, judge
 from .._certificates.endpoint import meaning_of
 from .._errors import ConfigError, FetchError
+from .progress import Progress, few
 
 __all__ = ["NO_TOKEN", "TAMPERED", "TOKEN", "Gateway", "call_all", "fetched_token", "tampered"]
 
@@ -138,8 +139,10 @@ def call_all(
         with ThreadPoolExecutor(max_workers=min(_WORKERS, max(1, len(items)))) as pool:
             return list(pool.map(lambda call: _row(call, _sent(gateway, context, call, timeout)), items))
 
-    rows = send(calls)
+    rows, progress = send(calls), Progress(gateway.ref, clock)
     while clock() < deadline and any(row.why or not row.agrees for row in rows):
+        if progress.due():
+            progress.say(few(row.why or row.answer.said for row in rows if row.why or not row.agrees))
         time.sleep(interval)
         rows = [send([row.call])[0] if row.why or not row.agrees else row for row in rows]
     return tuple(rows)

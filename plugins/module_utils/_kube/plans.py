@@ -16,6 +16,7 @@ from .._errors import ConfigError, Conflict, KindMissing
 from .._olm.machine import Action, Approve, Done, Fail, History, Target, step
 from .._olm.model import Observation, Plan
 from .client import Cluster, NotFound
+from .progress import Progress, few
 
 __all__ = ["Journey", "Limits", "remove", "travel"]
 
@@ -185,7 +186,7 @@ def _too_late(cluster: Cluster, journeys: Sequence[Journey], limits: Limits) -> 
 def travel(cluster: Cluster, journeys: Sequence[Journey], limits: Limits, approved: list[dict[str, Any]], *,
            clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep) -> str:
     """Looks and acts until all have arrived; an error's text where they do not. A dry run looks once."""
-    started, blind, met = clock(), 0.0, False
+    started, blind, met, progress = clock(), 0.0, False, Progress(cluster.name, clock)
     while True:
         before = clock()
         objects = _read_again(cluster, journeys, clock, sleep) if met else _read(cluster, {j.namespace for j in journeys})
@@ -201,6 +202,8 @@ def travel(cluster: Cluster, journeys: Sequence[Journey], limits: Limits, approv
             return failure
         if clock() - started >= limits.timeout:
             return _too_late(cluster, journeys, limits)
+        if progress.due():
+            progress.say(few(f"{journey.ref}: {journey.reason}" for journey in journeys if journey.state != "done"))
         sleep(limits.interval)
 
 

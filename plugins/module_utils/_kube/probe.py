@@ -19,6 +19,7 @@ from .._model.owners import owner_of
 from .auth import Dialer
 from .client import Cluster
 from .execs import Command, run_in_pod
+from .progress import Progress, few
 from .proxies import admin_get
 
 __all__ = ["Limits", "Outcome", "probe"]
@@ -197,11 +198,16 @@ def probe(
     spaces = [ref.partition("/")[0] for call in calls for ref in (call["from"], call["to"])] + [str(row["namespace"]) for row in policies]
     pods = _Pods(cluster, spaces)
     missing, silent = run.proxies(policies, pods)
+    progress = Progress(cluster.name, clock)
     while missing and clock() < deadline:
+        if progress.due():
+            progress.say(f"proxies without their policies: {few(f'{ref}: {len(names)} missing' for ref, names in missing.items())}")
         time.sleep(limits.interval)
         missing, silent = run.proxies(policies, pods)
     rows: list[Row] = run.many(lambda call: run.send(call, pods), list(calls))
     while any(row.agrees is False for row in rows) and clock() < deadline:
+        if progress.due():
+            progress.say(f"{sum(row.agrees is False for row in rows)} of {len(rows)} calls are not as predicted")
         time.sleep(limits.interval)
         again = run.many(lambda row: run.send(row.call, pods) if row.agrees is False else row, rows)
         rows = again

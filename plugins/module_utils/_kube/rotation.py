@@ -26,6 +26,7 @@ from .apply import run as apply_layer
 from .auth import Dialer
 from .client import Cluster
 from .istiods import read_istiods
+from .progress import Progress, few
 from .proxies import proxy_pods, read_proxies
 from .wait import Timing, wait_ready
 
@@ -255,6 +256,7 @@ class Rotation:
         self.turns.append(done)
         began = self.clock()
         restarted: dict[str, _Tried] = {}
+        progress = Progress(self.cluster.name, self.clock)
         before: Look | None = None
         while True:
             look = self.look([goal]) if before is None else self._look_again(before, [goal], "while everybody was waited for")
@@ -275,6 +277,8 @@ class Rotation:
                 if not done.blockers:
                     return done
                 raise NotReady(self._refusal(done, "the CA was changed, and not everybody has followed"))
+            if progress.due():
+                progress.say(f"settle: {few(f'{one.resource}: {one.reason}' for one in (*done.blockers, *done.notes))}")
             self._help(done, look, [*done.blockers, *done.notes], restarted)
             self.sleep(self.limits.interval)
 
@@ -296,10 +300,13 @@ class Rotation:
     def _wait_until_safe(self, turn: Turn, step: Step, look: Look, known: Sequence[Material]) -> Look:
         began = self.clock()
         restarted: dict[str, _Tried] = {}
+        progress = Progress(self.cluster.name, self.clock)
         while not self._judge(turn, step, look).safe:
             turn.waited = self.clock() - began
             if turn.waited >= self.limits.gate:
                 raise NotReady(self._refusal(turn, f"{turn.phase} is not safe, so nothing was written for it"))
+            if progress.due():
+                progress.say(f"{turn.phase}: {few(f'{one.resource}: {one.reason}' for one in turn.blockers)}")
             self._help(turn, look, turn.blockers, restarted)
             self.sleep(self.limits.interval)
             look = self._look_again(look, known, f"while {turn.phase} waited, so nothing was written for it")

@@ -18,6 +18,7 @@ from .._model.readiness import Readiness, is_judged, judge, still_there
 from .._model.snapshot import without_gc
 from .._model.waiting import REMEDY, Waiter
 from .client import Cluster
+from .progress import Progress
 
 __all__ = ["ClusterLookup", "Timing", "read_all", "wait_gone", "wait_ready"]
 
@@ -107,6 +108,7 @@ def wait_ready(cluster: Cluster, refs: Iterable[Ref], timing: Timing, *, seen_no
     start = timing.clock()
     waiter = Waiter.start(cluster.name, [ref for ref in refs if is_judged(ref)])
     pause = min(_FIRST_PAUSE, timing.interval)
+    progress = Progress(cluster.name, timing.clock)
     while waiter.pending:
         refs_now = sorted(waiter.pending)
         live = read_all(cluster, refs_now) if seen_now is None else dict(seen_now)
@@ -123,6 +125,8 @@ def wait_ready(cluster: Cluster, refs: Iterable[Ref], timing: Timing, *, seen_no
             break
         if now - start >= timing.timeout:
             raise waiter.expired(now - start, remedy=timing.remedy)
+        if progress.due():
+            progress.say(waiter.line(3))
         timing.sleep(pause)
         pause = min(pause * 1.5, timing.interval)
     return timing.clock() - start
@@ -132,6 +136,7 @@ def wait_gone(cluster: Cluster, refs: Iterable[Ref], timing: Timing) -> float:
     """Seconds until the last of them was deleted, finalizers included."""
     start = timing.clock()
     waiter = Waiter.start(cluster.name, list(refs))
+    progress = Progress(cluster.name, timing.clock)
     while waiter.pending:
         refs_now = sorted(waiter.pending)
         live = read_all(cluster, refs_now)
@@ -141,5 +146,7 @@ def wait_gone(cluster: Cluster, refs: Iterable[Ref], timing: Timing) -> float:
             break
         if now - start >= timing.timeout:
             raise waiter.expired(now - start, "not deleted", timing.remedy)
+        if progress.due():
+            progress.say(f"to be deleted: {waiter.line(3)}")
         timing.sleep(min(timing.interval, 0.5))
     return timing.clock() - start

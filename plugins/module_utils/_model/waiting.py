@@ -56,6 +56,10 @@ class Waiter:
         lines = self._lines(sorted(self.pending))
         return NotReady(f"cluster {self.cluster}: {what} after {seconds:.0f} s: {lines}; {remedy}")
 
-    def _lines(self, refs: list[Ref]) -> str:
-        shown = [f"{ref}: {self.pending[ref].reason}: {self.pending[ref].message}" for ref in refs[:_SHOWN]]
-        return "; ".join(shown + ([f"and {len(refs) - _SHOWN} more"] if len(refs) > _SHOWN else []))
+    def line(self, limit: int) -> str:
+        """What is not ready yet, as far as it fits."""
+        return self._lines(sorted(self.pending), limit)
+
+    def _lines(self, refs: list[Ref], limit: int = _SHOWN) -> str:
+        shown = [f"{ref}: {self.pending[ref].reason}: {self.pending[ref].message}" for ref in refs[:limit]]
+        return "; ".join(shown + ([f"and {len(refs) - limit} more"] if len(refs) > limit else []))

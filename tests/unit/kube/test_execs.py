@@ -111,6 +111,8 @@ def pod(name: str, *, proxy: bool = True, containers: tuple[str, ...] = ("app", 
 class Cluster:
     """As much of a cluster as a probe reads."""
 
+    name = "west"
+
     def __init__(self, *pods: dict[str, Any]) -> None:
         self.pods = pods
 
