@@ -17,7 +17,8 @@ from conftest import ROOT, Run, run_playbook
 from testbed import Bed
 
 sys.path.insert(0, str(ROOT / "tests" / "unit"))
-from certificates.live import CORPORATE, MIDDLE, OTHER, SELF_SIGNED  # made at the real time
+from certificates.live import CORPORATE, MIDDLE, NOW, OTHER, SELF_SIGNED  # made at the real time
+from certificates.material import DAY, make
 
 SYSTEM, SHOP = "mesh-system", "mesh-shop"
 EC = {"key_type": "EC", "key_bits": 256}
@@ -161,3 +162,21 @@ def test_a_corporate_ca_comes_from_a_secret_and_goes(mesh: Bed, tmp_path: Path) 
     assert secret(mesh, "cacerts") is None and secret(mesh, "corporate") is not None
     lost = role(mesh, tmp_path, certificates_provider="pem", certificates_authority={"from_secret": f"{SYSTEM}/nothing"})
     assert lost.rc != 0 and f"Secret {SYSTEM}/nothing does not exist" in lost.stdout
+
+
+def test_what_has_expired_meanwhile_is_not_put_back(mesh: Bed, tmp_path: Path) -> None:
+    """The way back would end every call: it is refused before our CA is taken away."""
+    old = make("istiod", ca=True, begins=NOW - 20 * DAY, ends=NOW - DAY)
+    labels = {"app.kubernetes.io/managed-by": "meshops.mesh", "mesh.meshops.io/mesh": "bygone",
+              "mesh.meshops.io/layer": "certificates_saved"}
+    notes = {"mesh.meshops.io/saved-from": "istio-ca-secret", "mesh.meshops.io/saved-type": "istio.io/ca-root"}
+    data = {name: base64.b64encode(text.encode()).decode() for name, text in (("ca-cert.pem", old.pem), ("ca-key.pem", old.key_pem()))}
+    meta = {"name": "bygone-saved", "namespace": SYSTEM, "labels": labels, "annotations": notes}
+    body = {"metadata": meta, "type": "Opaque", "data": data}
+    mesh.api.ensure(f"/api/v1/namespaces/{SYSTEM}/secrets", body)
+    mark = mesh.mark()
+    run = role(mesh, tmp_path, certificates_restore=True, mesh_name="bygone")
+    text = " ".join(run.stdout.split())
+    assert run.rc != 0 and "nothing was changed, because what was saved would not work" in text and "expired on" in text
+    changed = [event["requestURI"] for event in mesh.audit(mark) if event["verb"] in ("create", "patch", "delete")]
+    assert not [uri for uri in changed if f"/namespaces/{SYSTEM}/secrets" in uri]
