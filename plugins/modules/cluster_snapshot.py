@@ -13,7 +13,10 @@ version_added: "0.1.0"
 description:
   - Reads in one concurrent pass every kind of object that says something about a mesh, and writes it to a file that
     M(meshops.mesh.mesh_check) can read later and elsewhere.
-  - Values of Secrets are never written, except certificates. Of Secrets the names, labels and key names stay.
+  - Of each kind the fields that checks read are written, and nothing else. Of a Secret these are its name, its type, its key names, its
+    certificates, and the labels and annotations of Istio, cert-manager and this collection. Values of environment variables, arguments and
+    other ConfigMaps than Istio's are never written.
+  - Nothing is written where a private key would be in the file.
   - Nothing in the cluster is changed.
 author:
   - meshops.mesh contributors (@meshops)

@@ -23,7 +23,7 @@ attributes:
     description: Can run in check mode and tell what it would write.
     support: full
   diff_mode:
-    description: Returns the contents before and after.
+    description: Returns the contents before and after, with what may be a secret masked.
     support: full
 options:
   output:

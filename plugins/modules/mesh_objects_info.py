@@ -65,7 +65,8 @@ options:
     description:
       - Return of each object only what a snapshot keeps, see M(meshops.mesh.cluster_snapshot). A pod then has its metadata, its status
         and the names and images of its containers, about a quarter of its size, and a Secret has no values.
-      - For many pods, which are slow to carry through a playbook.
+      - For many pods, which are slow to carry through a playbook, and for what may hold a secret. What a task returns is in the events
+        of a run. Without it set C(no_log) where such objects are read.
     type: bool
     default: false
 extends_documentation_fragment:
