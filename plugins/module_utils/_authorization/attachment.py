@@ -42,9 +42,10 @@ class Labelled(Protocol):
     def revision(self) -> str: ...
 
 
-def unread(obj: Labelled, mesh: Mesh) -> str:
-    """Why this istiod does not read the object at all; empty if it does. A tag of its revision is no name of it here."""
-    if obj.revision and mesh.revision and obj.revision != mesh.revision:
+def unread(obj: Labelled, mesh: Mesh, *, ztunnel: bool = False) -> str:
+    """Why this istiod does not read the object at all, or not for ztunnel; empty if it does. A tag is no revision here."""
+    other = bool(obj.revision and mesh.revision and obj.revision != mesh.revision)
+    if other and (mesh.abilities.ambient_revisions or not ztunnel):
         return f"its label istio.io/rev is {obj.revision}, and the istiod of revision {mesh.revision} does not read it"
     if obj.namespace in mesh.undiscovered:
         return f"the discoverySelectors of istiod leave out its namespace {obj.namespace}"
@@ -83,7 +84,7 @@ def _why_not_at_ztunnel(policy: Attachable, workload: Workload) -> str:
 
 def why_not(policy: Attachable, workload: Workload, mesh: Mesh) -> str:
     """Empty if the workload enforces the policy, otherwise the reason that it does not."""
-    reason = unread(policy, mesh)
+    reason = unread(policy, mesh, ztunnel=workload.kind == "ztunnel")
     if reason:
         return reason
     service = workload.service.namespace if workload.kind == "waypoint" and workload.service else None

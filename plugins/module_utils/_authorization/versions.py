@@ -18,6 +18,7 @@ _VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?(?:[-+_].*)?")
 _HEADERS_ONE_BY_ONE = {27: 8, 28: 5, 29: 1}
 _ACCOUNTS_QUOTED = {27: 9, 28: 6, 29: 2}
 _PORTS_MERGED = {22: 8, 23: 5, 24: 3}
+_AMBIENT_REVISIONS = {25: 4, 26: 3}
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Abilities:
     ztunnel_dry_run: bool = True  # before, ztunnel knew no dry run, whatever istiod's environment says
     dry_run_withheld: bool = True  # before, istiod sent ztunnel a dry-run policy like any other, and it was enforced
     ambient_ports_merged: bool = True  # before, what a PeerAuthentication says of its ports was one rule, without what it inherits
+    ambient_revisions: bool = True  # before, istiod sent ztunnel the objects of every revision
 
 
 def parse_version(text: str | None) -> tuple[int, int, int]:
@@ -76,4 +78,5 @@ def abilities(text: str | None) -> Abilities:
         ztunnel_dry_run=version >= (1, 29, 0),
         dry_run_withheld=version >= (1, 25, 2),
         ambient_ports_merged=_fixed(version, _PORTS_MERGED),
+        ambient_revisions=_fixed(version, _AMBIENT_REVISIONS),
     )

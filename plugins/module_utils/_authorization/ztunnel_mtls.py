@@ -130,7 +130,7 @@ def _made_before(policy: PeerAuthentication) -> list[_Group]:
 
 def ztunnel_mtls(policies: Iterable[PeerAuthentication], workload: Workload, port: int | None, mesh: Mesh) -> tuple[str, str]:
     """The mode of a port (None: of every port that no policy names) and the policy that set it: STRICT, PERMISSIVE or CLOSED."""
-    kept = [policy for policy in policies if not unread(policy, mesh)]
+    kept = [policy for policy in policies if not unread(policy, mesh, ztunnel=True)]
     scopes = _of_workload(kept, workload, mesh.root_namespace)
     everywhere, own = _named(scopes, mesh.abilities.ambient_ports_merged)
     groups = [_ANYWHERE] if everywhere else []

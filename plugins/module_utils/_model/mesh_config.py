@@ -196,6 +196,11 @@ def _wrong(settings: Mapping[str, Any]) -> str:
     for name in _LISTS[1:]:
         if any(not isinstance(entry, Mapping) for entry in _list(settings.get(name))):
             return f"{name} has an entry that is no mapping"
+    for selector in map(_map, _list(settings.get("discoverySelectors"))):
+        labels, rows = selector.get("matchLabels"), selector.get("matchExpressions")
+        wrong = not isinstance(labels or {}, Mapping) or not isinstance(rows or [], list)
+        if wrong or any(not isinstance(row, Mapping) for row in _list(rows)):
+            return "discoverySelectors has an entry that is no selector"
     if any(not isinstance(_map(entry).get("name"), str) for entry in _list(settings.get("extensionProviders"))):
         return "extensionProviders has an entry without a name"
     normalization = _map(settings, "pathNormalization").get("normalization")

@@ -100,13 +100,14 @@ def _tags(objects: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     found: dict[str, str] = {}
     made: list[Mapping[str, Any]] = []
     for obj in objects:
-        labels = _map(obj, "metadata", "labels")
         if _is(obj, "Istio", "sailoperator.io"):
             istios[_meta(obj, "name")] = expected_revision(obj).rstrip("-")
         elif _is(obj, "IstioRevisionTag", "sailoperator.io"):
             made.append(obj)
-        elif labels.get(_TAG) and labels.get(LABEL) and obj.get("kind") in ("MutatingWebhookConfiguration", "Service"):
-            found[str(labels[_TAG])] = str(labels[LABEL])
+        elif obj.get("kind") in ("MutatingWebhookConfiguration", "Service"):
+            labels = _map(obj, "metadata", "labels")
+            if labels.get(_TAG) and labels.get(LABEL):
+                found[str(labels[_TAG])] = str(labels[LABEL])
     for obj in made:
         target, name = _map(obj, "spec", "targetRef"), str(_map(obj, "spec", "targetRef").get("name") or "")
         meant = istios.get(name, "") if target.get("kind") == "Istio" else name

@@ -363,3 +363,14 @@ def test_a_folder_does_not_say_who_is_nobody() -> None:
         "nobody: there is no ServiceAccount crew/relief"[-41:]
     ]
     assert len(bad(check(folder, "cluster"), "OSM3109", "OSM3110")) == 5
+
+
+@pytest.mark.parametrize(
+    ("version", "enforced"),
+    [("v1.24.6", True), ("v1.25.3", True), ("v1.25.4", False), ("v1.26.2", True), ("v1.26.3", False), ("v1.27.0", False)],
+)
+def test_before_some_version_ztunnel_got_the_policies_of_every_revision(version: str, enforced: bool) -> None:
+    plane = {**ISTIO, "spec": {**ISTIO["spec"], "version": version}}
+    ambient = namespace("crew", **{"istio.io/dataplane-mode": "ambient"})
+    found = check([plane, ambient, *workload("crew", "rota"), labelled(NOTHING, "canary")], access=[])
+    assert found.proven is enforced

@@ -228,6 +228,8 @@ def test_the_cluster_domain_is_told_by_several(says: dict[str, Any]) -> None:
         ("trustDomainAliases: [a, {}]", "data.mesh: trustDomainAliases has an entry that is no text"),
         ("extensionProviders: [sso]", "data.mesh: extensionProviders has an entry that is no mapping"),
         ("extensionProviders: [{zipkin: {}}]", "data.mesh: extensionProviders has an entry without a name"),
+        ("discoverySelectors: [{matchLabels: text}]", "data.mesh: discoverySelectors has an entry that is no selector"),
+        ("discoverySelectors: [{matchExpressions: [text]}]", "data.mesh: discoverySelectors has an entry that is no selector"),
         ("discoverySelectors: {a: b}", "data.mesh: discoverySelectors is dict, expected a list"),
         ("pathNormalization: {normalization: SOME}", "data.mesh: pathNormalization.normalization is 'SOME'"),
         ("defaultConfig: x", "data.mesh: defaultConfig is str, expected a mapping"),
