@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -115,6 +115,11 @@ def _of_plane(obj: Mapping[str, Any]) -> tuple[str, _Wish] | None:
     kind, group, name = obj.get("kind"), group_of(str(obj.get("apiVersion") or "")), name_of(obj)
     if kind in ("Istio", "IstioRevision") and group == "sailoperator.io":
         return name, _of_values(section(obj, "spec", "values"), f"{kind} {name}")
+    if kind == "IstioOperator" and group == "install.istio.io":
+        wish = _of_values(section(obj, "spec", "values"), f"IstioOperator {namespace_of(obj)}/{name}")
+        mode = section(obj, "spec", "meshConfig", "defaultConfig").get("interceptionMode")
+        revision = str(section(obj, "spec").get("revision") or "default")
+        return revision, replace(wish, mode=str(mode)) if mode else wish
     if kind == "ServiceMeshControlPlane":
         inbound = section(obj, "spec", "proxy", "networking", "trafficControl", "inbound")
         mode = inbound.get("interceptionMode")
@@ -128,6 +133,10 @@ def _of_plane(obj: Mapping[str, Any]) -> tuple[str, _Wish] | None:
         labelled = texts(section(obj, "metadata").get("labels")).get("istio.io/rev")
         revision = labelled or name.removeprefix("istio-sidecar-injector").strip("-") or "default"
         return revision, _of_values(section(values), f"ConfigMap {namespace_of(obj)}/{name}")
+    if kind == "ConfigMap" and (name == "istio" or name.startswith("istio-")) and not group:
+        found = _MODE_IN_TEXT.search(str(section(obj, "data").get("mesh") or ""))
+        wish = _Wish(mode=found.group(1) if found else None, who=f"ConfigMap {namespace_of(obj)}/{name}")
+        return name.removeprefix("istio").strip("-") or "default", wish
     return None
 
 
@@ -135,18 +144,28 @@ def settings_of(objects: Iterable[Mapping[str, Any]]) -> Settings:
     """What a source says of inbound traffic for whole meshes. The injector's ConfigMap is what is in force, so it goes before the wish."""
     planes: dict[str, _Wish] = {}
     sidecars: list[Mapping[str, Any]] = []
-    in_force: dict[str, _Wish] = {}
+    in_force: dict[str, _Wish] = {}  # of ConfigMaps: the injector's, and MeshConfig
     for obj in objects:
         if obj.get("kind") == "Sidecar" and group_of(str(obj.get("apiVersion") or "")) == "networking.istio.io":
             sidecars.append(obj)
             continue
         found = _of_plane(obj)
         if found and any(value is not None for value in (found[1].include, found[1].exclude, found[1].mode)):
-            (in_force if obj.get("kind") == "ConfigMap" else planes)[found[0]] = found[1]
+            if obj.get("kind") == "ConfigMap":
+                in_force[found[0]] = _over(found[1], in_force.get(found[0]))
+            else:
+                planes[found[0]] = found[1]
     for revision, wish in in_force.items():
-        old = planes.get(revision, _Wish())
-        planes[revision] = _Wish(wish.include, wish.exclude, wish.mode or old.mode, wish.who)
+        planes[revision] = _over(wish, planes.get(revision))
     return Settings(planes, tuple(sidecars))
+
+
+def _over(wish: _Wish, other: _Wish | None) -> _Wish:
+    """What one says, and where it says nothing the other."""
+    if other is None:
+        return wish
+    include = other.include if wish.include is None else wish.include
+    return _Wish(include, other.exclude if wish.exclude is None else wish.exclude, wish.mode or other.mode, wish.who)
 
 
 def _configured(notes: Mapping[str, Any]) -> str | None:

@@ -30,6 +30,7 @@ _IN_PART = ("UnsupportedValue", "PartiallyInvalid")
 _HTTP_LISTS = ("hosts", "methods", "paths")
 _TOKEN_LISTS = ("requestPrincipals", "notRequestPrincipals")
 _LISTS = ("from", "to", "when")
+_SHOWN = 5
 Fault = tuple[str, str]  # the object, what is wrong
 
 
@@ -231,6 +232,18 @@ class Scene:
         if label and len(reasons) > 1 and not reasons[label]:
             return f"its label istio.io/rev is {label}, and no workload that it is for has its proxy from the istiod of that revision"
         return "" if "" in reasons.values() else next(iter(reasons.values()), "")
+
+    def past_proxies(self) -> Iterator[Fault]:
+        """Workloads with policies, of which ports go past the proxy that enforces them."""
+        found: dict[str, tuple[Place, dict[str, None]]] = {}
+        for place, door in self.doors:
+            if place.past and not place.open:
+                found.setdefault(place.ref, (place, {}))[1].update(dict.fromkeys(policy.key for policy in door.chain.policies))
+        for place, policies in found.values():
+            if policies:
+                shown = ", ".join(list(policies)[:_SHOWN]) + (", ..." if len(policies) > _SHOWN else "")
+                verb = "is" if len(policies) == 1 else "are"
+                yield f"Workload {place.ref}", f"{shown} {verb} not enforced at {place.past.text}: {place.past.why}"
 
     # what is more than it looks like
 

@@ -551,6 +551,20 @@ def pods_labelled(view: View, intent: Intent, options: Options) -> Iterable[Find
     yield from _findings(view, intent, unlabelled_pods)
 
 
+@check(
+    "OSM3124",
+    title="each port of a workload with policies goes through its proxy",
+    hint="have the proxy take the port, or say with ignore that anyone may come to it: no policy and no mutual TLS holds there",
+    severity=Severity.WARNING,
+    inputs=INPUTS,
+    live=False,
+)
+def ports_taken(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """traffic.sidecar.istio.io/excludeInboundPorts and includeInboundPorts, on pods or for the whole mesh, leave ports to anyone. A
+    workload without a proxy, or whose proxy gets no port, is told by OSM3005."""
+    yield from _findings(view, intent, "past_proxies")
+
+
 # 32: what can go
 
 

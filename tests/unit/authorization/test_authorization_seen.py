@@ -581,12 +581,40 @@ def test_a_label_of_that_name_is_not_taken_to_be_of_no_effect() -> None:
             "metadata": {"name": "blue"},
             "spec": {"values": {"global": {"proxy": {"excludeInboundPorts": 9999}}}},
         },
+        {
+            "apiVersion": "install.istio.io/v1alpha1",
+            "kind": "IstioOperator",
+            "metadata": meta("x", "cp"),
+            "spec": {"values": {"global": {"proxy": {"excludeInboundPorts": "9999"}}}},
+        },
     ],
-    ids=["ServiceMeshControlPlane", "the injector's ConfigMap", "IstioRevision"],
+    ids=["ServiceMeshControlPlane", "the injector's ConfigMap", "IstioRevision", "IstioOperator"],
 )
 def test_ports_that_a_whole_mesh_leaves_out(plane: dict[str, Any]) -> None:
     found = past_proxy(Shape("x", {}, {}, {}), SPACE, "sidecar", "", settings_of([plane]))
     assert found.ports == (9999,) and plane["kind"] in found.why
+
+
+def test_a_mesh_whose_proxies_intercept_nothing_says_so_in_its_configuration() -> None:
+    config = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": meta("istio", "cp"),
+        "data": {"mesh": "defaultConfig:\n  interceptionMode: NONE\n"},
+    }
+    ports = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": meta("istio-sidecar-injector", "cp"),
+        "data": {"values": json.dumps({"global": {"proxy": {"excludeInboundPorts": "1"}}})},
+    }
+    for objects in ([config], [config, ports], [ports, config], [slim(ports), slim(config)]):
+        found = past_proxy(Shape("x", {}, {}, {}), SPACE, "sidecar", "default", settings_of(objects))
+        assert found.but == () and "interception mode is NONE" in found.why
+    redirected = past_proxy(
+        Shape("x", {}, {"sidecar.istio.io/interceptionMode": "REDIRECT"}, {}), SPACE, "sidecar", "", settings_of([config, ports])
+    )
+    assert redirected.ports == (1,)
 
 
 def test_what_is_in_force_goes_before_what_is_wished_and_each_revision_has_its_own() -> None:
