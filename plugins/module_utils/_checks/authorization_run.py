@@ -19,6 +19,7 @@ from .._authorization.world import World
 from .._errors import ConfigError
 from .._model.mesh_config import is_mesh_config, istiod_deployment
 from .._model.objects import group_of
+from .._model.scope import DEFAULT, is_namespaced
 from .._model.snapshot import Snapshot
 from .authorization import scene_of
 from .inputs import intent_from, options_from
@@ -125,8 +126,8 @@ def _text(
 
 
 def _key(obj: Mapping[str, Any]) -> tuple[str, str, str, str]:
-    metadata = obj.get("metadata") or {}
-    return group_of(str(obj.get("apiVersion", ""))), str(obj.get("kind")), str(metadata.get("namespace") or ""), str(metadata.get("name"))
+    metadata, group, kind = obj.get("metadata") or {}, group_of(str(obj.get("apiVersion", ""))), str(obj.get("kind"))
+    return group, kind, str(metadata.get("namespace") or (DEFAULT if is_namespaced(group, kind) else "")), str(metadata.get("name"))
 
 
 def overlaid(
@@ -137,7 +138,9 @@ def overlaid(
     for name in removed:
         kind, _space, where = name.partition(" ")
         namespace, slash, short = where.rpartition("/")
-        gone = [key for key in found if key[1] == kind and key[2:] == (namespace if slash else "", short)]
+        # a name alone is of the whole cluster, or where kubectl would look for it
+        places = [(namespace, short)] if slash else [("", short), (DEFAULT, short)]
+        gone = [key for key in found if key[1] == kind and key[2:] in places]
         if not gone:
             raise ConfigError(f"remove: there is no {name} before the change; write Kind namespace/name")
         for key in gone:

@@ -90,6 +90,12 @@ def test_applied_objects_replace_those_of_their_name() -> None:
            {"apiVersion": "v1", "kind": "X", "metadata": {"name": "b", "namespace": "n"}}]  # fmt: skip
     new = {"apiVersion": "v1", "kind": "X", "metadata": {"name": "a", "namespace": "n"}, "spec": 2}
     assert overlaid(old, [new]) == [new, old[1]] and overlaid(old, [], ["X n/a"]) == [old[1]]
+    # without a namespace it is in default, whoever says it, and of the whole cluster where its kind is
+    said = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "default"}}
+    unsaid = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}}
+    space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "web"}}
+    assert overlaid([said, space], [unsaid]) == [unsaid, space] and overlaid([unsaid, space], [said]) == [said, space]
+    assert overlaid([said, space], [], ["Service web"]) == [space] and overlaid([said, space], [], ["Namespace web"]) == [said]
 
 
 def test_the_text_begins_with_the_verdict_and_what_was_covered() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from testbed.operators.base import conditions_of
-from testbed.operators.olm_objects import bundle_objects, cluster_service_version, deployment, plan_steps
+from testbed.operators.olm_objects import bundle_objects, cluster_service_version, deployment, package_manifest, plan_steps
 from testbed.operators.olm_rules import (
     Bundle,
     Catalogue,
@@ -254,3 +254,21 @@ def test_null_is_an_empty_list() -> None:
     assert deployment_problem("d", {"metadata": {}, "spec": {}, "status": {"updatedReplicas": 1, "conditions": None}})[0].startswith(
         'deployment "d" not available')
     assert source_condition(SubView.of(sub), SOURCES)["status"] == "False"
+
+
+def test_a_package_that_the_vendor_has_taken_out_is_in_no_catalogue() -> None:
+    data = yaml.safe_load(FILE.read_text())
+    less = Catalogue.from_dict(data, gone=["jaeger-product"])
+    assert "jaeger-product" in CATALOGUE.sources["redhat-operators"] and "jaeger-product" not in less.sources["redhat-operators"]
+    assert less.bundle("jaeger-operator.v1.65.0-4") is None and less.bundle("kiali-operator.v2.11.0") is not None
+
+
+def test_a_manifest_has_every_channel_with_its_versions_the_newest_first() -> None:
+    source = {"metadata": {"name": "redhat-operators", "namespace": "olm"}, "spec": {"displayName": "Red Hat"}}
+    found = package_manifest(CATALOGUE.sources["redhat-operators"][OSSM3], source)
+    meta = found["metadata"]
+    assert (meta["name"], meta["namespace"], found["status"]["catalogSource"]) == (OSSM3, "olm", "redhat-operators")
+    channels = {row["name"]: row for row in found["status"]["channels"]}
+    assert found["status"]["defaultChannel"] == "stable" and set(channels) == {"stable", "stable-3.0", "candidates"}
+    assert [row["name"] for row in channels["stable-3.0"]["entries"]] == [f"{OSSM3}.v3.0.1", f"{OSSM3}.v3.0.0"]
+    assert channels["stable"]["currentCSV"] == f"{OSSM3}.v3.2.0"

@@ -6,7 +6,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from testbed.operators.observability import elasticsearch_name, jaeger_objects, kiali_objects
+from testbed.operators.observability import (
+    collector_objects,
+    elasticsearch_name,
+    jaeger_objects,
+    kiali_objects,
+    tempo_conditions,
+    tempo_objects,
+)
 from testbed.operators.openshift import admission, host_of
 
 Obj = dict[str, Any]
@@ -70,3 +77,49 @@ def test_kiali_elsewhere_is_not_owned_by_its_cr() -> None:
     assert {obj["metadata"]["namespace"] for obj in objects} == {"mesh"}
     assert not any(obj["metadata"]["ownerReferences"] for obj in objects)
     assert names(kiali_objects(cr, route=True), "Route") == ["view"]
+
+
+def tempo(kind: str = "TempoMonolithic", **spec: Any) -> Obj:
+    meta = {"name": "traces", "namespace": "mesh", "uid": "u"}
+    return {"apiVersion": "tempo.grafana.com/v1alpha1", "kind": kind, "metadata": meta, "spec": spec}
+
+
+@pytest.mark.parametrize(("spec", "available", "volume", "routes"), [
+    ({}, True, "", []),
+    ({"storage": {"traces": {"backend": "pv", "size": "5Gi"}}}, True, "5Gi", []),
+    ({"jaegerui": {"enabled": True, "route": {"enabled": True}}}, True, "", ["tempo-traces-jaegerui"]),
+    ({"jaegerui": {"enabled": True, "route": {"enabled": True}}}, False, "", []),
+])
+def test_one_pod_with_all_of_tempo_in_it(spec: Obj, available: bool, volume: str, routes: list[str]) -> None:
+    made = tempo_objects(tempo(**spec), route=available)
+    (workload,) = [obj for obj in made if obj["kind"] == "StatefulSet"]
+    claims = workload["spec"].get("volumeClaimTemplates", [])
+    assert [claim["spec"]["resources"]["requests"]["storage"] for claim in claims] == ([volume] if volume else [])
+    (intake,) = [obj for obj in made if obj["kind"] == "Service" and obj["metadata"]["name"] == "tempo-traces"]
+    assert {row["name"]: row["port"] for row in intake["spec"]["ports"]} == {"http": 3200, "otlp-grpc": 4317, "otlp-http": 4318}
+    assert names(made, "Route") == routes
+
+
+def test_a_stack_has_a_workload_for_each_part() -> None:
+    spec = {"storageSize": "20Gi", "template": {"queryFrontend": {"jaegerQuery": {"enabled": True, "ingress": {"type": "route"}}}}}
+    made = tempo_objects(tempo("TempoStack", **spec), route=True)
+    assert names(made, "StatefulSet") == ["tempo-traces-ingester"] and len(names(made, "Deployment")) == 4
+    assert "tempo-traces-distributor" in names(made, "Service") and names(made, "Route") == ["tempo-traces-query-frontend"]
+
+
+def test_what_tempo_says_is_true_of_one_condition_only() -> None:
+    pending = tempo_conditions([], "Pending", "PendingComponents", "wait")
+    ready = tempo_conditions(pending, "Ready", "Ready", "all")
+    assert [(row["type"], row["status"]) for row in pending] == [("Pending", "True")]
+    assert {row["type"]: row["status"] for row in ready} == {"Ready": "True", "Pending": "False"}
+
+
+def test_a_collector_has_a_port_for_each_receiver() -> None:
+    protocols = {"grpc": {"endpoint": "0.0.0.0:4317"}, "http": {}}
+    spec = {"replicas": 2, "config": {"receivers": {"otlp": {"protocols": protocols}}}}
+    cr = {"apiVersion": "opentelemetry.io/v1beta1", "kind": "OpenTelemetryCollector",
+          "metadata": {"name": "otel", "namespace": "mesh", "uid": "u"}, "spec": spec}
+    made = collector_objects(cr, route=True)
+    assert names(made, "Deployment") == ["otel-collector"] and names(made, "Route") == []
+    (service,) = [obj for obj in made if obj["kind"] == "Service" and obj["metadata"]["name"] == "otel-collector"]
+    assert {row["name"]: row["port"] for row in service["spec"]["ports"]} == {"otlp-grpc": 4317, "otlp-http": 4318}
