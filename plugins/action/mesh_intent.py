@@ -15,6 +15,7 @@ import yaml
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.meshops.mesh.plugins.module_utils._model.intent import check_names, check_value, misspelt
+from ansible_collections.meshops.mesh.plugins.module_utils._model.text import joined, shown_line
 from ansible_collections.meshops.mesh.plugins.module_utils._olm.wanted import tracing_problems
 
 try:
@@ -82,8 +83,8 @@ class ActionModule(ActionBase):
         problems += misspelt((name for name in found if name.startswith("mesh_")), _known())
         problems = list(dict.fromkeys(problems))
         if problems:
-            lines = "\n".join(f"- {text}" for text in problems)
-            result.update(failed=True, msg=f"cluster {found.get('inventory_hostname')}: these variables cannot be used; "
+            lines = joined(f"- {text}" for text in problems)
+            result.update(failed=True, msg=f"cluster {shown_line(found.get('inventory_hostname'))}: these variables cannot be used; "
                                            f"nothing was changed. Correct them in the inventory (or -e) and run again:\n{lines}")
         return {**result, "changed": False, "checked": len(values)}
 

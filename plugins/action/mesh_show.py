@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible_collections.meshops.mesh.plugins.module_utils._model.text import shown_line
 
 # What a line of a check table begins with, and its colour.
 COLOURS = {"√": "green", "‼": "yellow", "×": "red"}
@@ -27,7 +28,6 @@ class ActionModule(ActionBase):
         lines = self._task.args.get("lines")
         if not isinstance(lines, list):
             raise AnsibleActionFail(f"mesh_show: lines is {type(lines).__name__}, expected a list of texts")
-        text = [part for line in lines for part in str(line).splitlines() or [""]]
-        for line in text:
+        for line in map(shown_line, lines):
             self._display.display(line, color=COLOURS.get(line[:1]))
         return {**result, "changed": False}

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.meshops.mesh.plugins.module_utils._model.text import shown_line
 from ansible_collections.meshops.mesh.plugins.modules import rollout_waves
 from ansible_collections.meshops.mesh.plugins.plugin_utils.in_process import InProcess
 
@@ -25,7 +26,7 @@ class ActionModule(InProcess):
         while True:
             found = super().module({**args, "memory": memory}, task_vars)
             for line in found.get("lines") or []:
-                self._display.display(line)
+                self._display.display(shown_line(line))
             lines += found.get("lines") or []
             restarted += found.get("restarted") or []
             changed = changed or bool(found.get("changed"))

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from ._model.text import joined
+
 __all__ = [
     "ClockSkew",
     "ConfigError",
@@ -23,7 +25,12 @@ __all__ = [
 
 
 class MeshError(Exception):
-    """Anything that stops us, with a message for people: cluster, object, found, expected, what to do next."""
+    """Anything that stops us, with a message for people: cluster, object, found, expected, what to do next.
+
+    Each argument is a line. What others wrote (an API server, a pull request) cannot make another one."""
+
+    def __str__(self) -> str:
+        return joined(self.args)
 
 
 class ConfigError(MeshError):

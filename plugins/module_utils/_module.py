@@ -15,10 +15,13 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ._model.secrecy import has_private_key
+from ._model.text import shown_line, shown_lines
 
-__all__ = ["Crashed", "MeshModule", "contained", "shown_arguments"]
+__all__ = ["Crashed", "MeshModule", "contained", "for_people", "shown_arguments"]
 
 _HIDDEN = "not shown"
+# What of a result people read as it is: printed by Ansible itself or by our roles.
+_TEXTS = frozenset({"diff", "lines", "msg", "reason", "summary", "table", "text", "waiting", "wrong"})
 _SCALARS = ("str", "int", "float", "bool", "path", "bits", "bytes")
 
 
@@ -46,13 +49,33 @@ def _shown(name: str, value: Any, option: Mapping[str, Any] | None) -> Any:
     return f"{len(value)} {name}, {_HIDDEN}" if isinstance(value, (Mapping, list, tuple)) else _HIDDEN
 
 
+def for_people(result: Mapping[str, Any]) -> dict[str, Any]:
+    """The result with its texts for people free of what acts on a terminal or a CI system. Their line feeds are ours by now."""
+    return {key: _readable(value) if key in _TEXTS else value for key, value in result.items()}
+
+
+def _readable(value: Any) -> Any:
+    if isinstance(value, str):
+        return shown_lines(value)
+    if isinstance(value, list):
+        return [_readable(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _readable(item) for key, item in value.items()}
+    return value
+
+
 class MeshModule(AnsibleModule):  # type: ignore[misc]
     """AnsibleModule for ours. Its result has the arguments as shown_arguments gives them, also when an argument is wrong."""
 
     def _log_invocation(self) -> None:
         self.log("Invoked; the arguments of this module are not logged")
 
+    def warn(self, warning: str, **options: Any) -> None:
+        """A warning in one line."""
+        super().warn(shown_line(warning), **options)
+
     def _return_formatted(self, kwargs: dict[str, Any]) -> None:
+        kwargs.update(for_people(kwargs))
         kwargs["invocation"] = {"module_args": shown_arguments(self.params, self.argument_spec)}
         super()._return_formatted(kwargs)
 

@@ -326,11 +326,11 @@ def plan_of(params: dict[str, Any], given: Settings, read: Callable[[], Snapshot
     stages, intent = read_stages(params["stages"]), bare_intent(params["access"], params["domains"])
     plan = plan_given(stages, intent, *dated(read(), given))
     if plan.breaks and not params["may_break"]:
-        shown = "\n".join(f"- {text}" for text in plan.breaks[:_SHOWN])
-        more = f"\n- ... and {len(plan.breaks) - _SHOWN} more" if len(plan.breaks) > _SHOWN else ""
         raise ConfigError(
             "the stages deny calls on their way that passed before and are expected in the end; nothing was changed. Change their order "
-            f"(ALLOW first), leave them out and have the role make its own, or say access_may_break=true.\n{shown}{more}"
+            "(ALLOW first), leave them out and have the role make its own, or say access_may_break=true.",
+            *(f"- {text}" for text in plan.breaks[:_SHOWN]),
+            *([f"- ... and {len(plan.breaks) - _SHOWN} more"] if len(plan.breaks) > _SHOWN else []),
         )
     return plan
 

@@ -176,6 +176,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._access.verdict impor
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import wait_options
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.outside import NO_TOKEN, TAMPERED, TOKEN, Gateway, call_all, fetched_token
+from ansible_collections.meshops.mesh.plugins.module_utils._model.text import joined
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
 
@@ -223,7 +224,7 @@ def text_of(gateway: Gateway, rows: tuple[Row, ...], good: int) -> str:
         said = f"{row.answer.status} {row.answer.said}" if str(row.answer.status) != row.answer.said else row.answer.said
         mark = "ok      " if row.agrees and not row.why else "DIFFERS "
         lines.append(f"{mark} {call['method']} {call['path']} {_WORDS[call['token']]}: {row.answer.verdict} ({said}), expected {wanted}")
-    return "\n".join(lines)
+    return joined(lines)
 
 
 @contained

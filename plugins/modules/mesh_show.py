@@ -8,17 +8,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: mesh_show
-short_description: Print lines for people as they are
+short_description: Print lines for people
 version_added: "0.1.0"
 description:
-  - Prints each line as it is, without quotes, folding or escapes of the play's output format.
+  - Prints each line without quotes, folding or escapes of the play's output format.
   - Lines that begin with the sign of a check (C(√), C(‼), C(×)) get its colour.
   - It runs on the control node and talks to no cluster.
 author:
   - meshops.mesh contributors (@meshops)
 options:
   lines:
-    description: What to print. A text with line breaks is several lines.
+    description:
+      - What to print, each item as one line.
+      - A line break or another control character in it, or a command for a CI system, may come from data, so it is shown as an escape.
+        Split a text of several lines, as in the example.
     type: list
     elements: str
     required: true

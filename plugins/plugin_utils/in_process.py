@@ -21,7 +21,8 @@ from typing import Any, NoReturn
 from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 from ansible_collections.meshops.mesh.plugins.module_utils._kube import auth, parent, progress
-from ansible_collections.meshops.mesh.plugins.module_utils._module import shown_arguments
+from ansible_collections.meshops.mesh.plugins.module_utils._model.text import shown_line
+from ansible_collections.meshops.mesh.plugins.module_utils._module import for_people, shown_arguments
 
 __all__ = ["InProcess", "plain"]
 
@@ -64,11 +65,12 @@ class _Module:
 
     def warn(self, text: str) -> None:
         """Adds a warning to the result."""
-        self.warnings.append(text)
+        self.warnings.append(shown_line(text))
 
     def exit_json(self, **result: Any) -> NoReturn:
         """The result, without what is secret."""
         given = {"changed": False, **({"warnings": self.warnings} if self.warnings else {}), **result}
+        given = for_people(given)
         given["invocation"] = {"module_args": shown_arguments(self.params, self.argument_spec)}
         raise _Ended(remove_values(given, self.no_log_values))
 

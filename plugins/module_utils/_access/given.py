@@ -66,7 +66,7 @@ def read_stages(value: Any) -> tuple[GivenStage, ...]:
     if not isinstance(value, (list, tuple)) or not value:
         problems.append(f"access_stages is {value!r}, expected a list of maps with {', '.join(_KEYS)}")
     if problems:
-        raise ConfigError("the stages cannot be used:\n" + "\n".join(f"- {text}" for text in dict.fromkeys(problems)))
+        raise ConfigError("the stages cannot be used:", *(f"- {text}" for text in dict.fromkeys(problems)))
     return tuple(found)
 
 
@@ -190,5 +190,5 @@ def _prove(stage: GivenStage, world: World, inventory: Inventory, wanted: tuple[
     lines = [said(group, "allowed and not expected") for group in more] + [said(group, "expected and not allowed") for group in less]
     lines += [f"cannot be told apart or decided: {text}" for text in wrong]
     if lines:
-        shown = "\n".join(f"- {line}" for line in lines[:20])
-        raise ConfigError(f"after stage {stage.name} the policies would not mean what is expected; nothing was changed.\n{shown}")
+        head = f"after stage {stage.name} the policies would not mean what is expected; nothing was changed."
+        raise ConfigError(head, *(f"- {line}" for line in lines[:20]))

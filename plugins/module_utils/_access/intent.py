@@ -220,7 +220,7 @@ def bare_intent(value: Any, domains: Iterable[Any] = ()) -> Intent:
     rows = reader.rows((value or {}).get("issuers") or [], "mesh_access.issuers")
     issuers = tuple(reader.issuer(entry, f"mesh_access.issuers[{number}]") for number, entry in enumerate(rows))
     if reader.problems:
-        raise ConfigError("the intended access cannot be used:\n" + "\n".join(f"- {text}" for text in reader.problems))
+        raise ConfigError("the intended access cannot be used:", *(f"- {text}" for text in reader.problems))
     return Intent((), (), issuers=issuers, domains=_domains(domains))
 
 
@@ -257,7 +257,7 @@ def read_intent(value: Any, domains: Iterable[Any] = ()) -> Intent:
     tell = reader.boolean(mtls.get("destination_rules", False), "mesh_access.mtls.destination_rules")
     egress = reader.egress(row.get("egress") or {}, "mesh_access.egress")
     if reader.problems:
-        raise ConfigError("the intended access cannot be used:\n" + "\n".join(f"- {text}" for text in dict.fromkeys(reader.problems)))
+        raise ConfigError("the intended access cannot be used:", *(f"- {text}" for text in dict.fromkeys(reader.problems)))
     return Intent(
         namespaces, tuple(rules), tuple(never), close, tuple(issuers), mode, tuple(exemptions), known, default_deny, tell, egress
     )

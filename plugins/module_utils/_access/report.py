@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .._model.text import joined
 from .stages import Plan, Stage
 from .traffic import Findings
 
@@ -43,7 +44,7 @@ def _text(plan: Plan, cluster: str) -> str:
         left = f"; {plan.left_out} more are left out (probe_limit)" if plan.left_out else ""
         lines.append(f"to probe: {len(plan.stages[-1].calls)} calls, {intended} of them to be allowed at the end{left}")
     lines += [f"note: {text}" for text in plan.notes[:_SHOWN]]
-    return "\n".join([*lines, *(f"assumed: {text}" for text in plan.assumptions)])
+    return joined([*lines, *(f"assumed: {text}" for text in plan.assumptions)])
 
 
 def _name(obj: dict[str, Any]) -> str:
@@ -84,7 +85,7 @@ def traffic_text(cluster: str, found: Findings, sources: Sequence[str], skipped:
     lines += _listed("OUT OF THE MESH (no matter of mesh_access)", found.outside)
     lines += _listed("NOT READ, because it is no access log", [f"{path}: {count} lines" for path, count in sorted(skipped.items())])
     lines.append(f"proposed: {len(found.rules)} rules")
-    return "\n".join([*lines, *(f"assumed: {text}" for text in found.assumptions)])
+    return joined([*lines, *(f"assumed: {text}" for text in found.assumptions)])
 
 
 def _said(sources: Sequence[str]) -> str:
@@ -110,4 +111,4 @@ def proposal_text(found: Findings, sources: Sequence[str]) -> str:
         *(f"# Seen in {text}." for text in sources[:_SHOWN]),
         *(f"# {name}: {count} calls" for name, count in found.rules.items()),
     ]
-    return "\n".join([*head, _dumped({"mesh_access": found.proposal})])
+    return joined([*head, *_dumped({"mesh_access": found.proposal}).split("\n")])

@@ -246,7 +246,7 @@ def resolve(intent: Intent, inventory: Inventory, objects: Iterable[Mapping[str,
     resolver.unsuitable(closed)
     resolver.contradictions(rows, exemptions)
     if resolver.problems:
-        raise ConfigError("the intended access cannot be had:\n" + "\n".join(f"- {text}" for text in dict.fromkeys(resolver.problems)))
+        raise ConfigError("the intended access cannot be had:", *(f"- {text}" for text in dict.fromkeys(resolver.problems)))
     return Resolved(tuple(rows), closed, exemptions, {issuer.issuer: issuer for issuer in intent.issuers})
 
 

@@ -154,10 +154,11 @@ class _Prover:
         lines = [said(group, "allowed and not intended") for group in more] + [said(group, "intended and not allowed") for group in less]
         lines += [f"cannot be told apart or decided: {text}" for text in wrong]
         if lines:
-            shown = "\n".join(f"- {line}" for line in lines[:20]) + (f"\n- ... and {len(lines) - 20} more" if len(lines) > 20 else "")
             raise ConfigError(
                 "the policies would not mean exactly the intent; nothing was changed. Policies that are not ours stay as they are: "
-                f"where one is named, remove it or write down what it allows.\n{shown}"
+                "where one is named, remove it or write down what it allows.",
+                *(f"- {line}" for line in lines[:20]),
+                *([f"- ... and {len(lines) - 20} more"] if len(lines) > 20 else []),
             )
         return coverage
 
@@ -235,7 +236,7 @@ def plan_access(intent: Intent, objects: Iterable[Mapping[str, Any]], given: Set
         resolved = resolve(intent, inventory, live)
         problems, notes = operators_calls(resolved, live)
         if problems:
-            raise ConfigError("the intended access would stop pods:\n" + "\n".join(f"- {text}" for text in problems))
+            raise ConfigError("the intended access would stop pods:", *(f"- {text}" for text in problems))
         rendered, matrix = render(intent, resolved, inventory, given.version, live), matrix_of(resolved.rows)
         prover = _Prover(live, matrix, resolved, given)
         start = prover.state(live)[0]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._model.secrecy import is_secret, names_a_secret
+from .._model.text import joined
 
 __all__ = [
     "ALLOWED",
@@ -192,7 +193,7 @@ def text_of(cluster: str, rows: Sequence[Row], seconds: float, lost: Sequence[Ro
     for word, found, shown in kinds:
         lines += [f"{word}  {line}" for line in found[:shown]]
         lines += [f"... and {len(found) - shown} more: {word}"] if len(found) > shown else []
-    return "\n".join(lines)
+    return joined(lines)
 
 
 def _without_verdict(rows: Iterable[Row]) -> list[str]:

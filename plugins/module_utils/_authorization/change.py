@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .._model.text import joined
 from .automata import TooManyError
 from .doors import Door, DoorSpace, Shift, compare, doors_of
 from .inventory import Inventory
@@ -326,4 +327,4 @@ def text_of(difference: Difference, assumptions: Sequence[str] = (), about: str 
     for word, refs in (("gone", difference.only_before), ("new", difference.only_after)):
         if refs:
             lines.append(f"not compared, because they are {word}: {names(refs)}")
-    return "\n".join([*lines, *(f"assumed: {text}" for text in assumptions)])
+    return joined([*lines, *(f"assumed: {text}" for text in assumptions)])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .._model.text import shown
 from .documents import write_documents
 from .render import failed_lines
 from .runner import Report
@@ -26,6 +27,6 @@ def answer(report: Report, *, params: Mapping[str, Any], warn: Callable[[str], N
         warn(f"ignore: {entry} matches no deviation")
     failing = [row.to_dict() for row in report.failing(params["fail_on"])]
     lines = [failed_lines(failing, cluster=report.cluster)] if failing else []
-    lines += [f"{report.cluster}: {text}" for text in problems]
+    lines += [shown(f"{report.cluster}: {text}") for text in problems]
     verdict = {"failed": True, "msg": "\n".join(lines)} if lines else {}
     return {"changed": False, "checks": [row.to_dict() for row in report.rows], "summary": report.summary, **more, **verdict}

@@ -21,6 +21,7 @@ from .._model.mesh_config import is_mesh_config, istiod_deployment
 from .._model.objects import group_of
 from .._model.scope import DEFAULT, is_namespaced
 from .._model.snapshot import Snapshot
+from .._model.text import joined, shown
 from .authorization import scene_of
 from .inputs import intent_from, options_from
 from .render import table
@@ -111,7 +112,7 @@ def _text(
         None: "no matrix of intended access is given",
     }[proven]
     lines = [
-        f"{report.cluster}: {verdict}; {coverage.seen.text}",
+        f"{shown(report.cluster)}: {verdict}; {coverage.seen.text}",
         f"covered: all requests of {coverage.sources} workloads, of callers without an identity and of unknown ones, to "
         f"{coverage.destinations} workloads; of {coverage.pairs} pairs {coverage.allowed_pairs} have something that passes",
     ]
@@ -122,7 +123,7 @@ def _text(
         lines.append(f"revisions: {', '.join(told)}")
     lines += [f"assumed: {text}" for text in assumptions]
     rows = [row.to_dict() for row in report.rows]
-    return "\n".join([*lines, "", table(rows, show_from="warning", summary=report.summary)])
+    return joined([*lines, "", *table(rows, show_from="warning", summary=report.summary).split("\n")])
 
 
 def _key(obj: Mapping[str, Any]) -> tuple[str, str, str, str]:

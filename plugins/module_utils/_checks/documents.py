@@ -14,6 +14,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from .._model.files import clear_drafts, write_file
+from .._model.text import escaped_json, shown
 from .runner import Report, Row
 from .table import CATEGORIES, CHECKS, hint_url
 from .types import Severity, Status
@@ -25,10 +26,13 @@ LEVELS = {Severity.INFO: "note", Severity.WARNING: "warning", Severity.ERROR: "e
 NOT_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 
 
+_LINK = re.compile(r"\[(?=[^\[\]\n]*\]\()")  # a message of SARIF may have links, and ours have none
+
+
 def json_report(report: Report) -> str:
     """One JSON document: cluster, summary, all rows."""
     data = {"cluster": report.cluster, "summary": report.summary, "checks": [row.to_dict() for row in report.rows]}
-    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    return escaped_json(json.dumps(data, indent=2, ensure_ascii=False)) + "\n"
 
 
 def _text(value: str) -> str:
@@ -36,6 +40,7 @@ def _text(value: str) -> str:
 
 
 def _case(suite: ET.Element, cluster: str, row: Row) -> None:
+    cluster = shown(cluster)
     name = f"{row.id} {row.title}" + (f" ({row.resource})" if row.resource else "")
     case = ET.SubElement(suite, "testcase", classname=_text(f"{cluster}.{row.category}"), name=_text(name), time="0")
     message = _text(": ".join(part for part in (row.resource, row.message) if part))
@@ -50,7 +55,7 @@ def _case(suite: ET.Element, cluster: str, row: Row) -> None:
 
 def junit(report: Report) -> str:
     """One test suite per category; warnings pass and are in system-out."""
-    root = ET.Element("testsuites", name=_text(f"mesh checks of {report.cluster}"))
+    root = ET.Element("testsuites", name=_text(shown(f"mesh checks of {report.cluster}")))
     for category, title in CATEGORIES.items():
         rows = [row for row in report.rows if row.category == category]
         if not rows:
@@ -65,7 +70,7 @@ def junit(report: Report) -> str:
 
 
 def _result(row: Row, indexes: dict[str, int]) -> dict[str, Any]:
-    words = [row.resource, row.message]
+    words = [_LINK.sub(r"\\[", word) for word in (row.resource, row.message)]
     return {
         "ruleId": row.id,
         "ruleIndex": indexes[row.id],
@@ -94,7 +99,7 @@ def sarif(report: Report) -> str:
     driver = {"name": "meshops.mesh", "informationUri": "https://github.com/meshops/mesh", "rules": rules}
     run = {"tool": {"driver": driver}, "automationDetails": {"id": f"mesh_check/{report.cluster}"}, "results": results}
     document = {"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [run]}
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return escaped_json(json.dumps(document, indent=2, ensure_ascii=False)) + "\n"
 
 
 def write_documents(params: Mapping[str, Any], report: Report) -> list[str]:

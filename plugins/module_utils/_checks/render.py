@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from .._model.text import joined, shown
 from .table import CATEGORIES
 
 __all__ = ["GLYPHS", "failed_lines", "summary_line", "table"]
@@ -43,7 +44,7 @@ def _lines(rows: list[Mapping[str, Any]]) -> list[str]:
 
 
 def _fact(row: Mapping[str, Any]) -> str:
-    return f"{row['resource']}: {row['message']}" if row["resource"] else str(row["message"])
+    return shown(f"{row['resource']}: {row['message']}" if row["resource"] else row["message"])
 
 
 def _skip_reason(rows: list[Mapping[str, Any]]) -> str | None:
@@ -95,7 +96,7 @@ def table(
         lines += _checks([[row for row in found if show_from == "info" or row["status"] in SHOWN[show_from]] for found in shown])
         lines.append("")
     counted = summary if summary is not None else {key: sum(row["status"] == key for row in rows) for key in GLYPHS}
-    return "\n".join([*lines, summary_line(counted)])
+    return joined([*lines, summary_line(counted)])
 
 
 def failed_lines(rows: Rows, *, cluster: str) -> str:
@@ -103,4 +104,4 @@ def failed_lines(rows: Rows, *, cluster: str) -> str:
     rows = list(rows)
     lines = [line for checks in _grouped(rows).values() for found in checks.values() for line in _lines(found)]
     count = len(rows)
-    return "\n".join([f"{cluster}: {count} {'check result does' if count == 1 else 'check results do'} not hold", *lines])
+    return joined([f"{shown(cluster)}: {count} {'check result does' if count == 1 else 'check results do'} not hold", *lines])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._errors import ConfigError, MeshError, TooComplex
 from .._model.malformed import place, suspects, title
+from .._model.text import shown
 from .kinds import Kind
 from .table import ABOUT, CATEGORIES, CHECKS, ON_REQUEST, by_id, hint_url
 from .types import Check, Finding, Intent, Options, Severity, Status
@@ -43,6 +44,11 @@ class Row:
     message: str = ""
     hint: str = ""
     evidence: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # from here on a row is read by people: in tables, reports and messages
+        for name in ("resource", "message", "hint"):
+            object.__setattr__(self, name, shown(getattr(self, name)))
 
     def to_dict(self) -> dict[str, Any]:
         """The row as the module returns it."""

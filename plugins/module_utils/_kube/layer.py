@@ -13,6 +13,7 @@ from typing import Any
 from .._errors import MeshError
 from .._model.diff import as_yaml
 from .._model.secrecy import without_secrets
+from .._model.text import shown
 from .apply import Order, Outcome, run
 from .auth import AUTH_ARG_SPEC
 from .client import Cluster
@@ -57,7 +58,7 @@ def _order(params: Mapping[str, Any], check_mode: bool) -> Order:
 def _diff(outcome: Outcome) -> dict[str, str]:
     """All changed objects as two texts."""
     rows = [row for row in outcome.rows if row.changed]
-    return {side: "".join(f"--- # {row.ref}\n{as_yaml(getattr(row, side))}" for row in rows) for side in ("before", "after")}
+    return {side: "".join(f"--- # {shown(row.ref)}\n{as_yaml(getattr(row, side))}" for row in rows) for side in ("before", "after")}
 
 
 def apply_layer(params: dict[str, Any], warn: Callable[[str], None], *, check_mode: bool, diff: bool) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._model.snapshot import Snapshot
+from .._model.text import joined
 from .convert import Converted, convert
 from .objects import FINAL, LAYERS, Layers, layers_of
 from .settings import Domain, Plane, Settings, domains_of, members_of, plane_of
@@ -82,7 +83,7 @@ class Plan:
             if kinds:
                 lines.append(f"{name:<24} {', '.join(f'{number} {kind}' for kind, number in sorted(kinds.items()))}")
         lines += [f"domain {state.name}: {state.said}" for state in self.states]
-        return "\n".join(lines)
+        return joined(lines)
 
 
 def plan_migration(

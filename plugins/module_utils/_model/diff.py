@@ -15,6 +15,7 @@ from typing import Any
 from ansible.module_utils.common.yaml import yaml_dump
 
 from .secrecy import masked
+from .text import shown_lines
 
 __all__ = ["Verdict", "as_yaml", "changes", "cleaned", "compare", "essence", "owned_fields"]
 
@@ -167,7 +168,7 @@ def cleaned(obj: Mapping[str, Any] | None, side: str = "", other: Mapping[str, A
 
 def as_yaml(obj: Mapping[str, Any] | None) -> str:
     """Text for Ansible's diff."""
-    return str(yaml_dump(dict(obj), default_flow_style=False, sort_keys=True)) if obj else ""
+    return shown_lines(str(yaml_dump(dict(obj), default_flow_style=False, sort_keys=True))) if obj else ""
 
 
 def changes(before: Any, after: Any, path: str = "", limit: int = 50) -> list[str]:

@@ -24,6 +24,7 @@ from .objects import group_of, is_rollout
 from .owners import controller_of
 from .scope import in_their_namespaces
 from .snapshot_file import read_json, write_json
+from .text import shown
 
 __all__ = ["FORMAT", "Snapshot", "slim", "trimmed", "without_gc"]
 
@@ -105,7 +106,7 @@ class Snapshot:
         if taken_at.tzinfo is None:
             taken_at = taken_at.replace(tzinfo=UTC)
         return cls(
-            cluster=str(data.get("cluster") or ""),
+            cluster=shown(data.get("cluster") or ""),
             taken_at=taken_at,
             source="snapshot",
             server_version=data.get("server_version"),

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["joined", "shown", "shown_lines", "without_controls"]
+__all__ = ["MARKS", "escaped_json", "joined", "shown", "shown_line", "shown_lines", "without_controls"]
 
 # Printable by Unicode and yet without a shape of their own: fillers, joiners, variation selectors.
 _BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef"
@@ -20,6 +20,7 @@ _WORDS = (
 )
 # Azure Pipelines and GitHub look for ##vso[ and ##[ anywhere in a line, GitHub for ::word:: after blanks at its begin.
 _COMMANDS = re.compile(rf"#(?=#[a-z]*\[)|:(?=:(?:{_WORDS})\b[^\n]*?::)|^ *:(?=:[a-z][\w-]*[^\n]*?::)", re.IGNORECASE)
+MARKS = "√‼×·"  # what lines of ours begin with
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -37,17 +38,40 @@ def without_controls(text: str) -> str:
     return text if text.isascii() else _BLANKS.sub(lambda match: _escape(match.group()), text)
 
 
-def shown(value: Any) -> str:
-    """One line for a person, whatever the value holds."""
+def shown_line(value: Any) -> str:
+    """A line of a layout of ours, with what others wrote in it."""
     text = without_controls(str(value))
     return _COMMANDS.sub(lambda match: match.group() + "\\", text) if "##" in text or "::" in text else text
 
 
+def shown(value: Any) -> str:
+    """What others wrote, as a part of a line: it does not begin as one of our lines would."""
+    text = shown_line(value)
+    start = len(text) - len(text.lstrip(" "))
+    return f"{text[:start]}{_escape(text[start])}{text[start + 1 :]}" if text[start : start + 1] in tuple(MARKS) else text
+
+
 def joined(lines: Iterable[Any]) -> str:
     """A layout of ours: each item is one line."""
-    return "\n".join(map(shown, lines))
+    return "\n".join(map(shown_line, lines))
 
 
 def shown_lines(text: str) -> str:
     """The same for a text whose line feeds are ours already, such as a dump of YAML."""
     return joined(text.split("\n"))
+
+
+def escaped_json(text: str) -> str:
+    """A JSON document, still of the same data, in which nothing acts: such characters can be nowhere but in its strings."""
+    if not text.replace("\n", "").isprintable():
+        text = "".join(char if char == "\n" or char.isprintable() else _json_escape(char) for char in text)
+    return _COMMANDS.sub(lambda match: match.group()[:-1] + _json_escape(match.group()[-1]), text)
+
+
+def _json_escape(char: str) -> str:
+    return "".join(f"\\u{int.from_bytes(pair, 'big'):04x}" for pair in _pairs(char))
+
+
+def _pairs(char: str) -> list[bytes]:
+    data = char.encode("utf-16-be", errors="surrogatepass")
+    return [data[:2], data[2:]] if len(data) > 2 else [data]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from .._model.text import joined
 from .explain import Rbac, explain
 from .matrix import Cell
 
@@ -63,7 +64,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
         mark = ("" if row["ok"] else "!") + ("+" if row["allowed"] else "-")
         lines.setdefault(key, []).append(mark + row["verb"])
     cells = [("×" if any(word.startswith("!") for word in words) else "√", *key, " ".join(words)) for key, words in lines.items()]
-    return "\n".join(_aligned(cells))
+    return joined(_aligned(cells))
 
 
 def _aligned(cells: Sequence[tuple[str, ...]]) -> Iterable[str]:

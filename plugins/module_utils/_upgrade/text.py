@@ -10,6 +10,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator
 
+from .._model.text import joined
 from .plan import Plan
 from .timing import duration, words
 
@@ -20,7 +21,7 @@ WIDTH = 118
 
 def text_of(plan: Plan) -> str:
     """All of it."""
-    return "\n".join(_lines(plan))
+    return joined(_lines(plan))
 
 
 def _lines(plan: Plan) -> Iterator[str]:

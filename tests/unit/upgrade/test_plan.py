@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.upgrade_run import Planned, run_upgrade_plan
-from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
+from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, MeshError
 
 from upgrade.world import HUB, deployment, istio, istiod, obj, owner, pod, revision, rollout, snapshot, tag
 
@@ -186,3 +186,29 @@ def test_one_screen() -> None:
 def test_only_checks_of_an_upgrade_may_be_named() -> None:
     with pytest.raises(ConfigError, match="only: OSM1201 is no check of an upgrade"):
         planned(*mesh(), only=["OSM1201"])
+
+
+def _texts(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    rows = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path] if isinstance(value, str) else [found for key, item in rows for found in _texts(item, (*path, key))]
+
+
+def test_no_text_of_an_object_makes_a_line_of_the_plan() -> None:
+    forged = "x\n√ FORGED\r\x1b[2J\u2028‼ FORGED\u202e ##vso[x] ::error::x"
+    told = 0
+    for path in _texts(mesh())[::2]:
+        objects = mesh()
+        place: Any = objects
+        for step_ in path[:-1]:
+            place = place[step_]
+        place[path[-1]] = forged
+        try:
+            text = planned(*objects).text
+        except MeshError as exc:
+            text = str(exc)
+        except (ValueError, TypeError, KeyError, AttributeError, IndexError, StopIteration):
+            continue
+        told += "FORGED" in text
+        assert all(line.isprintable() and not line.lstrip().startswith(("√ FORGED", "‼ FORGED")) for line in text.split("\n")), text
+        assert "##vso[" not in text and "::error::" not in text
+    assert told > 5
