@@ -124,7 +124,7 @@ class InProcess(ActionBase):  # type: ignore[misc]
         # that is the playbook's, which for a playbook of a collection is no place for the files that somebody names at the command line.
         if multiprocessing.parent_process() is not None:
             parent.end_with_parent()
-        progress.show_by(self._display.display)
+        progress.show_by(lambda line: self._display.display(shown_line(line)))
         environment: dict[str, Any] = {}
         self._compute_environment_string(environment)
         os.environ.update({key: str(value) for key, value in environment.items()})
