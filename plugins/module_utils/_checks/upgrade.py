@@ -162,6 +162,7 @@ def operators_lead_there(view: View, intent: Intent, options: Options) -> Iterab
     inputs=READS,
     requires=WAY,
     intent=NEEDS,
+    live=False,
 )
 def version_pinned(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """v1.30-latest follows the operator: together with Automatic approval a control plane is replaced whenever the catalog has a new
