@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .._model.fields import name_of, namespace_of, section, sections, texts
+from .._model.gateway_labels import labels_of_gateway
 from .._model.owners import standard
 from .._model.workloads import Group, Shape, groups_of
 from .attachment import GATEWAY_NAME
@@ -268,13 +269,11 @@ def _gateways_of_ossm2(reader: _Reader) -> Iterator[Place]:
         for name, key in (("istio-ingressgateway", "ingress"), ("istio-egressgateway", "egress")):
             own = section(gateways, key)
             if own.get("enabled") is not False:
-                labels = {"app": name, "istio": name.removeprefix("istio-")}
-                yield Place(name, Workload(namespace_of(plane), labels, "gateway"), f"{name}-service-account")
+                namespace = str(section(own).get("namespace") or namespace_of(plane))
+                yield Place(name, Workload(namespace, labels_of_gateway(name, key, own), "gateway"), f"{name}-service-account")
         for key in ("additionalIngress", "additionalEgress"):
             for name, own in section(gateways, key).items():
-                word = "ingressgateway" if key == "additionalIngress" else "egressgateway"
-                given = section(own, "service", "metadata", "labels") or {"app": name, "istio": word}
-                labels = {str(label): str(value) for label, value in given.items()}
+                labels = labels_of_gateway(name, key.removeprefix("additional").lower(), own)
                 namespace = str(section(own).get("namespace") or namespace_of(plane))
                 yield Place(name, Workload(namespace, labels, "gateway"), f"{name}-service-account")
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .._model.gateway_labels import labels_of_gateway
 from .._model.snapshot import Snapshot
 from .affinity import affinity
 from .convert import Converted, at
@@ -60,10 +61,7 @@ class Gateway:
 
         The chart of OpenShift Service Mesh 2 gives every label of the Service to its selector and to the pods: a Gateway may select by any.
         """
-        live = at(self.live or {}, "spec.selector", {})
-        said = {key: value for key, value in at(self.raw, "service.metadata.labels", {}).items() if key not in (OWNER, OWNER_NAME)}
-        plain = {"app": self.name, "istio": f"{self.kind}gateway"}
-        return dict(live or {**plain, **said, **at(self.raw, "service.selector", {})})
+        return dict(at(self.live or {}, "spec.selector", {}) or labels_of_gateway(self.name, self.kind, self.raw))
 
 
 def gateways_of(snapshot: Snapshot, plane: Plane, converted: Converted) -> tuple[Gateway, ...]:
