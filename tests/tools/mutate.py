@@ -36,7 +36,8 @@ _NAMES = {"fullmatch": "match", "sorted": "list"} | dict(_PAIRS) | {after: befor
 _AUTHORIZATION = {
     "matching": ("matching", "facts"), "addresses": ("matching", "facts"), "paths": ("paths", "facts"), "trust_domains": ("paths", "facts"),
     "attributes": ("facts",), "compile": ("facts", "verdict", "ambient"), "facts": ("facts", "places", "ambient"),
-    "attachment": ("places", "ambient"), "ztunnel": ("places", "ambient"), "ztunnel_mtls": ("ambient",), "validate": ("admission",),
+    "attachment": ("places", "ambient", "effective"), "ztunnel": ("places", "ambient"), "ztunnel_mtls": ("ambient",),
+    "validate": ("admission",),
     "authentication": ("authentication", "ambient"), "world": ("authentication", "ambient"),
     "evaluate": ("verdict", "facts", "places"), "automata": ("classes",), "classes": ("classes", "ambient"),
     "regions": ("regions", "change"),

@@ -151,7 +151,7 @@ def _without(rule: Any) -> Iterator[str]:
 def panics(scene: Scene) -> Iterator[Fault]:
     """Policies on which istiod itself falls over where it serves ambient."""
     sent = {policy.key for world in scene.worlds for policy in world.policies.policies
-            if not withheld(policy, world.mesh) and not unread(policy, world.mesh)}  # fmt: skip
+            if not withheld(policy, world.mesh) and not unread(policy, world.mesh, ztunnel=True)}  # fmt: skip
     for obj in scene.inventory.objects:
         metadata, spec = obj.get("metadata"), obj.get("spec")
         if obj.get("kind") != "AuthorizationPolicy" or not isinstance(metadata, Mapping) or not isinstance(spec, Mapping):

@@ -156,6 +156,9 @@ SINCE = [
     ("ambient_ports_merged", "1.23.4", "1.23.5"),
     ("ambient_ports_merged", "1.22.7", "1.22.8"),
     ("ambient_ports_merged", "1.21.9", "1.25.0"),
+    ("ambient_revisions", "1.25.3", "1.25.4"),
+    ("ambient_revisions", "1.26.2", "1.26.3"),
+    ("ambient_revisions", "1.24.9", "1.27.0"),
 ]
 
 
