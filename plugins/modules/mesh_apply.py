@@ -38,8 +38,8 @@ options:
   state:
     description:
       - V(present) makes the objects as given.
-      - V(absent) deletes those of them that carry this mesh's labels, in reverse order. A namespace is deleted only when this
-        module has made it.
+      - V(absent) deletes those of them that this module has made for this mesh, in reverse order. An object that only carries a copy of
+        the labels is somebody else's. A namespace leaves the mesh, see O(remove_namespaces), and a volume stays, see O(remove_volumes).
     type: str
     choices: [present, absent]
     default: present
@@ -53,9 +53,27 @@ options:
     elements: str
     default: []
   prune:
-    description: Delete objects of this mesh and layer that were applied before and are not in O(objects) now.
+    description:
+      - Delete objects of this mesh and layer that were applied before and are not in O(objects) now.
+      - A namespace leaves the mesh, see O(remove_namespaces), and a volume stays, see O(remove_volumes).
     type: bool
     default: false
+  remove_namespaces:
+    description:
+      - Delete namespaces that O(state=absent) or O(prune) are about and that this module has made. Without it they stay with all that is in
+        them, and lose what this module has set on them (labels, and with them membership).
+      - Refused, also in check mode, while something is in them that is not of this mesh, which is named, and while a kind may not be
+        listed. Every volume counts. What Kubernetes and operators make again in every namespace does not.
+    type: bool
+    default: false
+    version_added: "0.5.0"
+  remove_volumes:
+    description:
+      - Delete PersistentVolumeClaims that O(state=absent) or O(prune) are about and that this module has made, with the data in them.
+        Without it they stay.
+    type: bool
+    default: false
+    version_added: "0.5.0"
   wait:
     description: Wait until all objects are ready, or gone.
     type: bool
@@ -132,7 +150,9 @@ objects:
       returned: always
       sample: prod-travel-agency
     status:
-      description: One of V(created), V(changed), V(unchanged), V(deleted), V(pruned) and V(new_kind).
+      description:
+        - One of V(created), V(changed), V(unchanged), V(deleted), V(pruned), V(released), V(kept) and V(new_kind).
+        - V(released) is a namespace that O(prune) has let out of the mesh, V(kept) a volume that stays.
       type: str
       returned: always
       sample: created
@@ -147,6 +167,18 @@ objects:
       type: str
       returned: when there is something to say
       sample: its namespace does not exist yet
+lines:
+  description: For people, a line for each object that changes or that there is something to say of.
+  returned: success
+  type: list
+  elements: str
+  sample: ["created Namespace prod-travel-agency"]
+leaving:
+  description: The lines about objects that are not wanted any more, whether they go or stay.
+  returned: success
+  type: list
+  elements: str
+  sample: ["left alone ConfigMap prod-travel-agency/notes (not ours: no app.kubernetes.io/managed-by label, written by kubectl-create)"]
 waited:
   description: Seconds spent waiting for readiness or deletion.
   returned: success

@@ -15,6 +15,7 @@ import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils import _errors as errors
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.apply import Order, Outcome, run
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.removal import Allowed
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.wait import Timing
 from testbed import Bed
 
@@ -84,10 +85,11 @@ def test_check_do_check_do_change_remove(bed: Bed) -> None:
     assert {name for name, status in statuses(changed).items() if status == "changed"} == {"web", "c11"}
     lines = [line for row in run(cluster, objects, order()).rows for line in row.to_dict()["diff"]]
     assert "spec.replicas: 2 -> 3" in lines
-    planned = run(cluster, objects, order(state="absent", dry_run=True))
+    with_namespaces = Allowed(namespaces=True)
+    planned = run(cluster, objects, order(state="absent", dry_run=True, allowed=with_namespaces))
     assert set(statuses(planned).values()) == {"deleted"}
     assert len(cluster.list("v1", "ConfigMap", namespace="apply-ladder", label_selector="mesh.meshops.io/mesh=m")) == 12
-    removed = run(cluster, objects, order(state="absent"))
+    removed = run(cluster, objects, order(state="absent", allowed=with_namespaces))
     assert set(statuses(removed).values()) == {"deleted"}
     assert cluster.get("v1", "Namespace", "apply-ladder") is None
 
@@ -128,6 +130,124 @@ def test_a_foreign_namespace_is_only_labelled_and_never_deleted(bed: Bed, namesp
     assert statuses(run(cluster, [wanted], order(state="absent"))) == {namespace: "changed"}
     found = cluster.get("v1", "Namespace", namespace)
     assert found is not None and "istio.io/rev" not in found["metadata"]["labels"] and not found["metadata"].get("deletionTimestamp")
+
+
+_VERSION = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
+WIDGETS = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "widgets.shop.example.com"},
+    "spec": {"group": "shop.example.com", "names": {"kind": "Widget", "plural": "widgets", "singular": "widget"}, "scope": "Namespaced",
+             "versions": [_VERSION]},
+}
+
+
+def by_somebody(bed: Bed, *objects: dict[str, Any]) -> None:
+    done = bed.kubectl("apply", "-f", "-", stdin="\n---\n".join(json.dumps(obj) for obj in objects))
+    assert done.returncode == 0, done.stderr
+
+
+def claim(namespace: str, name: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name, "namespace": namespace},
+            "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}
+
+
+def inside(bed: Bed, namespace: str) -> set[str]:
+    """What somebody keeps in it."""
+    kinds = "persistentvolumeclaims,deployments,configmaps,widgets.shop.example.com"
+    return set(bed.kubectl("get", kinds, "-n", namespace, "-o", "name").stdout.split()) - {"configmap/kube-root-ca.crt"}
+
+
+def test_a_namespace_with_what_is_not_ours_is_never_deleted(bed: Bed) -> None:
+    """By prune and by absence, planned and done; then it goes, once what is in it is ours alone."""
+    cluster, name, gone = cluster_of(bed), "apply-tenants", Allowed(namespaces=True)
+    space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {"istio-injection": "enabled"}}}
+    mine = [obj for obj in layer(name) if obj["kind"] != "Namespace"]
+    run(cluster, [space, *mine, WIDGETS], order())
+    foreign = [claim(name, "data"), config_map(name, "notes", a="b"),
+               {"apiVersion": "shop.example.com/v1", "kind": "Widget", "metadata": {"name": "w", "namespace": name}}]
+    by_somebody(bed, *foreign)
+    bed.kubectl("create", "deployment", "theirs", "-n", name, "--image=registry.example.com/x:1", "--replicas=1")
+    bed.kubectl("wait", "deployment/theirs", "-n", name, "--for=condition=Available", "--timeout=30s")
+    before, mark = inside(bed, name), bed.mark()
+    assert {"persistentvolumeclaim/data", "deployment.apps/theirs", "configmap/notes", "widget.shop.example.com/w"} <= before
+    named = (rf"west: nothing of this layer was changed: Namespace {name} has in it what is not ours to delete: "
+             rf"PersistentVolumeClaim {name}/data \(a volume\), Deployment {name}/theirs \(written by .*kubectl-create.*\), "
+             rf"Widget {name}/w \(written by kubectl-client-side-apply\), ConfigMap {name}/notes \(written by .*\): move it")
+    for dry_run in (True, False):
+        for asked in ({"state": "absent"}, {"prune": True}):
+            objects = [space] if "state" in asked else []
+            with pytest.raises(errors.ConfigError, match=named):
+                run(cluster, objects, order(allowed=gone, dry_run=dry_run, **asked))
+    with pytest.raises(errors.ConfigError, match=rf"Definition widgets.*: with it would go what is not ours: Widget {name}/w"):
+        run(cluster, [WIDGETS], order(state="absent"))
+    assert not [event for event in bed.audit(mark) if event.get("verb") == "delete" and "meshops" in event.get("userAgent", "")]
+    assert inside(bed, name) == before
+    # without the switch it leaves the mesh, and stays
+    kept = run(cluster, [space], order(state="absent"))
+    assert statuses(kept) == {name: "changed"} and "remove_namespaces" in kept.rows[0].note
+    meta = (cluster.get("v1", "Namespace", name) or {})["metadata"]
+    assert set(meta["labels"]) == {"kubernetes.io/metadata.name"} and inside(bed, name) == before
+    bed.kubectl("delete", "pvc/data", "deployment/theirs", "configmap/notes", "widget/w", "-n", name)
+    assert statuses(run(cluster, [space], order(state="absent", allowed=gone))) == {name: "deleted"}
+    assert cluster.get("v1", "Namespace", name) is None, "that we made it is still known"
+    run(cluster, [WIDGETS], order(state="absent"))
+
+
+def test_a_namespace_that_cannot_be_looked_into_is_not_deleted(bed: Bed) -> None:
+    name, role = "apply-blind", "apply-blind"
+    space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    run(cluster_of(bed), [space], order())
+    bed.kubectl("create", "clusterrole", role, "--verb=*", "--resource=namespaces,configmaps,pods,secrets")
+    bed.kubectl("create", "clusterrolebinding", role, f"--clusterrole={role}", "--user=blind")
+    blind = Cluster.from_params({"kubeconfig": str(bed.user_kubeconfig("blind", []))}, name="west")
+    unknown = rf"what is in Namespace {name} cannot be known: .*PersistentVolumeClaim \(v1\) may not be listed"
+    with pytest.raises(errors.ConfigError, match=unknown):
+        run(blind, [space], order(state="absent", allowed=Allowed(namespaces=True)))
+    assert statuses(run(blind, [space], order(state="absent"))) == {name: "changed"}
+
+
+def test_a_volume_of_ours_goes_by_a_switch_of_its_own(bed: Bed, namespace: str) -> None:
+    cluster, volume = cluster_of(bed), claim(namespace, "metrics")
+    run(cluster, [volume], order(wait=False))
+    for asked, objects in (({"state": "absent"}, [volume]), ({"prune": True}, [])):
+        kept = run(cluster, objects, order(**asked))
+        assert (statuses(kept), kept.changed) == ({"metrics": "kept"}, False) and "remove_volumes" in kept.rows[0].note
+    assert statuses(run(cluster, [], order(prune=True, allowed=Allowed(volumes=True)))) == {"metrics": "pruned"}
+
+
+def test_a_copy_of_ours_is_somebody_elses(bed: Bed, namespace: str) -> None:
+    """kubectl get -o yaml, another name, kubectl apply: the labels come along."""
+    cluster = cluster_of(bed)
+    run(cluster, [config_map(namespace, "a", x="1")], order())
+    copy = cluster.get("v1", "ConfigMap", "a", namespace) or {}
+    labels = copy["metadata"]["labels"]
+    by_somebody(bed, {**config_map(namespace, "copy", x="theirs"), "metadata": {"name": "copy", "namespace": namespace, "labels": labels}})
+    left = run(cluster, [config_map(namespace, "copy")], order(state="absent"))
+    assert statuses(left) == {"copy": "unchanged"}
+    assert left.rows[0].note == "not ours: it carries our labels, and they were written by kubectl-client-side-apply: a copy"
+    assert statuses(run(cluster, [config_map(namespace, "a", x="1")], order(prune=True))) == {"a": "unchanged"}
+    with pytest.raises(errors.ConfigError, match=r"not ours.*ConfigMap .*/copy \(it carries our labels, and they were written by kubectl"):
+        run(cluster, [config_map(namespace, "copy", x="ours")], order())
+    run(cluster, [config_map(namespace, "copy", x="ours")], order(adopt=frozenset({f"ConfigMap {namespace}/copy"})))
+    assert statuses(run(cluster, [config_map(namespace, "copy")], order(state="absent"))) == {"copy": "deleted"}
+
+
+def test_a_namespace_leaves_by_prune_whoever_made_it(bed: Bed, namespace: str) -> None:
+    """Also one that Helm calls its own, and with the label that an upgrade has patched in."""
+    cluster = cluster_of(bed)
+    bed.kubectl("label", "namespace", namespace, "app.kubernetes.io/managed-by=Helm", "team=shop")
+    enrolling = {"istio-discovery": "pm", "istio.io/rev": "a"}
+    wanted = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": enrolling}}
+    run(cluster, [wanted], order(mesh="leavers"))
+    cluster.patch(wanted, {"metadata": {"labels": {"istio.io/rev": "b"}}})
+    for dry_run in (True, False):
+        outcome = run(cluster, [], order(mesh="leavers", prune=True, dry_run=dry_run))
+        assert statuses(outcome) == {namespace: "released"}
+        assert f"Namespace {namespace} (it was there before us" in outcome.lines(planned=dry_run, leaving=True)[0]
+    labels = (cluster.get("v1", "Namespace", namespace) or {})["metadata"]["labels"]
+    assert labels == {"kubernetes.io/metadata.name": namespace, "app.kubernetes.io/managed-by": "Helm", "team": "shop"}
+    assert statuses(run(cluster, [], order(mesh="leavers", prune=True))) == {}
 
 
 def test_an_unknown_kind_is_new_in_check_mode_and_an_error_else(bed: Bed, namespace: str) -> None:

@@ -11,30 +11,50 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .._errors import ConfigError, KindMissing
-from .._model.diff import Verdict, changes, cleaned, compare, essence, owned_fields
-from .._model.objects import CREATED, LAYER, MANAGED_BY, MANAGER, MESH, Ref, by_rank, group_of, is_ours, prepare, selector
+from .._model.diff import Verdict, changes, cleaned, compare, essence
+from .._model.objects import (
+    CREATED,
+    LAYER,
+    MANAGED_BY,
+    MANAGER,
+    MESH,
+    Ref,
+    by_rank,
+    group_of,
+    is_ours,
+    made_by_us,
+    owner_text,
+    prepare,
+    sets_field,
+)
 from .client import Cluster, NotFound
+from .removal import Allowed, Removal, look_again, plan_removal, release, stale_objects
 from .wait import Timing, read_all, wait_gone, wait_ready
 
 __all__ = ["Order", "Outcome", "Row", "run"]
 
 _CRD = "CustomResourceDefinition"
 _CRD_SECONDS = 60.0
-# kinds that controllers make from others, with the labels of their owners
-_NEVER_PRUNED = frozenset(
-    {
-        "Event",
-        "Pod",
-        "ReplicaSet",
-        "ControllerRevision",
-        "Endpoints",
-        "EndpointSlice",
-        "Lease",
-        "PodMetrics",
-        "NodeMetrics",
-        "PackageManifest",
-    }
-)
+# how a row is said in a plan and after the work
+_PLANNED = {
+    "created": "would create",
+    "changed": "would change",
+    "deleted": "would delete",
+    "pruned": "would prune",
+    "released": "would let go of",
+    "kept": "would keep",
+    "unchanged": "would leave alone",
+    "new_kind": "would create, once its kind is installed,",
+}
+_DONE = {
+    "created": "created",
+    "changed": "changed",
+    "deleted": "deleted",
+    "pruned": "pruned",
+    "released": "let go of",
+    "kept": "kept",
+    "unchanged": "left alone",
+}
 
 
 @dataclass(frozen=True)
@@ -47,6 +67,7 @@ class Order:
     force_conflicts: bool = False
     adopt: frozenset[str] = frozenset()
     prune: bool = False
+    allowed: Allowed = field(default_factory=Allowed)
     wait: bool = True
     dry_run: bool = False
     timing: Timing = field(default_factory=Timing)
@@ -65,7 +86,7 @@ class Row:
     @property
     def changed(self) -> bool:
         """A write happened, or would have."""
-        return self.status != "unchanged"
+        return self.status not in ("unchanged", "kept")
 
     def to_dict(self) -> dict[str, Any]:
         """The module's row."""
@@ -79,8 +100,15 @@ class Row:
         }
         return {**row, "note": self.note} if self.note else row
 
+    def line(self, *, planned: bool) -> str:
+        """For people; empty where there is nothing to say."""
+        if self.status == "unchanged" and not self.note:
+            return ""
+        word = _PLANNED[self.status] if planned else _DONE[self.status]
+        return f"{word} {self.ref}{f' ({self.note})' if self.note else ''}"
+
     def _lines(self) -> list[str]:
-        if self.status != "changed":
+        if self.status not in ("changed", "released"):
             return []
         return changes(self.before, self.after) or ["fields that are not shown here (a schema)"]
 
@@ -96,6 +124,12 @@ class Outcome:
     def changed(self) -> bool:
         """At least one object was written."""
         return any(row.changed for row in self.rows)
+
+    def lines(self, *, planned: bool, leaving: bool = False) -> list[str]:
+        """What changes and what is worth a word; leaving: only what is not wanted any more, whether it goes or stays."""
+        rows = [row for row in self.rows if not leaving or row.status in ("pruned", "released", "kept")
+                or (row.note and row.status in ("changed", "unchanged"))]
+        return [text for text in (row.line(planned=planned) for row in rows) if text]
 
     @property
     def summary(self) -> dict[str, int]:
@@ -125,6 +159,11 @@ class _Present:
         new_kinds = self._check_kinds()
         self.live = read_all(self.cluster, [ref for ref in self.wanted if ref not in new_kinds])
         self._settle_owners()
+        # what may not be deleted is refused before anything is written
+        stale: dict[Ref, dict[str, Any]] = {}
+        if self.order.prune:
+            stale = stale_objects(self.cluster, {ref.identity for ref in self.wanted}, self.order.mesh, self.order.layer)
+        removal = plan_removal(self.cluster, stale, self.order.mesh, self.order.allowed)
         rows: list[Row] = []
         if self.order.dry_run:
             rows += [Row(ref, "new_kind", "the API gets this kind later", {}, cleaned(self.wanted[ref])) for ref in new_kinds]
@@ -134,8 +173,7 @@ class _Present:
         for group in groups:
             rows += self.cluster.map(self._write, group)
             self._wait_for_crds(group)
-        if self.order.prune:
-            rows += _prune(self.cluster, {ref.identity for ref in self.wanted}, self.order)
+        rows += _removed(self.cluster, removal, stale, self.order, pruned=True).values()
         waited = 0.0
         if self.order.wait and not self.order.dry_run:
             # where nothing was written, what was read a moment ago is the first look
@@ -179,9 +217,9 @@ class _Present:
         for ref, live in self.live.items():
             if ref.kind == "Namespace":
                 self.wanted[ref] = _shared_namespace(self.wanted[ref], live)
-            elif not is_ours(live):
+            elif not made_by_us(live):
                 if str(ref) not in self.order.adopt:
-                    refused.append(f"{ref} ({_owner(live)})")
+                    refused.append(f"{ref} ({owner_text(live)})")
             elif not is_ours(live, self.order.mesh) and str(ref) not in self.order.adopt:
                 shared = _with_labels_of(self.wanted[ref], live)
                 if compare(live, shared, MANAGER) is Verdict.SAME:
@@ -224,7 +262,7 @@ class _Present:
 
     def _force(self, ref: Ref, live: dict[str, Any] | None) -> bool:
         """Adoption takes the fields over with the object."""
-        return self.order.force_conflicts or (live is not None and not is_ours(live) and str(ref) in self.order.adopt)
+        return self.order.force_conflicts or (live is not None and not made_by_us(live) and str(ref) in self.order.adopt)
 
     def _has_no_namespace(self, ref: Ref) -> bool:
         home = Ref("v1", "Namespace", None, ref.namespace or "")
@@ -247,49 +285,16 @@ def _shared_namespace(wanted: dict[str, Any], live: dict[str, Any]) -> dict[str,
     """Only labels and annotations; whoever labelled it first as managed stays its manager."""
     there = live["metadata"].get("labels") or {}
     ours = dict(wanted["metadata"]["labels"])
-    if MANAGED_BY in there:
-        ours = {key: value for key, value in ours.items() if key not in (MANAGED_BY, MESH, LAYER)}
-        if is_ours(live):
-            ours.update({key: there[key] for key in (MANAGED_BY, MESH, LAYER) if key in there})
+    if made_by_us(live):
+        ours.update({key: there[key] for key in (MANAGED_BY, MESH, LAYER) if key in there})
+    elif MANAGED_BY in there:
+        # which mesh has it is said nonetheless: by that it is found when it shall leave
+        del ours[MANAGED_BY]
     notes = dict(wanted["metadata"].get("annotations") or {})
-    if (live["metadata"].get("annotations") or {}).get(CREATED) == "true":
+    if sets_field(live, "annotations", CREATED):
         notes[CREATED] = "true"
     meta = {"name": wanted["metadata"]["name"], "labels": ours, **({"annotations": notes} if notes else {})}
     return {"apiVersion": wanted["apiVersion"], "kind": wanted["kind"], "metadata": meta}
-
-
-def _owner(live: dict[str, Any]) -> str:
-    meta = live["metadata"]
-    label = (meta.get("labels") or {}).get(MANAGED_BY)
-    if label:
-        return f"{MANAGED_BY}: {label}"
-    managers = sorted({entry.get("manager", "") for entry in meta.get("managedFields") or [] if not entry.get("subresource")})
-    return f"no {MANAGED_BY} label, written by {', '.join(managers) or 'unknown'}"
-
-
-def _prune(cluster: Cluster, keep: set[tuple[str, str, str | None, str]], order: Order) -> list[Row]:
-    """Objects of this mesh and layer that we applied once and that are no longer wanted."""
-    kinds: dict[tuple[str, str], str] = {}
-    for (api_version, kind), resource in cluster.resources().items():
-        if kind not in _NEVER_PRUNED and {"list", "delete"} <= set(resource.verbs):
-            kinds.setdefault((group_of(api_version), kind), api_version)
-
-    def candidates(item: tuple[tuple[str, str], str]) -> list[dict[str, Any]]:
-        try:
-            return cluster.list(item[1], item[0][1], label_selector=selector(order.mesh, order.layer))
-        except KindMissing:
-            return []
-
-    found = [obj for part in cluster.map(candidates, kinds.items()) for obj in part]
-    stale = {Ref.of(obj): obj for obj in found if _may_go(obj, order) and owned_fields(obj, MANAGER)}
-    stale = {ref: obj for ref, obj in stale.items() if ref.identity not in keep and not obj["metadata"].get("ownerReferences")}
-    return _delete(cluster, stale, order, "pruned")
-
-
-def _may_go(obj: dict[str, Any], order: Order) -> bool:
-    if not is_ours(obj, order.mesh):
-        return False
-    return obj["kind"] != "Namespace" or (obj["metadata"].get("annotations") or {}).get(CREATED) == "true"
 
 
 def _delete(cluster: Cluster, doomed: dict[Ref, dict[str, Any]], order: Order, status: str) -> list[Row]:
@@ -300,31 +305,33 @@ def _delete(cluster: Cluster, doomed: dict[Ref, dict[str, Any]], order: Order, s
         return Row(ref, status, "", cleaned(doomed[ref], "before"), {})
 
     for group in reversed(by_rank(doomed)):
+        if rows and not order.dry_run:
+            look_again(cluster, {ref: doomed[ref] for ref in group}, order.mesh, order.allowed)
         rows += cluster.map(one, group)
         if order.wait and not order.dry_run:
             wait_gone(cluster, group, order.timing)
     return rows
 
 
+def _removed(cluster: Cluster, removal: Removal, live: dict[Ref, dict[str, Any]], order: Order, *, pruned: bool) -> dict[Ref, Row]:
+    """Carries a removal out; what was released carries the reason, and what is left to do."""
+    rows = {row.ref: row for row in _delete(cluster, removal.delete, order, "pruned" if pruned else "deleted")}
+    for ref, note in removal.release.items():
+        after, more = release(cluster, ref, live[ref], order.mesh, dry_run=order.dry_run)
+        text = f"{note}; {more}" if more else note
+        rows[ref] = Row(ref, "released" if pruned else "changed", text, cleaned(live[ref]), cleaned(after))
+    rows |= {ref: Row(ref, "kept", note) for ref, note in removal.keep.items()}
+    return rows
+
+
 def _remove(cluster: Cluster, refs: list[Ref], order: Order) -> Outcome:
-    """state: absent. Only what is ours goes; a Namespace that was there before us only loses what we set."""
+    """state: absent. Only what is ours goes; a Namespace that stays only loses what we set."""
     live = read_all(cluster, refs)
-    doomed = {ref: obj for ref, obj in live.items() if _may_go(obj, order)}
+    # who would be left without this control plane is asked for by the roles, for the whole mesh and with a way to insist
+    removal = plan_removal(cluster, live, order.mesh, replace(order.allowed, control_planes=True))
     started = order.timing.clock()
-    rows = {row.ref: row for row in _delete(cluster, doomed, order, "deleted")}
-    waited = order.timing.clock() - started if doomed and order.wait else 0.0
+    rows = _removed(cluster, removal, live, order, pruned=False)
+    waited = order.timing.clock() - started if removal.delete and order.wait else 0.0
     for ref in refs:
-        if ref in rows:
-            continue
-        if ref.kind == "Namespace" and ref in live and owned_fields(live[ref], MANAGER):
-            rows[ref] = _release(cluster, ref, live[ref], order)
-        else:
-            rows[ref] = Row(ref, "unchanged", f"not ours: {_owner(live[ref])}" if ref in live else "")
+        rows.setdefault(ref, Row(ref, "unchanged", removal.others.get(ref, "")))
     return Outcome(tuple(rows[ref] for ref in refs), waited)
-
-
-def _release(cluster: Cluster, ref: Ref, live: dict[str, Any], order: Order) -> Row:
-    """An apply of nothing gives back the fields that we set."""
-    bare = {"apiVersion": ref.api_version, "kind": ref.kind, "metadata": {"name": ref.name}}
-    result = cluster.apply(bare, field_manager=MANAGER, dry_run=order.dry_run)
-    return Row(ref, "changed", "it was there before us: only our labels are taken off", cleaned(live), cleaned(result))

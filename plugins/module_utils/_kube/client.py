@@ -124,6 +124,7 @@ class Cluster:
         self._broken_at: float | None = None
         self._resources: dict[tuple[str, str], Resource] | None = None
         self._resources_at = 0.0
+        self._stale: set[str] = set()
         self._lock = threading.Lock()
 
     @classmethod
@@ -301,6 +302,11 @@ class Cluster:
                 self._resources_at = self._clock()
             return self._resources
 
+    def stale_groups(self) -> set[str]:
+        """API groups whose server does not answer, so that nobody knows what it has."""
+        self.resources()
+        return set(self._stale)
+
     def forget_resources(self) -> None:
         """Discover again at the next question, for example after a CRD was made."""
         with self._lock:
@@ -321,10 +327,12 @@ class Cluster:
 
     def _discover(self) -> dict[tuple[str, str], Resource]:
         found: dict[tuple[str, str], Resource] = {}
+        self._stale = set()
         for root in ("/api", "/apis"):
             data = self.request("GET", root, accept=_DISCOVERY).json() or {}
             if data.get("kind") == "APIGroupDiscoveryList":
                 rows: Iterable[Resource] = _aggregated(data)
+                self._stale |= _stale(data)
             else:
                 rows = self._discover_one_by_one(root, data)
             found.update({(row.api_version, row.kind): row for row in rows})
@@ -494,6 +502,12 @@ class Cluster:
             finally:
                 for future in futures:
                     future.cancel()
+
+
+def _stale(data: Mapping[str, Any]) -> set[str]:
+    rows = ((str((group.get("metadata") or {}).get("name")), version) for group in data.get("items") or []
+            for version in group.get("versions") or [])
+    return {f"{name}/{version['version']}" for name, version in rows if version.get("freshness") == "Stale"}
 
 
 def _aggregated(data: Mapping[str, Any]) -> list[Resource]:

@@ -18,6 +18,7 @@ from .apply import Order, Outcome, run
 from .auth import AUTH_ARG_SPEC
 from .client import Cluster
 from .options import CLUSTER, WAIT, display_name
+from .removal import Allowed
 from .wait import Timing
 
 __all__ = ["apply_layer", "argument_spec"]
@@ -34,6 +35,8 @@ def argument_spec() -> dict[str, Any]:
         "force_conflicts": {"type": "bool", "default": False},
         "adopt": {"type": "list", "elements": "str", "default": []},
         "prune": {"type": "bool", "default": False},
+        "remove_namespaces": {"type": "bool", "default": False},
+        "remove_volumes": {"type": "bool", "default": False},
         "wait": {"type": "bool", "default": True},
         **CLUSTER,
         **WAIT,
@@ -49,6 +52,7 @@ def _order(params: Mapping[str, Any], check_mode: bool) -> Order:
         force_conflicts=params["force_conflicts"],
         adopt=frozenset(params["adopt"]),
         prune=params["prune"],
+        allowed=Allowed(namespaces=params["remove_namespaces"], volumes=params["remove_volumes"]),
         wait=params["wait"],
         dry_run=check_mode,
         timing=Timing(timeout=params["wait_timeout"], interval=max(0.1, params["wait_interval"])),
@@ -74,6 +78,8 @@ def apply_layer(params: dict[str, Any], warn: Callable[[str], None], *, check_mo
     result: dict[str, Any] = {
         "changed": outcome.changed,
         "objects": [row.to_dict() for row in outcome.rows],
+        "lines": outcome.lines(planned=check_mode),
+        "leaving": outcome.lines(planned=check_mode, leaving=True),
         "waited": round(outcome.waited, 3),
         "seconds": round(time.monotonic() - started, 3),
         "summary": outcome.summary,

@@ -22,13 +22,19 @@ __all__ = [
     "MESH",
     "Ref",
     "by_rank",
+    "counts_as_ours",
     "group_of",
     "is_ours",
     "is_rollout",
+    "made_by_us",
+    "managers_of",
+    "owner_text",
     "prepare",
     "rank",
     "rollout_name",
     "selector",
+    "sets_field",
+    "whose",
 ]
 
 MANAGER = "meshops.mesh"
@@ -114,6 +120,50 @@ def is_ours(obj: Mapping[str, Any], mesh: str | None = None) -> bool:
     """It has our managed-by label, and belongs to this mesh where one is named."""
     labels = (obj.get("metadata") or {}).get("labels") or {}
     return labels.get(MANAGED_BY) == MANAGER and mesh in (None, labels.get(MESH))
+
+
+def managers_of(obj: Mapping[str, Any]) -> list[str]:
+    """Who has written fields of the object itself, not only its status."""
+    entries = (obj.get("metadata") or {}).get("managedFields") or []
+    return sorted({str(entry.get("manager") or "") for entry in entries if not entry.get("subresource")} - {""})
+
+
+def made_by_us(obj: Mapping[str, Any], mesh: str | None = None) -> bool:
+    """It is ours, and our field manager has set the label that says so: a copy has the label from whoever copied it."""
+    return is_ours(obj, mesh) and sets_field(obj, "labels", MANAGED_BY)
+
+
+def counts_as_ours(obj: Mapping[str, Any], mesh: str | None = None) -> bool:
+    """As made_by_us, for a source that may not tell who writes: manifests, and snapshots of earlier versions."""
+    return is_ours(obj, mesh) and ("managedFields" not in obj["metadata"] or made_by_us(obj, mesh))
+
+
+def whose(obj: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Of managedFields only whether we have set the label that says that it is ours."""
+    fields: dict[str, Any] = {"f:metadata": {"f:labels": {f"f:{MANAGED_BY}": {}}}}
+    return [{"manager": MANAGER, "operation": "Apply", "fieldsV1": fields}] if made_by_us(obj) else []
+
+
+def sets_field(obj: Mapping[str, Any], part: str, key: str, manager: str = MANAGER) -> bool:
+    """Whether the manager has set this label or annotation, by an apply or another write."""
+    for entry in (obj.get("metadata") or {}).get("managedFields") or []:
+        fields = ((entry.get("fieldsV1") or {}).get("f:metadata") or {}).get(f"f:{part}") or {}
+        if entry.get("manager") == manager and not entry.get("subresource") and f"f:{key}" in fields:
+            return True
+    return False
+
+
+def owner_text(obj: Mapping[str, Any]) -> str:
+    """Whose an object is that is not ours, for people."""
+    labels = (obj.get("metadata") or {}).get("labels") or {}
+    writers = ", ".join(managers_of(obj)) or "unknown"
+    if not labels.get(MANAGED_BY):
+        return f"no {MANAGED_BY} label, written by {writers}"
+    if not is_ours(obj):
+        return f"{MANAGED_BY}: {labels[MANAGED_BY]}"
+    if made_by_us(obj):
+        return f"of mesh {labels.get(MESH)}"
+    return f"it carries our labels, and they were written by {writers}: a copy"
 
 
 def rollout_name(mesh: str) -> str:
