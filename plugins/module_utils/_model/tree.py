@@ -35,6 +35,10 @@ KUSTOMIZATION = "kustomization.yaml"
 WAVE = "argocd.argoproj.io/sync-wave"
 SYNC_OPTIONS = "argocd.argoproj.io/sync-options"
 SKIP_DRY_RUN = "SkipDryRunOnMissingResource=true"
+# With these would go what others keep in them: a file that goes, or a whole application, deletes none of them.
+KEPT = frozenset({("", "Namespace"), ("", "PersistentVolumeClaim"), ("apiextensions.k8s.io", "CustomResourceDefinition")})
+KEEP = "Prune=false,Delete=false"
+FLUX_PRUNE = "kustomize.toolkit.fluxcd.io/prune"
 LAST_WAVE = 990  # layers that nobody placed
 # API groups that every cluster has; anything else may come with an operator of an earlier wave.
 BUILT_IN_GROUPS = frozenset({
@@ -112,6 +116,9 @@ def _dressed(obj: Mapping[str, Any], layer: Layer) -> dict[str, Any]:
     annotations.setdefault(WAVE, str(layer.wave))
     if _group(obj) not in BUILT_IN_GROUPS:
         annotations.setdefault(SYNC_OPTIONS, SKIP_DRY_RUN)
+    if (_group(obj), obj["kind"]) in KEPT:
+        annotations.setdefault(SYNC_OPTIONS, KEEP)
+        annotations.setdefault(FLUX_PRUNE, "disabled")
     meta["annotations"] = annotations
     return new
 

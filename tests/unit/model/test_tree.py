@@ -68,8 +68,18 @@ def test_objects_carry_ownership_and_wave_and_nothing_of_a_live_cluster() -> Non
 
 def test_a_wave_that_somebody_set_stays() -> None:
     annotations = {"argocd.argoproj.io/sync-wave": "-5"}
-    found = rendered(obj("Namespace", "a", metadata={"annotations": annotations}))["namespace-a.yaml"]
+    found = rendered(obj("ServiceAccount", "a", metadata={"annotations": annotations}))["serviceaccount-a.yaml"]
     assert found["metadata"]["annotations"] == annotations
+
+
+def test_what_others_keep_something_in_outlives_its_file() -> None:
+    """Argo CD and Flux delete what is no longer in the tree: never a namespace, a volume or a kind."""
+    kept = {"argocd.argoproj.io/sync-options": "Prune=false,Delete=false", "kustomize.toolkit.fluxcd.io/prune": "disabled"}
+    objects = (obj("Namespace", "a"), obj("PersistentVolumeClaim", "b", metadata={"namespace": "a"}), obj("ServiceAccount", "c"),
+               {**obj("CustomResourceDefinition", "d.example.com"), "apiVersion": "apiextensions.k8s.io/v1"})
+    found = {name: one["metadata"]["annotations"].items() for name, one in rendered(*objects).items() if name != "kustomization.yaml"}
+    assert {name for name, notes in found.items() if kept.items() <= notes} == {
+        "namespace-a.yaml", "persistentvolumeclaim-a-b.yaml", "customresourcedefinition-d.example.com.yaml"}
 
 
 @pytest.mark.parametrize(("api_version", "skips"), [("v1", False), ("apps/v1", False), ("rbac.authorization.k8s.io/v1", False),
