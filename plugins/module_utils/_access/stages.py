@@ -25,7 +25,7 @@ from .._authorization.world import World
 from .._checks.authorization_run import overlaid
 from .._errors import ConfigError
 from .._model.diff import essence
-from .._model.objects import LAYER, MANAGED_BY, MESH, Ref, is_ours, prepare
+from .._model.objects import LAYER, MANAGED_BY, MESH, Ref, counts_as_ours, prepare
 from .intent import Intent
 from .operators import operators_calls
 from .probes import calls_for
@@ -173,7 +173,7 @@ def live_policies(objects: Iterable[Mapping[str, Any]]) -> dict[_Identity, Mappi
 
 def _is_access(obj: Mapping[str, Any], mesh: str) -> bool:
     layer = str(((obj.get("metadata") or {}).get("labels") or {}).get(LAYER) or "")
-    return is_ours(obj, mesh) and layer in LAYERS
+    return counts_as_ours(obj, mesh) and layer in LAYERS
 
 
 def same(live: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 
 from ansible.module_utils.common.yaml import HAS_YAML, yaml_dump, yaml_load
 
-from .objects import group_of, is_rollout
+from .objects import group_of, is_ours, is_rollout, whose
 from .secrecy import is_secret, names_a_secret
 
 try:
@@ -38,6 +38,8 @@ def kept(obj: Mapping[str, Any]) -> dict[str, Any]:
     rules = _KINDS.get((group_of(str(obj.get("apiVersion") or "")), str(obj.get("kind"))), _UNKNOWN)
     rest = rules(obj) if callable(rules) else {field: _apply(obj[field], rule) for field, rule in rules.items() if field in obj}
     metadata = _apply(obj["metadata"], _SECRET_METADATA if obj.get("kind") == "Secret" else _METADATA)
+    if is_ours(obj) and "managedFields" in obj["metadata"]:
+        metadata["managedFields"] = whose(obj)  # a copy has our labels, too
     return {"apiVersion": obj.get("apiVersion"), "kind": obj.get("kind"), "metadata": metadata, **rest}
 
 

@@ -20,7 +20,7 @@ from typing import Any
 from .._errors import ConfigError
 from .kept_fields import kept
 from .manifests import Reading, checked_objects, read_manifests
-from .objects import group_of, is_rollout
+from .objects import group_of, is_ours, is_rollout, whose
 from .owners import controller_of
 from .scope import in_their_namespaces
 from .snapshot_file import read_json, write_json
@@ -159,6 +159,8 @@ def trimmed(obj: Mapping[str, Any]) -> dict[str, Any]:
     meta = {key: value for key, value in obj["metadata"].items() if key not in ("managedFields", "selfLink")}
     if _LAST_APPLIED in (meta.get("annotations") or {}):
         meta["annotations"] = {key: value for key, value in meta["annotations"].items() if key != _LAST_APPLIED}
+    if is_ours(obj) and "managedFields" in obj["metadata"]:
+        meta["managedFields"] = whose(obj)  # a copy has our labels, too
     rest = {**obj, "metadata": meta}
     change = _SLIMMED.get(obj["kind"])
     return change(rest) if change else rest
