@@ -49,8 +49,9 @@ options:
     default: []
   state:
     description:
-      - V(absent) deletes the Subscriptions that carry the labels of O(owner), and then the ClusterServiceVersions that they installed.
-        The kinds and objects of the operators stay.
+      - V(absent) deletes the Subscriptions that this collection has made for O(owner), and then the ClusterServiceVersions that they
+        installed. The kinds of the operators stay. Refused while objects of these kinds are there that are not of O(mesh), as nobody would
+        look after them any more.
     type: str
     choices: [present, absent]
     default: present
@@ -58,6 +59,11 @@ options:
     description: Value of the label C(mesh.meshops.io/mesh) that a Subscription must have to be deleted.
     type: str
     default: operators
+  mesh:
+    description: With O(state=absent), the mesh whose objects are no reason to keep the operators.
+    type: str
+    default: ""
+    version_added: "0.5.0"
   wait_timeout:
     description: How many seconds all of it may take.
     default: 900
@@ -216,6 +222,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "allowed": {"type": "list", "elements": "str", "default": []},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "owner": {"type": "str", "default": "operators"},
+    "mesh": {"type": "str", "default": ""},
     **CLUSTER,
     **wait_options(wait_timeout=900),
 }
@@ -239,7 +246,7 @@ def main() -> None:
         journeys = Journey.of(params["subscriptions"], params["allowed"])
         cluster = Cluster.from_params(params, name=name)
         if params["state"] == "absent":
-            deleted += remove(cluster, journeys, module.check_mode, params["owner"])
+            deleted += remove(cluster, journeys, module.check_mode, params["owner"], params["mesh"])
         else:
             cluster.require_clock()
             error = travel(cluster, journeys, limits, approved)

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._errors import ConfigError, Conflict, KindMissing
+from .._model.contents import is_usual, listed, trimmed
+from .._model.objects import MANAGER, Ref, group_of, is_ours, made_by_us, owner_text
 from .._olm.machine import Action, Approve, Done, Fail, History, Target, step
 from .._olm.model import Observation, Plan
 from .client import Cluster, NotFound
@@ -21,7 +23,6 @@ from .progress import Progress, few
 __all__ = ["Journey", "Limits", "remove", "travel"]
 
 ALPHA, GROUPS = "operators.coreos.com/v1alpha1", "operators.coreos.com/v1"
-MANAGER = "meshops.mesh"
 LONG_LOOK = 5.0  # a look that takes longer has waited for the API server
 COMES_BACK = 30.0  # an API server that starts has our kinds a moment later than itself
 KINDS = ((ALPHA, "Subscription"), (ALPHA, "InstallPlan"), (ALPHA, "ClusterServiceVersion"), (GROUPS, "OperatorGroup"))
@@ -207,24 +208,51 @@ def travel(cluster: Cluster, journeys: Sequence[Journey], limits: Limits, approv
         sleep(limits.interval)
 
 
-def remove(cluster: Cluster, journeys: Sequence[Journey], dry_run: bool, owner: str) -> list[str]:
-    """Deletes Subscriptions and then what they installed; what it deleted. Those of another owner are left, with their CSVs."""
-    deleted: list[str] = []
+def remove(cluster: Cluster, journeys: Sequence[Journey], dry_run: bool, owner: str, mesh: str = "") -> list[str]:
+    """Deletes Subscriptions and then what they installed; what it deleted. Those of another owner are left, with their CSVs.
+
+    Nothing is deleted while somebody but mesh has objects of the kinds that an operator looks after."""
+    gone: dict[str, list[tuple[str, str]]] = {}
     for journey in journeys:
         found = cluster.get(ALPHA, "Subscription", journey.name, journey.namespace)
-        labels = (found or {}).get("metadata", {}).get("labels") or {}
-        if found is None:
-            journey.state, journey.reason = "done", "not there"
-            continue
-        if (labels.get("app.kubernetes.io/managed-by"), labels.get("mesh.meshops.io/mesh")) != ("meshops.mesh", owner):
-            journey.state, journey.reason = "done", f"left alone: it does not carry the labels of {owner}"
-            continue
-        status = found.get("status") or {}
-        gone = [("Subscription", journey.name), *(("ClusterServiceVersion", csv) for csv in dict.fromkeys(
-            (status.get("currentCSV"), status.get("installedCSV"))) if csv)]
-        for kind, name in gone:
+        journey.state, journey.reason = "done", "not there"
+        if found is not None and not made_by_us(found, owner):
+            copied = is_ours(found, owner)
+            journey.reason = f"left alone: {owner_text(found) if copied else f'it does not carry the labels of {owner}'}"
+        elif found is not None:
+            status = found.get("status") or {}
+            csvs = dict.fromkeys((status.get("currentCSV"), status.get("installedCSV")))
+            gone[journey.ref] = [("Subscription", journey.name), *(("ClusterServiceVersion", csv) for csv in csvs if csv)]
+    doomed = [journey for journey in journeys if journey.ref in gone]
+    csvs_gone = [(journey.namespace, name) for journey in doomed for kind, name in gone[journey.ref] if kind != "Subscription"]
+    _refuse_orphans(cluster, csvs_gone, mesh)
+    deleted: list[str] = []
+    for journey in doomed:
+        for kind, name in gone[journey.ref]:
             if (not dry_run or cluster.get(ALPHA, kind, name, journey.namespace)) and \
                     cluster.delete(ALPHA, kind, name, journey.namespace, dry_run=dry_run):
                 deleted.append(f"{kind} {journey.namespace}/{name}")
-        journey.state, journey.reason = "done", "deleted"
+        journey.reason = "deleted"
     return deleted
+
+
+def _refuse_orphans(cluster: Cluster, csvs: Sequence[tuple[str, str]], mesh: str) -> None:
+    """Objects that nobody would look after, by the kinds that the operators say they own. What has an owner goes with it."""
+    owned: dict[tuple[str, str], str] = {}
+    for found in cluster.map(lambda one: cluster.get(ALPHA, "ClusterServiceVersion", one[1], one[0]), csvs):
+        spec = (found or {}).get("spec") or {}
+        for row in (spec.get("customresourcedefinitions") or {}).get("owned") or []:
+            owned[str(row.get("name")).partition(".")[2], str(row.get("kind"))] = str((found or {})["metadata"]["name"])
+    served: dict[tuple[str, str], str] = {}
+    for version, kind in cluster.resources():
+        if (group_of(version), kind) in owned:
+            served.setdefault((group_of(version), kind), version)
+    kinds = [(version, kind) for (_group, kind), version in served.items()]
+    rows = cluster.map(lambda one: cluster.list(one[0], one[1], metadata_only=True, trim=trimmed), kinds)
+    left = sorted(Ref.of(row) for part in rows for row in part if not row["metadata"].get("ownerReferences")
+                  and not (mesh and made_by_us(row, mesh)) and not is_usual(row))
+    if left:
+        operators = sorted({owned[group_of(ref.api_version), ref.kind] for ref in left})
+        raise ConfigError(f"cluster {cluster.name}: nothing was removed: {', '.join(operators)} would leave what is not of "
+                          f"{f'mesh {mesh}' if mesh else 'anybody who asked'} to itself: {listed(left)}; remove these first, or leave the "
+                          "operators where they are (mesh_remove_operators=false)")

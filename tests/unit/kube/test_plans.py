@@ -19,12 +19,15 @@ HEALTHY = {"type": "CatalogSourcesUnhealthy", "status": "False", "reason": "AllC
 
 
 def subscription(name: str = "mesh", *, installed: str = "", current: str = "", plan: str = "", conditions: Iterable[Obj] = (),
-                 **labels: str) -> Obj:
+                 by: str = "meshops.mesh", **labels: str) -> Obj:
     status: Obj = {"conditions": [HEALTHY, *conditions]}
     status |= {"state": "UpgradePending", "currentCSV": current} if current else {}
     status |= {"installedCSV": installed} if installed else {}
     status |= {"installPlanRef": {"name": plan, "uid": f"uid-{plan}"}} if plan else {}
-    return {"kind": "Subscription", "metadata": {"name": name, "namespace": NS, "uid": f"uid-{name}", "labels": labels}, "status": status,
+    fields = {"f:metadata": {"f:labels": {f"f:{key}": {} for key in labels}}}
+    meta = {"name": name, "namespace": NS, "uid": f"uid-{name}", "labels": labels,
+            "managedFields": [{"manager": by, "operation": "Apply", "fieldsV1": fields}]}
+    return {"kind": "Subscription", "metadata": meta, "status": status,
             "spec": {"name": name, "channel": "stable", "source": "cat", "sourceNamespace": "market", "installPlanApproval": "Manual"}}
 
 
@@ -56,12 +59,15 @@ class Dictionaries:
     def find(self, kind: str, name: str) -> Obj | None:
         return next((o for o in self.objects if (o["kind"], o["metadata"]["name"]) == (kind, name)), None)
 
-    def list(self, _version: str, kind: str, *, namespace: str) -> list[Obj]:
+    def resources(self) -> dict[tuple[str, str], None]:
+        return dict.fromkeys((o["apiVersion"], o["kind"]) for o in self.objects if "apiVersion" in o)
+
+    def list(self, _version: str, kind: str, *, namespace: str = "", **_more: Any) -> list[Obj]:
         if kind == "Subscription":
             self.reads += 1
             if self.before_read:
                 self.before_read.pop(0)()
-        return copy.deepcopy([o for o in self.objects if o["kind"] == kind and o["metadata"]["namespace"] == namespace])
+        return copy.deepcopy([o for o in self.objects if o["kind"] == kind and namespace in ("", o["metadata"].get("namespace"))])
 
     def map(self, fn: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
         return [fn(item) for item in items]
@@ -279,3 +285,44 @@ def test_what_belongs_to_others_is_not_removed() -> None:
     assert remove(cluster, journeys, False, "operators") == wanted  # type: ignore[arg-type]
     assert sorted(o["metadata"]["name"] for o in cluster.objects) == ["kiali", "kiali.v2.0.0"]
     assert [journey.reason for journey in journeys] == ["deleted", "left alone: it does not carry the labels of operators", "not there"]
+
+
+OURS = {"app.kubernetes.io/managed-by": "meshops.mesh", "mesh.meshops.io/mesh": "operators"}
+
+
+def custom(name: str, mesh: str = "", by: str = "kubectl", **meta: Any) -> Obj:
+    labels = {**OURS, "mesh.meshops.io/mesh": mesh} if mesh else {}
+    fields = {"f:metadata": {"f:labels": {f"f:{key}": {} for key in labels}}}
+    return {"apiVersion": "kiali.io/v1alpha1", "kind": "Kiali", "metadata": {
+        "name": name, "namespace": "shop", "labels": labels, "managedFields": [{"manager": by, "fieldsV1": fields}], **meta}}
+
+
+@pytest.mark.parametrize(
+    ("there", "refused"),
+    [
+        ([], ""),
+        ([custom("k", "west", "meshops.mesh")], ""),
+        ([custom("k", ownerReferences=[{"kind": "ServiceMeshControlPlane"}])], ""),
+        ([custom("theirs")], "mesh.v1.0.0 would leave what is not of mesh west to itself: Kiali shop/theirs; remove these first"),
+        ([custom("copy", "west")], "Kiali shop/copy"),
+        ([custom("east", "east", "meshops.mesh")], "Kiali shop/east"),
+    ],
+)
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_an_operator_stays_while_others_have_objects_of_its_kinds(there: list[Obj], refused: str, dry_run: bool) -> None:
+    kinds = {"owned": [{"name": "kialis.kiali.io", "kind": "Kiali", "version": "v1alpha1"}]}
+    cluster = Dictionaries([subscription(installed="mesh.v1.0.0", **OURS), csv("mesh.v1.0.0", customresourcedefinitions=kinds), *there])
+    journeys = Journey.of([{"name": "mesh", "namespace": NS, "target": ""}], ())
+    if refused:
+        with pytest.raises(errors.ConfigError, match=refused):
+            remove(cluster, journeys, dry_run, "operators", "west")  # type: ignore[arg-type]
+        assert len(cluster.objects) == 2 + len(there)
+    else:
+        assert len(remove(cluster, journeys, dry_run, "operators", "west")) == 2  # type: ignore[arg-type]
+
+
+def test_a_copied_subscription_is_not_removed() -> None:
+    cluster = Dictionaries([subscription(by="kubectl-client-side-apply", **OURS)])
+    (journey,) = Journey.of([{"name": "mesh", "namespace": NS, "target": ""}], ())
+    assert remove(cluster, [journey], False, "operators") == []  # type: ignore[arg-type]
+    assert journey.reason == "left alone: it carries our labels, and they were written by kubectl-client-side-apply: a copy"
