@@ -38,6 +38,7 @@ __all__ = ["CONTROLLERS", "CertManagerController"]
 
 Obj = dict[str, Any]
 VERSION = "cert-manager.io/v1"
+MANAGER = "cert-manager-certificates-issuing"  # as whom the real one writes Secrets
 NAME, REVISION, KEY_SECRET = (f"cert-manager.io/{word}" for word in ("certificate-name", "certificate-revision", "private-key-secret-name"))
 HOME = "cert-manager"  # where ClusterIssuers have their Secrets
 POLL = 60.0
@@ -296,7 +297,8 @@ class CertManagerController(Controller):
                 "type": there.get("type") or "kubernetes.io/tls",
                 "data": data,
                 "metadata": {"name": spec["secretName"], "namespace": meta["namespace"], "annotations": notes, "labels": labels},
-            }
+            },
+            MANAGER,
         )
         left = [one for one in conditions_of(cert["status"]) if one["type"] != "Issuing"]
         revision = int(asked["metadata"]["annotations"][REVISION])
