@@ -19,6 +19,37 @@ requirements:
   - kubernetes >= 24.2.0
 """
 
+    MEMBERS = r"""
+options:
+  mesh:
+    description: Name of the mesh.
+    type: str
+    required: true
+  provider:
+    description: Which generation runs the mesh. V(sail) is V(ossm3) with the operator of the upstream project.
+    type: str
+    choices: [ossm2, ossm3, sail]
+    required: true
+  control_plane:
+    description: The C(Istio) or C(ServiceMeshControlPlane).
+    type: dict
+    required: true
+    suboptions:
+      name:
+        description: Its name.
+        type: str
+        required: true
+      namespace:
+        description: The namespace that it runs in.
+        type: str
+        required: true
+  namespaces:
+    description: Namespaces that the intent names as members.
+    type: list
+    elements: str
+    required: true
+"""
+
     # A module says its own default of wait_timeout and leaves the rest.
     WAIT = r"""
 options:

@@ -131,6 +131,20 @@ def test_a_deployment_of_somebody_else_is_refused(travel: Travel, tmp_path: Path
     assert OURS.partition("=")[0] not in live["metadata"].get("labels", {})
 
 
+def test_one_scenario_keeps_what_another_made(travel: Travel, tmp_path: Path) -> None:
+    """Chapter 3, then chapter 4, as the documentation says it, also with prune; then the other way round changes nothing."""
+    more = {"mesh_certificates_store": str(tmp_path / "pki"), "travel_partner_bundle": str(tmp_path / "gto"),
+            "mesh_check_only": ["OSM1508", "OSM1505"], "mesh_prune": True}
+    travel.play("meshops.mesh.travel_https", extra_vars=more).check()
+    second = travel.play("meshops.mesh.travel_partner_gateway", extra_vars=more).check()
+    assert "scenarios that are kept: https" in second.stdout
+    found = travel.bed.kubectl("get", "gateways.networking.istio.io", "-n", "prod-istio-system", "-o", "json").stdout
+    served = {one["metadata"]["name"]: one["spec"]["servers"][0]["port"]["protocol"] for one in json.loads(found)["items"]}
+    assert served == {"control-gateway": "HTTPS", "travel-api-gateway": "HTTPS"}
+    third = travel.play("meshops.mesh.travel_https", extra_vars=more).check()
+    assert "scenarios that are kept: partner_gateway" in third.stdout and third.changed == 0, third.stdout[-3000:]
+
+
 @pytest.mark.long
 def test_it_moves_under_the_corporate_ca_and_says_who_signs(travel: Travel, tmp_path: Path) -> None:
     """Chapter 5, with a real Envoy behind each pod, whose certificate nobody would renew for hours."""
@@ -156,22 +170,89 @@ def test_it_moves_under_the_corporate_ca_and_says_who_signs(travel: Travel, tmp_
     assert again.changed == 0 and "nothing to do: this CA signs" in again.stdout
 
 
-def test_it_is_not_removed_while_pods_have_a_proxy(travel: Travel) -> None:
-    before, mark = travel.ours(), travel.bed.mark()
-    run = travel.play("meshops.mesh.remove_mesh", extra_vars={"mesh_hosts": "travel_prod"})
-    assert run.rc != 0
-    assert "Nothing was removed. 11 pods of travel-prod still have a proxy" in said(run)
-    assert "mesh_remove_force=true" in said(run)
+def test_a_namespace_leaves_the_mesh(travel: Travel, tmp_path: Path) -> None:
+    """One that its team made and Helm calls its own: a member, no longer named, planned, let go of; its pods are named."""
+    guests = "prod-guests"
+    travel.bed.api.ensure("/api/v1/namespaces", {"metadata": {"name": guests, "labels": {"app.kubernetes.io/managed-by": "Helm"}}})
+    play = role_play(tmp_path, "membership")
+    domains = [{"name": "guests", "namespaces": [guests]}]
+    members = [{"name": "travel-services", "namespaces": ["prod-travel-agency"]},
+               {"name": "travel-portal", "namespaces": ["prod-travel-portal", "prod-travel-control"]}]
+    travel.play(play, extra_vars={"membership_domains": members + domains}).check()
+    travel.bed.kubectl("create", "deployment", "web", "-n", guests, "--image=registry.example.com/web:1")
+    done = travel.bed.kubectl("wait", "deployment/web", "-n", guests, "--for=condition=Available", "--timeout=40s")
+    assert done.returncode == 0, done.stderr
+    mark = travel.bed.mark()
+    stays = travel.play(play, extra_vars={"membership_domains": members}).check()
+    assert f"{guests}: still in the mesh travel-prod, though mesh_domains does not name it any more" in said(stays)
+    planned = travel.play(play, extra_vars={"membership_domains": members, "mesh_prune": True, "mesh_target": "plan"}).check()
+    named = f"Deployment {guests}/web (1 pod) keeps its proxy until it is made again: kubectl rollout restart deployment/web -n {guests}"
+    assert f"membership: would let go of Namespace {guests}" in said(planned) and named in said(planned)
     assert travel.writes(mark) == []
-    assert travel.ours() == before
+    left = travel.play(play, extra_vars={"membership_domains": members, "mesh_prune": True}).check()
+    assert named in said(left)
+    labels = json.loads(travel.bed.kubectl("get", "namespace", guests, "-o", "json").stdout)["metadata"]["labels"]
+    assert labels == {"kubernetes.io/metadata.name": guests, "app.kubernetes.io/managed-by": "Helm"}
+    assert travel.bed.kubectl("get", "deployment", "web", "-n", guests).returncode == 0
+    assert len([line for line in travel.writes(mark) if guests in line]) == 1
 
 
-def test_by_force_nothing_is_left_but_operators(travel: Travel) -> None:
-    travel.play("meshops.mesh.remove_mesh", extra_vars={"mesh_hosts": "travel_prod", "mesh_remove_force": True}).check()
+def somebodys(travel: Travel) -> set[str]:
+    """What the test planted into our namespaces, as it is now."""
+    names = ("pvc/data", "configmap/notes", "deployment/legacy-v1", "kiali/theirs")
+    return set(travel.bed.kubectl("get", *names, "-n", "prod-travel-portal", "-o", "name").stdout.split())
+
+
+def test_it_is_not_removed_while_others_need_it_or_would_lose_something(travel: Travel) -> None:
+    """Plain while pods of others have a proxy; with its namespaces, also by force, while something of others is in them."""
+    portal = "prod-travel-portal"
+    planted = [{"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data", "namespace": portal},
+                "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}},
+               {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "notes", "namespace": portal}},
+               {"apiVersion": "kiali.io/v1alpha1", "kind": "Kiali", "metadata": {"name": "theirs", "namespace": portal}}]
+    assert travel.bed.kubectl("apply", "-f", "-", stdin="\n---\n".join(map(json.dumps, planted))).returncode == 0
+    travel.bed.kubectl("scale", "deployment/legacy-v1", "-n", portal, "--replicas=1")
+    done = travel.bed.kubectl("wait", "deployment/legacy-v1", "-n", portal, "--for=condition=Available", "--timeout=40s")
+    assert done.returncode == 0, done.stderr
+    before, there, mark = travel.ours(), somebodys(travel), travel.bed.mark()
+    assert len(there) == 4
+    mesh = {"mesh_hosts": "travel_prod"}
+    run = travel.play("meshops.mesh.remove_mesh", extra_vars=mesh)
+    assert run.rc != 0
+    others = f"Deployment prod-guests/web (1 pod), Deployment {portal}/legacy-v1 (1 pod)"  # the first is no member, and has its proxy yet
+    assert f"nothing was removed. 2 pods of others still have a proxy of travel-prod: {others}" in said(run), said(run)[-2000:]
+    for asked in ((), ("--check",)):
+        more = {**mesh, "mesh_remove_force": True, "mesh_remove_namespaces": True, "mesh_remove_volumes": True}
+        run = travel.play("meshops.mesh.remove_mesh", *asked, extra_vars=more)
+        assert run.rc != 0
+        for line in (f"Namespace {portal} has in it what is not ours to delete: PersistentVolumeClaim {portal}/data (a volume)",
+                     *(f"{name} (written by" for name in (f"Deployment {portal}/legacy-v1", f"ConfigMap {portal}/notes",
+                                                          f"Kiali {portal}/theirs"))):
+            assert line in said(run), said(run)[-3000:]
+    assert travel.writes(mark) == []
+    assert (travel.ours(), somebodys(travel)) == (before, there)
+
+
+def test_by_force_namespaces_stay_with_what_is_not_ours(travel: Travel) -> None:
+    there = somebodys(travel)
+    run = travel.play("meshops.mesh.remove_mesh", extra_vars={"mesh_hosts": "travel_prod", "mesh_remove_force": True}).check()
+    assert "Deployment prod-travel-portal/legacy-v1 (1 pod) is left without a control plane" in said(run)
+    assert "observability: kept PersistentVolumeClaim prod-istio-system/prometheus" in said(run)
+    assert somebodys(travel) == there
+    spaces = json.loads(travel.bed.kubectl("get", "namespaces", "-o", "json").stdout)["items"]
+    labels = {one["metadata"]["name"]: set(one["metadata"]["labels"]) for one in spaces if "prod-travel-" in one["metadata"]["name"]}
+    assert len(labels) == 3 and all(keys == {"kubernetes.io/metadata.name"} for keys in labels.values()), labels
+
+
+def test_with_namespaces_and_volumes_nothing_is_left_but_operators(travel: Travel) -> None:
+    for what in somebodys(travel):
+        travel.bed.kubectl("delete", what, "-n", "prod-travel-portal")
+    more = {"mesh_hosts": "travel_prod", "mesh_remove_namespaces": True, "mesh_remove_volumes": True}
+    travel.play("meshops.mesh.remove_mesh", extra_vars=more).check()
     left = travel.bed.kubectl("get", "subscriptions.operators.coreos.com,operatorgroups,namespaces", "-A", "-o", "name",
                               "-l", f"{OURS},mesh.meshops.io/layer=operators").stdout.split()
     assert any("servicemeshoperator3" in name for name in left)
     assert len(travel.ours()) == len(left)
-    assert not [name for name in travel.namespaces() if name.startswith("prod-") or name == "istio-cni"]
+    assert [name for name in travel.namespaces() if name.startswith("prod-") or name == "istio-cni"] == ["prod-guests"]
     for kind in ("istios.sailoperator.io", "istiorevisions.sailoperator.io", "istiocnis.sailoperator.io"):
         assert travel.bed.kubectl("get", kind, "-A", "-o", "name").stdout == ""

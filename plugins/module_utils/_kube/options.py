@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["CLUSTER", "MESH_CONFIG", "REPORT", "SOURCE", "SOURCE_NEEDS", "WAIT", "display_name", "wait_options"]
+__all__ = ["CLUSTER", "MEMBERS", "MESH_CONFIG", "REPORT", "SOURCE", "SOURCE_NEEDS", "WAIT", "display_name", "wait_options"]
 
 Spec = dict[str, dict[str, Any]]
 
@@ -31,6 +31,13 @@ MESH_CONFIG: Spec = {
     **{name: {"type": "str"} for name in ("trust_domain", "root_namespace", "istio_version")},
     "trust_domain_aliases": dict(_WORDS),
     "path_normalization": {"type": "str", "choices": ["NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"]},
+}
+MEMBERS: Spec = {
+    "mesh": {"type": "str", "required": True},
+    "provider": {"type": "str", "choices": ["ossm2", "ossm3", "sail"], "required": True},
+    "control_plane": {"type": "dict", "required": True,
+                      "options": {"name": {"type": "str", "required": True}, "namespace": {"type": "str", "required": True}}},
+    "namespaces": {"type": "list", "elements": "str", "required": True},
 }
 WAIT: Spec = {"wait_timeout": {"type": "float", "default": 300}, "wait_interval": {"type": "float", "default": 1}}
 
