@@ -201,6 +201,16 @@ def test_ossm3_automatic_by_channel(role: Role) -> None:
     assert role.installed()[OSSM3] == f"{OSSM3}.v3.2.0" and set(role.phases().values()) == {"Succeeded"}
     assert role.approvals(mark) == []
     again_nothing(role, "ossm3", **further)
+    # What another mesh of the cluster has asked for is not this intent's to prune.
+    labels = {"app.kubernetes.io/managed-by": "meshops.mesh", "mesh.meshops.io/mesh": "operators", "mesh.meshops.io/layer": "operators"}
+    role.bed.api.ensure("/api/v1/namespaces", {"metadata": {"name": "another-mesh"}})
+    other = {"apiVersion": "operators.coreos.com/v1alpha1", "kind": "Subscription", "metadata": {
+        "name": "kiali-ossm", "namespace": "another-mesh", "labels": labels}, "spec": {
+        "name": "kiali-ossm", "channel": "stable", "source": "redhat-operators", "sourceNamespace": "openshift-marketplace"}}
+    done = role.bed.kubectl("apply", "--server-side", "--field-manager=meshops.mesh", "-f", "-", stdin=json.dumps(other))
+    assert done.returncode == 0, done.stderr
+    again_nothing(role, "ossm3", mesh_prune=True, **further)
+    role.bed.kubectl("delete", "namespace", "another-mesh")
 
 
 def test_somebody_else_brings_the_operator(role: Role, beds: Callable[..., Bed]) -> None:
