@@ -16,7 +16,7 @@ from travel_support import OPERATORS, USER, VARS, Playbook, Travel, said
 
 REMOVE = "meshops.mesh.remove_mesh"
 CHECK = "meshops.mesh.check_mesh"
-FORCE: dict[str, Any] = {"mesh_remove_force": True}
+ALL: dict[str, Any] = {"mesh_remove_namespaces": True, "mesh_remove_volumes": True}
 
 
 @dataclass(frozen=True)
@@ -113,17 +113,27 @@ def test_production_beside_it_touches_nothing_of_it(story: Story) -> None:
     story.play(CHECK, extra_vars={"mesh_target_hosts": "travel_dev"}).check()
 
 
-def test_production_is_not_removed_while_it_is_used(story: Story) -> None:
+def test_production_is_not_removed_while_others_use_it(story: Story) -> None:
+    place = ("-n", "prod-travel-portal")
+    pod = {"metadata": {"labels": {"app": "theirs"}, "annotations": {"sidecar.istio.io/inject": "true"}},
+           "spec": {"containers": [{"name": "theirs", "image": "registry.example.com/theirs:1"}]}}
+    made = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "theirs", "namespace": "prod-travel-portal"},
+            "spec": {"selector": {"matchLabels": {"app": "theirs"}}, "template": pod}}
+    assert story.bed.kubectl("apply", "-f", "-", stdin=json.dumps(made)).returncode == 0
+    assert story.bed.kubectl("wait", "deployment/theirs", *place, "--for=condition=Available", "--timeout=55s").returncode == 0
     before, mark = story.ours(), story.bed.mark()
-    run = story.remove("prod")
+    run = story.remove("prod", **ALL)
     assert run.rc != 0
-    assert "Nothing was removed. 11 pods of travel-prod still have a proxy" in said(run)
+    named = "Deployment prod-travel-portal/theirs"
+    assert f"nothing was removed. 1 pod of others still has a proxy of travel-prod: {named} (1 pod)" in said(run)
+    assert f"Namespace prod-travel-portal has in it what is not ours to delete: {named} (written by" in said(run)
     assert (story.writes(mark), story.ours()) == ([], before)
+    story.bed.kubectl("delete", "deployment", "theirs", *place, "--cascade=foreground")
 
 
 def test_operators_stay_while_development_needs_them(story: Story) -> None:
     before, mark = story.ours(), story.bed.mark()
-    run = story.remove("prod", mesh_remove_operators=True, **FORCE)
+    run = story.remove("prod", mesh_remove_operators=True, **ALL)
     assert run.rc != 0
     control_plane = "Istio dev-basic" if story.vars["mesh_provider"] == "ossm3" else "ServiceMeshControlPlane dev-istio-system/dev-basic"
     assert f"prod: nothing was removed, because {control_plane}, " in said(run)
@@ -132,7 +142,7 @@ def test_operators_stay_while_development_needs_them(story: Story) -> None:
 
 
 def test_production_goes_and_development_stays(story: Story) -> None:
-    story.remove("prod", **FORCE).check()
+    story.remove("prod", **ALL).check()
     assert story.of_mesh("travel-prod") == {}
     assert not [name for name in story.everything() if "prod-" in name and "travel" in name.lower()]
     assert story.of_mesh("travel-dev") == story.seen["dev"]
@@ -141,9 +151,9 @@ def test_production_goes_and_development_stays(story: Story) -> None:
 
 
 def test_with_the_operators_everything_is_gone_that_was_made(story: Story) -> None:
-    story.remove("dev", **FORCE).check()
+    story.remove("dev", **ALL).check()
     # production has one operator more: Elasticsearch's
-    story.remove("prod", mesh_remove_operators=True).check()
+    story.remove("prod", mesh_remove_operators=True, **ALL).check()
     left = story.identities()
     # OLM leaves CRDs behind, so that no custom resource of anybody is lost with an operator.
     of_olm = (" CustomResourceDefinition ", " APIService ")
@@ -154,7 +164,7 @@ def test_with_the_operators_everything_is_gone_that_was_made(story: Story) -> No
 
 def test_nothing_is_left_to_remove(story: Story) -> None:
     mark = story.bed.mark()
-    run = story.remove("prod", mesh_remove_operators=True).check()
+    run = story.remove("prod", mesh_remove_operators=True, **ALL).check()
     assert run.changed == 0, run.stdout[-4000:]
     assert story.writes(mark) == []
 

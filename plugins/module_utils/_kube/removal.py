@@ -124,7 +124,7 @@ def obstacles(contents: Contents, mesh: str, *, volumes: bool = False) -> list[s
         own = any(row.reason == OUR_VOLUME for row in foreign)
         found.append(f"Namespace {contents.namespace} has in it what is not ours to delete: {listed(foreign)}: move it or have its owner "
                      "delete it, or leave the namespace there (without remove_namespaces, mesh_remove_namespaces for the roles)"
-                     + ("; volumes that we made go with remove_volumes (mesh_remove_volumes)" if own else ""))
+                     + ("; volumes of ours go with remove_volumes (mesh_remove_volumes)" if own else ""))
     if contents.unknown:
         found.append(f"what is in Namespace {contents.namespace} cannot be known: {listed(contents.unknown)}: use a login that may list "
                      "every kind in it (as metadata is enough), or leave the namespace there")

@@ -16,7 +16,7 @@ from .objects import Ref, group_of, made_by_us, managers_of
 __all__ = ["OUR_VOLUME", "USUAL", "VOLUME", "Contents", "Foreign", "Usual", "certificate_of", "foreign_in", "is_usual", "listed", "trimmed"]
 
 VOLUME = ("", "PersistentVolumeClaim")
-OUR_VOLUME = "a volume that we made"
+OUR_VOLUME = "a volume of ours"
 _ACCOUNT = "kubernetes.io/service-account.name"
 _ACCOUNT_OPENSHIFT = "openshift.io/internal-registry-auth-token.service-account"
 _CERTIFICATE = "cert-manager.io/certificate-name"
@@ -156,18 +156,22 @@ class _Judge:
     def _why(self, obj: Meta) -> str:
         ours = made_by_us(obj, self.mesh)
         if _is_volume(obj):
+            ours = ours or (bool(obj["metadata"].get("ownerReferences")) and not self._of_owners(obj))
             return "" if ours and self.volumes_may_go else OUR_VOLUME if ours else "a volume"
         if ours or is_usual(obj):
             return ""
         issued = self.certificates.get(certificate_of(obj))
         if issued is not None:
             return self.why(issued)
-        owners = obj["metadata"].get("ownerReferences") or []
-        # the controller decides; without one each of them keeps it alive
-        deciding = [one for one in owners if one.get("controller")] or owners
-        if deciding:
-            return next((text for text in map(self._of_owner, deciding) if text), "")
+        if obj["metadata"].get("ownerReferences"):
+            return self._of_owners(obj)
         return f"written by {', '.join(managers_of(obj)) or 'unknown'}"
+
+    def _of_owners(self, obj: Meta) -> str:
+        """The controller decides; without one each of them keeps it alive."""
+        owners = obj["metadata"]["ownerReferences"]
+        deciding = [one for one in owners if one.get("controller")] or owners
+        return next((text for text in map(self._of_owner, deciding) if text), "")
 
     def _of_owner(self, owner: Meta) -> str:
         uid = str(owner.get("uid"))

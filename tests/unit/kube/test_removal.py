@@ -138,7 +138,7 @@ def proxied(namespace: str, name: str = "p", revision: str = "prod-v1", **meta: 
         (ours("ServiceMeshControlPlane", "prod", "maistra.io/v2", "system"),
          [proxied("shop"), thing("Namespace", "shop", labels={"maistra.io/member-of": "system"})], ALL, "still have its proxy: Pod shop/p"),
         (made("s"), [thing("Secret", "x", namespace="s")], ALL, "not ours to delete: Secret s/x"),
-        (made("s"), [ours("PersistentVolumeClaim", "x", namespace="s")], Allowed(namespaces=True), "that we made go with remove_volumes"),
+        (made("s"), [ours("PersistentVolumeClaim", "x", namespace="s")], Allowed(namespaces=True), "of ours go with remove_volumes"),
         (made("s"), [ours("PersistentVolumeClaim", "x", namespace="s")], ALL, ""),
         (made("s"), [ours("ConfigMap", "x", namespace="s"), thing("ConfigMap", "kube-root-ca.crt", namespace="s")], ALL, ""),
     ],

@@ -171,11 +171,14 @@ def test_owners_in_a_circle_belong_to_nobody() -> None:
 
 def test_a_volume_always_counts() -> None:
     mine = ours("PersistentVolumeClaim", "metrics")
-    owned = thing("PersistentVolumeClaim", "data-0", by="kube-controller-manager", owner=ours("StatefulSet", "db", "apps/v1"))
+    database = ours("StatefulSet", "db", "apps/v1")
+    owned = thing("PersistentVolumeClaim", "data-0", by="kube-controller-manager", owner=database)
+    left = thing("PersistentVolumeClaim", "data-1", by="kube-controller-manager")
     theirs = thing("PersistentVolumeClaim", "a-theirs")
     assert found(mine) == [f"PersistentVolumeClaim shop/metrics ({OUR_VOLUME})"]
     assert found(mine, volumes_may_go=True) == []
-    assert found(ours("StatefulSet", "db", "apps/v1"), owned, volumes_may_go=True) == ["PersistentVolumeClaim shop/data-0 (a volume)"]
+    assert found(database, owned) == [f"PersistentVolumeClaim shop/data-0 ({OUR_VOLUME})"]
+    assert found(database, owned, left, volumes_may_go=True) == ["PersistentVolumeClaim shop/data-1 (a volume)"]
     first, _second = found(thing("ConfigMap", "a"), theirs, volumes_may_go=True)
     assert first == "PersistentVolumeClaim shop/a-theirs (a volume)", "volumes come first"
 
