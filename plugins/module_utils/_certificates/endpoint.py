@@ -15,6 +15,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .._model.clock import clock_text, utc_now
+
 __all__ = ["Answer", "Endpoint", "chain_of", "looking_context", "meaning_of", "probe", "probe_all"]
 
 _WORKERS = 32
@@ -35,6 +37,10 @@ _MEANINGS = {
     "HANDSHAKE_FAILURE": "it refuses the handshake: no common cipher, or it wants a client certificate",
     "UNEXPECTED_EOF": "it closed the connection during the handshake: it may have no certificate for this server name (sni)",
 }
+
+
+# X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
+_DATES = (9, 10)
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,11 @@ def chain_of(sock: ssl.SSLSocket | ssl.SSLObject) -> bytes:
 
 def meaning_of(exc: ssl.SSLError) -> str:
     """OpenSSL's reason for whoever runs a mesh."""
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        said = str(getattr(exc, "verify_message", "") or exc)
+        clock = getattr(exc, "verify_code", 0) in _DATES
+        when = f"; the clock of this control node says {clock_text(utc_now())}, compare it with the cluster's" if clock else ""
+        return f"its certificate is not trusted: {said}{when}"
     reason = exc.reason or str(exc)
     known = next((text for word, text in _MEANINGS.items() if word in reason), "")
     return f"{known} ({reason})" if known else f"the handshake failed: {reason}"

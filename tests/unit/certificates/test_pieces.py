@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.meshops.mesh.plugins.filter.certificate_chain import certificate_chain
+from ansible_collections.meshops.mesh.plugins.module_utils._certificates.endpoint import meaning_of
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.facts import Names, Word
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.inventory import Given, Settings, take
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.names import covers, parse_spiffe, short, spiffe_problem
@@ -165,3 +168,24 @@ def test_long_names_are_short_where_that_is_enough() -> None:
     plain = "O=cluster.local"
     assert short([root, other, plain, root]) == {root: r"Travel\, Root", other: "Travel Root 2027", plain: plain}
     assert short(["CN=root,O=a", "CN=root,O=b"]) == {"CN=root,O=a": "CN=root,O=a", "CN=root,O=b": "CN=root,O=b"}
+
+
+@pytest.mark.parametrize(("code", "said", "clock"), [
+    (9, "certificate is not yet valid", True), (10, "certificate has expired", True), (19, "self-signed certificate in chain", False)])
+def test_a_certificate_that_is_not_trusted_names_the_clock_where_it_is_the_clock(code: int, said: str, clock: bool) -> None:
+    exc = ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED]")
+    exc.verify_code, exc.verify_message = code, said
+    text = meaning_of(exc)
+    assert text.startswith(f"its certificate is not trusted: {said}")
+    assert ("the clock of this control node says 20" in text) is clock
+
+
+def test_times_are_read_in_one_place() -> None:
+    """Whoever decides about a cluster asks `Cluster.now`; the control node's clock is `_model.clock.utc_now`, so that it is found."""
+    plugins = Path(certificate_check.__file__).parents[1]
+    allowed = {"_model/clock.py", "_model/files.py", "_model/snapshot.py"}  # drafts of files by their age; a tree has no other clock
+    found = [str(path.relative_to(plugins / "module_utils")) for path in sorted(plugins.glob("module_utils/**/*.py"))
+             if re.search(r"datetime\.now\(|time\.time\(", path.read_text(encoding="utf-8"))]
+    found += [path.name for path in sorted(plugins.glob("modules/*.py"))
+              if re.search(r"datetime\.now\(|time\.time\(", path.read_text(encoding="utf-8"))]
+    assert set(found) <= allowed
