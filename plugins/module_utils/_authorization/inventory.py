@@ -18,6 +18,7 @@ from .planes import by_control_plane
 
 __all__ = ["Inventory", "Place", "take"]
 
+
 @dataclass(frozen=True)
 class Inventory:
     mesh: Mesh
@@ -72,11 +73,12 @@ def _assumed(objects: Iterable[Mapping[str, Any]], places: Iterable[Place], root
             yield Place(f"({name})", Workload(namespace, labels, kind), assumed=True)
 
 
-def take(objects: Iterable[Mapping[str, Any]], given: Mapping[str, Any] | None = None, *, assume: bool = True) -> Inventory:
+def take(objects: Iterable[Mapping[str, Any]], given: Mapping[str, Any] | None = None, *, assume: bool = True, home: str = "") -> Inventory:
     """The inventory of any set of objects; `given` are settings of the mesh that go before what the objects say. `assume`: they may be a
-    part of what there is, so that a workload which only a policy speaks of may exist; never for a cluster or a snapshot."""
+    part of what there is, so that a workload which only a policy speaks of may exist; never for a cluster or a snapshot. `home`: the
+    namespace of the control plane that is asked about."""
     kept = [obj for obj in objects if isinstance(obj, Mapping)]
-    meshes = meshes_of(kept, given)
+    meshes = meshes_of(kept, given, home)
     mesh, assumptions = meshes.main, meshes.assumptions
     found = places_of(kept, mesh, assume=assume)
     every = list(found.places)

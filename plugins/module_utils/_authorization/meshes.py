@@ -66,8 +66,8 @@ class Meshes:
 class _Settings:
     """Mesh by mesh: what was given, what the source says, and what had to be assumed."""
 
-    def __init__(self, objects: list[Mapping[str, Any]], given: Mapping[str, Any] | None) -> None:
-        self.objects = objects
+    def __init__(self, objects: list[Mapping[str, Any]], given: Mapping[str, Any] | None, home: str) -> None:
+        self.objects, self.home = objects, home
         self.given = {key: value for key, value in (given or {}).items() if value not in (None, [], "")}
         self.namespaces = {_name(obj): _map(obj, "metadata", "labels") for obj in objects if obj.get("kind") == "Namespace"}
         self.assumed: list[str] = []
@@ -80,6 +80,8 @@ class _Settings:
         listed = _unlisted(self.objects) if silent else {}
         if listed:
             own["providers"] = listed
+        if self.home and not own.get("root_namespace"):  # Istio's charts take it where nothing else is said
+            own["root_namespace"] = self.home
         own |= self.given
         chosen: dict[str, Any] = {key: value for key, value in own.items() if value or value is False}
         if chosen.get("path_normalization") == "DEFAULT":
@@ -121,11 +123,12 @@ class _Settings:
         return frozenset(name for name, labels in known.items() if not any(matches(selector, labels) for selector in selectors))
 
 
-def meshes_of(objects: Iterable[Mapping[str, Any]], given: Mapping[str, Any] | None = None) -> Meshes:
-    """The settings of every istiod of the source, `given` before what it says; and what had to be assumed."""
+def meshes_of(objects: Iterable[Mapping[str, Any]], given: Mapping[str, Any] | None = None, home: str = "") -> Meshes:
+    """The settings of every istiod of the source, `given` before what it says; and what had to be assumed. `home`: the namespace of the
+    control plane that is asked about."""
     kept = list(objects)
-    settings = _Settings(kept, given)
-    root = settings.given.get("root_namespace")
+    settings = _Settings(kept, given, home)
+    root = home or settings.given.get("root_namespace")
     every = mesh_configs(kept)
     configs = [config for config in every if root in (config.root_namespace, config.namespace)] or list(every)
     chosen = next((config for config in configs if config.revision == DEFAULT_REVISION), configs[-1] if configs else None)

@@ -26,6 +26,8 @@ from .._model.objects import LAYER, is_ours
 from .._model.workloads import may_have_pods
 from . import kinds as k
 from .injection import proxy_of
+from .istiods import istiods
+from .kinds import Kind
 from .types import Finding, Intent, Options, Severity, check, skip
 from .view import View
 
@@ -51,12 +53,11 @@ INPUTS = (
     k.ISTIO_REVISION_TAG,
     k.Z_TUNNEL,
     k.ISTIO_OPERATOR,
-    k.MUTATING_WEBHOOK,
     k.SMCP,
     k.SMMR,
     k.K8S_GATEWAY,
 )
-_CLUSTER_WIDE = (k.NAMESPACE, k.ISTIO, k.ISTIO_REVISION, k.ISTIO_REVISION_TAG, k.Z_TUNNEL, k.MUTATING_WEBHOOK)
+_CLUSTER_WIDE = (k.NAMESPACE, k.ISTIO, k.ISTIO_REVISION, k.ISTIO_REVISION_TAG, k.Z_TUNNEL)
 _SHOWN = 5
 _NO_PROXY = (" no proxy ", " past its proxy")  # in the words of a door that nobody guards
 _GUARD = "no policy helps there: get it a proxy, have the proxy take its ports, or leave its namespace out with access_scope"
@@ -97,14 +98,19 @@ def scene_of(view: View, intent: Intent) -> Scene:
 
 
 def _scene(view: View, intent: Intent) -> Scene:
-    objects = {kind: [row for row in view.of(kind) if kind in _CLUSTER_WIDE or intent.owns(row.namespace)] for kind in INPUTS}
+    # What holds for all may stand in a namespace of its own, which is no member.
+    roots = {config.root_namespace for config in istiods(view) if intent.namespace in ("", config.namespace, config.root_namespace)}
+
+    def counts(kind: Kind, namespace: str) -> bool:
+        return kind in _CLUSTER_WIDE or intent.owns(namespace) or (kind in _SECURITY and namespace in roots)
+
+    objects = {kind: [row for row in view.of(kind) if counts(kind, row.namespace)] for kind in INPUTS}
     raw: list[Mapping[str, Any]] = [row.raw for rows in objects.values() for row in rows]
     # Whatever has pods is a workload: an operator's own kind, and what stands between a pod and its owner.
     raw += [row for row in view.others(INPUTS) if may_have_pods(row) and intent.owns(namespace_of(row))]
-    settings = dict(intent.mesh_settings or {})
-    if intent.namespace:
-        settings.setdefault("root_namespace", intent.namespace)
-    inventory = take(raw, settings, assume=view.source == "manifests")
+    # Without them the tags of Istio's charts are not known; nothing else is lost where we may not read them.
+    raw += [row for row in view.objects() if row.get("kind") == k.MUTATING_WEBHOOK.kind]
+    inventory = take(raw, intent.mesh_settings, assume=view.source == "manifests", home=intent.namespace)
     inventory = replace(inventory, unjudged=(*inventory.unjudged, *_left_out(view, intent)))
     written = {f"{row.namespace}/{row.name}" for row in view.of(k.SERVICE_ACCOUNT)}
     accounts = written | {f"{place.namespace}/{place.account}" for place in inventory.places if not place.assumed}

@@ -374,3 +374,16 @@ def test_before_some_version_ztunnel_got_the_policies_of_every_revision(version:
     ambient = namespace("crew", **{"istio.io/dataplane-mode": "ambient"})
     found = check([plane, ambient, *workload("crew", "rota"), labelled(NOTHING, "canary")], access=[])
     assert found.proven is enforced
+
+
+def test_the_namespace_of_the_control_plane_is_not_the_root_namespace_of_the_mesh() -> None:
+    """An intent names the control plane; which namespace holds for all is said by its configuration."""
+    named = {"provider": "ossm3", "control_plane": {"name": "default", "namespace": "istio-system"}, "members": ["bank"]}
+    version = {"app.kubernetes.io/version": "1.28.4"}
+    found = check([config_map(CORP, **version), *BANK], access=MATRIX, **named)
+    assert found.mesh["root_namespace"] == "mesh-policies" and found.proven is True
+    silent = {**ISTIO, "spec": {"version": "v1.28.3"}}
+    assert check([silent, *BANK[:-1]], **{**named, "control_plane": {"name": "default", "namespace": "cp"}}).mesh["root_namespace"] == "cp"
+    other = config_map({"trustDomain": "other.example"}, where="elsewhere")
+    both = check([config_map(CORP, **version), other, *BANK], access=MATRIX, **named)
+    assert both.mesh["trust_domain"] == "bank.example" and both.proven is True
