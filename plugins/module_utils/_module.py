@@ -7,21 +7,24 @@
 from __future__ import annotations
 
 import functools
+import re
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ._model.secrecy import has_private_key
 from ._model.text import shown_line, shown_lines
 
-__all__ = ["Crashed", "MeshModule", "contained", "for_people", "shown_arguments"]
+__all__ = ["Crashed", "MeshModule", "argument_error", "contained", "for_people", "shown_arguments"]
 
 _HIDDEN = "not shown"
 # What of a result people read as it is: printed by Ansible itself or by our roles.
 _TEXTS = frozenset({"diff", "lines", "msg", "reason", "summary", "table", "text", "waiting", "wrong"})
+_LONGEST = 600
+_SHORTEST = 6
 _SCALARS = ("str", "int", "float", "bool", "path", "bits", "bytes")
 
 
@@ -64,8 +67,43 @@ def _readable(value: Any) -> Any:
     return value
 
 
+def argument_error(text: str, params: Mapping[str, Any], spec: Mapping[str, Any]) -> str:
+    """What Ansible says of a wrong argument, without what it quotes of values that are not shown."""
+    hidden: set[str] = set()
+    for name, value in params.items():
+        if not str(name).startswith("_ansible_"):
+            _hidden_texts(value, _shown(str(name), value, spec.get(name)), hidden)
+    for word in sorted(hidden, key=len, reverse=True):
+        text = text.replace(word, "********")
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+def _hidden_texts(value: Any, shown: Any, found: set[str]) -> None:
+    """The texts of a value that are not in what is shown of it, and their words: Ansible quotes them in more than one form."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            _hidden_texts(item, shown.get(key) if isinstance(shown, Mapping) else None, found)
+    elif isinstance(value, (list, tuple)):
+        for number, item in enumerate(value):
+            _hidden_texts(item, shown[number] if isinstance(shown, list) and number < len(shown) else None, found)
+    elif value is not None and value != shown and not isinstance(value, bool):
+        text = str(value)
+        found.update(word for word in (text, *re.findall(r"[^\s\"'\\,:{}\[\]]+", text)) if len(word) >= _SHORTEST)
+
+
 class MeshModule(AnsibleModule):  # type: ignore[misc]
     """AnsibleModule for ours. Its result has the arguments as shown_arguments gives them, also when an argument is wrong."""
+
+    _checked = False
+
+    def __init__(self, argument_spec: dict[str, Any], **options: Any) -> None:
+        super().__init__(argument_spec, **options)
+        self._checked = True
+
+    def fail_json(self, msg: str, **kwargs: Any) -> NoReturn:
+        """Ends with the message."""
+        super().fail_json(msg if self._checked else argument_error(str(msg), self.params, self.argument_spec), **kwargs)
+        raise AssertionError("fail_json ends the module")
 
     def _log_invocation(self) -> None:
         self.log("Invoked; the arguments of this module are not logged")

@@ -18,11 +18,12 @@ from functools import partial
 from types import ModuleType
 from typing import Any, NoReturn
 
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 from ansible_collections.meshops.mesh.plugins.module_utils._kube import auth, parent, progress
 from ansible_collections.meshops.mesh.plugins.module_utils._model.text import shown_line
-from ansible_collections.meshops.mesh.plugins.module_utils._module import for_people, shown_arguments
+from ansible_collections.meshops.mesh.plugins.module_utils._module import argument_error, for_people, shown_arguments
 
 __all__ = ["InProcess", "plain"]
 
@@ -58,7 +59,13 @@ class _Module:
         self._diff: bool = action._task.diff
         self.warnings: list[str] = []
         self.argument_spec: Mapping[str, Any] = options.get("argument_spec") or {}
-        validation, self.params = action.validate_argument_spec(**options)
+        wrong = ""
+        try:
+            validation, self.params = action.validate_argument_spec(**options)
+        except AnsibleError as exc:
+            wrong = argument_error(str(exc.message), action._task.args, self.argument_spec)
+        if wrong:  # an error of its own, as Ansible shows with the first one all arguments, and what led to it
+            raise AnsibleActionFail(wrong)
         self.no_log_values: set[str] = validation._no_log_values
         if self.check_mode and not supports_check_mode:
             self.exit_json(skipped=True, msg="this module does not support check mode")
