@@ -129,6 +129,7 @@ class _Credential:
     key: Key | None = None
     key_item: str = "private key"
     hosts: tuple[str, ...] = ()
+    partial: bool = False  # its roots may be CAs in the middle: an issuer that somebody put beside it
 
 
 def _short(one: Certificate) -> str:
@@ -260,6 +261,7 @@ class _Taker:
             where=given.resource,
             purpose=_PURPOSES.get(given.purpose),
             limits=self.settings.limits,
+            partial=given.partial,
         )
         if len(chain.path) > 1 or given.roots or self.expected:
             self.seen.add("chain")
@@ -526,8 +528,16 @@ class _Taker:
         if raw:
             bundle = self.read(resource, leaf_item, raw, "server")
             key = self.key(secret, key_item)
-            self.credential(_Credential(resource, leaf_item, bundle, (), (), "server", key, key_item, gateway.hosts))
+            roots = () if gateway.mutual or self.expected else self.beside(secret, resource)
+            given = _Credential(resource, leaf_item, bundle, (), roots, "server", key, key_item, gateway.hosts, partial=bool(roots))
+            self.credential(given)
         self.client_ca(gateway, secret, resource)
+
+    def beside(self, secret: Mapping[str, Any], resource: str) -> tuple[Certificate, ...]:
+        """The CA that an issuer put beside the certificate; where clients have to show theirs, it is the clients'."""
+        raw = next((raw for item in ("ca.crt", "cacert") for raw in [self.value(secret, item)] if raw), None)
+        return () if raw is None else self.read(resource, "ca.crt" if "ca.crt" in (secret.get("data") or {}) else "cacert", raw, "root",
+                                                loose=True).certificates  # fmt: skip
 
     def client_ca(self, gateway: Gateway, secret: Mapping[str, Any], resource: str) -> None:
         if not gateway.mutual:
@@ -562,7 +572,7 @@ class _Taker:
         metadata = one["metadata"]
         resource = f"RequestAuthentication {metadata.get('namespace')}/{metadata['name']}"
         for number, rule in enumerate((one.get("spec") or {}).get("jwtRules") or []):
-            if not rule.get("jwks"):
+            if not isinstance(rule, Mapping) or not rule.get("jwks"):
                 continue
             self.seen.add("jwks")
             where = f"jwtRules[{number}].jwks"

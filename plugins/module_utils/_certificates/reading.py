@@ -30,6 +30,7 @@ MAX_BYTES = 1024 * 1024  # what a Secret can hold
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----[ \t]*\r?\n?", re.DOTALL)
 # A snapshot says of a private key that there is one, with a block of the second label.
 _KEYS = (b"PRIVATE KEY", b"WITHHELD KEY")
+_WITHHELD = b"WITHHELD CONTENT"  # the same of anything else where certificates belong
 _BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----")
 _CERTIFICATES = (b"CERTIFICATE", b"X509 CERTIFICATE", b"TRUSTED CERTIFICATE")
 _UTF8_BOM = b"\xef\xbb\xbf"
@@ -119,6 +120,8 @@ def read_bundle(data: bytes, where: str, *, limit: int = MAX_BYTES, der_wanted: 
             faults.append(Fault(Word.KEY_IN_PUBLIC, where, f"block {number} is a private key, where only certificates belong"))
         elif match[1] in _CERTIFICATES:
             _read_block(match[2], number, where, found, faults)
+        elif match[1] == _WITHHELD:
+            faults.append(Fault(Word.UNREADABLE, where, "it has something that is no certificate; what it is is not shown"))
         elif match[1] not in (b"EC PARAMETERS", b"DH PARAMETERS"):
             faults.append(Fault(Word.UNREADABLE, where, f"block {number} is a {match[1].decode()}, not a certificate"))
     rest = _BEGIN.search(text, end)

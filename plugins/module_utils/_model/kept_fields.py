@@ -27,7 +27,7 @@ except ImportError:  # HAS_YAML is False then
         """Never raised."""
 
 
-__all__ = ["kept"]
+__all__ = ["certificates_of", "kept"]
 
 Rule = Any  # ALL, a function, or a map of fields to rules; the key "*" stands for every other field, and lists are gone through
 _CERTIFICATES = re.compile(r"\s*(-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*)+")
@@ -420,19 +420,29 @@ def _secret(obj: Mapping[str, Any]) -> dict[str, Any]:
     coded = {key: base64.b64encode(str(value).encode()).decode() for key, value in (texts or {}).items()}
     return {
         **({"type": obj["type"]} if "type" in obj else {}),
-        "data": {key: _certificate(str(key), value) for key, value in {**(data or {}), **coded}.items()},
+        "data": {key: certificates_of(str(key), value) for key, value in {**(data or {}), **coded}.items()},
     }
 
 
-def _certificate(key: str, value: Any) -> str:
-    """The value if it is only certificates, else nothing."""
-    if not (key.endswith((".crt", ".pem")) or key in ("cert", "cacert")) or not isinstance(value, str):
+_CERTIFICATE_ITEMS = ("cert", "cacert")
+_WITHHELD_CONTENT = "-----BEGIN WITHHELD CONTENT-----\n-----END WITHHELD CONTENT-----\n"
+
+
+def certificates_of(key: str, value: Any) -> str:
+    """What an item of a Secret shows: certificates as they are. Where others belong to them, or nothing is one, a block says that something
+    was there: to leave it out would look as if nothing was wrong. Nothing of any other item."""
+    named = key.endswith((".crt", ".pem", ".cert")) or key in _CERTIFICATE_ITEMS
+    if not named or key.endswith(("key.pem", "key.crt")) or not isinstance(value, str) or not value.strip():
         return ""
     try:
         text = base64.b64decode(value, validate=True).decode("ascii")
     except ValueError:
-        return ""
-    return value if _CERTIFICATES.fullmatch(text) else ""
+        text = "?"
+    if not text.strip() or _CERTIFICATES.fullmatch(text):
+        return value if text.strip() else ""
+    blocks = [match[0] for match in _BLOCK.finditer(text) if match[1] == "CERTIFICATE" and _CERTIFICATES.fullmatch(match[0])]
+    more = _WITHHELD + "\n" if " KEY-----" in text else _WITHHELD_CONTENT
+    return base64.b64encode("\n".join([*blocks, more]).encode()).decode()
 
 
 # traffic

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .._errors import ConfigError
-from .kept_fields import kept
+from .kept_fields import certificates_of, kept
 from .manifests import Reading, checked_objects, read_manifests
 from .objects import group_of, is_ours, is_rollout, whose
 from .owners import controller_of
@@ -175,18 +175,7 @@ def _slim_secret(obj: dict[str, Any]) -> dict[str, Any]:
     if notes:
         meta["annotations"] = notes
     kept = _pick(obj, ("apiVersion", "kind", "type"))
-    return {**kept, "metadata": meta, "data": {key: _certificate(key, value) for key, value in data.items()}}
-
-
-def _certificate(key: str, value: Any) -> str:
-    """The value if it is only certificates, else nothing."""
-    if not (key.endswith((".crt", ".pem")) or key in ("cert", "cacert")) or not isinstance(value, str):
-        return ""
-    try:
-        text = base64.b64decode(value, validate=True).decode("ascii")
-    except ValueError:
-        return ""
-    return value if _PEM.fullmatch(text) else ""
+    return {**kept, "metadata": meta, "data": {key: certificates_of(key, value) for key, value in data.items()}}
 
 
 def _slim_config_map(obj: dict[str, Any]) -> dict[str, Any]:

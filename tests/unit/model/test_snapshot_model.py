@@ -16,6 +16,8 @@ from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot impor
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 CERT = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n").decode()
 BOTH = base64.b64encode(base64.b64decode(CERT) + b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
+# That there was a key is kept, so that a check finds it in its wrong place.
+WITHHELD = base64.b64encode(base64.b64decode(CERT).rstrip() + b"\n-----BEGIN WITHHELD KEY-----\n-----END WITHHELD KEY-----\n").decode()
 SECRET = {
     "apiVersion": "v1",
     "kind": "Secret",
@@ -36,7 +38,7 @@ def test_round_trip_without_secrets(tmp_path: Path, name: str) -> None:
     secret = found.get("Secret", "s", "n")
     assert secret is not None
     assert secret["data"] == {
-        "tls.crt": CERT, "tls.key": "", "all.pem": "", "token": "", "plain": "", "cert": CERT, "cacert": CERT, "key": ""}
+        "tls.crt": CERT, "tls.key": "", "all.pem": WITHHELD, "token": "", "plain": "", "cert": CERT, "cacert": CERT, "key": ""}
     text = json.dumps(found.to_json())
     assert "hunter2" not in text and "aHVudGVyMg" not in text
 
