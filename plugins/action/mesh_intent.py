@@ -65,7 +65,7 @@ class ActionModule(ActionBase):
 
     _requires_connection = False
     TRANSFERS_FILES = False
-    _VALID_ARGS = frozenset({"roles"})
+    _VALID_ARGS = frozenset({"roles", "state"})
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Fails with every problem at once."""
@@ -79,7 +79,7 @@ class ActionModule(ActionBase):
             for option in self._options(role, found):
                 problems += self._check(option, values, found)
         problems += check_names(values)
-        problems += self._tracing(values)
+        problems += self._tracing(values) if self._task.args.get("state", "present") == "present" else []
         problems += misspelt((name for name in found if name.startswith("mesh_")), _known())
         problems = list(dict.fromkeys(problems))
         if problems:

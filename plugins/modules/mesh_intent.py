@@ -23,6 +23,11 @@ options:
     type: list
     elements: str
     required: true
+  state:
+    description: What is going to be done with them. What is to be removed need not be available any more.
+    type: str
+    choices: [present, absent]
+    default: present
 attributes:
   check_mode:
     description: Can run in check mode and say what it would do.
