@@ -68,7 +68,9 @@ class _Known:
         self.inventory = inventory
         self.end = f".svc.{inventory.mesh.cluster_domain}"  # of the full name of a Service
         self.places = [one for one in inventory.places if not one.assumed and not one.workload.service]
-        self.by_ref = {place.ref: place for place in self.places}
+        self.by_ref = {ref: place for place in reversed(self.places) for ref in reversed(place.refs)} | {
+            place.ref: place for place in self.places
+        }
         self.by_account: dict[str, list[Place]] = {}
         for place in self.places:
             if not place.outside:

@@ -23,6 +23,7 @@ from .._authorization.wording import names
 from .._authorization.world import World
 from .._model.fields import namespace_of
 from .._model.objects import LAYER, is_ours
+from .._model.revisions import revision_of_pod
 from .._model.workloads import may_have_pods
 from . import kinds as k
 from .injection import proxy_of
@@ -82,14 +83,23 @@ def _cors(view: View, inventory: Inventory) -> Iterator[str]:
                 yield place.ref
 
 
-def _left_out(view: View, intent: Intent) -> Iterator[str]:
-    """Pods with a proxy that nobody asked about, because the members are given and theirs is none of them."""
-    if intent.members is not None:
-        found = [row for row in view.of(k.POD) if not intent.owns(row.namespace) and proxy_of(row) is not None and not row.deleting]
-        spaces = dict.fromkeys(row.namespace for row in found)
-        shown = ", ".join(list(spaces)[:_SHOWN]) + (", ..." if len(spaces) > _SHOWN else "")
-        if found:
-            yield f"{len(found)} pod{'' if len(found) == 1 else 's'} with a proxy in namespaces that are no members ({shown})"
+def _owned(intent: Intent) -> Callable[[str], bool]:
+    """Which namespaces are looked at. The root namespace that was given is the mesh's too: what stands there holds for all members."""
+    root = (intent.mesh_settings or {}).get("root_namespace")
+    return lambda namespace: intent.owns(namespace) or namespace == root
+
+
+def _left_out(view: View, intent: Intent, inventory: Inventory) -> tuple[str, ...]:
+    """Pods with a proxy of this mesh in namespaces that are no members, where members are given: they are said to be all of it. With a
+    revision that the source has for another mesh, or for none, a pod is that one's."""
+    if intent.members is None:
+        return ()
+    revisions, owned = {mesh.revision for mesh in inventory.meshes} - {""}, _owned(intent)
+    found = [row for row in view.of(k.POD) if not owned(row.namespace) and not row.deleting and row.labels.get("app") != "ztunnel"]
+    found = [row for row in found if proxy_of(row) is not None and (not revisions or revision_of_pod(row.raw) in revisions)]
+    spaces = dict.fromkeys(row.namespace for row in found)
+    shown = ", ".join(list(spaces)[:_SHOWN]) + (", ..." if len(spaces) > _SHOWN else "")
+    return (f"{len(found)} pod{'' if len(found) == 1 else 's'} with a proxy in namespaces that are no members ({shown})",) if found else ()
 
 
 def scene_of(view: View, intent: Intent) -> Scene:
@@ -100,18 +110,19 @@ def scene_of(view: View, intent: Intent) -> Scene:
 def _scene(view: View, intent: Intent) -> Scene:
     # What holds for all may stand in a namespace of its own, which is no member.
     roots = {config.root_namespace for config in istiods(view) if intent.namespace in ("", config.namespace, config.root_namespace)}
+    owned = _owned(intent)
 
     def counts(kind: Kind, namespace: str) -> bool:
-        return kind in _CLUSTER_WIDE or intent.owns(namespace) or (kind in _SECURITY and namespace in roots)
+        return kind in _CLUSTER_WIDE or owned(namespace) or (kind in _SECURITY and namespace in roots)
 
     objects = {kind: [row for row in view.of(kind) if counts(kind, row.namespace)] for kind in INPUTS}
     raw: list[Mapping[str, Any]] = [row.raw for rows in objects.values() for row in rows]
     # Whatever has pods is a workload: an operator's own kind, and what stands between a pod and its owner.
-    raw += [row for row in view.others(INPUTS) if may_have_pods(row) and intent.owns(namespace_of(row))]
+    raw += [row for row in view.others(INPUTS) if may_have_pods(row) and owned(namespace_of(row))]
     # Without them the tags of Istio's charts are not known; nothing else is lost where we may not read them.
     raw += [row for row in view.objects() if row.get("kind") == k.MUTATING_WEBHOOK.kind]
     inventory = take(raw, intent.mesh_settings, assume=view.source == "manifests", home=intent.namespace)
-    inventory = replace(inventory, unjudged=(*inventory.unjudged, *_left_out(view, intent)))
+    inventory = replace(inventory, unjudged=_left_out(view, intent, inventory))
     written = {f"{row.namespace}/{row.name}" for row in view.of(k.SERVICE_ACCOUNT)}
     accounts = written | {f"{place.namespace}/{place.account}" for place in inventory.places if not place.assumed}
     every = [row.raw for kind in INPUTS for row in view.of(kind)]
@@ -563,6 +574,7 @@ def pods_labelled(view: View, intent: Intent, options: Options) -> Iterable[Find
     hint="have the proxy take the port, or say with ignore that anyone may come to it: no policy and no mutual TLS holds there",
     severity=Severity.WARNING,
     inputs=INPUTS,
+    subjects=_SECURITY,
     live=False,
 )
 def ports_taken(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -688,6 +700,10 @@ def nothing_more(view: View, intent: Intent, options: Options) -> Iterable[Findi
     open to anyone: no injection, hostNetwork, ports that go past the proxy, what is addressed to a pod behind a waypoint."""
     proof = proof_of(view, intent)
     yield from _unproven(view, intent)
+    for text in scene_of(view, intent).inventory.unjudged:
+        hint = "add the namespaces to the members, or say with access_scope that the matrix speaks of some namespaces only"
+        if not intent.access_scope:
+            yield Finding("", f"it cannot be proven that nothing more is allowed: there are {text}", hint=hint)
     yield from _deviations(proof.more, "allowed and not intended")
     for text in proof.undecided:
         ref, _colon, reason = text.partition(": ")

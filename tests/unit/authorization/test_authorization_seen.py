@@ -494,15 +494,37 @@ def test_what_is_no_part_of_the_mesh_is_told_and_not_judged() -> None:
     assert "legacy/old" in more(check([*world, guard("old", where="legacy")], [row]))
 
 
-def test_a_pod_with_a_proxy_in_a_namespace_that_is_no_member_is_told() -> None:
-    world = [namespace(SPACE), STRICT, deployment(), guard("oven", "baker"), namespace("other"), pod("lost", {"app": "x"}, where="other")]
-    found = check(
-        world,
-        [{"from": [f"serviceaccount:{SPACE}/baker"], "to": [f"{SPACE}/oven"]}],
-        members=[SPACE],
-        control_plane={"name": "x", "namespace": "istio-system"},
-    )
-    assert "seen and not judged: 1 pod with a proxy in namespaces that are no members (other)" in found.text.splitlines()[0]
+def test_a_pod_with_a_proxy_of_this_mesh_in_a_namespace_that_is_no_member_leaves_nothing_proven() -> None:
+    def plane(name: str) -> dict[str, Any]:
+        return {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": meta("istio" if name == "default" else f"istio-{name}", f"cp-{name}"),
+            "data": {"mesh": f"rootNamespace: cp-{name}"},
+        }
+
+    lost = pod("lost", {"app": "x"}, where="other", annotations={"istio.io/rev": "default"})
+    world = [namespace(SPACE), STRICT, deployment(), guard("oven", "baker"), namespace("other")]
+    row = {"from": [f"serviceaccount:{SPACE}/baker"], "to": [f"{SPACE}/oven"]}
+    given = {"members": [SPACE], "control_plane": {"name": "x", "namespace": "istio-system"}}
+    told = "1 pod with a proxy in namespaces that are no members (other)"
+    found = check([*world, lost], [row], **given)
+    assert found.text.splitlines()[0].endswith(f"seen and not judged: {told}")
+    assert found.proven is False and more(found)[""] == f"it cannot be proven that nothing more is allowed: there are {told}"
+    assert check([*world, lost], [row], **given, access_scope=[SPACE]).proven is True
+    assert check([*world, pod("bare", {"app": "x"}, where="other", proxy=False)], [row], **given).proven is True
+    mesh = {**STRICT, "metadata": meta("default", "cp-default")}
+    two = [plane("default"), plane("blue"), namespace(SPACE), mesh, deployment(), guard("oven", "baker"), namespace("other")]
+    mine = {"members": [SPACE], "control_plane": {"name": "x", "namespace": "cp-default"}}
+    theirs = pod("lost", {"app": "x"}, where="other", annotations={"istio.io/rev": "blue"})
+    assert check([*two, theirs], [row], **mine).proven is True
+    assert check([*two, lost], [row], **mine).proven is False
+
+
+def test_what_stands_in_the_root_namespace_holds_for_members_whoever_says_which_it_is() -> None:
+    world = [namespace(SPACE), STRICT, deployment(), policy({}, action="DENY", name="all", namespace="istio-system")]
+    for given in ({"root_namespace": "istio-system"}, {"control_plane": {"name": "x", "namespace": "istio-system"}}):
+        assert check(world, [], members=[SPACE], **given).proven is True
 
 
 def test_pods_that_may_not_be_listed_leave_nothing_proven() -> None:
