@@ -65,8 +65,9 @@ def removing(cluster: Cluster, mesh: Mesh, *, namespaces: bool, volumes: bool) -
     owners, gone = owners_of(cluster, pods)
     others = {(row.ref.namespace, row.ref.name) for row in foreign_in(Contents("", tuple(pods), owners, gone), mesh.name)}
     orphans = [pod for pod in pods if (pod["metadata"]["namespace"], pod["metadata"]["name"]) in others]
+    named = mesh.members | {mesh.namespace}
     doomed = [one["metadata"]["name"] for one in spaces if namespaces and may_be_deleted(one, mesh.name)
-              and (one["metadata"]["name"] in mesh.members or (one["metadata"].get("labels") or {}).get(MESH) == mesh.name)]
+              and (one["metadata"]["name"] in named or (one["metadata"].get("labels") or {}).get(MESH) == mesh.name)]
     inside = contents_of(cluster, doomed) if doomed else []
     found = [text for contents in inside for text in obstacles(contents, mesh.name, volumes=volumes)]
     return Removing(tuple(grouped(orphans, owners)), tuple(found))

@@ -194,6 +194,10 @@ def test_only_namespaces_that_would_go_are_looked_into() -> None:
     assert removal_of(ours("Namespace", "shop"), note, namespaces=True) == ([], ()), "it was there before us"
     (text,) = removal_of(made("shop"), note, namespaces=True)[1]
     assert "ConfigMap shop/notes (written by kubectl)" in text
+    # the control plane's own namespace, which an earlier run has let go of
+    left = thing("Namespace", "system", by="meshops.mesh", meta={"annotations": {CREATED: "true"}})
+    (text,) = removal_of(left, thing("PersistentVolumeClaim", "traces", namespace="system"), namespaces=True)[1]
+    assert "PersistentVolumeClaim system/traces (a volume)" in text
 
 
 def test_who_leaves_is_told_with_what_still_has_a_proxy() -> None:
