@@ -133,7 +133,9 @@ options:
     type: list
     elements: str
   root_namespace:
-    description: The namespace whose policies are for the whole mesh, where the source does not say it.
+    description:
+      - The namespace whose policies are for the whole mesh. It goes before what the source says.
+      - The namespace that istiod runs in says which control plane is meant; its configuration may name another one for policies.
     type: str
   istio_version:
     description: The version of Istio, as V(1.27) or V(1.27.3), where the source does not say it. The newest that is known otherwise.

@@ -82,7 +82,7 @@ class _Settings:
             own["providers"] = listed
         if self.home and not own.get("root_namespace"):  # Istio's charts take it where nothing else is said
             own["root_namespace"] = self.home
-        own |= self.given
+        own |= {key: value for key, value in self.given.items() if key != "root_namespace" or not self._names_only(config, value)}
         chosen: dict[str, Any] = {key: value for key, value in own.items() if value or value is False}
         if chosen.get("path_normalization") == "DEFAULT":
             chosen.pop("path_normalization")
@@ -95,6 +95,11 @@ class _Settings:
         if "trust_domain_aliases" in chosen:
             chosen["trust_domain_aliases"] = tuple(chosen["trust_domain_aliases"])
         return Mesh(**chosen)
+
+    @staticmethod
+    def _names_only(config: MeshConfig | None, root: Any) -> bool:
+        """Does a root namespace that was given only say which control plane is meant? Its own configuration then says what its root is."""
+        return config is not None and bool(config.root_namespace) and root == config.namespace
 
     def _read(self, config: MeshConfig) -> dict[str, Any]:
         flags = {name: config.flag(flag) for name, flag in _FLAGS.items()}

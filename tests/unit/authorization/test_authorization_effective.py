@@ -125,6 +125,15 @@ def test_a_changed_control_plane_is_judged_by_what_it_says_now() -> None:
     assert take(overlaid(before, [new, told])).mesh.trust_domain == "told.example"
 
 
+@pytest.mark.parametrize(
+    ("given", "root"), [("istio-system", "mesh-policies"), ("elsewhere", "elsewhere"), ("mesh-policies", "mesh-policies")]
+)
+def test_the_namespace_of_istiod_given_as_root_says_which_control_plane_is_meant(given: str, root: str) -> None:
+    """Playbooks give it from the intent, which knows no other."""
+    assert meshes_of([config_map(CORP)], {"root_namespace": given}).main.root_namespace == root
+    assert meshes_of([], {"root_namespace": given}).main.root_namespace == given
+
+
 def test_what_is_given_goes_before_the_config_map() -> None:
     assert meshes_of([config_map(CORP)], {"trust_domain": "given.example"}).main.trust_domain == "given.example"
 
