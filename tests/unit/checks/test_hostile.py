@@ -120,13 +120,13 @@ def test_the_texts_do_reach_the_output() -> None:
     for code, rows in ALL.items():
         for case in rows[:1]:
             built = [build(entry) for entry in bad_objects(case)]
-            for path in list(texts(built))[:40]:
+            for path in list(texts(built))[:10]:
                 try:
                     rows_ = rows_of(code, put(built, path, HOSTILE[0]), case.get("failing", {}))
                     found += any(FORGED in row.message + row.resource for row in rows_)
                 except RAISED:
                     continue
-    assert found > 100
+    assert found > 30
 
 
 def test_reports_stay_what_their_formats_are() -> None:
