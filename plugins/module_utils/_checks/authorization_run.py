@@ -74,6 +74,7 @@ def run_authorization_checks(params: Mapping[str, Any], snapshot: Snapshot) -> C
     try:
         view = View(snapshot)  # one for all, so that the mesh is read once
         report = run_checks_on(view, intent, options)
+        view = report.view or view  # without what no check can make sense of
         scene = scene_of(view, intent)
         coverage = count(scene.world, scene.inventory, intent.access_scope)
     except (TooManyError, ValueError) as exc:
@@ -83,10 +84,20 @@ def run_authorization_checks(params: Mapping[str, Any], snapshot: Snapshot) -> C
     report = replace(report, rows=rows)
     proven = None
     if intent.access is not None and set(_MATRIX) <= set(options.only):
-        proven = not any(row.status is not Status.PASSED for row in rows if row.id in _MATRIX)
+        proven = not report.unreadable and not any(row.status is not Status.PASSED for row in rows if row.id in _MATRIX)
     revisions = _revisions(scene.inventory)
-    text = _text(report, coverage, proven, scene.inventory.assumptions, revisions)
-    return Checked(report, coverage, proven, settings(scene.inventory.mesh), scene.inventory.assumptions, text, revisions)
+    assumptions = (*scene.inventory.assumptions, *_unread(snapshot))
+    text = _text(report, coverage, proven, assumptions, revisions)
+    return Checked(report, coverage, proven, settings(scene.inventory.mesh), assumptions, text, revisions)
+
+
+def _unread(snapshot: Snapshot) -> tuple[str, ...]:
+    """A folder may have files that nobody could read; a policy in one of them is no part of the proof."""
+    faults = snapshot.reading.faults if snapshot.reading else ()
+    if not faults:
+        return ()
+    named = ", ".join(row.path for row in faults[:_SHOWN]) + (", ..." if len(faults) > _SHOWN else "")
+    return (f"nothing of the mesh is in {len(faults)} file{'' if len(faults) == 1 else 's'} that could not be read ({named})",)
 
 
 def _revisions(inventory: Inventory) -> tuple[Mapping[str, Any], ...]:

@@ -76,6 +76,7 @@ class Report:
     about: Mapping[str, str] = field(default_factory=dict)  # category to what it looked at
     # The source as far as it could be read: without objects that no check can make sense of, each of which has a failed row.
     view: View | None = field(default=None, compare=False, repr=False)
+    unreadable: tuple[str, ...] = ()  # those objects: nothing is proven while there is one
 
     @property
     def summary(self) -> dict[str, int]:
@@ -122,6 +123,7 @@ class _Run:
         self.broken: dict[str, str] = {}  # code: the code at the root
         self.held: dict[str, dict[str, str]] = {}  # code: {resource: the code at the root}
         self.used: set[str] = set()
+        self.left_out: list[str] = []
 
     def not_applicable(self, check: Check) -> str:
         """Why a check cannot be asked at all; empty if it can."""
@@ -201,6 +203,7 @@ class _Run:
                 if obj is None or rest is None:
                     return [*unreadable, _gave_up(exc)]
                 unreadable.append(_unreadable(obj, exc))
+                self.left_out.append(title(obj))
                 self.view = rest
 
     def unreadable(self, check: Check, exc: Exception) -> Mapping[str, Any] | None:
@@ -296,7 +299,7 @@ def run_checks_on(view: View, intent: Intent, options: Options) -> Report:
     unused = tuple(entry for entry in options.ignore if entry not in run.used)
     ran = {row.category for row in rows if row.status is not Status.SKIPPED}
     told = {category: found for category, tell in ABOUT.items() if category in ran for found in [tell(run.view, intent)] if found}
-    return Report(view.cluster, rows, unused, told, run.view)
+    return Report(view.cluster, rows, unused, told, run.view, tuple(run.left_out))
 
 
 def run_until(

@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._checks import runner
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization_run import run_authorization_checks
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.runner import run_checks
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.table import by_id
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import Status
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, TooComplex
 from ansible_collections.meshops.mesh.plugins.module_utils._model.malformed import title
+from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
 
 from .builder import build, cases, intent, options, snapshot
 
@@ -143,3 +145,22 @@ def test_what_cannot_be_decided_fails_its_check_only(monkeypatch: pytest.MonkeyP
     rows = run_checks(snapshot([{"Namespace a": {}}]), intent(), options()).rows
     assert [(row.id, row.status) for row in rows] == [("OSM1303", Status.FAILED), ("OSM1306", Status.PASSED)]
     assert rows[0].message == "it cannot be decided: more than 4096 combinations"
+
+
+def test_nothing_is_proven_while_an_object_could_not_be_read() -> None:
+    wrong = {**POLICY, "metadata": {"name": "wrong", "namespace": "shop", "labels": "text"}, "spec": {}}
+    labels = {"app": "pay"}
+    pay = {"spec": {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": {"containers": []}}}}
+    open_to_all = snapshot([{"Namespace shop": {"labels": {"istio-injection": "enabled"}}}, {"Deployment shop/pay": pay}])
+    params = {"access": [{"from": ["anyone"], "to": ["shop/pay"]}], "fail_on": "never", "only": [], "ignore": []}
+    assert run_authorization_checks(params, replace(open_to_all, source="manifests")).proven is True
+    given = replace(open_to_all, objects=(*open_to_all.objects, wrong), source="manifests")
+    checked = run_authorization_checks(params, given)
+    assert checked.proven is False and "AuthorizationPolicy shop/wrong" in checked.text
+
+
+def test_files_that_could_not_be_read_are_an_assumption_of_the_proof(tmp_path: Any) -> None:
+    (tmp_path / "good.yaml").write_text("apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n")
+    (tmp_path / "bad.yaml").write_text("a: [\n")
+    checked = run_authorization_checks({"fail_on": "never", "only": [], "ignore": []}, Snapshot.from_manifests(tmp_path))
+    assert "nothing of the mesh is in 1 file that could not be read (bad.yaml)" in checked.assumptions
