@@ -90,7 +90,7 @@ class Authority:
                    .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
                    # Python 3.13 and newer verify as strictly as RFC 5280, and want both.
                    .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-                   .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca.public_key()), critical=False))
+                   .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False))
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName([_alternative(n) for n in names]), critical=False)
         pair = Pair(self.folder / f"{file}.crt", self.folder / f"{file}.key")
