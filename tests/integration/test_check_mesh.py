@@ -149,7 +149,8 @@ def test_a_folder_of_manifests_gives_junit_and_sarif(playbook: Playbook, tmp_pat
         "spec": {"hosts": ["web"], "gateways": ["nosuch"], "http": [{"route": [{"destination": {"host": "web"}}]}]},
     }
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
-    (tree / "web.yaml").write_text(yaml.safe_dump_all([namespace, service]), encoding="utf-8")
+    other = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "other", "namespace": "shop"}, "spec": {"ports": [{"port": 80}]}}
+    (tree / "web.yaml").write_text(yaml.safe_dump_all([namespace, service, other]), encoding="utf-8")
     files = {name: tmp_path / "out" / f"mesh.{name}" for name in ("junit", "sarif", "report")}
     more = {f"mesh_check_{name}": str(path) for name, path in files.items()}
     more |= {"mesh_check_source": "manifests", "mesh_check_path": str(tree), "mesh_check_categories": ["gateways"]}

@@ -249,7 +249,7 @@ def test_with_namespaces_and_volumes_nothing_is_left_but_operators(travel: Trave
         travel.bed.kubectl("delete", what, "-n", "prod-travel-portal")
     more = {"mesh_hosts": "travel_prod", "mesh_remove_namespaces": True, "mesh_remove_volumes": True}
     # what a StatefulSet of a tracing operator leaves behind is no object of ours
-    claims = travel.bed.kubectl("get", "pvc", "-n", "prod-istio-system", "-l", f"!{OURS.partition('=')[0]}", "-o", "name").stdout.split()
+    claims = travel.bed.kubectl("get", "pvc", "-n", "prod-istio-system", "-l", OURS.replace("=", "!=", 1), "-o", "name").stdout.split()
     if claims:
         mark = travel.bed.mark()
         run = travel.play("meshops.mesh.remove_mesh", extra_vars=more)
