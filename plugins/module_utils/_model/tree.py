@@ -16,7 +16,7 @@ from ansible.module_utils.common.yaml import yaml_dump, yaml_load
 
 from .._errors import ConfigError
 from .names import check_layer, check_mesh, check_object, file_names
-from .secrecy import masked
+from .secrecy import holds_secret, masked
 
 __all__ = [
     "HEADER", "KUSTOMIZATION", "Layer", "is_folder_of", "is_private", "layer_folder", "render_cluster", "render_layer", "shown_texts",
@@ -153,7 +153,10 @@ def render_cluster(folders: Iterable[str]) -> str:
 
 def is_private(text: str) -> bool:
     """Does the file have to be its owner's only?"""
-    return bool(_SECRET.search(text))
+    if _SECRET.search(text):
+        return True
+    found = _loaded(text)  # coded, or in a text that is wrapped
+    return isinstance(found, Mapping) and holds_secret(found)
 
 
 def shown_texts(before: str, after: str) -> dict[str, str]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._module import shown_
 
 NEEDLE = "n33dle-of-this-test"
 CODED = base64.b64encode(NEEDLE.encode()).decode()
+LAST = "apps.kubernetes.io/last-applied-configuration"
 KEY = f"-----BEGIN EC PRIVATE KEY-----\n{NEEDLE}\n-----END EC PRIVATE KEY-----\n"
 
 
@@ -52,13 +54,57 @@ HIDDEN: dict[str, dict[str, Any]] = {
     "one line": obj("ConfigMap", data={"a": f"token={NEEDLE}"}),
     "keys of tokens": obj("RequestAuthentication", spec={"jwtRules": [{"jwks": NEEDLE}]}),
     "a private key of tokens": obj("X", spec={"keys": f'{{"kty": "RSA", "d": "{NEEDLE}"}}'}),
+    "a Secret as kubectl applied it": obj("Secret")
+    | {"metadata": {"name": "a", "annotations": {LAST: json.dumps({"data": {"a": CODED}})}}},
+    "a Deployment as it was applied": obj("Deployment")
+    | {"metadata": {"name": "a", "annotations": {LAST: json.dumps(deployment(env=[{"name": "A", "value": NEEDLE}], args=[NEEDLE]))}}},
+    "a list of Secrets": {"apiVersion": "v1", "kind": "SecretList", "items": [{"metadata": {"name": "a"}, "data": {"a": CODED}}]},
+    "a Secret without metadata": {"apiVersion": "v1", "kind": "Secret", "data": {"a": CODED}},
+    "data of a wrong type": obj("Secret", stringData=[NEEDLE]),
+    "what a sealed Secret says in clear": obj("SealedSecret", spec={"template": {"data": {"a": NEEDLE}}}),
+    "what a Secret is made of": obj("ExternalSecret", spec={"target": {"template": {"data": {"a": NEEDLE}}}}),
+    "variables in one text": deployment(env=f"A={NEEDLE}"),
+    "variables as texts": deployment(env=[f"A={NEEDLE}"]),
+    "a variable as a map": deployment(env={"A": {"value": NEEDLE}}),
+    "arguments in one text": deployment(args=f"--x {NEEDLE}"),
+    "a command in one text": deployment(command=f"run {NEEDLE}"),
+    "a password in a map": obj("X", spec={"password": {"value": NEEDLE}}),
+    "credentials": obj("X", spec={"credentials": {"user-a": [NEEDLE]}}),
+    "a key of keys": obj("X", spec={"s3": {"secret_key": NEEDLE}}),
+    "a key that encrypts": obj("X", spec={"encryptionKey": NEEDLE}),
+    "a private key of tokens as a map": obj("X", spec={"keys": [{"kty": "oct", "k": NEEDLE}]}),
+    "a password with blanks": obj("ConfigMap", data={"a": f"password: correct {NEEDLE}\nb: 1\n"}),
+    "a password below its name": obj("ConfigMap", data={"a": f"password:\n  {NEEDLE}\nb: 1\n"}),
+    "a password as a block": obj("ConfigMap", data={"a": f"a:\n  password: |-\n    x\n    {NEEDLE}\nb: 1\n"}),
+    "a list of passwords": obj("ConfigMap", data={"a": f"passwords:\n- x\n- {NEEDLE}\nb: 1\n"}),
+    "passwords in brackets": obj("ConfigMap", data={"a": f"passwords: [x, {NEEDLE}]\n"}),
+    "a quote in a password": obj("ConfigMap", data={"a": f'password: "x\\"{NEEDLE}"\n'}),
+    "an option": obj("ConfigMap", data={"a.sh": f"mysql --password {NEEDLE} -h db"}),
+    "a user's option": obj("ConfigMap", data={"a.sh": f"curl -u admin:{NEEDLE} https://db.example.com"}),
+    "SQL": obj("ConfigMap", data={"a.sql": f"CREATE USER web IDENTIFIED BY '{NEEDLE}';"}),
+    ".netrc": obj("ConfigMap", data={"a": f"machine m login l password {NEEDLE}"}),
+    "a registry's login": obj("ConfigMap", data={"a.json": json.dumps({"auths": {"r.example.com": {"auth": CODED}}})}),
+    "a Secret in a text": obj("ConfigMap", data={"a.yaml": f"apiVersion: v1\nkind: Secret\nstringData:\n  a: {NEEDLE}\n"}),
+    "a Secret in a text of JSON": obj("ConfigMap", data={"a.json": json.dumps(obj("Secret", data={"a": CODED}))}),
     "an object in an object": obj("List", items=[obj("Secret", stringData={"a": NEEDLE})]),
 }
 
+# Where the secret is a part of a word: a message has to quote the whole text for it to be found there.
+PARTS: dict[str, dict[str, Any]] = {
+    "a probe's command": deployment(livenessProbe={"exec": {"command": ["ping", f"-p{NEEDLE}"]}}),
+    "a private key as a name": obj("X", spec={KEY: "a"}),
+    "a private key, coded in lines": obj("ConfigMap", binaryData={"a": base64.encodebytes((KEY * 3).encode()).decode()}),
+    "a tag": obj("ConfigMap", data={"a.xml": f"<db><password>{NEEDLE}</password></db>"}),
+    "a slash in an address": obj("X", spec={"url": f"mysql://root:p/{NEEDLE}@db.example.com/x"}),
+    "a token in an address": obj("X", spec={"url": f"https://{NEEDLE}@git.example.com/x"}),
+    "a token of OpenShift": obj("X", spec={"a": f"sha256~{NEEDLE}-{NEEDLE}"}),
+}
+ALL = HIDDEN | PARTS
 
-@pytest.mark.parametrize("case", HIDDEN)
+
+@pytest.mark.parametrize("case", ALL)
 def test_what_may_be_a_secret_is_not_shown(case: str) -> None:
-    given = HIDDEN[case]
+    given = ALL[case]
     shown = str(masked(given, "after", None))
     assert NEEDLE not in shown and CODED not in shown and "*** (after)" in shown
     other = _with(given, "another-value")
@@ -74,10 +120,24 @@ def test_a_message_does_not_quote_it(case: str) -> None:
     assert hidden and text.endswith("of shop/web")
 
 
+@pytest.mark.parametrize("case", PARTS)
+def test_nor_does_one_that_quotes_a_whole_text(case: str) -> None:
+    quoted = [text for text in _leaves(PARTS[case]) if NEEDLE in text or text.startswith("LS0t")]
+    assert quoted
+    for text in quoted:
+        assert text not in without_secrets(f"cluster west: Invalid value: {text} of shop/web", [PARTS[case]])
+
+
+def _leaves(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [text for pair in value.items() for item in pair for text in _leaves(item)]
+    return [text for item in value for text in _leaves(item)] if isinstance(value, list) else [str(value)]
+
+
 def _with(value: Any, text: str) -> Any:
     """The same with another secret."""
     if isinstance(value, dict):
-        return {key: _with(item, text) for key, item in value.items()}
+        return {_with(key, text): _with(item, text) for key, item in value.items()}
     if isinstance(value, list):
         return [_with(item, text) for item in value]
     if not isinstance(value, str):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._model.tree import (
     KUSTOMIZATION,
     Layer,
     is_folder_of,
+    is_private,
     layer_folder,
     render_cluster,
     render_layer,
@@ -144,3 +146,12 @@ def test_nothing_makes_no_folder_and_a_cluster_lists_its_layers_in_order() -> No
     assert render_layer([], LAYER) == {}
     found = yaml.safe_load(render_cluster(["03-control_plane", "01-operators"]))
     assert found["kind"] == "Kustomization" and found["resources"] == ["01-operators", "03-control_plane"]
+
+
+def test_a_coded_private_key_is_one() -> None:
+    key = "-----BEGIN EC PRIVATE KEY-----\nabc\n-----END EC PRIVATE KEY-----\n"
+    coded = base64.b64encode(key.encode()).decode()
+    for value in (key, coded, base64.encodebytes(key.encode()).decode(), "x " * 69 + key):
+        text = next(iter(render_layer([obj("ConfigMap", "a", data={"a": value})], LAYER).values()))
+        assert is_private(text), text
+    assert not is_private(next(iter(render_layer([obj("ConfigMap", "a", data={"a": "-----BEGIN CERTIFICATE-----"})], LAYER).values())))
