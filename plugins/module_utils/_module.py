@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ._kube.progress import notices
 from ._model.secrecy import has_private_key
 from ._model.text import shown_line, shown_lines
 
@@ -22,7 +23,12 @@ __all__ = ["Crashed", "MeshModule", "argument_error", "contained", "for_people",
 
 _HIDDEN = "not shown"
 # What of a result people read as it is: printed by Ansible itself or by our roles.
-_TEXTS = frozenset({"diff", "lines", "msg", "reason", "summary", "table", "text", "waiting", "wrong"})
+_TEXTS = frozenset({"diff", "lines", "msg", "reason", "stage", "summary", "table", "text", "waiting", "wrong"})
+# Lists of them, each one line.
+_LISTS = frozenset({
+    "assumptions", "breaks", "leaving", "never_seen", "not_compared", "notes", "obstacles", "orphans", "outside", "refusals", "refused",
+    "silent", "silent_proxies", "taken", "turns", "unclear", "undecided", "unlabelled", "would_deny",
+})  # fmt: skip
 _LONGEST = 600
 _SHORTEST = 6
 _SCALARS = ("str", "int", "float", "bool", "path", "bits", "bytes")
@@ -54,16 +60,19 @@ def _shown(name: str, value: Any, option: Mapping[str, Any] | None) -> Any:
 
 def for_people(result: Mapping[str, Any]) -> dict[str, Any]:
     """The result with its texts for people free of what acts on a terminal or a CI system. Their line feeds are ours by now."""
-    return {key: _readable(value) if key in _TEXTS else value for key, value in result.items()}
+    return {
+        key: _readable(value, shown_lines) if key in _TEXTS else _readable(value, shown_line) if key in _LISTS else value
+        for key, value in result.items()
+    }
 
 
-def _readable(value: Any) -> Any:
+def _readable(value: Any, form: Callable[[str], str]) -> Any:
     if isinstance(value, str):
-        return shown_lines(value)
+        return form(value)
     if isinstance(value, list):
-        return [_readable(item) for item in value]
+        return [_readable(item, form) for item in value]
     if isinstance(value, dict):
-        return {key: _readable(item) for key, item in value.items()}
+        return {key: _readable(item, form) for key, item in value.items()}
     return value
 
 
@@ -97,6 +106,7 @@ class MeshModule(AnsibleModule):  # type: ignore[misc]
     _checked = False
 
     def __init__(self, argument_spec: dict[str, Any], **options: Any) -> None:
+        notices()  # of another one
         super().__init__(argument_spec, **options)
         self._checked = True
 
@@ -113,6 +123,8 @@ class MeshModule(AnsibleModule):  # type: ignore[misc]
         super().warn(shown_line(warning), **options)
 
     def _return_formatted(self, kwargs: dict[str, Any]) -> None:
+        for text in notices():
+            self.warn(text)
         kwargs.update(for_people(kwargs))
         kwargs["invocation"] = {"module_args": shown_arguments(self.params, self.argument_spec)}
         super()._return_formatted(kwargs)

@@ -58,6 +58,7 @@ class _Module:
         self.check_mode: bool = action._task.check_mode
         self._diff: bool = action._task.diff
         self.warnings: list[str] = []
+        progress.notices()  # of another one
         self.argument_spec: Mapping[str, Any] = options.get("argument_spec") or {}
         wrong = ""
         try:
@@ -76,6 +77,8 @@ class _Module:
 
     def exit_json(self, **result: Any) -> NoReturn:
         """The result, without what is secret."""
+        for text in progress.notices():
+            self.warn(text)
         given = {"changed": False, **({"warnings": self.warnings} if self.warnings else {}), **result}
         given = for_people(given)
         given["invocation"] = {"module_args": shown_arguments(self.params, self.argument_spec)}

@@ -18,6 +18,7 @@ from typing import Any
 
 from .._errors import ConfigError
 from .._model.objects import Ref, group_of, is_ours
+from .._model.text import shown
 
 __all__ = ["LAYER", "pending_name", "recall", "remember"]
 
@@ -67,4 +68,4 @@ def recall(found: Mapping[str, Any] | None, live: Iterable[Mapping[str, Any]], *
                           "of the mesh with check_access, then delete it and run this again") from exc
     if strange:
         raise ConfigError(f"{where} remembers {strange[0]}, which no stage of an access has; find out who wrote it, then delete it")
-    return {"name": stage, "layer": layer, "saved": saved, "made": made, "policies": known}
+    return {"name": shown(stage), "layer": layer, "saved": saved, "made": made, "policies": known}

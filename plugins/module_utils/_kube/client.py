@@ -30,9 +30,10 @@ from .._errors import (
     Unreachable,
 )
 from .._model.clock import TOLERANCE, ClockReading, clock_text, read_clock, utc_now
+from .._model.secrecy import without_values
 from .auth import Answer, Transport, connect
 from .parent import require_parent
-from .progress import Progress
+from .progress import Progress, notice
 
 try:
     import urllib3.exceptions as wire
@@ -49,6 +50,10 @@ FIRST_CONTACT = 12.0  # a wrong address shall not hold a play up
 PATIENCE = 60.0  # a known server may restart in the middle of our work
 SHAKY = 10.0  # after a broken connection a starting server may answer 401 or 403 for a moment
 WEBHOOK_PATIENCE = 20.0
+_UNDATED = (
+    "the API server's answers do not say its time (no Date, or one from a cache), so its clock was not compared with that of this control "
+    "node, and everything is judged by the clock here. Compare the two (date -u here and on a node), and look at the proxy in front of it"
+)
 CLOCK_FRESH = 60.0  # so old a reading of the clock still counts for the next write
 CLOCK_SLOW = 5.0  # an answer that took longer says too little about the time
 
@@ -277,13 +282,20 @@ class Cluster:
     def now(self) -> datetime:
         """The cluster's time: that of everything which is decided about it. Ours where it does not say its own."""
         found = self._recent()
+        if found is None:
+            self._say_undated()
         return self._wall() if found is None else found.cluster_time(self._wall())
+
+    def _say_undated(self) -> None:
+        notice(f"cluster {self.name}: {_UNDATED}")
 
     def require_clock(self) -> None:
         """ClockSkew where the two clocks are so far apart that what one side makes is not valid for the other."""
         found = self._recent()
         if found is not None and not found.agrees:
             found = self.read_clock()  # never because of one odd answer
+        if found is None:
+            self._say_undated()
         if found is None or found.agrees:
             return
         raise ClockSkew(
@@ -533,7 +545,7 @@ def _aggregated(data: Mapping[str, Any]) -> list[Resource]:
 def _message(answer: Answer) -> str:
     data = answer.json()
     if isinstance(data, dict) and data.get("message"):
-        return str(data["message"])
+        return without_values(str(data["message"]))
     return answer.body[:200].decode("utf-8", "replace").strip() or "no text"
 
 

@@ -13,7 +13,7 @@ import re
 import time
 from collections.abc import Callable, Iterable
 
-__all__ = ["EVERY", "Progress", "few", "show_by"]
+__all__ = ["EVERY", "Progress", "few", "notice", "notices", "show_by"]
 
 EVERY = 10.0
 _SHOWN = 3
@@ -25,11 +25,24 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u
 class _Sink:
     show: Callable[[str], object] | None = None
     last: tuple[str, float] = ("", 0.0)  # what was said, and when
+    notices: dict[str, None] = {}  # of the module that works in this process
 
 
 def show_by(show: Callable[[str], object] | None) -> None:
     """Where lines go from here on; None for nowhere."""
     _Sink.show, _Sink.last = show, ("", 0.0)
+
+
+def notice(text: str) -> None:
+    """A warning that the module's result is to have, whoever made the cluster that it is about; once."""
+    _Sink.notices[text] = None
+
+
+def notices() -> list[str]:
+    """What was said since this was asked last."""
+    found = list(_Sink.notices)
+    _Sink.notices.clear()
+    return found
 
 
 def few(rows: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-__all__ = ["has_private_key", "holds_secret", "is_secret", "masked", "names_a_secret", "secrets_in", "without_secrets"]
+__all__ = ["has_private_key", "holds_secret", "is_secret", "masked", "names_a_secret", "secrets_in", "without_secrets", "without_values"]
 
 _PRIVATE_KEY = "PRIVATE KEY"
 # A private JSON Web Key has its private number (or a symmetric one its value); a URL may have a password.
@@ -340,6 +340,38 @@ def _decoded_any(value: str) -> str:
         return base64.b64decode(value, validate=True).decode("utf-8")
     except ValueError:
         return ""
+
+
+_INVALID = re.compile(r"Invalid value: (?=(?:&|\*|map\b|\[\]|[\w.]+\{|[{\[]))")
+_PAIRS = {"{": "}", "[": "]", "(": ")"}
+
+
+def without_values(text: str) -> str:
+    """A refusal of an API server without the whole objects that it quotes: a Job's template has variables that others have set."""
+    done, rest = "", text
+    while found := _INVALID.search(rest):
+        done, rest = f"{done}{rest[: found.end()]}(not shown)", rest[found.end() + _end_of_value(rest[found.end() :]) :]
+    return done + rest
+
+
+def _end_of_value(text: str) -> int:
+    """Where the first value of a text ends, as Go and JSON write it: brackets within quotes do not count. All of it where none closes."""
+    wanted: list[str] = []
+    quote, skip = "", False
+    for place, char in enumerate(text):
+        if skip:
+            skip = False
+        elif quote:
+            skip, quote = char == "\\" and quote != "`", "" if char == quote else quote
+        elif char in "\"`":
+            quote = char
+        elif char in _PAIRS:
+            wanted.append(_PAIRS[char])
+        elif wanted and char == wanted[-1]:
+            wanted.pop()
+            if not wanted and text[place + 1 : place + 2] not in ("*", "&", "{", "[") and not text[place + 1 : place + 2].isalnum():
+                return place + 1
+    return len(text)
 
 
 def without_secrets(text: str, objects: Iterable[Any]) -> str:

@@ -14,6 +14,7 @@ import urllib3.exceptions as wire
 from ansible_collections.meshops.mesh.plugins.module_utils import _errors as errors
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import Answer
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster, Resource
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.progress import notices
 
 RESOURCES = {"kind": "APIGroupDiscoveryList", "items": [
     {"metadata": {}, "versions": [{"version": "v1", "resources": [
@@ -244,8 +245,41 @@ def test_a_question_in_the_form_of_a_write_needs_no_clock() -> None:
 
 def test_an_api_server_that_does_not_say_its_time() -> None:
     script = Script(reply(200, CONFIG_MAP))
-    CHANGES["apply"](script.cluster())
+    notices()
+    cluster = script.cluster()
+    CHANGES["apply"](cluster)
     assert len(script.seen) == 1
+    cluster.now()
+    said = notices()
+    assert len(said) == 1 and said[0].startswith("cluster west: ") and "do not say its time" in said[0] and "date -u" in said[0]
+    Skewed(0).cluster().now()
+    assert notices() == []
+
+
+QUOTED = [
+    'Job.batch "a" is invalid: spec.template: Invalid value: core.PodTemplateSpec{Env:[]core.EnvVar{{Name:"A", Value:"%s"}}, '
+    'Args:[]string{"}%s"}, X:(*int64)(0xc0)}: field is immutable',
+    'x: Invalid value: map[string]string{"a":"%s"}: must be short, y: Invalid value: &v1.A{B:"%s"}: no',
+    'Job "a": spec.template: Invalid value: {"spec":{"containers":[{"env":[{"value":"%s\\"}"}]}]}}: field is immutable',
+    'x: Invalid value: []core.EnvVar{core.EnvVar{Value:"%s"}}: no, y: Invalid value: [{"value":"%s"}]: no',
+    'x: Invalid value: core.PodSpec{A:`%s`, B:"%s',
+]
+
+
+@pytest.mark.parametrize("text", QUOTED)
+def test_a_refusal_does_not_quote_whole_objects(text: str) -> None:
+    needle = "n33dle-of-another-team"
+    with pytest.raises(errors.ConfigError) as caught:
+        CHANGES["apply"](Script(reply(422, {"message": text.replace("%s", needle)})).cluster())
+    said = str(caught.value)
+    assert needle not in said and "(not shown)" in said, said
+    assert ("immutable" in said) == ("immutable" in text) and said.count("(not shown)") == text.count("Invalid value")
+
+
+def test_a_refusal_quotes_a_single_value() -> None:
+    text = 'spec.replicas: Invalid value: -1: must be greater than 0, metadata.name: Invalid value: "A": a lowercase name'
+    with pytest.raises(errors.ConfigError, match=r"-1: must be greater than 0.*\"A\": a lowercase"):
+        CHANGES["apply"](Script(reply(422, {"message": text})).cluster())
 
 
 def test_the_clusters_time_is_what_now_says() -> None:

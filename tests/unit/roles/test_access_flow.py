@@ -54,7 +54,7 @@ PENDING: Obj = {"name": "access_allow", "layer": "access_allow", "saved": [polic
                 "policies": [{"namespace": "shop", "name": "new", "rules": 1}]}
 GOOD: Obj = {"text": "1 call", "results": []}
 BAD: Obj = {"failed": True, "msg": "the proxy of shop/a does not have shop/new yet", "text": "1 call", "results": []}
-APPLIED: Obj = {"objects": [], "seconds": 0.1, "summary": {}}
+APPLIED: Obj = {"objects": [], "lines": [], "leaving": [], "seconds": 0.1, "summary": {}}
 
 
 def play(folder: Path, **answers: list[Obj]) -> tuple[int, str, list[str]]:
