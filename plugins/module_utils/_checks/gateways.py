@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -31,6 +32,11 @@ from .types import Finding, Intent, Options, check, skip
 from .view import Obj, View, ref
 
 __all__: list[str] = []
+
+_HOST = re.compile(r"[A-Za-z0-9.*-]+")  # what a name may have; a variable that is still to be filled in has more
+_IMPORTED = "-imports.local"  # the end of names that OpenShift Service Mesh 2 gives to Services of a federated mesh
+_INSTALLED = re.compile(r"istiod(-.*)?|istio-(ingress|egress|eastwest)gateway")  # by Helm or istioctl, whose results few people keep in a folder
+
 
 def _scope(rows: list[Obj], intent: Intent) -> list[Obj]:
     """Objects of this mesh: another mesh of the cluster may use the same names and labels."""
@@ -158,7 +164,12 @@ def gateway_exists(view: View, intent: Intent, options: Options) -> Iterable[Fin
             namespace, slash, short = str(name).partition("/")
             where = (namespace, short) if slash else (service.namespace, str(name))
             known = any(view.get(kind, where[1], where[0]) is not None for kind in (k.GATEWAY, k.K8S_GATEWAY))
-            if name != "mesh" and not known:
+            if name == "mesh" or known:
+                continue
+            there = any(view.of(kind, where[0]) for kind in (k.GATEWAY, k.K8S_GATEWAY))
+            if view.source == "manifests" and where[0] != service.namespace and not there:
+                yield skip(f"{service.ref} refers to {ref(k.GATEWAY, where[1], where[0])}: the manifests have no Gateway of {where[0]}")
+            else:
                 yield Finding(service.ref, f"it refers to {ref(k.GATEWAY, where[1], where[0])}, which does not exist")
 
 
@@ -200,10 +211,23 @@ def _destination_problem(view: View, service: Obj, destination: Obj) -> str:
 
 
 def _elsewhere(view: View, service: Obj, destination: Obj) -> str:
-    """The namespace of a destination, where a folder of manifests has no Service of it: another folder may."""
-    ends = _ends(view)
-    space = service_namespace(full_name(str(destination.at("host", default="")), service.namespace, ends[0]), ends)
-    return space if view.source == "manifests" and space and not view.of(k.SERVICE, space) else ""
+    """Why a destination that is not in the source may be there all the same: another mesh has it, or another folder."""
+    host, ends = str(destination.at("host", default="")), _ends(view)
+    if ".svc." in host and host.endswith(_IMPORTED):
+        return f"{host}, which another mesh exports"
+    if view.source != "manifests":
+        return ""
+    if not _HOST.fullmatch(host):
+        return f"{host}, which is no name yet: render it first" if host else ""
+    full = full_name(host, service.namespace, ends[0])
+    space = service_namespace(full, ends)
+    if space and not view.of(k.SERVICE, space):
+        return f"{space}, of which the manifests have no Service"
+    name = short_name(full, ends).partition(".")[0]
+    installs = any(made.endswith(f".{space}") for made in made_services(view))
+    if _INSTALLED.fullmatch(name) and not installs and _service_of(view, full) is None:
+        return f"{host}, which comes with an installation of Istio that is not in the manifests"
+    return ""
 
 
 @check(
@@ -219,9 +243,8 @@ def destination_exists(view: View, intent: Intent, options: Options) -> Iterable
     for service in _scope(view.of(k.VIRTUAL_SERVICE), intent):
         found = [(_destination_problem(view, service, destination), destination) for destination in _destinations(service)]
         judged = {(problem, _elsewhere(view, service, destination)) for problem, destination in found if problem}
-        for problem, space in sorted(judged):
-            unknown = f"{service.ref} routes to {space}, of which the manifests have no Service"
-            yield skip(unknown) if space else Finding(service.ref, problem)
+        for problem, unknown in sorted(judged):
+            yield skip(f"{service.ref} routes to {unknown}") if unknown else Finding(service.ref, problem)
 
 
 @check(

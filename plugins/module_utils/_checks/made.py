@@ -27,6 +27,9 @@ def made_services(view: View) -> frozenset[str]:
         revision = expected_revision(istio.raw).rstrip("-")
         space = str(istio.at("spec", "namespace", default="istio-system"))
         found |= {f"istiod.{space}", f"istiod-{revision}.{space}", f"istiod-revision-tag-default.{space}"}
+    for own in view.of(k.ISTIO_REVISION):
+        space = str(own.at("spec", "namespace", default="istio-system"))
+        found.add(f"istiod.{space}" if own.name == "default" else f"istiod-{own.name}.{space}")
     for operator in view.of(k.ISTIO_OPERATOR):
         found.update(_of_istio_operator(operator))
     for gateway in view.of(k.K8S_GATEWAY):

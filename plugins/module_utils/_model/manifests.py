@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .._errors import ConfigError
+from .objects import group_of
 from .scope import in_their_namespaces
 from .text import shown
 from .walk import MAX_TOTAL, Unread, Walk, text_of_file
@@ -23,8 +25,10 @@ _KUSTOMIZE = "kustomize.config.k8s.io"
 _KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 # What a kustomization may say without changing an object.
 _PLAIN_KEYS = frozenset(("apiVersion", "kind", "metadata", "resources", "bases", "buildMetadata", "sortOptions", "openapi", "crds"))
+_PATCHES = ("patches", "patchesStrategicMerge", "patchesJson6902")
 _NO_OBJECT = "no Kubernetes object: it has no apiVersion and kind"
 _TEMPLATE = "a template, not a manifest: render it first (helm template, for a chart) and give the result"
+_PATCH = "a patch of a kustomization, no object of its own"
 _SHOWN, _KEPT = 10, 1000
 
 
@@ -75,7 +79,8 @@ def read_manifests(root: Path, *, exclude: Sequence[str] = (), fail: bool = Fals
         raise ConfigError("PyYAML is needed to read manifests: install it for the Python that runs Ansible's modules")
     walk = Walk(root if root.is_dir() else root.parent, tuple(exclude))
     files = walk.files() if root.is_dir() else [root]
-    objects, read, total = [], [], 0
+    objects, origins, total = [], [], 0
+    found: list[dict[str, Any] | Unread]
     for file in files:
         try:
             total += file.stat().st_size
@@ -89,11 +94,33 @@ def read_manifests(root: Path, *, exclude: Sequence[str] = (), fail: bool = Fals
         here = [row for row in found if not isinstance(row, Unread)]
         walk.unread += dict.fromkeys(row for row in found if isinstance(row, Unread))
         objects += here
-        read += [walk.name(file)] if here else []
+        origins += [walk.name(file)] * len(here)
+    patches = {os.path.relpath(file, walk.root) for file in walk.patches}
+    kept, twice = _once(zip(in_their_namespaces(objects), origins, strict=True), patches)
+    walk.unread += [Unread(name, _PATCH, False) for name in sorted(patches & {*origins})] + twice
+    read = tuple(dict.fromkeys(name for name in origins if name not in patches))
     unused = tuple(text for text in exclude if text not in walk.used) if root.is_dir() else ()
-    reading = Reading(str(root), tuple(in_their_namespaces(objects)), tuple(read), tuple(walk.unread), walk.others, unused)
+    reading = Reading(str(root), tuple(kept), read, tuple(walk.unread), walk.others, unused)
     _judge(reading, root, len(files), fail, may_be_empty)
     return reading
+
+
+def _once(rows: Iterable[tuple[dict[str, Any], str]], patches: Container[str]) -> tuple[list[dict[str, Any]], list[Unread]]:
+    """Each object once. Of one that is written several times the last counts, as for kubectl apply; where they differ, that is told."""
+    found: dict[tuple[str, str, Any, str], tuple[dict[str, Any], str]] = {}
+    told: dict[Unread, None] = {}
+    for obj, name in rows:
+        if name in patches:
+            continue
+        meta = obj["metadata"]
+        key = group_of(obj["apiVersion"]), obj["kind"], meta.get("namespace"), meta["name"]
+        before = found.pop(key, None)
+        if before and before[0] | {"apiVersion": ""} != obj | {"apiVersion": ""}:
+            where = f"{meta['namespace']}/{meta['name']}" if meta.get("namespace") else meta["name"]
+            again = "further down" if before[1] == name else f"in {name}"
+            told[Unread(before[1], f"{obj['kind']} {where} is there again {again}, with something else in it: only that one counts")] = None
+        found[key] = obj, name
+    return [obj for obj, _name in found.values()], list(told)
 
 
 def _judge(reading: Reading, root: Path, count: int, fail: bool, may_be_empty: bool) -> None:
@@ -148,6 +175,9 @@ def _document(value: Any, line: int, walk: Walk, file: Path) -> Iterator[dict[st
             problem = _problem(obj)
             yield (f"line {line}: items[{index}] {problem}", True) if problem else obj
         return
+    if not kind and "metadata" not in value:  # a Chart.yaml
+        yield _NO_OBJECT, False
+        return
     if "metadata" not in value and kind != "List":
         yield f"line {line}: {kind} has no metadata, so it is no Kubernetes object", True
         return
@@ -160,7 +190,10 @@ def _document(value: Any, line: int, walk: Walk, file: Path) -> Iterator[dict[st
 
 
 def _kustomization(value: Mapping[str, Any], walk: Walk, file: Path) -> Iterator[tuple[str, bool]]:
-    """Where the rendered objects are others than the files have."""
+    """Where the rendered objects are others than the files have. Its patches are no objects, though they look like some."""
+    named = [row for key in _PATCHES if isinstance(value.get(key), list) for row in value[key]]
+    paths = [str(row.get("path") or "") if isinstance(row, dict) else row for row in named]
+    walk.patches |= {file.parent / path for path in paths if isinstance(path, str) and path and _below(walk.root, file.parent / path)}
     changes = sorted(key for key, said in value.items() if said and key not in _PLAIN_KEYS)
     if changes:
         yield f"it changes what it lists ({', '.join(changes)}): render it first (oc kustomize) and give the result", True

@@ -58,6 +58,7 @@ class Walk:
     unread: list[Unread] = field(default_factory=list)
     others: int = 0  # files that are no YAML or JSON by their names
     used: set[str] = field(default_factory=set)
+    patches: set[Path] = field(default_factory=set)  # of kustomizations
     _seen: dict[tuple[int, int], str] = field(default_factory=dict)
     _links: list[Path] = field(default_factory=list)
     _count: int = 0

@@ -266,3 +266,63 @@ def test_names_of_files_are_shown_without_what_acts_on_a_terminal(tmp_path: Path
     found = read_manifests(put(tmp_path, {"a.yaml": ONE, "x\n\x1b[2J√ all good.yaml": "a: ["}))
     assert all(text.isprintable() for text in found.warnings()) and found.text.isprintable()
     assert found.to_dict()["unread"][0]["path"] == "x\\n\\x1b[2J√ all good.yaml"
+
+
+def policy(rules: str, name: str = "pay") -> str:
+    head = f"apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: {name}, namespace: shop}}\n"
+    return head + f"spec: {{rules: {rules}}}\n"
+
+
+def test_an_object_that_is_there_twice_counts_once_and_a_difference_is_told(tmp_path: Path) -> None:
+    same = policy("[{}]", "same")
+    files = {"base/all.yaml": f"{policy('[{}]')}---\n{same}", "prod/all.yaml": f"{policy('[]')}---\n{same}"}
+    reading = read_manifests(put(tmp_path, files))
+    assert names(reading) == ["pay", "same"]
+    assert next(obj for obj in reading.objects if obj["metadata"]["name"] == "pay")["spec"] == {"rules": []}
+    assert faults(reading) == {
+        "base/all.yaml": "AuthorizationPolicy shop/pay is there again in prod/all.yaml, with something else in it: only that one counts"
+    }
+
+
+@pytest.mark.parametrize("second, told", [(policy("[{}]"), ""), (policy("[{}]").replace("/v1", "/v1beta1"), ""),
+                                          (policy("[]"), "AuthorizationPolicy shop/pay is there again further down")])  # fmt: skip
+def test_an_object_that_is_there_twice_in_one_file(tmp_path: Path, second: str, told: str) -> None:
+    reading = read_manifests(put(tmp_path, {"all.yaml": f"{policy('[{}]')}---\n{second}"}))
+    assert len(reading.objects) == 1 and reading.objects[0]["apiVersion"] == ("security.istio.io/v1beta1" if "beta" in second else
+                                                                             "security.istio.io/v1")  # fmt: skip
+    assert "".join(faults(reading).values()).startswith(told) and bool(faults(reading)) == bool(told)
+
+
+def test_the_default_namespace_is_one_and_a_kind_of_another_group_is_another_object(tmp_path: Path) -> None:
+    gateway = "kind: Gateway\nmetadata: {name: edge%s}\n"
+    files = {
+        "a.yaml": "apiVersion: networking.istio.io/v1\n" + gateway % "",
+        "b.yaml": "apiVersion: networking.istio.io/v1\n" + gateway % ", namespace: default",
+        "c.yaml": "apiVersion: gateway.networking.k8s.io/v1\n" + gateway % "",
+    }
+    reading = read_manifests(put(tmp_path, files))
+    assert len(reading.objects) == 2 and not faults(reading)
+
+
+@pytest.mark.parametrize("listed", ["patches: [{path: ../patches/less.yaml}]", "patchesStrategicMerge: [../patches/less.yaml]",
+                                    "patchesJson6902: [{target: {kind: Gateway, name: edge}, path: ../patches/less.yaml}]"])  # fmt: skip
+def test_a_patch_of_a_kustomization_is_no_object(tmp_path: Path, listed: str) -> None:
+    files = {"base/edge.yaml": policy("[{}]"), "patches/less.yaml": policy("[]"),
+             "prod/kustomization.yaml": f"resources: [../base]\n{listed}\n"}  # fmt: skip
+    reading = read_manifests(put(tmp_path, files))
+    assert [obj["spec"]["rules"] for obj in reading.objects] == [[{}]]
+    assert reading.files == ("base/edge.yaml",)
+    assert {row.path: row.reason for row in reading.unread if not row.fault} == {
+        "patches/less.yaml": "a patch of a kustomization, no object of its own"
+    }
+
+
+@pytest.mark.parametrize("value", ["[1, {}, {path: 3}, {patch: x}]", "{path: a.yaml}", "a.yaml", "[../../../etc/passwd]"])
+def test_rubbish_in_the_patches_of_a_kustomization_stops_nobody(tmp_path: Path, value: str) -> None:
+    files = {"one.yaml": ONE, "kustomization.yaml": f"patches: {value}\npatchesStrategicMerge: {value}\n"}
+    assert names(read_manifests(put(tmp_path, files))) == ["one"]
+
+
+def test_a_file_with_a_version_and_nothing_of_an_object_is_no_fault(tmp_path: Path) -> None:
+    reading = read_manifests(put(tmp_path, {"one.yaml": ONE, "Chart.yaml": "apiVersion: v2\nname: shop\nversion: 1.0.0\n"}))
+    assert not faults(reading) and [row.reason for row in reading.unread] == ["no Kubernetes object: it has no apiVersion and kind"]
