@@ -35,7 +35,7 @@ __all__: list[str] = []
 
 _HOST = re.compile(r"[A-Za-z0-9.*-]+")  # what a name may have; a variable that is still to be filled in has more
 _IMPORTED = "-imports.local"  # the end of names that OpenShift Service Mesh 2 gives to Services of a federated mesh
-_INSTALLED = re.compile(r"istiod(-.*)?|istio-(ingress|egress|eastwest)gateway")  # by Helm or istioctl, whose results few people keep in a folder
+_INSTALLED = re.compile(r"istiod(-.*)?|istio-(ingress|egress|eastwest)gateway")  # by Helm or istioctl: few people keep that
 
 
 def _scope(rows: list[Obj], intent: Intent) -> list[Obj]:
