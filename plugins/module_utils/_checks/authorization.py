@@ -190,7 +190,7 @@ def fields_known(view: View, intent: Intent, options: Options) -> Iterable[Findi
     hint="split the rule: conditions about HTTP in one, ports of TCP in another; for ambient add a waypoint for what is about HTTP",
     severity=Severity.WARNING,
     inputs=INPUTS,
-    subjects=_SECURITY,
+    subjects=(k.AUTHORIZATION_POLICY,),
     live=False,
 )
 def allow_enforced(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -203,7 +203,7 @@ def allow_enforced(view: View, intent: Intent, options: Options) -> Iterable[Fin
     title="each DENY rule is enforced as it is written",
     hint="name the ports that the rule is meant for in to.operation.ports; for ambient add a waypoint for what is about HTTP",
     inputs=INPUTS,
-    subjects=_SECURITY,
+    subjects=(k.AUTHORIZATION_POLICY,),
     live=False,
 )
 def deny_enforced(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -219,7 +219,7 @@ def deny_enforced(view: View, intent: Intent, options: Options) -> Iterable[Find
     "istio-waypoint can be referred to, from the root namespace",
     severity=Severity.WARNING,
     inputs=INPUTS,
-    subjects=_SECURITY,
+    subjects=(k.AUTHORIZATION_POLICY, k.REQUEST_AUTHENTICATION),
     live=False,
 )
 def attached(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -261,7 +261,7 @@ def configuration_read(view: View, intent: Intent, options: Options) -> Iterable
     title="no list of callers or operations is empty",
     hint="leave the key out if anyone is meant; otherwise find out why the list came out empty",
     inputs=INPUTS,
-    subjects=_SECURITY,
+    subjects=(k.AUTHORIZATION_POLICY,),
     live=False,
 )
 def lists_filled(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -274,7 +274,7 @@ def lists_filled(view: View, intent: Intent, options: Options) -> Iterable[Findi
     title="each DENY by identity is behind strict mutual TLS",
     hint="set PeerAuthentication STRICT there, or deny notPrincipals of those who may call, which takes in callers without an identity",
     inputs=INPUTS,
-    subjects=_SECURITY,
+    subjects=(k.AUTHORIZATION_POLICY,),
     live=False,
 )
 def deny_needs_mtls(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -287,7 +287,7 @@ def deny_needs_mtls(view: View, intent: Intent, options: Options) -> Iterable[Fi
     title="no ALLOW by exclusion admits callers without an identity",
     hint="add principals: ['*'] to the same source, or set PeerAuthentication STRICT there",
     inputs=INPUTS,
-    subjects=_SECURITY,
+    subjects=(k.AUTHORIZATION_POLICY,),
     live=False,
 )
 def allow_needs_identity(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -300,7 +300,7 @@ def allow_needs_identity(view: View, intent: Intent, options: Options) -> Iterab
     title="each principal is written without spiffe://",
     hint="write TRUST_DOMAIN/ns/NAMESPACE/sa/NAME; Istio puts spiffe:// in front itself",
     inputs=INPUTS,
-    subjects=_SECURITY,
+    subjects=(k.AUTHORIZATION_POLICY,),
     live=False,
 )
 def principals_bare(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -313,7 +313,7 @@ def principals_bare(view: View, intent: Intent, options: Options) -> Iterable[Fi
     title="each star stands where Istio takes it for any text",
     hint="use one star, at the beginning or the end; for paths {*} and {**} are templates",
     inputs=INPUTS,
-    subjects=_SECURITY,
+    subjects=(k.AUTHORIZATION_POLICY,),
     live=False,
 )
 def stars_at_ends(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -327,7 +327,7 @@ def stars_at_ends(view: View, intent: Intent, options: Options) -> Iterable[Find
     hint="list both HOST and HOST:*",
     severity=Severity.WARNING,
     inputs=INPUTS,
-    subjects=_SECURITY,
+    subjects=(k.AUTHORIZATION_POLICY,),
     live=False,
 )
 def hosts_with_ports(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -340,7 +340,7 @@ def hosts_with_ports(view: View, intent: Intent, options: Options) -> Iterable[F
     title="each method is in upper case",
     hint="write GET, not get",
     inputs=INPUTS,
-    subjects=_SECURITY,
+    subjects=(k.AUTHORIZATION_POLICY,),
     live=False,
 )
 def methods_upper(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -353,7 +353,7 @@ def methods_upper(view: View, intent: Intent, options: Options) -> Iterable[Find
     title="each service account in a policy of the root namespace has its namespace",
     hint="write NAMESPACE/NAME",
     inputs=INPUTS,
-    subjects=_SECURITY,
+    subjects=(k.AUTHORIZATION_POLICY,),
     live=False,
 )
 def accounts_qualified(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -367,7 +367,7 @@ def accounts_qualified(view: View, intent: Intent, options: Options) -> Iterable
     hint="oc get serviceaccount -n NAMESPACE; correct the name, or remove the value",
     severity=Severity.WARNING,
     inputs=INPUTS,
-    subjects=_SECURITY,
+    subjects=(k.AUTHORIZATION_POLICY,),
     live=False,
 )
 def accounts_exist(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -381,7 +381,7 @@ def accounts_exist(view: View, intent: Intent, options: Options) -> Iterable[Fin
     hint="oc get namespaces; correct the name, or remove the value",
     severity=Severity.WARNING,
     inputs=INPUTS,
-    subjects=_SECURITY,
+    subjects=(k.AUTHORIZATION_POLICY,),
     live=False,
 )
 def namespaces_exist(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -408,7 +408,7 @@ def tokens_demanded(view: View, intent: Intent, options: Options) -> Iterable[Fi
     title="each policy that asks for a token is where tokens are read",
     hint="add a RequestAuthentication for the same workloads; one at the gateway does not count behind it",
     inputs=INPUTS,
-    subjects=_SECURITY,
+    subjects=(k.AUTHORIZATION_POLICY,),
     live=False,
 )
 def tokens_read(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -436,7 +436,7 @@ def no_dry_run(view: View, intent: Intent, options: Options) -> Iterable[Finding
     hint="remove the policy that allows nothing, or add the ALLOW that is missing beside it",
     severity=Severity.WARNING,
     inputs=INPUTS,
-    subjects=_SECURITY,
+    subjects=(k.AUTHORIZATION_POLICY,),
     live=False,
 )
 def somebody_passes(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -450,7 +450,7 @@ def somebody_passes(view: View, intent: Intent, options: Options) -> Iterable[Fi
     hint="add a rule that allows the method OPTIONS without a token",
     severity=Severity.WARNING,
     inputs=INPUTS,
-    subjects=_SECURITY,
+    subjects=(k.AUTHORIZATION_POLICY,),
     live=False,
 )
 def preflights_pass(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -463,7 +463,7 @@ def preflights_pass(view: View, intent: Intent, options: Options) -> Iterable[Fi
     title="each waypoint may call the workloads behind it",
     hint="allow the waypoint's service account in the policies that ztunnel enforces",
     inputs=INPUTS,
-    subjects=_SECURITY,
+    subjects=(k.AUTHORIZATION_POLICY,),
     live=False,
 )
 def waypoints_allowed(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -476,7 +476,7 @@ def waypoints_allowed(view: View, intent: Intent, options: Options) -> Iterable[
     title="each principal in ambient is written with the mesh's trust domain",
     hint="write the mesh's trust domain instead of cluster.local; ztunnel expands no aliases",
     inputs=INPUTS,
-    subjects=_SECURITY,
+    subjects=(k.AUTHORIZATION_POLICY,),
     live=False,
 )
 def ambient_principals(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -503,7 +503,7 @@ def authorizers_asked(view: View, intent: Intent, options: Options) -> Iterable[
     hint="leave an empty selector out; give the namespace's PeerAuthentication the mode that it inherits; say STRICT in the workload's, "
     "and PERMISSIVE for each port that is meant to be open",
     inputs=INPUTS,
-    subjects=_SECURITY,
+    subjects=(k.PEER_AUTHENTICATION,),
     live=False,
 )
 def strict_is_strict(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -518,7 +518,7 @@ def strict_is_strict(view: View, intent: Intent, options: Options) -> Iterable[F
     hint="write PERMISSIVE for the port; before Istio 1.24.3 also write STRICT as the mode of the same PeerAuthentication",
     severity=Severity.WARNING,
     inputs=INPUTS,
-    subjects=_SECURITY,
+    subjects=(k.PEER_AUTHENTICATION,),
     live=False,
 )
 def open_is_open(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -531,7 +531,7 @@ def open_is_open(view: View, intent: Intent, options: Options) -> Iterable[Findi
     title="no policy at a waypoint asks for the address of its peer",
     hint="use remoteIpBlocks, notRemoteIpBlocks or remote.ip, which are about the client",
     inputs=INPUTS,
-    subjects=_SECURITY,
+    subjects=(k.AUTHORIZATION_POLICY,),
     live=False,
 )
 def no_peer_addresses(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -545,7 +545,7 @@ def no_peer_addresses(view: View, intent: Intent, options: Options) -> Iterable[
     title="each entry of from and to has its source or operation",
     hint="remove the entry, or write what it is about; then restart istiod if it does not recover by itself",
     inputs=INPUTS,
-    subjects=_SECURITY,
+    subjects=(k.AUTHORIZATION_POLICY,),
     live=False,
 )
 def entries_filled(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -559,7 +559,7 @@ def entries_filled(view: View, intent: Intent, options: Options) -> Iterable[Fin
     hint="give the pods a label, such as app",
     severity=Severity.WARNING,
     inputs=INPUTS,
-    subjects=_SECURITY,
+    subjects=(k.AUTHORIZATION_POLICY,),
     live=False,
 )
 def pods_labelled(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -574,7 +574,7 @@ def pods_labelled(view: View, intent: Intent, options: Options) -> Iterable[Find
     hint="have the proxy take the port, or say with ignore that anyone may come to it: no policy and no mutual TLS holds there",
     severity=Severity.WARNING,
     inputs=INPUTS,
-    subjects=_SECURITY,
+    subjects=(k.AUTHORIZATION_POLICY,),
     live=False,
 )
 def ports_taken(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -605,7 +605,7 @@ def _spare(view: View, intent: Intent, found: Any) -> Iterator[Finding]:
     hint="remove the policy, or find out which one it was meant to differ from",
     severity=Severity.INFO,
     inputs=INPUTS,
-    subjects=_SECURITY,
+    subjects=(k.AUTHORIZATION_POLICY,),
     live=False,
 )
 def policies_needed(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -622,7 +622,7 @@ def policies_needed(view: View, intent: Intent, options: Options) -> Iterable[Fi
     hint="remove the rule; one that can never match has conditions that contradict each other",
     severity=Severity.INFO,
     inputs=INPUTS,
-    subjects=_SECURITY,
+    subjects=(k.AUTHORIZATION_POLICY,),
     live=False,
 )
 def rules_needed(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
@@ -636,7 +636,7 @@ def rules_needed(view: View, intent: Intent, options: Options) -> Iterable[Findi
     hint="remove the value that another one takes in",
     severity=Severity.INFO,
     inputs=INPUTS,
-    subjects=_SECURITY,
+    subjects=(k.AUTHORIZATION_POLICY,),
     live=False,
 )
 def values_needed(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
