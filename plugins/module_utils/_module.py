@@ -23,11 +23,11 @@ __all__ = ["Crashed", "MeshModule", "argument_error", "contained", "for_people",
 
 _HIDDEN = "not shown"
 # What of a result people read as it is: printed by Ansible itself or by our roles.
-_TEXTS = frozenset({"diff", "lines", "msg", "reason", "stage", "summary", "table", "text", "waiting", "wrong"})
+_TEXTS = frozenset({"diff", "msg", "reason", "stage", "summary", "table", "text", "waiting"})
 # Lists of them, each one line.
 _LISTS = frozenset({
-    "assumptions", "breaks", "leaving", "never_seen", "not_compared", "notes", "obstacles", "orphans", "outside", "refusals", "refused",
-    "silent", "silent_proxies", "taken", "turns", "unclear", "undecided", "unlabelled", "would_deny",
+    "assumptions", "breaks", "leaving", "lines", "never_seen", "not_compared", "notes", "obstacles", "orphans", "outside", "refusals",
+    "refused", "silent", "silent_proxies", "taken", "turns", "unclear", "undecided", "unlabelled", "would_deny", "wrong",
 })  # fmt: skip
 _LONGEST = 600
 _SHORTEST = 6

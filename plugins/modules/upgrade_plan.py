@@ -72,6 +72,12 @@ options:
     description: How many hours the upgrade may take from beginning to end. Certificates must last that long.
     type: float
     default: 72
+  plan_file:
+    description:
+      - A file to write C(cluster), C(plan), C(checks) and C(summary) to as JSON, for programs. It is written as a whole or not at all.
+      - In check mode as well, as it is a report.
+    type: path
+    version_added: "0.3.0"
   proxies:
     description: With O(source=cluster), whether to ask each proxy for its version. It goes before the version of its image.
     type: bool
@@ -260,6 +266,7 @@ from typing import Any
 
 from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.answer import answer
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import document, write_document
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.upgrade_run import run_upgrade_plan
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
@@ -289,6 +296,7 @@ def argument_spec() -> dict[str, Any]:
         "proxies": {"type": "bool", "default": False},
         "proxy_timeout": {"type": "float", "default": 5},
         "proxies_timeout": {"type": "float", "default": 60},
+        "plan_file": {"type": "path"},
         "show_from": {"type": "str", "choices": ["info", "warning", "error"], "default": "warning"},
         "thresholds": {
             "type": "dict",
@@ -314,10 +322,14 @@ def main() -> None:
         planned = run_upgrade_plan(params, snapshot, asked.versions)
     except MeshError as exc:
         module.fail_json(msg=str(exc))
+    content = {"cluster": params["cluster"], "plan": planned.plan.to_dict(), "checks": [row.to_dict() for row in planned.report.rows],
+               "summary": planned.report.summary}  # fmt: skip
+    problems = [write_document("plan_file", params["plan_file"], lambda: document(content))] if params["plan_file"] else []
     result = answer(
         planned.report,
         params=params,
         warn=module.warn,
+        problems=problems,
         plan=planned.plan.to_dict(),
         text=planned.text,
         silent_proxies={"/".join(key): why for key, why in asked.silent.items()},

@@ -31,6 +31,7 @@ with contextlib.suppress(ImportError):  # facts.IMPORT_ERROR says so
 __all__ = ["Store", "Work"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
+_OURS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.pem|retired|\.lock|\..+\.draft|\.probe\..+")
 _MOST = MIB  # of one file
 _LOCK_PATIENCE = 120.0
 
@@ -57,6 +58,7 @@ class Store:
         """The folder, writable; found out before anything is issued."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._close()
             clear_drafts(self.folder)
             probe = self.folder / f".probe.{secrets.token_hex(8)}"
             os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
@@ -64,6 +66,20 @@ class Store:
         except OSError as exc:
             text = f"store {self.folder} cannot be written: {exc.strerror}; nothing was issued; give a folder of your own"
             raise ConfigError(text) from exc
+
+    def _close(self) -> None:
+        """The folder is its owner's. One that holds more than ours is left as it is, unless others could change what is in it."""
+        retired = self.folder / "retired"
+        mode = self.folder.stat().st_mode
+        if mode & 0o077 and all(_OURS.fullmatch(path.name) for path in self.folder.iterdir()):
+            self.folder.chmod(0o700)
+        elif mode & 0o022:
+            raise ConfigError(
+                f"store {self.folder}: others may write there (mode {mode & 0o7777:04o}), and so put a CA of their own in place of yours; "
+                "nothing was issued; give a folder of your own, or take the right away (chmod go-w)"
+            )
+        if retired.is_dir() and not retired.is_symlink():
+            retired.chmod(0o700)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

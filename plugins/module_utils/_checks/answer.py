@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .._model.text import shown
@@ -17,12 +17,15 @@ from .runner import Report
 __all__ = ["answer"]
 
 
-def answer(report: Report, *, params: Mapping[str, Any], warn: Callable[[str], None], **more: Any) -> dict[str, Any]:
+def answer(
+    report: Report, *, params: Mapping[str, Any], warn: Callable[[str], None], problems: Sequence[str] = (), **more: Any
+) -> dict[str, Any]:
     """The module's result: checks, summary and what else is given; `failed` with the lines of what does not hold.
 
     params: the options REPORT; the files that they name are written, and one that cannot be is a failure beside the others.
+    problems: of files that the module has written before, only those that could not be.
     warn: is told of each entry of `ignore` that matched nothing."""
-    problems = write_documents(params, report)
+    problems = [*problems, *write_documents(params, report)]
     for entry in report.unused_ignores:
         warn(f"ignore: {entry} matches no deviation")
     failing = [row.to_dict() for row in report.failing(params["fail_on"])]

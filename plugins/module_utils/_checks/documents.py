@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -19,7 +19,7 @@ from .runner import Report, Row
 from .table import CATEGORIES, CHECKS, hint_url
 from .types import Severity, Status
 
-__all__ = ["json_report", "junit", "sarif", "write_documents"]
+__all__ = ["document", "json_report", "junit", "sarif", "write_document", "write_documents"]
 
 LEVELS = {Severity.INFO: "note", Severity.WARNING: "warning", Severity.ERROR: "error"}
 # Characters that XML 1.0 cannot carry, whatever an API server's message holds.
@@ -31,8 +31,12 @@ _LINK = re.compile(r"\[(?=[^\[\]\n]*\]\()")  # a message of SARIF may have links
 
 def json_report(report: Report) -> str:
     """One JSON document: cluster, summary, all rows."""
-    data = {"cluster": report.cluster, "summary": report.summary, "checks": [row.to_dict() for row in report.rows]}
-    return escaped_json(json.dumps(data, indent=2, ensure_ascii=False)) + "\n"
+    return document({"cluster": report.cluster, "summary": report.summary, "checks": [row.to_dict() for row in report.rows]})
+
+
+def document(content: Mapping[str, Any]) -> str:
+    """JSON for programs, in which nothing acts where somebody prints it."""
+    return escaped_json(json.dumps(content, indent=2, ensure_ascii=False)) + "\n"
 
 
 def _text(value: str) -> str:
@@ -106,16 +110,20 @@ def write_documents(params: Mapping[str, Any], report: Report) -> list[str]:
     """Writes the report to the files that the options junit, sarif and report of a module name; returns what could not be written.
 
     The result is worth more than its copies: one that cannot be written costs neither the others nor the table."""
-    problems = []
-    for option, render in (("junit", junit), ("sarif", sarif), ("report", json_report)):
-        if not params[option]:
-            continue
-        path = Path(params[option])
-        try:
-            data = render(report).encode()
-            clear_drafts(path.parent)
-            write_file(path, data)
-        except (OSError, ValueError) as exc:
-            reason = getattr(exc, "strerror", None) or exc
-            problems.append(f"{option}: {path} cannot be written: {reason}; what was there is unchanged; give another path or free space")
-    return problems
+    forms = (("junit", junit), ("sarif", sarif), ("report", json_report))
+    found = [write_document(option, params[option], lambda render=render: render(report))  # type: ignore[misc]
+             for option, render in forms if params[option]]  # fmt: skip
+    return [problem for problem in found if problem]
+
+
+def write_document(option: str, name: str, render: Callable[[], str]) -> str:
+    """Writes one file as a whole; returns why that could not be done, empty where it was."""
+    path = Path(name)
+    try:
+        data = render().encode()
+        clear_drafts(path.parent)
+        write_file(path, data)
+    except (OSError, ValueError) as exc:
+        reason = getattr(exc, "strerror", None) or exc
+        return f"{option}: {path} cannot be written: {reason}; what was there is unchanged; give another path or free space"
+    return ""

@@ -27,6 +27,7 @@ from .._model.objects import (
     prepare,
     sets_field,
 )
+from .._model.text import shown_line
 from .client import Cluster, NotFound
 from .removal import Allowed, Removal, look_again, plan_removal, release, stale_objects
 from .wait import Timing, read_all, wait_gone, wait_ready
@@ -110,7 +111,7 @@ class Row:
     def _lines(self) -> list[str]:
         if self.status not in ("changed", "released"):
             return []
-        return changes(self.before, self.after) or ["fields that are not shown here (a schema)"]
+        return [shown_line(line) for line in changes(self.before, self.after)] or ["fields that are not shown here (a schema)"]
 
 
 @dataclass(frozen=True)

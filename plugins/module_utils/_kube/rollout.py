@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from .._errors import ConfigError, Conflict, FetchError, KindMissing, MeshError, NotReady, TooManyRequests, Unreachable
-from .._model.objects import MANAGED_BY, MANAGER, MESH, rollout_name
+from .._model.objects import MANAGED_BY, MANAGER, MESH, counts_as_ours, owner_text, rollout_name
 from .._model.snapshot import without_gc
 from .._rollout import gate
 from .._rollout.machine import Blocked, Limits, Memory, Next, step, unsure
@@ -122,8 +122,16 @@ class Rollout:
 
     def state(self) -> State | None:
         """What is remembered, None for nothing."""
-        found = self.cluster.get("v1", "ConfigMap", self.name, self.namespace)
+        found = self._found()
         return None if found is None else State.from_json(str((found.get("data") or {}).get("state") or ""), self.where)
+
+    def _found(self) -> dict[str, Any] | None:
+        """The ConfigMap, which has to be ours: what somebody else has under its name is neither followed nor taken away."""
+        found = self.cluster.get("v1", "ConfigMap", self.name, self.namespace)
+        if found is not None and not counts_as_ours(found, self.mesh):
+            raise ConfigError(f"{self.where} is not of mesh {self.mesh}: {owner_text(found)}. Nothing was changed; find out who needs it, "
+                              "then rename or delete it and run this again")
+        return found
 
     def now(self) -> datetime:
         """The API server's clock, by its own whole second: creation times of pods are by that one."""
@@ -212,6 +220,8 @@ class Rollout:
 
     def forget(self) -> bool:
         """Whether there was something."""
+        if self._found() is None:
+            return False
         if self.lock is not None:
             self.lock.check()
         done = self.cluster.delete("v1", "ConfigMap", self.name, self.namespace)

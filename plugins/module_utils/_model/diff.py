@@ -15,11 +15,12 @@ from typing import Any
 from ansible.module_utils.common.yaml import yaml_dump
 
 from .secrecy import masked
-from .text import shown_lines
+from .text import shown_data
 
 __all__ = ["Verdict", "as_yaml", "changes", "cleaned", "compare", "essence", "owned_fields"]
 
 _SERVER_META = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
+_NO_WIDTH = 2**31 - 1
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _QUANTITY_MAPS = frozenset({"limits", "requests", "hard", "capacity"})
 _QUANTITY_FIELDS = frozenset({"sizeLimit", "storage", "averageValue"})
@@ -168,7 +169,8 @@ def cleaned(obj: Mapping[str, Any] | None, side: str = "", other: Mapping[str, A
 
 def as_yaml(obj: Mapping[str, Any] | None) -> str:
     """Text for Ansible's diff."""
-    return shown_lines(str(yaml_dump(dict(obj), default_flow_style=False, sort_keys=True))) if obj else ""
+    # without a width no text is folded, so that none of its words begins a line
+    return shown_data(str(yaml_dump(dict(obj), default_flow_style=False, sort_keys=True, width=_NO_WIDTH))) if obj else ""
 
 
 def changes(before: Any, after: Any, path: str = "", limit: int = 50) -> list[str]:

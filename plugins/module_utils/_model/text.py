@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["MARKS", "escaped_json", "joined", "shown", "shown_line", "shown_lines", "without_controls"]
+__all__ = ["MARKS", "escaped_json", "joined", "shown", "shown_data", "shown_line", "shown_lines", "without_controls"]
 
 # Printable by Unicode and yet without a shape of their own: fillers, joiners, variation selectors.
 _BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef"
@@ -59,6 +59,11 @@ def joined(lines: Iterable[Any]) -> str:
 def shown_lines(text: str) -> str:
     """The same for a text whose line feeds are ours already, such as a dump of YAML."""
     return joined(text.split("\n"))
+
+
+def shown_data(text: str) -> str:
+    """A document of others, such as an object in a difference: its lines are theirs, and none looks like one of ours."""
+    return "\n".join(map(shown, text.split("\n")))
 
 
 def escaped_json(text: str) -> str:

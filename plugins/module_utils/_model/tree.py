@@ -17,6 +17,7 @@ from ansible.module_utils.common.yaml import yaml_dump, yaml_load
 from .._errors import ConfigError
 from .names import check_layer, check_mesh, check_object, file_names
 from .secrecy import holds_secret, masked
+from .text import shown_data
 
 __all__ = [
     "HEADER", "KUSTOMIZATION", "Layer", "is_folder_of", "is_private", "layer_folder", "render_cluster", "render_layer", "shown_texts",
@@ -31,6 +32,7 @@ except ImportError:  # yaml_dump says so
 
 
 HEADER = "# Written by meshops.mesh. A change made here is lost at the next run: change the inventory.\n"
+_NO_WIDTH = 2**31 - 1  # in a difference no text is folded, so that none of its words begins a line
 KUSTOMIZATION = "kustomization.yaml"
 WAVE = "argocd.argoproj.io/sync-wave"
 SYNC_OPTIONS = "argocd.argoproj.io/sync-options"
@@ -123,10 +125,10 @@ def _dressed(obj: Mapping[str, Any], layer: Layer) -> dict[str, Any]:
     return new
 
 
-def _dump(data: Mapping[str, Any]) -> str:
+def _dump(data: Mapping[str, Any], *, width: int = 140) -> str:
     order = [k for k in ("apiVersion", "kind", "metadata") if k in data]
     ordered = {k: data[k] for k in [*order, *(k for k in data if k not in order)]}
-    text: str = yaml_dump(ordered, sort_keys=False, default_flow_style=False, width=140, allow_unicode=True)
+    text: str = yaml_dump(ordered, sort_keys=False, default_flow_style=False, width=width, allow_unicode=True)
     return f"{HEADER}---\n{text}"
 
 
@@ -163,10 +165,15 @@ def shown_texts(before: str, after: str) -> dict[str, str]:
     """Both sides of a file's difference as people may see them: what may be a secret is masked on both."""
     sides = {"before": _loaded(before), "after": _loaded(after)}
     others = {"before": sides["after"], "after": sides["before"]}
-    return {
-        side: "" if not obj else _dump(masked(obj, side, others[side])) if isinstance(obj, Mapping) else f"{HEADER}# cannot be shown\n"
-        for side, obj in sides.items()
-    }
+    return {side: _shown_text(obj, side, others[side]) for side, obj in sides.items()}
+
+
+def _shown_text(obj: Any, side: str, other: Any) -> str:
+    if not obj:
+        return ""
+    if not isinstance(obj, Mapping):
+        return f"{HEADER}# cannot be shown\n"
+    return shown_data(_dump(masked(obj, side, other), width=_NO_WIDTH))
 
 
 def _loaded(text: str) -> Any:

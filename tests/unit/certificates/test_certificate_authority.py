@@ -364,3 +364,27 @@ def test_the_result_has_no_key_material(issue: Any, tmp_path: Path) -> None:
         body = re.search(r"PRIVATE KEY-----\n(.*?)\n-----END", path.read_text(), re.DOTALL)
         assert body and base64.b64decode(body[1])
         assert all(line not in text for line in body[1].splitlines())
+
+
+def test_the_folder_is_closed_to_others(tmp_path: Path) -> None:
+    folder = tmp_path / "pki"
+    (folder / "retired").mkdir(parents=True)
+    (folder / "root.pem").write_text("x")
+    folder.chmod(0o777)
+    (folder / "retired").chmod(0o755)
+    Store(str(folder), None).prepare()
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (folder, folder / "retired")] == [0o700, 0o700]
+
+
+@pytest.mark.parametrize(("mode", "refused"), [(0o777, True), (0o775, True), (0o1777, True), (0o755, False), (0o700, False)])
+def test_a_folder_of_others_is_left_as_it_is(tmp_path: Path, mode: int, refused: bool) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("x")
+    folder.chmod(mode)
+    if refused:
+        with pytest.raises(ConfigError, match=rf"{folder}: others may write there \(mode {mode:04o}\).*nothing was issued"):
+            Store(str(folder), None).prepare()
+    else:
+        Store(str(folder), None).prepare()
+    assert stat.S_IMODE(folder.stat().st_mode) == mode

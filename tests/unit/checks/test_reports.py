@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.answer import answer
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import document, write_document
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.runner import run_checks
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.checking import argument_spec, check
 
@@ -78,3 +79,14 @@ def test_what_was_read_is_returned_and_what_was_not_is_named(tmp_path: Path) -> 
     assert {row["path"] for row in result["read"]["unread"]} == {"rows.json", "x.yaml"}
     assert len(result["warned"]) == 1 and "x.yaml" in result["warned"][0]
     assert asked(tmp_path, exclude=["x.yaml"])["warned"] == []
+
+
+def test_a_document_is_written_as_a_whole_or_told(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "plan.json"
+    assert write_document("plan_file", str(path), lambda: document({"plan": "\x1b[2J"})) == ""
+    assert json.loads(path.read_text()) == {"plan": "\x1b[2J"} and "\x1b" not in path.read_text()
+    (tmp_path / "file").write_text("x")
+    said = write_document("plan_file", str(tmp_path / "file" / "plan.json"), lambda: "{}")
+    assert said.startswith(f"plan_file: {tmp_path}/file/plan.json cannot be written: ") and "what was there is unchanged" in said
+    found = answer(run_checks(snapshot(), intent(), options()), params=params(), warn=print, problems=[said])
+    assert found["failed"] and said in found["msg"]

@@ -445,6 +445,24 @@ def test_another_rollout_that_is_not_over_is_in_the_way() -> None:
     assert rollout(west).forget() and rollout(west).state() is None
 
 
+@pytest.mark.parametrize(("labels", "said"), [
+    ({}, "no app.kubernetes.io/managed-by label"),
+    ({"app.kubernetes.io/managed-by": "Helm"}, "managed-by: Helm"),
+    ({"app.kubernetes.io/managed-by": "meshops.mesh", "mesh.meshops.io/mesh": "other"}, "not of mesh travel"),
+    ({"app.kubernetes.io/managed-by": "meshops.mesh", "mesh.meshops.io/mesh": "travel"}, "a copy"),
+])  # fmt: skip
+def test_what_others_have_under_the_name_is_neither_followed_nor_taken_away(labels: dict[str, str], said: str) -> None:
+    west = played()
+    go(west, limit=1)
+    found = west.objects["ConfigMap", "rollout-travel"]
+    found["metadata"] |= {"labels": labels, "managedFields": [{"manager": "kubectl", "operation": "Apply", "fieldsV1": {}}]}
+    before = list(west.writes)
+    for attempt in (lambda: rollout(west).forget(), lambda: rollout(west).state(), lambda: rollout(west).turn_back(), lambda: go(west)):
+        with pytest.raises(ConfigError, match=rf"ConfigMap \S+/rollout-travel is not of mesh travel: .*{said}|{said}"):
+            attempt()
+    assert [write for write in west.writes[len(before):] if "Lease" not in write] == [] and ("ConfigMap", "rollout-travel") in west.objects
+
+
 def test_a_way_back_is_gone_to_its_end() -> None:
     west = played()
     go(west, limit=2)
