@@ -302,7 +302,8 @@ def _delete(cluster: Cluster, doomed: dict[Ref, dict[str, Any]], order: Order, s
     rows: list[Row] = []
 
     def one(ref: Ref) -> Row:
-        cluster.delete(ref.api_version, ref.kind, ref.name, ref.namespace, dry_run=order.dry_run)
+        uid = str(doomed[ref]["metadata"].get("uid") or "")
+        cluster.delete(ref.api_version, ref.kind, ref.name, ref.namespace, dry_run=order.dry_run, uid=uid)
         return Row(ref, status, "", cleaned(doomed[ref], "before"), {})
 
     for group in reversed(by_rank(doomed)):

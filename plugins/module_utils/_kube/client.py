@@ -453,14 +453,18 @@ class Cluster:
         )
         return self._object(answer, ref_text(obj_ref))
 
-    def delete(self, api_version: str, kind: str, name: str, namespace: str | None = None, *, dry_run: bool = False) -> bool:
-        """False when it was not there."""
+    def delete(
+        self, api_version: str, kind: str, name: str, namespace: str | None = None, *, dry_run: bool = False, uid: str = ""
+    ) -> bool:
+        """False when it was not there. uid: of the object that is meant, so that one which somebody made meanwhile in its place stays."""
         path = self.resource(api_version, kind).path(name, namespace)
         what = ref_text({"kind": kind, "metadata": {"name": name, "namespace": namespace}})
         # with options in the body the server does not read those in the URL, dryRun included
         options: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
         if dry_run:
             options["dryRun"] = ["All"]
+        if uid:
+            options["preconditions"] = {"uid": uid}
         answer = self._write("DELETE", path, {}, options, dry_run=dry_run, what=what)
         return answer.status != 404
 

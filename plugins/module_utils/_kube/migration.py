@@ -85,6 +85,7 @@ class Migration:
     def _write(self, step: Step, what: str) -> None:
         if step.blockers:
             raise NotReady(f"cluster {self.cluster.name}: {what}: nothing was written: {_list(step.blockers)}")
+        self.lines += step.notes
         for write in step.writes:
             self.lines.append(write.said)
             self.changed = True

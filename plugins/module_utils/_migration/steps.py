@@ -71,6 +71,7 @@ class Step:
 
     writes: tuple[Write, ...] = ()
     blockers: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def _labels(space: Mapping[str, Any] | None) -> Mapping[str, str]:
@@ -321,6 +322,7 @@ def tidied(snapshot: Snapshot, name: str, namespace: str, members: tuple[str, ..
     """What OSSM 2 leaves behind: labels of namespaces, its webhooks, network policies that nobody keeps any more."""
     if snapshot.get("ServiceMeshControlPlane", name, namespace) is not None:
         return Step(blockers=(f"ServiceMeshControlPlane {namespace}/{name} is still there: without {IGNORE} it would inject again",))
+    notes: list[str] = []
     writes: list[Write] = []
     for space in (namespace, *members):
         labels = _labels(snapshot.get("Namespace", space))
@@ -330,6 +332,11 @@ def tidied(snapshot: Snapshot, name: str, namespace: str, members: tuple[str, ..
         for policy in snapshot.of("NetworkPolicy", namespace=space):
             if "maistra-version" in _labels(policy) or _labels(policy).get(OWNER) == namespace:
                 ref = Ref("networking.k8s.io/v1", "NetworkPolicy", space, policy["metadata"]["name"])
+                if not ref.name.startswith("istio-"):
+                    # a copy of the operator's has its labels, and is its team's
+                    notes.append(f"{ref} stays: it has labels of OSSM 2, and no name that its operator gives, so it is somebody's copy: "
+                                 "look whether it lets the mesh in, or is to go")  # fmt: skip
+                    continue
                 writes.append(Write(ref, None, "deleted, it was OSSM 2's"))
     for kind in ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"):
         for hook in snapshot.of(kind):
@@ -338,4 +345,4 @@ def tidied(snapshot: Snapshot, name: str, namespace: str, members: tuple[str, ..
             if services and all(one.get("namespace") == namespace and one.get("name") == f"istiod-{name}" for one in services):
                 ref = Ref("admissionregistration.k8s.io/v1", kind, None, hook["metadata"]["name"])
                 writes.append(Write(ref, None, f"deleted, its istiod-{name} is gone"))
-    return Step(tuple(writes))
+    return Step(tuple(writes), notes=tuple(notes))

@@ -79,7 +79,7 @@ USUAL: tuple[Usual, ...] = (
           annotations=("maistra.io/created-by",)),
     Usual("k8s.cni.cncf.io", ("NetworkAttachmentDefinition",), "the operator of OSSM 2 puts it into every member",
           names=r"(v\d+-\d+-)?(ossm-)?istio-cni"),
-    Usual("networking.k8s.io", ("NetworkPolicy",), "the operator of OSSM 2 puts it into every member",
+    Usual("networking.k8s.io", ("NetworkPolicy",), "the operator of OSSM 2 puts it into every member", names="istio-.+",
           labels=("maistra.io/owner", "maistra.io/member-of", "maistra-version")),
     Usual("rbac.authorization.k8s.io", ("RoleBinding",), "the operator of OSSM 2 puts it into every member",
           labels=("maistra.io/owner", "maistra.io/member-of")),

@@ -175,6 +175,14 @@ def test_a_dry_run_of_a_deletion_says_so_in_the_body() -> None:
     assert script.bodies[-1]["dryRun"] == ["All"]
 
 
+def test_a_deletion_means_the_object_that_was_looked_at() -> None:
+    script = Script(reply(200), reply(409, {"message": "Precondition failed: UID in precondition: 1, UID in object meta: 2"}))
+    script.cluster().delete("v1", "ConfigMap", "a", "n", uid="1")
+    assert script.bodies[-1]["preconditions"] == {"uid": "1"} and "dryRun" not in script.bodies[-1]
+    with pytest.raises(errors.Conflict, match=r"ConfigMap n/a: cluster west: conflict: Precondition failed"):
+        script.cluster().delete("v1", "ConfigMap", "a", "n", uid="1")
+
+
 NOON = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 CONFIG_MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "n"}}
 

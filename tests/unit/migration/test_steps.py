@@ -318,10 +318,13 @@ def test_what_is_left_behind_is_put_right() -> None:
         obj("Namespace shop", labels={**MOVED, "team": "x"}),
         obj("NetworkPolicy shop/istio-mesh-basic", labels={"maistra-version": "2.6.5"}),
         obj("NetworkPolicy shop/mesh-members"),
+        obj("NetworkPolicy shop/let-the-shop-in", labels={"maistra-version": "2.6.5", "maistra.io/owner": "istio-system"}),
         obj("MutatingWebhookConfiguration istiod-basic-istio-system", webhooks=[dead]),
         NEW_PLANE[2],
     ]
-    found = bodies(tidied(seen(*every), "basic", "istio-system", ("shop",)))
+    step = tidied(seen(*every), "basic", "istio-system", ("shop",))
+    assert ["NetworkPolicy shop/let-the-shop-in stays" in note for note in step.notes] == [True]
+    found = bodies(step)
     assert found == {
         "Namespace shop": {"metadata": {"labels": {"maistra.io/ignore-namespace": None, "maistra.io/member-of": None}}},
         "NetworkPolicy shop/istio-mesh-basic": None,
