@@ -12,6 +12,7 @@ __all__ = [
     "ClockSkew",
     "ConfigError",
     "Conflict",
+    "Denied",
     "FetchError",
     "Forbidden",
     "KindMissing",
@@ -55,6 +56,10 @@ class Unauthorized(FetchError):
 
 class Forbidden(FetchError):
     """We are known and not allowed (403)."""
+
+
+class Denied(FetchError):
+    """We are allowed to ask, and a rule of admission says no (403 too): a quota, a limit, a security level, a webhook."""
 
 
 class KindMissing(FetchError):

@@ -12,6 +12,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 import yaml
+from rights_support import Use, forbidden, grant, granted, unused, used
 from testbed import Bed, crds
 
 Beds = Callable[..., Bed]
@@ -95,6 +96,46 @@ def test_it_lists_what_its_checks_read_and_nothing_else(mesh: Bed, playbook: Pla
     assert not {"replicasets", "customresourcedefinitions", "clusterroles", "jobs"} & names
 
 
+def test_the_rights_of_a_check_suffice_and_none_is_unused(mesh: Bed, playbook: Playbook, tmp_path: Path) -> None:
+    """As an account with the rendered roles: nothing is refused, nothing is granted for nothing, and nobody lists a Secret."""
+    gateway = {"apiVersion": "networking.istio.io/v1", "kind": "Gateway", "metadata": {"name": "rights", "namespace": "shop"},
+               "spec": {"selector": {"app": "rights"}, "servers": [
+                   {"port": {"number": 443, "name": "https", "protocol": "HTTPS"}, "hosts": ["rights.example.com"],
+                    "tls": {"mode": "SIMPLE", "credentialName": "rights-tls"}}]}}
+    mesh.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(gateway))
+    intent = INTENT | {"mesh_check_categories": [], "mesh_personas": [{"name": "emma", "kind": "User", "role": "mesh_operator"}]}
+    user, folder, report = "rights-check", tmp_path / "roles", tmp_path / "report.json"
+    kubeconfig = grant(mesh, playbook, user, "check", folder, inventory=inventory(tmp_path), extra_vars=intent)
+    mark = mesh.mark()
+    more = {"mesh_check_report": str(report), "mesh_check_fail_on": "never"}
+    playbook(PLAY, bed=mesh, kubeconfig=kubeconfig, inventory=inventory(tmp_path), extra_vars=intent | more).check()
+    events = list(mesh.audit(mark))
+    assert forbidden(events, user) == []
+    rows = rows_of(report)
+    assert [row["status"] for row in rows["OSM1002"]] == ["passed"]
+    assert [row["resource"] for row in rows["OSM1503"]] == ["Gateway shop/rights"], "a Secret that is not there was looked for"
+    rights, uses = granted(folder), used(events, user)
+    served = {*mesh.kubectl("api-resources", "-o", "name").stdout.split()}
+    assert rights and unused(rights, uses, served) == []
+    assert {use for use in uses if use.resource == "secrets"} == {Use("get", "secrets", "istio-system")}
+    assert unused({*rights, Use("watch", "pods")}, uses, served) == [Use("watch", "pods")], "one too many is seen"
+    mesh.kubectl("delete", "gateways.networking.istio.io", "rights", "-n", "shop")
+
+
+def test_an_installation_is_refused_with_all_that_is_missing(mesh: Bed, playbook: Playbook, tmp_path: Path) -> None:
+    mark, user = mesh.mark(), "rights-nobody"
+    run = playbook("meshops.mesh.install_mesh", bed=mesh, kubeconfig=mesh.user_kubeconfig(user), inventory=inventory(tmp_path),
+                   extra_vars=INTENT | {"mesh_operators_provider": "none", "mesh_check_categories": []})
+    text = " ".join(run.stdout.split())
+    assert run.rc == 2 and "of the rights that install needs; nothing was changed" in text, run.stdout[-3000:]
+    assert "mesh_rights_families=install" in text
+    for line in ("get, create, patch, list namespaces", "get, create, patch, list istios.sailoperator.io in the whole cluster",
+                 "get, create, patch deployments.apps in istio-system, shop",
+                 "get secrets (cacerts, istio-ca-secret) in istio-system"):
+        assert line in text, line
+    assert {use.resource for use in used(mesh.audit(mark), user)} == {"selfsubjectaccessreviews.authorization.k8s.io"}, "nothing else"
+
+
 def test_a_failing_check_fails_the_play_with_its_lines(mesh: Bed, playbook: Playbook, tmp_path: Path) -> None:
     wrong = INTENT | {"mesh_domains": [{"name": "shop", "namespaces": ["shop", "ghost"]}], "mesh_check_only": ["OSM1301"]}
     wrong |= {"mesh_check_categories": []}
@@ -115,6 +156,7 @@ def test_rights_that_do_not_suffice_are_said_before_anything(mesh: Bed, playbook
     )
     assert run.rc == 2
     assert "our rights are sufficient to read the mesh  [OSM1002]" in run.stdout
+    assert "render_rights" in run.stdout and "cluster-reader does not do" in run.stdout
     assert "we may not read Namespace (see OSM1002)" in run.stdout
 
 

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes docs/checks from the check table: one page per code, and the index. With --check it only says what differs."""
+"""Writes docs/checks from the check table, one page per code and the index, and docs/rights.md from the table of rights.
+
+With --check it only says what differs."""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ sys.path.insert(0, str(ROOT / "tests" / "unit"))
 
 import conftest  # noqa: F401 - makes the collection importable
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.table import CATEGORIES, CHECKS, RETIRED
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import THRESHOLDS
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import THRESHOLDS, Intent
+from ansible_collections.meshops.mesh.plugins.module_utils._rights.table import FAMILIES, Scope, rights_of
 
 GENERATED = "<!-- Written by tests/tools/make_docs.py from the check table: change the check, then run `make docs`. -->\n"
 ALL_PROVIDERS = 3
@@ -59,10 +62,51 @@ def index() -> str:
     return "\n".join(parts)
 
 
+RIGHTS = ROOT / "docs" / "rights.md"
+RIGHTS_NOTE = "<!-- Written by tests/tools/make_docs.py from plugins/module_utils/_rights/table.py: change it, run `make docs`. -->\n"
+RIGHTS_HEAD = """
+What an account needs on a cluster to run the playbooks, and nothing else. The playbook `render_rights` writes these as a `ClusterRole` and
+`Role`s for one mesh, with bindings for `mesh_rights_subjects`; an administrator applies them:
+
+    ansible-playbook meshops.mesh.render_rights -i inventories/travel -l prod -e mesh_rights_families=check,install
+
+* `install_mesh` asks for all of its rights before anything changes and fails with all that are missing; `mesh_check` fails with OSM1002.
+* Secrets are never listed. They are read by their names: `cacerts` and `istio-ca-secret` beside the control plane, and what Gateways name,
+  in the namespaces of the gateways' pods. `cluster-reader` of OpenShift has no Secrets; it is neither needed nor enough.
+* Namespaces of the mesh have to be there before their `Role`s. Rules for kinds that the cluster does not have (yet) do no harm.
+* What every account of a cluster may do (discovery, the version, reviews about itself) is not listed.
+* `escalate` and `bind` make an account as strong as an administrator. Without them `install_mesh` cannot give tools and personas their
+  rights.
+* `mesh_prune`, `remove_mesh` and `state: absent` delete, and look for that at every kind of the API: they need more than is said here. So
+  do snapshots and the playbooks of certificates, access, upgrades and migrations, which are not in the table yet.
+"""
+PARTS = frozenset({"olm", "manual", "revisions", "routes", "secrets"})
+TOOLS = ("prometheus", "grafana", "kiali", "jaeger", "tempo", "opentelemetry")
+
+
+def right_line(right: Any) -> str:
+    """A row of a table."""
+    names = f" ({', '.join(f'`{name}`' for name in right.names)})" if right.names else ""
+    when = " or ".join(f"`{word}`" for word in right.when) or "always"
+    return f"| `{right.resource}`{names} | {', '.join(right.verbs)} | {right.where.value} | {when} | {right.why} |"
+
+
+def rights_page() -> str:
+    """Every right of every family, with its reason; the check is said once."""
+    everything = Scope(Intent(personas=({"name": "x"},), observability=TOOLS), parts=PARTS)
+    found = [f"# Rights\n\n{RIGHTS_NOTE}{RIGHTS_HEAD}"]
+    for family, (about, own) in FAMILIES.items():
+        more = " It needs what `check` needs, too." if own else ""
+        lines = "\n".join(map(right_line, own or rights_of(family, everything)))
+        head = "| resource | verbs | where | when | why |\n|---|---|---|---|---|"
+        found.append(f"## {family}\n\nFor {about}.{more}\n\n{head}\n{lines}\n")
+    return "\n".join(found)
+
+
 def pages() -> dict[Path, str]:
     """Every file and its text."""
     retired = {OUT / f"{code}.md": f"# {code}: retired\n\n{GENERATED}\n{reason}\n" for code, reason in RETIRED.items()}
-    return {OUT / f"{row.id}.md": page(row) for row in CHECKS} | retired | {OUT / "README.md": index()}
+    return {OUT / f"{row.id}.md": page(row) for row in CHECKS} | retired | {OUT / "README.md": index(), RIGHTS: rights_page()}
 
 
 def main() -> int:

@@ -31,7 +31,9 @@ def api_answers(view: View, intent: Intent, options: Options) -> Iterable[Findin
 @check(
     "OSM1002",
     title="our rights are sufficient to read the mesh",
-    hint="bind a role that may get and list these kinds, e.g. oc adm policy add-cluster-role-to-user cluster-reader USER",
+    hint="have an administrator apply the roles that ansible-playbook meshops.mesh.render_rights -e mesh_rights_families=check writes for "
+    "this mesh; cluster-reader does not do, as it has no Secrets. "
+    "For a gateway's Secret name its namespace in mesh_rights_gateway_namespaces",
 )
 def rights_sufficient(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """A kind that may not be listed looks as if it were empty. Checks that read such a kind are skipped, and this one fails.

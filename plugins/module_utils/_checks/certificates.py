@@ -44,7 +44,8 @@ def _namespaces(intent: Intent) -> frozenset[str] | None:
 
 def _gateway_namespace(pods: list[Obj], gateway: Obj, intent: Intent) -> str:
     selector = dict(gateway.at("spec", "selector", default={}))
-    found = next((pod.namespace for pod in pods if selector and matches_labels(selector, pod.labels)), "")
+    ours = (pod for pod in pods if selector and matches_labels(selector, pod.labels) and intent.owns(pod.namespace) and not pod.deleting)
+    found = next((pod.namespace for pod in ours), "")
     return found or intent.namespace or gateway.namespace
 
 

@@ -87,7 +87,7 @@ def forbidden_cells(view: View, intent: Intent, options: Options) -> Iterable[Fi
 @check(
     "OSM1703",
     title="every cell of the persona matrix was reviewed",
-    hint="the collector needs the right to create subjectaccessreviews; take the snapshot again",
+    hint="the collector needs the right to create subjectaccessreviews (playbook render_rights, family check); take the snapshot again",
     intent=NEEDS,
     retryable=True,
 )

@@ -16,9 +16,11 @@ from .._certificates.source import Source, without_keys
 from .._checks.inputs import source_from
 from .._errors import ConfigError, Forbidden, KindMissing
 from .._model.objects import group_of
+from .._model.secrets_used import secrets_used
 from .._model.snapshot import Snapshot, trimmed
 from .auth import dialer
 from .client import Cluster
+from .collect import read_secrets
 from .istiods import istiod_pods, read_istiods
 from .proxies import proxy_pods, read_proxies
 from .sources import read_source
@@ -27,7 +29,6 @@ __all__ = ["Reading", "clock_source", "gather", "read_mesh", "read_named"]
 
 # in the namespaces of the mesh
 _NAMESPACED = (
-    ("", "Secret"),
     ("", "ConfigMap"),
     ("", "Pod"),
     ("networking.istio.io", "Gateway"),
@@ -66,8 +67,6 @@ def _served(cluster: Cluster, group: str, kind: str) -> str | None:
 
 
 def _reduced(obj: dict[str, Any]) -> dict[str, Any] | None:
-    if obj["kind"] == "Secret":
-        return without_keys(obj)
     if obj["kind"] == "ConfigMap":
         return obj if obj["metadata"]["name"] == _ROOT_MAP else None
     return trimmed(obj)
@@ -87,16 +86,19 @@ def _list(cluster: Cluster, job: tuple[str, str, str | None]) -> Reading:
     return Reading(tuple(obj for obj in found if obj is not None))
 
 
-def read_mesh(cluster: Cluster, namespaces: Sequence[str] | None) -> Reading:
-    """Every place where a mesh keeps a certificate; of all namespaces where the mesh's own are not known."""
+def read_mesh(cluster: Cluster, namespaces: Sequence[str] | None, plane: str = "") -> Reading:
+    """Every place where a mesh keeps a certificate; of all namespaces where the mesh's own are not known. Secrets by their names."""
     jobs: list[tuple[str, str, str | None]] = [(group, kind, None) for group, kind in _WIDE]
     for group, kind in _NAMESPACED:
         jobs += [(group, kind, name) for name in (namespaces if namespaces is not None else [None])]  # type: ignore[list-item]
     parts = cluster.map(lambda job: _list(cluster, job), jobs)
+    objects = [obj for part in parts for obj in part.objects]
+    forbidden = {key: text for part in parts for key, text in part.forbidden.items()}
+    secrets, refused = read_secrets(cluster, secrets_used(objects, plane=plane, members=namespaces), forbidden)
     return Reading(
-        tuple(obj for part in parts for obj in part.objects),
+        (*objects, *map(without_keys, secrets)),
         frozenset().union(*(part.missing_kinds for part in parts)),
-        {key: text for part in parts for key, text in part.forbidden.items()},
+        {**forbidden, **refused},
     )
 
 
@@ -138,7 +140,7 @@ def _from_cluster(params: Mapping[str, Any], wanted: Wanted) -> tuple[Snapshot, 
     namespaces = sorted({plane["namespace"], *params["members"]}) if known else None
     found = Snapshot(name, cluster.now(), "cluster", cluster.server_version(), ())
     if params["mesh"]:
-        reading = read_mesh(cluster, namespaces)
+        reading = read_mesh(cluster, namespaces, plane.get("namespace") or "")
         found = replace(found, objects=reading.objects, missing_kinds=reading.missing_kinds, forbidden=reading.forbidden)
     if params["proxies"]:
         pods = proxy_pods(cluster, namespaces)

@@ -65,7 +65,8 @@ def look(params: dict[str, Any], warn: Callable[[str], None] | None = None, note
     try:
         if params["source"] == "cluster":
             cluster = Cluster.from_params(params, name=params["cluster"])
-            snapshot = collect(cluster, reviews=reviews_for(intent), kinds=kinds_read(intent, options))
+            kinds = kinds_read(intent, options)
+            snapshot = collect(cluster, reviews=reviews_for(intent), kinds=kinds, plane=intent.namespace, members=intent.members)
             clocks = tuple(source.to_object() for source in clock_source(cluster))
             snapshot, options = replace(snapshot, objects=(*snapshot.objects, *clocks)), replace(options, now=snapshot.taken_at)
         else:

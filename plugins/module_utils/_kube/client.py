@@ -22,6 +22,7 @@ from .._errors import (
     ClockSkew,
     ConfigError,
     Conflict,
+    Denied,
     FetchError,
     Forbidden,
     KindMissing,
@@ -30,6 +31,7 @@ from .._errors import (
     Unreachable,
 )
 from .._model.clock import TOLERANCE, ClockReading, clock_text, read_clock, utc_now
+from .._model.denial import denial_of
 from .._model.secrecy import without_values
 from .auth import Answer, Transport, connect
 from .parent import require_parent
@@ -253,7 +255,8 @@ class Cluster:
                 f"{where}: the namespace is being deleted: {text}; its status says what holds it; wait until it is gone and run again"
             )
         if answer.status == 403:
-            raise Forbidden(f"{where}: not allowed: {text}; give this user the right (verb and resource above) or use another login")
+            denial = denial_of(text, write=method != "GET")
+            raise (Forbidden if denial.right else Denied)(f"{where}: {denial.what}: {text}; {denial.remedy}")
         if answer.status in (400, 422) or (answer.status == 500 and any(word in text for word in _BAD_INPUT)):
             raise ConfigError(f"{where}: the API server refuses the request ({answer.status}): {text}")
         raise FetchError(f"{where}: {method} {path.split('?', maxsplit=1)[0]} gave {answer.status}: {text}")
@@ -492,7 +495,7 @@ class Cluster:
                 # two runs at once: the other one's write came in between, and an apply can just be said again
                 self._sleep(random.uniform(0.1, 0.4))  # noqa: S311  no secret: spreads tries
                 answer = self.request(method, path, query=full, body=body, content_type=content_type)
-        except (ConfigError, Conflict, Forbidden) as exc:
+        except (ConfigError, Conflict, Denied, Forbidden) as exc:
             raise type(exc)(f"{what}: {exc}") from exc
         if answer.status == 409:
             raise Conflict(f"{what}: cluster {self.name}: {_conflict_text(answer)}")

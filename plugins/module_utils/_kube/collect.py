@@ -13,11 +13,12 @@ from typing import Any
 
 from .._errors import FetchError, Forbidden, KindMissing
 from .._model.objects import group_of
+from .._model.secrets_used import SECRET, SOURCES, secrets_used
 from .._model.snapshot import Snapshot, trimmed, without_gc
 from .._olm.wanted import KNOWN
 from .client import Cluster
 
-__all__ = ["KINDS", "collect", "review"]
+__all__ = ["GROUPS", "GROUP_TAILS", "KINDS", "collect", "read_secrets", "review"]
 
 # exact kinds; their absence is noted
 KINDS: tuple[tuple[str, str], ...] = (
@@ -27,7 +28,6 @@ KINDS: tuple[tuple[str, str], ...] = (
     ("v1", "Service"),
     ("v1", "ServiceAccount"),
     ("v1", "ConfigMap"),
-    ("v1", "Secret"),
     ("apps/v1", "Deployment"),
     ("apps/v1", "StatefulSet"),
     ("apps/v1", "DaemonSet"),
@@ -70,9 +70,9 @@ KINDS: tuple[tuple[str, str], ...] = (
     ("monitoring.coreos.com/v1", "Prometheus"),
 )
 # whole groups: every kind that the API has in them
-_GROUPS = ("maistra.io", "sailoperator.io", "kiali.io", "jaegertracing.io", "gateway.networking.k8s.io", "tempo.grafana.com",
+GROUPS = ("maistra.io", "sailoperator.io", "kiali.io", "jaegertracing.io", "gateway.networking.k8s.io", "tempo.grafana.com",
            "opentelemetry.io", "inference.networking.x-k8s.io")
-_GROUP_TAIL = (".istio.io", ".maistra.io")
+GROUP_TAILS = (".istio.io", ".maistra.io")
 _OLM = "operators.coreos.com"
 _REVIEW = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview"}
 
@@ -105,7 +105,7 @@ def _plan(cluster: Cluster, kinds: Collection[tuple[str, str]] | None) -> tuple[
         else:
             listed[key] = api_version if (api_version, kind) in cluster.resources() else served[key]
     for key, api_version in served.items():
-        if (key[0] in _GROUPS or key[0].endswith(_GROUP_TAIL)) and _wanted(key, kinds):
+        if (key[0] in GROUPS or key[0].endswith(GROUP_TAILS)) and _wanted(key, kinds):
             listed.setdefault(key, api_version)
     return [(api_version, kind) for (_group, kind), api_version in listed.items()], missing
 
@@ -147,9 +147,12 @@ def collect(
     reviews: Iterable[Mapping[str, Any]] = (),
     namespaces: Sequence[str] = (),
     kinds: Collection[tuple[str, str]] | None = None,
+    plane: str = "",
+    members: Collection[str] | None = None,
 ) -> Snapshot:
     """Read everything once, several kinds at a time; namespaces limits the namespaced kinds, kinds (group, kind) what is read at all.
 
+    Secrets are not listed: those that the mesh uses are read by their names, of the mesh of plane and members where these are known.
     It is taken at the time that the cluster's clock says, unless another clock is given.
     """
     taken_at = (clock or cluster.now)()
@@ -164,6 +167,11 @@ def collect(
     objects = [obj for part in parts for obj in part.objects]
     if _wanted((group_of(_MANIFEST[0]), _MANIFEST[1]), kinds):
         objects += _package_manifests(cluster, objects)
+    if _wanted(SECRET, kinds):
+        names = secrets_used(objects, plane=plane, members=members)
+        found, refused = read_secrets(cluster, {one for one in names if not namespaces or one[0] in namespaces}, forbidden)
+        objects += [trimmed(secret) for secret in found]
+        forbidden |= refused
     answers, denied = _reviews(cluster, list(reviews))
     return Snapshot(
         cluster=cluster.name,
@@ -175,6 +183,31 @@ def collect(
         forbidden={**forbidden, **denied},
         reviews=tuple(answers),
     )
+
+
+def read_secrets(
+    cluster: Cluster, names: Collection[tuple[str, str]], forbidden: Mapping[str, str]
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Those of the names that are there, and what may not be read, as Snapshot.forbidden has it.
+
+    forbidden: what could not be read before; where that names Secrets, none was looked for, which is not the same as none being there."""
+
+    def one(key: tuple[str, str]) -> tuple[dict[str, Any] | None, str]:
+        try:
+            return cluster.get("v1", "Secret", key[1], key[0]), ""
+        except Forbidden as exc:
+            return None, str(exc)
+
+    answers = cluster.map(one, sorted(names))
+    texts = [text for _found, text in answers if text]
+    more = f" (and {len(texts) - 1} more)" if len(texts) > 1 else ""
+    refused = {"v1/Secret": texts[0] + more} if texts else _unknown_secrets(forbidden)
+    return [found for found, _text in answers if found is not None], refused
+
+
+def _unknown_secrets(forbidden: Mapping[str, str]) -> dict[str, str]:
+    unread = [key for key in forbidden if (group_of(key.rpartition("/")[0]), key.rpartition("/")[2]) in SOURCES]
+    return {"v1/Secret": f"which of them the mesh uses is not known: {forbidden[unread[0]]}"} if unread else {}
 
 
 # Packages whose channels say how far an operator can go; the list of all packages of a catalog is many megabytes.

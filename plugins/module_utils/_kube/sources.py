@@ -26,7 +26,8 @@ def read_source(
     warn: is told of each file of manifests that cannot be read.
     clock: of what has no clock of its own. A cluster is read by the cluster's."""
     if params["source"] == "cluster":
-        return collect(Cluster.from_params(dict(params), name=params["cluster"]), **more)
+        known = {"plane": str((params.get("control_plane") or {}).get("namespace") or ""), "members": params.get("members")}
+        return collect(Cluster.from_params(dict(params), name=params["cluster"]), **{**known, **more})
     files = {name: params[name] for name in ("exclude", "unreadable", "may_be_empty") if params.get(name)}
     snapshot = source_from(params["source"], params["path"], cluster=params["cluster"], now=clock(), **files)
     if warn and snapshot.reading:

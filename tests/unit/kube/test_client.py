@@ -103,6 +103,15 @@ def test_errors_name_cluster_and_remedy(answer: Any, error: type[Exception], tex
     assert len(script.seen) == 1  # no second try
 
 
+def test_a_quota_is_not_told_as_a_missing_right() -> None:
+    text = 'services "web" is forbidden: exceeded quota: q, requested: services=1, used: services=2, limited: services=2'
+    cluster = Script(reply(200, {"gitVersion": "v1"}), Answer(403, {}, json.dumps({"message": text}).encode())).cluster()
+    cluster._resources = {("v1", "Service"): Resource("v1", "Service", "services", True)}
+    with pytest.raises(errors.Denied, match=r"^Service n/web: cluster west .*ResourceQuota.*no right.*exceeded quota: q") as found:
+        cluster.create({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "n"}})
+    assert not isinstance(found.value, errors.Forbidden) and "another login" not in str(found.value)
+
+
 def test_busy_for_too_long() -> None:
     with pytest.raises(errors.TooManyRequests, match=r"answers 503 for 6[0-9] s"):
         get(Script(reply(503)))

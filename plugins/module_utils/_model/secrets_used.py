@@ -1,0 +1,101 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""Which Secrets a mesh uses, by name: so that no login needs to list the Secrets of applications."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+from .objects import group_of
+from .selectors import matches_labels
+
+__all__ = ["CA_SECRETS", "SECRET", "SOURCES", "secrets_used"]
+
+SECRET = ("", "Secret")
+CA_SECRETS = ("cacerts", "istio-ca-secret")
+# What says which Secrets they are. Where one of these may not be read nobody knows.
+SOURCES = frozenset({("", "Pod"), ("networking.istio.io", "Gateway"), ("gateway.networking.k8s.io", "Gateway"),
+                     ("sailoperator.io", "Istio"), ("maistra.io", "ServiceMeshControlPlane")})
+_HOME = "istio-system"
+
+Rows = Mapping[tuple[str, str], list[Mapping[str, Any]]]
+
+
+def _dict(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _labels(obj: Mapping[str, Any]) -> dict[str, str]:
+    return {str(key): str(value) for key, value in _dict(_dict(obj.get("metadata")).get("labels")).items()}
+
+
+def _namespace(obj: Mapping[str, Any]) -> str:
+    return str(_dict(obj.get("metadata")).get("namespace") or "")
+
+
+def _planes(rows: Rows) -> Iterator[str]:
+    """Namespaces in which an istiod runs or is meant to."""
+    for kind in ("Istio", "IstioRevision"):
+        for obj in rows.get(("sailoperator.io", kind), ()):
+            yield str(_dict(obj.get("spec")).get("namespace") or _HOME)
+    for obj in rows.get(("maistra.io", "ServiceMeshControlPlane"), ()):
+        yield _namespace(obj)
+    for key in (("", "Pod"), ("apps", "Deployment")):
+        for obj in rows.get(key, ()):
+            if _labels(obj).get("app") == "istiod":
+                yield _namespace(obj)
+
+
+def _credentials(gateway: Mapping[str, Any]) -> Iterator[str]:
+    for server in _list(_dict(gateway.get("spec")).get("servers")):
+        name = str(_dict(_dict(server).get("tls")).get("credentialName") or "")
+        if name and "://" not in name:
+            yield name
+
+
+def _of_gateways(rows: Rows, plane: str, scope: Collection[str] | None, where: Collection[str] | None) -> Iterator[tuple[str, str]]:
+    """A Secret is read by the proxy, so it is in the namespace of the gateway's pods. where: the namespaces whose pods count."""
+    pods = [(_namespace(pod), _labels(pod)) for pod in rows.get(("", "Pod"), ())
+            if (where is None or _namespace(pod) in where) and not _dict(pod.get("metadata")).get("deletionTimestamp")]
+    for gateway in rows.get(("networking.istio.io", "Gateway"), ()):
+        names = sorted(set(_credentials(gateway)))
+        if not names or (scope is not None and _namespace(gateway) not in scope):
+            continue
+        selector = {str(key): str(value) for key, value in _dict(_dict(gateway.get("spec")).get("selector")).items()}
+        homes = {namespace for namespace, labels in pods if selector and matches_labels(selector, labels)}
+        for namespace in homes or {plane or _namespace(gateway)}:
+            for name in names:
+                yield namespace, name
+                yield namespace, f"{name}-cacert"  # where Istio looks for the CA of clients
+
+
+def _of_gateway_api(rows: Rows, scope: Collection[str] | None) -> Iterator[tuple[str, str]]:
+    for gateway in rows.get(("gateway.networking.k8s.io", "Gateway"), ()):
+        if scope is not None and _namespace(gateway) not in scope:
+            continue
+        for listener in _list(_dict(gateway.get("spec")).get("listeners")):
+            for ref in _list(_dict(_dict(listener).get("tls")).get("certificateRefs")):
+                one = _dict(ref)
+                if one.get("kind", "Secret") == "Secret" and not one.get("group") and one.get("name"):
+                    yield str(one.get("namespace") or _namespace(gateway)), str(one["name"])
+
+
+def secrets_used(objects: Iterable[Mapping[str, Any]], *, plane: str = "", members: Collection[str] | None = None) -> set[tuple[str, str]]:
+    """(namespace, name) of each Secret that may be there: the CA of each control plane and what gateways serve.
+
+    plane, members: the namespaces of one mesh; without them those of every mesh that is seen."""
+    rows: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
+    for obj in objects:
+        rows[group_of(str(obj.get("apiVersion"))), str(obj.get("kind"))].append(obj)
+    where = None if members is None else {plane, *members}
+    scope = where if plane else None
+    found = {(namespace, name) for namespace in ({plane} if plane else set(_planes(rows))) for name in CA_SECRETS}
+    return found | set(_of_gateways(rows, plane, scope, where)) | set(_of_gateway_api(rows, scope))

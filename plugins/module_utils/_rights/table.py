@@ -1,0 +1,197 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""The table of rights: family -> rules, each with its reason. What mesh_check reads follows from the checks themselves.
+
+A test plays the playbooks as an account with these rights alone and finds no verb unused in the audit log."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any
+
+from .._checks import kinds as k
+from .._checks.runner import kinds_read, select
+from .._checks.types import Intent, Options
+from .._model.secrets_used import CA_SECRETS
+
+__all__ = ["FAMILIES", "Right", "Scope", "Where", "plural", "rights_of", "scope_from"]
+
+
+class Where(Enum):
+    """Where a right is needed."""
+
+    CLUSTER = "in the whole cluster"
+    PLANE = "in the control plane's namespace"
+    MESH = "in the control plane's namespace and in each member"
+    GATEWAYS = "in the namespaces of the gateways' pods"
+    SECRETS = "in the namespaces whose Secrets the intent brings"
+
+
+@dataclass(frozen=True)
+class Right:
+    """One rule: a resource as `plural.group` or `plural`, with a subresource after a slash."""
+
+    resource: str
+    verbs: tuple[str, ...]
+    where: Where
+    why: str
+    when: tuple[str, ...] = ()  # words of Scope.parts, one of which must be there; none: always
+    names: tuple[str, ...] = ()
+
+    @property
+    def group(self) -> str:
+        """The API group; the core group is the empty string."""
+        return self.resource.partition("/")[0].partition(".")[2]
+
+    @property
+    def plural(self) -> str:
+        """The resource as RBAC writes it, `pods/exec`."""
+        name, slash, sub = self.resource.partition("/")
+        return name.partition(".")[0] + slash + sub
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What of an intent decides which rights are needed."""
+
+    intent: Intent
+    gateways: tuple[str, ...] = ()  # namespaces in which pods of gateways run, beside that of the control plane
+    secrets: tuple[str, ...] = ()  # namespaces into which the intent brings Secrets
+    categories: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    parts: frozenset[str] = frozenset()  # olm, personas, kiali, tempo, routes, ...
+
+    @property
+    def words(self) -> frozenset[str]:
+        """Everything that `when` may ask for. sail is ossm3 with upstream's operator."""
+        generation = {None: {"ossm2", "ossm3"}, "ossm2": {"ossm2"}}.get(self.intent.provider, {"ossm3"})
+        personas = {"personas"} if self.intent.personas else set()
+        return self.parts | generation | personas | frozenset(self.intent.observability or ())
+
+    def namespaces(self, where: Where) -> tuple[str, ...]:
+        """The namespaces that are meant; none of the whole cluster."""
+        plane = (self.intent.namespace,) if self.intent.namespace else ()
+        found: dict[Where, Iterable[str]] = {
+            Where.CLUSTER: (), Where.PLANE: plane, Where.MESH: (*plane, *(self.intent.members or ())),
+            Where.GATEWAYS: (*plane, *self.gateways), Where.SECRETS: self.secrets,
+        }
+        return tuple(dict.fromkeys(found[where]))
+
+
+_WRITE = ("get", "create", "patch")  # an apply asks for create where the object is not there yet
+_OUR_OWN_READS = frozenset({k.SECRET, k.PACKAGE_MANIFEST, k.CERTIFICATE_SOURCE})  # by name, or of no API
+_IRREGULAR = {"Gateway": "gateways"}
+
+
+def plural(kind: str) -> str:
+    """The resource of a kind, as API servers make it; a test compares it with what they say."""
+    if kind in _IRREGULAR:
+        return _IRREGULAR[kind]
+    word = kind.lower()
+    if word.endswith("s"):
+        return f"{word}es"
+    return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
+
+
+def _resource(kind: k.Kind) -> str:
+    return f"{plural(kind.kind)}.{kind.group}" if kind.group else plural(kind.kind)
+
+
+def _check(scope: Scope) -> list[Right]:
+    """What mesh_check lists: the kinds that the chosen checks read, in the whole cluster, as namespaces of others decide with them."""
+    options = Options(categories=scope.categories, only=scope.only)
+    readers: dict[k.Kind, set[str]] = defaultdict(set)
+    for row in select(options.only, options.categories):
+        for kind in row.inputs:
+            readers[kind].add(row.category)
+    read = kinds_read(scope.intent, options)
+    rows = [Right(_resource(kind), ("list",), Where.CLUSTER, f"read by the checks of {', '.join(sorted(readers[kind]))}")
+            for kind in sorted(read - _OUR_OWN_READS)]
+    if k.PACKAGE_MANIFEST in read:
+        rows.append(Right("packagemanifests.packages.operators.coreos.com", ("get",), Where.CLUSTER,
+                          "the channels of the operators that are subscribed"))
+    if k.SECRET in read:
+        rows += [
+            Right("secrets", ("get",), Where.PLANE, "the CA of the mesh: its certificates, never listed", names=CA_SECRETS),
+            Right("secrets", ("get",), Where.GATEWAYS, "the certificates that gateways serve, by the names in Gateways, never listed"),
+        ]
+    rows.append(Right("subjectaccessreviews.authorization.k8s.io", ("create",), Where.CLUSTER,
+                      "asks the API server what each persona may do", when=("personas",)))
+    return rows
+
+
+_OLM, _RBAC = "operators.coreos.com", "rbac.authorization.k8s.io"
+_GRANTS = "Kiali, Prometheus and the personas get their rights; without escalate and bind nobody can grant what he has not himself"
+
+_INSTALL: tuple[Right, ...] = (
+    Right("namespaces", _WRITE, Where.CLUSTER, "namespaces are made and labelled as members"),
+    Right(f"subscriptions.{_OLM}", _WRITE, Where.CLUSTER, "operators are subscribed", when=("olm",)),
+    Right(f"operatorgroups.{_OLM}", _WRITE, Where.CLUSTER, "operators with a namespace of their own need one", when=("olm",)),
+    Right(f"installplans.{_OLM}", ("patch",), Where.CLUSTER, "install plans are approved", when=("manual",)),
+    Right("istios.sailoperator.io", _WRITE, Where.CLUSTER, "the control plane", when=("ossm3",)),
+    Right("istiocnis.sailoperator.io", _WRITE, Where.CLUSTER, "the CNI plugin", when=("ossm3",)),
+    Right("istiorevisiontags.sailoperator.io", _WRITE, Where.CLUSTER, "the tag by which members choose a revision", when=("revisions",)),
+    Right("istiorevisions.sailoperator.io", ("get",), Where.CLUSTER, "the active revision, while it is waited for", when=("ossm3",)),
+    Right("servicemeshcontrolplanes.maistra.io", _WRITE, Where.PLANE, "the control plane", when=("ossm2",)),
+    Right("servicemeshmemberrolls.maistra.io", _WRITE, Where.PLANE, "the members", when=("ossm2",)),
+    Right(f"clusterroles.{_RBAC}", (*_WRITE, "escalate", "bind"), Where.CLUSTER, _GRANTS),
+    Right(f"clusterrolebindings.{_RBAC}", _WRITE, Where.CLUSTER, _GRANTS),
+    Right(f"roles.{_RBAC}", (*_WRITE, "escalate", "bind"), Where.MESH, _GRANTS),
+    Right(f"rolebindings.{_RBAC}", _WRITE, Where.MESH, _GRANTS),
+    Right("serviceaccounts", _WRITE, Where.MESH, "identities of gateways, tools and applications"),
+    Right("services", _WRITE, Where.MESH, "gateways, tools and applications"),
+    Right("deployments.apps", _WRITE, Where.MESH, "gateways, tools and applications"),
+    Right("configmaps", _WRITE, Where.PLANE, "settings of the tools", when=("prometheus", "grafana")),
+    Right("persistentvolumeclaims", (*_WRITE, "list"), Where.PLANE, "storage of the tools", when=("prometheus", "grafana")),
+    Right("poddisruptionbudgets.policy", _WRITE, Where.PLANE, "gateways and istiod stay up while nodes are drained", when=("ossm3",)),
+    Right("peerauthentications.security.istio.io", _WRITE, Where.PLANE, "mutual TLS of the mesh", when=("ossm3",)),
+    Right("telemetries.telemetry.istio.io", _WRITE, Where.PLANE, "access logs and tracing", when=("ossm3",)),
+    Right("gateways.networking.istio.io", _WRITE, Where.PLANE, "the gateways of the intent"),
+    Right("virtualservices.networking.istio.io", _WRITE, Where.MESH, "the routes of the gateways"),
+    Right("routes.route.openshift.io", _WRITE, Where.PLANE, "Routes of OpenShift to the gateways and tools", when=("routes",)),
+    Right("kialis.kiali.io", _WRITE, Where.PLANE, "the console", when=("kiali",)),
+    Right("jaegers.jaegertracing.io", _WRITE, Where.PLANE, "tracing", when=("jaeger",)),
+    Right("tempomonolithics.tempo.grafana.com", _WRITE, Where.PLANE, "tracing", when=("tempo",)),
+    Right("opentelemetrycollectors.opentelemetry.io", _WRITE, Where.PLANE, "tracing", when=("opentelemetry",)),
+    Right("secrets", _WRITE, Where.SECRETS, "Secrets of the intent's workloads", when=("secrets",)),
+)
+
+# What the playbooks of a family do beside the check with which they end.
+FAMILIES: Mapping[str, tuple[str, tuple[Right, ...]]] = {
+    "check": ("check_mesh", ()),
+    "install": ("install_mesh, travel_prod and travel_dev, from operators to applications and the check at the end", _INSTALL),
+}
+
+
+def _merged(rights: Sequence[Right]) -> list[Right]:
+    """One row for each resource, place and names, so that a role has no rule twice."""
+    rows: dict[tuple[str, Where, tuple[str, ...]], Right] = {}
+    for right in rights:
+        key = (right.resource, right.where, right.names)
+        known = rows.get(key)
+        if known is None:
+            rows[key] = right
+            continue
+        whys = known.why if right.why in known.why else f"{known.why}; {right.why}"
+        rows[key] = replace(known, verbs=tuple(dict.fromkeys((*known.verbs, *right.verbs))), why=whys)
+    return list(rows.values())
+
+
+def rights_of(family: str, scope: Scope) -> list[Right]:
+    """The rights of a family for an intent."""
+    words = scope.words
+    return _merged([right for right in (*FAMILIES[family][1], *_check(scope)) if not right.when or words & set(right.when)])
+
+
+def scope_from(params: Mapping[str, Any], intent: Intent) -> Scope:
+    """What a module's options say."""
+    revisions = (params.get("control_plane") or {}).get("update_strategy") == "RevisionBased"
+    parts = {params["operators"], *(["olm"] if params["operators"] == "manual" else []), *(["routes"] if params["routes"] else []),
+             *(["revisions"] if revisions and intent.provider != "ossm2" else []), *(["secrets"] if params["secret_namespaces"] else [])}
+    return Scope(intent, tuple(params["gateway_namespaces"]), tuple(params["secret_namespaces"]), tuple(params["categories"]),
+                 tuple(params["only"]), frozenset(parts))

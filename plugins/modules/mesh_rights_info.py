@@ -1,0 +1,238 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tell which rights a family of playbooks needs, as roles, and which of them a login lacks."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mesh_rights_info
+short_description: Tell which rights the playbooks need for a mesh
+version_added: "0.5.0"
+description:
+  - Works out which rights each family of playbooks needs for an intent, with the reason of each, and the ClusterRole and the Roles that
+    grant them and nothing else.
+  - With O(ask) it asks the API server, in one pass, which of them the login lacks, and fails with all of them.
+  - It changes nothing. The playbook C(render_rights) writes or delivers what it returns.
+author:
+  - meshops.mesh contributors (@meshops)
+extends_documentation_fragment:
+  - kubernetes.core.k8s_auth_options
+  - meshops.mesh.options.cluster
+  - meshops.mesh.attributes
+  - meshops.mesh.attributes.action_group
+options:
+  families:
+    description: The families of playbooks, as in C(docs/rights.md).
+    type: list
+    elements: str
+    choices: [check, install]
+    required: true
+  ask:
+    description: Whether to ask the API server what is missing. Without it no cluster is talked to.
+    type: bool
+    default: false
+  mesh:
+    description: The mesh's name, which is a part of the names of the roles.
+    type: str
+  provider:
+    description: The generation of the control plane.
+    type: str
+    choices: [ossm2, ossm3, sail]
+  control_plane:
+    description: The control plane as in the variable C(mesh_control_plane). The keys V(name) and V(namespace) are required.
+    type: dict
+  members:
+    description: Namespaces that are meant to be in the mesh.
+    type: list
+    elements: str
+  personas:
+    description: People and what they are meant to do, as in the variable C(mesh_personas).
+    type: list
+    elements: dict
+  observability:
+    description: What is meant to watch the mesh.
+    type: list
+    elements: str
+    choices: [kiali, jaeger, tempo, opentelemetry, prometheus, grafana]
+  operators:
+    description: How operators come; V(manual) is OLM whose install plans we approve, V(none) is somebody else.
+    type: str
+    choices: [olm, manual, none]
+    default: olm
+  routes:
+    description: Whether Routes of OpenShift are made.
+    type: bool
+    default: false
+  gateway_namespaces:
+    description: Namespaces in which pods of gateways run, beside that of the control plane.
+    type: list
+    elements: str
+    default: []
+  secret_namespaces:
+    description: Namespaces into which the intent brings Secrets.
+    type: list
+    elements: str
+    default: []
+  categories:
+    description: Categories of checks to which C(check_mesh) is limited.
+    type: list
+    elements: str
+    default: []
+  only:
+    description: Codes of checks to which C(check_mesh) is limited.
+    type: list
+    elements: str
+    default: []
+  subjects:
+    description: Who gets the roles. Without any no bindings are returned.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      kind:
+        description: The kind of the subject.
+        type: str
+        choices: [ServiceAccount, User, Group]
+        required: true
+      name:
+        description: Its name.
+        type: str
+        required: true
+      namespace:
+        description: The namespace of a ServiceAccount.
+        type: str
+attributes:
+  check_mode:
+    support: full
+    details: It changes nothing.
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+requirements:
+  - python >= 3.11
+  - kubernetes >= 24.2.0
+seealso:
+  - module: meshops.mesh.mesh_check
+"""
+
+EXAMPLES = r"""
+- name: What does the account that checks need?
+  meshops.mesh.mesh_rights_info:
+    families: [check]
+    mesh: travel-prod
+    provider: ossm3
+    control_plane: {name: production, namespace: prod-istio-system}
+    members: [prod-travel-agency, prod-travel-portal]
+    subjects:
+      - {kind: ServiceAccount, name: mesh-check, namespace: automation}
+  register: rights
+
+- name: Require them before anything changes
+  meshops.mesh.mesh_rights_info:
+    families: [install]
+    ask: true
+    mesh: travel-prod
+    provider: ossm3
+    control_plane: {name: production, namespace: prod-istio-system}
+    members: [prod-travel-agency, prod-travel-portal]
+"""
+
+RETURN = r"""
+objects:
+  description: The ClusterRoles and Roles, and their bindings where O(subjects) are given.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - apiVersion: rbac.authorization.k8s.io/v1
+      kind: ClusterRole
+      metadata: {name: meshops-check-travel-prod}
+      rules: [{apiGroups: [""], resources: [namespaces], verbs: [list]}]
+rights:
+  description: The rights of all O(families), each with where it is needed and why.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{family: check, resource: namespaces, verbs: [list], where: cluster, names: [], why: read by the checks of membership}]
+missing:
+  description: What the login lacks, one line for each right.
+  returned: with O(ask)
+  type: list
+  elements: str
+  sample: ["patch deployments.apps in prod-travel-agency: gateways, tools and applications"]
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import missing_required_lib
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.inputs import intent_from
+from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.rights import refused
+from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
+from ansible_collections.meshops.mesh.plugins.module_utils._olm.wanted import TOOLS
+from ansible_collections.meshops.mesh.plugins.module_utils._rights.missing import lines, questions, to_rows
+from ansible_collections.meshops.mesh.plugins.module_utils._rights.render import manifests
+from ansible_collections.meshops.mesh.plugins.module_utils._rights.table import FAMILIES, rights_of, scope_from
+
+_WORDS: dict[str, Any] = {"type": "list", "elements": "str"}
+_SUBJECT = {
+    "kind": {"type": "str", "choices": ["ServiceAccount", "User", "Group"], "required": True},
+    "name": {"type": "str", "required": True},
+    "namespace": {"type": "str"},
+}
+ARGUMENT_SPEC: dict[str, Any] = {
+    **CLUSTER,
+    "families": {**_WORDS, "choices": list(FAMILIES), "required": True},
+    "ask": {"type": "bool", "default": False},
+    "mesh": {"type": "str"},
+    "provider": {"type": "str", "choices": ["ossm2", "ossm3", "sail"]},
+    "control_plane": {"type": "dict"},
+    "members": dict(_WORDS),
+    "personas": {"type": "list", "elements": "dict"},
+    "observability": {**_WORDS, "choices": list(TOOLS)},
+    "operators": {"type": "str", "choices": ["olm", "manual", "none"], "default": "olm"},
+    "routes": {"type": "bool", "default": False},
+    **{name: {**_WORDS, "default": []} for name in ("gateway_namespaces", "secret_namespaces", "categories", "only")},
+    "subjects": {"type": "list", "elements": "dict", "default": [], "options": _SUBJECT},
+}
+
+
+def _advice(cluster: str, families: list[str], missing: list[str]) -> str:
+    names = ",".join(families)
+    return (f"cluster {cluster}: this login lacks {len(missing)} of the rights that {names} needs; nothing was changed. "
+            f"Have an administrator grant them (playbook "
+            f"render_rights with -e mesh_rights_families={names} renders the roles), or use another login:")
+
+
+@contained
+def main() -> None:
+    """Entry point."""
+    module = MeshModule(argument_spec={**AUTH_ARG_SPEC, **ARGUMENT_SPEC}, supports_check_mode=True)
+    if module.params["ask"] and IMPORT_ERROR:
+        module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
+    params, result = module.params, {"objects": [], "rights": []}  # type: ignore[var-annotated]
+    try:
+        scope, asked = scope_from(params, intent_from(params)), []
+        for family in dict.fromkeys(params["families"]):
+            rights = rights_of(family, scope)
+            result["rights"] += [{"family": family, **row} for row in to_rows(rights)]
+            result["objects"] += manifests(family, rights, scope, params["subjects"])
+            asked += questions(rights, scope)
+        if params["ask"]:
+            cluster = Cluster.from_params(params, name=display_name(params))
+            result["missing"] = lines(refused(cluster, asked))
+            if result["missing"]:
+                raise MeshError(_advice(cluster.name, params["families"], result["missing"]), *(f"- {row}" for row in result["missing"]))
+    except MeshError as exc:
+        module.fail_json(msg=str(exc), **({"missing": result["missing"]} if "missing" in result else {}))
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()

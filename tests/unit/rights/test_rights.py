@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The table of rights: what it grants, what it never grants, and what people read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.meshops.mesh.plugins.module_utils._checks import kinds as k
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.runner import kinds_read
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import Intent, Options
+from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.collect import GROUP_TAILS, GROUPS, KINDS
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.rights import refused
+from ansible_collections.meshops.mesh.plugins.module_utils._model.objects import group_of
+from ansible_collections.meshops.mesh.plugins.module_utils._rights.missing import lines, questions
+from ansible_collections.meshops.mesh.plugins.module_utils._rights.render import manifests
+from ansible_collections.meshops.mesh.plugins.module_utils._rights.table import FAMILIES, Scope, Where, plural, rights_of
+
+PLANE = {"name": "default", "namespace": "istio-system"}
+PARTS = frozenset({"olm", "manual", "revisions", "routes", "secrets"})
+TOOLS = ("prometheus", "grafana", "kiali", "jaeger", "tempo", "opentelemetry")
+
+
+def scope(provider: str = "ossm3", **more: Any) -> Scope:
+    intent = Intent(mesh="shop", provider=provider, control_plane=PLANE, members=("shop", "pay"), personas=({"name": "emma"},),
+                    observability=TOOLS)
+    return Scope(intent, **{"secrets": ("shop",), "parts": PARTS, **more})
+
+
+EVERY = [(family, provider) for family in FAMILIES for provider in ("ossm2", "ossm3", "sail")]
+
+
+@pytest.mark.parametrize(("family", "provider"), EVERY)
+def test_no_family_may_list_secrets_or_do_everything(family: str, provider: str) -> None:
+    rules = [(obj["kind"], rule) for obj in manifests(family, rights_of(family, scope(provider)), scope(provider)) for rule in obj["rules"]]
+    for kind, rule in rules:
+        assert "*" not in (*rule["verbs"], *rule["resources"], *rule["apiGroups"])
+        if "secrets" in rule["resources"]:
+            assert kind == "Role" and not {"list", "watch"} & set(rule["verbs"])
+
+
+@pytest.mark.parametrize(("family", "provider"), EVERY)
+def test_each_right_has_a_reason_and_is_said_once(family: str, provider: str) -> None:
+    rights = rights_of(family, scope(provider))
+    assert all(right.why for right in rights)
+    keys = [(right.resource, right.where, right.names) for right in rights]
+    assert len(keys) == len(set(keys))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_each_condition_is_a_word_that_a_scope_can_have(family: str) -> None:
+    known = scope().words | scope("ossm2").words
+    assert {word for right in FAMILIES[family][1] for word in right.when} <= known
+
+
+def test_what_the_checks_read_is_what_the_collector_lists() -> None:
+    listed = {(group_of(version), kind) for version, kind in KINDS}
+    for kind in kinds_read(Intent(), Options()) - {k.SECRET, k.PACKAGE_MANIFEST, k.CERTIFICATE_SOURCE}:
+        assert tuple(kind) in listed or kind.group in GROUPS or kind.group.endswith(GROUP_TAILS), kind
+
+
+@pytest.mark.parametrize(("kind", "word"), [
+    ("Namespace", "namespaces"), ("NetworkPolicy", "networkpolicies"), ("ServiceEntry", "serviceentries"), ("Gateway", "gateways"),
+    ("Prometheus", "prometheuses"), ("IstioCSR", "istiocsrs"), ("IstioCNI", "istiocnis"), ("Telemetry", "telemetries"),
+    ("BackendTLSPolicy", "backendtlspolicies"), ("ZTunnel", "ztunnels"), ("TempoMonolithic", "tempomonolithics"),
+])  # fmt: skip
+def test_the_plural_of_a_kind(kind: str, word: str) -> None:
+    assert plural(kind) == word
+
+
+def test_what_a_provider_and_an_intent_do_not_have_is_not_granted() -> None:
+    def resources(provider: str, **more: Any) -> set[str]:
+        return {right.resource.partition(".")[0] for right in rights_of("install", scope(provider, **more)) if right.verbs != ("list",)}
+
+    assert "servicemeshcontrolplanes" in resources("ossm2") and "istios" not in resources("ossm2")
+    assert "istios" in resources("sail") and "servicemeshcontrolplanes" not in resources("sail")
+    assert "subscriptions" in resources("ossm3") and "subscriptions" not in resources("ossm3", parts=frozenset({"none"}))
+    small = Scope(Intent(mesh="shop", provider="sail", control_plane=PLANE, members=("shop",)))
+    found = {right.resource for right in rights_of("install", small)}
+    assert not {"subjectaccessreviews.authorization.k8s.io", "routes.route.openshift.io"} & {
+        right.resource for right in rights_of("install", small) if right.verbs != ("list",)}
+    assert "deployments.apps" in found
+
+
+def test_a_check_of_some_categories_needs_less() -> None:
+    some = rights_of("check", scope(categories=("membership",)))
+    assert {"namespaces"} <= {right.resource for right in some} and "secrets" not in {right.resource for right in some}
+    assert len(some) < len(rights_of("check", scope()))
+
+
+def test_the_roles_of_a_check() -> None:
+    objects = manifests("check", rights_of("check", scope(gateways=("ingress",))), scope(gateways=("ingress",)),
+                        [{"kind": "ServiceAccount", "name": "robot", "namespace": "ci"}])
+    places = {(obj["kind"], obj["metadata"].get("namespace")) for obj in objects}
+    assert places == {("ClusterRole", None), ("ClusterRoleBinding", None), ("Role", "ingress"), ("RoleBinding", "ingress"),
+                      ("Role", "istio-system"), ("RoleBinding", "istio-system")}
+    assert {obj["metadata"]["name"] for obj in objects} == {"meshops-check-shop"}
+    role = next(obj for obj in objects if obj["kind"] == "Role" and obj["metadata"]["namespace"] == "ingress")
+    assert role["rules"] == [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]
+    binding = next(obj for obj in objects if obj["kind"] == "RoleBinding")
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "robot", "namespace": "ci"}]
+    assert binding["roleRef"] == {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "meshops-check-shop"}
+
+
+@pytest.mark.parametrize("subject", [{"kind": "ServiceAccount", "name": "x"}, {"kind": "User", "name": "x", "namespace": "y"},
+                                     {"kind": "Robot", "name": "x"}, {"kind": "User"}])
+def test_a_subject_that_cannot_be(subject: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match="ServiceAccount"):
+        manifests("check", rights_of("check", scope()), scope(), [subject])
+
+
+class Server:
+    """Answers reviews from a list of what is allowed."""
+
+    def __init__(self, allowed: Any) -> None:
+        self.allowed, self.asked = allowed, 0
+
+    def create(self, obj: dict[str, Any]) -> dict[str, Any]:
+        self.asked += 1
+        return {"status": {"allowed": self.allowed(obj["spec"]["resourceAttributes"])}}
+
+    map = staticmethod(lambda fn, items: [fn(item) for item in items])
+
+
+def ask(server: Server, family: str = "install") -> list[str]:
+    asked = questions(rights_of(family, scope()), scope())
+    cluster: Cluster = server  # type: ignore[assignment]
+    return lines(refused(cluster, asked))
+
+
+def test_who_may_do_everything_is_asked_once() -> None:
+    server = Server(lambda asked: True)
+    assert ask(server) == [] and server.asked == 1
+
+
+def test_everything_that_is_missing_is_said_with_place_and_reason() -> None:
+    found = ask(Server(lambda asked: asked["resource"] not in ("*", "deployments", "secrets") or asked.get("namespace") == "shop"))
+    assert found == [
+        "list deployments.apps in the whole cluster: read by the checks of authorization, certificates, control_plane, gateways, "
+        "membership, observability, traffic, workloads",
+        "get, create, patch deployments.apps in istio-system, pay: gateways, tools and applications",
+        "get secrets (cacerts, istio-ca-secret) in istio-system: the CA of the mesh: its certificates, never listed",
+        "get secrets in istio-system: the certificates that gateways serve, by the names in Gateways, never listed",
+    ]
+
+
+def test_one_verb_that_is_missing_is_one_line() -> None:
+    assert ask(Server(lambda asked: asked["verb"] != "*" and asked != {"verb": "create", "resource": "namespaces"})) == [
+        "create namespaces in the whole cluster: namespaces are made and labelled as members; "
+        "read by the checks of authorization, control_plane, membership, traffic, workloads"]
+
+
+def test_a_namespace_role_has_nothing_that_the_cluster_role_has() -> None:
+    rows = [right for right in rights_of("install", scope()) if right.where is not Where.CLUSTER]
+    assert rows
+    wide = {(right.resource, verb) for right in rights_of("install", scope()) if right.where is Where.CLUSTER for verb in right.verbs}
+    for obj in manifests("install", rights_of("install", scope()), scope()):
+        for rule in obj["rules"] if obj["kind"] == "Role" else ():
+            names = {f"{plural}.{group}".rstrip(".") for group in rule["apiGroups"] for plural in rule["resources"]}
+            assert not any(all((name, verb) in wide for verb in rule["verbs"]) for name in names)
