@@ -12,12 +12,14 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any, TypeAlias
 
+from .._model.secrecy import is_secret, masked, names_a_secret
 from .affinity import affinity
 from .fields import FIELDS, IMPLIED, Field, Outcome
 
 __all__ = ["Converted", "FieldRow", "Lost", "at", "convert", "path_text", "tracing_of"]
 
 PathItem: TypeAlias = "str | int"
+_HIDDEN = "(not shown)"
 _SECRET = re.compile(r"(?i)(key|token|password|passphrase|secret|credential)s?$")
 _VERSION = re.compile(r"v?(\d+)\.(\d+)")
 _TLS = {"TLSv1_2": "TLSV1_2", "TLSv1_3": "TLSV1_3", "TLS_AUTO": "TLS_AUTO"}
@@ -195,11 +197,18 @@ _HOW: dict[str, Callable[[Any], Any]] = {
 
 
 def _shown(tokens: tuple[PathItem, ...], value: Any) -> Any:
-    """The value for a report; what may be a secret is not shown."""
-    last = next((token for token in reversed(tokens) if isinstance(token, str)), "")
+    """The value for a report; what may be a secret is not shown: by the names of the way to it, by what it is, or by its place."""
+    names = [token for token in tokens if isinstance(token, str)]
+    last = names[-1] if names else ""
     if last == "env" and isinstance(value, Mapping):
-        return dict.fromkeys(value, "(not shown)")
-    return "(not shown)" if isinstance(value, str) and _SECRET.search(last) else value
+        return dict.fromkeys(value, _HIDDEN)
+    if isinstance(value, (Mapping, list)):
+        return masked({last: value})[last]
+    if value is None or isinstance(value, bool):
+        return value
+    placed = last == "value" or not {"env", "args", "command"}.isdisjoint(names)
+    named = bool(_SECRET.search(last)) or any(map(names_a_secret, names[:-1])) or names_a_secret(last)
+    return _HIDDEN if (isinstance(value, str) and (placed or is_secret(value))) or named else value
 
 
 def _row(made: Converted, tokens: tuple[PathItem, ...], value: Any, found: Any, *, implied: bool) -> FieldRow:
@@ -222,9 +231,8 @@ def _row(made: Converted, tokens: tuple[PathItem, ...], value: Any, found: Any, 
     except (AttributeError, TypeError) as exc:
         return replace(named, outcome=Outcome.UNKNOWN, todo=f"The value is of no form that the field takes ({exc}): set it by hand.")
     if old is not None:
-        return replace(
-            named, outcome=Outcome.GONE, to="", todo=f"{named.to} can be said only once, and another field says {old}: choose one."
-        )
+        twice = f"{named.to} can be said only once, and another field says {_shown(target, old)}: choose one."
+        return replace(named, outcome=Outcome.GONE, to="", todo=twice)
     return named
 
 

@@ -269,3 +269,24 @@ def test_whether_the_old_mesh_traces(spec: Obj, status: Obj, sends: str | None) 
     (row,) = [row for row in made.rows if row.path == "spec.tracing.type"]
     assert made.at("tracing.type") == sends
     assert (row.outcome is Outcome.UNKNOWN) is (sends is None) and bool(row.todo) is (sends is None)
+
+
+NEEDLE = "n33dle-of-this-test"
+SECRETS: dict[str, Obj] = {
+    "a variable": {"runtime": {"components": {"pilot": {"container": {"env": {"A": NEEDLE}}}}}},
+    "a variable of a list": {"odd": {"env": [{"name": "A", "value": NEEDLE}]}},
+    "a value with a name": {"odd": {"x": [{"name": "DB_PASSWORD", "value": NEEDLE}]}},
+    "a login in an address": {"odd": {"url": f"http://a:{NEEDLE}@db.example.com/"}},
+    "a header": {"meshConfig": {"extensionProviders": [{"name": "x", "zipkin": {"headers": [{"name": "a", "value": NEEDLE}]}}]}},
+    "below a name of secrets": {"addons": {"grafana": {"install": {"config": {"envSecrets": {"a": NEEDLE}}}}}},
+    "an argument": {"runtime": {"components": {"pilot": {"container": {"args": ["--x", NEEDLE]}}}}},
+    "a private key": {"security": {"jwksResolverCA": f"-----BEGIN PRIVATE KEY-----\n{NEEDLE}"}},
+    "a token": {"techPreview": {"meshConfig": {"defaultConfig": {"tracing": {"lightstep": {"accessToken": NEEDLE}}}}}},
+    "a number": {"odd": {"password": 12345678}},
+}
+
+
+@pytest.mark.parametrize("case", SECRETS)
+def test_a_row_shows_no_secret(case: str) -> None:
+    rows = [row.to_dict() for row in convert(smcp(**SECRETS[case])).rows]
+    assert NEEDLE not in str(rows) and "12345678" not in str(rows) and "(not shown)" in str(rows)
