@@ -26,12 +26,13 @@ __all__ = ["CAPTURED", "Past", "Settings", "past_proxy", "settings_of"]
 
 _INCLUDE, _EXCLUDE = "traffic.sidecar.istio.io/includeInboundPorts", "traffic.sidecar.istio.io/excludeInboundPorts"
 _MODE, _CONFIG, _STATUS_PORT = "sidecar.istio.io/interceptionMode", "proxy.istio.io/config", "status.sidecar.istio.io/port"
+_TEMPLATES, _GRPC = "inject.istio.io/templates", "grpc-agent"
 _STATUS, _BYPASS = "sidecar.istio.io/status", "ambient.istio.io/bypass-inbound-capture"
 _OWN = frozenset({15020, 15021, 15090})  # the agent and Envoy themselves answer there
 _INITS = frozenset({"istio-init", "istio-validation"})
 _FLAGS = {"-b": "include", "-d": "exclude", "-m": "mode"}  # of istio-init's arguments
 _MODE_IN_TEXT = re.compile(r"""interceptionMode["']?\s*:\s*["']?([A-Z]+)""")
-_SPOKEN = (_INCLUDE, _EXCLUDE, _MODE, _CONFIG)
+_SPOKEN = (_INCLUDE, _EXCLUDE, _MODE, _CONFIG, _TEMPLATES)
 ALL = "*"
 
 
@@ -218,6 +219,9 @@ def past_proxy(shape: Shape, namespace: str, kind: str, revision: str, settings:
         return Past((), (), f"the annotation {_BYPASS} is true") if past else CAPTURED
     if kind != "sidecar":
         return CAPTURED
+    templates = str(notes.get(_TEMPLATES) or shape.labels.get(_TEMPLATES) or "").replace(" ", "").split(",")
+    if _GRPC in templates:  # an agent for gRPC without a proxy: no Envoy and no istio-init
+        return Past((), (), f"the injection template is {_GRPC}, which has no proxy")
     wish, told = settings.wish(revision), _arguments(shape)
     mode = told.get("mode") or notes.get(_MODE) or _configured(notes) or wish.mode or "REDIRECT"
     bound = _bound(shape, namespace, settings, all_of_them=mode == "NONE")

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from typing import Any
 
 from .._authorization.ambient_hazards import closed_ports, open_ports, panics, peer_addresses, unlabelled_pods
 from .._authorization.automata import TooManyError
 from .._authorization.change import Group
 from .._authorization.hazards import Fault, Scene, known_namespaces
-from .._authorization.inventory import Inventory, take
+from .._authorization.inventory import Inventory, Place, take
 from .._authorization.proof import Proof, prove, read_matrix
 from .._authorization.removable import Spare, spare_policies, spare_rules, spare_values
 from .._authorization.seen import seen_of
@@ -61,6 +62,7 @@ INPUTS = (
 _CLUSTER_WIDE = (k.NAMESPACE, k.ISTIO, k.ISTIO_REVISION, k.ISTIO_REVISION_TAG, k.Z_TUNNEL)
 _SHOWN = 5
 _NO_PROXY = (" no proxy ", " past its proxy")  # in the words of a door that nobody guards
+_WHERE = "give the folder, snapshot or cluster that has the workloads; access_scope names their namespaces"
 _GUARD = "no policy helps there: get it a proxy, have the proxy take its ports, or leave its namespace out with access_scope"
 _RENDERED = "access_allow"  # ALLOW of _access.render, which stands on this package
 
@@ -667,9 +669,19 @@ def _deviations(groups: Iterable[Group], word: str) -> Iterator[Finding]:
         yield Finding(f"Workload {names(group.destinations)}", message, hint=hint, evidence=group.to_dict())
 
 
+def asked_about(places: Iterable[Place], scope: Iterable[str]) -> bool:
+    """Is there any workload in the namespaces that a matrix speaks of? A proof about none holds for every mesh."""
+    patterns = tuple(scope)
+    return any(not patterns or any(fnmatchcase(place.namespace, pattern) for pattern in patterns) for place in places)
+
+
 def _unproven(view: View, intent: Intent) -> Iterator[Finding]:
     """What makes a proof one of something else than the mesh."""
-    for one in scene_of(view, intent).inventory.broken:
+    inventory = scene_of(view, intent).inventory
+    if not asked_about(inventory.places, intent.access_scope):
+        where = f" of {', '.join(intent.access_scope)}" if intent.access_scope else ""
+        yield Finding("", f"nothing is proven: there is no workload{where}, so there is nothing to check", hint=_WHERE)
+    for one in inventory.broken:
         yield Finding(one.resource, f"nothing is proven, because the settings of this mesh are not known: {one.message}")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from .._certificates.inventory import Inventory
 from .._errors import ConfigError
+from .._model.malformed import readable
 from .._model.snapshot import Snapshot
 from .certificates import inventory
 from .inputs import intent_from, options_from
@@ -38,7 +39,8 @@ def run_certificate_checks(params: Mapping[str, Any], snapshot: Snapshot) -> tup
     report = run_checks_on(view, intent, options)
     live = params["mesh"] and snapshot.source != "manifests"
     rows = tuple(row for row in report.rows if row.category == "certificates" or (live and row.id in (*RELATED, *options.only, "OSM1002")))
-    return replace(report, rows=rows), inventory(view, intent, options)
+    # Without what no check can make sense of.
+    return replace(report, rows=rows), readable(snapshot.cluster, lambda: inventory(report.view or view, intent, options))
 
 
 def _codes() -> set[str]:

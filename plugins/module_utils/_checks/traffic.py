@@ -13,6 +13,7 @@ from .._authorization.authentication import effective_mtls
 from .._authorization.hazards import Scene
 from .._authorization.places import Place
 from .._model.fields import entries, section, sections
+from .._model.revisions import LABEL
 from .._model.routing import binds_mesh, covers, destinations, exported_to, full_name, imports, servers_of, service_namespace
 from . import kinds as k
 from .authorization import INPUTS, scene_of
@@ -138,18 +139,20 @@ def _meet(one: Obj, other: Obj) -> bool:
     live=False,
 )
 def one_sidecar(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """Of several without a workloadSelector the oldest counts; the others do nothing."""
-    yield from _several([row for row in _scope(view.of(k.SIDECAR), intent) if not section(row.raw, "spec", "workloadSelector", "labels")])
+    """Of several without a workloadSelector, or with the same one, the oldest counts; the others do nothing."""
+    yield from _several(_scope(view.of(k.SIDECAR), intent), "workloadSelector", "labels")
 
 
-def _several(rows: list[Obj]) -> Iterator[Finding]:
-    """All but the first that holds for a whole namespace."""
-    first: dict[str, Obj] = {}
+def _several(rows: list[Obj], *selector: str) -> Iterator[Finding]:
+    """All but the first of those that are for the same workloads, and read by the same revision."""
+    first: dict[tuple[str, str, str], Obj] = {}
     for row in _oldest_first(rows):
-        kept = first.setdefault(row.namespace, row)
+        labels = ",".join(f"{key}={value}" for key, value in sorted(section(row.raw, "spec", *selector).items()))
+        kept = first.setdefault((row.namespace, labels, str(row.labels.get(LABEL) or "")), row)
         if kept is not row:
             why = "is older and" if row.at("metadata", "creationTimestamp") else "(or this one, if it is older)"
-            yield Finding(row.ref, f"it has no effect: {kept.ref} {why} holds for all workloads of the namespace")
+            whom = f"the workloads with {labels}" if labels else "all workloads of the namespace"
+            yield Finding(row.ref, f"it has no effect: {kept.ref} {why} holds for {whom}")
 
 
 @check(
@@ -249,9 +252,8 @@ def _disagreement(scene: Scene, service: Obj, port: Mapping[str, Any], mode: str
     live=False,
 )
 def one_peer_authentication(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """Of several without a selector the oldest counts; the others do nothing."""
-    rows = [row for row in _scope(view.of(k.PEER_AUTHENTICATION), intent) if not section(row.raw, "spec", "selector", "matchLabels")]
-    yield from _several(rows)
+    """Of several without a selector, or with the same one, the oldest counts; the others do nothing."""
+    yield from _several(_scope(view.of(k.PEER_AUTHENTICATION), intent), "selector", "matchLabels")
 
 
 @check(

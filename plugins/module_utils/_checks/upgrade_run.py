@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .._errors import ConfigError
+from .._model.malformed import readable
 from .._model.snapshot import Snapshot
 from .._upgrade.fleet import fleet_of_view, with_reports
 from .._upgrade.plan import Plan, plan_of
@@ -47,11 +48,11 @@ def run_upgrade_plan(params: Mapping[str, Any], snapshot: Snapshot, reports: Map
         options = replace(options, only=tuple(sorted(own)))
     view, intent = View(snapshot), intent_from(params)
     wanted = {"version": params["target"], **{name: params.get(name) for name in _TERMS}}
-    wanted["per_minute"] = wanted["per_minute"] or earlier_rate(view, intent.namespace)
+    wanted["per_minute"] = wanted["per_minute"] or readable(snapshot.cluster, lambda: earlier_rate(view, intent.namespace))
     intent = replace(intent, upgrade=wanted)
-    fleet = fleet_of_view(view)
+    fleet = readable(snapshot.cluster, lambda: fleet_of_view(view))
     tell_fleet(view, with_reports(fleet, reports) if reports else fleet)
-    plan = plan_of(journey(view, intent))
+    plan = readable(snapshot.cluster, lambda: plan_of(journey(view, intent)))
     if intent.provider is None:
         # Only now it is known which generation it is.
         intent = replace(intent, provider=plan.journey.route.provider)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .._model.malformed import readable
 from .._model.snapshot import Snapshot
 from .._model.text import joined
 from .convert import Converted, convert
@@ -90,10 +91,14 @@ def plan_migration(
     snapshot: Snapshot, settings: Settings, *, name: str = "", namespace: str = "", domains: list[Mapping[str, Any]] | None = None
 ) -> Plan:
     """From one look at the source."""
+    return readable(snapshot.cluster, lambda: _plan(snapshot, settings, name, namespace, list(domains or [])))
+
+
+def _plan(snapshot: Snapshot, settings: Settings, name: str, namespace: str, domains: list[Mapping[str, Any]]) -> Plan:
     plane = plane_of(snapshot, name=name, namespace=namespace)
     converted = convert(plane.raw)
     members = members_of(snapshot, plane)
-    wanted = domains_of(list(domains or []), members)
+    wanted = domains_of(domains, members)
     everybody = members or tuple(space for domain in wanted for space in domain.namespaces)
     layers = layers_of(snapshot, plane, converted, settings, everybody)
     states = tuple(domain_state(snapshot, plane, settings, domain) for domain in wanted)

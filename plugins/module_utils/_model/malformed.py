@@ -10,12 +10,16 @@ of them fails over such a field, the object that it was reading stands in the lo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
-__all__ = ["place", "suspects", "title"]
+from .._errors import ConfigError, MeshError
+
+__all__ = ["place", "readable", "suspects", "title"]
+
+_T = TypeVar("_T")
 
 _DEEP = 40  # how far an object is searched for the value that was being read
 _MANY = 50  # objects of a list that are suspects
@@ -99,3 +103,18 @@ def suspects(exc: BaseException) -> tuple[list[Mapping[str, Any]], bool]:
             in_hand += values
     rest = [obj for obj in found.values() if obj is not first]
     return (rest, False) if first is None else ([first, *rest], True)
+
+
+def readable(cluster: str, make: Callable[[], _T]) -> _T:
+    """What is made of a source as a whole, such as a plan: an object that it cannot be made with is named, and nothing is made."""
+    try:
+        return make()
+    except MeshError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as exc:
+        likely, _stands_out = suspects(exc)
+        what = f"{title(likely[0])} does not have" if likely else "an object of the source does not have"
+        raise ConfigError(
+            f"{cluster}: {what} the structure of its kind, so nothing can be planned ({type(exc).__name__} at {place(exc)}); "
+            "correct it, or leave it out of the source"
+        ) from exc

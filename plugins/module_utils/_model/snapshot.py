@@ -11,7 +11,7 @@ import contextlib
 import gc
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,8 @@ from typing import Any
 
 from .._errors import ConfigError
 from .kept_fields import certificates_of, kept
-from .manifests import Reading, checked_objects, read_manifests
+from .malformed import title
+from .manifests import Reading, Unread, checked_objects, read_manifests
 from .objects import group_of, is_ours, is_rollout, whose
 from .owners import controller_of
 from .scope import in_their_namespaces
@@ -143,7 +144,13 @@ class Snapshot:
         """Every Kubernetes object in the YAML and JSON files below a folder (or in one file). fail: one that cannot be read stops it."""
         reading = read_manifests(Path(path), exclude=exclude, fail=fail, may_be_empty=may_be_empty)
         moment = taken_at or datetime.now(UTC)
-        return cls(cluster, moment, "manifests", None, tuple(trimmed(obj) for obj in reading.objects), reading=reading)
+        objects = [_trimmed_as_far_as_possible(obj) for obj in reading.objects]
+        torn = tuple(
+            Unread(title(obj), "its data is no map of texts, so nothing of it was read")
+            for obj, found in zip(reading.objects, objects, strict=True) if found is None
+        )  # fmt: skip
+        reading = replace(reading, unread=(*reading.unread, *torn))
+        return cls(cluster, moment, "manifests", None, tuple(obj for obj in objects if obj is not None), reading=reading)
 
 
 # what is left of an object
@@ -164,6 +171,15 @@ def trimmed(obj: Mapping[str, Any]) -> dict[str, Any]:
     rest = {**obj, "metadata": meta}
     change = _SLIMMED.get(obj["kind"])
     return change(rest) if change else rest
+
+
+def _trimmed_as_far_as_possible(obj: Mapping[str, Any]) -> dict[str, Any] | None:
+    """No API server has looked at a file. What has a wrong type is left as it is, and the check that reads it names the object; of a
+    Secret nothing is left that may be a secret."""
+    try:
+        return trimmed(obj)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None if obj["kind"] == "Secret" else dict(obj)
 
 
 def _slim_secret(obj: dict[str, Any]) -> dict[str, Any]:

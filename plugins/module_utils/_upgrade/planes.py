@@ -161,7 +161,7 @@ def image_versions(view: View) -> dict[str, str]:
     """Image to version, as the operators' own annotations say: the vendor's images have digests instead of tags."""
     found: dict[str, str] = {}
     for notes in _notes(view):
-        for key, image in notes.items():
+        for key, image in notes.items() if isinstance(notes, Mapping) else ():
             match = _IMAGE_NOTE.fullmatch(key)
             if match:
                 found.setdefault(str(image).strip('"'), match.group(1).replace("_", "."))

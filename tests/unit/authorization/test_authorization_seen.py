@@ -830,3 +830,19 @@ def test_half_written_objects_do_no_harm(broken: dict[str, Any]) -> None:
 def test_a_name_that_nothing_has_is_still_refused() -> None:
     with pytest.raises(ConfigError, match="there is no workload bakery/nothing"):
         check([namespace(SPACE), deployment(), guard()], [{"from": ["anyone"], "to": [f"{SPACE}/nothing"]}])
+
+
+@pytest.mark.parametrize("said", ["notes", "labels"])
+def test_an_agent_for_grpc_without_a_proxy_guards_nothing(said: str) -> None:
+    key = {"inject.istio.io/templates": "grpc-agent"}
+    more_ = {"notes": key} if said == "notes" else {"labels": {"app": "oven", **key}}
+    found = check([namespace(SPACE), STRICT, deployment("oven", **more_), guard("oven")], [])
+    assert found.proven is False and "which has no proxy" in more(found)[f"{SPACE}/oven"]
+    plain = {"notes": {"inject.istio.io/templates": "sidecar, own"}}
+    assert check([namespace(SPACE), STRICT, deployment("oven", **plain), guard("oven")], []).proven is True
+
+
+def test_an_empty_matrix_is_not_proven_by_a_source_without_workloads() -> None:
+    found = check([namespace(SPACE)], [])
+    assert found.proven is False and "there is nothing to check" in found.text
+    assert check([namespace(SPACE), STRICT, deployment("oven"), guard("oven")], [], access_scope=["other*"]).proven is False

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -164,3 +165,47 @@ def test_files_that_could_not_be_read_are_an_assumption_of_the_proof(tmp_path: A
     (tmp_path / "bad.yaml").write_text("a: [\n")
     checked = run_authorization_checks({"fail_on": "never", "only": [], "ignore": []}, Snapshot.from_manifests(tmp_path))
     assert "nothing of the mesh is in 1 file that could not be read (bad.yaml)" in checked.assumptions
+
+
+def _plain() -> list[dict[str, Any]]:
+    """One of each kind that is made smaller when it is read from a file."""
+    pod = {
+        "metadata": {"labels": {"app": "a"}, "annotations": {"istio.io/rev": "x"}},
+        "spec": {"containers": [{"name": "a", "image": "b", "resources": {"requests": {"cpu": "1"}}}], "initContainers": [{"name": "c"}]},
+        "status": {"conditions": [{"type": "Ready"}], "containerStatuses": [{"name": "a", "state": {"waiting": {"reason": "x"}}}]},
+    }
+    owned = {"metadata": {"ownerReferences": [{"kind": "Deployment", "name": "d", "controller": True}]}, "spec": {"replicas": 1}}
+    rows: list[tuple[str, str, dict[str, Any]]] = [
+        ("v1", "Pod", pod),
+        ("v1", "Secret", {"data": {"tls.crt": "eA==", "password": "bmVlZGxl"}, "stringData": {"tls.key": "needle"}, "type": "Opaque"}),
+        ("v1", "ConfigMap", {"data": {"mesh": "trustDomain: a"}}),
+        ("apps/v1", "ReplicaSet", owned),
+        ("batch/v1", "Job", owned),
+        ("apiextensions.k8s.io/v1", "CustomResourceDefinition", {"spec": {"names": {"kind": "C"}, "versions": [{"name": "v1"}]}}),
+        ("packages.operators.coreos.com/v1", "PackageManifest", {"status": {"channels": [{"name": "s", "entries": [{"name": "e"}]}]}}),
+    ]
+    return [
+        {"apiVersion": api, "kind": kind, **rest, "metadata": {"name": "istio", "namespace": "shop", **rest.get("metadata", {})}}
+        for api, kind, rest in rows
+    ]
+
+
+FILES = [
+    pytest.param(obj, path, id=f"{obj['kind']} {'.'.join(map(str, path))}")
+    for obj in _plain() for path in paths(obj) if path[:2] not in {("metadata", "labels"), ("metadata", "annotations")}
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("obj", "path"), FILES)
+def test_a_wrong_type_in_a_file_of_manifests_is_read_or_named(obj: dict[str, Any], path: tuple[Any, ...], tmp_path: Any) -> None:
+    for number, value in enumerate(OTHERS):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        namespace_ = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
+        (folder / "all.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": [namespace_, changed(obj, path, value)]}))
+        seen = Snapshot.from_manifests(folder)
+        assert seen.reading
+        assert len(seen.objects) == 2 or [row.path for row in seen.reading.faults], value
+        run_checks(seen, intent(), options())
+        told = str([seen.objects, seen.reading.text])
+        assert "needle" not in told and "bmVlZGxl" not in told

@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
+from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._migration.plan import Plan, plan_migration
 from ansible_collections.meshops.mesh.plugins.module_utils._migration.settings import Settings
 from ansible_collections.meshops.mesh.plugins.module_utils._model.objects import prepare
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
+from checks.test_malformed import OTHERS, changed, paths
 
 from .schema import problems, schema_of
 from .test_convert import REAL, golden, smcp
@@ -239,3 +240,18 @@ def test_labels_of_a_service_that_is_there_are_its_selector_s() -> None:
     made = plan(smcp(gateways={"ingress": {"service": {"metadata": {"labels": {"other": "x"}}}}}), there)
     (found,) = [obj for obj in made.layers["migration_services"] if obj["kind"] == "Service" and "ingress" in obj["metadata"]["name"]]
     assert found["spec"]["selector"] == {"istio": "ingressgateway", "serving": "edge"}
+
+
+def test_a_wrong_type_is_converted_around_or_named() -> None:
+    """Never an error of Python: a file says what it likes."""
+    objects, number, named = [BIG, roll("shop")], 0, 0
+    for index, one in enumerate(objects):
+        for path in paths(one):
+            number += 1
+            value = OTHERS[number % len(OTHERS)]
+            try:
+                plan(*objects[:index], changed(one, path, value), *objects[index + 1:])
+            except MeshError as exc:
+                named += "does not have the structure of its kind" in str(exc)
+                assert "an object of the source" not in str(exc), (path, value, exc)
+    assert named

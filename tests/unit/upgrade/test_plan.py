@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.upgrade_run import Planned, run_upgrade_plan
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, MeshError
+from checks.test_malformed import OTHERS, changed, paths
 
 from upgrade.world import HUB, deployment, istio, istiod, obj, owner, pod, revision, rollout, snapshot, tag
 
@@ -212,3 +213,18 @@ def test_no_text_of_an_object_makes_a_line_of_the_plan() -> None:
         assert all(line.isprintable() and not line.lstrip().startswith(("√ FORGED", "‼ FORGED")) for line in text.split("\n")), text
         assert "##vso[" not in text and "::error::" not in text
     assert told > 5
+
+
+def test_a_wrong_type_is_planned_around_or_named() -> None:
+    """Never an error of Python: a file says what it likes."""
+    objects, number, named = mesh(), 0, 0
+    for index, one in enumerate(objects):
+        for path in paths(one):
+            number += 1
+            value = OTHERS[number % len(OTHERS)]
+            try:
+                planned(*objects[:index], changed(one, path, value), *objects[index + 1:], source="manifests")
+            except MeshError as exc:
+                named += "does not have the structure of its kind" in str(exc)
+                assert "an object of the source" not in str(exc), (path, value, exc)
+    assert named
