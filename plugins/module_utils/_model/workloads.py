@@ -77,8 +77,9 @@ def _shape(name: str, holder: Mapping[str, Any], *, live: bool = False, where: s
 
 
 def _is_pod(value: Mapping[str, Any]) -> bool:
-    """Does it hold a pod's spec?"""
-    return bool(sections(section(value, "spec").get("containers")))
+    """Does it hold a pod's spec, or that of a virtual machine of KubeVirt, which runs in a pod with these labels?"""
+    spec = section(value, "spec")
+    return bool(sections(spec.get("containers")) or section(spec, "domain"))
 
 
 def _templates(value: Any, name: str, where: tuple[str, ...] = ()) -> Iterator[Shape]:

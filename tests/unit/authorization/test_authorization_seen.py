@@ -846,3 +846,10 @@ def test_an_empty_matrix_is_not_proven_by_a_source_without_workloads() -> None:
     found = check([namespace(SPACE)], [])
     assert found.proven is False and "there is nothing to check" in found.text
     assert check([namespace(SPACE), STRICT, deployment("oven"), guard("oven")], [], access_scope=["other*"]).proven is False
+
+
+def test_a_virtual_machine_of_kubevirt_is_a_workload() -> None:
+    shape = {"metadata": {"labels": {"app": "mill"}}, "spec": {"domain": {"devices": {}, "resources": {}}, "volumes": []}}
+    machine = {"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachine", "metadata": meta("mill"), "spec": {"template": shape}}
+    found = check([namespace(SPACE), STRICT, machine], [], "manifests")
+    assert found.proven is False and set(more(found)) == {f"{SPACE}/mill"}
