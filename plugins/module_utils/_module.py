@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from ansible.module_utils.basic import AnsibleModule
 
 from ._kube.progress import notices
-from ._model.secrecy import has_private_key
+from ._model.secrecy import is_secret
 from ._model.text import shown_line, shown_lines
 
 __all__ = ["Crashed", "MeshModule", "argument_error", "contained", "for_people", "shown_arguments"]
@@ -54,7 +54,7 @@ def _shown(name: str, value: Any, option: Mapping[str, Any] | None) -> Any:
         return shown_arguments(value, inner)
     if kind in _SCALARS and not isinstance(value, (Mapping, list, tuple)):
         # Ansible makes a text of a map where a text belongs
-        return _HIDDEN if has_private_key(value) or str(value)[:1] in ("{", "[") else value
+        return _HIDDEN if is_secret(str(value)) or str(value)[:1] in ("{", "[") else value
     return f"{len(value)} {name}, {_HIDDEN}" if isinstance(value, (Mapping, list, tuple)) else _HIDDEN
 
 

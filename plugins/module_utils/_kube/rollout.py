@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from .._errors import ConfigError, Conflict, FetchError, KindMissing, MeshError, NotReady, TooManyRequests, Unreachable
 from .._model.objects import MANAGED_BY, MANAGER, MESH, counts_as_ours, owner_text, rollout_name
+from .._model.secrecy import without_login
 from .._model.snapshot import without_gc
 from .._rollout import gate
 from .._rollout.machine import Blocked, Limits, Memory, Next, step, unsure
@@ -451,8 +453,11 @@ class Rollout:
         if query.get("url"):
             try:
                 body = fetch(f"{str(query['url']).rstrip('/')}/api/v1/query?{words}")
-            except OSError as exc:
-                return [Blocked(f"query {query.get('name') or query['query']}", f"no answer from {query['url']}: {exc}")]
+            except (OSError, ValueError, HTTPException) as exc:
+                # what is said of an address that is none quotes a part of it, which may be a password
+                reason = without_login(str(exc)) if isinstance(exc, OSError) else "this is no address"
+                title = f"query {query.get('name') or query['query']}"
+                return [Blocked(title, f"no answer from {without_login(str(query['url']))}: {reason}")]
         else:
             where = query.get("service") or {}
             port = where.get("port", 9090)

@@ -14,9 +14,10 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.parse import urlencode
 
 from ansible.module_utils.urls import open_url
@@ -24,6 +25,7 @@ from ansible.module_utils.urls import open_url
 from .._access.observed import QUERIES, Call, merged, of_log, of_metrics
 from .._errors import ConfigError, FetchError
 from .._model.files import MIB, TooLarge, clear_drafts, inside, open_file, read_file, write_file
+from .._model.secrecy import without_login
 
 __all__ = ["Prometheus", "Read", "read_traffic", "write_proposal"]
 
@@ -49,6 +51,11 @@ class Prometheus:
     roots: str = ""
     timeout: float = 60.0
 
+    @property
+    def name(self) -> str:
+        """As people see it: its address may have a login."""
+        return f"Prometheus at {without_login(self.url)}"
+
     def ask(self, query: str) -> Any:
         address = f"{self.url.rstrip('/')}/api/v1/query?{urlencode({'query': query})}"
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
@@ -58,16 +65,18 @@ class Prometheus:
         except HTTPError as exc:
             text = exc.read()
             if exc.code != 400:  # an answer with the reason comes with that
-                raise FetchError(f"Prometheus at {self.url} answers {exc.code} {exc.reason}: {_hint(exc.code)}") from exc
-        except (URLError, OSError, ValueError) as exc:
-            raise FetchError(f"Prometheus at {self.url} gives no answer: {getattr(exc, 'reason', exc)}") from exc
-        return _json(text.decode(errors="replace"), f"Prometheus at {self.url}")
+                raise FetchError(f"{self.name} answers {exc.code} {exc.reason}: {_hint(exc.code)}") from exc
+        except (OSError, ValueError, HTTPException) as exc:
+            # what is said of an address that is none quotes a part of it, which may be a password
+            reason = without_login(str(getattr(exc, "reason", exc))) if isinstance(exc, OSError) else "this is no address"
+            raise FetchError(f"{self.name} gives no answer: {reason}") from None
+        return _json(text.decode(errors="replace"), self.name)
 
     def calls(self) -> Iterator[Call]:
         if not _WINDOW.fullmatch(self.window):
             raise ConfigError(f"window is {self.window!r}, expected a duration of Prometheus such as 7d")
         for query in QUERIES:
-            yield from of_metrics(self.ask(query.replace("{window}", self.window)), f"Prometheus at {self.url}")
+            yield from of_metrics(self.ask(query.replace("{window}", self.window)), self.name)
 
 
 @dataclass(frozen=True)
@@ -128,7 +137,7 @@ def _owner(path: Path) -> str:
 def read_traffic(prometheus: Prometheus | None, answers: Iterable[str], logs: Iterable[Mapping[str, Any]]) -> Read:
     """Everything that was observed; a ConfigError or FetchError says what could not be read."""
     calls: list[Call] = list(prometheus.calls()) if prometheus else []
-    sources = [f"Prometheus at {prometheus.url}, the last {prometheus.window}"] if prometheus else []
+    sources = [f"{prometheus.name}, the last {prometheus.window}"] if prometheus else []
     for name in answers:
         for path in _files(name):
             calls += of_metrics(_json("".join(_lines(path, _LARGEST)), str(path)), str(path))

@@ -12,7 +12,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-__all__ = ["has_private_key", "holds_secret", "is_secret", "masked", "names_a_secret", "secrets_in", "without_secrets", "without_values"]
+__all__ = [
+    "has_private_key", "holds_secret", "is_secret", "masked", "names_a_secret", "secrets_in", "without_login",
+    "without_secrets", "without_values",
+]  # fmt: skip
 
 _PRIVATE_KEY = "PRIVATE KEY"
 # A private JSON Web Key has its private number (or a symmetric one its value); a URL may have a password.
@@ -372,6 +375,11 @@ def _end_of_value(text: str) -> int:
             if not wanted and text[place + 1 : place + 2] not in ("*", "&", "{", "[") and not text[place + 1 : place + 2].isalnum():
                 return place + 1
     return len(text)
+
+
+def without_login(address: str) -> str:
+    """An address as people may see it: who logs in, and by what, is not in it."""
+    return re.sub(r"://[^\s@]*@", "://***@", address)
 
 
 def without_secrets(text: str, objects: Iterable[Any]) -> str:

@@ -117,6 +117,13 @@ def test_prometheus_that_is_not_there() -> None:
         read_traffic(Prometheus("http://127.0.0.1:1", timeout=2), [], [])
 
 
+@pytest.mark.parametrize("address", ["http://me:n33dle@127.0.0.1:1", "http://n33dle@127.0.0.1:1", "http://me:n33dle/x@127.0.0.1:1"])
+def test_a_login_in_the_address_of_prometheus_is_not_shown(address: str) -> None:
+    with pytest.raises(FetchError, match="gives no answer") as caught:
+        read_traffic(Prometheus(address, timeout=2), [], [])
+    assert "n33dle" not in str(caught.value)
+
+
 @pytest.mark.parametrize(("fail_on", "code"), [("never", 0), ("denied", 2)])
 def test_the_playbook_says_what_the_intent_would_deny(tmp_path: Path, fail_on: str, code: int) -> None:
     (tmp_path / "mesh.yml").write_text(yaml.safe_dump_all(mesh()), encoding="utf-8")

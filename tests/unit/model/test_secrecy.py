@@ -199,6 +199,8 @@ SPEC: dict[str, Any] = {
     ({"calls": [NEEDLE]}, {"calls": ["not shown"]}),
     ({"objcts": [{"a": NEEDLE}]}, {"objcts": "not shown"}),
     ({"mesh": KEY}, {"mesh": "not shown"}),
+    ({"mesh": f"https://me:{NEEDLE}@prometheus.example.com"}, {"mesh": "not shown"}),
+    ({"names": ["a", f"http://me:{NEEDLE}@proxy.example.com:3128"]}, {"names": ["a", "not shown"]}),
     ({"mesh": {"a": NEEDLE}}, {"mesh": "1 mesh, not shown"}),
     ({"_ansible_x": NEEDLE}, {}),
 ])  # fmt: skip
