@@ -77,6 +77,8 @@ What an account needs on a cluster to run the playbooks, and nothing else. The p
 * What every account of a cluster may do (discovery, the version, reviews about itself) is not listed.
 * `escalate` and `bind` make an account as strong as an administrator. Without them `install_mesh` cannot give tools and personas their
   rights.
+* The rights of `install` are not enough where `mesh_personas` is set: to take rights away from people who are no personas any more, that
+  layer always looks for its objects at every kind of the API, as pruning does. Have an administrator run it with `--tags personas`.
 * `mesh_prune`, `remove_mesh` and `state: absent` delete, and look for that at every kind of the API: they need more than is said here. So
   do snapshots and the playbooks of certificates, access, upgrades and migrations, which are not in the table yet.
 """

@@ -132,6 +132,8 @@ _INSTALL: tuple[Right, ...] = (
     Right("namespaces", _WRITE, Where.CLUSTER, "namespaces are made and labelled as members"),
     Right(f"subscriptions.{_OLM}", _WRITE, Where.CLUSTER, "operators are subscribed", when=("olm",)),
     Right(f"operatorgroups.{_OLM}", _WRITE, Where.CLUSTER, "operators with a namespace of their own need one", when=("olm",)),
+    Right("packagemanifests.packages.operators.coreos.com", ("get",), Where.CLUSTER,
+          "whether the catalogues have the packages and channels, before anything is written", when=("olm",)),
     Right(f"installplans.{_OLM}", ("patch",), Where.CLUSTER, "install plans are approved", when=("manual",)),
     Right("istios.sailoperator.io", _WRITE, Where.CLUSTER, "the control plane", when=("ossm3",)),
     Right("istiocnis.sailoperator.io", _WRITE, Where.CLUSTER, "the CNI plugin", when=("ossm3",)),
