@@ -23,9 +23,9 @@ def answer(
     """The module's result: checks, summary and what else is given; `failed` with the lines of what does not hold.
 
     params: the options REPORT; the files that they name are written, and one that cannot be is a failure beside the others.
-    problems: of files that the module has written before, only those that could not be.
+    problems: of files that the module has written before, why one could not be, empty where it could.
     warn: is told of each entry of `ignore` that matched nothing."""
-    problems = [*problems, *write_documents(params, report)]
+    problems = [*filter(None, problems), *write_documents(params, report)]
     for entry in report.unused_ignores:
         warn(f"ignore: {entry} matches no deviation")
     failing = [row.to_dict() for row in report.failing(params["fail_on"])]

@@ -90,3 +90,4 @@ def test_a_document_is_written_as_a_whole_or_told(tmp_path: Path) -> None:
     assert said.startswith(f"plan_file: {tmp_path}/file/plan.json cannot be written: ") and "what was there is unchanged" in said
     found = answer(run_checks(snapshot(), intent(), options()), params=params(), warn=print, problems=[said])
     assert found["failed"] and said in found["msg"]
+    assert "msg" not in answer(run_checks(snapshot(), intent(), options()), params=params(fail_on="never"), warn=print, problems=[""])
