@@ -15,6 +15,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -80,6 +81,17 @@ class Settings:
     @property
     def silent(self) -> bool:
         return not self.planes and not self.sidecars
+
+    @cached_property
+    def _sidecars(self) -> Mapping[str, list[Mapping[str, Any]]]:
+        found: dict[str, list[Mapping[str, Any]]] = {}
+        for one in self.sidecars:
+            found.setdefault(namespace_of(one), []).append(one)
+        return found
+
+    def sidecars_of(self, namespace: str) -> list[Mapping[str, Any]]:
+        """Each pod asks for those of its namespace."""
+        return self._sidecars.get(namespace, [])
 
     def wish(self, revision: str) -> _Wish:
         """The revision's own, else the only one. Of several that say different things none can be told to be meant: the most open one."""
@@ -196,7 +208,7 @@ def _without_init(shape: Shape) -> bool:
 
 def _bound(shape: Shape, namespace: str, settings: Settings, *, all_of_them: bool) -> frozenset[int]:
     """Ports at which Envoy itself listens, by the ingress of the workload's Sidecar: one that selects it, else its namespace's."""
-    own = [one for one in settings.sidecars if namespace_of(one) == namespace]
+    own = settings.sidecars_of(namespace)
     labels = [texts(section(one, "spec", "workloadSelector").get("labels")) for one in own]
     chosen = [one for one, wanted in zip(own, labels, strict=True) if wanted and wanted.items() <= shape.labels.items()]
     chosen = chosen or [one for one, wanted in zip(own, labels, strict=True) if not wanted]

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from .attachment import attaches
-from .authentication import JwtRule, PeerAuthentication, RequestAuthentication, effective_mtls
+from .authentication import JwtRule, PeerAuthentication, effective_mtls
 from .classes import CALLER
 from .compile import Test
 from .evaluate import Chain
@@ -49,6 +50,16 @@ class Door:
     @property
     def key(self) -> tuple[Any, ...]:
         return (id(self.chain), self.modes, self.rules, self.only, self.but, self.open)
+
+    @cached_property
+    def space(self) -> DoorSpace:
+        """What this door tells apart; made once for all who ask, which is most of what a large mesh costs."""
+        return DoorSpace((self,))
+
+    @cached_property
+    def passing(self) -> list[Box]:
+        """All requests that pass, in its space."""
+        return self.space.passes(self)
 
     @property
     def whole(self) -> bool:
@@ -299,18 +310,16 @@ def _modes(peers: Sequence[PeerAuthentication], place: Place, world: World) -> t
     return (general, *(entry for entry in named if entry[1] != general[1]))
 
 
-def _rules(tokens: Sequence[RequestAuthentication], place: Place, world: World) -> tuple[JwtRule, ...] | None:
+def _rules(place: Place, world: World) -> tuple[JwtRule, ...] | None:
     if place.workload.kind == "ztunnel":
         return None
-    return tuple(rule for policy in tokens if attaches(policy, place.workload, world.mesh) for rule in policy.rules) or None
+    near = world.tokens_near(place.workload)
+    return tuple(rule for policy in near if attaches(policy, place.workload, world.mesh) for rule in policy.rules) or None
 
 
 def doors_of(world: World, inventory: Inventory) -> list[tuple[Place, Door]]:
     """The doors of all places, one for each istiod that its proxies ask; equal ones are the same object. Where no proxy stands the door is
     open, and says why."""
-    near: dict[str, list[PeerAuthentication]] = {}
-    for peer in world.peers:
-        near.setdefault(peer.namespace, []).append(peer)
     known: dict[tuple[Any, ...], Door] = {}
     open_: dict[str, Door] = {}
     found: list[tuple[Place, Door]] = []
@@ -322,9 +331,7 @@ def doors_of(world: World, inventory: Inventory) -> list[tuple[Place, Door]]:
         if place.open:
             continue
         for own in (world.of(mesh) for mesh in inventory.meshes_of(place)) if place.control_planes else (world,):
-            namespaces = dict.fromkeys((own.mesh.root_namespace, place.namespace))
-            modes = _modes([peer for namespace in namespaces for peer in near.get(namespace, ())], place, own)
-            rules = _rules(own.tokens, place, own)
+            modes, rules = _modes(own.peers_near(place.workload), place, own), _rules(place, own)
             for protocol, (only, but) in _ports_of(place).items():
                 door = Door(own.policies.chain(place.workload, protocol), modes, rules if protocol == HTTP else None, only, but)
                 found.append((place, known.setdefault(door.key, door)))

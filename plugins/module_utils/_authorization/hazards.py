@@ -48,7 +48,7 @@ class Scene:
     written: frozenset[str] = frozenset()  # those of them that the source has as objects
     namespaces: frozenset[str] = frozenset()
     complete: bool = True  # False: a folder of manifests, which may have only a part
-    cors: tuple[str, ...] = ()  # workloads that a VirtualService with corsPolicy leads to
+    cors: frozenset[str] = frozenset()  # workloads that a VirtualService with corsPolicy leads to
     _places: dict[int, list[tuple[Place, Door]]] = field(default_factory=dict)
 
     @cached_property
@@ -146,7 +146,7 @@ class Scene:
             yield from self._elsewhere(_ref(policy), policy)
         for kind, objects in (("RequestAuthentication", self.world.tokens), ("PeerAuthentication", self.world.peers)):
             for obj in objects:
-                own = [place for place in self.inventory.places if place.namespace == obj.namespace and selected(obj, place.workload)]
+                own = [place for place in self.inventory.near(obj.namespace) if selected(obj, place.workload)]
                 if not own or all(place.assumed for place in own):
                     yield from self._elsewhere(f"{kind} {obj.namespace}/{obj.name}", obj)
 
@@ -154,9 +154,10 @@ class Scene:
         roots = {mesh.root_namespace for mesh in (self.inventory.mesh, *self.inventory.meshes)}
         if not obj.selector or obj.namespace in roots or unread(obj, self.world.mesh):
             return
-        meant = [place for place in self.inventory.places if not place.assumed and place.namespace != obj.namespace]
-        meant = [place for place in meant if not place.workload.service and selected(obj, place.workload)]
-        if meant and not any(place.namespace == obj.namespace and selected(obj, place.workload) for place in self.inventory.places):
+        if any(selected(obj, place.workload) for place in self.inventory.near(obj.namespace)):
+            return
+        meant = [place for place in self.inventory.labelled(obj.selector) if not place.assumed and not place.workload.service]
+        if meant:
             words = ",".join(f"{key}={value}" for key, value in sorted(obj.selector.items()))
             where = ", ".join(dict.fromkeys(place.namespace for place in meant))
             yield (
@@ -178,11 +179,13 @@ class Scene:
     def _bare(self) -> Iterator[tuple[int, str]]:
         """Policies for workloads that nobody guards, by their id(): each that selects one, and those that nobody else enforces."""
         where = self.world.mesh
-        open_ = [place for place in self.inventory.places if place.open]
-        for policy in self.policies if open_ else ():
+        everywhere = [place for place in self.inventory.places if place.open]
+        for policy in self.policies if everywhere else ():
             enforced = self.at.get(id(policy))
             if enforced and not policy.selector:
                 continue
+            here = self.inventory.concerned(policy.namespace)
+            open_ = everywhere if policy.namespace == where.root_namespace else [place for place in here if place.open]
             mine = [place for place in open_ if (policy.selector or not place.apart) and not why_not(policy, place.workload, where)]
             if mine:
                 reason = next((place.why or place.past.why for place in mine if place.why or place.past.why), "")
@@ -191,14 +194,9 @@ class Scene:
                 yield id(policy), f"{also} {names(place.ref for place in mine)}, which {has}{f' ({reason})' if reason else ''}"
 
     def _why_lost(self, policy: AuthorizationPolicy) -> Iterator[Fault]:
-        near = [
-            place
-            for place in self.inventory.places
-            if not place.open
-            and not place.assumed
-            and policy.namespace
-            in (place.namespace, place.workload.service.namespace if place.workload.service else "", self.inventory.mesh.root_namespace)
-        ]
+        wide = policy.namespace == self.inventory.mesh.root_namespace
+        about = self.inventory.places if wide else self.inventory.concerned(policy.namespace)
+        near = [place for place in about if not place.open and not place.assumed]
         where = self.world.mesh
         reason = self._unread(policy)
         if reason:
@@ -408,12 +406,25 @@ class Scene:
         lists = any(name in clause.lists for rule in policy.rules for clause in rule.sources for name in _TOKEN_LISTS)
         return lists or any(condition.key.startswith("request.auth.") for rule in policy.rules for condition in rule.when)
 
+    def _doors_near(self, namespace: str) -> list[tuple[Place, Door]]:
+        """The doors that objects of a namespace may be for."""
+        roots = {self.world.mesh.root_namespace, *(mesh.root_namespace for mesh in self.inventory.meshes)}
+        return self.doors if namespace in roots else self._doors_of.get(namespace, [])
+
+    @cached_property
+    def _doors_of(self) -> Mapping[str, list[tuple[Place, Door]]]:
+        found: dict[str, list[tuple[Place, Door]]] = {}
+        for place, door in self.doors:
+            for namespace in place.concerned:
+                found.setdefault(namespace, []).append((place, door))
+        return found
+
     def tokens_not_demanded(self) -> Iterator[Fault]:
         every = {(tokens.namespace, tokens.name): tokens for world in self.worlds for tokens in world.tokens}
         for tokens in every.values() if len(self.worlds) > 1 else self.world.tokens:
             own = [
                 (place, door)
-                for place, door in self.doors
+                for place, door in self._doors_near(tokens.namespace)
                 if door.chain.protocol == HTTP and door.rules and not why_not(tokens, place.workload, door.chain.mesh)
             ]
             open_ = [place.ref for place, door in own if not any(self._asks_for_token(policy) for policy in door.chain.policies)]
@@ -468,13 +479,10 @@ class Scene:
                 yield _ref(policy), f"{why}{end} (at {names(dict.fromkeys(refs))})"
 
     def closed_to_all(self) -> Iterator[Fault]:
-        passing: dict[int, bool] = {}
         closed: dict[str, dict[str, bool]] = {}
         for place, door in self.doors:
             if (door.chain.has_allow or door.chain.deny) and not place.assumed:
-                if id(door) not in passing:
-                    passing[id(door)] = bool(DoorSpace((door,)).passes(door))
-                closed.setdefault(place.ref, {})[", ".join(policy.key for policy in door.chain.policies)] = passing[id(door)]
+                closed.setdefault(place.ref, {})[", ".join(policy.key for policy in door.chain.policies)] = bool(door.passing)
         grouped: dict[str, list[str]] = {}
         for ref, found in closed.items():
             if not any(found.values()):
@@ -488,7 +496,7 @@ class Scene:
         for place, door in self.doors:
             if door.chain.protocol == HTTP and place.ref in self.cors and door.chain.has_allow:
                 facts = Facts(method=("OPTIONS",), path=("/",), host=("example.com",), headers={}, port=tuple(place.ports)[:1])
-                space = DoorSpace((door,))
+                space = door.space
                 methods = "methods" in space.names or bool(space.claims)
                 if methods and not door.decide(facts).allowed and not self._options(space, door):
                     yield (
@@ -497,7 +505,7 @@ class Scene:
                     )
 
     def _options(self, space: DoorSpace, door: Door) -> bool:
-        for box in space.passes(door):
+        for box in door.passing:
             facts = space.witness(box)
             if facts and "methods" in space.names:
                 index = space.names.index("methods")

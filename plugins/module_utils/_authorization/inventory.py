@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from .._model.mesh_config import Broken
+from .._model.selectors import ByLabel
 from .meshes import meshes_of
 from .model import Mesh, Workload
 from .places import Place, places_of
@@ -31,6 +33,37 @@ class Inventory:
     pods: int = 0
     seen: int = 0  # objects
     unjudged: tuple[str, ...] = ()  # what else was seen, and is left out
+
+    @cached_property
+    def _near(self) -> Mapping[str, tuple[Place, ...]]:
+        found: dict[str, list[Place]] = {}
+        for place in self.places:
+            found.setdefault(place.namespace, []).append(place)
+        return {namespace: tuple(places) for namespace, places in found.items()}
+
+    def near(self, namespace: str) -> tuple[Place, ...]:
+        """The places of a namespace."""
+        return self._near.get(namespace, ())
+
+    @cached_property
+    def _concerned(self) -> Mapping[str, tuple[Place, ...]]:
+        found: dict[str, list[Place]] = {}
+        for place in self.places:
+            for namespace in place.concerned:
+                found.setdefault(namespace, []).append(place)
+        return {namespace: tuple(places) for namespace, places in found.items()}
+
+    def concerned(self, namespace: str) -> tuple[Place, ...]:
+        """The places that objects of a namespace may be for, where it is not the root namespace."""
+        return self._concerned.get(namespace, ())
+
+    @cached_property
+    def _labelled(self) -> ByLabel[Place]:
+        return ByLabel((place, place.workload.labels) for place in self.places)
+
+    def labelled(self, selector: Mapping[str, str]) -> list[Place]:
+        """The places of all namespaces that have these labels."""
+        return self._labelled.matching(selector)
 
     def identity(self, place: Place) -> str | None:
         """spiffe://..., None for one without a proxy."""
@@ -56,15 +89,15 @@ def _namespace(obj: Mapping[str, Any]) -> str:
 def _assumed(objects: Iterable[Mapping[str, Any]], places: Iterable[Place], root: str) -> Iterator[Place]:
     """Where a namespace has policies and no workload in the source: one for each selector that is of no workload elsewhere, and one for
     all others."""
-    known = tuple(places)
-    inhabited = {place.namespace for place in known}
+    known = ByLabel((place, place.workload.labels) for place in places)
+    inhabited = {place.namespace for place in known.matching({})}
     selectors: dict[str, dict[str, dict[str, str]]] = {}
     for obj in objects:
         namespace = _namespace(obj)
         if namespace not in inhabited and not _map(obj, "spec").get("targetRefs") and not _map(obj, "spec").get("targetRef"):
             labels = {str(key): str(value) for key, value in _map(obj, "spec", "selector", "matchLabels").items()}
             name = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
-            elsewhere = labels and any(labels.items() <= place.workload.labels.items() for place in known)
+            elsewhere = labels and known.any(labels)
             if not elsewhere and (name or namespace != root):
                 selectors.setdefault(namespace, {})[name or "any other workload"] = labels
     for namespace, found in selectors.items():

@@ -77,6 +77,12 @@ class Place:
         return f"{self.namespace}/{self.part_of or self.name}"
 
     @property
+    def concerned(self) -> tuple[str, ...]:
+        """The namespaces of objects that may be for it, beside the root namespace: its own, and that of its Service at a waypoint."""
+        service = (self.workload.service.namespace,) if self.workload.service else ()
+        return tuple(dict.fromkeys((self.namespace, *service)))
+
+    @property
     def open(self) -> str:
         """Why nothing at all is enforced there; empty where something is."""
         if self.outside:

@@ -34,6 +34,7 @@ _ACCOUNT = "serviceaccount:"
 _KEYS = ("from", "to", "ports", "methods", "paths", "hosts", "tokens", "claims")
 _HTTP_KEYS = ("methods", "paths", "hosts", "tokens", "claims")
 _OPERATIONS = ("ports", "methods", "paths", "hosts")
+Doors = Sequence[tuple[Place, Door]]
 
 
 @dataclass(frozen=True)
@@ -244,20 +245,20 @@ def _regions(space: DoorSpace) -> int:
 def _passing(door: Door, callers: Callers) -> tuple[int, int]:
     """The callers of which something passes, and the regions; everybody where that cannot be told."""
     try:
-        space = DoorSpace((door,))
+        space = door.space
     except TooManyError:
         return callers.everybody, 0
     members = 0
-    for box in space.passes(door):
+    for box in door.passing:
         members |= callers.members(space, box)
     return members, _regions(space)
 
 
-def count(world: World, inventory: Inventory, scope: Iterable[str] = ()) -> Coverage:
-    """What passes now: how many pairs of workloads, out of how many."""
+def count(world: World, inventory: Inventory, scope: Iterable[str] = (), *, doors: Doors | None = None) -> Coverage:
+    """What passes now: how many pairs of workloads, out of how many. `doors`: all of them, where they are known."""
     callers, allowed = Callers(inventory), dict[str, int]()
     known: dict[tuple[Any, ...], tuple[int, int]] = {}
-    for place, door in doors_of(world, inventory):
+    for place, door in doors_of(world, inventory) if doors is None else doors:
         if door.whole:
             continue
         if door.key not in known:
@@ -293,14 +294,17 @@ def _at(place: Place, group: Group) -> Group:
     return replace(group, destinations=(place.ref,), after=after)
 
 
-def prove(world: World, inventory: Inventory, rows: Sequence[Access], scope: Iterable[str] = ()) -> Proof:
+def prove(
+    world: World, inventory: Inventory, rows: Sequence[Access], scope: Iterable[str] = (), *, doors: Doors | None = None
+) -> Proof:
     """The matrix against the mesh, at every place of the namespaces in scope (patterns; none: all)."""
+    doors = doors_of(world, inventory) if doors is None else doors
     matrix, callers, patterns = _Matrix(rows, inventory), Callers(inventory), tuple(scope)
     deviations: list[Group] = []
     shared: dict[str, list[str]] = {}
     decided: dict[tuple[Any, ...], list[Group]] = {}
     undecided: list[str] = []
-    for place, door in doors_of(world, inventory):
+    for place, door in doors:
         if patterns and not any(fnmatchcase(place.namespace, pattern) for pattern in patterns):
             continue
         wanted = matrix.rows_for(place)
@@ -323,7 +327,7 @@ def prove(world: World, inventory: Inventory, rows: Sequence[Access], scope: Ite
             shared.setdefault(others, []).append(place.ref)
     groups = together(deviations)
     return Proof(
-        count(world, inventory, patterns),
+        count(world, inventory, patterns, doors=doors),
         tuple(group for group in groups if group.opened),
         tuple(group for group in groups if not group.opened),
         tuple(f"{others} -> {names(dict.fromkeys(refs))}" for others, refs in shared.items()),

@@ -13,7 +13,7 @@ from .compile import CompiledRule, Test
 from .doors import Door, DoorSpace
 from .inventory import Place
 from .model import ZTUNNEL, AuthorizationPolicy
-from .regions import Box, _bits, _subtract
+from .regions import _bits, _subtract
 from .wording import word
 
 __all__ = ["Spare", "spare_policies", "spare_rules", "spare_values"]
@@ -61,28 +61,14 @@ def _other_allow(door: Door, policy: AuthorizationPolicy) -> bool:
     return any(not found.dry_run for found in others)
 
 
-class _Judge:
-    """Each door's space and what passes it, once."""
-
-    def __init__(self) -> None:
-        self._known: dict[int, tuple[DoorSpace, list[Box]]] = {}
-
-    def of(self, door: Door) -> tuple[DoorSpace, list[Box]]:
-        if id(door) not in self._known:
-            space = DoorSpace((door,))
-            self._known[id(door)] = space, space.passes(door)
-        return self._known[id(door)]
-
-    def same(self, door: Door, other: Door) -> bool:
-        """Does the smaller set of rules answer all requests as the whole does? The space of the whole tells enough apart."""
-        space, inside = self.of(door)
-        after = space.passes(other)
-        return not _subtract(after, inside) and not _subtract(inside, after)
+def _same(door: Door, other: Door) -> bool:
+    """Does the smaller set of rules answer all requests as the whole does? The space of the whole tells enough apart."""
+    after = door.space.passes(other)
+    return not _subtract(after, door.passing) and not _subtract(door.passing, after)
 
 
 def spare_policies(doors: Doors) -> Iterator[Spare]:
     """Policies that change nothing where they are attached, as long as the others stay."""
-    judge = _Judge()
     found: dict[int, tuple[AuthorizationPolicy, list[Door]]] = {}
     for _place, door in _distinct(doors).values():
         for policy in door.chain.policies:
@@ -90,37 +76,36 @@ def spare_policies(doors: Doors) -> Iterator[Spare]:
             if not policy.dry_run and policy.action in ("ALLOW", "DENY") and not default_deny:
                 found.setdefault(id(policy), (policy, []))[1].append(door)
     for policy, own in found.values():
-        if all(judge.same(door, _without(door, lambda rule, mine=policy: rule.policy is not mine, policy)) for door in own):  # type: ignore[misc]
+        if all(_same(door, _without(door, lambda rule, mine=policy: rule.policy is not mine, policy)) for door in own):  # type: ignore[misc]
             yield Spare(policy, "", "without it every request is answered as with it, as long as the other policies stay")
 
 
 def spare_rules(doors: Doors) -> Iterator[Spare]:
     """Rules that never match, or that others make needless at every workload that has them."""
-    judge = _Judge()
     found: dict[tuple[int, int], list[tuple[CompiledRule, Door]]] = {}
     for _place, door in _distinct(doors).values():
         for rule in (*door.chain.deny, *door.chain.allow):
             found.setdefault((id(rule.policy), rule.index), []).append((rule, door))
     for own in found.values():
         rule = own[0][0]
-        if len(rule.policy.rules) > 1 or not all(judge.of(door)[0].rule(one) for one, door in own):
-            if not any(judge.of(door)[0].rule(one) for one, door in own):
+        if len(rule.policy.rules) > 1 or not all(door.space.rule(one) for one, door in own):
+            if not any(door.space.rule(one) for one, door in own):
                 yield Spare(rule.policy, f"rules[{rule.index}]", "no request can match it: its conditions contradict each other")
-            elif all(judge.same(door, _without(door, lambda other, mine=one: other is not mine)) for one, door in own):  # type: ignore[misc]
+            elif all(_same(door, _without(door, lambda other, mine=one: other is not mine)) for one, door in own):  # type: ignore[misc]
                 why = "every request that it matches is answered the same way by other rules"
                 yield Spare(rule.policy, f"rules[{rule.index}]", why)
 
 
 def spare_values(doors: Doors) -> Iterator[Spare]:
     """Values that another one of their list takes in, and values that nothing can match."""
-    judge, seen = _Judge(), set[tuple[int, str]]()
+    seen: set[tuple[int, str]] = set()
     for _place, door in _distinct(doors).values():
         for rule in (*door.chain.deny, *door.chain.allow):
             for test in (test for part in rule.parts for alternative in part for test in alternative):
                 key = (id(rule.policy), test.where)
                 if key not in seen and len(test.matchers) == len(test.values) > 1:
                     seen.add(key)
-                    yield from (Spare(rule.policy, test.where, reason) for reason in _of_list(judge.of(door)[0], test))
+                    yield from (Spare(rule.policy, test.where, reason) for reason in _of_list(door.space, test))
 
 
 def _of_list(space: DoorSpace, test: Test) -> Iterator[str]:

@@ -73,6 +73,32 @@ class World:
         self.tokens, more = read_request_authentications(kept, mesh)
         self.findings: tuple[Finding, ...] = (*findings, *found, *more)
         self.policies = PolicySet(policies, mesh)
+        self._place()
+
+    def _place(self) -> None:
+        """By namespace: a workload is asked about with what may concern it, not with all of the mesh."""
+        self._peers: dict[str, list[PeerAuthentication]] = {}
+        self._tokens: dict[str, list[tuple[int, RequestAuthentication]]] = {}
+        for peer in self.peers:
+            self._peers.setdefault(peer.namespace, []).append(peer)
+        for number, tokens in enumerate(self.tokens):
+            self._tokens.setdefault(tokens.namespace, []).append((number, tokens))
+
+    def peers_near(self, workload: Workload) -> list[PeerAuthentication]:
+        """Those of the root namespace and of the workload's."""
+        spaces = dict.fromkeys((self.mesh.root_namespace, workload.namespace))
+        return [peer for namespace in spaces for peer in self._peers.get(namespace, ())]
+
+    def tokens_near(self, workload: Workload) -> list[RequestAuthentication]:
+        """The same of RequestAuthentications, with those of the namespace of a Service behind a waypoint; in the order of the source."""
+        service = (workload.service.namespace,) if workload.service else ()
+        spaces = dict.fromkeys((self.mesh.root_namespace, workload.namespace, *service))
+        found = (numbered for namespace in spaces for numbered in self._tokens.get(namespace, ()))
+        return [tokens for _number, tokens in sorted(found, key=lambda numbered: numbered[0])]
+
+    def mutual_tls(self, workload: Workload, port: int | None) -> tuple[str, str]:
+        """The mode of mutual TLS of a port, and the policy that set it."""
+        return effective_mtls(self.peers_near(workload), workload, port, self.mesh)
 
     def of(self, mesh: Mesh) -> World:
         """The same objects as another istiod reads them."""
@@ -89,13 +115,14 @@ class World:
         other = World((), mesh, admitted=self._admitted)  # what was read is the same, so that a policy is one thing in both
         other.objects, other.peers, other.tokens, other.findings = self.objects, self.peers, self.tokens, self.findings
         other.policies = PolicySet(self.policies.policies, mesh)
+        other._place()
         return other
 
     def connect(self, workload: Workload, request: Request) -> tuple[Request, Answer | None]:
         """The request as it comes out of mutual TLS, and the refusal if it does not."""
         if workload.kind not in ("sidecar", "ztunnel"):
             return request, None
-        mode, by = effective_mtls(self.peers, workload, request.port, self.mesh)
+        mode, by = self.mutual_tls(workload, request.port)
         if workload.kind == "sidecar" and mode == "DISABLE":  # the proxy does not look at certificates
             return replace(request, principal=None, dns_names=(), tls=False), None
         refused = refusal(mode, by, view(request, workload.kind, TCP, self.mesh), workload.kind)
@@ -110,7 +137,7 @@ class World:
         custom = chain.decide_custom(chain.facts(request))
         if not custom.allowed:
             return Answer(FORBIDDEN if protocol == HTTP else RESET, str(custom), custom)
-        request, refused = authenticate(request, token, self.tokens, workload=workload, mesh=self.mesh, now=now)
+        request, refused = authenticate(request, token, self.tokens_near(workload), workload=workload, mesh=self.mesh, now=now)
         if refused:
             return Answer(UNAUTHORIZED, f"the token is refused: {refused}")
         verdict = chain.request(request)

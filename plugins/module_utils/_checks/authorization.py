@@ -79,9 +79,9 @@ def _cors(view: View, inventory: Inventory) -> Iterator[str]:
     for namespace, name in hosts:
         target = view.get(k.SERVICE, name, namespace)
         selector = target.at("spec", "selector", default={}) if target else {}
-        for place in inventory.places if selector else ():
+        for place in inventory.near(namespace) if selector else ():
             labels = place.workload.labels
-            if place.namespace == namespace and all(labels.get(key) == value for key, value in selector.items()):
+            if all(labels.get(key) == value for key, value in selector.items()):
                 yield place.ref
 
 
@@ -135,7 +135,7 @@ def _scene(view: View, intent: Intent) -> Scene:
         frozenset(written),
         known_namespaces(every),
         complete=view.source != "manifests",
-        cors=tuple(_cors(view, inventory)),
+        cors=frozenset(_cors(view, inventory)),
     )
 
 
@@ -654,7 +654,7 @@ def proof_of(view: View, intent: Intent) -> Proof:
 
     def made() -> Proof:
         scene = scene_of(view, intent)
-        return prove(scene.world, scene.inventory, read_matrix(intent.access or ()), intent.access_scope)
+        return prove(scene.world, scene.inventory, read_matrix(intent.access or ()), intent.access_scope, doors=scene.doors)
 
     return view.memo("authorization.proof", intent, made)
 

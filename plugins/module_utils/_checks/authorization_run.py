@@ -76,7 +76,7 @@ def run_authorization_checks(params: Mapping[str, Any], snapshot: Snapshot) -> C
         report = run_checks_on(view, intent, options)
         view = report.view or view  # without what no check can make sense of
         scene = scene_of(view, intent)
-        coverage = count(scene.world, scene.inventory, intent.access_scope)
+        coverage = count(scene.world, scene.inventory, intent.access_scope, doors=scene.doors)
     except (TooManyError, ValueError) as exc:
         raise ConfigError(f"{snapshot.cluster}: {exc}") from exc
     live = snapshot.source != "manifests"

@@ -16,7 +16,6 @@ from .._certificates.inventory import Gateway, Given, Inventory, Settings, take
 from .._certificates.source import Source
 from . import kinds as k
 from .injection import expected_revision
-from .selectors import matches_labels
 from .types import Finding, Intent, Options, Severity, check, skip
 from .view import Obj, View
 
@@ -42,19 +41,23 @@ def _namespaces(intent: Intent) -> frozenset[str] | None:
     return frozenset({intent.namespace, *intent.members})
 
 
-def _gateway_namespace(pods: list[Obj], gateway: Obj, intent: Intent) -> str:
+def _gateway_namespace(view: View, gateway: Obj, intent: Intent) -> str:
     selector = dict(gateway.at("spec", "selector", default={}))
-    ours = (pod for pod in pods if selector and matches_labels(selector, pod.labels) and intent.owns(pod.namespace) and not pod.deleting)
-    found = next((pod.namespace for pod in ours), "")
-    return found or intent.namespace or gateway.namespace
+    known: dict[str, str] = view.memo("certificates.gateways", intent, dict)
+    key = repr(selector)
+    if key not in known:  # many Gateways have the same one
+        chosen = view.selected(k.POD, selector) if selector else []
+        known[key] = next((pod.namespace for pod in chosen if intent.owns(pod.namespace) and not pod.deleting), "")
+    return known[key] or intent.namespace or gateway.namespace
 
 
 def _gateways(view: View, intent: Intent) -> Iterator[Gateway]:
-    pods, scope = view.of(k.POD), _namespaces(intent)
+    scope = _namespaces(intent)
+    view.of(k.POD)  # what it stands on, also where no Gateway asks
     for gateway in view.of(k.GATEWAY):
         if scope is not None and gateway.namespace not in scope:
             continue
-        namespace = _gateway_namespace(pods, gateway, intent)
+        namespace = _gateway_namespace(view, gateway, intent)
         for server in gateway.items("spec", "servers"):
             tls = server.get("tls") or {}
             name = str(tls.get("credentialName") or "")

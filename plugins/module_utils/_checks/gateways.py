@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from .._model.fields import entries, name_of, namespace_of, section, sections
 from .._model.mesh_config import ROOT_NAMESPACE
 from .._model.routing import (
+    ByHost,
+    Rules,
     Server,
     binds_mesh,
-    covers,
     destinations,
     exported_to,
     full_name,
-    rules_for,
     servers_of,
     service_namespace,
     short_name,
@@ -47,10 +49,44 @@ def _selector(gateway: Obj) -> dict[str, str]:
     return dict(gateway.at("spec", "selector", default={}))
 
 
-def _pods(view: View, intent: Intent, gateway: Obj) -> list[Obj]:
+@dataclass(frozen=True, eq=False)
+class _Pods:
+    """Of a Gateway. Many Gateways have the same selector, and it selects in all namespaces."""
+
+    pods: list[Obj]
+
+    @cached_property
+    def ready(self) -> bool:
+        """Is one of them?"""
+        return any(_ready(pod) for pod in self.pods)
+
+    @cached_property
+    def namespaces(self) -> list[str]:
+        return sorted({pod.namespace for pod in self.pods})
+
+    def open_ports(self, view: View) -> frozenset[Any]:
+        """What their Services have."""
+        own: dict[str, list[Obj]] = {}
+        for pod in self.pods:
+            own.setdefault(pod.namespace, []).append(pod)
+        found: set[Any] = set()
+        for namespace, pods in own.items():
+            for service in view.of(k.SERVICE, namespace):
+                chosen = service.at("spec", "selector", default={})
+                if chosen and any(matches_labels(chosen, pod.labels) for pod in pods):
+                    for port in service.items("spec", "ports"):
+                        found |= {port.get("port"), port.get("targetPort")}
+        return frozenset(found)
+
+
+def _pods(view: View, intent: Intent, gateway: Obj) -> _Pods:
     selector = _selector(gateway)
-    chosen = [pod for pod in view.of(k.POD) if selector and matches_labels(selector, pod.labels) and not pod.deleting]
-    return _scope(chosen, intent)
+    known: dict[str, _Pods] = view.memo("gateways.pods", intent, dict)
+    key = repr(selector)
+    if key not in known:
+        chosen = view.selected(k.POD, selector) if selector else []
+        known[key] = _Pods(_scope([pod for pod in chosen if not pod.deleting], intent))
+    return known[key]
 
 
 def _ready(pod: Obj) -> bool:
@@ -76,11 +112,12 @@ def selector_matches(view: View, intent: Intent, options: Options) -> Iterable[F
     for gateway in _scope(view.of(k.GATEWAY), intent):
         if not _selector(gateway):
             continue  # an empty selector means every gateway pod
-        pods = _pods(view, intent, gateway)
+        chosen = _pods(view, intent, gateway)
+        pods = chosen.pods
         if not pods:
             where = "" if intent.members is None else " of this mesh"
             yield Finding(gateway.ref, f"its selector {_words(_selector(gateway))} matches no pod{where}")
-        elif not any(_ready(pod) for pod in pods):
+        elif not chosen.ready:
             yield Finding(gateway.ref, f"none of its {len(pods)} pods is ready: {', '.join(pod.name for pod in pods[:3])}")
 
 
@@ -94,21 +131,17 @@ def selector_matches(view: View, intent: Intent, options: Options) -> Iterable[F
 )
 def ports_served(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """istiod opens a listener only for a port that a Service of the gateway's pods has."""
+    ports: dict[_Pods, frozenset[Any]] = {}
     for gateway in _scope(view.of(k.GATEWAY), intent):
-        pods = _pods(view, intent, gateway)
-        if not pods:
+        chosen = _pods(view, intent, gateway)
+        if not chosen.pods:
             continue  # OSM1501 says so
-        places = sorted({pod.namespace for pod in pods})
-        open_ports: set[Any] = set()
-        for service in (row for place in places for row in view.of(k.SERVICE, place)):
-            chosen = service.at("spec", "selector", default={})
-            if chosen and any(matches_labels(chosen, pod.labels) for pod in pods if pod.namespace == service.namespace):
-                for port in service.items("spec", "ports"):
-                    open_ports |= {port.get("port"), port.get("targetPort")}
+        if chosen not in ports:
+            ports[chosen] = chosen.open_ports(view)
         for server in gateway.items("spec", "servers"):
             number = (server.get("port") or {}).get("number")
-            if number not in open_ports:
-                yield Finding(gateway.ref, f"no Service of its pods in {', '.join(places)} has port {number}")
+            if number not in ports[chosen]:
+                yield Finding(gateway.ref, f"no Service of its pods in {', '.join(chosen.namespaces)} has port {number}")
 
 
 @check(
@@ -122,7 +155,7 @@ def ports_served(view: View, intent: Intent, options: Options) -> Iterable[Findi
 def credential_exists(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """Without its Secret a server's listener stays without a certificate, and clients see a connection reset."""
     for gateway in _scope(view.of(k.GATEWAY), intent):
-        pods = _pods(view, intent, gateway)
+        pods = _pods(view, intent, gateway).pods
         namespace = pods[0].namespace if pods else intent.namespace or gateway.namespace
         names = {str((server.get("tls") or {}).get("credentialName") or "") for server in gateway.items("spec", "servers")}
         for name in sorted(names - {""}):
@@ -278,10 +311,12 @@ def route_admitted(view: View, intent: Intent, options: Options) -> Iterable[Fin
 )
 def intended_gateways(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """What mesh_gateways declares, found in the source."""
-    rows = _scope(view.of(k.GATEWAY), intent)
+    rows: dict[str, list[Obj]] = {}
+    for row in _scope(view.of(k.GATEWAY), intent):
+        rows.setdefault(row.name, []).append(row)
     for wanted in intent.gateways or ():
         name, port = str(wanted.get("name", "")), wanted.get("port")
-        found = [row for row in rows if row.name == name and wanted.get("namespace") in (None, "", row.namespace)]
+        found = [row for row in rows.get(name, []) if wanted.get("namespace") in (None, "", row.namespace)]
         if not found:
             yield Finding(ref(k.GATEWAY, name, wanted.get("namespace")), "it does not exist")
             continue
@@ -321,28 +356,24 @@ def _other_tls(gateway: Obj, wanted: Mapping[str, Any]) -> Iterator[Finding]:
 def subset_defined(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """A route to a subset that no DestinationRule defines for the caller answers 503 with the flag NC. A rule counts from the caller's
     namespace, else the Service's, else the root namespace, and only where it is exported."""
-    rules = [rule.raw for rule in view.of(k.DESTINATION_RULE)]
     root, ends = _root(view, intent), _ends(view)
+    rules = Rules((rule.raw for rule in view.of(k.DESTINATION_RULE)), ends[0])
     for service in _scope(view.of(k.VIRTUAL_SERVICE), intent):
         for destination in _destinations(service):
             subset, host = destination.at("subset"), full_name(str(destination.at("host", default="")), service.namespace, ends[0])
             if not subset:
                 continue
             home = service_namespace(host, ends) or next((one.namespace for one in _entries(view, host)), "")
-            everywhere = [rule for rule in rules if _defines(rule, subset) and full_name(_host(rule), namespace_of(rule), ends[0]) == host]
             for caller in _callers(view, service):
-                counting = rules_for(rules, host=host, caller=caller, service=home, root=root, end=ends[0])
+                counting = rules.counting(host=host, caller=caller, service=home, root=root)
                 if not any(_defines(rule, subset) for rule in counting):
+                    everywhere = [rule for rule in rules.named(host) if _defines(rule, subset)]
                     yield Finding(service.ref, _undefined(subset, destination.at("host"), caller, everywhere))
                     break
 
 
 def _defines(rule: Mapping[str, Any], subset: Any) -> bool:
     return any(one.get("name") == subset for one in sections(section(rule, "spec").get("subsets")))
-
-
-def _host(rule: Mapping[str, Any]) -> str:
-    return str(section(rule, "spec").get("host") or "")
 
 
 def _undefined(subset: Any, host: Any, caller: str, elsewhere: list[Mapping[str, Any]]) -> str:
@@ -364,9 +395,18 @@ def _callers(view: View, service: Obj) -> list[str]:
         namespace, slash, short = name.partition("/")
         gateway = view.get(k.GATEWAY, short if slash else name, namespace if slash else service.namespace)
         if gateway is not None:
-            pods = [pod for pod in view.of(k.POD) if _selector(gateway) and matches_labels(_selector(gateway), pod.labels)]
-            found += [pod.namespace for pod in pods] or [gateway.namespace]
+            found += _homes(view, gateway)
     return list(dict.fromkeys(found))
+
+
+def _homes(view: View, gateway: Obj) -> list[str]:
+    """The namespaces of a Gateway's pods, its own where there are none: asked for each VirtualService that names it."""
+    known: dict[Obj, list[str]] = view.memo("gateways.homes", view, dict)
+    if gateway not in known:
+        selector = _selector(gateway)
+        pods = view.selected(k.POD, selector) if selector else []
+        known[gateway] = list(dict.fromkeys(pod.namespace for pod in pods)) or [gateway.namespace]
+    return known[gateway]
 
 
 def _root(view: View, intent: Intent) -> str:
@@ -376,7 +416,9 @@ def _root(view: View, intent: Intent) -> str:
 
 def _entries(view: View, host: str) -> list[Obj]:
     """The ServiceEntries of a host."""
-    return [entry for entry in view.of(k.SERVICE_ENTRY) if any(covers(str(name), host) for name in entry.items("spec", "hosts"))]
+    pairs = ((entry, str(name)) for entry in view.of(k.SERVICE_ENTRY) for name in entry.items("spec", "hosts"))
+    known: ByHost[Obj] = view.memo("gateways.entries", view, lambda: ByHost(pairs))
+    return list(dict.fromkeys(entry for _own, entry in known.covering(host)))
 
 
 @check(

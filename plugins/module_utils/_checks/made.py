@@ -19,7 +19,11 @@ _CLASS_SUFFIX = {"istio-waypoint": "", "istio-east-west": ""}  # istiod's defaul
 
 
 def made_services(view: View) -> frozenset[str]:
-    """As name.namespace."""
+    """As name.namespace; made once for each view."""
+    return view.memo("made_services", view, lambda: _made(view))
+
+
+def _made(view: View) -> frozenset[str]:
     found: set[str] = set()
     for plane in view.of(k.SMCP):
         found.update(_of_smcp(plane))

@@ -6,6 +6,6 @@
 
 from __future__ import annotations
 
-from .._model.selectors import matches, matches_labels
+from .._model.selectors import ByLabel, matches, matches_labels
 
-__all__ = ["matches", "matches_labels"]
+__all__ = ["ByLabel", "matches", "matches_labels"]

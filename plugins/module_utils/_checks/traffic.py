@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from .._authorization.authentication import effective_mtls
 from .._authorization.hazards import Scene
 from .._authorization.places import Place
 from .._model.fields import entries, section, sections
 from .._model.revisions import LABEL
-from .._model.routing import binds_mesh, covers, destinations, exported_to, full_name, imports, servers_of, service_namespace
+from .._model.routing import Server, binds_mesh, covers, destinations, exported_to, full_name, imports, servers_of, service_namespace
 from . import kinds as k
 from .authorization import INPUTS, scene_of
 from .istiods import READS, cluster_domains
@@ -58,13 +57,13 @@ def hosts_served(view: View, intent: Intent, options: Options) -> Iterable[Findi
     for service in _scope(view.of(k.VIRTUAL_SERVICE), intent):
         gateways = list(_gateways(view, service))
         hosts = [str(host) for host in service.items("spec", "hosts")]
-        lost = [host for host in hosts if not any(_serves(gateway, service, host) for gateway in gateways)]
+        lost = [host for host in hosts if not any(_serves(view, gateway, service, host) for gateway in gateways)]
         if not gateways or (binds_mesh(service.raw) and len(lost) < len(hosts)):
             continue  # the other hosts are for the callers inside of the mesh
         for host in lost:
-            pairs = [pair for row in gateways for server in servers_of(row.raw) for pair in server.hosts]
-            served = [own if space == "*" else f"{space}/{own}" for space, own in pairs]
-            shown = ", ".join(list(dict.fromkeys(served))[:_SHOWN]) or "no host"
+            pairs = (pair for row in gateways for server in _servers(view, row) for pair in server.hosts)
+            served = (own if space == "*" else f"{space}/{own}" for space, own in pairs)
+            shown = ", ".join(_first(served)) or "no host"
             yield Finding(service.ref, f"its host {host} is not served by {' or '.join(row.ref for row in gateways)}, which has {shown}")
 
 
@@ -77,8 +76,26 @@ def _gateways(view: View, service: Obj) -> Iterator[Obj]:
             yield found
 
 
-def _serves(gateway: Obj, service: Obj, host: str) -> bool:
-    return any(server.admits(service.namespace, full_name(host, service.namespace)) for server in servers_of(gateway.raw))
+def _first(texts: Iterable[str]) -> list[str]:
+    """The first few that differ: a Gateway may have the hosts of a thousand teams, each of which asks."""
+    found: dict[str, None] = {}
+    for text in texts:
+        found[text] = None
+        if len(found) == _SHOWN:
+            break
+    return list(found)
+
+
+def _servers(view: View, gateway: Obj) -> list[Server]:
+    """Read once: each VirtualService that names it asks."""
+    known: dict[Obj, list[Server]] = view.memo("traffic.servers", view, dict)
+    if gateway not in known:
+        known[gateway] = servers_of(gateway.raw)
+    return known[gateway]
+
+
+def _serves(view: View, gateway: Obj, service: Obj, host: str) -> bool:
+    return any(server.admits(service.namespace, full_name(host, service.namespace)) for server in _servers(view, gateway))
 
 
 @check(
@@ -208,9 +225,21 @@ def tls_agrees(view: View, intent: Intent, options: Options) -> Iterable[Finding
 
 
 def _services(view: View, host: str, ends: tuple[str, ...]) -> Iterator[Obj]:
+    if not host.startswith("*"):
+        yield from view.memo("traffic.services", view, lambda: _by_name(view, ends)).get(host.lower(), ())
+        return
     for service in view.of(k.SERVICE, service_namespace(host, ends) or None):
         if any(covers(host, full_name(service.name, service.namespace, end)) for end in ends):
             yield service
+
+
+def _by_name(view: View, ends: tuple[str, ...]) -> dict[str, list[Obj]]:
+    """The Services by their full names: most DestinationRules are for one of them, or for none."""
+    found: dict[str, list[Obj]] = {}
+    for service in view.of(k.SERVICE):
+        for name in dict.fromkeys(full_name(service.name, service.namespace, end).lower() for end in ends):
+            found.setdefault(name, []).append(service)
+    return found
 
 
 def _tls_modes(rule: Obj, port: Any) -> Iterator[str]:
@@ -226,9 +255,9 @@ def _tls_modes(rule: Obj, port: Any) -> Iterator[str]:
 def _behind(scene: Scene, service: Obj) -> Iterator[Place]:
     """The workloads of a Service that a sidecar guards."""
     selector = service.at("spec", "selector", default={})
-    for place in scene.inventory.places if selector else ():
+    for place in scene.inventory.near(service.namespace) if selector else ():
         inside = place.workload.kind == "sidecar" and not place.outside and not place.assumed
-        if inside and place.namespace == service.namespace and matches_labels(selector, place.workload.labels):
+        if inside and matches_labels(selector, place.workload.labels):
             yield place
 
 
@@ -236,7 +265,7 @@ def _disagreement(scene: Scene, service: Obj, port: Mapping[str, Any], mode: str
     target = port.get("targetPort", port.get("port"))
     number = target if isinstance(target, int) else port.get("port")
     for place in _behind(scene, service):
-        found, by = effective_mtls(scene.world.peers, place.workload, number if isinstance(number, int) else None, scene.world.mesh)
+        found, by = scene.world.mutual_tls(place.workload, number if isinstance(number, int) else None)
         if mode in ("DISABLE", "SIMPLE") and found == "STRICT":
             return f"its tls.mode is {mode} for {service.ref}, and PeerAuthentication {by} demands mutual TLS there"
         if mode in ("MUTUAL", "ISTIO_MUTUAL") and found == "DISABLE":

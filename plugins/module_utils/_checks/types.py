@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .kinds import Kind
@@ -111,7 +112,11 @@ class Intent:
 
     def owns(self, namespace: str) -> bool:
         """True for the control plane's namespace and the members; for every namespace where no members are given."""
-        return self.members is None or namespace == self.namespace or namespace in self.members
+        return self.members is None or namespace in self._own
+
+    @cached_property
+    def _own(self) -> frozenset[str]:
+        return frozenset((self.namespace, *(self.members or ())))
 
     @property
     def ossm2(self) -> bool:

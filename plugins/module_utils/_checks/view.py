@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._model.malformed import title
 from .kinds import Kind
+from .selectors import ByLabel
 
 if TYPE_CHECKING:
     from .._model.snapshot import Snapshot
@@ -120,6 +121,7 @@ class View:
         self._names: dict[Kind, dict[tuple[str, str], Obj]] = {}
         self.read: set[Kind] = set()
         self._memo: dict[str, tuple[object, Any]] = {}
+        self._labels: dict[Kind, ByLabel[Obj]] = {}
 
     def memo(self, key: str, about: object, make: Callable[[], Made]) -> Made:
         """What is made of this view once, and again only for another intent: `about` is what it depends on beside the view."""
@@ -194,6 +196,13 @@ class View:
         if kind not in self._index:
             self._index[kind] = self._sorted(kind)
         return self._index[kind].get(namespace, [])
+
+    def selected(self, kind: Kind, selector: Mapping[str, str]) -> list[Obj]:
+        """Objects of a kind, of all namespaces, that have all of these labels."""
+        every = self.of(kind)
+        if kind not in self._labels:
+            self._labels[kind] = ByLabel((obj, obj.labels) for obj in every)
+        return self._labels[kind].matching(selector)
 
     def _sorted(self, kind: Kind) -> dict[str | None, list[Obj]]:
         """By namespace, and all under None: checks go through the members one by one, which must not read all pods each time."""

@@ -11,14 +11,17 @@ pilot/pkg/model/sidecar.go for what a Sidecar imports.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, Generic, TypeVar
 
 from .fields import entries, namespace_of, section
 
 __all__ = [
     "CLUSTER_DOMAIN",
+    "ByHost",
+    "Rules",
     "Server",
     "binds_mesh",
     "covers",
@@ -26,7 +29,6 @@ __all__ = [
     "exported_to",
     "full_name",
     "imports",
-    "rules_for",
     "servers_of",
     "service_namespace",
     "short_name",
@@ -65,6 +67,26 @@ def covers(pattern: str, host: str) -> bool:
     return pattern.lower() == host.lower()
 
 
+Thing = TypeVar("Thing")
+
+
+class ByHost(Generic[Thing]):
+    """Things found by a host that they cover, without a look at all the others; in the order in which they were given."""
+
+    def __init__(self, things: Iterable[tuple[Thing, str]]) -> None:
+        self._exact: dict[str, list[tuple[int, str, Thing]]] = {}
+        self._wild: dict[str, list[tuple[int, str, Thing]]] = {}  # by what stands behind the star
+        for number, (thing, host) in enumerate(things):
+            same = self._wild.setdefault(host[1:], []) if host.startswith("*") else self._exact.setdefault(host.lower(), [])
+            same.append((number, host, thing))
+
+    def covering(self, host: str) -> list[tuple[str, Thing]]:
+        """Those whose own host covers this one, each with its own."""
+        ends = (host[start:] for start in range(len(host) + 1)) if self._wild else ()
+        wild = [found for end in ends for found in self._wild.get(end, ()) if covers(found[1], host)]
+        return [(own, thing) for _number, own, thing in sorted((*self._exact.get(host.lower(), ()), *wild), key=lambda found: found[0])]
+
+
 def _meet(one: str, other: str) -> bool:
     return covers(one, other) or covers(other, one)
 
@@ -77,9 +99,13 @@ def exported_to(obj: Mapping[str, Any], namespace: str) -> bool:
     return "~" not in words and namespace in {namespace_of(obj) if word == "." else word for word in words}
 
 
-def _private(obj: Mapping[str, Any]) -> bool:
+def _not_private(obj: Mapping[str, Any]) -> bool:
     words = {str(word) for word in entries(section(obj, "spec").get("exportTo"))}
-    return bool(words) and words <= {".", namespace_of(obj)}
+    return not words or not words <= {".", namespace_of(obj)}
+
+
+def _all(_obj: Mapping[str, Any]) -> bool:
+    return True
 
 
 # gateways
@@ -100,10 +126,16 @@ class Server:
         """Servers of this kind on one port are merged, whoever wrote them."""
         return self.protocol in ("HTTP", "HTTP2", "GRPC", "GRPC-WEB") and not self.tls_mode
 
+    @cached_property
+    def _by_host(self) -> ByHost[str]:
+        return ByHost(self.hosts)
+
     def admits(self, namespace: str, host: str) -> bool:
         """Does it serve this host of a VirtualService in this namespace? Where no request is read, the server's has to be the wider one."""
-        fits = covers if self.tls_mode in _PASSES or self.protocol in _NO_HTTP else _meet
-        return any(space in ("*", namespace) and fits(own, host) for space, own in self.hosts)
+        if any(space in ("*", namespace) for _own, space in self._by_host.covering(host)):
+            return True
+        narrower = host.startswith("*") and self.tls_mode not in _PASSES and self.protocol not in _NO_HTTP
+        return narrower and any(space in ("*", namespace) and covers(host, own) for space, own in self.hosts)
 
 
 def servers_of(gateway: Mapping[str, Any]) -> list[Server]:
@@ -143,34 +175,46 @@ def destinations(service: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 # DestinationRules
 
 
-def _of_host(rules: Iterable[Mapping[str, Any]], host: str, end: str) -> list[Mapping[str, Any]]:
-    """The rules of the most specific host that takes this one in."""
-    named = [(full_name(str(section(rule, "spec").get("host") or ""), namespace_of(rule), end), rule) for rule in rules]
-    taken = [(own, rule) for own, rule in named if covers(own, host)]
-    if not taken:
+class Rules:
+    """The DestinationRules of a source. `end`: `.svc.` and the cluster's domain."""
+
+    def __init__(self, rules: Iterable[Mapping[str, Any]], end: str = CLUSTER_DOMAIN) -> None:
+        own: dict[str, list[tuple[Mapping[str, Any], str]]] = {}
+        self._named: dict[str, list[Mapping[str, Any]]] = {}
+        for rule in rules:
+            namespace = namespace_of(rule)
+            host = full_name(str(section(rule, "spec").get("host") or ""), namespace, end)
+            own.setdefault(namespace, []).append((rule, host))
+            self._named.setdefault(host, []).append(rule)
+        self._namespaces = {namespace: ByHost(pairs) for namespace, pairs in own.items()}
+
+    def named(self, host: str) -> list[Mapping[str, Any]]:
+        """Those of all namespaces that are for this very host."""
+        return self._named.get(host, [])
+
+    def _of_host(self, namespace: str, host: str, seen: Callable[[Mapping[str, Any]], bool]) -> list[Mapping[str, Any]]:
+        """The rules of a namespace for the most specific host that takes this one in, of those that can be seen."""
+        known = self._namespaces.get(namespace)
+        taken = [(own, rule) for own, rule in known.covering(host) if seen(rule)] if known else []
+        best = max(((not own.startswith("*"), len(own)) for own, _rule in taken), default=None)
+        return [rule for own, rule in taken if (not own.startswith("*"), len(own)) == best]
+
+    def counting(self, *, host: str, caller: str, service: str, root: str) -> list[Mapping[str, Any]]:
+        """Those that count for a host (its full name), called from a namespace.
+
+        One namespace decides: the caller's, else the Service's (empty if it has none), else the root namespace. In the caller's, only what
+        is visible there is looked at; in the others the most specific host is picked first, and only then it is asked who may see it."""
+        if caller != root:
+            found = self._of_host(caller, host, lambda rule: exported_to(rule, caller))
+            if found:
+                return found
+        for namespace in dict.fromkeys((service, root)):
+            seen = _all if namespace == caller else _not_private
+            there = self._of_host(namespace, host, seen) if namespace else []
+            found = [rule for rule in there if exported_to(rule, caller)]
+            if found:
+                return found
         return []
-    best = max((not own.startswith("*"), len(own)) for own, _rule in taken)
-    return [rule for own, rule in taken if (not own.startswith("*"), len(own)) == best]
-
-
-def rules_for(
-    rules: Sequence[Mapping[str, Any]], *, host: str, caller: str, service: str, root: str, end: str = CLUSTER_DOMAIN
-) -> list[Mapping[str, Any]]:
-    """The DestinationRules that count for a host (its full name), called from a namespace.
-
-    One namespace decides: the caller's, else the Service's (empty if it has none), else the root namespace. In the caller's, only what
-    is visible there is looked at; in the others the most specific host is picked first, and only then it is asked who may see it."""
-    if caller != root:
-        own = [rule for rule in rules if namespace_of(rule) == caller and exported_to(rule, caller)]
-        found = _of_host(own, host, end)
-        if found:
-            return found
-    for namespace in dict.fromkeys((service, root)):
-        there = [rule for rule in rules if namespace_of(rule) == namespace and (namespace == caller or not _private(rule))]
-        found = [rule for rule in _of_host(there, host, end) if exported_to(rule, caller)] if namespace else []
-        if found:
-            return found
-    return []
 
 
 # Sidecars

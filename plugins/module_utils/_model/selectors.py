@@ -6,10 +6,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Generic, TypeVar
 
-__all__ = ["matches", "matches_labels"]
+__all__ = ["ByLabel", "matches", "matches_labels"]
+
+
+Thing = TypeVar("Thing")
+
+
+class ByLabel(Generic[Thing]):
+    """Things found by the labels that they have, without a look at all the others; in the order in which they were given."""
+
+    def __init__(self, things: Iterable[tuple[Thing, Mapping[str, str]]]) -> None:
+        self._things = list(things)
+        self._having: dict[tuple[str, str], list[int]] = {}
+        for number, (_thing, labels) in enumerate(self._things):
+            for pair in labels.items():
+                self._having.setdefault(pair, []).append(number)
+
+    def matching(self, wanted: Mapping[str, str]) -> list[Thing]:
+        """Those that have every pair of `wanted`, as `matches_labels` has it."""
+        return list(self._matching(wanted))
+
+    def any(self, wanted: Mapping[str, str]) -> bool:
+        """Is there one?"""
+        return next((True for _thing in self._matching(wanted)), False)
+
+    def _matching(self, wanted: Mapping[str, str]) -> Iterator[Thing]:
+        told = [pair for pair in wanted.items() if isinstance(pair[1], str)]  # nobody has checked what a selector wants
+        fewest = min((self._having.get(pair, []) for pair in told), key=len) if told else range(len(self._things))
+        for number in fewest:
+            thing, labels = self._things[number]
+            if matches_labels(wanted, labels):
+                yield thing
 
 
 def matches_labels(wanted: Mapping[str, str], labels: Mapping[str, str]) -> bool:
