@@ -37,7 +37,7 @@ options:
 EXAMPLES = r"""
 - name: Refuse an upgrade that skips a minor version
   ansible.builtin.assert:
-    that: ['v1.29-latest', 'v1.30.3'] | meshops.mesh.upgrade_refusal('sail') == ''
+    that: "['v1.29-latest', 'v1.30.3'] | meshops.mesh.upgrade_refusal('sail') == ''"
 """
 
 RETURN = r"""
