@@ -101,7 +101,9 @@ class ActionModule(ActionBase):
     def _tracing(values: dict[str, Any]) -> list[str]:
         """What of tracing does not fit together: that is seen across variables only."""
         provider, parts = values.get("operators_generation") or values.get("mesh_provider"), ("mesh_control_plane", "mesh_observability")
-        if not provider or any(not isinstance(values.get(name), dict | None) for name in parts):
+        # A playbook that looks at one of them only cannot tell what the other has.
+        known = all(name in values and isinstance(values[name], dict | None) for name in parts)
+        if not provider or not known:
             return []
         return tracing_problems(str(provider), *(values.get(name) for name in parts))
 

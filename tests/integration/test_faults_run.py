@@ -153,7 +153,7 @@ def test_a_busy_api_is_waited_out(mesh: Mesh) -> None:
 
 def test_an_api_server_that_restarts_in_the_middle_does_not_end_the_run(mesh: Mesh) -> None:
     process = mesh.start(more_web("restarted"), *only("membership,workloads"))
-    text = read_until(process, lambda line: "Read the namespaces" in line)
+    text = read_until(process, lambda line: "Render the members" in line)
     mesh.bed.kill("kube-apiserver")
     # A task's first contact gives up after 15 s, and a busy machine needs most of them to bring the server back.
     time.sleep(0.5)
