@@ -578,8 +578,8 @@ def main() -> None:
     params["cluster"] = display_name(params)
     if CRYPTOGRAPHY_ERROR:
         module.fail_json(msg=missing_required_lib("cryptography"), exception=CRYPTOGRAPHY_ERROR)
-    reads_cluster = params["source"] == "cluster" and (params["mesh"] or params["proxies"] or params["secrets"] or params["config_maps"]
-                                                     or params["cluster_clock"])
+    of_cluster = ("mesh", "proxies", "secrets", "config_maps", "cluster_clock")
+    reads_cluster = params["source"] == "cluster" and any(params[name] for name in of_cluster)
     if reads_cluster and IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
     try:

@@ -198,7 +198,8 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "observability": {**_WORDS, "choices": list(TOOLS)},
     "operators": {"type": "str", "choices": ["olm", "manual", "none"], "default": "olm"},
     "routes": {"type": "bool", "default": False},
-    **{name: {**_WORDS, "default": []} for name in ("gateway_namespaces", "secret_namespaces", "categories", "only")},
+    **{name: {**_WORDS, "default": []} for name in ("gateway_namespaces", "categories", "only")},
+    "secret_namespaces": {**_WORDS, "default": [], "no_log": False},  # names of namespaces
     "subjects": {"type": "list", "elements": "dict", "default": [], "options": _SUBJECT},
 }
 

@@ -58,4 +58,3 @@ def network_matcher(value: str) -> Matcher:
         raise ValueError(f"{value!r} is not an address block")
     shift = found.max_prefixlen - (int(length) if slash else found.max_prefixlen)
     return Network(found.version, shift, int(found) >> shift)
-

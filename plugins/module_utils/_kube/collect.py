@@ -70,8 +70,10 @@ KINDS: tuple[tuple[str, str], ...] = (
     ("monitoring.coreos.com/v1", "Prometheus"),
 )
 # whole groups: every kind that the API has in them
-GROUPS = ("maistra.io", "sailoperator.io", "kiali.io", "jaegertracing.io", "gateway.networking.k8s.io", "tempo.grafana.com",
-           "opentelemetry.io", "inference.networking.x-k8s.io")
+GROUPS = (
+    "maistra.io", "sailoperator.io", "kiali.io", "jaegertracing.io", "gateway.networking.k8s.io", "tempo.grafana.com",
+    "opentelemetry.io", "inference.networking.x-k8s.io",
+)  # fmt: skip
 GROUP_TAILS = (".istio.io", ".maistra.io")
 _OLM = "operators.coreos.com"
 _REVIEW = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview"}

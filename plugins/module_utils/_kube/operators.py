@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Optional
 
 from .._errors import FetchError, Forbidden, KindMissing
 from .._olm.model import COPIED_LABEL
@@ -22,7 +22,7 @@ _PLANES = (("maistra.io/v2", "ServiceMeshControlPlane"), ("sailoperator.io/v1", 
 # Operators that somebody installed without OLM, by the labels of their own charts.
 _SAIL, _MAISTRA = "control-plane in (sail-operator,servicemesh-operator3)", "name=istio-operator"
 
-Query = tuple[str, str, str | None, str | None]  # version, kind, namespace, label selector
+Query = tuple[str, str, Optional[str], Optional[str]]  # noqa: UP045  # version, kind, namespace, label selector
 
 
 def has_olm(cluster: Cluster) -> bool:

@@ -117,6 +117,8 @@ def names_only(value: Any) -> Any:
 
 def _set(words: str, rule: Rule = ALL) -> dict[str, Rule]:
     return dict.fromkeys(words.split(), rule)
+
+
 _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
 _WITHHELD = "-----BEGIN WITHHELD KEY-----\n-----END WITHHELD KEY-----"
 _ROOT_MAP = "istio-ca-root-cert"
@@ -463,9 +465,10 @@ def _spec(words: str, status: Rule = ALL) -> dict[str, Rule]:
     return {"spec": _set(words), "status": status}
 
 
-_ENVOY_FILTER = {"spec": {**_set("workloadSelector targetRefs priority"),
-                          "configPatches": {"applyTo": ALL, "match": ALL, "patch": {"operation": ALL, "filterClass": ALL,
-                                                                                   "value": {"name": ALL, "typed_config": _set("@type")}}}}}
+_ENVOY_PATCH = {"operation": ALL, "filterClass": ALL, "value": {"name": ALL, "typed_config": _set("@type")}}
+_ENVOY_FILTER = {
+    "spec": {**_set("workloadSelector targetRefs priority"), "configPatches": {"applyTo": ALL, "match": ALL, "patch": _ENVOY_PATCH}}
+}
 
 # observability
 
@@ -588,8 +591,9 @@ _KINDS: dict[tuple[str, str], Mapping[str, Rule] | Callable[[Mapping[str, Any]],
     ("operator.openshift.io", "IstioCSR"): _WHOLE,
     ("operators.coreos.com", "CatalogSource"): _spec("sourceType image displayName publisher priority address"),
     ("operators.coreos.com", "ClusterServiceVersion"): _CSV,
-    ("operators.coreos.com", "InstallPlan"): _spec("approval approved clusterServiceVersionNames generation",
-                                                  _set("phase conditions message startTime catalogSources")),
+    ("operators.coreos.com", "InstallPlan"): _spec(
+        "approval approved clusterServiceVersionNames generation", _set("phase conditions message startTime catalogSources")
+    ),
     ("operators.coreos.com", "OperatorGroup"): _WHOLE,
     ("operators.coreos.com", "Subscription"): _spec("channel name source sourceNamespace startingCSV installPlanApproval"),
     **{("networking.istio.io", kind): _POLICY for kind in ("DestinationRule", "Gateway", "ServiceEntry", "Sidecar", "WorkloadEntry")},

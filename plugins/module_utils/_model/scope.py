@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from .objects import group_of
@@ -34,7 +35,7 @@ _KINDS = frozenset({
 _NAMESPACED = frozenset({("storage.k8s.io", "CSIStorageCapacity")})
 
 
-def is_namespaced(group: str, kind: str, scopes: Mapping[tuple[str, str], bool] = {}) -> bool:
+def is_namespaced(group: str, kind: str, scopes: Mapping[tuple[str, str], bool] = MappingProxyType({})) -> bool:
     """Whether objects of a kind are in namespaces. scopes: of the definitions that the source has; else a name with Cluster says it."""
     if (group, kind) in scopes:
         return scopes[group, kind]

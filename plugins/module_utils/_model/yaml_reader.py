@@ -125,7 +125,6 @@ class _Loader(_Base):  # type: ignore[misc, valid-type]
             found[_key(key)] = self.construct_object(value_node, deep=deep)
         return found
 
-
     def _merged(self, node: Any) -> dict[str, Any]:
         """What `<<` brings; of several maps the first has the last word."""
         rows = node.value[::-1] if isinstance(node, yaml.SequenceNode) else [node]
