@@ -209,28 +209,28 @@ def test_a_namespace_that_cannot_be_looked_into_is_not_deleted(bed: Bed) -> None
 
 def test_a_volume_of_ours_goes_by_a_switch_of_its_own(bed: Bed, namespace: str) -> None:
     cluster, volume = cluster_of(bed), claim(namespace, "metrics")
-    run(cluster, [volume], order(wait=False))
+    run(cluster, [volume], order(mesh="volumes", wait=False))
     for asked, objects in (({"state": "absent"}, [volume]), ({"prune": True}, [])):
-        kept = run(cluster, objects, order(**asked))
+        kept = run(cluster, objects, order(mesh="volumes", **asked))
         assert (statuses(kept), kept.changed) == ({"metrics": "kept"}, False) and "remove_volumes" in kept.rows[0].note
-    assert statuses(run(cluster, [], order(prune=True, allowed=Allowed(volumes=True)))) == {"metrics": "pruned"}
+    assert statuses(run(cluster, [], order(mesh="volumes", prune=True, allowed=Allowed(volumes=True)))) == {"metrics": "pruned"}
 
 
 def test_a_copy_of_ours_is_somebody_elses(bed: Bed, namespace: str) -> None:
     """kubectl get -o yaml, another name, kubectl apply: the labels come along."""
     cluster = cluster_of(bed)
-    run(cluster, [config_map(namespace, "a", x="1")], order())
+    run(cluster, [config_map(namespace, "a", x="1")], order(mesh="copies"))
     copy = cluster.get("v1", "ConfigMap", "a", namespace) or {}
     labels = copy["metadata"]["labels"]
     by_somebody(bed, {**config_map(namespace, "copy", x="theirs"), "metadata": {"name": "copy", "namespace": namespace, "labels": labels}})
-    left = run(cluster, [config_map(namespace, "copy")], order(state="absent"))
+    left = run(cluster, [config_map(namespace, "copy")], order(mesh="copies", state="absent"))
     assert statuses(left) == {"copy": "unchanged"}
     assert left.rows[0].note == "not ours: it carries our labels, and they were written by kubectl-client-side-apply: a copy"
-    assert statuses(run(cluster, [config_map(namespace, "a", x="1")], order(prune=True))) == {"a": "unchanged"}
+    assert statuses(run(cluster, [config_map(namespace, "a", x="1")], order(mesh="copies", prune=True))) == {"a": "unchanged"}
     with pytest.raises(errors.ConfigError, match=r"not ours.*ConfigMap .*/copy \(it carries our labels, and they were written by kubectl"):
-        run(cluster, [config_map(namespace, "copy", x="ours")], order())
-    run(cluster, [config_map(namespace, "copy", x="ours")], order(adopt=frozenset({f"ConfigMap {namespace}/copy"})))
-    assert statuses(run(cluster, [config_map(namespace, "copy")], order(state="absent"))) == {"copy": "deleted"}
+        run(cluster, [config_map(namespace, "copy", x="ours")], order(mesh="copies"))
+    run(cluster, [config_map(namespace, "copy", x="ours")], order(mesh="copies", adopt=frozenset({f"ConfigMap {namespace}/copy"})))
+    assert statuses(run(cluster, [config_map(namespace, "copy")], order(mesh="copies", state="absent"))) == {"copy": "deleted"}
 
 
 def test_a_namespace_leaves_by_prune_whoever_made_it(bed: Bed, namespace: str) -> None:
