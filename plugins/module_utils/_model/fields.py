@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["entries", "name_of", "namespace_of", "section", "sections", "texts"]
+from .objects import group_of
+
+__all__ = ["entries", "is_of", "metadata_of", "name_of", "namespace_of", "section", "sections", "texts"]
 
 _NONE: Mapping[str, Any] = {}
 
@@ -40,10 +42,20 @@ def texts(value: Any) -> dict[str, str]:
     return {str(key): str(one) for key, one in value.items()} if isinstance(value, Mapping) else {}
 
 
+def metadata_of(obj: Mapping[str, Any], field: str) -> str:
+    """A text of the metadata, empty where there is none."""
+    return str(section(obj, "metadata").get(field) or "")
+
+
 def name_of(obj: Mapping[str, Any]) -> str:
-    return str(section(obj, "metadata").get("name") or "")
+    return metadata_of(obj, "name")
 
 
 def namespace_of(obj: Mapping[str, Any]) -> str:
     """`default` where nothing is said, as kubectl takes it."""
-    return str(section(obj, "metadata").get("namespace") or "default")
+    return metadata_of(obj, "namespace") or "default"
+
+
+def is_of(obj: Mapping[str, Any], kind: str, group: str) -> bool:
+    """Is it of this kind of this group, in whatever version?"""
+    return obj.get("kind") == kind and group_of(str(obj.get("apiVersion") or "")) == group

@@ -10,8 +10,9 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
+from .fields import entries, metadata_of, section, sections, texts
 from .objects import group_of
-from .selectors import matches_labels
+from .selectors import ByLabel
 
 __all__ = ["CA_SECRETS", "SECRET", "SOURCES", "secrets_used"]
 
@@ -25,53 +26,37 @@ _HOME = "istio-system"
 Rows = Mapping[tuple[str, str], list[Mapping[str, Any]]]
 
 
-def _dict(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _labels(obj: Mapping[str, Any]) -> dict[str, str]:
-    return {str(key): str(value) for key, value in _dict(_dict(obj.get("metadata")).get("labels")).items()}
-
-
-def _namespace(obj: Mapping[str, Any]) -> str:
-    return str(_dict(obj.get("metadata")).get("namespace") or "")
-
-
 def _planes(rows: Rows) -> Iterator[str]:
     """Namespaces in which an istiod runs or is meant to."""
     for kind in ("Istio", "IstioRevision"):
         for obj in rows.get(("sailoperator.io", kind), ()):
-            yield str(_dict(obj.get("spec")).get("namespace") or _HOME)
+            yield str(section(obj, "spec").get("namespace") or _HOME)
     for obj in rows.get(("maistra.io", "ServiceMeshControlPlane"), ()):
-        yield _namespace(obj)
+        yield metadata_of(obj, "namespace")
     for key in (("", "Pod"), ("apps", "Deployment")):
         for obj in rows.get(key, ()):
-            if _labels(obj).get("app") == "istiod":
-                yield _namespace(obj)
+            if section(obj, "metadata", "labels").get("app") == "istiod":
+                yield metadata_of(obj, "namespace")
 
 
 def _credentials(gateway: Mapping[str, Any]) -> Iterator[str]:
-    for server in _list(_dict(gateway.get("spec")).get("servers")):
-        name = str(_dict(_dict(server).get("tls")).get("credentialName") or "")
+    for server in entries(section(gateway, "spec").get("servers")):
+        name = str(section(server, "tls").get("credentialName") or "")
         if name and "://" not in name:
             yield name
 
 
 def _of_gateways(rows: Rows, plane: str, scope: Collection[str] | None, where: Collection[str] | None) -> Iterator[tuple[str, str]]:
     """A Secret is read by the proxy, so it is in the namespace of the gateway's pods. where: the namespaces whose pods count."""
-    pods = [(_namespace(pod), _labels(pod)) for pod in rows.get(("", "Pod"), ())
-            if (where is None or _namespace(pod) in where) and not _dict(pod.get("metadata")).get("deletionTimestamp")]
+    pods = ByLabel((metadata_of(pod, "namespace"), texts(section(pod, "metadata", "labels"))) for pod in rows.get(("", "Pod"), ())
+                   if (where is None or metadata_of(pod, "namespace") in where) and not metadata_of(pod, "deletionTimestamp"))
     for gateway in rows.get(("networking.istio.io", "Gateway"), ()):
         names = sorted(set(_credentials(gateway)))
-        if not names or (scope is not None and _namespace(gateway) not in scope):
+        if not names or (scope is not None and metadata_of(gateway, "namespace") not in scope):
             continue
-        selector = {str(key): str(value) for key, value in _dict(_dict(gateway.get("spec")).get("selector")).items()}
-        homes = {namespace for namespace, labels in pods if selector and matches_labels(selector, labels)}
-        for namespace in homes or {plane or _namespace(gateway)}:
+        selector = texts(section(gateway, "spec", "selector"))
+        homes = set(pods.matching(selector)) if selector else set()
+        for namespace in homes or {plane or metadata_of(gateway, "namespace")}:
             for name in names:
                 yield namespace, name
                 yield namespace, f"{name}-cacert"  # where Istio looks for the CA of clients
@@ -79,13 +64,12 @@ def _of_gateways(rows: Rows, plane: str, scope: Collection[str] | None, where: C
 
 def _of_gateway_api(rows: Rows, scope: Collection[str] | None) -> Iterator[tuple[str, str]]:
     for gateway in rows.get(("gateway.networking.k8s.io", "Gateway"), ()):
-        if scope is not None and _namespace(gateway) not in scope:
+        if scope is not None and metadata_of(gateway, "namespace") not in scope:
             continue
-        for listener in _list(_dict(gateway.get("spec")).get("listeners")):
-            for ref in _list(_dict(_dict(listener).get("tls")).get("certificateRefs")):
-                one = _dict(ref)
-                if one.get("kind", "Secret") == "Secret" and not one.get("group") and one.get("name"):
-                    yield str(one.get("namespace") or _namespace(gateway)), str(one["name"])
+        for listener in entries(section(gateway, "spec").get("listeners")):
+            for ref in sections(section(listener, "tls").get("certificateRefs")):
+                if ref.get("kind", "Secret") == "Secret" and not ref.get("group") and ref.get("name"):
+                    yield str(ref.get("namespace") or metadata_of(gateway, "namespace")), str(ref["name"])
 
 
 def secrets_used(objects: Iterable[Mapping[str, Any]], *, plane: str = "", members: Collection[str] | None = None) -> set[tuple[str, str]]:
