@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from .._model.fields import namespace_of, section
 from .._model.mesh_config import Broken
 from .._model.selectors import ByLabel
 from .meshes import meshes_of
@@ -76,16 +77,6 @@ class Inventory:
         return tuple(mesh for mesh in self.meshes if mesh.control_plane in place.control_planes) or (self.mesh,)
 
 
-def _map(value: Any, *path: str) -> Mapping[str, Any]:
-    for step in path:
-        value = value.get(step) if isinstance(value, Mapping) else None
-    return value if isinstance(value, Mapping) else {}
-
-
-def _namespace(obj: Mapping[str, Any]) -> str:
-    return str(_map(obj, "metadata").get("namespace") or "default")
-
-
 def _assumed(objects: Iterable[Mapping[str, Any]], places: Iterable[Place], root: str) -> Iterator[Place]:
     """Where a namespace has policies and no workload in the source: one for each selector that is of no workload elsewhere, and one for
     all others."""
@@ -93,9 +84,9 @@ def _assumed(objects: Iterable[Mapping[str, Any]], places: Iterable[Place], root
     inhabited = {place.namespace for place in known.matching({})}
     selectors: dict[str, dict[str, dict[str, str]]] = {}
     for obj in objects:
-        namespace = _namespace(obj)
-        if namespace not in inhabited and not _map(obj, "spec").get("targetRefs") and not _map(obj, "spec").get("targetRef"):
-            labels = {str(key): str(value) for key, value in _map(obj, "spec", "selector", "matchLabels").items()}
+        namespace = namespace_of(obj)
+        if namespace not in inhabited and not section(obj, "spec").get("targetRefs") and not section(obj, "spec").get("targetRef"):
+            labels = {str(key): str(value) for key, value in section(obj, "spec", "selector", "matchLabels").items()}
             name = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
             elsewhere = labels and known.any(labels)
             if not elsewhere and (name or namespace != root):

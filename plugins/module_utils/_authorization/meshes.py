@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .._model.fields import name_of, section
 from .._model.mesh_config import DEFAULT_REVISION, ROOT_NAMESPACE, TRUST_DOMAIN, Broken, MeshConfig, mesh_configs
 from .._model.revisions import Revisions, revisions_of
 from .._model.selectors import matches
@@ -25,16 +26,6 @@ _FLAGS = {
 }  # istiod's environment
 
 
-def _map(value: Any, *path: str) -> Mapping[str, Any]:
-    for step in path:
-        value = value.get(step) if isinstance(value, Mapping) else None
-    return value if isinstance(value, Mapping) else {}
-
-
-def _name(obj: Mapping[str, Any]) -> str:
-    return str(_map(obj, "metadata").get("name") or "")
-
-
 def _providers(config: MeshConfig) -> dict[str, Provider]:
     """The external authorizers of a mesh's configuration; what they answer is theirs to say."""
     kinds = (("envoyExtAuthzHttp", "http"), ("envoyExtAuthzGrpc", "grpc"))
@@ -44,9 +35,9 @@ def _providers(config: MeshConfig) -> dict[str, Provider]:
 def _unlisted(objects: Iterable[Mapping[str, Any]]) -> dict[str, Provider]:
     """The authorizers that policies name, where nothing says which there are."""
     named = [
-        _map(obj, "spec", "provider").get("name")
+        section(obj, "spec", "provider").get("name")
         for obj in objects
-        if obj.get("kind") == "AuthorizationPolicy" and _map(obj, "spec").get("action") == "CUSTOM"
+        if obj.get("kind") == "AuthorizationPolicy" and section(obj, "spec").get("action") == "CUSTOM"
     ]
     return {name: Provider() for name in named if isinstance(name, str) and name}
 
@@ -69,7 +60,7 @@ class _Settings:
     def __init__(self, objects: list[Mapping[str, Any]], given: Mapping[str, Any] | None, home: str) -> None:
         self.objects, self.home = objects, home
         self.given = {key: value for key, value in (given or {}).items() if value not in (None, [], "")}
-        self.namespaces = {_name(obj): _map(obj, "metadata", "labels") for obj in objects if obj.get("kind") == "Namespace"}
+        self.namespaces = {name_of(obj): section(obj, "metadata", "labels") for obj in objects if obj.get("kind") == "Namespace"}
         self.assumed: list[str] = []
 
     def of(self, config: MeshConfig | None, word: str = "") -> Mesh:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from .._model.fields import metadata_of, section
 from .._model.mesh_config import DEFAULT_REVISION
 from .._model.revisions import LABEL, revision_of_pod
 from .attachment import GATEWAY_NAME
@@ -31,23 +32,13 @@ class ByControlPlane:
     assumptions: tuple[str, ...] = ()
 
 
-def _map(value: Any, *path: str) -> Mapping[str, Any]:
-    for step in path:
-        value = value.get(step) if isinstance(value, Mapping) else None
-    return value if isinstance(value, Mapping) else {}
-
-
-def _meta(obj: Mapping[str, Any], name: str) -> str:
-    return str(_map(obj, "metadata").get(name) or "")
-
-
 class _Assigner:
     def __init__(self, objects: Sequence[Mapping[str, Any]], meshes: Meshes) -> None:
         self.meshes, self.revisions = meshes, meshes.revisions
         self.known = {mesh.control_plane: mesh for mesh in meshes.every}
         self.pods: dict[str, list[tuple[Mapping[str, Any], str]]] = {}
         self.gateways = {
-            (_meta(obj, "namespace"), _meta(obj, "name")): _map(obj, "metadata", "labels")
+            (metadata_of(obj, "namespace"), metadata_of(obj, "name")): section(obj, "metadata", "labels")
             for obj in objects
             if obj.get("kind") == "Gateway" and str(obj.get("apiVersion")).startswith("gateway.networking.k8s.io")
         }
@@ -57,7 +48,7 @@ class _Assigner:
         for obj in objects:
             revision = revision_of_pod(obj) if obj.get("kind") == "Pod" else ""
             if revision:
-                self.pods.setdefault(_meta(obj, "namespace"), []).append((_map(obj, "metadata", "labels"), revision))
+                self.pods.setdefault(metadata_of(obj, "namespace"), []).append((section(obj, "metadata", "labels"), revision))
 
     def running(self, place: Place) -> list[str]:
         """The revisions of a workload's proxies: its pods have the labels of its template, and more."""
@@ -115,7 +106,7 @@ def _differ(meshes: Sequence[Mesh]) -> bool:
 
 def by_control_plane(places: Sequence[Place], objects: Sequence[Mapping[str, Any]], meshes: Meshes) -> ByControlPlane:
     """The places with their control planes, and the settings of each of these."""
-    labelled = any(LABEL in _map(obj, "metadata", "labels") for obj in objects if "istio.io/" in str(obj.get("apiVersion")))
+    labelled = any(LABEL in section(obj, "metadata", "labels") for obj in objects if "istio.io/" in str(obj.get("apiVersion")))
     running = {revision_of_pod(obj) for obj in objects if obj.get("kind") == "Pod"} - {""}
     if len(meshes.every) < 2 and not labelled and len(running) < 2:
         return ByControlPlane(tuple(places), meshes.every or (meshes.main,))

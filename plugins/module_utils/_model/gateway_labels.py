@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
+
+from .fields import section
 
 __all__ = ["OPERATORS", "labels_of_gateway"]
 
@@ -15,14 +16,8 @@ __all__ = ["OPERATORS", "labels_of_gateway"]
 OPERATORS = frozenset({"maistra.io/owner", "maistra.io/owner-name"})
 
 
-def _part(value: Any, *path: str) -> Mapping[str, Any]:
-    for step in path:
-        value = value.get(step) if isinstance(value, Mapping) else None
-    return value if isinstance(value, Mapping) else {}
-
-
 def labels_of_gateway(name: str, kind: str, said: Any) -> dict[str, str]:
     """kind: ingress or egress; said: its part of the ServiceMeshControlPlane. A Gateway may select by any of these labels."""
-    given = {**_part(said, "service", "metadata", "labels"), **_part(said, "service", "selector")}
+    given = {**section(said, "service", "metadata", "labels"), **section(said, "service", "selector")}
     own = {str(key): str(value) for key, value in given.items() if key not in OPERATORS}
     return {"app": name, "istio": f"{kind}gateway", **own}

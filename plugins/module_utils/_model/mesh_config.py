@@ -19,7 +19,8 @@ from typing import Any
 
 from ansible.module_utils.common.yaml import HAS_YAML, yaml_load
 
-from .objects import group_of
+from .fields import entries, is_of, metadata_of, section
+from .malformed import title
 
 try:
     from yaml import YAMLError
@@ -95,7 +96,7 @@ class MeshConfig:
 
     @property
     def trust_domain_aliases(self) -> tuple[str, ...]:
-        return tuple(str(entry) for entry in _list(self.settings.get("trustDomainAliases")))
+        return tuple(str(entry) for entry in entries(self.settings.get("trustDomainAliases")))
 
     @property
     def root_namespace(self) -> str:
@@ -105,25 +106,25 @@ class MeshConfig:
     @property
     def path_normalization(self) -> str:
         """Empty for Istio's default."""
-        found = str(_map(self.settings, "pathNormalization").get("normalization") or "")
+        found = str(section(self.settings, "pathNormalization").get("normalization") or "")
         return "" if found == "DEFAULT" else found
 
     @property
     def extension_providers(self) -> tuple[Mapping[str, Any], ...]:
-        return tuple(_map(entry) for entry in _list(self.settings.get("extensionProviders")))
+        return tuple(section(entry) for entry in entries(self.settings.get("extensionProviders")))
 
     @property
     def default_providers(self) -> Mapping[str, Any]:
-        return _map(self.settings, "defaultProviders")
+        return section(self.settings, "defaultProviders")
 
     @property
     def discovery_selectors(self) -> tuple[Mapping[str, Any], ...]:
         """None of them: istiod sees every namespace."""
-        return tuple(_map(entry) for entry in _list(self.settings.get("discoverySelectors")))
+        return tuple(section(entry) for entry in entries(self.settings.get("discoverySelectors")))
 
     @property
     def trusted_proxies(self) -> int:
-        hops = str(_map(self.settings, "defaultConfig", "gatewayTopology").get("numTrustedProxies"))
+        hops = str(section(self.settings, "defaultConfig", "gatewayTopology").get("numTrustedProxies"))
         return int(hops) if hops.isdigit() and len(hops) < 10 else 0
 
     def flag(self, name: str) -> bool | None:
@@ -132,31 +133,8 @@ class MeshConfig:
         return None if found is None else found.lower() in ("true", "1", "t")
 
 
-def _map(value: Any, *path: str) -> Mapping[str, Any]:
-    for step in path:
-        value = value.get(step) if isinstance(value, Mapping) else None
-    return value if isinstance(value, Mapping) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, (list, tuple)) else []
-
-
-def _meta(obj: Mapping[str, Any], name: str) -> str:
-    return str(_map(obj, "metadata").get(name) or "")
-
-
 def _labels(obj: Mapping[str, Any]) -> Mapping[str, Any]:
-    return _map(obj, "metadata", "labels")
-
-
-def _ref(obj: Mapping[str, Any]) -> str:
-    namespace = _meta(obj, "namespace")
-    return f"{obj.get('kind')} {namespace + '/' if namespace else ''}{_meta(obj, 'name')}"
-
-
-def _is(obj: Mapping[str, Any], kind: str, group: str) -> bool:
-    return obj.get("kind") == kind and group_of(str(obj.get("apiVersion") or "")) == group
+    return section(obj, "metadata", "labels")
 
 
 def _suffix(name: str, stem: str) -> str | None:
@@ -168,17 +146,17 @@ def _suffix(name: str, stem: str) -> str | None:
 
 def is_mesh_config(obj: Mapping[str, Any]) -> bool:
     """The ConfigMap that an istiod reads its MeshConfig from."""
-    named = _is(obj, "ConfigMap", "") and _suffix(_meta(obj, "name"), _NAME) is not None
-    return named and _KEY in _map(obj, "data")
+    named = is_of(obj, "ConfigMap", "") and _suffix(metadata_of(obj, "name"), _NAME) is not None
+    return named and _KEY in section(obj, "data")
 
 
 def istiod_deployment(obj: Mapping[str, Any]) -> bool:
     """The Deployment of an istiod."""
-    return _is(obj, "Deployment", "apps") and (_labels(obj).get("app") == "istiod" or _container(obj).get("name") == "discovery")
+    return is_of(obj, "Deployment", "apps") and (_labels(obj).get("app") == "istiod" or _container(obj).get("name") == "discovery")
 
 
 def _container(deployment: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = [_map(entry) for entry in _list(_map(deployment, "spec", "template", "spec").get("containers"))]
+    found = [section(entry) for entry in entries(section(deployment, "spec", "template", "spec").get("containers"))]
     return next((entry for entry in found if entry.get("name") == "discovery"), found[0] if found else {})
 
 
@@ -191,19 +169,19 @@ def _wrong(settings: Mapping[str, Any]) -> str:
         for name in names:
             if settings.get(name) is not None and not isinstance(settings[name], kind):
                 return f"{name} is {type(settings[name]).__name__}, expected {word}"
-    if any(not isinstance(entry, str) for entry in _list(settings.get("trustDomainAliases"))):
+    if any(not isinstance(entry, str) for entry in entries(settings.get("trustDomainAliases"))):
         return "trustDomainAliases has an entry that is no text"
     for name in _LISTS[1:]:
-        if any(not isinstance(entry, Mapping) for entry in _list(settings.get(name))):
+        if any(not isinstance(entry, Mapping) for entry in entries(settings.get(name))):
             return f"{name} has an entry that is no mapping"
-    for selector in map(_map, _list(settings.get("discoverySelectors"))):
+    for selector in map(section, entries(settings.get("discoverySelectors"))):
         labels, rows = selector.get("matchLabels"), selector.get("matchExpressions")
         wrong = not isinstance(labels or {}, Mapping) or not isinstance(rows or [], list)
-        if wrong or any(not isinstance(row, Mapping) for row in _list(rows)):
+        if wrong or any(not isinstance(row, Mapping) for row in entries(rows)):
             return "discoverySelectors has an entry that is no selector"
-    if any(not isinstance(_map(entry).get("name"), str) for entry in _list(settings.get("extensionProviders"))):
+    if any(not isinstance(section(entry).get("name"), str) for entry in entries(settings.get("extensionProviders"))):
         return "extensionProviders has an entry without a name"
-    normalization = _map(settings, "pathNormalization").get("normalization")
+    normalization = section(settings, "pathNormalization").get("normalization")
     if normalization is None or normalization in _NORMALIZATIONS:
         return ""
     return f"pathNormalization.normalization is {normalization!r}, expected one of {', '.join(_NORMALIZATIONS)}"
@@ -233,11 +211,11 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
     found = {**below, **above}
     for name in ("defaultConfig", "defaultProviders"):
         if name in below and name in above:
-            found[name] = {**_map(below, name), **_map(above, name)}
+            found[name] = {**section(below, name), **section(above, name)}
     if "extensionProviders" in below and "extensionProviders" in above:
-        providers = {str(_map(entry).get("name")): entry for own in (below, above) for entry in _list(own["extensionProviders"])}
+        providers = {str(section(entry).get("name")): entry for own in (below, above) for entry in entries(own["extensionProviders"])}
         found["extensionProviders"] = list(providers.values())
-    aliases = [alias for own in (below, above) for alias in _list(own.get("trustDomainAliases"))]
+    aliases = [alias for own in (below, above) for alias in entries(own.get("trustDomainAliases"))]
     return {**found, "trustDomainAliases": sorted(set(aliases))} if aliases else found
 
 
@@ -283,26 +261,26 @@ class _Piece:
 
 def _from_config_map(obj: Mapping[str, Any]) -> Iterator[_Piece]:
     if is_mesh_config(obj):
-        settings, problem = _parsed(_map(obj, "data")[_KEY])
-        name = str(_suffix(_meta(obj, "name"), _NAME))
+        settings, problem = _parsed(section(obj, "data")[_KEY])
+        name = str(_suffix(metadata_of(obj, "name"), _NAME))
         revision = str(_labels(obj).get(_REVISION) or name)
-        yield _Piece(revision, _meta(obj, "namespace"), _ref(obj), settings, _labelled_version(obj), broken=problem)
+        yield _Piece(revision, metadata_of(obj, "namespace"), title(obj), settings, _labelled_version(obj), broken=problem)
         return
     for stem, key, inside in ((_INJECTOR, "values", ()), (_VALUES, "merged-values", ())):
-        named = _suffix(_meta(obj, "name"), stem)
-        text = _map(obj, "data").get(key)
+        named = _suffix(metadata_of(obj, "name"), stem)
+        text = section(obj, "data").get(key)
         if named is not None and isinstance(text, str) and (stem == _INJECTOR or _REVISION in _labels(obj)):
             try:
-                domain = _map(json.loads(text), *inside, "global", "proxy").get("clusterDomain")
+                domain = section(json.loads(text), *inside, "global", "proxy").get("clusterDomain")
             except (ValueError, RecursionError):
                 continue  # the injector's own; nothing that is read here depends on it alone
             if isinstance(domain, str) and domain:
-                yield _Piece(str(_labels(obj).get(_REVISION) or named), _meta(obj, "namespace"), _ref(obj), cluster_domain=domain)
+                yield _Piece(str(_labels(obj).get(_REVISION) or named), metadata_of(obj, "namespace"), title(obj), cluster_domain=domain)
 
 
 def _environment(container: Mapping[str, Any]) -> dict[str, str]:
-    entries = [_map(entry) for entry in _list(container.get("env"))]
-    return {str(entry.get("name")): str(entry["value"]) for entry in entries if entry.get("value") is not None}
+    rows = map(section, entries(container.get("env")))
+    return {str(row.get("name")): str(row["value"]) for row in rows if row.get("value") is not None}
 
 
 def _from_deployment(obj: Mapping[str, Any]) -> Iterator[_Piece]:
@@ -310,66 +288,66 @@ def _from_deployment(obj: Mapping[str, Any]) -> Iterator[_Piece]:
         return
     container = _container(obj)
     flags = _environment(container)
-    words = [str(word) for word in _list(container.get("args"))]
+    words = [str(word) for word in entries(container.get("args"))]
     after = next((words[index + 1] for index, word in enumerate(words[:-1]) if word == "--domain"), "")
     domain = after or next((word.partition("=")[2] for word in words if word.startswith("--domain=")), "")
-    revision = flags.get("REVISION") or str(_labels(obj).get(_REVISION) or _suffix(_meta(obj, "name"), "istiod") or DEFAULT_REVISION)
+    revision = flags.get("REVISION") or str(_labels(obj).get(_REVISION) or _suffix(metadata_of(obj, "name"), "istiod") or DEFAULT_REVISION)
     # An environment that was left out of a snapshot says nothing.
-    yield _Piece(revision, _meta(obj, "namespace"), _ref(obj), version=_running_version(obj), cluster_domain=domain,
+    yield _Piece(revision, metadata_of(obj, "namespace"), title(obj), version=_running_version(obj), cluster_domain=domain,
                  flags=flags if container.get("env") else None, shared=flags.get("SHARED_MESH_CONFIG", ""))  # fmt: skip
 
 
 def _values_piece(obj: Mapping[str, Any], revision: str, namespace: str, values: Mapping[str, Any]) -> _Piece:
-    settings, own = dict(_map(values, "meshConfig")), _map(values, "global")
+    settings, own = dict(section(values, "meshConfig")), section(values, "global")
     # The charts take istiod's namespace where meshConfig says nothing.
     root = settings.get("rootNamespace") or own.get("istioNamespace") or namespace
     if root:
         settings["rootNamespace"] = root
     problem = _wrong(settings)
-    flags = {str(name): str(value) for name, value in _map(values, "pilot", "env").items()}
-    domain = _map(own, "proxy").get("clusterDomain")
+    flags = {str(name): str(value) for name, value in section(values, "pilot", "env").items()}
+    domain = section(own, "proxy").get("clusterDomain")
     domain = domain if isinstance(domain, str) else ""
-    version = str(_map(obj, "spec").get("version") or _map(obj, "spec").get("tag") or own.get("tag") or "").removesuffix("-latest")
+    version = str(section(obj, "spec").get("version") or section(obj, "spec").get("tag") or own.get("tag") or "").removesuffix("-latest")
     shared = flags.get("SHARED_MESH_CONFIG", "")
-    return _Piece(revision, namespace, _ref(obj), {} if problem else settings, version, domain, flags, problem, shared)
+    return _Piece(revision, namespace, title(obj), {} if problem else settings, version, domain, flags, problem, shared)
 
 
 def expected_revision(istio: Mapping[str, Any]) -> str:
     """The revision that the Sail operator makes for an Istio; with an alias such as v1.30-latest, the beginning of its name."""
-    active = _map(istio, "status").get("activeRevisionName")
+    active = section(istio, "status").get("activeRevisionName")
     if isinstance(active, str) and active:
         return active
-    if _map(istio, "spec", "updateStrategy").get("type") != "RevisionBased":
-        return _meta(istio, "name")
-    version = str(_map(istio, "spec").get("version") or "")
-    return f"{_meta(istio, 'name')}-{version.removesuffix('latest').replace('.', '-')}"
+    if section(istio, "spec", "updateStrategy").get("type") != "RevisionBased":
+        return metadata_of(istio, "name")
+    version = str(section(istio, "spec").get("version") or "")
+    return f"{metadata_of(istio, 'name')}-{version.removesuffix('latest').replace('.', '-')}"
 
 
 def _from_resource(obj: Mapping[str, Any]) -> Iterator[_Piece]:
-    spec = _map(obj, "spec")
-    if _is(obj, "Istio", "sailoperator.io"):
-        yield _values_piece(obj, expected_revision(obj), str(spec.get("namespace") or ""), _map(spec, "values"))
-    elif _is(obj, "IstioRevision", "sailoperator.io"):
-        yield _values_piece(obj, _meta(obj, "name"), str(spec.get("namespace") or ""), _map(spec, "values"))
-    elif _is(obj, "IstioOperator", "install.istio.io"):
-        values = {**_map(spec, "values"), "meshConfig": {**_map(spec, "values", "meshConfig"), **_map(spec, "meshConfig")}}
-        revision = str(spec.get("revision") or _map(spec, "values").get("revision") or DEFAULT_REVISION)
+    spec = section(obj, "spec")
+    if is_of(obj, "Istio", "sailoperator.io"):
+        yield _values_piece(obj, expected_revision(obj), str(spec.get("namespace") or ""), section(spec, "values"))
+    elif is_of(obj, "IstioRevision", "sailoperator.io"):
+        yield _values_piece(obj, metadata_of(obj, "name"), str(spec.get("namespace") or ""), section(spec, "values"))
+    elif is_of(obj, "IstioOperator", "install.istio.io"):
+        values = {**section(spec, "values"), "meshConfig": {**section(spec, "values", "meshConfig"), **section(spec, "meshConfig")}}
+        revision = str(spec.get("revision") or section(spec, "values").get("revision") or DEFAULT_REVISION)
         yield _values_piece(obj, revision, str(spec.get("namespace") or ROOT_NAMESPACE), values)
-    elif _is(obj, "ServiceMeshControlPlane", "maistra.io"):
+    elif is_of(obj, "ServiceMeshControlPlane", "maistra.io"):
         yield _from_smcp(obj, spec)
 
 
 def _from_smcp(obj: Mapping[str, Any], spec: Mapping[str, Any]) -> _Piece:
-    trust, namespace = _map(spec, "security", "trust"), _meta(obj, "namespace") or "default"
-    settings = {**_map(spec, "techPreview", "meshConfig"), **_map(spec, "meshConfig"), "rootNamespace": namespace}
+    trust, namespace = section(spec, "security", "trust"), metadata_of(obj, "namespace") or "default"
+    settings = {**section(spec, "techPreview", "meshConfig"), **section(spec, "meshConfig"), "rootNamespace": namespace}
     own = {"trustDomain": trust.get("domain"), "trustDomainAliases": trust.get("additionalDomains")}
     settings |= {name: value for name, value in own.items() if value}
     problem = _wrong(settings)
-    flags = {str(name): str(value) for name, value in _map(spec, "runtime", "components", "pilot", "container", "env").items()}
-    domain = _map(spec, "proxy", "networking").get("clusterDomain")
+    flags = {str(name): str(value) for name, value in section(spec, "runtime", "components", "pilot", "container", "env").items()}
+    domain = section(spec, "proxy", "networking").get("clusterDomain")
     version = _istio_version(str(spec.get("version") or ""))
     domain = domain if isinstance(domain, str) else ""
-    return _Piece(_meta(obj, "name"), namespace, _ref(obj), {} if problem else settings, version, domain, flags, problem, ossm2=True)
+    return _Piece(metadata_of(obj, "name"), namespace, title(obj), {} if problem else settings, version, domain, flags, problem, ossm2=True)
 
 
 _READERS: tuple[tuple[frozenset[str], Callable[[Mapping[str, Any]], Iterator[_Piece]]], ...] = (
@@ -383,8 +361,9 @@ _READERS: tuple[tuple[frozenset[str], Callable[[Mapping[str, Any]], Iterator[_Pi
 def _shared(objects: Iterable[Mapping[str, Any]], name: str, namespace: str) -> tuple[str, Mapping[str, Any], str]:
     """The ConfigMap of SHARED_MESH_CONFIG: its ref, its settings, what is wrong with them."""
     for obj in objects:
-        if _is(obj, "ConfigMap", "") and _meta(obj, "name") == name and _meta(obj, "namespace") == namespace and _KEY in _map(obj, "data"):
-            return _ref(obj), *_parsed(_map(obj, "data")[_KEY])
+        named = metadata_of(obj, "name") == name and metadata_of(obj, "namespace") == namespace
+        if is_of(obj, "ConfigMap", "") and named and _KEY in section(obj, "data"):
+            return title(obj), *_parsed(section(obj, "data")[_KEY])
     return "", {}, ""
 
 
@@ -432,7 +411,7 @@ def mesh_configs(objects: Iterable[Mapping[str, Any]]) -> tuple[MeshConfig, ...]
         if piece.source not in lent:  # it is read by whoever names it, and no revision of its own
             order.setdefault(_key(order, piece), []).append(piece)
     found = [_together(pieces, kept) for pieces in order.values()]
-    rank = {_ref(obj): number for number, obj in enumerate(kept) if obj.get("kind") in _READERS[3][0]}
+    rank = {title(obj): number for number, obj in enumerate(kept) if obj.get("kind") in _READERS[3][0]}
     owners = [next((rank[piece.source] for piece in pieces if piece.source in rank), -1) for pieces in order.values()]
     return tuple(_aliased([config for _owner, config in sorted(zip(owners, found, strict=True), key=lambda pair: pair[0])]))
 

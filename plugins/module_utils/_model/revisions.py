@@ -15,8 +15,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .fields import entries, is_of, metadata_of, section
 from .mesh_config import DEFAULT_REVISION, MeshConfig, expected_revision
-from .objects import group_of
 
 __all__ = ["LABEL", "Revisions", "revision_of_pod", "revisions_of"]
 
@@ -26,31 +26,13 @@ _MEMBER_OF, _IGNORED = "maistra.io/member-of", "maistra.io/ignore-namespace"
 _ADDRESSES = ("XDS_ADDRESS", "CA_ADDRESS")  # of ztunnel's environment
 
 
-def _map(value: Any, *path: str) -> Mapping[str, Any]:
-    for step in path:
-        value = value.get(step) if isinstance(value, Mapping) else None
-    return value if isinstance(value, Mapping) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, (list, tuple)) else []
-
-
-def _meta(obj: Mapping[str, Any], name: str) -> str:
-    return str(_map(obj, "metadata").get(name) or "")
-
-
-def _is(obj: Mapping[str, Any], kind: str, group: str) -> bool:
-    return obj.get("kind") == kind and group_of(str(obj.get("apiVersion") or "")) == group
-
-
 def revision_of_pod(pod: Mapping[str, Any]) -> str:
     """The revision that injected a running pod, by what the injector wrote into it; empty if it did not."""
-    notes = _map(pod, "metadata", "annotations")
+    notes = section(pod, "metadata", "annotations")
     if notes.get(LABEL):
         return str(notes[LABEL])
     try:
-        return str(_map(json.loads(str(notes.get(_STATUS) or "{}"))).get("revision") or "")
+        return str(section(json.loads(str(notes.get(_STATUS) or "{}"))).get("revision") or "")
     except (ValueError, RecursionError):
         return ""
 
@@ -100,44 +82,44 @@ def _tags(objects: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     found: dict[str, str] = {}
     made: list[Mapping[str, Any]] = []
     for obj in objects:
-        if _is(obj, "Istio", "sailoperator.io"):
-            istios[_meta(obj, "name")] = expected_revision(obj).rstrip("-")
-        elif _is(obj, "IstioRevisionTag", "sailoperator.io"):
+        if is_of(obj, "Istio", "sailoperator.io"):
+            istios[metadata_of(obj, "name")] = expected_revision(obj).rstrip("-")
+        elif is_of(obj, "IstioRevisionTag", "sailoperator.io"):
             made.append(obj)
         elif obj.get("kind") in ("MutatingWebhookConfiguration", "Service"):
-            labels = _map(obj, "metadata", "labels")
+            labels = section(obj, "metadata", "labels")
             if labels.get(_TAG) and labels.get(LABEL):
                 found[str(labels[_TAG])] = str(labels[LABEL])
     for obj in made:
-        target, name = _map(obj, "spec", "targetRef"), str(_map(obj, "spec", "targetRef").get("name") or "")
+        target, name = section(obj, "spec", "targetRef"), str(section(obj, "spec", "targetRef").get("name") or "")
         meant = istios.get(name, "") if target.get("kind") == "Istio" else name
-        revision = str(_map(obj, "status").get("istioRevision") or "") or meant
+        revision = str(section(obj, "status").get("istioRevision") or "") or meant
         if revision:
-            found[_meta(obj, "name")] = revision
+            found[metadata_of(obj, "name")] = revision
     return found
 
 
 def _members(objects: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     found: dict[str, str] = {}
     for obj in objects:
-        if _is(obj, "ServiceMeshMemberRoll", "maistra.io"):
-            found |= {str(name): _meta(obj, "namespace") for name in _list(_map(obj, "spec").get("members"))}
-        elif _is(obj, "ServiceMeshMember", "maistra.io"):
-            found[_meta(obj, "namespace")] = str(_map(obj, "spec", "controlPlaneRef").get("namespace") or "")
+        if is_of(obj, "ServiceMeshMemberRoll", "maistra.io"):
+            found |= {str(name): metadata_of(obj, "namespace") for name in entries(section(obj, "spec").get("members"))}
+        elif is_of(obj, "ServiceMeshMember", "maistra.io"):
+            found[metadata_of(obj, "namespace")] = str(section(obj, "spec", "controlPlaneRef").get("namespace") or "")
     return found
 
 
 def _ztunnel(objects: Iterable[Mapping[str, Any]]) -> str:
     """The revision of the istiod that ztunnel asks; empty where the source does not say."""
     for obj in objects:
-        template = _map(obj, "spec", "template")
-        if not _is(obj, "DaemonSet", "apps") or "ztunnel" not in (_meta(obj, "name"), _map(obj, "metadata", "labels").get("app")):
+        template, labels = section(obj, "spec", "template"), section(obj, "metadata", "labels")
+        if not is_of(obj, "DaemonSet", "apps") or "ztunnel" not in (metadata_of(obj, "name"), labels.get("app")):
             continue
-        for entry in (entry for box in _list(_map(template, "spec").get("containers")) for entry in _list(_map(box).get("env"))):
-            host = str(_map(entry).get("value") or "").split(".", maxsplit=1)[0]
-            if _map(entry).get("name") in _ADDRESSES and host.startswith("istiod"):
+        for entry in (entry for box in entries(section(template, "spec").get("containers")) for entry in entries(section(box).get("env"))):
+            host = str(section(entry).get("value") or "").split(".", maxsplit=1)[0]
+            if section(entry).get("name") in _ADDRESSES and host.startswith("istiod"):
                 return host.removeprefix("istiod").removeprefix("-") or DEFAULT_REVISION
-        for place in (_map(template, "metadata", "annotations"), _map(template, "metadata", "labels"), _map(obj, "metadata", "labels")):
+        for place in (section(template, "metadata", "annotations"), section(template, "metadata", "labels"), labels):
             if place.get(LABEL):
                 return str(place[LABEL])
     return ""
