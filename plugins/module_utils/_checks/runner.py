@@ -163,8 +163,9 @@ class _Run:
             return [replace(whole, status=Status.SKIPPED, message=reason)]
         held = {resource: code for required in check.requires for resource, code in self.held.get(required, {}).items()}
         found = [self.finding_row(check, whole, finding) for finding in self.findings(check) if not _about(finding.resource, held)]
-        if not found and not held and self.nothing(check):
-            return [replace(whole, status=Status.SKIPPED, message=self.nothing(check))]
+        nothing = "" if found or held else self.nothing(check)
+        if nothing:
+            return [replace(whole, status=Status.SKIPPED, message=nothing)]
         self.remember(check, found, held)
         left_out = [
             replace(whole, status=Status.SKIPPED, resource=resource, message=f"not checked, because {code} failed for it")

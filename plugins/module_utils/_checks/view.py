@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._model.malformed import title
@@ -173,9 +174,13 @@ class View:
         """All objects of other kinds than these, as they are: a source may have kinds that nobody named beforehand."""
         return [row for row in self._snapshot.objects if Kind(_group(row), str(row.get("kind"))) not in kinds]
 
+    @cached_property
+    def _kinds(self) -> frozenset[Kind]:
+        return frozenset(Kind(_group(row), str(row.get("kind"))) for row in self._snapshot.objects)
+
     def has(self, kind: Kind) -> bool:
         """True if the source has an object of this kind. Asking is no reading."""
-        return any(_group(row) == kind.group for row in self._snapshot.of(kind.kind))
+        return kind in self._kinds
 
     def objects(self) -> tuple[Mapping[str, Any], ...]:
         """All of the source, as they are."""
