@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import gc
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -30,7 +29,6 @@ from .text import shown
 __all__ = ["FORMAT", "Snapshot", "slim", "trimmed", "without_gc"]
 
 FORMAT = "meshops.mesh/snapshot/v1"
-_PEM = re.compile(r"\s*(-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*)+")
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _ISTIO_WORDS = ("istio", "maistra", "kiali", "sailoperator", "meshops")
 
