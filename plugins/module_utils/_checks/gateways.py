@@ -22,27 +22,23 @@ from .._model.routing import (
     destinations,
     exported_to,
     full_name,
+    gateway_names,
     servers_of,
     service_namespace,
     short_name,
 )
 from . import kinds as k
-from .istiods import READS, cluster_domains, istiods
+from .istiods import READS, istiods, service_ends
 from .made import made_services
 from .selectors import matches_labels
 from .types import Finding, Intent, Options, check, skip
 from .view import Obj, View, ref
 
-__all__: list[str] = []
+__all__ = ["gateways_of"]
 
 _HOST = re.compile(r"[A-Za-z0-9.*-]+")  # what a name may have; a variable that is still to be filled in has more
 _IMPORTED = "-imports.local"  # the end of names that OpenShift Service Mesh 2 gives to Services of a federated mesh
 _INSTALLED = re.compile(r"istiod(-.*)?|istio-(ingress|egress|eastwest)gateway")  # by Helm or istioctl: few people keep that
-
-
-def _scope(rows: list[Obj], intent: Intent) -> list[Obj]:
-    """Objects of this mesh: another mesh of the cluster may use the same names and labels."""
-    return [row for row in rows if intent.owns(row.namespace)]
 
 
 def _selector(gateway: Obj) -> dict[str, str]:
@@ -85,7 +81,7 @@ def _pods(view: View, intent: Intent, gateway: Obj) -> _Pods:
     key = repr(selector)
     if key not in known:
         chosen = view.selected(k.POD, selector) if selector else []
-        known[key] = _Pods(_scope([pod for pod in chosen if not pod.deleting], intent))
+        known[key] = _Pods(intent.owned([pod for pod in chosen if not pod.deleting]))
     return known[key]
 
 
@@ -109,7 +105,7 @@ def _words(selector: dict[str, str]) -> str:
 )
 def selector_matches(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """A Gateway that selects nothing is accepted, and serves nobody."""
-    for gateway in _scope(view.of(k.GATEWAY), intent):
+    for gateway in intent.owned(view.of(k.GATEWAY)):
         if not _selector(gateway):
             continue  # an empty selector means every gateway pod
         chosen = _pods(view, intent, gateway)
@@ -132,7 +128,7 @@ def selector_matches(view: View, intent: Intent, options: Options) -> Iterable[F
 def ports_served(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """istiod opens a listener only for a port that a Service of the gateway's pods has."""
     ports: dict[_Pods, frozenset[Any]] = {}
-    for gateway in _scope(view.of(k.GATEWAY), intent):
+    for gateway in intent.owned(view.of(k.GATEWAY)):
         chosen = _pods(view, intent, gateway)
         if not chosen.pods:
             continue  # OSM1501 says so
@@ -154,7 +150,7 @@ def ports_served(view: View, intent: Intent, options: Options) -> Iterable[Findi
 )
 def credential_exists(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """Without its Secret a server's listener stays without a certificate, and clients see a connection reset."""
-    for gateway in _scope(view.of(k.GATEWAY), intent):
+    for gateway in intent.owned(view.of(k.GATEWAY)):
         pods = _pods(view, intent, gateway).pods
         namespace = pods[0].namespace if pods else intent.namespace or gateway.namespace
         names = {str((server.get("tls") or {}).get("credentialName") or "") for server in gateway.items("spec", "servers")}
@@ -174,7 +170,7 @@ def hosts_do_not_collide(view: View, intent: Intent, options: Options) -> Iterab
     """Of two servers on the same pods, address and port with the same host under TLS the older one wins, without a word. Plain HTTP is
     merged, whoever wrote it."""
     claims: dict[tuple[str, Any, str, str], tuple[Obj, Server]] = {}
-    for gateway in sorted(_scope(view.of(k.GATEWAY), intent), key=lambda row: (row.namespace, row.name)):
+    for gateway in sorted(intent.owned(view.of(k.GATEWAY)), key=lambda row: (row.namespace, row.name)):
         for server in servers_of(gateway.raw):
             for _space, host in server.hosts:
                 first, earlier = claims.setdefault((_words(_selector(gateway)), server.number, server.bind, host), (gateway, server))
@@ -192,18 +188,15 @@ def hosts_do_not_collide(view: View, intent: Intent, options: Options) -> Iterab
 )
 def gateway_exists(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """A name without a namespace means the VirtualService's own namespace."""
-    for service in _scope(view.of(k.VIRTUAL_SERVICE), intent):
-        for name in service.items("spec", "gateways"):
-            namespace, slash, short = str(name).partition("/")
-            where = (namespace, short) if slash else (service.namespace, str(name))
-            known = any(view.get(kind, where[1], where[0]) is not None for kind in (k.GATEWAY, k.K8S_GATEWAY))
-            if name == "mesh" or known:
+    for service in intent.owned(view.of(k.VIRTUAL_SERVICE)):
+        for namespace, name in gateway_names(service.raw):
+            if any(view.get(kind, name, namespace) is not None for kind in (k.GATEWAY, k.K8S_GATEWAY)):
                 continue
-            there = any(view.of(kind, where[0]) for kind in (k.GATEWAY, k.K8S_GATEWAY))
-            if view.source == "manifests" and where[0] != service.namespace and not there:
-                yield skip(f"{service.ref} refers to {ref(k.GATEWAY, where[1], where[0])}: the manifests have no Gateway of {where[0]}")
+            there = any(view.of(kind, namespace) for kind in (k.GATEWAY, k.K8S_GATEWAY))
+            if view.source == "manifests" and namespace != service.namespace and not there:
+                yield skip(f"{service.ref} refers to {ref(k.GATEWAY, name, namespace)}: the manifests have no Gateway of {namespace}")
             else:
-                yield Finding(service.ref, f"it refers to {ref(k.GATEWAY, where[1], where[0])}, which does not exist")
+                yield Finding(service.ref, f"it refers to {ref(k.GATEWAY, name, namespace)}, which does not exist")
 
 
 def _destinations(service: Obj) -> Iterator[Obj]:
@@ -211,19 +204,14 @@ def _destinations(service: Obj) -> Iterator[Obj]:
         yield Obj.from_dict(k.Kind("", "Destination"), destination)
 
 
-def _ends(view: View) -> tuple[str, ...]:
-    """What the full name of a Service ends in."""
-    return tuple(f".svc.{domain}" for domain in cluster_domains(view))
-
-
 def _service_of(view: View, full: str) -> Obj | None:
-    name, _dot, namespace = short_name(full, _ends(view)).partition(".")
+    name, _dot, namespace = short_name(full, service_ends(view)).partition(".")
     return view.get(k.SERVICE, name, namespace) if namespace else None
 
 
 def _destination_problem(view: View, service: Obj, destination: Obj) -> str:
     host = str(destination.at("host", default=""))
-    ends = _ends(view)
+    ends = service_ends(view)
     full = full_name(host, service.namespace, ends[0])
     target = _service_of(view, full)
     if target is None:
@@ -245,7 +233,7 @@ def _destination_problem(view: View, service: Obj, destination: Obj) -> str:
 
 def _elsewhere(view: View, service: Obj, destination: Obj) -> str:
     """Why a destination that is not in the source may be there all the same: another mesh has it, or another folder."""
-    host, ends = str(destination.at("host", default="")), _ends(view)
+    host, ends = str(destination.at("host", default="")), service_ends(view)
     if ".svc." in host and host.endswith(_IMPORTED):
         return f"{host}, which another mesh exports"
     if view.source != "manifests":
@@ -273,7 +261,7 @@ def _elsewhere(view: View, service: Obj, destination: Obj) -> str:
 )
 def destination_exists(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """A route to nothing answers 503 with the flag NC or NR."""
-    for service in _scope(view.of(k.VIRTUAL_SERVICE), intent):
+    for service in intent.owned(view.of(k.VIRTUAL_SERVICE)):
         found = [(_destination_problem(view, service, destination), destination) for destination in _destinations(service)]
         judged = {(problem, _elsewhere(view, service, destination)) for problem, destination in found if problem}
         for problem, unknown in sorted(judged):
@@ -290,7 +278,7 @@ def destination_exists(view: View, intent: Intent, options: Options) -> Iterable
 )
 def route_admitted(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """OpenShift's router serves admitted Routes only; the Route itself is accepted either way."""
-    for route in _scope(view.of(k.ROUTE), intent):
+    for route in intent.owned(view.of(k.ROUTE)):
         name = route.at("spec", "to", "name", default="")
         if view.get(k.SERVICE, name, route.namespace) is None:
             yield Finding(route.ref, f"it leads to {ref(k.SERVICE, name, route.namespace)}, which does not exist")
@@ -312,7 +300,7 @@ def route_admitted(view: View, intent: Intent, options: Options) -> Iterable[Fin
 def intended_gateways(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """What mesh_gateways declares, found in the source."""
     rows: dict[str, list[Obj]] = {}
-    for row in _scope(view.of(k.GATEWAY), intent):
+    for row in intent.owned(view.of(k.GATEWAY)):
         rows.setdefault(row.name, []).append(row)
     for wanted in intent.gateways or ():
         name, port = str(wanted.get("name", "")), wanted.get("port")
@@ -356,9 +344,9 @@ def _other_tls(gateway: Obj, wanted: Mapping[str, Any]) -> Iterator[Finding]:
 def subset_defined(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """A route to a subset that no DestinationRule defines for the caller answers 503 with the flag NC. A rule counts from the caller's
     namespace, else the Service's, else the root namespace, and only where it is exported."""
-    root, ends = _root(view, intent), _ends(view)
+    root, ends = _root(view, intent), service_ends(view)
     rules = Rules((rule.raw for rule in view.of(k.DESTINATION_RULE)), ends[0])
-    for service in _scope(view.of(k.VIRTUAL_SERVICE), intent):
+    for service in intent.owned(view.of(k.VIRTUAL_SERVICE)):
         for destination in _destinations(service):
             subset, host = destination.at("subset"), full_name(str(destination.at("host", default="")), service.namespace, ends[0])
             if not subset:
@@ -388,14 +376,19 @@ def _undefined(subset: Any, host: Any, caller: str, elsewhere: list[Mapping[str,
     return f"{text} for callers in {caller}: {name} has it, and is not exported there (exportTo: {exported})"
 
 
+def gateways_of(view: View, service: Obj) -> Iterator[Obj]:
+    """The Gateways of networking.istio.io that a VirtualService names and that exist."""
+    for namespace, name in gateway_names(service.raw):
+        found = view.get(k.GATEWAY, name, namespace)
+        if found is not None:
+            yield found
+
+
 def _callers(view: View, service: Obj) -> list[str]:
     """Namespaces that certainly call by this VirtualService: its own where sidecars follow it, and those of its gateways' pods."""
     found = [service.namespace] if binds_mesh(service.raw) else []
-    for name in map(str, service.items("spec", "gateways")):
-        namespace, slash, short = name.partition("/")
-        gateway = view.get(k.GATEWAY, short if slash else name, namespace if slash else service.namespace)
-        if gateway is not None:
-            found += _homes(view, gateway)
+    for gateway in gateways_of(view, service):
+        found += _homes(view, gateway)
     return list(dict.fromkeys(found))
 
 

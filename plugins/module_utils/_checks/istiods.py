@@ -10,7 +10,7 @@ from .._model.mesh_config import CLUSTER_DOMAIN, MeshConfig, mesh_configs
 from . import kinds as k
 from .view import View
 
-__all__ = ["READS", "cluster_domains", "istiods"]
+__all__ = ["READS", "cluster_domains", "istiods", "service_ends"]
 
 READS = (k.CONFIG_MAP, k.DEPLOYMENT, k.ISTIO, k.ISTIO_OPERATOR, k.ISTIO_REVISION, k.SMCP)  # what says how an istiod is configured
 
@@ -24,3 +24,8 @@ def cluster_domains(view: View) -> tuple[str, ...]:
     """What full names of Services end in, after .svc."""
     said = [config.cluster_domain for config in istiods(view) if config.cluster_domain]
     return tuple(dict.fromkeys(said)) or (CLUSTER_DOMAIN,)
+
+
+def service_ends(view: View) -> tuple[str, ...]:
+    """What the full name of a Service ends in."""
+    return tuple(f".svc.{domain}" for domain in cluster_domains(view))

@@ -55,8 +55,8 @@ def _of_smcp(plane: Obj) -> Iterator[str]:
             yield f"istio-{word}gateway.{one.get('namespace') or space}"
     for word in ("additionalIngress", "additionalEgress"):
         for name, one in section(gateways, word).items():
-            if section({"one": one}, "one").get("enabled") is not False:
-                yield f"{name}.{section({'one': one}, 'one').get('namespace') or space}"
+            if section(one).get("enabled") is not False:
+                yield f"{name}.{section(one).get('namespace') or space}"
 
 
 def _of_istio_operator(operator: Obj) -> Iterator[str]:

@@ -16,7 +16,8 @@ from .._model.revisions import LABEL
 from .._model.routing import Server, binds_mesh, covers, destinations, exported_to, full_name, imports, servers_of, service_namespace
 from . import kinds as k
 from .authorization import INPUTS, scene_of
-from .istiods import READS, cluster_domains
+from .gateways import gateways_of
+from .istiods import READS, service_ends
 from .selectors import matches_labels
 from .types import Finding, Intent, Options, Severity, check
 from .view import Obj, View
@@ -28,15 +29,6 @@ _FAMILIES = {
     "HTTP": "HTTP", "HTTP2": "HTTP", "GRPC": "HTTP", "GRPC-WEB": "HTTP", "HTTPS": "TLS", "TLS": "TLS",
 }  # fmt: skip  # the rest is TCP
 _PODS = (k.DEPLOYMENT, k.STATEFUL_SET, k.DAEMON_SET, k.POD)
-
-
-def _scope(rows: list[Obj], intent: Intent) -> list[Obj]:
-    return [row for row in rows if intent.owns(row.namespace)]
-
-
-def _ends(view: View) -> tuple[str, ...]:
-    """What the full name of a Service ends in."""
-    return tuple(f".svc.{domain}" for domain in cluster_domains(view))
 
 
 def _oldest_first(rows: Iterable[Obj]) -> list[Obj]:
@@ -54,8 +46,8 @@ def _oldest_first(rows: Iterable[Obj]) -> list[Obj]:
 def hosts_served(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """A gateway serves the hosts that both a Gateway's server and a VirtualService have, in the namespaces that the server lets in. For
     everything else it answers 404, or closes a connection under TLS."""
-    for service in _scope(view.of(k.VIRTUAL_SERVICE), intent):
-        gateways = list(_gateways(view, service))
+    for service in intent.owned(view.of(k.VIRTUAL_SERVICE)):
+        gateways = list(gateways_of(view, service))
         hosts = [str(host) for host in service.items("spec", "hosts")]
         lost = [host for host in hosts if not any(_serves(view, gateway, service, host) for gateway in gateways)]
         if not gateways or (binds_mesh(service.raw) and len(lost) < len(hosts)):
@@ -65,15 +57,6 @@ def hosts_served(view: View, intent: Intent, options: Options) -> Iterable[Findi
             served = (own if space == "*" else f"{space}/{own}" for space, own in pairs)
             shown = ", ".join(_first(served)) or "no host"
             yield Finding(service.ref, f"its host {host} is not served by {' or '.join(row.ref for row in gateways)}, which has {shown}")
-
-
-def _gateways(view: View, service: Obj) -> Iterator[Obj]:
-    """The Gateways of networking.istio.io that it names and that exist."""
-    for name in map(str, service.items("spec", "gateways")):
-        namespace, slash, short = name.partition("/")
-        found = view.get(k.GATEWAY, short if slash else name, namespace if slash else service.namespace)
-        if found is not None:
-            yield found
 
 
 def _first(texts: Iterable[str]) -> list[str]:
@@ -109,7 +92,7 @@ def _serves(view: View, gateway: Obj, service: Obj, host: str) -> bool:
 def tcp_has_addresses(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """TCP has no host name. Without an address the proxies of all who see the entry listen on the port for every address, so that the
     entry gets whatever anybody sends there, to other services and unknown ones too."""
-    for entry in _scope(view.of(k.SERVICE_ENTRY), intent):
+    for entry in intent.owned(view.of(k.SERVICE_ENTRY)):
         if entry.items("spec", "addresses") or entry.at("spec", "resolution") == "NONE":
             continue
         ports = [port.get("number") for port in sections(entry.items("spec", "ports")) if _family(port) == "TCP"]
@@ -132,7 +115,7 @@ def _family(port: Mapping[str, Any]) -> str:
 def one_protocol(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """Of two entries of a host the caller's own namespace wins, else the older one; the other's protocol is not used."""
     seen: dict[tuple[str, Any], list[tuple[Obj, Mapping[str, Any]]]] = {}
-    for entry in _oldest_first(_scope(view.of(k.SERVICE_ENTRY), intent)):
+    for entry in _oldest_first(intent.owned(view.of(k.SERVICE_ENTRY))):
         for port in sections(entry.items("spec", "ports")):
             for host in map(str, entry.items("spec", "hosts")):
                 others = seen.setdefault((host, port.get("number")), [])
@@ -157,7 +140,7 @@ def _meet(one: Obj, other: Obj) -> bool:
 )
 def one_sidecar(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """Of several without a workloadSelector, or with the same one, the oldest counts; the others do nothing."""
-    yield from _several(_scope(view.of(k.SIDECAR), intent), "workloadSelector", "labels")
+    yield from _several(intent.owned(view.of(k.SIDECAR)), "workloadSelector", "labels")
 
 
 def _several(rows: list[Obj], *selector: str) -> Iterator[Finding]:
@@ -184,10 +167,10 @@ def routes_imported(view: View, intent: Intent, options: Options) -> Iterable[Fi
     """Proxies know only what the Sidecar imports. A VirtualService that is not imported does nothing, and its destination then has to be
     imported itself; what an imported one routes to is known with it."""
     firsts: dict[str, Obj] = {}
-    for sidecar in _oldest_first(_scope(view.of(k.SIDECAR), intent)):
+    for sidecar in _oldest_first(intent.owned(view.of(k.SIDECAR))):
         if not section(sidecar.raw, "spec", "workloadSelector", "labels"):
             firsts.setdefault(sidecar.namespace, sidecar)
-    ends = _ends(view)
+    ends = service_ends(view)
     for namespace, sidecar in firsts.items():
         for service in view.of(k.VIRTUAL_SERVICE, namespace):
             hosts = [full_name(str(host), namespace, ends[0]) for host in service.items("spec", "hosts")]
@@ -211,8 +194,8 @@ def routes_imported(view: View, intent: Intent, options: Options) -> Iterable[Fi
 def tls_agrees(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """A caller that sends plain text, or TLS of its own, to a workload that demands mutual TLS gets 503, and so does mutual TLS to one
     that has switched it off. A workload without a proxy demands nothing."""
-    scene, ends = scene_of(view, intent), _ends(view)
-    for rule in _scope(view.of(k.DESTINATION_RULE), intent):
+    scene, ends = scene_of(view, intent), service_ends(view)
+    for rule in intent.owned(view.of(k.DESTINATION_RULE)):
         host = full_name(str(rule.at("spec", "host", default="")), rule.namespace, ends[0])
         told: set[str] = set()
         for service in _services(view, host, ends):
@@ -282,7 +265,7 @@ def _disagreement(scene: Scene, service: Obj, port: Mapping[str, Any], mode: str
 )
 def one_peer_authentication(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """Of several without a selector, or with the same one, the oldest counts; the others do nothing."""
-    yield from _several(_scope(view.of(k.PEER_AUTHENTICATION), intent), "selector", "matchLabels")
+    yield from _several(intent.owned(view.of(k.PEER_AUTHENTICATION)), "selector", "matchLabels")
 
 
 @check(
@@ -296,7 +279,7 @@ def one_peer_authentication(view: View, intent: Intent, options: Options) -> Ite
 )
 def ports_of_pods(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """The proxy of a pod knows the pod's ports only; a mode for another port holds for nothing."""
-    for policy in _scope(view.of(k.PEER_AUTHENTICATION), intent):
+    for policy in intent.owned(view.of(k.PEER_AUTHENTICATION)):
         selector = section(policy.raw, "spec", "selector", "matchLabels")
         asked = [str(port) for port in section(policy.raw, "spec", "portLevelMtls")]
         if not selector or not asked:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from .kinds import Kind
 
 if TYPE_CHECKING:
-    from .view import View
+    from .view import Obj, View
 
 __all__ = ["THRESHOLDS", "Check", "Finding", "Intent", "Options", "Severity", "Status", "check", "registry", "skip"]
 
@@ -117,6 +117,10 @@ class Intent:
     @cached_property
     def _own(self) -> frozenset[str]:
         return frozenset((self.namespace, *(self.members or ())))
+
+    def owned(self, rows: Iterable[Obj]) -> list[Obj]:
+        """Those of this mesh: another mesh of the cluster may use the same names and labels."""
+        return [row for row in rows if self.owns(row.namespace)]
 
     @property
     def ossm2(self) -> bool:

@@ -28,6 +28,7 @@ __all__ = [
     "destinations",
     "exported_to",
     "full_name",
+    "gateway_names",
     "imports",
     "servers_of",
     "service_namespace",
@@ -161,6 +162,14 @@ def binds_mesh(service: Mapping[str, Any]) -> bool:
     """Do sidecars follow it? They do where no gateways are named, too."""
     gateways = entries(section(service, "spec").get("gateways"))
     return not gateways or "mesh" in gateways
+
+
+def gateway_names(service: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Namespace and name of each Gateway that a VirtualService names; without a namespace it is the VirtualService's own."""
+    for name in map(str, entries(section(service, "spec").get("gateways"))):
+        namespace, slash, short = name.partition("/")
+        if name != "mesh":
+            yield (namespace, short) if slash else (namespace_of(service), name)
 
 
 def destinations(service: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
