@@ -14,8 +14,8 @@ from .._certificates.chain import Limits
 from .._certificates.facts import IMPORT_ERROR, Word
 from .._certificates.inventory import Gateway, Given, Inventory, Settings, take
 from .._certificates.source import Source
+from .._model.mesh_config import named_revision
 from . import kinds as k
-from .injection import expected_revision
 from .types import Finding, Intent, Options, Severity, check, skip
 from .view import Obj, View
 
@@ -475,7 +475,7 @@ def _istiods(view: View, namespace: str) -> Iterator[tuple[Obj, str]]:
         if one.namespace == namespace and str(kind).lower() == "cert-manager":
             yield one, one.name
     revisions = {one.name: one for one in view.of(k.ISTIO_REVISION)}
-    wanted = {expected_revision(one): one for one in view.of(k.ISTIO)}
+    wanted = {named_revision(one.raw): one for one in view.of(k.ISTIO)}
     # an alias like v1.30-latest says its revision only once it runs
     known = {**{name: one for name, one in wanted.items() if not name.endswith("-")}, **revisions}
     for name, one in sorted(known.items()):

@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from .._model.mesh_config import named_revision
 from .._model.revisions import LABEL, revisions_of
+from .._model.selectors import matches
 from .._olm.wanted import MESH_OPERATORS
 from . import kinds as k
-from .injection import active_revision, control_plane, expected_revision, injected_by, injectors, istiod_name, proxy_of
+from .injection import active_revision, control_plane, injected_by, injectors, istiod_name, proxy_of
 from .istiods import READS, istiods
-from .selectors import matches
 from .types import Finding, Intent, Options, Severity, check, skip
 from .versions import ahead, image_version, minor, same_minor
 from .view import Obj, View, ref
@@ -154,7 +155,7 @@ def revision_active(view: View, intent: Intent, options: Options) -> Iterable[Fi
     plane = control_plane(view, intent)
     if plane is None:
         return
-    wanted, found = expected_revision(plane), str(plane.at("status", "activeRevisionName", default=""))
+    wanted, found = named_revision(plane.raw), str(plane.at("status", "activeRevisionName", default=""))
     if found != wanted and not (wanted.endswith("-") and found.startswith(wanted)):
         yield Finding(plane.ref, f"its active revision is {found or 'not set'}, expected {wanted}")
         return

@@ -27,10 +27,10 @@ from .._model.routing import (
     service_namespace,
     short_name,
 )
+from .._model.selectors import matches_labels
 from . import kinds as k
 from .istiods import READS, istiods, service_ends
 from .made import made_services
-from .selectors import matches_labels
 from .types import Finding, Intent, Options, check, skip
 from .view import Obj, View, ref
 

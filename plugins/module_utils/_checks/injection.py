@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
+from .._model.mesh_config import named_revision
+from .._model.selectors import matches
 from . import kinds as k
-from .selectors import matches
 from .types import Intent
 from .view import Obj, View
 
@@ -18,7 +19,6 @@ __all__ = [
     "REVISION",
     "active_revision",
     "control_plane",
-    "expected_revision",
     "injected_by",
     "injectors",
     "istiod_name",
@@ -41,22 +41,12 @@ def control_plane(view: View, intent: Intent) -> Obj | None:
     return view.get(k.ISTIO, intent.name)
 
 
-def expected_revision(istio: Obj) -> str:
-    """The revision's name that the Sail operator makes for this Istio; with an alias like v1.30-latest, its beginning."""
-    if istio.at("spec", "updateStrategy", "type", default="InPlace") != "RevisionBased":
-        return istio.name
-    version = str(istio.at("spec", "version", default=""))
-    if version.endswith("-latest"):
-        version = version[: -len("latest")]
-    return f"{istio.name}-{version.replace('.', '-')}"
-
-
 def active_revision(view: View, intent: Intent) -> str | None:
     """The revision that new proxies should have."""
     plane = control_plane(view, intent)
     if plane is None:
         return None
-    return plane.name if intent.ossm2 else str(plane.at("status", "activeRevisionName", default="") or expected_revision(plane))
+    return plane.name if intent.ossm2 else str(plane.at("status", "activeRevisionName", default="") or named_revision(plane.raw))
 
 
 def mesh_revisions(view: View, intent: Intent) -> set[str]:

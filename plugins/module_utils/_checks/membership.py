@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from .._model.selectors import matches
 from . import kinds as k
 from .control_plane import condition_true
 from .injection import INJECTION, REVISION, active_revision, control_plane, mesh_revisions, revision_of_label
 from .istiods import READS, istiods
-from .selectors import matches
 from .types import Finding, Intent, Options, Severity, check, skip
 from .view import Obj, View, ref
 

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from .._migration.convert import Outcome, convert, tracing_of
+from .._model.selectors import matches
 from . import kinds as k
 from .injection import INJECT, INJECTION, REVISION, injected_by, injectors, proxy_of
-from .selectors import matches
 from .types import Finding, Intent, Options, Severity, check, skip
 from .versions import minor
 from .view import Obj, View, ref

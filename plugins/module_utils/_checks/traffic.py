@@ -14,11 +14,11 @@ from .._authorization.places import Place
 from .._model.fields import entries, section, sections
 from .._model.revisions import LABEL
 from .._model.routing import Server, binds_mesh, covers, destinations, exported_to, full_name, imports, servers_of, service_namespace
+from .._model.selectors import matches_labels
 from . import kinds as k
 from .authorization import INPUTS, scene_of
 from .gateways import gateways_of
 from .istiods import READS, service_ends
-from .selectors import matches_labels
 from .types import Finding, Intent, Options, Severity, check
 from .view import Obj, View
 

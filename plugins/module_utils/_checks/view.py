@@ -13,8 +13,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._model.malformed import title
+from .._model.selectors import ByLabel
 from .kinds import Kind
-from .selectors import ByLabel
 
 if TYPE_CHECKING:
     from .._model.snapshot import Snapshot

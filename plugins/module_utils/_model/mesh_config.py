@@ -41,6 +41,7 @@ __all__ = [
     "is_mesh_config",
     "istiod_deployment",
     "mesh_configs",
+    "named_revision",
 ]
 
 # Istio's own defaults (its pkg/config/mesh).
@@ -312,15 +313,18 @@ def _values_piece(obj: Mapping[str, Any], revision: str, namespace: str, values:
     return _Piece(revision, namespace, title(obj), {} if problem else settings, version, domain, flags, problem, shared)
 
 
-def expected_revision(istio: Mapping[str, Any]) -> str:
-    """The revision that the Sail operator makes for an Istio; with an alias such as v1.30-latest, the beginning of its name."""
-    active = section(istio, "status").get("activeRevisionName")
-    if isinstance(active, str) and active:
-        return active
+def named_revision(istio: Mapping[str, Any]) -> str:
+    """The name that the Sail operator gives to an Istio's revision; with an alias such as v1.30-latest, its beginning."""
     if section(istio, "spec", "updateStrategy").get("type") != "RevisionBased":
         return metadata_of(istio, "name")
     version = str(section(istio, "spec").get("version") or "")
     return f"{metadata_of(istio, 'name')}-{version.removesuffix('latest').replace('.', '-')}"
+
+
+def expected_revision(istio: Mapping[str, Any]) -> str:
+    """The revision that an Istio has: the active one where its operator says so, else as it is named."""
+    active = section(istio, "status").get("activeRevisionName")
+    return active if isinstance(active, str) and active else named_revision(istio)
 
 
 def _from_resource(obj: Mapping[str, Any]) -> Iterator[_Piece]:

@@ -14,8 +14,8 @@ from typing import Any
 from .._checks import kinds as k
 from .._checks.injection import injected_by, injectors
 from .._checks.operators import CSV_NAMES, MESH_PACKAGES
-from .._checks.selectors import matches
 from .._checks.view import Obj, ref
+from .._model.selectors import matches
 from .fleet import GATEWAY, SIDECAR, WAYPOINT, Workload
 from .hazard import Hazard
 from .journey import Journey

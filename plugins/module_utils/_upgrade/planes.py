@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._checks import kinds as k
-from .._checks.injection import expected_revision
 from .._checks.operators import MESH_PACKAGES
 from .._checks.view import Obj, View, ref
+from .._model.mesh_config import named_revision
 from .._olm.model import Csv, Plan, Subscription
 from .versions import of_image
 
@@ -252,7 +252,7 @@ def control_planes_of(view: View) -> tuple[ControlPlane, ...]:
             strategy=str(row.at("spec", "updateStrategy", "type", default="InPlace")),
             grace_seconds=row.at("spec", "updateStrategy", "inactiveRevisionDeletionGracePeriodSeconds"),
             update_workloads=row.at("spec", "updateStrategy", "updateWorkloads"),
-            active_revision=str(row.at("status", "activeRevisionName", default="") or expected_revision(row)),
+            active_revision=str(row.at("status", "activeRevisionName", default="") or named_revision(row.raw)),
             profile=str(row.at("spec", "profile", default="")),
         )
         for row in view.of(k.ISTIO)

@@ -6,8 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.selectors import matches
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.versions import ahead, image_version, minor, same_minor
+from ansible_collections.meshops.mesh.plugins.module_utils._model.selectors import matches
 
 LABELS = {"app": "web", "tier": "front", "empty": ""}
 
