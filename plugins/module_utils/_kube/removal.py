@@ -131,31 +131,34 @@ def obstacles(contents: Contents, mesh: str, *, volumes: bool = False) -> list[s
     return found
 
 
+def _others(cluster: Cluster, api_version: str, kind: str, mesh: str, namespace: str | None = None) -> list[Ref] | None:
+    """Objects of a kind that are not ours; none where the API does not have it, None where it may not be listed."""
+    try:
+        rows = cluster.list(api_version, kind, namespace=namespace, metadata_only=True, trim=trimmed)
+    except KindMissing:
+        return []
+    except Forbidden:
+        return None
+    return sorted(Ref.of(row) for row in rows if not made_by_us(row, mesh))
+
+
 def _objects_of_kind(cluster: Cluster, ref: Ref, obj: Mapping[str, Any], mesh: str, _allowed: Allowed) -> str:
     """With a kind go all of its objects."""
     spec = obj.get("spec") or {}
     kind = str((spec.get("names") or {}).get("kind"))
     version = next((one["name"] for one in spec.get("versions") or [] if one.get("served")), "")
-    try:
-        rows = cluster.list(f"{spec.get('group')}/{version}", kind, metadata_only=True, trim=trimmed)
-    except KindMissing:
-        return ""
-    except Forbidden:
+    left = _others(cluster, f"{spec.get('group')}/{version}", kind, mesh)
+    if left is None:
         return f"{ref}: with it go all objects of the kind {kind}, which may not be listed: use a login that may"
-    left = [Ref.of(row) for row in rows if not made_by_us(row, mesh)]
-    return f"{ref}: with it would go what is not ours: {listed(sorted(left))}: delete these first, or leave the kind there" if left else ""
+    return f"{ref}: with it would go what is not ours: {listed(left)}: delete these first, or leave the kind there" if left else ""
 
 
 def _subscriptions(cluster: Cluster, ref: Ref, _obj: Mapping[str, Any], mesh: str, _allowed: Allowed) -> str:
     """OLM looks after no Subscription of a namespace without an OperatorGroup."""
-    try:
-        rows = cluster.list("operators.coreos.com/v1alpha1", "Subscription", namespace=ref.namespace, metadata_only=True, trim=trimmed)
-    except KindMissing:
-        return ""
-    except Forbidden:
+    left = _others(cluster, "operators.coreos.com/v1alpha1", "Subscription", mesh, ref.namespace)
+    if left is None:
         return f"{ref}: the Subscriptions that need it may not be listed: use a login that may"
-    left = [Ref.of(row) for row in rows if not made_by_us(row, mesh)]
-    return f"{ref}: operators of others need it: {listed(sorted(left))}: remove them first, or leave it there" if left else ""
+    return f"{ref}: operators of others need it: {listed(left)}: remove them first, or leave it there" if left else ""
 
 
 def _claims(_cluster: Cluster, ref: Ref, obj: Mapping[str, Any], _mesh: str, allowed: Allowed) -> str:
