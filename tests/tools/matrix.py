@@ -21,13 +21,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from demo import ASK, OPERATORS
 from testbed.bed import Bed
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".cache" / "matrix"
 COLLECTIONS = FOLDER / "collections"
-OPERATORS = ("olm", "sail", "maistra", "openshift", "observability", "envoys")
-ASK = "testbed.example.com/envoy=true"  # a real Envoy behind each pod of such a namespace: a rotation asks every proxy
 BED = "matrix"
 _RECAP = re.compile(r"^\S+\s+: ok=\d+\s+changed=(\d+)", re.MULTILINE)
 

@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def _matrix() -> Any:
+    sys.path.insert(0, str(ROOT / "tests" / "tools"))  # it uses what demo.py knows of the bed
     spec = importlib.util.spec_from_file_location("matrix_tool", ROOT / "tests" / "tools" / "matrix.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
