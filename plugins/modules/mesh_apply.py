@@ -58,6 +58,15 @@ options:
       - A namespace leaves the mesh, see O(remove_namespaces), and a volume stays, see O(remove_volumes).
     type: bool
     default: false
+  prune_kinds:
+    description:
+      - Kinds that the layer can have, each as C(group/Kind) (V(rbac.authorization.k8s.io/ClusterRole)), or C(Kind) of the core group.
+        O(prune) looks for no others, so that a login needs no right to list every kind of the API. Without any it looks for all.
+      - An object of O(objects) whose kind is not among them is refused, because no later prune would find it.
+    type: list
+    elements: str
+    default: []
+    version_added: "0.5.0"
   remove_namespaces:
     description:
       - Delete namespaces that O(state=absent) or O(prune) are about and that this module has made. Without it they stay with all that is in

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -68,6 +69,7 @@ class Order:
     force_conflicts: bool = False
     adopt: frozenset[str] = frozenset()
     prune: bool = False
+    kinds: frozenset[tuple[str, str]] = frozenset()  # that the layer can have; none: any
     allowed: Allowed = field(default_factory=Allowed)
     wait: bool = True
     dry_run: bool = False
@@ -142,9 +144,20 @@ def run(cluster: Cluster, objects: Any, order: Order) -> Outcome:
     """Bring the layer to its state; nothing is written before all checks have passed."""
     cluster.require_clock()
     wanted = {Ref.of(obj): obj for obj in prepare(objects, mesh=order.mesh, layer=order.layer)}
+    _require_kinds(wanted, order)
     if order.state == "absent":
         return _remove(cluster, list(wanted), order)
     return _Present(cluster, order, wanted).run()
+
+
+def _require_kinds(wanted: Iterable[Ref], order: Order) -> None:
+    """What no prune would find again is not written in the first place."""
+    strange = [ref for ref in wanted if order.kinds and (group_of(ref.api_version), ref.kind) not in order.kinds]
+    if strange:
+        listed = ", ".join(f"{ref} ({ref.api_version})" for ref in strange)
+        kinds = ", ".join(sorted(f"{group}/{kind}".lstrip("/") for group, kind in order.kinds))
+        raise ConfigError(f"layer {order.layer}: {listed}: prune_kinds names the kinds of the layer, {kinds}: add the kind there, or leave "
+                          "the object out")
 
 
 class _Present:
@@ -163,7 +176,8 @@ class _Present:
         # what may not be deleted is refused before anything is written
         stale: dict[Ref, dict[str, Any]] = {}
         if self.order.prune:
-            stale = stale_objects(self.cluster, {ref.identity for ref in self.wanted}, self.order.mesh, self.order.layer)
+            keep = {ref.identity for ref in self.wanted}
+            stale = stale_objects(self.cluster, keep, self.order.mesh, self.order.layer, self.order.kinds)
         removal = plan_removal(self.cluster, stale, self.order.mesh, self.order.allowed)
         rows: list[Row] = []
         if self.order.dry_run:

@@ -35,12 +35,19 @@ def argument_spec() -> dict[str, Any]:
         "force_conflicts": {"type": "bool", "default": False},
         "adopt": {"type": "list", "elements": "str", "default": []},
         "prune": {"type": "bool", "default": False},
+        "prune_kinds": {"type": "list", "elements": "str", "default": []},
         "remove_namespaces": {"type": "bool", "default": False},
         "remove_volumes": {"type": "bool", "default": False},
         "wait": {"type": "bool", "default": True},
         **CLUSTER,
         **WAIT,
     }
+
+
+def _kind(text: str) -> tuple[str, str]:
+    """Group and kind of `group/Kind`; the core group has no name."""
+    group, _slash, kind = text.rpartition("/")
+    return group, kind
 
 
 def _order(params: Mapping[str, Any], check_mode: bool) -> Order:
@@ -52,6 +59,7 @@ def _order(params: Mapping[str, Any], check_mode: bool) -> Order:
         force_conflicts=params["force_conflicts"],
         adopt=frozenset(params["adopt"]),
         prune=params["prune"],
+        kinds=frozenset(_kind(text) for text in params["prune_kinds"]),
         allowed=Allowed(namespaces=params["remove_namespaces"], volumes=params["remove_volumes"]),
         wait=params["wait"],
         dry_run=check_mode,

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from .._model.diff import owned_fields
 from .._model.leaving import has_our_fields, may_be_deleted, set_otherwise, still_enrolled, without
 from .._model.objects import CREATED, LAYER, MANAGER, MESH, Ref, group_of, is_ours, made_by_us, owner_text, selector
 from .._model.proxied import Mesh, grouped, of_mesh
+from .._model.secrets_used import SECRET
 from .client import Cluster
 from .contents import contents_of, owners_of
 from .meshed import namespaces_of, pods_of, revisions_of
@@ -185,18 +186,20 @@ def _proxies(cluster: Cluster, ref: Ref, obj: Mapping[str, Any], mesh: str, allo
         "or take the whole mesh away with remove_mesh")
 
 
-def stale_objects(cluster: Cluster, keep: set[tuple[str, str, str | None, str]], mesh: str, layer: str) -> Live:
-    """Objects of this mesh and layer that we applied once and that are no longer wanted."""
+def stale_objects(cluster: Cluster, keep: set[tuple[str, str, str | None, str]], mesh: str, layer: str,
+                  only: Collection[tuple[str, str]] = ()) -> Live:
+    """Objects of this mesh and layer that we applied once and that are no longer wanted; only: of these kinds, else of every kind."""
     kinds: dict[tuple[str, str], str] = {}
     for (api_version, kind), resource in cluster.resources().items():
-        if kind not in _NEVER_PRUNED and {"list", "delete"} <= set(resource.verbs):
-            kinds.setdefault((group_of(api_version), kind), api_version)
+        known = (group_of(api_version), kind)
+        if kind not in _NEVER_PRUNED and {"list", "delete"} <= set(resource.verbs) and (not only or known in only):
+            kinds.setdefault(known, api_version)
 
     def candidates(item: tuple[tuple[str, str], str]) -> list[dict[str, Any]]:
         # a namespace that others manage, too, has our labels without that of a manager
         labels = f"{MESH}={mesh},{LAYER}={layer}" if item[0] == ("", "Namespace") else selector(mesh, layer)
         try:
-            return cluster.list(item[1], item[0][1], label_selector=labels)
+            return cluster.list(item[1], item[0][1], label_selector=labels, metadata_only=item[0] == SECRET)
         except KindMissing:
             return []
 

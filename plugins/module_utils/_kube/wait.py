@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .._errors import KindMissing
+from .._errors import Forbidden, KindMissing
 from .._model.objects import Ref, group_of
 from .._model.readiness import Readiness, is_judged, judge, still_there
+from .._model.secrets_used import SECRET
 from .._model.snapshot import without_gc
 from .._model.waiting import REMEDY, Waiter
 from .client import Cluster
@@ -45,19 +46,30 @@ def read_all(cluster: Cluster, refs: Iterable[Ref]) -> dict[Ref, dict[str, Any]]
         if (ref.api_version, ref.kind) in known:
             groups.setdefault((ref.api_version, ref.kind, ref.namespace), []).append(ref)
     jobs: list[list[Ref]] = []
-    for members in groups.values():
-        jobs += [members] if len(members) >= _LIST_FROM else [[ref] for ref in members]
+    for (api_version, kind, _namespace), members in groups.items():
+        together = len(members) >= _LIST_FROM and (group_of(api_version), kind) != SECRET
+        jobs += [members] if together else [[ref] for ref in members]
 
-    def read(job: list[Ref]) -> dict[Ref, dict[str, Any]]:
+    def one(ref: Ref) -> dict[str, Any] | None:
+        return cluster.get(ref.api_version, ref.kind, ref.name, ref.namespace)
+
+    def read(job: list[Ref]) -> list[dict[str, Any] | None] | None:
+        """None where they may not be listed, which is more than we need."""
         first = job[0]
         if len(job) == 1:
-            found = cluster.get(first.api_version, first.kind, first.name, first.namespace)
-            return {} if found is None else {first: found}
-        rows = {Ref.of(item): item for item in cluster.list(first.api_version, first.kind, namespace=first.namespace)}
-        return {ref: rows[ref] for ref in job if ref in rows}
+            return [one(first)]
+        try:
+            rows = {Ref.of(item): item for item in cluster.list(first.api_version, first.kind, namespace=first.namespace)}
+        except Forbidden:
+            return None
+        return [rows.get(ref) for ref in job]
 
     with without_gc():
-        return {ref: obj for part in cluster.map(read, jobs) for ref, obj in part.items()}
+        parts = list(zip(jobs, cluster.map(read, jobs), strict=True))
+        single = [ref for job, rows in parts if rows is None for ref in job]
+        found = [pair for job, rows in parts if rows is not None for pair in zip(job, rows, strict=True)]
+        found += zip(single, cluster.map(one, single), strict=True)
+        return {ref: obj for ref, obj in found if obj is not None}
 
 
 class ClusterLookup:

@@ -6,13 +6,15 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, Forbidden, KindMissing
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.apply import Order, run
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Resource
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.leaving import members_of, mesh_of, removing
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.removal import Allowed, plan_removal
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.removal import Allowed, plan_removal, stale_objects
 from ansible_collections.meshops.mesh.plugins.module_utils._model.objects import CREATED, LAYER, MANAGED_BY, MESH, Ref
 
 Obj = dict[str, Any]
@@ -51,6 +53,7 @@ class Dictionaries:
     forbidden: set[str] = field(default_factory=set)
     stale: set[str] = field(default_factory=set)
     name: str = "west"
+    listed: list[tuple[str, str]] = field(default_factory=list)  # kind, and what of it was asked for
 
     def resources(self) -> dict[tuple[str, str], Resource]:
         verbs = ("list", "delete")
@@ -71,7 +74,9 @@ class Dictionaries:
     def get(self, _version: str, kind: str, name: str, _namespace: str | None = None) -> Obj | None:
         return next((copy.deepcopy(o) for o in self.objects if (o["kind"], o["metadata"]["name"]) == (kind, name)), None)
 
-    def list(self, _version: str, kind: str, *, namespace: str | None = None, trim: Any = None, **_more: Any) -> list[Obj]:
+    def list(self, _version: str, kind: str, *, namespace: str | None = None, trim: Any = None, metadata_only: bool = False,
+             **_more: Any) -> list[Obj]:
+        self.listed.append((kind, "metadata" if metadata_only else "whole"))
         if kind in self.forbidden:
             raise Forbidden("no")
         rows = [o for o in self.objects if o["kind"] == kind and namespace in (None, o["metadata"].get("namespace"))]
@@ -160,6 +165,37 @@ def test_what_cannot_be_known_is_not_deleted(forbidden: set[str], stale: set[str
     cluster = Dictionaries([thing("Secret", "x", namespace="elsewhere")], forbidden, stale)
     with pytest.raises(ConfigError, match=rf"what is in Namespace s cannot be known: .*{text}"):
         plan(cluster, made("s"))
+
+
+# what is not wanted any more
+
+RBAC = "rbac.authorization.k8s.io/v1"
+PERSONAS = frozenset({("rbac.authorization.k8s.io", "ClusterRole"), ("rbac.authorization.k8s.io", "RoleBinding")})
+LAYERED = [ours("ClusterRole", "viewer", RBAC), ours("RoleBinding", "viewer", RBAC, "shop"), ours("ConfigMap", "a", namespace="shop"),
+           ours("Secret", "a", namespace="shop"), thing("ClusterRole", "theirs", RBAC)]
+
+
+@pytest.mark.parametrize(("only", "stale"), [
+    ((), {"ClusterRole viewer", "RoleBinding shop/viewer", "ConfigMap shop/a", "Secret shop/a"}),
+    (PERSONAS, {"ClusterRole viewer", "RoleBinding shop/viewer"}),
+])
+def test_what_is_stale_of_every_kind_or_of_those_that_a_layer_can_have(only: frozenset[tuple[str, str]], stale: set[str]) -> None:
+    cluster: Any = Dictionaries(copy.deepcopy(LAYERED))
+    assert {str(ref) for ref in stale_objects(cluster, set(), "m", "l", only)} == stale
+    assert set(cluster.listed) - {("Secret", "metadata")} == {(name.partition(" ")[0], "whole") for name in stale if "Secret" not in name}
+
+
+def test_secrets_are_looked_for_as_metadata_only() -> None:
+    cluster: Any = Dictionaries(copy.deepcopy(LAYERED))
+    stale_objects(cluster, set(), "m", "l")
+    assert ("Secret", "metadata") in cluster.listed and ("Secret", "whole") not in cluster.listed
+
+
+def test_an_object_that_no_prune_would_find_is_refused() -> None:
+    cluster: Any = SimpleNamespace(require_clock=lambda: None)
+    wanted = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "shop"}}
+    with pytest.raises(ConfigError, match=r"layer l: ConfigMap shop/a \(v1\): prune_kinds names the kinds of the layer, rbac.*ClusterRole"):
+        run(cluster, [wanted], Order(mesh="m", layer="l", kinds=PERSONAS))
 
 
 # the whole mesh

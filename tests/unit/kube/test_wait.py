@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
-from ansible_collections.meshops.mesh.plugins.module_utils._errors import NotReady
+from ansible_collections.meshops.mesh.plugins.module_utils._errors import Forbidden, NotReady
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Resource
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.wait import Timing, wait_ready
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.wait import Timing, read_all, wait_ready
 from ansible_collections.meshops.mesh.plugins.module_utils._model.objects import Ref
 
 WEB = Ref("apps/v1", "Deployment", "shop", "web")
@@ -73,3 +73,39 @@ def test_an_object_that_was_not_there_is_waited_for() -> None:
     with pytest.raises(NotReady, match="Deployment shop/web"):
         wait_ready(west, [WEB], west.timing, seen_now={})
     assert west.timing.clock() >= 60
+
+
+class Reader:
+    """A cluster with a dozen objects of each kind, of which some kinds may not be listed."""
+
+    def __init__(self, *no_list: str) -> None:
+        self.no_list = no_list
+        self.asked: list[str] = []
+
+    def resources(self) -> dict[tuple[str, str], Resource]:
+        return {("v1", kind): Resource("v1", kind, kind.lower(), True) for kind in ("ConfigMap", "Secret")}
+
+    def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> dict[str, Any] | None:
+        self.asked.append("get")
+        meta = {"name": name, "namespace": namespace}
+        return None if name == "9" else {"apiVersion": api_version, "kind": kind, "metadata": meta}
+
+    def list(self, api_version: str, kind: str, *, namespace: str | None = None) -> list[dict[str, Any]]:
+        self.asked.append("list")
+        if kind in self.no_list:
+            raise Forbidden("no")
+        return [{"apiVersion": api_version, "kind": kind, "metadata": {"name": str(name), "namespace": namespace}} for name in range(9)]
+
+    def map(self, fn: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+        return [fn(item) for item in items]
+
+
+@pytest.mark.parametrize(("kind", "no_list", "asked"), [
+    ("ConfigMap", (), ["list"]),
+    ("ConfigMap", ("ConfigMap",), ["list", *["get"] * 10]),  # the right to list is more than is needed
+    ("Secret", (), ["get"] * 10),  # those of others stay unread
+])
+def test_many_of_a_kind_are_read_by_a_list_where_that_is_allowed(kind: str, no_list: tuple[str, ...], asked: list[str]) -> None:
+    west, refs = Reader(*no_list), [Ref("v1", kind, "shop", str(number)) for number in range(10)]
+    assert {ref.name for ref in read_all(west, refs)} == {str(number) for number in range(9)}  # type: ignore[arg-type]
+    assert west.asked == asked
