@@ -41,7 +41,7 @@ options:
     type: str
     choices: [ossm2, ossm3, sail]
   control_plane:
-    description: The control plane as in the variable C(mesh_control_plane). The keys V(name) and V(namespace) are required.
+    description: The control plane as in the variable C(mesh_control_plane). The keys C(name) and C(namespace) are required.
     type: dict
   members:
     description: Namespaces that are meant to be in the mesh.
@@ -52,10 +52,14 @@ options:
     type: list
     elements: dict
   observability:
-    description: What is meant to watch the mesh.
-    type: list
-    elements: str
-    choices: [kiali, jaeger, tempo, opentelemetry, prometheus, grafana]
+    description: What is meant to watch the mesh, as in the variable C(mesh_observability).
+    type: dict
+    default: {}
+  membership_style:
+    description: Whether members of V(ossm2) are named in one roll, or by an object in each namespace.
+    type: str
+    choices: [roll, members]
+    default: roll
   operators:
     description: How operators come; V(manual) is OLM whose install plans we approve, V(none) is somebody else.
     type: str
@@ -67,6 +71,11 @@ options:
     default: false
   gateway_namespaces:
     description: Namespaces in which pods of gateways run, beside that of the control plane.
+    type: list
+    elements: str
+    default: []
+  exempt_namespaces:
+    description: Namespaces in which something is exempted from mutual TLS.
     type: list
     elements: str
     default: []
@@ -168,14 +177,12 @@ missing:
 from typing import Any
 
 from ansible.module_utils.basic import missing_required_lib
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.inputs import intent_from
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.rights import refused
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
-from ansible_collections.meshops.mesh.plugins.module_utils._olm.wanted import TOOLS
 from ansible_collections.meshops.mesh.plugins.module_utils._rights.missing import lines, questions, to_rows
 from ansible_collections.meshops.mesh.plugins.module_utils._rights.render import manifests
 from ansible_collections.meshops.mesh.plugins.module_utils._rights.table import FAMILIES, rights_of, scope_from
@@ -195,10 +202,11 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "control_plane": {"type": "dict"},
     "members": dict(_WORDS),
     "personas": {"type": "list", "elements": "dict"},
-    "observability": {**_WORDS, "choices": list(TOOLS)},
+    "observability": {"type": "dict", "default": {}},
+    "membership_style": {"type": "str", "choices": ["roll", "members"], "default": "roll"},
     "operators": {"type": "str", "choices": ["olm", "manual", "none"], "default": "olm"},
     "routes": {"type": "bool", "default": False},
-    **{name: {**_WORDS, "default": []} for name in ("gateway_namespaces", "categories", "only")},
+    **{name: {**_WORDS, "default": []} for name in ("gateway_namespaces", "exempt_namespaces", "categories", "only")},
     "secret_namespaces": {**_WORDS, "default": [], "no_log": False},  # names of namespaces
     "subjects": {"type": "list", "elements": "dict", "default": [], "options": _SUBJECT},
 }
@@ -219,7 +227,7 @@ def main() -> None:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
     params, result = module.params, {"objects": [], "rights": []}  # type: ignore[var-annotated]
     try:
-        scope, asked = scope_from(params, intent_from(params)), []
+        scope, asked = scope_from(params), []
         for family in dict.fromkeys(params["families"]):
             rights = rights_of(family, scope)
             result["rights"] += [{"family": family, **row} for row in to_rows(rights)]

@@ -17,6 +17,7 @@ sys.path.insert(0, str(ROOT / "tests" / "unit"))
 import conftest  # noqa: F401 - makes the collection importable
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.table import CATEGORIES, CHECKS, RETIRED
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import THRESHOLDS, Intent
+from ansible_collections.meshops.mesh.plugins.module_utils._rights.parts import PARTS
 from ansible_collections.meshops.mesh.plugins.module_utils._rights.table import FAMILIES, Scope, rights_of
 
 GENERATED = "<!-- Written by tests/tools/make_docs.py from the check table: change the check, then run `make docs`. -->\n"
@@ -77,13 +78,9 @@ What an account needs on a cluster to run the playbooks, and nothing else. The p
 * What every account of a cluster may do (discovery, the version, reviews about itself) is not listed.
 * `escalate` and `bind` make an account as strong as an administrator. Without them `install_mesh` cannot give tools and personas their
   rights.
-* The rights of `install` are not enough where `mesh_personas` is set: to take rights away from people who are no personas any more, that
-  layer always looks for its objects at every kind of the API, as pruning does. Have an administrator run it with `--tags personas`.
 * `mesh_prune`, `remove_mesh` and `state: absent` delete, and look for that at every kind of the API: they need more than is said here. So
   do snapshots and the playbooks of certificates, access, upgrades and migrations, which are not in the table yet.
 """
-PARTS = frozenset({"olm", "manual", "revisions", "routes", "secrets"})
-TOOLS = ("prometheus", "grafana", "kiali", "jaeger", "tempo", "opentelemetry")
 
 
 def right_line(right: Any) -> str:
@@ -95,8 +92,10 @@ def right_line(right: Any) -> str:
 
 def rights_page() -> str:
     """Every right of every family, with its reason; the check is said once."""
-    everything = Scope(Intent(personas=({"name": "x"},), observability=TOOLS), parts=PARTS)
-    found = [f"# Rights\n\n{RIGHTS_NOTE}{RIGHTS_HEAD}"]
+    everything = Scope(Intent(), parts=frozenset(PARTS))
+    words = "\n".join(f"| `{word}` | {text} |" for word, text in PARTS.items())
+    found = [f"# Rights\n\n{RIGHTS_NOTE}{RIGHTS_HEAD}",
+             f"## When\n\nThe words of the column *when*.\n\n| word | where |\n|---|---|\n{words}\n"]
     for family, (about, own) in FAMILIES.items():
         more = " It needs what `check` needs, too." if own else ""
         lines = "\n".join(map(right_line, own or rights_of(family, everything)))

@@ -12,7 +12,10 @@ from typing import Any
 
 from .._errors import ConfigError
 
-__all__ = ["KNOWN", "MESH_OPERATORS", "RETIRED", "RUNS", "TOOLS", "Package", "kinds_of", "packages_of", "tools_of", "tracing_problems"]
+__all__ = [
+    "KNOWN", "MESH_OPERATORS", "RETIRED", "RUNS", "TOOLS", "Package", "kinds_of", "packages_of", "rendered_of", "tools_of",
+    "tracing_problems",
+]  # fmt: skip
 
 _VENDOR, _COMMUNITY = "redhat-operators", "community-operators"
 
@@ -107,6 +110,16 @@ def tools_of(observability: Mapping[str, Any]) -> list[str]:
     if "tempo" in found and "opentelemetry" not in found and observability.get("opentelemetry") is None:
         found.append("opentelemetry")
     return found
+
+
+def rendered_of(provider: str | None, observability: Mapping[str, Any]) -> list[str]:
+    """Of Prometheus, Grafana and Kiali those that are rendered here: no control plane brings them; `volumes` where one has a volume."""
+    prometheus = _part(observability, "prometheus")
+    if provider == "ossm2" and prometheus.get("storage") is None:
+        return []
+    found = [name for name, on in (("prometheus", True), ("grafana", False), ("kiali", False))
+             if _true(_part(observability, name).get("enabled", on))]
+    return found + (["volumes"] if any(_part(observability, name).get("storage") for name in found) else [])
 
 
 def _uses(provider: str, control_plane: Mapping[str, Any], observability: Mapping[str, Any]) -> dict[str, str]:

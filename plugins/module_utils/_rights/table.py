@@ -15,9 +15,12 @@ from enum import Enum
 from typing import Any
 
 from .._checks import kinds as k
+from .._checks.inputs import intent_from
 from .._checks.runner import kinds_read, select
 from .._checks.types import Intent, Options
 from .._model.secrets_used import CA_SECRETS
+from .._olm.wanted import tools_of
+from .parts import parts_of
 
 __all__ = ["FAMILIES", "Right", "Scope", "Where", "plural", "rights_of", "scope_from"]
 
@@ -29,6 +32,8 @@ class Where(Enum):
     PLANE = "in the control plane's namespace"
     MESH = "in the control plane's namespace and in each member"
     GATEWAYS = "in the namespaces of the gateways' pods"
+    MEMBERS = "in each member"
+    EXEMPT = "in the namespaces that mesh_mtls names"
     SECRETS = "in the namespaces whose Secrets the intent brings"
 
 
@@ -40,7 +45,7 @@ class Right:
     verbs: tuple[str, ...]
     where: Where
     why: str
-    when: tuple[str, ...] = ()  # words of Scope.parts, one of which must be there; none: always
+    when: tuple[str, ...] = ()  # words of _rights.parts, one of which must be there; none: always
     names: tuple[str, ...] = ()
 
     @property
@@ -62,23 +67,18 @@ class Scope:
     intent: Intent
     gateways: tuple[str, ...] = ()  # namespaces in which pods of gateways run, beside that of the control plane
     secrets: tuple[str, ...] = ()  # namespaces into which the intent brings Secrets
+    exempt: tuple[str, ...] = ()  # namespaces in which something is exempted from mutual TLS
     categories: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
-    parts: frozenset[str] = frozenset()  # olm, personas, kiali, tempo, routes, ...
-
-    @property
-    def words(self) -> frozenset[str]:
-        """Everything that `when` may ask for. sail is ossm3 with upstream's operator."""
-        generation = {None: {"ossm2", "ossm3"}, "ossm2": {"ossm2"}}.get(self.intent.provider, {"ossm3"})
-        personas = {"personas"} if self.intent.personas else set()
-        return self.parts | generation | personas | frozenset(self.intent.observability or ())
+    parts: frozenset[str] = frozenset()  # words of _rights.parts
 
     def namespaces(self, where: Where) -> tuple[str, ...]:
         """The namespaces that are meant; none of the whole cluster."""
         plane = (self.intent.namespace,) if self.intent.namespace else ()
+        members = self.intent.members or ()
         found: dict[Where, Iterable[str]] = {
-            Where.CLUSTER: (), Where.PLANE: plane, Where.MESH: (*plane, *(self.intent.members or ())),
-            Where.GATEWAYS: (*plane, *self.gateways), Where.SECRETS: self.secrets,
+            Where.CLUSTER: (), Where.PLANE: plane, Where.MEMBERS: members, Where.MESH: (*plane, *members),
+            Where.GATEWAYS: (*plane, *self.gateways), Where.SECRETS: self.secrets, Where.EXEMPT: self.exempt,
         }
         return tuple(dict.fromkeys(found[where]))
 
@@ -125,40 +125,69 @@ def _check(scope: Scope) -> list[Right]:
     return rows
 
 
-_OLM, _RBAC = "operators.coreos.com", "rbac.authorization.k8s.io"
-_GRANTS = "Kiali, Prometheus and the personas get their rights; without escalate and bind nobody can grant what he has not himself"
+_OLM, _RBAC, _SAIL, _MAISTRA = "operators.coreos.com", "rbac.authorization.k8s.io", "sailoperator.io", "maistra.io"
+_PACKAGES = "packages.operators.coreos.com"
+_GRANTS = "gateways, tools and personas get their rights; without escalate and bind nobody can grant what he has not himself"
+_TAKES = "rights are taken from personas that left the intent, wherever they had them"
+_OTHERS = "operators and control planes of others are looked for before anything is written"
+_ROUTES = "Routes of OpenShift to the gateways and tools"
 
 _INSTALL: tuple[Right, ...] = (
-    Right("namespaces", _WRITE, Where.CLUSTER, "namespaces are made and labelled as members"),
-    Right(f"subscriptions.{_OLM}", _WRITE, Where.CLUSTER, "operators are subscribed", when=("olm",)),
-    Right(f"operatorgroups.{_OLM}", _WRITE, Where.CLUSTER, "operators with a namespace of their own need one", when=("olm",)),
-    Right("packagemanifests.packages.operators.coreos.com", ("get",), Where.CLUSTER,
-          "whether the catalogues have the packages and channels, before anything is written", when=("olm",)),
+    Right("namespaces", (*_WRITE, "list"), Where.CLUSTER, "namespaces are made, and labelled as members unless others have them"),
+    Right("pods", ("list",), Where.CLUSTER, "whether operators come up, and who has a proxy"),
+    Right(f"subscriptions.{_OLM}", (*_WRITE, "list"), Where.CLUSTER, "operators are subscribed", when=("olm",)),
+    Right(f"operatorgroups.{_OLM}", (*_WRITE, "list"), Where.CLUSTER, "operators with a namespace of their own need one", when=("olm",)),
+    Right(f"catalogsources.{_OLM}", ("list",), Where.CLUSTER, "whether the catalogues work", when=("olm",)),
+    Right(f"clusterserviceversions.{_OLM}", ("list",), Where.CLUSTER, "whether the operators work", when=("olm",)),
+    Right(f"packagemanifests.{_PACKAGES}", ("get", "list"), Where.CLUSTER,
+          "whether the catalogues have the packages and channels, before anything is written; all of them where one is missing",
+          when=("olm",)),
+    Right(f"installplans.{_OLM}", ("list",), Where.CLUSTER, "install plans are followed", when=("olm",)),
     Right(f"installplans.{_OLM}", ("patch",), Where.CLUSTER, "install plans are approved", when=("manual",)),
-    Right("istios.sailoperator.io", _WRITE, Where.CLUSTER, "the control plane", when=("ossm3",)),
-    Right("istiocnis.sailoperator.io", _WRITE, Where.CLUSTER, "the CNI plugin", when=("ossm3",)),
-    Right("istiorevisiontags.sailoperator.io", _WRITE, Where.CLUSTER, "the tag by which members choose a revision", when=("revisions",)),
-    Right("istiorevisions.sailoperator.io", ("get",), Where.CLUSTER, "the active revision, while it is waited for", when=("ossm3",)),
-    Right("servicemeshcontrolplanes.maistra.io", _WRITE, Where.PLANE, "the control plane", when=("ossm2",)),
-    Right("servicemeshmemberrolls.maistra.io", _WRITE, Where.PLANE, "the members", when=("ossm2",)),
+    Right("customresourcedefinitions.apiextensions.k8s.io", ("get",), Where.CLUSTER, "whether the operator has brought its kinds",
+          when=("none",)),
+    Right("deployments.apps", ("list",), Where.CLUSTER, _OTHERS, when=("olm",)),
+    Right(f"istios.{_SAIL}", ("list",), Where.CLUSTER, _OTHERS),
+    Right(f"servicemeshcontrolplanes.{_MAISTRA}", ("list",), Where.CLUSTER, _OTHERS),
+    Right(f"istios.{_SAIL}", _WRITE, Where.CLUSTER, "the control plane", when=("ossm3",)),
+    Right(f"istiocnis.{_SAIL}", _WRITE, Where.CLUSTER, "the CNI plugin", when=("cni",)),
+    Right(f"istiorevisiontags.{_SAIL}", _WRITE, Where.CLUSTER, "the tag by which members choose a revision", when=("revisions",)),
+    Right(f"istiorevisions.{_SAIL}", ("get", "list"), Where.CLUSTER,
+          "the active revision, while it is waited for, and which of them are of this mesh", when=("ossm3",)),
+    Right(f"servicemeshcontrolplanes.{_MAISTRA}", _WRITE, Where.PLANE, "the control plane", when=("ossm2",)),
+    Right(f"servicemeshmemberrolls.{_MAISTRA}", _WRITE, Where.PLANE, "the members", when=("roll",)),
+    Right(f"servicemeshmemberrolls.{_MAISTRA}", ("get",), Where.PLANE, "whether the members have come", when=("members",)),
+    Right(f"servicemeshmembers.{_MAISTRA}", _WRITE, Where.MEMBERS, "the members", when=("members",)),
+    Right("pods", ("update",), Where.MEMBERS, "OSSM 2 asks for it of whoever names a namespace in the roll", when=("roll",)),
+    Right(f"servicemeshcontrolplanes.{_MAISTRA}", ("use",), Where.PLANE, "OSSM 2 asks for it of whoever makes a member",
+          when=("members",)),
     Right(f"clusterroles.{_RBAC}", (*_WRITE, "escalate", "bind"), Where.CLUSTER, _GRANTS),
+    Right(f"clusterroles.{_RBAC}", ("list", "delete"), Where.CLUSTER, _TAKES),
     Right(f"clusterrolebindings.{_RBAC}", _WRITE, Where.CLUSTER, _GRANTS),
+    Right(f"clusterrolebindings.{_RBAC}", ("list", "delete"), Where.CLUSTER, _TAKES),
     Right(f"roles.{_RBAC}", (*_WRITE, "escalate", "bind"), Where.MESH, _GRANTS),
+    Right(f"roles.{_RBAC}", ("list",), Where.CLUSTER, "tells by which role somebody can do too much", when=("proof",)),
     Right(f"rolebindings.{_RBAC}", _WRITE, Where.MESH, _GRANTS),
+    Right(f"rolebindings.{_RBAC}", ("list", "delete"), Where.CLUSTER, _TAKES),
     Right("serviceaccounts", _WRITE, Where.MESH, "identities of gateways, tools and applications"),
     Right("services", _WRITE, Where.MESH, "gateways, tools and applications"),
     Right("deployments.apps", _WRITE, Where.MESH, "gateways, tools and applications"),
     Right("configmaps", _WRITE, Where.PLANE, "settings of the tools", when=("prometheus", "grafana")),
-    Right("persistentvolumeclaims", (*_WRITE, "list"), Where.PLANE, "storage of the tools", when=("prometheus", "grafana")),
-    Right("poddisruptionbudgets.policy", _WRITE, Where.PLANE, "gateways and istiod stay up while nodes are drained", when=("ossm3",)),
+    Right("persistentvolumeclaims", _WRITE, Where.PLANE, "storage of the tools", when=("volumes",)),
+    Right("poddisruptionbudgets.policy", _WRITE, Where.PLANE, "gateways stay up while nodes are drained", when=("ossm3",)),
     Right("peerauthentications.security.istio.io", _WRITE, Where.PLANE, "mutual TLS of the mesh", when=("ossm3",)),
-    Right("telemetries.telemetry.istio.io", _WRITE, Where.PLANE, "access logs and tracing", when=("ossm3",)),
+    Right("peerauthentications.security.istio.io", _WRITE, Where.EXEMPT, "exemptions from mutual TLS (mesh_mtls)", when=("exempt",)),
+    Right("destinationrules.networking.istio.io", _WRITE, Where.EXEMPT, "callers of what has no mutual TLS (mesh_mtls)", when=("exempt",)),
+    Right("telemetries.telemetry.istio.io", _WRITE, Where.PLANE, "access logs and tracing", when=("ossm3", "spans")),
     Right("gateways.networking.istio.io", _WRITE, Where.PLANE, "the gateways of the intent"),
     Right("virtualservices.networking.istio.io", _WRITE, Where.MESH, "the routes of the gateways"),
-    Right("routes.route.openshift.io", _WRITE, Where.PLANE, "Routes of OpenShift to the gateways and tools", when=("routes",)),
+    Right("routes.route.openshift.io", (*_WRITE, "list"), Where.PLANE, _ROUTES, when=("routes",)),
+    Right("routes.route.openshift.io/custom-host", ("create", "update"), Where.PLANE,
+          "OpenShift asks for it of whoever gives a Route the host of a gateway", when=("routes",)),
     Right("kialis.kiali.io", _WRITE, Where.PLANE, "the console", when=("kiali",)),
     Right("jaegers.jaegertracing.io", _WRITE, Where.PLANE, "tracing", when=("jaeger",)),
-    Right("tempomonolithics.tempo.grafana.com", _WRITE, Where.PLANE, "tracing", when=("tempo",)),
+    Right("tempomonolithics.tempo.grafana.com", _WRITE, Where.PLANE, "tracing", when=("monolithic",)),
+    Right("tempostacks.tempo.grafana.com", _WRITE, Where.PLANE, "tracing", when=("stack",)),
     Right("opentelemetrycollectors.opentelemetry.io", _WRITE, Where.PLANE, "tracing", when=("opentelemetry",)),
     Right("secrets", _WRITE, Where.SECRETS, "Secrets of the intent's workloads", when=("secrets",)),
 )
@@ -186,14 +215,12 @@ def _merged(rights: Sequence[Right]) -> list[Right]:
 
 def rights_of(family: str, scope: Scope) -> list[Right]:
     """The rights of a family for an intent."""
-    words = scope.words
-    return _merged([right for right in (*FAMILIES[family][1], *_check(scope)) if not right.when or words & set(right.when)])
+    rows = (*FAMILIES[family][1], *_check(scope))
+    return _merged([right for right in rows if not right.when or scope.parts & set(right.when)])
 
 
-def scope_from(params: Mapping[str, Any], intent: Intent) -> Scope:
+def scope_from(params: Mapping[str, Any]) -> Scope:
     """What a module's options say."""
-    revisions = (params.get("control_plane") or {}).get("update_strategy") == "RevisionBased"
-    parts = {params["operators"], *(["olm"] if params["operators"] == "manual" else []), *(["routes"] if params["routes"] else []),
-             *(["revisions"] if revisions and intent.provider != "ossm2" else []), *(["secrets"] if params["secret_namespaces"] else [])}
-    return Scope(intent, tuple(params["gateway_namespaces"]), tuple(params["secret_namespaces"]), tuple(params["categories"]),
-                 tuple(params["only"]), frozenset(parts))
+    intent = intent_from({**params, "observability": tools_of(params["observability"] or {})})
+    return Scope(intent, tuple(params["gateway_namespaces"]), tuple(params["secret_namespaces"]), tuple(params["exempt_namespaces"]),
+                 tuple(params["categories"]), tuple(params["only"]), parts_of(params))

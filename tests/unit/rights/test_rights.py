@@ -15,18 +15,24 @@ from ansible_collections.meshops.mesh.plugins.module_utils._kube.collect import 
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.rights import refused
 from ansible_collections.meshops.mesh.plugins.module_utils._model.objects import group_of
 from ansible_collections.meshops.mesh.plugins.module_utils._rights.missing import lines, questions
+from ansible_collections.meshops.mesh.plugins.module_utils._rights.parts import PARTS
 from ansible_collections.meshops.mesh.plugins.module_utils._rights.render import manifests
-from ansible_collections.meshops.mesh.plugins.module_utils._rights.table import FAMILIES, Scope, Where, plural, rights_of
+from ansible_collections.meshops.mesh.plugins.module_utils._rights.table import FAMILIES, Scope, Where, plural, rights_of, scope_from
 
 PLANE = {"name": "default", "namespace": "istio-system"}
-PARTS = frozenset({"olm", "manual", "revisions", "routes", "secrets"})
-TOOLS = ("prometheus", "grafana", "kiali", "jaeger", "tempo", "opentelemetry")
+EMMA = {"name": "emma", "role": "mesh_operator"}
+SEEN = {"prometheus": {"storage": "1Gi"}, "grafana": {"enabled": True}, "kiali": {"enabled": True}, "jaeger": {}, "tempo": {}}
+NOTHING: dict[str, Any] = {
+    "mesh": "shop", "provider": "ossm3", "control_plane": PLANE, "members": ["shop", "pay"], "personas": None, "observability": {},
+    "membership_style": "roll", "operators": "olm", "routes": False, "gateway_namespaces": [], "secret_namespaces": [],
+    "exempt_namespaces": [], "categories": [], "only": []}
+EVERYTHING: dict[str, Any] = NOTHING | {
+    "control_plane": PLANE | {"update_strategy": "RevisionBased", "tracing": {"provider": "opentelemetry"}}, "personas": [EMMA],
+    "observability": SEEN, "operators": "manual", "routes": True, "secret_namespaces": ["shop"], "exempt_namespaces": ["pay"]}
 
 
 def scope(provider: str = "ossm3", **more: Any) -> Scope:
-    intent = Intent(mesh="shop", provider=provider, control_plane=PLANE, members=("shop", "pay"), personas=({"name": "emma"},),
-                    observability=TOOLS)
-    return Scope(intent, **{"secrets": ("shop",), "parts": PARTS, **more})
+    return scope_from(EVERYTHING | {"provider": provider} | more)
 
 
 EVERY = [(family, provider) for family in FAMILIES for provider in ("ossm2", "ossm3", "sail")]
@@ -51,8 +57,34 @@ def test_each_right_has_a_reason_and_is_said_once(family: str, provider: str) ->
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_each_condition_is_a_word_that_a_scope_can_have(family: str) -> None:
-    known = scope().words | scope("ossm2").words
-    assert {word for right in FAMILIES[family][1] for word in right.when} <= known
+    assert {word for right in FAMILIES[family][1] for word in right.when} <= PARTS.keys()
+
+
+OTHERS = [{}, {"provider": "ossm2", "membership_style": "members"}, {"operators": "none"}, {"only": ["OSM1101"]},
+          {"observability": {"tempo": {"mode": "stack"}}}]
+
+
+def test_each_word_is_said_of_some_intent_and_no_other_word_is() -> None:
+    assert set().union(*(scope(**{"provider": "ossm2", **more}).parts | scope(**more).parts for more in OTHERS)) == PARTS.keys()
+
+
+@pytest.mark.parametrize(("given", "there", "away"), [
+    ({}, {"ossm3", "olm", "cni", "prometheus"}, {"ossm2", "roll", "personas", "volumes", "kiali", "none", "manual", "revisions"}),
+    ({"provider": "sail", "operators": "none"}, {"ossm3", "none"}, {"olm"}),
+    ({"provider": "ossm2"}, {"ossm2", "roll"}, {"ossm3", "prometheus", "cni"}),  # its addon has no volume
+    ({"provider": "ossm2", "observability": SEEN}, {"prometheus", "volumes", "kiali", "jaeger"}, {"stack"}),
+    ({"provider": "ossm2", "membership_style": "members"}, {"members"}, {"roll"}),
+    ({"provider": None}, {"ossm2", "ossm3"}, set()),
+    ({"control_plane": PLANE | {"cni": {"manage": False}}}, {"ossm3"}, {"cni"}),
+    ({"observability": {"prometheus": {"enabled": "no"}}}, set(), {"prometheus"}),
+    ({"observability": {"tempo": {"mode": "stack"}}}, {"stack", "opentelemetry"}, {"monolithic"}),
+    ({"observability": None}, {"prometheus"}, {"kiali"}),
+    ({"personas": [EMMA], "categories": ["traffic"]}, {"personas", "proof"}, set()),
+    ({"categories": ["traffic"]}, set(), {"personas", "proof"}),
+])
+def test_what_an_intent_says(given: dict[str, Any], there: set[str], away: set[str]) -> None:
+    parts = scope_from(NOTHING | given).parts
+    assert there <= parts and not away & parts
 
 
 def test_what_the_checks_read_is_what_the_collector_lists() -> None:
@@ -76,8 +108,8 @@ def test_what_a_provider_and_an_intent_do_not_have_is_not_granted() -> None:
 
     assert "servicemeshcontrolplanes" in resources("ossm2") and "istios" not in resources("ossm2")
     assert "istios" in resources("sail") and "servicemeshcontrolplanes" not in resources("sail")
-    assert "subscriptions" in resources("ossm3") and "subscriptions" not in resources("ossm3", parts=frozenset({"none"}))
-    small = Scope(Intent(mesh="shop", provider="sail", control_plane=PLANE, members=("shop",)))
+    assert "subscriptions" in resources("ossm3") and "subscriptions" not in resources("ossm3", operators="none")
+    small = scope_from(NOTHING | {"provider": "sail", "operators": "none"})
     found = {right.resource for right in rights_of("install", small)}
     assert not {"subjectaccessreviews.authorization.k8s.io", "routes.route.openshift.io"} & {
         right.resource for right in rights_of("install", small) if right.verbs != ("list",)}
@@ -91,7 +123,7 @@ def test_a_check_of_some_categories_needs_less() -> None:
 
 
 def test_the_roles_of_a_check() -> None:
-    objects = manifests("check", rights_of("check", scope(gateways=("ingress",))), scope(gateways=("ingress",)),
+    objects = manifests("check", rights_of("check", scope(gateway_namespaces=["ingress"])), scope(gateway_namespaces=["ingress"]),
                         [{"kind": "ServiceAccount", "name": "robot", "namespace": "ci"}])
     places = {(obj["kind"], obj["metadata"].get("namespace")) for obj in objects}
     assert places == {("ClusterRole", None), ("ClusterRoleBinding", None), ("Role", "ingress"), ("RoleBinding", "ingress"),
@@ -138,8 +170,8 @@ def test_who_may_do_everything_is_asked_once() -> None:
 def test_everything_that_is_missing_is_said_with_place_and_reason() -> None:
     found = ask(Server(lambda asked: asked["resource"] not in ("*", "deployments", "secrets") or asked.get("namespace") == "shop"))
     assert found == [
-        "list deployments.apps in the whole cluster: read by the checks of authorization, certificates, control_plane, gateways, "
-        "membership, observability, traffic, workloads",
+        "list deployments.apps in the whole cluster: operators and control planes of others are looked for before anything is written; "
+        "read by the checks of authorization, certificates, control_plane, gateways, membership, observability, traffic, workloads",
         "get, create, patch deployments.apps in istio-system, pay: gateways, tools and applications",
         "get secrets (cacerts, istio-ca-secret) in istio-system: the CA of the mesh: its certificates, never listed",
         "get secrets in istio-system: the certificates that gateways serve, by the names in Gateways, never listed",
@@ -148,7 +180,7 @@ def test_everything_that_is_missing_is_said_with_place_and_reason() -> None:
 
 def test_one_verb_that_is_missing_is_one_line() -> None:
     assert ask(Server(lambda asked: asked["verb"] != "*" and asked != {"verb": "create", "resource": "namespaces"})) == [
-        "create namespaces in the whole cluster: namespaces are made and labelled as members; "
+        "create namespaces in the whole cluster: namespaces are made, and labelled as members unless others have them; "
         "read by the checks of authorization, control_plane, membership, traffic, workloads"]
 
 

@@ -1,0 +1,76 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""What of an intent decides which rights are needed, as words: those that the table asks for, and that docs/rights.md shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .._olm.wanted import rendered_of, tools_of
+
+__all__ = ["PARTS", "parts_of"]
+
+# Each word, with what it says of an intent.
+PARTS: Mapping[str, str] = {
+    "ossm2": "`mesh_provider` is `ossm2`",
+    "ossm3": "`mesh_provider` is `ossm3` or `sail`",
+    "olm": "`mesh_operators_provider` is `olm`",
+    "manual": "install plans are approved by us (`mesh_operators_approval` is `Manual`)",
+    "none": "`mesh_operators_provider` is `none`",
+    "cni": "`ossm3`, whose CNI plugin is ours (`mesh_control_plane.cni.manage`)",
+    "revisions": "`mesh_control_plane.update_strategy` is `RevisionBased`",
+    "roll": "`ossm2` with a ServiceMeshMemberRoll",
+    "members": "`ossm2` with a ServiceMeshMember in each namespace (`mesh_membership_style`)",
+    "personas": "`mesh_personas` names somebody",
+    "proof": "`personas`, while `mesh_check_categories` or `mesh_check_only` leave checks out",
+    "prometheus": "Prometheus is rendered here: always, but for `enabled: false` and for the addon of `ossm2`",
+    "grafana": "Grafana is rendered here",
+    "kiali": "Kiali is rendered here",
+    "volumes": "one of these three has `storage`",
+    "jaeger": "`mesh_observability.jaeger`",
+    "monolithic": "`mesh_observability.tempo`",
+    "stack": "`mesh_observability.tempo` with the mode `stack`",
+    "opentelemetry": "a collector stands before Tempo",
+    "spans": "`mesh_control_plane.tracing.provider` is `opentelemetry`",
+    "routes": "OpenShift's Routes are made (`mesh_routes`)",
+    "exempt": "`mesh_mtls` exempts something from mutual TLS",
+    "secrets": "`mesh_workloads` has Secrets",
+}
+
+
+def _section(values: Mapping[str, Any] | None, name: str) -> Mapping[str, Any]:
+    found = (values or {}).get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _mesh(params: Mapping[str, Any]) -> set[str]:
+    """The control plane, and how it has its members. Where no provider is given both generations count."""
+    plane, generation = params.get("control_plane") or {}, params.get("provider")
+    found = set()
+    if generation in (None, "ossm2"):
+        found |= {"ossm2", "roll" if params["membership_style"] == "roll" else "members"}
+    if generation != "ossm2":
+        found |= {"ossm3", *(["cni"] if _section(plane, "cni").get("manage", True) else []),
+                  *(["revisions"] if plane.get("update_strategy") == "RevisionBased" else [])}
+    return found | ({"spans"} if _section(plane, "tracing").get("provider") == "opentelemetry" else set())
+
+
+def _tools(params: Mapping[str, Any]) -> set[str]:
+    """What watches it."""
+    seen = params["observability"] or {}
+    found = {*rendered_of(params.get("provider"), seen), *({"jaeger", "opentelemetry"} & {*tools_of(seen)})}
+    if "tempo" in tools_of(seen):
+        found.add("stack" if _section(seen, "tempo").get("mode") == "stack" else "monolithic")
+    return found
+
+
+def parts_of(params: Mapping[str, Any]) -> frozenset[str]:
+    """The words of an intent, as the options of mesh_rights_info have it."""
+    found = _mesh(params) | _tools(params) | {params["operators"], *(["olm"] if params["operators"] == "manual" else [])}
+    if params.get("personas"):
+        found |= {"personas", *(["proof"] if params["categories"] or params["only"] else [])}
+    switched = {"routes": params["routes"], "exempt": params["exempt_namespaces"], "secrets": params["secret_namespaces"]}
+    return frozenset(found | {word for word, on in switched.items() if on})
