@@ -18,7 +18,8 @@ import conftest  # noqa: F401 - makes the collection importable
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.table import CATEGORIES, CHECKS, RETIRED
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import THRESHOLDS, Intent
 from ansible_collections.meshops.mesh.plugins.module_utils._rights.parts import PARTS
-from ansible_collections.meshops.mesh.plugins.module_utils._rights.table import FAMILIES, Scope, rights_of
+from ansible_collections.meshops.mesh.plugins.module_utils._rights.right import Scope
+from ansible_collections.meshops.mesh.plugins.module_utils._rights.table import FAMILIES, rights_of
 
 GENERATED = "<!-- Written by tests/tools/make_docs.py from the check table: change the check, then run `make docs`. -->\n"
 ALL_PROVIDERS = 3

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .render import by_namespace
-from .table import Right, Scope
+from .right import Right, Scope
 
 __all__ = ["EVERYTHING", "Question", "lines", "questions", "to_rows"]
 

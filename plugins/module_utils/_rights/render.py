@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .._errors import ConfigError
-from .table import Right, Scope, Where
+from .right import Right, Scope, Where
 
 __all__ = ["by_namespace", "manifests", "role_name"]
 

@@ -9,81 +9,22 @@ A test plays the playbooks as an account with these rights alone and finds no ve
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import Enum
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from .._checks import kinds as k
 from .._checks.inputs import intent_from
 from .._checks.runner import kinds_read, select
-from .._checks.types import Intent, Options
+from .._checks.types import Options
 from .._model.secrets_used import CA_SECRETS
 from .._olm.wanted import tools_of
 from .parts import parts_of
+from .right import WRITE as _WRITE
+from .right import Right, Scope, Where
 
-__all__ = ["FAMILIES", "Right", "Scope", "Where", "plural", "rights_of", "scope_from"]
+__all__ = ["FAMILIES", "plural", "rights_of", "scope_from"]
 
-
-class Where(Enum):
-    """Where a right is needed."""
-
-    CLUSTER = "in the whole cluster"
-    PLANE = "in the control plane's namespace"
-    MESH = "in the control plane's namespace and in each member"
-    GATEWAYS = "in the namespaces of the gateways' pods"
-    MEMBERS = "in each member"
-    EXEMPT = "in the namespaces that mesh_mtls names"
-    SECRETS = "in the namespaces whose Secrets the intent brings"
-
-
-@dataclass(frozen=True)
-class Right:
-    """One rule: a resource as `plural.group` or `plural`, with a subresource after a slash."""
-
-    resource: str
-    verbs: tuple[str, ...]
-    where: Where
-    why: str
-    when: tuple[str, ...] = ()  # words of _rights.parts, one of which must be there; none: always
-    names: tuple[str, ...] = ()
-
-    @property
-    def group(self) -> str:
-        """The API group; the core group is the empty string."""
-        return self.resource.partition("/")[0].partition(".")[2]
-
-    @property
-    def plural(self) -> str:
-        """The resource as RBAC writes it, `pods/exec`."""
-        name, slash, sub = self.resource.partition("/")
-        return name.partition(".")[0] + slash + sub
-
-
-@dataclass(frozen=True)
-class Scope:
-    """What of an intent decides which rights are needed."""
-
-    intent: Intent
-    gateways: tuple[str, ...] = ()  # namespaces in which pods of gateways run, beside that of the control plane
-    secrets: tuple[str, ...] = ()  # namespaces into which the intent brings Secrets
-    exempt: tuple[str, ...] = ()  # namespaces in which something is exempted from mutual TLS
-    categories: tuple[str, ...] = ()
-    only: tuple[str, ...] = ()
-    parts: frozenset[str] = frozenset()  # words of _rights.parts
-
-    def namespaces(self, where: Where) -> tuple[str, ...]:
-        """The namespaces that are meant; none of the whole cluster."""
-        plane = (self.intent.namespace,) if self.intent.namespace else ()
-        members = self.intent.members or ()
-        found: dict[Where, Iterable[str]] = {
-            Where.CLUSTER: (), Where.PLANE: plane, Where.MEMBERS: members, Where.MESH: (*plane, *members),
-            Where.GATEWAYS: (*plane, *self.gateways), Where.SECRETS: self.secrets, Where.EXEMPT: self.exempt,
-        }
-        return tuple(dict.fromkeys(found[where]))
-
-
-_WRITE = ("get", "create", "patch")  # an apply asks for create where the object is not there yet
 _OUR_OWN_READS = frozenset({k.SECRET, k.PACKAGE_MANIFEST, k.CERTIFICATE_SOURCE})  # by name, or of no API
 _IRREGULAR = {"Gateway": "gateways"}
 

@@ -17,7 +17,8 @@ from ansible_collections.meshops.mesh.plugins.module_utils._model.objects import
 from ansible_collections.meshops.mesh.plugins.module_utils._rights.missing import lines, questions
 from ansible_collections.meshops.mesh.plugins.module_utils._rights.parts import PARTS
 from ansible_collections.meshops.mesh.plugins.module_utils._rights.render import manifests
-from ansible_collections.meshops.mesh.plugins.module_utils._rights.table import FAMILIES, Scope, Where, plural, rights_of, scope_from
+from ansible_collections.meshops.mesh.plugins.module_utils._rights.right import Scope, Where
+from ansible_collections.meshops.mesh.plugins.module_utils._rights.table import FAMILIES, plural, rights_of, scope_from
 
 PLANE = {"name": "default", "namespace": "istio-system"}
 EMMA = {"name": "emma", "role": "mesh_operator"}

@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""One right of the table, and what of an intent says where it is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from .._checks.types import Intent
+
+__all__ = ["WRITE", "Right", "Scope", "Where"]
+
+WRITE = ("get", "create", "patch")  # an apply asks for create where the object is not there yet
+
+
+class Where(Enum):
+    """Where a right is needed."""
+
+    CLUSTER = "in the whole cluster"
+    PLANE = "in the control plane's namespace"
+    MESH = "in the control plane's namespace and in each member"
+    GATEWAYS = "in the namespaces of the gateways' pods"
+    MEMBERS = "in each member"
+    EXEMPT = "in the namespaces that mesh_mtls names"
+    SECRETS = "in the namespaces whose Secrets the intent brings"
+
+
+@dataclass(frozen=True)
+class Right:
+    """One rule: a resource as `plural.group` or `plural`, with a subresource after a slash."""
+
+    resource: str
+    verbs: tuple[str, ...]
+    where: Where
+    why: str
+    when: tuple[str, ...] = ()  # words of _rights.parts, one of which must be there; none: always
+    names: tuple[str, ...] = ()
+
+    @property
+    def group(self) -> str:
+        """The API group; the core group is the empty string."""
+        return self.resource.partition("/")[0].partition(".")[2]
+
+    @property
+    def plural(self) -> str:
+        """The resource as RBAC writes it, `pods/exec`."""
+        name, slash, sub = self.resource.partition("/")
+        return name.partition(".")[0] + slash + sub
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What of an intent decides which rights are needed."""
+
+    intent: Intent
+    gateways: tuple[str, ...] = ()  # namespaces in which pods of gateways run, beside that of the control plane
+    secrets: tuple[str, ...] = ()  # namespaces into which the intent brings Secrets
+    exempt: tuple[str, ...] = ()  # namespaces in which something is exempted from mutual TLS
+    categories: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    parts: frozenset[str] = frozenset()  # words of _rights.parts
+
+    def namespaces(self, where: Where) -> tuple[str, ...]:
+        """The namespaces that are meant; none of the whole cluster."""
+        plane = (self.intent.namespace,) if self.intent.namespace else ()
+        members = self.intent.members or ()
+        found: dict[Where, Iterable[str]] = {
+            Where.CLUSTER: (), Where.PLANE: plane, Where.MEMBERS: members, Where.MESH: (*plane, *members),
+            Where.GATEWAYS: (*plane, *self.gateways), Where.SECRETS: self.secrets, Where.EXEMPT: self.exempt,
+        }
+        return tuple(dict.fromkeys(found[where]))
