@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
+from ansible.module_utils.common.yaml import yaml_load
 from ansible_collections.meshops.mesh.plugins.module_utils._checks import kinds
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import Intent, Options
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
@@ -82,11 +83,12 @@ def options(**fields: Any) -> Options:
     return Options(**({"now": NOW} | fields))
 
 
+@functools.cache
 def cases() -> dict[str, list[dict[str, Any]]]:
-    """All cases by code."""
+    """All cases by code, the same ones for all files of tests: each worker reads them while it collects."""
     found: dict[str, list[dict[str, Any]]] = {}
     for path in sorted(CASES.glob("*.yml")):
-        found |= expand(yaml.safe_load(path.read_text(encoding="utf-8")))
+        found |= expand(yaml_load(path.read_text(encoding="utf-8")))
     return found
 
 
