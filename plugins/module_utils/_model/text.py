@@ -68,9 +68,13 @@ def shown_data(text: str) -> str:
 
 def escaped_json(text: str) -> str:
     """A JSON document, still of the same data, in which nothing acts: such characters can be nowhere but in its strings."""
-    if not text.replace("\n", "").isprintable():
-        text = "".join(char if char == "\n" or char.isprintable() else _json_escape(char) for char in text)
+    # by lines: few of a report's thousands have a character that is looked at by itself
+    text = "\n".join(line if line.isprintable() else "".join(map(_json_printable, line)) for line in text.split("\n"))
     return _COMMANDS.sub(lambda match: match.group()[:-1] + _json_escape(match.group()[-1]), text)
+
+
+def _json_printable(char: str) -> str:
+    return char if char.isprintable() else _json_escape(char)
 
 
 def _json_escape(char: str) -> str:
