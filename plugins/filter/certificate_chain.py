@@ -49,15 +49,17 @@ _value:
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.meshops.mesh.plugins.module_utils._certificates.chain import build
-from ansible_collections.meshops.mesh.plugins.module_utils._certificates.facts import IMPORT_ERROR, Certificate
-from ansible_collections.meshops.mesh.plugins.module_utils._certificates.reading import read_bundle
+
+if TYPE_CHECKING:
+    from ansible_collections.meshops.mesh.plugins.module_utils._certificates.facts import Certificate
 
 
 def _certificates(text: Any) -> tuple[Certificate, ...]:
+    from ansible_collections.meshops.mesh.plugins.module_utils._certificates.reading import read_bundle
+
     if not isinstance(text, str):
         raise AnsibleFilterError(f"certificate_chain: the input must be PEM text, found {type(text).__name__}")
     return read_bundle(text.encode(), "").certificates
@@ -65,6 +67,10 @@ def _certificates(text: Any) -> tuple[Certificate, ...]:
 
 def certificate_chain(text: Any, others: Sequence[str] = (), with_root: bool = True, length: int = 0) -> str:
     """The chain as text; a text without a certificate is an error."""
+    # late: Ansible loads this file in each task that uses any filter of the collection
+    from ansible_collections.meshops.mesh.plugins.module_utils._certificates.chain import build
+    from ansible_collections.meshops.mesh.plugins.module_utils._certificates.facts import IMPORT_ERROR
+
     if IMPORT_ERROR:
         raise AnsibleFilterError("certificate_chain: the Python package cryptography is needed on the control node")
     own = _certificates(text)

@@ -47,22 +47,17 @@ _value:
   type: str
 """
 
-import contextlib
 from collections.abc import Callable
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.meshops.mesh.plugins.module_utils._certificates.facts import IMPORT_ERROR
-from ansible_collections.meshops.mesh.plugins.module_utils._certificates.reading import load_key
-from ansible_collections.meshops.mesh.plugins.module_utils._certificates.vault import is_sealed, unseal
 from ansible_collections.meshops.mesh.plugins.module_utils._model.files import MIB, read_file
-
-with contextlib.suppress(ImportError):  # the filter says so
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 
 def _read(path: str, passphrase: str | None) -> str:
     """A file of the store; the lookups of Ansible would open a vault with the passwords of the run only."""
+    from ansible_collections.meshops.mesh.plugins.module_utils._certificates.vault import is_sealed, unseal
+
     try:
         raw = read_file(path, limit=MIB)
         return (unseal(raw, str(passphrase or "").encode()) if is_sealed(raw) else raw).decode()
@@ -74,8 +69,14 @@ def _read(path: str, passphrase: str | None) -> str:
 
 def private_key(text: Any, passphrase: str | None = None, file: bool = False) -> str:
     """The key in clear text; never says anything of its content in an error."""
+    # late: Ansible loads this file in each task that uses any filter of the collection
+    from ansible_collections.meshops.mesh.plugins.module_utils._certificates.facts import IMPORT_ERROR
+    from ansible_collections.meshops.mesh.plugins.module_utils._certificates.reading import load_key
+
     if IMPORT_ERROR:
         raise AnsibleFilterError("private_key: the Python package cryptography is needed on the control node")
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
     if not isinstance(text, str):
         raise AnsibleFilterError(f"private_key: the input must be a PEM text, found {type(text).__name__}")
     text = _read(text, passphrase) if file else text

@@ -50,7 +50,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.meshops.mesh.plugins.module_utils._upgrade.route import refusal_of_steps
 from ansible_collections.meshops.mesh.plugins.module_utils._upgrade.rules import HOPS, hops_for
 
 
@@ -58,6 +57,9 @@ def upgrade_refusal(versions: Sequence[Any], provider: str, strategy: str = "InP
     """The reason, or nothing."""
     if provider not in {row.provider for row in HOPS}:
         raise AnsibleFilterError(f"upgrade_refusal: the provider is {provider!r}, expected ossm2, ossm3 or sail")
+    # late: Ansible loads this file in each task that uses any filter of the collection
+    from ansible_collections.meshops.mesh.plugins.module_utils._upgrade.route import refusal_of_steps
+
     return refusal_of_steps([str(version) for version in versions], hops_for(provider, str(strategy), ambient=bool(ambient)))
 
 

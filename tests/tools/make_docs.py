@@ -15,7 +15,8 @@ OUT = ROOT / "docs" / "checks"
 sys.path.insert(0, str(ROOT / "tests" / "unit"))
 
 import conftest  # noqa: F401 - makes the collection importable
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.table import CATEGORIES, CHECKS, RETIRED
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.categories import CATEGORIES
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.table import CHECKS, RETIRED
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import THRESHOLDS, Intent
 from ansible_collections.meshops.mesh.plugins.module_utils._rights.parts import PARTS
 from ansible_collections.meshops.mesh.plugins.module_utils._rights.right import Scope

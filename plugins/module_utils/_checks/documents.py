@@ -15,8 +15,9 @@ from xml.etree import ElementTree as ET
 
 from .._model.files import clear_drafts, write_file
 from .._model.text import escaped_json, shown
+from .categories import CATEGORIES
 from .runner import Report, Row
-from .table import CATEGORIES, CHECKS, hint_url
+from .table import CHECKS, hint_url
 from .types import Severity, Status
 
 __all__ = ["document", "json_report", "junit", "sarif", "write_document", "write_documents"]

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .._model.text import joined, shown
-from .table import CATEGORIES
+from .categories import CATEGORIES
 
 __all__ = ["GLYPHS", "failed_lines", "summary_line", "table"]
 

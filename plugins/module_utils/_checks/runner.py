@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from .._errors import ConfigError, MeshError, TooComplex
 from .._model.malformed import place, suspects, title
 from .._model.text import shown
+from .categories import CATEGORIES
 from .kinds import Kind
-from .table import ABOUT, CATEGORIES, CHECKS, ON_REQUEST, by_id, hint_url
+from .table import ABOUT, CHECKS, ON_REQUEST, by_id, hint_url
 from .types import Check, Finding, Intent, Options, Severity, Status
 from .view import View
 

@@ -26,27 +26,24 @@ from . import (
 from .types import Check, Intent, registry
 from .view import View
 
-__all__ = ["ABOUT", "CATEGORIES", "CHECKS", "ON_REQUEST", "RETIRED", "by_id", "hint_url"]
+__all__ = ["ABOUT", "CHECKS", "MODULES", "ON_REQUEST", "RETIRED", "by_id", "hint_url"]
 
-# In the order in which people read them: what the rest stands on comes first.
-CATEGORIES: dict[str, str] = {
-    module.__name__.rsplit(".", 1)[-1]: title
-    for module, title in (
-        (api, "Kubernetes API"),
-        (operators, "operators"),
-        (control_plane, "control plane"),
-        (membership, "membership"),
-        (workloads, "workloads and proxies"),
-        (gateways, "gateways and routes"),
-        (traffic, "routes, services and mutual TLS"),
-        (observability, "observability"),
-        (personas, "personas"),
-        (certificates, "certificates"),
-        (authorization, "authorization"),
-        (upgrade, "upgrade"),
-        (migration, "migration"),
-    )
-}
+# Their rows are in the registry once they are imported.
+MODULES = (
+    api,
+    operators,
+    control_plane,
+    membership,
+    workloads,
+    gateways,
+    traffic,
+    observability,
+    personas,
+    certificates,
+    authorization,
+    upgrade,
+    migration,
+)
 
 # What a category looked at, where its rows say something of more than the objects that they name.
 ABOUT: Mapping[str, Callable[[View, Intent], str]] = {"authorization": authorization.about}

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.table import CATEGORIES, CHECKS, RETIRED, by_id
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.categories import CATEGORIES
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.table import CHECKS, MODULES, RETIRED, by_id
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import Finding, Severity
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.view import View
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
@@ -113,6 +114,10 @@ def test_codes_are_unique_well_formed_and_not_retired() -> None:
     assert len(CHECKS) == len(by_id) >= 30
     assert all(len(code) == 7 and code.startswith(("OSM1", "OSM2", "OSM3", "OSM4")) and code[3:].isdigit() for code in by_id)
     assert not set(by_id) & set(RETIRED)
+
+
+def test_each_category_has_its_module() -> None:
+    assert [module.__name__.rpartition(".")[2] for module in MODULES] == list(CATEGORIES)
 
 
 def test_every_code_has_its_page_and_no_page_is_left_over() -> None:
