@@ -130,27 +130,16 @@ def test_exemptions(case: str, exempted: Rendered) -> None:
     assert found == EXEMPTIONS[case][1]
 
 
-PLANE = {"name": "plane", "namespace": "mesh-system"}
 SECURE = {"name": "secure", "hosts": ["a.example.com"], "port": 443, "protocol": "HTTPS",
           "tls": {"credential_name": "cert", "mode": "MUTUAL"}}
-SHOP = {"namespace": "shop"}
+# What names and exemptions cannot mean is in tests/unit/model/test_plane_refusals.py and test_workload_refusals.py.
 REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
-    "the ingress gateway's name": ("control_plane", {"mesh_control_plane": {**PLANE, "additional_ingress": [
-        {"name": "istio-ingressgateway"}]}}, "mesh_control_plane.additional_ingress has the names istio-ingressgateway"),
-    "a name twice": ("control_plane", {"mesh_control_plane": {**PLANE, "additional_ingress": [{"name": "edge"}, {"name": "edge"}]}},
-                     "mesh_control_plane.additional_ingress has the names edge, edge"),
     "a gateway that is not there": ("gateways", {"mesh_gateways": [{**SECURE, "gateway": "edge"}]},
                                     "wants the gateway edge, which is neither ingress nor egress nor one of"),
     "a handshake with nobody": ("gateways", {"mesh_gateways": [SECURE], "mesh_gateways_handshakes": [{"gateway": "other"}]},
                                 "mesh_gateways_handshakes names other, which is no gateway with the protocol HTTPS; there are secure"),
     "a handshake without a certificate": ("gateways", {"mesh_gateways": [SECURE], "mesh_gateways_handshakes": [{"gateway": "secure"}]},
                                           "mesh_gateways_handshakes secure: the gateway wants client certificates"),
-    "an exemption of nothing": ("workloads", {"mesh_workloads": [], "mesh_mtls": [{"namespace": "shop", "application": "cars"}]},
-                                "mesh_mtls of shop/cars: it needs a mode or ports"),
-    "ports of a namespace": ("workloads", {"mesh_workloads": [], "mesh_mtls": [{"namespace": "shop", "ports": {"80": "DISABLE"}}]},
-                             "mesh_mtls of shop/: it needs a mode or ports; ports need an application"),
-    "a mode of a port": ("workloads", {"mesh_workloads": [], "mesh_mtls": [{**SHOP, "application": "a", "ports": {"80": "OFF"}}]},
-                         "each has the mode STRICT, PERMISSIVE or DISABLE"),
     "two of one name": ("workloads", {"mesh_workloads": [], "mesh_mtls": [{"namespace": "shop", "mode": "DISABLE"},
                                                                           {"namespace": "shop", "mode": "STRICT"}]},
                         "mesh_mtls makes one PeerAuthentication twice: shop/default, shop/default"),

@@ -108,26 +108,32 @@ def test_members_carry_the_revision_that_injects_them(travel: tuple[str, Rendere
     assert labels.get("istio-discovery") == (f"travel-{host}" if provider == "ossm3" else None)
 
 
-REFUSED = {
-    "revisions": ("ossm2", {"update_strategy": "RevisionBased"}, "mesh_control_plane.update_strategy with the value RevisionBased"),
-    "control plane without mTLS": ("ossm3", {"mtls": {"control_plane": False}},
-                                   "mesh_control_plane.mtls.control_plane with the value False"),
-    "mode": ("sail", {"mode": "ClusterWide"}, "mesh_control_plane.mode with the value ClusterWide"),
-    "cni": ("ossm2", {"cni": {"manage": True}}, "mesh_control_plane.cni is not available in ossm2 v2.6"),
-    "typo": ("ossm3", {"istoid": {"replicas": 2}}, "control_plane_spec.istoid"),
-    "wrong type": ("ossm3", {"istiod": {"replicas": "many"}}, "'replicas' is of type str found in 'control_plane_spec -> istiod'"),
-    "sampling": ("ossm3", {"tracing": {"sampling": 500}}, "mesh_control_plane.tracing.sampling is 500"),
-    "Jaeger": ("ossm3", {"tracing": {"provider": "jaeger"}}, "mesh_control_plane.tracing.provider: jaeger is not available for ossm3"),
-}
+# Each by itself is in tests/unit/model/test_plane_refusals.py and tests/unit/olm/test_wanted.py; here the role says all of them at once.
+REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
+    "ossm2": ({"mesh_provider": "ossm2", "mesh_ossm2_version": "v2.3"}, {
+        "update_strategy": "RevisionBased", "cni": {"manage": True}, "mode": "ClusterWide",
+        "additional_ingress": [{"name": "edge"}, {"name": "edge"}]}, [
+        "mesh_control_plane.additional_ingress has the names edge, edge",
+        "mesh_control_plane.update_strategy with the value RevisionBased is not available in ossm2 v2.3",
+        "mesh_control_plane.cni is not available in ossm2 v2.3",
+        "mesh_control_plane.mode with the value ClusterWide is not available in ossm2 v2.3"]),
+    "ossm3": ({"mesh_provider": "ossm3"}, {"mtls": {"control_plane": False}, "tracing": {"provider": "jaeger", "sampling": 500}}, [
+        "mesh_control_plane.tracing.sampling is 500", "mesh_control_plane.mtls.control_plane with the value False",
+        "mesh_control_plane.tracing.provider: jaeger is not available for ossm3"]),
+    "typo": ({"mesh_provider": "ossm3"}, {"istoid": {"replicas": 2}}, ["control_plane_spec.istoid"]),
+    "wrong type": ({"mesh_provider": "ossm3"}, {"istiod": {"replicas": "many"}},
+                   ["'replicas' is of type str found in 'control_plane_spec -> istiod'"]),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_refused_by_name_before_anything_is_written(case: str, tmp_path: Path) -> None:
-    provider, fields, text = REFUSED[case]
+    variables, fields, texts = REFUSED[case]
     plane = {"name": "plane", "namespace": "mesh-system", **fields}
-    rendered = render(tmp_path, ["control_plane"], limit="dev", mesh_provider=provider, mesh_control_plane=plane)
+    rendered = render(tmp_path, ["control_plane"], limit="dev", **variables, mesh_control_plane=plane)
     assert rendered.code != 0
-    assert " ".join(text.split()) in rendered.output.replace("''", "'"), rendered.output[-2000:]
+    for text in texts:
+        assert text in rendered.output.replace("''", "'"), rendered.output[-2000:]
     assert not rendered.tree.exists()
 
 
@@ -146,13 +152,6 @@ def test_opentelemetry_has_a_provider_and_a_telemetry_that_uses_it(provider: str
     assert extension["opentelemetry"] == {"service": "collector.tracing.svc.cluster.local", "port": 4317}
     assert used == {"providers": [{"name": extension["name"]}], "randomSamplingPercentage": 20.0}
     assert telemetry["apiVersion"] == ("telemetry.istio.io/v1alpha1" if provider == "ossm2" else "telemetry.istio.io/v1")
-
-
-def test_clusterwide_needs_a_version_that_has_it(tmp_path: Path) -> None:
-    plane = {"name": "plane", "namespace": "mesh-system", "mode": "ClusterWide"}
-    rendered = render(tmp_path, ["control_plane"], limit="dev", mesh_provider="ossm2", mesh_ossm2_version="v2.3", mesh_control_plane=plane)
-    assert rendered.code != 0
-    assert "mesh_control_plane.mode with the value ClusterWide is not available in ossm2 v2.3" in rendered.output
 
 
 MEMBERS = {
