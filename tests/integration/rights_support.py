@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,10 +11,7 @@ from typing import Any, NamedTuple
 import yaml
 from testbed import Bed
 
-__all__ = ["Use", "forbidden", "grant", "granted", "unused", "used"]
-
-# Verbs that admission asks for when a role or binding is written; no request has them.
-_BY_ADMISSION = {"escalate": "create", "bind": "create"}
+__all__ = ["Use", "apply", "forbidden", "grant", "granted", "served", "taken", "unused", "used"]
 
 
 class Use(NamedTuple):
@@ -24,27 +22,67 @@ class Use(NamedTuple):
     namespace: str = ""
 
 
+# Rights that no request needs: admission asks for them when another object is written, which is the request that is looked for.
+_BY_ADMISSION = {
+    Use("update", "pods"): Use("create", "servicemeshmemberrolls.maistra.io"),  # the operator of OSSM 2, of each new member
+    Use("use", "servicemeshcontrolplanes.maistra.io"): Use("create", "servicemeshmembers.maistra.io"),
+    Use("create", "routes/custom-host.route.openshift.io"): Use("create", "routes.route.openshift.io"),  # OpenShift, of spec.host
+    Use("update", "routes/custom-host.route.openshift.io"): Use("patch", "routes.route.openshift.io"),
+}
+
+
+def apply(bed: Bed, what: Iterable[Path | dict[str, Any]]) -> None:
+    """Files below a folder, or objects, as an administrator."""
+    texts = [text for one in what for text in ([json.dumps(one)] if isinstance(one, dict) else
+                                               [path.read_text(encoding="utf-8") for path in _files(one)])]
+    assert texts
+    done = bed.kubectl("apply", "-f", "-", stdin="\n---\n".join(texts))
+    assert done.returncode == 0, done.stderr
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*.yaml") if path.name != "kustomization.yaml")
+
+
+def taken(folder: Path, rights: set[Use]) -> list[dict[str, Any]]:
+    """The rendered roles without some rights."""
+    found = []
+    for obj in _objects(folder):
+        place = obj["metadata"].get("namespace", "")
+        rules = [{**rule, "resources": [plural], "verbs": verbs} for rule in obj["rules"] for plural in rule["resources"]
+                 if (verbs := [verb for verb in rule["verbs"] if Use(verb, _resource(plural, rule["apiGroups"][0]), place) not in rights])]
+        found.append({**obj, "rules": rules})
+    return found
+
+
+def _resource(plural: str, group: str) -> str:
+    return f"{plural}.{group}".rstrip(".")
+
+
+def _objects(folder: Path) -> list[dict[str, Any]]:
+    """ClusterRoles and Roles."""
+    return [obj for path in _files(folder) for obj in yaml.safe_load_all(path.read_text(encoding="utf-8"))
+            if obj["kind"] in ("ClusterRole", "Role")]
+
+
+def served(bed: Bed) -> set[str]:
+    """Every kind of the API."""
+    return {*bed.kubectl("api-resources", "-o", "name").stdout.split()}
+
+
 def grant(bed: Bed, playbook: Callable[..., Any], user: str, family: str, folder: Path, **given: Any) -> Path:
     """Renders the roles of a family as files, applies them as an administrator, and gives the kubeconfig of who has them."""
     extra = {**given.pop("extra_vars"), "mesh_rights_families": family, "mesh_rights_subjects": [{"kind": "User", "name": user}],
              "mesh_target": "files", "mesh_output": str(folder)}
     playbook("meshops.mesh.render_rights", bed=bed, extra_vars=extra, **given).check()
-    files = sorted(path for path in folder.rglob("*.yaml") if path.name != "kustomization.yaml")
-    assert files
-    done = bed.kubectl("apply", *(part for path in files for part in ("-f", str(path))))
-    assert done.returncode == 0, done.stderr
+    apply(bed, [folder])
     return bed.user_kubeconfig(user)
 
 
 def granted(folder: Path) -> set[Use]:
     """What the rendered roles allow."""
-    found = set()
-    for path in folder.rglob("*.yaml"):
-        for obj in yaml.safe_load_all(path.read_text(encoding="utf-8")):
-            if (obj or {}).get("kind") in ("ClusterRole", "Role"):
-                found |= {Use(verb, f"{plural}.{group}".rstrip("."), obj["metadata"].get("namespace", "")) for rule in obj["rules"]
-                          for verb in rule["verbs"] for plural in rule["resources"] for group in rule["apiGroups"]}
-    return found
+    return {Use(verb, _resource(plural, group), obj["metadata"].get("namespace", "")) for obj in _objects(folder) for rule in obj["rules"]
+            for verb in rule["verbs"] for plural in rule["resources"] for group in rule["apiGroups"]}
 
 
 def _mine(events: Iterable[dict[str, Any]], user: str) -> list[dict[str, Any]]:
@@ -66,12 +104,23 @@ def used(events: Iterable[dict[str, Any]], user: str) -> set[Use]:
     return found
 
 
-def unused(rights: Iterable[Use], uses: set[Use], served: set[str]) -> list[Use]:
+def _request(right: Use) -> Use:
+    """By what it is seen that a right was needed."""
+    plain = Use(right.verb, right.resource)
+    return Use("create", right.resource) if right.verb in ("escalate", "bind") else _BY_ADMISSION.get(plain, plain)
+
+
+def _base(resource: str) -> str:
+    """Without a subresource."""
+    plural, dot, group = resource.partition(".")
+    return plural.partition("/")[0] + dot + group
+
+
+def unused(rights: Iterable[Use], uses: set[Use], kinds: set[str]) -> list[Use]:
     """Rights that nothing asked for, of kinds that the cluster has. A request in one namespace counts for all of them: one mesh does
     not have every kind of thing in each of its namespaces."""
-    anywhere = {(use.verb, use.resource) for use in uses}
-    return sorted(right for right in rights if right.resource in served
-                  and (_BY_ADMISSION.get(right.verb, right.verb), right.resource) not in anywhere)
+    anywhere = {Use(use.verb, use.resource) for use in uses}
+    return sorted(right for right in rights if _base(right.resource) in kinds and _request(right) not in anywhere)
 
 
 def forbidden(events: Iterable[dict[str, Any]], user: str) -> list[str]:

@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 import yaml
-from rights_support import Use, forbidden, grant, granted, unused, used
+from rights_support import Use, forbidden, grant, granted, served, unused, used
 from testbed import Bed, crds
 
 Beds = Callable[..., Bed]
@@ -115,10 +115,10 @@ def test_the_rights_of_a_check_suffice_and_none_is_unused(mesh: Bed, playbook: P
     assert [row["status"] for row in rows["OSM1002"]] == ["passed"]
     assert [row["resource"] for row in rows["OSM1503"]] == ["Gateway shop/rights"], "a Secret that is not there was looked for"
     rights, uses = granted(folder), used(events, user)
-    served = {*mesh.kubectl("api-resources", "-o", "name").stdout.split()}
-    assert rights and unused(rights, uses, served) == []
+    kinds = served(mesh)
+    assert rights and unused(rights, uses, kinds) == []
     assert {use for use in uses if use.resource == "secrets"} == {Use("get", "secrets", "istio-system")}
-    assert unused({*rights, Use("watch", "pods")}, uses, served) == [Use("watch", "pods")], "one too many is seen"
+    assert unused({*rights, Use("watch", "pods")}, uses, kinds) == [Use("watch", "pods")], "one too many is seen"
     mesh.kubectl("delete", "gateways.networking.istio.io", "rights", "-n", "shop")
 
 

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Installations, checks and removals as an account that has the rendered roles and nothing else; the audit log says what it needed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from rights_support import Use, apply, forbidden, grant, granted, served, taken, unused, used
+from testbed import Bed
+from travel_support import INVENTORY, OPERATORS, USER, VARS, Playbook, Travel, role_play, said
+
+# One worker, in the order of this file: each test goes on where the one before it ended.
+pytestmark = pytest.mark.xdist_group("rights")
+
+HOME, MEMBERS = "prod-istio-system", ("prod-travel-agency", "prod-travel-portal", "prod-travel-control")
+CHECKER = "rights-checker"
+# All that an intent can have: exemptions from mutual TLS, plans that we approve.
+MORE: dict[str, Any] = {"mesh_hosts": "travel_prod", "mesh_operators_approval": "Manual",
+                        "mesh_mtls": [{"namespace": MEMBERS[0], "application": "cars", "mode": "DISABLE"}]}
+NOT_GONE = [{"name": "mus", "kind": "User", "role": "mesh_application_viewer", "namespaces": [MEMBERS[0]]}]
+
+
+def policy(name: str, group: str, resource: str, says: str) -> list[dict[str, Any]]:
+    """An admission rule that asks whether the writer has a right, as OpenShift and the operator of OSSM 2 do."""
+    api = "admissionregistration.k8s.io/v1"
+    rule = {"apiGroups": [group], "apiVersions": ["*"], "operations": ["CREATE", "UPDATE"], "resources": [resource]}
+    spec = {"failurePolicy": "Fail", "matchConstraints": {"resourceRules": [rule]}, "validations": [{"expression": says}]}
+    binding = {"policyName": name, "validationActions": ["Deny"]}
+    return [{"apiVersion": api, "kind": "ValidatingAdmissionPolicy", "metadata": {"name": name}, "spec": spec},
+            {"apiVersion": api, "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": name}, "spec": binding}]
+
+
+ADMISSION = [
+    *policy("custom-host.example.com", "route.openshift.io", "routes",
+            "!has(object.spec.host) || object.spec.host == '' || authorizer.group('route.openshift.io').resource('routes')"
+            ".subresource('custom-host').namespace(object.metadata.namespace).check('create').allowed()"),
+    *policy("roll.example.com", "maistra.io", "servicemeshmemberrolls",
+            "!has(object.spec.members) || object.spec.members.all(name, "
+            "authorizer.group('').resource('pods').namespace(name).check('update').allowed())"),
+]
+
+
+@dataclass(frozen=True)
+class World:
+    """The bed with what an administrator has prepared: namespaces, and the roles of two accounts."""
+
+    travel: Travel
+    checker: Path
+    roles: dict[str, Path]
+
+    def lacks(self, mark: int, family: str, user: str = USER) -> tuple[list[str], list[Use]]:
+        """What was refused since the mark, and what of a family nothing has asked for."""
+        events = list(self.travel.bed.audit(mark))
+        return forbidden(events, user), unused(granted(self.roles[family]), used(events, user), served(self.travel.bed))
+
+
+def world(bed: Bed, playbook: Playbook, folder: Path, provider: str) -> World:
+    variables = {**VARS, **MORE, "mesh_provider": provider}
+    for name in (HOME, *MEMBERS):
+        bed.api.ensure("/api/v1/namespaces", {"metadata": {"name": name}})
+    done = bed.kubectl("apply", "-f", "-", stdin="\n---\n".join(map(json.dumps, ADMISSION)))
+    assert done.returncode == 0, done.stderr
+    roles = {family: folder / family for family in ("install", "check")}
+    installer = grant(bed, playbook, USER, "install", roles["install"], inventory=INVENTORY, extra_vars=variables)
+    checker = grant(bed, playbook, CHECKER, "check", roles["check"], inventory=INVENTORY, extra_vars=variables)
+    return World(Travel(bed, installer, playbook, variables), checker, roles)
+
+
+@pytest.fixture(scope="module", name="prod")
+def _prod(beds: Callable[..., Bed], playbook: Playbook, tmp_path_factory: pytest.TempPathFactory) -> World:
+    return world(beds(*OPERATORS, tag="rights"), playbook, tmp_path_factory.mktemp("roles"), "ossm3")
+
+
+def missing(run: Any) -> list[str]:
+    """The rights that a refusal names, with their places."""
+    text = run.stdout.rpartition("msg:")[2].partition("PLAY RECAP")[0]
+    return [line.strip().partition(": ")[0] for line in text.splitlines() if line.strip().startswith("- ")]
+
+
+def test_all_that_is_missing_is_told_before_anything_is_written(prod: World) -> None:
+    bed, mark, before = prod.travel.bed, prod.travel.bed.mark(), prod.travel.ours("mesh.meshops.io/layer!=rights")
+    apply(bed, taken(prod.roles["install"], {Use("create", "namespaces"), Use("patch", "deployments.apps", MEMBERS[1]),
+                                              Use("get", "secrets", HOME), Use("list", "subscriptions.operators.coreos.com")}))
+    run = prod.travel.play()
+    apply(bed, [prod.roles["install"]])
+    assert run.rc != 0 and run.changed == 0
+    assert "lacks 5 of the rights that install needs; nothing was changed" in said(run), said(run)[-3000:]
+    assert missing(run) == [
+        "- create namespaces in the whole cluster",
+        "- list subscriptions.operators.coreos.com in the whole cluster",
+        f"- get secrets (cacerts, istio-ca-secret) in {HOME}",
+        f"- get secrets in {HOME}",
+        f"- patch deployments.apps in {MEMBERS[1]}",
+    ]
+    assert "cluster-reader" not in said(run) and "render_rights with -e mesh_rights_families=install" in said(run)
+    assert {use.resource for use in used(bed.audit(mark), USER)} == {"selfsubjectaccessreviews.authorization.k8s.io"}
+    assert prod.travel.writes(mark) == [] and prod.travel.ours("mesh.meshops.io/layer!=rights") == before == {}
+
+
+def played(mesh: World, folder: Path) -> None:
+    """Installs, installs again, takes rights from people, and is refused for a package that no catalogue has."""
+    travel, mark = mesh.travel, mesh.travel.bed.mark()
+    assert travel.play().check().recap["prod"]["failed"] == 0
+    again = travel.bed.mark()
+    assert travel.play().check().changed == 0
+    assert travel.writes(again) == []
+    mine = {"app.kubernetes.io/managed-by": "meshops.mesh", "mesh.meshops.io/mesh": "travel-prod", "mesh.meshops.io/layer": "personas"}
+    stale = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "rules": [],
+             "metadata": {"name": "travel-prod-mesh-former", "labels": mine}}
+    done = travel.bed.kubectl("apply", "--server-side", "--field-manager=meshops.mesh", "-f", "-", stdin=json.dumps(stale))
+    assert done.returncode == 0, done.stderr
+    travel.play(role_play(folder, "personas"), extra_vars={"mesh_personas": NOT_GONE, "personas_verify": False}).check()
+    left = travel.bed.kubectl("get", "clusterroles,clusterrolebindings,rolebindings", "-A", "-o", "name", "-l",
+                              ",".join(f"{key}={value}" for key, value in mine.items())).stdout.split()
+    bound = {name.rpartition("/")[2] for name in left if "binding" in name}
+    assert bound == {"travel-prod-mesh-application-viewer", "travel-prod-mesh-observer"}
+    assert not any(name.endswith("mesh-former") for name in left)
+    extra = [{"package": "nowhere", "source": "redhat-operators", "channel": "stable"}]
+    refused = travel.play(role_play(folder, "operators"), extra_vars={"mesh_operators_extra": extra})
+    assert refused.rc != 0 and "nowhere" in said(refused)
+    assert mesh.lacks(mark, "install") == ([], [])
+
+
+def test_an_installation_needs_these_rights_and_no_others(prod: World, tmp_path: Path) -> None:
+    played(prod, tmp_path)
+
+
+def test_a_check_needs_these_rights_and_no_others(prod: World) -> None:
+    mark = prod.travel.bed.mark()
+    run = prod.travel.run("meshops.mesh.check_mesh", bed=prod.travel.bed, kubeconfig=prod.checker, inventory=INVENTORY,
+                          extra_vars={**prod.travel.vars, "mesh_target_hosts": "travel_prod", "mesh_check_fail_on": "never"}).check()
+    assert "√ our rights are sufficient to read the mesh" in run.stdout
+    assert prod.lacks(mark, "check", CHECKER) == ([], [])
+
+
+@pytest.fixture(name="quota")
+def _quota(prod: World) -> Iterator[str]:
+    """A quota that allows no Service more than there are."""
+    bed, space = prod.travel.bed, MEMBERS[1]
+    there = len(bed.kubectl("get", "services", "-n", space, "-o", "name").stdout.split())
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "small", "namespace": space},
+             "spec": {"hard": {"services": str(there)}}}
+    assert bed.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(quota)).returncode == 0
+    done = bed.kubectl("wait", "resourcequota/small", "-n", space, "--for=jsonpath={.status.used.services}", "--timeout=30s")
+    assert done.returncode == 0, done.stderr
+    yield space
+    bed.kubectl("delete", "resourcequota", "small", "-n", space)
+
+
+def test_a_quota_is_not_told_as_a_missing_right(prod: World, quota: str, tmp_path: Path) -> None:
+    shop = {"namespace": quota, "applications": [{"name": "extra", "image": "registry.example.com/extra:1", "port": 8080}]}
+    run = prod.travel.play(role_play(tmp_path, "workloads"), extra_vars={"mesh_workloads": [shop], "mesh_mtls": []})
+    assert run.rc != 0
+    text = said(run)
+    assert f"Service {quota}/extra" in text and "a ResourceQuota of the namespace refuses it (no right is missing)" in text, text[-2000:]
+    assert "exceeded quota: small" in text and "render_rights" not in text and "not allowed" not in text
+
+
+@pytest.mark.long
+def test_an_installation_of_ossm2_needs_these_rights_and_no_others(beds: Callable[..., Bed], playbook: Playbook, tmp_path: Path) -> None:
+    mesh = world(beds(*OPERATORS, tag="rights-ossm2"), playbook, tmp_path / "roles", "ossm2")
+    played(mesh, tmp_path)
