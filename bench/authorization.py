@@ -17,10 +17,10 @@ if __name__ == "__main__":
     import conftest  # noqa: F401 - makes the collection importable
 
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.change import difference_of
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.inventory import Inventory, take
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.inventory import MeshInventory, take
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.model import Request
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.proof import prove, read_matrix
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import World
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import MeshPolicies
 
 __all__ = ["large_mesh", "measured"]
 
@@ -82,9 +82,9 @@ def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
     return time.process_time() - started, found
 
 
-def _world(objects: list[dict[str, Any]]) -> tuple[World, Inventory]:
+def _world(objects: list[dict[str, Any]]) -> tuple[MeshPolicies, MeshInventory]:
     inventory = take(objects)
-    return World(inventory.objects, inventory.mesh), inventory
+    return MeshPolicies(inventory.objects, inventory.mesh), inventory
 
 
 def measured(namespaces: int, apps: int) -> dict[str, float]:

@@ -20,7 +20,7 @@ if __name__ == "__main__":
     import conftest  # noqa: F401 - makes the collection importable
 
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.source import Source
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.certificate_run import run_certificate_checks
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.certificate_check import run_certificate_checks
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization

@@ -22,9 +22,9 @@ if __name__ == "__main__":
     import conftest  # noqa: F401 - makes the collection importable
 
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.material import Material
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.rotation import Rotation, RotationLimits
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import dialer
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.rotation import Limits, Rotation
 from envoys_support import NOBODY, Mesh, cacerts, intermediate, until
 from testbed import Bed
 from testbed.operators.certificates import Authority
@@ -53,7 +53,7 @@ def _book(mesh: Mesh) -> None:
 def _ours(mesh: Mesh) -> None:
     """The three steps, workloads restarted in waves, each step proved by every proxy."""
     params = {"kubeconfig": str(mesh.bed.kubeconfig)}
-    limits = Limits(renew="restart", wave_size=10, interval=0.5, istiod_grace=5)
+    limits = RotationLimits(renew="restart", wave_size=10, interval=0.5, istiod_grace=5)
     rotation = Rotation(Cluster.from_params(params, name="bench"), dialer(params, name="bench"), mesh="bench", namespace="istio-system",
                         members=[mesh.namespace], limits=limits)
     goal = Material.of(cacerts(SIGNER)["data"], "goal")

@@ -18,9 +18,10 @@ if __name__ == "__main__":
     import conftest  # noqa: F401 - makes the collection importable
 
 import yaml
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization_run import run_authorization_checks
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.runner import run_checks
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import Intent, Options
+from ansible_collections.meshops.mesh.plugins.module_utils._catalogue import run_checks
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import Options
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.authorization_check import run_authorization_checks
+from ansible_collections.meshops.mesh.plugins.module_utils._model.intent import Intent
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
 
 __all__ = ["NOW", "intent_of", "large_mesh", "matrix_of", "parameters", "snapshot_of"]

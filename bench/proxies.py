@@ -16,9 +16,9 @@ if __name__ == "__main__":
     sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "unit"), str(ROOT / "tests" / "integration")]
     import conftest  # noqa: F401 - makes the collection importable
 
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.proxies import proxy_pods, read_proxies
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import dialer
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.proxies import proxy_pods, read_proxies
 from envoys_support import Mesh, until
 from testbed import Bed
 

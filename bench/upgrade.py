@@ -17,7 +17,7 @@ if __name__ == "__main__":
     sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[1] / "tests" / "unit")]
     import conftest  # noqa: F401 - makes the collection importable
 
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.upgrade_run import run_upgrade_plan
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.upgrade_plan import run_upgrade_plan
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.meshops.mesh.plugins.module_utils._upgrade.fleet import fleet_of
 

@@ -14,9 +14,9 @@ from typing import Any
 import yaml
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.meshops.mesh.plugins.module_utils._model.intent import check_names, check_value, misspelt
-from ansible_collections.meshops.mesh.plugins.module_utils._model.text import joined, shown_line
-from ansible_collections.meshops.mesh.plugins.module_utils._olm.wanted import tracing_problems
+from ansible_collections.meshops.mesh.plugins.module_utils._model.packages import tracing_problems
+from ansible_collections.meshops.mesh.plugins.module_utils._model.variables import check_names, check_value, misspelt
+from ansible_collections.meshops.mesh.plugins.module_utils._text import joined, shown_line
 
 try:
     from ansible.template import trust_as_template

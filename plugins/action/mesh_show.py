@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.meshops.mesh.plugins.module_utils._model.text import shown_line
+from ansible_collections.meshops.mesh.plugins.module_utils._text import shown_line
 
 # What a line of a check table begins with, and its colour.
 COLOURS = {"√": "green", "‼": "yellow", "×": "red"}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.meshops.mesh.plugins.module_utils._model.text import shown_line
+from ansible_collections.meshops.mesh.plugins.module_utils._text import shown_line
 from ansible_collections.meshops.mesh.plugins.modules import rollout_waves
 from ansible_collections.meshops.mesh.plugins.plugin_utils.in_process import InProcess
 

@@ -54,7 +54,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
-from ansible_collections.meshops.mesh.plugins.module_utils._olm.wanted import packages_of
+from ansible_collections.meshops.mesh.plugins.module_utils._model.packages import packages_of
 
 
 def mesh_operators(provider: Any, control_plane: Mapping[str, Any] | None = None, observability: Mapping[str, Any] | None = None,

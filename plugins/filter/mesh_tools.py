@@ -37,7 +37,7 @@ _value:
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.meshops.mesh.plugins.module_utils._olm.wanted import tools_of
+from ansible_collections.meshops.mesh.plugins.module_utils._model.packages import tools_of
 
 
 def mesh_tools(observability: Mapping[str, Any] | None) -> list[str]:

@@ -37,7 +37,7 @@ _value:
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ansible_collections.meshops.mesh.plugins.module_utils._olm.wanted import kinds_of
+from ansible_collections.meshops.mesh.plugins.module_utils._model.packages import kinds_of
 
 
 def operator_kinds(packages: Sequence[Any]) -> list[dict[str, str]]:

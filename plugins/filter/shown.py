@@ -38,7 +38,7 @@ _value:
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.meshops.mesh.plugins.module_utils._model.text import shown
+from ansible_collections.meshops.mesh.plugins.module_utils._text import shown
 
 
 class FilterModule:

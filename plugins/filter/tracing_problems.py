@@ -44,7 +44,7 @@ _value:
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.meshops.mesh.plugins.module_utils._olm.wanted import tracing_problems as problems
+from ansible_collections.meshops.mesh.plugins.module_utils._model.packages import tracing_problems as problems
 
 
 def tracing_problems(provider: Any, control_plane: Mapping[str, Any] | None = None,

@@ -40,7 +40,7 @@ _value:
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.meshops.mesh.plugins.module_utils._upgrade.versions import at_least
+from ansible_collections.meshops.mesh.plugins.module_utils._model.versions import at_least
 
 
 def version_at_least(text: Any, since: Any) -> bool:

@@ -40,7 +40,7 @@ _value:
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.meshops.mesh.plugins.module_utils._upgrade.versions import newest_of, offered_by_schema
+from ansible_collections.meshops.mesh.plugins.module_utils._model.versions import newest_of, offered_by_schema
 
 
 def version_of_alias(text: Any, definitions: Sequence[Mapping[str, Any]]) -> str:

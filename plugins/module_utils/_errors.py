@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from ._model.text import joined
+from ._text import joined
 
 __all__ = [
     "ClockSkew",

@@ -17,7 +17,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ._kube.progress import notices
 from ._model.secrecy import is_secret
-from ._model.text import shown_line, shown_lines
+from ._text import shown_line, shown_lines
 
 __all__ = ["Crashed", "MeshModule", "argument_error", "contained", "for_people", "shown_arguments"]
 

@@ -200,12 +200,12 @@ from typing import Any
 from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._access.report import proposal_text, traffic_text
 from ansible_collections.meshops.mesh.plugins.module_utils._access.traffic import DETAILS, compare_traffic
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization_run import mesh_settings
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.access_from_traffic import Prometheus, read_traffic, write_proposal
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.authorization_check import mesh_settings
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.sources import read_result, read_source
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, MESH_CONFIG, SOURCE, SOURCE_NEEDS, display_name
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.sources import read_result, read_source
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.traffic import Prometheus, read_traffic, write_proposal
 from ansible_collections.meshops.mesh.plugins.module_utils._model.clock import utc_now
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 

@@ -263,13 +263,13 @@ from ansible_collections.meshops.mesh.plugins.module_utils._access.given import 
 from ansible_collections.meshops.mesh.plugins.module_utils._access.intent import bare_intent, read_intent
 from ansible_collections.meshops.mesh.plugins.module_utils._access.pending import pending_name, recall, remember
 from ansible_collections.meshops.mesh.plugins.module_utils._access.report import plan_result
-from ansible_collections.meshops.mesh.plugins.module_utils._access.stages import Plan, Settings, plan_access
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization_run import mesh_settings
+from ansible_collections.meshops.mesh.plugins.module_utils._access.stages import AccessPlan, StageSettings, plan_access
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.authorization_check import mesh_settings
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.sources import read_result, read_source
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, MESH_CONFIG, SOURCE, SOURCE_NEEDS, display_name
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.sources import read_result, read_source
 from ansible_collections.meshops.mesh.plugins.module_utils._model.clock import utc_now
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
@@ -295,7 +295,7 @@ def argument_spec() -> dict[str, Any]:
     }
 
 
-def dated(source: Snapshot, given: Settings) -> tuple[Sequence[dict[str, Any]], Settings]:
+def dated(source: Snapshot, given: StageSettings) -> tuple[Sequence[dict[str, Any]], StageSettings]:
     """The source's objects, and the settings with its time: what is new is younger than what has a time of that clock."""
     return source.objects, replace(given, taken_at=source.taken_at.strftime("%Y-%m-%dT%H:%M:%SZ"))
 
@@ -318,7 +318,7 @@ def remembering(result: dict[str, Any], params: dict[str, Any]) -> dict[str, Any
     return result
 
 
-def plan_of(params: dict[str, Any], given: Settings, read: Callable[[], Snapshot]) -> Plan:
+def plan_of(params: dict[str, Any], given: StageSettings, read: Callable[[], Snapshot]) -> AccessPlan:
     """A mistake in what was written comes before anything is read."""
     if not params["stages"]:
         intent = read_intent(params["access"], params["domains"])
@@ -346,7 +346,7 @@ def main() -> None:
     params["cluster"] = display_name(params)
     if params["source"] == "cluster" and IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
-    given = Settings(
+    given = StageSettings(
         mesh=params["mesh"],
         version="v1beta1" if params["provider"] == "ossm2" else "v1",
         given=mesh_settings(params),

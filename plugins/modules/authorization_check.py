@@ -287,7 +287,8 @@ from typing import Any
 
 from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.answer import answer
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization_run import run_authorization_checks
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.authorization_check import run_authorization_checks
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.sources import read_result, read_source
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import (
@@ -298,7 +299,6 @@ from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import 
     SOURCE_NEEDS,
     display_name,
 )
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.sources import read_result, read_source
 from ansible_collections.meshops.mesh.plugins.module_utils._model.clock import utc_now
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 

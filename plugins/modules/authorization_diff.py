@@ -269,12 +269,13 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils.basic import missing_required_lib
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization_run import overlaid, run_authorization_diff
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.authorization_check import run_authorization_diff
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.sources import read_source
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, MESH_CONFIG, SOURCE, display_name
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.sources import read_source
 from ansible_collections.meshops.mesh.plugins.module_utils._model.clock import utc_now
+from ansible_collections.meshops.mesh.plugins.module_utils._model.overlay import overlaid
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 

@@ -211,11 +211,11 @@ from typing import Any
 
 from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._access.verdict import regressions, summary_of, text_of
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.authorization_probe import ProbeLimits, probe
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR, dialer
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name, wait_options
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.probe import Limits, probe
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
 
@@ -247,8 +247,8 @@ def argument_spec() -> dict[str, Any]:
     }
 
 
-def limits_of(params: dict[str, Any]) -> Limits:
-    return Limits(
+def limits_of(params: dict[str, Any]) -> ProbeLimits:
+    return ProbeLimits(
         timeout=params["timeout"],
         total=params["total_timeout"],
         wait=params["wait_timeout"],

@@ -236,23 +236,18 @@ certificates:
       sample: "-----BEGIN CERTIFICATE-----\n..."
 """
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from ansible.module_utils.basic import missing_required_lib
-from ansible_collections.meshops.mesh.plugins.module_utils._certificates.facts import IMPORT_ERROR, Certificate
-from ansible_collections.meshops.mesh.plugins.module_utils._certificates.issue import KEEP, SUBJECT_FIELDS, Decision, Request
-from ansible_collections.meshops.mesh.plugins.module_utils._certificates.store import Store, Work
-from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, MeshError
+from ansible_collections.meshops.mesh.plugins.module_utils._certificates.facts import IMPORT_ERROR
+from ansible_collections.meshops.mesh.plugins.module_utils._certificates.issue import SUBJECT_FIELDS
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.certificate_authority import issue
+from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import IMPORT_ERROR as NO_KUBERNETES
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name
-from ansible_collections.meshops.mesh.plugins.module_utils._model.clock import utc_now
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
-DAYS = {"root": 3650.0, "intermediate": 730.0}
 CERTIFICATE: dict[str, Any] = {
     "name": {"type": "str", "required": True},
     "type": {"type": "str", "choices": ["root", "intermediate", "server", "client"], "required": True},
@@ -276,93 +271,6 @@ ARGUMENT_SPEC: dict[str, Any] = {
 }
 
 
-def request_of(entry: Mapping[str, Any]) -> Request:
-    """An entry with its defaults."""
-    kind = entry["type"]
-    subject = {name: text for name, text in (entry["subject"] or {}).items() if text}
-    if not subject.get("common_name"):
-        subject["common_name"] = entry["name"]
-    length = entry["path_length"]
-    if length is None and kind == "intermediate":
-        length = 0
-    if length is not None and kind not in DAYS:
-        raise ConfigError(f"certificates: {entry['name']}: path_length is for a root or an intermediate, not for a {kind}")
-    bits = entry["key_bits"] or (256 if entry["key_type"] == "EC" else 4096 if kind in DAYS else 2048)
-    return Request(
-        entry["name"],
-        kind,
-        subject,
-        entry["issuer"] or "",
-        tuple(entry["names"]),
-        DAYS.get(kind, 365.0) if entry["days"] is None else entry["days"],
-        entry["key_type"],
-        bits,
-        None if length is None or length < 0 else length,
-    )
-
-
-def rows(decisions: Sequence[Decision], found: Mapping[str, Certificate], work: Work) -> list[dict[str, Any]]:
-    """The result, without keys."""
-    issuers = {decision.request.name: decision.request.issuer for decision in decisions}
-    result = []
-    for decision in decisions:
-        name = decision.request.name
-        row: dict[str, Any] = {"name": name, "type": decision.request.kind, "action": decision.action, "reason": decision.reason}
-        row["path"] = str(work.store.path(name))
-        path = [name]
-        while issuers.get(path[-1]):
-            path.append(issuers[path[-1]])
-        if all(item in found for item in path):
-            one = found[name]
-            row |= {"subject": one.subject, "not_after": one.not_after.isoformat(), "fingerprint": one.fingerprint}
-            row |= {"certificate": one.pem(), "root": found[path[-1]].pem()}
-            row["chain"] = "".join(found[item].pem() for item in (path[:-1] or path))
-        result.append(row)
-    return result
-
-
-def now_of(params: Mapping[str, Any]) -> datetime:
-    """By whose clock is issued."""
-    if not params["cluster_clock"]:
-        return utc_now()
-    cluster = Cluster.from_params(params, name=display_name(params))
-    cluster.require_clock()
-    return cluster.now()
-
-
-def run(module: MeshModule) -> dict[str, Any]:
-    """Decide, issue, describe."""
-    params = module.params
-    if not 0 < params["renew_at"] < 1:
-        raise ConfigError(f"renew_at is {params['renew_at']:g}; expected a fraction between 0 and 1, such as 0.66")
-    requests = [request_of(entry) for entry in params["certificates"]]
-    now = now_of(params)
-    store = Store(params["store"], params["passphrase"], vault=params["encryption"] == "vault")
-    work = Work(store, requests, now=now, renew_at=params["renew_at"], replace_root=params["replace_root"])
-    if module.check_mode:
-        decisions = work.plan()
-        mends = [work.mends(decision) for decision in decisions]
-        found = {one.request.name: one.held.certificate for one in decisions if one.action == KEEP and one.held.certificate}
-    else:
-        store.prepare()
-        with store.locked():
-            decisions = work.plan()
-            mends = [work.mends(decision) for decision in decisions]
-            found = work.run(decisions)
-    described = rows(decisions, found, work)
-    for row, mend in zip(described, mends, strict=True):
-        row["reason"] += f"; {mend}" if mend else ""
-    changed = any(decision.action != KEEP for decision in decisions) or any(mends)
-    return {"changed": changed, "certificates": described, "diff": diff(decisions, described)}
-
-
-def diff(decisions: Sequence[Decision], described: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Public facts before and after."""
-    before = [f"{one.request.name}: {one.held.certificate.fingerprint}\n" for one in decisions if one.held.certificate]
-    after = [f"{row['name']}: {row.get('fingerprint', 'new')}\n" for row in described]
-    return {"before": "".join(before), "after": "".join(after)}
-
-
 @contained
 def main() -> None:
     """Entry point."""
@@ -372,7 +280,7 @@ def main() -> None:
     if module.params["cluster_clock"] and NO_KUBERNETES:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=NO_KUBERNETES)
     try:
-        result = run(module)
+        result = issue(module.params, check_mode=module.check_mode)
     except MeshError as exc:
         module.fail_json(msg=str(exc))
     if not module._diff:

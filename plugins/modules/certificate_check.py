@@ -466,16 +466,10 @@ from typing import Any
 
 from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.facts import IMPORT_ERROR as CRYPTOGRAPHY_ERROR
-from ansible_collections.meshops.mesh.plugins.module_utils._certificates.reading import has_private_key
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.answer import answer
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.certificate_run import run_certificate_checks
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import table
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.certificate_check import check, keys_in
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.certificates import gather
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, REPORT, SOURCE, SOURCE_NEEDS, display_name
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.sources import read_result
-from ansible_collections.meshops.mesh.plugins.module_utils._model.clock import utc_now
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
 _TEXT: dict[str, Any] = {"type": "str"}
@@ -556,13 +550,6 @@ ARGUMENT_SPEC: dict[str, Any] = {
 }
 
 
-def hide_keys(module: MeshModule) -> None:
-    """A text with a private key, also where only certificates belong, is masked in everything that Ansible prints."""
-    for entry in (module.params, *module.params["certificates"]):
-        given = [value for name, value in entry.items() if name.endswith("_content") and value]
-        module.no_log_values.update(value.strip() for value in given if has_private_key(value.encode()))
-
-
 @contained
 def main() -> None:
     """Entry point."""
@@ -573,8 +560,9 @@ def main() -> None:
         mutually_exclusive=[("roots", "roots_content")],
         supports_check_mode=True,
     )
-    hide_keys(module)
     params = module.params
+    # masked in everything that Ansible prints
+    module.no_log_values.update(keys_in(params))
     params["cluster"] = display_name(params)
     if CRYPTOGRAPHY_ERROR:
         module.fail_json(msg=missing_required_lib("cryptography"), exception=CRYPTOGRAPHY_ERROR)
@@ -583,21 +571,9 @@ def main() -> None:
     if reads_cluster and IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
     try:
-        snapshot = gather(params, clock=utc_now, warn=module.warn)
-        report, everything = run_certificate_checks(params, snapshot)
+        result = check(params, warn=module.warn)
     except MeshError as exc:
         module.fail_json(msg=str(exc))
-    result = answer(
-        report,
-        params=params,
-        warn=module.warn,
-        **read_result(snapshot),
-        inventory=everything.rows(),
-        timeline=everything.timeline(),
-        roots="".join(one.pem() for one in everything.roots),
-        at=snapshot.taken_at.isoformat(),
-    )
-    result["table"] = table(result["checks"], show_from=params["show_from"], summary=report.summary)
     if result.get("failed"):
         module.fail_json(**result)
     module.exit_json(**result)

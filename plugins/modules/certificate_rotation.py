@@ -204,12 +204,12 @@ from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.facts import IMPORT_ERROR as CRYPTOGRAPHY_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.material import Material
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.names import short
-from ansible_collections.meshops.mesh.plugins.module_utils._certificates.rotation import Step
+from ansible_collections.meshops.mesh.plugins.module_utils._certificates.rotation import RotationStep
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.rotation import Attempt, Rotation, RotationLimits
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR, dialer
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.rotation import Limits, Rotation, Turn
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
 ARGUMENT_SPEC: dict[str, Any] = {
@@ -235,13 +235,13 @@ ARGUMENT_SPEC: dict[str, Any] = {
 SHOWN = 4  # names of a wave in its line
 
 
-def rows_of(steps: tuple[Step, ...], titles: dict[str, str], signers: dict[str, str]) -> list[dict[str, Any]]:
+def rows_of(steps: tuple[RotationStep, ...], titles: dict[str, str], signers: dict[str, str]) -> list[dict[str, Any]]:
     """The steps for people."""
     return [{"phase": step.phase.value, "signs": signers.get(step.authority.signer, step.authority.signer[:16]),
              "trusted": [titles.get(root, root[:16]) for root in step.authority.roots]} for step in steps]
 
 
-def waves_of(turn: Turn) -> list[str]:
+def waves_of(turn: Attempt) -> list[str]:
     """Who was restarted, a line for each wave."""
     lines = []
     for number, wave in enumerate(turn.waves, 1):
@@ -250,7 +250,7 @@ def waves_of(turn: Turn) -> list[str]:
     return lines
 
 
-def lines_of(turn: Turn, *, dry_run: bool) -> list[str]:
+def lines_of(turn: Attempt, *, dry_run: bool) -> list[str]:
     """What a step did."""
     asked = f"{turn.asked.get('proxies', 0)} proxies, {turn.asked.get('istiods', 0)} istiods, {turn.asked.get('places', 0)} places asked"
     if turn.blockers:
@@ -263,12 +263,12 @@ def lines_of(turn: Turn, *, dry_run: bool) -> list[str]:
     return lines + [f"  {one.resource}: {one.reason}; {one.remedy}" for one in turn.notes[:20] if turn.phase == "settle"]
 
 
-class Run:
+class RotationRun:
     """One call of the module."""
 
     def __init__(self, params: dict[str, Any], *, check_mode: bool) -> None:
         name = display_name(params)
-        limits = Limits(params["gate_timeout"], max(0.2, params["interval"]), params["renew"], params["wave_size"],
+        limits = RotationLimits(params["gate_timeout"], max(0.2, params["interval"]), params["renew"], params["wave_size"],
                         params["rollout_timeout"], params["istiod_grace"], params["proxy_timeout"], params["proxies_timeout"])
         self.rotation = Rotation(Cluster.from_params(params, name=name), dialer(params, name=name), mesh=params["mesh"],
                                  namespace=params["namespace"], members=params["members"], limits=limits, back=params["rollback"],
@@ -324,7 +324,7 @@ def main() -> None:
             module.fail_json(msg=missing_required_lib(library), exception=missing)
     run = None
     try:
-        run = Run(module.params, check_mode=module.check_mode)
+        run = RotationRun(module.params, check_mode=module.check_mode)
         run.go()
     except MeshError as exc:
         module.fail_json(msg=str(exc), **(run.result() if run else {"changed": False, "turns": [], "lines": []}))

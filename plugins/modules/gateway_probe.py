@@ -172,12 +172,19 @@ text:
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.meshops.mesh.plugins.module_utils._access.verdict import Row, summary_of
+from ansible_collections.meshops.mesh.plugins.module_utils._access.verdict import ProbeResult, summary_of
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.gateway_probe import (
+    NO_TOKEN,
+    TAMPERED,
+    TOKEN,
+    ProbedGateway,
+    call_all,
+    fetched_token,
+)
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import wait_options
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.outside import NO_TOKEN, TAMPERED, TOKEN, Gateway, call_all, fetched_token
-from ansible_collections.meshops.mesh.plugins.module_utils._model.text import joined
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
+from ansible_collections.meshops.mesh.plugins.module_utils._text import joined
 
 
 def argument_spec() -> dict[str, Any]:
@@ -213,7 +220,7 @@ def argument_spec() -> dict[str, Any]:
 _WORDS = {NO_TOKEN: "without a token", TOKEN: "with the token", TAMPERED: "with a token whose signature is another"}
 
 
-def text_of(gateway: Gateway, rows: tuple[Row, ...], good: int) -> str:
+def text_of(gateway: ProbedGateway, rows: tuple[ProbeResult, ...], good: int) -> str:
     counts = summary_of(rows)
     lines = [
         f"{gateway.ref}: {len(rows)} calls: {counts['allowed']} allowed, {counts['denied']} denied, {counts['no_verdict']} without a "
@@ -232,7 +239,7 @@ def main() -> None:
     module = MeshModule(argument_spec=argument_spec(), supports_check_mode=False)
     params = module.params
     names = ("host", "port", "address", "roots", "client_certificate", "client_key", "token")
-    gateway = Gateway(**{name: params[name] for name in names if params[name]})
+    gateway = ProbedGateway(**{name: params[name] for name in names if params[name]})
     try:
         if params["token_from"] and not gateway.token:
             gateway = replace(gateway, token=fetched_token(params["token_from"], params["timeout"]))

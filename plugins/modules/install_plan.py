@@ -205,11 +205,16 @@ import time
 from typing import Any
 
 from ansible.module_utils.basic import missing_required_lib
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.install_plan import (
+    ApprovalLimits,
+    SubscriptionProgress,
+    remove,
+    travel,
+)
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import KindMissing, MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name, wait_options
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.plans import Journey, Limits, remove, travel
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
 SUBSCRIPTION: dict[str, Any] = {
@@ -236,14 +241,14 @@ def main() -> None:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
     params = module.params
     name = display_name(params)
-    limits = Limits(timeout=params["wait_timeout"], interval=max(0.1, params["wait_interval"]), dry_run=module.check_mode)
-    journeys: list[Journey] = []
+    limits = ApprovalLimits(timeout=params["wait_timeout"], interval=max(0.1, params["wait_interval"]), dry_run=module.check_mode)
+    journeys: list[SubscriptionProgress] = []
     started = time.monotonic()
     approved: list[dict[str, Any]] = []
     deleted: list[str] = []
     error = ""
     try:
-        journeys = Journey.of(params["subscriptions"], params["allowed"])
+        journeys = SubscriptionProgress.of(params["subscriptions"], params["allowed"])
         cluster = Cluster.from_params(params, name=name)
         if params["state"] == "absent":
             deleted += remove(cluster, journeys, module.check_mode, params["owner"], params["mesh"])

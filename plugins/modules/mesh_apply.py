@@ -206,8 +206,8 @@ summary:
 """
 
 from ansible.module_utils.basic import missing_required_lib
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.mesh_apply import apply_layer, argument_spec
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import IMPORT_ERROR
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.layer import apply_layer, argument_spec
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
 

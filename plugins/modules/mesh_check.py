@@ -303,9 +303,9 @@ table:
 """
 
 from ansible.module_utils.basic import missing_required_lib
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.mesh_check import argument_spec, check
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import IMPORT_ERROR
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.checking import argument_spec, check
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import SOURCE_NEEDS
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 

@@ -142,9 +142,9 @@ answers:
 """
 
 from ansible.module_utils.basic import missing_required_lib
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.mesh_objects_info import RULES, answers, argument_spec
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import IMPORT_ERROR
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.queries import RULES, answers, argument_spec
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
 

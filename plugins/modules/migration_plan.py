@@ -297,12 +297,12 @@ from typing import Any
 
 from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.answer import answer
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.migration_run import run_migration_checks
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import table
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.migration_plan import run_migration_checks
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.sources import read_result, read_source
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, REPORT, SOURCE, SOURCE_NEEDS, display_name
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.sources import read_result, read_source
 from ansible_collections.meshops.mesh.plugins.module_utils._migration.options import OPTIONS, settings_from
 from ansible_collections.meshops.mesh.plugins.module_utils._migration.plan import plan_migration
 from ansible_collections.meshops.mesh.plugins.module_utils._model.clock import utc_now

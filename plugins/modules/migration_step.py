@@ -141,14 +141,14 @@ restarted:
 from typing import Any
 
 from ansible.module_utils.basic import missing_required_lib
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.migration_step import STEPS, Migration
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.migration import STEPS, Migration
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name, wait_options
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.wait import Timing
 from ansible_collections.meshops.mesh.plugins.module_utils._migration.options import OPTIONS
-from ansible_collections.meshops.mesh.plugins.module_utils._migration.settings import Settings
+from ansible_collections.meshops.mesh.plugins.module_utils._migration.settings import MigrationSettings
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
 SHARED = ("mesh", "control_plane", "domains", "version", "istio_name", "update_strategy")
@@ -173,7 +173,9 @@ def migration_of(params: dict[str, Any], *, check_mode: bool) -> Migration:
             "control_plane.name and control_plane.namespace are not set; removed needs both, because it also goes on when the "
             "ServiceMeshControlPlane is gone already"
         )
-    settings = Settings(mesh=params["mesh"], version=params["version"], name=params["istio_name"] or "", strategy=params["update_strategy"])
+    settings = MigrationSettings(
+        mesh=params["mesh"], version=params["version"], name=params["istio_name"] or "", strategy=params["update_strategy"]
+    )
     return Migration(
         Cluster.from_params(params, name=display_name(params)),
         settings,

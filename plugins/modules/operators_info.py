@@ -173,14 +173,14 @@ grouped:
 from typing import Any
 
 from ansible.module_utils.basic import missing_required_lib
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.operators_info import has_olm, look
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.operators import has_olm, look
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name
+from ansible_collections.meshops.mesh.plugins.module_utils._model.packages import Package
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 from ansible_collections.meshops.mesh.plugins.module_utils._olm.survey import Ask, survey
-from ansible_collections.meshops.mesh.plugins.module_utils._olm.wanted import Package
 
 TEXT: dict[str, Any] = {"type": "str", "default": ""}
 NAME: dict[str, Any] = {"type": "str", "required": True}

@@ -107,10 +107,10 @@ obstacles:
 """
 
 from ansible.module_utils.basic import missing_required_lib
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.mesh_members_info import mesh_of, removing
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.leaving import mesh_of, removing
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, MEMBERS, display_name
 from ansible_collections.meshops.mesh.plugins.module_utils._model.contents import listed
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained

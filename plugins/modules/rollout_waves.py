@@ -25,15 +25,15 @@ options:
   state:
     description:
       - V(planned) says who would be in which wave and changes nothing.
-      - V(current) reads what is remembered.
-      - V(begun) makes the waves, or finds those of a run before.
-      - V(moved) restarts the next wave, or what is left of it, and waits until all of it is ready. V(gated) judges it then; it fails when
-        the wave is not good. Both do nothing when all waves have passed.
-      - V(back) turns round. V(moved) and V(gated) then take the waves that were begun back to O(origin), the last one first.
-      - V(settled) gives namespaces the labels back that they had, at the end. V(absent) forgets the rollout, wherever it is.
-      - V(released) only lets go of the lock.
+      - V(status) reads what is remembered.
+      - V(started) makes the waves, or finds those of a run before.
+      - V(advanced) restarts the next wave, or what is left of it, and waits until all of it is ready. V(verified) judges it then; it fails
+        when the wave is not good. Both do nothing when all waves have passed.
+      - V(rolled_back) turns round. V(advanced) and V(verified) then take the waves that were begun back to O(origin), the last one first.
+      - V(done) gives namespaces the labels back that they had, at the end. V(absent) forgets the rollout, wherever it is.
+      - V(unlocked) only lets go of the lock.
     type: str
-    choices: [planned, current, begun, moved, gated, back, settled, absent, released]
+    choices: [planned, status, started, advanced, verified, rolled_back, done, absent, unlocked]
     default: planned
   mesh:
     description: Name of the mesh.
@@ -141,7 +141,7 @@ options:
     type: float
     default: 1
   slice:
-    description: Seconds after which V(moved) comes back unfinished, to tell how far it is. The action plugin asks again. 0 for never.
+    description: Seconds after which V(advanced) comes back unfinished, to tell how far it is. The action plugin asks again. 0 for never.
     type: float
     default: 15
   memory:
@@ -158,16 +158,16 @@ options:
     default: 5
   checks:
     description:
-      - RV(meshops.mesh.mesh_check#module:checks) of now. With V(begun) they are what was wrong before; with V(gated) what fails now and
-        did not then is a reason to stop.
+      - RV(meshops.mesh.mesh_check#module:checks) of now. With V(started) they are what was wrong before; with V(verified) what fails
+        now and did not then is a reason to stop.
     type: list
     elements: dict
   probe:
-    description: The result of M(meshops.mesh.authorization_probe), for V(gated).
+    description: The result of M(meshops.mesh.authorization_probe), for V(verified).
     type: dict
   queries:
     description:
-      - Prometheus queries, for V(gated). Every sample of the answer has to be within the limits.
+      - Prometheus queries, for V(verified). Every sample of the answer has to be within the limits.
     type: list
     elements: dict
     default: []
@@ -268,7 +268,7 @@ EXAMPLES = r"""
 
 - name: Restart the next wave
   meshops.mesh.rollout_waves:
-    state: moved
+    state: advanced
     mesh: travel-prod
     namespace: prod-istio-system
     goal: {version: v1.27.3}
@@ -307,7 +307,7 @@ under_way:
   type: bool
   sample: true
 finished:
-  description: With V(moved), whether the wave is done; false when the slice was over first.
+  description: With V(advanced), whether the wave is done; false when the slice was over first.
   returned: always
   type: bool
   sample: true
@@ -346,26 +346,14 @@ lines:
   sample: ["wave 1 of 3, canary: 4 of 10 done, 2 under way, slowest Deployment prod-travel-agency/cars-v1 8 s, about 3 min left"]
 """
 
-from dataclasses import replace
 from typing import Any
 
 from ansible.module_utils.basic import missing_required_lib
-from ansible.module_utils.urls import open_url
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.rollout_waves import RolloutRun
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR, dialer
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.lease import Lock
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.rollout import Asking, Closed, Rollout, Settings
-from ansible_collections.meshops.mesh.plugins.module_utils._model.objects import rollout_name
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
-from ansible_collections.meshops.mesh.plugins.module_utils._rollout import gate
-from ansible_collections.meshops.mesh.plugins.module_utils._rollout.machine import Blocked, Limits, Memory
-from ansible_collections.meshops.mesh.plugins.module_utils._rollout.model import Goal
-from ansible_collections.meshops.mesh.plugins.module_utils._rollout.progress import plan_lines, state_lines
-from ansible_collections.meshops.mesh.plugins.module_utils._rollout.state import State
-from ansible_collections.meshops.mesh.plugins.module_utils._rollout.waves import orders_from, plan
-from ansible_collections.meshops.mesh.plugins.module_utils._rollout.windows import windows_from
 
 AIM: dict[str, Any] = {"type": "dict", "default": {}, "options": {"version": {"type": "str", "default": ""},
                                                                   "revision": {"type": "str", "default": ""},
@@ -385,7 +373,8 @@ QUERY: dict[str, Any] = {
 }
 ARGUMENT_SPEC: dict[str, Any] = {
     **CLUSTER,
-    "state": {"type": "str", "choices": ["planned", "current", "begun", "moved", "gated", "back", "settled", "absent", "released"],
+    "state": {"type": "str",
+              "choices": ["planned", "status", "started", "advanced", "verified", "rolled_back", "done", "absent", "unlocked"],
               "default": "planned"},
     "mesh": {"type": "str", "required": True},
     "namespace": {"type": "str", "required": True},
@@ -417,170 +406,6 @@ ARGUMENT_SPEC: dict[str, Any] = {
 }
 
 
-class Run:
-    """One call of the module."""
-
-    def __init__(self, params: dict[str, Any], *, check_mode: bool) -> None:
-        self.params, name = params, display_name(params)
-        self.word = "planned" if check_mode and params["state"] not in ("current", "released") else params["state"]
-        self.cluster = Cluster.from_params(params, name=name)
-        self.dialer = dialer(params, name=name)
-        limits = Limits(params["workload_timeout"], params["budget_timeout"], params["budgets"] == "respect", params["concurrency"])
-        settings = Settings(limits, max(0.1, params["interval"]), params["slice"], params["outage"],
-                            tuple(windows_from(params["windows"])), params["labels_from"], params["labels_to"])
-        domains = None
-        if params["domains"] is not None:
-            domains = {str(one["name"]): list(one.get("namespaces") or []) for one in params["domains"]}
-        self.orders = orders_from(params["waves"], domains=domains)
-        self.lock = Lock(self.cluster, namespace=params["namespace"], name=rollout_name(params["mesh"]), mesh=params["mesh"],
-                         holder=params["holder"], seconds=params["lock_seconds"])
-        self.rollout = Rollout(self.cluster, mesh=params["mesh"], namespace=params["namespace"], members=params["members"],
-                               lock=None if self.word in ("planned", "current") else self.lock, settings=settings)
-        self.rollout.memory = Memory.from_ages(params["memory"], self.rollout.clock())
-        self.state: State | None = None
-        self.finished, self.closed = True, ""
-        self.extra: dict[str, Any] = {}
-        self.would = False
-
-    def aim(self, name: str) -> Goal:
-        """goal or origin."""
-        given = self.params[name] or {}
-        return Goal(given.get("version") or "", given.get("revision") or "", runs=given.get("runs") or "")
-
-    def go(self) -> None:
-        """What the state asks for."""
-        if self.word != "current":
-            self.cluster.require_clock()
-        if self.word in ("planned", "current"):
-            getattr(self, self.word)()
-            return
-        self.lock.acquire(take_over=self.params["take_over"])
-        try:
-            getattr(self, self.word)()
-        except Closed as exc:
-            self.finished, self.closed = False, str(exc)
-            self.rollout.lines.append(f"{self.cluster.name}: {exc}")
-        finally:
-            self.lock.release(keep=self.word != "released")
-
-    def current(self) -> None:
-        """What is remembered."""
-        self.state = self.rollout.state()
-
-    def planned(self) -> None:
-        """Nothing is changed, and nobody is locked out."""
-        self.state = self.rollout.state()
-        if self.state is not None and not self.state.over:
-            self.rollout.lines += state_lines(self.state)
-            self.would = True
-            return
-        self.state = None
-        aim, world = self.aim("goal"), self.rollout.look()
-        planned = plan(world, replace(aim, since=self.rollout.now()), self.orders)
-        self.would = bool(planned)
-        self.rollout.lines += plan_lines(planned, world) if planned else ["all proxies are what they shall be: nothing to restart"]
-        self.extra = {"loose": [{"resource": one.resource, "reason": one.reason} for one in world.loose],
-                      "waves": [{"name": one.name, "members": list(one.members), "gateways": one.gateways, "state": "waiting", "seconds": 0}
-                                for one in planned]}
-
-    def begun(self) -> None:
-        """The waves of before, or new ones."""
-        self.state = self.rollout.start(self.orders, self.aim("goal"), self.aim("origin"), reason=self.params["reason"],
-                                        by=self.params["holder"], baseline=gate.baseline(self.params["checks"] or ()))
-        world = self.rollout.look()
-        self.extra = {"loose": [{"resource": one.resource, "reason": one.reason} for one in world.loose]}
-        self.rollout.lines += state_lines(self.state) if not self.state.over else []
-        self.rollout.lines += [f"  left alone: {one.resource}: {one.reason}" for one in world.loose[:20]]
-
-    def _current(self) -> tuple[State, int] | None:
-        self.state = self.rollout.state()
-        if self.state is None or self.state.over:
-            return None
-        number = self.state.next_wave()
-        return None if number is None else (self.state, number)
-
-    def moved(self) -> None:
-        """The next wave, or a slice of it."""
-        found = self._current()
-        if found is None:
-            return
-        try:
-            self.state, self.finished = self.rollout.advance(*found)
-        except MeshError:
-            self.state = self.rollout.state()
-            raise
-
-    def gated(self) -> None:
-        """The wave that was restarted last: passed, or failed with the reasons."""
-        found = self._current()
-        if found is None:
-            return
-        state, number = found
-        asking = Asking(self.params["ask_proxies"], self.params["proxy_timeout"])
-        wrong, silent = self.rollout.judge(state, number, dialer=self.dialer, asking=asking)
-        if state.direction == "forward":
-            wrong += self._asked(state)
-        wave = state.waves[number]
-        if wrong:
-            self.rollout.failed(state, number, wrong)
-        self.state = self.rollout.passed(state, number)
-        said = f"; {len(silent)} proxies did not answer themselves ({silent[0][:160]})" if silent else ""
-        self.rollout.lines.append(f"gate after wave {number + 1} of {len(state.waves)}, {wave.name}: passed{said}")
-
-    def _asked(self, state: State) -> list[Blocked]:
-        """Checks, probe and queries; they say nothing about a way back."""
-        wrong: list[Blocked] = []
-        if self.params["checks"] is not None:
-            wrong += gate.judge_checks(self.params["checks"], state.baseline)
-        if self.params["probe"]:
-            wrong += gate.judge_probe(self.params["probe"])
-        for query in self.params["queries"]:
-            headers = {"Authorization": f"Bearer {query['token']}"} if query.get("token") else {}
-            wrong += self.rollout.query(query, lambda url, headers=headers, query=query: open_url(  # type: ignore[misc]
-                url, headers=headers, timeout=30, validate_certs=query.get("validate_certs", True), ca_path=query.get("ca_path")).read())
-        return wrong
-
-    def back(self) -> None:
-        """From here on the other way."""
-        self.state = self.rollout.turn_back()
-        self.rollout.lines += state_lines(self.state)
-
-    def settled(self) -> None:
-        """Labels as they were."""
-        self.state = self.rollout.state()
-        if self.state is not None:
-            self.state = self.rollout.restore_labels(self.state)
-
-    def absent(self) -> None:
-        """Nothing is remembered any more."""
-        self.rollout.forget()
-
-    def released(self) -> None:
-        """Only the lock."""
-        self.state = self.rollout.state()
-
-    def result(self) -> dict[str, Any]:
-        """What the module returns."""
-        state = self.state
-        rows = [{"name": one.name, "members": list(one.members), "gateways": one.gateways, "state": one.state, "seconds": one.seconds,
-                 "note": one.note} for one in state.waves] if state else []
-        number = state.next_wave() if state else None
-        made = {"waves": rows, "left": sum(row["state"] != "passed" for row in rows), "finished": self.finished, "closed": self.closed,
-                "wave": state.waves[number].name if state and number is not None else "",
-                "direction": state.direction if state else "forward", "under_way": bool(state and not state.over),
-                "restarted": self.rollout.restarted, "lines": self.rollout.lines,
-                "memory": self.rollout.memory.ages(self.rollout.clock()) if not self.finished else {}}
-        if state:
-            made["rollout"] = {"id": state.id, "reason": state.reason, "by": state.by, "over": state.over, "labels": state.labels,
-                               "goal": {"version": state.goal.version, "revision": state.goal.revision},
-                               "origin": {"version": state.origin.version, "revision": state.origin.revision}}
-        made |= self.extra
-        if self.word == "planned" and "waves" in self.extra:
-            made["left"] = len(self.extra["waves"])
-            made["wave"] = self.extra["waves"][0]["name"] if self.extra["waves"] else ""
-        return {"changed": self.rollout.changed, **made}
-
-
 @contained
 def main() -> None:
     """Entry point."""
@@ -589,13 +414,13 @@ def main() -> None:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
     run = None
     try:
-        run = Run(module.params, check_mode=module.check_mode)
-        run.go()
+        run = RolloutRun(module.params, check_mode=module.check_mode)
+        run.run()
     except MeshError as exc:
         module.fail_json(msg=str(exc), **(run.result() if run else {"changed": False, "lines": []}))
     else:
         result = run.result()
-        if module.check_mode and module.params["state"] in ("begun", "moved"):
+        if module.check_mode and module.params["state"] in ("started", "advanced"):
             result["changed"] = run.would
         module.exit_json(**result)
 

@@ -267,12 +267,12 @@ from typing import Any
 from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.answer import answer
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import document, write_document
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.upgrade_run import run_upgrade_plan
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.sources import read_result
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.upgrade_plan import run_upgrade_plan
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.upgrade_reports import gather
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, REPORT, SOURCE, SOURCE_NEEDS, display_name
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.sources import read_result
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.upgrade import gather
 from ansible_collections.meshops.mesh.plugins.module_utils._model.clock import utc_now
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 

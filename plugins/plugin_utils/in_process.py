@@ -22,8 +22,8 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 from ansible_collections.meshops.mesh.plugins.module_utils._kube import auth, parent, progress
-from ansible_collections.meshops.mesh.plugins.module_utils._model.text import shown_line
 from ansible_collections.meshops.mesh.plugins.module_utils._module import argument_error, for_people, shown_arguments
+from ansible_collections.meshops.mesh.plugins.module_utils._text import shown_line
 
 __all__ = ["InProcess", "plain"]
 

@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.evaluate import Chain, Verdict
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.evaluate import PolicyChain, Verdict
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.model import (
-    Finding,
     Mesh,
+    PolicyFinding,
+    PolicyTarget,
     Provider,
     Request,
     ServiceRef,
-    Workload,
 )
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import World
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import MeshPolicies
 
 # The authorizers that ran beside the recorded Envoy; every other name was undefined there.
 PROVIDERS = {"always-deny": Provider("http", answer=False), "always-allow": Provider("http", answer=True)}
@@ -30,7 +30,7 @@ class Outcome:
     row: dict[str, Any]
     verdict: Verdict | None  # None: refused before any policy was asked
     reason: str
-    findings: tuple[Finding, ...]
+    findings: tuple[PolicyFinding, ...]
 
     @property
     def word(self) -> str:
@@ -62,10 +62,10 @@ def mesh_of(row: dict[str, Any]) -> Mesh:
     )
 
 
-def workload_of(row: dict[str, Any]) -> Workload:
+def workload_of(row: dict[str, Any]) -> PolicyTarget:
     workload = row["workload"]
     labels, service = workload["labels"], workload.get("service")
-    return Workload(
+    return PolicyTarget(
         workload["namespace"],
         labels or {},
         workload["kind"],
@@ -98,15 +98,15 @@ class Worlds:
     """The policies of each world, read and compiled once."""
 
     def __init__(self) -> None:
-        self._worlds: dict[str, World] = {}
+        self._worlds: dict[str, MeshPolicies] = {}
 
-    def of(self, row: dict[str, Any]) -> World:
+    def of(self, row: dict[str, Any]) -> MeshPolicies:
         key = json.dumps([row["mesh"], row["policies"]])
         if key not in self._worlds:
-            self._worlds[key] = World(row["policies"], mesh_of(row))
+            self._worlds[key] = MeshPolicies(row["policies"], mesh_of(row))
         return self._worlds[key]
 
-    def chain(self, row: dict[str, Any]) -> Chain:
+    def chain(self, row: dict[str, Any]) -> PolicyChain:
         return self.of(row).policies.chain(workload_of(row), row["workload"]["protocol"])
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import collection_support  # noqa: F401  (first: it makes the collection importable)
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.material import Material as Goal
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.rotation import Phase
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.rotation import Rotation, RotationLimits
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import dialer
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.rotation import Limits, Rotation
 from envoys_support import Mesh as Bedded
 from envoys_support import cacerts, intermediate, until
 from testbed.operators.certificates import Authority as Material
@@ -40,7 +40,7 @@ def rotation(bedded: Bedded, *, kind: type[Rotation] = Rotation, back: bool = Fa
     params = {"kubeconfig": str(bedded.bed.kubeconfig)}
     given: dict[str, Any] = {"gate": 240, "interval": 0.3, "proxy": 3, "proxies": 20, "istiod_grace": 1, **limits}
     return kind(Cluster.from_params(params, name="bed"), dialer(params, name="bed"), mesh="shop-mesh", namespace="istio-system",
-                members=members, limits=Limits(**given), back=back)
+                members=members, limits=RotationLimits(**given), back=back)
 
 
 def goal(material: Material) -> Goal:

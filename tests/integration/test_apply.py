@@ -13,9 +13,9 @@ from typing import Any
 import collection_support  # noqa: F401  # isort: skip  the next imports need it
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils import _errors as errors
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.apply import Order, Outcome, run
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.apply import LayerRequest, LayerResult, run
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.removal import Allowed
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.removal import Allowed
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.wait import Timing
 from testbed import Bed
 
@@ -26,15 +26,15 @@ def cluster_of(bed: Bed) -> Cluster:
     return Cluster.from_params({"kubeconfig": str(bed.kubeconfig)}, name="west")
 
 
-def order(**given: Any) -> Order:
-    return Order(**{"mesh": "m", "layer": "l", "timing": Timing(timeout=40, interval=0.2), **given})
+def order(**given: Any) -> LayerRequest:
+    return LayerRequest(**{"mesh": "m", "layer": "l", "timing": Timing(timeout=40, interval=0.2), **given})
 
 
 def config_map(namespace: str, name: str = "a", **data: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}, "data": data}
 
 
-def statuses(outcome: Outcome) -> dict[str, str]:
+def statuses(outcome: LayerResult) -> dict[str, str]:
     return {row.ref.name: row.status for row in outcome.rows}
 
 

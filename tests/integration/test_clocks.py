@@ -14,10 +14,10 @@ import collection_support  # noqa: F401  # isort: skip  the next imports need it
 import pytest
 import yaml
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.reading import read_bundle
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.apply import LayerRequest
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.apply import run as apply_layer
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.mesh_check import look
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ClockSkew
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.apply import Order
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.apply import run as apply_layer
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.checking import look
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.collect import collect
 from clocks_support import skewed
@@ -60,8 +60,8 @@ def test_a_wrong_clock_stops_everything(bed: Bed, namespace: str, tmp_path: Path
     data = {name: base64.b64encode(text.encode()).decode() for name, text in secret.items()}
     bed.api.ensure(f"/api/v1/namespaces/{namespace}/secrets",
                    {"metadata": {"name": "istio-ca-secret", "namespace": namespace}, "type": "istio.io/ca-root", "data": data})
-    restart = {"meshops.mesh.rollout_waves": {"kubeconfig": "{{ mesh_kubeconfig }}", "cluster": "west", "state": "begun", "mesh": namespace,
-                                              "namespace": namespace, "members": [], "holder": "somebody"}}
+    restart = {"meshops.mesh.rollout_waves": {"kubeconfig": "{{ mesh_kubeconfig }}", "cluster": "west", "state": "started",
+                                              "mesh": namespace, "namespace": namespace, "members": [], "holder": "somebody"}}
     goal = {"meshops.mesh.certificate_rotation": {"kubeconfig": "{{ mesh_kubeconfig }}", "cluster": "west", "mesh": namespace,
                                                   "namespace": namespace, "goal": data}}
     objects = [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": namespace}, "data": {}}]
@@ -74,7 +74,7 @@ def test_a_wrong_clock_stops_everything(bed: Bed, namespace: str, tmp_path: Path
         run = play(bed, tmp_path, kubeconfig, namespace, tasks).check()
         west = Cluster.from_params({"kubeconfig": str(kubeconfig)}, name="west")
         with pytest.raises(ClockSkew, match=r"cluster west .*which is (7199|7200) s ahead"):
-            apply_layer(west, objects, Order(mesh=namespace, layer="l"))
+            apply_layer(west, objects, LayerRequest(mesh=namespace, layer="l"))
     text = " ".join(run.stdout.split()).replace("''", "'")
     for name in ("issuing", "rotating", "taking a step", "restarting", "delivering"):
         said = text.partition(f"{name} ended: ")[2].partition(" ended: ")[0]

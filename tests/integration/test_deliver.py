@@ -13,8 +13,8 @@ from typing import Any
 import collection_support  # noqa: F401  # isort: skip  the next imports need it
 import pytest
 import yaml
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.apply import Order
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.apply import run as apply_layer
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.apply import LayerRequest
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.apply import run as apply_layer
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
 from background_support import descendants, read_until, start
 from testbed import Bed
@@ -45,7 +45,7 @@ class Deliver:
     def earlier(self, *objects: Object, layer: str = "shop") -> None:
         """What an earlier run made, without a playbook's start."""
         cluster = Cluster.from_params({"kubeconfig": str(self.bed.kubeconfig)}, name="west")
-        apply_layer(cluster, list(objects), Order(mesh=self.namespace, layer=layer))
+        apply_layer(cluster, list(objects), LayerRequest(mesh=self.namespace, layer=layer))
 
     def requests(self, since: int, *, dry: bool) -> list[str]:
         """The writes of our user, dry runs or real ones."""

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.authentication import Token
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.inventory import take
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.model import Request
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import World
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import MeshPolicies
 from envoys_support import Mesh, until
 from testbed import Bed
 from tokens_support import TokenIssuer, issuing
@@ -86,7 +86,7 @@ def test_envoy_answers_as_the_evaluator_predicts(mesh: Mesh, name: str) -> None:
     settled(mesh, *(obj["metadata"]["name"] for obj in CASES[name]))
     inventory = take([*CASES[name], mesh.get("istio", "default"), mesh.get("deployment", "cars", "-n", "shop"),
                       mesh.get("service", "cars", "-n", "shop"), mesh.get("namespace", "shop")])
-    world = World(inventory.objects, inventory.mesh)
+    world = MeshPolicies(inventory.objects, inventory.mesh)
     cars = next(place for place in inventory.places if place.name == "cars")
     seen = set()
     for client in ("portal", "other"):
@@ -133,7 +133,7 @@ def test_envoy_reads_tokens_as_the_evaluator_predicts(mesh: Mesh, issuer: TokenI
     until(lambda: " 401" not in send(mesh, "other", "GET", "/", issuer.sign(aud="travel")), 120, "the keys of the issuer")
     inventory = take([*objects, mesh.get("istio", "default"), mesh.get("deployment", "cars", "-n", "shop"),
                       mesh.get("service", "cars", "-n", "shop"), mesh.get("namespace", "shop")])
-    world = World(inventory.objects, inventory.mesh)
+    world = MeshPolicies(inventory.objects, inventory.mesh)
     cars, stranger = next(place for place in inventory.places if place.name == "cars"), TokenIssuer("stranger")
     statuses = {"passes": "200", "403": "403", "401": "401"}
     seen = set()

@@ -19,9 +19,9 @@ from typing import Any
 import collection_support  # noqa: F401  # isort: skip  the next imports need it
 import pytest
 import yaml
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.apply import LayerRequest
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.apply import run as apply_layer
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import Conflict
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.apply import Order
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.apply import run as apply_layer
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
 from background_support import kill_tree, read_until
 from conftest import LONG
@@ -249,7 +249,7 @@ def test_a_namespace_that_does_not_go_is_named_with_what_holds_it(mesh: Mesh) ->
         inside = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "new", "namespace": name}}
         cluster = Cluster.from_params({"kubeconfig": str(mesh.kubeconfig)}, name="west")
         with pytest.raises(Conflict, match=f"ConfigMap {name}/new: cluster west .*the namespace is being deleted"):
-            apply_layer(cluster, [inside], Order(mesh="shop", layer="test"))
+            apply_layer(cluster, [inside], LayerRequest(mesh="shop", layer="test"))
     finally:
         mesh.bed.kubectl("patch", "configmap", "held", "-n", name, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
 

@@ -15,8 +15,8 @@ import collection_support  # noqa: F401  # isort: skip  the next imports need it
 import pytest
 import warm_ansible
 from ansible_collections.meshops.mesh.plugins.module_utils._access.intent import read_intent
-from ansible_collections.meshops.mesh.plugins.module_utils._access.stages import Settings, plan_access
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.outside import Gateway, call_all
+from ansible_collections.meshops.mesh.plugins.module_utils._access.stages import StageSettings, plan_access
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.gateway_probe import ProbedGateway, call_all
 from testbed.operators import envoy_config, envoy_jwt, envoy_rbac
 from testbed.operators.certificates import Authority
 from testbed.operators.envoys import _free_ports, envoy_binary
@@ -39,7 +39,7 @@ def planned(issuer: TokenIssuer) -> list[Obj]:
     gateway = workload(ROOT, "gto", 8443, "https", labels=POD["metadata"]["labels"], account="gto")  # type: ignore[arg-type]
     gateway[0]["metadata"]["name"] = "gto"
     intent = {"default_deny": False, "rules": [RULE], "issuers": [{"name": "sso", "issuer": issuer.issuer, "jwks": issuer.jwks}]}
-    plan = plan_access(read_intent(intent), [*mesh(), *gateway], Settings(mesh="travel-prod"))
+    plan = plan_access(read_intent(intent), [*mesh(), *gateway], StageSettings(mesh="travel-prod"))
     return [obj for stage in plan.stages for obj in stage.objects]
 
 
@@ -74,7 +74,7 @@ def issuer() -> Iterator[TokenIssuer]:
 
 
 @pytest.fixture(scope="module")
-def gateway(issuer: TokenIssuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def gateway(issuer: TokenIssuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProbedGateway]:
     folder, ports = tmp_path_factory.mktemp("gateway"), _free_ports("https", "admin")
     own, partner = Authority.new("Travel"), Authority.new("Partner")
     files = {"server": own.leaf(HOST), "curl-client": partner.workload("spiffe://partner/ns/a/sa/b", timedelta(hours=1))}
@@ -87,7 +87,7 @@ def gateway(issuer: TokenIssuer, tmp_path_factory: pytest.TempPathFactory) -> It
     process = subprocess.Popen([str(envoy_binary()), "-c", "envoy.json", "--concurrency", "1", "--disable-hot-restart", "--log-level",
                                 "warning"], cwd=folder, stdin=subprocess.DEVNULL)  # fmt: skip
     names = [str(folder / f"curl-client{end}") for end in ("-ca.crt", ".crt", ".key")]
-    yield Gateway(HOST, ports["https"], "127.0.0.1", *names, issuer.sign())
+    yield ProbedGateway(HOST, ports["https"], "127.0.0.1", *names, issuer.sign())
     process.kill()
     process.wait()
 
@@ -101,23 +101,23 @@ CALLS = [
 ]
 
 
-def test_no_token_403_a_spoilt_one_401_a_good_one_200(gateway: Gateway) -> None:
+def test_no_token_403_a_spoilt_one_401_a_good_one_200(gateway: ProbedGateway) -> None:
     rows = call_all(gateway, CALLS, timeout=20, wait=120, interval=0.5)
     assert [(row.answer.verdict, row.answer.status, row.why) for row in rows] == [
         ("denied", 403, ""), ("denied", 401, ""), ("allowed", 200, ""), ("denied", 403, ""), ("denied", 403, "")]
 
 
-def test_tokens_that_are_not_the_partner_s(gateway: Gateway, issuer: TokenIssuer) -> None:
+def test_tokens_that_are_not_the_partner_s(gateway: ProbedGateway, issuer: TokenIssuer) -> None:
     good = [{"path": "/flights/Tallinn", "token": "good", "expected": "denied"}]
     other, stranger = TokenIssuer("https://other.example.com"), TokenIssuer(issuer.issuer)
     for token, status in ((issuer.sign(groups=["staff"]), 403), (other.sign(groups=["partners"]), 401),
                           (stranger.sign(groups=["partners"]), 401), (issuer.sign(groups=["partners"], exp=1700000000), 401)):
-        (row,) = call_all(Gateway(**{**vars(gateway), "token": token}), good, timeout=20, wait=0, interval=1)
+        (row,) = call_all(ProbedGateway(**{**vars(gateway), "token": token}), good, timeout=20, wait=0, interval=1)
         assert (row.answer.verdict, row.answer.status) == ("denied", status), row.answer
 
 
 @pytest.mark.parametrize(("password", "code"), [(PASSWORD, 0), ("another", 2)])
-def test_the_playbook_tries_what_the_partner_does(gateway: Gateway, issuer: TokenIssuer, password: str, code: int) -> None:
+def test_the_playbook_tries_what_the_partner_does(gateway: ProbedGateway, issuer: TokenIssuer, password: str, code: int) -> None:
     """The part of travel_partner_jwt that comes after the role: a token is fetched, and the gateway called."""
     sso = {"issuer": issuer.issuer, "jwks_uri": f"{issuer.url}/certs", "token_uri": f"{issuer.url}/token", "client_id": "istio",
            "username": "gtouser"}
@@ -140,12 +140,12 @@ def test_the_playbook_tries_what_the_partner_does(gateway: Gateway, issuer: Toke
     assert gateway.token.partition(".")[0] not in done.stdout, "no token is shown"
 
 
-def test_a_wrong_expectation_is_told(gateway: Gateway) -> None:
+def test_a_wrong_expectation_is_told(gateway: ProbedGateway) -> None:
     (row,) = call_all(gateway, [{**CALLS[0], "status": 401}], timeout=20, wait=0, interval=1)
     assert row.agrees and row.why == "401 was expected"
 
 
-def test_without_the_client_certificate_nothing_is_said_about_policies(gateway: Gateway) -> None:
-    bare = Gateway(**{**vars(gateway), "client_certificate": "", "client_key": ""})
+def test_without_the_client_certificate_nothing_is_said_about_policies(gateway: ProbedGateway) -> None:
+    bare = ProbedGateway(**{**vars(gateway), "client_certificate": "", "client_key": ""})
     (row,) = call_all(bare, CALLS[:1], timeout=20, wait=0, interval=1)
     assert row.answer.verdict == "no verdict" and row.agrees is None

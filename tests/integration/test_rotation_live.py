@@ -15,8 +15,8 @@ from typing import Any
 import collection_support  # noqa: F401  (first: it makes the collection importable)
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.rotation import Phase
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.rotation import Rotation
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import NotReady
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.rotation import Rotation
 from background_support import kill_tree, read_until, start
 from envoys_support import NOBODY, until
 from rotation_support import MATERIAL, NEW, PHASES, RENEWED, Bedded, goal, rotation, signs, steps

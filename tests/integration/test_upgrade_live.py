@@ -38,8 +38,9 @@ VERSIONS = os.environ.get("MESH_TEST_VERSIONS", "").split(",") if os.environ.get
 WAYS = {"ossm2": ["v2.3", "v2.4", "v2.5", "v2.6"], "InPlace": VERSIONS or ["v1.28.9", "v1.28.10", "v1.29.6", "v1.30.2", "v1.30.3"],
         "RevisionBased": VERSIONS or ["v1.28.9", "v1.28.10", "v1.29.6", "v1.30.2", "v1.30.3"]}
 # Where a run is killed: at a task of this name, so many seconds after it began.
-STEPS = (("Begin | Make the waves", 0.5), ("| Apply the layer", 1.5), ("Call | rollout_waves: moved", 3.0), ("Gate | Judge the wave", 0.5),
-         ("Tag | Let the tag lead", 0.8), ("Settle | Give namespaces their label back", 0.5), ("Settle | Let the old revision go", 1.0),
+STEPS = (("Begin | Make the waves", 0.5), ("| Apply the layer", 1.5), ("Call | rollout_waves: advanced", 3.0),
+         ("Gate | Judge the wave", 0.5), ("Tag | Let the tag lead", 0.8), ("Settle | Give namespaces their label back", 0.5),
+         ("Settle | Let the old revision go", 1.0),
          ("Hop_go | Let the next run in", 0.5))
 WAVES = [{"name": "portal", "namespaces": [PORTAL]}, {"name": "data", "namespaces": [SHOP]}]
 

@@ -15,9 +15,10 @@ OUT = ROOT / "docs" / "checks"
 sys.path.insert(0, str(ROOT / "tests" / "unit"))
 
 import conftest  # noqa: F401 - makes the collection importable
+from ansible_collections.meshops.mesh.plugins.module_utils._catalogue import CATALOGUE, RETIRED
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.categories import CATEGORIES
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.table import CHECKS, RETIRED
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import THRESHOLDS, Intent
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import THRESHOLDS
+from ansible_collections.meshops.mesh.plugins.module_utils._model.intent import Intent
 from ansible_collections.meshops.mesh.plugins.module_utils._rights.parts import PARTS
 from ansible_collections.meshops.mesh.plugins.module_utils._rights.right import Scope
 from ansible_collections.meshops.mesh.plugins.module_utils._rights.table import FAMILIES, rights_of
@@ -55,7 +56,7 @@ def index() -> str:
         "`meshops.mesh.mesh_check` runs these. A code is never reused. Dependents of a failed check are skipped, nothing else is.\n",
     ]
     for category, title in CATEGORIES.items():
-        rows = [row for row in CHECKS if row.category == category]
+        rows = [row for row in CATALOGUE.checks if row.category == category]
         lines = [f"| [{row.id}]({row.id}.md) | {row.title} | {row.severity.name.lower()} |" for row in rows]
         parts.append(f"## {title}\n\nCategory `{category}`.\n\n| code | fact | severity |\n|---|---|---|\n" + "\n".join(lines) + "\n")
     limits = "\n".join(f"| `{name}` | `{value}` |" for name, value in THRESHOLDS.items())
@@ -109,7 +110,7 @@ def rights_page() -> str:
 def pages() -> dict[Path, str]:
     """Every file and its text."""
     retired = {OUT / f"{code}.md": f"# {code}: retired\n\n{GENERATED}\n{reason}\n" for code, reason in RETIRED.items()}
-    return {OUT / f"{row.id}.md": page(row) for row in CHECKS} | retired | {OUT / "README.md": index(), RIGHTS: rights_page()}
+    return {OUT / f"{row.id}.md": page(row) for row in CATALOGUE.checks} | retired | {OUT / "README.md": index(), RIGHTS: rights_page()}
 
 
 def main() -> int:

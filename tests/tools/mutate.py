@@ -35,7 +35,8 @@ _PAIRS = (("any", "all"), ("min", "max"), ("startswith", "endswith"), ("partitio
 _NAMES = {"fullmatch": "match", "sorted": "list"} | dict(_PAIRS) | {after: before for before, after in _PAIRS}
 _AUTHORIZATION = {
     "matching": ("matching", "facts"), "addresses": ("matching", "facts"), "paths": ("paths", "facts"), "trust_domains": ("paths", "facts"),
-    "attributes": ("facts",), "compile": ("facts", "verdict", "ambient"), "facts": ("facts", "places", "ambient"),
+    "attributes": ("facts",), "compile": ("facts", "verdict", "ambient"), "compiled": ("facts", "verdict", "ambient"),
+    "facts": ("facts", "places", "ambient"),
     "attachment": ("places", "ambient", "effective"), "ztunnel": ("places", "ambient"), "ztunnel_mtls": ("ambient",),
     "validate": ("admission",),
     "authentication": ("authentication", "ambient"), "world": ("authentication", "ambient"),

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .._authorization.inventory import Inventory, Place
+from .._authorization.inventory import MeshInventory, Workload
 from .._errors import ConfigError
-from .intent import ANYONE, AUTHENTICATED, PLAINTEXT, Intent
-from .rows import Resolved, Row, app_of
+from .intent import ANYONE, AUTHENTICATED, PLAINTEXT, AccessIntent
+from .rows import Resolved, ResolvedRule, app_of
 
 __all__ = ["sidecars"]
 
@@ -20,7 +20,7 @@ Obj = dict[str, Any]
 _PREFIX = "access-"
 
 
-def _hosts(places: Iterable[Place], services: Sequence[Mapping[str, Any]], domain: str) -> set[str]:
+def _hosts(places: Iterable[Workload], services: Sequence[Mapping[str, Any]], domain: str) -> set[str]:
     """NAMESPACE/HOST of each Service that leads to one of the places."""
     found = set()
     for place in places:
@@ -31,7 +31,7 @@ def _hosts(places: Iterable[Place], services: Sequence[Mapping[str, Any]], domai
     return found
 
 
-def _calls(row: Row, place: Place) -> bool:
+def _calls(row: ResolvedRule, place: Workload) -> bool:
     """Whether a rule lets this workload call."""
     if ANYONE in row.words or AUTHENTICATED in row.words or (PLAINTEXT in row.words and place.outside):
         return True
@@ -39,10 +39,10 @@ def _calls(row: Row, place: Place) -> bool:
 
 
 def sidecars(
-    intent: Intent, resolved: Resolved, inventory: Inventory, services: Sequence[Mapping[str, Any]], version: str
+    intent: AccessIntent, resolved: Resolved, inventory: MeshInventory, services: Sequence[Mapping[str, Any]], version: str
 ) -> list[Obj]:
     """One for each application of the closed namespaces that has sidecars."""
-    groups: dict[tuple[str, str], list[Place]] = {}
+    groups: dict[tuple[str, str], list[Workload]] = {}
     for place in inventory.places:
         if place.namespace in intent.namespaces and place.workload.kind == "sidecar" and not place.outside and not place.assumed:
             groups.setdefault((place.namespace, app_of(place)[1] or place.name), []).append(place)

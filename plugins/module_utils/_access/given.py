@@ -11,17 +11,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .._authorization.automata import TooManyError
-from .._authorization.inventory import Inventory, Place, take
+from .._authorization.inventory import MeshInventory, Workload, take
 from .._authorization.proof import settings
-from .._authorization.world import World
-from .._checks.authorization_run import overlaid
+from .._authorization.world import MeshPolicies
 from .._errors import ConfigError
 from .._model.objects import Ref, prepare
-from .intent import Intent, Rule, read_rules
+from .._model.overlay import overlaid
+from .intent import AccessIntent, AccessRule, read_rules
 from .probes import calls_for
 from .resolve import matrix_of, resolve
-from .rows import Resolved, Row
-from .stages import Obj, Plan, Settings, Stage, bare, deviations, enforced, keys, live_policies, said, same
+from .rows import Resolved, ResolvedRule
+from .stages import AccessPlan, Obj, Stage, StageSettings, bare, deviations, enforced, keys, live_policies, said, same
 
 __all__ = ["GIVEN", "GivenStage", "plan_given", "read_stages"]
 
@@ -38,7 +38,7 @@ class GivenStage:
     objects: tuple[Obj, ...]
     remove: tuple[str, ...]  # Kind NAMESPACE/NAME
     closed: tuple[str, ...]
-    expected: tuple[Rule, ...]
+    expected: tuple[AccessRule, ...]
 
 
 def read_stages(value: Any) -> tuple[GivenStage, ...]:
@@ -70,22 +70,24 @@ def read_stages(value: Any) -> tuple[GivenStage, ...]:
     return tuple(found)
 
 
-def _expected(stage: GivenStage, intent: Intent, inventory: Inventory, live: Sequence[Mapping[str, Any]]) -> tuple[Resolved, list[Obj]]:
+def _expected(
+    stage: GivenStage, intent: AccessIntent, inventory: MeshInventory, live: Sequence[Mapping[str, Any]]
+) -> tuple[Resolved, list[Obj]]:
     """What passes after a stage, in terms of workloads; only where it is closed."""
     try:
-        wanted = Intent((), stage.expected, close=stage.closed, issuers=intent.issuers, domains=intent.domains, default_deny=False)
+        wanted = AccessIntent((), stage.expected, close=stage.closed, issuers=intent.issuers, domains=intent.domains, default_deny=False)
         found = resolve(wanted, inventory, live)
     except ConfigError as exc:
         raise ConfigError(f"stage {stage.name}: {exc}") from exc
     return found, matrix_of(found.rows)
 
 
-def _state(objects: Iterable[Mapping[str, Any]], given: Settings) -> tuple[World, Inventory]:
+def _state(objects: Iterable[Mapping[str, Any]], given: StageSettings) -> tuple[MeshPolicies, MeshInventory]:
     inventory = take(objects, given.given)
-    return World(inventory.objects, inventory.mesh), inventory
+    return MeshPolicies(inventory.objects, inventory.mesh), inventory
 
 
-def _dated(obj: Obj, live: Mapping[Any, Mapping[str, Any]], given: Settings) -> Obj:
+def _dated(obj: Obj, live: Mapping[Any, Mapping[str, Any]], given: StageSettings) -> Obj:
     there = (live.get(Ref.of(obj).identity) or {}).get("metadata") or {}
     born = there.get("creationTimestamp") or given.taken_at or "9999-12-31T00:00:00Z"
     return {**obj, "metadata": {**obj["metadata"], "creationTimestamp": born}}
@@ -108,7 +110,9 @@ def _after(held: Mapping[Any, Obj], stage: GivenStage) -> dict[Any, Obj]:
     return kept | {Ref.of(obj).identity: obj for obj in stage.objects}
 
 
-def plan_given(stages: Sequence[GivenStage], intent: Intent, objects: Iterable[Mapping[str, Any]], given: Settings) -> Plan:
+def plan_given(
+    stages: Sequence[GivenStage], intent: AccessIntent, objects: Iterable[Mapping[str, Any]], given: StageSettings
+) -> AccessPlan:
     """As plan_access. A stage that denies a call which passed before and is expected in the end is named in `breaks`."""
     live = [obj for obj in objects if isinstance(obj, Mapping) and (obj.get("metadata") or {}).get("name")]
     known = live_policies(live)
@@ -151,7 +155,7 @@ def plan_given(stages: Sequence[GivenStage], intent: Intent, objects: Iterable[M
         probes = calls_for(known_rows, inventory, live, worlds, methods=given.probe_methods, limit=given.probe_limit)
     except TooManyError as exc:
         raise ConfigError(f"the stages cannot be proven: {exc}; split lists that are very long") from exc
-    return Plan(
+    return AccessPlan(
         stages=tuple(replace(stage, calls=probes.states[number + 1]) for number, stage in enumerate(planned)),
         leftovers=(),
         matrix=last_matrix,
@@ -165,8 +169,8 @@ def plan_given(stages: Sequence[GivenStage], intent: Intent, objects: Iterable[M
     )
 
 
-def _distinct(rows: Iterable[Row]) -> list[Row]:
-    found: dict[tuple[Any, ...], Row] = {}
+def _distinct(rows: Iterable[ResolvedRule]) -> list[ResolvedRule]:
+    found: dict[tuple[Any, ...], ResolvedRule] = {}
     for row in rows:
         found.setdefault((row.words, row.identities, tuple(place.ref for place in row.targets), str(row.rule.operations)), row)
     return list(found.values())
@@ -183,9 +187,9 @@ def _way_back(
     return tuple(saved), tuple(obj for key, obj in zip(touched, stage.objects, strict=True) if key not in held)
 
 
-def _prove(stage: GivenStage, world: World, inventory: Inventory, wanted: tuple[Resolved, list[Obj]]) -> None:
+def _prove(stage: GivenStage, world: MeshPolicies, inventory: MeshInventory, wanted: tuple[Resolved, list[Obj]]) -> None:
     resolved, matrix = wanted
-    places: tuple[Place, ...] = resolved.closed
+    places: tuple[Workload, ...] = resolved.closed
     more, less, wrong, _coverage = deviations(world, inventory, matrix, frozenset(place.ref for place in places))
     lines = [said(group, "allowed and not expected") for group in more] + [said(group, "expected and not allowed") for group in less]
     lines += [f"cannot be told apart or decided: {text}" for text in wrong]

@@ -14,7 +14,17 @@ from typing import Any
 from .._errors import ConfigError
 
 __all__ = [
-    "ANYONE", "AUTHENTICATED", "PLAINTEXT", "Egress", "Exemption", "Intent", "Issuer", "Rule", "bare_intent", "read_intent", "read_rules",
+    "ANYONE",
+    "AUTHENTICATED",
+    "PLAINTEXT",
+    "AccessIntent",
+    "AccessRule",
+    "Egress",
+    "Exemption",
+    "Issuer",
+    "bare_intent",
+    "read_intent",
+    "read_rules",
 ]  # fmt: skip
 
 ANYONE, AUTHENTICATED, PLAINTEXT = "anyone", "authenticated", "plaintext"
@@ -30,7 +40,7 @@ _CLAIM = re.compile(r"[^\[\]]+(\[[^\[\]]+\])*")
 
 
 @dataclass(frozen=True)
-class Rule:
+class AccessRule:
     """Who may do what. `name`: as messages call it."""
 
     name: str
@@ -72,10 +82,10 @@ class Egress:
 
 
 @dataclass(frozen=True)
-class Intent:
+class AccessIntent:
     namespaces: tuple[str, ...]
-    rules: tuple[Rule, ...]
-    never: tuple[Rule, ...] = ()
+    rules: tuple[AccessRule, ...]
+    never: tuple[AccessRule, ...] = ()
     close: tuple[str, ...] = ()
     issuers: tuple[Issuer, ...] = ()
     mode: str = ""  # of mutual TLS in the namespaces; empty: it is left as it is
@@ -86,7 +96,7 @@ class Intent:
     egress: Egress = field(default_factory=Egress)
 
 
-class _Reader:
+class _IntentReader:
     def __init__(self) -> None:
         self.problems: list[str] = []
 
@@ -141,7 +151,7 @@ class _Reader:
             self.problems.append(f"{where} is {value!r}, expected one of {', '.join(_MODES)}")
         return str(value)
 
-    def rule(self, value: Any, where: str) -> Rule:
+    def rule(self, value: Any, where: str) -> AccessRule:
         row = self.mapping(value, where, _RULE)
         name = f"{where} ({row['name']})" if row.get("name") else where
         for key in ("from", "to"):
@@ -165,9 +175,9 @@ class _Reader:
             if not entry.startswith(("/", "*")):
                 self.problems.append(f"{name}.paths: {entry!r} never matches, a path begins with /")
         operations = {key: lists[key] for key in OPERATIONS if key in lists}
-        return Rule(name, lists.get("from", ()), lists.get("to", ()), operations, lists.get("tokens", ()), claims)
+        return AccessRule(name, lists.get("from", ()), lists.get("to", ()), operations, lists.get("tokens", ()), claims)
 
-    def rules(self, row: Mapping[str, Any], key: str) -> list[Rule]:
+    def rules(self, row: Mapping[str, Any], key: str) -> list[AccessRule]:
         where = f"mesh_access.{key}"
         return [self.rule(entry, f"{where}[{number}]") for number, entry in enumerate(self.rows(row.get(key, []), where))]
 
@@ -209,31 +219,31 @@ def _domains(value: Iterable[Any]) -> dict[str, tuple[str, ...]]:
     return {str(row["name"]): tuple(str(name) for name in row["namespaces"]) for row in value}
 
 
-def _twice(reader: _Reader, names: Sequence[str], what: str) -> None:
+def _twice(reader: _IntentReader, names: Sequence[str], what: str) -> None:
     for name in dict.fromkeys(name for name in names if name and names.count(name) > 1):
         reader.problems.append(f"there are several {what} {name}: give each a name of its own")
 
 
-def bare_intent(value: Any, domains: Iterable[Any] = ()) -> Intent:
+def bare_intent(value: Any, domains: Iterable[Any] = ()) -> AccessIntent:
     """What stands beside the rules: issuers and domains."""
-    reader = _Reader()
+    reader = _IntentReader()
     rows = reader.rows((value or {}).get("issuers") or [], "mesh_access.issuers")
     issuers = tuple(reader.issuer(entry, f"mesh_access.issuers[{number}]") for number, entry in enumerate(rows))
     if reader.problems:
         raise ConfigError("the intended access cannot be used:", *(f"- {text}" for text in reader.problems))
-    return Intent((), (), issuers=issuers, domains=_domains(domains))
+    return AccessIntent((), (), issuers=issuers, domains=_domains(domains))
 
 
-def read_rules(value: Any, where: str) -> tuple[tuple[Rule, ...], list[str]]:
+def read_rules(value: Any, where: str) -> tuple[tuple[AccessRule, ...], list[str]]:
     """Rules by themselves, and what is wrong with them."""
-    reader = _Reader()
+    reader = _IntentReader()
     rules = tuple(reader.rule(entry, f"{where}[{number}]") for number, entry in enumerate(reader.rows(value, where)))
     return rules, reader.problems
 
 
-def read_intent(value: Any, domains: Iterable[Any] = ()) -> Intent:
+def read_intent(value: Any, domains: Iterable[Any] = ()) -> AccessIntent:
     """mesh_access, with the namespaces of mesh_domains where it names none; a ConfigError has all that is wrong by itself."""
-    reader, known = _Reader(), _domains(domains)
+    reader, known = _IntentReader(), _domains(domains)
     row = reader.mapping(value, "mesh_access", _KEYS)
     every = tuple(dict.fromkeys(name for names in known.values() for name in names))
     default_deny = reader.boolean(row.get("default_deny", True), "mesh_access.default_deny")
@@ -258,6 +268,6 @@ def read_intent(value: Any, domains: Iterable[Any] = ()) -> Intent:
     egress = reader.egress(row.get("egress") or {}, "mesh_access.egress")
     if reader.problems:
         raise ConfigError("the intended access cannot be used:", *(f"- {text}" for text in dict.fromkeys(reader.problems)))
-    return Intent(
+    return AccessIntent(
         namespaces, tuple(rules), tuple(never), close, tuple(issuers), mode, tuple(exemptions), known, default_deny, tell, egress
     )

@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from .._authorization.inventory import Place
+from .._authorization.inventory import Workload
 from .intent import ANYONE, PLAINTEXT
-from .rows import Resolved, Row
+from .rows import Resolved, ResolvedRule
 
 __all__ = ["operators_calls"]
 
@@ -43,21 +43,21 @@ def _probed(template: Obj) -> Iterator[tuple[str, int]]:
                 yield kind, port
 
 
-def _passes(rows: Sequence[Row], port: int) -> bool:
+def _passes(rows: Sequence[ResolvedRule], port: int) -> bool:
     """Whether a caller without an identity may reach a port."""
     return any(
         (ANYONE in row.words or PLAINTEXT in row.words) and str(port) in row.rule.operations.get("ports", (str(port),)) for row in rows
     )
 
 
-def _stopped(place: Place, kind: str, port: int) -> str:
+def _stopped(place: Workload, kind: str, port: int) -> str:
     return (
         f"{place.ref}: the {kind} at port {port} would be denied and the pod restarted, because {_REWRITE} is false, so the kubelet calls "
         "it in plain text; take the annotation away, or write a rule from plaintext for the port and an exception from mutual TLS"
     )
 
 
-def _monitored(place: Place, template: Obj, objects: Sequence[Obj]) -> Iterator[tuple[str, int]]:
+def _monitored(place: Workload, template: Obj, objects: Sequence[Obj]) -> Iterator[tuple[str, int]]:
     """Ports that a PodMonitor or ServiceMonitor of the namespace scrapes past the proxy's own."""
     containers = (template.get("spec") or {}).get("containers") or []
     services = [obj for obj in objects if obj.get("kind") == "Service" and (obj.get("metadata") or {}).get("namespace") == place.namespace]
@@ -78,7 +78,7 @@ def _monitored(place: Place, template: Obj, objects: Sequence[Obj]) -> Iterator[
         yield from ((f"{kind} {place.namespace}/{meta.get('name')}", port) for port in sorted(ports - _FREE - {0}))
 
 
-def _leads(service: Obj, place: Place) -> bool:
+def _leads(service: Obj, place: Workload) -> bool:
     selector = (service.get("spec") or {}).get("selector") or {}
     return bool(selector) and selector.items() <= place.workload.labels.items()
 

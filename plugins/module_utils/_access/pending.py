@@ -18,7 +18,7 @@ from typing import Any
 
 from .._errors import ConfigError
 from .._model.objects import Ref, group_of, is_ours
-from .._model.text import shown
+from .._text import shown
 
 __all__ = ["LAYER", "pending_name", "recall", "remember"]
 

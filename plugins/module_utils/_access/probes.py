@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from .._authorization.inventory import Inventory, Place
+from .._authorization.inventory import MeshInventory, Workload
 from .._authorization.model import HTTP, ZTUNNEL, Request
-from .._authorization.world import Answer, World
-from .rows import Resolved, Row
+from .._authorization.world import MeshPolicies, Response
+from .rows import Resolved, ResolvedRule
 from .waypoints import Guarded, guarded
 
 __all__ = ["Probes", "calls_for"]
@@ -32,10 +32,10 @@ class Probes:
 
 
 @dataclass(frozen=True)
-class _Door:
+class _ServicePort:
     """A Service's port that leads to a place."""
 
-    place: Place
+    place: Workload
     host: str
     port: int
     target: int
@@ -43,12 +43,12 @@ class _Door:
     way: Guarded | None = None  # the waypoint that it leads through
 
 
-_Call = tuple[_Door, Place, tuple[str, str]]
+_Call = tuple[_ServicePort, Workload, tuple[str, str]]
 
 
 def _doors(
-    places: Sequence[Place], objects: Sequence[Mapping[str, Any]], ways: Sequence[Guarded], domain: str
-) -> Iterator[_Door]:
+    places: Sequence[Workload], objects: Sequence[Mapping[str, Any]], ways: Sequence[Guarded], domain: str
+) -> Iterator[_ServicePort]:
     services: dict[str, list[Mapping[str, Any]]] = {}
     for obj in objects:
         if obj.get("kind") == "Service" and obj.get("apiVersion") == "v1":
@@ -65,7 +65,7 @@ def _doors(
                 if str(target).isdigit() and int(target) in place.ports and port.get("name") != "status-port":
                     host = f"{meta['name']}.{meta['namespace']}.svc.{domain}"
                     own = next((way for way in ways if way.leads_to(place) and way.is_of(str(meta["name"]))), None)
-                    yield _Door(place, host, int(port["port"]), int(target), HTTP if own else place.ports[int(target)], own)
+                    yield _ServicePort(place, host, int(port["port"]), int(target), HTTP if own else place.ports[int(target)], own)
 
 
 def _concrete(path: str) -> str:
@@ -78,7 +78,7 @@ def _concrete(path: str) -> str:
     return f"{found[:-1]}probe" if found.endswith("*") else found
 
 
-def _requests(rows: Iterable[Row], methods: Sequence[str]) -> list[tuple[str, str]]:
+def _requests(rows: Iterable[ResolvedRule], methods: Sequence[str]) -> list[tuple[str, str]]:
     """Method and path of what to ask for: one of each rule, and the root."""
     found: dict[tuple[str, str], None] = {}
     for row in rows:
@@ -92,9 +92,9 @@ def _requests(rows: Iterable[Row], methods: Sequence[str]) -> list[tuple[str, st
 
 def calls_for(
     resolved: Resolved,
-    inventory: Inventory,
+    inventory: MeshInventory,
     objects: Iterable[Mapping[str, Any]],
-    worlds: Sequence[World],
+    worlds: Sequence[MeshPolicies],
     *,
     methods: Sequence[str],
     limit: int,
@@ -120,7 +120,7 @@ def calls_for(
     return Probes(tuple(tuple(states[number] for states in kept) for number in range(len(worlds))), total - len(kept))
 
 
-def _predicted(call: _Call, inventory: Inventory, worlds: Sequence[World]) -> list[Obj]:
+def _predicted(call: _Call, inventory: MeshInventory, worlds: Sequence[MeshPolicies]) -> list[Obj]:
     """The call with the prediction of each world."""
     door, source, (method, path) = call
     asked = f"{source.namespace}/{source.asked or source.name}"
@@ -130,11 +130,11 @@ def _predicted(call: _Call, inventory: Inventory, worlds: Sequence[World]) -> li
     return [{**found, "expected": "allowed" if one.allowed else "denied", "reason": one.reason} for one in answers]
 
 
-def _answer(door: _Door, source: Place, ask: tuple[str, str], inventory: Inventory, world: World) -> Answer:
+def _answer(door: _ServicePort, source: Workload, ask: tuple[str, str], inventory: MeshInventory, world: MeshPolicies) -> Response:
     """What a caller sees: of the workload's proxy alone, or of the waypoint's and then of ztunnel's, which is called by the waypoint."""
     request = _request(inventory.identity(source), door, *ask)
     if door.place.past.takes(door.target):
-        return Answer("passes", f"the port goes past its proxy: {door.place.past.why}")
+        return Response("passes", f"the port goes past its proxy: {door.place.past.why}")
     by_way = door.way is not None and (source.workload.kind == "ztunnel" or (source.workload.kind == "gateway" and door.way.ingress))
     if door.way is None or not by_way:
         protocol = ZTUNNEL if door.place.workload.kind == "ztunnel" else door.protocol
@@ -146,7 +146,7 @@ def _answer(door: _Door, source: Place, ask: tuple[str, str], inventory: Invento
     return world.answer(door.place.workload, connection, now=_NOW, protocol=ZTUNNEL)
 
 
-def _request(identity: str | None, door: _Door, method: str, path: str) -> Request:
+def _request(identity: str | None, door: _ServicePort, method: str, path: str) -> Request:
     principal = identity.removeprefix("spiffe://") if identity else None
     connection = Request(principal=principal, port=door.target, tls=identity is not None)
     return replace(connection, method=method, host=f"{door.host}:{door.port}", path=path) if method else connection

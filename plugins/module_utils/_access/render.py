@@ -13,11 +13,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .._authorization.inventory import Inventory, Place
+from .._authorization.inventory import MeshInventory, Workload
 from .._errors import ConfigError
 from .egress import sidecars
-from .intent import ANYONE, AUTHENTICATED, PLAINTEXT, Intent
-from .rows import Resolved, Row, app_of
+from .intent import ANYONE, AUTHENTICATED, PLAINTEXT, AccessIntent
+from .rows import Resolved, ResolvedRule, app_of
 
 __all__ = ["DENY", "LAYERS", "Rendered", "render"]
 
@@ -47,15 +47,15 @@ class _Group:
     name: str
     namespace: str
     attach: Mapping[str, Any]
-    places: tuple[Place, ...]
-    rows: tuple[Row, ...]
+    places: tuple[Workload, ...]
+    rows: tuple[ResolvedRule, ...]
 
 
-def _alike(rows: Sequence[Row]) -> tuple[Any, ...]:
+def _alike(rows: Sequence[ResolvedRule]) -> tuple[Any, ...]:
     return tuple((row.rule.name, row.words, row.identities, row.tokens, tuple(row.rule.operations.items())) for row in rows)
 
 
-def _at_waypoint(place: Place, rows: tuple[Row, ...]) -> _Group | None:
+def _at_waypoint(place: Workload, rows: tuple[ResolvedRule, ...]) -> _Group | None:
     """A Service behind a waypoint: its policies are in its own namespace, and refer to it."""
     ref = place.workload.service
     if ref is None or ref.kind != "Service":
@@ -64,11 +64,11 @@ def _at_waypoint(place: Place, rows: tuple[Row, ...]) -> _Group | None:
     return _Group(f"service-{ref.name}", ref.namespace, attach, (place,), rows)
 
 
-def _selects(selector: Mapping[str, str], place: Place) -> bool:
+def _selects(selector: Mapping[str, str], place: Workload) -> bool:
     return selector.items() <= place.workload.labels.items()
 
 
-def _selector(places: Sequence[Place], every: Iterable[Place]) -> dict[str, str] | None:
+def _selector(places: Sequence[Workload], every: Iterable[Workload]) -> dict[str, str] | None:
     """The fewest labels that select exactly these places of their namespace."""
     common = dict.fromkeys(places[0].workload.labels.items())
     for place in places[1:]:
@@ -83,14 +83,14 @@ def _selector(places: Sequence[Place], every: Iterable[Place]) -> dict[str, str]
     return None
 
 
-def _groups(resolved: Resolved, inventory: Inventory, denied: frozenset[str]) -> list[_Group]:
+def _groups(resolved: Resolved, inventory: MeshInventory, denied: frozenset[str]) -> list[_Group]:
     """The closed places by application where all its versions have the same rules, else one by one.
 
     denied: the namespaces with a default deny. Places there that nobody may call need no policy of their own, and no labels for it.
     """
     known = resolved.rows_by_target()
     rows = {place.ref: tuple(known.get(place.ref, ())) for place in resolved.closed}
-    apps: dict[tuple[str, str], list[Place]] = {}
+    apps: dict[tuple[str, str], list[Workload]] = {}
     for place in resolved.closed:
         if place.workload.service:
             continue
@@ -121,7 +121,7 @@ def _claim(name: str) -> str:
     return f"[{outer}]{bracket}{inner}"
 
 
-def _rule(row: Row, trust_domain: str) -> Obj:
+def _rule(row: ResolvedRule, trust_domain: str) -> Obj:
     sources: list[Obj] = []
     tokens = {"requestPrincipals": list(row.tokens)} if row.tokens else {}
     if ANYONE in row.words:
@@ -175,7 +175,7 @@ def _tokens(groups: Sequence[_Group], resolved: Resolved, version: str) -> list[
     return found
 
 
-def _peers(intent: Intent, resolved: Resolved, inventory: Inventory, version: str) -> tuple[list[Obj], list[Obj]]:
+def _peers(intent: AccessIntent, resolved: Resolved, inventory: MeshInventory, version: str) -> tuple[list[Obj], list[Obj]]:
     """Exceptions, and the modes of namespaces."""
     modes = {space: intent.mode for space in intent.namespaces if intent.mode}
     exceptions = []
@@ -238,7 +238,7 @@ def _service_ports(service: Mapping[str, Any], modes: Mapping[str, str]) -> list
 
 
 def render(
-    intent: Intent, resolved: Resolved, inventory: Inventory, version: str, objects: Iterable[Mapping[str, Any]] = ()
+    intent: AccessIntent, resolved: Resolved, inventory: MeshInventory, version: str, objects: Iterable[Mapping[str, Any]] = ()
 ) -> Rendered:
     """All objects of the intent; `version`: of Istio's API, v1 or v1beta1; `objects`: where Services are looked up."""
     denied = frozenset(intent.namespaces if intent.default_deny else ())

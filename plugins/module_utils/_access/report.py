@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .._model.text import joined
-from .stages import Plan, Stage
+from .._text import joined
+from .stages import AccessPlan, Stage
 from .traffic import Findings
 
 __all__ = ["plan_result", "proposal_text", "traffic_text"]
@@ -26,7 +26,7 @@ def _line(stage: Stage) -> str:
     return f"{stage.name:<18} {what}{'' if stage.changed else ' (as it is)'}"
 
 
-def _text(plan: Plan, cluster: str) -> str:
+def _text(plan: AccessPlan, cluster: str) -> str:
     intended = sum(call["expected"] == "allowed" for call in plan.stages[-1].calls) if plan.stages else 0
     end = f"{len(plan.breaks)} times they deny calls on their way that are" if plan.breaks else "none of them denies a call that is"
     lines = [
@@ -51,7 +51,7 @@ def _name(obj: dict[str, Any]) -> str:
     return f"{obj['kind']} {obj['metadata']['namespace']}/{obj['metadata']['name']}"
 
 
-def plan_result(plan: Plan, cluster: str) -> dict[str, Any]:
+def plan_result(plan: AccessPlan, cluster: str) -> dict[str, Any]:
     """The module's answer."""
     return {
         "stages": [stage.to_dict() for stage in plan.stages],

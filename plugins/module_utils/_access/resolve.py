@@ -12,27 +12,27 @@ from typing import Any
 
 from .._authorization.attributes import for_field
 from .._authorization.automata import combinations
-from .._authorization.inventory import Inventory, Place
+from .._authorization.inventory import MeshInventory, Workload
 from .._authorization.model import HTTP, TCP
 from .._errors import ConfigError
-from .intent import ANYONE, AUTHENTICATED, PLAINTEXT, Intent, Rule
-from .rows import Exempted, Resolved, Row, app_of
+from .intent import ANYONE, AUTHENTICATED, PLAINTEXT, AccessIntent, AccessRule
+from .rows import Exempted, Resolved, ResolvedRule, app_of
 from .waypoints import behind_waypoints
 
-__all__ = ["Exempted", "Resolved", "Row", "app_of", "matrix_of", "resolve"]
+__all__ = ["Exempted", "Resolved", "ResolvedRule", "app_of", "matrix_of", "resolve"]
 
 _HTTP = ("methods", "paths", "hosts")
 _FORMS = ("namespace", "domain", "gateway", "serviceaccount", "service")
 
 
-def _near(wanted: str, places: Iterable[Place]) -> str:
+def _near(wanted: str, places: Iterable[Workload]) -> str:
     namespace = wanted.partition("/")[0]
     found = sorted({f"{place.namespace}/{app_of(place)[1] or place.name}" for place in places if place.namespace == namespace})
     return f"there are {', '.join(found[:8])}{', ...' if len(found) > 8 else ''}" if found else f"no workload of {namespace} is known"
 
 
 class _Resolver:
-    def __init__(self, intent: Intent, inventory: Inventory, objects: Iterable[Mapping[str, Any]]) -> None:
+    def __init__(self, intent: AccessIntent, inventory: MeshInventory, objects: Iterable[Mapping[str, Any]]) -> None:
         self.intent, self.inventory = intent, inventory
         self.places = [place for place in inventory.places if not place.assumed]
         self.problems: list[str] = []
@@ -46,7 +46,7 @@ class _Resolver:
             elif obj.get("kind") == "Service" and obj.get("apiVersion") == "v1":
                 self.services[ref] = (obj.get("spec") or {}).get("selector") or {}
 
-    def places_of(self, entry: str, where: str) -> list[Place]:
+    def places_of(self, entry: str, where: str) -> list[Workload]:
         form, colon, name = entry.partition(":")
         if not colon or form not in _FORMS:
             found = [place for place in self.places if self._named(place, entry)]
@@ -69,15 +69,15 @@ class _Resolver:
         return found
 
     @staticmethod
-    def _named(place: Place, entry: str) -> bool:
+    def _named(place: Workload, entry: str) -> bool:
         names = {*place.refs, f"{place.namespace}/{app_of(place)[1]}"}
         return any(fnmatchcase(name, entry) for name in names) if any(mark in entry for mark in "*?[") else entry in names
 
-    def unique(self, entries: Iterable[str], where: str) -> tuple[Place, ...]:
+    def unique(self, entries: Iterable[str], where: str) -> tuple[Workload, ...]:
         found = {place.ref: place for entry in entries for place in self.places_of(entry, where)}
         return tuple(found[ref] for ref in sorted(found))
 
-    def row(self, rule: Rule) -> Row:
+    def row(self, rule: AccessRule) -> ResolvedRule:
         words = tuple(word for word in (ANYONE, AUTHENTICATED, PLAINTEXT) if word in rule.sources)
         accounts = [entry.partition(":")[2] for entry in rule.sources if entry.startswith("serviceaccount:")]
         for name in accounts:
@@ -85,9 +85,9 @@ class _Resolver:
                 self.problems.append(f"{rule.name}.from: serviceaccount:{name} does not exist, and no workload runs as it")
         named = [entry for entry in rule.sources if entry not in words and not entry.startswith("serviceaccount:")]
         callers = tuple(place for place in self.unique(named, f"{rule.name}.from") if not place.workload.service)
-        return Row(rule, words, callers, tuple(accounts), self.unique(rule.targets, f"{rule.name}.to"), self._tokens(rule))
+        return ResolvedRule(rule, words, callers, tuple(accounts), self.unique(rule.targets, f"{rule.name}.to"), self._tokens(rule))
 
-    def _tokens(self, rule: Rule) -> tuple[str, ...]:
+    def _tokens(self, rule: AccessRule) -> tuple[str, ...]:
         """ISSUER/SUBJECT with the issuer's own name where the intent's is given."""
         found = []
         known = {issuer.name: issuer.issuer for issuer in self.intent.issuers}
@@ -102,7 +102,7 @@ class _Resolver:
             found.append(f"{full}/{subject}")
         return tuple(found)
 
-    def closed(self, rows: Sequence[Row]) -> tuple[Place, ...]:
+    def closed(self, rows: Sequence[ResolvedRule]) -> tuple[Workload, ...]:
         named = self.unique(self.intent.close, "mesh_access.close")
         spaces, found = set(self.intent.namespaces if self.intent.default_deny else ()), {place.ref: place for place in named}
         for space in self.intent.namespaces:
@@ -121,7 +121,7 @@ class _Resolver:
         # The pods of a waypoint are no destination: what they let through is a matter of the Services behind them.
         return tuple(found[ref] for ref in sorted(found) if found[ref].workload.kind != "waypoint" or found[ref].workload.service)
 
-    def unsuitable(self, closed: Sequence[Place]) -> None:
+    def unsuitable(self, closed: Sequence[Workload]) -> None:
         for place in closed:
             if place.open:
                 bare = "has no proxy" if place.outside else "has a proxy that gets none of its ports"
@@ -130,7 +130,7 @@ class _Resolver:
                     "change that, or leave its namespace out of mesh_access.namespaces"
                 )
 
-    def contradictions(self, rows: Sequence[Row], exemptions: Sequence[Exempted]) -> None:
+    def contradictions(self, rows: Sequence[ResolvedRule], exemptions: Sequence[Exempted]) -> None:
         for row in rows:
             for place in row.targets:
                 self._protocol(row, place)
@@ -147,7 +147,7 @@ class _Resolver:
                         f"mesh_access.mtls.exceptions for {target} says DISABLE, where no caller has an identity: change one of the two"
                     )
 
-    def _protocol(self, row: Row, place: Place) -> None:
+    def _protocol(self, row: ResolvedRule, place: Workload) -> None:
         asked = [key for key in _HTTP if key in row.rule.operations] + (["tokens"] if row.tokens else [])
         if asked and place.workload.kind == "ztunnel":
             self.problems.append(
@@ -165,7 +165,7 @@ class _Resolver:
                 f"{row.rule.name} asks for {', '.join(asked)} at {place.ref}, whose Service says TCP: only connections are seen there"
             )
 
-    def forbidden(self, rows: Sequence[Row], never: Sequence[Row]) -> None:
+    def forbidden(self, rows: Sequence[ResolvedRule], never: Sequence[ResolvedRule]) -> None:
         """A rule and a `never` that speak of the same request: both are shown."""
         for ban in never:
             for row in rows:
@@ -177,18 +177,18 @@ class _Resolver:
                     )
 
     @staticmethod
-    def _shown(row: Row) -> str:
+    def _shown(row: ResolvedRule) -> str:
         return f"{row.rule.name} (from {', '.join(row.rule.sources)} to {', '.join(row.rule.targets)})"
 
     @staticmethod
-    def _common(row: Row, ban: Row) -> str:
+    def _common(row: ResolvedRule, ban: ResolvedRule) -> str:
         if set(row.words) & set(ban.words) or ANYONE in (*row.words, *ban.words):
             return ", ".join(row.rule.sources)
         if AUTHENTICATED in (*row.words, *ban.words):
             return ", ".join((*row.identities, *ban.identities))
         return ", ".join(sorted(set(row.identities) & set(ban.identities)))
 
-    def _overlap(self, row: Row, ban: Row) -> bool:
+    def _overlap(self, row: ResolvedRule, ban: ResolvedRule) -> bool:
         for key, mine in row.rule.operations.items():
             theirs = ban.rule.operations.get(key, mine)
             make = for_field(key, "default", self.inventory.mesh).matcher
@@ -201,7 +201,7 @@ class _Resolver:
                 return False
         return True
 
-    def shared(self, rows: Sequence[Row]) -> None:
+    def shared(self, rows: Sequence[ResolvedRule]) -> None:
         """Named callers that run as the account of others that are not named."""
         run: dict[str, set[str]] = {}
         for place in self.places:
@@ -233,7 +233,7 @@ def _exempted(resolver: _Resolver) -> tuple[Exempted, ...]:
     return tuple(found)
 
 
-def resolve(intent: Intent, inventory: Inventory, objects: Iterable[Mapping[str, Any]]) -> Resolved:
+def resolve(intent: AccessIntent, inventory: MeshInventory, objects: Iterable[Mapping[str, Any]]) -> Resolved:
     """The intent in terms of workloads; a ConfigError names all that does not exist and all that contradicts itself."""
     resolver = _Resolver(intent, inventory, objects)
     rows = [resolver.row(rule) for rule in intent.rules]
@@ -250,7 +250,7 @@ def resolve(intent: Intent, inventory: Inventory, objects: Iterable[Mapping[str,
     return Resolved(tuple(rows), closed, exemptions, {issuer.issuer: issuer for issuer in intent.issuers})
 
 
-def matrix_of(rows: Iterable[Row]) -> list[dict[str, Any]]:
+def matrix_of(rows: Iterable[ResolvedRule]) -> list[dict[str, Any]]:
     """The rows as M(meshops.mesh.authorization_check) takes them."""
     found = []
     for row in rows:

@@ -9,22 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .._authorization.inventory import Place
+from .._authorization.inventory import Workload
 from .._authorization.naming import app_of
-from .intent import Exemption, Issuer, Rule
+from .intent import AccessRule, Exemption, Issuer
 
-__all__ = ["Exempted", "Resolved", "Row", "app_of"]
+__all__ = ["Exempted", "Resolved", "ResolvedRule", "app_of"]
 
 
 @dataclass(frozen=True)
-class Row:
+class ResolvedRule:
     """One rule, its names looked up. `words`: anyone and the like; `callers`: named by workload; `accounts`: named by account."""
 
-    rule: Rule
+    rule: AccessRule
     words: tuple[str, ...]
-    callers: tuple[Place, ...]
+    callers: tuple[Workload, ...]
     accounts: tuple[str, ...]  # NAMESPACE/NAME
-    targets: tuple[Place, ...]
+    targets: tuple[Workload, ...]
     tokens: tuple[str, ...]
 
     @property
@@ -40,7 +40,7 @@ class Exempted:
 
     exemption: Exemption
     namespace: str
-    places: tuple[Place, ...]
+    places: tuple[Workload, ...]
 
     @property
     def whole_namespace(self) -> bool:
@@ -49,14 +49,14 @@ class Exempted:
 
 @dataclass(frozen=True)
 class Resolved:
-    rows: tuple[Row, ...]
-    closed: tuple[Place, ...]  # where nothing but the rules passes
+    rows: tuple[ResolvedRule, ...]
+    closed: tuple[Workload, ...]  # where nothing but the rules passes
     exemptions: tuple[Exempted, ...] = ()
     issuers: Mapping[str, Issuer] = field(default_factory=dict)
 
-    def rows_by_target(self) -> dict[str, list[Row]]:
+    def rows_by_target(self) -> dict[str, list[ResolvedRule]]:
         """The rows that lead to each place."""
-        found: dict[str, list[Row]] = {}
+        found: dict[str, list[ResolvedRule]] = {}
         for row in self.rows:
             for place in row.targets:
                 found.setdefault(place.ref, []).append(row)

@@ -16,17 +16,17 @@ from typing import Any, TypeAlias
 
 from .._authorization.attachment import attaches
 from .._authorization.automata import TooManyError
-from .._authorization.change import Group
-from .._authorization.inventory import Inventory, take
+from .._authorization.change import ChangeGroup
+from .._authorization.inventory import MeshInventory, take
 from .._authorization.proof import Coverage, prove, read_matrix, settings
 from .._authorization.read import read_policies
 from .._authorization.wording import names
-from .._authorization.world import World
-from .._checks.authorization_run import overlaid
+from .._authorization.world import MeshPolicies
 from .._errors import ConfigError
 from .._model.diff import essence
 from .._model.objects import LAYER, MANAGED_BY, MESH, Ref, counts_as_ours, prepare
-from .intent import Intent
+from .._model.overlay import overlaid
+from .intent import AccessIntent
 from .operators import operators_calls
 from .probes import calls_for
 from .render import LAYERS, Rendered, render
@@ -34,7 +34,18 @@ from .resolve import matrix_of, resolve
 from .rows import Resolved
 
 __all__ = [
-    "LEFTOVERS", "Plan", "Settings", "Stage", "bare", "deviations", "enforced", "keys", "live_policies", "plan_access", "said", "same",
+    "LEFTOVERS",
+    "AccessPlan",
+    "Stage",
+    "StageSettings",
+    "bare",
+    "deviations",
+    "enforced",
+    "keys",
+    "live_policies",
+    "plan_access",
+    "said",
+    "same",
 ]  # fmt: skip
 
 LEFTOVERS = "access_leftovers"
@@ -44,7 +55,7 @@ Obj = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Settings:
+class StageSettings:
     """What else a plan stands on."""
 
     mesh: str
@@ -74,7 +85,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Plan:
+class AccessPlan:
     stages: tuple[Stage, ...]
     leftovers: tuple[Obj, ...]
     matrix: list[dict[str, list[str]]]
@@ -88,15 +99,15 @@ class Plan:
     notes: tuple[str, ...] = ()  # what else comes of it
 
 
-Deviations = tuple[list[Group], list[Group], list[str], Coverage]  # more, less, what else is wrong
+Deviations = tuple[list[ChangeGroup], list[ChangeGroup], list[str], Coverage]  # more, less, what else is wrong
 
 
-def deviations(world: World, inventory: Inventory, matrix: Sequence[Any], closed: frozenset[str]) -> Deviations:
+def deviations(world: MeshPolicies, inventory: MeshInventory, matrix: Sequence[Any], closed: frozenset[str]) -> Deviations:
     """At the closed places only."""
     scope = sorted({ref.partition("/")[0] for ref in closed})
     proof = prove(world, inventory, read_matrix(matrix), scope)
 
-    def here(groups: Iterable[Group]) -> list[Group]:
+    def here(groups: Iterable[ChangeGroup]) -> list[ChangeGroup]:
         kept = [replace(group, destinations=tuple(ref for ref in group.destinations if ref in closed)) for group in groups]
         return [group for group in kept if group.destinations]
 
@@ -104,32 +115,32 @@ def deviations(world: World, inventory: Inventory, matrix: Sequence[Any], closed
     return here(proof.more), here(proof.less), [*wrong, *proof.shared], proof.coverage
 
 
-def said(group: Group, word: str) -> str:
+def said(group: ChangeGroup, word: str) -> str:
     token = f", {group.token}" if group.token else ""
     return f"{word}: {group.who.text}{token} -> {names(group.destinations)}: {group.what}; {group.after}"
 
 
-def keys(groups: Iterable[Group]) -> set[tuple[str, ...]]:
+def keys(groups: Iterable[ChangeGroup]) -> set[tuple[str, ...]]:
     return {(group.who.text, group.token, group.what, ref) for group in groups for ref in group.destinations}
 
 
 class _Prover:
     """States of one mesh, one after the other."""
 
-    def __init__(self, objects: Sequence[Mapping[str, Any]], matrix: Sequence[Any], resolved: Resolved, given: Settings) -> None:
+    def __init__(self, objects: Sequence[Mapping[str, Any]], matrix: Sequence[Any], resolved: Resolved, given: StageSettings) -> None:
         self.objects, self.matrix, self.given = list(objects), matrix, given
         self.closed = frozenset(place.ref for place in resolved.closed)
         self.less = keys(self.look(self.objects)[1])
 
-    def state(self, objects: Sequence[Mapping[str, Any]]) -> tuple[World, Inventory]:
+    def state(self, objects: Sequence[Mapping[str, Any]]) -> tuple[MeshPolicies, MeshInventory]:
         inventory = take(objects, self.given.given)
-        return World(inventory.objects, inventory.mesh), inventory
+        return MeshPolicies(inventory.objects, inventory.mesh), inventory
 
     def look(self, objects: Sequence[Mapping[str, Any]]) -> Deviations:
         world, inventory = self.state(objects)
         return deviations(world, inventory, self.matrix, self.closed)
 
-    def apply(self, name: str, above: Sequence[Obj], removed: Sequence[str] = ()) -> World:
+    def apply(self, name: str, above: Sequence[Obj], removed: Sequence[str] = ()) -> MeshPolicies:
         """The next state; a ConfigError if it denies an intended call that passed before."""
         live = live_policies(self.objects)
         dated = [{**obj, "metadata": {**obj["metadata"], "creationTimestamp": self._born(live.get(Ref.of(obj).identity))}} for obj in above]
@@ -202,7 +213,9 @@ def enforced(objects: Iterable[Obj]) -> tuple[Obj, ...]:
     return tuple(found)
 
 
-def _stages(prover: _Prover, rendered: Rendered, live: Sequence[Mapping[str, Any]], settings_: Settings) -> tuple[list[Stage], list[World]]:
+def _stages(
+    prover: _Prover, rendered: Rendered, live: Sequence[Mapping[str, Any]], settings_: StageSettings
+) -> tuple[list[Stage], list[MeshPolicies]]:
     stages, worlds, known = [], [], live_policies(live)
     for name in LAYERS:
         objects = rendered.layers[name]
@@ -218,7 +231,7 @@ def _stages(prover: _Prover, rendered: Rendered, live: Sequence[Mapping[str, Any
     return stages, worlds
 
 
-def _reopened(gone: Iterable[Mapping[str, Any]], resolved: Resolved, inventory: Inventory) -> list[str]:
+def _reopened(gone: Iterable[Mapping[str, Any]], resolved: Resolved, inventory: MeshInventory) -> list[str]:
     """What a default deny or a policy of an older intent closes, and the intent of now does not speak of."""
     closed, found = {place.ref for place in resolved.closed}, []
     policies, _findings = read_policies([obj for obj in gone if obj["kind"] == "AuthorizationPolicy"], inventory.mesh.abilities)
@@ -228,7 +241,7 @@ def _reopened(gone: Iterable[Mapping[str, Any]], resolved: Resolved, inventory: 
     return sorted(dict.fromkeys(found))
 
 
-def plan_access(intent: Intent, objects: Iterable[Mapping[str, Any]], given: Settings) -> Plan:
+def plan_access(intent: AccessIntent, objects: Iterable[Mapping[str, Any]], given: StageSettings) -> AccessPlan:
     """Everything that is going to happen, proven; a ConfigError says why it cannot."""
     live = [obj for obj in objects if isinstance(obj, Mapping) and (obj.get("metadata") or {}).get("name")]
     try:
@@ -257,7 +270,7 @@ def plan_access(intent: Intent, objects: Iterable[Mapping[str, Any]], given: Set
     except TooManyError as exc:
         raise ConfigError(f"the intended access cannot be proven: {exc}; split lists that are very long") from exc
     done = tuple(replace(stage, calls=probes.states[number + 1]) for number, stage in enumerate(stages))
-    return Plan(
+    return AccessPlan(
         stages=done,
         leftovers=tuple(bare(obj) for obj in gone),
         matrix=matrix,

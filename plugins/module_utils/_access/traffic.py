@@ -11,14 +11,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .._authorization.attributes import for_field
-from .._authorization.inventory import Inventory, Place, take
+from .._authorization.inventory import MeshInventory, Workload, take
 from .._authorization.model import HTTP
-from .intent import ANYONE, AUTHENTICATED, PLAINTEXT, Intent, read_intent
+from .intent import ANYONE, AUTHENTICATED, PLAINTEXT, AccessIntent, read_intent
 from .observed import Call
 from .resolve import resolve
-from .rows import Row, app_of
+from .rows import ResolvedRule, app_of
 
-__all__ = ["DETAILS", "Findings", "Seen", "compare_traffic"]
+__all__ = ["DETAILS", "Findings", "ObservedCall", "compare_traffic"]
 
 DETAILS = ("calls", "methods", "paths")
 Obj = dict[str, Any]
@@ -26,11 +26,11 @@ _MANY = 4  # more paths below a first segment than these are written as one
 
 
 @dataclass(frozen=True)
-class Seen:
+class ObservedCall:
     """An observed call between workloads; `source` None: a caller without an identity, or one that nothing is known of (`address`)."""
 
-    source: Place | None
-    target: Place
+    source: Workload | None
+    target: Workload
     port: int = 0  # of the pod; 0: not known
     method: str = ""
     path: str = ""
@@ -51,7 +51,7 @@ class Seen:
 @dataclass(frozen=True)
 class Findings:
     proposal: Obj
-    seen: tuple[Seen, ...]
+    seen: tuple[ObservedCall, ...]
     never_seen: tuple[str, ...] = ()  # of the intent
     would_deny: tuple[str, ...] = ()  # of what was seen
     refused: tuple[str, ...] = ()  # seen, and answered with a denial
@@ -64,19 +64,19 @@ class Findings:
 class _Known:
     """Workloads by all the names that metrics and logs have for them."""
 
-    def __init__(self, inventory: Inventory, objects: Iterable[Mapping[str, Any]]) -> None:
+    def __init__(self, inventory: MeshInventory, objects: Iterable[Mapping[str, Any]]) -> None:
         self.inventory = inventory
         self.end = f".svc.{inventory.mesh.cluster_domain}"  # of the full name of a Service
         self.places = [one for one in inventory.places if not one.assumed and not one.workload.service]
         self.by_ref = {ref: place for place in reversed(self.places) for ref in reversed(place.refs)} | {
             place.ref: place for place in self.places
         }
-        self.by_account: dict[str, list[Place]] = {}
+        self.by_account: dict[str, list[Workload]] = {}
         for place in self.places:
             if not place.outside:
                 self.by_account.setdefault(f"{place.namespace}/{place.account}", []).append(place)
         self.services: dict[str, Mapping[str, Any]] = {}
-        self.by_address: dict[str, Place] = {}
+        self.by_address: dict[str, Workload] = {}
         for obj in objects:
             meta = obj.get("metadata") or {}
             ref = f"{meta.get('namespace') or 'default'}/{meta.get('name')}"
@@ -87,7 +87,7 @@ class _Known:
                 if owner and address:
                     self.by_address[str(address)] = owner
 
-    def place(self, ref: str) -> Place | None:
+    def place(self, ref: str) -> Workload | None:
         """A workload by its name, or by that of one of its pods."""
         if ref in self.by_ref:
             return self.by_ref[ref]
@@ -95,13 +95,13 @@ class _Known:
         found = [self.by_ref[name] for name, end in ends.items() if end.count("-") <= 1]
         return max(found, key=lambda place: len(place.ref)) if found else None
 
-    def caller(self, call: Call) -> Place | None:
+    def caller(self, call: Call) -> Workload | None:
         found = self.place(call.source) if call.source else self.by_address.get(call.address)
         if found is None and call.account:
             found = next(iter(self.by_account.get(call.account, [])), None)
         return found
 
-    def called(self, call: Call) -> list[tuple[Place, int]]:
+    def called(self, call: Call) -> list[tuple[Workload, int]]:
         """With the port of the pod."""
         if call.target:
             place = self.place(call.target)
@@ -115,9 +115,9 @@ class _Known:
         return [(place, int(target) if str(target).isdigit() else 0) for place in own]
 
 
-def _look(calls: Iterable[Call], known: _Known) -> tuple[list[Seen], list[str], list[str]]:
+def _look(calls: Iterable[Call], known: _Known) -> tuple[list[ObservedCall], list[str], list[str]]:
     """The calls between workloads that are known; those that lead out; those of which an end is not known."""
-    seen: dict[tuple[Any, ...], Seen] = {}
+    seen: dict[tuple[Any, ...], ObservedCall] = {}
     outside: dict[str, int] = {}
     lost: dict[str, int] = {}
     for call in calls:
@@ -129,7 +129,7 @@ def _look(calls: Iterable[Call], known: _Known) -> tuple[list[Seen], list[str], 
         for place, port in places:
             source = known.caller(call)
             stranger = "" if source else call.source or call.address
-            one = Seen(source, place, port, call.method, call.path, call.denied, 0, stranger)
+            one = ObservedCall(source, place, port, call.method, call.path, call.denied, 0, stranger)
             one = seen.get(one.key, one)
             seen[one.key] = replace(one, count=one.count + call.count)
     # The receiver's line of a call that the caller's log has as well, without who it was.
@@ -138,7 +138,7 @@ def _look(calls: Iterable[Call], known: _Known) -> tuple[list[Seen], list[str], 
     return found, _counted(outside), [f"{text}: no such workload in the source" for text in _counted(lost)]
 
 
-def _request(one: Seen) -> tuple[Any, ...]:
+def _request(one: ObservedCall) -> tuple[Any, ...]:
     return (one.target.ref, one.method, one.path, one.denied)
 
 
@@ -146,7 +146,7 @@ def _counted(found: Mapping[str, int]) -> list[str]:
     return [f"{text} ({count} calls)" for text, count in sorted(found.items(), key=lambda item: (-item[1], item[0]))]
 
 
-def _covers(row: Row, one: Seen, inventory: Inventory) -> bool:
+def _covers(row: ResolvedRule, one: ObservedCall, inventory: MeshInventory) -> bool:
     """Whether a rule may let a call pass; what was not seen of the call is taken to be as the rule has it."""
     if one.target.ref not in {place.ref for place in row.targets}:
         return False
@@ -165,7 +165,7 @@ def _covers(row: Row, one: Seen, inventory: Inventory) -> bool:
     return True
 
 
-def _never(rows: Sequence[Row], seen: Sequence[Seen], inventory: Inventory) -> list[str]:
+def _never(rows: Sequence[ResolvedRule], seen: Sequence[ObservedCall], inventory: MeshInventory) -> list[str]:
     found = []
     for row in rows:
         own = [one for one in seen if not one.denied and _covers(row, one, inventory)]
@@ -183,7 +183,7 @@ def _never(rows: Sequence[Row], seen: Sequence[Seen], inventory: Inventory) -> l
 # -- the proposal
 
 
-def _entry(place: Place, known: _Known) -> str:
+def _entry(place: Workload, known: _Known) -> str:
     """How an intent names a caller: by its account where another application has the same."""
     name = app_of(place)[1] or place.name
     if place.workload.kind == "gateway":
@@ -194,7 +194,7 @@ def _entry(place: Place, known: _Known) -> str:
     return f"{place.namespace}/{name}"
 
 
-def _target(place: Place) -> str:
+def _target(place: Workload) -> str:
     return f"gateway:{place.name}" if place.workload.kind == "gateway" else f"{place.namespace}/{app_of(place)[1] or place.name}"
 
 
@@ -211,7 +211,7 @@ def _general(paths: Iterable[str]) -> list[str]:
     return found if len(found) <= 3 * _MANY else ["/*"]
 
 
-def _operations(own: Sequence[Seen], target: Place, detail: str) -> Obj:
+def _operations(own: Sequence[ObservedCall], target: Workload, detail: str) -> Obj:
     if detail == "calls" or target.workload.kind == "gateway":
         return {}
     ports = {one.port for one in own} - {0}
@@ -228,8 +228,8 @@ def _operations(own: Sequence[Seen], target: Place, detail: str) -> Obj:
     return found
 
 
-def _proposed(seen: Sequence[Seen], known: _Known, detail: str, scope: frozenset[str]) -> tuple[Obj, list[str], dict[str, int]]:
-    pairs: dict[tuple[str, str], list[Seen]] = {}
+def _proposed(seen: Sequence[ObservedCall], known: _Known, detail: str, scope: frozenset[str]) -> tuple[Obj, list[str], dict[str, int]]:
+    pairs: dict[tuple[str, str], list[ObservedCall]] = {}
     unclear: dict[str, int] = {}
     for one in seen:
         if one.denied or (scope and one.target.namespace not in scope and one.target.workload.kind != "gateway") or one.target.outside:
@@ -276,7 +276,7 @@ def compare_traffic(
     live = list(objects)
     inventory = take(live, given)
     known = _Known(inventory, live)
-    intent: Intent | None = read_intent(access, domains) if access else None
+    intent: AccessIntent | None = read_intent(access, domains) if access else None
     resolved = resolve(intent, inventory, live) if intent else None
     seen, outside, lost = _look(calls, known)
     scope = frozenset(name for row in domains for name in row["namespaces"])

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._model.secrecy import is_secret, names_a_secret
-from .._model.text import joined
+from .._text import joined
 
 __all__ = [
     "ALLOWED",
     "DENIED",
     "NONE",
     "TOOLS",
-    "Answer",
-    "Row",
+    "ProbeAnswer",
+    "ProbeResult",
     "curl",
     "judge",
     "listens",
@@ -48,7 +48,7 @@ _SHOWN = 12
 
 
 @dataclass(frozen=True)
-class Answer:
+class ProbeAnswer:
     """`status`: of HTTP, None where there was none."""
 
     verdict: str
@@ -57,11 +57,11 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Row:
+class ProbeResult:
     """One call, what came of it, and what was predicted. `why`: only where the two differ, or there is no verdict."""
 
     call: Mapping[str, Any]
-    answer: Answer
+    answer: ProbeAnswer
     why: str = ""
 
     @property
@@ -115,27 +115,27 @@ def _parts(text: str) -> tuple[int | None, str, str]:
     return (int(found[1]) if found else None), head, body
 
 
-def judge(call: Mapping[str, Any], code: int | None, stdout: str, stderr: str) -> Answer:
+def judge(call: Mapping[str, Any], code: int | None, stdout: str, stderr: str) -> ProbeAnswer:
     """What an answer says about the policies. Whatever something else than a policy could have said is no verdict."""
     status, head, body = _parts(stdout)
     if status is None and (found := _STATUS.findall(stderr)):  # wget
         status, head = int(found[-1]), stderr
         body = _RBAC if re.search(r"content-length: 19\s", stderr.lower() + "\n") and "envoy" in stderr.lower() else ""
     if status is None and call.get("protocol") == "tcp" and stdout:
-        return Answer(ALLOWED, None, "the server answered")
+        return ProbeAnswer(ALLOWED, None, "the server answered")
     if status is None:
         reason = _CURL.get(code or 0) or (stderr.strip().splitlines() or [f"exit code {code}, and no answer"])[-1]
-        return Answer(NONE, None, reason[:200])
+        return ProbeAnswer(NONE, None, reason[:200])
     first = (body.strip().splitlines() or [""])[0][:80]
     if status == 403:
         by_policy = first in (_RBAC, _AUDIENCE)
-        return Answer(DENIED, status, first) if by_policy else Answer(NONE, status, f"403, and not by a policy: {first!r}")
+        return ProbeAnswer(DENIED, status, first) if by_policy else ProbeAnswer(NONE, status, f"403, and not by a policy: {first!r}")
     if status == 401:
         by_token = first.startswith(("Jwt ", "Jwks ")) or 'error="invalid_token"' in head
-        return Answer(DENIED, status, first) if by_token else Answer(NONE, status, f"401, and not by a token's check: {first!r}")
+        return ProbeAnswer(DENIED, status, first) if by_token else ProbeAnswer(NONE, status, f"401, and not by a token's check: {first!r}")
     if status in _UNCLEAR:
-        return Answer(NONE, status, f"{status} {first}".strip())
-    return Answer(ALLOWED, status, f"{status}")
+        return ProbeAnswer(NONE, status, f"{status} {first}".strip())
+    return ProbeAnswer(ALLOWED, status, f"{status}")
 
 
 def policy_keys(dump: str) -> dict[str, int]:
@@ -151,7 +151,7 @@ def listens(dump: str) -> bool:
     return bool(_LISTENER.search(dump))
 
 
-def summary_of(rows: Iterable[Row]) -> dict[str, int]:
+def summary_of(rows: Iterable[ProbeResult]) -> dict[str, int]:
     """How many calls came out how."""
     counts = dict.fromkeys(("allowed", "denied", "no_verdict", "agree", "differ"), 0)
     for row in rows:
@@ -161,7 +161,7 @@ def summary_of(rows: Iterable[Row]) -> dict[str, int]:
     return counts
 
 
-def _line(row: Row) -> str:
+def _line(row: ProbeResult) -> str:
     call = row.call
     what = f"{call.get('method') or call.get('protocol', '')} {call.get('path') or ''}".strip()
     where = f"{call['from']} -> {call['to']}:{call['port']} {what}"
@@ -172,13 +172,13 @@ def _call_key(call: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(call.get(name) for name in ("from", "to", "host", "port", "method", "path"))
 
 
-def regressions(rows: Iterable[Row], before: Iterable[Mapping[str, Any]]) -> list[Row]:
+def regressions(rows: Iterable[ProbeResult], before: Iterable[Mapping[str, Any]]) -> list[ProbeResult]:
     """Calls that are meant to be allowed, were allowed before, and now give no verdict: something is broken, though not by a policy."""
     passed = {_call_key(row) for row in before if row.get("verdict") == ALLOWED}
     return [row for row in rows if row.agrees is None and row.call["expected"] == ALLOWED and _call_key(row.call) in passed]
 
 
-def text_of(cluster: str, rows: Sequence[Row], seconds: float, lost: Sequence[Row] = ()) -> str:
+def text_of(cluster: str, rows: Sequence[ProbeResult], seconds: float, lost: Sequence[ProbeResult] = ()) -> str:
     """What went wrong first, then what gave no verdict; at most a screen."""
     counts = summary_of(rows)
     lines = [
@@ -196,7 +196,7 @@ def text_of(cluster: str, rows: Sequence[Row], seconds: float, lost: Sequence[Ro
     return joined(lines)
 
 
-def _without_verdict(rows: Iterable[Row]) -> list[str]:
+def _without_verdict(rows: Iterable[ProbeResult]) -> list[str]:
     """By where they went and what came back, most calls first: a gateway without a listener is one line, not one for each caller."""
     groups = Counter((f"{row.call['to']}:{row.call['port']}", row.answer.said) for row in rows)
     return [f"{number} call{'s' if number > 1 else ''} to {to}: {said}" for (to, said), number in groups.most_common()]

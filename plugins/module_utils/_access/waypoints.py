@@ -14,9 +14,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .._authorization.inventory import Inventory, Place
+from .._authorization.inventory import MeshInventory, Workload
 from .intent import PLAINTEXT
-from .rows import Row
+from .rows import ResolvedRule
 
 __all__ = ["Guarded", "behind_waypoints", "guarded"]
 
@@ -28,7 +28,7 @@ _L7 = ("methods", "paths", "hosts")
 class Guarded:
     """A Service behind a waypoint: `place` is where its policies are enforced, `ports` lead from the pod's to the Service's."""
 
-    place: Place
+    place: Workload
     selector: Mapping[str, str]
     ports: Mapping[int, int]
     ingress: bool  # gateways go through the waypoint too
@@ -45,11 +45,11 @@ class Guarded:
     def is_of(self, service: str) -> bool:
         return self.place.workload.service is not None and self.place.workload.service.name == service
 
-    def leads_to(self, place: Place) -> bool:
+    def leads_to(self, place: Workload) -> bool:
         return place.namespace == self.namespace and bool(self.selector) and self.selector.items() <= place.workload.labels.items()
 
 
-def guarded(inventory: Inventory, objects: Iterable[Mapping[str, Any]]) -> list[Guarded]:
+def guarded(inventory: MeshInventory, objects: Iterable[Mapping[str, Any]]) -> list[Guarded]:
     """The Services behind waypoints."""
     marks: dict[str, bool] = {}
     services: dict[tuple[str, str], Mapping[str, Any]] = {}
@@ -72,7 +72,7 @@ def guarded(inventory: Inventory, objects: Iterable[Mapping[str, Any]]) -> list[
     return found
 
 
-def _at_waypoint(row: Row, one: Guarded) -> Row:
+def _at_waypoint(row: ResolvedRule, one: Guarded) -> ResolvedRule:
     """The rule for the Service, whose ports are the Service's own."""
     operations = dict(row.rule.operations)
     if "ports" in operations:
@@ -80,7 +80,7 @@ def _at_waypoint(row: Row, one: Guarded) -> Row:
     return replace(row, rule=replace(row.rule, operations=operations), targets=(one.place,))
 
 
-def _past_waypoint(row: Row, ways: Sequence[Guarded], place: Place, problems: list[str]) -> Row:
+def _past_waypoint(row: ResolvedRule, ways: Sequence[Guarded], place: Workload, problems: list[str]) -> ResolvedRule:
     """The rule for the workload: the waypoint, and those of the callers that do not come through it."""
     direct = tuple(
         one for one in row.callers
@@ -101,21 +101,21 @@ def _past_waypoint(row: Row, ways: Sequence[Guarded], place: Place, problems: li
     rule = replace(row.rule, operations=operations, claims={}, tokens=())
     callers = direct if words != (PLAINTEXT,) else ()
     ends = tuple(sorted({*accounts, *(way.account for way in ways)}))
-    return Row(rule, words, callers, ends, (place,), ())
+    return ResolvedRule(rule, words, callers, ends, (place,), ())
 
 
 def behind_waypoints(
-    rows: Sequence[Row], inventory: Inventory, objects: Iterable[Mapping[str, Any]]
-) -> tuple[list[Row], list[str]]:
+    rows: Sequence[ResolvedRule], inventory: MeshInventory, objects: Iterable[Mapping[str, Any]]
+) -> tuple[list[ResolvedRule], list[str]]:
     """The rows with each workload behind a waypoint taken apart into the two places where something is enforced; and what cannot be had."""
     services, problems = guarded(inventory, objects), list[str]()
     if not services:
         return list(rows), problems
-    found: list[Row] = []
+    found: list[ResolvedRule] = []
     for row in rows:
-        plain: list[Place] = []
+        plain: list[Workload] = []
         ways: dict[str, Guarded] = {}
-        past: list[Row] = []
+        past: list[ResolvedRule] = []
         for place in row.targets:
             own = [one for one in services if one.leads_to(place)] if place.workload.kind == "ztunnel" else []
             if own:

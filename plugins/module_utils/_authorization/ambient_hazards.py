@@ -12,11 +12,11 @@ from typing import Any
 
 from .attachment import unread
 from .authentication import effective_mtls, written_mtls
-from .hazards import Fault, Scene
-from .inventory import Place
+from .hazards import Fault, PolicyAnalysis
+from .inventory import Workload
 from .model import AuthorizationPolicy, PeerAuthentication
 from .wording import names
-from .world import World
+from .world import MeshPolicies
 from .ztunnel import withheld
 from .ztunnel_mtls import CLOSED
 
@@ -34,8 +34,8 @@ _EFFECTS = {
 class _Gap:
     """The ports of a place whose mode is not the written one. `by`: who wrote it; `maker`: whose rule ztunnel has instead."""
 
-    world: World
-    place: Place
+    world: MeshPolicies
+    place: Workload
     ports: str
     named: bool  # a port's own mode, not the workload's
     written: str
@@ -52,7 +52,7 @@ def _words(ports: Sequence[int | None], others: Iterable[int]) -> str:
     return f"every port but {rest}" if rest else "every port"
 
 
-def _gaps(scene: Scene) -> Iterator[_Gap]:
+def _gaps(scene: PolicyAnalysis) -> Iterator[_Gap]:
     near: dict[str, list[PeerAuthentication]] = {}
     for policy in scene.world.peers:
         near.setdefault(policy.namespace, []).append(policy)
@@ -62,7 +62,7 @@ def _gaps(scene: Scene) -> Iterator[_Gap]:
             yield from _gaps_of(place, scene.world.of(mesh), [policy for space in spaces for policy in near.get(space, ())])
 
 
-def _gaps_of(place: Place, world: World, peers: Sequence[PeerAuthentication]) -> Iterator[_Gap]:
+def _gaps_of(place: Workload, world: MeshPolicies, peers: Sequence[PeerAuthentication]) -> Iterator[_Gap]:
     workload, mesh = place.workload, world.mesh
     named = sorted({port for policy in peers if policy.namespace == place.namespace for port in policy.ports})
     kinds: dict[tuple[str, str, str, str], list[int | None]] = {}
@@ -95,7 +95,7 @@ def _why_closed(gap: _Gap) -> str:
     return f"STRICT, though {gap.written} is written; this version of istiod keeps what is inherited beside the exception"
 
 
-def open_ports(scene: Scene) -> Iterator[Fault]:
+def open_ports(scene: PolicyAnalysis) -> Iterator[Fault]:
     """Ports that are STRICT as they are written, and open as they run."""
     found: dict[tuple[str, str, str], list[str]] = {}
     for gap in _gaps(scene):
@@ -105,7 +105,7 @@ def open_ports(scene: Scene) -> Iterator[Fault]:
         yield f"PeerAuthentication {key}", f"{ports} of {names(refs)}: open to callers without mutual TLS, though STRICT is written; {why}"
 
 
-def closed_ports(scene: Scene) -> Iterator[Fault]:
+def closed_ports(scene: PolicyAnalysis) -> Iterator[Fault]:
     """Ports that refuse callers whom the documentation lets in."""
     found: dict[tuple[str, str, str], list[str]] = {}
     for gap in _gaps(scene):
@@ -128,7 +128,7 @@ def _addresses(policy: AuthorizationPolicy) -> Iterator[tuple[str, str, bool]]:
                     yield f"rules[{number}].when[{index}].{'notValues' if negated else 'values'}", "source.ip", negated
 
 
-def peer_addresses(scene: Scene) -> Iterator[Fault]:
+def peer_addresses(scene: PolicyAnalysis) -> Iterator[Fault]:
     """A waypoint's peer is the end of a tunnel inside itself."""
     for policy in scene.policies:
         refs = dict.fromkeys(place.ref for place, door in scene.at.get(id(policy), ()) if door.chain.kind == "waypoint")
@@ -148,7 +148,7 @@ def _without(rule: Any) -> Iterator[str]:
                 yield f"{side}[{number}] has no {word}"
 
 
-def panics(scene: Scene) -> Iterator[Fault]:
+def panics(scene: PolicyAnalysis) -> Iterator[Fault]:
     """Policies on which istiod itself falls over where it serves ambient."""
     sent = {policy.key for world in scene.worlds for policy in world.policies.policies
             if not withheld(policy, world.mesh) and not unread(policy, world.mesh, ztunnel=True)}  # fmt: skip
@@ -163,7 +163,7 @@ def panics(scene: Scene) -> Iterator[Fault]:
                 yield f"AuthorizationPolicy {key}", f"rules[{number}].{problem}: istiod panics when it converts the policy for ztunnel"
 
 
-def unlabelled_pods(scene: Scene) -> Iterator[Fault]:
+def unlabelled_pods(scene: PolicyAnalysis) -> Iterator[Fault]:
     """Pods that istiod gives the policies of others."""
     for place, door in scene.doors:
         if place.workload.kind == "ztunnel" and place.workload.unlabelled:

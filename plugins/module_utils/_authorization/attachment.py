@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from .model import Mesh, TargetRef, Workload
+from .model import Mesh, PolicyTarget, TargetRef
 
 __all__ = ["GATEWAY_NAME", "REVISION", "Attachable", "attaches", "selected", "unread", "why_not"]
 
@@ -52,7 +52,7 @@ def unread(obj: Labelled, mesh: Mesh, *, ztunnel: bool = False) -> str:
     return ""
 
 
-def selected(policy: Any, workload: Workload) -> bool:
+def selected(policy: Any, workload: PolicyTarget) -> bool:
     """Does the selector match? None and an empty one match every workload."""
     return all(workload.labels.get(key) == value for key, value in (policy.selector or {}).items())
 
@@ -62,7 +62,7 @@ def _is(ref: TargetRef, kind: str) -> bool:
     return ref.kind == kind and group == _GROUPS[kind]
 
 
-def _refers(ref: TargetRef, policy: Attachable, workload: Workload, mesh: Mesh) -> bool:
+def _refers(ref: TargetRef, policy: Attachable, workload: PolicyTarget, mesh: Mesh) -> bool:
     waypoint, can, service = workload.kind == "waypoint", mesh.abilities, workload.service
     if waypoint and service and service.name == ref.name and service.namespace == policy.namespace and _is(ref, service.kind):
         return service.kind == "Service" or can.service_entry_targets
@@ -73,7 +73,7 @@ def _refers(ref: TargetRef, policy: Attachable, workload: Workload, mesh: Mesh) 
     return ref.namespace in ("", workload.namespace) and _is(ref, "Gateway") and ref.name == workload.labels[GATEWAY_NAME]
 
 
-def _why_not_at_ztunnel(policy: Attachable, workload: Workload) -> str:
+def _why_not_at_ztunnel(policy: Attachable, workload: PolicyTarget) -> str:
     """ztunnel follows no targetRefs and no labels of gateways; istiod takes the selector of a pod without labels for one of any."""
     if policy.target_refs:
         return "it has targetRefs, which only a gateway or waypoint follows"
@@ -82,7 +82,7 @@ def _why_not_at_ztunnel(policy: Attachable, workload: Workload) -> str:
     return "" if selected(policy, workload) else "its selector does not match the labels"
 
 
-def why_not(policy: Attachable, workload: Workload, mesh: Mesh) -> str:
+def why_not(policy: Attachable, workload: PolicyTarget, mesh: Mesh) -> str:
     """Empty if the workload enforces the policy, otherwise the reason that it does not."""
     reason = unread(policy, mesh, ztunnel=workload.kind == "ztunnel")
     if reason:
@@ -105,6 +105,6 @@ def why_not(policy: Attachable, workload: Workload, mesh: Mesh) -> str:
     return "" if selected(policy, workload) else "its selector does not match the labels"
 
 
-def attaches(policy: Attachable, workload: Workload, mesh: Mesh) -> bool:
+def attaches(policy: Attachable, workload: PolicyTarget, mesh: Mesh) -> bool:
     """Does the workload enforce the policy?"""
     return not why_not(policy, workload, mesh)

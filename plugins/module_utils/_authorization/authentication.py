@@ -13,7 +13,7 @@ from typing import Any
 
 from .attachment import REVISION, attaches, selected, unread
 from .matching import fold
-from .model import Finding, Mesh, PeerAuthentication, Request, TargetRef, Workload
+from .model import Mesh, PeerAuthentication, PolicyFinding, PolicyTarget, Request, TargetRef
 from .ztunnel_mtls import ztunnel_mtls
 
 __all__ = ["JwtRule", "PeerAuthentication", "RequestAuthentication", "Token", "authenticate", "effective_mtls", "read_peer_authentications",
@@ -101,10 +101,10 @@ def _refused(spec: Mapping[str, Any], labels: Mapping[str, Any], ports: Mapping[
 
 def read_peer_authentications(
     objects: Iterable[Mapping[str, Any]], *, admitted: bool = True
-) -> tuple[list[PeerAuthentication], list[Finding]]:
+) -> tuple[list[PeerAuthentication], list[PolicyFinding]]:
     """All PeerAuthentications among objects. `admitted`: without those that admission refuses and istiod could read all the same."""
     found: list[PeerAuthentication] = []
-    findings: list[Finding] = []
+    findings: list[PolicyFinding] = []
     for obj in objects:
         if obj.get("kind") != "PeerAuthentication":
             continue
@@ -115,7 +115,7 @@ def read_peer_authentications(
         unreadable = _unreadable(obj, spec, labels, ports)
         problem = unreadable or _refused(spec, labels, ports)
         if problem:
-            findings.append(Finding(resource, "", "rejected", problem))
+            findings.append(PolicyFinding(resource, "", "rejected", problem))
         if unreadable or (problem and admitted):
             continue
         namespace, name = str(metadata.get("namespace", "default")), str(metadata.get("name", ""))
@@ -125,14 +125,14 @@ def read_peer_authentications(
     return found, findings
 
 
-def effective_mtls(policies: Iterable[PeerAuthentication], workload: Workload, port: int | None, mesh: Mesh) -> tuple[str, str]:
+def effective_mtls(policies: Iterable[PeerAuthentication], workload: PolicyTarget, port: int | None, mesh: Mesh) -> tuple[str, str]:
     """The mode of a port, as the workload's enforcer has it, and the policy that set it (empty: nobody did, which is PERMISSIVE)."""
     if workload.kind == "ztunnel":
         return ztunnel_mtls(policies, workload, port, mesh)
     return written_mtls(policies, workload, port, mesh)
 
 
-def written_mtls(policies: Iterable[PeerAuthentication], workload: Workload, port: int | None, mesh: Mesh) -> tuple[str, str]:
+def written_mtls(policies: Iterable[PeerAuthentication], workload: PolicyTarget, port: int | None, mesh: Mesh) -> tuple[str, str]:
     """The same by Istio's documentation, which sidecars keep: workload before namespace before mesh, the oldest of each."""
     scopes: dict[str, list[PeerAuthentication]] = {"mesh": [], "namespace": [], "workload": []}
     for policy in policies:
@@ -162,10 +162,12 @@ def _jwt_rule(value: Any) -> JwtRule:
     return JwtRule(str(rule.get("issuer") or ""), tuple(str(entry) for entry in rule.get("audiences") or []), headers, *lists)
 
 
-def read_request_authentications(objects: Iterable[Mapping[str, Any]], mesh: Mesh) -> tuple[list[RequestAuthentication], list[Finding]]:
+def read_request_authentications(
+    objects: Iterable[Mapping[str, Any]], mesh: Mesh
+) -> tuple[list[RequestAuthentication], list[PolicyFinding]]:
     """All RequestAuthentications among objects, without those that admission refuses."""
     found: list[RequestAuthentication] = []
-    findings: list[Finding] = []
+    findings: list[PolicyFinding] = []
     for obj in objects:
         if obj.get("kind") != "RequestAuthentication":
             continue
@@ -175,7 +177,9 @@ def read_request_authentications(objects: Iterable[Mapping[str, Any]], mesh: Mes
         for entry in [] if problem else spec.get("jwtRules") or []:
             problem = problem or _shapes({"spec": entry}, _mapping(entry), dict.fromkeys(_JWT_LISTS, list))
         if problem:
-            findings.append(Finding(resource, "", "unreadable", f"{problem}; the API server refuses it, and nothing of it is enforced"))
+            findings.append(
+                PolicyFinding(resource, "", "unreadable", f"{problem}; the API server refuses it, and nothing of it is enforced")
+            )
             continue
         entries = [_mapping(entry) for entry in spec.get("jwtRules") or []]
         refs = [_mapping(ref) for ref in spec.get("targetRefs") or ([spec["targetRef"]] if spec.get("targetRef") else [])]
@@ -187,7 +191,7 @@ def read_request_authentications(objects: Iterable[Mapping[str, Any]], mesh: Mes
         elif any("" in (entry.get("audiences") or []) for entry in entries):
             problem = "a jwtRule has an empty audience"
         if problem:
-            findings.append(Finding(resource, "", "rejected", problem))
+            findings.append(PolicyFinding(resource, "", "rejected", problem))
             continue
         targets = tuple(TargetRef(*(str(ref.get(name) or "") for name in ("group", "kind", "name", "namespace"))) for ref in refs)
         found.append(RequestAuthentication(
@@ -235,7 +239,7 @@ def _preflight(request: Request) -> bool:
 
 
 def authenticate(
-    request: Request, token: Token | None, policies: Sequence[RequestAuthentication], *, workload: Workload, mesh: Mesh, now: datetime
+    request: Request, token: Token | None, policies: Sequence[RequestAuthentication], *, workload: PolicyTarget, mesh: Mesh, now: datetime
 ) -> tuple[Request, str]:
     """The request with the claims that the policies will see, and why it is refused with 401 (empty if it is not)."""
     if request.method is None or workload.kind == "ztunnel":  # tokens are a matter of HTTP

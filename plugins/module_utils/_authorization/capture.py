@@ -23,7 +23,7 @@ from .._model.fields import entries, name_of, namespace_of, section, sections, t
 from .._model.objects import group_of
 from .._model.workloads import Shape
 
-__all__ = ["CAPTURED", "Past", "Settings", "past_proxy", "settings_of"]
+__all__ = ["CAPTURED", "CaptureSettings", "Past", "past_proxy", "settings_of"]
 
 _INCLUDE, _EXCLUDE = "traffic.sidecar.istio.io/includeInboundPorts", "traffic.sidecar.istio.io/excludeInboundPorts"
 _MODE, _CONFIG, _STATUS_PORT = "sidecar.istio.io/interceptionMode", "proxy.istio.io/config", "status.sidecar.istio.io/port"
@@ -72,7 +72,7 @@ class _Wish:
 
 
 @dataclass(frozen=True)
-class Settings:
+class CaptureSettings:
     """What a source says for all pods, by the control plane's revision; and its Sidecars with an ingress."""
 
     planes: Mapping[str, _Wish] = field(default_factory=dict)
@@ -153,7 +153,7 @@ def _of_plane(obj: Mapping[str, Any]) -> tuple[str, _Wish] | None:
     return None
 
 
-def settings_of(objects: Iterable[Mapping[str, Any]]) -> Settings:
+def settings_of(objects: Iterable[Mapping[str, Any]]) -> CaptureSettings:
     """What a source says of inbound traffic for whole meshes. The injector's ConfigMap is what is in force, so it goes before the wish."""
     planes: dict[str, _Wish] = {}
     sidecars: list[Mapping[str, Any]] = []
@@ -170,7 +170,7 @@ def settings_of(objects: Iterable[Mapping[str, Any]]) -> Settings:
                 planes[found[0]] = found[1]
     for revision, wish in in_force.items():
         planes[revision] = _over(wish, planes.get(revision))
-    return Settings(planes, tuple(sidecars))
+    return CaptureSettings(planes, tuple(sidecars))
 
 
 def _over(wish: _Wish, other: _Wish | None) -> _Wish:
@@ -206,7 +206,7 @@ def _without_init(shape: Shape) -> bool:
     return shape.live and bool(names & _INITS) and not any(row.get("name") in _INITS for row in sections(shape.spec.get("initContainers")))
 
 
-def _bound(shape: Shape, namespace: str, settings: Settings, *, all_of_them: bool) -> frozenset[int]:
+def _bound(shape: Shape, namespace: str, settings: CaptureSettings, *, all_of_them: bool) -> frozenset[int]:
     """Ports at which Envoy itself listens, by the ingress of the workload's Sidecar: one that selects it, else its namespace's."""
     own = settings.sidecars_of(namespace)
     labels = [texts(section(one, "spec", "workloadSelector").get("labels")) for one in own]
@@ -220,7 +220,7 @@ def _bound(shape: Shape, namespace: str, settings: Settings, *, all_of_them: boo
     return frozenset(found)
 
 
-def past_proxy(shape: Shape, namespace: str, kind: str, revision: str, settings: Settings) -> Past:
+def past_proxy(shape: Shape, namespace: str, kind: str, revision: str, settings: CaptureSettings) -> Past:
     """What goes past the proxy of such a pod. Gateways and waypoints capture nothing: there Envoy itself listens."""
     notes = shape.annotations
     # Most pods say nothing, and neither does their mesh.

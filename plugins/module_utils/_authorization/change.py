@@ -10,15 +10,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .._model.text import joined
+from .._text import joined
 from .automata import TooManyError
-from .doors import Door, DoorSpace, Shift, compare, doors_of
-from .inventory import Inventory
+from .doors import AccessChange, EnforcementPoint, EnforcementSpace, compare, doors_of
+from .inventory import MeshInventory
 from .regions import Box
 from .wording import BARE, Callers, Who, merge, names, request_of, token_words, what_words
-from .world import Answer, World
+from .world import MeshPolicies, Response
 
-__all__ = ["Difference", "Edit", "Group", "difference_of", "edits_of", "groups_of", "text_of", "together"]
+__all__ = ["ChangeGroup", "Difference", "Edit", "difference_of", "edits_of", "groups_of", "text_of", "together"]
 
 _KINDS = {"AuthorizationPolicy": "", "PeerAuthentication": "PeerAuthentication ", "RequestAuthentication": "RequestAuthentication "}
 _LINES = 36  # of groups: with the head and the tail it is a screen
@@ -40,7 +40,7 @@ class Edit:
 
 
 @dataclass(frozen=True)
-class Group:
+class ChangeGroup:
     """Requests that change for the same reason. `who`, `token` and `what` are words; the lists are for machines."""
 
     opened: bool
@@ -79,7 +79,7 @@ class Group:
 @dataclass(frozen=True)
 class Difference:
     edits: tuple[Edit, ...]
-    groups: tuple[Group, ...]
+    groups: tuple[ChangeGroup, ...]
     compared: int  # places
     unchanged: int
     only_before: tuple[str, ...] = ()
@@ -134,7 +134,7 @@ def _notes(obj: Mapping[str, Any]) -> Any:
     return ((obj.get("metadata") or {}).get("annotations") or {}).get("istio.io/dry-run")
 
 
-def _cause(answer: Answer, other: Answer) -> str:
+def _cause(answer: Response, other: Response) -> str:
     """What decides, in a few words."""
     verdict = answer.verdict
     if verdict is None:
@@ -147,11 +147,11 @@ def _cause(answer: Answer, other: Answer) -> str:
     return "no ALLOW policy is on it" + (", so everything passes" if was else "")
 
 
-def _attached(doors: Sequence[Door]) -> set[str]:
+def _attached(doors: Sequence[EnforcementPoint]) -> set[str]:
     return {policy.key for door in doors for policy in door.chain.policies}
 
 
-def _because(shift: Shift, doors: tuple[Door, Door], edits: Sequence[Edit]) -> tuple[str, ...]:
+def _because(shift: AccessChange, doors: tuple[EnforcementPoint, EnforcementPoint], edits: Sequence[Edit]) -> tuple[str, ...]:
     """The edits that can have made this change: those of the deciding policies, else all that are attached here."""
     deciding = {answer.verdict.policy for answer in (shift.before, shift.after) if answer.verdict and answer.verdict.policy}
     other = any(answer.verdict is None for answer in (shift.before, shift.after))
@@ -166,7 +166,7 @@ def _because(shift: Shift, doors: tuple[Door, Door], edits: Sequence[Edit]) -> t
     return tuple(edit.text for edit in chosen)
 
 
-def _sentence(group: Group) -> list[str]:
+def _sentence(group: ChangeGroup) -> list[str]:
     head = "OPENED" if group.opened else "CLOSED"
     token = f", {group.token}" if group.token else ""
     lines = [f"{head}  {group.who.text}{token} -> {names(group.destinations)}: {group.what}"]
@@ -177,16 +177,16 @@ def _sentence(group: Group) -> list[str]:
 
 
 def groups_of(
-    space: DoorSpace,
-    shifts: Sequence[Shift],
-    doors: tuple[Door, Door],
+    space: EnforcementSpace,
+    shifts: Sequence[AccessChange],
+    doors: tuple[EnforcementPoint, EnforcementPoint],
     *,
     callers: Callers,
     edits: Sequence[Edit],
     destinations: Sequence[str],
-) -> list[Group]:
+) -> list[ChangeGroup]:
     """The shifts of one pair of doors: those with the same causes together, their boxes merged."""
-    found: dict[tuple[Any, ...], list[Shift]] = {}
+    found: dict[tuple[Any, ...], list[AccessChange]] = {}
     for shift in shifts:
         key = (
             shift.opened,
@@ -196,13 +196,13 @@ def groups_of(
             space.caller is not None and shift.box[space.caller] == space.absent(space.caller),
         )
         found.setdefault(key, []).append(shift)
-    groups: list[Group] = []
+    groups: list[ChangeGroup] = []
     for (opened, before, after, _bare, _plain), own in found.items():
         for box in merge(shift.box for shift in own):
             first = _inside(own, box)
             who = callers.who(space, box)
             groups.append(
-                Group(
+                ChangeGroup(
                     opened,
                     who,
                     token_words(space, box),
@@ -217,13 +217,13 @@ def groups_of(
     return groups
 
 
-def _inside(shifts: Sequence[Shift], box: Box) -> Shift:
+def _inside(shifts: Sequence[AccessChange], box: Box) -> AccessChange:
     return next((shift for shift in shifts if all(not mine & ~theirs for mine, theirs in zip(shift.box, box, strict=True))), shifts[0])
 
 
-def together(groups: Iterable[Group]) -> list[Group]:
+def together(groups: Iterable[ChangeGroup]) -> list[ChangeGroup]:
     """Groups that say the same of other destinations are one."""
-    found: dict[tuple[Any, ...], Group] = {}
+    found: dict[tuple[Any, ...], ChangeGroup] = {}
     for group in groups:
         key = (group.opened, group.who, group.token, group.what, group.before, group.after, group.because)
         known = found.get(key)
@@ -232,23 +232,25 @@ def together(groups: Iterable[Group]) -> list[Group]:
     return sorted(found.values(), key=lambda group: group.weight)
 
 
-def _by_place(world: World, inventory: Inventory) -> dict[str, list[Door]]:
-    found: dict[str, list[Door]] = {}
+def _by_place(world: MeshPolicies, inventory: MeshInventory) -> dict[str, list[EnforcementPoint]]:
+    found: dict[str, list[EnforcementPoint]] = {}
     for place, door in doors_of(world, inventory):
         found.setdefault(place.ref, []).append(door)
     return found
 
 
-def _beside(one: Inventory, other: Inventory) -> dict[str, str]:
+def _beside(one: MeshInventory, other: MeshInventory) -> dict[str, str]:
     """Pods that are told apart in one state only, with the workload that they are part of in the other."""
     known = {place.ref for place in other.places}
     return {place.ref: next(ref for ref in place.refs[1:] if ref in known)
             for place in one.places if place.ref not in known and any(ref in known for ref in place.refs[1:])}  # fmt: skip
 
 
-def _pairs(old: Mapping[str, list[Door]], new: Mapping[str, list[Door]]) -> list[tuple[Door, Door, list[str]]]:
+def _pairs(
+    old: Mapping[str, list[EnforcementPoint]], new: Mapping[str, list[EnforcementPoint]]
+) -> list[tuple[EnforcementPoint, EnforcementPoint, list[str]]]:
     """The doors to compare, each with the places that have them; a port that changed its protocol is compared across both."""
-    found: dict[tuple[Any, ...], tuple[Door, Door, list[str]]] = {}
+    found: dict[tuple[Any, ...], tuple[EnforcementPoint, EnforcementPoint, list[str]]] = {}
     for ref in sorted(old.keys() & new.keys()):
         planes = [{door.chain.mesh.control_plane for door in side[ref]} for side in (old, new)]
         each = len(planes[0]) > 1 and planes[0] == planes[1]  # a rollout that goes on: the state of each revision with itself
@@ -264,7 +266,7 @@ def _pairs(old: Mapping[str, list[Door]], new: Mapping[str, list[Door]]) -> list
     return list(found.values())
 
 
-def _same(one: Door, other: Door) -> bool:
+def _same(one: EnforcementPoint, other: EnforcementPoint) -> bool:
     """Doors that were built of the same policies: nothing to compare."""
     mine, theirs = one.chain, other.chain
     return (
@@ -277,7 +279,7 @@ def _same(one: Door, other: Door) -> bool:
     )
 
 
-def difference_of(before: tuple[World, Inventory], after: tuple[World, Inventory]) -> Difference:
+def difference_of(before: tuple[MeshPolicies, MeshInventory], after: tuple[MeshPolicies, MeshInventory]) -> Difference:
     """Everything that the change from one mesh to another opens and closes at the workloads that both have."""
     edits = edits_of(before[1].objects, after[1].objects)
     old, new = _by_place(*before), _by_place(*after)
@@ -285,11 +287,11 @@ def difference_of(before: tuple[World, Inventory], after: tuple[World, Inventory
     old |= {ref: old[base] for ref, base in _beside(after[1], before[1]).items() if base in old}
     callers = Callers(after[1])
     compared = unchanged = 0
-    groups: list[Group] = []
+    groups: list[ChangeGroup] = []
     undecided: list[str] = []
     for one, other, refs in _pairs(old, new):
         compared += len(refs)
-        shifts: list[Shift] = []
+        shifts: list[AccessChange] = []
         if not _same(one, other):
             try:
                 space, shifts = compare(one, other)

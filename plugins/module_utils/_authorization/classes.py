@@ -20,8 +20,8 @@ from typing import Any
 from .addresses import Address, Network
 from .attributes import TUNNELLED
 from .automata import TooManyError, combinations
-from .compile import Test
-from .evaluate import Chain
+from .compiled import Test
+from .evaluate import PolicyChain
 from .matching import Matcher, Pair, Pattern, Text
 
 __all__ = ["CALLER", "ValueClass", "classes", "conditions_of", "dimension", "joined"]
@@ -63,7 +63,7 @@ def dimension(attribute: str) -> str:
     return _SAME.get(attribute, attribute)
 
 
-def conditions_of(chain: Chain) -> Iterator[Test]:
+def conditions_of(chain: PolicyChain) -> Iterator[Test]:
     """Every condition that can decide."""
     rules = [*chain.deny, *chain.allow, *(rule for step in chain.custom for rule in step.rules)]
     return (test for rule in rules for part in rule.parts for alternative in part for test in alternative)

@@ -10,97 +10,17 @@ or CUSTOM is left out (wider), and both are findings.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from .attributes import TUNNELLED, Attribute, UnknownKeyError, attribute, for_field
-from .facts import Facts
-from .matching import Matcher, Text
-from .model import TCP, ZTUNNEL, AuthorizationPolicy, Clause, Finding, Mesh, Rule
+from .compiled import Alternative, CompiledPolicy, CompiledRule, make_test
+from .matching import Matcher
+from .model import TCP, ZTUNNEL, AuthorizationPolicy, Clause, Mesh, PolicyFinding, Rule
 from .read import OPERATION_FIELDS, SOURCE_FIELDS
+from .ztunnel import compile_for_ztunnel
 
-__all__ = ["Alternative", "CompiledPolicy", "CompiledRule", "LeftOutError", "Test", "compile_policy", "make_test"]
-
-
-@dataclass(frozen=True, slots=True)
-class Test:
-    """One condition: a list of a source, an operation or a `when`, positive or negated."""
-
-    __test__ = False  # not a test for pytest
-
-    where: str  # from[0].source.principals
-    attribute: str  # source.principal
-    values: tuple[str, ...]  # as the policy writes them
-    negated: bool
-    matchers: tuple[Matcher, ...]
-    of: Callable[[Facts], Sequence[Any]]
-    exact: frozenset[Any] = field(init=False, repr=False, compare=False)
-    others: tuple[Matcher, ...] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        plain = [found for found in self.matchers if isinstance(found, Text) and found.form == "exact" and not found.folded]
-        object.__setattr__(self, "exact", frozenset(found.value for found in plain))
-        object.__setattr__(self, "others", tuple(found for found in self.matchers if found not in plain))
-
-    def holds(self, facts: Facts) -> bool:
-        exact, others = self.exact, self.others
-        for value in self.of(facts):
-            if exact and value in exact:
-                return not self.negated
-            for matcher in others:
-                if matcher.matches(value):
-                    return not self.negated
-        return self.negated
-
-
-Alternative = tuple[Test, ...]  # all must hold; an empty one always does
-
-
-@dataclass(frozen=True, slots=True)
-class CompiledRule:
-    """Matches if every part has an alternative that holds; a part without alternatives never does."""
-
-    policy: AuthorizationPolicy
-    index: int
-    name: str  # as Envoy names it in its answers and logs
-    parts: tuple[tuple[Alternative, ...], ...]
-
-    def matches(self, facts: Facts) -> bool:
-        for part in self.parts:  # loops, not all(any(all())): this is where the time goes
-            for alternative in part:
-                for test in alternative:
-                    if not test.holds(facts):
-                        break
-                else:
-                    break
-            else:
-                return False
-        return True
-
-    def because(self, facts: Facts) -> Alternative:
-        """The conditions by which it matched."""
-        return tuple(test for part in self.parts
-                     for test in next((found for found in part if all(test.holds(facts) for test in found)), ()))  # fmt: skip
-
-    def failed(self, facts: Facts) -> Alternative:
-        """The fewest conditions whose change would make it match; empty if it matches, or if nothing could."""
-        missing: Alternative = ()
-        for part in self.parts:
-            choices = [tuple(test for test in found if not test.holds(facts)) for found in part]
-            if not choices:
-                return ()
-            missing += min(choices, key=len)
-        return missing
-
-
-@dataclass(frozen=True)
-class CompiledPolicy:
-    policy: AuthorizationPolicy
-    protocol: str
-    rules: tuple[CompiledRule, ...]
-    findings: tuple[Finding, ...]
-    enforced: bool = True  # False: this enforcer ignores the policy altogether
+__all__ = ["LeftOutError", "compile_policy"]
 
 
 class LeftOutError(Exception):
@@ -108,12 +28,12 @@ class LeftOutError(Exception):
 
 
 @dataclass
-class _Compiler:
+class _EnvoyCompiler:
     policy: AuthorizationPolicy
     protocol: str
     mesh: Mesh
     kind: str = "sidecar"
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[PolicyFinding] = field(default_factory=list)
 
     def trouble(self, where: str, problem: str) -> None:
         """A value or list that cannot be translated: the end of an ALLOW rule, passed over otherwise."""
@@ -122,7 +42,7 @@ class _Compiler:
         self.tell(where, "dropped", f"{problem}; it is left out, so that {self.policy.action} matches more")
 
     def tell(self, where: str, effect: str, message: str) -> None:
-        self.findings.append(Finding(f"AuthorizationPolicy {self.policy.key}", where, effect, message))
+        self.findings.append(PolicyFinding(f"AuthorizationPolicy {self.policy.key}", where, effect, message))
 
     def test(self, found: Attribute, values: Sequence[str], negated: bool, where: str) -> Alternative:
         """The compiled condition, or none if the list is empty or all of it was passed over."""
@@ -184,11 +104,6 @@ class _Compiler:
         return CompiledPolicy(self.policy, self.protocol, tuple(rules), tuple(self.findings))
 
 
-def make_test(where: str, found: Attribute, values: Sequence[str], negated: bool, matchers: Sequence[Matcher]) -> Test:
-    """A test without a matcher twice, which aliases may bring."""
-    return Test(where, found.name, tuple(values), negated, tuple(dict.fromkeys(matchers)), found.values)
-
-
 def _name(policy: AuthorizationPolicy, index: int) -> str:
     before = "istio-ext-authz-" if policy.action == "CUSTOM" else ""
     provider = f"{policy.provider}-" if before and policy.provider else ""  # an unnamed one leaves no trace
@@ -198,7 +113,5 @@ def _name(policy: AuthorizationPolicy, index: int) -> str:
 def compile_policy(policy: AuthorizationPolicy, protocol: str, mesh: Mesh, kind: str = "sidecar") -> CompiledPolicy:
     """The policy as an enforcer of this protocol has it; a waypoint sees less than other kinds."""
     if protocol == ZTUNNEL:
-        from .ztunnel import compile_for_ztunnel
-
         return compile_for_ztunnel(policy, mesh)
-    return _Compiler(policy, protocol, mesh, kind).run()
+    return _EnvoyCompiler(policy, protocol, mesh, kind).run()

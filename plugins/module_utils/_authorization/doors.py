@@ -18,17 +18,17 @@ from typing import Any
 from .attachment import attaches
 from .authentication import JwtRule, PeerAuthentication, effective_mtls
 from .classes import CALLER
-from .compile import Test
-from .evaluate import Chain
+from .compiled import Test
+from .evaluate import PolicyChain
 from .facts import Facts, claim_values
-from .inventory import Inventory, Place
+from .inventory import MeshInventory, Workload
 from .matching import Matcher, Pattern, Text
 from .model import HTTP, TCP, ZTUNNEL
-from .regions import _AUDIENCE, _ISSUER, Box, ProofError, Space, _meet, _subtract
-from .world import FORBIDDEN, RESET, UNAUTHORIZED, Answer, World, refusal
+from .regions import AUDIENCE, ISSUER, Box, ProofError, Space, meet, subtract
+from .world import FORBIDDEN, RESET, UNAUTHORIZED, MeshPolicies, Response, refusal
 from .ztunnel_mtls import CLOSED
 
-__all__ = ["Door", "DoorSpace", "Shift", "compare", "doors_of", "exactly", "split"]
+__all__ = ["AccessChange", "EnforcementPoint", "EnforcementSpace", "compare", "doors_of", "exactly", "split"]
 
 _CLAIMS = "request.auth."
 _PORT = "destination.port"
@@ -36,11 +36,11 @@ _IDENTITY = Pattern("spiffe://.*")
 
 
 @dataclass(frozen=True)
-class Door:
+class EnforcementPoint:
     """`modes`: mutual TLS, the one of None for all ports that are not named. `only`: the ports that this door is for; `but`: those that
     it is not for. `open`: why nobody stands there: everything passes."""
 
-    chain: Chain
+    chain: PolicyChain
     modes: tuple[tuple[int | None, str, str], ...] = ((None, "PERMISSIVE", ""),)  # port, mode, who set it
     rules: tuple[JwtRule, ...] | None = None  # None: nobody looks at tokens
     only: tuple[int, ...] = ()
@@ -52,9 +52,9 @@ class Door:
         return (id(self.chain), self.modes, self.rules, self.only, self.but, self.open)
 
     @cached_property
-    def space(self) -> DoorSpace:
+    def space(self) -> EnforcementSpace:
         """What this door tells apart; made once for all who ask, which is most of what a large mesh costs."""
-        return DoorSpace((self,))
+        return EnforcementSpace((self,))
 
     @cached_property
     def passing(self) -> list[Box]:
@@ -74,7 +74,7 @@ class Door:
     def mutual(self) -> bool:
         return self.chain.kind in ("sidecar", "ztunnel")
 
-    def at(self, other: Door) -> Door | None:
+    def at(self, other: EnforcementPoint) -> EnforcementPoint | None:
         """This door for those of its ports that the other one is for too; None if there are none."""
         if not self.only and not other.only:
             return replace(self, but=tuple(sorted({*self.but, *other.but})))
@@ -93,30 +93,30 @@ class Door:
         if self.tokens and self.rules:
             issuers = [Text("exact", rule.issuer) for rule in self.rules if rule.issuer]
             if issuers:
-                yield _test(_ISSUER, issuers)
-            yield from (_test(_AUDIENCE, _audiences(rule)) for rule in self.rules if rule.audiences)
+                yield _test(ISSUER, issuers)
+            yield from (_test(AUDIENCE, _audiences(rule)) for rule in self.rules if rule.audiences)
 
     def mode(self, port: int | None) -> tuple[str, str]:
         found = {number: (mode, by) for number, mode, by in self.modes}
         return found.get(port, found[None])
 
-    def decide(self, facts: Facts) -> Answer:
+    def decide(self, facts: Facts) -> Response:
         """What happens to one request; the claims are those of the token that is sent."""
         if self.open:
-            return Answer("passes", self.open)
+            return Response("passes", self.open)
         mode, by = self.mode(facts.port[0] if facts.port else None)
         refused = refusal(mode, by, facts, self.chain.kind) if self.mutual else ""
         if refused:
-            return Answer(RESET, refused)
+            return Response(RESET, refused)
         if self.chain.kind == "sidecar" and mode == "DISABLE":
             facts = replace(facts, peer_names=(), identity=None)
         if self.tokens and self.rules is None:
             facts = replace(facts, claims=None)
         elif self.tokens and facts.claims and not any(_takes(rule, facts) for rule in self.rules or ()):
-            return Answer(UNAUTHORIZED, "no jwtRule accepts the token")
+            return Response(UNAUTHORIZED, "no jwtRule accepts the token")
         verdict = self.chain.decide(facts)
         status = "passes" if verdict.allowed else FORBIDDEN if self.chain.protocol == HTTP else RESET
-        return Answer(status, str(verdict), verdict)
+        return Response(status, str(verdict), verdict)
 
 
 def _test(attribute: str, matchers: Sequence[Matcher]) -> Test:
@@ -139,10 +139,10 @@ def _takes(rule: JwtRule, facts: Facts) -> bool:
     return not wanted or bool(wanted & set(claim_values(facts.claims, ("aud",))))
 
 
-class DoorSpace(Space):
+class EnforcementSpace(Space):
     """The space of requests that some doors tell apart."""
 
-    def __init__(self, doors: Sequence[Door]) -> None:
+    def __init__(self, doors: Sequence[EnforcementPoint]) -> None:
         super().__init__([door.chain for door in doors], [test for door in doors for test in door.tests()])
         self.claims = tuple(index for index, name in enumerate(self.names) if name.startswith(_CLAIMS))
         self.caller = self.names.index(CALLER) if CALLER in self.names else None
@@ -168,27 +168,27 @@ class DoorSpace(Space):
     def widened(self, boxes: Iterable[Box], probe: Box, places: Iterable[int]) -> list[Box]:
         """What is inside for the probe's values of these dimensions, for all their values."""
         chosen = set(places)
-        met = [found for box in boxes for found in [_meet(box, probe)] if found]
+        met = [found for box in boxes for found in [meet(box, probe)] if found]
         return [tuple(self.everything[index] if index in chosen else bits for index, bits in enumerate(box)) for box in met]
 
-    def _after_tokens(self, door: Door, boxes: list[Box]) -> list[Box]:
+    def _after_tokens(self, door: EnforcementPoint, boxes: list[Box]) -> list[Box]:
         if not door.tokens or not self.claims:
             return boxes
-        without = [found for box in boxes for found in [_meet(box, self.bare)] if found]
+        without = [found for box in boxes for found in [meet(box, self.bare)] if found]
         if door.rules is None:
             return self.widened(boxes, self.bare, self.claims)
         accepted: list[Box] = []
         for rule in door.rules:
             box: Box | None = self.everything
-            if box and rule.issuer and _ISSUER in self.names:
-                box = _meet(box, self.where(_ISSUER, [Text("exact", rule.issuer)]))
-            if box and rule.audiences and _AUDIENCE in self.names:
-                box = _meet(box, self.where(_AUDIENCE, _audiences(rule)))
+            if box and rule.issuer and ISSUER in self.names:
+                box = meet(box, self.where(ISSUER, [Text("exact", rule.issuer)]))
+            if box and rule.audiences and AUDIENCE in self.names:
+                box = meet(box, self.where(AUDIENCE, _audiences(rule)))
             accepted += [box] if box else []
-        with_token = [found for box in boxes for good in accepted for found in [_meet(box, good)] if found]
-        return [*with_token, *_subtract(without, with_token)]
+        with_token = [found for box in boxes for good in accepted for found in [meet(box, good)] if found]
+        return [*with_token, *subtract(without, with_token)]
 
-    def _after_mutual(self, door: Door, boxes: list[Box]) -> list[Box]:
+    def _after_mutual(self, door: EnforcementPoint, boxes: list[Box]) -> list[Box]:
         if not door.mutual or self.caller is None:
             return boxes
         named = [Text("exact", port) for port, _mode, _by in door.modes if port is not None]
@@ -196,76 +196,76 @@ class DoorSpace(Space):
         for port, mode, _by in door.modes:
             part = boxes
             if _PORT in self.names and named and port is not None:
-                part = [met for box in boxes for met in [_meet(box, self.where(_PORT, [Text("exact", port)]))] if met]
+                part = [met for box in boxes for met in [meet(box, self.where(_PORT, [Text("exact", port)]))] if met]
             elif _PORT in self.names and named:
-                part = _subtract(boxes, [self.where(_PORT, named)])
+                part = subtract(boxes, [self.where(_PORT, named)])
             if mode == CLOSED:
                 part = []
             elif mode == "STRICT":
-                part = _subtract(part, [self.plain])
+                part = subtract(part, [self.plain])
             elif mode == "DISABLE" and door.chain.kind == "sidecar":
                 part = self.widened(part, self.plain, (self.caller,))
             found += part
         return found
 
-    def ports(self, door: Door) -> list[Box]:
+    def ports(self, door: EnforcementPoint) -> list[Box]:
         """The requests that this door is for."""
         if door.only:
             return [self.where(_PORT, [Text("exact", port) for port in door.only])]
-        return _subtract([self.everything], [self.where(_PORT, [Text("exact", port)]) for port in door.but])
+        return subtract([self.everything], [self.where(_PORT, [Text("exact", port)]) for port in door.but])
 
-    def allowed(self, chain: Chain) -> list[Box]:
+    def allowed(self, chain: PolicyChain) -> list[Box]:
         """As Space does it; CUSTOM is asked before there is a token."""
         refused: list[Box] = []
         for step in chain.custom:
             if step.denies or step.answer is False:
                 refused += self.widened(self.rules(step.rules), self.bare, self.claims)
         refused += self.rules(chain.deny)
-        return _subtract(self.rules(chain.allow) if chain.has_allow else [self.everything], refused)
+        return subtract(self.rules(chain.allow) if chain.has_allow else [self.everything], refused)
 
-    def passes(self, door: Door) -> list[Box]:
+    def passes(self, door: EnforcementPoint) -> list[Box]:
         """All requests that pass this door."""
         inside = [self.everything] if door.open else self._after_mutual(door, self._after_tokens(door, self.allowed(door.chain)))
         if not door.only and not door.but:
             return inside
-        return [met for box in inside for part in self.ports(door) for met in [_meet(box, part)] if met]
+        return [met for box in inside for part in self.ports(door) for met in [meet(box, part)] if met]
 
 
 @dataclass(frozen=True)
-class Shift:
+class AccessChange:
     """Requests that are answered otherwise: `opened` or closed, all with the same two causes."""
 
     opened: bool
     box: Box
     witness: Facts
-    before: Answer
-    after: Answer
+    before: Response
+    after: Response
 
 
-def split(space: DoorSpace, box: Box) -> list[Box]:
+def split(space: EnforcementSpace, box: Box) -> list[Box]:
     """A box in parts that people tell apart: callers without an identity, and requests without a token, for themselves."""
     found = [box]
     for part, places in ((space.plain, () if space.caller is None else (space.caller,)), (space.bare, space.claims)):
         for one in list(found):
-            met = _meet(one, part)
+            met = meet(one, part)
             if met and any(one[index] != space.everything[index] for index in places):
-                rest = _subtract([one], [met])
+                rest = subtract([one], [met])
                 if rest:
                     found.remove(one)
                     found += [met, *rest]
     return found
 
 
-def exactly(space: DoorSpace, one: Door, other: Door) -> tuple[list[Box], list[Box]]:
+def exactly(space: EnforcementSpace, one: EnforcementPoint, other: EnforcementPoint) -> tuple[list[Box], list[Box]]:
     """What only the other lets pass, and what only the one does."""
     old, new = space.passes(one), space.passes(other)
-    return _subtract(new, old), _subtract(old, new)
+    return subtract(new, old), subtract(old, new)
 
 
-def compare(before: Door, after: Door) -> tuple[DoorSpace, list[Shift]]:
+def compare(before: EnforcementPoint, after: EnforcementPoint) -> tuple[EnforcementSpace, list[AccessChange]]:
     """All requests that the two doors answer otherwise; each witness has been put to both."""
-    space = DoorSpace((before, after))
-    found: list[Shift] = []
+    space = EnforcementSpace((before, after))
+    found: list[AccessChange] = []
     for opened, boxes in zip((True, False), exactly(space, before, after), strict=True):
         for box in boxes:
             for part in split(space, box):
@@ -275,11 +275,11 @@ def compare(before: Door, after: Door) -> tuple[DoorSpace, list[Shift]]:
                 one, other = before.decide(facts), after.decide(facts)
                 if one.allowed == other.allowed or other.allowed != opened:
                     raise ProofError(f"{facts} was expected to be {'opened' if opened else 'closed'}: {one.reason}, {other.reason}")
-                found.append(Shift(opened, part, facts, one, other))
+                found.append(AccessChange(opened, part, facts, one, other))
     return space, found
 
 
-def _ports_of(place: Place) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
+def _ports_of(place: Workload) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
     """For each protocol, the ports that it is for, and those that it is not for; unnamed ports are taken to speak HTTP. What goes past the
     proxy is for none."""
     tcp = {port for port, word in place.ports.items() if word == TCP}
@@ -293,36 +293,36 @@ def _ports_of(place: Place) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]
     return {HTTP: ((), tuple(sorted(tcp | past)))} | ({TCP: (left, ())} if left else {})
 
 
-def _past(place: Place, world: World) -> Iterator[Door]:
+def _past(place: Workload, world: MeshPolicies) -> Iterator[EnforcementPoint]:
     """What no proxy stands before, and why."""
-    chain = Chain("sidecar", HTTP, world.mesh, (), (), (), (), False, (), ())
+    chain = PolicyChain("sidecar", HTTP, world.mesh, (), (), (), (), False, (), ())
     if place.open:
-        yield Door(chain, open=place.open)
+        yield EnforcementPoint(chain, open=place.open)
     elif place.past:
         why = f"{place.past.text} of it {'go' if place.past.but or len(place.past.ports) > 1 else 'goes'} past its proxy: {place.past.why}"
-        yield Door(chain, only=place.past.ports, but=place.past.but or (), open=why)
+        yield EnforcementPoint(chain, only=place.past.ports, but=place.past.but or (), open=why)
 
 
-def _modes(peers: Sequence[PeerAuthentication], place: Place, world: World) -> tuple[tuple[int | None, str, str], ...]:
+def _modes(peers: Sequence[PeerAuthentication], place: Workload, world: MeshPolicies) -> tuple[tuple[int | None, str, str], ...]:
     ports = {port for policy in peers if policy.namespace == place.namespace for port in policy.ports}
     general = (None, *effective_mtls(peers, place.workload, None, world.mesh))
     named = [(port, *effective_mtls(peers, place.workload, port, world.mesh)) for port in sorted(ports)]
     return (general, *(entry for entry in named if entry[1] != general[1]))
 
 
-def _rules(place: Place, world: World) -> tuple[JwtRule, ...] | None:
+def _rules(place: Workload, world: MeshPolicies) -> tuple[JwtRule, ...] | None:
     if place.workload.kind == "ztunnel":
         return None
     near = world.tokens_near(place.workload)
     return tuple(rule for policy in near if attaches(policy, place.workload, world.mesh) for rule in policy.rules) or None
 
 
-def doors_of(world: World, inventory: Inventory) -> list[tuple[Place, Door]]:
+def doors_of(world: MeshPolicies, inventory: MeshInventory) -> list[tuple[Workload, EnforcementPoint]]:
     """The doors of all places, one for each istiod that its proxies ask; equal ones are the same object. Where no proxy stands the door is
     open, and says why."""
-    known: dict[tuple[Any, ...], Door] = {}
-    open_: dict[str, Door] = {}
-    found: list[tuple[Place, Door]] = []
+    known: dict[tuple[Any, ...], EnforcementPoint] = {}
+    open_: dict[str, EnforcementPoint] = {}
+    found: list[tuple[Workload, EnforcementPoint]] = []
     for place in inventory.places:
         if place.workload.kind == "waypoint" and not place.workload.service:
             continue
@@ -333,6 +333,6 @@ def doors_of(world: World, inventory: Inventory) -> list[tuple[Place, Door]]:
         for own in (world.of(mesh) for mesh in inventory.meshes_of(place)) if place.control_planes else (world,):
             modes, rules = _modes(own.peers_near(place.workload), place, own), _rules(place, own)
             for protocol, (only, but) in _ports_of(place).items():
-                door = Door(own.policies.chain(place.workload, protocol), modes, rules if protocol == HTTP else None, only, but)
+                door = EnforcementPoint(own.policies.chain(place.workload, protocol), modes, rules if protocol == HTTP else None, only, but)
                 found.append((place, known.setdefault(door.key, door)))
     return found

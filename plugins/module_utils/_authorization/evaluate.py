@@ -10,11 +10,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from .attachment import attaches
-from .compile import CompiledPolicy, CompiledRule, Test, compile_policy
+from .compile import compile_policy
+from .compiled import CompiledPolicy, CompiledRule, Test
 from .facts import Facts, view
-from .model import HTTP, TCP, ZTUNNEL, AuthorizationPolicy, Finding, Mesh, Request, Workload
+from .model import HTTP, TCP, ZTUNNEL, AuthorizationPolicy, Mesh, PolicyFinding, PolicyTarget, Request
 
-__all__ = ["Chain", "Near", "PolicySet", "Verdict"]
+__all__ = ["Near", "PolicyChain", "PolicySet", "Verdict"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class _Custom:
 
 
 @dataclass(frozen=True)
-class Chain:
+class PolicyChain:
     """Everything that an enforcer holds for the workloads with these policies, and one protocol. Made by PolicySet.chain."""
 
     kind: str  # of the workloads: sidecar, gateway, waypoint, ztunnel
@@ -194,7 +195,7 @@ class PolicySet:
         for policy in self.policies:
             self._by_namespace.setdefault(policy.namespace, []).append(policy)
         self._compiled: dict[tuple[int, str, bool], CompiledPolicy] = {}
-        self._chains: dict[tuple[object, ...], Chain] = {}
+        self._chains: dict[tuple[object, ...], PolicyChain] = {}
 
     def compiled(self, policy: AuthorizationPolicy, protocol: str, kind: str = "sidecar") -> CompiledPolicy:
         key = (id(policy), protocol, kind == "waypoint")
@@ -202,14 +203,14 @@ class PolicySet:
             self._compiled[key] = compile_policy(policy, protocol, self.mesh, kind)
         return self._compiled[key]
 
-    def attached(self, workload: Workload) -> tuple[AuthorizationPolicy, ...]:
+    def attached(self, workload: PolicyTarget) -> tuple[AuthorizationPolicy, ...]:
         """The policies that this workload enforces, or ztunnel for it."""
         service = (workload.service.namespace,) if workload.service else ()
         namespaces = dict.fromkeys((self.mesh.root_namespace, workload.namespace, *service))
         found = (policy for namespace in namespaces for policy in self._by_namespace.get(namespace, ()))
         return tuple(policy for policy in found if attaches(policy, workload, self.mesh))
 
-    def chain(self, workload: Workload, protocol: str = HTTP) -> Chain:
+    def chain(self, workload: PolicyTarget, protocol: str = HTTP) -> PolicyChain:
         """What decides for this workload; ztunnel has one protocol of its own, whatever the port speaks."""
         protocol = ZTUNNEL if workload.kind == "ztunnel" else protocol
         attached = self.attached(workload)
@@ -218,7 +219,7 @@ class PolicySet:
             self._chains[key] = self._chain(workload.kind, protocol, attached)
         return self._chains[key]
 
-    def _chain(self, kind: str, protocol: str, attached: Sequence[AuthorizationPolicy]) -> Chain:
+    def _chain(self, kind: str, protocol: str, attached: Sequence[AuthorizationPolicy]) -> PolicyChain:
         compiled = [found for found in (self.compiled(policy, protocol, kind) for policy in attached) if found.enforced]
         sent = protocol == ZTUNNEL and not self.mesh.abilities.dry_run_withheld
         live = [found for found in compiled if not found.policy.dry_run or sent]
@@ -227,9 +228,9 @@ class PolicySet:
         dry = _sorted(rule for found in compiled if found not in live and found.policy.action != "CUSTOM" for rule in found.rules)
         custom = _custom([found for found in compiled if found.policy.action == "CUSTOM"], protocol, self.mesh)
         deny, allow, audit = rules["DENY"], rules["ALLOW"], rules["AUDIT"]
-        return Chain(kind, protocol, self.mesh, tuple(attached), custom, deny, allow, bool(of["ALLOW"]), audit, dry)
+        return PolicyChain(kind, protocol, self.mesh, tuple(attached), custom, deny, allow, bool(of["ALLOW"]), audit, dry)
 
-    def findings(self, workload: Workload, protocol: str = HTTP) -> list[Finding]:
+    def findings(self, workload: PolicyTarget, protocol: str = HTTP) -> list[PolicyFinding]:
         """What was left out or dropped in the translation for this workload."""
         protocol = ZTUNNEL if workload.kind == "ztunnel" else protocol
         return [finding for policy in self.attached(workload) for finding in self.compiled(policy, protocol, workload.kind).findings]

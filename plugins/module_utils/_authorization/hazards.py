@@ -12,15 +12,15 @@ from functools import cached_property
 from typing import Any
 
 from .attachment import GATEWAY_NAME, selected, unread, why_not
-from .doors import Door, DoorSpace, doors_of
+from .doors import EnforcementPoint, EnforcementSpace, doors_of
 from .facts import Facts
-from .inventory import Inventory, Place
-from .model import HTTP, TCP, AuthorizationPolicy, Clause, Finding
+from .inventory import MeshInventory, Workload
+from .model import HTTP, TCP, AuthorizationPolicy, Clause, PolicyFinding
 from .wording import names
-from .world import World
+from .world import MeshPolicies
 from .ztunnel_mtls import CLOSED
 
-__all__ = ["Fault", "Scene"]
+__all__ = ["Fault", "PolicyAnalysis"]
 
 IDENTITIES = ("principals", "namespaces", "serviceAccounts", "trustDomains")
 _IDENTITY_KEYS = ("source.principal", "source.namespace", "source.serviceAccount", "source.trustDomain")
@@ -39,24 +39,24 @@ def _not(name: str) -> str:
 
 
 @dataclass
-class Scene:
+class PolicyAnalysis:
     """A mesh as the checks look at it."""
 
-    world: World
-    inventory: Inventory
+    world: MeshPolicies
+    inventory: MeshInventory
     accounts: frozenset[str] = frozenset()  # namespace/name of the service accounts that are known to exist
     written: frozenset[str] = frozenset()  # those of them that the source has as objects
     namespaces: frozenset[str] = frozenset()
     complete: bool = True  # False: a folder of manifests, which may have only a part
     cors: frozenset[str] = frozenset()  # workloads that a VirtualService with corsPolicy leads to
-    _places: dict[int, list[tuple[Place, Door]]] = field(default_factory=dict)
+    _places: dict[int, list[tuple[Workload, EnforcementPoint]]] = field(default_factory=dict)
 
     @cached_property
-    def doors(self) -> list[tuple[Place, Door]]:
+    def doors(self) -> list[tuple[Workload, EnforcementPoint]]:
         return doors_of(self.world, self.inventory)
 
     @cached_property
-    def worlds(self) -> tuple[World, ...]:
+    def worlds(self) -> tuple[MeshPolicies, ...]:
         """The mesh as each istiod reads it."""
         asked = {name for place in self.inventory.places for name in place.control_planes}
         meshes = [mesh for mesh in self.inventory.meshes if mesh.control_plane in asked]
@@ -68,9 +68,9 @@ class Scene:
         return tuple({id(policy): policy for world in self.worlds for policy in world.policies.policies}.values())
 
     @cached_property
-    def at(self) -> Mapping[int, list[tuple[Place, Door]]]:
+    def at(self) -> Mapping[int, list[tuple[Workload, EnforcementPoint]]]:
         """The doors of each policy, by the policy's id()."""
-        found: dict[int, list[tuple[Place, Door]]] = {}
+        found: dict[int, list[tuple[Workload, EnforcementPoint]]] = {}
         for place, door in self.doors:
             for policy in door.chain.policies:
                 found.setdefault(id(policy), []).append((place, door))
@@ -121,7 +121,7 @@ class Scene:
         for (resource, message), refs in found.items():
             yield resource, f"{message} (at {names(dict.fromkeys(refs))})"
 
-    def _concerns(self, policy: AuthorizationPolicy, finding: Finding, door: Door) -> bool:
+    def _concerns(self, policy: AuthorizationPolicy, finding: PolicyFinding, door: EnforcementPoint) -> bool:
         """At a workload with HTTP and TCP ports, a rule about HTTP matters to TCP only if it can speak of those ports."""
         if not door.only or not finding.where.startswith("rules["):
             return True
@@ -233,7 +233,7 @@ class Scene:
 
     def past_proxies(self) -> Iterator[Fault]:
         """Workloads with policies, of which ports go past the proxy that enforces them."""
-        found: dict[str, tuple[Place, dict[str, None]]] = {}
+        found: dict[str, tuple[Workload, dict[str, None]]] = {}
         for place, door in self.doors:
             if place.past and not place.open:
                 found.setdefault(place.ref, (place, {}))[1].update(dict.fromkeys(policy.key for policy in door.chain.policies))
@@ -406,14 +406,14 @@ class Scene:
         lists = any(name in clause.lists for rule in policy.rules for clause in rule.sources for name in _TOKEN_LISTS)
         return lists or any(condition.key.startswith("request.auth.") for rule in policy.rules for condition in rule.when)
 
-    def _doors_near(self, namespace: str) -> list[tuple[Place, Door]]:
+    def _doors_near(self, namespace: str) -> list[tuple[Workload, EnforcementPoint]]:
         """The doors that objects of a namespace may be for."""
         roots = {self.world.mesh.root_namespace, *(mesh.root_namespace for mesh in self.inventory.meshes)}
         return self.doors if namespace in roots else self._doors_of.get(namespace, [])
 
     @cached_property
-    def _doors_of(self) -> Mapping[str, list[tuple[Place, Door]]]:
-        found: dict[str, list[tuple[Place, Door]]] = {}
+    def _doors_of(self) -> Mapping[str, list[tuple[Workload, EnforcementPoint]]]:
+        found: dict[str, list[tuple[Workload, EnforcementPoint]]] = {}
         for place, door in self.doors:
             for namespace in place.concerned:
                 found.setdefault(namespace, []).append((place, door))
@@ -504,7 +504,7 @@ class Scene:
                         "a VirtualService has a corsPolicy for it, and no policy lets OPTIONS pass without a token",
                     )
 
-    def _options(self, space: DoorSpace, door: Door) -> bool:
+    def _options(self, space: EnforcementSpace, door: EnforcementPoint) -> bool:
         for box in door.passing:
             facts = space.witness(box)
             if facts and "methods" in space.names:
@@ -542,7 +542,7 @@ def _template(value: str) -> str:
     return "a template may have no empty segment before its end, and there is one" if "//" in value else ""
 
 
-def _as_sidecar(place: Place) -> Place:
+def _as_sidecar(place: Workload) -> Workload:
     from dataclasses import replace
 
     labels = {key: value for key, value in place.workload.labels.items() if key != GATEWAY_NAME}

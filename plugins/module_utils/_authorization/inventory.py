@@ -15,17 +15,17 @@ from .._model.fields import namespace_of, section
 from .._model.mesh_config import Broken
 from .._model.selectors import ByLabel
 from .meshes import meshes_of
-from .model import Mesh, Workload
-from .places import Place, places_of
+from .model import Mesh, PolicyTarget
+from .places import Workload, places_of
 from .planes import by_control_plane
 
-__all__ = ["Inventory", "Place", "take"]
+__all__ = ["MeshInventory", "Workload", "take"]
 
 
 @dataclass(frozen=True)
-class Inventory:
+class MeshInventory:
     mesh: Mesh
-    places: tuple[Place, ...]
+    places: tuple[Workload, ...]
     objects: tuple[Mapping[str, Any], ...]  # of the security API
     assumptions: tuple[str, ...] = ()
     meshes: tuple[Mesh, ...] = ()  # of every istiod
@@ -36,48 +36,48 @@ class Inventory:
     unjudged: tuple[str, ...] = ()  # what else was seen, and is left out
 
     @cached_property
-    def _near(self) -> Mapping[str, tuple[Place, ...]]:
-        found: dict[str, list[Place]] = {}
+    def _near(self) -> Mapping[str, tuple[Workload, ...]]:
+        found: dict[str, list[Workload]] = {}
         for place in self.places:
             found.setdefault(place.namespace, []).append(place)
         return {namespace: tuple(places) for namespace, places in found.items()}
 
-    def near(self, namespace: str) -> tuple[Place, ...]:
+    def near(self, namespace: str) -> tuple[Workload, ...]:
         """The places of a namespace."""
         return self._near.get(namespace, ())
 
     @cached_property
-    def _concerned(self) -> Mapping[str, tuple[Place, ...]]:
-        found: dict[str, list[Place]] = {}
+    def _concerned(self) -> Mapping[str, tuple[Workload, ...]]:
+        found: dict[str, list[Workload]] = {}
         for place in self.places:
             for namespace in place.concerned:
                 found.setdefault(namespace, []).append(place)
         return {namespace: tuple(places) for namespace, places in found.items()}
 
-    def concerned(self, namespace: str) -> tuple[Place, ...]:
+    def concerned(self, namespace: str) -> tuple[Workload, ...]:
         """The places that objects of a namespace may be for, where it is not the root namespace."""
         return self._concerned.get(namespace, ())
 
     @cached_property
-    def _labelled(self) -> ByLabel[Place]:
+    def _labelled(self) -> ByLabel[Workload]:
         return ByLabel((place, place.workload.labels) for place in self.places)
 
-    def labelled(self, selector: Mapping[str, str]) -> list[Place]:
+    def labelled(self, selector: Mapping[str, str]) -> list[Workload]:
         """The places of all namespaces that have these labels."""
         return self._labelled.matching(selector)
 
-    def identity(self, place: Place) -> str | None:
+    def identity(self, place: Workload) -> str | None:
         """spiffe://..., None for one without a proxy."""
         if place.outside or place.assumed:
             return None
         return f"spiffe://{self.meshes_of(place)[0].trust_domain}/ns/{place.namespace}/sa/{place.account}"
 
-    def meshes_of(self, place: Place) -> tuple[Mesh, ...]:
+    def meshes_of(self, place: Workload) -> tuple[Mesh, ...]:
         """The settings that count for a workload: those of each istiod that its proxies ask."""
         return tuple(mesh for mesh in self.meshes if mesh.control_plane in place.control_planes) or (self.mesh,)
 
 
-def _assumed(objects: Iterable[Mapping[str, Any]], places: Iterable[Place], root: str) -> Iterator[Place]:
+def _assumed(objects: Iterable[Mapping[str, Any]], places: Iterable[Workload], root: str) -> Iterator[Workload]:
     """Where a namespace has policies and no workload in the source: one for each selector that is of no workload elsewhere, and one for
     all others."""
     known = ByLabel((place, place.workload.labels) for place in places)
@@ -94,10 +94,12 @@ def _assumed(objects: Iterable[Mapping[str, Any]], places: Iterable[Place], root
     for namespace, found in selectors.items():
         for name, labels in {"any other workload": {}, **found}.items():
             kind = "gateway" if str(labels.get("istio", "")).endswith("gateway") else "sidecar"
-            yield Place(f"({name})", Workload(namespace, labels, kind), assumed=True)
+            yield Workload(f"({name})", PolicyTarget(namespace, labels, kind), assumed=True)
 
 
-def take(objects: Iterable[Mapping[str, Any]], given: Mapping[str, Any] | None = None, *, assume: bool = True, home: str = "") -> Inventory:
+def take(
+    objects: Iterable[Mapping[str, Any]], given: Mapping[str, Any] | None = None, *, assume: bool = True, home: str = ""
+) -> MeshInventory:
     """The inventory of any set of objects; `given` are settings of the mesh that go before what the objects say. `assume`: they may be a
     part of what there is, so that a workload which only a policy speaks of may exist; never for a cluster or a snapshot. `home`: the
     namespace of the control plane that is asked about."""
@@ -117,4 +119,4 @@ def take(objects: Iterable[Mapping[str, Any]], given: Mapping[str, Any] | None =
         assumptions += (f"every workload of {', '.join(found.guessed)} has a sidecar: the source has no such Namespace",)
     planes = by_control_plane([*every, *guessed], kept, meshes)
     told, tags = assumptions + planes.assumptions, meshes.revisions.tags
-    return Inventory(mesh, planes.places, security, told, planes.meshes, meshes.broken, tags, found.pods, len(kept))
+    return MeshInventory(mesh, planes.places, security, told, planes.meshes, meshes.broken, tags, found.pods, len(kept))

@@ -14,8 +14,22 @@ from typing import Any
 from .versions import Abilities, abilities
 
 __all__ = [
-    "ACTIONS", "HTTP", "TCP", "ZTUNNEL", "AuthorizationPolicy", "Clause", "Condition", "Finding", "Mesh", "PeerAuthentication", "Provider",
-    "Request", "Rule", "ServiceRef", "TargetRef", "Workload",
+    "ACTIONS",
+    "HTTP",
+    "TCP",
+    "ZTUNNEL",
+    "AuthorizationPolicy",
+    "Clause",
+    "Mesh",
+    "PeerAuthentication",
+    "PolicyFinding",
+    "PolicyTarget",
+    "Provider",
+    "Request",
+    "Rule",
+    "ServiceRef",
+    "TargetRef",
+    "WhenCondition",
 ]  # fmt: skip
 
 ACTIONS = ("ALLOW", "DENY", "AUDIT", "CUSTOM")
@@ -23,7 +37,7 @@ HTTP, TCP, ZTUNNEL = "HTTP", "TCP", "ZTUNNEL"  # the three ways to enforce: Envo
 
 
 @dataclass(frozen=True)
-class Finding:
+class PolicyFinding:
     """Something that Istio refuses, drops or ignores: never guessed about, always told."""
 
     resource: str  # Kind namespace/name
@@ -43,7 +57,7 @@ class Clause:
 
 
 @dataclass(frozen=True)
-class Condition:
+class WhenCondition:
     """One `when`."""
 
     key: str
@@ -55,7 +69,7 @@ class Condition:
 class Rule:
     sources: tuple[Clause, ...]
     operations: tuple[Clause, ...]
-    when: tuple[Condition, ...]
+    when: tuple[WhenCondition, ...]
 
 
 @dataclass(frozen=True)
@@ -145,7 +159,7 @@ class ServiceRef:
 
 
 @dataclass(frozen=True)
-class Workload:
+class PolicyTarget:
     namespace: str
     labels: Mapping[str, str] = field(default_factory=dict)
     kind: str = "sidecar"  # sidecar | gateway | waypoint | ztunnel

@@ -10,38 +10,38 @@ import difflib
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
-from .places import Place
+from .places import Workload
 
-__all__ = ["Names", "app_of"]
+__all__ = ["WorkloadNames", "app_of"]
 
 _APP = ("app", "app.kubernetes.io/name", "k8s-app", "istio")
 _SHOWN = 8
 
 
-def app_of(place: Place) -> tuple[str, str]:
+def app_of(place: Workload) -> tuple[str, str]:
     """The label that a workload is known by, and its value; empty if it has none."""
     labels = place.workload.labels
     key = next((key for key in _APP if labels.get(key)), "")
     return (key, labels[key]) if key else ("", "")
 
 
-class Names:
+class WorkloadNames:
     """Places by name and by pattern: a matrix of a large mesh names thousands. A workload's own name goes before an application's."""
 
-    def __init__(self, places: Iterable[Place]) -> None:
+    def __init__(self, places: Iterable[Workload]) -> None:
         self.places = tuple(places)
-        self._refs: dict[str, list[Place]] = {}
+        self._refs: dict[str, list[Workload]] = {}
         for place in self.places:
             for ref in place.refs:
                 self._refs.setdefault(ref, []).append(place)
-        self._apps: dict[str, list[Place]] = {}
+        self._apps: dict[str, list[Workload]] = {}
         for place in self.places:
             application = "" if place.workload.service else app_of(place)[1]
             if application:
                 self._apps.setdefault(f"{place.namespace}/{application}", []).append(place)
-        self._memo: dict[str, list[Place]] = {}
+        self._memo: dict[str, list[Workload]] = {}
 
-    def find(self, entry: str) -> list[Place]:
+    def find(self, entry: str) -> list[Workload]:
         """What an entry of a matrix means: the workload of this name, else all of this application; with a star all that match it."""
         if not any(mark in entry for mark in "*?["):
             return self._refs.get(entry) or self._apps.get(entry, [])

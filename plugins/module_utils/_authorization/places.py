@@ -13,12 +13,12 @@ from typing import Any
 from .._model.fields import name_of, namespace_of, section, sections, texts
 from .._model.gateway_labels import labels_of_gateway
 from .._model.owners import standard
-from .._model.workloads import Group, Shape, groups_of
+from .._model.workloads import PodGroup, Shape, groups_of
 from .attachment import GATEWAY_NAME
-from .capture import CAPTURED, Past, Settings, past_proxy, settings_of
-from .model import HTTP, TCP, Mesh, ServiceRef, Workload
+from .capture import CAPTURED, CaptureSettings, Past, past_proxy, settings_of
+from .model import HTTP, TCP, Mesh, PolicyTarget, ServiceRef
 
-__all__ = ["Place", "Places", "places_of"]
+__all__ = ["Places", "Workload", "places_of"]
 
 _INJECT, _TEMPLATES = "sidecar.istio.io/inject", "inject.istio.io/templates"
 _REVISION, _INJECTION, _AMBIENT = "istio.io/rev", "istio-injection", "istio.io/dataplane-mode"
@@ -37,12 +37,12 @@ _PARTS = (("app", "istiod"), ("istio", "pilot"), ("app", "ztunnel"), ("k8s-app",
 
 
 @dataclass(frozen=True)
-class Place:
+class Workload:
     """A workload, or those of its pods that are alike. `ports`: of its pods, as Services name them, each HTTP or TCP. `assumed`: only a
     policy speaks of it."""
 
     name: str
-    workload: Workload
+    workload: PolicyTarget
     account: str = "default"
     ports: Mapping[int, str] = field(default_factory=dict)
     outside: bool = False  # no proxy: nothing is enforced there, and it calls without an identity
@@ -96,17 +96,17 @@ class Place:
 class Places:
     """What a source has. `guessed`: namespaces of which it says nothing."""
 
-    places: tuple[Place, ...]
+    places: tuple[Workload, ...]
     guessed: tuple[str, ...]
     pods: int
 
 
 @dataclass
-class _Reader:
+class _WorkloadReader:
     """What is read on the way to places."""
 
     mesh: Mesh
-    settings: Settings
+    settings: CaptureSettings
     assume: bool = True
     namespaces: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # name to labels
     members: set[str] = field(default_factory=set)
@@ -266,7 +266,7 @@ def _protocol(port: Mapping[str, Any]) -> str:
     return TCP if word not in _HTTP_WORDS and port.get("port") in _TCP_PORTS else HTTP
 
 
-def _gateways_of_ossm2(reader: _Reader) -> Iterator[Place]:
+def _gateways_of_ossm2(reader: _WorkloadReader) -> Iterator[Workload]:
     """The gateways that Maistra's operator makes of a ServiceMeshControlPlane."""
     for plane in reader.kinds.get("ServiceMeshControlPlane", []):
         gateways = section(plane, "spec", "gateways")
@@ -276,15 +276,15 @@ def _gateways_of_ossm2(reader: _Reader) -> Iterator[Place]:
             own = section(gateways, key)
             if own.get("enabled") is not False:
                 namespace = str(section(own).get("namespace") or namespace_of(plane))
-                yield Place(name, Workload(namespace, labels_of_gateway(name, key, own), "gateway"), f"{name}-service-account")
+                yield Workload(name, PolicyTarget(namespace, labels_of_gateway(name, key, own), "gateway"), f"{name}-service-account")
         for key in ("additionalIngress", "additionalEgress"):
             for name, own in section(gateways, key).items():
                 labels = labels_of_gateway(name, key.removeprefix("additional").lower(), own)
                 namespace = str(section(own).get("namespace") or namespace_of(plane))
-                yield Place(name, Workload(namespace, labels, "gateway"), f"{name}-service-account")
+                yield Workload(name, PolicyTarget(namespace, labels, "gateway"), f"{name}-service-account")
 
 
-def _gateways_of_the_api(reader: _Reader, known: set[str]) -> Iterator[Place]:
+def _gateways_of_the_api(reader: _WorkloadReader, known: set[str]) -> Iterator[Workload]:
     """Gateways of the Gateway API, for which Istio makes the pods."""
     for obj in reader.kinds.get("Gateway", []):
         if not str(obj.get("apiVersion")).startswith("gateway.networking.k8s.io"):
@@ -293,10 +293,10 @@ def _gateways_of_the_api(reader: _Reader, known: set[str]) -> Iterator[Place]:
         account = name if cls == "istio-waypoint" else f"{name}-{cls}"
         if f"{namespace}/{account}" not in known and cls.startswith("istio"):
             kind = "waypoint" if cls == "istio-waypoint" else "gateway"
-            yield Place(account, Workload(namespace, {GATEWAY_NAME: name}, kind), account)
+            yield Workload(account, PolicyTarget(namespace, {GATEWAY_NAME: name}, kind), account)
 
 
-def _waypoint_services(reader: _Reader, places: Iterable[Place]) -> Iterator[Place]:
+def _waypoint_services(reader: _WorkloadReader, places: Iterable[Workload]) -> Iterator[Workload]:
     """For each Service behind a waypoint, that waypoint as the place where its policies are enforced."""
     waypoints = {(place.namespace, place.workload.labels.get(GATEWAY_NAME)): place for place in places if place.workload.kind == "waypoint"}
     for namespace, services in reader.services.items() if waypoints else ():
@@ -306,17 +306,17 @@ def _waypoint_services(reader: _Reader, places: Iterable[Place]) -> Iterator[Pla
             found = waypoints.get((where, str(labels.get(_USE_WAYPOINT, "none"))))
             if found:
                 ref = ServiceRef(name_of(service), namespace)
-                workload = Workload(found.namespace, found.workload.labels, "waypoint", ref)
+                workload = PolicyTarget(found.namespace, found.workload.labels, "waypoint", ref)
                 ports = {
                     int(port["port"]): HTTP
                     for port in sections(section(service, "spec").get("ports"))
                     if str(port.get("port")).isdigit()
                 }
                 name = ref.name if namespace == found.namespace else f"{namespace}/{ref.name}"
-                yield Place(f"{name} (waypoint {found.name})", workload, found.account, ports)
+                yield Workload(f"{name} (waypoint {found.name})", workload, found.account, ports)
 
 
-def _behind(reader: _Reader, place: Place, served: Iterable[Place]) -> Place:
+def _behind(reader: _WorkloadReader, place: Workload, served: Iterable[Workload]) -> Workload:
     """The place with the waypoints of its Services, where ztunnel is all that stands before the pod itself."""
     if place.workload.kind != "ztunnel":
         return place
@@ -326,7 +326,7 @@ def _behind(reader: _Reader, place: Place, served: Iterable[Place]) -> Place:
     return replace(place, behind=tuple(dict.fromkeys(ways))) if ways else place
 
 
-def _selects(selector: Mapping[str, Any], place: Place) -> bool:
+def _selects(selector: Mapping[str, Any], place: Workload) -> bool:
     return bool(selector) and all(place.workload.labels.get(key) == value for key, value in selector.items())
 
 
@@ -364,7 +364,7 @@ def _numbers(shapes: Iterable[Shape]) -> dict[str, int]:
     }
 
 
-def _sorts(reader: _Reader, group: Group) -> list[_Alike]:
+def _sorts(reader: _WorkloadReader, group: PodGroup) -> list[_Alike]:
     """The pods of a workload and its template, those together that are alike by all that is looked at; the template's first."""
     namespace, keys = group.owner.namespace, sorted(reader.keys)
     given = [key for key in keys if not _added(key)]
@@ -403,17 +403,17 @@ def _title(name: str, one: _Alike, number: int) -> str:
     return f"{name} (pod {one.pods[0]}{more})"
 
 
-def _places_of_group(reader: _Reader, group: Group) -> Iterator[Place]:
+def _places_of_group(reader: _WorkloadReader, group: PodGroup) -> Iterator[Workload]:
     namespace, name = group.owner.namespace, group.owner.name
     named = _numbers((*group.pods, *group.templates))
     for number, one in enumerate(_sorts(reader, group)):
         labels = dict(one.shape.labels)
         if one.kind in ("sidecar", "gateway") and not one.shape.live:
             labels |= {key: value for key, value in _injected_labels(labels, name).items() if key in reader.keys and key not in labels}
-        workload = Workload(namespace, labels, one.kind or "sidecar", unlabelled=not one.shape.labels)
+        workload = PolicyTarget(namespace, labels, one.kind or "sidecar", unlabelled=not one.shape.labels)
         ports = reader.ports(namespace, labels, {**named, **_numbers([one.shape])}, one.kind == "gateway")
         title = _title(name, one, number)
-        yield Place(
+        yield Workload(
             title,
             workload,
             one.shape.account,
@@ -428,7 +428,7 @@ def _places_of_group(reader: _Reader, group: Group) -> Iterator[Place]:
         )
 
 
-def _machines(reader: _Reader) -> Iterator[Place]:
+def _machines(reader: _WorkloadReader) -> Iterator[Workload]:
     """Machines outside of the cluster: a WorkloadGroup with its entries, and entries of no group. An entry has a proxy if it says under
     which account, as istiod takes it, or if its proxy registered it."""
     groups: list[tuple[Mapping[str, Any], dict[str, str], str, list[str]]] = []
@@ -453,14 +453,14 @@ def _machines(reader: _Reader) -> Iterator[Place]:
     for obj, labels, account, names in groups:
         ports = reader.machine_ports(namespace_of(obj), labels, section(obj, "spec", "template", "ports"))
         aliases = tuple(name for name in names if name != name_of(obj))
-        yield Place(name_of(obj), Workload(namespace_of(obj), labels), account, ports, aliases=aliases)
+        yield Workload(name_of(obj), PolicyTarget(namespace_of(obj), labels), account, ports, aliases=aliases)
     for obj, labels, account, proxied in alone:
         ports = reader.machine_ports(namespace_of(obj), labels, section(obj, "spec", "ports"))
         why = "" if proxied else "a WorkloadEntry without serviceAccount is a machine without one"
-        yield Place(name_of(obj), Workload(namespace_of(obj), labels), account or "default", ports, outside=not proxied, why=why)
+        yield Workload(name_of(obj), PolicyTarget(namespace_of(obj), labels), account or "default", ports, outside=not proxied, why=why)
 
 
-def _apart(reader: _Reader, places: Iterable[Place], policed: frozenset[str]) -> Iterator[Place]:
+def _apart(reader: _WorkloadReader, places: Iterable[Workload], policed: frozenset[str]) -> Iterator[Workload]:
     """Whose namespace is no part of the mesh, or that are parts of a control plane, are told as such: only what has no proxy."""
     kept = list(places)
     root = reader.mesh.root_namespace
@@ -475,9 +475,9 @@ def _apart(reader: _Reader, places: Iterable[Place], policed: frozenset[str]) ->
         yield replace(place, apart=True) if place.outside and (known or part or place.namespace == root) else place
 
 
-def _unique(places: Iterable[Place]) -> list[Place]:
+def _unique(places: Iterable[Workload]) -> list[Workload]:
     """Two workloads of one name, such as a Deployment and a StatefulSet, are two places."""
-    found: dict[str, Place] = {}
+    found: dict[str, Workload] = {}
     for place in places:
         number, name = 1, place.name
         while f"{place.namespace}/{name}" in found:
@@ -491,7 +491,7 @@ def _unique(places: Iterable[Place]) -> list[Place]:
 def places_of(objects: Iterable[Mapping[str, Any]], mesh: Mesh, *, assume: bool = True) -> Places:
     """All places of a set of objects. `assume`: they may be a part of what there is."""
     kept = list(objects)
-    reader = _Reader(mesh, settings_of(kept), assume)
+    reader = _WorkloadReader(mesh, settings_of(kept), assume)
     reader.read(kept)
     own = [place for group in groups_of(kept) for place in _places_of_group(reader, group)]
     found = _unique((*own, *_machines(reader)))

@@ -18,7 +18,7 @@ from .meshes import Meshes
 from .model import Mesh
 
 if TYPE_CHECKING:
-    from .inventory import Place
+    from .inventory import Workload
 
 __all__ = ["ByControlPlane", "by_control_plane"]
 
@@ -27,7 +27,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class ByControlPlane:
-    places: tuple[Place, ...]
+    places: tuple[Workload, ...]
     meshes: tuple[Mesh, ...]
     assumptions: tuple[str, ...] = ()
 
@@ -42,7 +42,7 @@ class _Assigner:
             for obj in objects
             if obj.get("kind") == "Gateway" and str(obj.get("apiVersion")).startswith("gateway.networking.k8s.io")
         }
-        self.found: tuple[Place, ...] = ()
+        self.found: tuple[Workload, ...] = ()
         self.lost: list[str] = []  # workloads of which nothing says whose they are
         self.unseen: dict[str, None] = {}  # revisions of which the source has no istiod
         for obj in objects:
@@ -50,20 +50,20 @@ class _Assigner:
             if revision:
                 self.pods.setdefault(metadata_of(obj, "namespace"), []).append((section(obj, "metadata", "labels"), revision))
 
-    def running(self, place: Place) -> list[str]:
+    def running(self, place: Workload) -> list[str]:
         """The revisions of a workload's proxies: its pods have the labels of its template, and more."""
         labels = place.workload.labels
         own = self.pods.get(place.namespace, ()) if labels else ()
         return list(dict.fromkeys(found for pod, found in own if all(pod.get(key) == value for key, value in labels.items())))
 
-    def asked(self, place: Place) -> str:
+    def asked(self, place: Workload) -> str:
         around, labels = self.meshes.namespaces.get(place.namespace, {}), place.workload.labels
         if place.workload.kind == "ztunnel":
             return self.revisions.ztunnel
         made = self.gateways.get((place.namespace, labels.get(GATEWAY_NAME, "")), {})
         return self.revisions.asked(place.namespace, around, {**made, **labels})
 
-    def mesh(self, revision: str, place: Place) -> Mesh:
+    def mesh(self, revision: str, place: Workload) -> Mesh:
         """The settings of a revision; one of which the source has no istiod is taken to have the mesh's."""
         config = self.revisions.config(revision, place.namespace, self.meshes.namespaces.get(place.namespace, {}))
         key = config.name if config else revision
@@ -72,7 +72,7 @@ class _Assigner:
             self.known[key] = replace(self.meshes.main, control_plane=key, revision=revision)
         return self.known[key]
 
-    def of(self, place: Place) -> Place:
+    def of(self, place: Workload) -> Workload:
         if place.outside:
             return place
         running, known = self.running(place), {config.revision for config in self.revisions.configs}
@@ -104,7 +104,7 @@ def _differ(meshes: Sequence[Mesh]) -> bool:
     return any(replace(mesh, control_plane=meshes[0].control_plane, revision=meshes[0].revision) != meshes[0] for mesh in meshes)
 
 
-def by_control_plane(places: Sequence[Place], objects: Sequence[Mapping[str, Any]], meshes: Meshes) -> ByControlPlane:
+def by_control_plane(places: Sequence[Workload], objects: Sequence[Mapping[str, Any]], meshes: Meshes) -> ByControlPlane:
     """The places with their control planes, and the settings of each of these."""
     labelled = any(LABEL in section(obj, "metadata", "labels") for obj in objects if "istio.io/" in str(obj.get("apiVersion")))
     running = {revision_of_pod(obj) for obj in objects if obj.get("kind") == "Pod"} - {""}

@@ -16,16 +16,16 @@ from typing import Any
 
 from .._errors import ConfigError
 from .automata import TooManyError
-from .change import Group, groups_of, together
+from .change import ChangeGroup, groups_of, together
 from .compile import compile_policy
-from .doors import Door, DoorSpace, compare, doors_of
-from .evaluate import Chain
-from .inventory import Inventory, Place
-from .model import HTTP, AuthorizationPolicy, Clause, Condition, Mesh, Rule
-from .naming import Names
-from .seen import Seen, seen_of
+from .doors import EnforcementPoint, EnforcementSpace, compare, doors_of
+from .evaluate import PolicyChain
+from .inventory import MeshInventory, Workload
+from .model import HTTP, AuthorizationPolicy, Clause, Mesh, Rule, WhenCondition
+from .naming import WorkloadNames
+from .seen import Examined, seen_of
 from .wording import Callers, names
-from .world import World
+from .world import MeshPolicies
 
 __all__ = ["Access", "Coverage", "Proof", "count", "prove", "read_matrix", "settings"]
 
@@ -34,7 +34,7 @@ _ACCOUNT = "serviceaccount:"
 _KEYS = ("from", "to", "ports", "methods", "paths", "hosts", "tokens", "claims")
 _HTTP_KEYS = ("methods", "paths", "hosts", "tokens", "claims")
 _OPERATIONS = ("ports", "methods", "paths", "hosts")
-Doors = Sequence[tuple[Place, Door]]
+Doors = Sequence[tuple[Workload, EnforcementPoint]]
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,12 @@ class Access:
     claims: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
-    def conditions(self) -> tuple[Condition, ...]:
+    def conditions(self) -> tuple[WhenCondition, ...]:
         """The claims as a rule has them."""
         found = []
         for name, values in self.claims.items():
             outer, bracket, inner = name.partition("[")
-            found.append(Condition(f"request.auth.claims[{outer}]{bracket}{inner}", values, ()))
+            found.append(WhenCondition(f"request.auth.claims[{outer}]{bracket}{inner}", values, ()))
         return tuple(found)
 
     @property
@@ -75,7 +75,7 @@ class Coverage:
     regions: int  # sets of requests that were told apart
     outside: tuple[str, ...]  # workloads without a proxy: nothing is enforced there
     open: tuple[str, ...] = ()  # where nothing, or not all, is behind a proxy, with the reason
-    seen: Seen = field(default_factory=Seen)
+    seen: Examined = field(default_factory=Examined)
 
     def to_dict(self) -> dict[str, Any]:
         own = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items() if name != "seen"}
@@ -88,8 +88,8 @@ class Proof:
     """`more`: what passes beyond the matrix; `less`: what the matrix wants and does not pass. Empty both: exactly the matrix."""
 
     coverage: Coverage
-    more: tuple[Group, ...] = ()
-    less: tuple[Group, ...] = ()
+    more: tuple[ChangeGroup, ...] = ()
+    less: tuple[ChangeGroup, ...] = ()
     shared: tuple[str, ...] = field(default=())  # sources that nothing can tell apart from an intended one
     undecided: tuple[str, ...] = ()  # places whose policies tell too many requests apart
 
@@ -137,17 +137,17 @@ def read_matrix(rows: Sequence[Any]) -> tuple[Access, ...]:
 class _Matrix:
     """The rows against an inventory."""
 
-    def __init__(self, rows: Sequence[Access], inventory: Inventory) -> None:
+    def __init__(self, rows: Sequence[Access], inventory: MeshInventory) -> None:
         self.rows, self.inventory = rows, inventory
-        self.callers = Names(place for place in inventory.places if not place.assumed and not place.workload.service)
-        self._accounts: dict[str, list[Place]] = {}
+        self.callers = WorkloadNames(place for place in inventory.places if not place.assumed and not place.workload.service)
+        self._accounts: dict[str, list[Workload]] = {}
         for place in self.callers.places:
             if not place.outside:
                 self._accounts.setdefault(f"{place.namespace}/{place.account}", []).append(place)
         self._chosen = {row.number: self._callers(row) for row in rows}
         self._sources = {row.number: self._clauses(row) for row in rows}
         self._rows: dict[str, dict[int, Access]] = {}
-        everywhere = Names(inventory.places)
+        everywhere = WorkloadNames(inventory.places)
         for row in rows:
             for entry in row.destinations:
                 found = everywhere.find(entry)
@@ -156,9 +156,9 @@ class _Matrix:
                 for place in found:
                     self._rows.setdefault(place.ref, {})[row.number] = row
 
-    def _callers(self, row: Access) -> list[Place]:
+    def _callers(self, row: Access) -> list[Workload]:
         """The workloads that a row names as its sources."""
-        found: dict[str, Place] = {}
+        found: dict[str, Workload] = {}
         for entry in row.sources:
             if entry not in (ANYONE, IDENTIFIED, PLAIN) and not entry.startswith(_ACCOUNT):
                 places = self.callers.find(entry)
@@ -190,11 +190,11 @@ class _Matrix:
             clauses.append(Clause({"notPrincipals": ("*",), **tokens}))
         return tuple(clauses)
 
-    def rows_for(self, place: Place) -> tuple[Access, ...]:
+    def rows_for(self, place: Workload) -> tuple[Access, ...]:
         found = self._rows.get(place.ref, {})
         return tuple(found[number] for number in sorted(found))
 
-    def intended(self, rows: Sequence[Access], place: Place, door: Door) -> Door:
+    def intended(self, rows: Sequence[Access], place: Workload, door: EnforcementPoint) -> EnforcementPoint:
         """The door that lets exactly these rows pass."""
         protocol, mesh = door.chain.protocol, door.chain.mesh
         rules: list[Rule] = []
@@ -212,12 +212,12 @@ class _Matrix:
         compiled = compile_policy(policy, protocol, mesh)
         if compiled.findings:
             raise ConfigError(f"access for {place.ref}: {compiled.findings[0].message}")
-        chain = Chain(door.chain.kind, protocol, mesh, (policy,), (), (), compiled.rules, True, (), ())
+        chain = PolicyChain(door.chain.kind, protocol, mesh, (policy,), (), (), compiled.rules, True, (), ())
         return replace(door, chain=chain, modes=((None, "PERMISSIVE", ""),), open="")
 
     def shared(self, rows: Sequence[Access]) -> str:
         """Workloads that run as an intended caller's service account and are not intended themselves."""
-        intended: dict[str, Place] = {}
+        intended: dict[str, Workload] = {}
         for row in rows:
             if ANYONE in row.sources or IDENTIFIED in row.sources:
                 return ""
@@ -229,20 +229,20 @@ class _Matrix:
         return names(place.ref for account in accounts for place in self._accounts.get(account, ()) if place.ref not in intended)
 
 
-def _for_port(row: Access, door: Door) -> bool:
+def _for_port(row: Access, door: EnforcementPoint) -> bool:
     """Does a row speak of this door's ports? One that names no port speaks of HTTP only where there is HTTP."""
     ports = {int(port) for port in row.operations.get("ports", ()) if port.isdigit()}
     return bool(ports & set(door.only)) if door.only else True
 
 
-def _regions(space: DoorSpace) -> int:
+def _regions(space: EnforcementSpace) -> int:
     total = 1
     for values in space.values.values():
         total *= len(values)
     return total
 
 
-def _passing(door: Door, callers: Callers) -> tuple[int, int]:
+def _passing(door: EnforcementPoint, callers: Callers) -> tuple[int, int]:
     """The callers of which something passes, and the regions; everybody where that cannot be told."""
     try:
         space = door.space
@@ -254,7 +254,7 @@ def _passing(door: Door, callers: Callers) -> tuple[int, int]:
     return members, _regions(space)
 
 
-def count(world: World, inventory: Inventory, scope: Iterable[str] = (), *, doors: Doors | None = None) -> Coverage:
+def count(world: MeshPolicies, inventory: MeshInventory, scope: Iterable[str] = (), *, doors: Doors | None = None) -> Coverage:
     """What passes now: how many pairs of workloads, out of how many. `doors`: all of them, where they are known."""
     callers, allowed = Callers(inventory), dict[str, int]()
     known: dict[tuple[Any, ...], tuple[int, int]] = {}
@@ -279,14 +279,14 @@ def count(world: World, inventory: Inventory, scope: Iterable[str] = (), *, door
     )
 
 
-def _bare(inventory: Inventory) -> Iterator[str]:
+def _bare(inventory: MeshInventory) -> Iterator[str]:
     """Where the mesh guards nothing, or not all."""
     for place in inventory.places:
         if (place.outside or place.past) and not place.apart:
             yield f"{place.ref}: {place.open or f'{place.past.text}: {place.past.why}'}"
 
 
-def _at(place: Place, group: Group) -> Group:
+def _at(place: Workload, group: ChangeGroup) -> ChangeGroup:
     """A deviation at one place."""
     after = group.after
     if group.opened and place.behind and not place.open:
@@ -295,14 +295,14 @@ def _at(place: Place, group: Group) -> Group:
 
 
 def prove(
-    world: World, inventory: Inventory, rows: Sequence[Access], scope: Iterable[str] = (), *, doors: Doors | None = None
+    world: MeshPolicies, inventory: MeshInventory, rows: Sequence[Access], scope: Iterable[str] = (), *, doors: Doors | None = None
 ) -> Proof:
     """The matrix against the mesh, at every place of the namespaces in scope (patterns; none: all)."""
     doors = doors_of(world, inventory) if doors is None else doors
     matrix, callers, patterns = _Matrix(rows, inventory), Callers(inventory), tuple(scope)
-    deviations: list[Group] = []
+    deviations: list[ChangeGroup] = []
     shared: dict[str, list[str]] = {}
-    decided: dict[tuple[Any, ...], list[Group]] = {}
+    decided: dict[tuple[Any, ...], list[ChangeGroup]] = {}
     undecided: list[str] = []
     for place, door in doors:
         if patterns and not any(fnmatchcase(place.namespace, pattern) for pattern in patterns):

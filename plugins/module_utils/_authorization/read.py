@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .attachment import REVISION
-from .model import ACTIONS, AuthorizationPolicy, Clause, Condition, Finding, Rule, TargetRef
+from .model import ACTIONS, AuthorizationPolicy, Clause, PolicyFinding, Rule, TargetRef, WhenCondition
 from .versions import Abilities
 
 __all__ = ["BOOLEANS", "DRY_RUN", "OPERATION_FIELDS", "SOURCE_FIELDS", "Reader", "is_authorization_policy", "read_policies", "read_policy"]
@@ -39,10 +39,10 @@ class Reader:
 
     resource: str
     can: Abilities
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[PolicyFinding] = field(default_factory=list)
 
     def tell(self, where: str, effect: str, message: str) -> None:
-        self.findings.append(Finding(self.resource, where, effect, message))
+        self.findings.append(PolicyFinding(self.resource, where, effect, message))
 
     def mapping(self, value: Any, where: str) -> Mapping[str, Any]:
         if value is None:
@@ -106,11 +106,11 @@ class Reader:
         when = [self.condition(entry, place) for place, entry in self.numbered(rule, "when", where)]
         return Rule(tuple(sources), tuple(operations), tuple(when))
 
-    def condition(self, entry: Any, where: str) -> Condition:
+    def condition(self, entry: Any, where: str) -> WhenCondition:
         value = self.mapping(entry, where)
         self.known(value, ("key", "values", "notValues"), where)
         values, not_values = (self.strings(value.get(name), f"{where}.{name}") for name in ("values", "notValues"))
-        return Condition(self.text(value.get("key"), f"{where}.key"), values, not_values)
+        return WhenCondition(self.text(value.get("key"), f"{where}.key"), values, not_values)
 
     def target(self, value: Any, where: str) -> TargetRef:
         ref = self.mapping(value, where)
@@ -178,7 +178,7 @@ def is_authorization_policy(obj: Mapping[str, Any]) -> bool:
     return obj.get("kind") == "AuthorizationPolicy" and str(obj.get("apiVersion", "")).partition("/")[0] == _GROUP
 
 
-def read_policy(obj: Mapping[str, Any], can: Abilities) -> tuple[AuthorizationPolicy | None, list[Finding]]:
+def read_policy(obj: Mapping[str, Any], can: Abilities) -> tuple[AuthorizationPolicy | None, list[PolicyFinding]]:
     """The policy as istiod would hold it, None if nobody can read it; and what was dropped or refused on the way."""
     metadata = obj.get("metadata")
     names = metadata if isinstance(metadata, Mapping) else {}
@@ -190,10 +190,10 @@ def read_policy(obj: Mapping[str, Any], can: Abilities) -> tuple[AuthorizationPo
         return None, reader.findings
 
 
-def read_policies(objects: Iterable[Mapping[str, Any]], can: Abilities) -> tuple[list[AuthorizationPolicy], list[Finding]]:
+def read_policies(objects: Iterable[Mapping[str, Any]], can: Abilities) -> tuple[list[AuthorizationPolicy], list[PolicyFinding]]:
     """All policies among objects; what else is there is passed over."""
     policies: list[AuthorizationPolicy] = []
-    findings: list[Finding] = []
+    findings: list[PolicyFinding] = []
     for obj in objects:
         if is_authorization_policy(obj):
             policy, found = read_policy(obj, can)

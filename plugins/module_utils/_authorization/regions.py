@@ -16,25 +16,25 @@ from typing import Any
 
 from .._errors import MeshError
 from .classes import CALLER, ValueClass, classes, conditions_of, dimension, joined
-from .compile import CompiledRule, Test
-from .evaluate import Chain, Verdict
+from .compiled import CompiledRule, Test
+from .evaluate import PolicyChain, Verdict
 from .facts import Facts
 from .matching import Matcher, Pair, Pattern, Text
 from .model import HTTP, TCP, ZTUNNEL
 
-__all__ = ["Box", "Change", "ProofError", "Space", "difference"]
+__all__ = ["AUDIENCE", "ISSUER", "Box", "ProofError", "RequestChange", "Space", "bits_of", "difference", "meet", "subtract"]
 
 Box = tuple[int, ...]  # for each dimension, a bit for each class that is in the box
 _PRINCIPAL = "request.auth.principal"
 _CLAIMS, _HEADERS = "request.auth.claims", "request.headers"
 _FILTERS = "experimental.envoy.filters."
-_ISSUER, _SUBJECT, _AUDIENCE = (f"{_CLAIMS}[{name}]" for name in ("iss", "sub", "aud"))
-_SINGLE = (_ISSUER, _SUBJECT)
+ISSUER, _SUBJECT, AUDIENCE = (f"{_CLAIMS}[{name}]" for name in ("iss", "sub", "aud"))
+_SINGLE = (ISSUER, _SUBJECT)
 _ANY = Pattern(".+")
 
 
 @dataclass(frozen=True)
-class Change:
+class RequestChange:
     """Requests that are answered otherwise: `opened`, or closed. One witness stands for all with the same two verdicts."""
 
     opened: bool
@@ -44,14 +44,14 @@ class Change:
     boxes: tuple[Box, ...]
 
 
-def _meet(one: Box, other: Box) -> Box | None:
+def meet(one: Box, other: Box) -> Box | None:
     found = tuple(left & right for left, right in zip(one, other, strict=True))
     return found if all(found) else None
 
 
 def _without(box: Box, other: Box) -> Iterator[Box]:
     """What is left of a box, as boxes that do not overlap."""
-    if _meet(box, other) is None:
+    if meet(box, other) is None:
         yield box
         return
     for index, (mine, theirs) in enumerate(zip(box, other, strict=True)):
@@ -60,14 +60,14 @@ def _without(box: Box, other: Box) -> Iterator[Box]:
         box = (*box[:index], mine & theirs, *box[index + 1 :])
 
 
-def _subtract(boxes: Iterable[Box], others: Sequence[Box]) -> list[Box]:
+def subtract(boxes: Iterable[Box], others: Sequence[Box]) -> list[Box]:
     left = list(boxes)
     for other in others:
         left = [piece for box in left for piece in _without(box, other)]
     return left
 
 
-def _bits(values: Sequence[ValueClass], matchers: Sequence[Matcher], wanted: Sequence[Matcher]) -> int:
+def bits_of(values: Sequence[ValueClass], matchers: Sequence[Matcher], wanted: Sequence[Matcher]) -> int:
     """The classes in which any of the wanted matchers matches."""
     places = [index for index, matcher in enumerate(matchers) if matcher in wanted]
     return sum(1 << number for number, value in enumerate(values) if any(value.matched[place] for place in places))
@@ -101,7 +101,7 @@ class _ImpossibleError(Exception):
     """No request has these values together."""
 
 
-def _one_address(chain: Chain) -> bool:
+def _one_address(chain: PolicyChain) -> bool:
     """Is the client's address the peer's, whatever is sent?"""
     return chain.protocol in (TCP, ZTUNNEL) or (chain.kind == "gateway" and chain.mesh.trusted_proxies == 0)
 
@@ -109,7 +109,7 @@ def _one_address(chain: Chain) -> bool:
 class Space:
     """The dimensions that the conditions of some chains ask about, and their classes."""
 
-    def __init__(self, chains: Sequence[Chain], extra: Iterable[Test] = ()) -> None:
+    def __init__(self, chains: Sequence[PolicyChain], extra: Iterable[Test] = ()) -> None:
         self.protocol = HTTP if any(chain.protocol == HTTP for chain in chains) else chains[0].protocol
         # Before Istio 1.21 several audiences are one text for a policy, which no union of them is: one audience is assumed there.
         self.joined = any(not chain.mesh.abilities.envoy_jwt for chain in chains)
@@ -129,7 +129,7 @@ class Space:
 
         Conditions ask whether any of a list matches, so of the values that no list tells apart one is enough for the unions.
         """
-        if not name.startswith((_HEADERS, _CLAIMS)) or name in _SINGLE or (self.joined and name == _AUDIENCE):
+        if not name.startswith((_HEADERS, _CLAIMS)) or name in _SINGLE or (self.joined and name == AUDIENCE):
             return values
         place = {matcher: number for number, matcher in enumerate(self.matchers[name])}
         lists = [[place[matcher] for matcher in matchers] for matchers in asked]
@@ -153,17 +153,17 @@ class Space:
 
     def _where(self, attribute: str, matchers: Sequence[Matcher]) -> Box:
         name = dimension(self._name(attribute))
-        place, bits = self.names.index(name), _bits(self.values[name], self.matchers[name], matchers)
+        place, bits = self.names.index(name), bits_of(self.values[name], self.matchers[name], matchers)
         return (*self.everything[:place], bits, *self.everything[place + 1 :])
 
     def _test(self, test: Test) -> list[Box]:
         if test.attribute == _PRINCIPAL:
-            sides = [(self._where(_ISSUER, [pair.first]), self._where(_SUBJECT, [pair.second]))
+            sides = [(self._where(ISSUER, [pair.first]), self._where(_SUBJECT, [pair.second]))
                      for matcher in test.matchers for pair in _principals(matcher)]  # fmt: skip
-            boxes = [box for first, second in sides for box in [_meet(first, second)] if box]
+            boxes = [box for first, second in sides for box in [meet(first, second)] if box]
         else:
             boxes = [box for box in [self._where(test.attribute, test.matchers)] if all(box)]
-        return _subtract([self.everything], boxes) if test.negated else boxes
+        return subtract([self.everything], boxes) if test.negated else boxes
 
     def rule(self, rule: CompiledRule) -> list[Box]:
         """The requests that a rule matches."""
@@ -173,7 +173,7 @@ class Space:
             for alternative in part:
                 boxes = whole
                 for test in alternative:
-                    boxes = [met for box in boxes for other in self._test(test) for met in [_meet(box, other)] if met]
+                    boxes = [met for box in boxes for other in self._test(test) for met in [meet(box, other)] if met]
                 found += boxes
             whole = found
         return list(dict.fromkeys(whole))
@@ -181,11 +181,11 @@ class Space:
     def rules(self, rules: Iterable[CompiledRule]) -> list[Box]:
         return list(dict.fromkeys(box for rule in rules for box in self.rule(rule)))
 
-    def allowed(self, chain: Chain) -> list[Box]:
+    def allowed(self, chain: PolicyChain) -> list[Box]:
         """The requests that a chain lets pass."""
         refused = [box for step in chain.custom if step.denies or step.answer is False for box in self.rules(step.rules)]
         refused += self.rules(chain.deny)
-        return _subtract(self.rules(chain.allow) if chain.has_allow else [self.everything], refused)
+        return subtract(self.rules(chain.allow) if chain.has_allow else [self.everything], refused)
 
     def witness(self, box: Box) -> Facts | None:
         """One request of a box, as the enforcer sees it; None if a claim would have to be a text and a mapping at once."""
@@ -248,12 +248,12 @@ def _facts(chosen: dict[str, Any], protocol: str) -> Facts:
     )
 
 
-def difference(before: Chain, after: Chain) -> list[Change]:
+def difference(before: PolicyChain, after: PolicyChain) -> list[RequestChange]:
     """What a change of policies opens and closes for one workload: one entry for each pair of deciding rules."""
     space = Space((before, after))
     old, new = space.allowed(before), space.allowed(after)
-    changes: dict[tuple[bool, str, str, str, str], Change] = {}
-    for opened, boxes in ((True, _subtract(new, old)), (False, _subtract(old, new))):
+    changes: dict[tuple[bool, str, str, str, str], RequestChange] = {}
+    for opened, boxes in ((True, subtract(new, old)), (False, subtract(old, new))):
         for box in boxes:
             facts = space.witness(box)
             if facts is None:
@@ -263,5 +263,5 @@ def difference(before: Chain, after: Chain) -> list[Change]:
                 raise ProofError(f"{facts} was expected to be {'opened' if opened else 'closed'}: {one}, {other}")
             key = opened, one.by, one.rule.name if one.rule else "", other.by, other.rule.name if other.rule else ""
             more = (*changes[key].boxes, box) if key in changes else (box,)
-            changes[key] = Change(opened, changes[key].witness if key in changes else facts, one, other, more)
+            changes[key] = RequestChange(opened, changes[key].witness if key in changes else facts, one, other, more)
     return list(changes.values())

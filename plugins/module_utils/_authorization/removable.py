@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from .compile import CompiledRule, Test
-from .doors import Door, DoorSpace
-from .inventory import Place
+from .classes import dimension
+from .compiled import CompiledRule, Test
+from .doors import EnforcementPoint, EnforcementSpace
+from .inventory import Workload
 from .model import ZTUNNEL, AuthorizationPolicy
-from .regions import _bits, _subtract
+from .regions import bits_of, subtract
 from .wording import word
 
 __all__ = ["Spare", "spare_policies", "spare_rules", "spare_values"]
 
-Doors = Iterable[tuple[Place, Door]]
+Doors = Iterable[tuple[Workload, EnforcementPoint]]
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,11 @@ class Spare:
     reason: str
 
 
-def _distinct(doors: Doors) -> dict[int, tuple[Place, Door]]:
+def _distinct(doors: Doors) -> dict[int, tuple[Workload, EnforcementPoint]]:
     return {id(door): (place, door) for place, door in doors}
 
 
-def _without(door: Door, keep: Callable[[CompiledRule], bool], policy: AuthorizationPolicy | None = None) -> Door:
+def _without(door: EnforcementPoint, keep: Callable[[CompiledRule], bool], policy: AuthorizationPolicy | None = None) -> EnforcementPoint:
     """The door without some rules; and, if it is a whole policy, without it: the last ALLOW policy opens the workload."""
     chain = door.chain
     left = [found for found in chain.policies if found is not policy]
@@ -51,7 +52,7 @@ def _without(door: Door, keep: Callable[[CompiledRule], bool], policy: Authoriza
     )
 
 
-def _other_allow(door: Door, policy: AuthorizationPolicy) -> bool:
+def _other_allow(door: EnforcementPoint, policy: AuthorizationPolicy) -> bool:
     """Is there another ALLOW policy that this enforcer counts?"""
     chain = door.chain
     others = [found for found in chain.policies if found is not policy and found.action == "ALLOW"]
@@ -61,15 +62,15 @@ def _other_allow(door: Door, policy: AuthorizationPolicy) -> bool:
     return any(not found.dry_run for found in others)
 
 
-def _same(door: Door, other: Door) -> bool:
+def _same(door: EnforcementPoint, other: EnforcementPoint) -> bool:
     """Does the smaller set of rules answer all requests as the whole does? The space of the whole tells enough apart."""
     after = door.space.passes(other)
-    return not _subtract(after, door.passing) and not _subtract(door.passing, after)
+    return not subtract(after, door.passing) and not subtract(door.passing, after)
 
 
 def spare_policies(doors: Doors) -> Iterator[Spare]:
     """Policies that change nothing where they are attached, as long as the others stay."""
-    found: dict[int, tuple[AuthorizationPolicy, list[Door]]] = {}
+    found: dict[int, tuple[AuthorizationPolicy, list[EnforcementPoint]]] = {}
     for _place, door in _distinct(doors).values():
         for policy in door.chain.policies:
             default_deny = not policy.rules and policy.selector is None  # it is for the workloads that come later
@@ -82,7 +83,7 @@ def spare_policies(doors: Doors) -> Iterator[Spare]:
 
 def spare_rules(doors: Doors) -> Iterator[Spare]:
     """Rules that never match, or that others make needless at every workload that has them."""
-    found: dict[tuple[int, int], list[tuple[CompiledRule, Door]]] = {}
+    found: dict[tuple[int, int], list[tuple[CompiledRule, EnforcementPoint]]] = {}
     for _place, door in _distinct(doors).values():
         for rule in (*door.chain.deny, *door.chain.allow):
             found.setdefault((id(rule.policy), rule.index), []).append((rule, door))
@@ -108,12 +109,12 @@ def spare_values(doors: Doors) -> Iterator[Spare]:
                     yield from (Spare(rule.policy, test.where, reason) for reason in _of_list(door.space, test))
 
 
-def _of_list(space: DoorSpace, test: Test) -> Iterator[str]:
+def _of_list(space: EnforcementSpace, test: Test) -> Iterator[str]:
     name = next((one.attribute for one in space._split([test])), "")
-    place = next((known for known in space.names if known == _dimension(name)), "")
+    place = next((known for known in space.names if known == dimension(name)), "")
     if not place or any(matcher not in space.matchers[place] for matcher in test.matchers):
         return
-    bits = [_bits(space.values[place], space.matchers[place], [matcher]) for matcher in test.matchers]
+    bits = [bits_of(space.values[place], space.matchers[place], [matcher]) for matcher in test.matchers]
     gone: set[int] = set()
     for number, own in enumerate(bits):
         other = next((index for index, found in enumerate(bits) if index != number and index not in gone and own | found == found), None)
@@ -122,9 +123,3 @@ def _of_list(space: DoorSpace, test: Test) -> Iterator[str]:
         elif other is not None:
             gone.add(number)
             yield f"{test.values[number]} is part of {test.values[other] or word(test.matchers[other])}"
-
-
-def _dimension(attribute: str) -> str:
-    from .classes import dimension
-
-    return dimension(attribute)

@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from .inventory import Inventory
+from .inventory import MeshInventory
 from .wording import names
 
-__all__ = ["Seen", "seen_of"]
+__all__ = ["Examined", "seen_of"]
 
 _MOST = 4  # sentences
 
@@ -23,7 +23,7 @@ def _many(number: int, word: str) -> str:
 
 
 @dataclass(frozen=True)
-class Seen:
+class Examined:
     objects: int = 0
     workloads: int = 0
     pods: int = 0
@@ -38,7 +38,7 @@ class Seen:
         return f"about {counts} and {_many(self.callers, 'caller')}; {rest}"
 
 
-def seen_of(inventory: Inventory, scope: Iterable[str] = ()) -> Seen:
+def seen_of(inventory: MeshInventory, scope: Iterable[str] = ()) -> Examined:
     """`scope`: patterns of the namespaces that were asked about; none: all."""
     patterns = tuple(scope)
     real = [place for place in inventory.places if not place.assumed and not place.workload.service]
@@ -49,7 +49,7 @@ def seen_of(inventory: Inventory, scope: Iterable[str] = ()) -> Seen:
     ]  # fmt: skip
     unjudged = [f"{_many(len(apart), 'workload')} without a proxy that are no part of the mesh ({names(apart)})"] if apart else []
     unjudged += [f"{_many(len(beyond), 'workload')} of namespaces that were not asked about ({names(beyond)})"] if beyond else []
-    return Seen(
+    return Examined(
         inventory.seen,
         len({place.whole for place in real}),
         inventory.pods,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from .addresses import network_matcher, port_matcher
-from .model import AuthorizationPolicy, Clause, Condition, Finding, Rule
+from .model import AuthorizationPolicy, Clause, PolicyFinding, Rule, WhenCondition
 from .read import BOOLEANS, DRY_RUN
 from .versions import Abilities
 
@@ -87,13 +87,13 @@ class _Validator:
     policy: AuthorizationPolicy
     can: Abilities
 
-    def refused(self, where: str, message: str) -> Finding:
-        return Finding(f"AuthorizationPolicy {self.policy.key}", where, "rejected", message)
+    def refused(self, where: str, message: str) -> PolicyFinding:
+        return PolicyFinding(f"AuthorizationPolicy {self.policy.key}", where, "rejected", message)
 
-    def warned(self, where: str, message: str) -> Finding:
-        return Finding(f"AuthorizationPolicy {self.policy.key}", where, "warning", message)
+    def warned(self, where: str, message: str) -> PolicyFinding:
+        return PolicyFinding(f"AuthorizationPolicy {self.policy.key}", where, "warning", message)
 
-    def values(self, values: Sequence[str], check: _Check | None, where: str) -> Iterator[Finding]:
+    def values(self, values: Sequence[str], check: _Check | None, where: str) -> Iterator[PolicyFinding]:
         for value in values:
             if not value:
                 yield self.refused(where, "an empty value")
@@ -103,7 +103,7 @@ class _Validator:
                 except ValueError as exc:
                     yield self.refused(where, str(exc))
 
-    def clause(self, clause: Clause, where: str) -> Iterator[Finding]:
+    def clause(self, clause: Clause, where: str) -> Iterator[PolicyFinding]:
         if not clause.lists:
             yield self.refused(where, "it is empty; were it stored, it would mean anyone or anything")
         for name, values in clause.lists.items():
@@ -119,7 +119,7 @@ class _Validator:
             if mixed:
                 yield self.refused(where, f"serviceAccounts may not stand beside {', '.join(mixed)}")
 
-    def condition(self, condition: Condition, where: str) -> Iterator[Finding]:
+    def condition(self, condition: WhenCondition, where: str) -> Iterator[PolicyFinding]:
         key = condition.key
         if not key:
             yield self.refused(where, "it has no key")
@@ -138,7 +138,7 @@ class _Validator:
         if self.policy.action == "CUSTOM" and (key in _IDENTITY_KEYS or key.startswith("request.auth.")):
             yield self.refused(where, f"CUSTOM cannot ask for {key}: it is decided before there is an identity")
 
-    def rule(self, rule: Rule, where: str) -> Iterator[Finding]:
+    def rule(self, rule: Rule, where: str) -> Iterator[PolicyFinding]:
         for number, clause in enumerate(rule.sources):
             yield from self.clause(clause, f"{where}.from[{number}].source")
         for number, clause in enumerate(rule.operations):
@@ -151,7 +151,7 @@ class _Validator:
         if self.policy.action == "DENY" and wide:
             yield self.warned(where, "only HTTP conditions: on TCP ports this denies everything; name the ports")
 
-    def shape(self) -> Iterator[Finding]:
+    def shape(self) -> Iterator[PolicyFinding]:
         policy = self.policy
         if policy.selector is not None and policy.target_refs:
             yield self.refused("", "it has both a selector and targetRefs; only one may be set")
@@ -169,7 +169,7 @@ class _Validator:
             if len(found) > most:
                 yield self.refused(name, f"{len(found)} entries, at most {most} are allowed")
 
-    def run(self) -> Iterator[Finding]:
+    def run(self) -> Iterator[PolicyFinding]:
         policy = self.policy
         yield from self.shape()
         if policy.action in ("DENY", "CUSTOM") and not policy.rules:
@@ -190,6 +190,6 @@ class _Validator:
             yield from self.rule(rule, where)
 
 
-def validate(policy: AuthorizationPolicy, can: Abilities) -> list[Finding]:
+def validate(policy: AuthorizationPolicy, can: Abilities) -> list[PolicyFinding]:
     """What admission says; a policy with a `rejected` finding never reaches a cluster whose webhook is up."""
     return list(_Validator(policy, can).run())

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from .classes import CALLER, ValueClass
-from .doors import DoorSpace
+from .doors import EnforcementSpace
 from .facts import Facts
-from .inventory import Inventory
+from .inventory import MeshInventory
 from .matching import Always, Matcher, Pair, Pattern, Text
 from .regions import Box
 
@@ -86,7 +86,7 @@ def _some(found: Sequence[str]) -> str:
     return ", ".join(found[:_MOST]) + more
 
 
-def _dimension(space: DoorSpace, index: int, bits: int) -> str:
+def _dimension(space: EnforcementSpace, index: int, bits: int) -> str:
     """The values of one dimension in words; empty if it is all of them."""
     everything, name = space.everything[index], space.names[index]
     if bits == everything:
@@ -123,7 +123,7 @@ def _outside(bits: int, choices: Sequence[tuple[str, int]]) -> int:
     return _union([choice for choice in choices if not choice[1] & bits])
 
 
-def what_words(space: DoorSpace, box: Box) -> str:
+def what_words(space: EnforcementSpace, box: Box) -> str:
     """Method, path and the rest of what is asked for; `every request` if nothing is told apart."""
     parts: list[str] = []
     order = sorted(
@@ -143,7 +143,7 @@ def what_words(space: DoorSpace, box: Box) -> str:
     return " ".join(parts) or "every request"
 
 
-def token_words(space: DoorSpace, box: Box) -> str:
+def token_words(space: EnforcementSpace, box: Box) -> str:
     """Which token is sent: empty if it makes no difference."""
     told = [index for index in space.claims if box[index] != space.everything[index]]
     if not told:
@@ -192,7 +192,7 @@ class Who:
 class Callers:
     """The known callers as bits, so that a thousand of them are one number."""
 
-    def __init__(self, inventory: Inventory) -> None:
+    def __init__(self, inventory: MeshInventory) -> None:
         self.places = [place for place in inventory.places if not place.assumed and not (place.workload.service)]
         found: dict[str, list[int]] = {}
         self.plain = 0
@@ -218,7 +218,7 @@ class Callers:
             self._memo[matcher] = sum(bits for identity, bits in self.identities.items() if matcher.matches(identity))
         return self._memo[matcher]
 
-    def members(self, space: DoorSpace, box: Box) -> int:
+    def members(self, space: EnforcementSpace, box: Box) -> int:
         """The known callers of a box."""
         if space.caller is None:
             return self.everybody
@@ -233,7 +233,7 @@ class Callers:
                 found |= own
         return found
 
-    def who(self, space: DoorSpace, box: Box) -> Who:
+    def who(self, space: EnforcementSpace, box: Box) -> Who:
         """The callers of a box in words."""
         members = self.members(space, box)
         known = tuple(place.ref for number, place in enumerate(self.places) if members >> number & 1)
@@ -253,7 +253,7 @@ class Callers:
         parts += ["callers without an identity"] if plain else []
         return Who(" and ".join(parts) or "nobody that is known", known, plain, bool(outside))
 
-    def _strangers(self, space: DoorSpace, bits: int) -> str:
+    def _strangers(self, space: EnforcementSpace, bits: int) -> str:
         """Identities of a box that no workload of the source has, as the policy writes them."""
         values, matchers = space.values[CALLER], space.matchers[CALLER]
         choices = [(word(matcher), _bits(values, place)) for place, matcher in enumerate(matchers)]

@@ -21,18 +21,18 @@ from .authentication import (
 )
 from .evaluate import PolicySet, Verdict
 from .facts import Facts, view
-from .model import HTTP, TCP, Finding, Mesh, PeerAuthentication, Request, Workload
+from .model import HTTP, TCP, Mesh, PeerAuthentication, PolicyFinding, PolicyTarget, Request
 from .read import read_policies
 from .validate import validate
 from .ztunnel_mtls import CLOSED
 
-__all__ = ["Answer", "World", "refusal"]
+__all__ = ["MeshPolicies", "Response", "refusal"]
 
 FORBIDDEN, UNAUTHORIZED, RESET = "403", "401", "reset"
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """What the caller sees: `passes`, or 403, 401, or a closed connection."""
 
     status: str
@@ -54,13 +54,13 @@ def refusal(mode: str, by: str, facts: Facts, kind: str) -> str:
     return ""
 
 
-class World:
+class MeshPolicies:
     """Everything that decides on requests in a mesh, read once. `admitted`: leave out what admission would have refused."""
 
     def __init__(self, objects: Iterable[Mapping[str, Any]], mesh: Mesh, *, admitted: bool = False) -> None:
         self.mesh, self._admitted = mesh, admitted
         self.objects = kept = list(objects)
-        self._others: dict[str, World] = {}
+        self._others: dict[str, MeshPolicies] = {}
         policies, findings = read_policies(kept, mesh.abilities)
         for policy in list(policies):
             refused = validate(policy, mesh.abilities)
@@ -71,7 +71,7 @@ class World:
         self.tokens: list[RequestAuthentication]
         self.peers, found = read_peer_authentications(kept, admitted=admitted)
         self.tokens, more = read_request_authentications(kept, mesh)
-        self.findings: tuple[Finding, ...] = (*findings, *found, *more)
+        self.findings: tuple[PolicyFinding, ...] = (*findings, *found, *more)
         self.policies = PolicySet(policies, mesh)
         self._place()
 
@@ -84,23 +84,23 @@ class World:
         for number, tokens in enumerate(self.tokens):
             self._tokens.setdefault(tokens.namespace, []).append((number, tokens))
 
-    def peers_near(self, workload: Workload) -> list[PeerAuthentication]:
+    def peers_near(self, workload: PolicyTarget) -> list[PeerAuthentication]:
         """Those of the root namespace and of the workload's."""
         spaces = dict.fromkeys((self.mesh.root_namespace, workload.namespace))
         return [peer for namespace in spaces for peer in self._peers.get(namespace, ())]
 
-    def tokens_near(self, workload: Workload) -> list[RequestAuthentication]:
+    def tokens_near(self, workload: PolicyTarget) -> list[RequestAuthentication]:
         """The same of RequestAuthentications, with those of the namespace of a Service behind a waypoint; in the order of the source."""
         service = (workload.service.namespace,) if workload.service else ()
         spaces = dict.fromkeys((self.mesh.root_namespace, workload.namespace, *service))
         found = (numbered for namespace in spaces for numbered in self._tokens.get(namespace, ()))
         return [tokens for _number, tokens in sorted(found, key=lambda numbered: numbered[0])]
 
-    def mutual_tls(self, workload: Workload, port: int | None) -> tuple[str, str]:
+    def mutual_tls(self, workload: PolicyTarget, port: int | None) -> tuple[str, str]:
         """The mode of mutual TLS of a port, and the policy that set it."""
         return effective_mtls(self.peers_near(workload), workload, port, self.mesh)
 
-    def of(self, mesh: Mesh) -> World:
+    def of(self, mesh: Mesh) -> MeshPolicies:
         """The same objects as another istiod reads them."""
         if mesh == self.mesh:
             return self
@@ -109,16 +109,16 @@ class World:
             known = self._others[mesh.control_plane] = self._other(mesh)
         return known
 
-    def _other(self, mesh: Mesh) -> World:
+    def _other(self, mesh: Mesh) -> MeshPolicies:
         if mesh.abilities != self.mesh.abilities:
-            return World(self.objects, mesh, admitted=self._admitted)
-        other = World((), mesh, admitted=self._admitted)  # what was read is the same, so that a policy is one thing in both
+            return MeshPolicies(self.objects, mesh, admitted=self._admitted)
+        other = MeshPolicies((), mesh, admitted=self._admitted)  # what was read is the same, so that a policy is one thing in both
         other.objects, other.peers, other.tokens, other.findings = self.objects, self.peers, self.tokens, self.findings
         other.policies = PolicySet(self.policies.policies, mesh)
         other._place()
         return other
 
-    def connect(self, workload: Workload, request: Request) -> tuple[Request, Answer | None]:
+    def connect(self, workload: PolicyTarget, request: Request) -> tuple[Request, Response | None]:
         """The request as it comes out of mutual TLS, and the refusal if it does not."""
         if workload.kind not in ("sidecar", "ztunnel"):
             return request, None
@@ -126,9 +126,11 @@ class World:
         if workload.kind == "sidecar" and mode == "DISABLE":  # the proxy does not look at certificates
             return replace(request, principal=None, dns_names=(), tls=False), None
         refused = refusal(mode, by, view(request, workload.kind, TCP, self.mesh), workload.kind)
-        return request, Answer(RESET, refused) if refused else None
+        return request, Response(RESET, refused) if refused else None
 
-    def answer(self, workload: Workload, request: Request, *, now: datetime, protocol: str = HTTP, token: Token | None = None) -> Answer:
+    def answer(
+        self, workload: PolicyTarget, request: Request, *, now: datetime, protocol: str = HTTP, token: Token | None = None
+    ) -> Response:
         """What happens to this request. `now` matters to tokens only."""
         request, closed = self.connect(workload, request)
         if closed:
@@ -136,10 +138,10 @@ class World:
         chain = self.policies.chain(workload, protocol)
         custom = chain.decide_custom(chain.facts(request))
         if not custom.allowed:
-            return Answer(FORBIDDEN if protocol == HTTP else RESET, str(custom), custom)
+            return Response(FORBIDDEN if protocol == HTTP else RESET, str(custom), custom)
         request, refused = authenticate(request, token, self.tokens_near(workload), workload=workload, mesh=self.mesh, now=now)
         if refused:
-            return Answer(UNAUTHORIZED, f"the token is refused: {refused}")
+            return Response(UNAUTHORIZED, f"the token is refused: {refused}")
         verdict = chain.request(request)
         status = "passes" if verdict.allowed else FORBIDDEN if chain.protocol == HTTP else RESET
-        return Answer(status, str(verdict), verdict)
+        return Response(status, str(verdict), verdict)

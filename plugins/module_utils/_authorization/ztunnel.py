@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 
 from .addresses import network_matcher, port_matcher
 from .attributes import Attribute
-from .compile import Alternative, CompiledPolicy, CompiledRule, make_test
+from .compiled import Alternative, CompiledPolicy, CompiledRule, make_test
 from .facts import Facts
 from .matching import Matcher, Pattern, string_matcher
-from .model import ZTUNNEL, AuthorizationPolicy, Clause, Finding, Mesh, Rule
+from .model import ZTUNNEL, AuthorizationPolicy, Clause, Mesh, PolicyFinding, Rule
 
 __all__ = ["compile_for_ztunnel", "withheld"]
 
@@ -82,12 +82,12 @@ def _layer7(rule: Rule, where: str) -> list[str]:
     return found + [f"{where}.when[{number}] ({condition.key})" for number, condition in enumerate(rule.when) if condition.key not in _WHEN]
 
 
-class _Compiler:
+class _ZtunnelCompiler:
     def __init__(self, policy: AuthorizationPolicy) -> None:
-        self.policy, self.attributes, self.findings = policy, _attributes(policy.namespace), list[Finding]()
+        self.policy, self.attributes, self.findings = policy, _attributes(policy.namespace), list[PolicyFinding]()
 
     def tell(self, where: str, effect: str, message: str) -> None:
-        self.findings.append(Finding(f"AuthorizationPolicy {self.policy.key}", where, effect, message))
+        self.findings.append(PolicyFinding(f"AuthorizationPolicy {self.policy.key}", where, effect, message))
 
     def test(self, key: str, values: Sequence[str], negated: bool, where: str) -> Alternative:
         matchers: list[Matcher] = []
@@ -150,7 +150,7 @@ def withheld(policy: AuthorizationPolicy, mesh: Mesh) -> tuple[str, str] | None:
 
 def compile_for_ztunnel(policy: AuthorizationPolicy, mesh: Mesh) -> CompiledPolicy:
     """The policy as ztunnel has it; not enforced at all if istiod does not send it."""
-    compiler, reason = _Compiler(policy), withheld(policy, mesh)
+    compiler, reason = _ZtunnelCompiler(policy), withheld(policy, mesh)
     if reason is None and policy.bare_selector:
         reason = ("selector", "its selector has no matchLabels: istiod attaches it to no workload of ambient, and ztunnel ignores it")
     if reason:

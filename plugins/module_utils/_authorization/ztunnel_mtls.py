@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .attachment import unread
-from .model import Mesh, PeerAuthentication, Workload
+from .model import Mesh, PeerAuthentication, PolicyTarget
 
 __all__ = ["CLOSED", "ztunnel_mtls"]
 
@@ -24,7 +24,7 @@ _OPEN = ("PERMISSIVE", "DISABLE")
 
 
 @dataclass(frozen=True)
-class _Condition:
+class _DenyCondition:
     """Of a rule that denies. `plain`: only callers without an identity; `only`, `but`: the port that it is for, or is not for."""
 
     plain: bool = False
@@ -36,8 +36,8 @@ class _Condition:
         return here and not (self.plain and identified)
 
 
-_Group = tuple[_Condition, ...]  # all must hold; any group denies
-_ANYWHERE: _Group = (_Condition(plain=True),)
+_Group = tuple[_DenyCondition, ...]  # all must hold; any group denies
+_ANYWHERE: _Group = (_DenyCondition(plain=True),)
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def _oldest(policies: Iterable[PeerAuthentication]) -> PeerAuthentication | None
     return min(policies, key=lambda policy: (policy.created, policy.name), default=None)
 
 
-def _of_workload(policies: Sequence[PeerAuthentication], workload: Workload, root: str) -> _Scopes:
+def _of_workload(policies: Sequence[PeerAuthentication], workload: PolicyTarget, root: str) -> _Scopes:
     """As istiod sees it from a workload: an empty selector counts in the workload's own namespace, and not in the root namespace."""
     own = [policy for policy in policies if policy.namespace == workload.namespace and policy.selector.items() <= workload.labels.items()]
     wide = [policy for policy in policies if policy.namespace == root and not policy.selector and not policy.bare_selector]
@@ -114,21 +114,21 @@ def _made(scopes: _Scopes, policy: PeerAuthentication) -> list[_Group]:
     """The rule that istiod makes of a workload's PeerAuthentication; empty if it makes none."""
     groups: list[_Group] = []
     if not _needless(scopes, policy):
-        groups += [(_Condition(plain=True, only=port),) for port, mode in policy.ports.items() if mode == "STRICT"]
+        groups += [(_DenyCondition(plain=True, only=port),) for port, mode in policy.ports.items() if mode == "STRICT"]
     if policy.mode == "STRICT" or (policy.mode == "UNSET" and _inherits_strict(scopes)):
-        exceptions = [_Condition(but=port) for port, mode in policy.ports.items() if mode in _OPEN]
-        groups += [(_Condition(plain=True), *exceptions)] if exceptions else []
+        exceptions = [_DenyCondition(but=port) for port, mode in policy.ports.items() if mode in _OPEN]
+        groups += [(_DenyCondition(plain=True), *exceptions)] if exceptions else []
     return groups
 
 
 def _made_before(policy: PeerAuthentication) -> list[_Group]:
     """The same before 1.24.3: one group of conditions of which all must hold, and nothing of what is inherited."""
-    conditions = [_Condition(plain=True)] if policy.mode == "STRICT" else []
-    conditions += [_Condition(plain=True, only=port) for port, mode in policy.ports.items() if mode == "STRICT"]
-    return [(*conditions, *(_Condition(but=port) for port, mode in policy.ports.items() if mode in _OPEN))]
+    conditions = [_DenyCondition(plain=True)] if policy.mode == "STRICT" else []
+    conditions += [_DenyCondition(plain=True, only=port) for port, mode in policy.ports.items() if mode == "STRICT"]
+    return [(*conditions, *(_DenyCondition(but=port) for port, mode in policy.ports.items() if mode in _OPEN))]
 
 
-def ztunnel_mtls(policies: Iterable[PeerAuthentication], workload: Workload, port: int | None, mesh: Mesh) -> tuple[str, str]:
+def ztunnel_mtls(policies: Iterable[PeerAuthentication], workload: PolicyTarget, port: int | None, mesh: Mesh) -> tuple[str, str]:
     """The mode of a port (None: of every port that no policy names) and the policy that set it: STRICT, PERMISSIVE or CLOSED."""
     kept = [policy for policy in policies if not unread(policy, mesh, ztunnel=True)]
     scopes = _of_workload(kept, workload, mesh.root_namespace)

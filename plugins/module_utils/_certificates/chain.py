@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from .facts import Certificate, Fault, Word
+from .facts import Certificate, Fault, FaultKind
 from .names import violation
 
 try:
@@ -30,7 +30,7 @@ except ImportError:  # facts.IMPORT_ERROR says so
         """Never raised."""
 
 
-__all__ = ["CLIENT", "SERVER", "Chain", "Limits", "build", "date_faults", "judge", "signed_by", "strength_faults"]
+__all__ = ["CLIENT", "SERVER", "CertificateChain", "CertificateLimits", "build", "date_faults", "judge", "signed_by", "strength_faults"]
 
 SERVER = "1.3.6.1.5.5.7.3.1"
 CLIENT = "1.3.6.1.5.5.7.3.2"
@@ -42,7 +42,7 @@ _MAX_STEPS = 2000  # a bundle of CAs that all signed each other has more paths t
 
 
 @dataclass(frozen=True)
-class Limits:
+class CertificateLimits:
     """What is compared with; every number comes from the thresholds."""
 
     days: float = 30.0
@@ -53,7 +53,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Chain:
+class CertificateChain:
     """A path from a certificate upwards, and what is wrong with it. `anchored`: it ends at a root that was expected."""
 
     path: tuple[Certificate, ...]
@@ -61,7 +61,7 @@ class Chain:
     faults: tuple[Fault, ...] = ()
 
     @property
-    def words(self) -> frozenset[Word]:
+    def words(self) -> frozenset[FaultKind]:
         """Which faults there are."""
         return frozenset(fault.word for fault in self.faults)
 
@@ -86,9 +86,9 @@ def _may_have_issued(parent: Certificate, child: Certificate) -> bool:
     return child.issuer_key_id is None or parent.key_id is None or child.issuer_key_id == parent.key_id
 
 
-def build(leaf: Certificate, others: Sequence[Certificate], roots: Sequence[Certificate], *, partial: bool = False) -> Chain:
+def build(leaf: Certificate, others: Sequence[Certificate], roots: Sequence[Certificate], *, partial: bool = False) -> CertificateChain:
     """The best path: one that ends at a root if there is any, else the longest. Without roots any self-signed end will do."""
-    best: Chain | None = None
+    best: CertificateChain | None = None
     steps = 0
     trusted = frozenset(roots)
     # roots first; of two with the same name and key, the one that ends later
@@ -99,13 +99,13 @@ def build(leaf: Certificate, others: Sequence[Certificate], roots: Sequence[Cert
             return certificate.self_issued and signed_by(certificate, certificate) is not False
         return certificate in trusted and (partial or certificate.self_issued)
 
-    def walk(path: tuple[Certificate, ...]) -> Chain | None:
+    def walk(path: tuple[Certificate, ...]) -> CertificateChain | None:
         nonlocal best, steps
         last, steps = path[-1], steps + 1
         if anchor(last):
-            return Chain(path, True)
+            return CertificateChain(path, True)
         if best is None or len(path) > len(best.path):
-            best = Chain(path, False)
+            best = CertificateChain(path, False)
         if (last.self_issued and signed_by(last, last) is not False) or len(path) >= _MAX_DEPTH or steps > _MAX_STEPS:
             return None
         for candidate in pool:
@@ -115,13 +115,13 @@ def build(leaf: Certificate, others: Sequence[Certificate], roots: Sequence[Cert
                     return found
         return None
 
-    return walk((leaf,)) or best or Chain((leaf,), False)
+    return walk((leaf,)) or best or CertificateChain((leaf,), False)
 
 
 _NONE = timedelta(0)
 
 
-def date_faults(certificate: Certificate, where: str, *, at: datetime, limits: Limits) -> Iterable[Fault]:
+def date_faults(certificate: Certificate, where: str, *, at: datetime, limits: CertificateLimits) -> Iterable[Fault]:
     """Not yet, no longer, or not much longer valid. Short lives are measured by their own length."""
     life = certificate.not_after - certificate.not_before
     left = certificate.not_after - at
@@ -131,13 +131,13 @@ def date_faults(certificate: Certificate, where: str, *, at: datetime, limits: L
     if certificate.not_before > at + limits.skew:
         wait = certificate.not_before - at
         text = f"{certificate.title} is valid from {certificate.not_before:%Y-%m-%d %H:%M} UTC on, in {_span(wait)}"
-        yield Fault(Word.NOT_YET_VALID, where, text, evidence=evidence, certificate=certificate.fingerprint)
+        yield Fault(FaultKind.NOT_YET_VALID, where, text, evidence=evidence, certificate=certificate.fingerprint)
     if certificate.not_after <= at:
         text = f"{certificate.title} expired on {certificate.not_after:%Y-%m-%d %H:%M} UTC, {_span(-left)} ago"
-        yield Fault(Word.EXPIRED, where, text, evidence=evidence, certificate=certificate.fingerprint)
+        yield Fault(FaultKind.EXPIRED, where, text, evidence=evidence, certificate=certificate.fingerprint)
     elif left < min(timedelta(days=limits.days), life * limits.fraction):
         text = f"{certificate.title} ends on {certificate.not_after:%Y-%m-%d %H:%M} UTC: {_span(left)} of {_span(life)} are left"
-        yield Fault(Word.ENDS_SOON, where, text, evidence=evidence, certificate=certificate.fingerprint)
+        yield Fault(FaultKind.ENDS_SOON, where, text, evidence=evidence, certificate=certificate.fingerprint)
 
 
 def _span(span: timedelta) -> str:
@@ -147,25 +147,25 @@ def _span(span: timedelta) -> str:
     return f"{hours:.0f} hours" if hours >= 2 else f"{hours * 60:.0f} minutes"
 
 
-def strength_faults(certificate: Certificate, where: str, limits: Limits, *, root: bool = False) -> Iterable[Fault]:
+def strength_faults(certificate: Certificate, where: str, limits: CertificateLimits, *, root: bool = False) -> Iterable[Fault]:
     """Too short a key, too old a hash. Nobody verifies a root's own signature, so its hash does not count."""
     least = {"RSA": limits.rsa_bits, "DSA": limits.rsa_bits, "EC": limits.ec_bits}.get(certificate.key_type, 0)
     if certificate.key_bits < least:
         text = f"{certificate.title} has a key of {certificate.key_type} {certificate.key_bits}, at least {least} bits are wanted"
-        yield Fault(Word.WEAK_KEY, where, text, certificate=certificate.fingerprint)
+        yield Fault(FaultKind.WEAK_KEY, where, text, certificate=certificate.fingerprint)
     if not root and certificate.hash_name in _WEAK_HASHES:
         text = f"{certificate.title} is signed with {certificate.hash_name.upper()}, which can be forged"
-        yield Fault(Word.WEAK_HASH, where, text, certificate=certificate.fingerprint)
+        yield Fault(FaultKind.WEAK_HASH, where, text, certificate=certificate.fingerprint)
 
 
-class _Judge:
+class _ChainJudge:
     """All faults of one path."""
 
-    def __init__(self, where: str, chain: Chain, at: datetime, limits: Limits) -> None:
+    def __init__(self, where: str, chain: CertificateChain, at: datetime, limits: CertificateLimits) -> None:
         self.where, self.path, self.anchored, self.at, self.limits = where, chain.path, chain.anchored, at, limits
         self.faults: list[Fault] = []
 
-    def add(self, word: Word, message: str, **fields: Any) -> None:
+    def add(self, word: FaultKind, message: str, **fields: Any) -> None:
         self.faults.append(Fault(word, self.where, message, **fields))
 
     def certificates(self) -> None:
@@ -175,38 +175,40 @@ class _Judge:
             self.faults += strength_faults(one, self.where, self.limits, root=root)
             if one.unknown_critical:
                 text = f"{one.title} has the critical extension {', '.join(one.unknown_critical)}, which nobody here understands"
-                self.add(Word.CRITICAL_EXTENSION, text)
+                self.add(FaultKind.CRITICAL_EXTENSION, text)
 
     def authorities(self) -> None:
         below = 0  # CAs between this one and the leaf that count for the path length
         for depth, one in enumerate(self.path[1:], 1):
             if not one.authority:
                 says = "says that it is none" if one.is_ca is False else "does not say so (no basic constraints)"
-                self.add(Word.NO_CA_BIT, f"{one.title} signed {self.path[depth - 1].title}, but is no CA: it {says}")
+                self.add(FaultKind.NO_CA_BIT, f"{one.title} signed {self.path[depth - 1].title}, but is no CA: it {says}")
             if one.key_usage is not None and "key_cert_sign" not in one.key_usage:
-                self.add(Word.NO_CERT_SIGN, f"{one.title} may not sign certificates: its key usage has no keyCertSign")
+                self.add(FaultKind.NO_CERT_SIGN, f"{one.title} may not sign certificates: its key usage has no keyCertSign")
             if one.path_length is not None and below > one.path_length:
-                self.add(Word.PATH_LENGTH, f"{one.title} allows {one.path_length} CAs below it, and there are {below}")
+                self.add(FaultKind.PATH_LENGTH, f"{one.title} allows {one.path_length} CAs below it, and there are {below}")
             below += 0 if one.self_issued else 1
             for lower in self.path[:depth]:
                 problem = "" if lower.self_issued and lower is not self.path[0] else violation(one, lower)
                 if problem:
-                    self.add(Word.NAME_CONSTRAINT, f"{one.title} does not allow {lower.title}: {problem}")
+                    self.add(FaultKind.NAME_CONSTRAINT, f"{one.title} does not allow {lower.title}: {problem}")
 
     def nested_dates(self) -> None:
         for child, parent in zip(self.path, self.path[1:], strict=False):
             if child.not_after > parent.not_after:
                 ends = f"{parent.not_after:%Y-%m-%d}"
-                self.add(Word.OUTLIVES_ISSUER, f"{child.title} ends after its issuer {parent.title}, which ends on {ends}")
+                self.add(FaultKind.OUTLIVES_ISSUER, f"{child.title} ends after its issuer {parent.title}, which ends on {ends}")
 
     def purposes(self, purpose: str | None) -> None:
         for one in self.path if purpose else ():
             if one.purposes is not None and not one.purposes & {purpose, ANY}:
-                self.add(Word.PURPOSE, f"{one.title} is not made for {_PURPOSES[str(purpose)]}: its extended key usage leaves it out")
+                self.add(FaultKind.PURPOSE, f"{one.title} is not made for {_PURPOSES[str(purpose)]}: its extended key usage leaves it out")
         usable = {"digital_signature", "key_encipherment", "key_agreement"}
         leaf = self.path[0]
         if purpose and leaf.key_usage is not None and not leaf.key_usage & usable:
-            self.add(Word.PURPOSE, f"{leaf.title} cannot be used for TLS: its key usage has neither digitalSignature nor keyEncipherment")
+            self.add(
+                FaultKind.PURPOSE, f"{leaf.title} cannot be used for TLS: its key usage has neither digitalSignature nor keyEncipherment"
+            )
 
     def end(self, others: Sequence[Certificate], roots: Sequence[Certificate]) -> None:
         """Why the path does not end at a root."""
@@ -215,16 +217,16 @@ class _Judge:
             return
         forged = [one for one in (*roots, *others) if one is not last and _may_have_issued(one, last) and signed_by(last, one) is False]
         if forged:
-            self.add(Word.BAD_SIGNATURE, f"{last.title} names {last.issuer} as its issuer, but the signature was made by another key")
+            self.add(FaultKind.BAD_SIGNATURE, f"{last.title} names {last.issuer} as its issuer, but the signature was made by another key")
         elif last.self_issued:
             wanted = ", ".join(sorted({one.title for one in roots})) or "none"
             self.add(
-                Word.UNKNOWN_ROOT,
+                FaultKind.UNKNOWN_ROOT,
                 f"the chain ends at {last.title}, which is not an expected root ({wanted})",
                 evidence={"found": last.fingerprint, "expected": sorted(one.fingerprint for one in roots)},
             )
         else:
-            self.add(Word.MISSING_ISSUER, f"the issuer of {last.title} is missing: {last.issuer} is neither in the chain nor a root")
+            self.add(FaultKind.MISSING_ISSUER, f"the issuer of {last.title} is missing: {last.issuer} is neither in the chain nor a root")
 
     def presented(self, others: Sequence[Certificate]) -> None:
         """The order of what was handed over, and what does not belong to it."""
@@ -232,13 +234,13 @@ class _Judge:
         wanted = sorted(dict.fromkeys(on_path), key=self.path.index)
         if list(dict.fromkeys(on_path)) != wanted:
             self.add(
-                Word.ORDER,
+                FaultKind.ORDER,
                 f"the chain is not in order; expected {' <- '.join(one.title for one in wanted)}",
                 warning=True,
             )
         for one in dict.fromkeys(others):
             if one not in self.path and not _may_have_issued(one, self.path[-1]):
-                self.add(Word.STRANGER, f"{one.title} is in the chain and signed none of it")
+                self.add(FaultKind.STRANGER, f"{one.title} is in the chain and signed none of it")
 
 
 def judge(
@@ -249,16 +251,16 @@ def judge(
     at: datetime,
     where: str = "",
     purpose: str | None = None,
-    limits: Limits | None = None,
+    limits: CertificateLimits | None = None,
     partial: bool = False,
-) -> Chain:
+) -> CertificateChain:
     """The path and everything that is wrong with it. `others` is what was handed over behind the leaf, in its order."""
     chain = build(leaf, others, roots, partial=partial)
-    work = _Judge(where, chain, at, limits or Limits())
+    work = _ChainJudge(where, chain, at, limits or CertificateLimits())
     work.end(others, roots)
     work.certificates()
     work.authorities()
     work.purposes(purpose)
     work.nested_dates()
     work.presented(others)
-    return Chain(chain.path, chain.anchored, tuple(dict.fromkeys(work.faults)))
+    return CertificateChain(chain.path, chain.anchored, tuple(dict.fromkeys(work.faults)))

@@ -17,7 +17,7 @@ from typing import Any
 
 from .._model.clock import clock_text, utc_now
 
-__all__ = ["Answer", "Endpoint", "chain_of", "looking_context", "meaning_of", "probe", "probe_all"]
+__all__ = ["Endpoint", "Handshake", "chain_of", "looking_context", "meaning_of", "probe", "probe_all"]
 
 _WORKERS = 32
 _ALERT_PAUSE = 0.3  # how long a TLS 1.3 server may take to refuse a client certificate after the handshake
@@ -63,7 +63,7 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Handshake:
     """The chain as it was handed over, in PEM, or the reason why there is none."""
 
     chain: bytes = b""
@@ -125,34 +125,34 @@ def _late_refusal(sock: ssl.SSLSocket) -> None:
         return  # it waits for a request, so it took us
 
 
-def probe(endpoint: Endpoint, timeout: float) -> Answer:
+def probe(endpoint: Endpoint, timeout: float) -> Handshake:
     """One handshake."""
     deadline = time.monotonic() + timeout
     try:
         context = _context(endpoint)
     except (OSError, ValueError) as exc:
-        return Answer(error=f"our client certificate {endpoint.client_certificate} cannot be used: {exc}", stage="handshake")
+        return Handshake(error=f"our client certificate {endpoint.client_certificate} cannot be used: {exc}", stage="handshake")
     try:
         raw = socket.create_connection((endpoint.host, endpoint.port), timeout=timeout)
     except socket.gaierror as exc:
-        return Answer(error=f"the name {endpoint.host} cannot be resolved: {exc.strerror}", stage="connect")
+        return Handshake(error=f"the name {endpoint.host} cannot be resolved: {exc.strerror}", stage="connect")
     except TimeoutError:
-        return Answer(error=f"no answer within {timeout:g} s", stage="connect")
+        return Handshake(error=f"no answer within {timeout:g} s", stage="connect")
     except OSError as exc:
-        return Answer(error=f"no connection: {exc.strerror or exc}", stage="connect")
+        return Handshake(error=f"no connection: {exc.strerror or exc}", stage="connect")
     with raw:
         raw.settimeout(max(0.1, deadline - time.monotonic()))
         try:
             with context.wrap_socket(raw, server_hostname=_server_name(endpoint)) as sock:
                 chain, alpn, version = chain_of(sock), sock.selected_alpn_protocol(), sock.version() or ""
                 _late_refusal(sock)
-                return Answer(chain, alpn, version)
+                return Handshake(chain, alpn, version)
         except ssl.SSLError as exc:
-            return Answer(error=meaning_of(exc), stage="handshake")
+            return Handshake(error=meaning_of(exc), stage="handshake")
         except TimeoutError:
-            return Answer(error=f"it accepted the connection, and did not finish the handshake within {timeout:g} s", stage="connect")
+            return Handshake(error=f"it accepted the connection, and did not finish the handshake within {timeout:g} s", stage="connect")
         except OSError as exc:
-            return Answer(error=f"{_MEANINGS['UNEXPECTED_EOF']} ({exc.strerror or exc})", stage="handshake")
+            return Handshake(error=f"{_MEANINGS['UNEXPECTED_EOF']} ({exc.strerror or exc})", stage="handshake")
 
 
 def _server_name(endpoint: Endpoint) -> str | None:
@@ -165,9 +165,9 @@ def _server_name(endpoint: Endpoint) -> str | None:
     return None  # an address is no server name
 
 
-def probe_all(endpoints: Sequence[Endpoint], timeout: float) -> list[Answer]:
+def probe_all(endpoints: Sequence[Endpoint], timeout: float) -> list[Handshake]:
     """All of them, in their order. One that hangs, in whatever call, costs its time only once and holds nobody up."""
-    answers: dict[int, Answer] = {}
+    answers: dict[int, Handshake] = {}
     lock = threading.Lock()
     todo: Iterable[tuple[int, Endpoint]] = iter(enumerate(endpoints))
 
@@ -187,5 +187,5 @@ def probe_all(endpoints: Sequence[Endpoint], timeout: float) -> list[Answer]:
     deadline = time.monotonic() + rounds * (timeout * 2 + _ALERT_PAUSE) + 1
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
-    late = Answer(error=f"no answer within {timeout:g} s", stage="connect")
+    late = Handshake(error=f"no answer within {timeout:g} s", stage="connect")
     return [answers.get(number, late) for number in range(len(endpoints))]

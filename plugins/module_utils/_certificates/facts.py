@@ -24,10 +24,20 @@ try:
 except ImportError:  # the module says so in main(), the checks in their reason for being skipped
     IMPORT_ERROR = traceback.format_exc()
 
-__all__ = ["IMPORT_ERROR", "Certificate", "Fault", "Names", "Unreadable", "Word", "key_facts", "load_certificate", "spki_fingerprint"]
+__all__ = [
+    "IMPORT_ERROR",
+    "AlternativeNames",
+    "Certificate",
+    "Fault",
+    "FaultKind",
+    "Unreadable",
+    "key_facts",
+    "load_certificate",
+    "spki_fingerprint",
+]
 
 
-class Word(StrEnum):
+class FaultKind(StrEnum):
     """Every fault that we know; each has a check of its own."""
 
     UNREACHED = "unreached"
@@ -86,7 +96,7 @@ class Word(StrEnum):
 class Fault:
     """One thing that is wrong, in a sentence about `resource`; `warning` makes it milder than its check."""
 
-    word: Word
+    word: FaultKind
     resource: str
     message: str
     warning: bool = False
@@ -99,7 +109,7 @@ class Unreadable(ValueError):
 
 
 @dataclass(frozen=True)
-class Names:
+class AlternativeNames:
     """The subject alternative names."""
 
     dns: tuple[str, ...] = ()
@@ -124,7 +134,7 @@ class Certificate:
     serial: int = field(compare=False)
     not_before: datetime = field(compare=False)
     not_after: datetime = field(compare=False)
-    names: Names = field(compare=False)
+    names: AlternativeNames = field(compare=False)
     is_ca: bool | None = field(compare=False)  # None: it does not say
     path_length: int | None = field(compare=False)
     key_usage: frozenset[str] | None = field(compare=False)
@@ -185,10 +195,10 @@ def key_facts(public_key: Any) -> tuple[str, int]:
     return type(public_key).__name__, 0
 
 
-def _names(found: Any) -> Names:
+def _names(found: Any) -> AlternativeNames:
     if found is None:
-        return Names()
-    return Names(
+        return AlternativeNames()
+    return AlternativeNames(
         dns=tuple(found.get_values_for_type(x509.DNSName)),
         uris=tuple(found.get_values_for_type(x509.UniformResourceIdentifier)),
         addresses=tuple(str(item) for item in found.get_values_for_type(x509.IPAddress)),

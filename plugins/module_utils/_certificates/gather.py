@@ -12,7 +12,7 @@ from typing import Any
 
 from .._errors import ConfigError
 from .._model.files import open_file
-from .endpoint import Answer, Endpoint, probe_all
+from .endpoint import Endpoint, Handshake, probe_all
 from .facts import Certificate
 from .reading import MAX_BYTES, Key, read_bundle, read_key
 from .source import Source, of_config_map, of_secret
@@ -156,7 +156,7 @@ def endpoints_of(params: Mapping[str, Any], wanted: Wanted, known: Mapping[str, 
     return [_endpoint(entry, end, answer, known) for entry, end, answer in zip(entries, endpoints, answers, strict=True)]
 
 
-def _endpoint(entry: Mapping[str, Any], endpoint: Endpoint, answer: Answer, known: Mapping[str, Source]) -> Source:
+def _endpoint(entry: Mapping[str, Any], endpoint: Endpoint, answer: Handshake, known: Mapping[str, Source]) -> Source:
     facts: dict[str, Any] = {"error": answer.error, "stage": answer.stage, "alpn": answer.alpn, "tls": answer.tls}
     facts["wanted_alpn"] = list(entry["alpn"])
     if entry["fingerprint"]:

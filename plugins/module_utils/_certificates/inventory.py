@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from .chain import CLIENT, SERVER, Limits, build, date_faults, judge, strength_faults
-from .facts import Certificate, Fault, Word
+from .chain import CLIENT, SERVER, CertificateLimits, build, date_faults, judge, strength_faults
+from .facts import Certificate, Fault, FaultKind
 from .names import covers, parse_spiffe, spiffe_problem
 from .reading import MAX_BYTES, Bundle, Key, read_bundle
 from .source import Source, decode, keys_of
 
-__all__ = ["CACERTS", "Gateway", "Given", "Inventory", "Place", "Settings", "take"]
+__all__ = ["CACERTS", "CertificateInventory", "CertificateLocation", "Given", "InspectionSettings", "TlsServer", "take"]
 
 CACERTS, SELF_SIGNED, ROOT_MAP = "cacerts", "istio-ca-secret", "istio-ca-root-cert"
 _PURPOSES = {"server": SERVER, "client": CLIENT}
@@ -28,7 +28,7 @@ _TLS_FORM = ("tls.crt", "tls.key", "ca.crt")
 
 
 @dataclass(frozen=True)
-class Gateway:
+class TlsServer:
     """A server of a Gateway that ends TLS, and the namespace where its Secret must be."""
 
     ref: str
@@ -46,21 +46,21 @@ class Given:
     config_maps: Sequence[Mapping[str, Any]] = ()
     webhooks: Sequence[Mapping[str, Any]] = ()
     authentications: Sequence[Mapping[str, Any]] = ()
-    gateways: Sequence[Gateway] = ()
+    gateways: Sequence[TlsServer] = ()
     sources: Sequence[Source] = ()
 
 
 @dataclass(frozen=True)
-class Settings:
+class InspectionSettings:
     """The clock and the limits."""
 
     at: datetime
-    limits: Limits = field(default_factory=Limits)
+    limits: CertificateLimits = field(default_factory=CertificateLimits)
     max_bytes: int = MAX_BYTES
 
 
 @dataclass(frozen=True)
-class Place:
+class CertificateLocation:
     """Where certificates are: an object or file, its item, and what they are for."""
 
     resource: str
@@ -91,10 +91,10 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Inventory:
+class CertificateInventory:
     """All places, all faults, and which subjects there were at all: a check of nothing is no pass."""
 
-    places: tuple[Place, ...]
+    places: tuple[CertificateLocation, ...]
     faults: tuple[Fault, ...]
     seen: frozenset[str]
     at: datetime
@@ -137,17 +137,17 @@ def _short(one: Certificate) -> str:
     return f"{one.title} ({one.fingerprint[:16]})"
 
 
-def take(given: Given, settings: Settings) -> Inventory:
+def take(given: Given, settings: InspectionSettings) -> CertificateInventory:
     """Look at everything once."""
-    return _Taker(given, settings).run()
+    return _Inspector(given, settings).run()
 
 
-class _Taker:
+class _Inspector:
     """Collects places and faults."""
 
-    def __init__(self, given: Given, settings: Settings) -> None:
+    def __init__(self, given: Given, settings: InspectionSettings) -> None:
         self.given, self.settings = given, settings
-        self.places: list[Place] = []
+        self.places: list[CertificateLocation] = []
         self.faults: list[Fault] = []
         self.seen: set[str] = set()
         self.secrets = {(one["metadata"].get("namespace"), one["metadata"]["name"]): one for one in given.secrets}
@@ -159,7 +159,7 @@ class _Taker:
         # by Secret: the root that its CA leads to
         self.anchors: dict[str, Certificate] = {}
 
-    def run(self) -> Inventory:
+    def run(self) -> CertificateInventory:
         for source in self.given.sources:
             if source.purpose == "roots":
                 self.expected += self.read(source.resource, "", source.roots or b"", "root", loose=True).certificates
@@ -185,13 +185,14 @@ class _Taker:
             self.seen.add("bytes")
         faults = tuple(dict.fromkeys(replace(fault, message=fault.message.strip()) for fault in self.faults))
         ours = (self.handed.get(namespace) or roots for namespace, (_owner, roots) in self.active.items())
-        handed = tuple(dict.fromkeys(root for roots in ours for root in roots)) or tuple(dict.fromkeys(
-            root for roots in self.handed.values() for root in roots))
-        return Inventory(tuple(self.places), faults, frozenset(self.seen), self.settings.at, handed)
+        handed = tuple(dict.fromkeys(root for roots in ours for root in roots)) or tuple(
+            dict.fromkeys(root for roots in self.handed.values() for root in roots)
+        )
+        return CertificateInventory(tuple(self.places), faults, frozenset(self.seen), self.settings.at, handed)
 
     # small steps
 
-    def add(self, word: Word, resource: str, message: str, **fields: Any) -> None:
+    def add(self, word: FaultKind, resource: str, message: str, **fields: Any) -> None:
         self.faults.append(Fault(word, resource, message, **fields))
 
     def extend(self, item: str, faults: Iterable[Fault]) -> None:
@@ -201,13 +202,13 @@ class _Taker:
     def read(self, resource: str, item: str, data: bytes, role: str, *, der: bool = False, loose: bool = False) -> Bundle:
         """One place. `loose`: nobody but this judges its certificates, so their dates and strength are judged here."""
         bundle = read_bundle(data, resource, limit=self.settings.max_bytes, der_wanted=der)
-        self.places.append(Place(resource, item, role, bundle))
+        self.places.append(CertificateLocation(resource, item, role, bundle))
         self.extend(item, bundle.faults)
         for one in bundle.certificates if loose else ():
             self.extend(item, date_faults(one, resource, at=self.settings.at, limits=self.settings.limits))
             self.extend(item, strength_faults(one, resource, self.settings.limits, root=one.self_issued))
             if not one.authority:
-                self.add(Word.LEAF_AS_CA, resource, f"{item}: {one.title} is no CA, but stands where a root is wanted")
+                self.add(FaultKind.LEAF_AS_CA, resource, f"{item}: {one.title} is no CA, but stands where a root is wanted")
         return bundle
 
     def value(self, secret: Mapping[str, Any], item: str) -> bytes | None:
@@ -229,7 +230,7 @@ class _Taker:
     def misplaced(self, secret: Mapping[str, Any], resource: str) -> None:
         for item, facts in (keys_of(secret["metadata"].get("annotations") or {}) or {}).items():
             if facts.get("misplaced"):
-                self.add(Word.KEY_IN_PUBLIC, resource, f"{item}: it has a private key, where only certificates belong")
+                self.add(FaultKind.KEY_IN_PUBLIC, resource, f"{item}: it has a private key, where only certificates belong")
 
     # one credential
 
@@ -244,7 +245,7 @@ class _Taker:
             index = leaves[0] if len(leaves) == 1 else 0
         if index:
             text = f"{rows[index].title} must be the first certificate; it is number {index + 1}, behind {rows[0].title}"
-            self.extend(given.item, [Fault(Word.ORDER, given.resource, text)])
+            self.extend(given.item, [Fault(FaultKind.ORDER, given.resource, text)])
         return rows[index], tuple(one for number, one in enumerate(rows) if number != index)
 
     def credential(self, given: _Credential) -> None:
@@ -269,7 +270,7 @@ class _Taker:
         known = {one.fingerprint for one in (*given.roots, *self.expected)}
         self.extend(given.item, [fault for fault in chain.faults if fault.certificate not in known])
         if given.purpose == "ca" and not leaf.authority:
-            self.add(Word.LEAF_AS_CA, given.resource, f"{given.item}: {leaf.title} is no CA, but is meant to sign")
+            self.add(FaultKind.LEAF_AS_CA, given.resource, f"{given.item}: {leaf.title} is no CA, but is meant to sign")
         self.match(given, leaf)
         self.hosts(given, leaf)
 
@@ -278,12 +279,12 @@ class _Taker:
             return
         self.seen.add("key")
         if given.key.state == "encrypted":
-            self.add(Word.KEY_ENCRYPTED, given.resource, f"{given.key_item}: {given.key.reason}")
+            self.add(FaultKind.KEY_ENCRYPTED, given.resource, f"{given.key_item}: {given.key.reason}")
         elif given.key.state != "readable":
-            self.add(Word.KEY_UNREADABLE, given.resource, f"{given.key_item}: {given.key.reason}")
+            self.add(FaultKind.KEY_UNREADABLE, given.resource, f"{given.key_item}: {given.key.reason}")
         elif given.key.spki != leaf.spki:
             text = f"{given.key_item} ({given.key.kind} {given.key.bits}) is the key of another certificate than {leaf.title}"
-            self.add(Word.KEY_MISMATCH, given.resource, text)
+            self.add(FaultKind.KEY_MISMATCH, given.resource, text)
 
     def hosts(self, given: _Credential, leaf: Certificate) -> None:
         hosts = [host for host in given.hosts if host != "*"]
@@ -291,12 +292,12 @@ class _Taker:
             self.seen.add("server")
         if given.purpose == "server" and not (leaf.names.dns or leaf.names.addresses or leaf.names.uris):
             text = f"{leaf.title} has no subject alternative name; clients do not look at the common name any more"
-            self.extend(given.item, [Fault(Word.NO_SAN, given.resource, text)])
+            self.extend(given.item, [Fault(FaultKind.NO_SAN, given.resource, text)])
             return
         for host in hosts:
             if not covers(leaf.names, host):
                 text = f"{leaf.title} does not cover {host}; it is made out to {', '.join(leaf.names.all()) or 'nobody'}"
-                self.extend(given.item, [Fault(Word.HOST_UNCOVERED, given.resource, text)])
+                self.extend(given.item, [Fault(FaultKind.HOST_UNCOVERED, given.resource, text)])
 
     # sources
 
@@ -306,10 +307,10 @@ class _Taker:
             if abs(source.clock_ahead) > self.settings.limits.skew.total_seconds():
                 side = "ahead of" if source.clock_ahead > 0 else "behind"
                 both = f" ({source.clock})" if source.clock else ""
-                self.add(Word.CLOCK_SKEW, source.resource, f"its clock is {abs(source.clock_ahead):.0f} s {side} ours{both}")
+                self.add(FaultKind.CLOCK_SKEW, source.resource, f"its clock is {abs(source.clock_ahead):.0f} s {side} ours{both}")
         if source.absent:
             self.seen.add("bytes")
-            self.add(Word.INCOMPLETE, source.resource, source.absent)
+            self.add(FaultKind.INCOMPLETE, source.resource, source.absent)
         if source.endpoint is not None and not self.endpoint(source):
             return
         roots: tuple[Certificate, ...] = ()
@@ -320,9 +321,7 @@ class _Taker:
             chain = self.read(source.resource, "chain", source.chain, "chain", der=source.der)
         if source.certificate is not None:
             bundle = self.read(source.resource, "", source.certificate, source.purpose, der=source.der)
-            credential = _Credential(
-                source.resource, "", bundle, chain.certificates, roots, source.purpose, source.key, hosts=source.hosts
-            )
+            credential = _Credential(source.resource, "", bundle, chain.certificates, roots, source.purpose, source.key, hosts=source.hosts)
             self.credential(credential)
             if bundle.certificates:
                 self.identity(source, bundle.certificates[0])
@@ -332,23 +331,25 @@ class _Taker:
         facts = source.endpoint or {}
         if facts.get("stage") == "proxy":
             self.seen.add("proxy")
-            self.add(Word.PROXY_SILENT, source.resource, str(facts["error"]))
+            self.add(FaultKind.PROXY_SILENT, source.resource, str(facts["error"]))
             return False
         self.seen.add("endpoint")
         if facts.get("error"):
-            word = Word.HANDSHAKE if facts.get("stage") == "handshake" else Word.UNREACHED
+            word = FaultKind.HANDSHAKE if facts.get("stage") == "handshake" else FaultKind.UNREACHED
             self.add(word, source.resource, str(facts["error"]))
             return source.certificate is not None
         wanted = list(facts.get("wanted_alpn") or ())
         if wanted and facts.get("alpn") not in wanted:
-            self.add(Word.ALPN, source.resource, f"it speaks {facts.get('alpn') or 'no protocol of ours'}, expected {' or '.join(wanted)}")
+            self.add(
+                FaultKind.ALPN, source.resource, f"it speaks {facts.get('alpn') or 'no protocol of ours'}, expected {' or '.join(wanted)}"
+            )
         served = read_bundle(source.certificate or b"", source.resource).certificates
         if facts.get("wanted"):
             self.seen.add("wanted")
             if not served or served[0].fingerprint != facts["wanted"]:
                 found = _short(served[0]) if served else "nothing"
                 text = f"it serves {found}, not the certificate of {facts.get('wanted_from') or facts['wanted'][:16]}"
-                self.add(Word.OTHER_CERTIFICATE, source.resource, text)
+                self.add(FaultKind.OTHER_CERTIFICATE, source.resource, text)
         return True
 
     def identity(self, source: Source, leaf: Certificate) -> None:
@@ -358,22 +359,22 @@ class _Taker:
         self.seen.add("identity")
         if len(uris) != 1:
             found = ", ".join(uris) or "none"
-            self.add(Word.SPIFFE, source.resource, f"{leaf.title} has {len(uris)} SPIFFE ids ({found}); it must have exactly one")
+            self.add(FaultKind.SPIFFE, source.resource, f"{leaf.title} has {len(uris)} SPIFFE ids ({found}); it must have exactly one")
             return
         problem = spiffe_problem(uris[0])
         if problem:
-            self.add(Word.SPIFFE, source.resource, problem)
+            self.add(FaultKind.SPIFFE, source.resource, problem)
             return
         domain = uris[0].removeprefix("spiffe://").partition("/")[0]
         if wanted.get("trust_domain") and domain != wanted["trust_domain"]:
             text = f"{uris[0]} is of the trust domain {domain}, expected {wanted['trust_domain']}"
-            self.add(Word.TRUST_DOMAIN, source.resource, text)
+            self.add(FaultKind.TRUST_DOMAIN, source.resource, text)
         workload = parse_spiffe(uris[0])
         if wanted.get("namespace") and wanted.get("service_account"):
             expected = (wanted["namespace"], wanted["service_account"])
             if workload is None or (workload.namespace, workload.service_account) != expected:
                 text = f"{uris[0]} is not of service account {'/'.join(expected)}"
-                self.add(Word.IDENTITY, source.resource, text)
+                self.add(FaultKind.IDENTITY, source.resource, text)
 
     # a mesh's own places
 
@@ -383,8 +384,11 @@ class _Taker:
         maps = {one["metadata"].get("namespace"): one for one in self.given.config_maps if one["metadata"]["name"] == ROOT_MAP}
         read_maps = {
             namespace: self.read(
-                f"ConfigMap {namespace}/{ROOT_MAP}", "root-cert.pem", str((one.get("data") or {}).get("root-cert.pem") or "").encode(),
-                "root", loose=True,
+                f"ConfigMap {namespace}/{ROOT_MAP}",
+                "root-cert.pem",
+                str((one.get("data") or {}).get("root-cert.pem") or "").encode(),
+                "root",
+                loose=True,
             )
             for namespace, one in sorted(maps.items(), key=lambda pair: str(pair[0]))
         }
@@ -398,7 +402,7 @@ class _Taker:
             self.seen.add("authority")
             if plugged is not None and own is not None:
                 text = f"Secret {namespace}/{SELF_SIGNED} is there too: an istiod that starts without {CACERTS} goes back to it"
-                self.add(Word.TWO_AUTHORITIES, f"Secret {namespace}/{CACERTS}", text)
+                self.add(FaultKind.TWO_AUTHORITIES, f"Secret {namespace}/{CACERTS}", text)
             self.handed_out(namespace, read_maps.get(namespace))
 
     def proxy(self, source: Source) -> None:
@@ -418,11 +422,11 @@ class _Taker:
         lost = [one for one in roots if one not in trusted]
         if lost:
             found = ", ".join(_short(one) for one in trusted) or "nobody"
-            self.add(Word.PROXY_ROOTS, source.resource, f"it trusts {found}, but not {_short(lost[0])} of {owner}")
+            self.add(FaultKind.PROXY_ROOTS, source.resource, f"it trusts {found}, but not {_short(lost[0])} of {owner}")
         path = judge(chain[0], chain[1:], roots, at=self.settings.at, where=source.resource, limits=self.settings.limits)
-        if any(fault.word in (Word.UNKNOWN_ROOT, Word.MISSING_ISSUER, Word.BAD_SIGNATURE) for fault in path.faults):
+        if any(fault.word in (FaultKind.UNKNOWN_ROOT, FaultKind.MISSING_ISSUER, FaultKind.BAD_SIGNATURE) for fault in path.faults):
             text = f"its certificate is signed by {chain[0].issuer}, which does not lead to a root of {owner}"
-            self.add(Word.PROXY_OLD, source.resource, text)
+            self.add(FaultKind.PROXY_OLD, source.resource, text)
 
     def served(self, source: Source) -> None:
         """A live gateway against the Secrets that its Gateways name: a new one may not have reached it, or was refused."""
@@ -438,7 +442,7 @@ class _Taker:
             self.seen.add("wanted")
             if wanted[0] != found[0]:
                 told = f"it serves {_short(found[0])}, not {_short(wanted[0])} of Secret {namespace}/{short}"
-                self.add(Word.OTHER_CERTIFICATE, source.resource, told)
+                self.add(FaultKind.OTHER_CERTIFICATE, source.resource, told)
 
     def shared(self, source: Source) -> None:
         """Another cluster of the mesh: its workloads must believe ours. That ours believe its is found when it is its turn."""
@@ -455,7 +459,9 @@ class _Taker:
         for owner, what, roots in ours:
             if not set(roots) & set(theirs):
                 known = ", ".join(_short(one) for one in theirs)
-                self.add(Word.NOT_SHARED, owner, f"{what} {_short(roots[0])}, which {source.resource} does not trust; it trusts {known}")
+                self.add(
+                    FaultKind.NOT_SHARED, owner, f"{what} {_short(roots[0])}, which {source.resource} does not trust; it trusts {known}"
+                )
 
     def handed_out(self, namespace: Any, read: Bundle | None) -> None:
         """istiod refuses a new root with no more than a warning in its log: what it hands out tells."""
@@ -467,7 +473,7 @@ class _Taker:
         if lost:
             found = ", ".join(_short(one) for one in read.certificates)
             text = f"istiod hands out {found}, not {_short(lost[0])} of {resource}"
-            self.add(Word.ROOT_DIFFERS, f"ConfigMap {namespace}/{ROOT_MAP}", text)
+            self.add(FaultKind.ROOT_DIFFERS, f"ConfigMap {namespace}/{ROOT_MAP}", text)
 
     def authority(self, resource: str, secret: Mapping[str, Any], name: str) -> tuple[Certificate, ...]:
         """A signing CA with its root; returns the roots."""
@@ -495,10 +501,10 @@ class _Taker:
                 self.anchors[resource] = found.path[-1]
         if len(dict.fromkeys(roots)) > 1:
             titles = ", ".join(_short(one) for one in dict.fromkeys(roots))
-            self.add(Word.TWO_ROOTS, resource, f"{root_item}: it has {len(dict.fromkeys(roots))} roots: {titles}")
+            self.add(FaultKind.TWO_ROOTS, resource, f"{root_item}: it has {len(dict.fromkeys(roots))} roots: {titles}")
         if chain and bundle.certificates and bundle.certificates[0] not in chain and not bundle.certificates[0].self_issued:
             text = f"{bundle.certificates[0].title} of {signer} is missing in it, so workloads hand over an incomplete chain"
-            self.add(Word.MISSING_ISSUER, resource, f"cert-chain.pem: {text}")
+            self.add(FaultKind.MISSING_ISSUER, resource, f"cert-chain.pem: {text}")
         if self.expected:
             self.expected_root(resource, root_item, roots)
         return roots
@@ -506,16 +512,16 @@ class _Taker:
     def expected_root(self, resource: str, item: str, roots: tuple[Certificate, ...]) -> None:
         if roots and not set(roots) & set(self.expected):
             wanted = ", ".join(one.title for one in self.expected)
-            self.add(Word.UNKNOWN_ROOT, resource, f"{item}: {roots[0].title} is not an expected root ({wanted})")
+            self.add(FaultKind.UNKNOWN_ROOT, resource, f"{item}: {roots[0].title} is not an expected root ({wanted})")
 
     def complete(self, secret: Mapping[str, Any], resource: str, items: Sequence[str]) -> None:
         data, noted = secret.get("data") or {}, keys_of(secret["metadata"].get("annotations") or {})
         lost = [item for item in items if item not in data]
         lost += [item for item in items if noted is not None and item in data and item not in noted and not decode(data[item]).strip()]
         if lost:
-            self.add(Word.INCOMPLETE, resource, f"it has no {', '.join(lost)}; expected {', '.join(items)}")
+            self.add(FaultKind.INCOMPLETE, resource, f"it has no {', '.join(lost)}; expected {', '.join(items)}")
 
-    def gateway(self, gateway: Gateway) -> None:
+    def gateway(self, gateway: TlsServer) -> None:
         secret = self.secrets.get((gateway.namespace, gateway.credential))
         if secret is None:
             return  # OSM1503 says so
@@ -539,7 +545,7 @@ class _Taker:
         return () if raw is None else self.read(resource, "ca.crt" if "ca.crt" in (secret.get("data") or {}) else "cacert", raw, "root",
                                                 loose=True).certificates  # fmt: skip
 
-    def client_ca(self, gateway: Gateway, secret: Mapping[str, Any], resource: str) -> None:
+    def client_ca(self, gateway: TlsServer, secret: Mapping[str, Any], resource: str) -> None:
         if not gateway.mutual:
             return
         self.seen.add("mutual")
@@ -551,7 +557,9 @@ class _Taker:
                     if raw is not None:
                         self.read(title, item, raw, "client_ca", loose=True)
                     return
-        self.add(Word.NO_CLIENT_CA, resource, f"{gateway.ref} wants client certificates, and there is no ca.crt (cacert) to judge them by")
+        self.add(
+            FaultKind.NO_CLIENT_CA, resource, f"{gateway.ref} wants client certificates, and there is no ca.crt (cacert) to judge them by"
+        )
 
     def webhooks(self) -> None:
         for one in self.given.webhooks:
@@ -566,7 +574,7 @@ class _Taker:
                 owner, roots = self.active.get(service.get("namespace"), ("", ()))
                 if roots and bundle.certificates and not set(roots) & set(bundle.certificates):
                     text = f"it trusts {_short(bundle.certificates[0])}, not {_short(roots[0])} of {owner}"
-                    self.add(Word.WEBHOOK_ROOT, resource, f"webhooks[{number}].caBundle: {text}")
+                    self.add(FaultKind.WEBHOOK_ROOT, resource, f"webhooks[{number}].caBundle: {text}")
 
     def jwks(self, one: Mapping[str, Any]) -> None:
         metadata = one["metadata"]
@@ -580,13 +588,15 @@ class _Taker:
                 keys = json.loads(rule["jwks"])["keys"]
                 rows = [(str(key["kty"]), key) for key in keys]
             except (ValueError, KeyError, TypeError):
-                self.add(Word.JWKS, resource, f'{where}: it is not a JSON object with a list "keys" of keys with "kty"')
+                self.add(FaultKind.JWKS, resource, f'{where}: it is not a JSON object with a list "keys" of keys with "kty"')
                 continue
             if not rows:
-                self.add(Word.JWKS, resource, f"{where}: it has no key, so every token is refused")
+                self.add(FaultKind.JWKS, resource, f"{where}: it has no key, so every token is refused")
             for position, (kind, key) in enumerate(rows):
                 if kind == "oct" or "d" in key:
-                    self.add(Word.KEY_IN_PUBLIC, resource, f"{where}: key {position + 1} is a private or shared key, readable by everybody")
+                    self.add(
+                        FaultKind.KEY_IN_PUBLIC, resource, f"{where}: key {position + 1} is a private or shared key, readable by everybody"
+                    )
                 for text in key.get("x5c") or []:
                     self.read(resource, f"{where} key {position + 1}", decode(text), "jwks", der=True)
 
@@ -598,4 +608,4 @@ class _Taker:
                 first, where = known.setdefault((one.issuer, one.serial), (one, f"{place.resource} {place.item}".strip()))
                 if first != one:
                     text = f"{place.item}: {one.title} has the serial number {one.serial:x} of {first.title} in {where}, of the same issuer"
-                    self.add(Word.DUPLICATE_SERIAL, place.resource, text.removeprefix(": "))
+                    self.add(FaultKind.DUPLICATE_SERIAL, place.resource, text.removeprefix(": "))

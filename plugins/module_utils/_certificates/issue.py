@@ -25,7 +25,19 @@ with contextlib.suppress(ImportError):  # facts.IMPORT_ERROR says so
     from cryptography.hazmat.primitives.serialization import Encoding
     from cryptography.x509.oid import NameOID, ObjectIdentifier
 
-__all__ = ["KEEP", "MAKE", "RENEW", "Decision", "Held", "Request", "decide", "issue", "new_key", "ordered", "wants_new_key"]
+__all__ = [
+    "KEEP",
+    "MAKE",
+    "RENEW",
+    "CertificateRequest",
+    "Decision",
+    "StoredCertificate",
+    "decide",
+    "issue",
+    "new_key",
+    "ordered",
+    "wants_new_key",
+]
 
 KEEP, RENEW, MAKE = "kept", "renewed", "made"
 BACKDATED = timedelta(minutes=5)  # for clocks that are a little behind
@@ -34,7 +46,7 @@ SUBJECT_FIELDS = ("country", "state", "locality", "organization", "organizationa
 
 
 @dataclass(frozen=True)
-class Request:
+class CertificateRequest:
     """A certificate that is wanted."""
 
     name: str
@@ -54,7 +66,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Held:
+class StoredCertificate:
     """What the store has of a name."""
 
     certificate: Certificate | None = None
@@ -65,13 +77,13 @@ class Held:
 class Decision:
     """What becomes of one certificate, and why."""
 
-    request: Request
+    request: CertificateRequest
     action: str
     reason: str
-    held: Held = field(default_factory=Held)
+    held: StoredCertificate = field(default_factory=StoredCertificate)
 
 
-def _check(request: Request, known: Mapping[str, Request]) -> None:
+def _check(request: CertificateRequest, known: Mapping[str, CertificateRequest]) -> None:
     where = f"certificates: {request.name}"
     if request.kind == "root" and request.issuer:
         raise ConfigError(f"{where}: a root has no issuer, found {request.issuer}; make it an intermediate, or take the issuer out")
@@ -91,7 +103,7 @@ def _check(request: Request, known: Mapping[str, Request]) -> None:
         raise ConfigError(f"{where}: the subject needs a common_name or an organization")
 
 
-def ordered(requests: Sequence[Request]) -> list[Request]:
+def ordered(requests: Sequence[CertificateRequest]) -> list[CertificateRequest]:
     """Issuers before what they sign; ConfigError for what cannot be issued at all."""
     known = {request.name: request for request in requests}
     if len(known) < len(requests):
@@ -99,7 +111,7 @@ def ordered(requests: Sequence[Request]) -> list[Request]:
         raise ConfigError(f"certificates: {', '.join(twice)} is there twice; each name is a file of the store")
     for request in requests:
         _check(request, known)
-    rows: list[Request] = []
+    rows: list[CertificateRequest] = []
     left = list(requests)
     while left:
         ready = [request for request in left if not request.issuer or any(one.name == request.issuer for one in rows)]
@@ -112,7 +124,7 @@ def ordered(requests: Sequence[Request]) -> list[Request]:
     return rows
 
 
-def _check_depth(request: Request, known: Mapping[str, Request]) -> None:
+def _check_depth(request: CertificateRequest, known: Mapping[str, CertificateRequest]) -> None:
     """A path length that would be exceeded is found before anything is signed."""
     below, above = 0, known.get(request.issuer)
     while request.kind == "intermediate" and above is not None:
@@ -125,12 +137,17 @@ def _check_depth(request: Request, known: Mapping[str, Request]) -> None:
 
 
 def decide(
-    requests: Sequence[Request], held: Mapping[str, Held], *, now: datetime, renew_at: float, replace_root: bool = False
+    requests: Sequence[CertificateRequest],
+    held: Mapping[str, StoredCertificate],
+    *,
+    now: datetime,
+    renew_at: float,
+    replace_root: bool = False,
 ) -> list[Decision]:
     """For each certificate, in the order of signing: kept while it is valid and matches, else renewed, with the reason."""
     decisions: dict[str, Decision] = {}
     for request in ordered(requests):
-        own = held.get(request.name, Held())
+        own = held.get(request.name, StoredCertificate())
         action, reason = _verdict(request, own, decisions, now, renew_at)
         if request.kind == "root" and action == RENEW and reason.startswith("it does not match") and not replace_root:
             raise ConfigError(
@@ -141,7 +158,9 @@ def decide(
     return list(decisions.values())
 
 
-def _verdict(request: Request, own: Held, above: Mapping[str, Decision], now: datetime, renew_at: float) -> tuple[str, str]:
+def _verdict(
+    request: CertificateRequest, own: StoredCertificate, above: Mapping[str, Decision], now: datetime, renew_at: float
+) -> tuple[str, str]:
     one = own.certificate
     if one is None:
         return MAKE, "there is none"
@@ -165,7 +184,7 @@ def _verdict(request: Request, own: Held, above: Mapping[str, Decision], now: da
     return KEEP, f"valid until {one.not_after:%Y-%m-%d}"
 
 
-def _usable(request: Request, own: Held) -> None:
+def _usable(request: CertificateRequest, own: StoredCertificate) -> None:
     """A certificate whose key we cannot use is not thrown away by us."""
     key, remedy = own.key, "put the right key back, or move the file away to have both made anew"
     if key is None or key.state == "unreadable":
@@ -177,7 +196,7 @@ def _usable(request: Request, own: Held) -> None:
         raise ConfigError(f"store: the key of {request.name} belongs to another certificate; {remedy}")
 
 
-def _difference(request: Request, one: Certificate) -> str:
+def _difference(request: CertificateRequest, one: Certificate) -> str:
     """The first thing that is not as wanted; empty if all is."""
     wanted = _name(request.subject).rfc4514_string()
     if one.subject != wanted:
@@ -203,7 +222,7 @@ def wants_new_key(decision: Decision) -> bool:
     return not (decision.request.kind == "root" and decision.action == RENEW and not decision.reason.startswith("it does not match"))
 
 
-def new_key(request: Request) -> Any:
+def new_key(request: CertificateRequest) -> Any:
     """A private key of the wanted kind."""
     if request.key_type == "EC":
         return ec.generate_private_key(getattr(ec, _CURVES[request.key_bits])())
@@ -236,7 +255,7 @@ def _general(name: str) -> Any:
     return x509.DNSName(name) if address is None else x509.IPAddress(address)
 
 
-def _usage(request: Request) -> Any:
+def _usage(request: CertificateRequest) -> Any:
     ca = request.authority
     return x509.KeyUsage(
         digital_signature=request.kind != "root",
@@ -251,14 +270,16 @@ def _usage(request: Request) -> Any:
     )
 
 
-def issue(request: Request, key: Any, issuer: tuple[Certificate, Any] | None, *, now: datetime) -> Certificate:
+def issue(request: CertificateRequest, key: Any, issuer: tuple[Certificate, Any] | None, *, now: datetime) -> Certificate:
     """A certificate; it never outlives its issuer. `issuer` is None for a root."""
     begins, ends = now - BACKDATED, now + timedelta(days=request.days)
     if issuer is not None:
         begins, ends = max(begins, issuer[0].not_before), min(ends, issuer[0].not_after)
         if begins > now:
-            raise ConfigError(f"certificates: {request.name} cannot be issued: its issuer {issuer[0].title} is not valid before "
-                              f"{begins:%Y-%m-%d %H:%M} UTC, and it is {now:%Y-%m-%d %H:%M}; correct the clock, or replace the issuer")
+            raise ConfigError(
+                f"certificates: {request.name} cannot be issued: its issuer {issuer[0].title} is not valid before "
+                f"{begins:%Y-%m-%d %H:%M} UTC, and it is {now:%Y-%m-%d %H:%M}; correct the clock, or replace the issuer"
+            )
         if ends <= now:
             raise ConfigError(f"certificates: {request.name} cannot be issued: its issuer {issuer[0].title} expired on {ends:%Y-%m-%d}")
     subject = _name(request.subject)

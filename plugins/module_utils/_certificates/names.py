@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from .facts import Certificate, Names
+from .facts import AlternativeNames, Certificate
 
 with contextlib.suppress(ImportError):  # facts.IMPORT_ERROR says so
     from cryptography import x509
@@ -78,7 +78,7 @@ def _dns_covers(name: str, host: str) -> bool:
     return name.startswith("*.") and bool(first and dot) and "." in rest and first != "*" and name[2:] == rest
 
 
-def covers(names: Names, host: str) -> bool:
+def covers(names: AlternativeNames, host: str) -> bool:
     """True if a client that asks for `host` accepts a certificate with these names; `*.example.com` needs the same wildcard."""
     try:
         address = ipaddress.ip_address(host)
@@ -109,7 +109,7 @@ def _matches(kind: Any, value: str, base: Any) -> bool:
     return ipaddress.ip_address(value) in base
 
 
-def _typed(names: Names) -> Iterable[tuple[Any, str]]:
+def _typed(names: AlternativeNames) -> Iterable[tuple[Any, str]]:
     yield from ((x509.DNSName, name) for name in names.dns)
     yield from ((x509.UniformResourceIdentifier, name) for name in names.uris)
     yield from ((x509.RFC822Name, name) for name in names.emails)

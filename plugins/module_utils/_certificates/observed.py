@@ -12,7 +12,7 @@ from typing import Any
 from .chain import build
 from .facts import Certificate
 from .reading import read_bundle
-from .rotation import Authority, Istiod, Mesh, Trust, held_by
+from .rotation import Authority, Istiod, RotationState, Trust, held_by
 from .source import Source, decode
 
 __all__ = ["authority_of", "mesh_of", "roots_of"]
@@ -100,13 +100,13 @@ def _places(objects: Sequence[Obj], namespace: str) -> Iterable[tuple[str, tuple
 
 def mesh_of(
     objects: Sequence[Obj], proxies: Sequence[Source], *, namespace: str, cacerts: Obj | None, known: Sequence[Certificate]
-) -> Mesh:
+) -> RotationState:
     """Everything at one moment. objects: pods of istiod, root ConfigMaps, webhooks. known: the roots of now and those of the goal."""
     places = list(_places(objects, namespace))
     handed = next((found for name, found in places if name == f"ConfigMap {namespace}/{_ROOT_MAP}"), ())
     roots = tuple(one.fingerprint for one in handed)
     everybody = {one.fingerprint: one for one in (*(one for _name, found in places for one in found), *known)}
-    return Mesh(
+    return RotationState(
         [_istiod(pod, roots, cacerts) for pod in _istiods([one for one in objects if one["kind"] == "Pod"], namespace)],
         [held_by(source, tuple(everybody.values())) for source in proxies],
         [Trust(name, tuple(one.fingerprint for one in found)) for name, found in places],

@@ -14,20 +14,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._errors import FetchError
+from .._model.proxies import proxy_container
 
-__all__ = ["SECRETS_PATH", "Held", "has_proxy", "held", "identity_of"]
+__all__ = ["SECRETS_PATH", "ProxySecrets", "held", "identity_of"]
 
 # /certs has numbers and dates only; what signs what is in the secrets, where Envoy itself has blacked out the private keys.
 SECRETS_PATH = "/config_dump?resource=dynamic_active_secrets"
-_STATUS = "sidecar.istio.io/status"
-_PROXY = "istio-proxy"
 _IDENTITY, _ROOTS = "default", "ROOTCA"
 # What a gateway got of the Secrets that its Gateways name: by Istio's Gateway, and by the Gateway API with a namespace.
 _CREDENTIALS = ("kubernetes://", "kubernetes-gateway://")
 
 
 @dataclass(frozen=True)
-class Held:
+class ProxySecrets:
     """A workload's certificate with its chain, the roots that its proxy trusts, and what a gateway serves, by its Secret; in PEM."""
 
     chain: bytes
@@ -35,21 +34,9 @@ class Held:
     served: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def _container(pod: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    spec = pod.get("spec") or {}
-    return next((one for one in [*(spec.get("containers") or []), *(spec.get("initContainers") or [])] if one["name"] == _PROXY), None)
-
-
-def has_proxy(pod: Mapping[str, Any]) -> bool:
-    """A sidecar or gateway that runs and is not about to go."""
-    metadata = pod["metadata"]
-    running = (pod.get("status") or {}).get("phase") == "Running" and not metadata.get("deletionTimestamp")
-    return running and _STATUS in (metadata.get("annotations") or {}) and _container(pod) is not None
-
-
 def identity_of(pod: Mapping[str, Any]) -> dict[str, str]:
     """What its certificate must say, and the namespace of the istiod that issues it, as the injector wrote them into the pod."""
-    env = {row["name"]: str(row.get("value") or "") for row in (_container(pod) or {}).get("env") or []}
+    env = {row["name"]: str(row.get("value") or "") for row in (proxy_container(pod) or {}).get("env") or []}
     issuer = [*env.get("CA_ADDR", "").partition(":")[0].split("."), ""][1]
     found = {"trust_domain": env.get("TRUST_DOMAIN", ""), "control_plane": issuer}
     found["namespace"] = pod["metadata"]["namespace"]
@@ -70,7 +57,7 @@ def _public(secret: Mapping[str, Any], *path: str) -> bytes:
     return str(source.get("inline_string") or "").encode()
 
 
-def held(body: bytes) -> Held:
+def held(body: bytes) -> ProxySecrets:
     """From Envoy's answer; raises FetchError with the reason when there is no identity in it."""
     try:
         rows = json.loads(body).get("configs") or []
@@ -86,4 +73,4 @@ def held(body: bytes) -> Held:
         raise FetchError(f"it has no roots (secret {_ROOTS}); it has {there}")
     served = {name.removeprefix(prefix): _public(secret, "tls_certificate", "certificate_chain")
               for name, secret in secrets.items() for prefix in _CREDENTIALS if name.startswith(prefix)}
-    return Held(chain, roots, {name: text for name, text in sorted(served.items()) if text.strip()})
+    return ProxySecrets(chain, roots, {name: text for name, text in sorted(served.items()) if text.strip()})

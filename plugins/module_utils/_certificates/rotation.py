@@ -29,8 +29,25 @@ from .facts import Certificate
 from .reading import read_bundle
 from .source import Source
 
-__all__ = ["Authority", "Blocker", "Istiod", "Mesh", "Phase", "Proxy", "Step", "Trust", "Verdict", "gate", "held_by", "needs_restart",
-           "next_step", "plan", "reloads_by_default", "unfit", "unsettled"]
+__all__ = [
+    "Authority",
+    "Blocker",
+    "GateVerdict",
+    "Istiod",
+    "Phase",
+    "ProxyTrust",
+    "RotationState",
+    "RotationStep",
+    "Trust",
+    "gate",
+    "held_by",
+    "needs_restart",
+    "next_step",
+    "plan",
+    "reloads_by_default",
+    "unfit",
+    "unsettled",
+]
 
 _VERSION = re.compile(r"v?(\d+)\.(\d+)")
 # AUTO_RELOAD_PLUGIN_CERTS is on by default since Istio 1.18, which is what OpenShift Service Mesh 2.5 has.
@@ -55,7 +72,7 @@ class Authority:
 
 
 @dataclass(frozen=True)
-class Step:
+class RotationStep:
     """What is to be written into `cacerts` next."""
 
     phase: Phase
@@ -85,7 +102,7 @@ class Trust:
 
 
 @dataclass(frozen=True)
-class Proxy:
+class ProxyTrust:
     """A live sidecar or gateway: the roots that it trusts, and the root that its own certificate leads to ("" for an unknown one).
 
     not_before, not_after: of its own certificate; None where nobody read them.
@@ -101,11 +118,11 @@ class Proxy:
 
 
 @dataclass(frozen=True)
-class Mesh:
+class RotationState:
     """All that was seen at one moment."""
 
     istiods: Sequence[Istiod] = ()
-    proxies: Sequence[Proxy] = ()
+    proxies: Sequence[ProxyTrust] = ()
     places: Sequence[Trust] = ()
     titles: Mapping[str, str] = field(default_factory=dict)
 
@@ -124,7 +141,7 @@ class Blocker:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class GateVerdict:
     """Whether a step is safe now. `notes` do not hold it up."""
 
     blockers: tuple[Blocker, ...]
@@ -136,22 +153,22 @@ class Verdict:
         return not self.blockers
 
 
-def next_step(current: Authority, goal: Authority) -> Step | None:
+def next_step(current: Authority, goal: Authority) -> RotationStep | None:
     """The next step from what `cacerts` has to the goal; None when it is reached."""
     lost = tuple(root for root in goal.roots if root not in current.roots)
     if lost:
         # Also from a retired CA back: its roots first, whoever signs meanwhile.
-        return Step(Phase.DISTRIBUTE, Authority(current.signer, current.anchor, (*current.roots, *lost)))
+        return RotationStep(Phase.DISTRIBUTE, Authority(current.signer, current.anchor, (*current.roots, *lost)))
     if current.signer != goal.signer:
-        return Step(Phase.SWITCH, Authority(goal.signer, goal.anchor, current.roots))
+        return RotationStep(Phase.SWITCH, Authority(goal.signer, goal.anchor, current.roots))
     if current.roots != goal.roots:
-        return Step(Phase.RETIRE, goal)
+        return RotationStep(Phase.RETIRE, goal)
     return None
 
 
-def plan(current: Authority, goal: Authority) -> tuple[Step, ...]:
+def plan(current: Authority, goal: Authority) -> tuple[RotationStep, ...]:
     """All steps."""
-    steps: list[Step] = []
+    steps: list[RotationStep] = []
     while (step := next_step(steps[-1].authority if steps else current, goal)) is not None:
         steps.append(step)
     return tuple(steps)
@@ -183,7 +200,7 @@ def _within(part: tuple[str, ...], whole: tuple[str, ...]) -> bool:
     return any(whole[start:start + len(part)] == part for start in range(len(whole) - len(part) + 1))
 
 
-def unsettled(mesh: Mesh, roots: Sequence[str], signer: str = "") -> Iterable[Blocker]:
+def unsettled(mesh: RotationState, roots: Sequence[str], signer: str = "") -> Iterable[Blocker]:
     """Istiods and places that do not have these roots, and istiods that sign with another CA than this one."""
     for istiod in mesh.istiods:
         lost = [root for root in roots if root not in istiod.roots]
@@ -206,7 +223,7 @@ def unfit(chain: Iterable[Certificate], now: datetime) -> list[str]:
     return [f"{one.title} {reason}" for one, reason in reasons if reason]
 
 
-def _out_of_date(proxies: Iterable[Proxy], now: datetime | None) -> Iterable[Blocker]:
+def _out_of_date(proxies: Iterable[ProxyTrust], now: datetime | None) -> Iterable[Blocker]:
     """Proxies whose certificate is not valid: whatever they trust, nobody talks to them."""
     for one in proxies:
         reason = invalid_at(one.not_before, one.not_after, now) if now and one.not_before and one.not_after else ""
@@ -214,7 +231,7 @@ def _out_of_date(proxies: Iterable[Proxy], now: datetime | None) -> Iterable[Blo
             yield Blocker(one.name, f"its certificate {reason}", "look at the clocks of its node and of istiod's, then restart the pod")
 
 
-def gate(step: Step, mesh: Mesh, current: Authority, *, now: datetime | None = None) -> Verdict:
+def gate(step: RotationStep, mesh: RotationState, current: Authority, *, now: datetime | None = None) -> GateVerdict:
     """Whether the step is safe for everybody that was seen. now: the cluster's time; without it no dates are looked at."""
     restart = "restart the pod, or delete it"
     silent = tuple(Blocker(one.name, f"it did not answer: {one.error}", restart) for one in mesh.proxies if one.error)
@@ -224,7 +241,7 @@ def gate(step: Step, mesh: Mesh, current: Authority, *, now: datetime | None = N
         text, remedy = "its certificate still leads to {}", "wait until it is renewed, or restart the pod"
         old = tuple(Blocker(one.name, text.format(mesh.title(one.anchor)), remedy) for one in talking if one.anchor not in kept)
         waiting = tuple(unsettled(mesh, kept, step.authority.signer))
-        return Verdict((*silent, *waiting, *_out_of_date(talking, now), *old, *_distrust(talking, kept, mesh)))
+        return GateVerdict((*silent, *waiting, *_out_of_date(talking, now), *old, *_distrust(talking, kept, mesh)))
     text, remedy = "its certificate leads to {}, which cacerts does not have", "restart the pod"
     # A step that brings a proxy's own root back (cacerts was lost in the middle of a rotation) takes nothing away from it.
     after = step.authority.roots if step.phase is Phase.DISTRIBUTE else current.roots
@@ -232,12 +249,12 @@ def gate(step: Step, mesh: Mesh, current: Authority, *, now: datetime | None = N
     waiting = tuple(unsettled(mesh, current.roots))
     if step.phase is Phase.DISTRIBUTE:
         # One more root takes nothing away from anybody, and an istiod that lags behind is restarted for it anyway.
-        return Verdict(stray, (*silent, *waiting, *_out_of_date(talking, now)))
+        return GateVerdict(stray, (*silent, *waiting, *_out_of_date(talking, now)))
     needed = tuple(dict.fromkeys((step.authority.anchor, *(one.anchor for one in talking if one.anchor))))
-    return Verdict((*silent, *waiting, *_out_of_date(talking, now), *stray, *_distrust(talking, needed, mesh)))
+    return GateVerdict((*silent, *waiting, *_out_of_date(talking, now), *stray, *_distrust(talking, needed, mesh)))
 
 
-def _distrust(proxies: Iterable[Proxy], needed: Sequence[str], mesh: Mesh) -> Iterable[Blocker]:
+def _distrust(proxies: Iterable[ProxyTrust], needed: Sequence[str], mesh: RotationState) -> Iterable[Blocker]:
     for one in proxies:
         lost = [root for root in needed if root not in one.roots]
         if lost:
@@ -245,15 +262,15 @@ def _distrust(proxies: Iterable[Proxy], needed: Sequence[str], mesh: Mesh) -> It
             yield Blocker(one.name, text, "wait until its certificate is renewed, or restart the pod")
 
 
-def held_by(source: Source, known: Sequence[Certificate]) -> Proxy:
+def held_by(source: Source, known: Sequence[Certificate]) -> ProxyTrust:
     """A live proxy as it was read; known: all roots that play a part."""
     facts: Mapping[str, Any] = source.endpoint or {}
     if facts.get("error"):
-        return Proxy(source.resource, error=str(facts["error"]))
+        return ProxyTrust(source.resource, error=str(facts["error"]))
     chain = read_bundle(source.certificate or b"", source.resource).certificates
     roots = tuple(one.fingerprint for one in read_bundle(source.roots or b"", source.resource).certificates)
     if not chain:
-        return Proxy(source.resource, roots, error="it has no certificate that can be read")
+        return ProxyTrust(source.resource, roots, error="it has no certificate that can be read")
     found = build(chain[0], chain[1:], known)
     anchor = found.path[-1].fingerprint if found.anchored else ""
-    return Proxy(source.resource, roots, anchor, chain[0].issuer, not_before=chain[0].not_before, not_after=chain[0].not_after)
+    return ProxyTrust(source.resource, roots, anchor, chain[0].issuer, not_before=chain[0].not_before, not_after=chain[0].not_after)

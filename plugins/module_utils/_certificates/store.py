@@ -21,7 +21,7 @@ from typing import IO, Any
 from .._errors import ConfigError
 from .._model.files import MIB, clear_drafts, read_file, write_file
 from .facts import Certificate
-from .issue import KEEP, Decision, Held, Request, decide, issue, new_key, wants_new_key
+from .issue import KEEP, CertificateRequest, Decision, StoredCertificate, decide, issue, new_key, wants_new_key
 from .reading import load_key, read_bundle, read_key
 from .vault import is_sealed, seal, unseal
 
@@ -126,11 +126,11 @@ class Store:
         except OSError as exc:
             raise ConfigError(f"store: {self.path(name)} cannot be read: {exc.strerror}") from exc
 
-    def held(self, name: str) -> Held:
+    def held(self, name: str) -> StoredCertificate:
         """What is there of a name."""
         raw = self.read(name)
         if raw is None:
-            return Held()
+            return StoredCertificate()
         rows = read_bundle(raw, name).certificates
         if not rows:
             if not raw.strip():
@@ -138,7 +138,7 @@ class Store:
                 raise ConfigError(f"{text}; put it back from a backup, or move it away to have it made anew")
             remedy = "put it back from a backup, or move it away to have it made anew"
             raise ConfigError(f"store: {self.path(name)} has no certificate; {remedy}")
-        return Held(rows[0], read_key(raw, self.passphrase))
+        return StoredCertificate(rows[0], read_key(raw, self.passphrase))
 
     def key(self, name: str) -> Any:
         """The private key, opened."""
@@ -185,7 +185,7 @@ class Store:
 class Work:
     """One run: decide, then issue what is to be issued."""
 
-    def __init__(self, store: Store, requests: Sequence[Request], *, now: datetime, renew_at: float, replace_root: bool) -> None:
+    def __init__(self, store: Store, requests: Sequence[CertificateRequest], *, now: datetime, renew_at: float, replace_root: bool) -> None:
         self.store, self.requests, self.now = store, requests, now
         self.renew_at, self.replace_root = renew_at, replace_root
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .._model.text import shown
+from .._text import shown
 from .documents import write_documents
 from .render import failed_lines
 from .runner import Report

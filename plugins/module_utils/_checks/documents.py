@@ -14,11 +14,10 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from .._model.files import clear_drafts, write_file
-from .._model.text import escaped_json, shown
+from .._text import escaped_json, shown
 from .categories import CATEGORIES
 from .runner import Report, Row
-from .table import CHECKS, hint_url
-from .types import Severity, Status
+from .types import Severity, Status, hint_url
 
 __all__ = ["document", "json_report", "junit", "sarif", "write_document", "write_documents"]
 
@@ -97,9 +96,9 @@ def sarif(report: Report) -> str:
             "helpUri": hint_url(check.id),
             "defaultConfiguration": {"level": LEVELS[check.severity]},
         }
-        for check in CHECKS
+        for check in report.catalogue.checks
     ]
-    indexes = {check.id: index for index, check in enumerate(CHECKS)}
+    indexes = {check.id: index for index, check in enumerate(report.catalogue.checks)}
     results = [_result(row, indexes) for row in report.rows if row.status in (Status.FAILED, Status.WARNING)]
     driver = {"name": "meshops.mesh", "informationUri": "https://github.com/meshops/mesh", "rules": rules}
     run = {"tool": {"driver": driver}, "automationDetails": {"id": f"mesh_check/{report.cluster}"}, "results": results}

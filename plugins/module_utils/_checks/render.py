@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .._model.text import joined, shown
+from .._text import joined, shown
 from .categories import CATEGORIES
 
 __all__ = ["GLYPHS", "failed_lines", "summary_line", "table"]
@@ -82,9 +82,13 @@ def summary_line(summary: Mapping[str, int]) -> str:
 
 
 def table(
-    rows: Rows, *, show_from: str = "info", summary: Mapping[str, int] | None = None, about: Mapping[str, str] | None = None
+    rows: Rows,
+    *,
+    show_from: str = "info",
+    summary: Mapping[str, int] | None = None,
+    about: Mapping[str, str] | None = None,
 ) -> str:
-    """The whole table; `show_from` leaves out what is less severe, never a summary's number. `about`: what a category looked at."""
+    """The whole table. show_from leaves out what is less severe, never a summary's number; about: what a category looked at."""
     rows = list(rows)
     lines: list[str] = []
     for category, checks in _grouped(rows).items():

@@ -11,21 +11,19 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from .._errors import ConfigError, MeshError, TooComplex
+from .._errors import MeshError, TooComplex
+from .._model.intent import Intent
 from .._model.malformed import place, suspects, title
-from .._model.text import shown
-from .categories import CATEGORIES
-from .kinds import Kind
-from .table import ABOUT, CHECKS, ON_REQUEST, by_id, hint_url
-from .types import Check, Finding, Intent, Options, Severity, Status
-from .view import View
+from .._model.view import View
+from .._text import shown
+from .catalogue import Catalogue
+from .types import Check, Finding, Options, Severity, Status, hint_url
 
 if TYPE_CHECKING:
     from .._model.snapshot import Snapshot
 
-__all__ = ["Report", "Row", "kinds_read", "run_checks", "run_checks_on", "run_until", "select"]
+__all__ = ["Report", "Row", "run_checks", "run_checks_on", "run_until"]
 
-ALWAYS = "OSM1002"
 _NAMED = 3  # kinds in a reason
 _UNREADABLE = 25  # objects that one check leaves out before it gives up
 _SUSPECTS = 6  # objects that may be the reason for an error and are tried
@@ -73,6 +71,7 @@ class Report:
 
     cluster: str
     rows: tuple[Row, ...]
+    catalogue: Catalogue = field(compare=False, repr=False)
     unused_ignores: tuple[str, ...] = ()
     about: Mapping[str, str] = field(default_factory=dict)  # category to what it looked at
     # The source as far as it could be read: without objects that no check can make sense of, each of which has a failed row.
@@ -90,33 +89,7 @@ class Report:
         return [row for row in self.rows if row.status in statuses]
 
 
-def select(only: Iterable[str], categories: Iterable[str]) -> list[Check]:
-    """The chosen checks and everything that they require, in table order."""
-    codes, names = set(only), set(categories)
-    unknown = sorted(codes - set(by_id)) + sorted(names - set(CATEGORIES))
-    if unknown:
-        raise ConfigError(f"there is no check or category {', '.join(unknown)}; the categories are {', '.join(CATEGORIES)}")
-    chosen = {row.id for row in CHECKS if (not codes or row.id in codes) and (not names or row.category in names)}
-    if not codes and not names:
-        chosen = {code for code in chosen if by_id[code].category not in ON_REQUEST}
-    # Without it, a reader without rights would see everything skipped and nothing failed.
-    chosen.add(ALWAYS)
-    todo = list(chosen)
-    while todo:
-        for code in by_id[todo.pop()].requires:
-            if code not in chosen:
-                chosen.add(code)
-                todo.append(code)
-    return [row for row in CHECKS if row.id in chosen]
-
-
-def kinds_read(intent: Intent, options: Options) -> frozenset[Kind]:
-    """What the chosen checks read: a large mesh has many objects that none of them asks for, such as its ReplicaSets."""
-    checks = select(options.only, options.categories)
-    return frozenset(kind for row in checks if intent.provider is None or intent.provider in row.providers for kind in row.inputs)
-
-
-class _Run:
+class _CheckRun:
     """One pass over the table; knows which requirements did not hold, for which objects, and which ignores were used."""
 
     def __init__(self, view: View, intent: Intent, options: Options) -> None:
@@ -286,22 +259,23 @@ def _gave_up(exc: Exception) -> Finding:
     )
 
 
-def run_checks(snapshot: Snapshot, intent: Intent, options: Options) -> Report:
+def run_checks(catalogue: Catalogue, snapshot: Snapshot, intent: Intent, options: Options) -> Report:
     """One pass over one snapshot."""
-    return run_checks_on(View(snapshot), intent, options)
+    return run_checks_on(catalogue, View(snapshot), intent, options)
 
 
-def run_checks_on(view: View, intent: Intent, options: Options) -> Report:
+def run_checks_on(catalogue: Catalogue, view: View, intent: Intent, options: Options) -> Report:
     """The same on a view that others have read too."""
-    checks = select(options.only, options.categories)
+    checks = catalogue.select(options.only, options.categories)
     # Reviews are asked for with personas only, so a refusal always matters.
-    reads = frozenset(kind.kind for kind in kinds_read(intent, options)) | {"SubjectAccessReview"}
-    run = _Run(view, intent, replace(options, reads=reads))
+    reads = frozenset(kind.kind for kind in catalogue.kinds_read(intent, options)) | {"SubjectAccessReview"}
+    run = _CheckRun(view, intent, replace(options, reads=reads))
     rows = tuple(row for check in checks for row in run.rows(check))
     unused = tuple(entry for entry in options.ignore if entry not in run.used)
     ran = {row.category for row in rows if row.status is not Status.SKIPPED}
-    told = {category: found for category, tell in ABOUT.items() if category in ran for found in [tell(run.view, intent)] if found}
-    return Report(view.cluster, rows, unused, told, run.view, tuple(run.left_out))
+    telling = {one.name: one.about for one in catalogue.categories if one.about is not None and one.name in ran}
+    about = {name: text for name, tell in telling.items() for text in [tell(run.view, intent)] if text}
+    return Report(view.cluster, rows, catalogue, unused, about, run.view, tuple(run.left_out))
 
 
 def run_until(
@@ -321,7 +295,7 @@ def run_until(
     while True:
         report = look()
         # With fail_on=never failures are waited for all the same; warnings only where they decide.
-        hopeful = any(by_id[row.id].retryable for row in report.failing("warning" if fail_on == "warning" else "error"))
+        hopeful = any(report.catalogue.by_id[row.id].retryable for row in report.failing("warning" if fail_on == "warning" else "error"))
         if not hopeful or clock() + wait_interval > deadline:
             return report
         waits(report)

@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from .kinds import Kind
+from .._model.intent import Intent
+from .._model.kinds import Kind
 
 if TYPE_CHECKING:
-    from .view import Obj, View
+    from .._model.view import View
 
-__all__ = ["THRESHOLDS", "Check", "Finding", "Intent", "Options", "Severity", "Status", "check", "registry", "skip"]
+__all__ = ["THRESHOLDS", "Category", "Check", "Finding", "Options", "Severity", "Status", "hint_url", "skip"]
 
 
 class Severity(IntEnum):
@@ -78,62 +78,6 @@ THRESHOLDS: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class Intent:
-    """What the mesh should be. None means not given: checks that need it are skipped and say so."""
-
-    mesh: str | None = None
-    provider: str | None = None
-    control_plane: Mapping[str, Any] | None = None
-    members: tuple[str, ...] | None = None
-    operators: tuple[str, ...] | None = None
-    personas: tuple[Mapping[str, Any], ...] | None = None
-    gateways: tuple[Mapping[str, Any], ...] | None = None
-    observability: tuple[str, ...] | None = None
-    # What each persona may and may not do: {user, groups, verb, group, resource, namespace, allowed}.
-    cells: tuple[Mapping[str, Any], ...] | None = None
-    # Who may call what, row by row; in which namespaces that is all (patterns, none: everywhere); what the source does not say of the mesh.
-    access: tuple[Mapping[str, Any], ...] | None = None
-    access_scope: tuple[str, ...] = ()
-    mesh_settings: Mapping[str, Any] | None = None
-    # Where an upgrade is to go, and how: version, strategy, concurrency, per_minute, pause, waves, hours.
-    upgrade: Mapping[str, Any] | None = None
-    # The new control plane that a mesh of OSSM 2 goes to: istio, revision, label, mesh, selectors (None: it sees all).
-    migration: Mapping[str, Any] | None = None
-
-    @property
-    def name(self) -> str:
-        """The control plane's name."""
-        return str((self.control_plane or {}).get("name", ""))
-
-    @property
-    def namespace(self) -> str:
-        """The control plane's namespace."""
-        return str((self.control_plane or {}).get("namespace", ""))
-
-    def owns(self, namespace: str) -> bool:
-        """True for the control plane's namespace and the members; for every namespace where no members are given."""
-        return self.members is None or namespace in self._own
-
-    @cached_property
-    def _own(self) -> frozenset[str]:
-        return frozenset((self.namespace, *(self.members or ())))
-
-    def owned(self, rows: Iterable[Obj]) -> list[Obj]:
-        """Those of this mesh: another mesh of the cluster may use the same names and labels."""
-        return [row for row in rows if self.owns(row.namespace)]
-
-    @property
-    def ossm2(self) -> bool:
-        """True for the generation of Maistra."""
-        return self.provider == "ossm2"
-
-    @property
-    def control_plane_kind(self) -> str:
-        """The kind that the provider's operator reconciles."""
-        return "ServiceMeshControlPlane" if self.ossm2 else "Istio"
-
-
-@dataclass(frozen=True)
 class Options:
     """How to check: limits, what to leave out, and the clock."""
 
@@ -184,19 +128,35 @@ class Check:
         return (self.run.__doc__ or "").strip()
 
 
-registry: dict[str, Check] = {}
+def hint_url(code: str) -> str:
+    """The page of a check; derived, so that no row can point elsewhere."""
+    return f"https://github.com/meshops/mesh/blob/main/docs/checks/{code}.md"
 
 
-def check(code: str, *, title: str, hint: str, severity: Severity = Severity.ERROR, **fields: Any) -> Callable[[Run], Run]:
-    """Put a function into the table; its category is the name of its module."""
+class Category:
+    """The rows about one subject. Each feature makes its own and fills it: `@CATEGORY.check("OSM2101", title=..., hint=...)`.
 
-    def register(run: Run) -> Run:
-        category = run.__module__.rsplit(".", 1)[-1]
-        row = Check(id=code, category=category, title=title, severity=severity, hint=hint, run=run, **fields)
-        known = registry.get(code)
-        if known is not None and known.run.__qualname__ != run.__qualname__:
-            raise ValueError(f"check code {code} is used twice: {known.title!r} and {title!r}")
-        registry[code] = row
-        return run
+    on_request: asked only where it is named, as it is about something that most meshes do not do.
+    about: what the rows looked at, where they say something of more than the objects that they name."""
 
-    return register
+    def __init__(self, name: str, *, on_request: bool = False) -> None:
+        self.name, self.on_request = name, on_request
+        self.rows: dict[str, Check] = {}
+        self.about: Callable[[View, Intent], str] | None = None
+
+    def check(self, code: str, *, title: str, hint: str, severity: Severity = Severity.ERROR, **fields: Any) -> Callable[[Run], Run]:
+        """Puts a function into the table."""
+
+        def register(run: Run) -> Run:
+            known = self.rows.get(code)
+            if known is not None:
+                raise ValueError(f"check code {code} is used twice: {known.title!r} and {title!r}")
+            self.rows[code] = Check(id=code, category=self.name, title=title, severity=severity, hint=hint, run=run, **fields)
+            return run
+
+        return register
+
+    def tells(self, about: Callable[[View, Intent], str]) -> Callable[[View, Intent], str]:
+        """Makes this function the one that says what the rows looked at."""
+        self.about = about
+        return about

@@ -31,11 +31,11 @@ try:
 except ImportError:
     IMPORT_ERROR = traceback.format_exc()
 
-__all__ = ["AUTH_ARG_SPEC", "IMPORT_ERROR", "Answer", "Dialer", "Transport", "connect", "dialer"]
+__all__ = ["AUTH_ARG_SPEC", "IMPORT_ERROR", "Dialer", "HttpResponse", "Transport", "connect", "dialer"]
 
 
 @dataclass(frozen=True)
-class Answer:
+class HttpResponse:
     """One HTTP answer, read to its end."""
 
     status: int
@@ -58,7 +58,7 @@ class Transport(Protocol):
         """The address, for messages."""
         ...  # pylint: disable=unnecessary-ellipsis
 
-    def request(self, method: str, path: str, *, body: bytes | None, headers: Mapping[str, str], timeout: float) -> Answer:
+    def request(self, method: str, path: str, *, body: bytes | None, headers: Mapping[str, str], timeout: float) -> HttpResponse:
         """Send one request; connection problems come out as urllib3's own exceptions."""
         ...  # pylint: disable=unnecessary-ellipsis
 
@@ -70,7 +70,7 @@ class _PoolTransport:
     login: Callable[[], dict[str, str]]
     extra: tuple[tuple[str, str], ...]
 
-    def request(self, method: str, path: str, *, body: bytes | None, headers: Mapping[str, str], timeout: float) -> Answer:
+    def request(self, method: str, path: str, *, body: bytes | None, headers: Mapping[str, str], timeout: float) -> HttpResponse:
         lines = urllib3.HTTPHeaderDict({**headers, **self.login()})
         for key, value in self.extra:
             lines.add(key, value)
@@ -78,7 +78,7 @@ class _PoolTransport:
         reply = self.pool.request(
             method, self.host + path, body=body, headers=lines, timeout=limits, retries=False, redirect=False, preload_content=True
         )
-        return Answer(reply.status, {key.lower(): value for key, value in reply.headers.items()}, reply.data)
+        return HttpResponse(reply.status, {key.lower(): value for key, value in reply.headers.items()}, reply.data)
 
 
 def _configuration(params: Mapping[str, Any], name: str) -> Any:

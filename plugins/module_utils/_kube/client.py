@@ -33,7 +33,7 @@ from .._errors import (
 from .._model.clock import TOLERANCE, ClockReading, clock_text, read_clock, utc_now
 from .._model.denial import denial_of
 from .._model.secrecy import without_values
-from .auth import Answer, Transport, connect
+from .auth import HttpResponse, Transport, connect
 from .parent import require_parent
 from .progress import Progress, notice
 
@@ -150,7 +150,7 @@ class Cluster:
         body: Any = None,
         content_type: str = "application/json",
         accept: str = "application/json",
-    ) -> Answer:
+    ) -> HttpResponse:
         """One answer below 300 or of a kind that callers handle (404, 409, 410); all else is waited out or raised."""
         if query:
             path += "?" + urlencode(query)
@@ -164,14 +164,14 @@ class Cluster:
         while True:
             attempt += 1
             outcome = self._try(method, path, data, headers, started)
-            if isinstance(outcome, Answer):
+            if isinstance(outcome, HttpResponse):
                 self._note_warning(outcome)
                 return outcome
             if progress.due():
                 progress.say(f"the API server ({self._transport.host}) is away or busy")
             self._sleep(outcome if outcome > 0 else min(5.0 if self._met else 1.0, 0.25 * 2 ** min(attempt, 5)) * random.uniform(0.7, 1.0))  # noqa: S311  no secret: spreads tries
 
-    def _try(self, method: str, path: str, data: bytes | None, headers: Mapping[str, str], started: float) -> Answer | float:
+    def _try(self, method: str, path: str, data: bytes | None, headers: Mapping[str, str], started: float) -> HttpResponse | float:
         """An answer, or for how long to sleep before the next try (0: choose yourself)."""
         require_parent()
         began = self._clock()
@@ -222,7 +222,7 @@ class Cluster:
         """A try that ends by time-out costs 5 s; do not begin one that passes 15 s."""
         return 5.0 if isinstance(exc, wire.TimeoutError) and not isinstance(exc, wire.NewConnectionError) else 0.0
 
-    def _pause(self, answer: Answer, started: float) -> float | None:
+    def _pause(self, answer: HttpResponse, started: float) -> float | None:
         """None when the answer counts; else how long to wait before asking again."""
         spent = self._clock() - started
         limit = PATIENCE if self._met else FIRST_CONTACT
@@ -240,7 +240,7 @@ class Cluster:
             return 0.0
         return None
 
-    def _raise_for(self, answer: Answer, method: str, path: str) -> Answer:
+    def _raise_for(self, answer: HttpResponse, method: str, path: str) -> HttpResponse:
         if answer.status < 300 or answer.status in (404, 409, 410):
             return answer
         where = f"cluster {self.name} ({self._transport.host})"
@@ -261,7 +261,7 @@ class Cluster:
             raise ConfigError(f"{where}: the API server refuses the request ({answer.status}): {text}")
         raise FetchError(f"{where}: {method} {path.split('?', maxsplit=1)[0]} gave {answer.status}: {text}")
 
-    def _note_warning(self, answer: Answer) -> None:
+    def _note_warning(self, answer: HttpResponse) -> None:
         text = answer.headers.get("warning")
         if text:
             self.warnings.append(text.split(" ", 2)[-1].strip('"'))
@@ -481,7 +481,7 @@ class Cluster:
         dry_run: bool,
         what: str,
         content_type: str = "application/json",
-    ) -> Answer:
+    ) -> HttpResponse:
         """A change; refusals name the object."""
         full = {**query, "dryRun": "All"} if dry_run else dict(query)
         if not path.startswith(_REVIEWS):
@@ -501,7 +501,7 @@ class Cluster:
             raise Conflict(f"{what}: cluster {self.name}: {_conflict_text(answer)}")
         return answer
 
-    def _object(self, answer: Answer, what: str) -> dict[str, Any]:
+    def _object(self, answer: HttpResponse, what: str) -> dict[str, Any]:
         data = answer.json()
         if answer.status < 300 and isinstance(data, dict):
             return data
@@ -549,20 +549,20 @@ def _aggregated(data: Mapping[str, Any]) -> list[Resource]:
     return rows
 
 
-def _message(answer: Answer) -> str:
+def _message(answer: HttpResponse) -> str:
     data = answer.json()
     if isinstance(data, dict) and data.get("message"):
         return without_values(str(data["message"]))
     return answer.body[:200].decode("utf-8", "replace").strip() or "no text"
 
 
-def _causes(answer: Answer) -> set[str]:
+def _causes(answer: HttpResponse) -> set[str]:
     data = answer.json()
     details = (data.get("details") or {}) if isinstance(data, dict) else {}
     return {str(item.get("reason")) for item in details.get("causes") or []}
 
 
-def _conflict_text(answer: Answer) -> str:
+def _conflict_text(answer: HttpResponse) -> str:
     """Which manager holds which field, or the API's own words."""
     data = answer.json() or {}
     causes = [item for item in (data.get("details") or {}).get("causes") or [] if item.get("reason") == "FieldManagerConflict"]
@@ -573,6 +573,6 @@ def _conflict_text(answer: Answer) -> str:
            "(mesh_force_conflicts for the roles)"
 
 
-def _retry_after(answer: Answer, *, left: float) -> float:
+def _retry_after(answer: HttpResponse, *, left: float) -> float:
     text = answer.headers.get("retry-after", "")
     return max(0.0, min(float(text), left)) if text.isdigit() else 0.0

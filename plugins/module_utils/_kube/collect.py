@@ -13,9 +13,9 @@ from typing import Any
 
 from .._errors import FetchError, Forbidden, KindMissing
 from .._model.objects import group_of
+from .._model.packages import KNOWN
 from .._model.secrets_used import SECRET, SOURCES, secrets_used
 from .._model.snapshot import Snapshot, trimmed, without_gc
-from .._olm.wanted import KNOWN
 from .client import Cluster
 
 __all__ = ["GROUPS", "GROUP_TAILS", "KINDS", "collect", "read_secrets", "review"]
@@ -80,7 +80,7 @@ _REVIEW = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview
 
 
 @dataclass
-class _Part:
+class _ListedPart:
     objects: list[dict[str, Any]] = field(default_factory=list)
     missing: str = ""
     forbidden: tuple[str, str] | None = None
@@ -112,14 +112,14 @@ def _plan(cluster: Cluster, kinds: Collection[tuple[str, str]] | None) -> tuple[
     return [(api_version, kind) for (_group, kind), api_version in listed.items()], missing
 
 
-def _list(cluster: Cluster, what: tuple[str, str], namespace: str | None) -> _Part:
+def _list(cluster: Cluster, what: tuple[str, str], namespace: str | None) -> _ListedPart:
     api_version, kind = what
     try:
-        return _Part(cluster.list(api_version, kind, namespace=namespace, trim=trimmed))
+        return _ListedPart(cluster.list(api_version, kind, namespace=namespace, trim=trimmed))
     except KindMissing:
-        return _Part(missing=f"{api_version}/{kind}")
+        return _ListedPart(missing=f"{api_version}/{kind}")
     except Forbidden as exc:
-        return _Part(forbidden=(f"{api_version}/{kind}", str(exc)))
+        return _ListedPart(forbidden=(f"{api_version}/{kind}", str(exc)))
 
 
 def review(cluster: Cluster, question: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ _ACCOUNT_TYPES = ("kubernetes.io/service-account-token", "kubernetes.io/dockercf
 
 
 @dataclass(frozen=True)
-class _Part:
+class _ContentsPart:
     objects: list[dict[str, Any]]
     unknown: str = ""
 
@@ -36,7 +36,7 @@ def _kinds(cluster: Cluster) -> list[Resource]:
     return list(found.values())
 
 
-def _read(cluster: Cluster, resource: Resource, namespace: str) -> _Part:
+def _read(cluster: Cluster, resource: Resource, namespace: str) -> _ContentsPart:
     """One kind in one namespace."""
 
     def ask(fields: str | None = None) -> list[dict[str, Any]]:
@@ -45,18 +45,18 @@ def _read(cluster: Cluster, resource: Resource, namespace: str) -> _Part:
 
     try:
         if (resource.api_version, resource.kind) != ("v1", "Secret"):
-            return _Part(ask())
+            return _ContentsPart(ask())
         # the type is no metadata, and it tells a login that Kubernetes made from what somebody keeps
         rows = ask(",".join(f"type!={one}" for one in _ACCOUNT_TYPES))
         for one in _ACCOUNT_TYPES:
             rows += [{**row, "type": one} for row in ask(f"type={one}")]
-        return _Part(rows)
+        return _ContentsPart(rows)
     except KindMissing:
-        return _Part([])
+        return _ContentsPart([])
     except Forbidden:
-        return _Part([], f"{resource.kind} ({resource.api_version}) may not be listed in {namespace}")
+        return _ContentsPart([], f"{resource.kind} ({resource.api_version}) may not be listed in {namespace}")
     except FetchError as exc:
-        return _Part([], f"{resource.kind} ({resource.api_version}) of {namespace} could not be listed: {exc}")
+        return _ContentsPart([], f"{resource.kind} ({resource.api_version}) of {namespace} could not be listed: {exc}")
 
 
 def contents_of(cluster: Cluster, namespaces: Sequence[str]) -> list[Contents]:

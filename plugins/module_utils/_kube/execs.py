@@ -26,7 +26,7 @@ except ImportError:  # the module says so in main()
     _WIRE_ERRORS = (OSError,)
     _TIMEOUTS = (TimeoutError,)
 
-__all__ = ["Command", "Done", "run_in_pod"]
+__all__ = ["Command", "CommandResult", "run_in_pod"]
 
 _PROTOCOL = "v4.channel.k8s.io"
 _STDOUT, _STDERR, _STATUS = 1, 2, 3
@@ -47,7 +47,7 @@ class Command:
 
 
 @dataclass(frozen=True)
-class Done:
+class CommandResult:
     """What a command said. `code` is None where it was cut off because it said too much; 127 where the pod does not have it."""
 
     code: int | None
@@ -62,7 +62,7 @@ def _path(command: Command) -> str:
     return f"{path}?{urlencode([*query, ('stdout', 'true'), ('stderr', 'true')])}"
 
 
-def run_in_pod(dialer: Dialer, command: Command, *, timeout: float, clock: Callable[[], float] = time.monotonic) -> Done:
+def run_in_pod(dialer: Dialer, command: Command, *, timeout: float, clock: Callable[[], float] = time.monotonic) -> CommandResult:
     """The command's end; FetchError says why it could not be run, or that it did not end in time."""
     deadline = clock() + timeout
     try:
@@ -75,7 +75,7 @@ def run_in_pod(dialer: Dialer, command: Command, *, timeout: float, clock: Calla
         stream.shutdown()  # without a closing handshake, which a hanging node would not finish
 
 
-def _read(stream: Any, deadline: float, timeout: float, clock: Callable[[], float]) -> Done:
+def _read(stream: Any, deadline: float, timeout: float, clock: Callable[[], float]) -> CommandResult:
     said: dict[int, bytearray] = {_STDOUT: bytearray(), _STDERR: bytearray()}
     while True:
         left = deadline - clock()
@@ -94,10 +94,10 @@ def _read(stream: Any, deadline: float, timeout: float, clock: Callable[[], floa
         channel, part = data[0], data[1:]
         if channel == _STATUS:
             code, message = _code(part)
-            return Done(code, said[_STDOUT].decode(errors="replace"), message or said[_STDERR].decode(errors="replace"))
+            return CommandResult(code, said[_STDOUT].decode(errors="replace"), message or said[_STDERR].decode(errors="replace"))
         said.setdefault(channel, bytearray()).extend(part)
         if len(said[channel]) > _LARGEST:
-            return Done(None, said[_STDOUT].decode(errors="replace"), said[_STDERR].decode(errors="replace"))
+            return CommandResult(None, said[_STDOUT].decode(errors="replace"), said[_STDERR].decode(errors="replace"))
 
 
 def _code(status: bytes) -> tuple[int, str]:

@@ -17,12 +17,12 @@ from .._model.objects import MANAGED_BY, MANAGER, MESH
 from .client import Cluster
 from .progress import Progress
 
-__all__ = ["Held", "Lock"]
+__all__ = ["LeaseHeld", "Lock"]
 
 _VERSION, _KIND = "coordination.k8s.io/v1", "Lease"
 
 
-class Held(MeshError):
+class LeaseHeld(MeshError):
     """Somebody else has it."""
 
 
@@ -32,8 +32,19 @@ class Lock:
     Whether another holder lives is seen by its renewals and not by its clock, which may be wrong.
     """
 
-    def __init__(self, cluster: Cluster, *, namespace: str, name: str, mesh: str, holder: str, seconds: float = 30.0,
-                 clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep, renews: bool = True) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        *,
+        namespace: str,
+        name: str,
+        mesh: str,
+        holder: str,
+        seconds: float = 30.0,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        renews: bool = True,
+    ) -> None:
         self.cluster, self.namespace, self.name, self.mesh, self.holder = cluster, namespace, name, mesh, holder
         self.seconds, self.clock, self.sleep, self.renews = max(2.0, seconds), clock, sleep, renews
         self._lost = ""
@@ -84,8 +95,10 @@ class Lock:
                     continue
                 return
             if renewed != first:
-                raise Held(f"cluster {self.cluster.name}: another run is at work: {self.title} is held by {other}, renewed at {renewed}; "
-                           "wait until it is over. Nothing was changed by this run")
+                raise LeaseHeld(
+                    f"cluster {self.cluster.name}: another run is at work: {self.title} is held by {other}, renewed at {renewed}; "
+                    "wait until it is over. Nothing was changed by this run"
+                )
             if progress.due():
                 progress.say(f"{self.title} is held by {other}; whether that run lives shows within {promised:.0f} s")
             self.sleep(min(1.0, max(0.1, promised / 10)))
@@ -130,7 +143,7 @@ class Lock:
     def check(self) -> None:
         """Before each write: whether it is still ours."""
         if self._lost:
-            raise Held(f"cluster {self.cluster.name}: this run stops, because {self._lost}: another run goes on in its place")
+            raise LeaseHeld(f"cluster {self.cluster.name}: this run stops, because {self._lost}: another run goes on in its place")
 
     def release(self, *, keep: bool) -> None:
         """keep: it stays ours until it expires; the next task of this play takes it up again."""

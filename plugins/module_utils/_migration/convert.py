@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from .._model.secrecy import is_secret, masked, names_a_secret
 from .affinity import affinity
-from .fields import FIELDS, IMPLIED, Field, Outcome
+from .fields import FIELDS, IMPLIED, Field, FieldOutcome
 
 __all__ = ["Converted", "FieldRow", "Lost", "at", "convert", "path_text", "tracing_of"]
 
@@ -35,7 +35,7 @@ class FieldRow:
 
     path: str
     value: Any
-    outcome: Outcome
+    outcome: FieldOutcome
     to: str = ""
     todo: str = ""
     source: str = ""
@@ -212,7 +212,7 @@ def _shown(tokens: tuple[PathItem, ...], value: Any) -> Any:
 
 
 def _row(made: Converted, tokens: tuple[PathItem, ...], value: Any, found: Any, *, implied: bool) -> FieldRow:
-    blank = FieldRow(path_text(tokens), _shown(tokens, value), Outcome.UNKNOWN, implied=implied)
+    blank = FieldRow(path_text(tokens), _shown(tokens, value), FieldOutcome.UNKNOWN, implied=implied)
     if found is None:
         return replace(blank, todo="This version of the collection does not know the field: find out what it does, and set it by hand.")
     row, taken, rest = found
@@ -220,19 +220,19 @@ def _row(made: Converted, tokens: tuple[PathItem, ...], value: Any, found: Any, 
     named = replace(
         blank, outcome=row.outcome, to=row.to, todo="" if value is False and tokens[-1] == "enabled" else row.todo, source=row.source
     )
-    if row.outcome is not Outcome.MAPPED:
+    if row.outcome is not FieldOutcome.MAPPED:
         return named
     target = _target(row.to.removeprefix("spec.values."), taken, rest)
     named = replace(named, to=path_text(("values", *target)))
     try:
         old = _put(made.values, target, _HOW[row.how](value) if row.how else value)
     except Lost as exc:
-        return replace(named, outcome=Outcome.GONE, to="", todo=f"{named.to}: {exc}")
+        return replace(named, outcome=FieldOutcome.GONE, to="", todo=f"{named.to}: {exc}")
     except (AttributeError, TypeError) as exc:
-        return replace(named, outcome=Outcome.UNKNOWN, todo=f"The value is of no form that the field takes ({exc}): set it by hand.")
+        return replace(named, outcome=FieldOutcome.UNKNOWN, todo=f"The value is of no form that the field takes ({exc}): set it by hand.")
     if old is not None:
         twice = f"{named.to} can be said only once, and another field says {_shown(target, old)}: choose one."
-        return replace(named, outcome=Outcome.GONE, to="", todo=twice)
+        return replace(named, outcome=FieldOutcome.GONE, to="", todo=twice)
     return named
 
 
@@ -266,7 +266,7 @@ def _tracing_row(made: Converted, effective: dict[str, Any], smcp: Mapping[str, 
         return
     todo = ("It is not said, and off by default in 2.6, unless a profile says otherwise: look at status.appliedSpec.tracing.type on the "
             "cluster, or write it.")  # fmt: skip
-    made.rows.append(FieldRow(path_text(tokens), None, Outcome.UNKNOWN, todo=todo, implied=True))
+    made.rows.append(FieldRow(path_text(tokens), None, FieldOutcome.UNKNOWN, todo=todo, implied=True))
 
 
 def convert(smcp: Mapping[str, Any]) -> Converted:

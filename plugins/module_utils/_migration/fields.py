@@ -17,10 +17,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["FIELDS", "IMPLIED", "Field", "Outcome"]
+__all__ = ["FIELDS", "IMPLIED", "Field", "FieldOutcome"]
 
 
-class Outcome(StrEnum):
+class FieldOutcome(StrEnum):
     """mapped: a value of the Istio resource. elsewhere: another object. gone: nothing has it any more. unknown: no row of ours fits."""
 
     MAPPED = "mapped"
@@ -34,7 +34,7 @@ class Field:
     """One row. to: where it is now; todo: what is left for people, empty for nothing; how: the conversion of the value."""
 
     path: str
-    outcome: Outcome
+    outcome: FieldOutcome
     to: str
     source: str
     how: str = ""
@@ -47,15 +47,15 @@ class Field:
 
 
 def _mapped(path: str, to: str, source: str = "table", how: str = "", todo: str = "") -> Field:
-    return Field(path, Outcome.MAPPED, f"spec.values.{to}", source, how, todo)
+    return Field(path, FieldOutcome.MAPPED, f"spec.values.{to}", source, how, todo)
 
 
 def _elsewhere(path: str, to: str, source: str, todo: str = "") -> Field:
-    return Field(path, Outcome.ELSEWHERE, to, source, "", todo)
+    return Field(path, FieldOutcome.ELSEWHERE, to, source, "", todo)
 
 
 def _gone(path: str, source: str = "removed", todo: str = "") -> Field:
-    return Field(path, Outcome.GONE, "", source, "", todo)
+    return Field(path, FieldOutcome.GONE, "", source, "", todo)
 
 
 _NEW_IMAGES = (

@@ -14,9 +14,9 @@ from .._model.gateway_labels import labels_of_gateway
 from .._model.snapshot import Snapshot
 from .affinity import affinity
 from .convert import Converted, at
-from .settings import INJECT, OWNER, OWNER_NAME, REVISION, Plane, Settings
+from .settings import INJECT, OWNER, OWNER_NAME, REVISION, MigrationSettings, Plane
 
-__all__ = ["Gateway", "gateways_of"]
+__all__ = ["MigratedGateway", "gateways_of"]
 
 Obj = dict[str, Any]
 SUFFIX = "-injected"
@@ -35,7 +35,7 @@ _SERVICE = (
 
 
 @dataclass(frozen=True)
-class Gateway:
+class MigratedGateway:
     """One gateway. path: where the resource says it; live: its Service as it is, None where the source has none."""
 
     name: str
@@ -64,7 +64,7 @@ class Gateway:
         return dict(at(self.live or {}, "spec.selector", {}) or labels_of_gateway(self.name, self.kind, self.raw))
 
 
-def gateways_of(snapshot: Snapshot, plane: Plane, converted: Converted) -> tuple[Gateway, ...]:
+def gateways_of(snapshot: Snapshot, plane: Plane, converted: Converted) -> tuple[MigratedGateway, ...]:
     """All that are on."""
     root = converted.at("gateways", {})
     if root.get("enabled") is False:
@@ -84,11 +84,11 @@ def gateways_of(snapshot: Snapshot, plane: Plane, converted: Converted) -> tuple
     made = []
     for name, kind, path, raw in found:
         namespace = raw.get("namespace") or plane.namespace
-        made.append(Gateway(name, namespace, kind, path, raw, snapshot.get("Service", name, namespace)))
+        made.append(MigratedGateway(name, namespace, kind, path, raw, snapshot.get("Service", name, namespace)))
     return tuple(made)
 
 
-def objects_of(gateway: Gateway, plane: Plane, settings: Settings) -> tuple[list[Obj], list[Obj]]:
+def objects_of(gateway: MigratedGateway, plane: Plane, settings: MigrationSettings) -> tuple[list[Obj], list[Obj]]:
     """What is new, and what is taken over from the operator (Service, service account, its right to read certificates)."""
     new: list[Obj] = [_deployment(gateway, settings.label(plane))]
     if at(gateway.raw, "runtime.deployment.autoScaling.enabled"):
@@ -124,23 +124,23 @@ def objects_of(gateway: Gateway, plane: Plane, settings: Settings) -> tuple[list
     return new, taken
 
 
-def _meta(gateway: Gateway, name: str, **more: Any) -> Obj:
+def _meta(gateway: MigratedGateway, name: str, **more: Any) -> Obj:
     return {"name": name, "namespace": gateway.namespace, **more}
 
 
-def _pod_labels(gateway: Gateway) -> dict[str, str]:
+def _pod_labels(gateway: MigratedGateway) -> dict[str, str]:
     # one label of its own, so that the two Deployments do not select each other's pods
     return {**gateway.labels, "mesh.meshops.io/gateway": gateway.deployment}
 
 
-def _replicas(gateway: Gateway) -> int:
+def _replicas(gateway: MigratedGateway) -> int:
     deployment = at(gateway.raw, "runtime.deployment", {})
     if at(deployment, "autoScaling.enabled"):
         return int(at(deployment, "autoScaling.minReplicas", 1))
     return int(deployment.get("replicas") or 1)
 
 
-def _container(gateway: Gateway) -> Obj:
+def _container(gateway: MigratedGateway) -> Obj:
     env = {str(name): str(value) for name, value in at(gateway.raw, "runtime.container.env", {}).items()}
     if gateway.raw.get("routerMode"):
         env["ISTIO_META_ROUTER_MODE"] = str(gateway.raw["routerMode"])
@@ -169,7 +169,7 @@ def _container(gateway: Gateway) -> Obj:
     return made
 
 
-def _deployment(gateway: Gateway, label: str) -> Obj:
+def _deployment(gateway: MigratedGateway, label: str) -> Obj:
     said = at(gateway.raw, "runtime.pod", {})
     notes = {**at(said, "metadata.annotations", {}), "inject.istio.io/templates": "gateway"}
     labels = {**at(said, "metadata.labels", {}), **_pod_labels(gateway), INJECT: "true", REVISION: label}
@@ -206,7 +206,7 @@ def _deployment(gateway: Gateway, label: str) -> Obj:
     }
 
 
-def _autoscaler(gateway: Gateway) -> Obj:
+def _autoscaler(gateway: MigratedGateway) -> Obj:
     scaling = at(gateway.raw, "runtime.deployment.autoScaling", {})
     target = {"type": "Utilization", "averageUtilization": int(scaling.get("targetCPUUtilizationPercentage") or 80)}
     return {
@@ -222,7 +222,7 @@ def _autoscaler(gateway: Gateway) -> Obj:
     }
 
 
-def _service(gateway: Gateway) -> Obj:
+def _service(gateway: MigratedGateway) -> Obj:
     live, said = (gateway.live or {}).get("spec") or {}, gateway.raw.get("service") or {}
     spec: Obj = {key: said[key] for key in _SERVICE if said.get(key) is not None}
     spec.setdefault("type", "ClusterIP")

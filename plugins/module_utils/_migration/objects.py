@@ -12,9 +12,9 @@ from typing import Any
 from .._model.snapshot import Snapshot
 from .affinity import affinity
 from .convert import Converted, at
-from .gateways import Gateway, gateways_of
+from .gateways import MigratedGateway, gateways_of
 from .gateways import objects_of as gateway_objects
-from .settings import DISCOVERY, IGNORE, OWNER, OWNER_NAME, REVISION, Plane, Settings
+from .settings import DISCOVERY, IGNORE, OWNER, OWNER_NAME, REVISION, MigrationSettings, Plane
 
 __all__ = ["FINAL", "LAYERS", "Layers", "layers_of", "moving_labels", "network_policies", "owned", "selectors_of"]
 
@@ -47,7 +47,7 @@ def owned(obj: Mapping[str, Any] | None, plane: Plane) -> bool:
     )
 
 
-def layers_of(snapshot: Snapshot, plane: Plane, converted: Converted, settings: Settings, members: Iterable[str]) -> Layers:
+def layers_of(snapshot: Snapshot, plane: Plane, converted: Converted, settings: MigrationSettings, members: Iterable[str]) -> Layers:
     """Everything, by layer; a layer may be empty."""
     spaces = sorted(members)
     tracing = _tracing(snapshot, plane, converted, settings)
@@ -69,19 +69,19 @@ def layers_of(snapshot: Snapshot, plane: Plane, converted: Converted, settings: 
     return {**layers, "migration_gateways": new, "migration_services": taken}
 
 
-def sees_all(plane: Plane, converted: Converted, settings: Settings) -> bool:
+def sees_all(plane: Plane, converted: Converted, settings: MigrationSettings) -> bool:
     """Whether the new istiod is to see every namespace: it has to see at least what the old one sees."""
     if settings.discovery != "auto":
         return settings.discovery == "all"
     return plane.cluster_wide and not at(converted.values, "meshConfig.discoverySelectors")
 
 
-def _member(space: str, plane: Plane, settings: Settings) -> Obj:
+def _member(space: str, plane: Plane, settings: MigrationSettings) -> Obj:
     labels = {DISCOVERY: settings.mesh, REVISION: settings.label(plane)}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space, "labels": labels}}
 
 
-def selectors_of(plane: Plane, converted: Converted, settings: Settings) -> list[Obj] | None:
+def selectors_of(plane: Plane, converted: Converted, settings: MigrationSettings) -> list[Obj] | None:
     """The discovery selectors of the new control plane; None where it sees all namespaces."""
     said: list[Obj] | None = at(converted.values, "meshConfig.discoverySelectors")
     if said:
@@ -89,14 +89,14 @@ def selectors_of(plane: Plane, converted: Converted, settings: Settings) -> list
     return None if sees_all(plane, converted, settings) else [{"matchLabels": {DISCOVERY: settings.mesh}}]
 
 
-def _root(plane: Plane, settings: Settings) -> Obj:
+def _root(plane: Plane, settings: MigrationSettings) -> Obj:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": plane.namespace, "labels": {DISCOVERY: settings.mesh}}}
 
 
 # control plane
 
 
-def _control_plane(snapshot: Snapshot, plane: Plane, converted: Converted, settings: Settings, tracing: Obj | None) -> list[Obj]:
+def _control_plane(snapshot: Snapshot, plane: Plane, converted: Converted, settings: MigrationSettings, tracing: Obj | None) -> list[Obj]:
     made: list[Obj] = []
     if not snapshot.of("IstioCNI"):
         # one per cluster: where another mesh has it, it is left as it is
@@ -141,7 +141,9 @@ def _control_plane(snapshot: Snapshot, plane: Plane, converted: Converted, setti
 # what is said for the whole mesh
 
 
-def _mesh(snapshot: Snapshot, plane: Plane, converted: Converted, settings: Settings, tracing: Obj | None, *, revision: str) -> list[Obj]:
+def _mesh(
+    snapshot: Snapshot, plane: Plane, converted: Converted, settings: MigrationSettings, tracing: Obj | None, *, revision: str
+) -> list[Obj]:
     """revision: only its istiod reads them, so that nothing changes for proxies of OSSM 2; the PeerAuthentication is for both."""
     mark: Obj = {"labels": {REVISION: revision}} if revision else {}
     made: list[Obj] = []
@@ -194,7 +196,7 @@ def _telemetry_there(snapshot: Snapshot, plane: Plane, what: str) -> bool:
 # tracing
 
 
-def _tracing(snapshot: Snapshot, plane: Plane, converted: Converted, settings: Settings) -> Obj | None:
+def _tracing(snapshot: Snapshot, plane: Plane, converted: Converted, settings: MigrationSettings) -> Obj | None:
     """The extension provider; None where nothing is traced, or a provider of the resource's own is used."""
     if settings.tracing == "none":
         return None
@@ -229,7 +231,7 @@ def _jaeger(snapshot: Snapshot, plane: Plane, converted: Converted) -> list[Obj]
 # Kiali
 
 
-def _kiali(snapshot: Snapshot, plane: Plane, converted: Converted, settings: Settings, tracing: Obj | None) -> list[Obj]:
+def _kiali(snapshot: Snapshot, plane: Plane, converted: Converted, settings: MigrationSettings, tracing: Obj | None) -> list[Obj]:
     name = str(converted.at("addons.kiali.name", "kiali"))
     live = snapshot.get("Kiali", name, plane.namespace)
     if not converted.at("addons.kiali.enabled") or (live is not None and not owned(live, plane)):
@@ -281,7 +283,7 @@ def _kiali(snapshot: Snapshot, plane: Plane, converted: Converted, settings: Set
 
 
 def network_policies(
-    plane: Plane, converted: Converted, settings: Settings, members: list[str], gateways: Iterable[Gateway] = ()
+    plane: Plane, converted: Converted, settings: MigrationSettings, members: list[str], gateways: Iterable[MigratedGateway] = ()
 ) -> list[Obj]:
     """Those that the operator keeps where manageNetworkPolicy is on, by a label that stays, and one that lets the new istiod be reached.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .settings import Settings
+from .settings import MigrationSettings
 
 __all__ = ["OPTIONS", "settings_from"]
 
@@ -32,10 +32,10 @@ OPTIONS: dict[str, Any] = {
 }
 
 
-def settings_from(params: Mapping[str, Any]) -> Settings:
+def settings_from(params: Mapping[str, Any]) -> MigrationSettings:
     """What people chose."""
     service = params.get("tracing_service") or {}
-    return Settings(
+    return MigrationSettings(
         mesh=params["mesh"],
         version=params["version"],
         name=params.get("istio_name") or "",

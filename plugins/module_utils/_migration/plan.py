@@ -13,22 +13,22 @@ from typing import Any
 
 from .._model.malformed import readable
 from .._model.snapshot import Snapshot
-from .._model.text import joined
+from .._text import joined
 from .convert import Converted, convert
 from .objects import FINAL, LAYERS, Layers, layers_of
-from .settings import Domain, Plane, Settings, domains_of, members_of, plane_of
+from .settings import Domain, MigrationSettings, Plane, domains_of, members_of, plane_of
 from .state import DomainState, domain_state, plane_state
 
-__all__ = ["Plan", "plan_migration"]
+__all__ = ["MigrationPlan", "plan_migration"]
 
 
 @dataclass(frozen=True)
-class Plan:
+class MigrationPlan:
     """All that migration_plan returns but the checks."""
 
     cluster: str
     plane: Plane
-    settings: Settings
+    settings: MigrationSettings
     members: tuple[str, ...]
     domains: tuple[Domain, ...]
     converted: Converted
@@ -88,13 +88,13 @@ class Plan:
 
 
 def plan_migration(
-    snapshot: Snapshot, settings: Settings, *, name: str = "", namespace: str = "", domains: list[Mapping[str, Any]] | None = None
-) -> Plan:
+    snapshot: Snapshot, settings: MigrationSettings, *, name: str = "", namespace: str = "", domains: list[Mapping[str, Any]] | None = None
+) -> MigrationPlan:
     """From one look at the source."""
     return readable(snapshot.cluster, lambda: _plan(snapshot, settings, name, namespace, list(domains or [])))
 
 
-def _plan(snapshot: Snapshot, settings: Settings, name: str, namespace: str, domains: list[Mapping[str, Any]]) -> Plan:
+def _plan(snapshot: Snapshot, settings: MigrationSettings, name: str, namespace: str, domains: list[Mapping[str, Any]]) -> MigrationPlan:
     plane = plane_of(snapshot, name=name, namespace=namespace)
     converted = convert(plane.raw)
     members = members_of(snapshot, plane)
@@ -102,4 +102,6 @@ def _plan(snapshot: Snapshot, settings: Settings, name: str, namespace: str, dom
     everybody = members or tuple(space for domain in wanted for space in domain.namespaces)
     layers = layers_of(snapshot, plane, converted, settings, everybody)
     states = tuple(domain_state(snapshot, plane, settings, domain) for domain in wanted)
-    return Plan(snapshot.cluster, plane, settings, everybody, wanted, converted, layers, states, plane_state(snapshot, plane, settings))
+    return MigrationPlan(
+        snapshot.cluster, plane, settings, everybody, wanted, converted, layers, states, plane_state(snapshot, plane, settings)
+    )

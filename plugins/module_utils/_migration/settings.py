@@ -23,8 +23,8 @@ __all__ = [
     "OWNER_NAME",
     "REVISION",
     "Domain",
+    "MigrationSettings",
     "Plane",
-    "Settings",
     "domains_of",
     "members_of",
     "plane_of",
@@ -37,7 +37,7 @@ OWNER, OWNER_NAME = "maistra.io/owner", "maistra.io/owner-name"
 
 
 @dataclass(frozen=True)
-class Settings:
+class MigrationSettings:
     """What the new control plane is called and how it is kept. discovery: label, all, or auto (all where the old one sees all)."""
 
     mesh: str

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._model.snapshot import Snapshot
-from .settings import DISCOVERY, IGNORE, INJECTION, REVISION, Domain, Plane, Settings
+from .settings import DISCOVERY, IGNORE, INJECTION, REVISION, Domain, MigrationSettings, Plane
 
 __all__ = ["DomainState", "domain_state", "plane_state", "pod_side", "revisions_of", "sides"]
 
@@ -58,7 +58,7 @@ class DomainState:
         }
 
 
-def revisions_of(snapshot: Snapshot, plane: Plane, settings: Settings) -> set[str]:
+def revisions_of(snapshot: Snapshot, plane: Plane, settings: MigrationSettings) -> set[str]:
     """Names that a proxy of the new control plane may carry: revisions of the Istio, and its tags."""
     name = settings.istio(plane)
     found = {settings.revision(plane), settings.label(plane)}
@@ -115,7 +115,7 @@ def label_side(labels: Mapping[str, str], label: str, *, plane_there: bool) -> s
     return "mixed"
 
 
-def domain_state(snapshot: Snapshot, plane: Plane, settings: Settings, domain: Domain) -> DomainState:
+def domain_state(snapshot: Snapshot, plane: Plane, settings: MigrationSettings, domain: Domain) -> DomainState:
     """From labels and pods."""
     found, unready = sides(snapshot, domain.namespaces, revisions_of(snapshot, plane, settings))
     kinds = set()
@@ -126,7 +126,7 @@ def domain_state(snapshot: Snapshot, plane: Plane, settings: Settings, domain: D
     return DomainState(domain.name, domain.namespaces, labels, tuple(found[OLD]), tuple(found[NEW]), tuple(unready))
 
 
-def plane_state(snapshot: Snapshot, plane: Plane, settings: Settings) -> str:
+def plane_state(snapshot: Snapshot, plane: Plane, settings: MigrationSettings) -> str:
     """Where the whole is."""
     if snapshot.source == "manifests":
         return "from manifests, which do not say what runs"

@@ -17,11 +17,11 @@ from .._model.snapshot import Snapshot
 from .convert import at
 from .gateways import SUFFIX
 from .objects import owned
-from .settings import DISCOVERY, IGNORE, INJECTION, MEMBER_OF, OWNER, OWNER_NAME, REVISION, Domain, Plane, Settings
+from .settings import DISCOVERY, IGNORE, INJECTION, MEMBER_OF, OWNER, OWNER_NAME, REVISION, Domain, MigrationSettings, Plane
 from .state import NEW, OLD, pod_side, revisions_of, sides
 
 __all__ = [
-    "Step",
+    "MigrationStep",
     "Write",
     "back",
     "gateways_back",
@@ -66,7 +66,7 @@ class Write:
 
 
 @dataclass(frozen=True)
-class Step:
+class MigrationStep:
     """What is to be written, and what stands in the way of it."""
 
     writes: tuple[Write, ...] = ()
@@ -86,7 +86,7 @@ def _relabelled(snapshot: Snapshot, name: str, wanted: Mapping[str, str | None],
         yield Write(Ref("v1", "Namespace", None, name), {"metadata": {"labels": changed}}, why)
 
 
-def prepared(snapshot: Snapshot, plane: Plane, settings: Settings, members: tuple[str, ...]) -> Step:
+def prepared(snapshot: Snapshot, plane: Plane, settings: MigrationSettings, members: tuple[str, ...]) -> MigrationStep:
     """Every namespace of the mesh carries the label by which the new control plane, and network policies, know it."""
     writes: list[Write] = []
     for space in (plane.namespace, *members):
@@ -94,10 +94,10 @@ def prepared(snapshot: Snapshot, plane: Plane, settings: Settings, members: tupl
     # the injected gateways come up here; an istiod of OSSM 2 that injected them too would keep them from starting
     if IGNORE not in _labels(snapshot.get("Namespace", plane.namespace)):
         writes += _relabelled(snapshot, plane.namespace, {IGNORE: "true"}, f"label {IGNORE}=true")
-    return Step(tuple(writes))
+    return MigrationStep(tuple(writes))
 
 
-def moved(snapshot: Snapshot, plane: Plane, settings: Settings, domain: Domain) -> Step:
+def moved(snapshot: Snapshot, plane: Plane, settings: MigrationSettings, domain: Domain) -> MigrationStep:
     """The next pod of the domain gets the new proxy, and only that."""
     label, blockers = settings.label(plane), list(_not_there(snapshot, plane, settings))
     writes: list[Write] = []
@@ -107,10 +107,10 @@ def moved(snapshot: Snapshot, plane: Plane, settings: Settings, domain: Domain) 
             blockers.append(f"Namespace {space} does not exist")
         writes += _relabelled(snapshot, space, wanted, f"labels {REVISION}={label} and {IGNORE}=true, without {INJECTION}")
     blockers += roots_waiting(snapshot, plane, domain.namespaces)
-    return Step(tuple(writes), tuple(blockers))
+    return MigrationStep(tuple(writes), tuple(blockers))
 
 
-def _not_there(snapshot: Snapshot, plane: Plane, settings: Settings) -> Iterator[str]:
+def _not_there(snapshot: Snapshot, plane: Plane, settings: MigrationSettings) -> Iterator[str]:
     """The new control plane has to answer before anybody is sent to it."""
     istio = snapshot.get("Istio", settings.istio(plane))
     if istio is None:
@@ -130,7 +130,7 @@ def _not_there(snapshot: Snapshot, plane: Plane, settings: Settings) -> Iterator
         yield f"no injection webhook answers for {REVISION}={settings.label(plane)} yet"
 
 
-def back(snapshot: Snapshot, plane: Plane, settings: Settings, domain: Domain) -> Step:
+def back(snapshot: Snapshot, plane: Plane, settings: MigrationSettings, domain: Domain) -> MigrationStep:
     """The next pod of the domain gets the old proxy again. The discovery label stays: both control planes see the namespace."""
     writes: list[Write] = []
     blockers: list[str] = []
@@ -142,7 +142,7 @@ def back(snapshot: Snapshot, plane: Plane, settings: Settings, domain: Domain) -
             blockers.append(f"Namespace {space} is no member of {plane.namespace} any more (label {MEMBER_OF})")
         ours = labels.get(REVISION) == settings.label(plane)
         writes += _relabelled(snapshot, space, {IGNORE: None, **({REVISION: None} if ours else {})}, f"without {REVISION} and {IGNORE}")
-    return Step(tuple(writes), tuple(blockers))
+    return MigrationStep(tuple(writes), tuple(blockers))
 
 
 def roots_waiting(snapshot: Snapshot, plane: Plane, namespaces: tuple[str, ...]) -> list[str]:
@@ -167,7 +167,7 @@ def roots_waiting(snapshot: Snapshot, plane: Plane, namespaces: tuple[str, ...])
 # workloads
 
 
-def restarts(snapshot: Snapshot, plane: Plane, settings: Settings, domain: Domain, side: str) -> tuple[list[Ref], list[str]]:
+def restarts(snapshot: Snapshot, plane: Plane, settings: MigrationSettings, domain: Domain, side: str) -> tuple[list[Ref], list[str]]:
     """The workloads whose pods do not have the proxy of this side, and pods that nobody makes again."""
     new = revisions_of(snapshot, plane, settings)
     found: dict[Ref, None] = {}
@@ -195,7 +195,7 @@ def _workload(snapshot: Snapshot, pod: Mapping[str, Any]) -> Ref | None:
     return Ref("apps/v1", kind, meta["namespace"], name)
 
 
-def waiting(snapshot: Snapshot, plane: Plane, settings: Settings, domain: Domain, side: str) -> list[str]:
+def waiting(snapshot: Snapshot, plane: Plane, settings: MigrationSettings, domain: Domain, side: str) -> list[str]:
     """Why the domain is not wholly on this side yet; pods that nobody makes again are left out."""
     found, unready = sides(snapshot, domain.namespaces, revisions_of(snapshot, plane, settings))
     _refs, lonely = restarts(snapshot, plane, settings, domain, side)
@@ -227,7 +227,7 @@ def _switch(plane: Plane, names: Mapping[str, str], on: bool) -> Write | None:
     return Write(Ref(*SMCP, plane.namespace, plane.name), body, f"gateways {', '.join(sorted(names))} {'on' if on else 'off'}")
 
 
-def gateways_moved(snapshot: Snapshot, plane: Plane, gateways: Mapping[str, tuple[str, str]]) -> Step:
+def gateways_moved(snapshot: Snapshot, plane: Plane, gateways: Mapping[str, tuple[str, str]]) -> MigrationStep:
     """The operator lets go of the Services, and takes its own gateways away. gateways: name to (namespace, path)."""
     blockers: list[str] = []
     writes: list[Write] = []
@@ -239,7 +239,7 @@ def gateways_moved(snapshot: Snapshot, plane: Plane, gateways: Mapping[str, tupl
             for kept in _names_of(name, kind):
                 writes += _let_go(snapshot.get(kind, kept, namespace), plane, Ref(version, kind, namespace, kept))
     switched = _switch(plane, {name: path for name, (_namespace, path) in gateways.items()}, on=False)
-    return Step((*writes, *([switched] if switched else [])), tuple(blockers))
+    return MigrationStep((*writes, *([switched] if switched else [])), tuple(blockers))
 
 
 def _names_of(gateway: str, kind: str) -> tuple[str, ...]:
@@ -273,18 +273,18 @@ def gateways_waiting(snapshot: Snapshot, plane: Plane, gateways: Mapping[str, tu
     return said
 
 
-def gateways_back(snapshot: Snapshot, plane: Plane, gateways: Mapping[str, tuple[str, str]]) -> Step:
+def gateways_back(snapshot: Snapshot, plane: Plane, gateways: Mapping[str, tuple[str, str]]) -> MigrationStep:
     """The operator makes its gateways again, and takes the Services back with them."""
     if snapshot.get("ServiceMeshControlPlane", plane.name, plane.namespace) is None:
-        return Step(blockers=(f"{plane.ref} does not exist any more, so there is no way back",))
+        return MigrationStep(blockers=(f"{plane.ref} does not exist any more, so there is no way back",))
     switched = _switch(plane, {name: path for name, (_namespace, path) in gateways.items()}, on=True)
-    return Step((switched,) if switched else ())
+    return MigrationStep((switched,) if switched else ())
 
 
 # the end
 
 
-def released(snapshot: Snapshot, plane: Plane) -> Step:
+def released(snapshot: Snapshot, plane: Plane) -> MigrationStep:
     """What goes on to be used does not go with the ServiceMeshControlPlane: mutual TLS, traces, Kiali."""
     kept = [("PeerAuthentication", "default")]
     kept += [(kind, obj["metadata"]["name"]) for kind in ("Jaeger", "Kiali") for obj in snapshot.of(kind, namespace=plane.namespace)]
@@ -293,10 +293,10 @@ def released(snapshot: Snapshot, plane: Plane) -> Step:
         obj = snapshot.get(kind, name, plane.namespace)
         if obj is not None:
             writes += _let_go(obj, plane, Ref(obj["apiVersion"], kind, plane.namespace, name))
-    return Step(tuple(writes))
+    return MigrationStep(tuple(writes))
 
 
-def removed(snapshot: Snapshot, name: str, namespace: str, new: set[str], members: tuple[str, ...]) -> Step:
+def removed(snapshot: Snapshot, name: str, namespace: str, new: set[str], members: tuple[str, ...]) -> MigrationStep:
     """Deletes the control plane of OSSM 2, its rolls and its members, once nobody has a proxy of it any more."""
     blockers = []
     found, unready = sides(snapshot, members, new)
@@ -315,13 +315,15 @@ def removed(snapshot: Snapshot, name: str, namespace: str, new: set[str], member
         if at(member, "spec.controlPlaneRef.namespace") == namespace:
             meta = member["metadata"]
             writes.append(Write(Ref("maistra.io/v1", "ServiceMeshMember", meta["namespace"], meta["name"]), None, "deleted"))
-    return Step(tuple(writes), tuple(blockers))
+    return MigrationStep(tuple(writes), tuple(blockers))
 
 
-def tidied(snapshot: Snapshot, name: str, namespace: str, members: tuple[str, ...]) -> Step:
+def tidied(snapshot: Snapshot, name: str, namespace: str, members: tuple[str, ...]) -> MigrationStep:
     """What OSSM 2 leaves behind: labels of namespaces, its webhooks, network policies that nobody keeps any more."""
     if snapshot.get("ServiceMeshControlPlane", name, namespace) is not None:
-        return Step(blockers=(f"ServiceMeshControlPlane {namespace}/{name} is still there: without {IGNORE} it would inject again",))
+        return MigrationStep(
+            blockers=(f"ServiceMeshControlPlane {namespace}/{name} is still there: without {IGNORE} it would inject again",)
+        )
     notes: list[str] = []
     writes: list[Write] = []
     for space in (namespace, *members):
@@ -345,4 +347,4 @@ def tidied(snapshot: Snapshot, name: str, namespace: str, members: tuple[str, ..
             if services and all(one.get("namespace") == namespace and one.get("name") == f"istiod-{name}" for one in services):
                 ref = Ref("admissionregistration.k8s.io/v1", kind, None, hook["metadata"]["name"])
                 writes.append(Write(ref, None, f"deleted, its istiod-{name} is gone"))
-    return Step(tuple(writes), notes=tuple(notes))
+    return MigrationStep(tuple(writes), notes=tuple(notes))

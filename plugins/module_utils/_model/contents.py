@@ -134,7 +134,7 @@ def certificate_of(obj: Meta) -> str:
     return name
 
 
-class _Judge:
+class _ContentsJudge:
     """Each object once; owners before what they own."""
 
     def __init__(self, contents: Contents, mesh: str, volumes_may_go: bool) -> None:
@@ -185,7 +185,7 @@ class _Judge:
 
 def foreign_in(contents: Contents, mesh: str, *, volumes_may_go: bool = False) -> list[Foreign]:
     """What is not ours to delete, without what only belongs to another row: a Deployment, and not its pods as well."""
-    judge = _Judge(contents, mesh, volumes_may_go)
+    judge = _ContentsJudge(contents, mesh, volumes_may_go)
     theirs = {str(obj["metadata"].get("uid")): obj for obj in contents.objects if judge.why(obj)}
     rows = [Foreign(Ref.of(obj), judge.why(obj)) for obj in theirs.values() if _is_volume(obj) or not _said_by_owner(obj, theirs)]
     return sorted(rows, key=lambda row: (row.ref.kind != VOLUME[1], row.ref))

@@ -14,10 +14,10 @@ from typing import Any
 
 from ansible.module_utils.common.yaml import yaml_dump
 
+from .._text import shown_data
 from .secrecy import masked
-from .text import shown_data
 
-__all__ = ["Verdict", "as_yaml", "changes", "cleaned", "compare", "essence", "owned_fields"]
+__all__ = ["DiffVerdict", "as_yaml", "changes", "cleaned", "compare", "essence", "owned_fields"]
 
 _SERVER_META = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
 _NO_WIDTH = 2**31 - 1
@@ -31,7 +31,7 @@ _FACTORS = {
 }  # fmt: skip
 
 
-class Verdict(Enum):
+class DiffVerdict(Enum):
     """SAME: an apply would do nothing. UNSURE: only the server can tell (defaults inside atomic fields)."""
 
     SAME = 0
@@ -47,20 +47,20 @@ def owned_fields(live: Mapping[str, Any], manager: str) -> dict[str, Any]:
     return {}
 
 
-def compare(live: Mapping[str, Any] | None, desired: Mapping[str, Any], manager: str) -> Verdict:
+def compare(live: Mapping[str, Any] | None, desired: Mapping[str, Any], manager: str) -> DiffVerdict:
     """Every field that we want is there and ours, and nothing else is ours."""
     if live is None or live.get("apiVersion") != desired.get("apiVersion"):
-        return Verdict.DIFFERENT if live is None else Verdict.UNSURE
+        return DiffVerdict.DIFFERENT if live is None else DiffVerdict.UNSURE
     meta = {key: value for key, value in desired["metadata"].items() if key not in ("name", "namespace")}
     wanted = {**{key: value for key, value in desired.items() if key not in ("apiVersion", "kind")}, "metadata": meta}
     return _map(owned_fields(live, manager), wanted, live, "")
 
 
-def _worst(*verdicts: Verdict) -> Verdict:
-    return max(verdicts, key=lambda item: item.value, default=Verdict.SAME)
+def _worst(*verdicts: DiffVerdict) -> DiffVerdict:
+    return max(verdicts, key=lambda item: item.value, default=DiffVerdict.SAME)
 
 
-def _node(owned: Mapping[str, Any], wanted: Any, live: Any, field: str) -> Verdict:
+def _node(owned: Mapping[str, Any], wanted: Any, live: Any, field: str) -> DiffVerdict:
     if isinstance(wanted, dict) and isinstance(live, dict) and any(key.startswith("f:") for key in owned):
         return _map(owned, wanted, live, field)
     if isinstance(wanted, list) and isinstance(live, list) and any(key[:2] in ("k:", "v:") for key in owned):
@@ -68,31 +68,31 @@ def _node(owned: Mapping[str, Any], wanted: Any, live: Any, field: str) -> Verdi
     return _leaf(wanted, live, field)
 
 
-def _map(owned: Mapping[str, Any], wanted: Mapping[str, Any], live: Mapping[str, Any], field: str) -> Verdict:
+def _map(owned: Mapping[str, Any], wanted: Mapping[str, Any], live: Mapping[str, Any], field: str) -> DiffVerdict:
     if {key[2:] for key in owned if key.startswith("f:")} != set(wanted):
-        return Verdict.DIFFERENT
+        return DiffVerdict.DIFFERENT
     verdicts = []
     for key, value in wanted.items():
         if key not in live:
-            return Verdict.UNSURE if value in ({}, [], "", 0, False) else Verdict.DIFFERENT  # the server drops empty values
+            return DiffVerdict.UNSURE if value in ({}, [], "", 0, False) else DiffVerdict.DIFFERENT  # the server drops empty values
         verdicts.append(_node(owned[f"f:{key}"], value, live[key], field if field in _QUANTITY_MAPS else key))
     return _worst(*verdicts)
 
 
-def _list(owned: Mapping[str, Any], wanted: list[Any], live: list[Any]) -> Verdict:
+def _list(owned: Mapping[str, Any], wanted: list[Any], live: list[Any]) -> DiffVerdict:
     """Lists whose items have keys (or are a set): order does not matter."""
     values = [json.loads(key[2:]) for key in owned if key.startswith("v:")]
     if values:
         same = sorted(map(repr, values)) == sorted(map(repr, wanted)) and all(item in live for item in wanted)
-        return Verdict.SAME if same else Verdict.DIFFERENT
+        return DiffVerdict.SAME if same else DiffVerdict.DIFFERENT
     entries = [(json.loads(key[2:]), fields) for key, fields in owned.items() if key.startswith("k:")]
     if len(entries) != len(wanted):
-        return Verdict.DIFFERENT
+        return DiffVerdict.DIFFERENT
     verdicts = []
     for item in wanted:
         found = _item(entries, item, live)
         if found is None:
-            return Verdict.DIFFERENT
+            return DiffVerdict.DIFFERENT
         keys, fields, there = found
         # a key that the server defaults (protocol: TCP) is in the list's key and not among our fields
         whole = {**{key: value for key, value in keys.items() if f"f:{key}" in fields}, **item}
@@ -111,15 +111,15 @@ def _item(entries: list[tuple[dict[str, Any], Any]], item: Any, live: list[Any])
     return None
 
 
-def _leaf(wanted: Any, live: Any, field: str) -> Verdict:
+def _leaf(wanted: Any, live: Any, field: str) -> DiffVerdict:
     """A value, or a map or list that is owned as a whole."""
     if type(wanted) is type(live) and wanted == live:
-        return Verdict.SAME
+        return DiffVerdict.SAME
     if (field in _QUANTITY_MAPS or field in _QUANTITY_FIELDS) and _amount(wanted) is not None and _amount(wanted) == _amount(live):
-        return Verdict.SAME
+        return DiffVerdict.SAME
     if isinstance(wanted, (dict, list)):
-        return Verdict.UNSURE if _covers(live, wanted) else Verdict.DIFFERENT
-    return Verdict.UNSURE if str(wanted) == str(live) else Verdict.DIFFERENT
+        return DiffVerdict.UNSURE if _covers(live, wanted) else DiffVerdict.DIFFERENT
+    return DiffVerdict.UNSURE if str(wanted) == str(live) else DiffVerdict.DIFFERENT
 
 
 def _covers(live: Any, wanted: Any) -> bool:

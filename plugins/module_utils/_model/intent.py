@@ -2,189 +2,72 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to meshops.mesh: not for use outside the collection, may change without notice.
-"""Whether the variables of a mesh can be used: types, unknown keys, names; each problem with the path of its field."""
+"""What the mesh should be, as the checks and plans take it."""
 
 from __future__ import annotations
 
-import difflib
-import json
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from .secrecy import is_secret, names_a_secret
+if TYPE_CHECKING:
+    from .view import Obj
 
-__all__ = ["check_names", "check_value", "found_in", "misspelt", "shown"]
-
-_WORDS = {
-    "str": "a text", "path": "a path", "int": "a whole number", "float": "a number", "bool": "true or false",
-    "list": "a list", "dict": "a map",
-}
-# Fields whose keys are the user's own, and whose values may be anything.
-_FREE = frozenset({"env", "data", "stringData", "args", "command", "key", "certificate", "chain", "roots"})
-_BOOLEANS = frozenset({"y", "yes", "on", "1", "true", "t", "1.0", "n", "no", "off", "0", "false", "f", "0.0"})
-_CLOSE = 0.8  # how alike two names are before one is taken for the other
-
-_LABEL = (re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"), "lower case letters, digits and '-', at most 63")
-_SERVICE = (re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?"), "lower case letters, digits and '-', a letter first, at most 63")
-_VALUE = (re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"), "letters, digits, '-', '_' and '.', at most 63")
-_DNS = r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*"
-_SUBDOMAIN = (re.compile(_DNS), "a DNS name in lower case, at most 253 characters")
-_HOST = (re.compile(rf"(([a-z0-9-]+|[.*~])/)?(\*|(\*\.)?{_DNS})"), "a host name in lower case, or one that begins with '*.'")
-_PERSON = (re.compile(r"[^\x00-\x1f\x7f]{1,253}"), "at most 253 characters on one line")
-_NAMES: tuple[tuple[str, tuple[re.Pattern[str], str]], ...] = (
-    ("mesh_name", _LABEL),
-    ("mesh_control_plane.name", _LABEL),
-    ("mesh_control_plane.namespace", _LABEL),
-    ("mesh_control_plane.cni.namespace", _LABEL),
-    ("mesh_control_plane.additional_ingress[].name", _SERVICE),
-    ("mesh_domains[].name", _VALUE),
-    ("mesh_domains[].namespaces[]", _LABEL),
-    ("mesh_workloads[].namespace", _LABEL),
-    ("mesh_workloads[].secrets[].name", _SUBDOMAIN),
-    ("mesh_workloads[].applications[].name", _SERVICE),
-    ("mesh_workloads[].applications[].versions[]", _LABEL),
-    ("mesh_workloads[].applications[].service_account", _SUBDOMAIN),
-    ("mesh_mtls[].namespace", _LABEL),
-    ("mesh_mtls[].application", _SERVICE),
-    ("mesh_mtls[].name", _SUBDOMAIN),
-    ("mesh_gateways[].name", _LABEL),
-    ("mesh_gateways[].hosts[]", _HOST),
-    ("mesh_gateways[].virtual_service.name", _SUBDOMAIN),
-    ("mesh_gateways[].virtual_service.namespace", _LABEL),
-    ("mesh_gateways[].routes[].namespace", _LABEL),
-    ("mesh_gateways[].routes[].service", _SERVICE),
-    ("mesh_access.namespaces[]", _LABEL),
-    ("mesh_personas[].name", _PERSON),
-    ("mesh_personas[].namespaces[]", _LABEL),
-    ("mesh_observability.jaeger.name", _LABEL),
-    ("mesh_observability.tempo.name", _LABEL),
-    ("mesh_observability.tempo.object_storage.secret", _SUBDOMAIN),
-    ("mesh_observability.opentelemetry.name", _LABEL),
-    ("mesh_certificates_cert_manager.issuer.name", _SUBDOMAIN),
-    ("mesh_certificates_cert_manager.edge_issuer.name", _SUBDOMAIN),
-    ("mesh_certificates_cert_manager.istio_csr.revisions[]", _LABEL),
-    ("mesh_operators_extra[].package", _SUBDOMAIN),
-    ("mesh_operators_extra[].namespace", _LABEL),
-)
+__all__ = ["Intent"]
 
 
-def shown(value: Any) -> str:
-    """A value as a message shows it: kind for a container, the beginning of a long text."""
-    if isinstance(value, Mapping):
-        return f"a map ({', '.join(map(str, list(value)[:4])) or 'empty'})"
-    if isinstance(value, (list, tuple)):
-        return f"a list of {len(value)}"
-    text = str(value)
-    short = repr(text) if len(text) <= 60 else f"{text[:40]!r}... ({len(text)} characters)"
-    return short if isinstance(value, str) else f"{text} ({type(value).__name__})"
+@dataclass(frozen=True)
+class Intent:
+    """What the mesh should be. None means not given: checks that need it are skipped and say so."""
 
+    mesh: str | None = None
+    provider: str | None = None
+    control_plane: Mapping[str, Any] | None = None
+    members: tuple[str, ...] | None = None
+    operators: tuple[str, ...] | None = None
+    personas: tuple[Mapping[str, Any], ...] | None = None
+    gateways: tuple[Mapping[str, Any], ...] | None = None
+    observability: tuple[str, ...] | None = None
+    # What each persona may and may not do: {user, groups, verb, group, resource, namespace, allowed}.
+    cells: tuple[Mapping[str, Any], ...] | None = None
+    # Who may call what, row by row; in which namespaces that is all (patterns, none: everywhere); what the source does not say of the mesh.
+    access: tuple[Mapping[str, Any], ...] | None = None
+    access_scope: tuple[str, ...] = ()
+    mesh_settings: Mapping[str, Any] | None = None
+    # Where an upgrade is to go, and how: version, strategy, concurrency, per_minute, pause, waves, hours.
+    upgrade: Mapping[str, Any] | None = None
+    # The new control plane that a mesh of OSSM 2 goes to: istio, revision, label, mesh, selectors (None: it sees all).
+    migration: Mapping[str, Any] | None = None
 
-def hidden(path: str) -> bool:
-    """May what stands in this field be a secret? Then a message does not have it."""
-    words = re.findall(r"\w+", path)
-    return any(word in _FREE or names_a_secret(word) for word in words)
+    @property
+    def name(self) -> str:
+        """The control plane's name."""
+        return str((self.control_plane or {}).get("name", ""))
 
+    @property
+    def namespace(self) -> str:
+        """The control plane's namespace."""
+        return str((self.control_plane or {}).get("namespace", ""))
 
-def found_in(path: str, value: Any) -> str:
-    """As shown(), but for a field that may hold a secret, or a text that is one, only what kind of value it is."""
-    if isinstance(value, (Mapping, list, tuple)) or value is None or not (hidden(path) or is_secret(str(value))):
-        return shown(value)
-    return f"a text of {len(value)} characters" if isinstance(value, str) else f"a value of the type {type(value).__name__}"
+    def owns(self, namespace: str) -> bool:
+        """True for the control plane's namespace and the members; for every namespace where no members are given."""
+        return self.members is None or namespace in self._own
 
+    @cached_property
+    def _own(self) -> frozenset[str]:
+        return frozenset((self.namespace, *(self.members or ())))
 
-def _fits(kind: str, value: Any, elements: str | None) -> bool:
-    """As Ansible itself would convert it, but a plain text is no list of maps."""
-    if kind == "dict":
-        return isinstance(value, Mapping) or isinstance(_parsed(value), dict)
-    if kind == "list":
-        return isinstance(value, (list, tuple)) or (isinstance(value, str) and elements in (None, "str"))
-    if isinstance(value, (Mapping, list, tuple)):
-        return kind not in ("str", "path", "int", "float", "bool")
-    if kind == "bool":
-        return str(value).lower() in _BOOLEANS
-    if kind == "int":
-        return not isinstance(value, bool) and re.fullmatch(r"-?\d+(\.0)?", str(value)) is not None
-    if kind == "float":
-        return not isinstance(value, bool) and re.fullmatch(r"-?\d+(\.\d+)?([eE][-+]?\d+)?", str(value)) is not None
-    return True
+    def owned(self, rows: Iterable[Obj]) -> list[Obj]:
+        """Those of this mesh: another mesh of the cluster may use the same names and labels."""
+        return [row for row in rows if self.owns(row.namespace)]
 
+    @property
+    def ossm2(self) -> bool:
+        """True for the generation of Maistra."""
+        return self.provider == "ossm2"
 
-def _parsed(value: Any) -> Any:
-    """A map that came as text, from -e name='{...}'."""
-    try:
-        return json.loads(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-
-
-def check_value(spec: Mapping[str, Any], value: Any, path: str) -> list[str]:
-    """The problems of one variable by its argument spec."""
-    kind = spec.get("type", "str")
-    if value is None:
-        return [f"{path}: has no value, expected {_WORDS.get(kind, kind)}"] if spec.get("required") else []
-    if not _fits(kind, value, spec.get("elements")):
-        return [f"{path}: expected {_WORDS.get(kind, kind)}, found {found_in(path, value)}"]
-    choices = spec.get("choices")
-    if choices and str(value) not in [str(item) for item in choices]:
-        return [f"{path}: expected one of {', '.join(map(str, choices))}, found {found_in(path, value)}"]
-    if kind == "dict":
-        return _check_keys(spec, value if isinstance(value, Mapping) else _parsed(value), path)
-    if kind == "list" and not isinstance(value, str):
-        inner = {"type": spec.get("elements", "raw"), "options": spec.get("options"), "required": True}
-        return [text for number, item in enumerate(value) for text in check_value(inner, item, f"{path}[{number}]")]
-    return []
-
-
-def _check_keys(spec: Mapping[str, Any], value: Mapping[str, Any], path: str) -> list[str]:
-    options: Mapping[str, Any] | None = spec.get("options")
-    if not options:
-        return []
-    problems = []
-    for key in value:
-        if key not in options:
-            near = difflib.get_close_matches(str(key), list(options), 1, 0.6)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(options))}"
-            problems.append(f"{path}.{shown(key)[1:-1] if isinstance(key, str) and len(key) <= 60 else shown(key)}: not known; {hint}")
-    for key, option in options.items():
-        if key in value:
-            problems += check_value(option, value[key], f"{path}.{key}")
-        elif option.get("required"):
-            problems.append(f"{path}.{key}: is missing, expected {_WORDS.get(option.get('type', 'str'), 'a value')}")
-    return problems
-
-
-def _select(value: Any, steps: list[str], path: str) -> Iterator[tuple[str, Any]]:
-    """The values at the end of steps; what has another shape is check_value's matter."""
-    if not steps:
-        yield path, value
-    elif steps[0] == "[]" and isinstance(value, (list, tuple)):
-        for number, item in enumerate(value):
-            yield from _select(item, steps[1:], f"{path}[{number}]")
-    elif isinstance(value, Mapping) and value.get(steps[0]) is not None:
-        yield from _select(value[steps[0]], steps[1:], f"{path}.{steps[0]}")
-
-
-def check_names(values: Mapping[str, Any]) -> list[str]:
-    """Names that the API would refuse later, in the middle of the work."""
-    problems = []
-    for where, (pattern, rule) in _NAMES:
-        first, *steps = re.findall(r"\[\]|\w+", where)
-        if values.get(first) is None:
-            continue
-        for path, value in _select(values[first], steps, first):
-            if not isinstance(value, (Mapping, list, tuple)) and not pattern.fullmatch(str(value)):
-                problems.append(f"{path}: {shown(value)} cannot be a name here, expected {rule}")
-    return problems
-
-
-def misspelt(found: Iterable[str], known: Iterable[str]) -> list[str]:
-    """Variables that nobody reads and that look like one of ours; others belong to the inventory's owner."""
-    ours = {name.removeprefix("mesh_"): name for name in known}
-    problems = []
-    for name in sorted(set(found)):
-        word = name.removeprefix("mesh_")
-        near = [] if word in ours else difflib.get_close_matches(word, list(ours), 1, _CLOSE)
-        if near:
-            problems.append(f"{name}: nobody reads this variable; did you mean {ours[near[0]]}? (One of your own needs another name.)")
-    return problems
+    @property
+    def control_plane_kind(self) -> str:
+        """The kind that the provider's operator reconciles."""
+        return "ServiceMeshControlPlane" if self.ossm2 else "Istio"

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from .._errors import ConfigError
+from .._text import shown
 from .objects import group_of
 from .scope import in_their_namespaces
-from .text import shown
 from .walk import MAX_TOTAL, Unread, Walk, text_of_file
 from .yaml_reader import HAS_YAML, documents
 
-__all__ = ["Reading", "Unread", "checked_objects", "read_manifests"]
+__all__ = ["ManifestReading", "Unread", "checked_objects", "read_manifests"]
 
 _KUSTOMIZE = "kustomize.config.k8s.io"
 _KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
@@ -33,7 +33,7 @@ _SHOWN, _KEPT = 10, 1000
 
 
 @dataclass(frozen=True)
-class Reading:
+class ManifestReading:
     """What was read of a folder: `files` have objects, `others` are no YAML or JSON by name, `unused` patterns excluded nothing."""
 
     path: str
@@ -69,7 +69,7 @@ class Reading:
         return [shown(line) for line in lines] + [shown(f"exclude: {text} matches no file") for text in self.unused]
 
 
-def read_manifests(root: Path, *, exclude: Sequence[str] = (), fail: bool = False, may_be_empty: bool = False) -> Reading:
+def read_manifests(root: Path, *, exclude: Sequence[str] = (), fail: bool = False, may_be_empty: bool = False) -> ManifestReading:
     """Every Kubernetes object in the YAML and JSON files below a folder (or in one file).
 
     fail: stop where one cannot be read. may_be_empty: no object at all is no mistake."""
@@ -100,7 +100,7 @@ def read_manifests(root: Path, *, exclude: Sequence[str] = (), fail: bool = Fals
     walk.unread += [Unread(name, _PATCH, False) for name in sorted(patches & {*origins})] + twice
     read = tuple(dict.fromkeys(name for name in origins if name not in patches))
     unused = tuple(text for text in exclude if text not in walk.used) if root.is_dir() else ()
-    reading = Reading(str(root), tuple(kept), read, tuple(walk.unread), walk.others, unused)
+    reading = ManifestReading(str(root), tuple(kept), read, tuple(walk.unread), walk.others, unused)
     _judge(reading, root, len(files), fail, may_be_empty)
     return reading
 
@@ -123,7 +123,7 @@ def _once(rows: Iterable[tuple[dict[str, Any], str]], patches: Container[str]) -
     return [obj for obj, _name in found.values()], list(told)
 
 
-def _judge(reading: Reading, root: Path, count: int, fail: bool, may_be_empty: bool) -> None:
+def _judge(reading: ManifestReading, root: Path, count: int, fail: bool, may_be_empty: bool) -> None:
     if fail and reading.faults:
         raise ConfigError(f"manifests {root}: {_listed(reading.faults)}; mend it, exclude it, or say unreadable: warn")
     if reading.objects or may_be_empty:

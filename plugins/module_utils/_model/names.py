@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._errors import ConfigError
-from .text import shown
+from .._text import shown
 
 __all__ = ["check_cluster", "check_layer", "check_mesh", "check_object", "file_names"]
 

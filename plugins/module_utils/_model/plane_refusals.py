@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .._upgrade.versions import at_least
-from .text import shown
+from .._text import shown
+from .versions import at_least
 
 __all__ = ["FIELDS", "plane_refusals"]
 

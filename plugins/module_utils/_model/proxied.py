@@ -13,11 +13,10 @@ from typing import Any
 
 from .leaving import has_our_fields
 from .objects import LAYER, MESH, sets_field
+from .proxies import STATUS, proxy_container
 
-__all__ = ["Mesh", "Proxied", "enrolled", "grouped", "leaving", "of_mesh", "slim_pod", "taken"]
+__all__ = ["MeshIdentity", "Proxied", "enrolled", "grouped", "leaving", "of_mesh", "slim_pod", "taken"]
 
-_PROXY = "istio-proxy"
-_STATUS = "sidecar.istio.io/status"
 _REVISION = "istio.io/rev"
 _MEMBER_OF = "maistra.io/member-of"
 _DISCOVERY = "istio-discovery"
@@ -27,7 +26,7 @@ Obj = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Mesh:
+class MeshIdentity:
     """Which mesh: its name, generation, control plane, the namespaces that the intent names, and its revisions."""
 
     name: str
@@ -62,7 +61,7 @@ class Proxied:
 def slim_pod(pod: Obj) -> dict[str, Any]:
     """What is asked here, and no environment of a container."""
     meta, spec = pod["metadata"], pod.get("spec") or {}
-    notes = {key: value for key, value in (meta.get("annotations") or {}).items() if key in (_STATUS, _REVISION)}
+    notes = {key: value for key, value in (meta.get("annotations") or {}).items() if key in (STATUS, _REVISION)}
     wanted = ("name", "namespace", "uid", "labels", "ownerReferences", "managedFields", "deletionTimestamp")
     kept = {key: meta[key] for key in wanted if key in meta}
     names = [{"name": one.get("name")} for part in ("containers", "initContainers") for one in spec.get(part) or []]
@@ -77,28 +76,23 @@ def _labels(obj: Obj) -> Mapping[str, str]:
 def _revision(pod: Obj) -> str:
     notes = pod["metadata"].get("annotations") or {}
     try:
-        said = json.loads(notes.get(_STATUS) or "{}").get("revision")
+        said = json.loads(notes.get(STATUS) or "{}").get("revision")
     except (ValueError, AttributeError):
         said = None
     return str(said or notes.get(_REVISION) or _labels(pod).get(_REVISION) or "")
 
 
-def of_mesh(pods: Iterable[Obj], namespaces: Iterable[Obj], mesh: Mesh) -> list[dict[str, Any]]:
+def of_mesh(pods: Iterable[Obj], namespaces: Iterable[Obj], mesh: MeshIdentity) -> list[dict[str, Any]]:
     """Pods that live and have a proxy of this mesh, wherever they are."""
     spaces = {one["metadata"]["name"]: _labels(one) for one in namespaces}
-    return [dict(pod) for pod in pods if _lives(pod) and _has_proxy(pod) and _in_mesh(pod, spaces, mesh)]
+    return [dict(pod) for pod in pods if _lives(pod) and proxy_container(pod) is not None and _in_mesh(pod, spaces, mesh)]
 
 
 def _lives(pod: Obj) -> bool:
     return not pod["metadata"].get("deletionTimestamp") and (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
 
 
-def _has_proxy(pod: Obj) -> bool:
-    spec = pod.get("spec") or {}
-    return any(one.get("name") == _PROXY for part in ("containers", "initContainers") for one in spec.get(part) or [])
-
-
-def _in_mesh(pod: Obj, spaces: Mapping[str, Mapping[str, str]], mesh: Mesh) -> bool:
+def _in_mesh(pod: Obj, spaces: Mapping[str, Mapping[str, str]], mesh: MeshIdentity) -> bool:
     where = pod["metadata"]["namespace"]
     labels = spaces.get(where, {})
     if where in mesh.members or where == mesh.namespace:
@@ -127,7 +121,7 @@ def grouped(pods: Iterable[Obj], owners: Mapping[str, Obj]) -> list[Proxied]:
 # members
 
 
-def enrolled(namespace: Obj, mesh: Mesh) -> bool:
+def enrolled(namespace: Obj, mesh: MeshIdentity) -> bool:
     """Whether we have made this namespace a member of this mesh."""
     labels = _labels(namespace)
     if labels.get(MESH) and labels[MESH] != mesh.name:
@@ -139,13 +133,13 @@ def enrolled(namespace: Obj, mesh: Mesh) -> bool:
     return ours and (labels.get(_MEMBER_OF) == mesh.namespace if mesh.ossm2 else labels.get(_DISCOVERY) == mesh.name)
 
 
-def leaving(namespaces: Iterable[Obj], mesh: Mesh) -> list[str]:
+def leaving(namespaces: Iterable[Obj], mesh: MeshIdentity) -> list[str]:
     """Namespaces that we made members and that the intent names no more."""
     return sorted(one["metadata"]["name"] for one in namespaces
                   if one["metadata"]["name"] not in mesh.members and not one["metadata"].get("deletionTimestamp") and enrolled(one, mesh))
 
 
-def taken(namespaces: Iterable[Obj], mesh: Mesh) -> list[str]:
+def taken(namespaces: Iterable[Obj], mesh: MeshIdentity) -> list[str]:
     """Namespaces of the intent that another mesh has, with the label that says so."""
     wanted = {MESH: mesh.name, _MEMBER_OF: mesh.namespace if mesh.ossm2 else "", _DISCOVERY: "" if mesh.ossm2 else mesh.name}
     found = []

@@ -56,17 +56,17 @@ Predicate = Callable[[Mapping[str, Any], Lookup], Readiness]
 
 
 @dataclass(frozen=True)
-class _Condition:
+class _StatusCondition:
     status: str
     reason: str
     message: str
 
 
-def _condition(obj: Mapping[str, Any], kind: str) -> _Condition:
+def _condition(obj: Mapping[str, Any], kind: str) -> _StatusCondition:
     for item in (obj.get("status") or {}).get("conditions") or []:
         if item.get("type") == kind:
-            return _Condition(str(item.get("status")), item.get("reason") or kind, item.get("message") or "")
-    return _Condition("", f"No{kind}Condition", f"no condition {kind} yet")
+            return _StatusCondition(str(item.get("status")), item.get("reason") or kind, item.get("message") or "")
+    return _StatusCondition("", f"No{kind}Condition", f"no condition {kind} yet")
 
 
 def _want(obj: Mapping[str, Any], kind: str) -> Readiness:
@@ -409,13 +409,13 @@ _REQUEST_GRACE = 10.0
 _TRY_AGAIN = "cert-manager tries again an hour later; `cmctl renew -n {namespace} {name}` makes it try at once"
 
 
-def _current(obj: Mapping[str, Any], kind: str) -> _Condition:
+def _current(obj: Mapping[str, Any], kind: str) -> _StatusCondition:
     """A condition of cert-manager's, which says itself which generation it is about."""
     found = _condition(obj, kind)
     for item in (obj.get("status") or {}).get("conditions") or []:
         seen, generation = item.get("observedGeneration"), obj["metadata"].get("generation")
         if item.get("type") == kind and None not in (seen, generation) and seen != generation:
-            return _Condition("Unknown", "NotObserved", f"{kind} is about generation {seen} of {generation}")
+            return _StatusCondition("Unknown", "NotObserved", f"{kind} is about generation {seen} of {generation}")
     return found
 
 

@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from .._errors import ConfigError
+from .._text import shown
 from .kept_fields import certificates_of, kept
 from .malformed import title
-from .manifests import Reading, Unread, checked_objects, read_manifests
+from .manifests import ManifestReading, Unread, checked_objects, read_manifests
 from .objects import group_of, is_ours, is_rollout, whose
 from .owners import controller_of
 from .scope import in_their_namespaces
 from .snapshot_file import read_json, write_json
-from .text import shown
 
 __all__ = ["FORMAT", "Snapshot", "slim", "trimmed", "without_gc"]
 
@@ -58,7 +58,7 @@ class Snapshot:
     missing_kinds: frozenset[str] = frozenset()
     forbidden: Mapping[str, str] = field(default_factory=dict)
     reviews: tuple[dict[str, Any], ...] = ()
-    reading: Reading | None = None  # of manifests: which files were read, which were not
+    reading: ManifestReading | None = None  # of manifests: which files were read, which were not
 
     @cached_property
     def _by_kind(self) -> dict[str, list[dict[str, Any]]]:

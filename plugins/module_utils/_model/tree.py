@@ -15,9 +15,9 @@ from typing import Any
 from ansible.module_utils.common.yaml import yaml_dump, yaml_load
 
 from .._errors import ConfigError
+from .._text import shown_data
 from .names import check_layer, check_mesh, check_object, file_names
 from .secrecy import holds_secret, masked
-from .text import shown_data
 
 __all__ = [
     "HEADER", "KUSTOMIZATION", "Layer", "is_folder_of", "is_private", "layer_folder", "render_cluster", "render_layer", "shown_texts",

@@ -14,7 +14,7 @@ from .fields import name_of, namespace_of, section, sections, texts
 from .objects import group_of
 from .owners import Owner, Owners, controller_of, standard
 
-__all__ = ["PROXY", "Group", "Shape", "groups_of", "may_have_pods"]
+__all__ = ["PROXY", "PodGroup", "Shape", "groups_of", "may_have_pods"]
 
 PROXY = "istio-proxy"
 _DEPTH = 7  # of templates: a CronJob has three levels, a JobSet five
@@ -62,7 +62,7 @@ class Shape:
 
 
 @dataclass
-class Group:
+class PodGroup:
     """A workload: its templates, and its pods."""
 
     owner: Owner
@@ -141,15 +141,15 @@ def _gone(pod: Mapping[str, Any]) -> bool:
     return section(pod, "status").get("phase") in _DONE or bool(section(pod, "metadata").get("deletionTimestamp"))
 
 
-def groups_of(objects: Iterable[Mapping[str, Any]]) -> list[Group]:
+def groups_of(objects: Iterable[Mapping[str, Any]]) -> list[PodGroup]:
     """The workloads of a source, those with a template first. Pods that are done or on their way out are left out."""
     kept = list(objects)
     owners = Owners(kept)
-    found: dict[tuple[str, str, str, str], Group] = {}
+    found: dict[tuple[str, str, str, str], PodGroup] = {}
     borrowed: set[tuple[str, str, str, str]] = set()
 
-    def group(owner: Owner) -> Group:
-        one = found.setdefault(owner.key, Group(owner))
+    def group(owner: Owner) -> PodGroup:
+        one = found.setdefault(owner.key, PodGroup(owner))
         one.names |= dict.fromkeys((owner.name, *owner.names))
         return one
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TypeAlias
 
-from .model import Csv, Observation, Plan, Subscription, version_of
+from .model import Csv, InstallPlan, Observation, Subscription, version_of
 from .obstacles import Obstacle, find
 
-__all__ = ["LATEST", "Action", "Approve", "Done", "Fail", "History", "Target", "Wait", "our_plan", "step"]
+__all__ = ["LATEST", "Action", "Approve", "Fail", "History", "PlanDone", "Target", "Wait", "our_plan", "step"]
 
 LATEST = "latest"
 BETWEEN_HOPS = 8.0  # OLM was silent for up to 2.6 s between two hops, with everything looking finished
@@ -51,12 +51,12 @@ class Wait:
 
 @dataclass(frozen=True)
 class Approve:
-    plan: Plan
+    plan: InstallPlan
     reason: str
 
 
 @dataclass(frozen=True)
-class Done:
+class PlanDone:
     installed_csv: str
     reason: str
 
@@ -68,10 +68,10 @@ class Fail:
     remedy: str
 
 
-Action: TypeAlias = "Wait | Approve | Done | Fail"
+Action: TypeAlias = "Wait | Approve | PlanDone | Fail"
 
 
-def our_plan(seen: Observation) -> Plan | None:
+def our_plan(seen: Observation) -> InstallPlan | None:
     """The plan that the Subscription names (by uid: names come again); without a name the newest one that it owns."""
     sub = seen.subscription
     if sub is None:
@@ -131,7 +131,7 @@ def _arrived(sub: Subscription, target: Target) -> bool:
     return bool(sub.approval == "Automatic" and have and want and have > want)
 
 
-def _objections(plan: Plan, seen: Observation, sub: Subscription, target: Target) -> Obstacle | None:
+def _objections(plan: InstallPlan, seen: Observation, sub: Subscription, target: Target) -> Obstacle | None:
     """Why this plan must not be approved for this Subscription's sake."""
     standing = {sub.name: (sub, target.version)}
     standing.update({n.name: (n, target.peers[n.name]) for n in seen.neighbours if n.name in target.peers})
@@ -156,7 +156,7 @@ def _objections(plan: Plan, seen: Observation, sub: Subscription, target: Target
     return None
 
 
-def _unready_before(plan: Plan, seen: Observation, sub: Subscription, target: Target) -> str:
+def _unready_before(plan: InstallPlan, seen: Observation, sub: Subscription, target: Target) -> str:
     """A hop is approved only after the last one works, for each Subscription that the plan moves."""
     movers = [sub, *(n for n in seen.neighbours if n.name in target.peers and n.current_csv in plan.csvs)]
     # A plan may bring what installedCSV already names and nobody has made yet.
@@ -165,7 +165,7 @@ def _unready_before(plan: Plan, seen: Observation, sub: Subscription, target: Ta
     return next((reason for reason in reasons if reason), "")
 
 
-def _judge_plan(plan: Plan, seen: Observation, sub: Subscription, target: Target) -> Action | Obstacle:
+def _judge_plan(plan: InstallPlan, seen: Observation, sub: Subscription, target: Target) -> Action | Obstacle:
     """The plan waits for approval: shall it get it."""
     if plan.approved:
         return Wait(f"{plan.ref} is approved, OLM has not begun yet")
@@ -181,7 +181,7 @@ def _judge_plan(plan: Plan, seen: Observation, sub: Subscription, target: Target
     return Approve(plan, f"{plan.ref} brings {', '.join(plan.csvs)}")
 
 
-def _wait_text(sub: Subscription, seen: Observation, plan: Plan | None) -> str:
+def _wait_text(sub: Subscription, seen: Observation, plan: InstallPlan | None) -> str:
     unsettled = _not_settled(sub, seen)
     if plan is not None and plan.phase not in {"Complete", ""}:
         return f"{plan.ref} ({', '.join(plan.csvs)}) is {plan.phase}" + (f"; {unsettled}" if sub.installed_csv and unsettled else "")
@@ -207,7 +207,7 @@ def _watch(obstacles: list[Obstacle], now: float, since: Mapping[str, float]) ->
     return next((o for o in obstacles if now - fresh[o.code] >= o.grace), None), fresh
 
 
-def _follow_plan(seen: Observation, sub: Subscription, plan: Plan | None, target: Target) -> Action | Obstacle | None:
+def _follow_plan(seen: Observation, sub: Subscription, plan: InstallPlan | None, target: Target) -> Action | Obstacle | None:
     if plan is not None and plan.phase == "RequiresApproval":
         verdict = _judge_plan(plan, seen, sub, target)
         if isinstance(verdict, Approve) and not sub.plan_uid:
@@ -217,7 +217,7 @@ def _follow_plan(seen: Observation, sub: Subscription, plan: Plan | None, target
     return None
 
 
-def _silent_between(sub: Subscription, seen: Observation, plan: Plan | None) -> bool:
+def _silent_between(sub: Subscription, seen: Observation, plan: InstallPlan | None) -> bool:
     """All is at rest: this version works, nothing is under way."""
     at_rest = plan is None or plan.phase in {"Complete", "Failed"}
     return at_rest and not _not_settled(sub, seen) and sub.current_csv in {"", sub.installed_csv}
@@ -234,7 +234,7 @@ def step(seen: Observation, target: Target, now: float, history: History) -> tup
         path = (*path, sub.installed_csv)
     history = replace(history, seen=path)
     if settled and _arrived(sub, target):
-        return Done(sub.installed_csv, f"{sub.installed_csv} is Succeeded"), replace(history, since={})
+        return PlanDone(sub.installed_csv, f"{sub.installed_csv} is Succeeded"), replace(history, since={})
 
     plan = our_plan(seen)
     verdict = _follow_plan(seen, sub, plan, target)
@@ -251,7 +251,7 @@ def step(seen: Observation, target: Target, now: float, history: History) -> tup
         text = verdict.reason if isinstance(verdict, Wait) else _wait_text(sub, seen, plan)
         return Wait(f"{text} ({obstacles[0].reason})" if obstacles and obstacles[0].reason else text), history
     if final.code == "AtLatest":
-        return Done(sub.installed_csv, f"{sub.installed_csv} is the newest of channel {sub.channel}"), history
+        return PlanDone(sub.installed_csv, f"{sub.installed_csv} is the newest of channel {sub.channel}"), history
     if final.code == "Unreferenced" and plan is not None:
         return Approve(plan, final.reason), replace(history, since={})
     return Fail(final.code, final.reason, final.remedy), history

@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Catalog", "Condition", "Csv", "Group", "Observation", "Plan", "Pod", "Subscription", "version_of"]
+from .._model.view import Condition
+
+__all__ = ["Catalog", "Csv", "InstallPlan", "Observation", "OperatorGroup", "OperatorPod", "Subscription", "version_of"]
 
 COPIED_LABEL = "olm.copiedFrom"
 POD_TROUBLES = frozenset({"CrashLoopBackOff", "CreateContainerConfigError", "ErrImagePull", "ImagePullBackOff", "InvalidImageName"})
@@ -21,14 +23,6 @@ def version_of(csv: str) -> tuple[int, ...] | None:
     """The version in a CSV's name, jaeger-operator.v1.65.0-4 -> (1, 65, 0, 4); None where the name has none."""
     found = re.search(r"\.v?(\d+(?:\.\d+)+)(?:[-+.](\d+))?(?:[-+.].*)?$", csv)
     return tuple(int(part) for part in [*found.group(1).split("."), *filter(None, [found.group(2)])]) if found else None
-
-
-@dataclass(frozen=True)
-class Condition:
-    type: str
-    status: str
-    reason: str
-    message: str
 
 
 def _conditions(status: Mapping[str, Any]) -> tuple[Condition, ...]:
@@ -79,7 +73,7 @@ class Subscription:
 
 
 @dataclass(frozen=True)
-class Plan:
+class InstallPlan:
     """An InstallPlan; generation is spec.generation, OLM's own count per namespace."""
 
     namespace: str
@@ -100,7 +94,7 @@ class Plan:
         return f"InstallPlan {self.namespace}/{self.name}"
 
     @classmethod
-    def from_dict(cls, obj: Mapping[str, Any]) -> Plan:
+    def from_dict(cls, obj: Mapping[str, Any]) -> InstallPlan:
         meta, spec, status = obj["metadata"], obj.get("spec") or {}, obj.get("status") or {}
         return cls(
             namespace=meta.get("namespace", ""), name=meta["name"], uid=meta.get("uid", ""),
@@ -144,7 +138,7 @@ class Csv:
 
 
 @dataclass(frozen=True)
-class Group:
+class OperatorGroup:
     """An OperatorGroup."""
 
     name: str
@@ -152,7 +146,7 @@ class Group:
     conditions: tuple[Condition, ...]
 
     @classmethod
-    def from_dict(cls, obj: Mapping[str, Any]) -> Group:
+    def from_dict(cls, obj: Mapping[str, Any]) -> OperatorGroup:
         return cls(obj["metadata"]["name"], (obj.get("spec") or {}).get("serviceAccountName") or "", _conditions(obj.get("status") or {}))
 
 
@@ -171,7 +165,7 @@ class Catalog:
 
 
 @dataclass(frozen=True)
-class Pod:
+class OperatorPod:
     """Why a pod of an operator does not run; trouble is empty where nothing is wrong."""
 
     name: str
@@ -179,7 +173,7 @@ class Pod:
     message: str
 
     @classmethod
-    def from_dict(cls, obj: Mapping[str, Any]) -> Pod:
+    def from_dict(cls, obj: Mapping[str, Any]) -> OperatorPod:
         status = obj.get("status") or {}
         for container in status.get("containerStatuses") or []:
             waiting = (container.get("state") or {}).get("waiting") or {}
@@ -197,11 +191,11 @@ class Observation:
 
     subscription: Subscription | None
     neighbours: tuple[Subscription, ...] = ()
-    plans: tuple[Plan, ...] = ()
+    plans: tuple[InstallPlan, ...] = ()
     csvs: tuple[Csv, ...] = ()
-    groups: tuple[Group, ...] = ()
+    groups: tuple[OperatorGroup, ...] = ()
     catalogs: tuple[Catalog, ...] = ()
-    pods: tuple[Pod, ...] = field(default=())
+    pods: tuple[OperatorPod, ...] = field(default=())
 
     def csv(self, name: str) -> Csv | None:
         return next((c for c in self.csvs if c.name == name), None)
@@ -216,9 +210,9 @@ class Observation:
         return cls(
             subscription=next((s for s in subscriptions if s.name == name), None),
             neighbours=tuple(s for s in subscriptions if s.name != name),
-            plans=tuple(Plan.from_dict(o) for o in here("InstallPlan")),
+            plans=tuple(InstallPlan.from_dict(o) for o in here("InstallPlan")),
             csvs=tuple(Csv.from_dict(o) for o in here("ClusterServiceVersion") if not Csv.copied(o)),
-            groups=tuple(Group.from_dict(o) for o in here("OperatorGroup")),
+            groups=tuple(OperatorGroup.from_dict(o) for o in here("OperatorGroup")),
             catalogs=tuple(Catalog.from_dict(o) for o in objects.get("CatalogSource", ())),
-            pods=tuple(Pod.from_dict(o) for o in here("Pod")),
+            pods=tuple(OperatorPod.from_dict(o) for o in here("Pod")),
         )

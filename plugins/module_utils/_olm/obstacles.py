@@ -13,9 +13,9 @@ import re
 from dataclasses import dataclass
 from typing import Protocol
 
-from .model import Csv, Observation, Plan, Subscription
+from .model import Csv, InstallPlan, Observation, Subscription
 
-__all__ = ["ROWS", "Obstacle", "Row", "find"]
+__all__ = ["ROWS", "Obstacle", "ObstacleCheck", "find"]
 
 
 def _touch(sub: Subscription) -> str:
@@ -46,12 +46,12 @@ class Obstacle:
 
 
 @dataclass(frozen=True)
-class Scene:
+class SubscriptionScene:
     """An observation with its Subscription and its plan found."""
 
     seen: Observation
     sub: Subscription
-    plan: Plan | None
+    plan: InstallPlan | None
 
     @property
     def waited_for(self) -> list[Csv]:
@@ -60,13 +60,13 @@ class Scene:
         return [c for c in self.seen.csvs if c.name in names]
 
 
-class Row(Protocol):
+class ObstacleCheck(Protocol):
     """Looks at a scene for one obstacle."""
 
-    def __call__(self, scene: Scene) -> Obstacle | None: ...
+    def __call__(self, scene: SubscriptionScene) -> Obstacle | None: ...
 
 
-def _operator_group(scene: Scene) -> Obstacle | None:
+def _operator_group(scene: SubscriptionScene) -> Obstacle | None:
     # Without one, or with two, OLM says nothing at all: no state, no plan, no event.
     where, groups = scene.sub.namespace, scene.seen.groups
     if not groups:
@@ -85,7 +85,7 @@ def _operator_group(scene: Scene) -> Obstacle | None:
     return None
 
 
-def _catalog(scene: Scene) -> Obstacle | None:
+def _catalog(scene: SubscriptionScene) -> Obstacle | None:
     sub, unhealthy = scene.sub, scene.sub.condition("CatalogSourcesUnhealthy")
     wanted = (sub.source_namespace, sub.source)
     ours = next((c for c in scene.seen.catalogs if (c.namespace, c.name) == wanted), None)
@@ -119,7 +119,7 @@ _RESOLUTION: tuple[tuple[str, str, str], ...] = (
 )
 
 
-def _stale(scene: Scene, found: dict[str, str]) -> bool:
+def _stale(scene: SubscriptionScene, found: dict[str, str]) -> bool:
     """The message names something that is not there any more."""
     names = {scene.sub.name, *(n.name for n in scene.seen.neighbours)}
     if found["subscription"] not in names:
@@ -128,7 +128,7 @@ def _stale(scene: Scene, found: dict[str, str]) -> bool:
     return "exists and is not" in found["text"] and bool(csv) and scene.seen.csv(csv) is None
 
 
-def _resolution(scene: Scene) -> Obstacle | None:
+def _resolution(scene: SubscriptionScene) -> Obstacle | None:
     # Healthy upgrades showed it for 2 s at most; a Subscription that can go nowhere puts it on all of its namespace.
     failed = scene.sub.condition("ResolutionFailed")
     if failed is None:
@@ -150,7 +150,7 @@ def _resolution(scene: Scene) -> Obstacle | None:
     return Obstacle("ResolutionFailed", f"{scene.sub.ref}: {failed.reason}: {failed.message}", _look_again(scene.sub), 8)
 
 
-def _plan_lost(scene: Scene) -> Obstacle | None:
+def _plan_lost(scene: SubscriptionScene) -> Obstacle | None:
     # A deleted pending plan is not made again, and nothing says so.
     sub = scene.sub
     if not sub.plan_uid or scene.plan is not None or sub.state != "UpgradePending":
@@ -159,7 +159,7 @@ def _plan_lost(scene: Scene) -> Obstacle | None:
                     f"OLM makes no other one: {_make_again(sub, sub.installed_csv)}", 8)
 
 
-def _plan_stuck(scene: Scene) -> Obstacle | None:
+def _plan_stuck(scene: SubscriptionScene) -> Obstacle | None:
     plan, failed = scene.plan, scene.sub.condition("InstallPlanFailed")
     if plan is None:
         return None
@@ -193,7 +193,7 @@ _CSV_FAILED = {
 }
 
 
-def _csv_failed(scene: Scene) -> Obstacle | None:
+def _csv_failed(scene: SubscriptionScene) -> Obstacle | None:
     for csv in scene.waited_for:
         if csv.phase == "Failed":
             remedy, grace = _CSV_FAILED.get(csv.reason, (
@@ -204,7 +204,7 @@ def _csv_failed(scene: Scene) -> Obstacle | None:
     return None
 
 
-def _csv_requirements(scene: Scene) -> Obstacle | None:
+def _csv_requirements(scene: SubscriptionScene) -> Obstacle | None:
     # Service accounts and CRDs of the same plan are missing for less than a second, on a busy machine for half a minute; a version stays.
     # A plan is carried out even while the Subscription names the next one already.
     if any(plan.phase == "Installing" for plan in (scene.plan, *scene.seen.plans) if plan is not None):
@@ -221,7 +221,7 @@ def _csv_requirements(scene: Scene) -> Obstacle | None:
     return None
 
 
-def _csv_gone(scene: Scene) -> Obstacle | None:
+def _csv_gone(scene: SubscriptionScene) -> Obstacle | None:
     # A CSV that somebody deleted is not made again, while installedCSV still names it.
     sub = scene.sub
     if not sub.installed_csv or scene.seen.csv(sub.installed_csv) is not None:
@@ -236,7 +236,7 @@ def _csv_gone(scene: Scene) -> Obstacle | None:
                     f"OLM does not make it again: {_make_again(sub)}", 8)
 
 
-def _pods(scene: Scene) -> Obstacle | None:
+def _pods(scene: SubscriptionScene) -> Obstacle | None:
     # OLM itself says Failed only after 300 s; why a pod does not start is known at once.
     for csv in scene.waited_for:
         for pod in scene.seen.pods if csv.phase in {"Installing", "Failed"} else ():
@@ -248,7 +248,7 @@ def _pods(scene: Scene) -> Obstacle | None:
     return None
 
 
-def _unpack(scene: Scene) -> Obstacle | None:
+def _unpack(scene: SubscriptionScene) -> Obstacle | None:
     failed = scene.sub.condition("BundleUnpackFailed")
     if failed is None:
         return None
@@ -257,20 +257,20 @@ def _unpack(scene: Scene) -> Obstacle | None:
                     10)
 
 
-def _silence(scene: Scene) -> Obstacle | None:
+def _silence(scene: SubscriptionScene) -> Obstacle | None:
     if scene.sub.state or scene.sub.conditions or scene.plan:
         return None
     return Obstacle("OLMSilent", f"OLM has not written anything about {scene.sub.ref}",
                     "look whether olm-operator and catalog-operator run (openshift-operator-lifecycle-manager)", 30)
 
 
-ROWS: tuple[Row, ...] = (_operator_group, _plan_stuck, _csv_failed, _pods, _catalog, _resolution, _unpack, _plan_lost, _csv_gone,
+ROWS: tuple[ObstacleCheck, ...] = (_operator_group, _plan_stuck, _csv_failed, _pods, _catalog, _resolution, _unpack, _plan_lost, _csv_gone,
                          _csv_requirements, _silence)
 
 
-def find(seen: Observation, plan: Plan | None) -> list[Obstacle]:
+def find(seen: Observation, plan: InstallPlan | None) -> list[Obstacle]:
     """Every cause that shows now, the nearest first."""
     if seen.subscription is None:
         return []
-    scene = Scene(seen, seen.subscription, plan)
+    scene = SubscriptionScene(seen, seen.subscription, plan)
     return [obstacle for row in ROWS if (obstacle := row(scene)) is not None]

@@ -16,10 +16,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .._model.packages import MESH_OPERATORS, RETIRED, Package
 from .model import COPIED_LABEL, Subscription
-from .wanted import MESH_OPERATORS, RETIRED, Package
 
-__all__ = ["Answer", "Ask", "Seen", "survey"]
+__all__ = ["Ask", "OperatorState", "SurveyResult", "survey"]
 
 Obj = Mapping[str, Any]
 MANAGED_BY, MESH = "app.kubernetes.io/managed-by", "mesh.meshops.io/mesh"
@@ -58,7 +58,7 @@ class Ask:
 
 
 @dataclass(frozen=True)
-class Seen:
+class OperatorState:
     """The cluster, as far as it matters here. served: whether it answers what its catalogues offer."""
 
     subscriptions: Sequence[Obj] = ()
@@ -72,7 +72,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Answer:
+class SurveyResult:
     """refusals: why nothing must be written; notes: what people should know; used: packages that somebody else has subscribed to;
     grouped: namespaces that have an OperatorGroup of somebody else."""
 
@@ -87,7 +87,7 @@ class _Scene:
     """What was asked for, beside what is there."""
 
     ask: Ask
-    seen: Seen
+    seen: OperatorState
     subscriptions: tuple[Subscription, ...]
     ours: frozenset[str]  # Subscriptions, by reference
     used: Mapping[str, Subscription]  # package to the Subscription of somebody else
@@ -110,16 +110,16 @@ class _Scene:
         return version in ("", sub.installed_csv)
 
 
-def survey(ask: Ask, seen: Seen) -> Answer:
+def survey(ask: Ask, seen: OperatorState) -> SurveyResult:
     """Everything that stands against it."""
     scene = _scene(ask, seen)
     refusals = [text for rule in _RULES for text in rule(scene)]
     notes = [text for rule in _NOTES for text in rule(scene)]
     grouped = sorted({ask.place(row) for row in scene.wanted if row.own_group and _foreign_groups(scene, ask.place(row))})
-    return Answer(tuple(dict.fromkeys(refusals)), tuple(notes), tuple(sorted(scene.used)), tuple(grouped))
+    return SurveyResult(tuple(dict.fromkeys(refusals)), tuple(notes), tuple(sorted(scene.used)), tuple(grouped))
 
 
-def _scene(ask: Ask, seen: Seen) -> _Scene:
+def _scene(ask: Ask, seen: OperatorState) -> _Scene:
     ours, subscriptions = set(), []
     for obj in seen.subscriptions:
         sub = Subscription.from_dict(obj)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .._model.text import joined
+from .._text import joined
 from .explain import Rbac, explain
 from .matrix import Cell
 

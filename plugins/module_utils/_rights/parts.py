@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .._olm.wanted import rendered_of, tools_of
+from .._model.packages import rendered_of, tools_of
 
 __all__ = ["PARTS", "parts_of"]
 

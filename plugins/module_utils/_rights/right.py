@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from .._checks.types import Intent
+from .._model.intent import Intent
 
 __all__ = ["WRITE", "Right", "Scope", "Where"]
 

@@ -13,12 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from .._checks import kinds as k
-from .._checks.inputs import intent_from
-from .._checks.runner import kinds_read, select
+from .._catalogue import kinds_read, select
 from .._checks.types import Options
+from .._inputs import intent_from
+from .._model import kinds as k
+from .._model.packages import tools_of
 from .._model.secrets_used import CA_SECRETS
-from .._olm.wanted import tools_of
 from .parts import parts_of
 from .right import WRITE as _WRITE
 from .right import Right, Scope, Where

@@ -12,10 +12,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from .machine import Blocked, why_behind
-from .model import Goal, World, plain_version
+from .model import Goal, RolloutObservation, plain_version
 
-__all__ = ["SERVER_INFO", "SYNC_STATS", "Answer", "baseline", "judge_answers", "judge_checks", "judge_probe", "judge_query", "judge_wave",
-           "read_answer"]
+__all__ = [
+    "SERVER_INFO",
+    "SYNC_STATS",
+    "ProxyReport",
+    "baseline",
+    "judge_answers",
+    "judge_checks",
+    "judge_probe",
+    "judge_query",
+    "judge_wave",
+    "read_answer",
+]
 
 SERVER_INFO = "/server_info"
 # What Envoy itself says about its istiod: whether the stream is up, and whether it refused something of it.
@@ -25,7 +35,7 @@ _BAD = ("failed",)
 
 
 @dataclass(frozen=True)
-class Answer:
+class ProxyReport:
     """What a proxy said itself. silence: why it did not."""
 
     resource: str
@@ -36,21 +46,26 @@ class Answer:
     rejected: int = 0
 
 
-def read_answer(resource: str, info: bytes, stats: bytes) -> Answer:
+def read_answer(resource: str, info: bytes, stats: bytes) -> ProxyReport:
     """From the two answers of the admin interface."""
     try:
         said, rows = json.loads(info), json.loads(stats).get("stats") or []
         node = (said.get("node") or {}).get("metadata") or {}
         values = {row["name"]: row["value"] for row in rows if "name" in row}
     except (ValueError, AttributeError, KeyError, TypeError) as exc:
-        return Answer(resource, silence=f"its admin interface answered something else ({exc})")
+        return ProxyReport(resource, silence=f"its admin interface answered something else ({exc})")
     connected = values.get("control_plane.connected_state")
-    return Answer(resource, "", plain_version(str(node.get("ISTIO_VERSION") or "")), str(said.get("state") or ""),
-                  None if connected is None else connected == 1,
-                  sum(int(value) for name, value in values.items() if name.endswith("update_rejected")))
+    return ProxyReport(
+        resource,
+        "",
+        plain_version(str(node.get("ISTIO_VERSION") or "")),
+        str(said.get("state") or ""),
+        None if connected is None else connected == 1,
+        sum(int(value) for name, value in values.items() if name.endswith("update_rejected")),
+    )
 
 
-def judge_answers(answers: Iterable[Answer], goal: Goal) -> tuple[list[Blocked], list[str]]:
+def judge_answers(answers: Iterable[ProxyReport], goal: Goal) -> tuple[list[Blocked], list[str]]:
     """Who is wrong, and whom nobody could ask."""
     wrong, silent = [], []
     for one in answers:
@@ -65,12 +80,15 @@ def judge_answers(answers: Iterable[Answer], goal: Goal) -> tuple[list[Blocked],
         if one.connected is False:
             wrong.append(Blocked(one.resource, "its proxy is not connected to its istiod", "look at the log of its istio-proxy"))
         if one.rejected:
-            wrong.append(Blocked(one.resource, f"its proxy has refused {one.rejected} updates of its istiod",
-                                 "istioctl proxy-status; its log says which"))
+            wrong.append(
+                Blocked(
+                    one.resource, f"its proxy has refused {one.rejected} updates of its istiod", "istioctl proxy-status; its log says which"
+                )
+            )
     return wrong, silent
 
 
-def judge_wave(members: Sequence[str], world: World, goal: Goal) -> list[Blocked]:
+def judge_wave(members: Sequence[str], world: RolloutObservation, goal: Goal) -> list[Blocked]:
     """All pods of the wave are what the goal wants, and ready."""
     found = []
     for title in members:
@@ -103,15 +121,28 @@ def _key(row: Mapping[str, Any]) -> str:
 def judge_checks(rows: Iterable[Mapping[str, Any]], before: Sequence[str]) -> list[Blocked]:
     """Checks that fail now and did not before."""
     known = set(before)
-    return [Blocked(str(row.get("resource") or row.get("id")), f"{row.get('id')} fails now and did not before: {row.get('message')}",
-                    str(row.get("hint") or "")) for row in rows if row.get("status") in _BAD and _key(row) not in known]
+    return [
+        Blocked(
+            str(row.get("resource") or row.get("id")),
+            f"{row.get('id')} fails now and did not before: {row.get('message')}",
+            str(row.get("hint") or ""),
+        )
+        for row in rows
+        if row.get("status") in _BAD and _key(row) not in known
+    ]
 
 
 def judge_probe(probe: Mapping[str, Any]) -> list[Blocked]:
     """The result of authorization_probe: every call that went otherwise than the policies say. No verdict is no difference."""
-    found = [Blocked(f"call {row.get('from')} to {row.get('to')}", f"{row.get('method', 'GET')} {row.get('path', '/')} was "
-                     f"{row.get('verdict')}, expected {row.get('expected')} ({row.get('status')} {row.get('said')})")
-             for row in probe.get("results") or [] if row.get("agrees") is False and row.get("verdict") in ("allowed", "denied")]
+    found = [
+        Blocked(
+            f"call {row.get('from')} to {row.get('to')}",
+            f"{row.get('method', 'GET')} {row.get('path', '/')} was "
+            f"{row.get('verdict')}, expected {row.get('expected')} ({row.get('status')} {row.get('said')})",
+        )
+        for row in probe.get("results") or []
+        if row.get("agrees") is False and row.get("verdict") in ("allowed", "denied")
+    ]
     if not found and probe.get("failed"):
         found.append(Blocked("the probe of the access matrix", str(probe.get("msg"))))
     return found

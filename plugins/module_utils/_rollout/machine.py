@@ -10,18 +10,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .model import REVISION, Budget, Goal, Workload, World
+from .model import REVISION, Budget, Goal, RestartedWorkload, RolloutObservation
 from .reading import matches
 from .waves import width
 
-__all__ = ["TURN", "Blocked", "Limits", "Memory", "Next", "budgets_of", "slowest", "step", "unsure", "why_behind"]
+__all__ = ["TURN", "Blocked", "Next", "RestartLimits", "WaveMemory", "budgets_of", "slowest", "step", "unsure", "why_behind"]
 
 TURN = "it waits for its turn"
 _IMAGE_GRACE = 30.0  # a registry may hiccup, a node may have to try again
 
 
 @dataclass(frozen=True)
-class Limits:
+class RestartLimits:
     """Seconds that one workload may take, that a budget may hold it up; whether budgets count at all."""
 
     workload: float = 300.0
@@ -31,7 +31,7 @@ class Limits:
 
 
 @dataclass
-class Memory:
+class WaveMemory:
     """What a run has seen of a wave so far; a run that goes on after another one begins with an empty one."""
 
     began: dict[str, float] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class Memory:
                 "done": {name: round(took, 1) for name, took in self.done.items()}, "least_ready": dict(self.least_ready)}
 
     @classmethod
-    def from_ages(cls, data: Mapping[str, Any], now: float) -> Memory:
+    def from_ages(cls, data: Mapping[str, Any], now: float) -> WaveMemory:
         """The other way round."""
         return cls({name: now - float(age) for name, age in (data.get("began") or {}).items()}, dict(data.get("done") or {}),
                    {name: (str(text), now - float(age)) for name, (text, age) in (data.get("troubled") or {}).items()},
@@ -83,13 +83,13 @@ class Next:
     finished: bool = False
 
 
-def budgets_of(one: Workload, world: World) -> list[Budget]:
+def budgets_of(one: RestartedWorkload, world: RolloutObservation) -> list[Budget]:
     """The disruption budgets that its pods count for."""
     return [budget for budget in world.budgets if budget.namespace == one.namespace
             and any(matches(budget.selector, pod.labels) for pod in one.pods)]
 
 
-def _heeded(one: Workload, world: World) -> list[Budget]:
+def _heeded(one: RestartedWorkload, world: RolloutObservation) -> list[Budget]:
     """The budgets that its restart has to respect: none where no pod is away.
 
     Not those of a DaemonSet: the disruption controller cannot tell how many pods it shall have, and then allows nothing for good.
@@ -97,7 +97,7 @@ def _heeded(one: Workload, world: World) -> list[Budget]:
     return budgets_of(one, world) if one.cost and (one.gateway or one.kind != "DaemonSet") else []
 
 
-def _hopeless(one: Workload, budgets: Sequence[Budget]) -> Blocked | None:
+def _hopeless(one: RestartedWorkload, budgets: Sequence[Budget]) -> Blocked | None:
     """A restart that no waiting makes possible."""
     if one.obstacle:
         return Blocked(one.title, one.obstacle, "do that, or leave it out of the waves")
@@ -113,7 +113,7 @@ def _hopeless(one: Workload, budgets: Sequence[Budget]) -> Blocked | None:
     return None
 
 
-def why_behind(one: Workload, world: World, goal: Goal) -> str:
+def why_behind(one: RestartedWorkload, world: RolloutObservation, goal: Goal) -> str:
     """Why its new pods are not what the goal wants, as far as labels tell."""
     pod = one.behind(goal)[0]
     have = Goal(pod.version, pod.revision).text if pod.version or pod.revision else "neither version nor revision"
@@ -127,7 +127,7 @@ def why_behind(one: Workload, world: World, goal: Goal) -> str:
     return f"{said}: does an annotation (sidecar.istio.io/proxyImage) or another webhook set it?"
 
 
-def _cost_in_flight(budget: Budget, world: World, names: Sequence[str]) -> int:
+def _cost_in_flight(budget: Budget, world: RolloutObservation, names: Sequence[str]) -> int:
     total = 0
     for name in names:
         one = world.workloads.get(name)
@@ -136,7 +136,7 @@ def _cost_in_flight(budget: Budget, world: World, names: Sequence[str]) -> int:
     return total
 
 
-def _may_begin(one: Workload, budgets: Sequence[Budget], world: World, starting: Sequence[str]) -> str:
+def _may_begin(one: RestartedWorkload, budgets: Sequence[Budget], world: RolloutObservation, starting: Sequence[str]) -> str:
     """Empty, or which budget says no at the moment."""
     for budget in budgets:
         # What is under way already counts in the budget's own status.
@@ -146,11 +146,11 @@ def _may_begin(one: Workload, budgets: Sequence[Budget], world: World, starting:
     return ""
 
 
-def _is_done(one: Workload, goal: Goal) -> bool:
+def _is_done(one: RestartedWorkload, goal: Goal) -> bool:
     return one.said[0] == "ready" and not one.behind(goal) and all(pod.ready for pod in one.pods) and len(one.pods) >= one.wanted
 
 
-def _trouble(one: Workload, memory: Memory, now: float) -> Blocked | None:
+def _trouble(one: RestartedWorkload, memory: WaveMemory, now: float) -> Blocked | None:
     """A new pod that does not come up, once that has stood for a while."""
     text = "; ".join(dict.fromkeys(f"Pod {pod.namespace}/{pod.name}: {pod.trouble}" for pod in one.pods if pod.trouble))
     if one.said[0] == "failed":
@@ -168,14 +168,14 @@ def _trouble(one: Workload, memory: Memory, now: float) -> Blocked | None:
 class _Look:
     """One look at a wave."""
 
-    world: World
+    world: RolloutObservation
     goal: Goal
-    limits: Limits
-    memory: Memory
+    limits: RestartLimits
+    memory: WaveMemory
     now: float
     out: Next = field(default_factory=Next)
 
-    def place(self, title: str) -> Workload | None:
+    def place(self, title: str) -> RestartedWorkload | None:
         """Puts one member where it belongs; returns it when it could begin."""
         one = self.world.workloads.get(title)
         if one is None or one.namespace in self.world.going:
@@ -193,7 +193,7 @@ class _Look:
         self._wait_for(one)
         return None
 
-    def _wait_for(self, one: Workload) -> None:
+    def _wait_for(self, one: RestartedWorkload) -> None:
         """It was restarted, by us or by somebody else."""
         since = self.memory.began.setdefault(one.title, self.now)
         trouble = _trouble(one, self.memory, self.now)
@@ -208,7 +208,7 @@ class _Look:
         else:
             self.out.under_way[one.title] = said
 
-    def decide(self, one: Workload, free: int) -> None:
+    def decide(self, one: RestartedWorkload, free: int) -> None:
         """Begin, wait, or never."""
         budgets = _heeded(one, self.world) if self.limits.respect_budgets else []
         blocked = _hopeless(one, budgets)
@@ -226,7 +226,7 @@ class _Look:
         else:
             self.out.held.setdefault(one.title, TURN)
 
-    def _hold(self, one: Workload, reason: str) -> None:
+    def _hold(self, one: RestartedWorkload, reason: str) -> None:
         spent = self.now - self.memory.held.setdefault(one.title, self.now)
         if spent >= self.limits.budget:
             self.out.failed.append(Blocked(one.title, f"held up for {spent:.0f} s: {reason}",
@@ -235,7 +235,7 @@ class _Look:
             self.out.held[one.title] = reason
 
 
-def step(members: Sequence[str], world: World, goal: Goal, *, limits: Limits, memory: Memory, now: float) -> Next:
+def step(members: Sequence[str], world: RolloutObservation, goal: Goal, *, limits: RestartLimits, memory: WaveMemory, now: float) -> Next:
     """The next step of a wave. Only what it returns in `start` is to be written."""
     look = _Look(world, goal, limits, memory, now)
     ready_to_go = [one for one in map(look.place, members) if one is not None]
@@ -249,13 +249,13 @@ def step(members: Sequence[str], world: World, goal: Goal, *, limits: Limits, me
     return out
 
 
-def unsure(members: Sequence[str], world: World, goal: Goal) -> set[str]:
+def unsure(members: Sequence[str], world: RolloutObservation, goal: Goal) -> set[str]:
     """Namespaces with a member that says it is ready while its pods, as they were seen some looks ago, are not what the goal wants."""
     rows = (world.workloads.get(title) for title in members)
     return {one.namespace for one in rows if one is not None and one.stamped(goal) and one.said[0] == "ready" and not _is_done(one, goal)}
 
 
-def slowest(memory: Memory, under_way: Mapping[str, str], now: float) -> tuple[str, float]:
+def slowest(memory: WaveMemory, under_way: Mapping[str, str], now: float) -> tuple[str, float]:
     """Who takes longest at the moment, and for how long; empty when nobody is under way."""
     found = [(now - memory.began[title], title) for title in under_way if title in memory.began]
     return (max(found)[1], max(found)[0]) if found else ("", 0.0)

@@ -11,7 +11,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-__all__ = ["KINDS", "RESTARTED", "REVISION", "Budget", "Goal", "Loose", "Pod", "Workload", "World", "plain_version"]
+__all__ = [
+    "KINDS",
+    "RESTARTED",
+    "REVISION",
+    "Budget",
+    "Goal",
+    "ProxyPod",
+    "RestartedWorkload",
+    "RolloutObservation",
+    "UnmanagedPod",
+    "plain_version",
+]
 
 KINDS = ("Deployment", "StatefulSet", "DaemonSet")
 RESTARTED = "kubectl.kubernetes.io/restartedAt"
@@ -53,7 +64,7 @@ class Goal:
 
 
 @dataclass(frozen=True)
-class Pod:
+class ProxyPod:
     """A pod with a proxy. trouble: why a container of it does not run, for good as far as one can see."""
 
     name: str
@@ -95,7 +106,7 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class Loose:
+class UnmanagedPod:
     """A pod with an old proxy that nobody would make again as it is: reported, never killed."""
 
     resource: str
@@ -103,7 +114,7 @@ class Loose:
 
 
 @dataclass(frozen=True)
-class Workload:
+class RestartedWorkload:
     """A Deployment, StatefulSet or DaemonSet. cost: how many of its pods may be away while it restarts.
 
     obstacle: why a restart of it would do nothing or end badly. said: ready, waiting or failed and why, as the readiness table says.
@@ -121,7 +132,7 @@ class Workload:
     said: tuple[str, str] = ("waiting", "")
     labels: Mapping[str, str] = field(default_factory=dict)
     own_revision: str = ""
-    pods: tuple[Pod, ...] = ()
+    pods: tuple[ProxyPod, ...] = ()
 
     @property
     def title(self) -> str:
@@ -132,18 +143,18 @@ class Workload:
         """Restarted since the rollout began, by us or by somebody else."""
         return self.stamp is not None and goal.since is not None and self.stamp >= goal.since
 
-    def behind(self, goal: Goal) -> tuple[Pod, ...]:
+    def behind(self, goal: Goal) -> tuple[ProxyPod, ...]:
         """Its pods that are not what the goal wants."""
         stamped = self.stamped(goal)
         return tuple(pod for pod in self.pods if not pod.at(goal, stamped=stamped))
 
 
 @dataclass(frozen=True)
-class World:
+class RolloutObservation:
     """One look. known: the namespaces that were looked at; going: those that are being deleted."""
 
-    workloads: Mapping[str, Workload]
-    loose: tuple[Loose, ...] = ()
+    workloads: Mapping[str, RestartedWorkload]
+    loose: tuple[UnmanagedPod, ...] = ()
     budgets: tuple[Budget, ...] = ()
     revisions: Mapping[str, str] = field(default_factory=dict)  # namespace -> its label istio.io/rev (or `injection`)
     going: frozenset[str] = frozenset()

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from .machine import TURN, Blocked, Memory, Next, slowest
-from .model import World
+from .machine import TURN, Blocked, Next, WaveMemory, slowest
+from .model import RolloutObservation
 from .state import PASSED, State
-from .waves import Planned
+from .waves import PlannedWave
 
 __all__ = ["blocked_text", "estimate", "plan_lines", "progress_line", "seconds_text", "state_lines"]
 
@@ -39,7 +39,7 @@ def estimate(state: State, done_now: int, seconds_now: float) -> float | None:
     return (state.total - done) * spent / done if done and spent else None
 
 
-def plan_lines(planned: Sequence[Planned], world: World) -> list[str]:
+def plan_lines(planned: Sequence[PlannedWave], world: RolloutObservation) -> list[str]:
     """The waves, and who is left alone."""
     lines = []
     for number, wave in enumerate(planned, 1):
@@ -58,7 +58,7 @@ def state_lines(state: State) -> list[str]:
             for number, wave in enumerate(state.waves, 1)]
 
 
-def progress_line(state: State, number: int, found: Next, memory: Memory, times: tuple[float, float]) -> str:
+def progress_line(state: State, number: int, found: Next, memory: WaveMemory, times: tuple[float, float]) -> str:
     """Wave, done of total, slowest, estimate. times: now, and the seconds that this wave has taken."""
     now, spent = times
     wave = state.waves[number]

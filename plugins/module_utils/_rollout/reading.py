@@ -14,7 +14,7 @@ from typing import Any
 
 from .._model.owners import owner_of
 from .._model.readiness import judge
-from .model import KINDS, RESTARTED, REVISION, Budget, Loose, Pod, Workload, World, plain_version
+from .model import KINDS, RESTARTED, REVISION, Budget, ProxyPod, RestartedWorkload, RolloutObservation, UnmanagedPod, plain_version
 
 __all__ = ["matches", "parse_time", "pod_of", "thin_pod", "thin_workload", "world_of"]
 
@@ -24,8 +24,15 @@ _STATUS = "sidecar.istio.io/status"
 _DOMAIN = "mesh.meshops.io/domain"
 _GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
 # Words of the kubelet that do not pass by waiting a little.
-_TROUBLES = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CrashLoopBackOff", "CreateContainerConfigError",
-             "CreateContainerError", "RunContainerError")
+_TROUBLES = (
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "InvalidImageName",
+    "CrashLoopBackOff",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "RunContainerError",
+)
 _KINDS = {"ReplicaSet": "Deployment", "StatefulSet": "StatefulSet", "DaemonSet": "DaemonSet"}
 
 
@@ -55,16 +62,31 @@ def thin_pod(pod: Obj) -> dict[str, Any]:
     notes = meta.get("annotations") or {}
     keep = {name: meta.get(name) for name in ("name", "namespace", "labels", "creationTimestamp", "deletionTimestamp", "ownerReferences")}
     keep["annotations"] = {name: notes[name] for name in (REVISION, _STATUS) if name in notes}
-    containers = [{"name": one["name"], "image": one.get("image")} for part in ("containers", "initContainers")
-                  for one in spec.get(part) or [] if one["name"] == _PROXY]
-    states = [{"name": one.get("name"), "waiting": (one.get("state") or {}).get("waiting")}
-              for part in ("initContainerStatuses", "containerStatuses") for one in status.get(part) or []
-              if (one.get("state") or {}).get("waiting")]
+    containers = [
+        {"name": one["name"], "image": one.get("image")}
+        for part in ("containers", "initContainers")
+        for one in spec.get(part) or []
+        if one["name"] == _PROXY
+    ]
+    states = [
+        {"name": one.get("name"), "waiting": (one.get("state") or {}).get("waiting")}
+        for part in ("initContainerStatuses", "containerStatuses")
+        for one in status.get(part) or []
+        if (one.get("state") or {}).get("waiting")
+    ]
     ready = any(row.get("type") == "Ready" and row.get("status") == "True" for row in status.get("conditions") or [])
     scheduled: Obj = next((row for row in status.get("conditions") or [] if row.get("type") == "PodScheduled"), {})
     stuck = scheduled if scheduled.get("status") == "False" else {}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": keep, "proxy": containers, "waiting": states, "ready": ready,
-            "unscheduled": stuck.get("message") or "", "phase": status.get("phase") or ""}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": keep,
+        "proxy": containers,
+        "waiting": states,
+        "ready": ready,
+        "unscheduled": stuck.get("message") or "",
+        "phase": status.get("phase") or "",
+    }
 
 
 def thin_workload(obj: Obj) -> dict[str, Any]:
@@ -73,8 +95,13 @@ def thin_workload(obj: Obj) -> dict[str, Any]:
     keep = {name: meta.get(name) for name in ("name", "namespace", "labels", "generation", "deletionTimestamp")}
     template = {"metadata": (spec.get("template") or {}).get("metadata") or {}}
     part = {name: spec[name] for name in ("replicas", "strategy", "updateStrategy", "paused", "selector") if name in spec}
-    return {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": keep, "spec": {**part, "template": template},
-            "status": obj.get("status") or {}}
+    return {
+        "apiVersion": obj["apiVersion"],
+        "kind": obj["kind"],
+        "metadata": keep,
+        "spec": {**part, "template": template},
+        "status": obj.get("status") or {},
+    }
 
 
 def _revision(pod: Obj) -> str:
@@ -88,20 +115,31 @@ def _revision(pod: Obj) -> str:
         return ""
 
 
-def pod_of(pod: Obj) -> Pod | None:
+def pod_of(pod: Obj) -> ProxyPod | None:
     """A thin pod with a proxy that lives; None for others: evicted and finished ones are made again by their owners."""
     meta = pod["metadata"]
     if not pod["proxy"] or meta.get("deletionTimestamp") or pod["phase"] in ("Failed", "Succeeded"):
         return None
-    troubles = [f"container {one['name']}: {one['waiting'].get('reason')}: {one['waiting'].get('message') or 'no message'}"
-                for one in pod["waiting"] if one["waiting"].get("reason") in _TROUBLES]
+    troubles = [
+        f"container {one['name']}: {one['waiting'].get('reason')}: {one['waiting'].get('message') or 'no message'}"
+        for one in pod["waiting"]
+        if one["waiting"].get("reason") in _TROUBLES
+    ]
     if not troubles and pod["unscheduled"]:
         troubles = [f"it cannot be scheduled: {pod['unscheduled']}"]
     image = str(pod["proxy"][0].get("image") or "")
     tag = "" if "@" in image else image.rpartition("/")[2].partition(":")[2]
     created = parse_time(meta.get("creationTimestamp")) or datetime.fromtimestamp(0, UTC)
-    return Pod(meta["name"], meta["namespace"], created, plain_version(tag), _revision(pod), pod["ready"], "; ".join(troubles),
-               meta.get("labels") or {})
+    return ProxyPod(
+        meta["name"],
+        meta["namespace"],
+        created,
+        plain_version(tag),
+        _revision(pod),
+        pod["ready"],
+        "; ".join(troubles),
+        meta.get("labels") or {},
+    )
 
 
 def _owner(pod: Obj) -> tuple[str, str]:
@@ -166,16 +204,28 @@ def _is_gateway(template: Obj, labels: Mapping[str, str]) -> bool:
     return str(labels.get("istio") or "").endswith("gateway") or labels.get("maistra.io/gateway") is not None
 
 
-def _workload(obj: Obj, pods: Sequence[Pod]) -> Workload:
+def _workload(obj: Obj, pods: Sequence[ProxyPod]) -> RestartedWorkload:
     meta, spec, status, kind = obj["metadata"], obj["spec"], obj["status"], obj["kind"]
     template = spec["template"]["metadata"]
     labels, notes = template.get("labels") or {}, template.get("annotations") or {}
     wanted = int(status.get("desiredNumberScheduled") or 0) if kind == "DaemonSet" else int(spec.get("replicas", 1) or 0)
     ready = int(status.get("numberReady" if kind == "DaemonSet" else "readyReplicas") or 0)
     found = judge(obj, _Nothing())
-    return Workload(kind, meta["namespace"], meta["name"], wanted, ready, _cost(kind, spec, wanted), parse_time(notes.get(RESTARTED)),
-                    _is_gateway(template, labels), _obstacle(kind, spec, wanted), (found.state, found.message), labels,
-                    str(labels.get(REVISION) or ""), tuple(pods))
+    return RestartedWorkload(
+        kind,
+        meta["namespace"],
+        meta["name"],
+        wanted,
+        ready,
+        _cost(kind, spec, wanted),
+        parse_time(notes.get(RESTARTED)),
+        _is_gateway(template, labels),
+        _obstacle(kind, spec, wanted),
+        (found.state, found.message),
+        labels,
+        str(labels.get(REVISION) or ""),
+        tuple(pods),
+    )
 
 
 def _budget(obj: Obj) -> Budget:
@@ -195,9 +245,11 @@ def _why_loose(kind: str, pod: Obj) -> str:
     return f"it belongs to a {kind}, which this does not restart: restart that one in its own way"
 
 
-def world_of(workloads: Iterable[Obj], pods: Iterable[Obj], *, budgets: Iterable[Obj] = (), namespaces: Iterable[Obj] = ()) -> World:
+def world_of(
+    workloads: Iterable[Obj], pods: Iterable[Obj], *, budgets: Iterable[Obj] = (), namespaces: Iterable[Obj] = ()
+) -> RolloutObservation:
     """From thin pods and workloads. Workloads without any proxy are left out."""
-    of_owner: dict[str, list[Pod]] = {}
+    of_owner: dict[str, list[ProxyPod]] = {}
     rows = {f"{obj['kind']} {obj['metadata']['namespace']}/{obj['metadata']['name']}": obj for obj in workloads if obj["kind"] in KINDS}
     loose = []
     for raw in pods:
@@ -210,13 +262,15 @@ def world_of(workloads: Iterable[Obj], pods: Iterable[Obj], *, budgets: Iterable
             of_owner.setdefault(title, []).append(pod)
         elif kind not in _KINDS.values():
             owner = f" ({kind} {pod.namespace}/{name})" if kind else ""
-            loose.append(Loose(f"Pod {pod.namespace}/{pod.name}{owner}", _why_loose(kind, raw)))
+            loose.append(UnmanagedPod(f"Pod {pod.namespace}/{pod.name}{owner}", _why_loose(kind, raw)))
     spaces = list(namespaces)
     labels = {one["metadata"]["name"]: one["metadata"].get("labels") or {} for one in spaces}
     found = {title: _workload(obj, of_owner.get(title, ())) for title, obj in rows.items()}
-    return World(
+    return RolloutObservation(
         {title: one for title, one in found.items() if one.pods or not one.wanted},
-        tuple(loose), tuple(_budget(one) for one in budgets),
+        tuple(loose),
+        tuple(_budget(one) for one in budgets),
         {name: str(own.get(REVISION) or ("default" if own.get("istio-injection") == "enabled" else "")) for name, own in labels.items()},
         frozenset(one["metadata"]["name"] for one in spaces if one["metadata"].get("deletionTimestamp")),
-        {name: str(own[_DOMAIN]) for name, own in labels.items() if _DOMAIN in own})
+        {name: str(own[_DOMAIN]) for name, own in labels.items() if _DOMAIN in own},
+    )

@@ -15,7 +15,7 @@ from typing import Any
 from .._errors import ConfigError
 from .model import Goal
 from .reading import parse_time
-from .waves import Planned
+from .waves import PlannedWave
 
 __all__ = ["FORMAT", "State", "Wave", "back", "begin", "same_goal"]
 
@@ -127,7 +127,7 @@ def same_goal(state: State, goal: Goal, reason: str) -> bool:
     return mine == (goal.version, goal.revision) and (any(mine) or state.reason == reason)
 
 
-def begin(planned: Sequence[Planned], goal: Goal, origin: Goal, *, reason: str, now: datetime, by: str) -> State:
+def begin(planned: Sequence[PlannedWave], goal: Goal, origin: Goal, *, reason: str, now: datetime, by: str) -> State:
     """A new rollout; now is the API server's clock."""
     waves = tuple(Wave(one.name, one.members, one.gateways, one.concurrency) for one in planned)
     return State(now.strftime("%Y%m%dT%H%M%SZ"), reason, replace(goal, since=now), origin, waves, by=by)

@@ -13,16 +13,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._errors import ConfigError
-from .model import Goal, Workload, World
+from .model import Goal, RestartedWorkload, RolloutObservation
 
-__all__ = ["Order", "Planned", "needs", "orders_from", "plan", "width"]
+__all__ = ["PlannedWave", "WaveRequest", "needs", "orders_from", "plan", "width"]
 
 _SELECTS = ("domains", "namespaces", "labels", "workloads", "share", "gateways", "rest")
 _FIELDS = ("name", "concurrency", *_SELECTS)
 
 
 @dataclass(frozen=True)
-class Order:
+class WaveRequest:
     """A wave as the user wrote it. share: per cent of the fleet without its gateways; concurrency: a number, or per cent of the wave."""
 
     name: str
@@ -35,7 +35,7 @@ class Order:
     rest: bool = False
     concurrency: str = ""
 
-    def takes(self, one: Workload, world: World) -> bool:
+    def takes(self, one: RestartedWorkload, world: RolloutObservation) -> bool:
         """Whether this wave wants the workload; a share is counted by plan()."""
         if one.gateway != self.gateways:
             return False
@@ -49,7 +49,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedWave:
     """A wave with its members."""
 
     name: str
@@ -58,9 +58,9 @@ class Planned:
     concurrency: str = ""
 
 
-def orders_from(rows: Sequence[Mapping[str, Any]], *, domains: Mapping[str, Sequence[str]] | None = None) -> list[Order]:
+def orders_from(rows: Sequence[Mapping[str, Any]], *, domains: Mapping[str, Sequence[str]] | None = None) -> list[WaveRequest]:
     """The user's list; all its mistakes in one message. domains: their namespaces, for meshes whose namespaces carry no label of ours."""
-    found: list[Order] = []
+    found: list[WaveRequest] = []
     problems: list[str] = []
     for number, row in enumerate(rows, 1):
         name = str(row.get("name") or f"wave-{number}")
@@ -83,7 +83,7 @@ def orders_from(rows: Sequence[Mapping[str, Any]], *, domains: Mapping[str, Sequ
             width(str(row.get("concurrency") or ""), 1)
         except ConfigError as exc:
             problems.append(f"wave {name}: {exc}")
-        found.append(Order(name, named, spaces, {str(key): str(value) for key, value in (row.get("labels") or {}).items()},
+        found.append(WaveRequest(name, named, spaces, {str(key): str(value) for key, value in (row.get("labels") or {}).items()},
                            tuple(map(str, row.get("workloads") or ())), share, bool(row.get("gateways")), bool(row.get("rest")),
                            str(row.get("concurrency") or "")))
     twice = sorted({one.name for one in found if sum(other.name == one.name for other in found) > 1})
@@ -111,17 +111,17 @@ def width(text: str, size: int) -> int:
     return max(1, math.ceil(size * int(number) / 100)) if text.endswith("%") else int(number)
 
 
-def needs(one: Workload, goal: Goal) -> bool:
+def needs(one: RestartedWorkload, goal: Goal) -> bool:
     """Whether it has a proxy that is not what the goal wants. Scaled to zero, it has none."""
     return bool(one.behind(goal))
 
 
-def _spread(one: Workload) -> str:
+def _spread(one: RestartedWorkload) -> str:
     """An order that is always the same and takes a share from all namespaces."""
     return hashlib.sha256(one.title.encode()).hexdigest()
 
 
-def plan(world: World, goal: Goal, orders: Sequence[Order]) -> list[Planned]:
+def plan(world: RolloutObservation, goal: Goal, orders: Sequence[WaveRequest]) -> list[PlannedWave]:
     """Each workload in the first wave that takes it; who is left comes in `rest`, gateways that are left in `gateways`, both last."""
     left = {title: one for title, one in sorted(world.workloads.items()) if needs(one, goal)}
     fleet = sum(not one.gateway for one in world.workloads.values())
@@ -132,11 +132,11 @@ def plan(world: World, goal: Goal, orders: Sequence[Order]) -> list[Planned]:
             taken = sorted(sorted(taken, key=_spread)[:math.ceil(fleet * order.share / 100)], key=lambda one: one.title)
         for one in taken:
             del left[one.title]
-        found.append(Planned(order.name, tuple(one.title for one in taken), order.gateways, order.concurrency))
+        found.append(PlannedWave(order.name, tuple(one.title for one in taken), order.gateways, order.concurrency))
     names = {one.name for one in found}
     for name, gateways in (("rest" if orders else "workloads", False), ("gateways", True)):
         members = tuple(title for title, one in left.items() if one.gateway is gateways)
         free = name if name not in names else f"{name}-left"
         if members:
-            found.append(Planned(free, members, gateways))
+            found.append(PlannedWave(free, members, gateways))
     return [one for one in found if one.members]

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .._checks import kinds as k
-from .._checks.view import Obj
+from .._model import kinds as k
+from .._model.view import Obj
 from .hazard import Hazard
-from .journey import Journey
+from .journey import UpgradeAssessment
 
 __all__ = ["capacity", "quantity"]
 
@@ -98,7 +98,7 @@ def _of_spec(spec: Mapping[str, Any], *, proxy: bool) -> _Pod:
     return _Pod(cpu, memory, spec.get("nodeSelector") or {}, tuple(spec.get("tolerations") or ()))
 
 
-def _nodes(journey: Journey) -> list[_Node] | None:
+def _nodes(journey: UpgradeAssessment) -> list[_Node] | None:
     """What is free on each node; None where the source does not say what pods request."""
     view = journey.view
     used: dict[str, list[float]] = {}
@@ -130,7 +130,7 @@ def _ready(node: Obj) -> bool:
     return condition is None or condition.true
 
 
-def capacity(journey: Journey) -> Iterator[Hazard]:
+def capacity(journey: UpgradeAssessment) -> Iterator[Hazard]:
     """The istiods of the new revision (with InPlace those that a rolling update adds) and the largest pod that a rollout adds must fit
     beside what is there."""
     if not journey.view.of(k.NODE):
@@ -160,7 +160,7 @@ def capacity(journey: Journey) -> Iterator[Hazard]:
         node.put(pod)
 
 
-def _istiods_fit(journey: Journey, nodes: list[_Node]) -> Iterator[Hazard]:
+def _istiods_fit(journey: UpgradeAssessment, nodes: list[_Node]) -> Iterator[Hazard]:
     plane = journey.route.plane
     revision = journey.fleet.revision(plane.active_revision, plane.namespace)
     istiod = journey.view.get(k.DEPLOYMENT, revision.deployment, plane.namespace) if revision and revision.deployment else None

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from .._checks import kinds as k
-from .._checks.injection import INJECT, INJECTION, REVISION, proxy_of
-from .._checks.view import Obj, View, ref
+from .._model import kinds as k
+from .._model.injection import INJECT, INJECTION, REVISION, proxy_of
 from .._model.snapshot import Snapshot
+from .._model.versions import image_version
+from .._model.view import Obj, View, ref
 from .planes import (
     Component,
     ControlPlane,
@@ -32,10 +33,21 @@ from .planes import (
     revisions_of,
     tags_of,
 )
-from .versions import of_image
 
-__all__ = ["DEFAULT", "GATEWAY", "READS", "SIDECAR", "WAYPOINT", "Fleet", "Owner", "Proxy", "Workload", "fleet_of", "fleet_of_view",
-           "with_reports"]
+__all__ = [
+    "DEFAULT",
+    "GATEWAY",
+    "READS",
+    "SIDECAR",
+    "WAYPOINT",
+    "Fleet",
+    "FleetWorkload",
+    "Proxy",
+    "RestartOwner",
+    "fleet_of",
+    "fleet_of_view",
+    "with_reports",
+]
 
 DEFAULT = "default"
 GATEWAY, SIDECAR, WAYPOINT = "gateway", "sidecar", "waypoint"
@@ -57,7 +69,7 @@ READS = (
 
 
 @dataclass(frozen=True, order=True)
-class Owner:
+class RestartOwner:
     """Who makes a pod anew: Deployment, StatefulSet, DaemonSet, Job, CronJob, another controller, or nobody (kind Pod)."""
 
     kind: str
@@ -82,7 +94,7 @@ class Proxy:
     namespace: str
     pod: str
     uid: str
-    owner: Owner
+    owner: RestartOwner
     role: str  # sidecar, gateway, waypoint
     revision: str  # of the istiod that injected it; empty where the pod does not say
     version: str  # empty where neither the image, the operator nor the proxy says so
@@ -99,10 +111,10 @@ class Proxy:
 
 
 @dataclass(frozen=True)
-class Workload:
+class FleetWorkload:
     """The pods of one owner, as one restart moves them."""
 
-    owner: Owner
+    owner: RestartOwner
     role: str
     replicas: int  # wanted
     proxies: tuple[Proxy, ...]
@@ -150,7 +162,7 @@ class Fleet:
     tags: tuple[Tag, ...]
     components: tuple[Component, ...]
     crds: tuple[Crd, ...]
-    workloads: tuple[Workload, ...]
+    workloads: tuple[FleetWorkload, ...]
     ambient: tuple[str, ...] = ()  # namespaces whose pods go through ztunnel
     offered: tuple[str, ...] = ()  # the versions of Istio that the operator has images for; empty where it does not say
 
@@ -181,7 +193,7 @@ class Fleet:
         """The names of its revisions, the active one in any case."""
         return frozenset({plane.active_revision, *(row.name for row in self.revisions_of(plane))} - {""})
 
-    def workloads_of(self, plane: ControlPlane) -> tuple[Workload, ...]:
+    def workloads_of(self, plane: ControlPlane) -> tuple[FleetWorkload, ...]:
         """Workloads with a proxy of this control plane, or whose next pod would get one."""
         names = self.names_of(plane)
         return tuple(row for row in self.workloads if row.next_revision in names or names & set(row.revisions))
@@ -194,7 +206,7 @@ def fleet_of(snapshot: Snapshot) -> Fleet:
 
 def fleet_of_view(view: View) -> Fleet:
     """The same for who reads other things of the same view."""
-    return _Reader(view).fleet()
+    return _FleetReader(view).fleet()
 
 
 def with_reports(fleet: Fleet, versions: Mapping[tuple[str, str], str]) -> Fleet:
@@ -208,7 +220,7 @@ def with_reports(fleet: Fleet, versions: Mapping[tuple[str, str], str]) -> Fleet
     return replace(fleet, workloads=workloads)
 
 
-class _Reader:
+class _FleetReader:
     """One pass over a view."""
 
     def __init__(self, view: View) -> None:
@@ -244,11 +256,11 @@ class _Reader:
 
     # pods and their owners
 
-    def owner(self, pod: Obj) -> Owner:
+    def owner(self, pod: Obj) -> RestartOwner:
         """Up from a pod to what somebody restarts."""
         found = _controller(pod)
         if found is None:
-            return Owner(k.POD.kind, pod.namespace, pod.name, "v1")
+            return RestartOwner(k.POD.kind, pod.namespace, pod.name, "v1")
         if found.kind == k.REPLICA_SET.kind:
             return self._of_replica_set(pod, found)
         if found.kind == k.JOB.kind:
@@ -256,23 +268,23 @@ class _Reader:
             return (_controller(job) if job is not None else None) or found
         return found
 
-    def _of_replica_set(self, pod: Obj, found: Owner) -> Owner:
+    def _of_replica_set(self, pod: Obj, found: RestartOwner) -> RestartOwner:
         row = self.view.get(k.REPLICA_SET, found.name, pod.namespace)
         if row is not None:
             return _controller(row) or found
         # Sources that have no ReplicaSets: a Deployment names them after itself and the hash of its template.
         name = found.name.removesuffix(f"-{pod.labels.get(_HASH, '')}")
         if name != found.name and self.view.get(k.DEPLOYMENT, name, pod.namespace) is not None:
-            return Owner(k.DEPLOYMENT.kind, pod.namespace, name, "apps/v1")
+            return RestartOwner(k.DEPLOYMENT.kind, pod.namespace, name, "apps/v1")
         return found
 
-    def proxy(self, pod: Obj, owner: Owner) -> Proxy | None:
+    def proxy(self, pod: Obj, owner: RestartOwner) -> Proxy | None:
         container = proxy_of(pod)
         if container is None or pod.labels.get("app") == "ztunnel":
             return None
         image = str(container.at("image", default=""))
         told = self.images.get(image, "")
-        version = told or of_image(image)
+        version = told or image_version(image)
         statuses = pod.items("status", "containerStatuses") + pod.items("status", "initContainerStatuses")
         return Proxy(
             namespace=pod.namespace,
@@ -304,9 +316,9 @@ class _Reader:
 
     # workloads
 
-    def workloads(self) -> tuple[Workload, ...]:
-        pods: dict[Owner, list[Obj]] = {}
-        proxies: dict[Owner, list[Proxy]] = {}
+    def workloads(self) -> tuple[FleetWorkload, ...]:
+        pods: dict[RestartOwner, list[Obj]] = {}
+        proxies: dict[RestartOwner, list[Proxy]] = {}
         for pod in self.view.of(k.POD):
             if pod.deleting or pod.at("status", "phase") in _OVER:
                 continue
@@ -318,22 +330,22 @@ class _Reader:
         rows = [self._workload(owner, proxies[owner], pods[owner][0]) for owner in pods]
         for kind in _CONTROLLERS:
             for row in self.view.of(kind):
-                owner = Owner(kind.kind, row.namespace, row.name, str(row.raw.get("apiVersion", "")))
+                owner = RestartOwner(kind.kind, row.namespace, row.name, str(row.raw.get("apiVersion", "")))
                 if owner not in pods:
                     without = self._workload(owner, [], None)
                     rows += [without] if without.follows else []
         return tuple(sorted(rows, key=lambda row: (row.owner.namespace, row.owner.kind, row.owner.name)))
 
-    def _workload(self, owner: Owner, proxies: list[Proxy], sample: Obj | None) -> Workload:
+    def _workload(self, owner: RestartOwner, proxies: list[Proxy], sample: Obj | None) -> FleetWorkload:
         kind = next((row for row in _CONTROLLERS if row.kind == owner.kind), None)
         row = self.view.get(kind, owner.name, owner.namespace) if kind is not None else None
         pod = _template(row) if row is not None else sample
         if pod is None:
-            return Workload(owner, SIDECAR, 0, tuple(proxies), "", "")
+            return FleetWorkload(owner, SIDECAR, 0, tuple(proxies), "", "")
         role = proxies[0].role if proxies else _role(pod)
         follows, leads, overruled = self._next(pod, sample)
         rolling = self._rolling(row) if row is not None else {"replicas": len(proxies)}
-        return Workload(
+        return FleetWorkload(
             owner=owner,
             role=role,
             proxies=tuple(sorted(proxies, key=lambda proxy: proxy.pod)),
@@ -379,13 +391,13 @@ class _Reader:
         return word, self._leads.get(word, ""), ""
 
 
-def _controller(row: Obj) -> Owner | None:
+def _controller(row: Obj) -> RestartOwner | None:
     """The owner that is in charge of it."""
     owners = [owner for owner in row.items("metadata", "ownerReferences") if isinstance(owner, Mapping)]
     found = next((owner for owner in owners if owner.get("controller")), owners[0] if owners else None)
     if found is None:
         return None
-    return Owner(str(found.get("kind", "")), row.namespace, str(found.get("name", "")), str(found.get("apiVersion", "")))
+    return RestartOwner(str(found.get("kind", "")), row.namespace, str(found.get("name", "")), str(found.get("apiVersion", "")))
 
 
 def _template(row: Obj) -> Obj:

@@ -11,18 +11,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from .._checks import kinds as k
-from .._checks.injection import injected_by, injectors
-from .._checks.operators import CSV_NAMES, MESH_PACKAGES
-from .._checks.view import Obj, ref
+from .._model import kinds as k
+from .._model.injection import injected_by, injectors
 from .._model.selectors import matches
-from .fleet import GATEWAY, SIDECAR, WAYPOINT, Workload
+from .._model.versions import Version, parse
+from .._model.view import Obj, ref
+from .._olm.checks import CSV_NAMES, MESH_PACKAGES
+from .fleet import GATEWAY, SIDECAR, WAYPOINT, FleetWorkload
 from .hazard import Hazard
-from .journey import Journey
+from .journey import UpgradeAssessment
 from .planes import GRACE_DEFAULT, Operator
 from .rules import GATEWAY_API, distance, kubernetes_for, skew_for
 from .timing import duration
-from .versions import Version, parse
 
 __all__ = [
     "alias",
@@ -56,13 +56,13 @@ def _some(names: Iterable[str]) -> str:
 # versions
 
 
-def refused(journey: Journey) -> Iterator[Hazard]:
+def refused(journey: UpgradeAssessment) -> Iterator[Hazard]:
     """A way that must not be gone."""
     if journey.route.refusal:
         yield Hazard(journey.route.plane.ref, journey.route.refusal)
 
 
-def maintained(journey: Journey, oldest: str) -> Iterator[Hazard]:
+def maintained(journey: UpgradeAssessment, oldest: str) -> Iterator[Hazard]:
     """A target that gets no fixes any more, or that the operator does not have."""
     route, limit = journey.route, parse(oldest)
     if limit is not None and route.target.line < limit.line:
@@ -77,7 +77,7 @@ def maintained(journey: Journey, oldest: str) -> Iterator[Hazard]:
         yield Hazard(route.plane.ref, f"the operator has no images of {route.target}; it has {there}")
 
 
-def kubernetes(journey: Journey) -> Iterator[Hazard]:
+def kubernetes(journey: UpgradeAssessment) -> Iterator[Hazard]:
     """An API server that is too old for a version on the way."""
     found, least = parse(journey.fleet.kubernetes), kubernetes_for(journey.route.istio[1])
     if not journey.fleet.kubernetes or found is None:
@@ -87,7 +87,7 @@ def kubernetes(journey: Journey) -> Iterator[Hazard]:
         yield Hazard("cluster", f"Kubernetes is {found.line[0]}.{found.line[1]}, Istio {target} needs 1.{least} or newer")
 
 
-def gateway_api(journey: Journey) -> Iterator[Hazard]:
+def gateway_api(journey: UpgradeAssessment) -> Iterator[Hazard]:
     """CRDs of the Gateway API that the target would not use."""
     crds = {row.name: row for row in journey.fleet.crds}
     for since, name, least in GATEWAY_API:
@@ -100,7 +100,7 @@ def gateway_api(journey: Journey) -> Iterator[Hazard]:
             yield Hazard(where, f"its bundle is {crd.bundle}, Istio {since[0]}.{since[1]} reads this kind from {least} on")
 
 
-def alias(journey: Journey) -> Iterator[Hazard]:
+def alias(journey: UpgradeAssessment) -> Iterator[Hazard]:
     """A version that moves by itself when the operator does."""
     plane = journey.route.plane
     if not any(row.approval == "Automatic" for row in _meshs_own(journey)):
@@ -112,7 +112,7 @@ def alias(journey: Journey) -> Iterator[Hazard]:
             yield Hazard(row.ref, f"spec.version is {row.version} and its operator updates itself: it moves unplanned on every node")
 
 
-def skew(journey: Journey) -> Iterator[Hazard]:
+def skew(journey: UpgradeAssessment) -> Iterator[Hazard]:
     """Proxies and node components that are out of what is supported, now, before anything is done."""
     yield from _proxy_skew(journey)
     provider, current = journey.route.provider, journey.route.current
@@ -126,7 +126,7 @@ def skew(journey: Journey) -> Iterator[Hazard]:
             yield Hazard(component.ref, f"{said}; at most {rule.behind} behind and {rule.ahead} ahead", evidence={"source": rule.source})
 
 
-def _proxy_skew(journey: Journey) -> Iterator[Hazard]:
+def _proxy_skew(journey: UpgradeAssessment) -> Iterator[Hazard]:
     rule, unknown = skew_for("proxy"), 0
     serving = {row.name: parse(row.version) for row in journey.fleet.revisions_of(journey.route.plane)}
     for workload in journey.workloads:
@@ -153,12 +153,12 @@ def _proxy_skew(journey: Journey) -> Iterator[Hazard]:
 # operators
 
 
-def _meshs_own(journey: Journey) -> list[Operator]:
+def _meshs_own(journey: UpgradeAssessment) -> list[Operator]:
     words = ("servicemesh", "sailoperator")
     return [row for row in journey.fleet.operators if row.package.startswith(words)]
 
 
-def operators(journey: Journey) -> Iterator[Hazard]:
+def operators(journey: UpgradeAssessment) -> Iterator[Hazard]:
     """Operators that do not work, that move by themselves, whose plan brings others along, whose channel ends before the target."""
     for row in journey.fleet.operators:
         if row.installed_csv and row.phase != "Succeeded":
@@ -191,7 +191,7 @@ def _of_mesh(csv: str) -> bool:
 # labels, webhooks, revisions
 
 
-def nowhere(journey: Journey) -> Iterator[Hazard]:
+def nowhere(journey: UpgradeAssessment) -> Iterator[Hazard]:
     """Workloads whose next pod would get no proxy, although their pods have one now."""
     for row in journey.workloads:
         if row.proxies and row.restartable and not row.next_revision:
@@ -205,14 +205,14 @@ def nowhere(journey: Journey) -> Iterator[Hazard]:
             yield Hazard(ref(k.NAMESPACE, row.owner.namespace), message, warning=True)
 
 
-def overruled(journey: Journey) -> Iterator[Hazard]:
+def overruled(journey: UpgradeAssessment) -> Iterator[Hazard]:
     """Labels of pods that do not count, because their namespace says something else."""
     for row in journey.workloads:
         if row.overruled:
             yield Hazard(row.ref, f"its pods' label istio.io/rev={row.overruled} has no effect: the namespace says {row.follows}")
 
 
-def overlaps(journey: Journey) -> Iterator[Hazard]:
+def overlaps(journey: UpgradeAssessment) -> Iterator[Hazard]:
     """Namespaces whose pods two webhooks take, now or with the revision that is to come (IST0139)."""
     configurations = list(injectors(journey.view))
     coming = sorted({hop.revision for hop in journey.route.hops if hop.minor or journey.route.revision_based})
@@ -244,7 +244,7 @@ def _webhook_of(revision: str) -> Obj:
     return Obj.from_dict(k.MUTATING_WEBHOOK, raw)
 
 
-def stale_webhooks(journey: Journey) -> Iterator[Hazard]:
+def stale_webhooks(journey: UpgradeAssessment) -> Iterator[Hazard]:
     """Webhooks that call an istiod that is gone, or that will be and whose operator does not take them along."""
     names = {f"istiod-{name}": name for name in journey.leaving}
     for row in journey.view.of(k.VALIDATING_WEBHOOK) + journey.view.of(k.MUTATING_WEBHOOK):
@@ -270,7 +270,7 @@ def _services(row: Obj) -> list[Mapping[str, Any]]:
     return list(found.values())
 
 
-def pruned(journey: Journey) -> Iterator[Hazard]:
+def pruned(journey: UpgradeAssessment) -> Iterator[Hazard]:
     """What the operator would take away under somebody: an unused revision goes after its grace period, with its webhooks."""
     plane, leaving = journey.route.plane, journey.leaving
     if not leaving:
@@ -291,13 +291,13 @@ def pruned(journey: Journey) -> Iterator[Hazard]:
             yield Hazard(row.ref, f"{message}: with that revision gone its pods start without a proxy")
 
 
-def _by_pod_label(journey: Journey, row: Workload) -> bool:
+def _by_pod_label(journey: UpgradeAssessment, row: FleetWorkload) -> bool:
     """Labels of namespaces keep a revision, those of pods only while there is a pod."""
     namespace = journey.view.get(k.NAMESPACE, row.owner.namespace)
     return namespace is None or not (namespace.labels.get("istio.io/rev") or namespace.labels.get("istio-injection") == "enabled")
 
 
-def dead_field(journey: Journey) -> Iterator[Hazard]:
+def dead_field(journey: UpgradeAssessment) -> Iterator[Hazard]:
     """updateWorkloads promises what no operator does."""
     if journey.route.plane.update_workloads:
         yield Hazard(journey.route.plane.ref, "updateStrategy.updateWorkloads is read by no operator: nobody restarts the workloads")
@@ -306,9 +306,9 @@ def dead_field(journey: Journey) -> Iterator[Hazard]:
 # workloads
 
 
-def budgets(journey: Journey) -> Iterator[Hazard]:
+def budgets(journey: UpgradeAssessment) -> Iterator[Hazard]:
     """Disruption budgets under which nothing can be moved: as an error where a restart has to go below them."""
-    spaces: dict[str, list[Workload]] = {}
+    spaces: dict[str, list[FleetWorkload]] = {}
     for row in journey.restarted:
         if row.owner.kind != k.DAEMON_SET.kind or row.role == GATEWAY:  # nobody asks one before a pod of a DaemonSet goes
             spaces.setdefault(row.owner.namespace, []).append(row)
@@ -336,7 +336,7 @@ def kept(budget: Obj, replicas: int) -> int:
     return replicas - count if least is None else count
 
 
-def replicas(journey: Journey) -> Iterator[Hazard]:
+def replicas(journey: UpgradeAssessment) -> Iterator[Hazard]:
     """Workloads that are away while they are restarted."""
     for row in journey.restarted:
         if row.owner.kind == k.DAEMON_SET.kind or row.replicas == 0:
@@ -351,9 +351,9 @@ def replicas(journey: Journey) -> Iterator[Hazard]:
             yield Hazard(row.ref, "a gateway of one pod: connections that it holds end when it goes")
 
 
-def not_moved(journey: Journey) -> Iterator[Hazard]:
+def not_moved(journey: UpgradeAssessment) -> Iterator[Hazard]:
     """Proxies that no restart moves: who owns their pods, and what to do."""
-    words: dict[str, Callable[[Workload], str]] = {
+    words: dict[str, Callable[[FleetWorkload], str]] = {
         k.POD.kind: lambda row: "nobody makes this pod anew; delete and create it yourself",
         k.JOB.kind: lambda row: "it ends with its old proxy",
         k.CRON_JOB.kind: lambda row: "its next run has the new proxy",
@@ -370,7 +370,7 @@ def not_moved(journey: Journey) -> Iterator[Hazard]:
             yield Hazard(row.ref, "its rollout is paused: a restart has no effect until it is resumed")
 
 
-def behind(journey: Journey, version: Version) -> list[Workload]:
+def behind(journey: UpgradeAssessment, version: Version) -> list[FleetWorkload]:
     """Workloads with a proxy older than this minor."""
     found = []
     for row in journey.restarted:

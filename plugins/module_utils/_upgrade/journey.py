@@ -9,19 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from .._checks.view import View
-from .fleet import Fleet, Workload
+from .._model.view import View
+from .fleet import Fleet, FleetWorkload
 from .objects import Span
-from .route import Route, Wish, route_of
-from .timing import Pace, pace_of
+from .route import Route, UpgradeRequest, route_of
+from .timing import StartupTimes, pace_of
 
-__all__ = ["Journey", "Terms", "journey_of"]
+__all__ = ["RolloutTerms", "UpgradeAssessment", "journey_of"]
 
 CONCURRENCY = 10
 
 
 @dataclass(frozen=True)
-class Terms:
+class RolloutTerms:
     """How the data plane is to be moved, as far as it counts for a plan."""
 
     concurrency: int = CONCURRENCY  # workloads at the same time
@@ -31,22 +31,22 @@ class Terms:
 
 
 @dataclass(frozen=True)
-class Journey:
+class UpgradeAssessment:
     """Where, from what, to what."""
 
     view: View
     fleet: Fleet
     route: Route
-    pace: Pace
-    terms: Terms = Terms()
+    pace: StartupTimes
+    terms: RolloutTerms = RolloutTerms()
 
     @cached_property
-    def workloads(self) -> tuple[Workload, ...]:
+    def workloads(self) -> tuple[FleetWorkload, ...]:
         """What is of this control plane."""
         return self.fleet.workloads_of(self.route.plane)
 
     @cached_property
-    def restarted(self) -> tuple[Workload, ...]:
+    def restarted(self) -> tuple[FleetWorkload, ...]:
         """What a restart moves, gateways included."""
         return tuple(row for row in self.workloads if row.restartable and (row.proxies or row.replicas))
 
@@ -64,7 +64,7 @@ class Journey:
         return self.fleet.names_of(self.route.plane) - {self.route.hops[-1].revision}
 
 
-def journey_of(view: View, fleet: Fleet, wish: Wish, terms: Terms = Terms()) -> Journey:
+def journey_of(view: View, fleet: Fleet, wish: UpgradeRequest, terms: RolloutTerms = RolloutTerms()) -> UpgradeAssessment:
     """Everything that hazards and plan need."""
     owners = {(proxy.namespace, proxy.pod): workload.ref for workload in fleet.workloads for proxy in workload.proxies}
-    return Journey(view, fleet, route_of(fleet, wish), pace_of(view, owners, per_minute=terms.per_minute), terms)
+    return UpgradeAssessment(view, fleet, route_of(fleet, wish), pace_of(view, owners, per_minute=terms.per_minute), terms)

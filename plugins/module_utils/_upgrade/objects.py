@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .._checks import kinds as k
-from .._checks.view import Obj, View
-from .changes import CHANGED, CHANGES, COMPATIBILITY, DEPRECATED, FILTER_NAMES, REMOVED, REMOVED_FILTERS, Change, between
+from .._model import kinds as k
+from .._model.versions import parse
+from .._model.view import Obj, View
+from .changes import CHANGED, CHANGES, COMPATIBILITY, DEPRECATED, FILTER_NAMES, REMOVED, REMOVED_FILTERS, ReleaseChange, between
 from .hazard import Hazard
-from .versions import parse
 
 __all__ = ["Span", "changes_found", "compatibility", "filter_names", "filter_versions"]
 
@@ -50,16 +50,16 @@ def changes_found(view: View, span: Span, effects: Iterable[str]) -> Iterator[Ha
 # finders: where something is written
 
 
-def _pairs(change: Change) -> tuple[str, str | None]:
+def _pairs(change: ReleaseChange) -> tuple[str, str | None]:
     name, equals, value = change.match.partition("=")
     return name, value if equals else None
 
 
-def _annotations(view: View, _span: Span, change: Change) -> Where:
+def _annotations(view: View, _span: Span, change: ReleaseChange) -> Where:
     yield from _metadata(view, change, "annotations")
 
 
-def _labels(view: View, _span: Span, change: Change) -> Where:
+def _labels(view: View, _span: Span, change: ReleaseChange) -> Where:
     """Only in what somebody selects by: the labels themselves are written by Istio."""
     name, _value = _pairs(change)
     for kind, path in _SELECTORS:
@@ -78,7 +78,7 @@ _SELECTORS = (
 )
 
 
-def _metadata(view: View, change: Change, field: str) -> Where:
+def _metadata(view: View, change: ReleaseChange, field: str) -> Where:
     name, value = _pairs(change)
     for kind in _TEMPLATES:
         for row in view.of(kind):
@@ -100,7 +100,7 @@ def _planes(view: View, span: Span) -> Iterator[Obj]:
             yield row
 
 
-def _variables(view: View, span: Span, change: Change) -> Where:
+def _variables(view: View, span: Span, change: ReleaseChange) -> Where:
     name, _value = _pairs(change)
     for plane in _planes(view, span):
         for path in (("spec", "values", "pilot", "env"), ("spec", "runtime", "components", "pilot", "container", "env")):
@@ -108,7 +108,7 @@ def _variables(view: View, span: Span, change: Change) -> Where:
                 yield plane.ref, f"{'.'.join(path)}.{name} is set"
 
 
-def _values(view: View, span: Span, change: Change) -> Where:
+def _values(view: View, span: Span, change: ReleaseChange) -> Where:
     name, value = _pairs(change)
     for plane in _planes(view, span):
         found = plane.at("spec", "values", *name.split("."))
@@ -124,25 +124,25 @@ def _mesh_config(plane: Obj) -> Mapping[str, Any]:
     return {}
 
 
-def _providers(view: View, span: Span, change: Change) -> Where:
+def _providers(view: View, span: Span, change: ReleaseChange) -> Where:
     for plane in _planes(view, span):
         for provider in _mesh_config(plane).get("extensionProviders") or []:
             if change.match in provider:
                 yield plane.ref, f"meshConfig.extensionProviders has {provider.get('name')} of the kind {change.match}"
 
 
-def _proxy_metadata(view: View, span: Span, change: Change) -> Where:
+def _proxy_metadata(view: View, span: Span, change: ReleaseChange) -> Where:
     for plane in _planes(view, span):
         config = _mesh_config(plane).get("defaultConfig") or {}
         if change.match in (config.get("proxyMetadata") or {}):
             yield plane.ref, f"meshConfig.defaultConfig.proxyMetadata.{change.match} is set"
 
 
-def _predicate(view: View, span: Span, change: Change) -> Where:
+def _predicate(view: View, span: Span, change: ReleaseChange) -> Where:
     yield from _PREDICATES[change.match](view, span)
 
 
-_FINDERS: dict[str, Callable[[View, Span, Change], Where]] = {
+_FINDERS: dict[str, Callable[[View, Span, ReleaseChange], Where]] = {
     "annotation": _annotations,
     "label": _labels,
     "env": _variables,

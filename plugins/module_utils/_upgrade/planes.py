@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .._checks import kinds as k
-from .._checks.operators import MESH_PACKAGES
-from .._checks.view import Obj, View, ref
+from .._model import kinds as k
 from .._model.mesh_config import named_revision
-from .._olm.model import Csv, Plan, Subscription
-from .versions import of_image
+from .._model.versions import image_version
+from .._model.view import Obj, View, ref
+from .._olm.checks import MESH_PACKAGES
+from .._olm.model import Csv, InstallPlan, Subscription
 
 __all__ = [
     "GRACE_DEFAULT",
@@ -56,7 +56,7 @@ class Operator:
     installed_csv: str
     phase: str  # of the installed CSV; Succeeded means that it works
     next_csv: str  # the hop that OLM resolved; equal to installed_csv where there is none
-    pending: Plan | None = None  # waits for approval
+    pending: InstallPlan | None = None  # waits for approval
     head: str = ""  # the channel's newest CSV, where the source has the PackageManifest
     hops: tuple[str, ...] = ()  # the CSVs of the channel, oldest first, as far as known
 
@@ -191,7 +191,7 @@ def _notes(view: View) -> Iterator[Mapping[str, Any]]:
 def operators_of(view: View) -> tuple[Operator, ...]:
     """Every operator of a mesh package, with the plan that waits for it."""
     csvs = {(row.namespace, row.name): row for row in view.of(k.CSV) if not Csv.copied(row.raw)}
-    plans = [Plan.from_dict(row.raw) for row in view.of(k.INSTALL_PLAN)]
+    plans = [InstallPlan.from_dict(row.raw) for row in view.of(k.INSTALL_PLAN)]
     found = []
     for row in view.of(k.SUBSCRIPTION):
         sub = Subscription.from_dict(row.raw)
@@ -216,7 +216,7 @@ def operators_of(view: View) -> tuple[Operator, ...]:
     return tuple(sorted(found, key=lambda row: (row.namespace, row.package)))
 
 
-def _pending(sub: Subscription, plans: Iterable[Plan]) -> Plan | None:
+def _pending(sub: Subscription, plans: Iterable[InstallPlan]) -> InstallPlan | None:
     """The plan that the Subscription names, by uid, while it waits for approval."""
     plan = next((row for row in plans if row.namespace == sub.namespace and sub.plan_name and row.name == sub.plan_name), None)
     if plan is None or (sub.plan_uid and plan.uid and plan.uid != sub.plan_uid):
@@ -317,8 +317,8 @@ def _deployed(row: Obj | None) -> dict[str, Any]:
 def _image_of(row: Obj, images: Mapping[str, str]) -> str:
     for container in row.items("spec", "template", "spec", "containers"):
         image = str(container.get("image", ""))
-        if images.get(image) or of_image(image):
-            return images.get(image) or of_image(image)
+        if images.get(image) or image_version(image):
+            return images.get(image) or image_version(image)
     return ""
 
 

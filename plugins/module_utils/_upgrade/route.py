@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from .._errors import ConfigError
+from .._model.versions import OSSM_ISTIO, Version, istio_of, ossm_of, parse
 from .._olm.model import version_of
 from .fleet import Fleet
 from .planes import ControlPlane, Operator
 from .rules import OPERATOR_LINES, Hops, distance, hops_for, lines_of
-from .versions import OSSM_ISTIO, Version, istio_of, ossm_of, parse
 
-__all__ = ["Hop", "OperatorWay", "Route", "Wish", "operator_line", "refusal_of_steps", "route_of"]
+__all__ = ["Hop", "OperatorWay", "Route", "UpgradeRequest", "operator_line", "refusal_of_steps", "route_of"]
 
 # The package whose operator reconciles a provider's control plane.
 PACKAGES = {"ossm2": "servicemeshoperator", "ossm3": "servicemeshoperator3", "sail": "sailoperator"}
@@ -26,7 +26,7 @@ _STRATEGIES = ("InPlace", "RevisionBased")
 
 
 @dataclass(frozen=True)
-class Wish:
+class UpgradeRequest:
     """What somebody wants: a version of this control plane."""
 
     version: str
@@ -88,7 +88,7 @@ class Route:
         return self.strategy == "RevisionBased"
 
 
-def _plane(fleet: Fleet, wish: Wish) -> ControlPlane:
+def _plane(fleet: Fleet, wish: UpgradeRequest) -> ControlPlane:
     """The one that is meant."""
     generation = [row for row in fleet.control_planes if not wish.provider or row.ossm2 == (wish.provider == "ossm2")]
     found = [row for row in generation if wish.name in ("", row.name) and wish.namespace in ("", row.namespace)]
@@ -100,7 +100,7 @@ def _plane(fleet: Fleet, wish: Wish) -> ControlPlane:
     raise ConfigError(f"{fleet.cluster}: {problem}; found: {there}; say which by control_plane.name and control_plane.namespace")
 
 
-def _provider(fleet: Fleet, plane: ControlPlane, wish: Wish) -> str:
+def _provider(fleet: Fleet, plane: ControlPlane, wish: UpgradeRequest) -> str:
     if plane.ossm2:
         return "ossm2"
     if wish.provider:
@@ -121,7 +121,7 @@ def _current(fleet: Fleet, plane: ControlPlane) -> Version:
     return found
 
 
-def route_of(fleet: Fleet, wish: Wish) -> Route:
+def route_of(fleet: Fleet, wish: UpgradeRequest) -> Route:
     """The hops of one control plane; a way that must not be gone has a refusal and no hops."""
     plane = _plane(fleet, wish)
     provider = _provider(fleet, plane, wish)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .versions import OSSM_ISTIO, Version
+from .._model.versions import OSSM_ISTIO, Version
 
 __all__ = [
     "GATEWAY_API",

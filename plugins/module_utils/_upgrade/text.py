@@ -10,8 +10,8 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator
 
-from .._model.text import joined
-from .plan import Plan
+from .._text import joined
+from .plan import UpgradePlan
 from .timing import duration, words
 
 __all__ = ["text_of"]
@@ -19,12 +19,12 @@ __all__ = ["text_of"]
 WIDTH = 118
 
 
-def text_of(plan: Plan) -> str:
+def text_of(plan: UpgradePlan) -> str:
     """All of it."""
     return joined(_lines(plan))
 
 
-def _lines(plan: Plan) -> Iterator[str]:
+def _lines(plan: UpgradePlan) -> Iterator[str]:
     route = plan.journey.route
     way = " -> ".join([str(route.current), *(hop.text for hop in route.hops)])
     head = f"{route.plane.ref}: {way} ({route.strategy}{', ambient' if route.ambient else ''})"
@@ -61,7 +61,7 @@ def _wrapped(text: str, indent: str, first: str | None = None) -> list[str]:
     return textwrap.wrap(text, WIDTH, initial_indent=begin, subsequent_indent=indent + "  ", break_long_words=False, break_on_hyphens=False)
 
 
-def _now(plan: Plan) -> Iterator[str]:
+def _now(plan: UpgradePlan) -> Iterator[str]:
     """What runs, a line for each sort."""
     journey = plan.journey
     rows: list[tuple[str, str]] = []

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from statistics import median
 
-from .._checks import kinds as k
-from .._checks.view import Obj, View
 from .._errors import ConfigError
+from .._model import kinds as k
 from .._model.objects import is_rollout
+from .._model.view import Obj, View
 from .._rollout.state import State
-from .fleet import Workload
+from .fleet import FleetWorkload
 
-__all__ = ["ASSUMED", "Pace", "duration", "earlier_rate", "pace_of", "words"]
+__all__ = ["ASSUMED", "StartupTimes", "duration", "earlier_rate", "pace_of", "words"]
 
 ASSUMED = 15.0  # seconds to ready where nothing is known
 _FLAPPED = 900.0  # a pod that was first ready later than this has been unready in between
@@ -28,7 +28,7 @@ _SHARE = 25  # per cent: Kubernetes' default of maxSurge and maxUnavailable
 
 
 @dataclass(frozen=True)
-class Pace:
+class StartupTimes:
     """Seconds from a pod's creation to its readiness, as the pods of the source themselves took."""
 
     ready: Mapping[str, float] = field(default_factory=dict)  # `Kind namespace/name` of the owner
@@ -36,12 +36,12 @@ class Pace:
     measured: int = 0  # pods
     per_minute: float | None = None  # workloads, from an earlier rollout; goes before everything else
 
-    def rollout(self, workload: Workload) -> float:
+    def rollout(self, workload: FleetWorkload) -> float:
         """Seconds of one workload's restart, its pods one batch after the other."""
         each = self.ready.get(workload.ref, self.middle) + workload.min_ready_seconds
         return _batches(workload) * each
 
-    def wave(self, workloads: Iterable[Workload], concurrency: int) -> float:
+    def wave(self, workloads: Iterable[FleetWorkload], concurrency: int) -> float:
         """Seconds of many, so many at the same time: never less than the slowest."""
         rows = list(workloads)
         if not rows:
@@ -52,7 +52,7 @@ class Pace:
         return max(*times, sum(times) / max(1, concurrency))
 
 
-def _batches(workload: Workload) -> int:
+def _batches(workload: FleetWorkload) -> int:
     replicas = workload.replicas
     if replicas <= 1 or workload.strategy == "Recreate":
         return min(replicas, 1)
@@ -78,7 +78,7 @@ def _count(text: str, replicas: int, *, default: int, up: bool) -> int:
     return math.ceil(share) if up else math.floor(share)
 
 
-def pace_of(view: View, owners: Mapping[tuple[str, str], str], *, per_minute: float | None = None) -> Pace:
+def pace_of(view: View, owners: Mapping[tuple[str, str], str], *, per_minute: float | None = None) -> StartupTimes:
     """owners: (namespace, pod) to the owner's `Kind namespace/name`; other pods do not count."""
     found: dict[str, list[float]] = {}
     for pod in view.of(k.POD):
@@ -88,7 +88,7 @@ def pace_of(view: View, owners: Mapping[tuple[str, str], str], *, per_minute: fl
             found.setdefault(owner, []).append(seconds)
     every = [seconds for rows in found.values() for seconds in rows]
     ready = {owner: median(rows) for owner, rows in found.items()}
-    return Pace(ready, median(every) if every else ASSUMED, len(every), per_minute)
+    return StartupTimes(ready, median(every) if every else ASSUMED, len(every), per_minute)
 
 
 def earlier_rate(view: View, namespace: str | None) -> float | None:
@@ -132,7 +132,7 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def words(pace: Pace) -> str:
+def words(pace: StartupTimes) -> str:
     """What the durations rest on."""
     if pace.per_minute:
         return f"measured in an earlier rollout: {pace.per_minute:g} workloads a minute"

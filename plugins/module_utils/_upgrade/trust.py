@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from .._authorization.versions import abilities
-from .._checks import kinds as k
-from .._checks.view import Obj, ref
+from .._model import kinds as k
+from .._model.versions import Version, istio_of, parse
+from .._model.view import Obj, ref
 from .hazard import Hazard
-from .journey import Journey
-from .versions import Version, istio_of, parse
+from .journey import UpgradeAssessment
 
 __all__ = ["dropped_fields", "ending", "root"]
 
@@ -38,7 +38,7 @@ def ending(rows: Iterable[Mapping[str, Any]], *, now: datetime, hours: float) ->
         yield Hazard(str(row["resource"]), f"the certificate {row['subject']} {word}, at {ends:%Y-%m-%d %H:%M} UTC")
 
 
-def root(journey: Journey) -> Iterator[Hazard]:
+def root(journey: UpgradeAssessment) -> Iterator[Hazard]:
     """Whether the new istiod signs with the CA of the old one. It reads cacerts or istio-ca-secret of its own namespace; where neither is,
     it makes a root of its own, and proxies of the two control planes do not trust each other."""
     route, view = journey.route, journey.view
@@ -57,7 +57,7 @@ def root(journey: Journey) -> Iterator[Hazard]:
         yield Hazard(where, f"neither it nor {_SELF_SIGNED} is there: a new istiod makes a root of its own, which no running proxy trusts")
 
 
-def _istio_csr(journey: Journey) -> Iterator[Hazard]:
+def _istio_csr(journey: UpgradeAssessment) -> Iterator[Hazard]:
     """istio-csr gives certificates to the istiods of the revisions that it is told, and to no other."""
     for row in journey.view.of(k.ISTIO_CSR):
         known = row.at("spec", "istioCSRConfig", "istio", "revisions")
@@ -71,7 +71,7 @@ def _istio_csr(journey: Journey) -> Iterator[Hazard]:
                              hint=f"add {hop.revision} to spec.istioCSRConfig.istio.revisions before the control plane's step")
 
 
-def _issued_elsewhere(journey: Journey) -> bool:
+def _issued_elsewhere(journey: UpgradeAssessment) -> bool:
     """True where istiod has no CA: an agent signs (istio-csr), or an external one."""
     if journey.view.of(k.ISTIO_CSR):
         return True
@@ -85,7 +85,7 @@ def _issued_elsewhere(journey: Journey) -> bool:
 # policies
 
 
-def _istiods(journey: Journey) -> list[tuple[str, Version]]:
+def _istiods(journey: UpgradeAssessment) -> list[tuple[str, Version]]:
     """Every istiod that reads the policies at some time of the upgrade, the way back included: those that run, and those to come."""
     found = {row.ref: parse(row.version) for row in journey.fleet.revisions_of(journey.route.plane)}
     found.setdefault(journey.route.plane.ref, journey.route.current)
@@ -93,7 +93,7 @@ def _istiods(journey: Journey) -> list[tuple[str, Version]]:
     return [*rows, *((f"{journey.route.plane.ref} at {hop.text}", hop.new) for hop in journey.route.hops)]
 
 
-def dropped_fields(journey: Journey) -> Iterator[Hazard]:
+def dropped_fields(journey: UpgradeAssessment) -> Iterator[Hazard]:
     """Fields that one of the istiods does not know. It drops them without a word: a source with nothing else means everybody, and a policy
     with targetRefs only means its whole namespace."""
     readers: dict[str, tuple[str, Version]] = {}
@@ -117,7 +117,7 @@ def dropped_fields(journey: Journey) -> Iterator[Hazard]:
                     yield Hazard(row.ref, f"{field} is not known to {where} ({version}), which drops it: {effect}")
 
 
-def _pinned_elsewhere(journey: Journey, revision: str | None, readers: Mapping[str, tuple[str, Version]]) -> bool:
+def _pinned_elsewhere(journey: UpgradeAssessment, revision: str | None, readers: Mapping[str, tuple[str, Version]]) -> bool:
     """Whether the object is for one revision only, and that is none of those that drop something."""
     if not revision or revision in journey.leaving:
         return False

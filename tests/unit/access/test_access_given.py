@@ -13,13 +13,13 @@ import yaml
 from access_travel import AGENCY, CONTROL, DOMAINS, PORTAL, ROOT, mesh, workload
 from ansible_collections.meshops.mesh.plugins.module_utils._access.given import plan_given, read_stages
 from ansible_collections.meshops.mesh.plugins.module_utils._access.intent import bare_intent
-from ansible_collections.meshops.mesh.plugins.module_utils._access.stages import Plan, Settings
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization_run import overlaid
+from ansible_collections.meshops.mesh.plugins.module_utils._access.stages import AccessPlan, StageSettings
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
+from ansible_collections.meshops.mesh.plugins.module_utils._model.overlay import overlaid
 from jinja2 import Environment
 
 Obj = dict[str, Any]
-SETTINGS = Settings(mesh="travel-prod", taken_at="2026-06-01T00:00:00Z")
+SETTINGS = StageSettings(mesh="travel-prod", taken_at="2026-06-01T00:00:00Z")
 BOOK = Path(__file__).resolve().parents[3] / "inventories/travel_book_stages.yml"
 ISSUER = "https://sso.example.com/auth/realms/servicemesh-lab"
 
@@ -49,7 +49,7 @@ def book() -> list[Obj]:
     return stages
 
 
-def plan(stages: Any, objects: list[Obj] | None = None) -> Plan:
+def plan(stages: Any, objects: list[Obj] | None = None) -> AccessPlan:
     intent = bare_intent({"issuers": [{"name": "sso", "issuer": ISSUER, "jwks_uri": f"{ISSUER}/certs"}]}, DOMAINS)
     return plan_given(read_stages(stages), intent, objects or partner_mesh(), SETTINGS)
 

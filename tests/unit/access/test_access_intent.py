@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from access_travel import AGENCY, CONTROL, DOMAINS, PORTAL, ROOT, intent, mesh, workload
 from ansible_collections.meshops.mesh.plugins.module_utils._access.intent import read_intent
-from ansible_collections.meshops.mesh.plugins.module_utils._access.stages import Plan, Settings, plan_access
+from ansible_collections.meshops.mesh.plugins.module_utils._access.stages import AccessPlan, StageSettings, plan_access
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
 
 Obj = dict[str, Any]
@@ -16,8 +16,8 @@ GOOD: Obj = {"name": "good", "from": [f"{AGENCY}/cars"], "to": [f"{AGENCY}/disco
 PARTNER = {"name": "partner", "issuer": "https://sso.example.com", "jwks_uri": "https://sso.example.com/certs"}
 
 
-def plan(value: Any, objects: list[Obj] | None = None) -> Plan:
-    return plan_access(read_intent(value, DOMAINS), objects or mesh(), Settings(mesh="travel-prod"))
+def plan(value: Any, objects: list[Obj] | None = None) -> AccessPlan:
+    return plan_access(read_intent(value, DOMAINS), objects or mesh(), StageSettings(mesh="travel-prod"))
 
 
 def with_rule(**rule: Any) -> Obj:

@@ -8,20 +8,20 @@ from typing import Any
 import pytest
 from access_travel import AGENCY, CONTROL, DOMAINS, PORTAL, ROOT, intent, mesh, workload
 from ansible_collections.meshops.mesh.plugins.module_utils._access.intent import read_intent
-from ansible_collections.meshops.mesh.plugins.module_utils._access.stages import Plan, Settings, plan_access
+from ansible_collections.meshops.mesh.plugins.module_utils._access.stages import AccessPlan, StageSettings, plan_access
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.inventory import take
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.proof import prove, read_matrix
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import World
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization_run import overlaid
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import MeshPolicies
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
+from ansible_collections.meshops.mesh.plugins.module_utils._model.overlay import overlaid
 
 Obj = dict[str, Any]
-SETTINGS = Settings(mesh="travel-prod", taken_at="2026-06-01T00:00:00Z")
+SETTINGS = StageSettings(mesh="travel-prod", taken_at="2026-06-01T00:00:00Z")
 ISSUER: Obj = {"name": "sso", "issuer": "https://sso.example.com/auth/realms/lab", "jwks_uri": "https://sso.example.com/certs"}
 
 
-def plan(value: Obj, objects: list[Obj] | None = None, **settings: Any) -> Plan:
-    given = Settings(**{**vars(SETTINGS), **settings})
+def plan(value: Obj, objects: list[Obj] | None = None, **settings: Any) -> AccessPlan:
+    given = StageSettings(**{**vars(SETTINGS), **settings})
     return plan_access(read_intent(value, DOMAINS), objects or mesh(), given)
 
 
@@ -30,11 +30,11 @@ def live(obj: Obj, layer: str) -> Obj:
     return {**obj, "metadata": {**obj["metadata"], "labels": labels, "creationTimestamp": "2026-05-01T00:00:00Z"}}
 
 
-def applied(done: Plan, objects: list[Obj]) -> list[Obj]:
+def applied(done: AccessPlan, objects: list[Obj]) -> list[Obj]:
     return list(overlaid(objects, [live(obj, stage.name) for stage in done.stages for obj in stage.objects]))  # type: ignore[arg-type]
 
 
-def made(done: Plan, kind: str) -> dict[str, Obj]:
+def made(done: AccessPlan, kind: str) -> dict[str, Obj]:
     found = [obj for stage in done.stages for obj in stage.objects if obj["kind"] == kind]
     return {f"{obj['metadata']['namespace']}/{obj['metadata']['name']}": obj["spec"] for obj in found}
 
@@ -77,7 +77,7 @@ def test_claims_become_conditions_and_are_part_of_the_proof() -> None:
                                           {"key": "request.auth.claims[realm_access][roles]", "values": ["search"]}]
     policy["rules"][0]["when"].pop()
     inventory = take(applied(done, with_gateway()))
-    proof = prove(World(inventory.objects, inventory.mesh), inventory, read_matrix(done.matrix), [ROOT])
+    proof = prove(MeshPolicies(inventory.objects, inventory.mesh), inventory, read_matrix(done.matrix), [ROOT])
     assert any("realm_access" in str(group.to_dict()) for group in proof.more), "one condition less is more access"
 
 

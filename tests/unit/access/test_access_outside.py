@@ -14,9 +14,9 @@ import pytest
 import warm_ansible
 import yaml
 from access_travel import AGENCY, DOMAINS, PORTAL, intent, mesh
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.access_from_traffic import Prometheus, read_traffic, write_proposal
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.gateway_probe import ProbedGateway, call_all, fetched_token, tampered
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, FetchError
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.outside import Gateway, call_all, fetched_token, tampered
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.traffic import Prometheus, read_traffic, write_proposal
 from ansible_collections.meshops.mesh.plugins.modules.access_from_traffic import look
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "integration"))
@@ -45,11 +45,11 @@ def test_a_text_without_a_signature_is_no_token() -> None:
 
 def test_a_call_with_a_token_wants_one() -> None:
     with pytest.raises(ConfigError, match=r"calls of x:443 want a token, and none is given"):
-        call_all(Gateway("x"), [{"token": "good", "expected": "allowed"}], timeout=1, wait=0, interval=1)
+        call_all(ProbedGateway("x"), [{"token": "good", "expected": "allowed"}], timeout=1, wait=0, interval=1)
 
 
 def test_nobody_there_is_no_verdict() -> None:
-    (row,) = call_all(Gateway("x.example.com", 1, "127.0.0.1"), [{"path": "/", "expected": "denied"}], timeout=2, wait=0, interval=1)
+    (row,) = call_all(ProbedGateway("x.example.com", 1, "127.0.0.1"), [{"path": "/", "expected": "denied"}], timeout=2, wait=0, interval=1)
     assert row.answer.verdict == "no verdict" and row.agrees is None
 
 

@@ -13,20 +13,20 @@ import yaml
 from access_travel import AGENCY, CONTROL, DOMAINS, PORTAL, ROOT, intent, mesh, workload
 from ansible_collections.meshops.mesh.plugins.module_utils._access.intent import read_intent
 from ansible_collections.meshops.mesh.plugins.module_utils._access.render import LAYERS
-from ansible_collections.meshops.mesh.plugins.module_utils._access.stages import Plan, Settings, plan_access
+from ansible_collections.meshops.mesh.plugins.module_utils._access.stages import AccessPlan, StageSettings, plan_access
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.inventory import take
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.proof import prove, read_matrix
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import World
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization_run import overlaid
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import MeshPolicies
+from ansible_collections.meshops.mesh.plugins.module_utils._model.overlay import overlaid
 
 Obj = dict[str, Any]
 GOLDEN = Path(__file__).parent / "golden"
-SETTINGS = Settings(mesh="travel-prod", taken_at="2026-06-01T00:00:00Z")
+SETTINGS = StageSettings(mesh="travel-prod", taken_at="2026-06-01T00:00:00Z")
 ISSUER: Obj = {"name": "partner", "issuer": "https://sso.example.com/auth", "jwks_uri": "https://sso.example.com/certs",
                 "audiences": ["travel"]}
 
 
-def plan(value: Obj, objects: list[Obj] | None = None, settings: Settings = SETTINGS) -> Plan:
+def plan(value: Obj, objects: list[Obj] | None = None, settings: StageSettings = SETTINGS) -> AccessPlan:
     return plan_access(read_intent(value, DOMAINS), objects or mesh(), settings)
 
 
@@ -36,7 +36,7 @@ def live(obj: Obj, layer: str) -> Obj:
     return {**obj, "metadata": {**obj["metadata"], "labels": labels, "creationTimestamp": "2026-05-01T00:00:00Z", "resourceVersion": "7"}}
 
 
-def applied(done: Plan, objects: list[Obj]) -> list[Obj]:
+def applied(done: AccessPlan, objects: list[Obj]) -> list[Obj]:
     made = [live(obj, stage.name) for stage in done.stages for obj in stage.objects]
     return list(overlaid(objects, made))  # type: ignore[arg-type]
 
@@ -47,7 +47,7 @@ def names(objects: Any) -> set[str]:
 
 @pytest.mark.parametrize("version", ["v1", "v1beta1"])
 def test_golden(version: str) -> None:
-    done = plan(intent(), settings=Settings(mesh="travel-prod", version=version))
+    done = plan(intent(), settings=StageSettings(mesh="travel-prod", version=version))
     found = [{"stage": stage.name, "objects": list(stage.objects)} for stage in done.stages]
     path = GOLDEN / f"travel-{version}.yaml"
     if os.environ.get("UPDATE_GOLDEN"):
@@ -70,7 +70,7 @@ def test_allow_comes_first_and_the_default_deny_last() -> None:
 
 def refused(objects: list[Obj], matrix: Any) -> bool:
     inventory = take(objects)
-    return bool(prove(World(inventory.objects, inventory.mesh), inventory, read_matrix(matrix)).less)
+    return bool(prove(MeshPolicies(inventory.objects, inventory.mesh), inventory, read_matrix(matrix)).less)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -143,7 +143,7 @@ def test_probes_predict_each_stage_and_send_nothing_that_changes() -> None:
 
 
 def test_fewer_probes_are_the_intended_ones() -> None:
-    done = plan(intent(), settings=Settings(mesh="travel-prod", probe_limit=10))
+    done = plan(intent(), settings=StageSettings(mesh="travel-prod", probe_limit=10))
     assert [call["expected"] for call in done.stages[-1].calls] == ["allowed"] * 10
     assert done.left_out == len(plan(intent()).baseline) - 10
 

@@ -10,7 +10,7 @@ import pytest
 from access_travel import AGENCY, CONTROL, DOMAINS, PORTAL, ROOT, intent, mesh, workload
 from ansible_collections.meshops.mesh.plugins.module_utils._access.intent import read_intent
 from ansible_collections.meshops.mesh.plugins.module_utils._access.observed import Call, merged, of_log, of_metrics
-from ansible_collections.meshops.mesh.plugins.module_utils._access.stages import Settings, plan_access
+from ansible_collections.meshops.mesh.plugins.module_utils._access.stages import StageSettings, plan_access
 from ansible_collections.meshops.mesh.plugins.module_utils._access.traffic import Findings, compare_traffic
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
 
@@ -115,7 +115,7 @@ def test_a_proposal_can_be_planned_and_covers_what_was_seen() -> None:
     assert rules["to-istio-ingressgateway"] == {
         "name": "to-istio-ingressgateway", "from": ["anyone"], "to": ["gateway:istio-ingressgateway"]}
     assert found.proposal["namespaces"] == [AGENCY, CONTROL, PORTAL]
-    assert plan_access(read_intent(found.proposal), mesh(), Settings(mesh="travel-prod")).stages
+    assert plan_access(read_intent(found.proposal), mesh(), StageSettings(mesh="travel-prod")).stages
     again = look(calls(), found.proposal)
     assert not again.would_deny and not again.never_seen and not again.unclear
 

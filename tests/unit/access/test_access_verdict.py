@@ -10,8 +10,8 @@ from ansible_collections.meshops.mesh.plugins.module_utils._access.verdict impor
     ALLOWED,
     DENIED,
     NONE,
-    Answer,
-    Row,
+    ProbeAnswer,
+    ProbeResult,
     curl,
     judge,
     listens,
@@ -83,8 +83,8 @@ def test_commands() -> None:
     assert wget({**CALL, "method": "POST"}, 5) == () == wget({**CALL, "protocol": "tcp"}, 5)
 
 
-def row(verdict: str, expected: str, **call: Any) -> Row:
-    return Row({**CALL, "expected": expected, **call}, Answer(verdict, None, "said"))
+def row(verdict: str, expected: str, **call: Any) -> ProbeResult:
+    return ProbeResult({**CALL, "expected": expected, **call}, ProbeAnswer(verdict, None, "said"))
 
 
 def test_no_verdict_neither_agrees_nor_differs() -> None:
@@ -121,5 +121,5 @@ def test_a_gateway_that_serves_nothing_has_no_listener() -> None:
 def test_a_login_of_a_call_is_not_in_the_result() -> None:
     token = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJhIn0aaaa.c2lnbmF0dXJl"
     given = {"authorization": "Basic n33dle", "x-api-key": "n33dle", "x-user": "emma", "x-forwarded-access": token}
-    shown = Row({**CALL, "expected": "allowed", "headers": given}, Answer("allowed", 200, "said")).to_dict()["headers"]
+    shown = ProbeResult({**CALL, "expected": "allowed", "headers": given}, ProbeAnswer("allowed", 200, "said")).to_dict()["headers"]
     assert shown == {"authorization": "***", "x-api-key": "***", "x-user": "emma", "x-forwarded-access": "***"}

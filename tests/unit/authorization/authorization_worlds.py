@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.evaluate import Chain, PolicySet, Verdict
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.model import Mesh, Request, Workload
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.evaluate import PolicyChain, PolicySet, Verdict
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.model import Mesh, PolicyTarget, Request
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.read import read_policies
 
 MESH = Mesh()
@@ -60,12 +60,14 @@ def tcp(**more: Any) -> Request:
     return Request(**(given | more))
 
 
-def chain(*objects: dict[str, Any], mesh: Mesh = MESH, workload: Workload | None = None, protocol: str = "HTTP") -> Chain:
+def chain(*objects: dict[str, Any], mesh: Mesh = MESH, workload: PolicyTarget | None = None, protocol: str = "HTTP") -> PolicyChain:
     policies, _findings = read_policies(objects, mesh.abilities)
-    return PolicySet(policies, mesh).chain(workload or Workload("foo", APP), protocol)
+    return PolicySet(policies, mesh).chain(workload or PolicyTarget("foo", APP), protocol)
 
 
-def decide(request: Request, *objects: dict[str, Any], mesh: Mesh = MESH, workload: Workload | None = None, protocol: str = "") -> Verdict:
+def decide(
+    request: Request, *objects: dict[str, Any], mesh: Mesh = MESH, workload: PolicyTarget | None = None, protocol: str = ""
+) -> Verdict:
     """The verdict; `allows`, the short way to it, must agree."""
     found = chain(*objects, mesh=mesh, workload=workload, protocol=protocol or ("TCP" if request.method is None else "HTTP"))
     verdict = found.request(request)
@@ -77,8 +79,8 @@ def allowed(request: Request, *objects: dict[str, Any], **more: Any) -> bool:
     return decide(request, *objects, **more).allowed
 
 
-def findings(*objects: dict[str, Any], mesh: Mesh = MESH, workload: Workload | None = None, protocol: str = "HTTP") -> list[str]:
+def findings(*objects: dict[str, Any], mesh: Mesh = MESH, workload: PolicyTarget | None = None, protocol: str = "HTTP") -> list[str]:
     """Everything that was found on the way, as `effect where`."""
     policies, found = read_policies(objects, mesh.abilities)
-    found = found + PolicySet(policies, mesh).findings(workload or Workload("foo", APP), protocol)
+    found = found + PolicySet(policies, mesh).findings(workload or PolicyTarget("foo", APP), protocol)
     return [f"{finding.effect} {finding.where}" for finding in found]

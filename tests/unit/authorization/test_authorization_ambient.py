@@ -14,13 +14,13 @@ from ansible_collections.meshops.mesh.plugins.module_utils._authorization.authen
     read_peer_authentications,
     written_mtls,
 )
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.doors import Door, _modes, compare
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.hazards import Scene
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.inventory import Inventory, Place, take
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.model import Mesh, Request, ServiceRef, Workload
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.doors import EnforcementPoint, _modes, compare
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.hazards import PolicyAnalysis
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.inventory import MeshInventory, Workload, take
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.model import Mesh, PolicyTarget, Request, ServiceRef
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.proof import Proof, prove, read_matrix
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.regions import difference
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import World
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import MeshPolicies
 from authorization_travel import mtls
 from authorization_travel import namespace as space_of
 from authorization_travel import workload as deployed
@@ -28,10 +28,10 @@ from authorization_worlds import APP, MESH, allowed, http, operation, policy, so
 from test_authorization_authentication import NOW, SELECTED, answer, peer
 from test_authorization_change import _in
 
-CARS = Workload("foo", APP, "ztunnel")
+CARS = PolicyTarget("foo", APP, "ztunnel")
 ROOT = {"namespace": "istio-system"}
 GATEWAY = {"gateway.networking.k8s.io/gateway-name": "wp"}
-WAYPOINT = Workload("foo", GATEWAY, "waypoint", ServiceRef("cars", "foo"))
+WAYPOINT = PolicyTarget("foo", GATEWAY, "waypoint", ServiceRef("cars", "foo"))
 FOR_CARS = {"targetRefs": [{"group": "", "kind": "Service", "name": "cars"}]}
 
 
@@ -41,7 +41,7 @@ def ports(mode: str | None = None, created: str = "2025-01-01T00:00:00Z", **mode
     return peer(mode, "w", created=created, **named, **SELECTED)
 
 
-def modes(*objects: dict[str, Any], version: str | None = None, workload: Workload = CARS) -> str:
+def modes(*objects: dict[str, Any], version: str | None = None, workload: PolicyTarget = CARS) -> str:
     """Of port 80, of port 443 and of all others, by their first letters."""
     found, findings = read_peer_authentications(objects)
     assert findings == []
@@ -122,7 +122,7 @@ def test_a_port_that_nobody_reaches_is_closed_to_everybody() -> None:
     known = "cluster.local/ns/a/sa/x"
     for caller, port, expected in ((known, 80, "passes"), (known, 443, "reset"), (None, 80, "reset")):
         assert answer(*objects, workload=CARS, mesh=old, protocol="TCP", principal=caller, port=port) == expected
-    world = World(objects, old)
+    world = MeshPolicies(objects, old)
     refused = world.answer(CARS, tcp(port=443), now=NOW, protocol="TCP")
     assert refused.reason == "istiod makes a rule of PeerAuthentication foo/w that lets nobody in at this port"
 
@@ -155,12 +155,12 @@ def test_the_oldest_of_each_scope_counts() -> None:
 
 def test_a_workload_of_the_root_namespace() -> None:
     """There an empty selector counts, and labels do not."""
-    own = Workload("istio-system", APP, "ztunnel")
+    own = PolicyTarget("istio-system", APP, "ztunnel")
     assert modes(peer("STRICT", **ROOT, **BARE), workload=own) == "SSS"
     assert modes(peer("STRICT", **ROOT, **SELECTED), workload=own) == "PPP"
     assert modes(peer("PERMISSIVE", **ROOT), peer("STRICT", "w", **ROOT, **SELECTED), workload=own) == "PPP"
     assert modes(peer("STRICT"), workload=own) == "PPP", "another namespace"
-    assert modes(ports("STRICT"), workload=Workload("foo", {}, "ztunnel", unlabelled=True)) == "PPP"
+    assert modes(ports("STRICT"), workload=PolicyTarget("foo", {}, "ztunnel", unlabelled=True)) == "PPP"
 
 
 def test_what_istiod_does_not_read_counts_nowhere() -> None:
@@ -178,22 +178,22 @@ def test_ports_without_a_selector_are_stored_only_while_the_webhook_is_down() ->
         assert read_peer_authentications([obj])[0] == []
         (kept,), (finding,) = read_peer_authentications([obj], admitted=False)
         assert (kept.mode, finding.effect, finding.message) == ("STRICT", "rejected", says)
-        for workload in (CARS, Workload("foo", APP)):
+        for workload in (CARS, PolicyTarget("foo", APP)):
             assert effective_mtls([kept], workload, 80, MESH) == ("STRICT", kept.key), "and nobody looks at the ports"
     unreadable = [peer("strict"), peer("STRICT", portLevelMtls={"x": {}}, **SELECTED), peer("STRICT", selector={"matchLabels": {"app": 1}})]
-    assert read_peer_authentications(unreadable, admitted=False)[0] == [] and World(unreadable, MESH).peers == []
-    assert len(World(stored, MESH).peers) == 2 and World(stored, MESH, admitted=True).peers == []
+    assert read_peer_authentications(unreadable, admitted=False)[0] == [] and MeshPolicies(unreadable, MESH).peers == []
+    assert len(MeshPolicies(stored, MESH).peers) == 2 and MeshPolicies(stored, MESH, admitted=True).peers == []
 
 
 # who has which policy
 
 
 def test_a_pod_without_labels_gets_every_policy_with_a_selector() -> None:
-    bare, empty = Workload("foo", {}, "ztunnel", unlabelled=True), Workload("foo", {}, "ztunnel")
+    bare, empty = PolicyTarget("foo", {}, "ztunnel", unlabelled=True), PolicyTarget("foo", {}, "ztunnel")
     for namespace in ("foo", "istio-system"):
         deny = policy({}, action="DENY", namespace=namespace, **SELECTED)
         assert not allowed(tcp(), deny, workload=bare) and allowed(tcp(), deny, workload=empty)
-        assert allowed(tcp(), deny, workload=Workload("foo", {}, unlabelled=True)), "a sidecar looks at its labels itself"
+        assert allowed(tcp(), deny, workload=PolicyTarget("foo", {}, unlabelled=True)), "a sidecar looks at its labels itself"
     assert allowed(tcp(), policy({}, action="DENY", namespace="bar", **SELECTED), workload=bare)
     assert allowed(tcp(), policy({}, action="DENY", selector={}), workload=bare), "one without labels is in nobody's list"
     assert allowed(tcp(), policy({}, action="DENY", **SELECTED, **FOR_CARS), workload=bare)
@@ -208,7 +208,7 @@ def test_the_inventory_tells_a_pod_without_labels() -> None:
 
 
 def test_a_gateways_pod_behind_ztunnel_keeps_its_selectors() -> None:
-    pod = Workload("foo", {**GATEWAY, **APP}, "ztunnel")
+    pod = PolicyTarget("foo", {**GATEWAY, **APP}, "ztunnel")
     deny = policy({}, action="DENY", **SELECTED)
     assert not allowed(tcp(), deny, workload=pod) and not allowed(tcp(), deny, workload=pod, mesh=Mesh(gateway_selectors=False))
 
@@ -235,7 +235,7 @@ def test_an_empty_namespace_is_that_of_nobody() -> None:
 
 
 def test_strict_at_ztunnel_wants_an_identity_and_not_only_a_certificate() -> None:
-    for workload, expected in ((CARS, "reset"), (Workload("foo", APP), "passes")):
+    for workload, expected in ((CARS, "reset"), (PolicyTarget("foo", APP), "passes")):
         assert answer(peer("STRICT"), workload=workload, protocol="TCP", principal=None, dns_names=("a.example.com",)) == expected
         assert answer(peer("STRICT"), workload=workload, protocol="TCP", principal="td/ns/foo/sa/sleep/more") == expected
 
@@ -265,9 +265,9 @@ def test_a_waypoint_has_no_peer_with_an_address(rule: dict[str, Any], matches: b
 
 def test_a_policy_at_a_waypoint_and_at_a_gateway_is_two() -> None:
     rule = policy(source(ipBlocks=["10.0.0.0/8"]), targetRefs=[{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "wp"}])
-    world = World([rule], MESH)
+    world = MeshPolicies([rule], MESH)
     for kind, expected in (("gateway", True), ("waypoint", False), ("gateway", True)):
-        assert world.answer(Workload("foo", GATEWAY, kind), http(), now=NOW).allowed is expected
+        assert world.answer(PolicyTarget("foo", GATEWAY, kind), http(), now=NOW).allowed is expected
 
 
 @pytest.mark.parametrize(("names", "tls", "expected"), [((), True, True), (("a.example.com",), True, True), ((), False, False)])
@@ -281,11 +281,11 @@ def test_a_certificate_without_a_uri_is_a_dash_at_a_waypoint(names: tuple[str, .
 # the checks, where more than one istiod is there; their cases are in tests/unit/checks/cases
 
 
-def _two_istiods(*objects: dict[str, Any]) -> Scene:
+def _two_istiods(*objects: dict[str, Any]) -> PolicyAnalysis:
     """The same pod with an istiod of 1.24.2 and with one of 1.24.3."""
     old, new = (Mesh(version=version, control_plane=version) for version in ("1.24.2", "1.24.3"))
-    places = tuple(Place(f"cars-{mesh.version}", CARS, control_planes=(str(mesh.version),)) for mesh in (old, new))
-    return Scene(World(objects, new), Inventory(new, places, objects, meshes=(old, new)))
+    places = tuple(Workload(f"cars-{mesh.version}", CARS, control_planes=(str(mesh.version),)) for mesh in (old, new))
+    return PolicyAnalysis(MeshPolicies(objects, new), MeshInventory(new, places, objects, meshes=(old, new)))
 
 
 def test_a_port_is_open_at_the_pods_of_one_istiod() -> None:
@@ -302,7 +302,10 @@ def test_a_port_is_open_at_the_pods_of_one_istiod() -> None:
 def test_one_istiod_that_gets_a_broken_entry_is_enough() -> None:
     note = {"annotations": {"istio.io/dry-run": "true"}}
     broken = policy({"from": [{}]}, **note)
-    assert list(panics(_two_istiods(broken))) != [] and list(panics(Scene(World([broken], MESH), Inventory(MESH, (), (broken,))))) == []
+    assert (
+        list(panics(_two_istiods(broken))) != []
+        and list(panics(PolicyAnalysis(MeshPolicies([broken], MESH), MeshInventory(MESH, (), (broken,))))) == []
+    )
 
 
 # brute force: what the boxes say of two random worlds is what the evaluator answers
@@ -337,9 +340,9 @@ WHATS: list[dict[str, Any]] = [
 ]
 PLACES = {
     "ztunnel": CARS,
-    "unlabelled": Workload("foo", {}, "ztunnel", unlabelled=True),
+    "unlabelled": PolicyTarget("foo", {}, "ztunnel", unlabelled=True),
     "waypoint": WAYPOINT,
-    "sidecar": Workload("foo", APP),
+    "sidecar": PolicyTarget("foo", APP),
 }
 
 
@@ -372,8 +375,8 @@ def _requests(seed: int) -> list[Request]:
             for caller, port, _turn in itertools.product(CALLERS, (80, 443, 8080), range(4))]  # fmt: skip
 
 
-def _door(world: World, workload: Workload, protocol: str) -> Door:
-    return Door(world.policies.chain(workload, protocol), _modes(world.peers, Place("cars", workload), world))
+def _door(world: MeshPolicies, workload: PolicyTarget, protocol: str) -> EnforcementPoint:
+    return EnforcementPoint(world.policies.chain(workload, protocol), _modes(world.peers, Workload("cars", workload), world))
 
 
 @pytest.mark.parametrize("version", ["", "1.24.2"])
@@ -383,7 +386,7 @@ def test_the_difference_is_what_brute_force_finds(kind: str, protocol: str, vers
     answered = {True: 0, False: 0}
     for seed in range(40):
         other = kind if seed % 3 else "sidecar"
-        one, two = (World(_objects(number), Mesh(version=version or None)) for number in (seed, seed + 1000))
+        one, two = (MeshPolicies(_objects(number), Mesh(version=version or None)) for number in (seed, seed + 1000))
         before, after = _door(one, PLACES[other], protocol), _door(two, PLACES[kind], protocol)
         space, shifts = compare(before, after)
         for request in _requests(seed):
@@ -398,7 +401,7 @@ def test_the_difference_is_what_brute_force_finds(kind: str, protocol: str, vers
 @pytest.mark.parametrize("kind", ["ztunnel", "unlabelled", "waypoint"])
 def test_policies_alone_differ_where_brute_force_says_so(kind: str) -> None:
     for seed in range(2000, 2030):
-        chains = [World(_objects(number), MESH).policies.chain(PLACES[kind], "TCP") for number in (seed, seed + 1000)]
+        chains = [MeshPolicies(_objects(number), MESH).policies.chain(PLACES[kind], "TCP") for number in (seed, seed + 1000)]
         changes = difference(*chains)  # every witness is checked by the evaluator on the way
         for request in _requests(seed):
             before, after = (chain.allows(chain.facts(request)) for chain in chains)
@@ -412,7 +415,7 @@ def _shop(*objects: dict[str, Any], **labels: str) -> list[dict[str, Any]]:
 
 def _proof(*objects: dict[str, Any], to: str = "shop/cars") -> Proof:
     inventory = take(objects)
-    return prove(World(inventory.objects, inventory.mesh), inventory, read_matrix([{"from": ["authenticated"], "to": [to]}]))
+    return prove(MeshPolicies(inventory.objects, inventory.mesh), inventory, read_matrix([{"from": ["authenticated"], "to": [to]}]))
 
 
 def test_the_proof_stands_on_what_runs() -> None:

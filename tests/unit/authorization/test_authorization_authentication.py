@@ -16,13 +16,13 @@ from ansible_collections.meshops.mesh.plugins.module_utils._authorization.authen
     read_peer_authentications,
     read_request_authentications,
 )
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.model import Mesh, Workload
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import World
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.model import Mesh, PolicyTarget
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import MeshPolicies
 from authorization_worlds import APP, MESH, http, policy, source, tcp, when
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 STAMP = int(NOW.timestamp())
-CARS = Workload("foo", APP)
+CARS = PolicyTarget("foo", APP)
 SELECTED = {"selector": {"matchLabels": APP}}
 
 
@@ -79,12 +79,12 @@ def test_effective_mtls(objects: list[dict[str, Any]], port: int | None, mode: s
 
 def test_56_a_workload_of_the_root_namespace_has_no_selectors() -> None:
     found, _findings = read_peer_authentications([peer("STRICT", "m", **ROOT, **SELECTED), peer("PERMISSIVE", "n", **ROOT)])
-    assert effective_mtls(found, Workload("istio-system", APP), None, MESH) == ("PERMISSIVE", "istio-system/n")
+    assert effective_mtls(found, PolicyTarget("istio-system", APP), None, MESH) == ("PERMISSIVE", "istio-system/n")
 
 
 def test_57_ambient_has_no_disable() -> None:
     found, _findings = read_peer_authentications([peer("DISABLE")])
-    assert effective_mtls(found, Workload("foo", APP, "ztunnel"), None, MESH) == ("PERMISSIVE", "foo/p")
+    assert effective_mtls(found, PolicyTarget("foo", APP, "ztunnel"), None, MESH) == ("PERMISSIVE", "foo/p")
 
 
 @pytest.mark.parametrize(
@@ -105,10 +105,10 @@ def test_56_57_what_is_refused(obj: dict[str, Any], says: str) -> None:
     assert findings[0].resource == "PeerAuthentication foo/p" and findings[0].message.startswith(says)
 
 
-def answer(*objects: dict[str, Any], token: Token | None = None, workload: Workload = CARS, mesh: Mesh = MESH, **request: Any) -> str:
+def answer(*objects: dict[str, Any], token: Token | None = None, workload: PolicyTarget = CARS, mesh: Mesh = MESH, **request: Any) -> str:
     protocol = request.pop("protocol", "HTTP")
     given = http(**request) if protocol == "HTTP" else tcp(**request)
-    found = World(objects, mesh).answer(workload, given, now=NOW, protocol=protocol, token=token)
+    found = MeshPolicies(objects, mesh).answer(workload, given, now=NOW, protocol=protocol, token=token)
     assert found.allowed == (found.status == "passes") and found.reason
     return found.status
 
@@ -118,19 +118,21 @@ def test_56_strict_refuses_plaintext_before_any_policy() -> None:
         assert answer(peer("STRICT"), policy({}), **caller) == "reset"
         assert answer(peer("PERMISSIVE"), **caller) == "passes"
     assert answer(peer("STRICT")) == "passes" and answer(peer("STRICT"), principal=None, dns_names=("a.example.com",)) == "passes"
-    assert answer(peer("STRICT"), principal=None, workload=Workload("foo", APP, "ztunnel")) == "reset"
-    assert answer(peer("STRICT"), principal=None, workload=Workload("foo", APP, "gateway")) == "passes"  # its Gateway says what it serves
+    assert answer(peer("STRICT"), principal=None, workload=PolicyTarget("foo", APP, "ztunnel")) == "reset"
+    assert (
+        answer(peer("STRICT"), principal=None, workload=PolicyTarget("foo", APP, "gateway")) == "passes"
+    )  # its Gateway says what it serves
 
 
 def test_29_disable_takes_the_identity_away() -> None:
     assert answer(peer("DISABLE"), policy(source(namespaces=["foo"]))) == "403"
     assert answer(peer("PERMISSIVE"), policy(source(namespaces=["foo"]))) == "passes"
-    assert answer(peer("DISABLE"), policy(source(namespaces=["foo"])), workload=Workload("foo", APP, "gateway")) == "passes"
+    assert answer(peer("DISABLE"), policy(source(namespaces=["foo"])), workload=PolicyTarget("foo", APP, "gateway")) == "passes"
 
 
 def test_10_how_a_refusal_looks() -> None:
     assert answer(policy()) == "403" and answer(policy(), protocol="TCP") == "reset"
-    assert answer(policy(), workload=Workload("foo", APP, "ztunnel")) == "reset"
+    assert answer(policy(), workload=PolicyTarget("foo", APP, "ztunnel")) == "reset"
     bad = policy({}, action="CUSTOM", provider={"name": "nobody"})
     assert answer(bad) == "403" and answer(bad, protocol="TCP") == "reset"
 
@@ -172,7 +174,7 @@ def test_59_tokens(token: Token | None, expected: str) -> None:
 
 @pytest.mark.parametrize(("claims", "says"), [({"exp": STAMP - 61}, "it has expired"), ({"nbf": STAMP + 61}, "it is not valid yet")])
 def test_59_why_a_token_is_refused(claims: dict[str, int], says: str) -> None:
-    found = World([tokens(RULE)], MESH).answer(CARS, http(), now=NOW, token=Token({**CLAIMS, **claims}))
+    found = MeshPolicies([tokens(RULE)], MESH).answer(CARS, http(), now=NOW, token=Token({**CLAIMS, **claims}))
     assert found.reason == f"the token is refused: {says}"
 
 
@@ -192,7 +194,7 @@ def test_59_rules_are_alternatives() -> None:
         and answer(*both, NEEDED, token=Token({"iss": "https://j", "sub": "x"})) == "passes"
     )
     assert answer(*both, NEEDED, token=Token({"iss": "https://k"})) == "401"
-    world = World([tokens(RULE, other)], MESH)
+    world = MeshPolicies([tokens(RULE, other)], MESH)
     reason = world.answer(CARS, http(), now=NOW, token=Token({"iss": "https://k"})).reason
     assert reason == "the token is refused: issuer 'https://k' is not 'https://i'; issuer 'https://k' is not 'https://j'"
 
@@ -238,7 +240,7 @@ def test_61_a_preflight_skips_the_token_but_not_the_policies() -> None:
 
 def test_62_tokens_are_a_matter_of_http_and_not_of_ztunnel() -> None:
     assert answer(tokens(RULE), token=Token({}), protocol="TCP") == "passes"
-    assert answer(tokens(RULE), token=Token({}), workload=Workload("foo", APP, "ztunnel")) == "passes"
+    assert answer(tokens(RULE), token=Token({}), workload=PolicyTarget("foo", APP, "ztunnel")) == "passes"
 
 
 def test_2_custom_before_tokens_before_deny() -> None:
@@ -262,7 +264,7 @@ def test_59_what_is_refused(obj: dict[str, Any], says: str) -> None:
 
 
 def test_62_target_refs() -> None:
-    gateway = Workload("foo", {"gateway.networking.k8s.io/gateway-name": "gw"}, "gateway")
+    gateway = PolicyTarget("foo", {"gateway.networking.k8s.io/gateway-name": "gw"}, "gateway")
     obj = tokens(RULE, targetRefs=[{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "gw"}])
     assert answer(obj, token=Token({}), workload=gateway) == "401" and answer(obj, token=Token({})) == "passes"
     assert answer(obj, token=Token({}), mesh=Mesh(version="1.21")) == "401"  # the field is dropped, the namespace is covered
@@ -270,13 +272,13 @@ def test_62_target_refs() -> None:
 
 def test_a_world_can_leave_out_what_admission_refuses() -> None:
     empty = policy({"from": [{"source": {}}]})
-    assert World([empty], MESH).answer(CARS, http(principal=None), now=NOW).allowed
-    strict = World([empty, policy(source(namespaces=["foo"]), name="q")], MESH, admitted=True)
+    assert MeshPolicies([empty], MESH).answer(CARS, http(principal=None), now=NOW).allowed
+    strict = MeshPolicies([empty, policy(source(namespaces=["foo"]), name="q")], MESH, admitted=True)
     assert not strict.answer(CARS, http(principal=None), now=NOW).allowed and strict.answer(CARS, http(), now=NOW).allowed
     assert [finding.effect for finding in strict.findings] == ["rejected"]
-    lenient = World([empty, policy(source(namespaces=["foo"]), name="q")], MESH)
+    lenient = MeshPolicies([empty, policy(source(namespaces=["foo"]), name="q")], MESH)
     assert lenient.answer(CARS, http(principal=None), now=NOW).allowed, "what a cluster has was admitted, whatever we think of it"
-    warned = World([policy({}, selector={}), peer("X"), tokens({})], MESH, admitted=True)
+    warned = MeshPolicies([policy({}, selector={}), peer("X"), tokens({})], MESH, admitted=True)
     assert len(warned.policies.policies) == 1 and [finding.effect for finding in warned.findings] == ["warning", "rejected", "rejected"]
 
 
@@ -354,7 +356,7 @@ def test_59_who_is_selected_and_who_is_trusted() -> None:
 
 
 def test_62_a_target_of_another_namespace_is_none() -> None:
-    gateway = Workload("foo", {"gateway.networking.k8s.io/gateway-name": "gw"}, "gateway")
+    gateway = PolicyTarget("foo", {"gateway.networking.k8s.io/gateway-name": "gw"}, "gateway")
     named = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "gw"}
     for namespace, expected in (("foo", "401"), ("bar", "passes")):
         assert answer(tokens(RULE, targetRefs=[{**named, "namespace": namespace}]), token=Token({}), workload=gateway) == expected

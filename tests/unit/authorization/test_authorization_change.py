@@ -13,9 +13,9 @@ import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.authentication import Token
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.change import Difference, difference_of, text_of
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.doors import compare, doors_of
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.inventory import Inventory, take
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.inventory import MeshInventory, take
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.model import Request
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import World
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import MeshPolicies
 from authorization_travel import AGENCY, ISSUER, ROOT, mesh, mtls, namespace, partner_paths, stages, token_rules, workload
 from authorization_worlds import operation, policy, source, when
 
@@ -23,9 +23,9 @@ NOW = datetime(2026, 11, 21, tzinfo=UTC)
 STAGES = stages()
 
 
-def world(objects: list[dict[str, Any]], version: str = "") -> tuple[World, Inventory]:
+def world(objects: list[dict[str, Any]], version: str = "") -> tuple[MeshPolicies, MeshInventory]:
     inventory = take(objects)
-    return World(inventory.objects, replace(inventory.mesh, version=version) if version else inventory.mesh), inventory
+    return MeshPolicies(inventory.objects, replace(inventory.mesh, version=version) if version else inventory.mesh), inventory
 
 
 def between(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> Difference:

@@ -9,7 +9,8 @@ import pytest
 import yaml
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.inventory import take
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.meshes import meshes_of
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization_run import Checked, overlaid, run_authorization_checks
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.authorization_check import Checked, run_authorization_checks
+from ansible_collections.meshops.mesh.plugins.module_utils._model.overlay import overlaid
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
 from authorization_travel import namespace, workload
 from authorization_worlds import policy, source
@@ -274,14 +275,14 @@ def test_a_workload_in_the_middle_of_its_restart_is_proven_on_both_sides() -> No
 
 def test_a_rollout_that_goes_on_is_compared_revision_by_revision() -> None:
     from ansible_collections.meshops.mesh.plugins.module_utils._authorization.change import difference_of
-    from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import World
+    from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import MeshPolicies
 
     running = [pod("rota", "default"), pod("rota", "next")]
     state = take([*TWO[:3], *workload("crew", "rota"), *running, labelled(NOTHING, "next")])
-    same = difference_of(*((World(one.objects, one.mesh), one) for one in (state, state)))
+    same = difference_of(*((MeshPolicies(one.objects, one.mesh), one) for one in (state, state)))
     assert (same.opened, same.closed) == (0, 0)
     more = take([*TWO[:3], *workload("crew", "rota"), *running, NOTHING])
-    assert difference_of(*((World(one.objects, one.mesh), one) for one in (state, more))).closed == 1
+    assert difference_of(*((MeshPolicies(one.objects, one.mesh), one) for one in (state, more))).closed == 1
 
 
 # nothing is assumed, and names

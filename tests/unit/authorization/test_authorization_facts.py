@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.attributes import attribute
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.model import Mesh, Provider, Request, Workload
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.model import Mesh, PolicyTarget, Provider, Request
 from authorization_worlds import SLEEP, allowed, chain, decide, findings, http, operation, policy, source, tcp, when
 
 PLAIN = {"principal": None, "tls": False}
@@ -504,12 +504,12 @@ def test_40_tokens_of_an_older_version() -> None:
 )
 def test_27_and_86_remote_address(kind: str, proxies: int, forwarded: str, expected: str) -> None:
     headers = {"x-forwarded-for": forwarded} if forwarded else {}
-    found = chain(policy({}), workload=Workload("foo", {}, kind), mesh=Mesh(trusted_proxies=proxies))
+    found = chain(policy({}), workload=PolicyTarget("foo", {}, kind), mesh=Mesh(trusted_proxies=proxies))
     assert str(found.facts(http(headers=headers)).remote_ip[0]) == expected
 
 
 def test_27_at_a_gateway_the_peer_is_added_to_the_header() -> None:
-    found = chain(policy({}), workload=Workload("foo", {}, "gateway"))
+    found = chain(policy({}), workload=PolicyTarget("foo", {}, "gateway"))
     assert found.facts(http(headers={"x-forwarded-for": "1.1.1.1"})).header("x-forwarded-for") == ("1.1.1.1,10.0.0.1",)
     assert found.facts(http()).header("x-forwarded-for") == ("10.0.0.1",)
     assert chain(policy({})).facts(http()).header("x-forwarded-for") == ()
@@ -682,7 +682,7 @@ def test_a_request_of_which_little_is_known() -> None:
     facts = chain(policy({})).facts(Request(method="GET"))
     assert (facts.path, facts.host, facts.peer_names, facts.source_ip, facts.port, facts.sni) == (("/",), ("",), (), (), (), ("",))
     assert chain(policy({})).facts(Request(host="a")).method == ("",)
-    gateway = chain(policy({}), workload=Workload("foo", {}, "gateway")).facts(Request(method="GET"))
+    gateway = chain(policy({}), workload=PolicyTarget("foo", {}, "gateway")).facts(Request(method="GET"))
     assert gateway.header("x-forwarded-for") == ()
 
 

@@ -8,19 +8,19 @@ from typing import Any
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.doors import doors_of
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.facts import Facts
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.inventory import Inventory, take
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import World
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.inventory import MeshInventory, take
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import MeshPolicies
 from authorization_travel import mtls, namespace, workload
 from authorization_worlds import policy, source
 
 
-def kinds(inventory: Inventory) -> dict[str, str]:
+def kinds(inventory: MeshInventory) -> dict[str, str]:
     return {place.ref: "outside" if place.outside else place.workload.kind for place in inventory.places}
 
 
 def doors(objects: list[dict[str, Any]]) -> dict[tuple[str, str], Any]:
     inventory = take(objects)
-    return {(place.ref, door.chain.protocol): door for place, door in doors_of(World(inventory.objects, inventory.mesh), inventory)}
+    return {(place.ref, door.chain.protocol): door for place, door in doors_of(MeshPolicies(inventory.objects, inventory.mesh), inventory)}
 
 
 def deployment(where: str, name: str, labels: dict[str, str] | None = None, **spec: Any) -> dict[str, Any]:

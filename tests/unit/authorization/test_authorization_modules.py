@@ -14,10 +14,11 @@ import warm_ansible
 import yaml
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.change import difference_of, text_of
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.inventory import take
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import World
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization_run import overlaid, run_authorization_checks
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import MeshPolicies
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import junit, sarif
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.authorization_check import run_authorization_checks
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
+from ansible_collections.meshops.mesh.plugins.module_utils._model.overlay import overlaid
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.meshops.mesh.plugins.modules.authorization_diff import argument_spec, compare
 from authorization_travel import namespace, partner_paths, stages, workload
@@ -208,7 +209,7 @@ def test_ten_thousand_policies_are_compared_and_said_on_one_screen() -> None:
         for number in range(10_000)
     ]
     before, after = ([namespace("foo"), *apps, *kept] for kept in (many, many[:-1]))
-    found = difference_of(*((World(taken.objects, taken.mesh), taken) for taken in (take(before), take(after))))
+    found = difference_of(*((MeshPolicies(taken.objects, taken.mesh), taken) for taken in (take(before), take(after))))
     (group,) = found.groups
     assert not group.opened and "cluster.local/ns/foo/sa/a9999" in group.who.text and group.witness["caller"].endswith("/a9999")
     assert group.destinations == ("foo/app99",) and found.unchanged == 99 and len(text_of(found).splitlines()) < 10

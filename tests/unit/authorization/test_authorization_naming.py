@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.inventory import take
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.naming import Names
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.naming import WorkloadNames
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
 from authorization_travel import namespace, workload
 from authorization_worlds import policy, source
@@ -48,7 +48,7 @@ TEAM = [
     ],
 )
 def test_a_name_is_that_of_the_workload_or_of_its_application(entry: str, refs: list[str]) -> None:
-    assert [place.ref for place in Names(take(TEAM).places).find(entry)] == refs
+    assert [place.ref for place in WorkloadNames(take(TEAM).places).find(entry)] == refs
 
 
 def test_a_matrix_may_name_applications() -> None:

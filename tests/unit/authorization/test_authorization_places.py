@@ -16,27 +16,27 @@ from ansible_collections.meshops.mesh.plugins.module_utils._authorization.invent
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.model import (
     AuthorizationPolicy,
     Mesh,
+    PolicyTarget,
     Provider,
     Request,
     ServiceRef,
     TargetRef,
-    Workload,
 )
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.read import read_policies, read_policy
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.versions import abilities
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import World
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import MeshPolicies
 from authorization_travel import namespace, workload
 from authorization_worlds import MESH, SLEEP, allowed, decide, findings, http, operation, policy, source, tcp, when
 
 GATEWAY_API = "gateway.networking.k8s.io"
-SIDECAR = Workload("foo", {"app": "cars", "version": "v1"})
-GATEWAY = Workload("foo", {GATEWAY_NAME: "gw", "app": "gw"}, "gateway")
-CLASSIC = Workload("foo", {"istio": "ingressgateway"}, "gateway")
-WAYPOINT = Workload("foo", {GATEWAY_NAME: "wp", "app": "cars"}, "waypoint", ServiceRef("cars", "foo"))
-ENTRY = Workload("foo", {GATEWAY_NAME: "wp"}, "waypoint", ServiceRef("api", "foo", "ServiceEntry"))
-OTHER = Workload("foo", {GATEWAY_NAME: "wp"}, "waypoint", ServiceRef("cars", "shop"))
-ODD_GATEWAY = Workload("foo", {GATEWAY_NAME: "gw"}, "gateway", ServiceRef("cars", "shop"))
-BARE = Workload("foo", {GATEWAY_NAME: "wp"}, "waypoint")
+SIDECAR = PolicyTarget("foo", {"app": "cars", "version": "v1"})
+GATEWAY = PolicyTarget("foo", {GATEWAY_NAME: "gw", "app": "gw"}, "gateway")
+CLASSIC = PolicyTarget("foo", {"istio": "ingressgateway"}, "gateway")
+WAYPOINT = PolicyTarget("foo", {GATEWAY_NAME: "wp", "app": "cars"}, "waypoint", ServiceRef("cars", "foo"))
+ENTRY = PolicyTarget("foo", {GATEWAY_NAME: "wp"}, "waypoint", ServiceRef("api", "foo", "ServiceEntry"))
+OTHER = PolicyTarget("foo", {GATEWAY_NAME: "wp"}, "waypoint", ServiceRef("cars", "shop"))
+ODD_GATEWAY = PolicyTarget("foo", {GATEWAY_NAME: "gw"}, "gateway", ServiceRef("cars", "shop"))
+BARE = PolicyTarget("foo", {GATEWAY_NAME: "wp"}, "waypoint")
 ROOT = {"namespace": "istio-system"}
 
 
@@ -109,7 +109,7 @@ ATTACHED = [
 
 
 @pytest.mark.parametrize(("more", "workload", "expected"), ATTACHED)
-def test_where_a_policy_attaches(more: dict[str, Any], workload: Workload, expected: bool) -> None:
+def test_where_a_policy_attaches(more: dict[str, Any], workload: PolicyTarget, expected: bool) -> None:
     deny = policy({}, action="DENY", **more)
     assert allowed(http(), deny, workload=workload) != expected
     assert attaches(read_policy(deny, abilities(None))[0], workload, Mesh()) is expected  # type: ignore[arg-type]
@@ -129,7 +129,7 @@ def test_where_a_policy_attaches(more: dict[str, Any], workload: Workload, expec
         ({**ROOT, **ref("Gateway", "gw")}, GATEWAY, "1.25", False),
     ],
 )
-def test_where_a_policy_attached_in_older_versions(more: dict[str, Any], workload: Workload, version: str, expected: bool) -> None:
+def test_where_a_policy_attached_in_older_versions(more: dict[str, Any], workload: PolicyTarget, version: str, expected: bool) -> None:
     assert allowed(http(), policy({}, action="DENY", **more), workload=workload, mesh=Mesh(version=version)) != expected
 
 
@@ -157,14 +157,14 @@ def test_11_the_root_namespace_is_a_matter_of_the_mesh() -> None:
         (labels(app="x"), GATEWAY, "its selector does not match the labels"),
     ],
 )
-def test_why_a_policy_does_not_attach(more: dict[str, Any], workload: Workload, reason: str) -> None:
+def test_why_a_policy_does_not_attach(more: dict[str, Any], workload: PolicyTarget, reason: str) -> None:
     found, _findings = read_policy(policy({}, **more), abilities(None))
     assert found and why_not(found, workload, Mesh()) == reason
 
 
 # ---- ztunnel
 
-AMBIENT = Workload("foo", {"app": "cars"}, "ztunnel")
+AMBIENT = PolicyTarget("foo", {"app": "cars"}, "ztunnel")
 
 
 def passes(request: Request, *objects: dict[str, Any], mesh: Mesh = Mesh()) -> bool:  # noqa: B008
@@ -389,7 +389,7 @@ def test_a_service_account_with_too_many_slashes_is_nobody_at_ztunnel() -> None:
 
 def test_an_allow_that_ztunnel_does_not_get_switches_no_default_deny_on() -> None:
     """A gateway's pod in ambient: the policy is attached to it, and only the gateway's Envoy enforces it."""
-    pod = Workload("foo", {GATEWAY_NAME: "gw"}, "ztunnel")
+    pod = PolicyTarget("foo", {GATEWAY_NAME: "gw"}, "ztunnel")
     found = policy(source(namespaces=["bar"]), **ref("Gateway", "gw"))
     assert allowed(tcp(), found, workload=pod) and not allowed(tcp(), found, workload=GATEWAY)
 
@@ -400,13 +400,13 @@ def test_an_allow_that_ztunnel_does_not_get_switches_no_default_deny_on() -> Non
 def test_19_a_policy_of_the_callers_namespace_says_nothing_of_what_it_may_call() -> None:
     """The server's side decides: a root or namespace policy is no egress control."""
     away = policy({}, action="DENY", namespace="foo", name="no-egress")
-    assert allowed(http(), away, workload=Workload("shop", {"app": "cars"})) and not allowed(http(), away)
+    assert allowed(http(), away, workload=PolicyTarget("shop", {"app": "cars"})) and not allowed(http(), away)
 
 
 def test_20_what_goes_past_the_proxy_is_open_to_anyone_and_says_why() -> None:
     objects = [namespace("shop"), *workload("shop", "cars"), *workload("shop", "host", hostNetwork=True)]
     inventory = take([*objects, policy({}, action="DENY", namespace="shop")])
-    doors = {place.ref: door for place, door in doors_of(World(inventory.objects, inventory.mesh), inventory)}
+    doors = {place.ref: door for place, door in doors_of(MeshPolicies(inventory.objects, inventory.mesh), inventory)}
     assert {ref: door.open for ref, door in doors.items()} == {
         "shop/cars": "",
         "shop/host": "it has no proxy (hostNetwork, where no proxy is injected), so nothing is enforced there",
@@ -437,7 +437,7 @@ def test_44_a_port_s_name_says_what_is_seen_and_not_what_the_client_speaks(name:
     objects[2]["spec"]["ports"] = [{"port": 80, "targetPort": 8000, "name": name, "appProtocol": app_protocol}]
     rule = policy(operation(methods=["GET"]), action="DENY", namespace="shop")
     inventory = take([*objects, rule])
-    ((place, door),) = doors_of(World(inventory.objects, inventory.mesh), inventory)
+    ((place, door),) = doors_of(MeshPolicies(inventory.objects, inventory.mesh), inventory)
     assert door.chain.protocol == protocol and place.ports == {8000: protocol}
     put = door.chain.facts(http(method="PUT", port=8000))
     assert door.chain.decide(put).allowed is (protocol == "HTTP")  # on TCP the method is left out of the DENY
@@ -458,7 +458,7 @@ def _behind_a_waypoint(*rules: dict[str, Any]) -> dict[str, Any]:
     gateway = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": "way", "namespace": "shop"},
                "spec": {"gatewayClassName": "istio-waypoint"}}  # fmt: skip
     inventory = take([namespace("shop", **labels), *workload("shop", "cars"), gateway, *rules])
-    return {place.ref: door for place, door in doors_of(World(inventory.objects, inventory.mesh), inventory)}
+    return {place.ref: door for place, door in doors_of(MeshPolicies(inventory.objects, inventory.mesh), inventory)}
 
 
 def test_64_behind_a_waypoint_ztunnel_sees_the_waypoint() -> None:
@@ -489,7 +489,7 @@ def test_38_at_a_waypoint_the_port_is_the_services() -> None:
 
 
 def test_an_account_that_admission_would_have_refused_matches_nobody_in_ambient() -> None:
-    named, ztunnel = policy(source(serviceAccounts=["a/b/c"])), Workload("foo", {"app": "cars"}, "ztunnel")
+    named, ztunnel = policy(source(serviceAccounts=["a/b/c"])), PolicyTarget("foo", {"app": "cars"}, "ztunnel")
     assert not allowed(tcp(principal="cluster.local/ns/a/sa/b"), named, workload=ztunnel, protocol="ZTUNNEL")
     deny = policy(source(serviceAccounts=["a/b/c"]), action="DENY")
     assert allowed(tcp(principal="cluster.local/ns/a/sa/b"), deny, workload=ztunnel, protocol="ZTUNNEL")

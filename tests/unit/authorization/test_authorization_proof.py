@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.inventory import take
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.proof import Proof, count, prove, read_matrix
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import World
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import MeshPolicies
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
 from authorization_travel import AGENCY, CONTROL, ISSUER, PORTAL, ROOT, mtls, namespace, stages, workload
 from authorization_worlds import operation, policy, source
@@ -32,7 +32,7 @@ SHOP = [
 
 def proof(objects: list[dict[str, Any]], rows: list[dict[str, Any]], *scope: str) -> Proof:
     inventory = take(objects)
-    return prove(World(inventory.objects, inventory.mesh), inventory, read_matrix(rows), scope)
+    return prove(MeshPolicies(inventory.objects, inventory.mesh), inventory, read_matrix(rows), scope)
 
 
 def test_stage_5_allows_exactly_its_matrix_and_says_what_was_covered() -> None:
@@ -117,9 +117,11 @@ def test_the_scope_leaves_other_namespaces_out() -> None:
 
 def test_an_empty_matrix_is_closed_by_allow_nothing() -> None:
     inventory = take([*SHOP, policy(namespace="shop", name="none")])
-    found = prove(World(inventory.objects, inventory.mesh), inventory, ())
+    found = prove(MeshPolicies(inventory.objects, inventory.mesh), inventory, ())
     assert (
-        found.holds and found.coverage.allowed_pairs == 0 and count(World(inventory.objects, inventory.mesh), inventory) == found.coverage
+        found.holds
+        and found.coverage.allowed_pairs == 0
+        and count(MeshPolicies(inventory.objects, inventory.mesh), inventory) == found.coverage
     )
 
 

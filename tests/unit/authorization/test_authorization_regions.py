@@ -8,9 +8,9 @@ import random
 from typing import Any
 
 import pytest
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.evaluate import Chain
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.model import Mesh, Provider, Request, Workload
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.regions import Space, _subtract, difference
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.evaluate import PolicyChain
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.model import Mesh, PolicyTarget, Provider, Request
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.regions import Space, difference, subtract
 from authorization_worlds import APP, chain, http, operation, policy, source, tcp, when
 
 CALLERS = [None, "cluster.local/ns/a/sa/x", "cluster.local/ns/b/sa/x", "other/ns/a/sa/y"]
@@ -120,7 +120,7 @@ def test_every_box_is_allowed_and_the_rest_is_not(seed: int) -> None:
     world = chain(*_world(seed))
     space = Space([world])
     inside = space.allowed(world)
-    for boxes, expected in ((inside, True), (_subtract([space.everything], inside), False)):
+    for boxes, expected in ((inside, True), (subtract([space.everything], inside), False)):
         for box in boxes:
             facts = space.witness(box)
             assert facts and world.allows(facts) is expected
@@ -197,8 +197,8 @@ def test_tcp_and_ztunnel_have_one_address(seed: int) -> None:
         source(principals=["*"]),
     ]
     chance = random.Random(seed)
-    for workload in (Workload("foo", APP), Workload("foo", APP, "ztunnel")):
-        worlds: list[Chain] = [
+    for workload in (PolicyTarget("foo", APP), PolicyTarget("foo", APP, "ztunnel")):
+        worlds: list[PolicyChain] = [
             chain(
                 policy(*chance.sample(rules, 2)), policy(chance.choice(rules), action="DENY", name="d"), workload=workload, protocol="TCP"
             )

@@ -11,7 +11,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._authorization.change
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.doors import doors_of
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.inventory import take
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.removable import spare_policies, spare_rules, spare_values
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import World
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import MeshPolicies
 from authorization_travel import namespace, workload
 from authorization_worlds import operation, policy, source
 
@@ -20,7 +20,7 @@ BASE = [namespace("foo"), *workload("foo", "cars"), *workload("foo", "web")]
 
 def world(objects: list[dict[str, Any]]) -> Any:
     inventory = take([*BASE, *objects])
-    return World(inventory.objects, inventory.mesh), inventory
+    return MeshPolicies(inventory.objects, inventory.mesh), inventory
 
 
 def policies(seed: int) -> list[dict[str, Any]]:
@@ -73,7 +73,7 @@ def test_a_policy_of_ambient_can_go_if_and_only_if_nothing_changes_without_it(se
 
     def state(kept: list[dict[str, Any]]) -> Any:
         inventory = take([*AMBIENT, *kept], {"version": version})
-        return World(inventory.objects, inventory.mesh), inventory
+        return MeshPolicies(inventory.objects, inventory.mesh), inventory
 
     named = {spare.policy.name for spare in spare_policies(doors_of(*state(objects)))}
     for number, one in enumerate(objects):

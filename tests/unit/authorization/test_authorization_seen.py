@@ -9,14 +9,17 @@ from typing import Any
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._access.intent import read_intent
 from ansible_collections.meshops.mesh.plugins.module_utils._access.report import plan_result
-from ansible_collections.meshops.mesh.plugins.module_utils._access.stages import Settings, plan_access
+from ansible_collections.meshops.mesh.plugins.module_utils._access.stages import StageSettings, plan_access
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.capture import past_proxy, settings_of
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.change import difference_of, text_of
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.doors import doors_of
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.inventory import take
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import World
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization_run import run_authorization_checks, run_authorization_diff
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import MeshPolicies
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import table
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.authorization_check import (
+    run_authorization_checks,
+    run_authorization_diff,
+)
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
 from ansible_collections.meshops.mesh.plugins.module_utils._model.owners import Owners
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot, slim, trimmed
@@ -345,14 +348,14 @@ def test_labels_that_only_a_pod_has_count_where_a_policy_selects_by_them() -> No
 
 def doors(objects: list[dict[str, Any]]) -> dict[str, Any]:
     inventory = take(objects)
-    return {place.ref: door for place, door in doors_of(World(inventory.objects, inventory.mesh), inventory)}
+    return {place.ref: door for place, door in doors_of(MeshPolicies(inventory.objects, inventory.mesh), inventory)}
 
 
 def change(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> Any:
     states = []
     for objects in (before, after):
         inventory = take(objects)
-        states.append((World(inventory.objects, inventory.mesh), inventory))
+        states.append((MeshPolicies(inventory.objects, inventory.mesh), inventory))
     return difference_of(states[0], states[1])
 
 
@@ -766,7 +769,8 @@ def test_the_category_of_a_mesh_check_says_what_it_was_about() -> None:
     lines = table([row.to_dict() for row in report.rows], about=report.about).splitlines()
     assert lines[lines.index("authorization") + 2] == ABOUT
     nothing = check([namespace(SPACE), deployment()], source_="manifests").report
-    assert "authorization" not in nothing.about and "about" not in table([row.to_dict() for row in nothing.rows], about=nothing.about)
+    shown = table([row.to_dict() for row in nothing.rows], about=nothing.about)
+    assert "authorization" not in nothing.about and "about" not in shown
 
 
 def test_a_difference_says_in_its_first_line_what_it_was_about() -> None:
@@ -778,7 +782,7 @@ def test_a_plan_of_access_says_it_too_and_refuses_what_no_proxy_guards() -> None
     intent = read_intent(
         {"namespaces": [SPACE], "rules": [{"name": "a", "from": [f"serviceaccount:{SPACE}/baker"], "to": [f"{SPACE}/oven"]}]}, []
     )
-    plan = plan_access(intent, WORLD[:3], Settings(mesh="m"))
+    plan = plan_access(intent, WORLD[:3], StageSettings(mesh="m"))
     first = plan_result(plan, "east")["text"].splitlines()[0]
     assert first.endswith("intended; about 5 objects, 1 workload, 0 pods and 1 caller; all that was seen is judged")
     for shape, why in (
@@ -786,9 +790,9 @@ def test_a_plan_of_access_says_it_too_and_refuses_what_no_proxy_guards() -> None
         ({"notes": {INCLUDE: ""}}, "gets none of its ports"),
     ):
         with pytest.raises(ConfigError, match=why):
-            plan_access(intent, [*WORLD[:2], deployment(**shape)], Settings(mesh="m"))
+            plan_access(intent, [*WORLD[:2], deployment(**shape)], StageSettings(mesh="m"))
     with pytest.raises(ConfigError, match="port 9090 of it goes past its proxy"):
-        plan_access(intent, [*WORLD[:2], deployment(notes={EXCLUDE: "9090"})], Settings(mesh="m"))
+        plan_access(intent, [*WORLD[:2], deployment(notes={EXCLUDE: "9090"})], StageSettings(mesh="m"))
 
 
 # ---- the pieces

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.evaluate import PolicySet
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.model import Mesh, Provider, Workload
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.model import Mesh, PolicyTarget, Provider
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.read import read_policies
 from authorization_worlds import APP, SLEEP, chain, decide, http, operation, policy, source, tcp, when
 
@@ -77,7 +77,7 @@ def test_rules_are_tried_in_the_order_of_their_names() -> None:
 
 
 def test_a_rule_that_can_never_match_is_not_the_nearest() -> None:
-    ambient = Workload("foo", APP, "ztunnel")
+    ambient = PolicyTarget("foo", APP, "ztunnel")
     verdict = decide(tcp(), policy({**source(trustDomains=["x"]), **operation(ports=["1"])}, source(namespaces=["a"])), workload=ambient)
     assert verdict.nearest and verdict.nearest.rule.index == 1
     assert decide(tcp(), policy(source(trustDomains=["x"])), workload=ambient).nearest is None
@@ -127,10 +127,10 @@ def test_policies_are_compiled_once_and_chains_are_shared() -> None:
         [policy({}), policy({}, action="DENY", name="d", selector={"matchLabels": {"app": "vans"}})], Mesh().abilities
     )
     found = PolicySet(policies, Mesh())
-    assert found.chain(Workload("foo", {"app": "cars"})) is found.chain(Workload("foo", {"app": "bikes"}))
-    assert found.chain(Workload("foo", {"app": "vans"})) is not found.chain(Workload("foo", {"app": "cars"}))
-    assert found.chain(Workload("foo", {}), "TCP") is not found.chain(Workload("foo", {}), "HTTP")
-    assert found.chain(Workload("foo", {}, "gateway")) is not found.chain(Workload("foo", {}))
+    assert found.chain(PolicyTarget("foo", {"app": "cars"})) is found.chain(PolicyTarget("foo", {"app": "bikes"}))
+    assert found.chain(PolicyTarget("foo", {"app": "vans"})) is not found.chain(PolicyTarget("foo", {"app": "cars"}))
+    assert found.chain(PolicyTarget("foo", {}), "TCP") is not found.chain(PolicyTarget("foo", {}), "HTTP")
+    assert found.chain(PolicyTarget("foo", {}, "gateway")) is not found.chain(PolicyTarget("foo", {}))
     assert found.compiled(policies[0], "HTTP") is found.compiled(policies[0], "HTTP")
 
 

@@ -11,8 +11,8 @@ import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.issuers import PLACES, issuer_lines, issuers
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.material import Material, combined
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.rotation import Phase, plan, unfit
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.rotation import Rotation, RotationLimits
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, NotReady
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.rotation import Limits, Rotation
 
 from .live import CORPORATE, MIDDLE, NOW, OTHER, SELF_SIGNED
 from .material import make
@@ -130,7 +130,7 @@ class Clocked:
 
 @pytest.mark.parametrize(("back", "way"), [(False, "give a CA that is valid now"), (True, "there is no way back to it")])
 def test_a_rotation_to_such_a_ca_ends_before_it_looks_at_anybody(back: bool, way: str) -> None:
-    rotation = Rotation(Clocked(), None, mesh="m", namespace="n", members=None, limits=Limits(), back=back)  # type: ignore[arg-type]
+    rotation = Rotation(Clocked(), None, mesh="m", namespace="n", members=None, limits=RotationLimits(), back=back)  # type: ignore[arg-type]
     for action in (rotation.turn, rotation.require_valid):
         with pytest.raises(NotReady, match=rf"cluster west: nothing was written: the CA to go to .*CN=Signer.*is not valid before.*{way}"):
             action(ca(2, 24))

@@ -20,13 +20,15 @@ import pytest
 from ansible.errors import AnsibleFilterError
 from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible_collections.meshops.mesh.plugins.filter.private_key import private_key
-from ansible_collections.meshops.mesh.plugins.module_utils._certificates.chain import CLIENT, SERVER, Limits, judge
+from ansible_collections.meshops.mesh.plugins.module_utils._certificates.chain import CLIENT, SERVER, CertificateLimits, judge
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.facts import load_certificate
-from ansible_collections.meshops.mesh.plugins.module_utils._certificates.issue import Request, new_key
+from ansible_collections.meshops.mesh.plugins.module_utils._certificates.issue import CertificateRequest, new_key
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.issue import issue as issue_certificate
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.reading import read_bundle, read_key
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.store import Store, Work
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.vault import seal, unseal
+from ansible_collections.meshops.mesh.plugins.module_utils._commands import certificate_authority as command
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.certificate_authority import request_of
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
 from ansible_collections.meshops.mesh.plugins.modules import certificate_authority
 from cryptography import x509
@@ -57,7 +59,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     found = Clock()
-    monkeypatch.setattr(certificate_authority, "utc_now", found)
+    monkeypatch.setattr(command, "utc_now", found)
     return found
 
 
@@ -110,7 +112,7 @@ def test_openssl_accepts_what_was_issued(issue: Any, tmp_path: Path, kind: dict[
         assert done.returncode == 0, done.stderr
         chain = read_bundle(found["chain"].encode(), name).certificates
         roots = read_bundle(found["root"].encode(), name).certificates
-        assert judge(chain[0], chain[1:], roots, at=NOW, purpose=oid, limits=Limits()).faults == ()
+        assert judge(chain[0], chain[1:], roots, at=NOW, purpose=oid, limits=CertificateLimits()).faults == ()
         assert [one.title for one in chain] == [f"CN={name}", "CN=prod"]
     mesh = load_certificate(x509.load_pem_x509_certificate(row(result, "prod")["certificate"].encode()).public_bytes(Encoding.DER))
     assert mesh.path_length == 0 and mesh.names.dns == ("istiod.prod-istio-system.svc",)
@@ -183,7 +185,7 @@ def test_what_a_clock_that_was_ahead_has_issued_is_issued_anew(issue: Any, clock
 
 def test_an_issuer_from_the_future_signs_nothing() -> None:
     later = make("Later", ca=True, begins=NOW + timedelta(hours=2))
-    request = Request("gto", "client", {"common_name": "gto"}, "later", key_type="EC", key_bits=256)
+    request = CertificateRequest("gto", "client", {"common_name": "gto"}, "later", key_type="EC", key_bits=256)
     with pytest.raises(ConfigError, match=r"gto cannot be issued: its issuer CN=Later.* is not valid before .* correct the clock"):
         issue_certificate(request, new_key(request), (read_bundle(later.pem.encode(), "").certificates[0], later.key), now=NOW)
 
@@ -316,7 +318,7 @@ def test_a_killed_run_goes_on_where_it_was(issue: Any, tmp_path: Path, monkeypat
         done.append(target)
         real(source, target)
 
-    requests = [certificate_authority.request_of({"subject": {}, "days": None, "key_bits": None, "path_length": None, "issuer": None,
+    requests = [request_of({"subject": {}, "days": None, "key_bits": None, "path_length": None, "issuer": None,
                                                   "names": [], **entry}) for entry in ALL]  # fmt: skip
     store = Store(str(tmp_path / "pki"), None)
     store.prepare()

@@ -15,35 +15,35 @@ from pathlib import Path
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.chain import CLIENT as CLIENT_AUTH
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.chain import SERVER as SERVER_AUTH
-from ansible_collections.meshops.mesh.plugins.module_utils._certificates.chain import Chain, Limits, judge
-from ansible_collections.meshops.mesh.plugins.module_utils._certificates.facts import Certificate, Word, load_certificate
+from ansible_collections.meshops.mesh.plugins.module_utils._certificates.chain import CertificateChain, CertificateLimits, judge
+from ansible_collections.meshops.mesh.plugins.module_utils._certificates.facts import Certificate, FaultKind, load_certificate
 from cryptography import x509
 
 from .material import CLIENT, DAY, NOW, SERVER, Made, key, make, name, with_md5
 
 # A verifier does not refuse these: they are advice.
-ADVICE = {Word.ENDS_SOON, Word.OUTLIVES_ISSUER, Word.ORDER, Word.STRANGER}
-LIMITS = Limits(skew=dt.timedelta(0), ec_bits=224)
+ADVICE = {FaultKind.ENDS_SOON, FaultKind.OUTLIVES_ISSUER, FaultKind.ORDER, FaultKind.STRANGER}
+LIMITS = CertificateLimits(skew=dt.timedelta(0), ec_bits=224)
 # What X509_verify_cert says, by number, and our word for it.
 ERRORS = {
-    2: {Word.MISSING_ISSUER},
-    7: {Word.BAD_SIGNATURE},
-    9: {Word.NOT_YET_VALID},
-    10: {Word.EXPIRED},
-    18: {Word.UNKNOWN_ROOT},
-    19: {Word.UNKNOWN_ROOT},
-    20: {Word.MISSING_ISSUER},
-    21: {Word.MISSING_ISSUER},
-    25: {Word.PATH_LENGTH},
-    26: {Word.PURPOSE, Word.NO_CA_BIT, Word.NO_CERT_SIGN},
-    32: {Word.NO_CERT_SIGN},
-    34: {Word.CRITICAL_EXTENSION},
-    47: {Word.NAME_CONSTRAINT},
-    48: {Word.NAME_CONSTRAINT},
-    66: {Word.WEAK_KEY},
-    67: {Word.WEAK_KEY},
-    68: {Word.WEAK_HASH},
-    79: {Word.NO_CA_BIT, Word.NO_CERT_SIGN},
+    2: {FaultKind.MISSING_ISSUER},
+    7: {FaultKind.BAD_SIGNATURE},
+    9: {FaultKind.NOT_YET_VALID},
+    10: {FaultKind.EXPIRED},
+    18: {FaultKind.UNKNOWN_ROOT},
+    19: {FaultKind.UNKNOWN_ROOT},
+    20: {FaultKind.MISSING_ISSUER},
+    21: {FaultKind.MISSING_ISSUER},
+    25: {FaultKind.PATH_LENGTH},
+    26: {FaultKind.PURPOSE, FaultKind.NO_CA_BIT, FaultKind.NO_CERT_SIGN},
+    32: {FaultKind.NO_CERT_SIGN},
+    34: {FaultKind.CRITICAL_EXTENSION},
+    47: {FaultKind.NAME_CONSTRAINT},
+    48: {FaultKind.NAME_CONSTRAINT},
+    66: {FaultKind.WEAK_KEY},
+    67: {FaultKind.WEAK_KEY},
+    68: {FaultKind.WEAK_HASH},
+    79: {FaultKind.NO_CA_BIT, FaultKind.NO_CERT_SIGN},
 }
 
 
@@ -54,7 +54,7 @@ class Case:
     leaf: Made
     others: tuple[Made, ...]
     roots: tuple[Made, ...]
-    faults: frozenset[Word] = frozenset()
+    faults: frozenset[FaultKind] = frozenset()
     at: dt.datetime = NOW
     purpose: str = "sslserver"
     partial: bool = False
@@ -67,22 +67,22 @@ OTHER_ROOT = make("Other Root", ca=True)
 TWIN = make("Root", ca=True, key_name="twin root")
 
 
-def case(leaf: Made, others: tuple[Made, ...] = (), roots: tuple[Made, ...] = (ROOT,), *words: Word, **fields: object) -> Case:
+def case(leaf: Made, others: tuple[Made, ...] = (), roots: tuple[Made, ...] = (ROOT,), *words: FaultKind, **fields: object) -> Case:
     return Case(leaf, others, roots, frozenset(words), **fields)  # type: ignore[arg-type]
 
 
 def _expired() -> Case:
-    return case(make("leaf", MIDDLE, begins=NOW - 20 * DAY, ends=NOW - DAY), (MIDDLE,), (ROOT,), Word.EXPIRED)
+    return case(make("leaf", MIDDLE, begins=NOW - 20 * DAY, ends=NOW - DAY), (MIDDLE,), (ROOT,), FaultKind.EXPIRED)
 
 
 def _expired_middle() -> Case:
     old = make("Intermediate", ROOT, ca=True, begins=NOW - 20 * DAY, ends=NOW - DAY)
-    return case(make("leaf", old), (old,), (ROOT,), Word.EXPIRED, Word.OUTLIVES_ISSUER)
+    return case(make("leaf", old), (old,), (ROOT,), FaultKind.EXPIRED, FaultKind.OUTLIVES_ISSUER)
 
 
 def _long_path() -> Case:
     second = make("Second", MIDDLE, ca=True)
-    return case(make("leaf", second), (second, MIDDLE), (ROOT,), Word.PATH_LENGTH)
+    return case(make("leaf", second), (second, MIDDLE), (ROOT,), FaultKind.PATH_LENGTH)
 
 
 def _self_issued_does_not_count() -> Case:
@@ -93,40 +93,40 @@ def _self_issued_does_not_count() -> Case:
 
 
 def _forged() -> Case:
-    return case(make("leaf", MIDDLE, signed_with=key("forger")), (MIDDLE,), (ROOT,), Word.BAD_SIGNATURE)
+    return case(make("leaf", MIDDLE, signed_with=key("forger")), (MIDDLE,), (ROOT,), FaultKind.BAD_SIGNATURE)
 
 
 def _no_ca_bit() -> Case:
     fake = make("Intermediate", ROOT, ca=False, sign=True)
-    return case(make("leaf", fake), (fake,), (ROOT,), Word.NO_CA_BIT)
+    return case(make("leaf", fake), (fake,), (ROOT,), FaultKind.NO_CA_BIT)
 
 
 def _no_cert_sign() -> Case:
     weak = make("Intermediate", ROOT, ca=True, sign=False)
-    return case(make("leaf", weak), (weak,), (ROOT,), Word.NO_CERT_SIGN)
+    return case(make("leaf", weak), (weak,), (ROOT,), FaultKind.NO_CERT_SIGN)
 
 
 def _leaf_signs() -> Case:
-    return case(make("victim", LEAF), (LEAF, MIDDLE), (ROOT,), Word.NO_CA_BIT, Word.NO_CERT_SIGN, Word.PATH_LENGTH)
+    return case(make("victim", LEAF), (LEAF, MIDDLE), (ROOT,), FaultKind.NO_CA_BIT, FaultKind.NO_CERT_SIGN, FaultKind.PATH_LENGTH)
 
 
 def _no_basic_constraints() -> Case:
     odd = make("Intermediate", ROOT, ca=None, sign=True)
-    return case(make("leaf", odd), (odd,), (ROOT,), Word.NO_CA_BIT)
+    return case(make("leaf", odd), (odd,), (ROOT,), FaultKind.NO_CA_BIT)
 
 
 def _small_key() -> Case:
-    return case(make("leaf", MIDDLE, kind="RSA512", key_name="tiny"), (MIDDLE,), (ROOT,), Word.WEAK_KEY)
+    return case(make("leaf", MIDDLE, kind="RSA512", key_name="tiny"), (MIDDLE,), (ROOT,), FaultKind.WEAK_KEY)
 
 
 def _small_ca() -> Case:
     tiny = make("Intermediate", ROOT, ca=True, kind="RSA1024", key_name="small")
-    return case(make("leaf", tiny), (tiny,), (ROOT,), Word.WEAK_KEY)
+    return case(make("leaf", tiny), (tiny,), (ROOT,), FaultKind.WEAK_KEY)
 
 
 def _md5() -> Case:
     root = make("RSA Root", ca=True, kind="RSA2048")
-    return case(with_md5(make("leaf", root), root.key), (), (root,), Word.WEAK_HASH)
+    return case(with_md5(make("leaf", root), root.key), (), (root,), FaultKind.WEAK_HASH)
 
 
 def _md5_root_is_nobodys_business() -> Case:
@@ -136,7 +136,7 @@ def _md5_root_is_nobodys_business() -> Case:
 
 def _critical() -> Case:
     unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.55555.1"), b"\x05\x00")
-    return case(make("leaf", MIDDLE, extra=((unknown, True),)), (MIDDLE,), (ROOT,), Word.CRITICAL_EXTENSION)
+    return case(make("leaf", MIDDLE, extra=((unknown, True),)), (MIDDLE,), (ROOT,), FaultKind.CRITICAL_EXTENSION)
 
 
 def _constrained(*names: str, **rules: list[x509.GeneralName]) -> tuple[Made, Made]:
@@ -147,30 +147,30 @@ def _constrained(*names: str, **rules: list[x509.GeneralName]) -> tuple[Made, Ma
 
 def _name_constraint(inside: bool) -> Case:
     leaf, middle = _constrained("a.example.com" if inside else "a.example.org", permitted=[x509.DNSName("example.com")])
-    return case(leaf, (middle,), (ROOT,), *(() if inside else (Word.NAME_CONSTRAINT,)))
+    return case(leaf, (middle,), (ROOT,), *(() if inside else (FaultKind.NAME_CONSTRAINT,)))
 
 
 def _excluded_name() -> Case:
     leaf, middle = _constrained("bad.example.com", excluded=[x509.DNSName("bad.example.com")])
-    return case(leaf, (middle,), (ROOT,), Word.NAME_CONSTRAINT)
+    return case(leaf, (middle,), (ROOT,), FaultKind.NAME_CONSTRAINT)
 
 
 def _excluded_uri(inside: bool) -> Case:
     leaf, middle = _constrained(
         f"spiffe://{'cluster.local' if inside else 'other.local'}/ns/a/sa/b", permitted=[x509.UniformResourceIdentifier("cluster.local")]
     )
-    return case(leaf, (middle,), (ROOT,), *(() if inside else (Word.NAME_CONSTRAINT,)))
+    return case(leaf, (middle,), (ROOT,), *(() if inside else (FaultKind.NAME_CONSTRAINT,)))
 
 
 def _directory_constraint(inside: bool) -> Case:
     wanted = x509.Name(list(name("x"))[:1]) if inside else x509.Name([x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, "Other")])
     leaf, middle = _constrained("a.example.com", permitted=[x509.DirectoryName(wanted)])
-    return case(leaf, (middle,), (ROOT,), *(() if inside else (Word.NAME_CONSTRAINT,)))
+    return case(leaf, (middle,), (ROOT,), *(() if inside else (FaultKind.NAME_CONSTRAINT,)))
 
 
 def _nested_purpose() -> Case:
     middle = make("Intermediate", ROOT, ca=True, purposes=(CLIENT,))
-    return case(make("leaf", middle, purposes=(SERVER,)), (middle,), (ROOT,), Word.PURPOSE)
+    return case(make("leaf", middle, purposes=(SERVER,)), (middle,), (ROOT,), FaultKind.PURPOSE)
 
 
 CASES: dict[str, Callable[[], Case]] = {
@@ -181,22 +181,22 @@ CASES: dict[str, Callable[[], Case]] = {
     "two roots, one fits": lambda: case(LEAF, (MIDDLE,), (OTHER_ROOT, ROOT)),
     "two roots of one name": lambda: case(LEAF, (MIDDLE,), (TWIN, ROOT)),
     "cross-signed": lambda: case(LEAF, (MIDDLE, make("Root", OTHER_ROOT, ca=True)), (OTHER_ROOT,)),
-    "order of the rest": lambda: case(LEAF, (ROOT, MIDDLE), (ROOT,), Word.ORDER),
-    "a stranger in the chain": lambda: case(LEAF, (MIDDLE, OTHER_ROOT), (ROOT,), Word.STRANGER),
-    "missing intermediate": lambda: case(LEAF, (), (ROOT,), Word.MISSING_ISSUER),
-    "root of others": lambda: case(LEAF, (MIDDLE, ROOT), (OTHER_ROOT,), Word.UNKNOWN_ROOT),
-    "root of others, own root not handed over": lambda: case(LEAF, (MIDDLE,), (OTHER_ROOT,), Word.MISSING_ISSUER),
-    "same name, other key": lambda: case(LEAF, (MIDDLE,), (TWIN,), Word.MISSING_ISSUER),
-    "self-signed": lambda: case(make("alone", names=("a.example.com",)), (), (ROOT,), Word.UNKNOWN_ROOT),
-    "intermediate as root": lambda: case(LEAF, (), (MIDDLE,), Word.MISSING_ISSUER),
+    "order of the rest": lambda: case(LEAF, (ROOT, MIDDLE), (ROOT,), FaultKind.ORDER),
+    "a stranger in the chain": lambda: case(LEAF, (MIDDLE, OTHER_ROOT), (ROOT,), FaultKind.STRANGER),
+    "missing intermediate": lambda: case(LEAF, (), (ROOT,), FaultKind.MISSING_ISSUER),
+    "root of others": lambda: case(LEAF, (MIDDLE, ROOT), (OTHER_ROOT,), FaultKind.UNKNOWN_ROOT),
+    "root of others, own root not handed over": lambda: case(LEAF, (MIDDLE,), (OTHER_ROOT,), FaultKind.MISSING_ISSUER),
+    "same name, other key": lambda: case(LEAF, (MIDDLE,), (TWIN,), FaultKind.MISSING_ISSUER),
+    "self-signed": lambda: case(make("alone", names=("a.example.com",)), (), (ROOT,), FaultKind.UNKNOWN_ROOT),
+    "intermediate as root": lambda: case(LEAF, (), (MIDDLE,), FaultKind.MISSING_ISSUER),
     "intermediate as root, allowed": lambda: case(LEAF, (), (MIDDLE,), partial=True),
     "expired": _expired,
     "expired intermediate": _expired_middle,
-    "expired root": lambda: case(LEAF, (MIDDLE,), (ROOT,), Word.EXPIRED, at=NOW + 400 * DAY),
-    "the last second": lambda: case(LEAF, (MIDDLE,), (ROOT,), Word.ENDS_SOON, at=NOW + 355 * DAY - dt.timedelta(seconds=1)),
-    "the second after": lambda: case(LEAF, (MIDDLE,), (ROOT,), Word.EXPIRED, at=NOW + 355 * DAY),
+    "expired root": lambda: case(LEAF, (MIDDLE,), (ROOT,), FaultKind.EXPIRED, at=NOW + 400 * DAY),
+    "the last second": lambda: case(LEAF, (MIDDLE,), (ROOT,), FaultKind.ENDS_SOON, at=NOW + 355 * DAY - dt.timedelta(seconds=1)),
+    "the second after": lambda: case(LEAF, (MIDDLE,), (ROOT,), FaultKind.EXPIRED, at=NOW + 355 * DAY),
     "the first second": lambda: case(LEAF, (MIDDLE,), at=NOW - 10 * DAY),
-    "not yet valid": lambda: case(LEAF, (MIDDLE,), (ROOT,), Word.NOT_YET_VALID, at=NOW - 11 * DAY),
+    "not yet valid": lambda: case(LEAF, (MIDDLE,), (ROOT,), FaultKind.NOT_YET_VALID, at=NOW - 11 * DAY),
     "path length exceeded": _long_path,
     "self-issued CAs do not count": _self_issued_does_not_count,
     "forged": _forged,
@@ -216,8 +216,8 @@ CASES: dict[str, Callable[[], Case]] = {
     "outside of the URI constraint": lambda: _excluded_uri(False),
     "inside of the directory constraint": lambda: _directory_constraint(True),
     "outside of the directory constraint": lambda: _directory_constraint(False),
-    "client as server": lambda: case(make("leaf", MIDDLE, purposes=(CLIENT,)), (MIDDLE,), (ROOT,), Word.PURPOSE),
-    "server as client": lambda: case(make("leaf", MIDDLE, purposes=(SERVER,)), (MIDDLE,), (ROOT,), Word.PURPOSE, purpose="sslclient"),
+    "client as server": lambda: case(make("leaf", MIDDLE, purposes=(CLIENT,)), (MIDDLE,), (ROOT,), FaultKind.PURPOSE),
+    "server as client": lambda: case(make("leaf", MIDDLE, purposes=(SERVER,)), (MIDDLE,), (ROOT,), FaultKind.PURPOSE, purpose="sslclient"),
     "client": lambda: case(LEAF, (MIDDLE,), purpose="sslclient"),
     "a CA for the wrong purpose": _nested_purpose,
     "RSA throughout": lambda: case(
@@ -257,7 +257,7 @@ def facts(made: Made) -> Certificate:
     return load_certificate(made.der)
 
 
-def ours(given: Case) -> Chain:
+def ours(given: Case) -> CertificateChain:
     return judge(
         facts(given.leaf),
         [facts(row) for row in given.others],

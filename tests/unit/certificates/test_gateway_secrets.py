@@ -8,8 +8,9 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.runner import run_checks
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import Intent, Options, Status
+from ansible_collections.meshops.mesh.plugins.module_utils._catalogue import run_checks
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import Options, Status
+from ansible_collections.meshops.mesh.plugins.module_utils._model.intent import Intent
 from ansible_collections.meshops.mesh.plugins.module_utils._model.kept_fields import certificates_of
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot, slim, trimmed
 

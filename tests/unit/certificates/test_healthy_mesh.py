@@ -9,19 +9,18 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from ansible_collections.meshops.mesh.plugins.module_utils._catalogue import CATALOGUE, run_checks
+from ansible_collections.meshops.mesh.plugins.module_utils._certificates.checks import inventory
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.reading import read_key
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.source import KEYS_NOTE, Source, without_keys
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.certificates import inventory
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.runner import run_checks
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.table import CHECKS
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import THRESHOLDS, Status
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.view import View
+from ansible_collections.meshops.mesh.plugins.module_utils._model.view import View
 from ansible_collections.meshops.mesh.plugins.modules import certificate_check, mesh_check
 from checks.builder import bad_objects, build, cases, intent, options, snapshot
 
 from certificates.named import HOST, content, expand, named
 
-OURS = [row.id for row in CHECKS if row.category == "certificates"]
+OURS = [row.id for row in CATALOGUE.checks if row.category == "certificates"]
 CASES = {code: rows for code, rows in cases().items() if code in OURS}
 
 

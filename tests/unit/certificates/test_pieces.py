@@ -13,8 +13,8 @@ import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.meshops.mesh.plugins.filter.certificate_chain import certificate_chain
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.endpoint import meaning_of
-from ansible_collections.meshops.mesh.plugins.module_utils._certificates.facts import Names, Word
-from ansible_collections.meshops.mesh.plugins.module_utils._certificates.inventory import Given, Settings, take
+from ansible_collections.meshops.mesh.plugins.module_utils._certificates.facts import AlternativeNames, FaultKind
+from ansible_collections.meshops.mesh.plugins.module_utils._certificates.inventory import Given, InspectionSettings, take
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.names import covers, parse_spiffe, short, spiffe_problem
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.reading import public_part, read_bundle
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.source import Source, of_proxy
@@ -32,23 +32,23 @@ from .running import run, served
         (content("leaf+middle"), 2, set()),
         (b"some text before\n" + content("leaf") + b"and behind\n", 1, set()),
         (content("leaf").replace(b"CERTIFICATE", b"TRUSTED CERTIFICATE"), 1, set()),
-        (content("leaf").decode().encode("utf-16"), 1, {Word.BOM}),
-        (content("bom"), 1, {Word.BOM}),
-        (content("crlf"), 1, {Word.CRLF}),
-        (content("garbage+leaf"), 1, {Word.UNREADABLE}),
-        (content("leaf+cut"), 1, {Word.UNREADABLE}),
-        (b"-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n", 0, {Word.UNREADABLE}),
-        (b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", 0, {Word.UNREADABLE}),
-        (b"\x30\x82\x01\x00garbage", 0, {Word.UNREADABLE}),
-        (content("der"), 1, {Word.DER}),
-        (b"", 0, {Word.EMPTY}),
-        (b"\xef\xbb\xbf", 0, {Word.BOM, Word.EMPTY}),
-        (b"\x00\xff" * 100, 0, {Word.UNREADABLE}),
-        (content("leaf+leaf_key"), 1, {Word.KEY_IN_PUBLIC}),
-        (content("big"), 0, {Word.TOO_LARGE}),
+        (content("leaf").decode().encode("utf-16"), 1, {FaultKind.BOM}),
+        (content("bom"), 1, {FaultKind.BOM}),
+        (content("crlf"), 1, {FaultKind.CRLF}),
+        (content("garbage+leaf"), 1, {FaultKind.UNREADABLE}),
+        (content("leaf+cut"), 1, {FaultKind.UNREADABLE}),
+        (b"-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n", 0, {FaultKind.UNREADABLE}),
+        (b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", 0, {FaultKind.UNREADABLE}),
+        (b"\x30\x82\x01\x00garbage", 0, {FaultKind.UNREADABLE}),
+        (content("der"), 1, {FaultKind.DER}),
+        (b"", 0, {FaultKind.EMPTY}),
+        (b"\xef\xbb\xbf", 0, {FaultKind.BOM, FaultKind.EMPTY}),
+        (b"\x00\xff" * 100, 0, {FaultKind.UNREADABLE}),
+        (content("leaf+leaf_key"), 1, {FaultKind.KEY_IN_PUBLIC}),
+        (content("big"), 0, {FaultKind.TOO_LARGE}),
     ],
 )
-def test_bytes_become_certificates_and_faults(data: bytes, count: int, words: set[Word]) -> None:
+def test_bytes_become_certificates_and_faults(data: bytes, count: int, words: set[FaultKind]) -> None:
     bundle = read_bundle(data, "x")
     assert len(bundle.certificates) == count and {fault.word for fault in bundle.faults} == words
 
@@ -76,11 +76,13 @@ def test_the_public_part_has_no_key(names: str) -> None:
     ],
 )
 def test_hosts_are_covered_as_clients_see_it(names: tuple[str, ...], host: str, expected: bool) -> None:
-    assert covers(Names(dns=names), host) is expected
+    assert covers(AlternativeNames(dns=names), host) is expected
 
 
 def test_addresses_are_covered_by_addresses() -> None:
-    assert covers(Names(addresses=("10.0.0.1", "2001:db8::1")), "2001:DB8:0::1") and not covers(Names(addresses=("10.0.0.1",)), "10.0.0.2")
+    assert covers(AlternativeNames(addresses=("10.0.0.1", "2001:db8::1")), "2001:DB8:0::1") and not covers(
+        AlternativeNames(addresses=("10.0.0.1",)), "10.0.0.2"
+    )
 
 
 @pytest.mark.parametrize(
@@ -130,7 +132,7 @@ def test_what_is_no_chain_is_refused(text: Any, message: str) -> None:
 
 
 def faults(*sources: Source) -> dict[str, str]:
-    found = take(Given(sources=[Source.from_object(source.to_object()) for source in sources]), Settings(at=NOW))
+    found = take(Given(sources=[Source.from_object(source.to_object()) for source in sources]), InspectionSettings(at=NOW))
     return {fault.word.value: f"{fault.resource}: {fault.message}" for fault in found.faults}
 
 
@@ -170,8 +172,10 @@ def test_long_names_are_short_where_that_is_enough() -> None:
     assert short(["CN=root,O=a", "CN=root,O=b"]) == {"CN=root,O=a": "CN=root,O=a", "CN=root,O=b": "CN=root,O=b"}
 
 
-@pytest.mark.parametrize(("code", "said", "clock"), [
-    (9, "certificate is not yet valid", True), (10, "certificate has expired", True), (19, "self-signed certificate in chain", False)])
+@pytest.mark.parametrize(
+    ("code", "said", "clock"),
+    [(9, "certificate is not yet valid", True), (10, "certificate has expired", True), (19, "self-signed certificate in chain", False)],
+)
 def test_a_certificate_that_is_not_trusted_names_the_clock_where_it_is_the_clock(code: int, said: str, clock: bool) -> None:
     exc = ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED]")
     exc.verify_code, exc.verify_message = code, said
@@ -184,8 +188,14 @@ def test_times_are_read_in_one_place() -> None:
     """Whoever decides about a cluster asks `Cluster.now`; the control node's clock is `_model.clock.utc_now`, so that it is found."""
     plugins = Path(certificate_check.__file__).parents[1]
     allowed = {"_model/clock.py", "_model/files.py", "_model/snapshot.py"}  # drafts of files by their age; a tree has no other clock
-    found = [str(path.relative_to(plugins / "module_utils")) for path in sorted(plugins.glob("module_utils/**/*.py"))
-             if re.search(r"datetime\.now\(|time\.time\(", path.read_text(encoding="utf-8"))]
-    found += [path.name for path in sorted(plugins.glob("modules/*.py"))
-              if re.search(r"datetime\.now\(|time\.time\(", path.read_text(encoding="utf-8"))]
+    found = [
+        str(path.relative_to(plugins / "module_utils"))
+        for path in sorted(plugins.glob("module_utils/**/*.py"))
+        if re.search(r"datetime\.now\(|time\.time\(", path.read_text(encoding="utf-8"))
+    ]
+    found += [
+        path.name
+        for path in sorted(plugins.glob("modules/*.py"))
+        if re.search(r"datetime\.now\(|time\.time\(", path.read_text(encoding="utf-8"))
+    ]
     assert set(found) <= allowed

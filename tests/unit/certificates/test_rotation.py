@@ -13,10 +13,10 @@ from ansible_collections.meshops.mesh.plugins.module_utils._certificates.reading
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.rotation import (
     Authority,
     Istiod,
-    Mesh,
     Phase,
-    Proxy,
-    Step,
+    ProxyTrust,
+    RotationState,
+    RotationStep,
     Trust,
     gate,
     held_by,
@@ -39,30 +39,45 @@ SPREAD, SWITCHED = replace(OLD, roots=BOTH), replace(NEW, roots=BOTH)
 D, S, R = Phase.DISTRIBUTE, Phase.SWITCH, Phase.RETIRE
 
 
-@pytest.mark.parametrize(("current", "goal", "steps"), [
-    (OLD, OLD, []),
-    (OLD, NEW, [(D, SPREAD), (S, SWITCHED), (R, NEW)]),
-    (SPREAD, NEW, [(S, SWITCHED), (R, NEW)]),
-    (SWITCHED, NEW, [(R, NEW)]),
-    (OLD, RENEWED, [(S, RENEWED)]),
-    # the way back, from each phase
-    (SPREAD, OLD, [(R, OLD)]),
-    (SWITCHED, OLD, [(S, SPREAD), (R, OLD)]),
-    (NEW, OLD, [(D, replace(NEW, roots=("N", "O"))), (S, replace(OLD, roots=("N", "O"))), (R, OLD)]),
-    # another goal in the middle
-    (SWITCHED, OTHER, [(D, replace(NEW, roots=("O", "N", "X"))), (S, replace(OTHER, roots=("O", "N", "X"))), (R, OTHER)]),
-    # two roots are the goal
-    (OLD, replace(NEW, roots=BOTH), [(D, SPREAD), (S, SWITCHED)]),
-], ids=str)
-def test_the_plan_follows_from_what_is_there_and_the_goal(current: Authority, goal: Authority,
-                                                                 steps: list[tuple[Phase, Authority]]) -> None:
+@pytest.mark.parametrize(
+    ("current", "goal", "steps"),
+    [
+        (OLD, OLD, []),
+        (OLD, NEW, [(D, SPREAD), (S, SWITCHED), (R, NEW)]),
+        (SPREAD, NEW, [(S, SWITCHED), (R, NEW)]),
+        (SWITCHED, NEW, [(R, NEW)]),
+        (OLD, RENEWED, [(S, RENEWED)]),
+        # the way back, from each phase
+        (SPREAD, OLD, [(R, OLD)]),
+        (SWITCHED, OLD, [(S, SPREAD), (R, OLD)]),
+        (NEW, OLD, [(D, replace(NEW, roots=("N", "O"))), (S, replace(OLD, roots=("N", "O"))), (R, OLD)]),
+        # another goal in the middle
+        (SWITCHED, OTHER, [(D, replace(NEW, roots=("O", "N", "X"))), (S, replace(OTHER, roots=("O", "N", "X"))), (R, OTHER)]),
+        # two roots are the goal
+        (OLD, replace(NEW, roots=BOTH), [(D, SPREAD), (S, SWITCHED)]),
+    ],
+    ids=str,
+)
+def test_the_plan_follows_from_what_is_there_and_the_goal(
+    current: Authority, goal: Authority, steps: list[tuple[Phase, Authority]]
+) -> None:
     assert [(step.phase, step.authority) for step in plan(current, goal)] == steps
     assert next_step(goal, goal) is None
 
 
-@pytest.mark.parametrize(("version", "reloads"), [
-    ("v1.29.6", True), ("1.18.0", True), ("v1.16.7", False), ("v2.5.2", True), ("v2.4", False),
-    ("", False), ("latest", False), ("v3.0", True)])
+@pytest.mark.parametrize(
+    ("version", "reloads"),
+    [
+        ("v1.29.6", True),
+        ("1.18.0", True),
+        ("v1.16.7", False),
+        ("v2.5.2", True),
+        ("v2.4", False),
+        ("", False),
+        ("latest", False),
+        ("v3.0", True),
+    ],
+)
 def test_which_versions_look_at_a_changed_cacerts(version: str, reloads: bool) -> None:
     assert reloads_by_default(version) is reloads
 
@@ -70,59 +85,82 @@ def test_which_versions_look_at_a_changed_cacerts(version: str, reloads: bool) -
 NOW = Istiod("istiod", version="v1.26.0")
 
 
-@pytest.mark.parametrize(("istiod", "before", "after", "why"), [
-    (NOW, OLD, RENEWED, ""), (NOW, OLD, SPREAD, "ISTIO_MULTIROOT_MESH"), (NOW, SPREAD, SWITCHED, ""), (NOW, SWITCHED, NEW, "MULTIROOT"),
-    (replace(NOW, plugged=False), OLD, RENEWED, "of its own"), (replace(NOW, version="v1.16.1"), OLD, RENEWED, "does not reload"),
-    (replace(NOW, reloads=False), OLD, RENEWED, "does not reload"), (replace(NOW, version="v2.4", reloads=True), OLD, RENEWED, ""),
-    (replace(NOW, multiroot=True), OLD, SPREAD, ""), (replace(NOW, multiroot=True), SWITCHED, NEW, ""),
-    (replace(NOW, multiroot=True), OLD, NEW, "neither bundle"),
-    (replace(NOW, multiroot=True), replace(OLD, roots=("N", "X", "O")), replace(OLD, roots=("N", "O")), "neither bundle")])
+@pytest.mark.parametrize(
+    ("istiod", "before", "after", "why"),
+    [
+        (NOW, OLD, RENEWED, ""),
+        (NOW, OLD, SPREAD, "ISTIO_MULTIROOT_MESH"),
+        (NOW, SPREAD, SWITCHED, ""),
+        (NOW, SWITCHED, NEW, "MULTIROOT"),
+        (replace(NOW, plugged=False), OLD, RENEWED, "of its own"),
+        (replace(NOW, version="v1.16.1"), OLD, RENEWED, "does not reload"),
+        (replace(NOW, reloads=False), OLD, RENEWED, "does not reload"),
+        (replace(NOW, version="v2.4", reloads=True), OLD, RENEWED, ""),
+        (replace(NOW, multiroot=True), OLD, SPREAD, ""),
+        (replace(NOW, multiroot=True), SWITCHED, NEW, ""),
+        (replace(NOW, multiroot=True), OLD, NEW, "neither bundle"),
+        (replace(NOW, multiroot=True), replace(OLD, roots=("N", "X", "O")), replace(OLD, roots=("N", "O")), "neither bundle"),
+    ],
+)
 def test_when_an_istiod_must_be_restarted(istiod: Istiod, before: Authority, after: Authority, why: str) -> None:
     found = needs_restart(istiod, before, after)
     assert (why in found) if why else found == ""
 
 
-READY = Mesh([Istiod("istiod", BOTH, "old-ca")], [Proxy("a", BOTH, "O"), Proxy("b", BOTH, "O")], [Trust("map", BOTH)],
-             {"O": "Old", "N": "New"})
-DONE = Mesh([Istiod("istiod", BOTH, "new-ca")], [Proxy("a", BOTH, "N"), Proxy("b", ("N",), "N")], [Trust("map", BOTH)])
-FRESH = Mesh([Istiod("istiod", ("O",), "old-ca")], [Proxy("a", ("O",), "O")], [Trust("map", ("O",))])
+READY = RotationState(
+    [Istiod("istiod", BOTH, "old-ca")],
+    [ProxyTrust("a", BOTH, "O"), ProxyTrust("b", BOTH, "O")],
+    [Trust("map", BOTH)],
+    {"O": "Old", "N": "New"},
+)
+DONE = RotationState([Istiod("istiod", BOTH, "new-ca")], [ProxyTrust("a", BOTH, "N"), ProxyTrust("b", ("N",), "N")], [Trust("map", BOTH)])
+FRESH = RotationState([Istiod("istiod", ("O",), "old-ca")], [ProxyTrust("a", ("O",), "O")], [Trust("map", ("O",))])
 
 
-@pytest.mark.parametrize(("step", "mesh", "current", "blockers"), [
-    (Step(D, SPREAD), FRESH, OLD, set()),
-    (Step(D, SPREAD), replace(FRESH, proxies=[Proxy("a", error="no answer")]), OLD, set()),
-    (Step(D, SPREAD), replace(FRESH, proxies=[Proxy("a", ("O",), "X")]), OLD, {"a"}),
-    # cacerts was lost in the middle: the step brings this proxy's root back
-    (Step(D, SPREAD), replace(FRESH, proxies=[Proxy("a", BOTH, "N")]), OLD, set()),
-    (Step(S, SWITCHED), READY, SPREAD, set()),
-    (Step(S, SWITCHED), replace(READY, proxies=[Proxy("a", ("O",), "O"), Proxy("b", BOTH, "O")]), SPREAD, {"a"}),
-    (Step(S, SWITCHED), replace(READY, proxies=[Proxy("a", ("N",), "N"), Proxy("b", BOTH, "O")]), SPREAD, {"a"}),
-    (Step(S, SWITCHED), replace(READY, proxies=[Proxy("a", error="no answer"), Proxy("b", BOTH, "O")]), SPREAD, {"a"}),
-    (Step(S, SWITCHED), replace(READY, istiods=[Istiod("i", ("O",))]), SPREAD, {"i"}),
-    (Step(S, SWITCHED), replace(READY, istiods=[Istiod("i", error="down")]), SPREAD, {"i"}),
-    (Step(S, SWITCHED), replace(READY, places=[Trust("hook", ("O",))]), SPREAD, {"hook"}),
-    (Step(R, NEW), DONE, SWITCHED, set()),
-    (Step(R, NEW), replace(DONE, proxies=[Proxy("a", BOTH, "O"), Proxy("b", BOTH, "N")]), SWITCHED, {"a"}),
-    (Step(R, NEW), replace(DONE, proxies=[Proxy("a", BOTH, ""), Proxy("b", BOTH, "N")]), SWITCHED, {"a"}),
-    (Step(R, NEW), replace(DONE, proxies=[Proxy("a", error="no answer")]), SWITCHED, {"a"}),
-    (Step(R, NEW), replace(DONE, istiods=[Istiod("i", BOTH, "old-ca")]), SWITCHED, {"i"}),
-    # an istiod that refused the second root does not hold up the way back to what it has
-    (Step(R, OLD), FRESH, SPREAD, set()),
-], ids=[str(number) for number in range(17)])
-def test_a_gate_names_who_is_not_ready(step: Step, mesh: Mesh, current: Authority, blockers: set[str]) -> None:
+@pytest.mark.parametrize(
+    ("step", "mesh", "current", "blockers"),
+    [
+        (RotationStep(D, SPREAD), FRESH, OLD, set()),
+        (RotationStep(D, SPREAD), replace(FRESH, proxies=[ProxyTrust("a", error="no answer")]), OLD, set()),
+        (RotationStep(D, SPREAD), replace(FRESH, proxies=[ProxyTrust("a", ("O",), "X")]), OLD, {"a"}),
+        # cacerts was lost in the middle: the step brings this proxy's root back
+        (RotationStep(D, SPREAD), replace(FRESH, proxies=[ProxyTrust("a", BOTH, "N")]), OLD, set()),
+        (RotationStep(S, SWITCHED), READY, SPREAD, set()),
+        (RotationStep(S, SWITCHED), replace(READY, proxies=[ProxyTrust("a", ("O",), "O"), ProxyTrust("b", BOTH, "O")]), SPREAD, {"a"}),
+        (RotationStep(S, SWITCHED), replace(READY, proxies=[ProxyTrust("a", ("N",), "N"), ProxyTrust("b", BOTH, "O")]), SPREAD, {"a"}),
+        (
+            RotationStep(S, SWITCHED),
+            replace(READY, proxies=[ProxyTrust("a", error="no answer"), ProxyTrust("b", BOTH, "O")]),
+            SPREAD,
+            {"a"},
+        ),
+        (RotationStep(S, SWITCHED), replace(READY, istiods=[Istiod("i", ("O",))]), SPREAD, {"i"}),
+        (RotationStep(S, SWITCHED), replace(READY, istiods=[Istiod("i", error="down")]), SPREAD, {"i"}),
+        (RotationStep(S, SWITCHED), replace(READY, places=[Trust("hook", ("O",))]), SPREAD, {"hook"}),
+        (RotationStep(R, NEW), DONE, SWITCHED, set()),
+        (RotationStep(R, NEW), replace(DONE, proxies=[ProxyTrust("a", BOTH, "O"), ProxyTrust("b", BOTH, "N")]), SWITCHED, {"a"}),
+        (RotationStep(R, NEW), replace(DONE, proxies=[ProxyTrust("a", BOTH, ""), ProxyTrust("b", BOTH, "N")]), SWITCHED, {"a"}),
+        (RotationStep(R, NEW), replace(DONE, proxies=[ProxyTrust("a", error="no answer")]), SWITCHED, {"a"}),
+        (RotationStep(R, NEW), replace(DONE, istiods=[Istiod("i", BOTH, "old-ca")]), SWITCHED, {"i"}),
+        # an istiod that refused the second root does not hold up the way back to what it has
+        (RotationStep(R, OLD), FRESH, SPREAD, set()),
+    ],
+    ids=[str(number) for number in range(17)],
+)
+def test_a_gate_names_who_is_not_ready(step: RotationStep, mesh: RotationState, current: Authority, blockers: set[str]) -> None:
     verdict = gate(step, mesh, current)
     assert {one.resource for one in verdict.blockers} == blockers and verdict.safe is not bool(blockers)
     assert all(one.reason and one.remedy for one in (*verdict.blockers, *verdict.notes))
 
 
 def test_a_silent_proxy_is_a_note_where_it_does_not_matter() -> None:
-    mesh = replace(FRESH, proxies=[Proxy("a", error="no answer for 5 s")])
-    assert [one.reason for one in gate(Step(D, SPREAD), mesh, OLD).notes] == ["it did not answer: no answer for 5 s"]
+    mesh = replace(FRESH, proxies=[ProxyTrust("a", error="no answer for 5 s")])
+    assert [one.reason for one in gate(RotationStep(D, SPREAD), mesh, OLD).notes] == ["it did not answer: no answer for 5 s"]
 
 
 def test_messages_name_roots_for_people() -> None:
-    mesh = replace(READY, proxies=[Proxy("Pod shop/cart", ("O",), "O")])
-    assert gate(Step(S, SWITCHED), mesh, SPREAD).blockers[0].reason == "it does not trust New (N) yet"
+    mesh = replace(READY, proxies=[ProxyTrust("Pod shop/cart", ("O",), "O")])
+    assert gate(RotationStep(S, SWITCHED), mesh, SPREAD).blockers[0].reason == "it does not trust New (N) yet"
 
 
 def test_a_live_proxy_as_it_was_read() -> None:
@@ -146,9 +184,9 @@ class World:
     istiods: list[Authority]
     proxies: list[tuple[str, tuple[str, ...]]]
 
-    def seen(self) -> Mesh:
+    def seen(self) -> RotationState:
         handed = [Istiod(f"istiod-{number}", one.roots, one.signer) for number, one in enumerate(self.istiods)]
-        return Mesh(handed, [Proxy(f"proxy-{number}", roots, anchor) for number, (anchor, roots) in enumerate(self.proxies)])
+        return RotationState(handed, [ProxyTrust(f"proxy-{number}", roots, anchor) for number, (anchor, roots) in enumerate(self.proxies)])
 
     def all_can_call_all(self) -> bool:
         return all(a[0] in b[1] and b[0] in a[1] for a, b in itertools.combinations(self.proxies, 2))
@@ -196,16 +234,25 @@ NOON = dt.datetime(2026, 3, 1, 12, 0, 0, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)
 
 
-@pytest.mark.parametrize(("step", "current"), [(Step(S, SWITCHED), SPREAD), (Step(R, NEW), SWITCHED), (Step(D, SPREAD), OLD)], ids=str)
-@pytest.mark.parametrize(("begins", "ends", "text"), [
-    (-1, 23, ""), (0.01, 24, ""), (2, 26, "its certificate is not valid before 2026-03-01T14:00:00Z, and the cluster's clock says 2026"),
-    (-24, -1, "its certificate expired at 2026-03-01T11:00:00Z")])
-def test_a_proxy_whose_certificate_is_not_valid_is_nowhere_proven_safe(step: Step, current: Authority, begins: float, ends: float,
-                                                                      text: str) -> None:
+@pytest.mark.parametrize(
+    ("step", "current"), [(RotationStep(S, SWITCHED), SPREAD), (RotationStep(R, NEW), SWITCHED), (RotationStep(D, SPREAD), OLD)], ids=str
+)
+@pytest.mark.parametrize(
+    ("begins", "ends", "text"),
+    [
+        (-1, 23, ""),
+        (0.01, 24, ""),
+        (2, 26, "its certificate is not valid before 2026-03-01T14:00:00Z, and the cluster's clock says 2026"),
+        (-24, -1, "its certificate expired at 2026-03-01T11:00:00Z"),
+    ],
+)
+def test_a_proxy_whose_certificate_is_not_valid_is_nowhere_proven_safe(
+    step: RotationStep, current: Authority, begins: float, ends: float, text: str
+) -> None:
     anchor = "N" if step.phase is R else "O"
-    proxy = Proxy("Pod a/b", roots=BOTH, anchor=anchor, not_before=NOON + begins * HOUR, not_after=NOON + ends * HOUR)
+    proxy = ProxyTrust("Pod a/b", roots=BOTH, anchor=anchor, not_before=NOON + begins * HOUR, not_after=NOON + ends * HOUR)
     istiod = Istiod("istiod", roots=BOTH)
-    verdict = gate(step, Mesh([istiod], [proxy]), current, now=NOON)
+    verdict = gate(step, RotationState([istiod], [proxy]), current, now=NOON)
     assert verdict.safe is (not text or step.phase is D), "one more root takes nothing away from anybody"
     said = [one.reason for one in (*verdict.blockers, *verdict.notes)]
     assert (len(said) == 1 and said[0].startswith(text)) if text else not said

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.common.yaml import yaml_load
-from ansible_collections.meshops.mesh.plugins.module_utils._checks import kinds
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import Intent, Options
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import Options
+from ansible_collections.meshops.mesh.plugins.module_utils._model import kinds
+from ansible_collections.meshops.mesh.plugins.module_utils._model.intent import Intent
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
 from certificates.named import expand
 

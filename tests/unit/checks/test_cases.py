@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.meshops.mesh.plugins.module_utils._catalogue import CATALOGUE, RETIRED
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.categories import CATEGORIES
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.table import CHECKS, MODULES, RETIRED, by_id
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import Finding, Severity
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.view import View
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
+from ansible_collections.meshops.mesh.plugins.module_utils._model.view import View
 
 from .builder import bad_objects, cases, intent, options, snapshot
 
@@ -26,16 +26,17 @@ DOCS = ROOT / "docs" / "checks"
 
 def needed(code: str) -> set[str]:
     """Everything that a check requires, by way of others too."""
-    return {code}.union(*(needed(other) for other in by_id[code].requires))
+    return {code}.union(*(needed(other) for other in CATALOGUE.by_id[code].requires))
 
 
 # They speak of the control plane that OSM1201 requires, and are skipped without it; or of a source that has nothing to say.
-BY_REQUIREMENT = frozenset({"OSM1001", "OSM1002", "OSM1003", "OSM1105"} | {code for code in by_id if {"OSM1201", "OSM4201"} & needed(code)})
+BY_REQUIREMENT = frozenset({"OSM1001", "OSM1002", "OSM1003", "OSM1105"}
+                           | {code for code in CATALOGUE.by_id if {"OSM1201", "OSM4201"} & needed(code)})
 
 
 def ask(code: str, objects: list[dict[str, Any]], setting: dict[str, Any]) -> tuple[list[Finding], View]:
     view = View(snapshot(objects, **setting.get("snapshot", {})))
-    return list(by_id[code].run(view, intent(**setting.get("intent", {})), options(**setting.get("options", {})))), view
+    return list(CATALOGUE.by_id[code].run(view, intent(**setting.get("intent", {})), options(**setting.get("options", {})))), view
 
 
 def run(code: str, objects: list[dict[str, Any]], setting: dict[str, Any]) -> tuple[list[str], View]:
@@ -63,7 +64,7 @@ def test_a_file_gives_the_answer_of_the_cluster(code: str, case: dict[str, Any])
         seen = snapshot(objects, **setting.get("snapshot", {}))
         kept = replace(Snapshot.from_json(json.loads(json.dumps(seen.to_json()))), source=seen.source)
         asked = (intent(**setting.get("intent", {})), options(**setting.get("options", {})))
-        assert list(by_id[code].run(View(kept), *asked)) == list(by_id[code].run(View(seen), *asked))
+        assert list(CATALOGUE.by_id[code].run(View(kept), *asked)) == list(CATALOGUE.by_id[code].run(View(seen), *asked))
 
 
 @pytest.mark.parametrize(("code", "case"), [pair for pair in PAIRS if "warnings" in pair.values[1]])
@@ -72,38 +73,38 @@ def test_what_is_only_a_warning(code: str, case: dict[str, Any]) -> None:
     assert sorted(row.resource for row in found if row.severity is Severity.WARNING) == sorted(case["warnings"])
 
 
-@pytest.mark.parametrize("code", sorted(by_id))
+@pytest.mark.parametrize("code", sorted(CATALOGUE.by_id))
 def test_declared_inputs_are_the_kinds_read(code: str) -> None:
     read = set()
     for case in ALL[code]:
         for objects, setting in ((case.get("good", []), case.get("passing", {})), (bad_objects(case), case.get("failing", {}))):
             read |= run(code, objects, setting)[1].read
-    assert read == set(by_id[code].inputs)
+    assert read == set(CATALOGUE.by_id[code].inputs)
 
 
 def test_every_check_has_a_case() -> None:
-    assert sorted(ALL) == sorted(by_id)
+    assert sorted(ALL) == sorted(CATALOGUE.by_id)
 
 
-@pytest.mark.parametrize("code", [code for code, row in sorted(by_id.items()) if row.inputs])
+@pytest.mark.parametrize("code", [code for code, row in sorted(CATALOGUE.by_id.items()) if row.inputs])
 def test_every_check_has_good_objects_of_what_it_reads_and_bad_ones(code: str) -> None:
-    kinds = {kind.kind for kind in by_id[code].inputs}
+    kinds = {kind.kind for kind in CATALOGUE.by_id[code].inputs}
     good = {next(iter(entry)).split(" ")[0] for case in ALL[code] for entry in case.get("good", [])}
     assert good & kinds, "without good objects a check that reads nothing passes"
     changed = [case for case in ALL[code] if case.get("bad") or case.get("without") or case.get("failing", {}) != case.get("passing", {})]
     assert changed and all(case["findings"] for case in changed)
 
 
-@pytest.mark.parametrize("code", sorted(by_id))
+@pytest.mark.parametrize("code", sorted(CATALOGUE.by_id))
 def test_an_empty_mesh_is_no_proof_of_what_must_exist(code: str) -> None:
     """What is not there passes only where the title speaks of each or of no object; every other check says something."""
-    title = by_id[code].title
+    title = CATALOGUE.by_id[code].title
     found, _view = run(code, [], {"intent": {"control_plane": {"name": "production", "namespace": "istio-system"}}})
     universal = any(word in f" {title} " for word in (" each ", " every ", " no ", " exactly ", " proxies are ")) or code in BY_REQUIREMENT
     assert found or universal, title
 
 
-@pytest.mark.parametrize("row", CHECKS, ids=lambda row: row.id)
+@pytest.mark.parametrize("row", CATALOGUE.checks, ids=lambda row: row.id)
 def test_a_hint_names_what_there_is(row: Any) -> None:
     for name in re.findall(r"meshops\.mesh\.([a-z_0-9]+)", row.hint):
         places = (f"plugins/modules/{name}.py", f"roles/{name}", f"playbooks/{name}.yml")
@@ -111,36 +112,36 @@ def test_a_hint_names_what_there_is(row: Any) -> None:
 
 
 def test_codes_are_unique_well_formed_and_not_retired() -> None:
-    assert len(CHECKS) == len(by_id) >= 30
-    assert all(len(code) == 7 and code.startswith(("OSM1", "OSM2", "OSM3", "OSM4")) and code[3:].isdigit() for code in by_id)
-    assert not set(by_id) & set(RETIRED)
+    assert len(CATALOGUE.checks) == len(CATALOGUE.by_id) >= 30
+    assert all(len(code) == 7 and code.startswith(("OSM1", "OSM2", "OSM3", "OSM4")) and code[3:].isdigit() for code in CATALOGUE.by_id)
+    assert not set(CATALOGUE.by_id) & set(RETIRED)
 
 
 def test_each_category_has_its_module() -> None:
-    assert [module.__name__.rpartition(".")[2] for module in MODULES] == list(CATEGORIES)
+    assert [category.name for category in CATALOGUE.categories] == list(CATEGORIES)
 
 
 def test_every_code_has_its_page_and_no_page_is_left_over() -> None:
-    assert {path.stem for path in DOCS.glob("OSM*.md")} == set(by_id) | set(RETIRED)
+    assert {path.stem for path in DOCS.glob("OSM*.md")} == set(CATALOGUE.by_id) | set(RETIRED)
 
 
-@pytest.mark.parametrize("row", CHECKS, ids=lambda row: row.id)
+@pytest.mark.parametrize("row", CATALOGUE.checks, ids=lambda row: row.id)
 def test_row_is_complete(row: Any) -> None:
     assert row.hint and row.about and row.category in CATEGORIES
     words = row.title.lower().split()
     assert not {"not", "fails", "failed", "missing", "invalid", "broken", "cannot"} & set(words), "a title is a positive fact"
     assert not row.title.endswith(".")
-    assert all(code in by_id and code < row.id for code in row.requires), "a requirement runs before what needs it"
+    assert all(code in CATALOGUE.by_id and code < row.id for code in row.requires), "a requirement runs before what needs it"
     assert row.id == "OSM1001" or row.requires
     assert len(set(row.inputs)) == len(row.inputs)
 
 
 def test_titles_are_unique() -> None:
-    assert len({row.title for row in CHECKS}) == len(CHECKS)
+    assert len({row.title for row in CATALOGUE.checks}) == len(CATALOGUE.checks)
 
 
 def test_a_category_owns_a_range_of_codes() -> None:
     ranges: dict[str, set[str]] = {}
-    for row in CHECKS:
+    for row in CATALOGUE.checks:
         ranges.setdefault(row.id[:5], set()).add(row.category)
     assert all(len(owners) == 1 for owners in ranges.values())

@@ -11,11 +11,12 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization_run import run_authorization_checks
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.runner import _Run
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.table import CHECKS, ON_REQUEST
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import Intent, Options
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.view import View
+from ansible_collections.meshops.mesh.plugins.module_utils._catalogue import CATALOGUE
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.runner import _CheckRun
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import Options
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.authorization_check import run_authorization_checks
+from ansible_collections.meshops.mesh.plugins.module_utils._model.intent import Intent
+from ansible_collections.meshops.mesh.plugins.module_utils._model.view import View
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
@@ -48,8 +49,8 @@ def lines(work: Callable[[], Any]) -> int:
 def by_check(namespaces: int, edges: bool) -> dict[str, int]:
     """The lines of each check of check_mesh, each on what those before it have made."""
     options = replace(Options(now=NOW), reads=None)
-    run = _Run(View(snapshot_of(namespaces, edges=edges)), intent_of(namespaces, access=False), options)
-    return {check.id: lines(lambda row=check: run.rows(row)) for check in CHECKS if check.category not in ON_REQUEST}  # type: ignore[misc]
+    run = _CheckRun(View(snapshot_of(namespaces, edges=edges)), intent_of(namespaces, access=False), options)
+    return {check.id: lines(lambda row=check: run.rows(row)) for check in CATALOGUE.checks if check.category not in CATALOGUE.on_request}  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("edges", [False, True], ids=["plain", "gateways and waypoints"])

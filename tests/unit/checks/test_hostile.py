@@ -13,14 +13,17 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from ansible_collections.meshops.mesh.plugins.filter.check_table import check_table
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization_run import run_authorization_checks, run_authorization_diff
+from ansible_collections.meshops.mesh.plugins.module_utils._catalogue import CATALOGUE
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import json_report, junit, sarif
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import failed_lines, table
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.runner import Report, Row
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.table import by_id
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import Status
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.view import View
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.authorization_check import (
+    run_authorization_checks,
+    run_authorization_diff,
+)
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
+from ansible_collections.meshops.mesh.plugins.module_utils._model.view import View
 from daily import taken
 
 from .builder import bad_objects, build, cases, intent, options, snapshot
@@ -85,7 +88,7 @@ def outputs(report: Report) -> Iterator[str]:
 
 
 def rows_of(code: str, objects: list[dict[str, Any]], setting: dict[str, Any]) -> list[Row]:
-    check = by_id[code]
+    check = CATALOGUE.by_id[code]
     whole = Row(code, check.category, check.title, Status.PASSED, check.severity)
     view = View(replace(snapshot(**setting.get("snapshot", {})), objects=tuple(objects)))
     given = intent(**setting.get("intent", {})), options(**setting.get("options", {}))
@@ -96,7 +99,7 @@ def rows_of(code: str, objects: list[dict[str, Any]], setting: dict[str, Any]) -
     ] or [whole]  # fmt: skip
 
 
-@pytest.mark.parametrize("code", sorted(by_id))
+@pytest.mark.parametrize("code", sorted(CATALOGUE.by_id))
 def test_no_field_of_any_object_speaks_as_we_do(code: str) -> None:
     told: set[str] = set()
     found: dict[tuple[str, frozenset[Status]], list[Row]] = {}
@@ -119,7 +122,7 @@ def test_no_field_of_any_object_speaks_as_we_do(code: str) -> None:
                     found.setdefault((text, frozenset(row.status for row in rows)), []).extend(rows)
     # one report of all that are laid out alike: each line of an output is looked at, whichever row it is of
     for (text, _statuses), rows in found.items():
-        for output in outputs(Report(text, tuple(rows))):
+        for output in outputs(Report(text, tuple(rows), CATALOGUE)):
             harmless(output)
 
 
@@ -140,7 +143,7 @@ def test_the_texts_do_reach_the_output() -> None:
 
 def test_reports_stay_what_their_formats_are() -> None:
     row = rows_of("OSM1201", [], {})[0]
-    report = Report(HOSTILE[0], tuple(replace(row, status=Status.FAILED, message=text, resource=text) for text in HOSTILE))
+    report = Report(HOSTILE[0], tuple(replace(row, status=Status.FAILED, message=text, resource=text) for text in HOSTILE), CATALOGUE)
     for output in outputs(report):
         harmless(output)
     assert ET.fromstring(junit(report)).tag == "testsuites"  # noqa: S314  # ours

@@ -12,10 +12,10 @@ import pytest
 import yaml
 from ansible_collections.meshops.mesh.plugins.module_utils._access.intent import read_intent
 from ansible_collections.meshops.mesh.plugins.module_utils._access.report import plan_result
-from ansible_collections.meshops.mesh.plugins.module_utils._access.stages import Settings, plan_access
+from ansible_collections.meshops.mesh.plugins.module_utils._access.stages import StageSettings, plan_access
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.apply import LayerResult, ObjectResult
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.mesh_apply import _diff
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.apply import Outcome, Row
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.layer import _diff
 from ansible_collections.meshops.mesh.plugins.module_utils._migration.options import settings_from
 from ansible_collections.meshops.mesh.plugins.module_utils._migration.plan import plan_migration
 from ansible_collections.meshops.mesh.plugins.module_utils._model.diff import cleaned
@@ -63,9 +63,16 @@ def plane() -> Obj:
 
 
 def migrated(objects: list[Obj]) -> Obj:
-    given = {"mesh": "travel-prod", "version": "v1.27.3", "update_strategy": "RevisionBased",
-             "cni_namespace": "istio-cni", "discovery": "auto",
-             "tracing": "keep", "istio_name": None, "tracing_service": None}
+    given = {
+        "mesh": "travel-prod",
+        "version": "v1.27.3",
+        "update_strategy": "RevisionBased",
+        "cni_namespace": "istio-cni",
+        "discovery": "auto",
+        "tracing": "keep",
+        "istio_name": None,
+        "tracing_service": None,
+    }
     snapshot = Snapshot.from_json({
         "format": "meshops.mesh/snapshot/v1", "cluster": "west", "taken_at": "2026-06-01T00:00:00Z", "objects": objects,
     })  # fmt: skip
@@ -73,7 +80,7 @@ def migrated(objects: list[Obj]) -> Obj:
 
 
 def accessed(objects: list[Obj]) -> Obj:
-    plan = plan_access(read_intent(access_travel.intent(), access_travel.DOMAINS), objects, Settings(mesh="travel-prod", taken_at=""))
+    plan = plan_access(read_intent(access_travel.intent(), access_travel.DOMAINS), objects, StageSettings(mesh="travel-prod", taken_at=""))
     return plan_result(plan, "west")
 
 
@@ -94,8 +101,12 @@ def forged(make: Any, objects: list[Obj], wanted: Any = lambda path: True) -> in
 def test_a_plan_of_a_migration() -> None:
     unknown = {**plane(), "spec": {**plane()["spec"], "odd": {"field": "x"}, "techPreview": {"meshConfig": {"x": "y"}}}}
     unknown["status"] = {"conditions": [{"type": "Ready", "status": "False", "reason": "r", "message": "m"}], "operatorVersion": "2.6.5"}
-    roll = {"apiVersion": "maistra.io/v1", "kind": "ServiceMeshMemberRoll",
-            "metadata": {"name": "default", "namespace": unknown["metadata"]["namespace"]}, "spec": {"members": ["shop"]}}
+    roll = {
+        "apiVersion": "maistra.io/v1",
+        "kind": "ServiceMeshMemberRoll",
+        "metadata": {"name": "default", "namespace": unknown["metadata"]["namespace"]},
+        "spec": {"members": ["shop"]},
+    }
     pod = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": {"istio.io/rev": "old"}}}
     assert forged(migrated, [unknown, roll, pod]) > 2
     for text in HOSTILE:
@@ -103,27 +114,34 @@ def test_a_plan_of_a_migration() -> None:
 
 
 def test_a_plan_of_an_access() -> None:
-    policy = {"apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy",
-              "metadata": {"name": "theirs", "namespace": access_travel.AGENCY},
-              "spec": {"action": "ALLOW", "rules": [{"from": [{"source": {"principals": ["x"]}}],
-                                                     "to": [{"operation": {"paths": ["/x"]}}]}]}}
-    assert forged(accessed, [*access_travel.mesh(), policy],
-                  lambda path: path[0] > 29 or path[1:] == ("metadata", "namespace")) > 5
+    policy = {
+        "apiVersion": "security.istio.io/v1",
+        "kind": "AuthorizationPolicy",
+        "metadata": {"name": "theirs", "namespace": access_travel.AGENCY},
+        "spec": {"action": "ALLOW", "rules": [{"from": [{"source": {"principals": ["x"]}}], "to": [{"operation": {"paths": ["/x"]}}]}]},
+    }
+    assert forged(accessed, [*access_travel.mesh(), policy], lambda path: path[0] > 29 or path[1:] == ("metadata", "namespace")) > 5
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_difference(text: str) -> None:
-    one: Obj = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "shop", "annotations": {text: text}},
-                "data": {text: text}}
+    one: Obj = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "a", "namespace": "shop", "annotations": {text: text}},
+        "data": {text: text},
+    }
     other = {**one, "data": {"a": text, "password": text, "b": f"token: {text}"}}
     for before, after in ((one, other), (other, one), ({}, one)):
-        row = Row(Ref("v1", "ConfigMap", "shop", text), "changed", text, cleaned(before, "before", after), cleaned(after, "after", before))
-        reach({"diff": _diff(Outcome((row,), 0.0)), "lines": Outcome((row,), 0.0).lines(planned=True)})
+        row = ObjectResult(
+            Ref("v1", "ConfigMap", "shop", text), "changed", text, cleaned(before, "before", after), cleaned(after, "after", before)
+        )
+        reach({"diff": _diff(LayerResult((row,), 0.0)), "lines": LayerResult((row,), 0.0).lines(planned=True)})
         reach({"diff": [shown_texts(yaml.safe_dump(before), yaml.safe_dump(after))]})
         for line in row.to_dict()["diff"]:
             harmless(line)
     plain = {**one, "data": {"a": f"x\n√ {FORGED}\n  × {FORGED}\n"}}
-    row = Row(Ref("v1", "ConfigMap", "shop", "a"), "changed", "", {}, cleaned(plain, "after", {}))
-    for value in said([_diff(Outcome((row,), 0.0)), shown_texts("", yaml.safe_dump(plain))]):
+    row = ObjectResult(Ref("v1", "ConfigMap", "shop", "a"), "changed", "", {}, cleaned(plain, "after", {}))
+    for value in said([_diff(LayerResult((row,), 0.0)), shown_texts("", yaml.safe_dump(plain))]):
         assert all(not line.strip().startswith(("√", "×")) for line in value.split("\n"))
     assert reach({"diff": {"after": yaml.safe_dump(one, allow_unicode=True)}})

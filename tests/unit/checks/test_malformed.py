@@ -11,11 +11,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.meshops.mesh.plugins.module_utils._checks import runner
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization_run import run_authorization_checks
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.runner import run_checks
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.table import by_id
+from ansible_collections.meshops.mesh.plugins.module_utils._catalogue import CATALOGUE, run_checks
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import Status
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.authorization_check import run_authorization_checks
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, TooComplex
 from ansible_collections.meshops.mesh.plugins.module_utils._model.malformed import title
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
@@ -122,8 +120,8 @@ def test_an_error_that_no_object_explains_names_the_check_and_not_its_text(monke
     def run(_view: Any, _intent: Any, _options: Any) -> list[Any]:
         raise KeyError("needle")
 
-    broken = replace(by_id["OSM1306"], run=run)
-    monkeypatch.setattr(runner, "select", lambda *_: [broken])
+    broken = replace(CATALOGUE.by_id["OSM1306"], run=run)
+    monkeypatch.setattr(CATALOGUE, "select", lambda *_: [broken])
     (row,) = run_checks(snapshot(), intent(), options()).rows
     assert (row.id, row.status, row.resource) == ("OSM1306", Status.FAILED, "")
     assert "KeyError at test_malformed.py" in row.message and "needle" not in row.message
@@ -133,7 +131,7 @@ def test_a_mistake_of_the_person_stays_a_message_of_its_own(monkeypatch: pytest.
     def run(_view: Any, _intent: Any, _options: Any) -> list[Any]:
         raise ConfigError("access[0] has no from")
 
-    monkeypatch.setattr(runner, "select", lambda *_: [replace(by_id["OSM1306"], run=run)])
+    monkeypatch.setattr(CATALOGUE, "select", lambda *_: [replace(CATALOGUE.by_id["OSM1306"], run=run)])
     with pytest.raises(ConfigError, match="has no from"):
         run_checks(snapshot(), intent(), options())
 
@@ -142,7 +140,7 @@ def test_what_cannot_be_decided_fails_its_check_only(monkeypatch: pytest.MonkeyP
     def run(_view: Any, _intent: Any, _options: Any) -> list[Any]:
         raise TooComplex("more than 4096 combinations")
 
-    monkeypatch.setattr(runner, "select", lambda *_: [replace(by_id["OSM1303"], run=run), by_id["OSM1306"]])
+    monkeypatch.setattr(CATALOGUE, "select", lambda *_: [replace(CATALOGUE.by_id["OSM1303"], run=run), CATALOGUE.by_id["OSM1306"]])
     rows = run_checks(snapshot([{"Namespace a": {}}]), intent(), options()).rows
     assert [(row.id, row.status) for row in rows] == [("OSM1303", Status.FAILED), ("OSM1306", Status.PASSED)]
     assert rows[0].message == "it cannot be decided: more than 4096 combinations"

@@ -6,10 +6,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshops.mesh.plugins.module_utils._checks import authorization, certificates
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.authorization_run import run_authorization_checks
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.certificate_run import run_certificate_checks
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.view import View
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization import checks as authorization
+from ansible_collections.meshops.mesh.plugins.module_utils._certificates import checks as certificates
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.authorization_check import run_authorization_checks
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.certificate_check import run_certificate_checks
+from ansible_collections.meshops.mesh.plugins.module_utils._model.view import View
 
 from .builder import intent, snapshot
 

@@ -12,10 +12,10 @@ from xml.etree import ElementTree as ET
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.meshops.mesh.plugins.filter.check_table import FilterModule
+from ansible_collections.meshops.mesh.plugins.module_utils._catalogue import CATALOGUE, run_checks
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import json_report, junit, sarif
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import failed_lines, table
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.runner import Report, run_checks
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.table import CHECKS
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.runner import Report
 
 from .builder import intent, options, snapshot
 
@@ -106,7 +106,7 @@ def test_sarif_has_every_rule_and_every_deviation(report: Report) -> None:
     data = json.loads(sarif(report))
     (run,) = data["runs"]
     rules = run["tool"]["driver"]["rules"]
-    assert data["version"] == "2.1.0" and [rule["id"] for rule in rules] == [check.id for check in CHECKS]
+    assert data["version"] == "2.1.0" and [rule["id"] for rule in rules] == [check.id for check in CATALOGUE.checks]
     assert len(run["results"]) == report.summary["failed"] + report.summary["warning"]
     for result in run["results"]:
         assert rules[result["ruleIndex"]]["id"] == result["ruleId"]

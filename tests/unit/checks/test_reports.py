@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.meshops.mesh.plugins.module_utils._catalogue import run_checks
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.answer import answer
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import document, write_document
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.runner import run_checks
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.checking import argument_spec, check
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.mesh_check import argument_spec, check
 
 from .builder import intent, options, snapshot
 

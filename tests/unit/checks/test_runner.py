@@ -6,9 +6,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.runner import Report, Row, run_checks, run_until, select
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.table import CHECKS, ON_REQUEST, by_id
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import Severity, Status, check
+from ansible_collections.meshops.mesh.plugins.module_utils._catalogue import CATALOGUE, run_checks, select
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.catalogue import Catalogue
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.runner import Report, Row, run_until
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import Category, Severity, Status
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
 
 from .builder import intent, options, snapshot
@@ -59,7 +60,7 @@ def test_what_cannot_be_asked_is_skipped_with_its_reason(code: str, fields: dict
 
 
 def test_a_component_is_asked_for_only_where_it_is_meant_to_be() -> None:
-    words = {row.id: row.component for row in CHECKS if row.component}
+    words = {row.id: row.component for row in CATALOGUE.checks if row.component}
     assert words == {"OSM1601": "kiali", "OSM1602": "jaeger", "OSM1603": "prometheus", "OSM1604": "grafana", "OSM1605": "tempo",
                      "OSM1606": "opentelemetry"}  # fmt: skip
     rows = by_code(run_checks(snapshot(), intent(observability=["grafana"]), options()))
@@ -151,7 +152,7 @@ def test_the_verdict_follows_fail_on(fail_on: str, codes: list[str]) -> None:
 def test_a_choice_brings_what_it_requires() -> None:
     assert [row.id for row in select(["OSM1202"], [])] == ["OSM1001", "OSM1002", "OSM1105", "OSM1201", "OSM1202"]
     assert {row.category for row in select([], ["personas"])} == {"api", "personas"}
-    assert select([], []) == [row for row in CHECKS if row.category not in ON_REQUEST]
+    assert select([], []) == [row for row in CATALOGUE.checks if row.category not in CATALOGUE.on_request]
     for category in ("migration", "upgrade"):
         assert {row.category for row in select([], [category])} == {"api", category}
 
@@ -171,9 +172,14 @@ def test_a_code_cannot_be_given_twice() -> None:
     def other(view: Any, intent: Any, options: Any) -> list[Any]:
         return []
 
+    here, there = Category("here"), Category("there")
+    for category in (here, there):
+        category.check("OSM1001", title="x", hint="x")(other)
     with pytest.raises(ValueError, match="OSM1001 is used twice"):
-        check("OSM1001", title="x", hint="x")(other)
-    assert by_id["OSM1001"].title == "the API server answers"
+        here.check("OSM1001", title="y", hint="x")(other)
+    with pytest.raises(ValueError, match="used twice: OSM1001"):
+        Catalogue(here, there)
+    assert CATALOGUE.by_id["OSM1001"].title == "the API server answers"
 
 
 class Clock:
@@ -192,7 +198,8 @@ class Clock:
 
 
 def report_of(*statuses: tuple[str, Status]) -> Report:
-    return Report("west", tuple(Row(code, "x", "x", status, Severity.ERROR, message=str(len(statuses))) for code, status in statuses))
+    rows = tuple(Row(code, "x", "x", status, Severity.ERROR, message=str(len(statuses))) for code, status in statuses)
+    return Report("west", rows, CATALOGUE)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.versions import ahead, image_version, minor, same_minor
 from ansible_collections.meshops.mesh.plugins.module_utils._model.selectors import matches
+from ansible_collections.meshops.mesh.plugins.module_utils._model.versions import ahead, image_version, minor, same_minor
 
 LABELS = {"app": "web", "tier": "front", "empty": ""}
 
@@ -58,14 +58,14 @@ def test_same_minor_is_never_true_of_nothing() -> None:
     ("image", "expected"),
     [
         ("example.test:5000/a/proxyv2:1.30.3", "1.30.3"),
-        ("example.test:5000/a/proxyv2", None),
-        ("example.test/proxyv2@sha256:abc", None),
+        ("example.test:5000/a/proxyv2", ""),
+        ("example.test/proxyv2@sha256:abc", ""),
         ("example.test/proxyv2:1.30.3@sha256:abc", "1.30.3"),
-        ("proxyv2:latest", None),
-        (None, None),
+        ("proxyv2:latest", ""),
+        (None, ""),
     ],
 )
-def test_image_version(image: str | None, expected: str | None) -> None:
+def test_image_version(image: str | None, expected: str) -> None:
     assert image_version(image) == expected
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import urllib3.exceptions as wire
 from ansible_collections.meshops.mesh.plugins.module_utils import _errors as errors
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import Answer
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import HttpResponse
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster, Resource
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.progress import notices
 
@@ -32,7 +32,7 @@ class Script:
         self.bodies: list[Any] = []
         self.now = 0.0
 
-    def request(self, method: str, path: str, *, body: bytes | None, headers: Mapping[str, str], timeout: float) -> Answer:
+    def request(self, method: str, path: str, *, body: bytes | None, headers: Mapping[str, str], timeout: float) -> HttpResponse:
         if path in ("/api", "/apis"):
             return reply(200, RESOURCES)
         self.seen.append(f"{method} {path}")
@@ -51,8 +51,8 @@ class Script:
         return Cluster(self, name="west", clock=lambda: self.now, sleep=self.sleep)
 
 
-def reply(status: int, data: Any = None, **headers: str) -> Answer:
-    return Answer(status, headers, json.dumps(data or {"message": f"said {status}"}).encode())
+def reply(status: int, data: Any = None, **headers: str) -> HttpResponse:
+    return HttpResponse(status, headers, json.dumps(data or {"message": f"said {status}"}).encode())
 
 
 def refused() -> Exception:
@@ -105,7 +105,7 @@ def test_errors_name_cluster_and_remedy(answer: Any, error: type[Exception], tex
 
 def test_a_quota_is_not_told_as_a_missing_right() -> None:
     text = 'services "web" is forbidden: exceeded quota: q, requested: services=1, used: services=2, limited: services=2'
-    cluster = Script(reply(200, {"gitVersion": "v1"}), Answer(403, {}, json.dumps({"message": text}).encode())).cluster()
+    cluster = Script(reply(200, {"gitVersion": "v1"}), HttpResponse(403, {}, json.dumps({"message": text}).encode())).cluster()
     cluster._resources = {("v1", "Service"): Resource("v1", "Service", "services", True)}
     with pytest.raises(errors.Denied, match=r"^Service n/web: cluster west .*ResourceQuota.*no right.*exceeded quota: q") as found:
         cluster.create({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "n"}})
@@ -118,7 +118,7 @@ def test_busy_for_too_long() -> None:
 
 
 def test_pages_and_an_expired_list() -> None:
-    def page(name: str, more: str) -> Answer:
+    def page(name: str, more: str) -> HttpResponse:
         return reply(200, {"items": [{"metadata": {"name": name}}], "metadata": {"continue": more}})
 
     script = Script(page("old", "t1"), reply(410), page("a", "t2"), page("b", ""))
@@ -203,11 +203,11 @@ class Skewed(Script):
         super().__init__(*(answers or (reply(200, CONFIG_MAP),)))
         self.ahead, self.takes = ahead, takes
 
-    def request(self, method: str, path: str, **given: Any) -> Answer:
+    def request(self, method: str, path: str, **given: Any) -> HttpResponse:
         answer = super().request(method, path, **given)
         stamp = NOON + timedelta(seconds=self.now + self.ahead)
         self.now += self.takes
-        return Answer(answer.status, {**answer.headers, "date": format_datetime(stamp, usegmt=True)}, answer.body)
+        return HttpResponse(answer.status, {**answer.headers, "date": format_datetime(stamp, usegmt=True)}, answer.body)
 
     def cluster(self) -> Cluster:
         return Cluster(self, name="west", clock=lambda: self.now, sleep=self.sleep, wall=lambda: NOON + timedelta(seconds=self.now))

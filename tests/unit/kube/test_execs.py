@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import websocket
+from ansible_collections.meshops.mesh.plugins.module_utils._commands import authorization_probe as probing
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.authorization_probe import ProbeLimits, probe
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import FetchError
-from ansible_collections.meshops.mesh.plugins.module_utils._kube import probe as probing
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.execs import Command, Done, run_in_pod
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.probe import Limits, probe
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.execs import Command, CommandResult, run_in_pod
 
 COMMAND = Command("shop", "a-1", "app", ("curl", "-H", "x: y z", "http://b/?q=1&r=2"))
 SUCCESS = b"\x03" + json.dumps({"status": "Success"}).encode()
@@ -60,7 +60,7 @@ class Dialer:
         return self.streams[-1]
 
 
-def run(*frames: Any, timeout: float = 0.2) -> Done:
+def run(*frames: Any, timeout: float = 0.2) -> CommandResult:
     dialer = Dialer(*frames)
     try:
         return run_in_pod(dialer, COMMAND, timeout=timeout)  # type: ignore[arg-type]
@@ -70,7 +70,7 @@ def run(*frames: Any, timeout: float = 0.2) -> Done:
 
 def test_a_command_is_quoted_and_its_output_put_together() -> None:
     dialer = Dialer(b"\x01hel", b"\x02warn", b"\x01lo", SUCCESS)
-    assert run_in_pod(dialer, COMMAND, timeout=1) == Done(0, "hello", "warn")  # type: ignore[arg-type]
+    assert run_in_pod(dialer, COMMAND, timeout=1) == CommandResult(0, "hello", "warn")  # type: ignore[arg-type]
     assert dialer.paths == ["/api/v1/namespaces/shop/pods/a-1/exec?command=curl&command=-H&command=x%3A+y+z&"
                             "command=http%3A%2F%2Fb%2F%3Fq%3D1%26r%3D2&container=app&stdout=true&stderr=true"]
 
@@ -131,7 +131,7 @@ POLICY = {"namespace": "shop", "name": "p", "rules": 1, "selector": {"app": "b"}
 def probed(monkeypatch: pytest.MonkeyPatch, frames: tuple[bytes, ...], *pods: dict[str, Any], dump: bytes = b"ns[shop]-policy[p]-rule[0]",
            **call: Any) -> Any:
     monkeypatch.setattr(probing, "admin_get", lambda *_args, **_more: b'{"dynamic_listeners": [{}]}' + dump)
-    return probe(Cluster(*pods), Dialer(*frames), [{**CALL, **call}], [POLICY], Limits(interval=0.01))  # type: ignore[arg-type]
+    return probe(Cluster(*pods), Dialer(*frames), [{**CALL, **call}], [POLICY], ProbeLimits(interval=0.01))  # type: ignore[arg-type]
 
 
 def test_an_answer_as_predicted_needs_no_explanation(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +152,7 @@ def test_a_difference_is_explained(monkeypatch: pytest.MonkeyPatch, pods: tuple[
 
 def test_a_proxy_without_a_listener_has_no_policy_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probing, "admin_get", lambda *_args, **_more: b'{"dynamic_listeners": []}')
-    found = probe(Cluster(pod("a"), pod("b")), Dialer(DENIED, SUCCESS), [CALL], [POLICY], Limits(interval=0.01))  # type: ignore[arg-type]
+    found = probe(Cluster(pod("a"), pod("b")), Dialer(DENIED, SUCCESS), [CALL], [POLICY], ProbeLimits(interval=0.01))  # type: ignore[arg-type]
     assert not found.waiting and found.rows[0].agrees is True
 
 
@@ -161,7 +161,7 @@ def test_a_proxy_that_cannot_be_asked_is_named(monkeypatch: pytest.MonkeyPatch) 
         raise FetchError("no answer")
 
     monkeypatch.setattr(probing, "admin_get", silent)
-    found = probe(Cluster(pod("a"), pod("b")), Dialer(ALLOWED, SUCCESS), [CALL], [POLICY], Limits())  # type: ignore[arg-type]
+    found = probe(Cluster(pod("a"), pod("b")), Dialer(ALLOWED, SUCCESS), [CALL], [POLICY], ProbeLimits())  # type: ignore[arg-type]
     assert found.silent == ("shop/b-55d-x",) and "could not be asked" in found.rows[0].why and not found.waiting
 
 
@@ -183,7 +183,7 @@ def test_a_difference_is_asked_again_until_the_wait_is_over(monkeypatch: pytest.
             return Stream(list(next(answers)))
 
     monkeypatch.setattr(probing, "admin_get", lambda *_args, **_more: b"ns[shop]-policy[p]-rule[0]")
-    limits = Limits(wait=5, interval=0.01)
+    limits = ProbeLimits(wait=5, interval=0.01)
     found = probe(Cluster(pod("a"), pod("b")), Turning(), [CALL], [POLICY], limits)  # type: ignore[arg-type]
     assert found.rows[0].agrees is True and next(answers, None) is None
 
@@ -192,7 +192,7 @@ def test_the_whole_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     began = time.monotonic()
     monkeypatch.setattr(probing, "admin_get", lambda *_args, **_more: b"")
     calls = [CALL] * 40
-    found = probe(Cluster(pod("a"), pod("b")), Dialer(None), calls, [], Limits(timeout=0.1, total=0.3, workers=2))  # type: ignore[arg-type]
+    found = probe(Cluster(pod("a"), pod("b")), Dialer(None), calls, [], ProbeLimits(timeout=0.1, total=0.3, workers=2))  # type: ignore[arg-type]
     assert time.monotonic() - began < 6
     assert found.rows[-1].answer.said == "not sent: the 0.3 s for all calls were over"
     assert all(row.agrees is None for row in found.rows)

@@ -20,14 +20,14 @@ import os, subprocess, sys, time
 from ansible.utils.collection_loader._collection_finder import _AnsibleCollectionFinder
 _AnsibleCollectionFinder(paths=["COLLECTIONS"])._install()
 from ansible_collections.meshops.mesh.plugins.module_utils._kube import client, parent
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import Answer
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import HttpResponse
 
 class Transport:
     host = "https://west"
     def request(self, method, path, *, body, headers, timeout):
         with open(sys.argv[1], "a") as handle:
             handle.write("x\\n")
-        return Answer(200, {}, b"{}")
+        return HttpResponse(200, {}, b"{}")
 
 def work():
     cluster = client.Cluster(Transport(), name="west")

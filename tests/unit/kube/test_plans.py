@@ -10,8 +10,13 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils import _errors as errors
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.install_plan import (
+    ApprovalLimits,
+    SubscriptionProgress,
+    remove,
+    travel,
+)
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import NotFound
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.plans import Journey, Limits, remove, travel
 
 Obj = dict[str, Any]
 NS = "operators"
@@ -109,10 +114,10 @@ class Dictionaries:
 
 
 def go(cluster: Dictionaries, *rows: Obj, allowed: Iterable[str] = (), timeout: float = 60.0,
-       dry_run: bool = False) -> tuple[str, list[Journey], list[Obj]]:
-    journeys = Journey.of([{"namespace": NS, "target": "", **row} for row in rows or ({"name": "mesh"},)], allowed)
+       dry_run: bool = False) -> tuple[str, list[SubscriptionProgress], list[Obj]]:
+    journeys = SubscriptionProgress.of([{"namespace": NS, "target": "", **row} for row in rows or ({"name": "mesh"},)], allowed)
     approved: list[Obj] = []
-    error = travel(cluster, journeys, Limits(timeout, 1.0, dry_run), approved,  # type: ignore[arg-type]
+    error = travel(cluster, journeys, ApprovalLimits(timeout, 1.0, dry_run), approved,  # type: ignore[arg-type]
                    clock=lambda: cluster.now, sleep=cluster.sleep)
     return error, journeys, approved
 
@@ -278,7 +283,7 @@ def test_what_belongs_to_others_is_not_removed() -> None:
     ours = {"app.kubernetes.io/managed-by": "meshops.mesh", "mesh.meshops.io/mesh": "operators"}
     cluster = Dictionaries([subscription(installed="mesh.v1.0.0", current="mesh.v1.0.0", **ours), csv("mesh.v1.0.0"),
                             subscription("kiali", installed="kiali.v2.0.0"), csv("kiali.v2.0.0")])
-    journeys = Journey.of([{"name": name, "namespace": NS, "target": ""} for name in ("mesh", "kiali", "nobody")], ())
+    journeys = SubscriptionProgress.of([{"name": name, "namespace": NS, "target": ""} for name in ("mesh", "kiali", "nobody")], ())
     wanted = ["Subscription operators/mesh", "ClusterServiceVersion operators/mesh.v1.0.0"]
     assert remove(cluster, journeys, True, "operators") == wanted  # type: ignore[arg-type]
     assert len(cluster.objects) == 4
@@ -312,7 +317,7 @@ def custom(name: str, mesh: str = "", by: str = "kubectl", **meta: Any) -> Obj:
 def test_an_operator_stays_while_others_have_objects_of_its_kinds(there: list[Obj], refused: str, dry_run: bool) -> None:
     kinds = {"owned": [{"name": "kialis.kiali.io", "kind": "Kiali", "version": "v1alpha1"}]}
     cluster = Dictionaries([subscription(installed="mesh.v1.0.0", **OURS), csv("mesh.v1.0.0", customresourcedefinitions=kinds), *there])
-    journeys = Journey.of([{"name": "mesh", "namespace": NS, "target": ""}], ())
+    journeys = SubscriptionProgress.of([{"name": "mesh", "namespace": NS, "target": ""}], ())
     if refused:
         with pytest.raises(errors.ConfigError, match=refused):
             remove(cluster, journeys, dry_run, "operators", "west")  # type: ignore[arg-type]
@@ -323,6 +328,6 @@ def test_an_operator_stays_while_others_have_objects_of_its_kinds(there: list[Ob
 
 def test_a_copied_subscription_is_not_removed() -> None:
     cluster = Dictionaries([subscription(by="kubectl-client-side-apply", **OURS)])
-    (journey,) = Journey.of([{"name": "mesh", "namespace": NS, "target": ""}], ())
+    (journey,) = SubscriptionProgress.of([{"name": "mesh", "namespace": NS, "target": ""}], ())
     assert remove(cluster, [journey], False, "operators") == []  # type: ignore[arg-type]
     assert journey.reason == "left alone: it carries our labels, and they were written by kubectl-client-side-apply: a copy"

@@ -12,7 +12,7 @@ import pytest
 import urllib3.exceptions as wire
 from ansible_collections.meshops.mesh.plugins.module_utils import _errors as errors
 from ansible_collections.meshops.mesh.plugins.module_utils._kube import progress
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import Answer
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import HttpResponse
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.wait import Timing, wait_gone, wait_ready
 from ansible_collections.meshops.mesh.plugins.module_utils._model.objects import Ref
@@ -124,10 +124,10 @@ class Away:
     def __init__(self) -> None:
         self.met = False
 
-    def request(self, *_args: Any, **_more: Any) -> Answer:
+    def request(self, *_args: Any, **_more: Any) -> HttpResponse:
         if not self.met:
             self.met = True
-            return Answer(200, {}, b"{}")
+            return HttpResponse(200, {}, b"{}")
         raise wire.ProtocolError("Connection aborted", ConnectionResetError(104, "reset"))
 
 
@@ -142,9 +142,9 @@ def test_an_api_server_that_is_away(lines: list[str]) -> None:
 
 # Loops that wait without it, and why.
 EXEMPT = {
-    ("_kube/rollout.py", "advance"): "comes back every few seconds, and the action plugin shows its line",
-    ("_kube/rollout.py", "_look_patiently"): "is in a slice of advance",
-    ("_kube/plans.py", "_read_again"): "asks by Cluster.request, which says so, for half a minute",
+    ("_commands/rollout.py", "advance"): "comes back every few seconds, and the action plugin shows its line",
+    ("_commands/rollout.py", "_look_patiently"): "is in a slice of advance",
+    ("_commands/install_plan.py", "_read_again"): "asks by Cluster.request, which says so, for half a minute",
     ("_kube/client.py", "_write"): "three tries of less than a second",
     ("_certificates/store.py", "locked"): "another run of this machine that issues a certificate",
 }

@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 import websocket
-from ansible_collections.meshops.mesh.plugins.module_utils._certificates.proxy import has_proxy, held, identity_of
+from ansible_collections.meshops.mesh.plugins.module_utils._certificates.proxy import held, identity_of
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.proxies import read_proxies
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, FetchError
-from ansible_collections.meshops.mesh.plugins.module_utils._kube import auth, proxies
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.proxies import admin_get, read_proxies
+from ansible_collections.meshops.mesh.plugins.module_utils._kube import auth, forward
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.forward import admin_get
+from ansible_collections.meshops.mesh.plugins.module_utils._model.proxies import has_proxy
 
 PORT = struct.pack("<H", 15000)
 NAMED = [b"\x00" + PORT, b"\x01" + PORT]
@@ -128,7 +130,7 @@ def test_what_is_no_answer(rows: list[Any], message: str) -> None:
 
 
 def test_an_endless_answer_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proxies, "_LARGEST", 1000)
+    monkeypatch.setattr(forward, "_LARGEST", 1000)
     with pytest.raises(FetchError, match="larger than"):
         ask(*frames(answer(b"x" * 2000)), timeout=5)
 

@@ -10,11 +10,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.apply import LayerRequest, run
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.mesh_members_info import members_of, mesh_of, removing
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.removal import Allowed, plan_removal, stale_objects
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, Forbidden, KindMissing
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.apply import Order, run
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Resource
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.leaving import members_of, mesh_of, removing
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.removal import Allowed, plan_removal, stale_objects
 from ansible_collections.meshops.mesh.plugins.module_utils._model.objects import CREATED, LAYER, MANAGED_BY, MESH, Ref
 
 Obj = dict[str, Any]
@@ -195,7 +195,7 @@ def test_an_object_that_no_prune_would_find_is_refused() -> None:
     cluster: Any = SimpleNamespace(require_clock=lambda: None)
     wanted = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "shop"}}
     with pytest.raises(ConfigError, match=r"layer l: ConfigMap shop/a \(v1\): prune_kinds names the kinds of the layer, rbac.*ClusterRole"):
-        run(cluster, [wanted], Order(mesh="m", layer="l", kinds=PERSONAS))
+        run(cluster, [wanted], LayerRequest(mesh="m", layer="l", kinds=PERSONAS))
 
 
 # the whole mesh

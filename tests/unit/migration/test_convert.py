@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.meshops.mesh.plugins.module_utils._migration.convert import convert, row_for, tracing_of
-from ansible_collections.meshops.mesh.plugins.module_utils._migration.fields import FIELDS, Outcome
+from ansible_collections.meshops.mesh.plugins.module_utils._migration.fields import FIELDS, FieldOutcome
 from testbed import crds
 
 from .schema import leaves, problems, schema_of
@@ -54,8 +54,8 @@ def test_travel_is_accounted_for_field_by_field(mesh: str) -> None:
     assert len(rows) == len(made.rows)
     for path in scalars(plane["spec"]):
         assert any(path == known or path.startswith((f"{known}.", f"{known}[")) for known in rows), path
-    assert [row.path for row in made.rows if row.outcome is Outcome.UNKNOWN] == []
-    assert all(row.to or row.todo or row.outcome is Outcome.GONE for row in made.rows)
+    assert [row.path for row in made.rows if row.outcome is FieldOutcome.UNKNOWN] == []
+    assert all(row.to or row.todo or row.outcome is FieldOutcome.GONE for row in made.rows)
     assert istio_problems(made.values) == []
 
 
@@ -132,7 +132,7 @@ def test_every_field_of_the_crd_that_is_mapped_lands_where_the_istio_crd_has_it(
         path = tuple("pilot" if step == "x" and raw[:2] == ("runtime", "components") else step for step in raw)
         named = next(filter(None, (row_for(path[:end], whole=True) for end in range(1, len(path) + 1))), None)
         found_row = named or row_for(path, whole=False)
-        if found_row is None or found_row[0].outcome is not Outcome.MAPPED:
+        if found_row is None or found_row[0].outcome is not FieldOutcome.MAPPED:
             continue
         spec: Obj = {}
         put(spec, path, sample(path, dict(one)))
@@ -141,7 +141,7 @@ def test_every_field_of_the_crd_that_is_mapped_lands_where_the_istio_crd_has_it(
         assert [one for one in istio_problems(made.values) if not one.endswith(" is missing")] == [], path
         said = [row for row in made.rows if not row.implied]
         assert len(said) == 1 or path[0] == "meshConfig", path
-        if said[0].outcome is Outcome.MAPPED:
+        if said[0].outcome is FieldOutcome.MAPPED:
             mapped += 1
             steps = [step for step in said[0].to.replace("[", ".[").split(".")[2:]]
             found: Any = made.values
@@ -191,7 +191,7 @@ def test_a_certificate_manager_switches_the_ca_server_off() -> None:
 
 def test_what_nobody_knows_is_named_and_goes_nowhere() -> None:
     made = convert(smcp(proxy={"concurrency": 2, "turbo": {"level": [1, 2]}}, techPreview={"wonder": True}, tracing={"type": "None"}))
-    unknown = {row.path: row for row in made.rows if row.outcome is Outcome.UNKNOWN}
+    unknown = {row.path: row for row in made.rows if row.outcome is FieldOutcome.UNKNOWN}
     assert set(unknown) == {"spec.proxy.turbo.level[0]", "spec.proxy.turbo.level[1]", "spec.techPreview.wonder"}
     assert all("set it by hand" in row.todo for row in unknown.values())
     assert "turbo" not in str(made.values)
@@ -201,14 +201,14 @@ def test_an_image_of_the_old_generation_is_never_carried() -> None:
     where = {"container": {"imageRegistry": "mirror.example.com/ossm", "imageTag": "2.6.5", "imageName": "proxyv2"}}
     made = convert(smcp(proxy={"runtime": where}, runtime={"defaults": where, "components": {"pilot": where}}))
     gone = [row for row in made.rows if row.path.rsplit(".", 1)[1] in ("imageRegistry", "imageTag", "imageName")]
-    assert len(gone) == 9 and {row.outcome for row in gone} == {Outcome.GONE} and all("mirror" in row.todo for row in gone)
+    assert len(gone) == 9 and {row.outcome for row in gone} == {FieldOutcome.GONE} and all("mirror" in row.todo for row in gone)
     assert "2.6.5" not in str(made.values) and "mirror" not in str(made.values)
 
 
 def test_a_value_that_istio_does_not_take_is_told_and_not_written() -> None:
     made = convert(smcp(security={"controlPlane": {"tls": {"minProtocolVersion": "TLSv1_0"}}}))
     row = next(row for row in made.rows if row.path.endswith("minProtocolVersion"))
-    assert row.outcome is Outcome.GONE and "clients that need TLSv1_0" in row.todo
+    assert row.outcome is FieldOutcome.GONE and "clients that need TLSv1_0" in row.todo
     assert "meshMTLS" not in str(made.values)
 
 
@@ -250,7 +250,7 @@ def test_rows_of_the_table_are_sound() -> None:
     assert len({row.path for row in FIELDS}) == len(FIELDS)
     assert {row.source for row in FIELDS} <= {"table", "removed", "guide", "chart", "crd", "istio"}
     for row in FIELDS:
-        assert bool(row.to) == (row.outcome is not Outcome.GONE), row.path
+        assert bool(row.to) == (row.outcome is not FieldOutcome.GONE), row.path
         assert row.to.count("**") <= row.path.count("**"), row.path
 
 
@@ -268,7 +268,7 @@ def test_whether_the_old_mesh_traces(spec: Obj, status: Obj, sends: str | None) 
     made = convert(plane)
     (row,) = [row for row in made.rows if row.path == "spec.tracing.type"]
     assert made.at("tracing.type") == sends
-    assert (row.outcome is Outcome.UNKNOWN) is (sends is None) and bool(row.todo) is (sends is None)
+    assert (row.outcome is FieldOutcome.UNKNOWN) is (sends is None) and bool(row.todo) is (sends is None)
 
 
 NEEDLE = "n33dle-of-this-test"

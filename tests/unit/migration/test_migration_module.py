@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.migration_run import run_migration_checks
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.migration_plan import run_migration_checks
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
 from ansible_collections.meshops.mesh.plugins.module_utils._migration.options import settings_from
 from ansible_collections.meshops.mesh.plugins.module_utils._migration.plan import plan_migration

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, MeshError
-from ansible_collections.meshops.mesh.plugins.module_utils._migration.plan import Plan, plan_migration
-from ansible_collections.meshops.mesh.plugins.module_utils._migration.settings import Settings
+from ansible_collections.meshops.mesh.plugins.module_utils._migration.plan import MigrationPlan, plan_migration
+from ansible_collections.meshops.mesh.plugins.module_utils._migration.settings import MigrationSettings
 from ansible_collections.meshops.mesh.plugins.module_utils._model.objects import prepare
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
 from checks.test_malformed import OTHERS, changed, paths
@@ -27,12 +27,12 @@ def snapshot(*objects: Obj, source: str = "manifests") -> Snapshot:
     return Snapshot("west", NOW, source, None, tuple(objects))
 
 
-def plan(*objects: Obj, source: str = "manifests", domains: Any = None, **settings: Any) -> Plan:
-    given = Settings(**({"mesh": "travel-prod", "version": "v1.30.3"} | settings))
+def plan(*objects: Obj, source: str = "manifests", domains: Any = None, **settings: Any) -> MigrationPlan:
+    given = MigrationSettings(**({"mesh": "travel-prod", "version": "v1.30.3"} | settings))
     return plan_migration(snapshot(*objects, source=source), given, domains=domains)
 
 
-def by_name(made: Plan) -> dict[str, Obj]:
+def by_name(made: MigrationPlan) -> dict[str, Obj]:
     return {f"{obj['kind']} {obj['metadata']['name']}": obj for name, layer in made.layers.items() for obj in layer
             if name != "migration_final"}
 
@@ -173,7 +173,7 @@ def test_a_kiali_of_somebody_else_is_left_as_it_is_and_the_operators_is_taken_ov
 def test_a_jaeger_is_made_only_where_nobody_has_it() -> None:
     there = {"apiVersion": "jaegertracing.io/v1", "kind": "Jaeger", "metadata": {"name": "jaeger", "namespace": "istio-system"}, "spec": {}}
 
-    def kinds(made: Plan) -> set[str]:
+    def kinds(made: MigrationPlan) -> set[str]:
         return {obj["kind"] for obj in made.layers["migration_final"]}
 
     traced = smcp(tracing={"type": "Jaeger"})

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from ansible_collections.meshops.mesh.plugins.module_utils._migration.settings import Domain, Plane, Settings
+from ansible_collections.meshops.mesh.plugins.module_utils._migration.settings import Domain, MigrationSettings, Plane
 from ansible_collections.meshops.mesh.plugins.module_utils._migration.state import domain_state
 from ansible_collections.meshops.mesh.plugins.module_utils._migration.steps import (
-    Step,
+    MigrationStep,
     back,
     gateways_back,
     gateways_moved,
@@ -29,7 +29,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot impor
 
 Obj = dict[str, Any]
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-SETTINGS = Settings(mesh="travel", version="v1.27.3")
+SETTINGS = MigrationSettings(mesh="travel", version="v1.27.3")
 SHOP = Domain("shop", ("shop",))
 ROOT = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 GATES = {"istio-ingressgateway": ("istio-system", "gateways.ingress")}
@@ -83,7 +83,7 @@ def deployment(name: str, namespace: str = "shop", **body: Any) -> Obj:
     return obj(f"Deployment {namespace}/{name}", "apps/v1", **body)
 
 
-def bodies(step: Step) -> dict[str, Any]:
+def bodies(step: MigrationStep) -> dict[str, Any]:
     return {str(write.ref): write.body for write in step.writes}
 
 
@@ -121,7 +121,7 @@ def test_moved_labels_in_one_write() -> None:
 
 
 def test_moved_a_second_time_writes_nothing() -> None:
-    assert moved(seen(obj("Namespace shop", labels=MOVED), *NEW_PLANE, *CA), PLANE, SETTINGS, SHOP) == Step()
+    assert moved(seen(obj("Namespace shop", labels=MOVED), *NEW_PLANE, *CA), PLANE, SETTINGS, SHOP) == MigrationStep()
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_how_far_a_domain_is(labels: Obj, revision: str, state: str) -> None:
 def test_back_takes_our_labels_off_and_no_others() -> None:
     step = back(seen(SMCP, obj("Namespace shop", labels=MOVED)), PLANE, SETTINGS, SHOP)
     assert bodies(step) == {"Namespace shop": {"metadata": {"labels": {"maistra.io/ignore-namespace": None, "istio.io/rev": None}}}}
-    assert back(seen(SMCP, obj("Namespace shop", labels={**MEMBER, "istio.io/rev": "theirs"})), PLANE, SETTINGS, SHOP) == Step()
+    assert back(seen(SMCP, obj("Namespace shop", labels={**MEMBER, "istio.io/rev": "theirs"})), PLANE, SETTINGS, SHOP) == MigrationStep()
 
 
 def test_there_is_no_way_back_without_the_old_control_plane_or_membership() -> None:
@@ -243,7 +243,7 @@ def test_gateways_change_hands_only_when_the_new_ones_are_ready() -> None:
 def test_gateways_that_are_off_already_are_not_switched_again() -> None:
     off = Plane("basic", "istio-system", {**SMCP, "spec": {"gateways": {"ingress": {"enabled": False}}}})
     ready = deployment("istio-ingressgateway-injected", "istio-system", status={"readyReplicas": 1})
-    assert gateways_moved(seen(ready), off, GATES) == Step()
+    assert gateways_moved(seen(ready), off, GATES) == MigrationStep()
     assert bodies(gateways_back(seen(SMCP), off, GATES)) == {
         "ServiceMeshControlPlane istio-system/basic": {"spec": {"gateways": {"ingress": {"enabled": True}}}}
     }

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.meshops.mesh.plugins.module_utils._model.intent import check_names, check_value, misspelt, shown
+from ansible_collections.meshops.mesh.plugins.module_utils._model.variables import check_names, check_value, misspelt, shown
 
 APPLICATION = {"name": {"type": "str", "required": True}, "port": {"type": "int"}, "inject": {"type": "bool"}, "env": {"type": "dict"}}
 SPEC: dict[str, Any] = {"type": "list", "elements": "dict", "options": {

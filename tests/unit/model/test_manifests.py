@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
 from ansible_collections.meshops.mesh.plugins.module_utils._model import walk
-from ansible_collections.meshops.mesh.plugins.module_utils._model.manifests import Reading, read_manifests
+from ansible_collections.meshops.mesh.plugins.module_utils._model.manifests import ManifestReading, read_manifests
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.meshops.mesh.plugins.module_utils._model.yaml_reader import documents
 
@@ -33,11 +33,11 @@ def put(root: Path, files: dict[str, str]) -> Path:
     return tree(root, **files)
 
 
-def names(reading: Reading) -> list[str]:
+def names(reading: ManifestReading) -> list[str]:
     return sorted(obj["metadata"]["name"] for obj in reading.objects)
 
 
-def faults(reading: Reading) -> dict[str, str]:
+def faults(reading: ManifestReading) -> dict[str, str]:
     return {row.path: row.reason for row in reading.unread if row.fault}
 
 

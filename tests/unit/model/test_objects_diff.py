@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
-from ansible_collections.meshops.mesh.plugins.module_utils._model.diff import Verdict, cleaned, compare
+from ansible_collections.meshops.mesh.plugins.module_utils._model.diff import DiffVerdict, cleaned, compare
 from ansible_collections.meshops.mesh.plugins.module_utils._model.objects import Ref, by_rank, prepare
 
 CM = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "n"}}
@@ -65,7 +65,7 @@ OWNED: dict[str, Any] = {
 LIVE = {"replicas": 2, "limits": {"cpu": "1"}, "ports": [{"port": 80, "protocol": "TCP"}], "args": ["a"], "default": "x"}
 
 
-def verdict(spec: dict[str, Any], live: dict[str, Any], owned: dict[str, Any], manager: str = "m") -> Verdict:
+def verdict(spec: dict[str, Any], live: dict[str, Any], owned: dict[str, Any], manager: str = "m") -> DiffVerdict:
     entry: dict[str, Any] = {"manager": manager, "operation": "Apply", "fieldsV1": {"f:spec": owned}}
     there = {"apiVersion": "v1", "kind": "X", "metadata": {"name": "x", "labels": {"a": "b"}, "managedFields": [entry]}, "spec": live}
     wanted = {"apiVersion": "v1", "kind": "X", "metadata": {"name": "x", "labels": {"a": "b"}}, "spec": spec}
@@ -76,19 +76,19 @@ def verdict(spec: dict[str, Any], live: dict[str, Any], owned: dict[str, Any], m
 @pytest.mark.parametrize(
     ("spec", "live", "owned", "manager", "expected"),
     [
-        ({}, {}, {}, "m", Verdict.SAME),
-        ({"replicas": 3}, {}, {}, "m", Verdict.DIFFERENT),
-        ({}, {"replicas": 5}, {}, "m", Verdict.DIFFERENT),
-        ({}, {"limits": {"cpu": "2"}}, {}, "m", Verdict.DIFFERENT),
-        ({}, {}, {"f:gone": {}}, "m", Verdict.DIFFERENT),
-        ({"more": 1}, {"more": 1}, {}, "m", Verdict.DIFFERENT),
-        ({"args": ["a", "b"]}, {}, {}, "m", Verdict.DIFFERENT),
-        ({"args": [{"x": 1}]}, {"args": [{"x": 1, "defaulted": 2}]}, {}, "m", Verdict.UNSURE),
-        ({"ports": []}, {}, {}, "m", Verdict.DIFFERENT),
-        ({}, {}, {}, "other", Verdict.DIFFERENT),
+        ({}, {}, {}, "m", DiffVerdict.SAME),
+        ({"replicas": 3}, {}, {}, "m", DiffVerdict.DIFFERENT),
+        ({}, {"replicas": 5}, {}, "m", DiffVerdict.DIFFERENT),
+        ({}, {"limits": {"cpu": "2"}}, {}, "m", DiffVerdict.DIFFERENT),
+        ({}, {}, {"f:gone": {}}, "m", DiffVerdict.DIFFERENT),
+        ({"more": 1}, {"more": 1}, {}, "m", DiffVerdict.DIFFERENT),
+        ({"args": ["a", "b"]}, {}, {}, "m", DiffVerdict.DIFFERENT),
+        ({"args": [{"x": 1}]}, {"args": [{"x": 1, "defaulted": 2}]}, {}, "m", DiffVerdict.UNSURE),
+        ({"ports": []}, {}, {}, "m", DiffVerdict.DIFFERENT),
+        ({}, {}, {}, "other", DiffVerdict.DIFFERENT),
     ],
 )
-def test_compare(spec: dict[str, Any], live: dict[str, Any], owned: dict[str, Any], manager: str, expected: Verdict) -> None:
+def test_compare(spec: dict[str, Any], live: dict[str, Any], owned: dict[str, Any], manager: str, expected: DiffVerdict) -> None:
     assert verdict({**SPEC, **spec}, {**LIVE, **live}, {**OWNED, **owned}, manager) is expected
 
 

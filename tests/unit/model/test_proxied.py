@@ -8,11 +8,19 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._model.objects import LAYER, MANAGED_BY, MESH
-from ansible_collections.meshops.mesh.plugins.module_utils._model.proxied import Mesh, Proxied, grouped, leaving, of_mesh, slim_pod, taken
+from ansible_collections.meshops.mesh.plugins.module_utils._model.proxied import (
+    MeshIdentity,
+    Proxied,
+    grouped,
+    leaving,
+    of_mesh,
+    slim_pod,
+    taken,
+)
 
 Obj = dict[str, Any]
-OSSM3 = Mesh("west", False, "prod", "west-system", frozenset({"shop", "pay"}), frozenset({"prod", "prod-v1"}))
-OSSM2 = Mesh("west", True, "prod", "west-system", frozenset({"shop", "pay"}), frozenset({"prod"}))
+OSSM3 = MeshIdentity("west", False, "prod", "west-system", frozenset({"shop", "pay"}), frozenset({"prod", "prod-v1"}))
+OSSM2 = MeshIdentity("west", True, "prod", "west-system", frozenset({"shop", "pay"}), frozenset({"prod"}))
 
 
 def pod(namespace: str, name: str = "p", *, proxy: str = "containers", revision: str = "", phase: str = "Running", **meta: Any) -> Obj:
@@ -51,7 +59,7 @@ def space(name: str, by: str = "meshops.mesh", **labels: str) -> Obj:
         (OSSM3, pod("elsewhere", annotations={"sidecar.istio.io/status": "[]", "istio.io/rev": "x"}), {}, False),
     ],
 )
-def test_whose_proxy_a_pod_has(mesh: Mesh, one: Obj, labels: dict[str, str], expected: bool) -> None:
+def test_whose_proxy_a_pod_has(mesh: MeshIdentity, one: Obj, labels: dict[str, str], expected: bool) -> None:
     spaces = [{"metadata": {"name": name, "labels": labels}} for name in ("shop", "west-system", "elsewhere")]
     assert bool(of_mesh([slim_pod(one)], spaces, mesh)) is expected
 
@@ -95,7 +103,7 @@ OURS = {MANAGED_BY: "meshops.mesh", MESH: "west", LAYER: "membership"}
         (space("old", "kubectl-label", **{"istio-discovery": "west"}), OSSM3, False),  # its team's own doing
     ],
 )
-def test_who_leaves(one: Obj, mesh: Mesh, expected: bool) -> None:
+def test_who_leaves(one: Obj, mesh: MeshIdentity, expected: bool) -> None:
     assert (leaving([one], mesh) == [one["metadata"]["name"]]) is expected
 
 
@@ -116,5 +124,5 @@ def test_who_is_going_already_does_not_leave() -> None:
         ({"maistra.io/member-of": "west-system"}, OSSM2, ""),
     ],
 )
-def test_namespaces_of_another_mesh_are_named(labels: dict[str, str], mesh: Mesh, text: str) -> None:
+def test_namespaces_of_another_mesh_are_named(labels: dict[str, str], mesh: MeshIdentity, text: str) -> None:
     assert taken([space("shop", **labels), space("elsewhere", **labels)], mesh) == ([text] if text else [])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.meshops.mesh.plugins.module_utils._checks import kinds
+from ansible_collections.meshops.mesh.plugins.module_utils._model import kinds
 from ansible_collections.meshops.mesh.plugins.module_utils._model.scope import in_their_namespaces, is_namespaced
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
 

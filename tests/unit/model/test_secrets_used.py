@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshops.mesh.plugins.module_utils._checks import kinds as k
+from ansible_collections.meshops.mesh.plugins.module_utils._model import kinds as k
 from ansible_collections.meshops.mesh.plugins.module_utils._model.secrets_used import SOURCES, secrets_used
 
 

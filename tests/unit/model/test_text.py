@@ -8,8 +8,8 @@ import unicodedata
 
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
-from ansible_collections.meshops.mesh.plugins.module_utils._model.text import escaped_json, joined, shown, shown_line, shown_lines
 from ansible_collections.meshops.mesh.plugins.module_utils._module import for_people
+from ansible_collections.meshops.mesh.plugins.module_utils._text import escaped_json, joined, shown, shown_line, shown_lines
 
 
 @pytest.mark.parametrize(("text", "expected"), [

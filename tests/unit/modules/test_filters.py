@@ -21,7 +21,7 @@ print(json.dumps([names, sorted(sys.modules)]))
 """
 # The checks with their proofs, and a library of C: a second for each task, before it does anything.
 SLOW = ("cryptography", "kubernetes", "ansible_collections.meshops.mesh.plugins.module_utils._authorization",
-        "ansible_collections.meshops.mesh.plugins.module_utils._checks.table",
+        "ansible_collections.meshops.mesh.plugins.module_utils._catalogue",
         "ansible_collections.meshops.mesh.plugins.module_utils._upgrade.fleet")
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.meshops.mesh.plugins.module_utils._commands import mesh_apply as layer
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.apply import LayerResult
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import FetchError
-from ansible_collections.meshops.mesh.plugins.module_utils._kube import layer
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.apply import Outcome
 from ansible_collections.meshops.mesh.plugins.module_utils._module import Crashed, MeshModule
 from ansible_collections.meshops.mesh.plugins.modules import mesh_apply
 
@@ -35,7 +35,7 @@ def run(capsys: pytest.CaptureFixture[str], **options: Any) -> tuple[dict[str, A
 
 def test_a_finished_layer_does_not_show_the_objects(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layer.Cluster, "from_params", lambda *_args, **_options: Quiet())
-    monkeypatch.setattr(layer, "run", lambda *_args: Outcome((), 0.0))
+    monkeypatch.setattr(layer, "run", lambda *_args: LayerResult((), 0.0))
     found, text = run(capsys)
     assert found["invocation"]["module_args"]["objects"] == "1 objects, not shown"
     assert found["invocation"]["module_args"]["layer"] == "shop"

@@ -14,8 +14,8 @@ import pytest
 import yaml
 from ansible.errors import AnsibleActionFail
 from ansible_collections.meshops.mesh.plugins.action import mesh_check as plugin
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.mesh_check import check
 from ansible_collections.meshops.mesh.plugins.module_utils._kube import auth
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.checking import check
 
 SHELL = SimpleNamespace(tmpdir="/nowhere", env_prefix=lambda **_env: "")
 LOCAL = {"transport": "local", "become": None, "has_native_async": False, "_shell": SHELL}
@@ -85,7 +85,7 @@ def test_its_result_is_the_module_s(tree: Path) -> None:
 
 
 def plugin_spec() -> dict[str, Any]:
-    from ansible_collections.meshops.mesh.plugins.module_utils._kube.checking import argument_spec
+    from ansible_collections.meshops.mesh.plugins.module_utils._commands.mesh_check import argument_spec
 
     return argument_spec()
 

@@ -6,14 +6,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from ansible_collections.meshops.mesh.plugins.module_utils._model.view import Condition
 from ansible_collections.meshops.mesh.plugins.module_utils._olm.model import (
     Catalog,
-    Condition,
     Csv,
-    Group,
+    InstallPlan,
     Observation,
-    Plan,
-    Pod,
+    OperatorGroup,
+    OperatorPod,
     Subscription,
 )
 
@@ -31,25 +31,52 @@ def sub(name: str = "mesh", installed: str = "", current: str | None = None, *, 
     given: dict[str, Any] = {
         "package": name, "channel": "stable", "source": "catalogue", "source_namespace": "olm", "approval": "Manual", "starting_csv": "",
         "state": "", "conditions": (condition("CatalogSourcesUnhealthy", status="False"),), "uid": f"uid-{name}", **more}  # fmt: skip
-    return Subscription(namespace=NS, name=name, current_csv=installed if current is None else current, installed_csv=installed,
-                        plan_name=plan, plan_uid=plan, **given)
+    return Subscription(
+        namespace=NS,
+        name=name,
+        current_csv=installed if current is None else current,
+        installed_csv=installed,
+        plan_name=plan,
+        plan_uid=plan,
+        **given,
+    )
 
 
-def plan(*csvs: str, name: str = "install-1", phase: str = "RequiresApproval", **more: Any) -> Plan:
-    given: dict[str, Any] = {"resource_version": "7", "generation": 1, "approval": "Manual", "approved": False, "owners": frozenset(),
-                             "message": "", "conditions": (), **more}
-    return Plan(namespace=NS, name=name, uid=name, csvs=csvs, phase=phase, **given)
+def plan(*csvs: str, name: str = "install-1", phase: str = "RequiresApproval", **more: Any) -> InstallPlan:
+    given: dict[str, Any] = {
+        "resource_version": "7",
+        "generation": 1,
+        "approval": "Manual",
+        "approved": False,
+        "owners": frozenset(),
+        "message": "",
+        "conditions": (),
+        **more,
+    }
+    return InstallPlan(namespace=NS, name=name, uid=name, csvs=csvs, phase=phase, **given)
 
 
 def csv(name: str, phase: str = "Succeeded", **more: Any) -> Csv:
     return Csv(name=name, phase=phase, **{"reason": "", "message": "", **more})
 
 
-def seen(subscription: Subscription | None, *objects: Subscription | Plan | Csv | Pod, groups: Iterable[Group] = (Group("og", "", ()),),
-         catalogs: Iterable[Catalog] = (Catalog("olm", "catalogue", "READY"),)) -> Observation:
+def seen(
+    subscription: Subscription | None,
+    *objects: Subscription | InstallPlan | Csv | OperatorPod,
+    groups: Iterable[OperatorGroup] = (OperatorGroup("og", "", ()),),
+    catalogs: Iterable[Catalog] = (Catalog("olm", "catalogue", "READY"),),
+) -> Observation:
     """Further Subscriptions are neighbours."""
+
     def of(kind: type[Any]) -> tuple[Any, ...]:
         return tuple(obj for obj in objects if isinstance(obj, kind))
 
-    return Observation(subscription, neighbours=of(Subscription), plans=of(Plan), csvs=of(Csv), groups=tuple(groups),
-                       catalogs=tuple(catalogs), pods=of(Pod))
+    return Observation(
+        subscription,
+        neighbours=of(Subscription),
+        plans=of(InstallPlan),
+        csvs=of(Csv),
+        groups=tuple(groups),
+        catalogs=tuple(catalogs),
+        pods=of(OperatorPod),
+    )

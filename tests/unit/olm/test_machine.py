@@ -9,9 +9,9 @@ import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._olm.machine import (
     LATEST,
     Approve,
-    Done,
     Fail,
     History,
+    PlanDone,
     Target,
     Wait,
     our_plan,
@@ -91,7 +91,7 @@ def test_what_does_not_count_yet(subscription: Any, objects: list[Any], reason: 
 
 def test_what_others_replace_is_nobody_of_ours() -> None:
     action = first(seen(sub(installed=V1), csv(V1, replaces=V0), csv(K2, replaces=K1), csv(K1)), Target(V1))
-    assert action == Done(V1, f"{V1} is Succeeded")
+    assert action == PlanDone(V1, f"{V1} is Succeeded")
 
 
 @pytest.mark.parametrize(("subscription", "target", "done"), [
@@ -110,7 +110,7 @@ def test_what_others_replace_is_nobody_of_ours() -> None:
 ])  # fmt: skip
 def test_who_has_arrived(subscription: Any, target: str, *, done: bool) -> None:
     action = first(seen(subscription, csv(subscription.installed_csv)), Target(target))
-    assert isinstance(action, Done) is done, action
+    assert isinstance(action, PlanDone) is done, action
 
 
 def test_the_way_is_remembered() -> None:
@@ -215,7 +215,7 @@ def test_the_next_version_is_offered_before_the_target_is_ready(phase: str | Non
     action, history = step(seen(OURS, plan(V2), *made), Target(target), 0.0, History())
     assert isinstance(action, Wait) and V1 in action.reason and V2 not in action.reason, action
     action, _history = step(seen(OURS, *offered(V2)), Target(target), 1.0, history)
-    assert action == Done(V1, f"{V1} is Succeeded")
+    assert action == PlanDone(V1, f"{V1} is Succeeded")
 
 
 def test_an_approved_plan_is_waited_for() -> None:
@@ -233,7 +233,7 @@ def test_a_version_that_was_lost_and_comes_again_by_our_plan_is_approved() -> No
 def test_latest_is_believed_after_a_silence_that_is_longer_than_olms() -> None:
     observation = seen(sub(installed=V1, plan="install-1"), plan(V1, phase="Complete"), csv(V1))
     assert after(7.9, observation, Target(LATEST)) == Wait(f"Subscription {NS}/mesh is at {V1}, waiting for what comes next")
-    assert after(8.0, observation, Target(LATEST)) == Done(V1, f"{V1} is the newest of channel stable")
+    assert after(8.0, observation, Target(LATEST)) == PlanDone(V1, f"{V1} is the newest of channel stable")
 
 
 @pytest.mark.parametrize("phase", ["Complete", "Failed"])
@@ -282,7 +282,7 @@ def test_an_obstacle_must_stand_without_a_break() -> None:
         action, history = step(observation, Target(LATEST), now, history)
         assert isinstance(action, Wait), now
     action, history = step(silent, Target(LATEST), 14.0, history)
-    assert isinstance(action, Done)
+    assert isinstance(action, PlanDone)
 
 
 def test_nobody_subscribed() -> None:

@@ -6,8 +6,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.meshops.mesh.plugins.module_utils._model.view import Condition
 from ansible_collections.meshops.mesh.plugins.module_utils._olm.machine import our_plan
-from ansible_collections.meshops.mesh.plugins.module_utils._olm.model import Catalog, Condition, Group, Observation, Pod
+from ansible_collections.meshops.mesh.plugins.module_utils._olm.model import Catalog, Observation, OperatorGroup, OperatorPod
 from ansible_collections.meshops.mesh.plugins.module_utils._olm.obstacles import Obstacle, find
 
 from olm.scene import NS, condition, csv, plan, seen, sub
@@ -37,8 +38,8 @@ def waits(**more: Any) -> Any:
     return sub(installed=V1, current=V2, plan="install-1", state="UpgradePending", **more)
 
 
-def group(name: str = "og", status: str = "True", reason: str = "ServiceAccountNotFound") -> Group:
-    return Group(name, "robot", (Condition("OperatorGroupServiceAccount", status, reason, "ServiceAccount robot not found"),))
+def group(name: str = "og", status: str = "True", reason: str = "ServiceAccountNotFound") -> OperatorGroup:
+    return OperatorGroup(name, "robot", (Condition("OperatorGroupServiceAccount", status, reason, "ServiceAccount robot not found"),))
 
 
 ORPHAN = f"clusterserviceversion {V0} exists and is not referenced by a subscription"
@@ -48,7 +49,7 @@ CASES = [
     # -- the OperatorGroup
     pytest.param(seen(sub(installed=V1), WORKS, groups=()), "OperatorGroupMissing", 5, f"namespace {NS} has no OperatorGroup",
                  id="no-group"),
-    pytest.param(seen(sub(installed=V1), WORKS, groups=(Group("b", "", ()), Group("a", "", ()))), "OperatorGroupTwice", 5,
+    pytest.param(seen(sub(installed=V1), WORKS, groups=(OperatorGroup("b", "", ()), OperatorGroup("a", "", ()))), "OperatorGroupTwice", 5,
                  f"namespace {NS} has 2 OperatorGroups (a, b)", id="two-groups"),
     pytest.param(seen(sub(installed=V1), WORKS, groups=(group(),)), "ServiceAccountNotFound", 5,
                  f"OperatorGroup {NS}/og: ServiceAccount robot not found", id="no-account"),
@@ -128,10 +129,10 @@ CASES = [
                  id="csv-deleted-later"),
     pytest.param(seen(sub(installed=V1, current=V2, plan="install-1"), plan(V2)), "CSVDeleted", 8, "was deleted", id="another-is-to-come"),
     # -- its pods
-    pytest.param(seen(sub(installed=V1, current=V2), WORKS, LOOP, Pod("mesh-webhook-1", "ImagePullBackOff", "no such image")),
+    pytest.param(seen(sub(installed=V1, current=V2), WORKS, LOOP, OperatorPod("mesh-webhook-1", "ImagePullBackOff", "no such image")),
                  "ImagePullBackOff", 10, f"pod {NS}/mesh-webhook-1 of {V2}: ImagePullBackOff: no such image", id="image"),
-    pytest.param(seen(sub(installed=V1, current=V2), WORKS, LOOP, Pod("mesh-operator-1", "Unschedulable", "no node")), "Unschedulable", 30,
-                 f"pod {NS}/mesh-operator-1 of {V2}: Unschedulable: no node", id="no-node"),
+    pytest.param(seen(sub(installed=V1, current=V2), WORKS, LOOP, OperatorPod("mesh-operator-1", "Unschedulable", "no node")),
+                 "Unschedulable", 30, f"pod {NS}/mesh-operator-1 of {V2}: Unschedulable: no node", id="no-node"),
     # -- and OLM itself
     pytest.param(seen(sub(installed=V1, conditions=(condition("BundleUnpackFailed", "DeadlineExceeded", "job"),)), WORKS),
                  "BundleUnpackFailed", 10, f"Subscription {NS}/mesh: DeadlineExceeded: job", id="unpack"),
@@ -166,10 +167,10 @@ def test_one_cause(observation: Observation, code: str, grace: float, text: str)
     pytest.param(seen(sub(installed=V1), csv(V1, "InstallReady", reason="RequirementsNotMet", unmet=("x",))), id="met-meanwhile"),
     pytest.param(seen(sub(installed=V1), csv(V1, "Pending", reason="RequirementsNotMet")), id="nothing-unmet"),
     pytest.param(seen(sub(installed=V1, plan="install-1"), plan(V1)), id="csv-still-to-come"),
-    pytest.param(seen(sub(installed=V1, current=V2), WORKS, LOOP, Pod("mesh-operator-1", "", "")), id="pod-well"),
-    pytest.param(seen(sub(installed=V1, current=V2), WORKS, LOOP, Pod("kiali-1", "ImagePullBackOff", "")), id="somebody-elses-pod"),
+    pytest.param(seen(sub(installed=V1, current=V2), WORKS, LOOP, OperatorPod("mesh-operator-1", "", "")), id="pod-well"),
+    pytest.param(seen(sub(installed=V1, current=V2), WORKS, LOOP, OperatorPod("kiali-1", "ImagePullBackOff", "")), id="somebody-elses-pod"),
     pytest.param(seen(sub(installed=V1, current=V2), WORKS, csv(V2, "Pending", deployments=("mesh-operator",)),
-                      Pod("mesh-operator-1", "ImagePullBackOff", "")), id="a-pod-of-before"),
+                      OperatorPod("mesh-operator-1", "ImagePullBackOff", "")), id="a-pod-of-before"),
     pytest.param(seen(sub(conditions=(), state="UpgradePending")), id="a-state"),
     pytest.param(seen(sub(conditions=(), plan="install-1"), plan(V1)), id="a-plan"),
 ])  # fmt: skip
@@ -179,15 +180,28 @@ def test_nothing_stands_in_the_way(observation: Observation) -> None:
 
 def test_what_olm_says_of_a_catalogue_is_told_where_it_says_something() -> None:
     assert one(seen(sub(installed=V1), WORKS, catalogs=())).reason == (
-        f"Subscription {NS}/mesh names CatalogSource olm/catalogue, which does not exist")
+        f"Subscription {NS}/mesh names CatalogSource olm/catalogue, which does not exist"
+    )
 
 
 def test_the_nearest_is_first() -> None:
-    everything = seen(waits(conditions=(condition("BundleUnpackFailed", "x", "y"),)), csv(V2, "Failed", deployments=("mesh",)),
-                      plan(V2, phase="Failed"), Pod("mesh-1", "CrashLoopBackOff", ""), groups=(), catalogs=())
+    everything = seen(
+        waits(conditions=(condition("BundleUnpackFailed", "x", "y"),)),
+        csv(V2, "Failed", deployments=("mesh",)),
+        plan(V2, phase="Failed"),
+        OperatorPod("mesh-1", "CrashLoopBackOff", ""),
+        groups=(),
+        catalogs=(),
+    )
     assert [cause.code for cause in causes(everything)] == [
-        "OperatorGroupMissing", "InstallPlanFailed", "CSVFailed", "CrashLoopBackOff", "CatalogMissing", "BundleUnpackFailed",
-        "SubscriptionLags"]
+        "OperatorGroupMissing",
+        "InstallPlanFailed",
+        "CSVFailed",
+        "CrashLoopBackOff",
+        "CatalogMissing",
+        "BundleUnpackFailed",
+        "SubscriptionLags",
+    ]
 
 
 @pytest.mark.parametrize(("observation", "command"), [

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.meshops.mesh.plugins.module_utils._olm.machine import Approve, Done, Fail, History, Target, Wait, step
+from ansible_collections.meshops.mesh.plugins.module_utils._olm.machine import Approve, Fail, History, PlanDone, Target, Wait, step
 from ansible_collections.meshops.mesh.plugins.module_utils._olm.model import Observation
 
 RECORDING = Path(__file__).parents[2] / "data" / "recorded" / "olm-status.jsonl.gz"
@@ -88,7 +88,7 @@ def run(first: str, last: str, namespace: str, name: str, target: Target, *,
             return False
         action, history = step(seen, target, when, history)
         minds.append((when, now, action))
-        return isinstance(action, (Done, Fail))
+        return isinstance(action, (PlanDone, Fail))
 
     for when, now, objects in readings(first, last):
         if before is not None:
@@ -122,7 +122,7 @@ def test_hops_to_the_target_and_no_further() -> None:
     minds = run("B 08", "B 09", "openshift-operators", OSSM, Target(version=f"{OSSM}.v3.2.0"))
     assert approvals(minds) == [f"{OSSM}.v{v}" for v in ("3.0.0", "3.0.1", "3.1.0", "3.2.0")]
     last = minds[-1][2]
-    assert last == Done(f"{OSSM}.v3.2.0", f"{OSSM}.v3.2.0 is Succeeded")
+    assert last == PlanDone(f"{OSSM}.v3.2.0", f"{OSSM}.v3.2.0 is Succeeded")
     assert not [m for m in minds if isinstance(m[2], Fail)]
     for when, _now, action in minds:
         if isinstance(action, Approve):
@@ -132,20 +132,20 @@ def test_hops_to_the_target_and_no_further() -> None:
 def test_a_middle_target_is_not_passed() -> None:
     minds = run("B 08", "B 09", "openshift-operators", OSSM, Target(version=f"{OSSM}.v3.1.0"))
     assert approvals(minds)[-1] == f"{OSSM}.v3.1.0"
-    assert minds[-1][2] == Done(f"{OSSM}.v3.1.0", f"{OSSM}.v3.1.0 is Succeeded")
+    assert minds[-1][2] == PlanDone(f"{OSSM}.v3.1.0", f"{OSSM}.v3.1.0 is Succeeded")
 
 
 def test_between_hops_is_never_the_end_for_latest() -> None:
     """2.4 to 2.6 s of AtLatestKnown between two hops: not done before the last."""
     minds = run("B 08", "B 09", "openshift-operators", OSSM, Target(version="latest"))
     assert len(approvals(minds)) == 4
-    assert minds[-1][2] == Done(f"{OSSM}.v3.2.0", f"{OSSM}.v3.2.0 is the newest of channel stable")
+    assert minds[-1][2] == PlanDone(f"{OSSM}.v3.2.0", f"{OSSM}.v3.2.0 is the newest of channel stable")
 
 
 def test_without_a_target_the_first_install_is_enough() -> None:
     minds = run("B 08", "B 09", "openshift-operators", OSSM, Target())
     assert approvals(minds) == [f"{OSSM}.v3.0.0"]
-    assert isinstance(minds[-1][2], Done)
+    assert isinstance(minds[-1][2], PlanDone)
 
 
 @pytest.mark.parametrize(("first", "namespace", "name", "version"), [
@@ -155,7 +155,7 @@ def test_without_a_target_the_first_install_is_enough() -> None:
 def test_automatic_is_waited_for(first: str, namespace: str, name: str, version: str) -> None:
     minds = run(first, first, namespace, name, Target(version=version))
     assert approvals(minds) == []
-    assert minds[-1][2] == Done(f"{OSSM}.v3.2.0", f"{OSSM}.v3.2.0 is Succeeded")
+    assert minds[-1][2] == PlanDone(f"{OSSM}.v3.2.0", f"{OSSM}.v3.2.0 is Succeeded")
 
 
 FAILURES = [
@@ -216,7 +216,7 @@ def test_one_plan_with_a_neighbours_csv_is_refused_by_name() -> None:
 def test_a_neighbour_that_was_named_may_come_along(target: Target) -> None:
     minds = run("B 30", "B 31", "openshift-operators", OSSM, target)
     assert approvals(minds) == [f"{OSSM}.v3.0.0,kiali-operator.v2.4.0"]
-    assert isinstance(minds[-1][2], Done)
+    assert isinstance(minds[-1][2], PlanDone)
 
 
 def test_a_neighbour_is_not_carried_beyond_its_own_target() -> None:
@@ -232,7 +232,7 @@ def test_a_pending_plan_is_approved_though_a_neighbour_blocks_resolution() -> No
     target = Target(version=f"{OSSM}.v3.0.1", allowed=("kiali-operator.*",))
     minds = run("B 32", "B 33", "openshift-operators", OSSM, target)
     assert any("v3.0.1" in csvs for csvs in approvals(minds))
-    assert minds[-1][2] == Done(f"{OSSM}.v3.0.1", f"{OSSM}.v3.0.1 is Succeeded")
+    assert minds[-1][2] == PlanDone(f"{OSSM}.v3.0.1", f"{OSSM}.v3.0.1 is Succeeded")
 
 
 def test_a_stale_resolution_failure_is_called_stale() -> None:
@@ -283,7 +283,7 @@ def test_only_the_named_plan_of_several_pending_ones() -> None:
     for when, _now, action in minds:
         if isinstance(action, Approve):
             assert action.plan.uid, when
-    assert not isinstance(minds[-1][2], Done)
+    assert not isinstance(minds[-1][2], PlanDone)
 
 
 @pytest.mark.parametrize("name", ["broken-operator", "fragile-operator"])
@@ -291,7 +291,7 @@ def test_an_operator_that_does_not_get_ready(name: str) -> None:
     """B 20 to B 34: never done; the wait names the Deployment, or OLM's verdict ends it."""
     namespace = name.split("-", maxsplit=1)[0]
     minds = run("B 20", "B 40", namespace, name, Target(version="latest"))
-    assert not [m for m in minds if isinstance(m[2], Done)]
+    assert not [m for m in minds if isinstance(m[2], PlanDone)]
     words = " ".join(m[2].reason for m in minds if isinstance(m[2], (Wait, Fail)))
     assert f"deployment {name}" in words
     if name == "broken-operator":

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.meshops.mesh.plugins.module_utils._olm.survey import Answer, Ask, Seen, survey
-from ansible_collections.meshops.mesh.plugins.module_utils._olm.wanted import packages_of
+from ansible_collections.meshops.mesh.plugins.module_utils._model.packages import packages_of
+from ansible_collections.meshops.mesh.plugins.module_utils._olm.survey import Ask, OperatorState, SurveyResult, survey
 
 Obj = dict[str, Any]
 GLOBAL, MARKET, TEMPO = "openshift-operators", "openshift-marketplace", "openshift-tempo-operator"
@@ -48,21 +48,21 @@ def manifest(name: str, versions: tuple[str, ...] = (), *, of: str = "redhat-ope
 
 MESH = manifest("servicemeshoperator3", ("servicemeshoperator3.v3.2.0", "servicemeshoperator3.v3.1.0"))
 KIALI = manifest("kiali-ossm", ("kiali-operator.v2.11.0",), channels=("stable", "candidate"))
-GOOD = Seen(groups=[group()], sources=[source("redhat-operators"), source("community-operators")],
+GOOD = OperatorState(groups=[group()], sources=[source("redhat-operators"), source("community-operators")],
             manifests=[MESH, KIALI, manifest("servicemeshoperator"), manifest("tempo-product"), manifest("opentelemetry-product"),
                        manifest("sailoperator", of="community-operators")])  # fmt: skip
 
 
-def with_more(seen: Seen = GOOD, **more: list[Obj]) -> Seen:
+def with_more(seen: OperatorState = GOOD, **more: list[Obj]) -> OperatorState:
     return replace(seen, **{name: [*getattr(seen, name), *rows] for name, rows in more.items()})
 
 
-def without(*packages: str) -> Seen:
+def without(*packages: str) -> OperatorState:
     return replace(GOOD, manifests=[row for row in GOOD.manifests if row["metadata"]["name"] not in packages])
 
 
 def test_nothing_stands_against_a_first_install() -> None:
-    assert survey(ask(plane=PLANE, tools={"kiali": {"enabled": True}, "tempo": {}}), GOOD) == Answer()
+    assert survey(ask(plane=PLANE, tools={"kiali": {"enabled": True}, "tempo": {}}), GOOD) == SurveyResult()
 
 
 KIALI_TOO = {"kiali": {"enabled": True}}
@@ -147,7 +147,7 @@ KIALI_TOO = {"kiali": {"enabled": True}}
         (ask("ossm2"), with_more(planes=[{"kind": "Istio", "metadata": {"name": "shop"}, "spec": {"namespace": "shop-system"}}]),
          ["Istio shop is the control plane of this mesh in OpenShift Service Mesh 3, and mesh_provider is ossm2"]),
         (ask(), with_more(planes=[{"kind": "Istio", "metadata": {"name": "shop"}, "spec": {"namespace": "shop-system"}}]), []),
-        (Ask("ossm3", "shop", "shop", "shop-system"), Seen(planes=[{"kind": "ServiceMeshControlPlane", "metadata": {
+        (Ask("ossm3", "shop", "shop", "shop-system"), OperatorState(planes=[{"kind": "ServiceMeshControlPlane", "metadata": {
             "name": "x", "namespace": "shop-system"}}]), ["ServiceMeshControlPlane shop-system/x is"]),
         # namespaces
         (ask(), replace(GOOD, groups=[]), [f"namespace {GLOBAL} has no OperatorGroup: OLM installs nothing there and says nothing about "
@@ -185,7 +185,7 @@ KIALI_TOO = {"kiali": {"enabled": True}}
          [f"Subscription {GLOBAL}/my-kiali is somebody else's and has kiali-operator.v2.4.0 of kiali-ossm, not kiali-operator.v2.11.0"]),
     ],
 )  # fmt: skip
-def test_all_of_it_is_said(wanted: Ask, seen: Seen, says: list[str]) -> None:
+def test_all_of_it_is_said(wanted: Ask, seen: OperatorState, says: list[str]) -> None:
     found = survey(wanted, seen).refusals
     assert len(found) == len(says) and all(text.startswith(part) for part, text in zip(says, found, strict=True)), found
 
@@ -209,7 +209,7 @@ def test_one_that_is_adopted_is_ours() -> None:
     installed = "servicemeshoperator3.v3.1.0"
     seen = with_more(subscriptions=[sub("servicemeshoperator3", installed=installed)], csvs=[csv(installed)])
     assert survey(ask(), seen).used == ("servicemeshoperator3",)
-    assert survey(ask(adopt=frozenset({f"Subscription {GLOBAL}/servicemeshoperator3"})), seen) == Answer()
+    assert survey(ask(adopt=frozenset({f"Subscription {GLOBAL}/servicemeshoperator3"})), seen) == SurveyResult()
 
 
 @pytest.mark.parametrize(
@@ -220,6 +220,6 @@ def test_one_that_is_adopted_is_ours() -> None:
             sub("servicemeshoperator3", ours=True, installed="servicemeshoperator3.v3.1.0")]), "no catalogue offers the package any more"),
     ],
 )  # fmt: skip
-def test_notes(seen: Seen, says: str) -> None:
+def test_notes(seen: OperatorState, says: str) -> None:
     (note,) = survey(ask(), seen).notes
     assert says in note

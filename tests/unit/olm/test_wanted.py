@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
-from ansible_collections.meshops.mesh.plugins.module_utils._olm.wanted import (
+from ansible_collections.meshops.mesh.plugins.module_utils._model.packages import (
     KNOWN,
     MESH_OPERATORS,
     RUNS,

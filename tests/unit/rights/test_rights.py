@@ -6,13 +6,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshops.mesh.plugins.module_utils._checks import kinds as k
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.runner import kinds_read
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import Intent, Options
+from ansible_collections.meshops.mesh.plugins.module_utils._catalogue import kinds_read
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import Options
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.mesh_rights_info import refused
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.collect import GROUP_TAILS, GROUPS, KINDS
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.rights import refused
+from ansible_collections.meshops.mesh.plugins.module_utils._model import kinds as k
+from ansible_collections.meshops.mesh.plugins.module_utils._model.intent import Intent
 from ansible_collections.meshops.mesh.plugins.module_utils._model.objects import group_of
 from ansible_collections.meshops.mesh.plugins.module_utils._rights.missing import lines, questions
 from ansible_collections.meshops.mesh.plugins.module_utils._rights.parts import PARTS

@@ -17,11 +17,13 @@ CDS, LDS = "cluster_manager.cds.update_rejected", "listener_manager.lds.update_r
 
 def test_what_is_asked_of_an_envoy() -> None:
     assert gate.SERVER_INFO == "/server_info"
-    assert gate.SYNC_STATS == ("/stats?format=json&filter=%5E(control_plane.connected_state%7Ccluster_manager.cds.update_rejected%7C"
-                               "listener_manager.lds.update_rejected)%24")
+    assert gate.SYNC_STATS == (
+        "/stats?format=json&filter=%5E(control_plane.connected_state%7Ccluster_manager.cds.update_rejected%7C"
+        "listener_manager.lds.update_rejected)%24"
+    )
 
 
-def answer(info: Any, stats: Any) -> gate.Answer:
+def answer(info: Any, stats: Any) -> gate.ProxyReport:
     return gate.read_answer(POD, json.dumps(info).encode(), json.dumps(stats).encode())
 
 
@@ -35,36 +37,39 @@ def stats(**values: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("said", "numbers", "read"), [
     pytest.param(info(), {"stats": [{"name": "control_plane.connected_state", "value": 1}, {"name": CDS, "value": 2},
-                                    {"name": LDS, "value": 3}]}, gate.Answer(POD, "", "1.27.5", "LIVE", True, 5), id="all"),
-    pytest.param(info(), stats(control_plane__connected_state=0), gate.Answer(POD, "", "1.27.5", "LIVE", False, 0), id="not-connected"),
-    pytest.param(info(), {"stats": None}, gate.Answer(POD, "", "1.27.5", "LIVE", None, 0), id="no-numbers"),
-    pytest.param(info(None, None), {}, gate.Answer(POD), id="no-words"),
-    pytest.param({}, {}, gate.Answer(POD), id="nothing"),
-    pytest.param({"node": None}, {}, gate.Answer(POD), id="no-node"),
+                                    {"name": LDS, "value": 3}]}, gate.ProxyReport(POD, "", "1.27.5", "LIVE", True, 5), id="all"),
+    pytest.param(info(), stats(control_plane__connected_state=0),
+                 gate.ProxyReport(POD, "", "1.27.5", "LIVE", False, 0), id="not-connected"),
+    pytest.param(info(), {"stats": None}, gate.ProxyReport(POD, "", "1.27.5", "LIVE", None, 0), id="no-numbers"),
+    pytest.param(info(None, None), {}, gate.ProxyReport(POD), id="no-words"),
+    pytest.param({}, {}, gate.ProxyReport(POD), id="nothing"),
+    pytest.param({"node": None}, {}, gate.ProxyReport(POD), id="no-node"),
 ])  # fmt: skip
-def test_reading_a_proxy(said: Any, numbers: Any, read: gate.Answer) -> None:
+def test_reading_a_proxy(said: Any, numbers: Any, read: gate.ProxyReport) -> None:
     assert answer(said, numbers) == read
 
 
-@pytest.mark.parametrize(("first", "second"), [(b"<html>", b"{}"), (b"[]", b"{}"), (b"{}", b"[]"), (b"{}", b'{"stats": [{"name": "x"}]}'),
-                                               (b"{}", b'{"stats": 7}')])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(b"<html>", b"{}"), (b"[]", b"{}"), (b"{}", b"[]"), (b"{}", b'{"stats": [{"name": "x"}]}'), (b"{}", b'{"stats": 7}')],
+)
 def test_something_else_is_silence(first: bytes, second: bytes) -> None:
     assert gate.read_answer(POD, first, second).silence.startswith("its admin interface answered something else")
 
 
 @pytest.mark.parametrize(("one", "goal", "reasons"), [
-    pytest.param(gate.Answer(POD, "", "1.27.5", "LIVE", True), Goal("v1.27.5"), [], id="well"),
-    pytest.param(gate.Answer(POD, "", "2.6.3", "LIVE", True), Goal("v2.6"), [], id="a-minor-version-is-enough"),
-    pytest.param(gate.Answer(POD, "", "2.60", "LIVE", True), Goal("v2.6"), ["its proxy says that it is 2.60, expected 2.6"],
+    pytest.param(gate.ProxyReport(POD, "", "1.27.5", "LIVE", True), Goal("v1.27.5"), [], id="well"),
+    pytest.param(gate.ProxyReport(POD, "", "2.6.3", "LIVE", True), Goal("v2.6"), [], id="a-minor-version-is-enough"),
+    pytest.param(gate.ProxyReport(POD, "", "2.60", "LIVE", True), Goal("v2.6"), ["its proxy says that it is 2.60, expected 2.6"],
                  id="no-prefix"),
-    pytest.param(gate.Answer(POD, "", "1.27.3", "LIVE", True), Goal(), [], id="no-version-wanted"),
-    pytest.param(gate.Answer(POD, "", "", "", None), Goal("v1.27.5"), [], id="says-nothing-of-it"),
-    pytest.param(gate.Answer(POD, "", "1.27.3", "DRAINING", False, 2), Goal("v1.27.5"), [
+    pytest.param(gate.ProxyReport(POD, "", "1.27.3", "LIVE", True), Goal(), [], id="no-version-wanted"),
+    pytest.param(gate.ProxyReport(POD, "", "", "", None), Goal("v1.27.5"), [], id="says-nothing-of-it"),
+    pytest.param(gate.ProxyReport(POD, "", "1.27.3", "DRAINING", False, 2), Goal("v1.27.5"), [
         "its proxy says that it is 1.27.3, expected 1.27.5", "its proxy is DRAINING, expected LIVE",
         "its proxy is not connected to its istiod", "its proxy has refused 2 updates of its istiod"], id="everything"),
 ])  # fmt: skip
-def test_judging_a_proxy(one: gate.Answer, goal: Goal, reasons: list[str]) -> None:
-    wrong, silent = gate.judge_answers([gate.Answer("Pod shop/mute", "connection refused", "1.0.0", "DRAINING", False, 9), one], goal)
+def test_judging_a_proxy(one: gate.ProxyReport, goal: Goal, reasons: list[str]) -> None:
+    wrong, silent = gate.judge_answers([gate.ProxyReport("Pod shop/mute", "connection refused", "1.0.0", "DRAINING", False, 9), one], goal)
     assert ([blocked.reason for blocked in wrong], silent) == (reasons, ["Pod shop/mute: connection refused"])
     assert {blocked.resource for blocked in wrong} <= {POD}
     assert [bool(blocked.remedy) for blocked in wrong] == [False, False, True, True][: len(wrong)]
@@ -86,6 +91,7 @@ def test_from_its_answers_to_the_verdict(said: Any, numbers: dict[str, int], rea
 
 # -- the checks
 
+
 def row(check: str, resource: str | None = None, status: str = "failed", **more: str) -> dict[str, Any]:
     return {"id": check, "status": status, "message": "it is so", **({"resource": resource} if resource is not None else {}), **more}
 
@@ -106,21 +112,28 @@ def test_what_was_there_before(before: str | None, now: str | None, *, known: bo
 
 
 def test_a_baseline_is_in_order_and_of_failures_only() -> None:
-    rows = [*(row(f"OSM{number}", "Service shop/b") for number in range(9, 1, -1)), row("OSM1", "Service shop/a"),
-            row("OSM0", "Service shop/c", status="warning"), row("OSM1", "Service shop/a")]
+    rows = [
+        *(row(f"OSM{number}", "Service shop/b") for number in range(9, 1, -1)),
+        row("OSM1", "Service shop/a"),
+        row("OSM0", "Service shop/c", status="warning"),
+        row("OSM1", "Service shop/a"),
+    ]
     assert gate.baseline(rows) == ("OSM1 Service shop/a", *(f"OSM{number} Service shop/b" for number in range(2, 10)))
     assert gate.judge_checks([row("OSM9", "Service shop/c", status="warning"), row("OSM9", status="passed")], ()) == []
     assert [one.reason for one in gate.judge_checks([row("OSM0", "Service shop/c")], gate.baseline(rows))] == [
-        "OSM0 fails now and did not before: it is so"], "what was a warning"
+        "OSM0 fails now and did not before: it is so"
+    ], "what was a warning"
 
 
 def test_a_finding_has_its_object_or_else_its_check() -> None:
     assert gate.judge_checks([row("OSM1", "Service shop/a", hint="do this"), row("OSM2")], ()) == [
         Blocked("Service shop/a", "OSM1 fails now and did not before: it is so", "do this"),
-        Blocked("OSM2", "OSM2 fails now and did not before: it is so", "")]
+        Blocked("OSM2", "OSM2 fails now and did not before: it is so", ""),
+    ]
 
 
 # -- the probe
+
 
 def call(**more: Any) -> dict[str, Any]:
     return {"from": "a", "to": "b", "agrees": False, "verdict": "denied", "expected": "allowed", "status": 403, "said": "RBAC", **more}
@@ -142,6 +155,7 @@ def test_the_probe(probe: dict[str, Any], found: list[Blocked]) -> None:
 
 
 # -- Prometheus
+
 
 def vector(*values: str) -> dict[str, Any]:
     return {"status": "success", "data": {"resultType": "vector", "result": [{"value": [1, value]} for value in values]}}

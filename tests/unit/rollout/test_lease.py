@@ -6,14 +6,24 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.lease import Held, Lock
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.lease import LeaseHeld, Lock
 
 from .played import Played
 
 
 def lock(west: Played, holder: str, **more: Any) -> Lock:
-    return Lock(west, namespace="system", name="rollout-travel", mesh="travel", holder=holder, seconds=20, clock=west.clock,  # type: ignore[arg-type]
-                sleep=west.sleep, renews=False, **more)
+    return Lock(
+        west,
+        namespace="system",
+        name="rollout-travel",
+        mesh="travel",
+        holder=holder,
+        seconds=20,
+        clock=west.clock,  # type: ignore[arg-type]
+        sleep=west.sleep,
+        renews=False,
+        **more,
+    )
 
 
 def holder(west: Played) -> str:
@@ -40,8 +50,11 @@ def test_a_run_that_lives_keeps_another_out() -> None:
     ann = lock(west, "ann")
     ann.acquire()
     west.at(5, ann.renew)
-    with pytest.raises(Held, match=r"cluster west: another run is at work: Lease system/rollout-travel is held by ann, renewed at 2\S+; "
-                                   r"wait until it is over\. Nothing was changed by this run"):
+    with pytest.raises(
+        LeaseHeld,
+        match=r"cluster west: another run is at work: Lease system/rollout-travel is held by ann, renewed at 2\S+; "
+        r"wait until it is over\. Nothing was changed by this run",
+    ):
         lock(west, "bob").acquire()
     assert west.seconds < 20
     ann.check()
@@ -54,7 +67,7 @@ def test_a_run_that_shows_no_life_loses_it_and_stops_when_it_wakes_up() -> None:
     lock(west, "bob").acquire()
     assert holder(west) == "bob" and 20 <= west.seconds < 30
     ann.renew()
-    with pytest.raises(Held, match=r"this run stops, because Lease system/rollout-travel is held by bob now"):
+    with pytest.raises(LeaseHeld, match=r"this run stops, because Lease system/rollout-travel is held by bob now"):
         ann.check()
 
 
@@ -79,7 +92,7 @@ def test_two_that_come_at_the_same_moment_do_not_both_get_it() -> None:
         return patch(ref, change)
 
     west.patch = first_ann  # type: ignore[method-assign]
-    with pytest.raises(Held, match="held by ann"):
+    with pytest.raises(LeaseHeld, match="held by ann"):
         bob.acquire()
     assert holder(west) == "ann"
 

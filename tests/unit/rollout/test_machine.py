@@ -11,15 +11,21 @@ import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._rollout.gate import judge_wave
 from ansible_collections.meshops.mesh.plugins.module_utils._rollout.machine import (
     TURN,
-    Limits,
-    Memory,
     Next,
+    RestartLimits,
+    WaveMemory,
     budgets_of,
     slowest,
     step,
     unsure,
 )
-from ansible_collections.meshops.mesh.plugins.module_utils._rollout.model import Budget, Goal, Pod, Workload, World
+from ansible_collections.meshops.mesh.plugins.module_utils._rollout.model import (
+    Budget,
+    Goal,
+    ProxyPod,
+    RestartedWorkload,
+    RolloutObservation,
+)
 
 from rollout.world import world
 
@@ -31,19 +37,19 @@ CARS, WEB = "Deployment shop/cars", "Deployment shop/web"
 
 def pods(
     name: str = "cars", count: int = 1, *, new: bool = False, ready: bool = True, namespace: str = "shop", **more: Any
-) -> tuple[Pod, ...]:
+) -> tuple[ProxyPod, ...]:
     given: dict[str, Any] = {"version": "1.27.5" if new else "1.27.3", "revision": "default", "labels": {"app": name}, **more}
-    return tuple(Pod(f"{name}-{number}", namespace, AFTER if new else BEFORE, ready=ready, **given) for number in range(count))
+    return tuple(ProxyPod(f"{name}-{number}", namespace, AFTER if new else BEFORE, ready=ready, **given) for number in range(count))
 
 
-def old(name: str = "cars", wanted: int = 1, **more: Any) -> Workload:
+def old(name: str = "cars", wanted: int = 1, **more: Any) -> RestartedWorkload:
     """Not restarted yet; nobody is away while it is, unless cost says so."""
     given: dict[str, Any] = {"kind": "Deployment", "namespace": "shop", "said": ("ready", ""), "cost": 0, "ready": wanted, **more}
     given.setdefault("pods", pods(name, wanted, namespace=given["namespace"]))
-    return Workload(name=name, wanted=wanted, labels={"app": name}, **given)
+    return RestartedWorkload(name=name, wanted=wanted, labels={"app": name}, **given)
 
 
-def restarted(name: str = "cars", wanted: int = 1, **more: Any) -> Workload:
+def restarted(name: str = "cars", wanted: int = 1, **more: Any) -> RestartedWorkload:
     """Restarted by us, its new pods not ready yet."""
     return old(name, wanted, **{"stamp": AFTER, "said": ("waiting", ""), "pods": pods(name, wanted, new=True, ready=False), **more})
 
@@ -52,11 +58,14 @@ def budget(app: str = "cars", *, allowed: int = 1, possible: int = 1, namespace:
     return Budget(namespace, app, {"matchLabels": {"app": app}}, allowed, possible)
 
 
-def look(here: World, *, now: float = 100.0, memory: Memory | None = None, goal: Goal = GOAL, **limits: Any) -> Next:
-    return step(sorted(here.workloads), here, goal, limits=Limits(**limits), memory=memory if memory is not None else Memory(), now=now)
+def look(here: RolloutObservation, *, now: float = 100.0, memory: WaveMemory | None = None, goal: Goal = GOAL, **limits: Any) -> Next:
+    return step(
+        sorted(here.workloads), here, goal, limits=RestartLimits(**limits), memory=memory if memory is not None else WaveMemory(), now=now
+    )
 
 
 # -- who begins, and who has to wait
+
 
 def test_all_begin_that_may() -> None:
     out = look(world(old(), old("web")))
@@ -82,7 +91,7 @@ def test_concurrency_counts_who_is_under_way() -> None:
                  "PodDisruptionBudget shop/cars allows 0 disruptions at the moment, a restart takes 1", id="gateway-and-its-budget"),
     pytest.param(old(wanted=2, cost=1, ready=1, gateway=True), {}, "1 of its 2 pods are ready, and a restart takes 1 away", id="gateway"),
 ])  # fmt: skip
-def test_who_is_held_up(one: Workload, here: dict[str, Any], reason: str) -> None:
+def test_who_is_held_up(one: RestartedWorkload, here: dict[str, Any], reason: str) -> None:
     out = look(world(one, **here))
     assert (out.start, out.held, out.failed, out.finished) == ([], {one.title: reason}, [], False)
 
@@ -104,7 +113,7 @@ def test_who_is_held_up(one: Workload, here: dict[str, Any], reason: str) -> Non
     pytest.param(old(stamp=BEFORE), {}, {}, id="restarted-long-ago"),
     pytest.param(old(pods=(*pods(new=True), *pods())), {}, {}, id="half-of-it-was-made-anew-by-itself"),
 ])  # fmt: skip
-def test_who_begins(one: Workload, here: dict[str, Any], limits: dict[str, Any]) -> None:
+def test_who_begins(one: RestartedWorkload, here: dict[str, Any], limits: dict[str, Any]) -> None:
     out = look(world(one, **here), **limits)
     assert (out.start, out.held, out.failed) == ([one.title], {}, [])
 
@@ -122,10 +131,13 @@ def test_two_of_one_budget_do_not_begin_at_once_and_one_without_cost_may() -> No
 def test_any_of_its_pods_makes_a_budget_its_own() -> None:
     one = old(pods=(*pods(), *pods(labels={"app": "other"})))
     assert budgets_of(one, world(one, budgets=(budget(), budget("other"), budget("web"), budget(namespace="bank")))) == [
-        budget(), budget("other")]
+        budget(),
+        budget("other"),
+    ]
 
 
 # -- what no waiting makes possible
+
 
 @pytest.mark.parametrize(("one", "here", "reason", "remedy"), [
     pytest.param(old(obstacle="its updateStrategy is OnDelete"), {}, "its updateStrategy is OnDelete",
@@ -140,7 +152,7 @@ def test_any_of_its_pods_makes_a_budget_its_own() -> None:
     pytest.param(old(kind="DaemonSet", cost=1, gateway=True), {}, "it is a gateway with 1 replica", "maxUnavailable 0",
                  id="gateway-on-nodes"),
 ])  # fmt: skip
-def test_what_cannot_be(one: Workload, here: dict[str, Any], reason: str, remedy: str) -> None:
+def test_what_cannot_be(one: RestartedWorkload, here: dict[str, Any], reason: str, remedy: str) -> None:
     out = look(world(one, old("web"), **here))
     (blocked,) = out.failed
     assert blocked.resource == one.title and reason in blocked.reason and remedy in blocked.remedy
@@ -155,6 +167,7 @@ def test_an_obstacle_and_a_gateway_count_where_budgets_are_ignored() -> None:
 
 # -- who is done, who is under way
 
+
 @pytest.mark.parametrize(("one", "done"), [
     pytest.param(old(pods=pods(new=True)), True, id="new-and-ready"),
     pytest.param(restarted(said=("ready", ""), pods=pods(new=True)), True, id="restarted-and-ready"),
@@ -167,18 +180,18 @@ def test_an_obstacle_and_a_gateway_count_where_budgets_are_ignored() -> None:
     pytest.param(restarted(said=("ready", ""), wanted=2, pods=(*pods(new=True), *pods(new=True, ready=False))), False, id="one-not-ready"),
     pytest.param(restarted(said=("ready", ""), wanted=2, pods=(*pods(new=True), *pods())), False, id="one-is-old"),
 ])  # fmt: skip
-def test_who_is_done(one: Workload, *, done: bool) -> None:
+def test_who_is_done(one: RestartedWorkload, *, done: bool) -> None:
     out = look(world(one))
     assert (out.done, out.finished, out.start) == (([one.title], True, []) if done else ([], False, []))
 
 
 def test_what_has_gone_is_no_failure() -> None:
-    out = step([CARS, WEB], world(old(), going=frozenset({"shop"})), GOAL, limits=Limits(), memory=Memory(), now=0.0)
+    out = step([CARS, WEB], world(old(), going=frozenset({"shop"})), GOAL, limits=RestartLimits(), memory=WaveMemory(), now=0.0)
     assert (out.gone, out.finished) == ([CARS, WEB], True)
 
 
 def test_how_long_each_took_is_kept_from_its_first_look() -> None:
-    memory, one = Memory(), restarted()
+    memory, one = WaveMemory(), restarted()
     look(world(one), now=100.0, memory=memory)
     look(world(one), now=112.0, memory=memory)
     done = replace(one, said=("ready", ""), pods=pods(new=True))
@@ -188,7 +201,7 @@ def test_how_long_each_took_is_kept_from_its_first_look() -> None:
 
 
 def test_the_fewest_ready_pods_of_a_gateway_are_kept() -> None:
-    memory = Memory()
+    memory = WaveMemory()
     for ready in (3, 1, 2):
         look(world(restarted(wanted=3, ready=ready, gateway=True), restarted("web", ready=0)), memory=memory)
     assert memory.least_ready == {CARS: 1}
@@ -201,7 +214,7 @@ def test_the_fewest_ready_pods_of_a_gateway_are_kept() -> None:
     pytest.param(restarted(said=("ready", ""), pods=pods()), "its new pod cars-0 has a proxy of version 1.27.3 and revision default, "
                  "expected version 1.27.5: does an annotation", id="the-wrong-proxy"),
 ])  # fmt: skip
-def test_what_is_waited_for(one: Workload, text: str) -> None:
+def test_what_is_waited_for(one: RestartedWorkload, text: str) -> None:
     out = look(world(one))
     assert list(out.under_way) == [CARS] and text in out.under_way[CARS]
 
@@ -235,9 +248,12 @@ def test_why_it_is_behind(pod: dict[str, str], own: str, space: str, goal: Goal,
 
 
 def test_the_gate_names_pods_that_are_not_ready_and_goes_on_to_the_next() -> None:
-    rows = (restarted("a", pods=pods("a", ready=False)),
-            restarted("b", wanted=5, pods=(*pods("b", 4, new=True, ready=False), *pods("b", new=True))),
-            old("c", pods=pods("c", new=True)), old("d", namespace="bank"))
+    rows = (
+        restarted("a", pods=pods("a", ready=False)),
+        restarted("b", wanted=5, pods=(*pods("b", 4, new=True, ready=False), *pods("b", new=True))),
+        old("c", pods=pods("c", new=True)),
+        old("d", namespace="bank"),
+    )
     found = judge_wave([*sorted(world(*rows).workloads), "Deployment shop/gone"], world(*rows, going=frozenset({"bank"})), GOAL)
     assert [one.resource for one in found] == ["Deployment shop/a", "Deployment shop/b"]
     assert found[1].reason == "4 of its 5 pods are not ready (b-0, b-1, b-2)"
@@ -245,12 +261,13 @@ def test_the_gate_names_pods_that_are_not_ready_and_goes_on_to_the_next() -> Non
 
 # -- what goes wrong
 
-def trouble(text: str = "ImagePullBackOff", **more: Any) -> Workload:
+
+def trouble(text: str = "ImagePullBackOff", **more: Any) -> RestartedWorkload:
     return restarted(pods=pods(new=True, ready=False, trouble=text), **more)
 
 
 def test_a_pod_in_trouble_gets_half_a_minute() -> None:
-    memory = Memory()
+    memory = WaveMemory()
     assert not look(world(trouble()), now=100.0, memory=memory).failed
     assert not look(world(trouble()), now=129.9, memory=memory).failed
     (blocked,) = look(world(trouble()), now=130.0, memory=memory).failed
@@ -259,7 +276,7 @@ def test_a_pod_in_trouble_gets_half_a_minute() -> None:
 
 
 def test_trouble_that_passes_counts_from_anew() -> None:
-    memory = Memory()
+    memory = WaveMemory()
     for now, one in ((100.0, trouble()), (120.0, restarted()), (125.0, trouble()), (154.0, trouble())):
         assert not look(world(one), now=now, memory=memory).failed, now
     assert look(world(trouble()), now=155.0, memory=memory).failed
@@ -271,15 +288,15 @@ def test_trouble_that_passes_counts_from_anew() -> None:
                  id="its-pod"),
     pytest.param(restarted(said=("waiting", "slow")), "", id="only-slow"),
 ])  # fmt: skip
-def test_what_counts_as_trouble(one: Workload, text: str) -> None:
-    memory = Memory()
+def test_what_counts_as_trouble(one: RestartedWorkload, text: str) -> None:
+    memory = WaveMemory()
     look(world(one), now=0.0, memory=memory)
     failed = look(world(one), now=31.0, memory=memory).failed
     assert [blocked.reason for blocked in failed] == ([text] if text else [])
 
 
 def test_a_workload_that_does_not_come_back() -> None:
-    memory, one = Memory(), restarted(said=("waiting", "0 of 1 ready"))
+    memory, one = WaveMemory(), restarted(said=("waiting", "0 of 1 ready"))
     for now in (100.0, 399.9):
         assert list(look(world(one), now=now, memory=memory).under_way) == [CARS]
     (blocked,) = look(world(one, old("web")), now=400.0, memory=memory).failed
@@ -288,7 +305,7 @@ def test_a_workload_that_does_not_come_back() -> None:
 
 
 def test_a_budget_holds_up_for_so_long_and_no_longer() -> None:
-    memory, held = Memory(), world(old(cost=1), budgets=(budget(allowed=0),))
+    memory, held = WaveMemory(), world(old(cost=1), budgets=(budget(allowed=0),))
     assert look(held, now=100.0, memory=memory).held
     assert look(held, now=699.9, memory=memory).held
     (blocked,) = look(held, now=700.0, memory=memory).failed
@@ -296,7 +313,7 @@ def test_a_budget_holds_up_for_so_long_and_no_longer() -> None:
 
 
 def test_a_budget_that_let_go_in_between_counts_from_anew() -> None:
-    memory = Memory()
+    memory = WaveMemory()
     look(world(old(cost=1), budgets=(budget(allowed=0),)), now=100.0, memory=memory)
     assert look(world(old(cost=1), budgets=(budget(),)), now=500.0, memory=memory).start == [CARS]
     assert look(world(old(cost=1), budgets=(budget(allowed=0),)), now=800.0, memory=memory).held
@@ -309,24 +326,31 @@ def test_after_a_failure_the_others_wait() -> None:
 
 # -- what a run remembers
 
+
 def test_time_in_which_nothing_was_seen_counts_for_nobody() -> None:
-    memory = Memory(began={CARS: 10.0}, held={WEB: 20.0}, troubled={CARS: ("x", 30.0)}, done={WEB: 5.0})
+    memory = WaveMemory(began={CARS: 10.0}, held={WEB: 20.0}, troubled={CARS: ("x", 30.0)}, done={WEB: 5.0})
     memory.shift(60.0)
-    assert memory == Memory(began={CARS: 70.0}, held={WEB: 80.0}, troubled={CARS: ("x", 90.0)}, done={WEB: 5.0})
+    assert memory == WaveMemory(began={CARS: 70.0}, held={WEB: 80.0}, troubled={CARS: ("x", 90.0)}, done={WEB: 5.0})
 
 
 def test_ages_have_tenths_and_come_back() -> None:
-    memory = Memory(began={CARS: 10.04}, held={WEB: 20.04}, troubled={CARS: ("x", 30.04)}, done={WEB: 5.04}, least_ready={WEB: 1})
+    memory = WaveMemory(began={CARS: 10.04}, held={WEB: 20.04}, troubled={CARS: ("x", 30.04)}, done={WEB: 5.04}, least_ready={WEB: 1})
     ages = memory.ages(100.0)
-    assert ages == {"began": {CARS: 90.0}, "held": {WEB: 80.0}, "troubled": {CARS: ["x", 70.0]}, "done": {WEB: 5.0},
-                    "least_ready": {WEB: 1}}
-    assert Memory.from_ages(ages, 1000.0) == Memory(
-        began={CARS: 910.0}, held={WEB: 920.0}, troubled={CARS: ("x", 930.0)}, done={WEB: 5.0}, least_ready={WEB: 1})
-    assert Memory.from_ages({}, 1000.0) == Memory()
+    assert ages == {
+        "began": {CARS: 90.0},
+        "held": {WEB: 80.0},
+        "troubled": {CARS: ["x", 70.0]},
+        "done": {WEB: 5.0},
+        "least_ready": {WEB: 1},
+    }
+    assert WaveMemory.from_ages(ages, 1000.0) == WaveMemory(
+        began={CARS: 910.0}, held={WEB: 920.0}, troubled={CARS: ("x", 930.0)}, done={WEB: 5.0}, least_ready={WEB: 1}
+    )
+    assert WaveMemory.from_ages({}, 1000.0) == WaveMemory()
 
 
 def test_who_takes_longest() -> None:
-    memory = Memory(began={CARS: 90.0, WEB: 40.0, "Deployment shop/done": 10.0})
+    memory = WaveMemory(began={CARS: 90.0, WEB: 40.0, "Deployment shop/done": 10.0})
     assert slowest(memory, {CARS: "", WEB: "", "Deployment shop/unknown": ""}, 100.0) == (WEB, 60.0)
     assert slowest(memory, {}, 100.0) == ("", 0.0)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.meshops.mesh.plugins.module_utils._commands import rollout_waves as command
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import NotReady
 from ansible_collections.meshops.mesh.plugins.modules import rollout_waves as module
 
@@ -17,11 +18,11 @@ def west(monkeypatch: pytest.MonkeyPatch) -> Played:
     """Everybody's cluster and clock."""
     found = Played([App("shop", "cars"), App("shop", "hotels"), App("system", "ingress", gateway=True)])
     found.versions["default"] = "1.27.5"
-    monkeypatch.setattr(module.Cluster, "from_params", lambda *_args, **_more: found)
-    monkeypatch.setattr(module, "dialer", lambda *_args, **_more: None)
-    rollout, lock = module.Rollout, module.Lock
-    monkeypatch.setattr(module, "Rollout", lambda *args, **more: rollout(*args, **more, clock=found.clock, sleep=found.sleep))
-    monkeypatch.setattr(module, "Lock", lambda *args, **more: lock(*args, **more, clock=found.clock, sleep=found.sleep, renews=False))
+    monkeypatch.setattr(command.Cluster, "from_params", lambda *_args, **_more: found)
+    monkeypatch.setattr(command, "dialer", lambda *_args, **_more: None)
+    rollout, lock = command.Rollout, command.Lock
+    monkeypatch.setattr(command, "Rollout", lambda *args, **more: rollout(*args, **more, clock=found.clock, sleep=found.sleep))
+    monkeypatch.setattr(command, "Lock", lambda *args, **more: lock(*args, **more, clock=found.clock, sleep=found.sleep, renews=False))
     return found
 
 
@@ -29,9 +30,9 @@ def call(state: str, *, check_mode: bool = False, **given: Any) -> dict[str, Any
     params = {name: option.get("default") for name, option in module.ARGUMENT_SPEC.items()}
     params |= {"context": None, "host": None, "mesh": "travel", "namespace": "system", "members": ["shop"], "goal": {"version": "v1.27.5"},
                "origin": {"version": "v1.27.3"}, "interval": 3, "state": state, **given}
-    run = module.Run(params, check_mode=check_mode)
+    run = command.RolloutRun(params, check_mode=check_mode)
     try:
-        run.go()
+        run.run()
     except NotReady as exc:
         return {**run.result(), "msg": str(exc)}
     return run.result()
@@ -41,41 +42,41 @@ def test_the_states_in_their_order(west: Played) -> None:
     planned = call("planned")
     assert planned["lines"] == ["wave 1 of 2, workloads: 2 workloads, 4 pods", "wave 2 of 2, gateways: 1 workloads, 2 pods"]
     assert (planned["left"], planned["wave"], planned["under_way"], west.writes) == (2, "workloads", False, [])
-    assert call("moved", check_mode=True)["changed"] is False and not west.writes
-    begun = call("begun", checks=[{"id": "A1", "status": "failed", "resource": "Service shop/old"}])
+    assert call("advanced", check_mode=True)["changed"] is False and not west.writes
+    begun = call("started", checks=[{"id": "A1", "status": "failed", "resource": "Service shop/old"}])
     assert begun["changed"] and begun["rollout"]["origin"] == {"version": "v1.27.3", "revision": ""}
-    moved = call("moved")
+    moved = call("advanced")
     assert moved["finished"] and moved["restarted"] == ["Deployment shop/cars", "Deployment shop/hotels"] and moved["wave"] == "workloads"
-    stopped = call("gated", checks=[{"id": "A2", "status": "failed", "resource": "Service shop/new", "message": "bad"}])
+    stopped = call("verified", checks=[{"id": "A2", "status": "failed", "resource": "Service shop/new", "message": "bad"}])
     assert "the gate after wave 1 of 2, workloads: Service shop/new: A2 fails now and did not before: bad" in stopped["msg"]
-    assert stopped["waves"] and call("current")["waves"][0]["state"] == "failed"
-    again = call("moved")
+    assert stopped["waves"] and call("status")["waves"][0]["state"] == "failed"
+    again = call("advanced")
     assert again["finished"] and again["restarted"] == []
-    passed = call("gated", checks=[{"id": "A1", "status": "failed", "resource": "Service shop/old"}])
+    passed = call("verified", checks=[{"id": "A1", "status": "failed", "resource": "Service shop/old"}])
     assert (passed["wave"], passed["left"]) == ("gateways", 1)
-    call("moved")
-    assert call("gated")["under_way"] is False
-    assert call("moved")["restarted"] == [] and call("planned")["lines"] == ["all proxies are what they shall be: nothing to restart"]
-    assert not call("settled")["changed"]
+    call("advanced")
+    assert call("verified")["under_way"] is False
+    assert call("advanced")["restarted"] == [] and call("planned")["lines"] == ["all proxies are what they shall be: nothing to restart"]
+    assert not call("done")["changed"]
     west.versions["default"] = "1.27.3"
-    turned = call("back")
+    turned = call("rolled_back")
     assert [wave["name"] for wave in turned["waves"]] == ["gateways", "workloads"] and turned["direction"] == "back"
     for _number in range(2):
-        call("moved")
-        call("gated")
+        call("advanced")
+        call("verified")
     assert {app.version for app in west.apps.values()} == {"1.27.3"}
     call("absent")
-    assert call("current")["waves"] == []
-    call("released")
+    assert call("status")["waves"] == []
+    call("unlocked")
     assert west.objects[("Lease", "rollout-travel")]["spec"]["holderIdentity"] == ""
 
 
 def test_a_slice_hands_its_memory_on(west: Played) -> None:
     west.apps["Deployment shop/cars"].stuck = True
-    call("begun")
+    call("started")
     memory: dict[str, Any] = {}
     for _number in range(40):
-        found = call("moved", slice=5, memory=memory, workload_timeout=30)
+        found = call("advanced", slice=5, memory=memory, workload_timeout=30)
         memory = found["memory"]
         if "msg" in found:
             break
@@ -95,13 +96,13 @@ def test_a_query_of_the_user_s_is_a_part_of_the_gate(west: Played, monkeypatch: 
         asked.append((url, more["headers"]))
         return Reply()
 
-    monkeypatch.setattr(module, "open_url", opened)
-    call("begun")
-    call("moved")
+    monkeypatch.setattr(command, "open_url", opened)
+    call("started")
+    call("advanced")
     query = {"name": "errors", "query": "rate(x[5m])", "max": 0.5, "url": "https://prometheus.example.com/", "token": "of-this-test-only"}
-    stopped = call("gated", queries=[query])
+    stopped = call("verified", queries=[query])
     assert "query errors: it gives 0.7, at most 0.5 was asked for" in stopped["msg"] and "of-this-test-only" not in str(stopped)
     wanted = "https://prometheus.example.com/api/v1/query?query=rate%28x%5B5m%5D%29"
     assert asked == [(wanted, {"Authorization": "Bearer of-this-test-only"})]
-    call("moved")
-    assert call("gated", queries=[{**query, "max": 1}])["wave"] == "gateways"
+    call("advanced")
+    assert call("verified", queries=[{**query, "max": 1}])["wave"] == "gateways"

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
-from ansible_collections.meshops.mesh.plugins.module_utils._rollout.machine import Blocked, Memory
-from ansible_collections.meshops.mesh.plugins.module_utils._rollout.model import Goal, Pod, Workload, plain_version
+from ansible_collections.meshops.mesh.plugins.module_utils._rollout.machine import Blocked, WaveMemory
+from ansible_collections.meshops.mesh.plugins.module_utils._rollout.model import Goal, ProxyPod, RestartedWorkload, plain_version
 from ansible_collections.meshops.mesh.plugins.module_utils._rollout.progress import blocked_text, plan_lines, seconds_text
 from ansible_collections.meshops.mesh.plugins.module_utils._rollout.reading import _cost, matches, pod_of, thin_pod
 from ansible_collections.meshops.mesh.plugins.module_utils._rollout.state import State, begin
-from ansible_collections.meshops.mesh.plugins.module_utils._rollout.waves import Planned, orders_from, plan, width
+from ansible_collections.meshops.mesh.plugins.module_utils._rollout.waves import PlannedWave, orders_from, plan, width
 from ansible_collections.meshops.mesh.plugins.module_utils._rollout.windows import is_open, next_opening, windows_from
 
 from rollout.world import world
@@ -23,10 +23,10 @@ NOON = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)  # a Wednesday
 GOAL = Goal("1.27.5", since=NOON)
 
 
-def workload(name: str, *, namespace: str = "shop", gateway: bool = False, version: str = "1.27.3", **more: Any) -> Workload:
-    pod = Pod(f"{name}-1", namespace, NOON.replace(hour=1), version, "default", ready=True)
+def workload(name: str, *, namespace: str = "shop", gateway: bool = False, version: str = "1.27.3", **more: Any) -> RestartedWorkload:
+    pod = ProxyPod(f"{name}-1", namespace, NOON.replace(hour=1), version, "default", ready=True)
     labels = {"app": name, **more.pop("labels", {})}
-    return Workload("Deployment", namespace, name, 1, 1, 0, gateway=gateway, labels=labels, pods=(pod,), **more)
+    return RestartedWorkload("Deployment", namespace, name, 1, 1, 0, gateway=gateway, labels=labels, pods=(pod,), **more)
 
 
 @pytest.mark.parametrize(("text", "plain"), [
@@ -56,7 +56,7 @@ def test_versions(text: str, plain: str) -> None:
     (Goal("v1.27.5"), ("", "x", 13), True, False)])
 def test_what_a_pod_has_to_be(goal: Goal, pod: tuple[str, str, int], stamped: bool, there: bool) -> None:
     version, revision, hour = pod
-    assert Pod("a", "b", NOON.replace(hour=hour), version, revision).at(goal, stamped=stamped) is there
+    assert ProxyPod("a", "b", NOON.replace(hour=hour), version, revision).at(goal, stamped=stamped) is there
 
 
 @pytest.mark.parametrize(("kind", "spec", "wanted", "cost"), [
@@ -96,7 +96,7 @@ def test_a_native_sidecar_s_image_and_the_status_of_older_injectors_are_read() -
 
 # waves
 
-def names(found: list[Planned]) -> dict[str, list[str]]:
+def names(found: list[PlannedWave]) -> dict[str, list[str]]:
     return {one.name: [title.rpartition("/")[2] for title in one.members] for one in found}
 
 
@@ -170,7 +170,7 @@ def test_windows_that_are_none(row: dict[str, Any], text: str) -> None:
 # what is remembered
 
 def test_a_state_comes_back_as_it_was_and_a_stranger_s_is_refused() -> None:
-    state = begin([Planned("a", ("Deployment x/y",), concurrency="3")], GOAL, Goal("1.27.3"), reason="r", now=NOON, by="ann")
+    state = begin([PlannedWave("a", ("Deployment x/y",), concurrency="3")], GOAL, Goal("1.27.3"), reason="r", now=NOON, by="ann")
     assert State.from_json(state.to_json(), "there") == state
     with pytest.raises(ConfigError, match="there does not hold a rollout that can be read"):
         State.from_json("{}", "there")
@@ -179,9 +179,9 @@ def test_a_state_comes_back_as_it_was_and_a_stranger_s_is_refused() -> None:
 
 
 def test_a_memory_survives_another_process_with_another_clock() -> None:
-    memory = Memory(began={"a": 90.0}, troubled={"b": ("x", 80.0)}, held={"c": 70.0}, least_ready={"g": 1})
-    again = Memory.from_ages(json.loads(json.dumps(memory.ages(100.0))), 1000.0)
-    assert again == Memory(began={"a": 990.0}, troubled={"b": ("x", 980.0)}, held={"c": 970.0}, least_ready={"g": 1})
+    memory = WaveMemory(began={"a": 90.0}, troubled={"b": ("x", 80.0)}, held={"c": 70.0}, least_ready={"g": 1})
+    again = WaveMemory.from_ages(json.loads(json.dumps(memory.ages(100.0))), 1000.0)
+    assert again == WaveMemory(began={"a": 990.0}, troubled={"b": ("x", 980.0)}, held={"c": 970.0}, least_ready={"g": 1})
 
 
 # lines
@@ -200,6 +200,6 @@ def test_lines() -> None:
 
 def test_what_an_alias_leads_to_is_kept_with_the_rollout() -> None:
     goal = Goal("v1.27-latest", "r-latest", runs="v1.27.5")
-    text = begin([Planned("gateways", ("Deployment shop/a",), True)], goal, Goal("v1.26.8"), reason="why", now=NOON, by="me").to_json()
+    text = begin([PlannedWave("gateways", ("Deployment shop/a",), True)], goal, Goal("v1.26.8"), reason="why", now=NOON, by="me").to_json()
     assert State.from_json(text, "here").goal == Goal("v1.27-latest", "r-latest", NOON, "v1.27.5")
     assert "runs" not in json.loads(text)["origin"], "a state without an alias is as it was"

@@ -6,10 +6,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.meshops.mesh.plugins.module_utils._commands import rollout as rollout_module
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.rollout import Asking, Closed, Rollout, RolloutSettings
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, NotReady
-from ansible_collections.meshops.mesh.plugins.module_utils._kube import rollout as rollout_module
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.rollout import Asking, Closed, Rollout, Settings
-from ansible_collections.meshops.mesh.plugins.module_utils._rollout.machine import Limits
+from ansible_collections.meshops.mesh.plugins.module_utils._rollout.machine import RestartLimits
 from ansible_collections.meshops.mesh.plugins.module_utils._rollout.model import Goal
 from ansible_collections.meshops.mesh.plugins.module_utils._rollout.state import State
 from ansible_collections.meshops.mesh.plugins.module_utils._rollout.waves import orders_from
@@ -23,8 +23,14 @@ WAVES = [{"name": "canary", "workloads": ["shop/cars"]}, {"name": "shop", "names
 
 
 def apps() -> list[App]:
-    return [App("shop", "cars"), App("shop", "hotels", seconds=7), App("shop", "db", kind="StatefulSet", replicas=3),
-            App("portal", "web"), App("portal", "agent", kind="DaemonSet"), App("system", "ingress", gateway=True)]
+    return [
+        App("shop", "cars"),
+        App("shop", "hotels", seconds=7),
+        App("shop", "db", kind="StatefulSet", replicas=3),
+        App("portal", "web"),
+        App("portal", "agent", kind="DaemonSet"),
+        App("system", "ingress", gateway=True),
+    ]
 
 
 def played(*more: App, **fields: Any) -> Played:
@@ -36,14 +42,30 @@ def played(*more: App, **fields: Any) -> Played:
 
 
 def rollout(west: Played, **settings: Any) -> Rollout:
-    limits = Limits(workload=settings.pop("workload", 60), budget=settings.pop("budget", 30), **settings.pop("limits", {}))
+    limits = RestartLimits(workload=settings.pop("workload", 60), budget=settings.pop("budget", 30), **settings.pop("limits", {}))
     members = sorted(west.namespaces)
-    return Rollout(west, mesh="travel", namespace="system", members=members, settings=Settings(limits, **{"interval": 3.0, **settings}),  # type: ignore[arg-type]
-                   clock=west.clock, sleep=west.sleep)
+    return Rollout(
+        west,
+        mesh="travel",
+        namespace="system",
+        members=members,
+        settings=RolloutSettings(limits, **{"interval": 3.0, **settings}),  # type: ignore[arg-type]
+        clock=west.clock,
+        sleep=west.sleep,
+    )
 
 
-def go(west: Played, waves: list[dict[str, Any]] | None = None, *, goal: Goal = GOAL, origin: Goal = ORIGIN, run: Rollout | None = None,
-       reason: str = "upgrade", limit: int = 99, **settings: Any) -> State:
+def go(
+    west: Played,
+    waves: list[dict[str, Any]] | None = None,
+    *,
+    goal: Goal = GOAL,
+    origin: Goal = ORIGIN,
+    run: Rollout | None = None,
+    reason: str = "upgrade",
+    limit: int = 99,
+    **settings: Any,
+) -> State:
     """As the role does it: begin or go on, wave by wave, each with its gate."""
     run = run or rollout(west, **settings)
     state = run.start(orders_from(waves if waves is not None else WAVES), goal, origin, reason=reason)
@@ -76,8 +98,14 @@ def end_of(west: Played) -> tuple[Any, ...]:
     """What has to be the same however a run came there."""
     state = rollout(west).state()
     assert state is not None
-    return (proxies(west), {title: app.stamps for title, app in west.apps.items()}, west.namespaces, state.over, state.direction,
-            [(wave.name, wave.members, wave.state) for wave in state.waves])
+    return (
+        proxies(west),
+        {title: app.stamps for title, app in west.apps.items()},
+        west.namespaces,
+        state.over,
+        state.direction,
+        [(wave.name, wave.members, wave.state) for wave in state.waves],
+    )
 
 
 def test_there_in_waves_each_workload_once() -> None:
@@ -124,8 +152,11 @@ def test_a_gateway_always_has_a_ready_pod() -> None:
 
 def test_a_gateway_that_would_be_away_is_refused() -> None:
     west = played(App("system", "egress", replicas=1, gateway=True, spec={"strategy": {"type": "Recreate"}}))
-    with pytest.raises(NotReady, match=r"Deployment system/egress: it is a gateway with 1 replica of which 1 may be away at once, so there "
-                                       r"would be a moment without a ready one"):
+    with pytest.raises(
+        NotReady,
+        match=r"Deployment system/egress: it is a gateway with 1 replica of which 1 may be away at once, so there "
+        r"would be a moment without a ready one",
+    ):
         go(west, limits={"respect_budgets": False})
     assert west.apps["Deployment system/egress"].stamps == 0
 
@@ -134,8 +165,11 @@ def test_new_istiod_that_injects_the_old_version_is_named() -> None:
     """The new istiod is not the one that answers: pods come back as they were."""
     west = played()
     west.versions["default"] = OLD
-    with pytest.raises(NotReady, match=r"wave 1 of 4, canary: Deployment shop/cars: it has not come back after \d+ s: its new pod cars-\S+ "
-                                       r"has a proxy of version 1.27.3 and revision default, expected version v1.27.5"):
+    with pytest.raises(
+        NotReady,
+        match=r"wave 1 of 4, canary: Deployment shop/cars: it has not come back after \d+ s: its new pod cars-\S+ "
+        r"has a proxy of version 1.27.3 and revision default, expected version v1.27.5",
+    ):
         go(west)
     assert sum(app.stamps for app in west.apps.values()) == 1, "nobody else was restarted"
 
@@ -143,8 +177,11 @@ def test_new_istiod_that_injects_the_old_version_is_named() -> None:
 def test_an_image_that_cannot_be_pulled_ends_the_wave_early() -> None:
     west = played()
     west.apps["Deployment shop/hotels"].trouble = "ImagePullBackOff"
-    with pytest.raises(NotReady, match=r"wave 2 of 4, shop: Deployment shop/hotels: Pod shop/hotels-\S+: container istio-proxy: "
-                                       r"ImagePullBackOff: manifest unknown \(kubectl describe deployment hotels -n shop\)"):
+    with pytest.raises(
+        NotReady,
+        match=r"wave 2 of 4, shop: Deployment shop/hotels: Pod shop/hotels-\S+: container istio-proxy: "
+        r"ImagePullBackOff: manifest unknown \(kubectl describe deployment hotels -n shop\)",
+    ):
         go(west)
     assert west.seconds < 60 and west.apps["Deployment portal/web"].stamps == 0
     state = rollout(west).state()
@@ -215,8 +252,10 @@ def test_a_budget_that_comes_in_the_middle_of_a_wave_is_kept() -> None:
 
 def test_two_workloads_of_one_budget_go_one_after_the_other() -> None:
     both = {"matchLabels": {"tier": "data"}}
-    west = played(*[App("shop", name, kind="StatefulSet", labels={"tier": "data"}) for name in ("a", "b")],
-                  budgets=[{"namespace": "shop", "name": "data", "selector": both, "min": 3}])
+    west = played(
+        *[App("shop", name, kind="StatefulSet", labels={"tier": "data"}) for name in ("a", "b")],
+        budgets=[{"namespace": "shop", "name": "data", "selector": both, "min": 3}],
+    )
     seen = []
     west_sleep = west.sleep
 
@@ -245,9 +284,19 @@ def test_a_namespace_that_is_going_takes_its_members_along() -> None:
     west = played()
     west.apps["Deployment portal/web"].stuck = True
     rows = west._rows
-    west.at(20, lambda: setattr(west, "_rows", lambda kind: [
-        {**row, "metadata": {**row["metadata"], "deletionTimestamp": "2026-03-01T12:00:20Z"}}
-        if kind == "Namespace" and row["metadata"]["name"] == "portal" else row for row in rows(kind)]))
+    west.at(
+        20,
+        lambda: setattr(
+            west,
+            "_rows",
+            lambda kind: [
+                {**row, "metadata": {**row["metadata"], "deletionTimestamp": "2026-03-01T12:00:20Z"}}
+                if kind == "Namespace" and row["metadata"]["name"] == "portal"
+                else row
+                for row in rows(kind)
+            ],
+        ),
+    )
     assert go(west).over
 
 
@@ -267,10 +316,11 @@ def test_jobs_and_bare_pods_are_reported_and_live_on() -> None:
         pod["metadata"]["ownerReferences"] = [{"kind": owner[0], "name": owner[1], "controller": True}] if owner else []
         west.extra_pods.append(pod)
     loose = {one.resource: one.reason for one in rollout(west).look().loose}
-    assert loose == {"Pod shop/backup-x1 (Job shop/backup)": "it belongs to a Job: it takes its new proxy with its next run",
-                     "Pod shop/debug": "nobody would make it again: delete it and make it anew",
-                     "Pod shop/argo-1 (Rollout shop/argo)":
-                         "it belongs to a Rollout, which this does not restart: restart that one in its own way"}
+    assert loose == {
+        "Pod shop/backup-x1 (Job shop/backup)": "it belongs to a Job: it takes its new proxy with its next run",
+        "Pod shop/debug": "nobody would make it again: delete it and make it anew",
+        "Pod shop/argo-1 (Rollout shop/argo)": "it belongs to a Rollout, which this does not restart: restart that one in its own way",
+    }
     assert go(west).over and len(west.extra_pods) == 3
 
 
@@ -287,14 +337,22 @@ def test_the_api_server_is_away_for_a_minute(begins: float) -> None:
 def test_labels_on_pods_that_contradict_the_namespace_s_are_named() -> None:
     west = played(App("shop", "odd", labels={"istio.io/rev": "other"}))
     west.versions["other"] = OLD
-    with pytest.raises(NotReady, match=r"Deployment shop/odd: .*its pod template has the label istio.io/rev=other, its namespace "
-                                       r"istio.io/rev=default, and the pod's label wins"):
+    with pytest.raises(
+        NotReady,
+        match=r"Deployment shop/odd: .*its pod template has the label istio.io/rev=other, its namespace "
+        r"istio.io/rev=default, and the pod's label wins",
+    ):
         go(west)
 
 
-@pytest.mark.parametrize(("spec", "reason"), [
-    ({"paused": True}, "its rollout is paused"), ({"updateStrategy": {"type": "OnDelete"}}, "its updateStrategy is OnDelete"),
-    ({"updateStrategy": {"rollingUpdate": {"partition": 1}}}, "its updateStrategy has the partition 1")])
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [
+        ({"paused": True}, "its rollout is paused"),
+        ({"updateStrategy": {"type": "OnDelete"}}, "its updateStrategy is OnDelete"),
+        ({"updateStrategy": {"rollingUpdate": {"partition": 1}}}, "its updateStrategy has the partition 1"),
+    ],
+)
 def test_what_a_restart_would_not_change_is_named(spec: dict[str, Any], reason: str) -> None:
     west = played(App("shop", "odd", kind="Deployment" if "paused" in spec else "StatefulSet", spec=spec))
     with pytest.raises(NotReady, match=reason):
@@ -398,6 +456,7 @@ def test_in_place_a_digest_is_judged_by_the_age_of_the_pod() -> None:
 
 # a restart for another reason
 
+
 def test_a_restart_is_one_of_its_reason() -> None:
     west = played()
     assert go(west, goal=Goal(), origin=Goal(), reason="new root").over
@@ -409,6 +468,7 @@ def test_a_restart_is_one_of_its_reason() -> None:
 
 
 # windows, other runs
+
 
 def at_the_clock_of(west: Played, monkeypatch: pytest.MonkeyPatch) -> None:
     class Clock:
@@ -460,7 +520,7 @@ def test_what_others_have_under_the_name_is_neither_followed_nor_taken_away(labe
     for attempt in (lambda: rollout(west).forget(), lambda: rollout(west).state(), lambda: rollout(west).turn_back(), lambda: go(west)):
         with pytest.raises(ConfigError, match=rf"ConfigMap \S+/rollout-travel is not of mesh travel: .*{said}|{said}"):
             attempt()
-    assert [write for write in west.writes[len(before):] if "Lease" not in write] == [] and ("ConfigMap", "rollout-travel") in west.objects
+    assert [write for write in west.writes[len(before) :] if "Lease" not in write] == [] and ("ConfigMap", "rollout-travel") in west.objects
 
 
 def test_a_way_back_is_gone_to_its_end() -> None:
@@ -479,6 +539,7 @@ def test_a_way_back_is_gone_to_its_end() -> None:
 
 
 # killed at every write
+
 
 def killed_everywhere(make: Any, runs: list[Any]) -> None:
     """However often, and wherever, a run dies: whoever goes on comes to the same end."""

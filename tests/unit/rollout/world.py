@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.meshops.mesh.plugins.module_utils._rollout.model import Workload, World
+from ansible_collections.meshops.mesh.plugins.module_utils._rollout.model import RestartedWorkload, RolloutObservation
 
 __all__ = ["world"]
 
 
-def world(*rows: Workload, **more: Any) -> World:
-    return World({one.title: one for one in rows}, **more)
+def world(*rows: RestartedWorkload, **more: Any) -> RolloutObservation:
+    return RolloutObservation({one.title: one for one in rows}, **more)

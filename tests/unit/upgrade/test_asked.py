@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 import pytest
+from ansible_collections.meshops.mesh.plugins.module_utils._commands import upgrade_reports as upgrade
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import FetchError
-from ansible_collections.meshops.mesh.plugins.module_utils._kube import upgrade
 from ansible_collections.meshops.mesh.plugins.module_utils._upgrade.reports import version_in
 
 INFO = {"version": "abc/1.37.1/Clean/RELEASE/BoringSSL", "node": {"id": "x", "metadata": {"ISTIO_VERSION": "1.29.4"}}}

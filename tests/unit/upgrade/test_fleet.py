@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshops.mesh.plugins.module_utils._upgrade.fleet import Fleet, Workload, fleet_of, with_reports
+from ansible_collections.meshops.mesh.plugins.module_utils._upgrade.fleet import Fleet, FleetWorkload, fleet_of, with_reports
 
 from upgrade.world import HUB, deployment, istio, istiod, namespace, obj, owner, pod, revision, snapshot, tag
 
@@ -22,7 +22,7 @@ PLANE = (
 )
 
 
-def only(fleet: Fleet) -> Workload:
+def only(fleet: Fleet) -> FleetWorkload:
     (found,) = fleet.workloads
     return found
 

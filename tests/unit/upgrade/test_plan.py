@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.upgrade_run import Planned, run_upgrade_plan
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.upgrade_plan import UpgradeResult, run_upgrade_plan
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, MeshError
 from checks.test_malformed import OTHERS, changed, paths
 
@@ -16,7 +16,7 @@ from upgrade.world import HUB, deployment, istio, istiod, obj, owner, pod, revis
 HASH = {"pod-template-hash": "7d9f"}
 
 
-def planned(*objects: dict[str, Any], target: str = "v1.30.3", source: str = "cluster", **params: Any) -> Planned:
+def planned(*objects: dict[str, Any], target: str = "v1.30.3", source: str = "cluster", **params: Any) -> UpgradeResult:
     given = {"target": target, "only": ["OSM4001"], "thresholds": {}, **params}
     return run_upgrade_plan(given, snapshot(*objects, source=source))
 
@@ -42,11 +42,11 @@ def mesh(*, strategy: str = "InPlace", word: str = "prod", version: str = "1.29.
     ]
 
 
-def kinds(found: Planned) -> list[str]:
+def kinds(found: UpgradeResult) -> list[str]:
     return [f"{step.hop}:{step.kind}" for step in found.plan.steps]
 
 
-def step(found: Planned, kind: str) -> Any:
+def step(found: UpgradeResult, kind: str) -> Any:
     return next(row for row in found.plan.steps if row.kind == kind)
 
 

@@ -5,30 +5,53 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
+from ansible_collections.meshops.mesh.plugins.module_utils._model.versions import parse
 from ansible_collections.meshops.mesh.plugins.module_utils._upgrade.fleet import Fleet, fleet_of
-from ansible_collections.meshops.mesh.plugins.module_utils._upgrade.route import Route, Wish, refusal_of_steps, route_of
+from ansible_collections.meshops.mesh.plugins.module_utils._upgrade.route import Route, UpgradeRequest, refusal_of_steps, route_of
 from ansible_collections.meshops.mesh.plugins.module_utils._upgrade.rules import HOPS, SKEW, distance, hops_for, kubernetes_for, lines_of
-from ansible_collections.meshops.mesh.plugins.module_utils._upgrade.versions import parse
 
 from upgrade.world import deployment, istio, obj, revision, snapshot
 
 
-def fleet(version: str, *, strategy: str = "InPlace", operator: str = "", hops: tuple[str, ...] = (), ambient: bool = False,
-          package: str = "sailoperator", offered: tuple[str, ...] = ()) -> Fleet:
+def fleet(
+    version: str,
+    *,
+    strategy: str = "InPlace",
+    operator: str = "",
+    hops: tuple[str, ...] = (),
+    ambient: bool = False,
+    package: str = "sailoperator",
+    offered: tuple[str, ...] = (),
+) -> Fleet:
     """A mesh of one Istio named prod, with its operator."""
     name = "prod" if strategy == "InPlace" else f"prod-{version.replace('.', '-')}"
-    objects = [istio("prod", version, updateStrategy={"type": strategy}, status={"activeRevisionName": name}),
-               revision(name, version, istio_name="prod")]
+    objects = [
+        istio("prod", version, updateStrategy={"type": strategy}, status={"activeRevisionName": name}),
+        revision(name, version, istio_name="prod"),
+    ]
     if ambient:
         objects.append(obj("v1", "Namespace", "shop", labels={"istio.io/dataplane-mode": "ambient"}))
     if operator:
         spec = {"name": package, "channel": "stable", "source": "catalog", "sourceNamespace": "olm", "installPlanApproval": "Manual"}
-        objects.append(obj("operators.coreos.com/v1alpha1", "Subscription", "operators/mesh", spec=spec,
-                           status={"installedCSV": operator, "currentCSV": operator}))
+        objects.append(
+            obj(
+                "operators.coreos.com/v1alpha1",
+                "Subscription",
+                "operators/mesh",
+                spec=spec,
+                status={"installedCSV": operator, "currentCSV": operator},
+            )
+        )
     if hops:
         channel = {"name": "stable", "currentCSV": hops[-1], "entries": [{"name": csv} for csv in reversed(hops)]}
-        objects.append(obj("packages.operators.coreos.com/v1", "PackageManifest", f"olm/{package}",
-                           status={"catalogSource": "catalog", "channels": [channel]}))
+        objects.append(
+            obj(
+                "packages.operators.coreos.com/v1",
+                "PackageManifest",
+                f"olm/{package}",
+                status={"catalogSource": "catalog", "channels": [channel]},
+            )
+        )
     notes = {f"images.v{text.replace('.', '_')}.istiod": f"r/pilot:{text}" for text in offered}
     objects.append(deployment("operators/operator", annotations=notes))
     return fleet_of(snapshot(*objects))
@@ -60,27 +83,32 @@ def hops(route: Route) -> list[str]:
 )
 def test_hops(mesh: tuple[str, str, bool], current: str, target: str, wanted: list[str]) -> None:
     provider, strategy, ambient = mesh
-    route = route_of(fleet(current, strategy=strategy, ambient=ambient), Wish(target, provider=provider))
+    route = route_of(fleet(current, strategy=strategy, ambient=ambient), UpgradeRequest(target, provider=provider))
     assert (hops(route), route.refusal) == (wanted, "")
 
 
 def test_the_newest_patch_that_the_operator_has_is_between() -> None:
     given = fleet("v1.28.4", offered=("1.28.10", "1.29.6", "1.29.10", "1.30.0-beta.1", "1.30.3"))
-    assert hops(route_of(given, Wish("v1.30.3"))) == ["v1.29.10", "v1.30.3"]
+    assert hops(route_of(given, UpgradeRequest("v1.30.3"))) == ["v1.29.10", "v1.30.3"]
 
 
 def test_a_mesh_of_the_second_generation_goes_minor_by_minor() -> None:
-    given = fleet_of(snapshot(obj("maistra.io/v2", "ServiceMeshControlPlane", "mesh/basic", spec={"version": "v2.4"},
-                                  status={"chartVersion": "2.4.7"})))
-    route = route_of(given, Wish("v2.6"))
+    given = fleet_of(
+        snapshot(obj("maistra.io/v2", "ServiceMeshControlPlane", "mesh/basic", spec={"version": "v2.4"}, status={"chartVersion": "2.4.7"}))
+    )
+    route = route_of(given, UpgradeRequest("v2.6"))
     assert (hops(route), route.provider, route.istio) == (["v2.5", "v2.6"], "ossm2", ((1, 16), (1, 20)))
     assert [hop.revision for hop in route.hops] == ["basic", "basic"]
 
 
 def test_names_of_revisions() -> None:
-    assert [hop.revision for hop in route_of(fleet("v1.29.4", strategy="RevisionBased"), Wish("v1.30.3")).hops] == ["prod-v1-30-3"]
-    assert [hop.revision for hop in route_of(fleet("v1.29.4", strategy="RevisionBased"), Wish("v1.30-latest")).hops] == ["prod-v1-30-"]
-    assert [hop.revision for hop in route_of(fleet("v1.29.4"), Wish("v1.30.3")).hops] == ["prod"]
+    assert [hop.revision for hop in route_of(fleet("v1.29.4", strategy="RevisionBased"), UpgradeRequest("v1.30.3")).hops] == [
+        "prod-v1-30-3"
+    ]
+    assert [hop.revision for hop in route_of(fleet("v1.29.4", strategy="RevisionBased"), UpgradeRequest("v1.30-latest")).hops] == [
+        "prod-v1-30-"
+    ]
+    assert [hop.revision for hop in route_of(fleet("v1.29.4"), UpgradeRequest("v1.30.3")).hops] == ["prod"]
 
 
 @pytest.mark.parametrize(
@@ -95,7 +123,7 @@ def test_names_of_revisions() -> None:
     ],
 )
 def test_the_operator_never_drops_what_runs(current: str, target: str, operator: str, wanted: list[tuple[int, int] | None]) -> None:
-    route = route_of(fleet(current, operator=operator), Wish(target))
+    route = route_of(fleet(current, operator=operator), UpgradeRequest(target))
     assert [hop.operator.line if hop.operator else None for hop in route.hops] == wanted
 
 
@@ -104,7 +132,7 @@ CSVS = tuple(f"servicemeshoperator3.v{version}" for version in ("3.0.0", "3.0.1"
 
 def test_the_csvs_on_the_way() -> None:
     given = fleet("v1.24.3", operator=CSVS[0], hops=CSVS, package="servicemeshoperator3")
-    route = route_of(given, Wish("v1.26.2"))
+    route = route_of(given, UpgradeRequest("v1.26.2"))
     assert route.provider == "ossm3"
     way = route.hops[0].operator
     assert way is not None and (way.line, way.csvs, way.channel) == ((1, 26), CSVS[1:3], "")
@@ -112,7 +140,7 @@ def test_the_csvs_on_the_way() -> None:
 
 def test_a_channel_that_ends_before() -> None:
     given = fleet("v1.24.3", operator=CSVS[0], hops=CSVS[:2], package="servicemeshoperator3")
-    way = route_of(given, Wish("v1.27.3", strategy="RevisionBased")).hops[0].operator
+    way = route_of(given, UpgradeRequest("v1.27.3", strategy="RevisionBased")).hops[0].operator
     assert way is not None and way.channel == "stable-3.2"
 
 
@@ -124,18 +152,21 @@ def test_a_channel_that_ends_before() -> None:
     ],
 )
 def test_what_is_refused(target: str, text: str) -> None:
-    route = route_of(fleet("v1.29.4"), Wish(target))
+    route = route_of(fleet("v1.29.4"), UpgradeRequest(target))
     assert text in route.refusal and route.hops == ()
 
 
 @pytest.mark.parametrize(
     ("wish", "text"),
     [
-        (Wish("latest"), "target 'latest' is not a version"),
-        (Wish("v1.30.3", name="other"), "west: there is no control plane other; found: Istio prod; say which by control_plane.name"),
+        (UpgradeRequest("latest"), "target 'latest' is not a version"),
+        (
+            UpgradeRequest("v1.30.3", name="other"),
+            "west: there is no control plane other; found: Istio prod; say which by control_plane.name",
+        ),
     ],
 )
-def test_mistakes(wish: Wish, text: str) -> None:
+def test_mistakes(wish: UpgradeRequest, text: str) -> None:
     with pytest.raises(ConfigError, match=text.replace(".", r"\.")):
         route_of(fleet("v1.29.4"), wish)
 
@@ -143,14 +174,14 @@ def test_mistakes(wish: Wish, text: str) -> None:
 def test_which_of_two_control_planes() -> None:
     both = fleet_of(snapshot(istio("a"), istio("b")))
     with pytest.raises(ConfigError, match="2 control planes fit; found: Istio a, Istio b"):
-        route_of(both, Wish("v1.30.3"))
-    assert route_of(both, Wish("v1.30.3", name="b")).plane.name == "b"
+        route_of(both, UpgradeRequest("v1.30.3"))
+    assert route_of(both, UpgradeRequest("v1.30.3", name="b")).plane.name == "b"
 
 
 def test_an_alias_is_what_its_revision_has() -> None:
     follows = istio("prod", "v1.29-latest", status={"activeRevisionName": "prod"})
     given = fleet_of(snapshot(follows, revision("prod", "v1.29.5", istio_name="prod")))
-    assert str(route_of(given, Wish("v1.29.6")).current) == "v1.29.5"
+    assert str(route_of(given, UpgradeRequest("v1.29.6")).current) == "v1.29.5"
 
 
 def test_the_rules_are_whole() -> None:

@@ -6,15 +6,22 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.view import View
-from ansible_collections.meshops.mesh.plugins.module_utils._upgrade.fleet import Owner, Workload
-from ansible_collections.meshops.mesh.plugins.module_utils._upgrade.timing import ASSUMED, Pace, duration, earlier_rate, pace_of, words
+from ansible_collections.meshops.mesh.plugins.module_utils._model.view import View
+from ansible_collections.meshops.mesh.plugins.module_utils._upgrade.fleet import FleetWorkload, RestartOwner
+from ansible_collections.meshops.mesh.plugins.module_utils._upgrade.timing import (
+    ASSUMED,
+    StartupTimes,
+    duration,
+    earlier_rate,
+    pace_of,
+    words,
+)
 
 from upgrade.world import pod, rollout, snapshot
 
 
-def workload(name: str = "cart", kind: str = "Deployment", replicas: int = 1, **fields: Any) -> Workload:
-    return Workload(Owner(kind, "shop", name, "apps/v1"), "sidecar", replicas, (), "stable", "stable",
+def workload(name: str = "cart", kind: str = "Deployment", replicas: int = 1, **fields: Any) -> FleetWorkload:
+    return FleetWorkload(RestartOwner(kind, "shop", name, "apps/v1"), "sidecar", replicas, (), "stable", "stable",
                     **{"strategy": "RollingUpdate", **fields})
 
 
@@ -35,22 +42,22 @@ def workload(name: str = "cart", kind: str = "Deployment", replicas: int = 1, **
     ],
 )
 def test_a_rollout_goes_by_batches(given: dict[str, Any], batches: int) -> None:
-    assert Pace(middle=10).rollout(workload(**given)) == 10 * batches
+    assert StartupTimes(middle=10).rollout(workload(**given)) == 10 * batches
 
 
 def test_its_own_time_goes_before_the_middle_one() -> None:
-    pace = Pace({"Deployment shop/cart": 4.0}, middle=10)
+    pace = StartupTimes({"Deployment shop/cart": 4.0}, middle=10)
     assert [pace.rollout(workload(name)) for name in ("cart", "web")] == [4, 10]
     assert pace.rollout(workload("cart", min_ready_seconds=30)) == 34
 
 
 def test_a_wave_is_never_quicker_than_its_slowest() -> None:
-    pace = Pace({"Deployment shop/slow": 100.0}, middle=10)
+    pace = StartupTimes({"Deployment shop/slow": 100.0}, middle=10)
     rows = [workload(f"w{number}") for number in range(30)]
     assert pace.wave(rows, 10) == 30
     assert pace.wave([*rows, workload("slow")], 1000) == 100
     assert pace.wave([], 10) == 0
-    assert Pace(middle=10, per_minute=60).wave(rows, 10) == 30
+    assert StartupTimes(middle=10, per_minute=60).wave(rows, 10) == 30
 
 
 def aged(name: str, ready: str, status: str = "True") -> dict[str, Any]:
@@ -73,7 +80,7 @@ def test_pods_say_how_long_they_took() -> None:
 def test_nothing_is_known() -> None:
     pace = pace_of(View(snapshot()), {})
     assert (pace.middle, words(pace)) == (ASSUMED, "assumed: a pod is ready 15 s after its creation, as the source has no times")
-    assert words(Pace(per_minute=42)) == "measured in an earlier rollout: 42 workloads a minute"
+    assert words(StartupTimes(per_minute=42)) == "measured in an earlier rollout: 42 workloads a minute"
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.2, "1 s"), (99, "99 s"), (100, "2 min"), (5940, "99 min"), (6001, "1 h 41 min")])

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.meshops.mesh.plugins.module_utils._upgrade.versions import (
+from ansible_collections.meshops.mesh.plugins.module_utils._model.versions import (
     OSSM_ISTIO,
     at_least,
+    image_version,
     istio_of,
     newest_of,
-    of_image,
     offered_by_schema,
     ossm_of,
     parse,
@@ -58,7 +58,7 @@ def test_versions_are_in_order() -> None:
     ],
 )
 def test_the_version_of_an_image(image: str | None, version: str) -> None:
-    assert of_image(image) == version
+    assert image_version(image) == version
 
 
 def test_ossm_and_istio() -> None:

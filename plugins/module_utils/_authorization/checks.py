@@ -1,0 +1,734 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""OSM3xxx: authorization. 30: what Istio makes of the objects; 31: patterns that do not do what they look like; 32: what can go; 33: the
+matrix of intended access."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+from .._checks.types import Category, Finding, Options, Severity, skip
+from .._model import kinds as k
+from .._model.fields import namespace_of
+from .._model.injection import proxy_of
+from .._model.intent import Intent
+from .._model.istiods import istiods
+from .._model.kinds import Kind
+from .._model.objects import LAYER, is_ours
+from .._model.revisions import revision_of_pod
+from .._model.view import View
+from .._model.workloads import may_have_pods
+from .ambient_hazards import closed_ports, open_ports, panics, peer_addresses, unlabelled_pods
+from .automata import TooManyError
+from .change import ChangeGroup
+from .hazards import Fault, PolicyAnalysis, known_namespaces
+from .inventory import MeshInventory, Workload, take
+from .proof import Proof, prove, read_matrix
+from .removable import Spare, spare_policies, spare_rules, spare_values
+from .seen import seen_of
+from .wording import names
+from .world import MeshPolicies
+
+CATEGORY = Category("authorization")
+check = CATEGORY.check
+
+__all__ = ["about", "proof_of", "scene_of"]
+
+_SECURITY = (k.AUTHORIZATION_POLICY, k.PEER_AUTHENTICATION, k.REQUEST_AUTHENTICATION)
+_WORKLOADS = (k.DEPLOYMENT, k.STATEFUL_SET, k.DAEMON_SET, k.CRON_JOB, k.POD)
+INPUTS = (
+    *_SECURITY,
+    *_WORKLOADS,
+    k.NAMESPACE,
+    k.SERVICE,
+    k.SERVICE_ACCOUNT,
+    k.VIRTUAL_SERVICE,
+    k.GATEWAY,
+    k.SERVICE_ENTRY,
+    k.SIDECAR,
+    k.WORKLOAD_GROUP,
+    k.WORKLOAD_ENTRY,
+    k.CONFIG_MAP,
+    k.ISTIO,
+    k.ISTIO_REVISION,
+    k.ISTIO_REVISION_TAG,
+    k.Z_TUNNEL,
+    k.ISTIO_OPERATOR,
+    k.SMCP,
+    k.SMMR,
+    k.K8S_GATEWAY,
+)
+_CLUSTER_WIDE = (k.NAMESPACE, k.ISTIO, k.ISTIO_REVISION, k.ISTIO_REVISION_TAG, k.Z_TUNNEL)
+_SHOWN = 5
+_NO_PROXY = (" no proxy ", " past its proxy")  # in the words of a door that nobody guards
+_WHERE = "give the folder, snapshot or cluster that has the workloads; access_scope names their namespaces"
+_GUARD = "no policy helps there: get it a proxy, have the proxy take its ports, or leave its namespace out with access_scope"
+_RENDERED = "access_allow"  # ALLOW of _access.render, which stands on this package
+
+
+def _cors(view: View, inventory: MeshInventory) -> Iterator[str]:
+    """The workloads behind a route with corsPolicy, and the gateways in front of it are not told: those that serve the Service."""
+    hosts: set[tuple[str, str]] = set()
+    for service in view.of(k.VIRTUAL_SERVICE):
+        for rule in service.items("spec", "http"):
+            if isinstance(rule, Mapping) and rule.get("corsPolicy"):
+                for route in [route for route in rule.get("route") or [] if isinstance(route, Mapping)]:
+                    host = str((route.get("destination") or {}).get("host") or "").split(".")
+                    hosts.add((host[1] if len(host) > 1 else service.namespace, host[0]))
+    for namespace, name in hosts:
+        target = view.get(k.SERVICE, name, namespace)
+        selector = target.at("spec", "selector", default={}) if target else {}
+        for place in inventory.near(namespace) if selector else ():
+            labels = place.workload.labels
+            if all(labels.get(key) == value for key, value in selector.items()):
+                yield place.ref
+
+
+def _owned(intent: Intent) -> Callable[[str], bool]:
+    """Which namespaces are looked at. The root namespace that was given is the mesh's too: what stands there holds for all members."""
+    root = (intent.mesh_settings or {}).get("root_namespace")
+    return lambda namespace: intent.owns(namespace) or namespace == root
+
+
+def _left_out(view: View, intent: Intent, inventory: MeshInventory) -> tuple[str, ...]:
+    """Pods with a proxy of this mesh in namespaces that are no members, where members are given: they are said to be all of it. With a
+    revision that the source has for another mesh, or for none, a pod is that one's."""
+    if intent.members is None:
+        return ()
+    revisions, owned = {mesh.revision for mesh in inventory.meshes} - {""}, _owned(intent)
+    found = [row for row in view.of(k.POD) if not owned(row.namespace) and not row.deleting and row.labels.get("app") != "ztunnel"]
+    found = [row for row in found if proxy_of(row) is not None and (not revisions or revision_of_pod(row.raw) in revisions)]
+    spaces = dict.fromkeys(row.namespace for row in found)
+    shown = ", ".join(list(spaces)[:_SHOWN]) + (", ..." if len(spaces) > _SHOWN else "")
+    return (f"{len(found)} pod{'' if len(found) == 1 else 's'} with a proxy in namespaces that are no members ({shown})",) if found else ()
+
+
+def scene_of(view: View, intent: Intent) -> PolicyAnalysis:
+    """The mesh of a source; made once for each view and intent."""
+    return view.memo("authorization.scene", intent, lambda: _scene(view, intent))
+
+
+def _scene(view: View, intent: Intent) -> PolicyAnalysis:
+    # What holds for all may stand in a namespace of its own, which is no member.
+    roots = {config.root_namespace for config in istiods(view) if intent.namespace in ("", config.namespace, config.root_namespace)}
+    owned = _owned(intent)
+
+    def counts(kind: Kind, namespace: str) -> bool:
+        return kind in _CLUSTER_WIDE or owned(namespace) or (kind in _SECURITY and namespace in roots)
+
+    objects = {kind: [row for row in view.of(kind) if counts(kind, row.namespace)] for kind in INPUTS}
+    raw: list[Mapping[str, Any]] = [row.raw for rows in objects.values() for row in rows]
+    # Whatever has pods is a workload: an operator's own kind, and what stands between a pod and its owner.
+    raw += [row for row in view.others(INPUTS) if may_have_pods(row) and owned(namespace_of(row))]
+    # Without them the tags of Istio's charts are not known; nothing else is lost where we may not read them.
+    raw += [row for row in view.objects() if row.get("kind") == k.MUTATING_WEBHOOK.kind]
+    inventory = take(raw, intent.mesh_settings, assume=view.source == "manifests", home=intent.namespace)
+    inventory = replace(inventory, unjudged=_left_out(view, intent, inventory))
+    written = {f"{row.namespace}/{row.name}" for row in view.of(k.SERVICE_ACCOUNT)}
+    accounts = written | {f"{place.namespace}/{place.account}" for place in inventory.places if not place.assumed}
+    every = [row.raw for kind in INPUTS for row in view.of(kind)]
+    return PolicyAnalysis(
+        MeshPolicies(inventory.objects, inventory.mesh),
+        inventory,
+        frozenset(accounts),
+        frozenset(written),
+        known_namespaces(every),
+        complete=view.source != "manifests",
+        cors=frozenset(_cors(view, inventory)),
+    )
+
+
+@CATEGORY.tells
+def about(view: View, intent: Intent) -> str:
+    """What the category was about; nothing where the source has no object of the security API and no matrix is given."""
+    scene = scene_of(view, intent)
+    return seen_of(scene.inventory, intent.access_scope).text if scene.inventory.objects or intent.access is not None else ""
+
+
+def _findings(view: View, intent: Intent, question: str | Callable[[PolicyAnalysis], Iterable[Fault]]) -> Iterator[Finding]:
+    """What one of the scene's questions finds; nothing where the source has no object of the security API."""
+    scene = scene_of(view, intent)
+    if not scene.inventory.objects:
+        return
+    try:
+        for resource, message in getattr(scene, question)() if isinstance(question, str) else question(scene):
+            yield Finding(resource, message)
+    except TooManyError as exc:
+        yield skip(f"the policies tell too many requests apart: {exc}")
+
+
+# 30: what Istio makes of the objects
+
+
+@check(
+    "OSM3001",
+    title="each security object is one that Istio accepts",
+    hint="correct the object; istiod and the API server refuse it, so nothing of it is enforced",
+    inputs=INPUTS,
+    subjects=_SECURITY,
+    live=False,
+)
+def accepted(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """By the rules of Istio's webhook and of its schema; such an object can be stored while the webhook is down."""
+    yield from _findings(view, intent, "admission")
+
+
+@check(
+    "OSM3002",
+    title="each field of a policy is known to this version of Istio",
+    hint="correct the field's name, or pin the policy to a revision that knows it with the label istio.io/rev",
+    inputs=INPUTS,
+    subjects=_SECURITY,
+    live=False,
+)
+def fields_known(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """A field that is dropped leaves the rest to decide: a source whose only field is dropped means anyone."""
+    yield from _findings(view, intent, "dropped_fields")
+
+
+@check(
+    "OSM3003",
+    title="each ALLOW rule is enforced as it is written",
+    hint="split the rule: conditions about HTTP in one, ports of TCP in another; for ambient add a waypoint for what is about HTTP",
+    severity=Severity.WARNING,
+    inputs=INPUTS,
+    subjects=(k.AUTHORIZATION_POLICY,),
+    live=False,
+)
+def allow_enforced(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Where only connections are seen, an ALLOW rule with any condition about HTTP is left out as a whole."""
+    yield from _findings(view, intent, "allow_rules_left_out")
+
+
+@check(
+    "OSM3004",
+    title="each DENY rule is enforced as it is written",
+    hint="name the ports that the rule is meant for in to.operation.ports; for ambient add a waypoint for what is about HTTP",
+    inputs=INPUTS,
+    subjects=(k.AUTHORIZATION_POLICY,),
+    live=False,
+)
+def deny_enforced(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """On TCP ports a sidecar ignores conditions about HTTP, and the rest denies more; ztunnel may then deny nothing at all."""
+    yield from _findings(view, intent, "deny_conditions_dropped")
+
+
+@check(
+    "OSM3005",
+    title="each AuthorizationPolicy is enforced by a workload",
+    hint="compare the selector with the pods' labels, and a label istio.io/rev with the revisions; use targetRefs for a waypoint, a "
+    "selector for a sidecar; only the GatewayClass "
+    "istio-waypoint can be referred to, from the root namespace",
+    severity=Severity.WARNING,
+    inputs=INPUTS,
+    subjects=(k.AUTHORIZATION_POLICY, k.REQUEST_AUTHENTICATION),
+    live=False,
+)
+def attached(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """A policy that nobody enforces looks like one that is enforced; its status may even say that it is accepted. One that selects a
+    workload without a proxy is told although others enforce it."""
+    yield from (replace(one, severity=Severity.ERROR) for one in _findings(view, intent, "misplaced"))
+    yield from _findings(view, intent, "unattached")
+
+
+@check(
+    "OSM3006",
+    title="istiod has accepted each policy of ambient as a whole",
+    hint="read the condition's message; use targetRefs of a Service with a waypoint for what is about HTTP",
+    inputs=INPUTS,
+    subjects=_SECURITY,
+)
+def status_accepted(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """istiod writes ZtunnelAccepted and WaypointAccepted where ambient is on; sidecars get no status, so none is no fault."""
+    yield from _findings(view, intent, "statuses")
+
+
+@check(
+    "OSM3007",
+    title="each istiod can read its configuration",
+    hint="correct the key mesh of the ConfigMap, or the custom resource that it is made from; until then istiod goes on with what it had",
+    inputs=INPUTS,
+    live=False,
+)
+def configuration_read(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Trust domain, root namespace and providers stand there; what istiod has instead is not known from outside, so nothing is proven."""
+    yield from (Finding(one.resource, one.message) for one in scene_of(view, intent).inventory.broken)
+
+
+# 31: patterns that do not do what they look like
+
+
+@check(
+    "OSM3101",
+    title="no list of callers or operations is empty",
+    hint="leave the key out if anyone is meant; otherwise find out why the list came out empty",
+    inputs=INPUTS,
+    subjects=(k.AUTHORIZATION_POLICY,),
+    live=False,
+)
+def lists_filled(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Istio accepts an empty from or to, and takes it for anyone or anything; templates make them by mistake."""
+    yield from _findings(view, intent, "empty_lists")
+
+
+@check(
+    "OSM3102",
+    title="each DENY by identity is behind strict mutual TLS",
+    hint="set PeerAuthentication STRICT there, or deny notPrincipals of those who may call, which takes in callers without an identity",
+    inputs=INPUTS,
+    subjects=(k.AUTHORIZATION_POLICY,),
+    live=False,
+)
+def deny_needs_mtls(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Who comes without mutual TLS has no identity, and is not denied by one."""
+    yield from _findings(view, intent, "deny_by_identity")
+
+
+@check(
+    "OSM3103",
+    title="no ALLOW by exclusion admits callers without an identity",
+    hint="add principals: ['*'] to the same source, or set PeerAuthentication STRICT there",
+    inputs=INPUTS,
+    subjects=(k.AUTHORIZATION_POLICY,),
+    live=False,
+)
+def allow_needs_identity(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """notPrincipals, notNamespaces and their like hold for everybody who has no identity at all."""
+    yield from _findings(view, intent, "allow_by_not_identity")
+
+
+@check(
+    "OSM3104",
+    title="each principal is written without spiffe://",
+    hint="write TRUST_DOMAIN/ns/NAMESPACE/sa/NAME; Istio puts spiffe:// in front itself",
+    inputs=INPUTS,
+    subjects=(k.AUTHORIZATION_POLICY,),
+    live=False,
+)
+def principals_bare(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """With it, an ALLOW admits nobody and a DENY denies nobody, and no validation says so."""
+    yield from _findings(view, intent, "spiffe_prefix")
+
+
+@check(
+    "OSM3105",
+    title="each star stands where Istio takes it for any text",
+    hint="use one star, at the beginning or the end; for paths {*} and {**} are templates",
+    inputs=INPUTS,
+    subjects=(k.AUTHORIZATION_POLICY,),
+    live=False,
+)
+def stars_at_ends(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """In the middle, or at both ends, a star is compared as a star; validation accepts it."""
+    yield from _findings(view, intent, "stars")
+
+
+@check(
+    "OSM3106",
+    title="each host of a policy is listed with its ports too",
+    hint="list both HOST and HOST:*",
+    severity=Severity.WARNING,
+    inputs=INPUTS,
+    subjects=(k.AUTHORIZATION_POLICY,),
+    live=False,
+)
+def hosts_with_ports(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """The whole Host header is compared: a DENY of example.com lets example.com:443 pass."""
+    yield from _findings(view, intent, "hosts")
+
+
+@check(
+    "OSM3107",
+    title="each method is in upper case",
+    hint="write GET, not get",
+    inputs=INPUTS,
+    subjects=(k.AUTHORIZATION_POLICY,),
+    live=False,
+)
+def methods_upper(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Methods are compared as they are; validation accepts lower case, which matches nothing that a client sends."""
+    yield from _findings(view, intent, "methods")
+
+
+@check(
+    "OSM3108",
+    title="each service account in a policy of the root namespace has its namespace",
+    hint="write NAMESPACE/NAME",
+    inputs=INPUTS,
+    subjects=(k.AUTHORIZATION_POLICY,),
+    live=False,
+)
+def accounts_qualified(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Without one it is of the policy's namespace, which for the whole mesh's policies is the control plane's."""
+    yield from _findings(view, intent, "unqualified_accounts")
+
+
+@check(
+    "OSM3109",
+    title="each service account that a policy names exists",
+    hint="oc get serviceaccount -n NAMESPACE; correct the name, or remove the value",
+    severity=Severity.WARNING,
+    inputs=INPUTS,
+    subjects=(k.AUTHORIZATION_POLICY,),
+    live=False,
+)
+def accounts_exist(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """A name that is nobody's today admits whoever creates it tomorrow. In a folder only for namespaces whose service accounts it has."""
+    yield from _findings(view, intent, "missing_accounts")
+
+
+@check(
+    "OSM3110",
+    title="each namespace that a policy names exists",
+    hint="oc get namespaces; correct the name, or remove the value",
+    severity=Severity.WARNING,
+    inputs=INPUTS,
+    subjects=(k.AUTHORIZATION_POLICY,),
+    live=False,
+)
+def namespaces_exist(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """In a folder of manifests nothing is said: other folders may have the namespace."""
+    yield from _findings(view, intent, "missing_namespaces")
+
+
+@check(
+    "OSM3111",
+    title="each RequestAuthentication has a policy beside it that asks for a token",
+    hint="add an AuthorizationPolicy with requestPrincipals, or say with ignore that a token is meant to be optional",
+    severity=Severity.WARNING,
+    inputs=INPUTS,
+    subjects=(k.REQUEST_AUTHENTICATION,),
+    live=False,
+)
+def tokens_demanded(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """RequestAuthentication refuses wrong tokens, and lets a request without any pass."""
+    yield from _findings(view, intent, "tokens_not_demanded")
+
+
+@check(
+    "OSM3112",
+    title="each policy that asks for a token is where tokens are read",
+    hint="add a RequestAuthentication for the same workloads; one at the gateway does not count behind it",
+    inputs=INPUTS,
+    subjects=(k.AUTHORIZATION_POLICY,),
+    live=False,
+)
+def tokens_read(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Where no RequestAuthentication reads it, a token is not there: an ALLOW that asks for it admits nobody."""
+    yield from _findings(view, intent, "tokens_not_read")
+
+
+@check(
+    "OSM3113",
+    title="no policy is still a dry run",
+    hint="remove the annotation istio.io/dry-run once the logs show what was meant",
+    severity=Severity.WARNING,
+    inputs=INPUTS,
+    subjects=(k.AUTHORIZATION_POLICY,),
+    live=False,
+)
+def no_dry_run(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """It looks like a policy in every list, and enforces nothing; ztunnel before 1.25.2 enforces it."""
+    yield from _findings(view, intent, "dry_runs")
+
+
+@check(
+    "OSM3114",
+    title="each workload with policies can be called by somebody",
+    hint="remove the policy that allows nothing, or add the ALLOW that is missing beside it",
+    severity=Severity.WARNING,
+    inputs=INPUTS,
+    subjects=(k.AUTHORIZATION_POLICY,),
+    live=False,
+)
+def somebody_passes(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """A default deny that was left without an ALLOW, or conditions that contradict each other: proven for all requests."""
+    yield from _findings(view, intent, "closed_to_all")
+
+
+@check(
+    "OSM3115",
+    title="each workload with a corsPolicy lets preflights pass",
+    hint="add a rule that allows the method OPTIONS without a token",
+    severity=Severity.WARNING,
+    inputs=INPUTS,
+    subjects=(k.AUTHORIZATION_POLICY,),
+    live=False,
+)
+def preflights_pass(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Envoy answers CORS after it has asked the policies, and a browser sends no token with OPTIONS."""
+    yield from _findings(view, intent, "preflights")
+
+
+@check(
+    "OSM3116",
+    title="each waypoint may call the workloads behind it",
+    hint="allow the waypoint's service account in the policies that ztunnel enforces",
+    inputs=INPUTS,
+    subjects=(k.AUTHORIZATION_POLICY,),
+    live=False,
+)
+def waypoints_allowed(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Behind a waypoint ztunnel sees the waypoint's identity instead of the caller's."""
+    yield from _findings(view, intent, "waypoints_shut_out")
+
+
+@check(
+    "OSM3117",
+    title="each principal in ambient is written with the mesh's trust domain",
+    hint="write the mesh's trust domain instead of cluster.local; ztunnel expands no aliases",
+    inputs=INPUTS,
+    subjects=(k.AUTHORIZATION_POLICY,),
+    live=False,
+)
+def ambient_principals(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """A sidecar takes cluster.local for the mesh's trust domain, ztunnel takes it as it is."""
+    yield from _findings(view, intent, "ambient_trust_domain")
+
+
+@check(
+    "OSM3118",
+    title="each CUSTOM policy asks its provider",
+    hint="name one provider of MeshConfig.extensionProviders for all CUSTOM policies of a workload; for TCP ports one that speaks gRPC",
+    inputs=INPUTS,
+    subjects=(k.AUTHORIZATION_POLICY,),
+    live=False,
+)
+def authorizers_asked(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """With an unknown or a second provider istiod denies what the policy matches; at TCP ports an HTTP provider is not asked."""
+    yield from _findings(view, intent, "authorizers")
+
+
+@check(
+    "OSM3119",
+    title="no port of ambient is open that a PeerAuthentication calls STRICT",
+    hint="leave an empty selector out; give the namespace's PeerAuthentication the mode that it inherits; say STRICT in the workload's, "
+    "and PERMISSIVE for each port that is meant to be open",
+    inputs=INPUTS,
+    subjects=(k.PEER_AUTHENTICATION,),
+    live=False,
+)
+def strict_is_strict(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """istiod makes rules for ztunnel of PeerAuthentications, and of some of their combinations it makes none; a sidecar demands mutual TLS
+    there. Before Istio 1.24.3 (1.23.5, 1.22.8) other combinations are open: two ports that are STRICT under a workload that is not."""
+    yield from _findings(view, intent, open_ports)
+
+
+@check(
+    "OSM3120",
+    title="no port of ambient is closed that a PeerAuthentication opens",
+    hint="write PERMISSIVE for the port; before Istio 1.24.3 also write STRICT as the mode of the same PeerAuthentication",
+    severity=Severity.WARNING,
+    inputs=INPUTS,
+    subjects=(k.PEER_AUTHENTICATION,),
+    live=False,
+)
+def open_is_open(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Ambient knows no DISABLE, which counts as PERMISSIVE, but not for a port below a STRICT that the workload inherits."""
+    yield from _findings(view, intent, closed_ports)
+
+
+@check(
+    "OSM3121",
+    title="no policy at a waypoint asks for the address of its peer",
+    hint="use remoteIpBlocks, notRemoteIpBlocks or remote.ip, which are about the client",
+    inputs=INPUTS,
+    subjects=(k.AUTHORIZATION_POLICY,),
+    live=False,
+)
+def no_peer_addresses(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """A waypoint's Envoy gets every request from a tunnel inside itself, which has no address: ipBlocks and source.ip never match, not even
+    0.0.0.0/0, and their not-forms always do."""
+    yield from _findings(view, intent, peer_addresses)
+
+
+@check(
+    "OSM3122",
+    title="each entry of from and to has its source or operation",
+    hint="remove the entry, or write what it is about; then restart istiod if it does not recover by itself",
+    inputs=INPUTS,
+    subjects=(k.AUTHORIZATION_POLICY,),
+    live=False,
+)
+def entries_filled(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Istio's webhook refuses such an entry. Stored while it was down, one ends istiod where ambient is on, for the whole mesh."""
+    yield from _findings(view, intent, panics)
+
+
+@check(
+    "OSM3123",
+    title="each pod of ambient has a label",
+    hint="give the pods a label, such as app",
+    severity=Severity.WARNING,
+    inputs=INPUTS,
+    subjects=(k.AUTHORIZATION_POLICY,),
+    live=False,
+)
+def pods_labelled(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """istiod does not compare selectors with a pod that has no label at all: ztunnel then enforces for it every policy with a selector of
+    its namespace and of the root namespace."""
+    yield from _findings(view, intent, unlabelled_pods)
+
+
+@check(
+    "OSM3124",
+    title="each port of a workload with policies goes through its proxy",
+    hint="have the proxy take the port, or say with ignore that anyone may come to it: no policy and no mutual TLS holds there",
+    severity=Severity.WARNING,
+    inputs=INPUTS,
+    subjects=(k.AUTHORIZATION_POLICY,),
+    live=False,
+)
+def ports_taken(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """traffic.sidecar.istio.io/excludeInboundPorts and includeInboundPorts, on pods or for the whole mesh, leave ports to anyone. A
+    workload without a proxy, or whose proxy gets no port, is told by OSM3005."""
+    yield from _findings(view, intent, "past_proxies")
+
+
+# 32: what can go
+
+
+def _spare(view: View, intent: Intent, found: Any) -> Iterator[Finding]:
+    scene = scene_of(view, intent)
+    if not scene.policies:
+        return
+    try:
+        spares: list[Spare] = list(found(scene.doors))
+    except TooManyError as exc:
+        yield skip(f"the policies tell too many requests apart: {exc}")
+        return
+    for one in spares:
+        yield Finding(f"AuthorizationPolicy {one.policy.key}", f"{one.where + ': ' if one.where else ''}{one.reason}")
+
+
+@check(
+    "OSM3201",
+    title="each policy changes the answer to a request",
+    hint="remove the policy, or find out which one it was meant to differ from",
+    severity=Severity.INFO,
+    inputs=INPUTS,
+    subjects=(k.AUTHORIZATION_POLICY,),
+    live=False,
+)
+def policies_needed(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Proven for all requests to the workloads of the source. A default deny of a namespace is left in peace, and so is what the role
+    access renders from mesh_access: it says who is meant, also where nothing denies anybody else yet."""
+    stated = {f"AuthorizationPolicy {row.namespace}/{row.name}" for row in view.of(k.AUTHORIZATION_POLICY)
+              if is_ours(row.raw) and row.labels.get(LAYER) == _RENDERED}
+    yield from (one for one in _spare(view, intent, spare_policies) if one.resource not in stated)
+
+
+@check(
+    "OSM3202",
+    title="each rule changes the answer to a request",
+    hint="remove the rule; one that can never match has conditions that contradict each other",
+    severity=Severity.INFO,
+    inputs=INPUTS,
+    subjects=(k.AUTHORIZATION_POLICY,),
+    live=False,
+)
+def rules_needed(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """A rule that others make needless, or that is never reached, hides what the policy does."""
+    yield from _spare(view, intent, spare_rules)
+
+
+@check(
+    "OSM3203",
+    title="each value of a list adds to it",
+    hint="remove the value that another one takes in",
+    severity=Severity.INFO,
+    inputs=INPUTS,
+    subjects=(k.AUTHORIZATION_POLICY,),
+    live=False,
+)
+def values_needed(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """/a beside /a* adds nothing; a value that nothing matches is mostly a slip."""
+    yield from _spare(view, intent, spare_values)
+
+
+# 33: the matrix
+
+
+def proof_of(view: View, intent: Intent) -> Proof:
+    """The matrix against the source; made once for each view and intent."""
+
+    def made() -> Proof:
+        scene = scene_of(view, intent)
+        return prove(scene.world, scene.inventory, read_matrix(intent.access or ()), intent.access_scope, doors=scene.doors)
+
+    return view.memo("authorization.proof", intent, made)
+
+
+def _deviations(groups: Iterable[ChangeGroup], word: str) -> Iterator[Finding]:
+    for group in groups:
+        token = f", {group.token}" if group.token else ""
+        why = group.after if group.opened else f"{group.after} (intended by {group.before.removeprefix('ALLOW ')})"
+        message = f"{word}: {group.who.text}{token}: {group.what}; {why}"
+        bare = group.opened and any(words in group.after for words in _NO_PROXY)
+        hint = _GUARD if bare else ""
+        yield Finding(f"Workload {names(group.destinations)}", message, hint=hint, evidence=group.to_dict())
+
+
+def asked_about(places: Iterable[Workload], scope: Iterable[str]) -> bool:
+    """Is there any workload in the namespaces that a matrix speaks of? A proof about none holds for every mesh."""
+    patterns = tuple(scope)
+    return any(not patterns or any(fnmatchcase(place.namespace, pattern) for pattern in patterns) for place in places)
+
+
+def _unproven(view: View, intent: Intent) -> Iterator[Finding]:
+    """What makes a proof one of something else than the mesh."""
+    inventory = scene_of(view, intent).inventory
+    if not asked_about(inventory.places, intent.access_scope):
+        where = f" of {', '.join(intent.access_scope)}" if intent.access_scope else ""
+        yield Finding("", f"nothing is proven: there is no workload{where}, so there is nothing to check", hint=_WHERE)
+    for one in inventory.broken:
+        yield Finding(one.resource, f"nothing is proven, because the settings of this mesh are not known: {one.message}")
+
+
+@check(
+    "OSM3301",
+    title="each intended access is allowed",
+    hint="compare the row of the matrix with the policy that is named; evidence.witness is such a request",
+    inputs=INPUTS,
+    intent=("access",),
+    live=False,
+)
+def nothing_less(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Proven for all requests: who, with or without a token, port, host, method, path."""
+    yield from _unproven(view, intent)
+    yield from _deviations(proof_of(view, intent).less, "intended and not allowed")
+
+
+@check(
+    "OSM3302",
+    title="no access is allowed beyond the intended",
+    hint="narrow the policy that is named, or add the access to the matrix; evidence.witness is such a request",
+    inputs=INPUTS,
+    intent=("access",),
+    live=False,
+)
+def nothing_more(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """What auditors ask: callers without an identity, without a token and unknown ones are among the sources. What no proxy guards is
+    open to anyone: no injection, hostNetwork, ports that go past the proxy, what is addressed to a pod behind a waypoint."""
+    proof = proof_of(view, intent)
+    yield from _unproven(view, intent)
+    for text in scene_of(view, intent).inventory.unjudged:
+        hint = "add the namespaces to the members, or say with access_scope that the matrix speaks of some namespaces only"
+        if not intent.access_scope:
+            yield Finding("", f"it cannot be proven that nothing more is allowed: there are {text}", hint=hint)
+    yield from _deviations(proof.more, "allowed and not intended")
+    for text in proof.undecided:
+        ref, _colon, reason = text.partition(": ")
+        yield Finding(f"Workload {ref}", f"it cannot be proven that nothing more is allowed: {reason}", hint="split the policies' lists")
+    for text in proof.shared:
+        others, _arrow, destination = text.partition(" -> ")
+        yield Finding(
+            f"Workload {destination}",
+            f"allowed and not intended: {others}, because it runs as the service account of an intended caller",
+            hint="give the callers service accounts of their own, or add them to the matrix",
+        )

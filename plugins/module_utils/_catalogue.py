@@ -1,0 +1,50 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""All checks of the collection, and the runner over them: a new category is one import and one word here."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from ._authorization import checks as authorization
+from ._certificates import checks as certificates
+from ._checks import runner
+from ._checks.catalogue import Catalogue
+from ._cluster import checks as cluster
+from ._control_plane import checks as control_plane
+from ._gateways import checks as gateways
+from ._membership import checks as membership
+from ._migration import checks as migration
+from ._observability import checks as observability
+from ._olm import checks as operators
+from ._personas import checks as personas
+from ._traffic import checks as traffic
+from ._upgrade import checks as upgrade
+from ._workloads import checks as workloads
+
+__all__ = ["CATALOGUE", "RETIRED", "kinds_read", "run_checks", "run_checks_on", "select"]
+
+# Codes that are not used any more, with the reason; a code is never given to another check.
+RETIRED: dict[str, str] = {}
+
+CATALOGUE = Catalogue(
+    cluster.CATEGORY,
+    operators.CATEGORY,
+    control_plane.CATEGORY,
+    membership.CATEGORY,
+    workloads.CATEGORY,
+    gateways.CATEGORY,
+    traffic.CATEGORY,
+    observability.CATEGORY,
+    personas.CATEGORY,
+    certificates.CATEGORY,
+    authorization.CATEGORY,
+    upgrade.CATEGORY,
+    migration.CATEGORY,
+)
+
+select, kinds_read = CATALOGUE.select, CATALOGUE.kinds_read
+run_checks = partial(runner.run_checks, CATALOGUE)
+run_checks_on = partial(runner.run_checks_on, CATALOGUE)

@@ -1,0 +1,83 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""OSM10xx: the API server, and what we may read of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .._checks.types import Category, Finding, Options, Severity, skip
+from .._model.intent import Intent
+from .._model.versions import minor
+from .._model.view import View
+
+CATEGORY = Category("api")
+check = CATEGORY.check
+
+__all__: list[str] = []
+
+
+@check(
+    "OSM1001",
+    title="the API server answers",
+    hint="check the kubeconfig or K8S_AUTH_HOST and its credentials: kubectl get --raw /readyz",
+    requires=(),
+    retryable=True,
+)
+def api_answers(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Nothing else can be said about a cluster that does not answer, so every other check of a live cluster requires this one."""
+    if options.fetch_error:
+        yield Finding("cluster", options.fetch_error)
+
+
+@check(
+    "OSM1002",
+    title="our rights are sufficient to read the mesh",
+    hint="have an administrator apply the roles that ansible-playbook meshops.mesh.render_rights -e mesh_rights_families=check writes for "
+    "this mesh; cluster-reader does not do, as it has no Secrets. "
+    "For a gateway's Secret name its namespace in mesh_rights_gateway_namespaces",
+)
+def rights_sufficient(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """A kind that may not be listed looks as if it were empty. Checks that read such a kind are skipped, and this one fails.
+    It always runs, whatever is chosen, and looks at the kinds that the chosen checks read."""
+    for kind, message in sorted(view.forbidden().items()):
+        if options.reads is not None and kind not in options.reads:
+            continue
+        yield Finding(f"Kind {kind}", f"reading it is not allowed: {message}")
+
+
+@check(
+    "OSM1003",
+    title="the Kubernetes version is supported",
+    hint="upgrade the cluster, or set thresholds.kubernetes_oldest if your vendor supports this version",
+    severity=Severity.WARNING,
+)
+def kubernetes_supported(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Istio releases are tested with a window of Kubernetes versions; older API servers lack fields that newer charts set."""
+    if view.server_version is None:
+        yield skip("the source does not say which version the API server has")
+        return
+    found, oldest = minor(view.server_version), minor(str(options.threshold("kubernetes_oldest")))
+    if found is None:
+        yield Finding("cluster", f"the API server calls itself {view.server_version}, which is not a version")
+    elif oldest is not None and found < oldest:
+        yield Finding("cluster", f"the API server has version {view.server_version}, older than {options.threshold('kubernetes_oldest')}")
+
+
+@check(
+    "OSM1004",
+    title="the snapshot is recent",
+    hint="take a new one with meshops.mesh.cluster_snapshot, or raise thresholds.snapshot_max_age_hours",
+    severity=Severity.WARNING,
+)
+def snapshot_recent(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """What an old snapshot proves is true of the day it was taken."""
+    if view.source != "snapshot":
+        yield skip(f"the source is not a snapshot but {view.source}")
+        return
+    hours = (options.now - view.taken_at).total_seconds() / 3600
+    limit = float(options.threshold("snapshot_max_age_hours"))
+    if hours > limit:
+        yield Finding("snapshot", f"it was taken at {view.taken_at.isoformat()}, {hours:.0f} hours ago; at most {limit:g} are wanted")

@@ -1,0 +1,152 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""What authorization_check and authorization_diff return: rows, what was proven, and a text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .._authorization.automata import TooManyError
+from .._authorization.change import Difference, difference_of, text_of
+from .._authorization.checks import scene_of
+from .._authorization.inventory import MeshInventory, take
+from .._authorization.proof import Coverage, count, read_matrix, settings
+from .._authorization.seen import seen_of
+from .._authorization.world import MeshPolicies
+from .._checks.render import table
+from .._checks.runner import Report
+from .._checks.types import Status
+from .._errors import ConfigError
+from .._inputs import intent_from, options_from
+from .._model.snapshot import Snapshot
+from .._model.view import View
+from .._text import joined, shown
+from .category import category_options, run_category
+
+__all__ = ["Checked", "mesh_settings", "run_authorization_checks", "run_authorization_diff"]
+
+_SHOWN = 8  # places that are open to anyone
+_MATRIX = ("OSM3301", "OSM3302")
+_SETTINGS = ("trust_domain", "trust_domain_aliases", "root_namespace", "path_normalization")
+
+
+@dataclass(frozen=True)
+class Checked:
+    report: Report
+    coverage: Coverage
+    proven: bool | None  # None: no matrix was given
+    mesh: Mapping[str, Any]
+    assumptions: tuple[str, ...]
+    text: str
+    revisions: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def proof(self) -> dict[str, Any]:
+        told = {"mesh": dict(self.mesh), "revisions": [dict(row) for row in self.revisions], "assumptions": list(self.assumptions)}
+        return {"holds": self.proven, **self.coverage.to_dict(), **told}
+
+
+def mesh_settings(params: Mapping[str, Any]) -> dict[str, Any]:
+    """What a module was told about the mesh; it goes before what the source says."""
+    return {**{name: params.get(name) for name in _SETTINGS}, "version": params.get("istio_version")}
+
+
+def run_authorization_checks(params: Mapping[str, Any], snapshot: Snapshot) -> Checked:
+    """The rows that are about authorization, and what the proof covered."""
+    options = category_options("authorization", options_from(params, now=snapshot.taken_at), "authorization")
+    intent = intent_from({**params, "mesh_settings": mesh_settings(params)})
+    if intent.access is not None:
+        read_matrix(intent.access)  # a mistake in the matrix comes before anything is read
+    try:
+        view = View(snapshot)  # one for all, so that the mesh is read once
+        report = run_category("authorization", view, intent, options)
+        view = report.view or view  # without what no check can make sense of
+        scene = scene_of(view, intent)
+        coverage = count(scene.world, scene.inventory, intent.access_scope, doors=scene.doors)
+    except (TooManyError, ValueError) as exc:
+        raise ConfigError(f"{snapshot.cluster}: {exc}") from exc
+    proven = None
+    if intent.access is not None and set(_MATRIX) <= set(options.only):
+        proven = not report.unreadable and not any(row.status is not Status.PASSED for row in report.rows if row.id in _MATRIX)
+    revisions = _revisions(scene.inventory)
+    assumptions = (*scene.inventory.assumptions, *_unread(snapshot))
+    text = _text(report, coverage, proven, assumptions, revisions)
+    return Checked(report, coverage, proven, settings(scene.inventory.mesh), assumptions, text, revisions)
+
+
+def _unread(snapshot: Snapshot) -> tuple[str, ...]:
+    """A folder may have files that nobody could read; a policy in one of them is no part of the proof."""
+    faults = snapshot.reading.faults if snapshot.reading else ()
+    if not faults:
+        return ()
+    named = ", ".join(row.path for row in faults[:_SHOWN]) + (", ..." if len(faults) > _SHOWN else "")
+    return (f"nothing of the mesh is in {len(faults)} file{'' if len(faults) == 1 else 's'} that could not be read ({named})",)
+
+
+def _revisions(inventory: MeshInventory) -> tuple[Mapping[str, Any], ...]:
+    """Each istiod with how many workloads have it, and its settings; none where there is only one."""
+    found: dict[str, int] = {}
+    for place in inventory.places:
+        for mesh in () if place.outside or place.workload.service else inventory.meshes_of(place):
+            found[mesh.control_plane] = found.get(mesh.control_plane, 0) + 1
+    if len(inventory.meshes) < 2:
+        return ()
+    return tuple(
+        {"revision": mesh.revision, "control_plane": mesh.control_plane, "workloads": found.get(mesh.control_plane, 0), **settings(mesh)}
+        for mesh in inventory.meshes
+    )
+
+
+def _text(
+    report: Report, coverage: Coverage, proven: bool | None, assumptions: Sequence[str], revisions: Sequence[Mapping[str, Any]]
+) -> str:
+    verdict = {
+        True: "exactly the intended access is allowed",
+        False: "not exactly the intended access is allowed",
+        None: "no matrix of intended access is given",
+    }[proven]
+    lines = [
+        f"{shown(report.cluster)}: {verdict}; {coverage.seen.text}",
+        f"covered: all requests of {coverage.sources} workloads, of callers without an identity and of unknown ones, to "
+        f"{coverage.destinations} workloads; of {coverage.pairs} pairs {coverage.allowed_pairs} have something that passes",
+    ]
+    lines += [f"open to anyone: {text}" for text in coverage.open[:_SHOWN]]
+    lines += [f"... and {len(coverage.open) - _SHOWN} more places that are open to anyone"] if len(coverage.open) > _SHOWN else []
+    if revisions:
+        told = [f"{row['revision']} ({row['version']}) with {row['workloads']} workload{'s'[: row['workloads'] != 1]}" for row in revisions]
+        lines.append(f"revisions: {', '.join(told)}")
+    lines += [f"assumed: {text}" for text in assumptions]
+    rows = [row.to_dict() for row in report.rows]
+    return joined([*lines, "", *table(rows, show_from="warning", summary=report.summary).split("\n")])
+
+
+def _state(objects: Iterable[Mapping[str, Any]], params: Mapping[str, Any], whole: bool) -> tuple[MeshPolicies, MeshInventory]:
+    inventory = take(objects, mesh_settings(params), assume=not whole)
+    members = params.get("members")
+    if members is not None:
+        kept = {*members, inventory.mesh.root_namespace}
+        places = tuple(place for place in inventory.places if place.namespace in kept)
+        security = tuple(obj for obj in inventory.objects if (obj.get("metadata") or {}).get("namespace", "default") in kept)
+        inventory = replace(inventory, places=places, objects=security)
+    return MeshPolicies(inventory.objects, inventory.mesh), inventory
+
+
+def run_authorization_diff(
+    before: Iterable[Mapping[str, Any]],
+    after: Iterable[Mapping[str, Any]],
+    params: Mapping[str, Any],
+    *,
+    whole: tuple[bool, bool] = (False, False),
+) -> tuple[Difference, tuple[str, ...], str]:
+    """The difference, what was assumed for it, and the text. `whole`: each state is all that there is, not a folder that may be a part."""
+    try:
+        one, other = _state(before, params, whole[0]), _state(after, params, whole[1])
+        difference = difference_of(one, other)
+    except (TooManyError, ValueError) as exc:
+        raise ConfigError(str(exc)) from exc
+    assumptions = tuple(dict.fromkeys((*one[1].assumptions, *other[1].assumptions)))
+    return difference, assumptions, text_of(difference, assumptions, seen_of(other[1]).text)

@@ -1,0 +1,107 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""What mesh_check does, for the module and for the action plugin that does the same without a process of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from .._catalogue import kinds_read, run_checks
+from .._checks.answer import answer
+from .._checks.render import table
+from .._checks.runner import Report, run_until
+from .._errors import FetchError
+from .._inputs import intent_from, options_from, reviews_for
+from .._kube.auth import AUTH_ARG_SPEC
+from .._kube.client import Cluster
+from .._kube.collect import collect
+from .._kube.options import CLUSTER, REPORT, SOURCE, display_name, wait_options
+from .._kube.progress import Progress, few
+from .._model.clock import utc_now
+from .._model.packages import TOOLS
+from .._model.snapshot import Snapshot
+from .certificate_sources import clock_source
+from .sources import nothing, read_result, read_source
+
+__all__ = ["argument_spec", "check", "look"]
+
+
+def argument_spec() -> dict[str, Any]:
+    """The options of mesh_check."""
+    thresholds = {name: {"type": "str"} for name in ("kubernetes_oldest", "istio_oldest", "ossm2_oldest", "ossm3_oldest")}
+    whole = ("proxy_skew_minors", "restarts", "certificate_rsa_bits", "certificate_ec_bits", "certificate_max_bytes")
+    thresholds |= {name: {"type": "int"} for name in whole}
+    fractions = ("snapshot_max_age_hours", "certificate_days", "certificate_fraction", "clock_skew_seconds")
+    thresholds |= {name: {"type": "float"} for name in fractions}
+    return {
+        **AUTH_ARG_SPEC,
+        **CLUSTER,
+        **SOURCE,
+        **REPORT,
+        **wait_options(wait_timeout=0, wait_interval=5),
+        "mesh": {"type": "str"},
+        "provider": {"type": "str", "choices": ["ossm2", "ossm3", "sail"]},
+        "categories": {"type": "list", "elements": "str", "default": []},
+        "control_plane": {"type": "dict"},
+        "members": {"type": "list", "elements": "str"},
+        "operators": {"type": "list", "elements": "str"},
+        "personas": {"type": "list", "elements": "dict"},
+        "gateways": {"type": "list", "elements": "dict"},
+        "observability": {"type": "list", "elements": "str", "choices": list(TOOLS)},
+        "show_from": {"type": "str", "choices": ["info", "warning", "error"], "default": "info"},
+        "thresholds": {"type": "dict", "default": {}, "options": thresholds},
+    }
+
+
+def look(params: dict[str, Any], warn: Callable[[str], None] | None = None, note: Callable[[Snapshot], None] | None = None) -> Report:
+    """Read the source once and run the table over it; an API that does not answer is a failed check, not a crash.
+
+    warn: is told of files that cannot be read. note: gets what was read."""
+    intent, options = intent_from(params), options_from(params, now=utc_now())
+    try:
+        if params["source"] == "cluster":
+            cluster = Cluster.from_params(params, name=params["cluster"])
+            kinds = kinds_read(intent, options)
+            snapshot = collect(cluster, reviews=reviews_for(intent), kinds=kinds, plane=intent.namespace, members=intent.members)
+            clocks = tuple(source.to_object() for source in clock_source(cluster))
+            snapshot, options = replace(snapshot, objects=(*snapshot.objects, *clocks)), replace(options, now=snapshot.taken_at)
+        else:
+            snapshot = read_source(params, clock=utc_now, warn=warn)
+    except FetchError as exc:
+        snapshot = nothing(params["cluster"], now=utc_now())
+        options = options_from(params, now=utc_now(), fetch_error=str(exc))
+    if note:
+        note(snapshot)
+    return run_checks(snapshot, intent, options)
+
+
+def _say(progress: Progress, report: Report, fail_on: str) -> None:
+    if progress.due():
+        rows = report.failing("warning" if fail_on == "warning" else "error")
+        progress.say(few(f"{row.id} {row.resource}: {row.message}" for row in rows))
+
+
+def check(params: dict[str, Any], warn: Callable[[str], None]) -> dict[str, Any]:
+    """The result of a task: the rows, and `failed` with the lines of what does not hold. Raises MeshError."""
+    params = {**params, "cluster": display_name(params)}
+    seen: list[Snapshot] = []
+    progress = Progress(params["cluster"])
+    report = run_until(
+        lambda: look(params, warn, seen.append),
+        wait_timeout=params["wait_timeout"] if params["source"] == "cluster" else 0,
+        wait_interval=params["wait_interval"],
+        clock=time.monotonic,
+        sleep=time.sleep,
+        fail_on=params["fail_on"],
+        waits=lambda report: _say(progress, report, params["fail_on"]),
+    )
+    result = answer(report, params=params, warn=warn, **read_result(seen[-1]))
+    shown = table(
+        result["checks"], show_from=params["show_from"], summary=report.summary, about=report.about
+    )
+    return {**result, "table": shown}

@@ -1,0 +1,475 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""OSM12xx: the control plane, its versions, its webhooks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from .._checks.findings import condition_true
+from .._checks.types import Category, Finding, Options, Severity, skip
+from .._model import kinds as k
+from .._model.injection import active_revision, control_plane, injected_by, injectors, istiod_name, proxy_of
+from .._model.intent import Intent
+from .._model.istiods import READS, istiods
+from .._model.mesh_config import named_revision
+from .._model.packages import MESH_OPERATORS
+from .._model.revisions import LABEL, revisions_of
+from .._model.rollouts import rollout_problem
+from .._model.selectors import matches
+from .._model.versions import ahead, image_version, minor, same_minor
+from .._model.view import Obj, View, ref
+
+CATEGORY = Category("control_plane")
+check = CATEGORY.check
+
+PLANE = (k.SMCP, k.ISTIO)
+NEEDS = ("provider", "control_plane")
+EXISTS = ("OSM1201",)
+SAIL = ("ossm3", "sail")
+ROOT_CERTIFICATE = "istio-ca-root-cert"
+
+
+def _where(intent: Intent) -> str:
+    return ref(intent.control_plane_kind, intent.name, intent.namespace if intent.ossm2 else None)
+
+
+@check(
+    "OSM1201",
+    title="the control plane exists",
+    hint="run meshops.mesh.install_mesh, or correct control_plane.name and control_plane.namespace",
+    inputs=PLANE,
+    requires=("OSM1001", "OSM1105"),
+    intent=NEEDS,
+    live=False,
+)
+def exists(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """The object that the operator reconciles: a ServiceMeshControlPlane of OSSM 2, an Istio of OSSM 3 and Sail."""
+    plane = control_plane(view, intent)
+    if plane is None:
+        others = ", ".join(row.ref for row in view.of(k.SMCP if intent.ossm2 else k.ISTIO)) or "none"
+        yield Finding(_where(intent), f"it does not exist; control planes found: {others}")
+    elif not intent.ossm2 and plane.at("spec", "namespace") != intent.namespace:
+        yield Finding(plane.ref, f"its istiod runs in namespace {plane.at('spec', 'namespace')}, expected {intent.namespace}")
+    elif plane.deleting:
+        yield Finding(plane.ref, "it is being deleted")
+
+
+@check(
+    "OSM1202",
+    title="the operator has seen the control plane's latest change",
+    hint="oc logs of the operator's Deployment; it may be stuck on another control plane",
+    inputs=PLANE,
+    requires=EXISTS,
+    intent=NEEDS,
+    retryable=True,
+)
+def observed(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Conditions describe the generation that was observed: Ready=True of an older one proves nothing about the current spec."""
+    plane = control_plane(view, intent)
+    if plane is None:
+        return
+    generation, seen = plane.at("metadata", "generation", default=0), plane.at("status", "observedGeneration", default=0)
+    if generation != seen:
+        yield Finding(plane.ref, f"its generation is {generation}, the operator has finished generation {seen or 'none'}")
+
+
+@check(
+    "OSM1203",
+    title="the control plane is Ready",
+    hint="oc get pods -n NAMESPACE; the components that are not ready are named in the message",
+    inputs=PLANE,
+    requires=EXISTS,
+    intent=NEEDS,
+    retryable=True,
+)
+def ready(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Ready is the operator's word that all components run; see OSM1202 for which generation it speaks of."""
+    plane = control_plane(view, intent)
+    if plane is not None:
+        yield from condition_true(plane, "Ready")
+
+
+@check(
+    "OSM1204",
+    title="the operator reconciled the control plane without an error",
+    hint="correct what the message names; an end-of-life version or a missing namespace never goes away by waiting",
+    inputs=(*PLANE, k.ISTIO_CNI, k.ISTIO_REVISION, k.ISTIO_REVISION_TAG, k.Z_TUNNEL),
+    requires=EXISTS,
+    intent=NEEDS,
+    retryable=True,
+)
+def reconciled(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """ReconcileError can pass within the first second of an install; it stays when the namespace is missing or the version is
+    end-of-life. What serves this mesh with it counts too, each with its own word: an object that is Ready can still be one that its
+    operator cannot bring to what is wanted, as a revision that proxies use and that is not active any more."""
+    plane = control_plane(view, intent)
+    if plane is None:
+        return
+    yield from condition_true(plane, "Reconciled")
+    for row in _companions(view, plane) if not intent.ossm2 else ():
+        condition = row.condition("Reconciled")
+        if condition is not None and not condition.true:
+            yield Finding(row.ref, f"Reconciled is {condition.status} ({condition.why})")
+
+
+def _companions(view: View, plane: Obj) -> Iterable[Obj]:
+    """Its revisions, whether they are active or not, the tags that lead to them, and what the meshes of a cluster share."""
+    revisions = {row.name: row for row in view.of(k.ISTIO_REVISION) if _belongs(row, plane)}
+    yield from revisions.values()
+    for tag in view.of(k.ISTIO_REVISION_TAG):
+        target = (tag.at("spec", "targetRef", "kind", default=""), tag.at("spec", "targetRef", "name", default=""))
+        if target == (plane.kind.kind, plane.name) or (target[0] == k.ISTIO_REVISION.kind and target[1] in revisions):
+            yield tag
+    yield from (*view.of(k.ISTIO_CNI), *view.of(k.Z_TUNNEL))
+
+
+def _belongs(revision: Obj, plane: Obj) -> bool:
+    """Whether the operator made this revision for this Istio; a source without owners tells by the name."""
+    owners = [row for row in revision.items("metadata", "ownerReferences") if row.get("kind") == plane.kind.kind]
+    if owners:
+        return any(row.get("name") == plane.name for row in owners)
+    return revision.name == plane.name or revision.name.startswith(f"{plane.name}-v")
+
+
+@check(
+    "OSM1205",
+    title="the active revision is the expected one, and it is Ready",
+    hint="oc describe istiorevision NAME",
+    inputs=(k.ISTIO, k.ISTIO_REVISION),
+    requires=EXISTS,
+    intent=NEEDS,
+    providers=SAIL,
+    retryable=True,
+)
+def revision_active(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Right after a version change the Istio can still be Healthy with its old revision; only the revision itself says the truth."""
+    plane = control_plane(view, intent)
+    if plane is None:
+        return
+    wanted, found = named_revision(plane.raw), str(plane.at("status", "activeRevisionName", default=""))
+    if found != wanted and not (wanted.endswith("-") and found.startswith(wanted)):
+        yield Finding(plane.ref, f"its active revision is {found or 'not set'}, expected {wanted}")
+        return
+    revision = view.get(k.ISTIO_REVISION, found)
+    if revision is None:
+        yield Finding(ref(k.ISTIO_REVISION, found), f"it does not exist, and {plane.ref} names it as active")
+        return
+    version, target = str(revision.at("spec", "version", default="")), str(plane.at("spec", "version", default=""))
+    if version != target and not (target.endswith("-latest") and same_minor(version, target)):
+        yield Finding(revision.ref, f"its version is {version}, expected {target}")
+    generation, seen = revision.at("metadata", "generation", default=0), revision.at("status", "observedGeneration", default=0)
+    if generation != seen:
+        yield Finding(revision.ref, f"its generation is {generation}, the operator has finished generation {seen or 'none'}")
+    yield from condition_true(revision, "Ready")
+
+
+def _istiod(view: View, intent: Intent) -> tuple[str, Obj | None]:
+    name = istiod_name(intent, active_revision(view, intent) or "")
+    return ref(k.DEPLOYMENT, name, intent.namespace), view.get(k.DEPLOYMENT, name, intent.namespace)
+
+
+@check(
+    "OSM1206",
+    title="istiod has rolled out",
+    hint="oc rollout status deployment/istiod -n NAMESPACE; oc get events -n NAMESPACE",
+    inputs=(k.SMCP, k.ISTIO, k.DEPLOYMENT),
+    requires=EXISTS,
+    intent=NEEDS,
+    retryable=True,
+    per_object=True,
+)
+def istiod_rolled_out(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """A control plane says Ready with istiod scaled to zero; what serves proxies are updated, ready replicas."""
+    where, deployment = _istiod(view, intent)
+    if deployment is None:
+        yield Finding(where, "it does not exist")
+        return
+    wanted = deployment.at("spec", "replicas", default=1)
+    if wanted == 0:
+        yield Finding(where, "it is scaled to 0 replicas, so no proxy gets configuration or certificates")
+        return
+    problem = rollout_problem(deployment)
+    if problem:
+        yield Finding(where, problem)
+
+
+@check(
+    "OSM1207",
+    title="istiod runs with the wanted number of replicas",
+    hint="set istiod.replicas of mesh_control_plane to 2 or more, or drop the PodDisruptionBudget",
+    severity=Severity.WARNING,
+    inputs=(k.SMCP, k.ISTIO, k.DEPLOYMENT, k.POD_DISRUPTION_BUDGET),
+    requires=("OSM1206",),
+    intent=NEEDS,
+)
+def istiod_replicas(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """One replica behind a budget that keeps one available cannot be evicted: a node's drain hangs on it."""
+    where, deployment = _istiod(view, intent)
+    if deployment is None:
+        return
+    replicas = deployment.at("spec", "replicas", default=1)
+    istiod = (intent.control_plane or {}).get("istiod") or {}
+    wanted = int(istiod.get("replicas") or 1)
+    if replicas < wanted:
+        yield Finding(where, f"it has {replicas} replicas, {wanted} are wanted")
+    labels = deployment.at("spec", "template", "metadata", "labels", default={})
+    for budget in view.of(k.POD_DISRUPTION_BUDGET, intent.namespace):
+        if matches(budget.at("spec", "selector"), labels) and _kept(budget, replicas) >= replicas > 0:
+            yield Finding(where, f"{budget.ref} keeps all {replicas} replicas, so no node that runs one can be drained")
+
+
+def _kept(budget: Obj, replicas: int) -> int:
+    """How many of so many replicas a PodDisruptionBudget keeps; shares are rounded up, as its controller does."""
+    least, most = budget.at("spec", "minAvailable"), budget.at("spec", "maxUnavailable")
+    if least is None and most is None:
+        return 0
+    text = str(most if least is None else least)
+    count = math.ceil(replicas * int(text.removesuffix("%")) / 100) if text.endswith("%") else int(text)
+    return replicas - count if least is None else count
+
+
+@check(
+    "OSM1208",
+    title="the control plane's version is still maintained",
+    hint="upgrade one minor at a time; thresholds.istio_oldest, ossm3_oldest and ossm2_oldest set the limit",
+    severity=Severity.WARNING,
+    inputs=PLANE,
+    requires=EXISTS,
+    intent=NEEDS,
+    live=False,
+)
+def version_maintained(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """End-of-life versions get no security fixes; the Sail operator refuses to reconcile those that it has dropped."""
+    plane = control_plane(view, intent)
+    if plane is None:
+        return
+    version = str(plane.at("spec", "version", default=""))
+    condition = plane.condition("Reconciled")
+    if condition is not None and not condition.true and "end-of-life" in condition.message:
+        yield Finding(plane.ref, condition.message, severity=Severity.ERROR)
+        return
+    limit = str(options.threshold({"ossm2": "ossm2_oldest", "ossm3": "ossm3_oldest"}.get(str(intent.provider), "istio_oldest")))
+    found, oldest = minor(version), minor(limit)
+    if found is None:
+        yield skip(f"version {version or 'not set'} of {plane.ref} cannot be compared")
+    elif oldest is not None and found < oldest:
+        yield Finding(plane.ref, f"its version is {version}, the oldest that is maintained is {limit}")
+
+
+@check(
+    "OSM1209",
+    title="IstioCNI is Ready and at most one minor version from the control plane",
+    hint="set spec.version of IstioCNI default; on OpenShift no pod gets its traffic redirected without it",
+    inputs=(k.ISTIO, k.ISTIO_CNI),
+    requires=EXISTS,
+    intent=NEEDS,
+    providers=SAIL,
+    retryable=True,
+    live=False,
+)
+def cni_matches(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """The CNI plugin takes the place of the privileged init container. In an upgrade the two follow each other; further apart than
+    one minor they are not tested together."""
+    plane = control_plane(view, intent)
+    nodes = view.of(k.ISTIO_CNI)
+    if plane is None:
+        return
+    if not nodes:
+        yield Finding(ref(k.ISTIO_CNI, "default"), "it does not exist")
+    for cni in nodes:
+        version, wanted = str(cni.at("spec", "version", default="")), str(plane.at("spec", "version", default=""))
+        distance = ahead(version, wanted)
+        if abs(distance or 0) > 1 or (distance is None and minor(version) and minor(wanted)):
+            yield Finding(cni.ref, f"its version is {version}, the control plane's is {wanted}")
+        if view.source != "manifests":
+            yield from condition_true(cni, "Ready")
+
+
+@check(
+    "OSM1210",
+    title="proxies are within the supported skew of istiod",
+    hint="restart the workloads of the namespace: oc rollout restart deployment -n NAMESPACE",
+    severity=Severity.WARNING,
+    inputs=(k.SMCP, k.ISTIO, k.DEPLOYMENT, k.POD),
+    requires=("OSM1206",),
+    intent=NEEDS,
+)
+def proxy_skew(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """A proxy keeps the version that it was started with. The control plane may be ahead of it, one minor by Istio's own rule;
+    a proxy that is ahead of its control plane is supported by nobody."""
+    where, deployment = _istiod(view, intent)
+    containers = deployment.items("spec", "template", "spec", "containers") if deployment is not None else []
+    versions = [version for version in (image_version(row.get("image")) for row in containers) if version]
+    if not versions:
+        yield skip(f"the image of {where} has no version in its tag")
+        return
+    limit = int(options.threshold("proxy_skew_minors"))
+    for pod in (pod for pod in view.of(k.POD) if intent.owns(pod.namespace)):
+        proxy = proxy_of(pod)
+        version = image_version(proxy.at("image")) if proxy is not None else ""
+        distance = ahead(version, versions[0])
+        if not version or (distance is not None and -limit <= distance <= 0):
+            continue
+        wanted = f"at most {limit} minor behind and never ahead is wanted"
+        yield Finding(pod.ref, f"its proxy has version {version}, istiod {versions[0]}; {wanted}")
+
+
+@check(
+    "OSM1211",
+    title="the injection webhook has a Service and a CA bundle",
+    hint="oc get mutatingwebhookconfiguration NAME -o yaml; istiod writes caBundle when it starts",
+    inputs=(k.MUTATING_WEBHOOK, k.SERVICE),
+    retryable=True,
+)
+def webhook_answers(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """The webhook fails closed: with its Service away or its CA bundle empty, no pod is created in an injected namespace."""
+    homes: set[str] = set()
+    for row in injectors(view):
+        problems: set[str] = set()
+        for hook in row.items("webhooks"):
+            client = Obj.from_dict(k.Kind("", "WebhookClientConfig"), hook.get("clientConfig") or {})
+            name, namespace = client.at("service", "name", default=""), client.at("service", "namespace", default="")
+            homes.add(namespace)
+            if name and view.get(k.SERVICE, name, namespace) is None:
+                problems.add(f"it calls {ref(k.SERVICE, name, namespace)}, which does not exist")
+            if not client.at("caBundle"):
+                problems.add("its caBundle is empty, so the API server trusts no answer")
+        for problem in sorted(problems):
+            yield Finding(row.ref, problem)
+    # A webhook that calls a URL has no namespace: its istiod runs elsewhere, and it counts as ours.
+    if not homes or (intent.namespace and not homes & {intent.namespace, ""}):
+        place = f" that calls istiod in {intent.namespace}" if intent.namespace else ""
+        yield Finding("MutatingWebhookConfiguration istio-sidecar-injector", f"there is no injection webhook{place}")
+
+
+@check(
+    "OSM1212",
+    title="each pod is injected by one webhook only",
+    hint="make one revision the default, or remove the webhook configuration of the control plane that is gone",
+    inputs=(k.MUTATING_WEBHOOK, k.NAMESPACE, k.POD),
+)
+def injectors_do_not_overlap(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Two webhooks that take the same pod inject twice, and which control plane it ends at is chance."""
+    configurations = injectors(view)
+    for namespace in view.of(k.NAMESPACE):
+        # The empty set stands for the next pod without labels of its own.
+        samples = {(): "a new pod"} | {tuple(sorted(pod.labels.items())): pod.ref for pod in view.of(k.POD, namespace.name)}
+        overlaps: dict[str, str] = {}
+        for labels, example in samples.items():
+            takers = injected_by(configurations, namespace, dict(labels))
+            if len(takers) > 1:
+                overlaps.setdefault(", ".join(sorted(row.name for row in takers)), example)
+        for names, example in sorted(overlaps.items()):
+            yield Finding(namespace.ref, f"{example} is taken by more than one injector: {names}")
+
+
+@check(
+    "OSM1213",
+    title="each member trusts the control plane's root certificate",
+    hint="oc get configmap istio-ca-root-cert -n NAMESPACE; istiod writes it into every namespace that it watches",
+    inputs=(k.CONFIG_MAP, k.NAMESPACE),
+    intent=("control_plane", "members"),
+    retryable=True,
+)
+def root_certificate_equal(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """A proxy with another root certificate cannot speak to istiod or to anybody else in the mesh."""
+    ours = view.get(k.CONFIG_MAP, ROOT_CERTIFICATE, intent.namespace)
+    if ours is None:
+        yield Finding(ref(k.CONFIG_MAP, ROOT_CERTIFICATE, intent.namespace), "it does not exist")
+        return
+    root = ours.at("data", "root-cert.pem", default="")
+    for name in intent.members or ():
+        if view.get(k.NAMESPACE, name) is None:
+            continue  # OSM1301 says so
+        theirs = view.get(k.CONFIG_MAP, ROOT_CERTIFICATE, name)
+        where = ref(k.CONFIG_MAP, ROOT_CERTIFICATE, name)
+        if theirs is None:
+            yield Finding(where, "it does not exist, so no proxy starts here")
+        elif str(theirs.at("data", "root-cert.pem", default="")).strip() != str(root).strip():
+            yield Finding(where, f"its root certificate differs from the one in {intent.namespace}")
+
+
+@check(
+    "OSM1214",
+    title="no old revision is in use",
+    hint="restart the workloads that still use it; the operator prunes it when nothing refers to it",
+    severity=Severity.WARNING,
+    inputs=(k.ISTIO, k.ISTIO_REVISION),
+    requires=EXISTS,
+    intent=NEEDS,
+    providers=SAIL,
+)
+def no_old_revision(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """With RevisionBased the old control plane stays until no namespace and no pod refers to it; nobody restarts the workloads."""
+    active = active_revision(view, intent)
+    for revision in view.of(k.ISTIO_REVISION):
+        owners = [row for row in revision.items("metadata", "ownerReferences") if row.get("kind") == "Istio"]
+        ours = any(row.get("name") == intent.name for row in owners)
+        condition = revision.condition("InUse")
+        if ours and revision.name != active and condition is not None and condition.true:
+            yield Finding(revision.ref, f"it is not active any more, and it is in use ({condition.why})")
+
+
+@check(
+    "OSM1215",
+    title="the control plane's version moves only when it is told to",
+    hint="set spec.version to a patch version, or installPlanApproval: Manual",
+    severity=Severity.WARNING,
+    inputs=(k.ISTIO, k.ISTIO_CNI, k.Z_TUNNEL, k.SUBSCRIPTION),
+    requires=EXISTS,
+    intent=NEEDS,
+    providers=SAIL,
+    live=False,
+)
+def version_pinned(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """An alias such as v1.30-latest leads to the newest patch that the operator has. Where OLM approves by itself, a new operator comes
+    whenever the catalogue has one, and the control plane, or the CNI plugin on every node, is replaced with it."""
+    plane = control_plane(view, intent)
+    rows = [] if plane is None else [plane, *view.of(k.ISTIO_CNI), *view.of(k.Z_TUNNEL)]
+    aliases = [(row, version) for row in rows if (version := str(row.at("spec", "version", default=""))).endswith("-latest")]
+    own = [row for row in view.of(k.SUBSCRIPTION) if row.at("spec", "name", default="") in MESH_OPERATORS - {"servicemeshoperator"}]
+    if aliases and not own:
+        yield skip(f"{aliases[0][0].ref} has the alias {aliases[0][1]}, and the source does not say how its operator is updated")
+        return
+    # what OLM takes where nothing is said
+    moving = [row for row in own if row.at("spec", "installPlanApproval", default="Automatic") == "Automatic"]
+    for row, version in aliases if moving else ():
+        cause = f"its version is {version}, and {moving[0].ref} approves by itself"
+        yield Finding(row.ref, f"{cause}: it is replaced whenever there is a new patch")
+
+
+# Policies are told by OSM3005.
+_SECURITY = (k.PEER_AUTHENTICATION, k.REQUEST_AUTHENTICATION)
+_CONFIGURATION = (k.DESTINATION_RULE, k.ENVOY_FILTER, k.GATEWAY, *_SECURITY, k.SERVICE_ENTRY, k.TELEMETRY, k.VIRTUAL_SERVICE)
+_TAGS = (k.ISTIO_REVISION_TAG, k.MUTATING_WEBHOOK, k.SERVICE)
+
+
+@check(
+    "OSM1216",
+    title="each object of Istio is read by an istiod",
+    hint="remove its label istio.io/rev, or write the name of a revision that is there; a tag is a name for namespaces and pods only",
+    severity=Severity.WARNING,
+    inputs=(*_CONFIGURATION, *READS, *_TAGS),
+    live=False,
+)
+def configuration_has_a_reader(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """istiod passes over what is labelled for another revision than its own, and nothing says so."""
+    rows = [row for kind in _CONFIGURATION for row in view.of(kind)]
+    configs, tagged = istiods(view), [row.raw for kind in (*_TAGS, k.ISTIO) for row in view.of(kind)]
+    labelled = [row for row in rows if row.labels.get(LABEL)]
+    if not configs:
+        if labelled:
+            yield skip("the source has no control plane, so the revisions of its mesh are not known")
+        return
+    names, tags = {config.revision for config in configs}, revisions_of(tagged, configs).tags
+    for row in labelled:
+        revision = str(row.labels[LABEL])
+        if revision in tags and revision not in names:
+            own = tags[revision]
+            yield Finding(row.ref, f"nobody reads it: {revision} is a tag, and istiod compares the label with its own revision, {own}")
+        elif revision not in names:
+            yield Finding(row.ref, f"nobody reads it: there is no istiod of revision {revision}, only of {', '.join(sorted(names))}")

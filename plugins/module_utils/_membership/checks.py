@@ -1,0 +1,239 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""OSM13xx: which namespaces belong to the mesh."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .._checks.findings import condition_true
+from .._checks.types import Category, Finding, Options, Severity, skip
+from .._model import kinds as k
+from .._model.injection import INJECTION, REVISION, active_revision, control_plane, mesh_revisions, revision_of_label
+from .._model.intent import Intent
+from .._model.istiods import READS, istiods
+from .._model.selectors import matches
+from .._model.view import Obj, View, ref
+
+CATEGORY = Category("membership")
+check = CATEGORY.check
+
+__all__: list[str] = []
+
+NEEDS = ("provider", "control_plane", "members")
+EXISTS = ("OSM1201",)
+SAIL = ("ossm3", "sail")
+LABELS = (k.NAMESPACE, k.ISTIO, k.ISTIO_REVISION, k.ISTIO_REVISION_TAG)
+BOTH = (k.SMMR, *LABELS)
+MEMBER_OF = "maistra.io/member-of"
+IGNORED = "maistra.io/ignore-namespace"
+
+
+def _wanted_revision(namespace: Obj) -> str | None:
+    """The revision or tag that the namespace's labels ask for."""
+    # Istio lets istio-injection win where both labels are set.
+    if INJECTION in namespace.labels:
+        return "default" if namespace.labels[INJECTION] == "enabled" else None
+    return namespace.labels.get(REVISION)
+
+
+def _roll(view: View, intent: Intent) -> Obj | None:
+    return next(iter(view.of(k.SMMR, intent.namespace)), None)
+
+
+def _member_labels(view: View, intent: Intent) -> set[str]:
+    revisions = mesh_revisions(view, intent)
+    members = set()
+    for namespace in view.of(k.NAMESPACE):
+        label = _wanted_revision(namespace)
+        if label is not None and (revision_of_label(view, label) or label) in revisions:
+            members.add(namespace.name)
+    return members
+
+
+def _members(view: View, intent: Intent) -> set[str]:
+    if intent.ossm2:
+        roll = _roll(view, intent)
+        return set(roll.items("status", "configuredMembers")) if roll is not None else set()
+    return _member_labels(view, intent)
+
+
+@check(
+    "OSM1301",
+    title="each intended namespace is a member of the mesh",
+    hint="run meshops.mesh.install_mesh; oc get namespace NAMESPACE --show-labels",
+    inputs=BOTH,
+    requires=EXISTS,
+    intent=NEEDS,
+    retryable=True,
+    per_object=True,
+)
+def members_configured(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """OSSM 2: the member roll lists it as configured. OSSM 3: its label leads, also through a tag, to a revision of this mesh."""
+    found = _members(view, intent)
+    for name in intent.members or ():
+        namespace = view.get(k.NAMESPACE, name)
+        if namespace is None:
+            yield Finding(f"Namespace {name}", "it does not exist")
+        elif name not in found and intent.ossm2:
+            yield Finding(namespace.ref, f"the member roll in {intent.namespace} does not have it as configured")
+        elif name not in found:
+            label = _wanted_revision(namespace)
+            said = f"its label asks for revision {label}" if label else "it has no injection label"
+            yield Finding(namespace.ref, f"{said}, expected one of {', '.join(sorted(mesh_revisions(view, intent)))}")
+
+
+@check(
+    "OSM1302",
+    title="no other namespace is a member",
+    hint="take the namespace out of the mesh, or add it to mesh_domains",
+    severity=Severity.WARNING,
+    inputs=BOTH,
+    requires=EXISTS,
+    intent=NEEDS,
+)
+def no_extra_member(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """A member that nobody declared can call the others, and its istiod resources are nobody's."""
+    for name in sorted(_members(view, intent) - set(intent.members or ()) - {intent.namespace}):
+        yield Finding(f"Namespace {name}", f"it is a member of {intent.name} and not in the intended list")
+
+
+@check(
+    "OSM1303",
+    title="no namespace is in two meshes",
+    hint="remove the labels of one generation, or the namespace from one member roll",
+    inputs=(k.NAMESPACE, k.SMMR, k.ISTIO_REVISION, k.ISTIO_REVISION_TAG),
+    intent=("members",),
+)
+def one_mesh_each(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Two control planes would configure the same proxies; it happens most during a migration from OSSM 2 to OSSM 3."""
+    rolls = view.of(k.SMMR)
+    for namespace in view.of(k.NAMESPACE):
+        meshes = {
+            f"member roll {roll.namespace}/{roll.name}" for roll in rolls if namespace.name in roll.items("status", "configuredMembers")
+        }
+        owner = namespace.labels.get(MEMBER_OF)
+        if owner and not any(mesh.startswith(f"member roll {owner}/") for mesh in meshes):
+            meshes.add(f"label {MEMBER_OF}={owner}")
+        # A cluster-wide OSSM 2 reads these labels too: they name a second mesh only where a revision of OSSM 3 answers to them.
+        label = _wanted_revision(namespace)
+        if meshes and label is not None and revision_of_label(view, label) is not None:
+            key = f"{INJECTION}=enabled" if INJECTION in namespace.labels else f"{REVISION}={label}"
+            meshes.add(f"label {key}")
+        if len(meshes) > 1:
+            # The way that the migration from OSSM 2 takes: its webhook leaves the namespace alone, its istiod still knows it.
+            moving = namespace.labels.get(IGNORED) == "true" and len(meshes) == 2 and any(mesh.startswith("label istio") for mesh in meshes)
+            note = f"; {IGNORED}=true says that it is on its way" if moving else ""
+            severity = Severity.WARNING if moving else None
+            yield Finding(namespace.ref, f"it is claimed by {' and '.join(sorted(meshes))}{note}", severity=severity)
+
+
+@check(
+    "OSM1304",
+    title="discovery selectors cover exactly the members",
+    hint="correct spec.values.meshConfig.discoverySelectors of the Istio, or the namespaces' labels",
+    inputs=(*READS, k.NAMESPACE),
+    requires=EXISTS,
+    intent=NEEDS,
+    providers=SAIL,
+    live=False,
+)
+def discovery_selectors_exact(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """A member that is not discovered has no endpoints anywhere; a stranger that is discovered costs memory and shows its services."""
+    plane = control_plane(view, intent)
+    revision = active_revision(view, intent)
+    config = next((one for one in istiods(view) if one.revision == revision and one.namespace in ("", intent.namespace)), None)
+    selectors = config.discovery_selectors if config is not None else ()
+    if plane is None or config is None or not selectors:
+        yield skip("the Istio has no discoverySelectors, so it discovers every namespace")
+        return
+    owner = config.sources[0] if config.known else plane.ref  # what istiod has, else what it is made from
+    unseen = f"no discovery selector of {owner} takes it"
+    for namespace in view.of(k.NAMESPACE):
+        labels = {"kubernetes.io/metadata.name": namespace.name, **namespace.labels}
+        selected = any(matches(selector, labels) for selector in selectors)
+        intended = namespace.name in (intent.members or ())
+        if intended and not selected:
+            yield Finding(namespace.ref, f"it is a member, and {unseen}")
+        elif namespace.name == intent.namespace and not selected:
+            text = f"the control plane runs in it, and {unseen}: what is said there for all is not read"
+            yield Finding(namespace.ref, text, severity=Severity.WARNING)
+        elif selected and not intended and namespace.name != intent.namespace:
+            yield Finding(namespace.ref, f"{owner} discovers it, and it is no member", severity=Severity.WARNING)
+
+
+@check(
+    "OSM1305",
+    title="no member is pending",
+    hint="create the namespace, or remove its ServiceMeshMember of another mesh; it is configured by itself then",
+    inputs=(k.SMMR,),
+    requires=EXISTS,
+    intent=("provider", "control_plane"),
+    providers=("ossm2",),
+    retryable=True,
+)
+def no_pending_member(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """The roll's Ready only says that somebody is missing; its memberStatuses say who, and why."""
+    roll = _roll(view, intent)
+    if roll is None:
+        yield Finding(ref(k.SMMR, "default", intent.namespace), "it does not exist")
+        return
+    statuses = {row.get("namespace"): Obj.from_dict(k.SMMR, {"status": row}) for row in roll.items("status", "memberStatuses")}
+    for name in roll.items("status", "pendingMembers"):
+        status = statuses.get(name)
+        reasons = [condition.why for condition in status.conditions() if not condition.true] if status is not None else []
+        yield Finding(f"Namespace {name}", f"{roll.ref} has it as pending ({'; '.join(reasons) or 'no reason given'})")
+
+
+@check(
+    "OSM1306",
+    title="no namespace has contradictory injection labels",
+    hint="keep one: oc label namespace NAMESPACE istio-injection- (to use istio.io/rev)",
+    inputs=(k.NAMESPACE,),
+    live=False,
+)
+def labels_agree(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """With both labels, istio-injection wins and istio.io/rev is ignored: an upgrade by revision seems to have no effect."""
+    for namespace in view.of(k.NAMESPACE):
+        if INJECTION in namespace.labels and REVISION in namespace.labels:
+            yield Finding(
+                namespace.ref,
+                f"it has {INJECTION}={namespace.labels[INJECTION]} and {REVISION}={namespace.labels[REVISION]}; the second is ignored",
+            )
+
+
+@check(
+    "OSM1307",
+    title="each injection label leads to a revision that exists",
+    hint="oc get istiorevisions,istiorevisiontags; correct the label or create the IstioRevisionTag",
+    inputs=(k.NAMESPACE, k.ISTIO_REVISION, k.ISTIO_REVISION_TAG),
+    requires=("OSM1105",),
+    intent=("provider",),
+    providers=SAIL,
+    retryable=True,
+)
+def label_resolves(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """A label without a revision behind it is matched by no webhook: pods start without a proxy, and nothing says so."""
+    for namespace in view.of(k.NAMESPACE):
+        label = _wanted_revision(namespace)
+        if label is not None and revision_of_label(view, label) is None:
+            key = f"{INJECTION}=enabled" if INJECTION in namespace.labels else f"{REVISION}={label}"
+            yield Finding(namespace.ref, f"its label {key} means revision {label}, and there is no such revision or tag")
+
+
+@check(
+    "OSM1308",
+    title="each revision tag is reconciled",
+    hint="correct spec.targetRef of the tag; it names an Istio or an IstioRevision",
+    inputs=(k.ISTIO_REVISION_TAG,),
+    requires=("OSM1105",),
+    intent=("provider",),
+    providers=SAIL,
+    retryable=True,
+)
+def tags_reconciled(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """An unused tag never gets Healthy, so Reconciled is what counts."""
+    for tag in view.of(k.ISTIO_REVISION_TAG):
+        yield from condition_true(tag, "Reconciled")

@@ -1,0 +1,155 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""OSM16xx: what shows the mesh to people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .._checks.findings import condition_true
+from .._checks.types import Category, Finding, Options
+from .._model import kinds as k
+from .._model.intent import Intent
+from .._model.rollouts import rollout_problem
+from .._model.view import Obj, View, ref
+
+CATEGORY = Category("observability")
+check = CATEGORY.check
+
+__all__: list[str] = []
+
+NEEDS = ("control_plane", "observability")
+
+
+def _deployment(view: View, intent: Intent, name: str) -> Iterable[Finding]:
+    deployment = view.get(k.DEPLOYMENT, name, intent.namespace)
+    if deployment is None:
+        yield Finding(ref(k.DEPLOYMENT, name, intent.namespace), "it does not exist")
+    elif rollout_problem(deployment):
+        yield Finding(deployment.ref, rollout_problem(deployment))
+
+
+def _custom_resource(view: View, intent: Intent, kind: k.Kind) -> Obj | None:
+    return next(iter(view.of(kind, intent.namespace)), None)
+
+
+@check(
+    "OSM1601",
+    title="Kiali is ready",
+    hint="oc describe kiali -n NAMESPACE; oc logs deployment/kiali -n NAMESPACE",
+    inputs=(k.KIALI, k.DEPLOYMENT),
+    intent=NEEDS,
+    component="kiali",
+    retryable=True,
+)
+def kiali_ready(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """The Kiali operator reports its playbook's result in the conditions; the Deployment says whether the server runs."""
+    kiali = _custom_resource(view, intent, k.KIALI)
+    if kiali is None:
+        yield Finding(f"Namespace {intent.namespace}", "it has no Kiali resource")
+        return
+    failure, success = kiali.condition("Failure"), kiali.condition("Successful")
+    if failure is not None and failure.true:
+        yield Finding(kiali.ref, f"its operator failed ({failure.why})")
+    elif success is not None and not success.true:
+        yield Finding(kiali.ref, f"its operator has not finished ({success.why})")
+    else:
+        yield from _deployment(view, intent, str(kiali.at("spec", "deployment", "instance_name", default="kiali")))
+
+
+@check(
+    "OSM1602",
+    title="Jaeger is ready",
+    hint="oc describe jaeger -n NAMESPACE; with Elasticsearch look at its pods first",
+    inputs=(k.JAEGER, k.DEPLOYMENT),
+    intent=NEEDS,
+    component="jaeger",
+    retryable=True,
+)
+def jaeger_ready(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Without a collector proxies drop their spans, and nobody notices until a trace is needed."""
+    jaeger = _custom_resource(view, intent, k.JAEGER)
+    if jaeger is None:
+        yield Finding(f"Namespace {intent.namespace}", "it has no Jaeger resource")
+    elif jaeger.at("status", "phase") != "Running":
+        yield Finding(jaeger.ref, f"its phase is {jaeger.at('status', 'phase', default='not set')}, not Running")
+    else:
+        # Running says that the objects were applied, and nothing about pods.
+        wanted = {"app": "jaeger", "app.kubernetes.io/instance": jaeger.name}
+        for deployment in view.of(k.DEPLOYMENT, intent.namespace):
+            if wanted.items() <= deployment.labels.items() and rollout_problem(deployment):
+                yield Finding(deployment.ref, rollout_problem(deployment))
+
+
+@check(
+    "OSM1605",
+    title="Tempo is ready",
+    hint="oc describe tempomonolithic,tempostack -n NAMESPACE; a TempoStack also needs the Secret of its object storage",
+    inputs=(k.TEMPO_MONOLITHIC, k.TEMPO_STACK),
+    intent=NEEDS,
+    component="tempo",
+    retryable=True,
+)
+def tempo_ready(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Its operator looks at the pods of all components before it says Ready, and says ConfigurationError where it makes none."""
+    tempo = _custom_resource(view, intent, k.TEMPO_MONOLITHIC) or _custom_resource(view, intent, k.TEMPO_STACK)
+    if tempo is None:
+        yield Finding(f"Namespace {intent.namespace}", "it has no TempoMonolithic and no TempoStack")
+        return
+    wrong = next((row for row in tempo.conditions() if row.type in ("ConfigurationError", "Failed") and row.true), None)
+    if wrong is not None:
+        yield Finding(tempo.ref, f"{wrong.type} ({wrong.why})")
+    else:
+        yield from condition_true(tempo, "Ready")
+
+
+@check(
+    "OSM1606",
+    title="the OpenTelemetry collector is ready",
+    hint="oc logs deployment/NAME-collector -n NAMESPACE; a configuration that the collector refuses ends its pod at once",
+    inputs=(k.OPENTELEMETRY_COLLECTOR, k.DEPLOYMENT),
+    intent=NEEDS,
+    component="opentelemetry",
+    retryable=True,
+)
+def collector_ready(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Proxies send their spans to it. The operator makes a Deployment of it and says nothing about its pods."""
+    collector = _custom_resource(view, intent, k.OPENTELEMETRY_COLLECTOR)
+    if collector is None:
+        yield Finding(f"Namespace {intent.namespace}", "it has no OpenTelemetryCollector")
+    elif collector.at("spec", "mode", default="deployment") == "deployment":
+        yield from _deployment(view, intent, f"{collector.name}-collector")
+
+
+@check(
+    "OSM1603",
+    title="Prometheus is there and available",
+    hint="oc get prometheus,deployment -n NAMESPACE",
+    inputs=(k.PROMETHEUS, k.DEPLOYMENT),
+    intent=NEEDS,
+    component="prometheus",
+    retryable=True,
+)
+def prometheus_ready(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Kiali's graph and every alert are made of its numbers. We bring a Deployment; the operator of Prometheus is driven by a resource."""
+    prometheus = _custom_resource(view, intent, k.PROMETHEUS)
+    if prometheus is None:
+        yield from _deployment(view, intent, "prometheus")
+    else:
+        yield from condition_true(prometheus, "Available")
+
+
+@check(
+    "OSM1604",
+    title="Grafana is ready",
+    hint="oc logs deployment/grafana -n NAMESPACE",
+    inputs=(k.DEPLOYMENT,),
+    intent=NEEDS,
+    component="grafana",
+    retryable=True,
+)
+def grafana_ready(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """The dashboards that a team looks at first when something is slow."""
+    yield from _deployment(view, intent, "grafana")

@@ -1,0 +1,106 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""OSM17xx: people may do what their persona needs, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .._checks.types import Category, Finding, Options, skip
+from .._model.intent import Intent
+from .._model.view import View
+
+CATEGORY = Category("personas")
+check = CATEGORY.check
+
+__all__ = ["full_resource"]
+
+NEEDS = ("personas", "cells")
+Key = tuple[Any, ...]
+
+
+def full_resource(row: Mapping[str, Any]) -> str:
+    """`pods/log`, whether it is written in one word or in two."""
+    return "/".join(str(part) for part in (row.get("resource"), row.get("subresource")) if part)
+
+
+def _key(row: Mapping[str, Any]) -> Key:
+    words = ("user", "verb", "group", "namespace", "name")
+    return (full_resource(row), *(row.get(word) or "" for word in words), *sorted(row.get("groups") or ()))
+
+
+def _who(row: Mapping[str, Any]) -> str:
+    if row.get("user"):
+        return f"User {row['user']}"
+    # Every review of a group has system:authenticated too, which is nobody in particular.
+    names = [str(name) for name in row.get("groups") or () if not str(name).startswith("system:")]
+    return f"Group {', '.join(names)}"
+
+
+def _sentence(row: Mapping[str, Any]) -> str:
+    resource = ".".join(part for part in (full_resource(row), row.get("group")) if part)
+    what = f"{resource} {row['name']}" if row.get("name") else resource
+    where = f"in {row['namespace']}" if row.get("namespace") else "in the whole cluster"
+    return f"{row.get('verb')} {what} {where}"
+
+
+def _answers(view: View) -> dict[Key, Mapping[str, Any]]:
+    return {_key(row): row for row in view.reviews}
+
+
+def _wrong(view: View, intent: Intent, *, wanted: bool) -> Iterable[Finding]:
+    answers = _answers(view)
+    if intent.cells and not answers:
+        yield skip("the source has no access reviews (see OSM1703)")
+        return
+    for cell in intent.cells or ():
+        answer = answers.get(_key(cell))
+        if bool(cell.get("allowed")) is not wanted or answer is None or bool(answer.get("allowed")) is wanted:
+            continue
+        reason = f" ({answer['reason']})" if answer.get("reason") else ""
+        verb = "may not" if wanted else "may"
+        yield Finding(_who(cell), f"{verb} {_sentence(cell)}{reason}", evidence=dict(answer))
+
+
+@check(
+    "OSM1701",
+    title="each persona may do what it needs",
+    hint="run the role meshops.mesh.personas; meshops.mesh.persona_access_info explains a grant",
+    intent=NEEDS,
+    retryable=True,
+)
+def allowed_cells(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """The matrix of personas against resources, as the API server's own authorizer answers it."""
+    yield from _wrong(view, intent, wanted=True)
+
+
+@check(
+    "OSM1702",
+    title="each persona may do its own tasks only",
+    hint="meshops.mesh.persona_access_info names the binding that grants it; remove that binding",
+    intent=NEEDS,
+)
+def forbidden_cells(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """A right that nobody meant to give is found here, whichever binding gives it."""
+    yield from _wrong(view, intent, wanted=False)
+
+
+@check(
+    "OSM1703",
+    title="every cell of the persona matrix was reviewed",
+    hint="the collector needs the right to create subjectaccessreviews (playbook render_rights, family check); take the snapshot again",
+    intent=NEEDS,
+    retryable=True,
+)
+def cells_reviewed(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Without an answer a cell is neither right nor wrong: silence must not pass for a proof."""
+    answers = _answers(view)
+    open_cells: dict[str, list[str]] = {}
+    for cell in intent.cells or ():
+        if _key(cell) not in answers:
+            open_cells.setdefault(_who(cell), []).append(_sentence(cell))
+    for user, sentences in sorted(open_cells.items()):
+        yield Finding(user, f"{len(sentences)} cells were not reviewed, the first is: {sentences[0]}")

@@ -1,0 +1,322 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""OSM18xx: routes, services and mutual TLS that do something else than they say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from .._authorization.checks import INPUTS, scene_of
+from .._authorization.hazards import PolicyAnalysis
+from .._authorization.places import Workload
+from .._checks.types import Category, Finding, Options, Severity
+from .._gateways.checks import gateways_of
+from .._model import kinds as k
+from .._model.fields import entries, section, sections
+from .._model.intent import Intent
+from .._model.istiods import READS, service_ends
+from .._model.revisions import LABEL
+from .._model.routing import Server, binds_mesh, covers, destinations, exported_to, full_name, imports, servers_of, service_namespace
+from .._model.selectors import matches_labels
+from .._model.view import Obj, View
+
+CATEGORY = Category("traffic")
+check = CATEGORY.check
+
+__all__: list[str] = []
+
+_SHOWN = 5
+_FAMILIES = {
+    "HTTP": "HTTP", "HTTP2": "HTTP", "GRPC": "HTTP", "GRPC-WEB": "HTTP", "HTTPS": "TLS", "TLS": "TLS",
+}  # fmt: skip  # the rest is TCP
+_PODS = (k.DEPLOYMENT, k.STATEFUL_SET, k.DAEMON_SET, k.POD)
+
+
+def _oldest_first(rows: Iterable[Obj]) -> list[Obj]:
+    return sorted(rows, key=lambda row: (str(row.at("metadata", "creationTimestamp", default="~")), row.name))
+
+
+@check(
+    "OSM1801",
+    title="each host of a VirtualService is one that its Gateways serve",
+    hint="add the host to the Gateway's server, or let its namespace in: hosts: [NAMESPACE/HOST]",
+    inputs=(k.VIRTUAL_SERVICE, k.GATEWAY),
+    live=False,
+    subjects=(k.VIRTUAL_SERVICE,),
+)
+def hosts_served(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """A gateway serves the hosts that both a Gateway's server and a VirtualService have, in the namespaces that the server lets in. For
+    everything else it answers 404, or closes a connection under TLS."""
+    for service in intent.owned(view.of(k.VIRTUAL_SERVICE)):
+        gateways = list(gateways_of(view, service))
+        hosts = [str(host) for host in service.items("spec", "hosts")]
+        lost = [host for host in hosts if not any(_serves(view, gateway, service, host) for gateway in gateways)]
+        if not gateways or (binds_mesh(service.raw) and len(lost) < len(hosts)):
+            continue  # the other hosts are for the callers inside of the mesh
+        for host in lost:
+            pairs = (pair for row in gateways for server in _servers(view, row) for pair in server.hosts)
+            served = (own if space == "*" else f"{space}/{own}" for space, own in pairs)
+            shown = ", ".join(_first(served)) or "no host"
+            yield Finding(service.ref, f"its host {host} is not served by {' or '.join(row.ref for row in gateways)}, which has {shown}")
+
+
+def _first(texts: Iterable[str]) -> list[str]:
+    """The first few that differ: a Gateway may have the hosts of a thousand teams, each of which asks."""
+    found: dict[str, None] = {}
+    for text in texts:
+        found[text] = None
+        if len(found) == _SHOWN:
+            break
+    return list(found)
+
+
+def _servers(view: View, gateway: Obj) -> list[Server]:
+    """Read once: each VirtualService that names it asks."""
+    known: dict[Obj, list[Server]] = view.memo("traffic.servers", view, dict)
+    if gateway not in known:
+        known[gateway] = servers_of(gateway.raw)
+    return known[gateway]
+
+
+def _serves(view: View, gateway: Obj, service: Obj, host: str) -> bool:
+    return any(server.admits(service.namespace, full_name(host, service.namespace)) for server in _servers(view, gateway))
+
+
+@check(
+    "OSM1802",
+    title="each TCP port of a ServiceEntry has addresses of its own",
+    hint="add spec.addresses; for a host under TLS say protocol TLS, which is told apart by its name",
+    severity=Severity.WARNING,
+    inputs=(k.SERVICE_ENTRY,),
+    live=False,
+)
+def tcp_has_addresses(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """TCP has no host name. Without an address the proxies of all who see the entry listen on the port for every address, so that the
+    entry gets whatever anybody sends there, to other services and unknown ones too."""
+    for entry in intent.owned(view.of(k.SERVICE_ENTRY)):
+        if entry.items("spec", "addresses") or entry.at("spec", "resolution") == "NONE":
+            continue
+        ports = [port.get("number") for port in sections(entry.items("spec", "ports")) if _family(port) == "TCP"]
+        if ports:
+            yield Finding(entry.ref, f"it takes TCP on port {', '.join(map(str, ports))} to any address: it has no addresses of its own")
+
+
+def _family(port: Mapping[str, Any]) -> str:
+    return _FAMILIES.get(str(port.get("protocol") or "").upper(), "TCP")
+
+
+@check(
+    "OSM1803",
+    title="each host and port of a ServiceEntry has one protocol",
+    hint="give both entries the same protocol, or keep each in its own namespace with exportTo: ['.']",
+    severity=Severity.WARNING,
+    inputs=(k.SERVICE_ENTRY,),
+    live=False,
+)
+def one_protocol(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Of two entries of a host the caller's own namespace wins, else the older one; the other's protocol is not used."""
+    seen: dict[tuple[str, Any], list[tuple[Obj, Mapping[str, Any]]]] = {}
+    for entry in _oldest_first(intent.owned(view.of(k.SERVICE_ENTRY))):
+        for port in sections(entry.items("spec", "ports")):
+            for host in map(str, entry.items("spec", "hosts")):
+                others = seen.setdefault((host, port.get("number")), [])
+                for other, earlier in others:
+                    if _family(earlier) != _family(port) and other is not entry and _meet(other, entry):
+                        protocols = f"{earlier.get('protocol')} in {other.ref} and {port.get('protocol')} here"
+                        yield Finding(entry.ref, f"port {port.get('number')} of {host} is {protocols}")
+                others.append((entry, port))
+
+
+def _meet(one: Obj, other: Obj) -> bool:
+    """Is there a namespace that may see both? Whoever sees everything does."""
+    return exported_to(one.raw, other.namespace) or exported_to(other.raw, one.namespace)
+
+
+@check(
+    "OSM1804",
+    title="each namespace has at most one Sidecar for all its workloads",
+    hint="merge them, or give one a workloadSelector",
+    inputs=(k.SIDECAR,),
+    live=False,
+)
+def one_sidecar(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Of several without a workloadSelector, or with the same one, the oldest counts; the others do nothing."""
+    yield from _several(intent.owned(view.of(k.SIDECAR)), "workloadSelector", "labels")
+
+
+def _several(rows: list[Obj], *selector: str) -> Iterator[Finding]:
+    """All but the first of those that are for the same workloads, and read by the same revision."""
+    first: dict[tuple[str, str, str], Obj] = {}
+    for row in _oldest_first(rows):
+        labels = ",".join(f"{key}={value}" for key, value in sorted(section(row.raw, "spec", *selector).items()))
+        kept = first.setdefault((row.namespace, labels, str(row.labels.get(LABEL) or "")), row)
+        if kept is not row:
+            why = "is older and" if row.at("metadata", "creationTimestamp") else "(or this one, if it is older)"
+            whom = f"the workloads with {labels}" if labels else "all workloads of the namespace"
+            yield Finding(row.ref, f"it has no effect: {kept.ref} {why} holds for {whom}")
+
+
+@check(
+    "OSM1805",
+    title="each Sidecar imports what the routes of its namespace need",
+    hint="add the namespaces to egress.hosts: ./* for its own VirtualServices, NAMESPACE/HOST for what they route to",
+    inputs=(k.SIDECAR, k.VIRTUAL_SERVICE, *READS),
+    live=False,
+    subjects=(k.SIDECAR,),
+)
+def routes_imported(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Proxies know only what the Sidecar imports. A VirtualService that is not imported does nothing, and its destination then has to be
+    imported itself; what an imported one routes to is known with it."""
+    firsts: dict[str, Obj] = {}
+    for sidecar in _oldest_first(intent.owned(view.of(k.SIDECAR))):
+        if not section(sidecar.raw, "spec", "workloadSelector", "labels"):
+            firsts.setdefault(sidecar.namespace, sidecar)
+    ends = service_ends(view)
+    for namespace, sidecar in firsts.items():
+        for service in view.of(k.VIRTUAL_SERVICE, namespace):
+            hosts = [full_name(str(host), namespace, ends[0]) for host in service.items("spec", "hosts")]
+            if not hosts or not binds_mesh(service.raw) or imports(sidecar.raw, namespace, hosts):
+                continue
+            targets = {full_name(str(one.get("host") or ""), namespace, ends[0]) for one in destinations(service.raw)}
+            inside = [host for host in targets if service_namespace(host, ends)]
+            unknown = sorted(host for host in inside if not imports(sidecar.raw, service_namespace(host, ends), [host]))
+            more = f", and neither does it import {', '.join(unknown)}, where that routes to" if unknown else ""
+            yield Finding(sidecar.ref, f"it does not import {service.ref}, which has no effect in its own namespace{more}")
+
+
+@check(
+    "OSM1806",
+    title="each DestinationRule speaks the TLS that its destination wants",
+    hint="leave tls out of the trafficPolicy: proxies find out by themselves; or change the PeerAuthentication",
+    inputs=(*INPUTS, k.DESTINATION_RULE),
+    live=False,
+    subjects=(k.DESTINATION_RULE,),
+)
+def tls_agrees(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """A caller that sends plain text, or TLS of its own, to a workload that demands mutual TLS gets 503, and so does mutual TLS to one
+    that has switched it off. A workload without a proxy demands nothing."""
+    scene, ends = scene_of(view, intent), service_ends(view)
+    for rule in intent.owned(view.of(k.DESTINATION_RULE)):
+        host = full_name(str(rule.at("spec", "host", default="")), rule.namespace, ends[0])
+        told: set[str] = set()
+        for service in _services(view, host, ends):
+            for port in sections(service.items("spec", "ports")):
+                for mode in _tls_modes(rule, port.get("port")):
+                    problem = _disagreement(scene, service, port, mode)
+                    if problem and service.ref not in told:
+                        told.add(service.ref)
+                        yield Finding(rule.ref, problem)
+
+
+def _services(view: View, host: str, ends: tuple[str, ...]) -> Iterator[Obj]:
+    if not host.startswith("*"):
+        yield from view.memo("traffic.services", view, lambda: _by_name(view, ends)).get(host.lower(), ())
+        return
+    for service in view.of(k.SERVICE, service_namespace(host, ends) or None):
+        if any(covers(host, full_name(service.name, service.namespace, end)) for end in ends):
+            yield service
+
+
+def _by_name(view: View, ends: tuple[str, ...]) -> dict[str, list[Obj]]:
+    """The Services by their full names: most DestinationRules are for one of them, or for none."""
+    found: dict[str, list[Obj]] = {}
+    for service in view.of(k.SERVICE):
+        for name in dict.fromkeys(full_name(service.name, service.namespace, end).lower() for end in ends):
+            found.setdefault(name, []).append(service)
+    return found
+
+
+def _tls_modes(rule: Obj, port: Any) -> Iterator[str]:
+    """The modes that the rule and its subsets have for a port of the Service; a setting for a port takes the place of the whole."""
+    for holder in (section(rule.raw, "spec"), *sections(rule.items("spec", "subsets"))):
+        policy = section(holder, "trafficPolicy")
+        own = [one for one in sections(policy.get("portLevelSettings")) if section(one, "port").get("number") == port]
+        mode = section(own[0] if own else policy, "tls").get("mode")
+        if mode:
+            yield str(mode)
+
+
+def _behind(scene: PolicyAnalysis, service: Obj) -> Iterator[Workload]:
+    """The workloads of a Service that a sidecar guards."""
+    selector = service.at("spec", "selector", default={})
+    for place in scene.inventory.near(service.namespace) if selector else ():
+        inside = place.workload.kind == "sidecar" and not place.outside and not place.assumed
+        if inside and matches_labels(selector, place.workload.labels):
+            yield place
+
+
+def _disagreement(scene: PolicyAnalysis, service: Obj, port: Mapping[str, Any], mode: str) -> str:
+    target = port.get("targetPort", port.get("port"))
+    number = target if isinstance(target, int) else port.get("port")
+    for place in _behind(scene, service):
+        found, by = scene.world.mutual_tls(place.workload, number if isinstance(number, int) else None)
+        if mode in ("DISABLE", "SIMPLE") and found == "STRICT":
+            return f"its tls.mode is {mode} for {service.ref}, and PeerAuthentication {by} demands mutual TLS there"
+        if mode in ("MUTUAL", "ISTIO_MUTUAL") and found == "DISABLE":
+            return f"its tls.mode is {mode} for {service.ref}, and PeerAuthentication {by} switches mutual TLS off there"
+    return ""
+
+
+@check(
+    "OSM1807",
+    title="each namespace has at most one PeerAuthentication for all its workloads",
+    hint="merge them, or give one a selector",
+    inputs=(k.PEER_AUTHENTICATION,),
+    live=False,
+)
+def one_peer_authentication(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Of several without a selector, or with the same one, the oldest counts; the others do nothing."""
+    yield from _several(intent.owned(view.of(k.PEER_AUTHENTICATION)), "selector", "matchLabels")
+
+
+@check(
+    "OSM1808",
+    title="each port of a portLevelMtls is a port of its pods",
+    hint="write the port that the pods listen on (targetPort, containerPort), not the port of the Service",
+    severity=Severity.WARNING,
+    inputs=(k.PEER_AUTHENTICATION, k.SERVICE, *_PODS),
+    live=False,
+    subjects=(k.PEER_AUTHENTICATION,),
+)
+def ports_of_pods(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """The proxy of a pod knows the pod's ports only; a mode for another port holds for nothing."""
+    for policy in intent.owned(view.of(k.PEER_AUTHENTICATION)):
+        selector = section(policy.raw, "spec", "selector", "matchLabels")
+        asked = [str(port) for port in section(policy.raw, "spec", "portLevelMtls")]
+        if not selector or not asked:
+            continue
+        known, services = _pod_ports(view, policy.namespace, selector)
+        for port in asked:
+            if known and port not in known:
+                of_service = f", which is a port of {services[port]}" if port in services else ""
+                have = ", ".join(sorted(known, key=int))
+                yield Finding(policy.ref, f"no pod that it selects has port {port}{of_service}; they have {have}")
+
+
+def _pod_ports(view: View, namespace: str, selector: Mapping[str, Any]) -> tuple[set[str], dict[str, str]]:
+    """The numbers of the selected pods' ports, and the Services by their own ports."""
+    known: set[str] = set()
+    services: dict[str, str] = {}
+    labels: list[Mapping[str, Any]] = []
+    named: dict[str, str] = {}
+    for kind in _PODS:
+        for row in view.of(kind, namespace):
+            template = row.raw if kind == k.POD else section(row.raw, "spec", "template")
+            own = section(template, "metadata", "labels")
+            if all(own.get(key) == value for key, value in selector.items()):
+                labels.append(own)
+                containers = sections(entries(section(template, "spec").get("containers")))
+                ports = [port for one in containers for port in sections(one.get("ports"))]
+                known |= {str(port.get("containerPort")) for port in ports}
+                named |= {str(port.get("name")): str(port.get("containerPort")) for port in ports}
+    for service in view.of(k.SERVICE, namespace):
+        chosen = section(service.raw, "spec", "selector")
+        if chosen and any(all(own.get(key) == value for key, value in chosen.items()) for own in labels):
+            for port in sections(service.items("spec", "ports")):
+                target = str(port.get("targetPort", port.get("port")))
+                known.add(named.get(target, target))
+                services[str(port.get("port"))] = service.ref
+    return {port for port in known if port.isdigit()}, services

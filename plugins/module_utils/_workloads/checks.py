@@ -1,0 +1,168 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""OSM14xx: the members' workloads and their proxies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from .._checks.types import Category, Finding, Options, Severity
+from .._model import kinds as k
+from .._model.injection import PROXY, REVISION, active_revision, proxy_of, revision_of_label, should_be_injected
+from .._model.intent import Intent
+from .._model.rollouts import rollout_problem
+from .._model.view import Obj, View
+
+CATEGORY = Category("workloads")
+check = CATEGORY.check
+
+__all__: list[str] = []
+
+# Prefixes of port names (or appProtocol) by which Istio selects a protocol.
+PROTOCOLS = frozenset({"grpc", "grpc-web", "http", "http2", "https", "mongo", "mysql", "redis", "tcp", "tls", "udp"})
+
+
+def _pods(view: View, intent: Intent) -> Iterator[tuple[Obj, Obj]]:
+    """Running pods of members with their namespace; finished and leaving ones are no workload."""
+    for name in intent.members or ():
+        namespace = view.get(k.NAMESPACE, name)
+        if namespace is None:
+            continue
+        for pod in view.of(k.POD, name):
+            if not pod.deleting and pod.at("status", "phase") not in ("Succeeded", "Failed"):
+                yield namespace, pod
+
+
+def _statuses(pod: Obj) -> list[Obj]:
+    rows = pod.items("status", "containerStatuses") + pod.items("status", "initContainerStatuses")
+    return [Obj.from_dict(k.Kind("", "ContainerStatus"), row) for row in rows]
+
+
+@check(
+    "OSM1401",
+    title="each pod that should have a proxy has one",
+    hint="oc rollout restart the workload; the webhook injects only when a pod is created",
+    inputs=(k.NAMESPACE, k.POD),
+    requires=("OSM1301",),
+    intent=("provider", "members"),
+    retryable=True,
+    subjects=(k.POD,),
+)
+def proxies_injected(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """A pod that was there before its namespace joined has no proxy: it is outside of mTLS and of every policy."""
+    for namespace, pod in _pods(view, intent):
+        if should_be_injected(namespace, pod, intent) and proxy_of(pod) is None:
+            yield Finding(pod.ref, f"it has no container {PROXY}")
+
+
+@check(
+    "OSM1402",
+    title="each proxy is ready",
+    hint="oc logs POD -c istio-proxy; a proxy is not ready until istiod has given it certificates and configuration",
+    inputs=(k.NAMESPACE, k.POD),
+    intent=("members",),
+    retryable=True,
+    subjects=(k.POD,),
+)
+def proxies_ready(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """A proxy that is not ready takes its pod out of every Service."""
+    for _namespace, pod in _pods(view, intent):
+        if proxy_of(pod) is None:
+            continue
+        status = next((row for row in _statuses(pod) if row.at("name") == PROXY), None)
+        if status is None:
+            yield Finding(pod.ref, f"container {PROXY} has not started")
+        elif not status.at("ready", default=False):
+            yield Finding(pod.ref, f"container {PROXY} is not ready ({_state(status)})")
+
+
+def _state(status: Obj) -> str:
+    for state in ("waiting", "terminated"):
+        reason = status.at("state", state, "reason", default="")
+        if reason:
+            return ": ".join(part for part in (str(reason), str(status.at("state", state, "message", default=""))) if part)
+    return "running, its readiness probe fails"
+
+
+@check(
+    "OSM1403",
+    title="no container of a member crash-loops",
+    hint="oc logs POD -c CONTAINER --previous; thresholds.restarts is how often a container may have restarted",
+    inputs=(k.NAMESPACE, k.POD),
+    intent=("members",),
+    retryable=True,
+    subjects=(k.POD,),
+)
+def no_crash_loop(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """CrashLoopBackOff is a failure; many restarts of a container that runs now are a warning."""
+    limit = int(options.threshold("restarts"))
+    for _namespace, pod in _pods(view, intent):
+        for status in _statuses(pod):
+            name, restarts = status.at("name", default="?"), int(status.at("restartCount", default=0))
+            if status.at("state", "waiting", "reason") == "CrashLoopBackOff":
+                yield Finding(pod.ref, f"container {name} is in CrashLoopBackOff after {restarts} restarts")
+            elif restarts > limit:
+                yield Finding(pod.ref, f"container {name} has restarted {restarts} times, more than {limit}", severity=Severity.WARNING)
+
+
+@check(
+    "OSM1404",
+    title="each workload of a member has rolled out",
+    hint="oc rollout status deployment/NAME -n NAMESPACE; oc get events -n NAMESPACE",
+    inputs=(k.DEPLOYMENT, k.STATEFUL_SET, k.DAEMON_SET),
+    intent=("members",),
+    retryable=True,
+)
+def workloads_rolled_out(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """A rollout that hangs after an injection change often means that the webhook refuses the new pods."""
+    for name in intent.members or ():
+        for workload in (row for kind in (k.DEPLOYMENT, k.STATEFUL_SET, k.DAEMON_SET) for row in view.of(kind, name)):
+            problem = rollout_problem(workload)
+            failure = workload.condition("ReplicaFailure")
+            if problem and failure is not None and failure.true:
+                problem = f"{problem} ({failure.why})"
+            if problem:
+                yield Finding(workload.ref, problem)
+
+
+@check(
+    "OSM1405",
+    title="each proxy belongs to the active revision",
+    hint="restart the workload, one wave at a time: oc rollout restart deployment/NAME -n NAMESPACE",
+    severity=Severity.WARNING,
+    inputs=(k.ISTIO, k.ISTIO_REVISION, k.ISTIO_REVISION_TAG, k.NAMESPACE, k.POD),
+    requires=("OSM1205",),
+    intent=("provider", "control_plane", "members"),
+    providers=("ossm3", "sail"),
+    subjects=(k.POD,),
+)
+def proxies_on_active_revision(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """A pod keeps the control plane that injected it; while one is left, the old revision stays."""
+    active = active_revision(view, intent)
+    for _namespace, pod in _pods(view, intent):
+        said = pod.annotations.get(REVISION) or pod.labels.get(REVISION)
+        revision = revision_of_label(view, said) or said if said else None  # a pod's own label may be a tag
+        if proxy_of(pod) is not None and revision and revision != active:
+            yield Finding(pod.ref, f"it was injected by revision {revision}, active is {active}")
+
+
+@check(
+    "OSM1406",
+    title="each Service port of a member says its protocol",
+    hint="set appProtocol, or name the port like http-web or tcp-db",
+    severity=Severity.WARNING,
+    inputs=(k.SERVICE,),
+    intent=("members",),
+    live=False,
+)
+def ports_named(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Without it Istio guesses from the first bytes, and treats what it cannot guess as plain TCP: no routes, no HTTP policies."""
+    for name in intent.members or ():
+        for service in view.of(k.SERVICE, name):
+            for port in service.items("spec", "ports"):
+                word = str(port.get("name") or "")
+                known = word in PROTOCOLS or any(word.startswith(f"{protocol}-") for protocol in PROTOCOLS)
+                if not known and not port.get("appProtocol") and port.get("protocol", "TCP") == "TCP":
+                    yield Finding(service.ref, f"port {port.get('port')} is named {word or 'nothing'}, which says no protocol")
