@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .analysis import Fault, PolicyAnalysis
 from .attachment import unread
 from .authentication import effective_mtls, written_mtls
-from .hazards import Fault, PolicyAnalysis
 from .inventory import Workload
 from .model import AuthorizationPolicy, PeerAuthentication
 from .wording import names

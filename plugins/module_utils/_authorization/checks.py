@@ -23,10 +23,13 @@ from .._model.objects import LAYER, is_ours
 from .._model.revisions import revision_of_pod
 from .._model.view import View
 from .._model.workloads import may_have_pods
+from . import hazards_callers as callers
+from . import hazards_unenforced as unenforced
+from . import hazards_values as values
 from .ambient_hazards import closed_ports, open_ports, panics, peer_addresses, unlabelled_pods
+from .analysis import Fault, PolicyAnalysis, known_namespaces
 from .automata import TooManyError
 from .change import ChangeGroup
-from .hazards import Fault, PolicyAnalysis, known_namespaces
 from .inventory import MeshInventory, Workload, take
 from .proof import Proof, prove, read_matrix
 from .removable import Spare, spare_policies, spare_rules, spare_values
@@ -37,7 +40,7 @@ from .world import MeshPolicies
 CATEGORY = Category("authorization")
 check = CATEGORY.check
 
-__all__ = ["about", "proof_of", "scene_of"]
+__all__ = ["about", "analysis_of", "proof_of"]
 
 _SECURITY = (k.AUTHORIZATION_POLICY, k.PEER_AUTHENTICATION, k.REQUEST_AUTHENTICATION)
 _WORKLOADS = (k.DEPLOYMENT, k.STATEFUL_SET, k.DAEMON_SET, k.CRON_JOB, k.POD)
@@ -108,12 +111,12 @@ def _left_out(view: View, intent: Intent, inventory: MeshInventory) -> tuple[str
     return (f"{len(found)} pod{'' if len(found) == 1 else 's'} with a proxy in namespaces that are no members ({shown})",) if found else ()
 
 
-def scene_of(view: View, intent: Intent) -> PolicyAnalysis:
+def analysis_of(view: View, intent: Intent) -> PolicyAnalysis:
     """The mesh of a source; made once for each view and intent."""
-    return view.memo("authorization.scene", intent, lambda: _scene(view, intent))
+    return view.memo("authorization.analysis", intent, lambda: _analysis(view, intent))
 
 
-def _scene(view: View, intent: Intent) -> PolicyAnalysis:
+def _analysis(view: View, intent: Intent) -> PolicyAnalysis:
     # What holds for all may stand in a namespace of its own, which is no member.
     roots = {config.root_namespace for config in istiods(view) if intent.namespace in ("", config.namespace, config.root_namespace)}
     owned = _owned(intent)
@@ -146,17 +149,17 @@ def _scene(view: View, intent: Intent) -> PolicyAnalysis:
 @CATEGORY.tells
 def about(view: View, intent: Intent) -> str:
     """What the category was about; nothing where the source has no object of the security API and no matrix is given."""
-    scene = scene_of(view, intent)
-    return seen_of(scene.inventory, intent.access_scope).text if scene.inventory.objects or intent.access is not None else ""
+    analysis = analysis_of(view, intent)
+    return seen_of(analysis.inventory, intent.access_scope).text if analysis.inventory.objects or intent.access is not None else ""
 
 
-def _findings(view: View, intent: Intent, question: str | Callable[[PolicyAnalysis], Iterable[Fault]]) -> Iterator[Finding]:
-    """What one of the scene's questions finds; nothing where the source has no object of the security API."""
-    scene = scene_of(view, intent)
-    if not scene.inventory.objects:
+def _findings(view: View, intent: Intent, question: Callable[[PolicyAnalysis], Iterable[Fault]]) -> Iterator[Finding]:
+    """What one of the analysis's questions finds; nothing where the source has no object of the security API."""
+    analysis = analysis_of(view, intent)
+    if not analysis.inventory.objects:
         return
     try:
-        for resource, message in getattr(scene, question)() if isinstance(question, str) else question(scene):
+        for resource, message in question(analysis):
             yield Finding(resource, message)
     except TooManyError as exc:
         yield skip(f"the policies tell too many requests apart: {exc}")
@@ -175,7 +178,7 @@ def _findings(view: View, intent: Intent, question: str | Callable[[PolicyAnalys
 )
 def accepted(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """By the rules of Istio's webhook and of its schema; such an object can be stored while the webhook is down."""
-    yield from _findings(view, intent, "admission")
+    yield from _findings(view, intent, unenforced.admission)
 
 
 @check(
@@ -188,7 +191,7 @@ def accepted(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
 )
 def fields_known(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """A field that is dropped leaves the rest to decide: a source whose only field is dropped means anyone."""
-    yield from _findings(view, intent, "dropped_fields")
+    yield from _findings(view, intent, unenforced.dropped_fields)
 
 
 @check(
@@ -202,7 +205,7 @@ def fields_known(view: View, intent: Intent, options: Options) -> Iterable[Findi
 )
 def allow_enforced(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """Where only connections are seen, an ALLOW rule with any condition about HTTP is left out as a whole."""
-    yield from _findings(view, intent, "allow_rules_left_out")
+    yield from _findings(view, intent, unenforced.allow_rules_left_out)
 
 
 @check(
@@ -215,7 +218,7 @@ def allow_enforced(view: View, intent: Intent, options: Options) -> Iterable[Fin
 )
 def deny_enforced(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """On TCP ports a sidecar ignores conditions about HTTP, and the rest denies more; ztunnel may then deny nothing at all."""
-    yield from _findings(view, intent, "deny_conditions_dropped")
+    yield from _findings(view, intent, unenforced.deny_conditions_dropped)
 
 
 @check(
@@ -232,8 +235,8 @@ def deny_enforced(view: View, intent: Intent, options: Options) -> Iterable[Find
 def attached(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """A policy that nobody enforces looks like one that is enforced; its status may even say that it is accepted. One that selects a
     workload without a proxy is told although others enforce it."""
-    yield from (replace(one, severity=Severity.ERROR) for one in _findings(view, intent, "misplaced"))
-    yield from _findings(view, intent, "unattached")
+    yield from (replace(one, severity=Severity.ERROR) for one in _findings(view, intent, unenforced.misplaced))
+    yield from _findings(view, intent, unenforced.unattached)
 
 
 @check(
@@ -245,7 +248,7 @@ def attached(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
 )
 def status_accepted(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """istiod writes ZtunnelAccepted and WaypointAccepted where ambient is on; sidecars get no status, so none is no fault."""
-    yield from _findings(view, intent, "statuses")
+    yield from _findings(view, intent, unenforced.statuses)
 
 
 @check(
@@ -257,7 +260,7 @@ def status_accepted(view: View, intent: Intent, options: Options) -> Iterable[Fi
 )
 def configuration_read(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """Trust domain, root namespace and providers stand there; what istiod has instead is not known from outside, so nothing is proven."""
-    yield from (Finding(one.resource, one.message) for one in scene_of(view, intent).inventory.broken)
+    yield from (Finding(one.resource, one.message) for one in analysis_of(view, intent).inventory.broken)
 
 
 # 31: patterns that do not do what they look like
@@ -273,7 +276,7 @@ def configuration_read(view: View, intent: Intent, options: Options) -> Iterable
 )
 def lists_filled(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """Istio accepts an empty from or to, and takes it for anyone or anything; templates make them by mistake."""
-    yield from _findings(view, intent, "empty_lists")
+    yield from _findings(view, intent, values.empty_lists)
 
 
 @check(
@@ -286,7 +289,7 @@ def lists_filled(view: View, intent: Intent, options: Options) -> Iterable[Findi
 )
 def deny_needs_mtls(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """Who comes without mutual TLS has no identity, and is not denied by one."""
-    yield from _findings(view, intent, "deny_by_identity")
+    yield from _findings(view, intent, values.deny_by_identity)
 
 
 @check(
@@ -299,7 +302,7 @@ def deny_needs_mtls(view: View, intent: Intent, options: Options) -> Iterable[Fi
 )
 def allow_needs_identity(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """notPrincipals, notNamespaces and their like hold for everybody who has no identity at all."""
-    yield from _findings(view, intent, "allow_by_not_identity")
+    yield from _findings(view, intent, values.allow_by_not_identity)
 
 
 @check(
@@ -312,7 +315,7 @@ def allow_needs_identity(view: View, intent: Intent, options: Options) -> Iterab
 )
 def principals_bare(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """With it, an ALLOW admits nobody and a DENY denies nobody, and no validation says so."""
-    yield from _findings(view, intent, "spiffe_prefix")
+    yield from _findings(view, intent, values.spiffe_prefix)
 
 
 @check(
@@ -325,7 +328,7 @@ def principals_bare(view: View, intent: Intent, options: Options) -> Iterable[Fi
 )
 def stars_at_ends(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """In the middle, or at both ends, a star is compared as a star; validation accepts it."""
-    yield from _findings(view, intent, "stars")
+    yield from _findings(view, intent, values.stars)
 
 
 @check(
@@ -339,7 +342,7 @@ def stars_at_ends(view: View, intent: Intent, options: Options) -> Iterable[Find
 )
 def hosts_with_ports(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """The whole Host header is compared: a DENY of example.com lets example.com:443 pass."""
-    yield from _findings(view, intent, "hosts")
+    yield from _findings(view, intent, values.hosts)
 
 
 @check(
@@ -352,7 +355,7 @@ def hosts_with_ports(view: View, intent: Intent, options: Options) -> Iterable[F
 )
 def methods_upper(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """Methods are compared as they are; validation accepts lower case, which matches nothing that a client sends."""
-    yield from _findings(view, intent, "methods")
+    yield from _findings(view, intent, values.methods)
 
 
 @check(
@@ -365,7 +368,7 @@ def methods_upper(view: View, intent: Intent, options: Options) -> Iterable[Find
 )
 def accounts_qualified(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """Without one it is of the policy's namespace, which for the whole mesh's policies is the control plane's."""
-    yield from _findings(view, intent, "unqualified_accounts")
+    yield from _findings(view, intent, values.unqualified_accounts)
 
 
 @check(
@@ -379,7 +382,7 @@ def accounts_qualified(view: View, intent: Intent, options: Options) -> Iterable
 )
 def accounts_exist(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """A name that is nobody's today admits whoever creates it tomorrow. In a folder only for namespaces whose service accounts it has."""
-    yield from _findings(view, intent, "missing_accounts")
+    yield from _findings(view, intent, values.missing_accounts)
 
 
 @check(
@@ -393,7 +396,7 @@ def accounts_exist(view: View, intent: Intent, options: Options) -> Iterable[Fin
 )
 def namespaces_exist(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """In a folder of manifests nothing is said: other folders may have the namespace."""
-    yield from _findings(view, intent, "missing_namespaces")
+    yield from _findings(view, intent, values.missing_namespaces)
 
 
 @check(
@@ -407,7 +410,7 @@ def namespaces_exist(view: View, intent: Intent, options: Options) -> Iterable[F
 )
 def tokens_demanded(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """RequestAuthentication refuses wrong tokens, and lets a request without any pass."""
-    yield from _findings(view, intent, "tokens_not_demanded")
+    yield from _findings(view, intent, callers.tokens_not_demanded)
 
 
 @check(
@@ -420,7 +423,7 @@ def tokens_demanded(view: View, intent: Intent, options: Options) -> Iterable[Fi
 )
 def tokens_read(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """Where no RequestAuthentication reads it, a token is not there: an ALLOW that asks for it admits nobody."""
-    yield from _findings(view, intent, "tokens_not_read")
+    yield from _findings(view, intent, callers.tokens_not_read)
 
 
 @check(
@@ -434,7 +437,7 @@ def tokens_read(view: View, intent: Intent, options: Options) -> Iterable[Findin
 )
 def no_dry_run(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """It looks like a policy in every list, and enforces nothing; ztunnel before 1.25.2 enforces it."""
-    yield from _findings(view, intent, "dry_runs")
+    yield from _findings(view, intent, unenforced.dry_runs)
 
 
 @check(
@@ -448,7 +451,7 @@ def no_dry_run(view: View, intent: Intent, options: Options) -> Iterable[Finding
 )
 def somebody_passes(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """A default deny that was left without an ALLOW, or conditions that contradict each other: proven for all requests."""
-    yield from _findings(view, intent, "closed_to_all")
+    yield from _findings(view, intent, callers.closed_to_all)
 
 
 @check(
@@ -462,7 +465,7 @@ def somebody_passes(view: View, intent: Intent, options: Options) -> Iterable[Fi
 )
 def preflights_pass(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """Envoy answers CORS after it has asked the policies, and a browser sends no token with OPTIONS."""
-    yield from _findings(view, intent, "preflights")
+    yield from _findings(view, intent, callers.preflights)
 
 
 @check(
@@ -475,7 +478,7 @@ def preflights_pass(view: View, intent: Intent, options: Options) -> Iterable[Fi
 )
 def waypoints_allowed(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """Behind a waypoint ztunnel sees the waypoint's identity instead of the caller's."""
-    yield from _findings(view, intent, "waypoints_shut_out")
+    yield from _findings(view, intent, callers.waypoints_shut_out)
 
 
 @check(
@@ -488,7 +491,7 @@ def waypoints_allowed(view: View, intent: Intent, options: Options) -> Iterable[
 )
 def ambient_principals(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """A sidecar takes cluster.local for the mesh's trust domain, ztunnel takes it as it is."""
-    yield from _findings(view, intent, "ambient_trust_domain")
+    yield from _findings(view, intent, values.ambient_trust_domain)
 
 
 @check(
@@ -501,7 +504,7 @@ def ambient_principals(view: View, intent: Intent, options: Options) -> Iterable
 )
 def authorizers_asked(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """With an unknown or a second provider istiod denies what the policy matches; at TCP ports an HTTP provider is not asked."""
-    yield from _findings(view, intent, "authorizers")
+    yield from _findings(view, intent, unenforced.authorizers)
 
 
 @check(
@@ -587,18 +590,18 @@ def pods_labelled(view: View, intent: Intent, options: Options) -> Iterable[Find
 def ports_taken(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """traffic.sidecar.istio.io/excludeInboundPorts and includeInboundPorts, on pods or for the whole mesh, leave ports to anyone. A
     workload without a proxy, or whose proxy gets no port, is told by OSM3005."""
-    yield from _findings(view, intent, "past_proxies")
+    yield from _findings(view, intent, unenforced.past_proxies)
 
 
 # 32: what can go
 
 
 def _spare(view: View, intent: Intent, found: Any) -> Iterator[Finding]:
-    scene = scene_of(view, intent)
-    if not scene.policies:
+    analysis = analysis_of(view, intent)
+    if not analysis.policies:
         return
     try:
-        spares: list[Spare] = list(found(scene.doors))
+        spares: list[Spare] = list(found(analysis.doors))
     except TooManyError as exc:
         yield skip(f"the policies tell too many requests apart: {exc}")
         return
@@ -658,8 +661,8 @@ def proof_of(view: View, intent: Intent) -> Proof:
     """The matrix against the source; made once for each view and intent."""
 
     def made() -> Proof:
-        scene = scene_of(view, intent)
-        return prove(scene.world, scene.inventory, read_matrix(intent.access or ()), intent.access_scope, doors=scene.doors)
+        analysis = analysis_of(view, intent)
+        return prove(analysis.world, analysis.inventory, read_matrix(intent.access or ()), intent.access_scope, doors=analysis.doors)
 
     return view.memo("authorization.proof", intent, made)
 
@@ -682,7 +685,7 @@ def asked_about(places: Iterable[Workload], scope: Iterable[str]) -> bool:
 
 def _unproven(view: View, intent: Intent) -> Iterator[Finding]:
     """What makes a proof one of something else than the mesh."""
-    inventory = scene_of(view, intent).inventory
+    inventory = analysis_of(view, intent).inventory
     if not asked_about(inventory.places, intent.access_scope):
         where = f" of {', '.join(intent.access_scope)}" if intent.access_scope else ""
         yield Finding("", f"nothing is proven: there is no workload{where}, so there is nothing to check", hint=_WHERE)
@@ -717,7 +720,7 @@ def nothing_more(view: View, intent: Intent, options: Options) -> Iterable[Findi
     open to anyone: no injection, hostNetwork, ports that go past the proxy, what is addressed to a pod behind a waypoint."""
     proof = proof_of(view, intent)
     yield from _unproven(view, intent)
-    for text in scene_of(view, intent).inventory.unjudged:
+    for text in analysis_of(view, intent).inventory.unjudged:
         hint = "add the namespaces to the members, or say with access_scope that the matrix speaks of some namespaces only"
         if not intent.access_scope:
             yield Finding("", f"it cannot be proven that nothing more is allowed: there are {text}", hint=hint)

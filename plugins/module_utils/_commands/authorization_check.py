@@ -12,7 +12,7 @@ from typing import Any
 
 from .._authorization.automata import TooManyError
 from .._authorization.change import Difference, difference_of, text_of
-from .._authorization.checks import scene_of
+from .._authorization.checks import analysis_of
 from .._authorization.inventory import MeshInventory, take
 from .._authorization.proof import Coverage, count, read_matrix, settings
 from .._authorization.seen import seen_of
@@ -65,7 +65,7 @@ def run_authorization_checks(params: Mapping[str, Any], snapshot: Snapshot) -> C
         view = View(snapshot)  # one for all, so that the mesh is read once
         report = run_category("authorization", view, intent, options)
         view = report.view or view  # without what no check can make sense of
-        scene = scene_of(view, intent)
+        scene = analysis_of(view, intent)
         coverage = count(scene.world, scene.inventory, intent.access_scope, doors=scene.doors)
     except (TooManyError, ValueError) as exc:
         raise ConfigError(f"{snapshot.cluster}: {exc}") from exc

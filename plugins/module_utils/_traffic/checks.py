@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from .._authorization.checks import INPUTS, scene_of
-from .._authorization.hazards import PolicyAnalysis
+from .._authorization.analysis import PolicyAnalysis
+from .._authorization.checks import INPUTS, analysis_of
 from .._authorization.places import Workload
 from .._checks.types import Category, Finding, Options, Severity
 from .._gateways.checks import gateways_of
@@ -198,7 +198,7 @@ def routes_imported(view: View, intent: Intent, options: Options) -> Iterable[Fi
 def tls_agrees(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """A caller that sends plain text, or TLS of its own, to a workload that demands mutual TLS gets 503, and so does mutual TLS to one
     that has switched it off. A workload without a proxy demands nothing."""
-    scene, ends = scene_of(view, intent), service_ends(view)
+    scene, ends = analysis_of(view, intent), service_ends(view)
     for rule in intent.owned(view.of(k.DESTINATION_RULE)):
         host = full_name(str(rule.at("spec", "host", default="")), rule.namespace, ends[0])
         told: set[str] = set()

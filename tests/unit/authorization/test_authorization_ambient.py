@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.ambient_hazards import closed_ports, open_ports, panics
+from ansible_collections.meshops.mesh.plugins.module_utils._authorization.analysis import PolicyAnalysis
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.authentication import (
     effective_mtls,
     read_peer_authentications,
     written_mtls,
 )
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.doors import EnforcementPoint, _modes, compare
-from ansible_collections.meshops.mesh.plugins.module_utils._authorization.hazards import PolicyAnalysis
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.inventory import MeshInventory, Workload, take
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.model import Mesh, PolicyTarget, Request, ServiceRef
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.proof import Proof, prove, read_matrix

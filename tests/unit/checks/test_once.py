@@ -45,6 +45,6 @@ def test_certificates_are_judged_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_another_intent_over_the_same_view_has_its_own_answer() -> None:
     view = View(snapshot(SHOP))
     one, other = intent(mesh_settings={"trust_domain": "a.example"}), intent(mesh_settings={"trust_domain": "b.example"})
-    found = [authorization.scene_of(view, each).inventory.mesh.trust_domain for each in (one, other, one)]
+    found = [authorization.analysis_of(view, each).inventory.mesh.trust_domain for each in (one, other, one)]
     assert found == ["a.example", "b.example", "a.example"]
-    assert authorization.scene_of(view, one) is authorization.scene_of(view, one)
+    assert authorization.analysis_of(view, one) is authorization.analysis_of(view, one)
