@@ -202,12 +202,13 @@ from ansible_collections.meshops.mesh.plugins.module_utils._access.report import
 from ansible_collections.meshops.mesh.plugins.module_utils._access.traffic import DETAILS, compare_traffic
 from ansible_collections.meshops.mesh.plugins.module_utils._commands.access_from_traffic import Prometheus, read_traffic, write_proposal
 from ansible_collections.meshops.mesh.plugins.module_utils._commands.authorization_check import mesh_settings
-from ansible_collections.meshops.mesh.plugins.module_utils._commands.sources import read_result, read_source
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.sources import read_result, read_whole
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, MESH_CONFIG, SOURCE, SOURCE_NEEDS, display_name
 from ansible_collections.meshops.mesh.plugins.module_utils._model.clock import utc_now
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
+from ansible_collections.meshops.mesh.plugins.module_utils._rights.reads import ACCESS
 
 
 def argument_spec() -> dict[str, Any]:
@@ -242,7 +243,7 @@ def look(params: dict[str, Any], now: datetime, warn: Callable[[str], None] | No
     if given:
         prometheus = Prometheus(given["url"], given["window"], given["token"] or "", given["ca_path"] or "", given["timeout"])
     read = read_traffic(prometheus, params["prometheus_answers"], params["logs"])
-    source = read_source(params, clock=lambda: now, warn=warn)
+    source = read_whole(params, kinds=ACCESS, family="access", clock=lambda: now, warn=warn)
     mesh = mesh_settings(params)
     wanted = {"access": params["access"], "domains": params["domains"], "detail": params["detail"]}
     found = compare_traffic(read.calls, source.objects, given=mesh, **wanted)

@@ -265,7 +265,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._access.pending impor
 from ansible_collections.meshops.mesh.plugins.module_utils._access.report import plan_result
 from ansible_collections.meshops.mesh.plugins.module_utils._access.stages import AccessPlan, StageSettings, plan_access
 from ansible_collections.meshops.mesh.plugins.module_utils._commands.authorization_check import mesh_settings
-from ansible_collections.meshops.mesh.plugins.module_utils._commands.sources import read_result, read_source
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.sources import read_result, read_whole
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
@@ -273,6 +273,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import 
 from ansible_collections.meshops.mesh.plugins.module_utils._model.clock import utc_now
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
+from ansible_collections.meshops.mesh.plugins.module_utils._rights.reads import ACCESS
 
 _SHOWN = 12
 
@@ -357,7 +358,7 @@ def main() -> None:
     sources: list[Snapshot] = []
 
     def read() -> Snapshot:
-        sources.append(read_source(params, clock=utc_now, warn=module.warn))
+        sources.append(read_whole(params, kinds=ACCESS, family="access", clock=utc_now, warn=module.warn))
         return sources[-1]
 
     try:

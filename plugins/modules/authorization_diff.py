@@ -270,7 +270,7 @@ from typing import Any
 
 from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._commands.authorization_check import run_authorization_diff
-from ansible_collections.meshops.mesh.plugins.module_utils._commands.sources import read_source
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.sources import read_whole
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, MESH_CONFIG, SOURCE, display_name
@@ -278,6 +278,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._model.clock import u
 from ansible_collections.meshops.mesh.plugins.module_utils._model.overlay import overlaid
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
+from ansible_collections.meshops.mesh.plugins.module_utils._rights.reads import ACCESS
 
 STRINGS: dict[str, Any] = {"type": "list", "elements": "str"}
 
@@ -305,7 +306,7 @@ def read(params: dict[str, Any], which: str, warn: Callable[[str], None] | None 
         raise ConfigError(f"{which}.path is not set; with source {given['source']} it names the file or folder")
     # a change may be that objects are removed, and nothing else
     only_removes = which == "after" and given["applied"] and bool(params["remove"])
-    return read_source({**params, **given, "may_be_empty": only_removes}, clock=utc_now, warn=warn)
+    return read_whole({**params, **given, "may_be_empty": only_removes}, kinds=ACCESS, family="access", clock=utc_now, warn=warn)
 
 
 def compare(params: dict[str, Any], warn: Callable[[str], None] | None = None) -> dict[str, Any]:

@@ -27,8 +27,14 @@ options:
     description: The families of playbooks, as in C(docs/rights.md).
     type: list
     elements: str
-    choices: [check, install]
+    choices: [check, install, certificates, access, upgrade]
     required: true
+  works:
+    description: What of the families is meant, as in C(docs/rights.md); all of it where none is named.
+    type: list
+    elements: str
+    choices: [authority, control_plane, gateways, operators, plan, proxies]
+    default: []
   ask:
     description: Whether to ask the API server what is missing. Without it no cluster is talked to.
     type: bool
@@ -84,6 +90,47 @@ options:
     type: list
     elements: str
     default: []
+  certificates:
+    description: Which namespaces certificates need, and how workloads come to new ones.
+    type: dict
+    suboptions:
+      provider:
+        description: Who issues them.
+        type: str
+        choices: [own_ca, pem, cert_manager]
+        default: own_ca
+      served:
+        description: Namespaces of the certificates of gateways and clients, beside that of the control plane.
+        type: list
+        elements: str
+        default: []
+      given:
+        description: Namespaces of the Secrets that certificates are taken from.
+        type: list
+        elements: str
+        default: []
+      trust:
+        description: Namespaces of the ConfigMaps with roots that applications are to trust.
+        type: list
+        elements: str
+        default: []
+      renew:
+        description: Whether workloads are restarted for new certificates.
+        type: str
+        choices: [wait, restart]
+        default: wait
+  upgrade:
+    description: What an upgrade does after each wave.
+    type: dict
+    suboptions:
+      probe:
+        description: Whether the calls of the access are made.
+        type: bool
+        default: false
+      queries:
+        description: Whether a Prometheus is asked through the API server.
+        type: bool
+        default: false
   categories:
     description: Categories of checks to which C(check_mesh) is limited.
     type: list
@@ -185,7 +232,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import 
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 from ansible_collections.meshops.mesh.plugins.module_utils._rights.missing import lines, questions, to_rows
 from ansible_collections.meshops.mesh.plugins.module_utils._rights.render import manifests
-from ansible_collections.meshops.mesh.plugins.module_utils._rights.table import FAMILIES, rights_of, scope_from
+from ansible_collections.meshops.mesh.plugins.module_utils._rights.table import FAMILIES, WORKS, rights_of, scope_from
 
 _WORDS: dict[str, Any] = {"type": "list", "elements": "str"}
 _SUBJECT = {
@@ -196,6 +243,7 @@ _SUBJECT = {
 ARGUMENT_SPEC: dict[str, Any] = {
     **CLUSTER,
     "families": {**_WORDS, "choices": list(FAMILIES), "required": True},
+    "works": {**_WORDS, "choices": list(WORKS), "default": []},
     "ask": {"type": "bool", "default": False},
     "mesh": {"type": "str"},
     "provider": {"type": "str", "choices": ["ossm2", "ossm3", "sail"]},
@@ -208,6 +256,12 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "routes": {"type": "bool", "default": False},
     **{name: {**_WORDS, "default": []} for name in ("gateway_namespaces", "exempt_namespaces", "categories", "only")},
     "secret_namespaces": {**_WORDS, "default": [], "no_log": False},  # names of namespaces
+    "certificates": {"type": "dict", "apply_defaults": True, "options": {
+        **{name: {**_WORDS, "default": []} for name in ("served", "given", "trust")},
+        "provider": {"type": "str", "choices": ["own_ca", "pem", "cert_manager"], "default": "own_ca"},
+        "renew": {"type": "str", "choices": ["wait", "restart"], "default": "wait"}}},
+    "upgrade": {"type": "dict", "apply_defaults": True,
+                "options": {name: {"type": "bool", "default": False} for name in ("probe", "queries")}},
     "subjects": {"type": "list", "elements": "dict", "default": [], "options": _SUBJECT},
 }
 

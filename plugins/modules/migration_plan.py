@@ -307,6 +307,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._migration.options im
 from ansible_collections.meshops.mesh.plugins.module_utils._migration.plan import plan_migration
 from ansible_collections.meshops.mesh.plugins.module_utils._model.clock import utc_now
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
+from ansible_collections.meshops.mesh.plugins.module_utils._rights.reads import MIGRATION
 
 
 def argument_spec() -> dict[str, Any]:
@@ -333,7 +334,7 @@ def main() -> None:
     plane = params["control_plane"] or {}
     try:
         settings = settings_from(params)
-        snapshot = read_source(params, clock=utc_now, warn=module.warn)
+        snapshot = read_source(params, clock=utc_now, warn=module.warn, kinds=MIGRATION)
         plan = plan_migration(
             snapshot, settings, name=plane.get("name") or "", namespace=plane.get("namespace") or "", domains=params["domains"]
         )

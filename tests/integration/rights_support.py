@@ -28,6 +28,8 @@ _BY_ADMISSION = {
     Use("use", "servicemeshcontrolplanes.maistra.io"): Use("create", "servicemeshmembers.maistra.io"),
     Use("create", "routes/custom-host.route.openshift.io"): Use("create", "routes.route.openshift.io"),  # OpenShift, of spec.host
     Use("update", "routes/custom-host.route.openshift.io"): Use("patch", "routes.route.openshift.io"),
+    # the API server asks for both when a GET opens a stream
+    Use("create", "pods/exec"): Use("get", "pods/exec"), Use("create", "pods/portforward"): Use("get", "pods/portforward"),
 }
 
 

@@ -21,7 +21,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import 
 from ansible_collections.meshops.mesh.plugins.module_utils._model.intent import Intent
 from ansible_collections.meshops.mesh.plugins.module_utils._rights.parts import PARTS
 from ansible_collections.meshops.mesh.plugins.module_utils._rights.right import Scope
-from ansible_collections.meshops.mesh.plugins.module_utils._rights.table import FAMILIES, rights_of
+from ansible_collections.meshops.mesh.plugins.module_utils._rights.table import FAMILIES, listed_by, rights_of
 
 GENERATED = "<!-- Written by tests/tools/make_docs.py from the check table: change the check, then run `make docs`. -->\n"
 ALL_PROVIDERS = 3
@@ -74,35 +74,54 @@ What an account needs on a cluster to run the playbooks, and nothing else. The p
 
     ansible-playbook meshops.mesh.render_rights -i inventories/travel -l prod -e mesh_rights_families=check,install
 
-* `install_mesh` asks for all of its rights before anything changes and fails with all that are missing; `mesh_check` fails with OSM1002.
-* Secrets are never listed. They are read by their names: `cacerts` and `istio-ca-secret` beside the control plane, and what Gateways name,
-  in the namespaces of the gateways' pods. `cluster-reader` of OpenShift has no Secrets; it is neither needed nor enough.
+* A playbook that changes something asks for all of its rights before anything changes, and fails with all that are missing. Those that only
+  read tell all that they may not read: checks and plans by OSM1002, `access_from_traffic` by an error, as it would propose too little.
+* A family has works where its playbooks need different rights. The roles have all of them; a playbook asks for its own only.
+* Secrets are never listed in the whole cluster. They are read by their names: `cacerts` and `istio-ca-secret` beside the control plane, and
+  what Gateways name, in the namespaces of the gateways' pods. Only a rotation lists them, in the control plane's namespace, where it finds
+  the CAs that it has replaced by their label. `cluster-reader` of OpenShift has no Secrets; it is neither needed nor enough.
 * Namespaces of the mesh have to be there before their `Role`s. Rules for kinds that the cluster does not have (yet) do no harm.
 * What every account of a cluster may do (discovery, the version, reviews about itself) is not listed.
 * `escalate` and `bind` make an account as strong as an administrator. Without them `install_mesh` cannot give tools and personas their
   rights.
 * `mesh_prune`, `remove_mesh` and `state: absent` delete, and look for that at every kind of the API: they need more than is said here. So
-  do snapshots and the playbooks of certificates, access, upgrades and migrations, which are not in the table yet.
+  do snapshots.
 """
 
 
-def right_line(right: Any) -> str:
-    """A row of a table."""
+def right_line(rights: list[Any]) -> str:
+    """A row of a table; of several rights that differ by their resource only."""
+    right = rights[0]
     names = f" ({', '.join(f'`{name}`' for name in right.names)})" if right.names else ""
-    when = " or ".join(f"`{word}`" for word in right.when) or "always"
-    return f"| `{right.resource}`{names} | {', '.join(right.verbs)} | {right.where.value} | {when} | {right.why} |"
+    words = [f"work `{right.work}`"] if right.work else []
+    words += [" or ".join(f"`{word}`" for word in right.when)] if right.when else []
+    resources = ", ".join(f"`{one.resource}`{names}" for one in rights)
+    return f"| {resources} | {', '.join(right.verbs)} | {right.where.value} | {', '.join(words) or 'always'} | {right.why} |"
+
+
+def together(rights: list[Any]) -> list[list[Any]]:
+    """Those that say the same of several resources."""
+    rows: dict[Any, list[Any]] = {}
+    for right in rights:
+        rows.setdefault((right.verbs, right.where, right.when, right.names, right.work, right.why), []).append(right)
+    return list(rows.values())
 
 
 def rights_page() -> str:
     """Every right of every family, with its reason; the check is said once."""
     everything = Scope(Intent(), parts=frozenset(PARTS))
+    checked = {right.why for right in rights_of("check", everything)}
     words = "\n".join(f"| `{word}` | {text} |" for word, text in PARTS.items())
     found = [f"# Rights\n\n{RIGHTS_NOTE}{RIGHTS_HEAD}",
              f"## When\n\nThe words of the column *when*.\n\n| word | where |\n|---|---|\n{words}\n"]
     for family, (about, own) in FAMILIES.items():
-        more = " It needs what `check` needs, too." if own else ""
-        lines = "\n".join(map(right_line, own or rights_of(family, everything)))
-        head = "| resource | verbs | where | when | why |\n|---|---|---|---|---|"
+        listed = listed_by(family, everything)
+        rows = [[right] for right in (listed if family == "check" else own)]
+        rows += together([right for right in listed if right.why not in checked])
+        as_check = {right.work for right in listed if right.why.startswith("read by the checks of ")}
+        for_works = ", ".join(f"`{work}`" for work in sorted(as_check) if work)
+        more = f" It needs what `check` needs, too{f', for {for_works}' if for_works else ''}." if as_check and family != "check" else ""
+        lines, head = "\n".join(map(right_line, rows)), "| resource | verbs | where | when | why |\n|---|---|---|---|---|"
         found.append(f"## {family}\n\nFor {about}.{more}\n\n{head}\n{lines}\n")
     return "\n".join(found)
 

@@ -18,7 +18,7 @@ from .._kube.auth import dialer
 from .._kube.client import Cluster
 from .._kube.collect import read_secrets
 from .._model.objects import group_of
-from .._model.secrets_used import secrets_used
+from .._model.secrets_used import ROOT_MAP, secrets_used
 from .._model.snapshot import Snapshot, trimmed
 from .istiods import istiod_pods, read_istiods
 from .proxies import proxy_pods, read_proxies
@@ -38,7 +38,6 @@ _WIDE = (
     ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"),
     ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"),
 )
-_ROOT_MAP = "istio-ca-root-cert"
 Clock = Callable[[], datetime]
 Warn = Callable[[str], None]
 
@@ -67,7 +66,7 @@ def _served(cluster: Cluster, group: str, kind: str) -> str | None:
 
 def _reduced(obj: dict[str, Any]) -> dict[str, Any] | None:
     if obj["kind"] == "ConfigMap":
-        return obj if obj["metadata"]["name"] == _ROOT_MAP else None
+        return obj if obj["metadata"]["name"] == ROOT_MAP else None
     return trimmed(obj)
 
 
@@ -77,7 +76,9 @@ def _list(cluster: Cluster, job: tuple[str, str, str | None]) -> CertificateRead
     if version is None:
         return CertificateReading(missing_kinds=frozenset({f"{group}/v1/{kind}" if group else f"v1/{kind}"}))
     try:
-        found = [_reduced(obj) for obj in cluster.list(version, kind, namespace=namespace)]
+        # the only one that is kept, so that the right to it is enough
+        only = f"metadata.name={ROOT_MAP}" if kind == "ConfigMap" else None
+        found = [_reduced(obj) for obj in cluster.list(version, kind, namespace=namespace, field_selector=only)]
     except KindMissing:
         return CertificateReading(missing_kinds=frozenset({f"{version}/{kind}"}))
     except Forbidden as exc:
@@ -122,7 +123,7 @@ def _moment(text: str | None) -> datetime | None:
 
 def _handed(cluster: Cluster, namespace: str) -> dict[str, bytes]:
     """The root that the workloads of a control plane trust."""
-    found = cluster.get("v1", "ConfigMap", _ROOT_MAP, namespace)
+    found = cluster.get("v1", "ConfigMap", ROOT_MAP, namespace)
     text = str(((found or {}).get("data") or {}).get("root-cert.pem") or "")
     return {namespace: text.encode()} if text else {}
 
@@ -163,7 +164,7 @@ def _handed_in(params: Mapping[str, Any], path: str, now: datetime) -> bytes:
     """The roots that the control plane of a snapshot hands out; of any namespace where the control plane is not known."""
     found = source_from("snapshot", path, cluster="", now=now)
     namespace = (params["control_plane"] or {}).get("namespace")
-    maps = [one for one in found.of("ConfigMap", group="", namespace=namespace) if one["metadata"]["name"] == _ROOT_MAP]
+    maps = [one for one in found.of("ConfigMap", group="", namespace=namespace) if one["metadata"]["name"] == ROOT_MAP]
     return b"".join(str((one.get("data") or {}).get("root-cert.pem") or "").encode() for one in maps[:1])
 
 

@@ -36,6 +36,8 @@ from .._migration.steps import (
 )
 from .._model.objects import Ref
 from .._model.snapshot import Snapshot
+from .._rights.reads import MIGRATION
+from .sources import require_whole
 
 __all__ = ["STEPS", "Migration"]
 
@@ -80,7 +82,7 @@ class Migration:
     # parts
 
     def _look(self) -> Snapshot:
-        return collect(self.cluster)
+        return require_whole(collect(self.cluster, kinds=MIGRATION), kinds=MIGRATION, family="upgrade")
 
     def _write(self, step: MigrationStep, what: str) -> None:
         if step.blockers:

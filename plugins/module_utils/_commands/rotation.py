@@ -38,6 +38,7 @@ from .._kube.client import Cluster
 from .._kube.progress import Progress, few
 from .._kube.wait import Timing, wait_ready
 from .._model.objects import Ref
+from .._model.secrets_used import ROOT_MAP
 from .apply import LayerRequest
 from .apply import run as apply_layer
 from .istiods import read_istiods
@@ -230,8 +231,8 @@ class Rotation:
     def _list(self, version: str, kind: str, namespace: str | None) -> list[dict[str, Any]]:
         if kind != "ConfigMap":
             return self.cluster.list(version, kind, namespace=namespace)
-        found = self.cluster.list(version, kind, namespace=namespace, field_selector="metadata.name=istio-ca-root-cert")
-        return [one for one in found if one["metadata"]["name"] == "istio-ca-root-cert"]
+        found = self.cluster.list(version, kind, namespace=namespace, field_selector=f"metadata.name={ROOT_MAP}")
+        return [one for one in found if one["metadata"]["name"] == ROOT_MAP]
 
     # deciding
 

@@ -6,15 +6,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from .._errors import Forbidden
 from .._kube.client import Cluster
 from .._kube.collect import collect
+from .._model.objects import group_of
 from .._model.snapshot import Snapshot
 
-__all__ = ["nothing", "read_result", "read_source", "source_from"]
+__all__ = ["nothing", "read_result", "read_source", "read_whole", "require_whole", "source_from"]
+
+_SHOWN = 8
 
 
 def read_source(
@@ -33,6 +37,36 @@ def read_source(
         for line in snapshot.reading.warnings():
             warn(line)
     return snapshot
+
+
+def read_whole(
+    params: Mapping[str, Any], *, kinds: Collection[tuple[str, str]], family: str, clock: Callable[[], datetime],
+    warn: Callable[[str], None] | None = None,
+) -> Snapshot:
+    """As read_source, of a cluster these kinds (group, kind) only; as require_whole, what may not be read is no answer."""
+    return require_whole(read_source(params, clock=clock, warn=warn, kinds=kinds), kinds=kinds, family=family)
+
+
+def require_whole(found: Snapshot, *, kinds: Collection[tuple[str, str]], family: str) -> Snapshot:
+    """The snapshot, for whom an answer from a part of it would be a wrong one. Raises Forbidden with all kinds that may not be read.
+
+    family: of the playbooks that have the rights."""
+    unread = {key: text for key, text in found.forbidden.items() if _group_and_kind(key) in kinds}
+    if not unread:
+        return found
+    names = sorted(key.rpartition("/")[2] for key in unread)
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    raise Forbidden(
+        f"cluster {found.cluster}: this login may not read {', '.join(names[:_SHOWN])}{more}. What is not seen would count as not there, "
+        f"so nothing was decided and nothing was changed. Have an administrator grant the rights (playbook render_rights with -e "
+        f"mesh_rights_families={family} renders the roles), or use another login. The API server said: {next(iter(unread.values()))}"
+    )
+
+
+def _group_and_kind(key: str) -> tuple[str, str]:
+    """Of a key of Snapshot.forbidden."""
+    version, _slash, kind = key.rpartition("/")
+    return group_of(version), kind
 
 
 def read_result(snapshot: Snapshot) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from .._kube.auth import Dialer, dialer
 from .._kube.forward import WORKERS, admin_get
 from .._model.proxies import has_proxy
 from .._model.snapshot import Snapshot
+from .._rights.reads import UPGRADE
 from .._upgrade.reports import SERVER_INFO_PATH, version_in
 from .sources import read_source
 
@@ -67,7 +68,7 @@ def gather(
     params: Mapping[str, Any], *, clock: Callable[[], datetime], warn: Callable[[str], None] | None = None
 ) -> tuple[Snapshot, Asked]:
     """The source that the options name."""
-    snapshot = read_source(params, clock=clock, warn=warn)
+    snapshot = read_source(params, clock=clock, warn=warn, kinds=UPGRADE)
     if not params["proxies"] or params["source"] != "cluster":
         return snapshot, Asked()
     pods = [pod for pod in snapshot.of("Pod", group="") if has_proxy(pod)]

@@ -34,6 +34,8 @@ CRON_JOB = Kind("batch", "CronJob")
 JOB = Kind("batch", "Job")
 NETWORK_POLICY = Kind("networking.k8s.io", "NetworkPolicy")
 POD_DISRUPTION_BUDGET = Kind("policy", "PodDisruptionBudget")
+ROLE = Kind("rbac.authorization.k8s.io", "Role")
+ROLE_BINDING = Kind("rbac.authorization.k8s.io", "RoleBinding")
 MUTATING_WEBHOOK = Kind("admissionregistration.k8s.io", "MutatingWebhookConfiguration")
 VALIDATING_WEBHOOK = Kind("admissionregistration.k8s.io", "ValidatingWebhookConfiguration")
 CRD = Kind("apiextensions.k8s.io", "CustomResourceDefinition")
@@ -129,6 +131,8 @@ __all__ = [
     "PROMETHEUS",
     "REPLICA_SET",
     "REQUEST_AUTHENTICATION",
+    "ROLE",
+    "ROLE_BINDING",
     "ROUTE",
     "SECRET",
     "SERVICE",

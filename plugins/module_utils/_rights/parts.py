@@ -38,6 +38,12 @@ PARTS: Mapping[str, str] = {
     "routes": "OpenShift's Routes are made (`mesh_routes`)",
     "exempt": "`mesh_mtls` exempts something from mutual TLS",
     "secrets": "`mesh_workloads` has Secrets",
+    "cert_manager": "`mesh_certificates_provider` is `cert_manager`",
+    "given": "certificates are taken from Secrets (`from_secret`)",
+    "trust": "`mesh_certificates_trust` names somebody",
+    "restart": "workloads are restarted for new certificates (`mesh_certificates_rotation.renew`)",
+    "probe": "calls are made after each wave (`mesh_upgrade.probe`)",
+    "queries": "a Prometheus is asked through the API server after each wave (`mesh_upgrade.queries` with a `service`)",
 }
 
 
@@ -72,5 +78,8 @@ def parts_of(params: Mapping[str, Any]) -> frozenset[str]:
     found = _mesh(params) | _tools(params) | {params["operators"], *(["olm"] if params["operators"] == "manual" else [])}
     if params.get("personas"):
         found |= {"personas", *(["proof"] if params["categories"] or params["only"] else [])}
-    switched = {"routes": params["routes"], "exempt": params["exempt_namespaces"], "secrets": params["secret_namespaces"]}
+    certificates, upgrade = params["certificates"], params["upgrade"]
+    switched = {"routes": params["routes"], "exempt": params["exempt_namespaces"], "secrets": params["secret_namespaces"],
+                "cert_manager": certificates["provider"] == "cert_manager", "restart": certificates["renew"] == "restart",
+                **{word: certificates[word] for word in ("given", "trust")}, **{word: upgrade[word] for word in ("probe", "queries")}}
     return frozenset(found | {word for word, on in switched.items() if on})

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .._errors import ConfigError
-from .right import Right, Scope, Where
+from .right import Right, Scope
 
 __all__ = ["by_namespace", "manifests", "role_name"]
 
@@ -28,7 +28,7 @@ def by_namespace(rights: Iterable[Right], scope: Scope) -> dict[str, list[Right]
     """The rights by namespace; those of the whole cluster under the empty name. What the whole cluster has is not repeated."""
     found: dict[str, list[Right]] = defaultdict(list)
     for right in rights:
-        for namespace in ("",) if right.where is Where.CLUSTER else scope.namespaces(right.where):
+        for namespace in scope.namespaces(right.where):
             found[namespace].append(right)
     wide = {(right.resource, verb) for right in found[""] if not right.names for verb in right.verbs}
     for namespace in [name for name in found if name]:

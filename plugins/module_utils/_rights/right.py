@@ -23,10 +23,14 @@ class Where(Enum):
     CLUSTER = "in the whole cluster"
     PLANE = "in the control plane's namespace"
     MESH = "in the control plane's namespace and in each member"
+    PROXIES = "in the control plane's namespace and in each member; in the whole cluster where no member is named"
     GATEWAYS = "in the namespaces of the gateways' pods"
     MEMBERS = "in each member"
     EXEMPT = "in the namespaces that mesh_mtls names"
     SECRETS = "in the namespaces whose Secrets the intent brings"
+    SERVED = "in the namespaces of the certificates of gateways and clients"
+    GIVEN = "in the namespaces of the Secrets that certificates are taken from"
+    TRUST = "in the namespaces of the roots that are to be trusted"
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class Right:
     why: str
     when: tuple[str, ...] = ()  # words of _rights.parts, one of which must be there; none: always
     names: tuple[str, ...] = ()
+    work: str = ""  # the work of the family that needs it; none: all of it
 
     @property
     def group(self) -> str:
@@ -63,13 +68,19 @@ class Scope:
     categories: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
     parts: frozenset[str] = frozenset()  # words of _rights.parts
+    served: tuple[str, ...] = ()  # namespaces of certificates of gateways and clients, beside that of the control plane
+    given: tuple[str, ...] = ()  # namespaces of Secrets that certificates are taken from
+    trust: tuple[str, ...] = ()  # namespaces of roots to trust
+    works: tuple[str, ...] = ()  # what of a family is meant; none: all of it
 
     def namespaces(self, where: Where) -> tuple[str, ...]:
-        """The namespaces that are meant; none of the whole cluster."""
+        """The namespaces that are meant; the empty name is the whole cluster."""
         plane = (self.intent.namespace,) if self.intent.namespace else ()
         members = self.intent.members or ()
         found: dict[Where, Iterable[str]] = {
-            Where.CLUSTER: (), Where.PLANE: plane, Where.MEMBERS: members, Where.MESH: (*plane, *members),
+            Where.CLUSTER: ("",), Where.PLANE: plane, Where.MEMBERS: members, Where.MESH: (*plane, *members),
             Where.GATEWAYS: (*plane, *self.gateways), Where.SECRETS: self.secrets, Where.EXEMPT: self.exempt,
+            Where.PROXIES: (*plane, *members) if members else ("",),
+            Where.SERVED: (*plane, *self.served), Where.GIVEN: self.given, Where.TRUST: self.trust,
         }
         return tuple(dict.fromkeys(found[where]))

@@ -8,63 +8,24 @@ A test plays the playbooks as an account with these rights alone and finds no ve
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from .._catalogue import kinds_read, select
-from .._checks.types import Options
 from .._inputs import intent_from
-from .._model import kinds as k
 from .._model.packages import tools_of
-from .._model.secrets_used import CA_SECRETS
+from .access import ACCESS
+from .access import reads as access_reads
+from .certificates import CERTIFICATES
+from .certificates import reads as certificates_reads
 from .parts import parts_of
+from .reads import check_reads
 from .right import WRITE as _WRITE
 from .right import Right, Scope, Where
+from .upgrade import UPGRADE
+from .upgrade import reads as upgrade_reads
 
-__all__ = ["FAMILIES", "plural", "rights_of", "scope_from"]
-
-_OUR_OWN_READS = frozenset({k.SECRET, k.PACKAGE_MANIFEST, k.CERTIFICATE_SOURCE})  # by name, or of no API
-_IRREGULAR = {"Gateway": "gateways"}
-
-
-def plural(kind: str) -> str:
-    """The resource of a kind, as API servers make it; a test compares it with what they say."""
-    if kind in _IRREGULAR:
-        return _IRREGULAR[kind]
-    word = kind.lower()
-    if word.endswith("s"):
-        return f"{word}es"
-    return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
-
-
-def _resource(kind: k.Kind) -> str:
-    return f"{plural(kind.kind)}.{kind.group}" if kind.group else plural(kind.kind)
-
-
-def _check(scope: Scope) -> list[Right]:
-    """What mesh_check lists: the kinds that the chosen checks read, in the whole cluster, as namespaces of others decide with them."""
-    options = Options(categories=scope.categories, only=scope.only)
-    readers: dict[k.Kind, set[str]] = defaultdict(set)
-    for row in select(options.only, options.categories):
-        for kind in row.inputs:
-            readers[kind].add(row.category)
-    read = kinds_read(scope.intent, options)
-    rows = [Right(_resource(kind), ("list",), Where.CLUSTER, f"read by the checks of {', '.join(sorted(readers[kind]))}")
-            for kind in sorted(read - _OUR_OWN_READS)]
-    if k.PACKAGE_MANIFEST in read:
-        rows.append(Right("packagemanifests.packages.operators.coreos.com", ("get",), Where.CLUSTER,
-                          "the channels of the operators that are subscribed"))
-    if k.SECRET in read:
-        rows += [
-            Right("secrets", ("get",), Where.PLANE, "the CA of the mesh: its certificates, never listed", names=CA_SECRETS),
-            Right("secrets", ("get",), Where.GATEWAYS, "the certificates that gateways serve, by the names in Gateways, never listed"),
-        ]
-    rows.append(Right("subjectaccessreviews.authorization.k8s.io", ("create",), Where.CLUSTER,
-                      "asks the API server what each persona may do", when=("personas",)))
-    return rows
-
+__all__ = ["FAMILIES", "WORKS", "listed_by", "rights_of", "scope_from"]
 
 _OLM, _RBAC, _SAIL, _MAISTRA = "operators.coreos.com", "rbac.authorization.k8s.io", "sailoperator.io", "maistra.io"
 _PACKAGES = "packages.operators.coreos.com"
@@ -137,7 +98,22 @@ _INSTALL: tuple[Right, ...] = (
 FAMILIES: Mapping[str, tuple[str, tuple[Right, ...]]] = {
     "check": ("check_mesh", ()),
     "install": ("install_mesh, travel_prod and travel_dev, from operators to applications and the check at the end", _INSTALL),
+    "certificates": ("rotate_certificates, travel_corporate_ca and check_shared_root (work `authority`), and travel_https with the check "
+                     "at the end (work `gateways`)", CERTIFICATES),
+    "access": ("travel_zero_trust, travel_partner_jwt and access_from_traffic; check_access needs no cluster", ACCESS),
+    "upgrade": ("upgrade_operators (work `operators`), upgrade_control_plane (work `control_plane`), restart_data_plane (work `proxies`), "
+                "upgrade_data_plane (both of these), upgrade_mesh (all three) and plan_upgrade (work `plan`)", UPGRADE),
 }
+# What they read as it follows from code; where none is named, what mesh_check reads.
+_READS: Mapping[str, Callable[[Scope], list[Right]]] = {
+    "certificates": certificates_reads, "access": access_reads, "upgrade": upgrade_reads}
+# What a family can be asked for a part of.
+WORKS = tuple(sorted({right.work for _about, rights in FAMILIES.values() for right in rights if right.work} | {"plan"}))
+
+
+def listed_by(family: str, scope: Scope) -> list[Right]:
+    """What its playbooks read, as it follows from code."""
+    return _READS.get(family, check_reads)(scope)
 
 
 def _merged(rights: Sequence[Right]) -> list[Right]:
@@ -156,12 +132,14 @@ def _merged(rights: Sequence[Right]) -> list[Right]:
 
 def rights_of(family: str, scope: Scope) -> list[Right]:
     """The rights of a family for an intent."""
-    rows = (*FAMILIES[family][1], *_check(scope))
-    return _merged([right for right in rows if not right.when or scope.parts & set(right.when)])
+    rows = (*FAMILIES[family][1], *listed_by(family, scope))
+    return _merged([right for right in rows if (not right.when or scope.parts & set(right.when))
+                    and (not right.work or not scope.works or right.work in scope.works)])
 
 
 def scope_from(params: Mapping[str, Any]) -> Scope:
     """What a module's options say."""
     intent = intent_from({**params, "observability": tools_of(params["observability"] or {})})
     return Scope(intent, tuple(params["gateway_namespaces"]), tuple(params["secret_namespaces"]), tuple(params["exempt_namespaces"]),
-                 tuple(params["categories"]), tuple(params["only"]), parts_of(params))
+                 tuple(params["categories"]), tuple(params["only"]), parts_of(params), works=tuple(params["works"]),
+                 **{name: tuple(params["certificates"][name]) for name in ("served", "given", "trust")})

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.meshops.mesh.plugins.module_utils._model.objects import group_of
-from ansible_collections.meshops.mesh.plugins.module_utils._rights.table import plural
+from ansible_collections.meshops.mesh.plugins.module_utils._rights.reads import plural
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "roles"))
 from rendering import REPOSITORY, Rendered, render

@@ -7,8 +7,11 @@ import json
 from typing import Any
 
 import pytest
+from ansible_collections.meshops.mesh.plugins.module_utils._commands import upgrade_plan
 from ansible_collections.meshops.mesh.plugins.module_utils._commands.upgrade_plan import UpgradeResult, run_upgrade_plan
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, MeshError
+from ansible_collections.meshops.mesh.plugins.module_utils._model.view import View
+from ansible_collections.meshops.mesh.plugins.module_utils._rights.reads import UPGRADE
 from checks.test_malformed import OTHERS, changed, paths
 
 from upgrade.world import HUB, deployment, istio, istiod, obj, owner, pod, revision, rollout, snapshot, tag
@@ -48,6 +51,15 @@ def kinds(found: UpgradeResult) -> list[str]:
 
 def step(found: UpgradeResult, kind: str) -> Any:
     return next(row for row in found.plan.steps if row.kind == kind)
+
+
+@pytest.mark.parametrize("strategy", ["InPlace", "RevisionBased"])
+def test_it_reads_what_is_listed_for_it(monkeypatch: pytest.MonkeyPatch, strategy: str) -> None:
+    views: list[View] = []
+    monkeypatch.setattr(upgrade_plan, "View", lambda found: views.append(View(found)) or views[-1])
+    planned(*mesh(strategy=strategy), only=[], control_plane={"name": "prod", "namespace": "istio-system"})
+    assert len(views) == 1 and len(views[0].read) > 20
+    assert views[0].read <= UPGRADE, views[0].read - UPGRADE
 
 
 def test_in_place() -> None:
