@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from ansible.errors import AnsibleError
+from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.action import ActionBase
 from ansible_collections.meshops.mesh.plugins.module_utils._model.packages import tracing_problems
 from ansible_collections.meshops.mesh.plugins.module_utils._model.variables import check_names, check_value, misspelt
@@ -42,7 +42,7 @@ class _Option:
 
 
 def _read(path: Path) -> Any:
-    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return yaml_load(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def _known() -> set[str]:
