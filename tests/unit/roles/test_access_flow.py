@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from ansible.plugins.action import ActionBase
 
 class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
-        folder, name = Path(os.environ["NOTES"]), self._task.action.rpartition(".")[2]
+        folder, name = Path(os.environ["NOTES"]) / task_vars["inventory_hostname"], self._task.action.rpartition(".")[2]
         with (folder / "log").open("a") as handle:
             handle.write(json.dumps({"module": name, **json.loads(json.dumps(self._task.args, default=str))}) + "\\n")
         answers = json.loads((folder / "answers.json").read_text())
@@ -57,27 +59,30 @@ BAD: Obj = {"failed": True, "msg": "the proxy of shop/a does not have shop/new y
 APPLIED: Obj = {"objects": [], "lines": [], "leaving": [], "seconds": 0.1, "summary": {}}
 
 
-def play(folder: Path, **answers: list[Obj]) -> tuple[int, str, list[str]]:
-    """The result, what was said, and what was done in its order."""
+def play(folder: Path, cases: dict[str, dict[str, list[Obj]]]) -> str:
+    """Each case is a host of one run, with its answers and notes in a folder of its name; what was said."""
     collection = folder / "collections" / "ansible_collections" / "meshops" / "mesh"
     (collection / "plugins" / "action").mkdir(parents=True)
-    (collection / "roles").symlink_to(REPOSITORY / "roles")
+    for name in ("roles", "plugins/filter", "plugins/lookup", "plugins/module_utils"):
+        (collection / name).symlink_to(REPOSITORY / name)
     (collection / "galaxy.yml").write_text((REPOSITORY / "galaxy.yml").read_text(encoding="utf-8"), encoding="utf-8")
     for name in MODULES:
         (collection / "plugins" / "action" / f"{name}.py").write_text(NOTES, encoding="utf-8")
-    (folder / "answers.json").write_text(json.dumps({"mesh_apply": [APPLIED], **answers}), encoding="utf-8")
+    for host, answers in cases.items():
+        (folder / host).mkdir()
+        (folder / host / "answers.json").write_text(json.dumps({"mesh_apply": [APPLIED], **answers}), encoding="utf-8")
     variables = {"mesh_provider": "ossm3", "mesh_name": "m", "mesh_control_plane": {"name": "m", "namespace": "istio-system"},
                  "mesh_access": {"rules": [{"from": ["a"], "to": ["b"]}]}, "mesh_domains": [{"name": "d", "namespaces": ["shop"]}]}
     tasks = [{"ansible.builtin.include_role": {"name": "meshops.mesh.access"}}]
-    (folder / "ansible.cfg").write_text("[defaults]\n", encoding="utf-8")
+    (folder / "ansible.cfg").write_text("[defaults]\ninternal_poll_interval = 0.005\n", encoding="utf-8")
     path = folder / "play.yml"
-    path.write_text(yaml.safe_dump([{"hosts": "west", "connection": "local", "gather_facts": False, "vars": variables, "tasks": tasks}]))
+    path.write_text(yaml.safe_dump([{"hosts": "all", "connection": "local", "gather_facts": False, "vars": variables, "tasks": tasks}]))
     environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(folder / "collections"), "NOTES": str(folder),
                    "ANSIBLE_CONFIG": str(folder / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
     program = str(Path(sys.executable).with_name("ansible-playbook"))
-    done = subprocess.run([program, str(path), "-i", "west,"], env=environment, cwd=folder, capture_output=True, text=True, check=False)
-    rows = [json.loads(line) for line in (folder / "log").read_text(encoding="utf-8").splitlines()]
-    return done.returncode, " ".join((done.stdout + done.stderr).split()), [line for line in map(step, rows) if line]
+    done = subprocess.run([program, str(path), "-i", f"{','.join(cases)},"], env=environment, cwd=folder, capture_output=True, text=True,
+                          check=False)
+    return done.stdout + done.stderr
 
 
 def step(row: Obj) -> str:
@@ -92,31 +97,62 @@ def step(row: Obj) -> str:
 REMEMBER, FORGET = "present access_pending: access-pending-m", "absent access_pending: access-pending-m"
 
 
-def test_a_stage_is_remembered_until_it_is_proven(tmp_path: Path) -> None:
-    changed, after = plan(stage("access_allow", changed=True)), plan(stage("access_allow", changed=False))
-    code, said, steps = play(tmp_path, access_plan=[changed, after], authorization_probe=[GOOD])
-    assert code == 0, said[-2000:]
-    assert steps == ["probe before", REMEMBER, "present access_allow: new", "probe access_allow", FORGET, "probe access_allow"]
+THERE = plan(stage("access_allow", changed=False), pending=PENDING)
+CASES: dict[str, dict[str, list[Obj]]] = {
+    "proven": {"access_plan": [plan(stage("access_allow", changed=True)), plan(stage("access_allow", changed=False))],
+               "authorization_probe": [GOOD]},
+    "not-proven": {"access_plan": [plan(stage("access_allow", changed=True))], "authorization_probe": [GOOD, BAD]},
+    # Everything is there already, so without it nothing would be probed before the end.
+    "left-and-good": {"access_plan": [THERE], "authorization_probe": [GOOD]},
+    "left-and-bad": {"access_plan": [THERE], "authorization_probe": [BAD]},
+    "left-and-more": {"access_plan": [plan(stage("access_allow", changed=True), pending=PENDING)], "authorization_probe": [BAD]},
+}  # fmt: skip
 
 
-def test_a_stage_that_is_not_proven_is_taken_back_and_forgotten(tmp_path: Path) -> None:
-    code, said, steps = play(tmp_path, access_plan=[plan(stage("access_allow", changed=True))], authorization_probe=[GOOD, BAD])
-    assert code != 0 and "stage access_allow was taken back" in said
-    assert steps == ["probe before", REMEMBER, "present access_allow: new", "probe access_allow", "absent access_allow: new", FORGET]
+@dataclass(frozen=True)
+class Played:
+    """A case: how its run ended, why, and what was done in its order."""
+
+    failed: bool
+    said: str
+    steps: list[str]
 
 
-def test_what_a_killed_run_has_left_is_probed_and_forgotten(tmp_path: Path) -> None:
-    """Everything is there already, so without it nothing would be probed before the end."""
-    there = plan(stage("access_allow", changed=False), pending=PENDING)
-    code, said, steps = play(tmp_path, access_plan=[there], authorization_probe=[GOOD])
-    assert code == 0, said[-2000:]
-    assert steps[:2] == ["probe before new", FORGET] and REMEMBER not in steps
+@pytest.fixture(scope="module", name="played")
+def _played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Played]:
+    folder = tmp_path_factory.mktemp("flow")
+    text = play(folder, CASES)
+    found = {}
+    for host in CASES:
+        recap = re.search(rf"^{host} .*failed=(\d)", text, re.MULTILINE)
+        assert recap, text[-3000:]
+        words = " ".join(" ".join(re.findall(rf"^(?:fatal|failed): \[{host}\].*(?:\n(?!\n|TASK|PLAY).*)*", text, re.MULTILINE)).split())
+        rows = [json.loads(line) for line in (folder / host / "log").read_text(encoding="utf-8").splitlines()]
+        found[host] = Played(recap[1] != "0", words, [line for line in map(step, rows) if line])
+    return found
 
 
-@pytest.mark.parametrize("changed", [True, False])
-def test_what_a_killed_run_has_left_is_taken_back_where_it_differs(tmp_path: Path, changed: bool) -> None:
-    there = plan(stage("access_allow", changed=changed), pending=PENDING)
-    code, said, steps = play(tmp_path, access_plan=[there], authorization_probe=[BAD])
-    assert code != 0 and "stage access_allow was taken back: an earlier run had delivered it and ended before it was proven" in said
-    assert "the proxy of shop/a does not have shop/new yet" in said
-    assert steps == ["probe before new", "present access_allow: old", "absent access_allow: new", FORGET], "what was there comes first"
+def test_a_stage_is_remembered_until_it_is_proven(played: dict[str, Played]) -> None:
+    case = played["proven"]
+    assert not case.failed, case.said
+    assert case.steps == ["probe before", REMEMBER, "present access_allow: new", "probe access_allow", FORGET, "probe access_allow"]
+
+
+def test_a_stage_that_is_not_proven_is_taken_back_and_forgotten(played: dict[str, Played]) -> None:
+    case = played["not-proven"]
+    assert case.failed and "not-proven: stage access_allow was taken back" in case.said
+    assert case.steps == ["probe before", REMEMBER, "present access_allow: new", "probe access_allow", "absent access_allow: new", FORGET]
+
+
+def test_what_a_killed_run_has_left_is_probed_and_forgotten(played: dict[str, Played]) -> None:
+    case = played["left-and-good"]
+    assert not case.failed, case.said
+    assert case.steps[:2] == ["probe before new", FORGET] and REMEMBER not in case.steps
+
+
+@pytest.mark.parametrize("name", ["left-and-bad", "left-and-more"])
+def test_what_a_killed_run_has_left_is_taken_back_where_it_differs(played: dict[str, Played], name: str) -> None:
+    case = played[name]
+    assert case.failed and "stage access_allow was taken back: an earlier run had delivered it and ended before it was proven" in case.said
+    assert "the proxy of shop/a does not have shop/new yet" in case.said
+    assert case.steps == ["probe before new", "present access_allow: old", "absent access_allow: new", FORGET], "what was there comes first"
