@@ -44,6 +44,8 @@ cluster-down: ready
 	@$(BIN)/python -m testbed down --name demo-upgrade
 
 test test-long unit: export PYTHONPATH := $(CURDIR)/tests:$(CURDIR)/tests/quick
+# Each worker and each bed would compile all that it imports, where a shell says that nothing is to be kept.
+unexport PYTHONDONTWRITEBYTECODE
 
 test: ready            ## the suite; the first run builds the test bed's Kubernetes
 	@$(BIN)/python -m testbed build > /dev/null
