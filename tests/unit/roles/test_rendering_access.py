@@ -13,18 +13,21 @@ ROLES = ["control_plane", "membership", "workloads"]
 AGENCY = "prod-travel-agency"
 
 
-@pytest.fixture(scope="module", params=["ossm3", "ossm2"])
-def tree(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path, Rendered]:
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Rendered]:
+    """Of the generation whose Istio is the newer one; each test goes on where the one before it ended."""
     folder = tmp_path_factory.mktemp("access")
-    return request.param, folder, access(folder, [*ROLES, "access"], mesh_provider=request.param)
+    return folder, access(folder, [*ROLES, "access"])
 
 
-def access(folder: Path, roles: list[str], **more: Any) -> Rendered:
-    return render(folder, roles, limit="prod", mesh_mysql_password="of-this-test-only", travel_scenarios=["zero_trust"], **more)
+def access(folder: Path, roles: list[str], provider: str = "ossm3", **more: Any) -> Rendered:
+    given = {"mesh_provider": provider, "mesh_mysql_password": "of-this-test-only", "travel_scenarios": ["zero_trust"], **more}
+    return render(folder, roles, limit="prod", **given)
 
 
-def test_the_layers_are_in_the_order_of_the_stages(tree: tuple[str, Path, Rendered]) -> None:
-    provider, _folder, found = tree
+@pytest.mark.parametrize("provider", ["ossm3", "ossm2"])
+def test_the_layers_are_in_the_order_of_the_stages(tree: tuple[Path, Rendered], tmp_path: Path, provider: str) -> None:
+    found = tree[1] if provider == "ossm3" else access(tmp_path, [*ROLES, "access"], provider)
     assert found.code == 0, found.output[-3000:]
     folders = sorted(path.name for path in (found.tree / "prod").iterdir() if "-access_" in path.name)
     assert [name.partition("-")[2] for name in folders] == ["access_allow", "access_mtls", "access_deny"]
@@ -40,10 +43,10 @@ def test_the_layers_are_in_the_order_of_the_stages(tree: tuple[str, Path, Render
     assert console["spec"]["rules"][0]["from"] == [{"source": {"principals": [f"cluster.local/ns/prod-istio-system/sa/{account}"]}}]
 
 
-def test_a_layer_that_has_nothing_any_more_goes(tree: tuple[str, Path, Rendered]) -> None:
-    provider, folder, _found = tree
+def test_a_layer_that_has_nothing_any_more_goes(tree: tuple[Path, Rendered]) -> None:
+    folder, _found = tree
     rules = [{"from": [f"{AGENCY}/cars"], "to": [f"{AGENCY}/mysqldb"]}]
-    smaller = {"mesh_provider": provider, "mesh_access": {"rules": rules, "namespaces": [AGENCY]}}
+    smaller = {"mesh_access": {"rules": rules, "namespaces": [AGENCY]}}
     refused = access(folder, ["access"], **smaller)
     assert refused.code != 0 and "does not close any more what an older one has closed" in refused.output
     again = access(folder, ["access"], **smaller, access_reopen=True)
@@ -52,20 +55,20 @@ def test_a_layer_that_has_nothing_any_more_goes(tree: tuple[str, Path, Rendered]
     assert set(again.objects("prod", "access_allow")) == {f"AuthorizationPolicy {AGENCY}/access-mysqldb"}
 
 
-def test_a_mistake_ends_it_before_anything_is_written(tree: tuple[str, Path, Rendered]) -> None:
-    provider, folder, _found = tree
+def test_a_mistake_ends_it_before_anything_is_written(tree: tuple[Path, Rendered]) -> None:
+    folder, _found = tree
     before = {path: path.read_bytes() for path in folder.rglob("*access_*/*")}
     rules = [{"name": "typo", "from": [f"{AGENCY}/cars"], "to": [f"{AGENCY}/mysql"]}]
-    failed = access(folder, ["access"], mesh_provider=provider, mesh_access={"rules": rules})
+    failed = access(folder, ["access"], mesh_access={"rules": rules})
     assert failed.code != 0
     said = f"mesh_access.rules[0] (typo).to: {AGENCY}/mysql does not exist"
     assert f"cluster prod: the intended access cannot be had: - {said}" in failed.output
     assert before == {path: path.read_bytes() for path in folder.rglob("*access_*/*")}
 
 
-def test_the_access_goes_from_the_tree(tree: tuple[str, Path, Rendered]) -> None:
-    provider, folder, _found = tree
-    gone = access(folder, ["access"], mesh_provider=provider, access_state="absent")
+def test_the_access_goes_from_the_tree(tree: tuple[Path, Rendered]) -> None:
+    folder, _found = tree
+    gone = access(folder, ["access"], access_state="absent")
     assert gone.code == 0, gone.output[-3000:]
     assert not [name for name in gone.layers("prod") if name.startswith("access_")]
 
