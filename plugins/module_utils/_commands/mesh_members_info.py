@@ -12,12 +12,12 @@ from typing import Any
 
 from .._errors import KindMissing
 from .._kube.client import Cluster
-from .._kube.contents import contents_of, owners_of
-from .._kube.meshed import namespaces_of, pods_of, revisions_of
 from .._model.contents import Contents, foreign_in
 from .._model.leaving import may_be_deleted
 from .._model.objects import MESH
 from .._model.proxied import MeshIdentity, Proxied, grouped, leaving, of_mesh, taken
+from .contents import contents_of, owners_of
+from .meshed import namespaces_of, pods_of, revisions_of
 from .removal import obstacles
 
 __all__ = ["Members", "Removing", "members_of", "mesh_of", "removing"]

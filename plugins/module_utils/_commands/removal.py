@@ -12,14 +12,14 @@ from typing import Any
 
 from .._errors import ConfigError, Forbidden, KindMissing
 from .._kube.client import Cluster
-from .._kube.contents import contents_of, owners_of
-from .._kube.meshed import namespaces_of, pods_of, revisions_of
 from .._model.contents import OUR_VOLUME, VOLUME, Contents, certificate_of, foreign_in, listed, trimmed
 from .._model.diff import owned_fields
 from .._model.leaving import has_our_fields, may_be_deleted, set_otherwise, still_enrolled, without
 from .._model.objects import CREATED, LAYER, MANAGER, MESH, Ref, group_of, is_ours, made_by_us, owner_text, selector
 from .._model.proxied import MeshIdentity, grouped, of_mesh
 from .._model.secrets_used import SECRET
+from .contents import contents_of, owners_of
+from .meshed import namespaces_of, pods_of, revisions_of
 
 __all__ = ["Allowed", "Removal", "look_again", "obstacles", "plan_removal", "release", "stale_objects"]
 

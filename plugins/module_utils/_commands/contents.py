@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._errors import FetchError, Forbidden, KindMissing
+from .._kube.client import Cluster, Resource
 from .._model.contents import Contents, trimmed
 from .._model.objects import group_of
-from .client import Cluster, Resource
 
 __all__ = ["contents_of", "owners_of"]
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from .._errors import KindMissing
+from .._kube.client import Cluster
 from .._model.proxied import slim_pod
-from .client import Cluster
 
 __all__ = ["namespaces_of", "pods_of", "revisions_of"]
 
