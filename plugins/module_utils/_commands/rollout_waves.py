@@ -25,7 +25,8 @@ from .._rollout.progress import plan_lines, state_lines
 from .._rollout.state import State
 from .._rollout.waves import orders_from, plan
 from .._rollout.windows import windows_from
-from .rollout import Asking, Closed, Rollout, RolloutSettings
+from .rollout import Closed, Rollout, RolloutSettings
+from .rollout_gate import Asking, ask_prometheus
 
 __all__ = ["RolloutRun"]
 
@@ -156,7 +157,7 @@ class RolloutRun:
             wrong += gate.judge_probe(self.params["probe"])
         for query in self.params["queries"]:
             headers = {"Authorization": f"Bearer {query['token']}"} if query.get("token") else {}
-            wrong += self.rollout.query(query, lambda url, headers=headers, query=query: open_url(  # type: ignore[misc]
+            wrong += ask_prometheus(self.cluster, self.params["namespace"], query, lambda url, headers=headers, query=query: open_url(  # type: ignore[misc]
                 url, headers=headers, timeout=30, validate_certs=query.get("validate_certs", True), ca_path=query.get("ca_path")).read())
         return wrong
 

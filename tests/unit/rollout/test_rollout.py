@@ -6,7 +6,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.meshops.mesh.plugins.module_utils._commands import rollout as rollout_module
 from ansible_collections.meshops.mesh.plugins.module_utils._commands.rollout import Asking, Closed, Rollout, RolloutSettings
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, NotReady
 from ansible_collections.meshops.mesh.plugins.module_utils._rollout.machine import RestartLimits
@@ -470,27 +469,16 @@ def test_a_restart_is_one_of_its_reason() -> None:
 # windows, other runs
 
 
-def at_the_clock_of(west: Played, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Clock:
-        @staticmethod
-        def now(_zone: Any) -> Any:
-            return west.now()
-
-    monkeypatch.setattr(rollout_module, "datetime", Clock)
-
-
-def test_outside_of_its_window_nothing_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outside_of_its_window_nothing_is_begun() -> None:
     west = played()
-    at_the_clock_of(west, monkeypatch)
     with pytest.raises(Closed, match=r"wave 1 of 4, canary, waits for its maintenance window, which opens at Sun 2026-03-01 22:00 UTC"):
         go(west, windows=tuple(windows_from([{"start": "22:00", "end": "04:00"}])))
     assert all(app.stamps == 0 for app in west.apps.values())
     assert go(west, windows=tuple(windows_from([{"start": "11:00", "end": "13:00"}]))).over
 
 
-def test_a_window_that_closes_lets_what_is_under_way_finish(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_window_that_closes_lets_what_is_under_way_finish() -> None:
     west = played(*[App("shop", f"app-{number}", seconds=20) for number in range(4)])
-    at_the_clock_of(west, monkeypatch)
     with pytest.raises(Closed, match=r"the maintenance window closed after [2-6] of 9 workloads of the wave all; it opens again at Mon "):
         go(west, [{"name": "all", "rest": True, "concurrency": 1}], windows=tuple(windows_from([{"start": "12:00", "end": "12:01"}])))
     assert not any(west.under_way(app) for app in west.apps.values())
