@@ -39,6 +39,8 @@ COLLECTION = "ansible_collections.meshops.mesh.plugins"
 BESIDE = ("ansible.cli.playbook", "ansible.executor.playbook_executor", "ansible.plugins.strategy.linear",
           "ansible.plugins.callback.default", "ansible.plugins.connection.local", "ansible.plugins.shell.sh")
 PACKAGES = ("module_utils", "plugin_utils", "modules")
+# Of these plugins Ansible reads the options, from the YAML of their documentation, as it finds them: half of the start of a playbook.
+KINDS = ("action", "become", "cache", "callback", "connection", "filter", "inventory", "lookup", "shell", "strategy", "test")
 
 
 class _Server:
@@ -110,17 +112,17 @@ def _text(file: IO[bytes]) -> str:
 
 
 def _import_all() -> None:
-    from ansible.plugins.loader import action_loader, filter_loader, init_plugin_loader, test_loader
+    from ansible.plugins import loader
 
-    init_plugin_loader()
+    loader.init_plugin_loader()
     for name in BESIDE:
         importlib.import_module(name)
     for package in PACKAGES:
         found = importlib.import_module(f"{COLLECTION}.{package}")
         for module in pkgutil.walk_packages(found.__path__, f"{found.__name__}."):
             importlib.import_module(module.name)
-    for loader in (action_loader, filter_loader, test_loader):
-        list(loader.all(class_only=True))
+    for kind in KINDS:
+        list(getattr(loader, f"{kind}_loader").all(class_only=True))
     warnings.filterwarnings("ignore", "AnsibleCollectionFinder has already been configured")
 
 
