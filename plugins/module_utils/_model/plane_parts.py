@@ -1,0 +1,39 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""Parts of a control plane: its gateways, and whose mesh keeps the CNI plugin that all meshes of a cluster share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from .fields import section
+from .objects import MESH, is_ours
+
+__all__ = ["additional_gateways", "cni_keeper", "own_gateways"]
+
+_ADDITIONAL: dict[str, Any] = {"replicas": 1, "resources": {}, "service_type": "ClusterIP"}
+
+
+def own_gateways(plane: Mapping[str, Any], kinds: Iterable[str]) -> list[dict[str, Any]]:
+    """plane: mesh_control_plane with its defaults; kinds: `ingress` and `egress`, as far as they are there.
+
+    A row has the gateway's replicas, resources and service_type, its name, and the label `istio` of its pods."""
+    return [{**plane[kind], "name": f"istio-{kind}gateway", "istio": f"{kind}gateway"} for kind in kinds]
+
+
+def additional_gateways(plane: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """They carry their name as both labels, so that nothing of the ingress gateway selects them."""
+    return [{**_ADDITIONAL, "istio": one["name"], **one} for one in plane["additional_ingress"]]
+
+
+def cni_keeper(found: Sequence[Mapping[str, Any]], mesh: str, others: Iterable[str]) -> str:
+    """The mesh that makes IstioCNI `default`, updates it and removes it at last. found: the object, if it is there.
+
+    others: the meshes of the cluster that are installed in this run, this one among them; two that are installed at the same moment must
+    agree where nobody has it yet, so the first of them makes it."""
+    if found and is_ours(found[0]):
+        return str(section(found[0], "metadata", "labels").get(MESH, mesh))
+    return next(iter(others), mesh)
