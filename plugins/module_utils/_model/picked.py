@@ -1,0 +1,69 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""What roles take of the objects that they have read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from .fields import metadata_of, section, sections, texts
+from .objects import LAYER, MESH
+
+__all__ = ["names_of", "of_layer", "of_others", "pods_without_proxy"]
+
+_PROXY = "istio-proxy"
+_INJECT = "sidecar.istio.io/inject"
+
+Objects = Iterable[Mapping[str, Any]]
+
+
+def names_of(objects: Objects) -> list[str]:
+    """Each as people and `adopt` name it: `Kind namespace/name`, without a namespace `Kind name`."""
+    return [f"{one['kind']} {_place(one)}" for one in objects]
+
+
+def _place(obj: Mapping[str, Any]) -> str:
+    return "/".join(filter(None, (metadata_of(obj, "namespace"), metadata_of(obj, "name"))))
+
+
+def of_others(objects: Objects, mesh: str) -> list[Mapping[str, Any]]:
+    """Those that this mesh has not made. What has an owner (the Kiali of a ServiceMeshControlPlane) goes with it, and does not count."""
+    return [
+        one
+        for one in objects
+        if (section(one, "metadata", "labels").get(MESH) or "") != mesh and not sections(section(one, "metadata").get("ownerReferences"))
+    ]
+
+
+def of_layer(objects: Objects, layer: str) -> list[dict[str, Any]]:
+    """Those of a layer of ours, as much of each as its removal needs."""
+    return [
+        {
+            "apiVersion": one["apiVersion"],
+            "kind": one["kind"],
+            "metadata": {key: one["metadata"][key] for key in ("name", "namespace") if key in one["metadata"]},
+        }
+        for one in objects
+        if section(one, "metadata", "labels").get(LAYER) == layer
+    ]
+
+
+def pods_without_proxy(pods: Objects) -> list[str]:
+    """`namespace/name` of each pod that lives, should have a proxy and has none; a native sidecar is an init container."""
+    return [_place(pod) for pod in pods if _lives(pod) and _wants_proxy(pod) and _PROXY not in _containers(pod)]
+
+
+def _lives(pod: Mapping[str, Any]) -> bool:
+    return not metadata_of(pod, "deletionTimestamp") and section(pod, "status").get("phase") not in ("Succeeded", "Failed")
+
+
+def _wants_proxy(pod: Mapping[str, Any]) -> bool:
+    return texts(section(pod, "metadata").get("labels")).get(_INJECT) != "false"
+
+
+def _containers(pod: Mapping[str, Any]) -> Sequence[Any]:
+    spec = section(pod, "spec")
+    return [one.get("name") for part in ("containers", "initContainers") for one in sections(spec.get(part))]
