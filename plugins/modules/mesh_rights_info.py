@@ -27,7 +27,7 @@ options:
     description: The families of playbooks, as in C(docs/rights.md).
     type: list
     elements: str
-    choices: [check, install, certificates, access, upgrade]
+    choices: [check, install, certificates, access, upgrade, remove]
     required: true
   works:
     description: What of the families is meant, as in C(docs/rights.md); all of it where none is named.
@@ -77,6 +77,11 @@ options:
     default: false
   gateway_namespaces:
     description: Namespaces in which pods of gateways run, beside that of the control plane.
+    type: list
+    elements: str
+    default: []
+  operator_namespaces:
+    description: Namespaces that operators have for themselves.
     type: list
     elements: str
     default: []
@@ -131,6 +136,16 @@ options:
         description: Whether a Prometheus is asked through the API server.
         type: bool
         default: false
+  prune:
+    description: Whether an installation deletes what is not wanted any more.
+    type: bool
+    default: false
+  removes:
+    description: What V(remove) takes away beside the mesh itself.
+    type: list
+    elements: str
+    choices: [namespaces, volumes, operators]
+    default: []
   categories:
     description: Categories of checks to which C(check_mesh) is limited.
     type: list
@@ -254,7 +269,10 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "membership_style": {"type": "str", "choices": ["roll", "members"], "default": "roll"},
     "operators": {"type": "str", "choices": ["olm", "manual", "none"], "default": "olm"},
     "routes": {"type": "bool", "default": False},
-    **{name: {**_WORDS, "default": []} for name in ("gateway_namespaces", "exempt_namespaces", "categories", "only")},
+    **{name: {**_WORDS, "default": []} for name in
+       ("gateway_namespaces", "exempt_namespaces", "operator_namespaces", "categories", "only")},
+    "prune": {"type": "bool", "default": False},
+    "removes": {**_WORDS, "choices": ["namespaces", "volumes", "operators"], "default": []},
     "secret_namespaces": {**_WORDS, "default": [], "no_log": False},  # names of namespaces
     "certificates": {"type": "dict", "apply_defaults": True, "options": {
         **{name: {**_WORDS, "default": []} for name in ("served", "given", "trust")},

@@ -120,7 +120,7 @@ def _base(resource: str) -> str:
 
 def unused(rights: Iterable[Use], uses: set[Use], kinds: set[str]) -> list[Use]:
     """Rights that nothing asked for, of kinds that the cluster has. A request in one namespace counts for all of them: one mesh does
-    not have every kind of thing in each of its namespaces."""
+    not have every kind of thing in each of its namespaces. Which kinds of a group an operator has is its own word (`*.example.com`)."""
     anywhere = {Use(use.verb, use.resource) for use in uses}
     return sorted(right for right in rights if _base(right.resource) in kinds and _request(right) not in anywhere)
 

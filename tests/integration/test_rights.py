@@ -19,7 +19,7 @@ from travel_support import INVENTORY, OPERATORS, USER, VARS, Playbook, Travel, r
 pytestmark = pytest.mark.xdist_group("rights")
 
 HOME, MEMBERS = "prod-istio-system", ("prod-travel-agency", "prod-travel-portal", "prod-travel-control")
-CHECKER = "rights-checker"
+CHECKER, REMOVER = "rights-checker", "rights-remover"
 # All that an intent can have: exemptions from mutual TLS, plans that we approve.
 MORE: dict[str, Any] = {"mesh_hosts": "travel_prod", "mesh_operators_approval": "Manual",
                         "mesh_mtls": [{"namespace": MEMBERS[0], "application": "cars", "mode": "DISABLE"}]}
@@ -162,7 +162,55 @@ def test_a_quota_is_not_told_as_a_missing_right(prod: World, quota: str, tmp_pat
     assert "exceeded quota: small" in text and "render_rights" not in text and "not allowed" not in text
 
 
+REMOVED = {"mesh_remove_force": True, "mesh_remove_namespaces": True, "mesh_remove_volumes": True, "mesh_remove_operators": True}
+RULES = {"security.istio.io/v1beta1": ("AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication"),
+         "networking.istio.io/v1beta1": ("DestinationRule", "Sidecar")}
+
+
+def planted(bed: Bed) -> None:
+    """Rules of access, as the role access leaves them, and workloads of others with our proxy, of every kind that makes pods."""
+    mine = {"app.kubernetes.io/managed-by": "meshops.mesh", "mesh.meshops.io/mesh": "travel-prod", "mesh.meshops.io/layer": "access_given"}
+    meta = {"name": "rights", "namespace": MEMBERS[0], "labels": mine}
+    rules = [{"apiVersion": version, "kind": kind, "metadata": meta, "spec": {"host": "cars"} if kind == "DestinationRule" else {}}
+             for version, kinds in RULES.items() for kind in kinds]
+    done = bed.kubectl("apply", "--server-side", "--field-manager=meshops.mesh", "-f", "-", stdin="\n---\n".join(map(json.dumps, rules)))
+    assert done.returncode == 0, done.stderr
+    place = {"namespace": MEMBERS[1], "labels": {"app": "theirs"}}
+    pod = {"metadata": {"labels": {"app": "theirs"}}, "spec": {"containers": [{"name": "c", "image": "registry.example.com/theirs:1"}]}}
+    once = {**pod, "spec": {**pod["spec"], "restartPolicy": "Never"}}
+    spec = {"selector": {"matchLabels": {"app": "theirs"}}, "template": pod}
+    cron = {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "theirs", **place},
+            "spec": {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": {"template": once}}}}
+    apply(bed, [{"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "theirs-db", **place},
+                 "spec": {**spec, "serviceName": "theirs"}},
+                {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "theirs-agent", **place}, "spec": spec}, cron])
+    done = bed.kubectl("create", "job", "theirs-now", "--from=cronjob/theirs", "-n", MEMBERS[1])
+    assert done.returncode == 0, done.stderr
+    done = bed.kubectl("wait", "pod", "-l", "app=theirs", "-n", MEMBERS[1], "--for=condition=Ready", "--timeout=60s")
+    assert done.returncode == 0, done.stderr
+
+
+def removed(mesh: World, playbook: Playbook, folder: Path) -> None:
+    """Takes all away that an installation has made, and operators, volumes and namespaces with it."""
+    travel, roles = mesh.travel, mesh.roles | {"remove": folder / "remove"}
+    variables = {**travel.vars, **REMOVED}
+    planted(travel.bed)
+    kubeconfig = grant(travel.bed, playbook, REMOVER, "remove", roles["remove"], inventory=INVENTORY, extra_vars=variables)
+    mark = travel.bed.mark()
+    run = travel.run("meshops.mesh.remove_mesh", bed=travel.bed, kubeconfig=kubeconfig, inventory=INVENTORY, extra_vars=variables).check()
+    for row in ("StatefulSet {}/theirs-db", "DaemonSet {}/theirs-agent", "CronJob {}/theirs"):
+        assert f"{row.format(MEMBERS[1])} (" in said(run), said(run)[-3000:]
+    assert World(travel, mesh.checker, roles).lacks(mark, "remove", REMOVER) == ([], [])
+    assert travel.ours("mesh.meshops.io/layer!=rights") == {}
+
+
 @pytest.mark.long
-def test_an_installation_of_ossm2_needs_these_rights_and_no_others(beds: Callable[..., Bed], playbook: Playbook, tmp_path: Path) -> None:
+def test_a_removal_needs_these_rights_and_no_others(prod: World, playbook: Playbook, tmp_path: Path) -> None:
+    removed(prod, playbook, tmp_path)
+
+
+@pytest.mark.long
+def test_ossm2_needs_these_rights_and_no_others(beds: Callable[..., Bed], playbook: Playbook, tmp_path: Path) -> None:
     mesh = world(beds(*OPERATORS, tag="rights-ossm2"), playbook, tmp_path / "roles", "ossm2")
     played(mesh, tmp_path)
+    removed(mesh, playbook, tmp_path)

@@ -77,15 +77,16 @@ What an account needs on a cluster to run the playbooks, and nothing else. The p
 * A playbook that changes something asks for all of its rights before anything changes, and fails with all that are missing. Those that only
   read tell all that they may not read: checks and plans by OSM1002, `access_from_traffic` by an error, as it would propose too little.
 * A family has works where its playbooks need different rights. The roles have all of them; a playbook asks for its own only.
-* Secrets are never listed in the whole cluster. They are read by their names: `cacerts` and `istio-ca-secret` beside the control plane, and
-  what Gateways name, in the namespaces of the gateways' pods. Only a rotation lists them, in the control plane's namespace, where it finds
-  the CAs that it has replaced by their label. `cluster-reader` of OpenShift has no Secrets; it is neither needed nor enough.
+* Secrets are read by their names: `cacerts` and `istio-ca-secret` beside the control plane, and what Gateways name, in the namespaces of
+  the gateways' pods. A rotation lists them in the control plane's namespace, where it finds the CAs that it has replaced by their label;
+  `mesh_prune` and `mesh_remove_namespaces` list their metadata. `cluster-reader` of OpenShift has no Secrets; it is neither needed nor
+  enough.
 * Namespaces of the mesh have to be there before their `Role`s. Rules for kinds that the cluster does not have (yet) do no harm.
 * What every account of a cluster may do (discovery, the version, reviews about itself) is not listed.
 * `escalate` and `bind` make an account as strong as an administrator. Without them `install_mesh` cannot give tools and personas their
   rights.
-* `mesh_prune`, `remove_mesh` and `state: absent` delete, and look for that at every kind of the API: they need more than is said here. So
-  do snapshots.
+* `mesh_prune` looks for what is not wanted any more at every kind of the API: with it an installation needs an administrator.
+* Snapshots and migrations need more than is said here, and `state: absent` of a single role what `remove` has.
 """
 
 

@@ -44,6 +44,10 @@ PARTS: Mapping[str, str] = {
     "restart": "workloads are restarted for new certificates (`mesh_certificates_rotation.renew`)",
     "probe": "calls are made after each wave (`mesh_upgrade.probe`)",
     "queries": "a Prometheus is asked through the API server after each wave (`mesh_upgrade.queries` with a `service`)",
+    "prune": "`mesh_prune`",
+    "remove_namespaces": "`mesh_remove_namespaces`",
+    "remove_volumes": "`mesh_remove_volumes`",
+    "remove_operators": "`mesh_remove_operators`",
 }
 
 
@@ -81,5 +85,6 @@ def parts_of(params: Mapping[str, Any]) -> frozenset[str]:
     certificates, upgrade = params["certificates"], params["upgrade"]
     switched = {"routes": params["routes"], "exempt": params["exempt_namespaces"], "secrets": params["secret_namespaces"],
                 "cert_manager": certificates["provider"] == "cert_manager", "restart": certificates["renew"] == "restart",
-                **{word: certificates[word] for word in ("given", "trust")}, **{word: upgrade[word] for word in ("probe", "queries")}}
-    return frozenset(found | {word for word, on in switched.items() if on})
+                **{word: certificates[word] for word in ("given", "trust")}, **{word: upgrade[word] for word in ("probe", "queries")},
+                "prune": params["prune"]}
+    return frozenset(found | {word for word, on in switched.items() if on} | {f"remove_{what}" for what in params["removes"]})

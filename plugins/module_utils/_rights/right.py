@@ -26,6 +26,7 @@ class Where(Enum):
     PROXIES = "in the control plane's namespace and in each member; in the whole cluster where no member is named"
     GATEWAYS = "in the namespaces of the gateways' pods"
     MEMBERS = "in each member"
+    SPACES = "in the namespaces of the control plane, of each member, of the CNI plugin and of operators that go"
     EXEMPT = "in the namespaces that mesh_mtls names"
     SECRETS = "in the namespaces whose Secrets the intent brings"
     SERVED = "in the namespaces of the certificates of gateways and clients"
@@ -71,16 +72,20 @@ class Scope:
     served: tuple[str, ...] = ()  # namespaces of certificates of gateways and clients, beside that of the control plane
     given: tuple[str, ...] = ()  # namespaces of Secrets that certificates are taken from
     trust: tuple[str, ...] = ()  # namespaces of roots to trust
+    operators: tuple[str, ...] = ()  # namespaces that operators have for themselves
     works: tuple[str, ...] = ()  # what of a family is meant; none: all of it
 
     def namespaces(self, where: Where) -> tuple[str, ...]:
         """The namespaces that are meant; the empty name is the whole cluster."""
         plane = (self.intent.namespace,) if self.intent.namespace else ()
         members = self.intent.members or ()
+        cni = str((self.intent.control_plane or {}).get("cni", {}).get("namespace", "istio-cni"))
         found: dict[Where, Iterable[str]] = {
             Where.CLUSTER: ("",), Where.PLANE: plane, Where.MEMBERS: members, Where.MESH: (*plane, *members),
             Where.GATEWAYS: (*plane, *self.gateways), Where.SECRETS: self.secrets, Where.EXEMPT: self.exempt,
             Where.PROXIES: (*plane, *members) if members else ("",),
             Where.SERVED: (*plane, *self.served), Where.GIVEN: self.given, Where.TRUST: self.trust,
+            Where.SPACES: (*plane, *members, *([cni] if "cni" in self.parts else []),
+                           *(self.operators if "remove_operators" in self.parts else ())),
         }
         return tuple(dict.fromkeys(found[where]))

@@ -28,14 +28,14 @@ SEEN = {"prometheus": {"storage": "1Gi"}, "grafana": {"enabled": True}, "kiali":
 NOTHING: dict[str, Any] = {
     "mesh": "shop", "provider": "ossm3", "control_plane": PLANE, "members": ["shop", "pay"], "personas": None, "observability": {},
     "membership_style": "roll", "operators": "olm", "routes": False, "gateway_namespaces": [], "secret_namespaces": [],
-    "exempt_namespaces": [], "categories": [], "only": [], "works": [],
+    "exempt_namespaces": [], "operator_namespaces": ["tempo"], "prune": False, "removes": [], "categories": [], "only": [], "works": [],
     "certificates": {"provider": "own_ca", "served": [], "given": [], "trust": [], "renew": "wait"},
     "upgrade": {"probe": False, "queries": False}}
 EVERYTHING: dict[str, Any] = NOTHING | {
     "control_plane": PLANE | {"update_strategy": "RevisionBased", "tracing": {"provider": "opentelemetry"}}, "personas": [EMMA],
     "observability": SEEN, "operators": "manual", "routes": True, "secret_namespaces": ["shop"], "exempt_namespaces": ["pay"],
     "certificates": {"provider": "cert_manager", "served": ["edge"], "given": ["pki"], "trust": ["shop"], "renew": "restart"},
-    "upgrade": {"probe": True, "queries": True}}
+    "upgrade": {"probe": True, "queries": True}, "removes": ["namespaces", "volumes", "operators"]}
 
 
 def scope(provider: str = "ossm3", **more: Any) -> Scope:
@@ -47,13 +47,29 @@ EVERY = [(family, provider) for family in FAMILIES for provider in ("ossm2", "os
 
 @pytest.mark.parametrize(("family", "provider"), EVERY)
 def test_no_family_may_list_secrets_or_do_everything(family: str, provider: str) -> None:
-    """But a rotation finds the CAs that it has replaced by their label, where the CA is."""
+    """But a rotation finds the CAs that it has replaced by their label, where the CA is; what a removal lists has a test of its own."""
     objects = manifests(family, rights_of(family, scope(provider)), scope(provider))
     for place, rule in [(obj["metadata"].get("namespace"), rule) for obj in objects for rule in obj["rules"]]:
+        if family == "remove" and rule["verbs"] == ["list"] and "*" in rule["resources"]:
+            # all kinds in namespaces that would go, and the kinds of operators that go
+            assert place or not {"*", ""} & set(rule["apiGroups"])
+            continue
         assert "*" not in (*rule["verbs"], *rule["resources"], *rule["apiGroups"])
         if "secrets" in rule["resources"]:
             assert place and "watch" not in rule["verbs"]
             assert "list" not in rule["verbs"] or (family, place) == ("certificates", PLANE["namespace"])
+
+
+def test_pruning_and_removing_namespaces_are_said_to_list_everything() -> None:
+    def listed(family: str, **more: Any) -> set[tuple[str, str]]:
+        made = manifests(family, rights_of(family, scope(**more)), scope(**more))
+        return {(obj["kind"], obj["metadata"].get("namespace", "")) for obj in made for rule in obj.get("rules", ())
+                if {"*"} == {*rule["apiGroups"], *rule["resources"]} and "list" in rule["verbs"]}
+
+    assert listed("install", prune=True) == {("ClusterRole", "")} and listed("install") == set()
+    assert listed("remove") == {("Role", name) for name in ("istio-system", "shop", "pay", "istio-cni", "tempo")}
+    assert ("Role", "tempo") not in listed("remove", removes=["namespaces"])
+    assert listed("remove", removes=["volumes", "operators"]) == set()
 
 
 @pytest.mark.parametrize(("family", "provider"), EVERY)
@@ -85,7 +101,7 @@ def test_each_condition_is_a_word_that_a_scope_can_have(family: str) -> None:
     assert {word for right in FAMILIES[family][1] for word in right.when} <= PARTS.keys()
 
 
-OTHERS = [{}, {"provider": "ossm2", "membership_style": "members"}, {"operators": "none"}, {"only": ["OSM1101"]},
+OTHERS = [{}, {"provider": "ossm2", "membership_style": "members"}, {"operators": "none"}, {"only": ["OSM1101"]}, {"prune": True},
           {"observability": {"tempo": {"mode": "stack"}}}]
 
 
