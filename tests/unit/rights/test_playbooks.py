@@ -17,6 +17,8 @@ OTHERS = {"check_access", "check_mesh", "check_shared_root", "access_from_traffi
 # What the inventory says may be looked at before.
 BEFORE = {"meshops.mesh.mesh_intent"}
 ROLE = "ansible.builtin.include_role"
+# Without the role access it only calls from outside, which no right of the cluster is for.
+TAGS = {"travel_partner_jwt": ["access"]}
 
 
 def plays(path: Path) -> list[dict[str, Any]]:
@@ -35,7 +37,7 @@ def test_rights_are_required_before_anything_else(name: str) -> None:
     assert place is not None, "the role rights, tasks_from require.yml, is not among its first tasks"
     assert {key for task in first[:place] for key in task if "." in key} <= BEFORE
     task = first[place]
-    assert task["when"] == "mesh_target | default('cluster') == 'cluster'" and "tags" not in task
+    assert task["when"] == "mesh_target | default('cluster') == 'cluster'" and task.get("tags") == TAGS.get(name)
     said = task["vars"]
     assert said["rights_families"] and set(said["rights_families"]) <= FAMILIES.keys() and said["rights_subjects"] == []
     works = set(said.get("rights_works", []))
