@@ -10,6 +10,7 @@ from typing import Any
 import collection_support  # noqa: F401  # isort: skip  the next imports need it
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.collect import collect
+from ansible_collections.meshops.mesh.plugins.module_utils._model.objects import MANAGED_BY, MANAGER, MESH, whose
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
 from testbed import Bed
 
@@ -21,6 +22,8 @@ def take(kubeconfig: Path, **given: Any) -> Snapshot:
 def test_snapshot_of_a_cluster(bed: Bed, namespace: str, tmp_path: Path) -> None:
     cluster = Cluster.from_params({"kubeconfig": str(bed.kubeconfig)}, name="west")
     other = {"name": "password", "namespace": namespace}
+    ours = {"name": "ours", "namespace": namespace, "labels": {MANAGED_BY: MANAGER, MESH: "east"}}
+    cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": ours, "data": {"a": "b"}}, field_manager=MANAGER)
     for meta in ({"name": "cacerts", "namespace": namespace}, other):
         cluster.create({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": {"token": "hunter2"}})
     mark = bed.mark()
@@ -34,7 +37,10 @@ def test_snapshot_of_a_cluster(bed: Bed, namespace: str, tmp_path: Path) -> None
     events = [event for event in bed.audit(mark) if event["user"]["username"] == "snapshot-reader"]
     verbs = {event["verb"] for event in events if event.get("objectRef", {}).get("resource") == "secrets"}
     assert verbs == {"get"}, "and nobody lists Secrets"
-    assert snapshot.of("Node") and not any("managedFields" in item["metadata"] for item in snapshot.objects)
+    # the bed is shared: of what the collection made there, by whichever test, only whose it is stays
+    written = [item for item in snapshot.objects if item["metadata"].get("managedFields")]
+    assert [item["metadata"]["name"] for item in written if item["metadata"].get("namespace") == namespace] == ["ours"]
+    assert snapshot.of("Node") and all(item["metadata"]["managedFields"] == whose(item) for item in written)
     path = tmp_path / "s.json.gz"
     snapshot.save(path)
     # of each object the file keeps what is named by kind and field; that has tests of its own
