@@ -28,7 +28,7 @@ options:
 EXAMPLES = r"""
 - name: Each namespace is a member
   ansible.builtin.assert:
-    that: ['shop', 'stock'] | meshops.mesh.pending_members(roll.resources | first | default({})) | length == 0
+    that: "['shop', 'stock'] | meshops.mesh.pending_members(roll.resources | first | default({})) | length == 0"
 """
 
 RETURN = r"""

@@ -237,8 +237,14 @@ SHOWN = 4  # names of a wave in its line
 
 def rows_of(steps: tuple[RotationStep, ...], titles: dict[str, str], signers: dict[str, str]) -> list[dict[str, Any]]:
     """The steps for people."""
-    return [{"phase": step.phase.value, "signs": signers.get(step.authority.signer, step.authority.signer[:16]),
-             "trusted": [titles.get(root, root[:16]) for root in step.authority.roots]} for step in steps]
+    return [
+        {
+            "phase": step.phase.value,
+            "signs": signers.get(step.authority.signer, step.authority.signer[:16]),
+            "trusted": [titles.get(root, root[:16]) for root in step.authority.roots],
+        }
+        for step in steps
+    ]
 
 
 def waves_of(turn: Attempt) -> list[str]:
@@ -268,11 +274,27 @@ class RotationRun:
 
     def __init__(self, params: dict[str, Any], *, check_mode: bool) -> None:
         name = display_name(params)
-        limits = RotationLimits(params["gate_timeout"], max(0.2, params["interval"]), params["renew"], params["wave_size"],
-                        params["rollout_timeout"], params["istiod_grace"], params["proxy_timeout"], params["proxies_timeout"])
-        self.rotation = Rotation(Cluster.from_params(params, name=name), dialer(params, name=name), mesh=params["mesh"],
-                                 namespace=params["namespace"], members=params["members"], limits=limits, back=params["rollback"],
-                                 remove_own=params["remove_self_signed"], dry_run=check_mode)
+        limits = RotationLimits(
+            params["gate_timeout"],
+            max(0.2, params["interval"]),
+            params["renew"],
+            params["wave_size"],
+            params["rollout_timeout"],
+            params["istiod_grace"],
+            params["proxy_timeout"],
+            params["proxies_timeout"],
+        )
+        self.rotation = Rotation(
+            Cluster.from_params(params, name=name),
+            dialer(params, name=name),
+            mesh=params["mesh"],
+            namespace=params["namespace"],
+            members=params["members"],
+            limits=limits,
+            back=params["rollback"],
+            remove_own=params["remove_self_signed"],
+            dry_run=check_mode,
+        )
         self.state, self.check_mode = params["state"], check_mode
         self.goal = self.rotation.goal_before() if params["rollback"] else Material.of(params["goal"], "goal")
         self.plan: list[dict[str, Any]] = []
@@ -290,8 +312,10 @@ class RotationRun:
         self.left = len(steps)
         if self.state == "planned":
             names = short(title for row in self.plan for title in (row["signs"], *row["trusted"]))
-            lines = [f"{number}. {row['phase']}: {names[row['signs']]} signs, trusted: {', '.join(names[one] for one in row['trusted'])}"
-                     for number, row in enumerate(self.plan, 1)]
+            lines = [
+                f"{number}. {row['phase']}: {names[row['signs']]} signs, trusted: {', '.join(names[one] for one in row['trusted'])}"
+                for number, row in enumerate(self.plan, 1)
+            ]
             self.said = lines or ["nothing to do: this CA signs, and only its roots are trusted"]
             return
         while self.state in ("gated", "next", "rotated"):
@@ -306,8 +330,13 @@ class RotationRun:
         """What the module returns."""
         lines = self.said + [line for turn in self.rotation.turns for line in lines_of(turn, dry_run=self.check_mode)]
         would = self.check_mode and self.state in ("next", "rotated") and self.left > 0
-        return {"changed": self.rotation.changed or would, "plan": self.plan, "turns": [turn.to_dict() for turn in self.rotation.turns],
-                "left": self.left, "lines": lines}
+        return {
+            "changed": self.rotation.changed or would,
+            "plan": self.plan,
+            "turns": [turn.to_dict() for turn in self.rotation.turns],
+            "left": self.left,
+            "lines": lines,
+        }
 
 
 @contained

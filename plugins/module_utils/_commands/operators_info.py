@@ -45,8 +45,16 @@ def look(cluster: Cluster, ask: Ask) -> tuple[OperatorState, list[str]]:
         notes += [note] if note else []
     manifests, served = _manifests(cluster, ask) if ask.packages else ([], True)
     planes = [obj for _version, kind in _PLANES for obj in found.get(kind, ())]
-    seen = OperatorState(found.get("Subscription", ()), found.get("ClusterServiceVersion", ()), found.get("OperatorGroup", ()),
-                found.get("CatalogSource", ()), manifests, found.get("Deployment", ()), planes, served)  # fmt: skip
+    seen = OperatorState(
+        found.get("Subscription", ()),
+        found.get("ClusterServiceVersion", ()),
+        found.get("OperatorGroup", ()),
+        found.get("CatalogSource", ()),
+        manifests,
+        found.get("Deployment", ()),
+        planes,
+        served,
+    )
     return seen, list(dict.fromkeys(notes))
 
 

@@ -74,9 +74,18 @@ def _settled(rows: Rows, members: Iterable[str], found: Next, looks: int) -> Row
 class Rollout(RolloutMemory):
     """One mesh's rollout. members: its namespaces, the control plane's among them."""
 
-    def __init__(self, cluster: Cluster, *, mesh: str, namespace: str, members: Sequence[str] | None, lock: Lock | None = None,
-                 settings: RolloutSettings | None = None, clock: Callable[[], float] = time.monotonic,
-                 sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        *,
+        mesh: str,
+        namespace: str,
+        members: Sequence[str] | None,
+        lock: Lock | None = None,
+        settings: RolloutSettings | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         super().__init__(cluster, mesh=mesh, namespace=namespace, members=members, lock=lock)
         self.settings = settings or RolloutSettings()
         self.clock, self.sleep = clock, sleep
@@ -116,8 +125,10 @@ class Rollout(RolloutMemory):
                 found.start = []
                 if not found.under_way:
                     self._keep(state.with_wave(number, seconds=seconds))
-                    raise Closed(f"the maintenance window closed after {len(found.done)} of {len(wave.members)} workloads of the wave "
-                                 f"{wave.name}; it opens again at {self._opening()}")
+                    raise Closed(
+                        f"the maintenance window closed after {len(found.done)} of {len(wave.members)} workloads of the wave "
+                        f"{wave.name}; it opens again at {self._opening()}"
+                    )
             self._restart(found.start, state)
             if found.failed:
                 text = blocked_text(found.failed)
@@ -151,8 +162,10 @@ class Rollout(RolloutMemory):
 
     def _open(self, state: State, number: int) -> None:
         if not self._is_open():
-            raise Closed(f"wave {number + 1} of {len(state.waves)}, {state.waves[number].name}, waits for its maintenance window, which "
-                         f"opens at {self._opening()}")
+            raise Closed(
+                f"wave {number + 1} of {len(state.waves)}, {state.waves[number].name}, waits for its maintenance window, which "
+                f"opens at {self._opening()}"
+            )
 
     def _look_at(self, members: Sequence[str], goal: Goal, spaces: Sequence[str], kinds: Sequence[str], kept: Rows) -> RolloutObservation:
         """A look in which no workload is unfinished only because its pods are those of an earlier one."""
@@ -262,5 +275,3 @@ class Rollout(RolloutMemory):
         self.mark(state, number, FAILED, text)
         where = f"wave {number + 1} of {len(state.waves)}, {state.waves[number].name}"
         raise NotReady(f"cluster {self.cluster.name}: the gate after {where}: {text}")
-
-

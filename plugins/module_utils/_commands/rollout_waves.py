@@ -42,16 +42,35 @@ class RolloutRun:
         self.cluster = Cluster.from_params(params, name=name)
         self.dialer = dialer(params, name=name)
         limits = RestartLimits(params["workload_timeout"], params["budget_timeout"], params["budgets"] == "respect", params["concurrency"])
-        settings = RolloutSettings(limits, max(0.1, params["interval"]), params["slice"], params["outage"],
-                            tuple(windows_from(params["windows"])), params["labels_from"], params["labels_to"])
+        settings = RolloutSettings(
+            limits,
+            max(0.1, params["interval"]),
+            params["slice"],
+            params["outage"],
+            tuple(windows_from(params["windows"])),
+            params["labels_from"],
+            params["labels_to"],
+        )
         domains = None
         if params["domains"] is not None:
             domains = {str(one["name"]): list(one.get("namespaces") or []) for one in params["domains"]}
         self.orders = orders_from(params["waves"], domains=domains)
-        self.lock = Lock(self.cluster, namespace=params["namespace"], name=rollout_name(params["mesh"]), mesh=params["mesh"],
-                         holder=params["holder"], seconds=params["lock_seconds"])
-        self.rollout = Rollout(self.cluster, mesh=params["mesh"], namespace=params["namespace"], members=params["members"],
-                               lock=None if self.state_wanted in _READS else self.lock, settings=settings)
+        self.lock = Lock(
+            self.cluster,
+            namespace=params["namespace"],
+            name=rollout_name(params["mesh"]),
+            mesh=params["mesh"],
+            holder=params["holder"],
+            seconds=params["lock_seconds"],
+        )
+        self.rollout = Rollout(
+            self.cluster,
+            mesh=params["mesh"],
+            namespace=params["namespace"],
+            members=params["members"],
+            lock=None if self.state_wanted in _READS else self.lock,
+            settings=settings,
+        )
         self.rollout.memory = WaveMemory.from_ages(params["memory"], self.rollout.clock())
         self.state: State | None = None
         self.finished, self.closed = True, ""
@@ -100,14 +119,24 @@ class RolloutRun:
         planned = plan(world, replace(aim, since=self.rollout.now()), self.orders)
         self.would = bool(planned)
         self.rollout.lines += plan_lines(planned, world) if planned else ["all proxies are what they shall be: nothing to restart"]
-        self.extra = {"loose": [{"resource": one.resource, "reason": one.reason} for one in world.loose],
-                      "waves": [{"name": one.name, "members": list(one.members), "gateways": one.gateways, "state": "waiting", "seconds": 0}
-                                for one in planned]}
+        self.extra = {
+            "loose": [{"resource": one.resource, "reason": one.reason} for one in world.loose],
+            "waves": [
+                {"name": one.name, "members": list(one.members), "gateways": one.gateways, "state": "waiting", "seconds": 0}
+                for one in planned
+            ],
+        }
 
     def started(self) -> None:
         """The waves of before, or new ones."""
-        self.state = self.rollout.start(self.orders, self.aim("goal"), self.aim("origin"), reason=self.params["reason"],
-                                        by=self.params["holder"], baseline=gate.baseline(self.params["checks"] or ()))
+        self.state = self.rollout.start(
+            self.orders,
+            self.aim("goal"),
+            self.aim("origin"),
+            reason=self.params["reason"],
+            by=self.params["holder"],
+            baseline=gate.baseline(self.params["checks"] or ()),
+        )
         world = self.rollout.look()
         self.extra = {"loose": [{"resource": one.resource, "reason": one.reason} for one in world.loose]}
         self.rollout.lines += state_lines(self.state) if not self.state.over else []
@@ -157,8 +186,14 @@ class RolloutRun:
             wrong += gate.judge_probe(self.params["probe"])
         for query in self.params["queries"]:
             headers = {"Authorization": f"Bearer {query['token']}"} if query.get("token") else {}
-            wrong += ask_prometheus(self.cluster, self.params["namespace"], query, lambda url, headers=headers, query=query: open_url(  # type: ignore[misc]
-                url, headers=headers, timeout=30, validate_certs=query.get("validate_certs", True), ca_path=query.get("ca_path")).read())
+            wrong += ask_prometheus(
+                self.cluster,
+                self.params["namespace"],
+                query,
+                lambda url, headers=headers, query=query: open_url(  # type: ignore[misc]
+                    url, headers=headers, timeout=30, validate_certs=query.get("validate_certs", True), ca_path=query.get("ca_path")
+                ).read(),
+            )
         return wrong
 
     def rolled_back(self) -> None:
@@ -179,18 +214,44 @@ class RolloutRun:
     def result(self) -> dict[str, Any]:
         """What the module returns."""
         state = self.state
-        rows = [{"name": one.name, "members": list(one.members), "gateways": one.gateways, "state": one.state, "seconds": one.seconds,
-                 "note": one.note} for one in state.waves] if state else []
+        rows = (
+            [
+                {
+                    "name": one.name,
+                    "members": list(one.members),
+                    "gateways": one.gateways,
+                    "state": one.state,
+                    "seconds": one.seconds,
+                    "note": one.note,
+                }
+                for one in state.waves
+            ]
+            if state
+            else []
+        )
         number = state.next_wave() if state else None
-        made = {"waves": rows, "left": sum(row["state"] != "passed" for row in rows), "finished": self.finished, "closed": self.closed,
-                "wave": state.waves[number].name if state and number is not None else "",
-                "direction": state.direction if state else "forward", "under_way": bool(state and not state.over),
-                "restarted": self.rollout.restarted, "lines": self.rollout.lines,
-                "memory": self.rollout.memory.ages(self.rollout.clock()) if not self.finished else {}}
+        made = {
+            "waves": rows,
+            "left": sum(row["state"] != "passed" for row in rows),
+            "finished": self.finished,
+            "closed": self.closed,
+            "wave": state.waves[number].name if state and number is not None else "",
+            "direction": state.direction if state else "forward",
+            "under_way": bool(state and not state.over),
+            "restarted": self.rollout.restarted,
+            "lines": self.rollout.lines,
+            "memory": self.rollout.memory.ages(self.rollout.clock()) if not self.finished else {},
+        }
         if state:
-            made["rollout"] = {"id": state.id, "reason": state.reason, "by": state.by, "over": state.over, "labels": state.labels,
-                               "goal": {"version": state.goal.version, "revision": state.goal.revision},
-                               "origin": {"version": state.origin.version, "revision": state.origin.revision}}
+            made["rollout"] = {
+                "id": state.id,
+                "reason": state.reason,
+                "by": state.by,
+                "over": state.over,
+                "labels": state.labels,
+                "goal": {"version": state.goal.version, "revision": state.goal.revision},
+                "origin": {"version": state.origin.version, "revision": state.origin.revision},
+            }
         made |= self.extra
         if self.state_wanted == "planned" and "waves" in self.extra:
             made["left"] = len(self.extra["waves"])

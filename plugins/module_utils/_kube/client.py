@@ -100,7 +100,6 @@ class Cluster(ApiServer):
         """The cluster that kubernetes.core's options (or K8S_AUTH_*) mean."""
         return cls(connect(params, name=name, workers=WORKERS), name=name, timeout=timeout)
 
-
     # discovery
 
     def resources(self) -> dict[tuple[str, str], Resource]:
@@ -250,9 +249,7 @@ class Cluster(ApiServer):
         )
         return self._object(answer, ref_text(obj_ref))
 
-    def delete(
-        self, api_version: str, kind: str, name: str, namespace: str | None = None, *, dry_run: bool = False, uid: str = ""
-    ) -> bool:
+    def delete(self, api_version: str, kind: str, name: str, namespace: str | None = None, *, dry_run: bool = False, uid: str = "") -> bool:
         """False when it was not there. uid: of the object that is meant, so that one which somebody made meanwhile in its place stays."""
         path = self.resource(api_version, kind).path(name, namespace)
         what = ref_text({"kind": kind, "metadata": {"name": name, "namespace": namespace}})
@@ -318,8 +315,11 @@ class Cluster(ApiServer):
 
 
 def _stale(data: Mapping[str, Any]) -> set[str]:
-    rows = ((str((group.get("metadata") or {}).get("name")), version) for group in data.get("items") or []
-            for version in group.get("versions") or [])
+    rows = (
+        (str((group.get("metadata") or {}).get("name")), version)
+        for group in data.get("items") or []
+        for version in group.get("versions") or []
+    )
     return {f"{name}/{version['version']}" for name, version in rows if version.get("freshness") == "Stale"}
 
 
@@ -350,5 +350,7 @@ def _conflict_text(answer: HttpResponse) -> str:
     if not causes:
         return f"conflict: {message_of(answer)}; somebody changed it meanwhile or it is being deleted: run again"
     held = ", ".join(f"{item.get('field')} ({str(item.get('message')).replace('conflict with ', 'held by ')})" for item in causes)
-    return f"fields belong to another manager: {held}; take them out of our input, or take them over with force_conflicts " \
-           "(mesh_force_conflicts for the roles)"
+    return (
+        f"fields belong to another manager: {held}; take them out of our input, or take them over with force_conflicts "
+        "(mesh_force_conflicts for the roles)"
+    )

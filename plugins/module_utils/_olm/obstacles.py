@@ -20,19 +20,25 @@ __all__ = ["ROWS", "Obstacle", "ObstacleCheck", "find"]
 
 def _touch(sub: Subscription) -> str:
     """The full kind, as other products have Subscriptions, too."""
-    return (f"put a label on {sub.ref} (oc label -n {sub.namespace} subscriptions.operators.coreos.com/{sub.name} "
-            "looked-at=$(date +%s) --overwrite)")
+    return (
+        f"put a label on {sub.ref} (oc label -n {sub.namespace} subscriptions.operators.coreos.com/{sub.name} "
+        "looked-at=$(date +%s) --overwrite)"
+    )
 
 
 def _look_again(sub: Subscription) -> str:
-    return ("OLM looks again only after something in the namespace changes (or 15 minutes): once the cause is gone, "
-            f"{_touch(sub)}, else this condition stays although it is stale")
+    return (
+        "OLM looks again only after something in the namespace changes (or 15 minutes): once the cause is gone, "
+        f"{_touch(sub)}, else this condition stays although it is stale"
+    )
 
 
 def _make_again(sub: Subscription, *csvs: str) -> str:
     named = "".join(f" clusterserviceversions.operators.coreos.com/{csv}" for csv in dict.fromkeys(csvs) if csv)
-    return (f"delete the Subscription{' and its ClusterServiceVersion' if named else ''} (oc delete -n {sub.namespace} "
-            f"subscriptions.operators.coreos.com/{sub.name}{named}) and run this again, which makes the Subscription again")
+    return (
+        f"delete the Subscription{' and its ClusterServiceVersion' if named else ''} (oc delete -n {sub.namespace} "
+        f"subscriptions.operators.coreos.com/{sub.name}{named}) and run this again, which makes the Subscription again"
+    )
 
 
 @dataclass(frozen=True)
@@ -70,18 +76,29 @@ def _operator_group(scene: SubscriptionScene) -> Obstacle | None:
     # Without one, or with two, OLM says nothing at all: no state, no plan, no event.
     where, groups = scene.sub.namespace, scene.seen.groups
     if not groups:
-        return Obstacle("OperatorGroupMissing", f"namespace {where} has no OperatorGroup, so OLM ignores {scene.sub.ref}",
-                        f"make one OperatorGroup in {where}; OLM goes on by itself 2 s later", 5)
+        return Obstacle(
+            "OperatorGroupMissing",
+            f"namespace {where} has no OperatorGroup, so OLM ignores {scene.sub.ref}",
+            f"make one OperatorGroup in {where}; OLM goes on by itself 2 s later",
+            5,
+        )
     if len(groups) > 1:
         names = ", ".join(sorted(g.name for g in groups))
-        return Obstacle("OperatorGroupTwice",
-                        f"namespace {where} has {len(groups)} OperatorGroups ({names}), so OLM ignores {scene.sub.ref}",
-                        "delete all of them but one; OLM goes on by itself", 5)
+        return Obstacle(
+            "OperatorGroupTwice",
+            f"namespace {where} has {len(groups)} OperatorGroups ({names}), so OLM ignores {scene.sub.ref}",
+            "delete all of them but one; OLM goes on by itself",
+            5,
+        )
     missing = next((c for c in groups[0].conditions if c.reason == "ServiceAccountNotFound" and c.status == "True"), None)
     if missing:
         # The plan is Installing for ever and speaks of "no operator group".
-        return Obstacle("ServiceAccountNotFound", f"OperatorGroup {where}/{groups[0].name}: {missing.message}",
-                        f"make the ServiceAccount {where}/{groups[0].service_account}, or take serviceAccountName out of the group", 5)
+        return Obstacle(
+            "ServiceAccountNotFound",
+            f"OperatorGroup {where}/{groups[0].name}: {missing.message}",
+            f"make the ServiceAccount {where}/{groups[0].service_account}, or take serviceAccountName out of the group",
+            5,
+        )
     return None
 
 
@@ -91,31 +108,56 @@ def _catalog(scene: SubscriptionScene) -> Obstacle | None:
     ours = next((c for c in scene.seen.catalogs if (c.namespace, c.name) == wanted), None)
     name = f"CatalogSource {sub.source_namespace}/{sub.source}"
     if ours is None:
-        return Obstacle("CatalogMissing",
-                        f"{sub.ref} names {name}, which does not exist" + (f" ({unhealthy.message})" if unhealthy else ""),
-                        "correct source and sourceNamespace of the Subscription, or make that CatalogSource", 5)
+        return Obstacle(
+            "CatalogMissing",
+            f"{sub.ref} names {name}, which does not exist" + (f" ({unhealthy.message})" if unhealthy else ""),
+            "correct source and sourceNamespace of the Subscription, or make that CatalogSource",
+            5,
+        )
     if ours.connection == "TRANSIENT_FAILURE":
         # A registry pod that restarts heals within seconds.
-        return Obstacle("CatalogUnreachable", f"{name} cannot be reached (TRANSIENT_FAILURE)",
-                        "look at its registry pod and at spec.image or spec.address", 10)
+        return Obstacle(
+            "CatalogUnreachable",
+            f"{name} cannot be reached (TRANSIENT_FAILURE)",
+            "look at its registry pod and at spec.image or spec.address",
+            10,
+        )
     return None
 
 
 _RESOLUTION: tuple[tuple[str, str, str], ...] = (
-    (r"error using catalogsource (?P<catalog>\S+?):", "CatalogUnreachable",
-     "repair or delete CatalogSource {catalog}: an unreachable catalogue of the global namespace blocks everybody's resolution"),
-    (r"no operators found from catalog (?P<catalog>\S+) in namespace (?P<ns>\S+)", "CatalogMissing",
-     "correct source and sourceNamespace of Subscription {subscription}, or make CatalogSource {ns}/{catalog}"),
-    (r"no operators found in package (?P<package>\S+) in the catalog", "UnknownPackage",
-     "correct spec.name of Subscription {subscription}, or delete it: package {package} is not in its catalogue, and one such "
-     "Subscription blocks all others of the namespace"),
-    (r"no operators found in channel (?P<channel>\S+) of package (?P<package>\S+)", "UnknownChannel",
-     "give Subscription {subscription} a channel that package {package} has (oc get packagemanifest {package})"),
-    (r"no operators found with name (?P<csv>\S+) in channel (?P<channel>\S+)", "UnknownStartingCSV",
-     "give Subscription {subscription} a startingCSV of channel {channel}, or none"),
-    (r"clusterserviceversion (?P<csv>\S+) exists and is not referenced by a subscription", "OrphanedCSV",
-     "delete ClusterServiceVersion {csv} (oc delete -n {namespace} clusterserviceversions.operators.coreos.com/{csv}): it is left over "
-     "from an earlier Subscription, and a new one does not adopt it; the operator's CRDs and objects stay"),
+    (
+        r"error using catalogsource (?P<catalog>\S+?):",
+        "CatalogUnreachable",
+        "repair or delete CatalogSource {catalog}: an unreachable catalogue of the global namespace blocks everybody's resolution",
+    ),
+    (
+        r"no operators found from catalog (?P<catalog>\S+) in namespace (?P<ns>\S+)",
+        "CatalogMissing",
+        "correct source and sourceNamespace of Subscription {subscription}, or make CatalogSource {ns}/{catalog}",
+    ),
+    (
+        r"no operators found in package (?P<package>\S+) in the catalog",
+        "UnknownPackage",
+        "correct spec.name of Subscription {subscription}, or delete it: package {package} is not in its catalogue, and one such "
+        "Subscription blocks all others of the namespace",
+    ),
+    (
+        r"no operators found in channel (?P<channel>\S+) of package (?P<package>\S+)",
+        "UnknownChannel",
+        "give Subscription {subscription} a channel that package {package} has (oc get packagemanifest {package})",
+    ),
+    (
+        r"no operators found with name (?P<csv>\S+) in channel (?P<channel>\S+)",
+        "UnknownStartingCSV",
+        "give Subscription {subscription} a startingCSV of channel {channel}, or none",
+    ),
+    (
+        r"clusterserviceversion (?P<csv>\S+) exists and is not referenced by a subscription",
+        "OrphanedCSV",
+        "delete ClusterServiceVersion {csv} (oc delete -n {namespace} clusterserviceversions.operators.coreos.com/{csv}): it is left over "
+        "from an earlier Subscription, and a new one does not adopt it; the operator's CRDs and objects stay",
+    ),
 )
 
 
@@ -141,11 +183,19 @@ def _resolution(scene: SubscriptionScene) -> Obstacle | None:
         csv = scene.seen.csv(match.groupdict().get("csv", ""))
         if csv is not None and csv.phase in {"Replacing", "Deleting"}:
             return None  # a hop that is under way or blocked: its own CSV tells why
-        found = {**match.groupdict(), "subscription": said.group(1) if said else scene.sub.name, "text": failed.message,
-                 "namespace": scene.sub.namespace}
+        found = {
+            **match.groupdict(),
+            "subscription": said.group(1) if said else scene.sub.name,
+            "text": failed.message,
+            "namespace": scene.sub.namespace,
+        }
         if _stale(scene, found):
-            return Obstacle("StaleResolution", f"{scene.sub.ref} says ResolutionFailed of a cause that is gone: {failed.message}",
-                            _look_again(scene.sub), 8)
+            return Obstacle(
+                "StaleResolution",
+                f"{scene.sub.ref} says ResolutionFailed of a cause that is gone: {failed.message}",
+                _look_again(scene.sub),
+                8,
+            )
         return Obstacle(code, f"{scene.sub.ref}: {failed.message}", f"{remedy.format(**found)}. {_look_again(scene.sub)}", 8)
     return Obstacle("ResolutionFailed", f"{scene.sub.ref}: {failed.reason}: {failed.message}", _look_again(scene.sub), 8)
 
@@ -155,8 +205,12 @@ def _plan_lost(scene: SubscriptionScene) -> Obstacle | None:
     sub = scene.sub
     if not sub.plan_uid or scene.plan is not None or sub.state != "UpgradePending":
         return None
-    return Obstacle("InstallPlanLost", f"{sub.ref} waits for InstallPlan {sub.namespace}/{sub.plan_name}, which is gone",
-                    f"OLM makes no other one: {_make_again(sub, sub.installed_csv)}", 8)
+    return Obstacle(
+        "InstallPlanLost",
+        f"{sub.ref} waits for InstallPlan {sub.namespace}/{sub.plan_name}, which is gone",
+        f"OLM makes no other one: {_make_again(sub, sub.installed_csv)}",
+        8,
+    )
 
 
 def _plan_stuck(scene: SubscriptionScene) -> Obstacle | None:
@@ -164,30 +218,50 @@ def _plan_stuck(scene: SubscriptionScene) -> Obstacle | None:
     if plan is None:
         return None
     if plan.phase == "Failed":
-        return Obstacle("InstallPlanFailed", f"{plan.ref} Failed: {plan.message or (failed.message if failed else 'no message')}",
-                        f"remove what the message names, then {_make_again(scene.sub, *plan.csvs)}", 0)
+        return Obstacle(
+            "InstallPlanFailed",
+            f"{plan.ref} Failed: {plan.message or (failed.message if failed else 'no message')}",
+            f"remove what the message names, then {_make_again(scene.sub, *plan.csvs)}",
+            0,
+        )
     if plan.phase == "Installing" and plan.message.startswith("retrying execution"):
         # OLM tries for one minute with the same answer, then says Failed.
-        return Obstacle("InstallPlanFailed", f"{plan.ref}: {plan.message}",
-                        "the API server refuses an object of the operator's bundle: remove the cause or choose another version", 8)
+        return Obstacle(
+            "InstallPlanFailed",
+            f"{plan.ref}: {plan.message}",
+            "the API server refuses an object of the operator's bundle: remove the cause or choose another version",
+            8,
+        )
     if plan.phase == "Installing":
         for condition in plan.conditions:
             if (condition.type, condition.status) == ("Installed", "False"):
-                return Obstacle("InstallPlanBlocked", f"{plan.ref}: {condition.reason}: {condition.message}",
-                                f"look at the OperatorGroup of {plan.namespace} and its service account", 5)
+                return Obstacle(
+                    "InstallPlanBlocked",
+                    f"{plan.ref}: {condition.reason}: {condition.message}",
+                    f"look at the OperatorGroup of {plan.namespace} and its service account",
+                    5,
+                )
     if not plan.phase:
         # Approved before OLM wrote the phase: that plan never gets one, and new ones follow every 2 s.
-        return Obstacle("InstallPlanWithoutPhase", f"{plan.ref} has no phase" + (" and is approved" if plan.approved else ""),
-                        "somebody approves plans before RequiresApproval; stop that, then "
-                        f"{_make_again(scene.sub, scene.sub.installed_csv)}", 10)
+        return Obstacle(
+            "InstallPlanWithoutPhase",
+            f"{plan.ref} has no phase" + (" and is approved" if plan.approved else ""),
+            f"somebody approves plans before RequiresApproval; stop that, then {_make_again(scene.sub, scene.sub.installed_csv)}",
+            10,
+        )
     return None
 
 
 _CSV_FAILED = {
-    "UnsupportedOperatorGroup": ("give the namespace an OperatorGroup with an install mode that the operator supports (targetNamespaces), "
-                                 "or subscribe in another namespace; OLM goes on by itself", 5.0),
-    "InterOperatorGroupOwnerConflict": ("the same operator is installed for all namespaces twice: delete one of the two Subscriptions and "
-                                        "its ClusterServiceVersion", 5.0),
+    "UnsupportedOperatorGroup": (
+        "give the namespace an OperatorGroup with an install mode that the operator supports (targetNamespaces), "
+        "or subscribe in another namespace; OLM goes on by itself",
+        5.0,
+    ),
+    "InterOperatorGroupOwnerConflict": (
+        "the same operator is installed for all namespaces twice: delete one of the two Subscriptions and its ClusterServiceVersion",
+        5.0,
+    ),
     # Its Deployment was taken by another version; OLM reinstalls it by itself within seconds.
     "ComponentUnhealthy": ("look at the operator's Deployment", 60.0),
 }
@@ -196,11 +270,17 @@ _CSV_FAILED = {
 def _csv_failed(scene: SubscriptionScene) -> Obstacle | None:
     for csv in scene.waited_for:
         if csv.phase == "Failed":
-            remedy, grace = _CSV_FAILED.get(csv.reason, (
-                "look at the operator's Deployment and pods; a version that cannot run blocks all later ones: delete the Subscription "
-                "and its ClusterServiceVersions and install a good version", 8.0))
-            return Obstacle(csv.reason or "CSVFailed", f"ClusterServiceVersion {scene.sub.namespace}/{csv.name} Failed: {csv.message}",
-                            remedy, grace)
+            remedy, grace = _CSV_FAILED.get(
+                csv.reason,
+                (
+                    "look at the operator's Deployment and pods; a version that cannot run blocks all later ones: delete the Subscription "
+                    "and its ClusterServiceVersions and install a good version",
+                    8.0,
+                ),
+            )
+            return Obstacle(
+                csv.reason or "CSVFailed", f"ClusterServiceVersion {scene.sub.namespace}/{csv.name} Failed: {csv.message}", remedy, grace
+            )
     return None
 
 
@@ -213,11 +293,19 @@ def _csv_requirements(scene: SubscriptionScene) -> Obstacle | None:
         if csv.phase == "Pending" and csv.reason == "RequirementsNotMet" and csv.unmet:
             broken = next((plan for plan in scene.seen.plans if plan.phase == "Failed" and csv.name in plan.csvs), None)
             if broken is not None:
-                return Obstacle("InstallPlanFailed", f"{broken.ref} of {csv.name} Failed: {broken.message or 'no message'}; therefore "
-                                f"{'; '.join(csv.unmet)}", f"remove what the message names, then {_make_again(scene.sub, csv.name)}", 8)
+                return Obstacle(
+                    "InstallPlanFailed",
+                    f"{broken.ref} of {csv.name} Failed: {broken.message or 'no message'}; therefore {'; '.join(csv.unmet)}",
+                    f"remove what the message names, then {_make_again(scene.sub, csv.name)}",
+                    8,
+                )
             passing = all(text.startswith(("CustomResourceDefinition ", "ServiceAccount ")) for text in csv.unmet)
-            return Obstacle("RequirementsNotMet", f"ClusterServiceVersion {scene.sub.namespace}/{csv.name}: {'; '.join(csv.unmet)}",
-                            "meet the requirement, or choose a version of the operator that this cluster can run", 90 if passing else 8)
+            return Obstacle(
+                "RequirementsNotMet",
+                f"ClusterServiceVersion {scene.sub.namespace}/{csv.name}: {'; '.join(csv.unmet)}",
+                "meet the requirement, or choose a version of the operator that this cluster can run",
+                90 if passing else 8,
+            )
     return None
 
 
@@ -230,10 +318,18 @@ def _csv_gone(scene: SubscriptionScene) -> Obstacle | None:
         return None  # it is still to come
     if scene.seen.csv(sub.current_csv) is not None:
         # The next version is there and the Subscription lags behind: for 5 s in the real one, not for ever.
-        return Obstacle("SubscriptionLags", f"{sub.ref} still names {sub.installed_csv}, which is gone, while {sub.current_csv} is there",
-                        f"{_touch(sub)}, so that OLM looks again; look at the log of catalog-operator", 30)
-    return Obstacle("CSVDeleted", f"{sub.ref} has installed {sub.installed_csv}, but that ClusterServiceVersion was deleted",
-                    f"OLM does not make it again: {_make_again(sub)}", 8)
+        return Obstacle(
+            "SubscriptionLags",
+            f"{sub.ref} still names {sub.installed_csv}, which is gone, while {sub.current_csv} is there",
+            f"{_touch(sub)}, so that OLM looks again; look at the log of catalog-operator",
+            30,
+        )
+    return Obstacle(
+        "CSVDeleted",
+        f"{sub.ref} has installed {sub.installed_csv}, but that ClusterServiceVersion was deleted",
+        f"OLM does not make it again: {_make_again(sub)}",
+        8,
+    )
 
 
 def _pods(scene: SubscriptionScene) -> Obstacle | None:
@@ -242,9 +338,12 @@ def _pods(scene: SubscriptionScene) -> Obstacle | None:
         for pod in scene.seen.pods if csv.phase in {"Installing", "Failed"} else ():
             ours = any(pod.name.startswith(f"{name}-") for name in csv.deployments)
             if ours and pod.trouble:
-                return Obstacle(pod.trouble, f"pod {scene.sub.namespace}/{pod.name} of {csv.name}: {pod.trouble}: {pod.message}",
-                                "repair what the message names (image, pull secret, node selector, capacity)",
-                                30 if pod.trouble == "Unschedulable" else 10)
+                return Obstacle(
+                    pod.trouble,
+                    f"pod {scene.sub.namespace}/{pod.name} of {csv.name}: {pod.trouble}: {pod.message}",
+                    "repair what the message names (image, pull secret, node selector, capacity)",
+                    30 if pod.trouble == "Unschedulable" else 10,
+                )
     return None
 
 
@@ -252,20 +351,38 @@ def _unpack(scene: SubscriptionScene) -> Obstacle | None:
     failed = scene.sub.condition("BundleUnpackFailed")
     if failed is None:
         return None
-    return Obstacle("BundleUnpackFailed", f"{scene.sub.ref}: {failed.reason}: {failed.message}",
-                    "look at the unpack job in the catalogue's namespace (image pull, mirror); delete it and the Subscription to try again",
-                    10)
+    return Obstacle(
+        "BundleUnpackFailed",
+        f"{scene.sub.ref}: {failed.reason}: {failed.message}",
+        "look at the unpack job in the catalogue's namespace (image pull, mirror); delete it and the Subscription to try again",
+        10,
+    )
 
 
 def _silence(scene: SubscriptionScene) -> Obstacle | None:
     if scene.sub.state or scene.sub.conditions or scene.plan:
         return None
-    return Obstacle("OLMSilent", f"OLM has not written anything about {scene.sub.ref}",
-                    "look whether olm-operator and catalog-operator run (openshift-operator-lifecycle-manager)", 30)
+    return Obstacle(
+        "OLMSilent",
+        f"OLM has not written anything about {scene.sub.ref}",
+        "look whether olm-operator and catalog-operator run (openshift-operator-lifecycle-manager)",
+        30,
+    )
 
 
-ROWS: tuple[ObstacleCheck, ...] = (_operator_group, _plan_stuck, _csv_failed, _pods, _catalog, _resolution, _unpack, _plan_lost, _csv_gone,
-                         _csv_requirements, _silence)
+ROWS: tuple[ObstacleCheck, ...] = (
+    _operator_group,
+    _plan_stuck,
+    _csv_failed,
+    _pods,
+    _catalog,
+    _resolution,
+    _unpack,
+    _plan_lost,
+    _csv_gone,
+    _csv_requirements,
+    _silence,
+)
 
 
 def find(seen: Observation, plan: InstallPlan | None) -> list[Obstacle]:

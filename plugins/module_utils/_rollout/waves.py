@@ -83,9 +83,19 @@ def orders_from(rows: Sequence[Mapping[str, Any]], *, domains: Mapping[str, Sequ
             width(str(row.get("concurrency") or ""), 1)
         except ConfigError as exc:
             problems.append(f"wave {name}: {exc}")
-        found.append(WaveRequest(name, named, spaces, {str(key): str(value) for key, value in (row.get("labels") or {}).items()},
-                           tuple(map(str, row.get("workloads") or ())), share, bool(row.get("gateways")), bool(row.get("rest")),
-                           str(row.get("concurrency") or "")))
+        found.append(
+            WaveRequest(
+                name,
+                named,
+                spaces,
+                {str(key): str(value) for key, value in (row.get("labels") or {}).items()},
+                tuple(map(str, row.get("workloads") or ())),
+                share,
+                bool(row.get("gateways")),
+                bool(row.get("rest")),
+                str(row.get("concurrency") or ""),
+            )
+        )
     twice = sorted({one.name for one in found if sum(other.name == one.name for other in found) > 1})
     if twice:
         problems.append(f"several waves are called {', '.join(twice)}: each needs a name of its own")
@@ -129,7 +139,7 @@ def plan(world: RolloutObservation, goal: Goal, orders: Sequence[WaveRequest]) -
     for order in orders:
         taken = [one for one in left.values() if order.takes(one, world)]
         if order.share:
-            taken = sorted(sorted(taken, key=_spread)[:math.ceil(fleet * order.share / 100)], key=lambda one: one.title)
+            taken = sorted(sorted(taken, key=_spread)[: math.ceil(fleet * order.share / 100)], key=lambda one: one.title)
         for one in taken:
             del left[one.title]
         found.append(PlannedWave(order.name, tuple(one.title for one in taken), order.gateways, order.concurrency))

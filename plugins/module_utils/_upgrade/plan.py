@@ -88,8 +88,13 @@ class UpgradePlan:
             "rule": {"minors": route.rule.minors, "source": route.rule.source},
             "skew": [{"component": row.component, "behind": row.behind, "ahead": row.ahead, "source": row.source} for row in SKEW],
             "hops": [
-                {"number": hop.number, "from": str(hop.old), "to": hop.text, "revision": hop.revision,
-                 "notes": [{"text": note.text, "source": note.source} for number, note in self.notes if number == hop.number]}
+                {
+                    "number": hop.number,
+                    "from": str(hop.old),
+                    "to": hop.text,
+                    "revision": hop.revision,
+                    "notes": [{"text": note.text, "source": note.source} for number, note in self.notes if number == hop.number],
+                }
                 for hop in route.hops
             ],
             "steps": [step.to_dict() for step in self.steps],
@@ -107,19 +112,40 @@ def _versions(journey: UpgradeAssessment) -> dict[str, Any]:
     proxies = Counter((proxy.version or "unknown", proxy.revision, proxy.role) for row in journey.workloads for proxy in row.proxies)
     return {
         "operators": [
-            {"package": row.package, "namespace": row.namespace, "installed": row.installed_csv, "phase": row.phase, "channel": row.channel,
-             "approval": row.approval, "next": row.next_csv, "head": row.head,
-             "pending": {"plan": row.pending.name, "csvs": list(row.pending.csvs)} if row.pending else None}
+            {
+                "package": row.package,
+                "namespace": row.namespace,
+                "installed": row.installed_csv,
+                "phase": row.phase,
+                "channel": row.channel,
+                "approval": row.approval,
+                "next": row.next_csv,
+                "head": row.head,
+                "pending": {"plan": row.pending.name, "csvs": list(row.pending.csvs)} if row.pending else None,
+            }
             for row in fleet.operators
         ],
         "control_planes": [
-            {"kind": row.kind, "name": row.name, "namespace": row.namespace, "version": row.version, "strategy": row.strategy,
-             "active_revision": row.active_revision}
+            {
+                "kind": row.kind,
+                "name": row.name,
+                "namespace": row.namespace,
+                "version": row.version,
+                "strategy": row.strategy,
+                "active_revision": row.active_revision,
+            }
             for row in fleet.control_planes
         ],
         "revisions": [
-            {"name": row.name, "namespace": row.namespace, "version": row.version, "control_plane": row.control_plane, "ready": row.ready,
-             "in_use": row.in_use, "proxies": sum(1 for proxy in fleet.proxies if proxy.revision == row.name)}
+            {
+                "name": row.name,
+                "namespace": row.namespace,
+                "version": row.version,
+                "control_plane": row.control_plane,
+                "ready": row.ready,
+                "in_use": row.in_use,
+                "proxies": sum(1 for proxy in fleet.proxies if proxy.revision == row.name),
+            }
             for row in fleet.revisions
         ],
         "tags": [{"name": row.name, "target": f"{row.target_kind} {row.target}", "revision": row.revision} for row in fleet.tags],
@@ -190,9 +216,15 @@ def _operators(journey: UpgradeAssessment, hop: Hop) -> Iterator[UpgradeStep]:
     for row in journey.fleet.operators:
         if row.pending is not None and (way is None or row.package != way.operator.package):
             others = f" (with it: {', '.join(row.pending.csvs)})" if len(row.pending.csvs) > 1 else ""
-            yield UpgradeStep("operator", f"approve {row.pending.ref}: {row.package} {row.installed_csv} -> {row.next_csv}{others}",
-                       "each release of the mesh is tested with the observability operators of its time; a pending plan is one for all",
-                       "OLM goes in one direction only", OPERATOR_SECONDS, "upgrade_operators", (row.ref, row.pending.ref))
+            yield UpgradeStep(
+                "operator",
+                f"approve {row.pending.ref}: {row.package} {row.installed_csv} -> {row.next_csv}{others}",
+                "each release of the mesh is tested with the observability operators of its time; a pending plan is one for all",
+                "OLM goes in one direction only",
+                OPERATOR_SECONDS,
+                "upgrade_operators",
+                (row.ref, row.pending.ref),
+            )
 
 
 def _operator_step(journey: UpgradeAssessment, hop: Hop, way: OperatorWay) -> UpgradeStep:
@@ -201,10 +233,15 @@ def _operator_step(journey: UpgradeAssessment, hop: Hop, way: OperatorWay) -> Up
     channel = f"change {row.ref} to channel {way.channel}, then " if way.channel else ""
     plans = f", approving {row.pending.name} first" if row.pending is not None else ", one InstallPlan after the other"
     goes_along = "" if not _follows(journey) else "; the control plane moves with it, as its version is an alias"
-    return UpgradeStep("operator", f"{channel}{path}{plans}",
-                f"{hop.text} needs an operator of {line}; it goes on with {hop.old}{goes_along}",
-                "OLM goes in one direction only: a newer operator keeps the older control plane running",
-                OPERATOR_SECONDS * max(1, len(way.csvs)), "upgrade_operators", (row.ref, *((row.pending.ref,) if row.pending else ())))
+    return UpgradeStep(
+        "operator",
+        f"{channel}{path}{plans}",
+        f"{hop.text} needs an operator of {line}; it goes on with {hop.old}{goes_along}",
+        "OLM goes in one direction only: a newer operator keeps the older control plane running",
+        OPERATOR_SECONDS * max(1, len(way.csvs)),
+        "upgrade_operators",
+        (row.ref, *((row.pending.ref,) if row.pending else ())),
+    )
 
 
 def _follows(journey: UpgradeAssessment) -> bool:
@@ -222,18 +259,30 @@ def _catch_up(journey: UpgradeAssessment, hop: Hop) -> Iterator[UpgradeStep]:
     late = behind(journey, hop.old)
     if late:
         seconds = journey.pace.wave(late, journey.terms.concurrency)
-        yield UpgradeStep("proxies", f"restart {_count(late)} whose proxies are older than {hop.old}",
-                   f"istiod {hop.text} may be one minor ahead of its proxies, not two", "nothing to undo: they get the present version",
-                   seconds, "restart_data_plane", tuple(row.ref for row in late))
+        yield UpgradeStep(
+            "proxies",
+            f"restart {_count(late)} whose proxies are older than {hop.old}",
+            f"istiod {hop.text} may be one minor ahead of its proxies, not two",
+            "nothing to undo: they get the present version",
+            seconds,
+            "restart_data_plane",
+            tuple(row.ref for row in late),
+        )
 
 
 def _grace(journey: UpgradeAssessment, hop: Hop) -> Iterator[UpgradeStep]:
     plane = journey.route.plane
     grace = GRACE_DEFAULT if plane.grace_seconds is None else plane.grace_seconds
     if journey.route.revision_based and hop.number == 1 and grace < KEEP:
-        yield UpgradeStep("grace", f"set {plane.ref} updateStrategy.inactiveRevisionDeletionGracePeriodSeconds to {KEEP}",
-                   f"the old revision, now pruned {grace} s after its last pod, is the way back",
-                   f"set it to {grace} again when the upgrade is over", 0.0, "upgrade_control_plane", (plane.ref,))
+        yield UpgradeStep(
+            "grace",
+            f"set {plane.ref} updateStrategy.inactiveRevisionDeletionGracePeriodSeconds to {KEEP}",
+            f"the old revision, now pruned {grace} s after its last pod, is the way back",
+            f"set it to {grace} again when the upgrade is over",
+            0.0,
+            "upgrade_control_plane",
+            (plane.ref,),
+        )
 
 
 def _istiod_seconds(journey: UpgradeAssessment) -> float:
@@ -248,9 +297,15 @@ def _pin(journey: UpgradeAssessment, hop: Hop) -> Iterator[UpgradeStep]:
     old = _revision_before(journey, hop)
     for tag in _tags(journey) if journey.route.revision_based else ():
         if tag.target_kind == k.ISTIO.kind:
-            yield UpgradeStep("pin", f"point {tag.ref} at IstioRevision {old}",
-                       f"it targets {journey.route.plane.ref} and would follow it at once: pods that restart by themselves would be new",
-                       f"point it at {journey.route.plane.ref} again", 5.0, "upgrade_control_plane", (tag.ref,))
+            yield UpgradeStep(
+                "pin",
+                f"point {tag.ref} at IstioRevision {old}",
+                f"it targets {journey.route.plane.ref} and would follow it at once: pods that restart by themselves would be new",
+                f"point it at {journey.route.plane.ref} again",
+                5.0,
+                "upgrade_control_plane",
+                (tag.ref,),
+            )
 
 
 def _tags(journey: UpgradeAssessment) -> list[Tag]:
@@ -262,19 +317,36 @@ def _tags(journey: UpgradeAssessment) -> list[Tag]:
 def _control_plane(journey: UpgradeAssessment, hop: Hop) -> UpgradeStep:
     plane, seconds = journey.route.plane, _istiod_seconds(journey)
     if plane.ossm2:
-        return UpgradeStep("control_plane", f"set {plane.ref} spec.version from {plane.version} to {hop.text}",
-                    "istiod and the gateways of the ServiceMeshControlPlane are replaced by its operator; sidecars stay as they are",
-                    f"set spec.version to {hop.old} while no sidecar is newer", seconds, "upgrade_control_plane", (plane.ref,))
+        return UpgradeStep(
+            "control_plane",
+            f"set {plane.ref} spec.version from {plane.version} to {hop.text}",
+            "istiod and the gateways of the ServiceMeshControlPlane are replaced by its operator; sidecars stay as they are",
+            f"set spec.version to {hop.old} while no sidecar is newer",
+            seconds,
+            "upgrade_control_plane",
+            (plane.ref,),
+        )
     if not journey.route.revision_based:
         jump = "one minor at a time" if hop.minor else "a patch"
-        return UpgradeStep("control_plane", f"set {plane.ref} spec.version from {hop.old} to {hop.text}",
-                    f"InPlace, {jump}: the one istiod is replaced, running proxies reconnect to it",
-                    f"set spec.version to {hop.old} while no proxy is newer", seconds, "upgrade_control_plane", (plane.ref,))
+        return UpgradeStep(
+            "control_plane",
+            f"set {plane.ref} spec.version from {hop.old} to {hop.text}",
+            f"InPlace, {jump}: the one istiod is replaced, running proxies reconnect to it",
+            f"set spec.version to {hop.old} while no proxy is newer",
+            seconds,
+            "upgrade_control_plane",
+            (plane.ref,),
+        )
     beside = f"revision {hop.revision} comes beside {plane.active_revision}"
-    return UpgradeStep("control_plane", f"set {plane.ref} spec.version to {hop.text}: {beside}",
-                "RevisionBased: the old istiod keeps its proxies until they are restarted",
-                f"set spec.version to {hop.old}; the new revision is pruned when nothing refers to it",
-                seconds, "upgrade_control_plane", (plane.ref,))
+    return UpgradeStep(
+        "control_plane",
+        f"set {plane.ref} spec.version to {hop.text}: {beside}",
+        "RevisionBased: the old istiod keeps its proxies until they are restarted",
+        f"set spec.version to {hop.old}; the new revision is pruned when nothing refers to it",
+        seconds,
+        "upgrade_control_plane",
+        (plane.ref,),
+    )
 
 
 def _nodes(journey: UpgradeAssessment, hop: Hop) -> Iterator[UpgradeStep]:
@@ -289,9 +361,15 @@ def _nodes(journey: UpgradeAssessment, hop: Hop) -> Iterator[UpgradeStep]:
         else:
             why = "after the control plane, which may be one minor ahead of it. Connections that outlive its drain are cut, node by node"
         old = row.version if hop.number == 1 else journey.route.hops[hop.number - 2].text
-        yield UpgradeStep("cni" if cni else "ztunnel", f"set {row.ref} spec.version from {old} to {hop.text} ({row.nodes} nodes)", why,
-                   f"set spec.version to {old}, before the control plane goes back", NODE_SECONDS * max(1, row.nodes),
-                   "upgrade_control_plane", (row.ref,))
+        yield UpgradeStep(
+            "cni" if cni else "ztunnel",
+            f"set {row.ref} spec.version from {old} to {hop.text} ({row.nodes} nodes)",
+            why,
+            f"set spec.version to {old}, before the control plane goes back",
+            NODE_SECONDS * max(1, row.nodes),
+            "upgrade_control_plane",
+            (row.ref,),
+        )
 
 
 # data plane
@@ -310,9 +388,15 @@ def _s(number: int) -> str:
 def _gateways(journey: UpgradeAssessment, hop: Hop) -> Iterator[UpgradeStep]:
     rows = [row for row in journey.restarted if row.role not in (SIDECAR, WAYPOINT)]
     if rows:
-        yield UpgradeStep("gateways", f"restart {len(rows)} gateway{_s(len(rows))}: {_names(rows)}",
-                   "a wave of their own at the end, with never none ready", _back(journey, rows, hop),
-                   journey.pace.wave(rows, 1) + journey.terms.pause, "upgrade_data_plane", tuple(row.ref for row in rows))
+        yield UpgradeStep(
+            "gateways",
+            f"restart {len(rows)} gateway{_s(len(rows))}: {_names(rows)}",
+            "a wave of their own at the end, with never none ready",
+            _back(journey, rows, hop),
+            journey.pace.wave(rows, 1) + journey.terms.pause,
+            "upgrade_data_plane",
+            tuple(row.ref for row in rows),
+        )
 
 
 def _managed(journey: UpgradeAssessment, hop: Hop) -> Iterator[UpgradeStep]:
@@ -321,9 +405,15 @@ def _managed(journey: UpgradeAssessment, hop: Hop) -> Iterator[UpgradeStep]:
         return
     who = "its operator" if journey.route.plane.ossm2 else "istiod"
     moves = "" if journey.route.plane.ossm2 or not journey.route.revision_based else _relabel(journey, rows, hop)
-    yield UpgradeStep("managed", f"wait for {len(rows)} gateway{_s(len(rows))} and waypoints that {who} rolls: {_names(rows)}",
-               f"{who} makes them anew when its version changes; nobody restarts them{moves}", "they follow the control plane back",
-               journey.pace.wave(rows, len(rows)), "upgrade_control_plane", tuple(row.ref for row in rows))
+    yield UpgradeStep(
+        "managed",
+        f"wait for {len(rows)} gateway{_s(len(rows))} and waypoints that {who} rolls: {_names(rows)}",
+        f"{who} makes them anew when its version changes; nobody restarts them{moves}",
+        "they follow the control plane back",
+        journey.pace.wave(rows, len(rows)),
+        "upgrade_control_plane",
+        tuple(row.ref for row in rows),
+    )
 
 
 def _workloads(journey: UpgradeAssessment, hop: Hop) -> Iterator[UpgradeStep]:
@@ -333,10 +423,15 @@ def _workloads(journey: UpgradeAssessment, hop: Hop) -> Iterator[UpgradeStep]:
     waves = f"in {journey.terms.waves} waves, " if journey.terms.waves > 1 else ""
     each = f"{waves}{journey.terms.concurrency} at a time"
     pause = journey.terms.pause * max(1, journey.terms.waves)
-    yield UpgradeStep("workloads", f"restart {_count(rows)}, {each}",
-               f"nobody else does: a proxy keeps the version that it was started with{_relabel(journey, rows, hop)}",
-               _back(journey, rows, hop), journey.pace.wave(rows, journey.terms.concurrency) + pause, "upgrade_data_plane",
-               tuple(row.ref for row in rows))
+    yield UpgradeStep(
+        "workloads",
+        f"restart {_count(rows)}, {each}",
+        f"nobody else does: a proxy keeps the version that it was started with{_relabel(journey, rows, hop)}",
+        _back(journey, rows, hop),
+        journey.pace.wave(rows, journey.terms.concurrency) + pause,
+        "upgrade_data_plane",
+        tuple(row.ref for row in rows),
+    )
 
 
 def _relabel(journey: UpgradeAssessment, rows: Iterable[FleetWorkload], hop: Hop) -> str:
@@ -347,8 +442,9 @@ def _relabel(journey: UpgradeAssessment, rows: Iterable[FleetWorkload], hop: Hop
     tags = {tag.name for tag in journey.fleet.tags}
     found = Counter(row.follows for row in rows if row.follows in names or row.follows in tags)
     said = [
-        f"their namespaces name {hop.revision} instead of the tag {word} from their wave on, until the tag has moved" if word in tags else
-        f"{count} name revision {word}: set their label to {hop.revision}, or better to a tag"
+        f"their namespaces name {hop.revision} instead of the tag {word} from their wave on, until the tag has moved"
+        if word in tags
+        else f"{count} name revision {word}: set their label to {hop.revision}, or better to a tag"
         for word, count in sorted(found.items())
     ]
     return "".join(f"; {text}" for text in said)
@@ -368,9 +464,15 @@ def _tag(journey: UpgradeAssessment, hop: Hop) -> Iterator[UpgradeStep]:
     for tag in _tags(journey) if journey.route.revision_based else ():
         old = _revision_before(journey, hop)
         to = journey.route.plane.ref if tag.target_kind == k.ISTIO.kind else f"IstioRevision {hop.revision}"
-        yield UpgradeStep("tag", f"point {tag.ref} at {to}: from {old} to {hop.revision}",
-                   "after the last wave: until then what restarts by itself stays on the old one; then the namespaces get the tag back",
-                   f"point it at IstioRevision {old}", 5.0, "upgrade_data_plane", (tag.ref,))
+        yield UpgradeStep(
+            "tag",
+            f"point {tag.ref} at {to}: from {old} to {hop.revision}",
+            "after the last wave: until then what restarts by itself stays on the old one; then the namespaces get the tag back",
+            f"point it at IstioRevision {old}",
+            5.0,
+            "upgrade_data_plane",
+            (tag.ref,),
+        )
 
 
 def _prune(journey: UpgradeAssessment, hop: Hop) -> Iterator[UpgradeStep]:
@@ -378,10 +480,15 @@ def _prune(journey: UpgradeAssessment, hop: Hop) -> Iterator[UpgradeStep]:
         return
     old = _revision_before(journey, hop)
     if old != hop.revision:
-        yield UpgradeStep("prune", f"let IstioRevision {old} go when its last proxy has left",
-                   "the operator prunes it after the grace period; its webhooks and its istiod go with it",
-                   f"gone is gone: spec.version {hop.old} makes a revision of that name again", 0.0, "upgrade_mesh",
-                   (ref(k.ISTIO_REVISION, old),))
+        yield UpgradeStep(
+            "prune",
+            f"let IstioRevision {old} go when its last proxy has left",
+            "the operator prunes it after the grace period; its webhooks and its istiod go with it",
+            f"gone is gone: spec.version {hop.old} makes a revision of that name again",
+            0.0,
+            "upgrade_mesh",
+            (ref(k.ISTIO_REVISION, old),),
+        )
 
 
 def _only_proxies(journey: UpgradeAssessment) -> Iterator[UpgradeStep]:
@@ -390,9 +497,15 @@ def _only_proxies(journey: UpgradeAssessment) -> Iterator[UpgradeStep]:
     patch = [row for row in journey.restarted if row not in late and _older_patch(journey, row)]
     rows = [*late, *patch]
     if rows:
-        yield UpgradeStep("workloads", f"restart {_count(rows)}, {journey.terms.concurrency} at a time",
-                   f"the control plane is at {journey.route.target} already, these proxies are not", "nothing to undo",
-                   journey.pace.wave(rows, journey.terms.concurrency), "restart_data_plane", tuple(row.ref for row in rows))
+        yield UpgradeStep(
+            "workloads",
+            f"restart {_count(rows)}, {journey.terms.concurrency} at a time",
+            f"the control plane is at {journey.route.target} already, these proxies are not",
+            "nothing to undo",
+            journey.pace.wave(rows, journey.terms.concurrency),
+            "restart_data_plane",
+            tuple(row.ref for row in rows),
+        )
 
 
 def _older_patch(journey: UpgradeAssessment, row: FleetWorkload) -> bool:
@@ -404,9 +517,15 @@ def _leftover(journey: UpgradeAssessment) -> Iterator[UpgradeStep]:
     found = list(not_moved(journey))
     if found:
         names = _texts([row.resource for row in found])
-        yield UpgradeStep("leftover", f"see to {len(found)} owner{_s(len(found))} whose pods no restart moves: {names}",
-                   "Jobs and bare pods are never killed; while one is left its revision stays in use", "nothing to undo", 0.0, "",
-                   tuple(row.resource for row in found))
+        yield UpgradeStep(
+            "leftover",
+            f"see to {len(found)} owner{_s(len(found))} whose pods no restart moves: {names}",
+            "Jobs and bare pods are never killed; while one is left its revision stays in use",
+            "nothing to undo",
+            0.0,
+            "",
+            tuple(row.resource for row in found),
+        )
 
 
 def _names(rows: Sequence[FleetWorkload]) -> str:
