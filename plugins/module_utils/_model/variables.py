@@ -126,13 +126,15 @@ def check_value(spec: Mapping[str, Any], value: Any, path: str) -> list[str]:
     if not _fits(kind, value, spec.get("elements")):
         return [f"{path}: expected {_WORDS.get(kind, kind)}, found {found_in(path, value)}"]
     choices = spec.get("choices")
+    if kind == "list":
+        inner = {"type": spec.get("elements", "raw"), "options": spec.get("options"), "choices": choices, "required": True}
+        # a text is a list with commas, whose parts count only where they are to be chosen
+        items = value if not isinstance(value, str) else [part.strip() for part in value.split(",")] if choices else []
+        return [text for number, item in enumerate(items) for text in check_value(inner, item, f"{path}[{number}]")]
     if choices and str(value) not in [str(item) for item in choices]:
         return [f"{path}: expected one of {', '.join(map(str, choices))}, found {found_in(path, value)}"]
     if kind == "dict":
         return _check_keys(spec, value if isinstance(value, Mapping) else _parsed(value), path)
-    if kind == "list" and not isinstance(value, str):
-        inner = {"type": spec.get("elements", "raw"), "options": spec.get("options"), "required": True}
-        return [text for number, item in enumerate(value) for text in check_value(inner, item, f"{path}[{number}]")]
     return []
 
 

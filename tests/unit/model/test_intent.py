@@ -40,6 +40,15 @@ def test_types_and_keys(value: str, expected: list[str]) -> None:
     assert check_value(SPEC, yaml.safe_load(value), "v") == expected
 
 
+@pytest.mark.parametrize(("value", "expected"), [
+    (["namespaces", "volumes"], []), ([], []), ("namespaces, volumes", []),
+    (["volume"], ["v[0]: expected one of namespaces, volumes, found 'volume'"]),
+    ("namespaces,volume", ["v[1]: expected one of namespaces, volumes, found 'volume'"]),
+])
+def test_each_entry_of_a_list_is_to_be_chosen(value: Any, expected: list[str]) -> None:
+    assert check_value({"type": "list", "elements": "str", "choices": ["namespaces", "volumes"]}, value, "v") == expected
+
+
 def test_a_map_may_come_as_json() -> None:
     spec = {"type": "dict", "options": {"name": {"type": "str", "required": True}}}
     assert check_value(spec, '{"name": "a"}', "v") == []
