@@ -37,27 +37,33 @@ _OLDEST = {"ossm2": "ossm2_oldest", "ossm3": "ossm3_oldest", "sail": "istio_olde
 
 
 def fleet(view: View, reports: Mapping[tuple[str, str], str] = MappingProxyType({})) -> Fleet:
-    """All proxies of a source, made once for each view. reports: what proxies answered of their version, by (namespace, pod)."""
-    return view.memo("upgrade.fleet", None, lambda: with_reports(fleet_of_view(view), reports))
+    """All proxies of a source, made once for each view. reports: what proxies answered of their version, by (namespace, pod); who asks
+    first gives them."""
+
+    def made() -> Fleet:
+        found = fleet_of_view(view)
+        return with_reports(found, reports) if reports else found
+
+    return view.memo("upgrade.fleet", None, made)
 
 
 def journey(view: View, intent: Intent) -> UpgradeAssessment:
-    """The upgrade that is asked for; made once for each view and wish."""
-    known: dict[str, UpgradeAssessment] = view.memo("upgrade.journeys", None, dict)
+    """The upgrade that is asked for; made once for each view and wish, also where the provider is known only after it."""
+    return view.memo("upgrade.journey", intent.upgrade, lambda: _journey(view, intent))
+
+
+def _journey(view: View, intent: Intent) -> UpgradeAssessment:
     wanted = intent.upgrade or {}
-    key = repr((sorted(wanted.items(), key=str), intent.name, intent.namespace, intent.provider))
-    if key not in known:
-        wish = UpgradeRequest(
-            str(wanted.get("version") or ""), intent.name, intent.namespace, intent.provider or "", wanted.get("strategy") or ""
-        )
-        terms = RolloutTerms(
-            concurrency=int(wanted.get("concurrency") or CONCURRENCY),
-            per_minute=wanted.get("per_minute"),
-            pause=float(wanted.get("pause") or 0),
-            waves=int(wanted.get("waves") or 1),
-        )
-        known[key] = journey_of(view, fleet(view), wish, terms)
-    return known[key]
+    wish = UpgradeRequest(
+        str(wanted.get("version") or ""), intent.name, intent.namespace, intent.provider or "", wanted.get("strategy") or ""
+    )
+    terms = RolloutTerms(
+        concurrency=int(wanted.get("concurrency") or CONCURRENCY),
+        per_minute=wanted.get("per_minute"),
+        pause=float(wanted.get("pause") or 0),
+        waves=int(wanted.get("waves") or 1),
+    )
+    return journey_of(view, fleet(view), wish, terms)
 
 
 def _found(view: View, intent: Intent, find: Callable[[UpgradeAssessment], Iterable[Hazard]]) -> Iterator[Finding]:
