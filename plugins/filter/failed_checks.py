@@ -39,7 +39,7 @@ _value:
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.meshops.mesh.plugins.module_utils._model.check_rows import failed_sentences
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import failed_sentences
 
 
 def failed_checks(rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 from .._text import joined, shown
 from .categories import CATEGORIES
 
-__all__ = ["GLYPHS", "failed_lines", "summary_line", "table"]
+__all__ = ["GLYPHS", "failed_lines", "failed_sentences", "summary_line", "table"]
 
 GLYPHS = {"passed": "√", "warning": "‼", "failed": "×", "skipped": "·"}
 WORST = ("failed", "warning", "skipped", "passed")
@@ -109,3 +109,8 @@ def failed_lines(rows: Rows, *, cluster: str) -> str:
     lines = [line for checks in _grouped(rows).values() for found in checks.values() for line in _lines(found)]
     count = len(rows)
     return joined([f"{shown(cluster)}: {count} {'check result does' if count == 1 else 'check results do'} not hold", *lines])
+
+
+def failed_sentences(rows: Rows) -> list[str]:
+    """What does not hold, each with its code, its object and what to do."""
+    return [f"{row['id']}: {row['resource']} {row['message']} ({row['hint']})" for row in rows if row["status"] == "failed"]
