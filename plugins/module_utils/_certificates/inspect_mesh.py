@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .._model.secrets_used import CACERTS, OWN, ROOT_MAP
 from .chain import build, judge
 from .facts import Certificate, FaultKind
 from .inspection import Credential, Inspection, short_name
 from .reading import Bundle, read_bundle
 from .source import Source, decode
 
-__all__ = ["CACERTS", "inspect_authorities", "inspect_proxy", "inspect_served", "inspect_shared_roots", "inspect_webhooks"]
+__all__ = ["inspect_authorities", "inspect_proxy", "inspect_served", "inspect_shared_roots", "inspect_webhooks"]
 
-CACERTS, SELF_SIGNED, ROOT_MAP = "cacerts", "istio-ca-secret", "istio-ca-root-cert"
 # cacerts as Istio's documentation has it, and as cert-manager writes it
 _ISTIO_FORM = ("ca-cert.pem", "ca-key.pem", "root-cert.pem", "cert-chain.pem")
 _TLS_FORM = ("tls.crt", "tls.key", "ca.crt")
@@ -25,7 +25,7 @@ _TLS_FORM = ("tls.crt", "tls.key", "ca.crt")
 
 def inspect_authorities(inspection: Inspection) -> None:
     """The CA of each control plane, and the root that it hands out."""
-    namespaces = {namespace for namespace, name in inspection.secrets if name in (CACERTS, SELF_SIGNED)}
+    namespaces = {namespace for namespace, name in inspection.secrets if name in (CACERTS, OWN)}
     maps = {one["metadata"].get("namespace"): one for one in inspection.given.config_maps if one["metadata"]["name"] == ROOT_MAP}
     read_maps = {
         namespace: inspection.read(
@@ -39,15 +39,15 @@ def inspect_authorities(inspection: Inspection) -> None:
     }
     inspection.handed = {namespace: bundle.certificates for namespace, bundle in read_maps.items()}
     for namespace in sorted(namespaces, key=str):
-        plugged, own = inspection.secrets.get((namespace, CACERTS)), inspection.secrets.get((namespace, SELF_SIGNED))
+        plugged, own = inspection.secrets.get((namespace, CACERTS)), inspection.secrets.get((namespace, OWN))
         # the last one wins: with cacerts there, istiod does not look at its own Secret
-        for name, secret in ((SELF_SIGNED, own), (CACERTS, plugged)):
+        for name, secret in ((OWN, own), (CACERTS, plugged)):
             if secret is not None:
                 resource = f"Secret {namespace}/{name}"
                 inspection.active[namespace] = (resource, _authority(inspection, resource, secret, name))
         inspection.seen.add("authority")
         if plugged is not None and own is not None:
-            text = f"Secret {namespace}/{SELF_SIGNED} is there too: an istiod that starts without {CACERTS} goes back to it"
+            text = f"Secret {namespace}/{OWN} is there too: an istiod that starts without {CACERTS} goes back to it"
             inspection.add(FaultKind.TWO_AUTHORITIES, f"Secret {namespace}/{CACERTS}", text)
         _handed_out(inspection, namespace, read_maps.get(namespace))
 

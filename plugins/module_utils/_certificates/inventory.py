@@ -11,11 +11,11 @@ from datetime import datetime
 from typing import Any
 
 from .facts import Certificate, Fault
-from .inspect_mesh import CACERTS, inspect_authorities, inspect_proxy, inspect_served, inspect_shared_roots, inspect_webhooks
+from .inspect_mesh import inspect_authorities, inspect_proxy, inspect_served, inspect_shared_roots, inspect_webhooks
 from .inspect_sources import compare_serials, inspect_gateway, inspect_jwks, inspect_source
 from .inspection import CertificateLocation, Given, Inspection, InspectionSettings, TlsServer
 
-__all__ = ["CACERTS", "CertificateInventory", "CertificateLocation", "Given", "InspectionSettings", "TlsServer", "take"]
+__all__ = ["CertificateInventory", "CertificateLocation", "Given", "InspectionSettings", "TlsServer", "take"]
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from .._model.secrets_used import CA_SECRETS
+
 __all__ = ["issuer_lines", "issuers"]
 
-_CA_SECRETS = ("cacerts", "istio-ca-secret")
 PLACES = ("the CA of istiod", "what istiod hands out to the members", "the webhooks of istiod", "gateways and workloads")
 
 
@@ -26,7 +27,7 @@ def _place(row: Mapping[str, Any]) -> str:
         return PLACES[1]
     if kind.endswith("WebhookConfiguration"):
         return PLACES[2]
-    if kind == "Secret" and name.rpartition("/")[2] in _CA_SECRETS and row["item"] == "ca-cert.pem":
+    if kind == "Secret" and name.rpartition("/")[2] in CA_SECRETS and row["item"] == "ca-cert.pem":
         return PLACES[0]
     return ""
 

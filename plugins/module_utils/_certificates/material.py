@@ -19,9 +19,8 @@ from .reading import read_bundle
 from .rotation import Authority
 from .source import decode
 
-__all__ = ["CACERTS", "OWN", "Material", "combined"]
+__all__ = ["Material", "combined"]
 
-CACERTS, OWN = "cacerts", "istio-ca-secret"
 _ITEMS = ("ca-cert.pem", "ca-key.pem", "cert-chain.pem", "root-cert.pem")
 _TLS = {"tls.crt": "ca-cert.pem", "tls.key": "ca-key.pem", "ca.crt": "root-cert.pem"}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from .._model.secrets_used import ROOT_MAP
 from .chain import build
 from .facts import Certificate
 from .reading import read_bundle
@@ -19,7 +20,6 @@ __all__ = ["authority_of", "mesh_of", "roots_of"]
 
 Obj = Mapping[str, Any]
 _FORMS = (("ca-cert.pem", "root-cert.pem", "cert-chain.pem"), ("tls.crt", "ca.crt", ""))
-_ROOT_MAP = "istio-ca-root-cert"
 
 
 def _read(data: Obj, item: str) -> tuple[Certificate, ...]:
@@ -87,9 +87,9 @@ def _istiods(pods: Iterable[Obj], namespace: str) -> list[Obj]:
 
 def _places(objects: Sequence[Obj], namespace: str) -> Iterable[tuple[str, tuple[Certificate, ...]]]:
     for one in objects:
-        if one["kind"] == "ConfigMap" and one["metadata"]["name"] == _ROOT_MAP:
+        if one["kind"] == "ConfigMap" and one["metadata"]["name"] == ROOT_MAP:
             text = str((one.get("data") or {}).get("root-cert.pem") or "")
-            yield f"ConfigMap {one['metadata']['namespace']}/{_ROOT_MAP}", read_bundle(text.encode(), "").certificates
+            yield f"ConfigMap {one['metadata']['namespace']}/{ROOT_MAP}", read_bundle(text.encode(), "").certificates
         for number, hook in enumerate(one.get("webhooks") or []):
             client = hook.get("clientConfig") or {}
             service = client.get("service") or {}
@@ -103,7 +103,7 @@ def mesh_of(
 ) -> RotationState:
     """Everything at one moment. objects: pods of istiod, root ConfigMaps, webhooks. known: the roots of now and those of the goal."""
     places = list(_places(objects, namespace))
-    handed = next((found for name, found in places if name == f"ConfigMap {namespace}/{_ROOT_MAP}"), ())
+    handed = next((found for name, found in places if name == f"ConfigMap {namespace}/{ROOT_MAP}"), ())
     roots = tuple(one.fingerprint for one in handed)
     everybody = {one.fingerprint: one for one in (*(one for _name, found in places for one in found), *known)}
     return RotationState(

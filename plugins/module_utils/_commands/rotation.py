@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .._certificates.material import CACERTS, OWN, Material, combined
+from .._certificates.material import Material, combined
 from .._certificates.rotation import (
     Authority,
     Blocker,
@@ -28,6 +28,7 @@ from .._errors import NotReady
 from .._kube.progress import Progress, few
 from .._kube.wait import wait_ready
 from .._model.objects import Ref
+from .._model.secrets_used import CACERTS, OWN
 from .apply import LayerRequest
 from .apply import run as apply_layer
 from .rotation_reading import (

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .._certificates.chain import build
-from .._certificates.material import CACERTS, OWN, Material
+from .._certificates.material import Material
 from .._certificates.observed import mesh_of
 from .._certificates.reading import read_bundle
 from .._certificates.rotation import (
@@ -27,7 +27,7 @@ from .._errors import ConfigError, NotReady
 from .._kube.auth import Dialer
 from .._kube.client import Cluster
 from .._kube.wait import Timing
-from .._model.secrets_used import ROOT_MAP
+from .._model.secrets_used import CACERTS, OWN, ROOT_MAP
 from .istiods import read_istiods
 from .proxies import proxy_pods, read_proxies
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._model.objects import Ref
+from .._model.secrets_used import CA_SECRETS, ROOT_MAP
 from .._model.snapshot import Snapshot
 from .convert import at
 from .gateways import SUFFIX
@@ -40,7 +41,6 @@ __all__ = [
 SMCP = "maistra.io/v2", "ServiceMeshControlPlane"
 KIALI_MEMBER = "kiali.io/member-of"
 _KINDS = ("Deployment", "StatefulSet", "DaemonSet")
-_ROOT_MAP, _SECRETS = "istio-ca-root-cert", ("cacerts", "istio-ca-secret")
 _OPERATOR = "maistra-istio-operator"
 # What the operator made and what stays in use when it is gone, as kinds.
 _KEPT = (
@@ -148,7 +148,7 @@ def back(snapshot: Snapshot, plane: Plane, settings: MigrationSettings, domain: 
 def roots_waiting(snapshot: Snapshot, plane: Plane, namespaces: tuple[str, ...]) -> list[str]:
     """Who does not have the root that both control planes use."""
     root = ""
-    for name in _SECRETS:
+    for name in CA_SECRETS:
         data = (snapshot.get("Secret", name, plane.namespace) or {}).get("data") or {}
         found = data.get("root-cert.pem") or data.get("ca-cert.pem")
         if found:
@@ -156,11 +156,11 @@ def roots_waiting(snapshot: Snapshot, plane: Plane, namespaces: tuple[str, ...])
             break
     waiting_for = []
     for space in namespaces:
-        here = str(at(snapshot.get("ConfigMap", _ROOT_MAP, space) or {}, "data", {}).get("root-cert.pem") or "").strip()
+        here = str(at(snapshot.get("ConfigMap", ROOT_MAP, space) or {}, "data", {}).get("root-cert.pem") or "").strip()
         if not here:
-            waiting_for.append(f"ConfigMap {space}/{_ROOT_MAP} does not exist: restart the istiod of OSSM 2, so that the new one makes it")
+            waiting_for.append(f"ConfigMap {space}/{ROOT_MAP} does not exist: restart the istiod of OSSM 2, so that the new one makes it")
         elif root and root not in here and here not in root:
-            waiting_for.append(f"ConfigMap {space}/{_ROOT_MAP} has another root than {plane.namespace}: calls between the two would fail")
+            waiting_for.append(f"ConfigMap {space}/{ROOT_MAP} has another root than {plane.namespace}: calls between the two would fail")
     return waiting_for
 
 

@@ -18,6 +18,7 @@ from ansible.module_utils.common.yaml import HAS_YAML, yaml_dump, yaml_load
 
 from .objects import group_of, is_ours, is_rollout, whose
 from .secrecy import is_secret, names_a_secret
+from .secrets_used import ROOT_MAP
 
 try:
     from yaml import YAMLError
@@ -121,7 +122,6 @@ def _set(words: str, rule: Rule = ALL) -> dict[str, Rule]:
 
 _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
 _WITHHELD = "-----BEGIN WITHHELD KEY-----\n-----END WITHHELD KEY-----"
-_ROOT_MAP = "istio-ca-root-cert"
 
 # metadata
 
@@ -375,7 +375,7 @@ def _config_map(obj: Mapping[str, Any]) -> dict[str, Any]:
     for key in ("values", "merged-values"):  # of the injector, and of a revision's charts
         if (istio or name.startswith("values")) and (proxy := _proxy_values(data.get(key))):
             found[key] = json.dumps({"global": {"proxy": proxy}})
-    if name == _ROOT_MAP and isinstance(text := data.get("root-cert.pem"), str):
+    if name == ROOT_MAP and isinstance(text := data.get("root-cert.pem"), str):
         found["root-cert.pem"] = _public_part(text)
     if is_rollout(obj) and isinstance(data.get("state"), str) and not is_secret(data["state"]):
         found["state"] = data["state"]

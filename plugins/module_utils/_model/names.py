@@ -15,8 +15,10 @@ from typing import Any
 from .._errors import ConfigError
 from .._text import shown
 
-__all__ = ["check_cluster", "check_layer", "check_mesh", "check_object", "file_names"]
+__all__ = ["LABEL", "SERVICE", "check_cluster", "check_layer", "check_mesh", "check_object", "file_names"]
 
+LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # of DNS (RFC 1123), as the API server wants most names
+SERVICE = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")  # of DNS (RFC 1035)
 _LABEL = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _LAYER = re.compile(r"[A-Za-z0-9_]([-A-Za-z0-9_.]{0,62})")
 _KIND = re.compile(r"[A-Za-z][A-Za-z0-9]{0,62}")

@@ -6,18 +6,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from .._text import shown
+from .names import LABEL, SERVICE
 from .versions import at_least
 
 __all__ = ["FIELDS", "plane_refusals"]
 
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_SERVICE = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 _TAKEN = frozenset({"istio-ingressgateway", "istio-egressgateway", "ingressgateway", "egressgateway"})
 _ANY = object()
 
@@ -77,7 +75,7 @@ def plane_refusals(given: Mapping[str, Any], meant: Mapping[str, Any], *, mesh: 
 def _names(meant: Mapping[str, Any], mesh: Any) -> Iterator[str]:
     rows = {"mesh_name": mesh, "mesh_control_plane.name": meant["name"], "mesh_control_plane.namespace": meant["namespace"]}
     for option, value in rows.items():
-        if not _LABEL.fullmatch(str(value)):
+        if not LABEL.fullmatch(str(value)):
             yield (
                 f'{option} is "{shown(value)}", which Kubernetes takes for no name: '
                 "use lower-case letters, digits and dashes, at most 63."
@@ -86,7 +84,7 @@ def _names(meant: Mapping[str, Any], mesh: Any) -> Iterator[str]:
 
 def _gateways(meant: Mapping[str, Any]) -> Iterator[str]:
     names = [str(one["name"]) for one in meant["additional_ingress"]]
-    if len(set(names)) != len(names) or _TAKEN & set(names) or not all(map(_SERVICE.fullmatch, names)):
+    if len(set(names)) != len(names) or _TAKEN & set(names) or not all(map(SERVICE.fullmatch, names)):
         yield (
             f"mesh_control_plane.additional_ingress has the names {', '.join(map(shown, names))}: each must be another one, "
             "none that of the ingress or egress gateway, and all in lower-case letters, digits and dashes, a letter first, at most 63."

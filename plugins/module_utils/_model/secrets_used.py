@@ -14,10 +14,10 @@ from .fields import entries, metadata_of, section, sections, texts
 from .objects import group_of
 from .selectors import ByLabel
 
-__all__ = ["CA_SECRETS", "ROOT_MAP", "SECRET", "SOURCES", "secrets_used"]
+__all__ = ["CACERTS", "CA_SECRETS", "OWN", "ROOT_MAP", "SECRET", "SOURCES", "secrets_used"]
 
 SECRET = ("", "Secret")
-CA_SECRETS = ("cacerts", "istio-ca-secret")
+CACERTS, OWN = CA_SECRETS = ("cacerts", "istio-ca-secret")
 ROOT_MAP = "istio-ca-root-cert"  # the ConfigMap in which istiod hands its roots out
 # What says which Secrets they are. Where one of these may not be read nobody knows.
 SOURCES = frozenset({("", "Pod"), ("networking.istio.io", "Gateway"), ("gateway.networking.k8s.io", "Gateway"),

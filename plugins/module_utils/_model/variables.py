@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from .names import LABEL, SERVICE
 from .secrecy import is_secret, names_a_secret
 
 __all__ = ["check_names", "check_value", "found_in", "misspelt", "shown"]
@@ -25,8 +26,8 @@ _FREE = frozenset({"env", "data", "stringData", "args", "command", "key", "certi
 _BOOLEANS = frozenset({"y", "yes", "on", "1", "true", "t", "1.0", "n", "no", "off", "0", "false", "f", "0.0"})
 _CLOSE = 0.8  # how alike two names are before one is taken for the other
 
-_LABEL = (re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"), "lower case letters, digits and '-', at most 63")
-_SERVICE = (re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?"), "lower case letters, digits and '-', a letter first, at most 63")
+_LABEL = (LABEL, "lower case letters, digits and '-', at most 63")
+_SERVICE = (SERVICE, "lower case letters, digits and '-', a letter first, at most 63")
 _VALUE = (re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"), "letters, digits, '-', '_' and '.', at most 63")
 _DNS = r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*"
 _SUBDOMAIN = (re.compile(_DNS), "a DNS name in lower case, at most 253 characters")

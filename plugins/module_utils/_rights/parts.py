@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .._model.fields import section
 from .._model.packages import rendered_of, tools_of
 
 __all__ = ["PARTS", "parts_of"]
@@ -51,11 +52,6 @@ PARTS: Mapping[str, str] = {
 }
 
 
-def _section(values: Mapping[str, Any] | None, name: str) -> Mapping[str, Any]:
-    found = (values or {}).get(name)
-    return found if isinstance(found, Mapping) else {}
-
-
 def _mesh(params: Mapping[str, Any]) -> set[str]:
     """The control plane, and how it has its members. Where no provider is given both generations count."""
     plane, generation = params.get("control_plane") or {}, params.get("provider")
@@ -63,9 +59,9 @@ def _mesh(params: Mapping[str, Any]) -> set[str]:
     if generation in (None, "ossm2"):
         found |= {"ossm2", "roll" if params["membership_style"] == "roll" else "members"}
     if generation != "ossm2":
-        found |= {"ossm3", *(["cni"] if _section(plane, "cni").get("manage", True) else []),
+        found |= {"ossm3", *(["cni"] if section(plane, "cni").get("manage", True) else []),
                   *(["revisions"] if plane.get("update_strategy") == "RevisionBased" else [])}
-    return found | ({"spans"} if _section(plane, "tracing").get("provider") == "opentelemetry" else set())
+    return found | ({"spans"} if section(plane, "tracing").get("provider") == "opentelemetry" else set())
 
 
 def _tools(params: Mapping[str, Any]) -> set[str]:
@@ -73,7 +69,7 @@ def _tools(params: Mapping[str, Any]) -> set[str]:
     seen = params["observability"] or {}
     found = {*rendered_of(params.get("provider"), seen), *({"jaeger", "opentelemetry"} & {*tools_of(seen)})}
     if "tempo" in tools_of(seen):
-        found.add("stack" if _section(seen, "tempo").get("mode") == "stack" else "monolithic")
+        found.add("stack" if section(seen, "tempo").get("mode") == "stack" else "monolithic")
     return found
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from .._authorization.versions import abilities
 from .._model import kinds as k
+from .._model.secrets_used import CA_SECRETS, CACERTS, OWN
 from .._model.versions import Version, istio_of, parse
 from .._model.view import Obj, ref
 from .hazard import Hazard
@@ -19,7 +20,6 @@ from .journey import UpgradeAssessment
 
 __all__ = ["dropped_fields", "ending", "root"]
 
-_CACERTS, _SELF_SIGNED = "cacerts", "istio-ca-secret"
 _SOURCES = {"serviceAccounts": "service_accounts", "notServiceAccounts": "service_accounts", "trustDomains": "trust_domains",
             "notTrustDomains": "trust_domains"}
 _TARGETED = (k.AUTHORIZATION_POLICY, k.REQUEST_AUTHENTICATION)
@@ -48,13 +48,13 @@ def root(journey: UpgradeAssessment) -> Iterator[Hazard]:
     yield from _istio_csr(journey)
     if _issued_elsewhere(journey):
         return
-    secrets = [name for name in (_CACERTS, _SELF_SIGNED) if view.get(k.SECRET, name, namespace) is not None]
-    where = ref(k.SECRET, _CACERTS, namespace)
+    secrets = [name for name in CA_SECRETS if view.get(k.SECRET, name, namespace) is not None]
+    where = ref(k.SECRET, CACERTS, namespace)
     if view.source == "manifests":
         if not secrets:
             yield Hazard("", "manifests do not have the CA's Secret", skipped=True)
     elif not secrets:
-        yield Hazard(where, f"neither it nor {_SELF_SIGNED} is there: a new istiod makes a root of its own, which no running proxy trusts")
+        yield Hazard(where, f"neither it nor {OWN} is there: a new istiod makes a root of its own, which no running proxy trusts")
 
 
 def _istio_csr(journey: UpgradeAssessment) -> Iterator[Hazard]:
