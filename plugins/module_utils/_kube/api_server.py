@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import json
 import random
+import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -71,6 +72,7 @@ class ApiServer:
         self._stamp: tuple[Mapping[str, str], datetime, float, float] | None = None  # headers, our time, seconds taken, when by _clock
         self._met = False
         self._broken_at: float | None = None
+        self._lock = threading.Lock()
 
     def request(
         self,

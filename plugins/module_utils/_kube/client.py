@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import builtins
 import random
-import threading
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -25,9 +22,8 @@ from .._errors import (
     Forbidden,
     KindMissing,
 )
-from .._model.clock import utc_now
 from .api_server import ApiServer, causes_of, message_of
-from .auth import HttpResponse, Transport, connect
+from .auth import HttpResponse, connect
 
 __all__ = ["WORKERS", "Cluster", "NotFound", "Resource", "ref_text"]
 
@@ -79,21 +75,10 @@ def ref_text(obj: Mapping[str, Any]) -> str:
 class Cluster(ApiServer):
     """The objects of one API server: discovery, reading, writing."""
 
-    def __init__(
-        self,
-        transport: Transport,
-        *,
-        name: str,
-        timeout: float = 15.0,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-        wall: Callable[[], datetime] = utc_now,
-    ) -> None:
-        super().__init__(transport, name=name, timeout=timeout, clock=clock, sleep=sleep, wall=wall)
-        self._resources: dict[tuple[str, str], Resource] | None = None
-        self._resources_at = 0.0
-        self._stale: set[str] = set()
-        self._lock = threading.Lock()
+    # of discovery; each is set anew, never changed
+    _resources: dict[tuple[str, str], Resource] | None = None
+    _resources_at = 0.0
+    _stale: frozenset[str] = frozenset()
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any], *, name: str, timeout: float = 15.0) -> Cluster:
@@ -135,7 +120,7 @@ class Cluster(ApiServer):
 
     def _discover(self) -> dict[tuple[str, str], Resource]:
         found: dict[tuple[str, str], Resource] = {}
-        self._stale = set()
+        self._stale = frozenset()
         for root in ("/api", "/apis"):
             data = self.request("GET", root, accept=_DISCOVERY).json() or {}
             if data.get("kind") == "APIGroupDiscoveryList":
