@@ -64,9 +64,9 @@ def run_playbook(playbook: str | Path, *args: str, bed: Bed | None = None, kubec
 
 
 # Longest first, so that no worker begins one when the others are done; the short unit tests come last and fill up.
-LONGEST = ("migration", "zero_trust", "upgrade_live", "travel", "faults_run", "operators_role", "install_plan", "envoys_policies",
-           "rotation_live", "rights", "ca_change", "cert_manager", "travel_two_meshes", "certificates", "envoys", "bed", "played_olm",
-           "personas_live", "played_sail")
+LONGEST = ("migration", "zero_trust", "upgrade_live", "travel", "rights_live", "secrets", "faults_run", "operators_role", "install_plan",
+           "envoys_policies", "rotation_live", "rights_families", "ca_change", "cert_manager", "travel_two_meshes", "certificates",
+           "envoys", "bed", "played_olm", "personas_live", "played_sail")
 
 
 LONG = bool(os.environ.get("MESH_TEST_LONG"))
