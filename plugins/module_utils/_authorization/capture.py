@@ -21,6 +21,7 @@ from typing import Any
 
 from .._model.fields import entries, name_of, namespace_of, section, sections, texts
 from .._model.objects import group_of
+from .._model.proxies import STATUS
 from .._model.workloads import Shape
 
 __all__ = ["CAPTURED", "CaptureSettings", "Past", "past_proxy", "settings_of"]
@@ -28,7 +29,7 @@ __all__ = ["CAPTURED", "CaptureSettings", "Past", "past_proxy", "settings_of"]
 _INCLUDE, _EXCLUDE = "traffic.sidecar.istio.io/includeInboundPorts", "traffic.sidecar.istio.io/excludeInboundPorts"
 _MODE, _CONFIG, _STATUS_PORT = "sidecar.istio.io/interceptionMode", "proxy.istio.io/config", "status.sidecar.istio.io/port"
 _TEMPLATES, _GRPC = "inject.istio.io/templates", "grpc-agent"
-_STATUS, _BYPASS = "sidecar.istio.io/status", "ambient.istio.io/bypass-inbound-capture"
+_BYPASS = "ambient.istio.io/bypass-inbound-capture"
 _OWN = frozenset({15020, 15021, 15090})  # the agent and Envoy themselves answer there
 _INITS = frozenset({"istio-init", "istio-validation"})
 _FLAGS = {"-b": "include", "-d": "exclude", "-m": "mode"}  # of istio-init's arguments
@@ -199,7 +200,7 @@ def _arguments(shape: Shape) -> dict[str, str]:
 def _without_init(shape: Shape) -> bool:
     """Was the pod made with an init container that captures, and has none now?"""
     try:
-        told = json.loads(str(shape.annotations.get(_STATUS) or "{}"))
+        told = json.loads(str(shape.annotations.get(STATUS) or "{}"))
     except ValueError:
         return False
     names = set(map(str, entries(section(told).get("initContainers"))))

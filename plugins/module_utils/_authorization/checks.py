@@ -154,7 +154,7 @@ def about(view: View, intent: Intent) -> str:
 
 
 def _findings(view: View, intent: Intent, question: Callable[[PolicyAnalysis], Iterable[Fault]]) -> Iterator[Finding]:
-    """What one of the analysis's questions finds; nothing where the source has no object of the security API."""
+    """What one of the hazards finds; nothing where the source has no object of the security API."""
     analysis = analysis_of(view, intent)
     if not analysis.inventory.objects:
         return

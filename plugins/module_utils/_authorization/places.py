@@ -13,6 +13,7 @@ from typing import Any
 from .._model.fields import name_of, namespace_of, section, sections, texts
 from .._model.gateway_labels import labels_of_gateway
 from .._model.owners import standard
+from .._model.proxies import INJECT
 from .._model.workloads import PodGroup, Shape, groups_of
 from .attachment import GATEWAY_NAME
 from .capture import CAPTURED, CaptureSettings, Past, past_proxy, settings_of
@@ -20,7 +21,7 @@ from .model import HTTP, TCP, Mesh, PolicyTarget, ServiceRef
 
 __all__ = ["Places", "Workload", "places_of"]
 
-_INJECT, _TEMPLATES = "sidecar.istio.io/inject", "inject.istio.io/templates"
+_TEMPLATES = "inject.istio.io/templates"
 _REVISION, _INJECTION, _AMBIENT = "istio.io/rev", "istio-injection", "istio.io/dataplane-mode"
 _REDIRECTED, _MEMBER_OF = "ambient.istio.io/redirection", "maistra.io/member-of"
 _USE_WAYPOINT, _USE_WAYPOINT_NAMESPACE = "istio.io/use-waypoint", "istio.io/use-waypoint-namespace"
@@ -144,12 +145,12 @@ class _WorkloadReader:
     def injected(self, namespace: str, shape: Shape) -> str:
         """Why a pod made of such a template gets no proxy; empty if it gets one. As Istio's webhooks select, which ask the namespace first,
         and as its injector decides. In manifests a namespace of which nothing is known is taken to be in the mesh."""
-        label, note = shape.labels.get(_INJECT), shape.annotations.get(_INJECT)
+        label, note = shape.labels.get(INJECT), shape.annotations.get(INJECT)
         wish = str(note if label is None else label).lower()
         if wish == "false":
-            return f"{'annotation' if label is None else 'label'} {_INJECT}: false"
+            return f"{'annotation' if label is None else 'label'} {INJECT}: false"
         if namespace in self.members:
-            return "" if wish == "true" else f"OpenShift Service Mesh 2 injects only pods that say {_INJECT}: true"
+            return "" if wish == "true" else f"OpenShift Service Mesh 2 injects only pods that say {INJECT}: true"
         labels = self.namespaces.get(namespace)
         if labels is None and self.assume:
             if wish != "true":
@@ -163,7 +164,7 @@ class _WorkloadReader:
             return ""
         if wish == "true":  # OpenShift Service Mesh 2 goes by the annotation; upstream's webhooks see labels only
             upstream = bool(self.kinds.get("Istio"))
-            return f"its namespace is not injected, and {_INJECT} is an annotation: it must be a label" if upstream else ""
+            return f"its namespace is not injected, and {INJECT} is an annotation: it must be a label" if upstream else ""
         return "its namespace is not injected"
 
     def kind_of(self, namespace: str, shape: Shape) -> tuple[str, str]:
@@ -185,7 +186,7 @@ class _WorkloadReader:
                 return "ztunnel", ""
             return "", f"annotation {_REDIRECTED} is not enabled" if mode == "ambient" else "its pods have no container istio-proxy"
         why = self.injected(namespace, shape)
-        own = str(labels.get(_INJECT, shape.annotations.get(_INJECT, ""))).lower() == "true"
+        own = str(labels.get(INJECT, shape.annotations.get(INJECT, ""))).lower() == "true"
         named = section(self.namespaces.get(namespace)).get(_INJECTION) == "enabled"
         if mode == "ambient" and (why or not (own or named)):
             return "ztunnel", ""

@@ -20,11 +20,10 @@ from .._kube.execs import Command, run_in_pod
 from .._kube.forward import admin_get
 from .._kube.progress import Progress, few
 from .._model.owners import owner_of
-from .._model.proxies import has_proxy
+from .._model.proxies import PROXY, has_proxy
 
 __all__ = ["ProbeLimits", "ProbeOutcome", "probe"]
 
-_PROXY = "istio-proxy"
 _MISSING = 127
 Obj = dict[str, Any]
 
@@ -107,9 +106,9 @@ class _ProbeRun:
         if source is None:
             return ProbeResult(call, ProbeAnswer(NONE, None, f"{call['from']} has no ready pod to call from"))
         names = [row["name"] for row in source["spec"]["containers"]]
-        container = self.limits.container or next((name for name in names if name != _PROXY), _PROXY)
+        container = self.limits.container or next((name for name in names if name != PROXY), PROXY)
         answer = self._answer(call, source, container)
-        if answer.verdict not in (NONE, call["expected"]) and container == _PROXY:
+        if answer.verdict not in (NONE, call["expected"]) and container == PROXY:
             # what a proxy's own container sends does not go through the proxy, so it has no identity
             answer = ProbeAnswer(NONE, answer.status, f"{answer.said}, but sent past the proxy: the pod has no other container")
         return ProbeResult(call, answer)

@@ -6,18 +6,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .._model.proxies import lives, proxy_container
+from .._model.revisions import revision_of_pod
 from .._model.snapshot import Snapshot
 from .settings import DISCOVERY, IGNORE, INJECTION, REVISION, Domain, MigrationSettings, Plane
 
 __all__ = ["DomainState", "domain_state", "plane_state", "pod_side", "revisions_of", "sides"]
 
 OLD, NEW, NONE = "old", "new", "none"
-_PROXY, _STATUS = "istio-proxy", "sidecar.istio.io/status"
 
 
 @dataclass(frozen=True)
@@ -71,21 +71,9 @@ def revisions_of(snapshot: Snapshot, plane: Plane, settings: MigrationSettings) 
 
 def pod_side(pod: Mapping[str, Any], new: set[str]) -> str:
     """Which control plane's proxy the pod has: old, new, or none."""
-    spec, notes = pod.get("spec") or {}, pod["metadata"].get("annotations") or {}
-    every = [*(spec.get("containers") or []), *(spec.get("initContainers") or [])]
-    if not any(one.get("name") == _PROXY for one in every):
+    if proxy_container(pod) is None:
         return NONE
-    said = notes.get(REVISION) or ""
-    if not said and _STATUS in notes:
-        try:
-            said = str(json.loads(notes[_STATUS]).get("revision") or "")
-        except (ValueError, AttributeError):
-            said = ""
-    return NEW if said in new else OLD
-
-
-def _live(pod: Mapping[str, Any]) -> bool:
-    return (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed") and not pod["metadata"].get("deletionTimestamp")
+    return NEW if revision_of_pod(pod) in new else OLD
 
 
 def _ready(pod: Mapping[str, Any]) -> bool:
@@ -98,7 +86,7 @@ def sides(snapshot: Snapshot, namespaces: tuple[str, ...], new: set[str]) -> tup
     unready = []
     for space in namespaces:
         for pod in snapshot.of("Pod", namespace=space):
-            if _live(pod):
+            if lives(pod):
                 side, name = pod_side(pod, new), f"{space}/{pod['metadata']['name']}"
                 found[side].append(name)
                 if side != NONE and not _ready(pod):

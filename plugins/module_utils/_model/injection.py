@@ -9,7 +9,7 @@ from __future__ import annotations
 from . import kinds as k
 from .intent import Intent
 from .mesh_config import named_revision
-from .proxies import PROXY, proxy_container
+from .proxies import INJECT, PROXY, proxy_container
 from .selectors import matches
 from .view import Obj, View
 
@@ -31,7 +31,6 @@ __all__ = [
 
 REVISION = "istio.io/rev"
 INJECTION = "istio-injection"
-INJECT = "sidecar.istio.io/inject"
 
 
 def control_plane(view: View, intent: Intent) -> Obj | None:

@@ -6,27 +6,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .fields import metadata_of, section, sections, texts
+from .malformed import title
 from .objects import LAYER, MESH
+from .proxies import INJECT, lives, proxy_container
 
 __all__ = ["names_of", "of_layer", "of_others", "pods_without_proxy"]
-
-_PROXY = "istio-proxy"
-_INJECT = "sidecar.istio.io/inject"
 
 Objects = Iterable[Mapping[str, Any]]
 
 
 def names_of(objects: Objects) -> list[str]:
     """Each as people and `adopt` name it: `Kind namespace/name`, without a namespace `Kind name`."""
-    return [f"{one['kind']} {_place(one)}" for one in objects]
-
-
-def _place(obj: Mapping[str, Any]) -> str:
-    return "/".join(filter(None, (metadata_of(obj, "namespace"), metadata_of(obj, "name"))))
+    return [title(one) for one in objects]
 
 
 def of_others(objects: Objects, mesh: str) -> list[Mapping[str, Any]]:
@@ -52,18 +47,10 @@ def of_layer(objects: Objects, layer: str) -> list[dict[str, Any]]:
 
 
 def pods_without_proxy(pods: Objects) -> list[str]:
-    """`namespace/name` of each pod that lives, should have a proxy and has none; a native sidecar is an init container."""
-    return [_place(pod) for pod in pods if _lives(pod) and _wants_proxy(pod) and _PROXY not in _containers(pod)]
-
-
-def _lives(pod: Mapping[str, Any]) -> bool:
-    return not metadata_of(pod, "deletionTimestamp") and section(pod, "status").get("phase") not in ("Succeeded", "Failed")
+    """`namespace/name` of each pod that lives, should have a proxy and has none."""
+    bare = [pod for pod in pods if lives(pod) and _wants_proxy(pod) and proxy_container(pod) is None]
+    return [f"{metadata_of(pod, 'namespace')}/{metadata_of(pod, 'name')}" for pod in bare]
 
 
 def _wants_proxy(pod: Mapping[str, Any]) -> bool:
-    return texts(section(pod, "metadata").get("labels")).get(_INJECT) != "false"
-
-
-def _containers(pod: Mapping[str, Any]) -> Sequence[Any]:
-    spec = section(pod, "spec")
-    return [one.get("name") for part in ("containers", "initContainers") for one in sections(spec.get(part))]
+    return texts(section(pod, "metadata").get("labels")).get(INJECT) != "false"

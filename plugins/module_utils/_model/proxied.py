@@ -6,14 +6,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from .leaving import has_our_fields
 from .objects import LAYER, MESH, sets_field
-from .proxies import STATUS, proxy_container
+from .proxies import STATUS, lives, proxy_container, status_revision
 
 __all__ = ["MeshIdentity", "Proxied", "enrolled", "grouped", "leaving", "of_mesh", "slim_pod", "taken"]
 
@@ -75,21 +74,13 @@ def _labels(obj: Obj) -> Mapping[str, str]:
 
 def _revision(pod: Obj) -> str:
     notes = pod["metadata"].get("annotations") or {}
-    try:
-        said = json.loads(notes.get(STATUS) or "{}").get("revision")
-    except (ValueError, AttributeError):
-        said = None
-    return str(said or notes.get(_REVISION) or _labels(pod).get(_REVISION) or "")
+    return status_revision(notes) or str(notes.get(_REVISION) or _labels(pod).get(_REVISION) or "")
 
 
 def of_mesh(pods: Iterable[Obj], namespaces: Iterable[Obj], mesh: MeshIdentity) -> list[dict[str, Any]]:
     """Pods that live and have a proxy of this mesh, wherever they are."""
     spaces = {one["metadata"]["name"]: _labels(one) for one in namespaces}
-    return [dict(pod) for pod in pods if _lives(pod) and proxy_container(pod) is not None and _in_mesh(pod, spaces, mesh)]
-
-
-def _lives(pod: Obj) -> bool:
-    return not pod["metadata"].get("deletionTimestamp") and (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
+    return [dict(pod) for pod in pods if lives(pod) and proxy_container(pod) is not None and _in_mesh(pod, spaces, mesh)]
 
 
 def _in_mesh(pod: Obj, spaces: Mapping[str, Mapping[str, str]], mesh: MeshIdentity) -> bool:

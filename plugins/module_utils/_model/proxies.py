@@ -6,12 +6,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["PROXY", "STATUS", "has_proxy", "proxy_container"]
+from .fields import section
+
+__all__ = ["INJECT", "PROXY", "STATUS", "has_proxy", "lives", "proxy_container", "status_revision"]
 
 PROXY = "istio-proxy"
+INJECT = "sidecar.istio.io/inject"
 STATUS = "sidecar.istio.io/status"  # written by the injector, also into pods of gateways
 
 
@@ -20,6 +24,19 @@ def proxy_container(pod: Mapping[str, Any]) -> Mapping[str, Any] | None:
     spec = pod.get("spec") or {}
     parts = (one for part in ("containers", "initContainers") for one in spec.get(part) or [])
     return next((one for one in parts if one.get("name") == PROXY), None)
+
+
+def lives(pod: Mapping[str, Any]) -> bool:
+    """It is not done, and not on its way out."""
+    return not pod["metadata"].get("deletionTimestamp") and (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
+
+
+def status_revision(notes: Mapping[str, Any]) -> str:
+    """The revision in the injector's own note among the annotations of a pod; empty where it is not there or cannot be read."""
+    try:
+        return str(section(json.loads(str(notes.get(STATUS) or "{}"))).get("revision") or "")
+    except (ValueError, RecursionError):
+        return ""
 
 
 def has_proxy(pod: Mapping[str, Any]) -> bool:

@@ -10,18 +10,18 @@ of its own revision only (config.LabelsInRevision in Istio's source).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from .fields import entries, is_of, metadata_of, section
 from .mesh_config import DEFAULT_REVISION, MeshConfig, expected_revision
+from .proxies import INJECT, status_revision
 
 __all__ = ["LABEL", "Revisions", "revision_of_pod", "revisions_of"]
 
 LABEL = "istio.io/rev"
-_TAG, _INJECTION, _INJECT, _STATUS = "istio.io/tag", "istio-injection", "sidecar.istio.io/inject", "sidecar.istio.io/status"
+_TAG, _INJECTION = "istio.io/tag", "istio-injection"
 _MEMBER_OF, _IGNORED = "maistra.io/member-of", "maistra.io/ignore-namespace"
 _ADDRESSES = ("XDS_ADDRESS", "CA_ADDRESS")  # of ztunnel's environment
 
@@ -31,10 +31,7 @@ def revision_of_pod(pod: Mapping[str, Any]) -> str:
     notes = section(pod, "metadata", "annotations")
     if notes.get(LABEL):
         return str(notes[LABEL])
-    try:
-        return str(section(json.loads(str(notes.get(_STATUS) or "{}"))).get("revision") or "")
-    except (ValueError, RecursionError):
-        return ""
+    return status_revision(notes)
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,7 @@ class Revisions:
         named = around.get(LABEL) or labels.get(LABEL)
         if named:
             return self.resolve(str(named))
-        return self.resolve(DEFAULT_REVISION) if str(labels.get(_INJECT, "")).lower() == "true" else ""
+        return self.resolve(DEFAULT_REVISION) if str(labels.get(INJECT, "")).lower() == "true" else ""
 
     def _ossm2(self, namespace: str, around: Mapping[str, Any]) -> str:
         if str(around.get(_IGNORED, "")).lower() == "true":

@@ -13,10 +13,10 @@ from typing import Any
 from .fields import name_of, namespace_of, section, sections, texts
 from .objects import group_of
 from .owners import Owner, Owners, controller_of, standard
+from .proxies import PROXY
 
-__all__ = ["PROXY", "PodGroup", "Shape", "groups_of", "may_have_pods"]
+__all__ = ["PodGroup", "Shape", "groups_of", "may_have_pods"]
 
-PROXY = "istio-proxy"
 _DEPTH = 7  # of templates: a CronJob has three levels, a JobSet five
 # No workloads, and many: nothing is looked for in them.
 _NO_GROUP = frozenset(

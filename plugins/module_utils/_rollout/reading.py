@@ -6,21 +6,20 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from .._model.owners import owner_of
+from .._model.proxies import PROXY, STATUS
 from .._model.readiness import judge
+from .._model.revisions import revision_of_pod
 from .model import KINDS, RESTARTED, REVISION, Budget, ProxyPod, RestartedWorkload, RolloutObservation, UnmanagedPod, plain_version
 
 __all__ = ["matches", "parse_time", "pod_of", "thin_pod", "thin_workload", "world_of"]
 
 Obj = Mapping[str, Any]
-_PROXY = "istio-proxy"
-_STATUS = "sidecar.istio.io/status"
 _DOMAIN = "mesh.meshops.io/domain"
 _GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
 # Words of the kubelet that do not pass by waiting a little.
@@ -61,12 +60,12 @@ def thin_pod(pod: Obj) -> dict[str, Any]:
     meta, spec, status = pod["metadata"], pod.get("spec") or {}, pod.get("status") or {}
     notes = meta.get("annotations") or {}
     keep = {name: meta.get(name) for name in ("name", "namespace", "labels", "creationTimestamp", "deletionTimestamp", "ownerReferences")}
-    keep["annotations"] = {name: notes[name] for name in (REVISION, _STATUS) if name in notes}
+    keep["annotations"] = {name: notes[name] for name in (REVISION, STATUS) if name in notes}
     containers = [
         {"name": one["name"], "image": one.get("image")}
         for part in ("containers", "initContainers")
         for one in spec.get(part) or []
-        if one["name"] == _PROXY
+        if one["name"] == PROXY
     ]
     states = [
         {"name": one.get("name"), "waiting": (one.get("state") or {}).get("waiting")}
@@ -104,17 +103,6 @@ def thin_workload(obj: Obj) -> dict[str, Any]:
     }
 
 
-def _revision(pod: Obj) -> str:
-    """What injected it: the injector writes its revision into the pod; an older one into the status annotation only."""
-    notes = pod["metadata"].get("annotations") or {}
-    if notes.get(REVISION):
-        return str(notes[REVISION])
-    try:
-        return str(json.loads(notes.get(_STATUS) or "{}").get("revision") or "")
-    except (ValueError, AttributeError):
-        return ""
-
-
 def pod_of(pod: Obj) -> ProxyPod | None:
     """A thin pod with a proxy that lives; None for others: evicted and finished ones are made again by their owners."""
     meta = pod["metadata"]
@@ -135,7 +123,7 @@ def pod_of(pod: Obj) -> ProxyPod | None:
         meta["namespace"],
         created,
         plain_version(tag),
-        _revision(pod),
+        revision_of_pod(pod),
         pod["ready"],
         "; ".join(troubles),
         meta.get("labels") or {},

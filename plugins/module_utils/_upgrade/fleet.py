@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,6 +13,7 @@ from typing import Any
 
 from .._model import kinds as k
 from .._model.injection import INJECT, INJECTION, REVISION, proxy_of
+from .._model.proxies import PROXY, status_revision
 from .._model.snapshot import Snapshot
 from .._model.versions import image_version
 from .._model.view import Obj, View, ref
@@ -51,7 +51,6 @@ __all__ = [
 
 DEFAULT = "default"
 GATEWAY, SIDECAR, WAYPOINT = "gateway", "sidecar", "waypoint"
-_STATUS = "sidecar.istio.io/status"
 _TEMPLATES = "inject.istio.io/templates"
 _HASH = "pod-template-hash"
 _MANAGED = "gateway.istio.io/managed"
@@ -297,20 +296,16 @@ class _FleetReader:
             image=image,
             version_from=("operator" if told else "image") if version else "",
             node=str(pod.at("spec", "nodeName", default="")),
-            ready=any(row.get("name") == "istio-proxy" and row.get("ready") for row in statuses),
+            ready=any(row.get("name") == PROXY and row.get("ready") for row in statuses),
             phase=str(pod.at("status", "phase", default="")),
             created=str(pod.at("metadata", "creationTimestamp", default="")),
         )
 
     def revision_of(self, pod: Obj) -> str:
         """The istiod that injected it: the injector's own note, the annotation, and the label, which may be a tag."""
-        try:
-            said = json.loads(pod.annotations.get(_STATUS, "{}")).get("revision")
-        except (ValueError, AttributeError):
-            said = None
-        said = said or pod.annotations.get(REVISION)
+        said = status_revision(pod.annotations) or str(pod.annotations.get(REVISION) or "")
         if said:
-            return str(said)
+            return said
         label = str(pod.labels.get(REVISION, ""))
         return self._leads.get(label) or label
 
@@ -413,7 +408,7 @@ def _role(pod: Obj) -> str:
         return WAYPOINT
     containers = [container.get("name") for container in pod.items("spec", "containers")]
     templates = str(pod.annotations.get(_TEMPLATES, "")).split(",")
-    return GATEWAY if "gateway" in templates or _MANAGED in pod.labels or containers == ["istio-proxy"] else SIDECAR
+    return GATEWAY if "gateway" in templates or _MANAGED in pod.labels or containers == [PROXY] else SIDECAR
 
 
 def _rolled_by_others(pod: Obj, row: Obj | None) -> bool:
