@@ -19,7 +19,7 @@ from .._model.fields import entries, section, sections
 from .._model.intent import Intent
 from .._model.istiods import READS, service_ends
 from .._model.revisions import LABEL
-from .._model.routing import Server, binds_mesh, covers, destinations, exported_to, full_name, imports, servers_of, service_namespace
+from .._model.routing import Rules, Server, binds_mesh, covers, destinations, exported_to, full_name, imports, servers_of, service_namespace
 from .._model.selectors import matches_labels
 from .._model.view import Obj, View
 
@@ -197,7 +197,7 @@ def routes_imported(view: View, intent: Intent, options: Options) -> Iterable[Fi
 )
 def tls_agrees(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """A caller that sends plain text, or TLS of its own, to a workload that demands mutual TLS gets 503, and so does mutual TLS to one
-    that has switched it off. A workload without a proxy demands nothing."""
+    that has switched it off. A workload without a proxy demands nothing, and a rule that others go before for every caller does nothing."""
     scene, ends = analysis_of(view, intent), service_ends(view)
     for rule in intent.owned(view.of(k.DESTINATION_RULE)):
         host = full_name(str(rule.at("spec", "host", default="")), rule.namespace, ends[0])
@@ -205,8 +205,8 @@ def tls_agrees(view: View, intent: Intent, options: Options) -> Iterable[Finding
         for service in _services(view, host, ends):
             for port in sections(service.items("spec", "ports")):
                 for mode in _tls_modes(rule, port.get("port")):
-                    problem = _disagreement(scene, service, port, mode)
-                    if problem and service.ref not in told:
+                    place, problem = _disagreement(scene, service, port, mode)
+                    if place and service.ref not in told and _counts(view, scene, rule, service, place):
                         told.add(service.ref)
                         yield Finding(rule.ref, problem)
 
@@ -248,16 +248,45 @@ def _behind(scene: PolicyAnalysis, service: Obj) -> Iterator[Workload]:
             yield place
 
 
-def _disagreement(scene: PolicyAnalysis, service: Obj, port: Mapping[str, Any], mode: str) -> str:
+def _counts(view: View, scene: PolicyAnalysis, rule: Obj, service: Obj, place: Workload) -> bool:
+    """Whether the rule decides for a caller of this workload of the Service; what of it is the root namespace's often does not."""
+    ends = service_ends(view)
+    rules = view.memo("traffic.rules", view, lambda: Rules((one.raw for one in view.of(k.DESTINATION_RULE)), ends[0]))
+    callers = view.memo("traffic.callers", scene, lambda: _callers(scene))
+    return any(
+        rule.raw is one
+        for root in _roots(scene, place)
+        for caller in callers.get(root, ())
+        for end in ends
+        for one in rules.counting(host=full_name(service.name, service.namespace, end), caller=caller, service=service.namespace, root=root)
+    )
+
+
+def _roots(scene: PolicyAnalysis, place: Workload) -> set[str]:
+    """The root namespaces of the meshes that a workload is in; those of several revisions are mostly the same."""
+    return {mesh.root_namespace for mesh in scene.inventory.meshes_of(place)}
+
+
+def _callers(scene: PolicyAnalysis) -> dict[str, tuple[str, ...]]:
+    """The namespaces with proxies, by the root namespace of their mesh."""
+    found: dict[str, dict[str, None]] = {}
+    for place in scene.inventory.places:
+        for root in set() if place.outside or place.assumed else _roots(scene, place):
+            found.setdefault(root, {})[place.namespace] = None
+    return {root: tuple(namespaces) for root, namespaces in found.items()}
+
+
+def _disagreement(scene: PolicyAnalysis, service: Obj, port: Mapping[str, Any], mode: str) -> tuple[Workload | None, str]:
+    """The first workload behind the port that wants something else, and what."""
     target = port.get("targetPort", port.get("port"))
     number = target if isinstance(target, int) else port.get("port")
     for place in _behind(scene, service):
         found, by = scene.world.mutual_tls(place.workload, number if isinstance(number, int) else None)
         if mode in ("DISABLE", "SIMPLE") and found == "STRICT":
-            return f"its tls.mode is {mode} for {service.ref}, and PeerAuthentication {by} demands mutual TLS there"
+            return place, f"its tls.mode is {mode} for {service.ref}, and PeerAuthentication {by} demands mutual TLS there"
         if mode in ("MUTUAL", "ISTIO_MUTUAL") and found == "DISABLE":
-            return f"its tls.mode is {mode} for {service.ref}, and PeerAuthentication {by} switches mutual TLS off there"
-    return ""
+            return place, f"its tls.mode is {mode} for {service.ref}, and PeerAuthentication {by} switches mutual TLS off there"
+    return None, ""
 
 
 @check(
