@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .objects import Ref, group_of, made_by_us, managers_of
+from .objects import LAYER, Ref, group_of, is_ours, made_by_us, managers_of
 
 __all__ = ["OUR_VOLUME", "USUAL", "VOLUME", "Contents", "Foreign", "Usual", "certificate_of", "foreign_in", "is_usual", "listed", "trimmed"]
 
@@ -21,6 +21,8 @@ _ACCOUNT = "kubernetes.io/service-account.name"
 _ACCOUNT_OPENSHIFT = "openshift.io/internal-registry-auth-token.service-account"
 _CERTIFICATE = "cert-manager.io/certificate-name"
 _ACCOUNT_SECRETS = frozenset({"kubernetes.io/service-account-token", "kubernetes.io/dockercfg"})
+_RBAC = "rbac.authorization.k8s.io"
+_RIGHTS = "rights"  # the layer of what render_rights renders
 _SHOWN = 15
 
 Meta = Mapping[str, Any]
@@ -134,6 +136,19 @@ def certificate_of(obj: Meta) -> str:
     return name
 
 
+def _gives_rights(obj: Meta, mesh: str) -> bool:
+    """Whether it is what render_rights renders for an account of this mesh. An administrator applies it, so it is not written by us, and
+    the account that is to delete the namespace cannot do without it."""
+    meta = obj["metadata"]
+    return (
+        obj["kind"] in ("Role", "RoleBinding")
+        and group_of(obj["apiVersion"]) == _RBAC
+        and re.fullmatch(f"meshops-[a-z]+-{re.escape(mesh)}", meta["name"]) is not None
+        and is_ours(obj, mesh)
+        and (meta.get("labels") or {}).get(LAYER) == _RIGHTS
+    )
+
+
 class _ContentsJudge:
     """Each object once; owners before what they own."""
 
@@ -158,7 +173,7 @@ class _ContentsJudge:
         if _is_volume(obj):
             ours = ours or (bool(obj["metadata"].get("ownerReferences")) and not self._of_owners(obj))
             return "" if ours and self.volumes_may_go else OUR_VOLUME if ours else "a volume"
-        if ours or is_usual(obj):
+        if ours or is_usual(obj) or _gives_rights(obj, self.mesh):
             return ""
         issued = self.certificates.get(certificate_of(obj))
         if issued is not None:

@@ -118,6 +118,22 @@ def test_what_somebody_keeps_is_named(obj: Obj) -> None:
     assert line.startswith(f"{obj['kind']} shop/{obj['metadata']['name']} (written by ")
 
 
+RBAC = "rbac.authorization.k8s.io/v1"
+RIGHTS = {**OURS, LAYER: "rights"}
+
+
+@pytest.mark.parametrize("kind", ["Role", "RoleBinding"])
+def test_the_rights_of_an_account_of_the_mesh_are_nobodys(kind: str) -> None:
+    def named(name: str, api: str = RBAC, **labels: str) -> list[str]:
+        return found(thing(kind, name, api, "kubectl-client-side-apply", labels={**RIGHTS, **labels}))
+
+    assert named("meshops-remove-m") == named("meshops-install-m") == []
+    for others in (named("admin"), named("meshops-remove-other"), named("meshops-remove-m", api="example.com/v1"),
+                   named("meshops-remove-m", **{LAYER: "personas"}), named("meshops-remove-m", **{MESH: "other"}),
+                   named("meshops-remove-m", **{MANAGED_BY: "helm"})):
+        assert len(others) == 1
+
+
 def test_every_row_says_why() -> None:
     assert all(row.reason and row.kinds for row in USUAL)
     assert all(row.names or row.labels or row.annotations or row.types or row.kinds in (

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.meshops.mesh.plugins.module_utils._model.objects import group_of
+from ansible_collections.meshops.mesh.plugins.module_utils._model.contents import Contents, foreign_in
+from ansible_collections.meshops.mesh.plugins.module_utils._model.objects import MESH, group_of
 from ansible_collections.meshops.mesh.plugins.module_utils._rights.reads import plural
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "roles"))
@@ -73,3 +74,12 @@ def test_the_roles_write_nothing_more(made: Rendered, host: str) -> None:
     granted = {resource for verb, resource, _place in allowed(made, host) if verb == "create" and "/" not in resource}
     asked = {"subjectaccessreviews.authorization.k8s.io"}
     assert granted - resources - asked == {"secrets"}, "no file gets a Secret"
+
+
+@pytest.mark.parametrize("host", INTENTS)
+def test_the_rights_themselves_keep_no_namespace_from_going(made: Rendered, host: str) -> None:
+    rows = [obj for obj in made.objects(host, "rights").values() if obj["metadata"].get("namespace")]
+    assert rows
+    for obj in rows:
+        obj["metadata"]["uid"] = obj["metadata"]["name"]
+        assert foreign_in(Contents(obj["metadata"]["namespace"], (obj,)), obj["metadata"]["labels"][MESH]) == []
