@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 
-from .._checks.types import Category, Finding, Options, Severity, skip
+from .._checks.types import Category, CheckRow, Finding, Options, Severity, skip
 from .._model import kinds as k
 from .._model.intent import Intent
 from .._model.mesh_config import named_revision
@@ -118,337 +118,41 @@ def _inventory(view: View, intent: Intent, options: Options) -> CertificateInven
     return take(given, settings)
 
 
-def _found(view: View, intent: Intent, options: Options, what: tuple[FaultKind, str], nothing: str) -> Iterator[Finding]:
-    """The faults of one kind; skipped, with the reason, when there was nothing that could have it."""
-    word, seen = what
+# Why there is nothing to check where a subject was not seen.
+_NOTHING = {
+    "bytes": "the source has no certificate",
+    "certificate": "the source has no certificate that can be read",
+    "clock": "the source does not say what time its cluster has",
+    "chain": "the source has no chain, or no root to judge it by",
+    "authority": "the source has no CA of a control plane",
+    "key": "the source does not say what its private keys are",
+    "identity": "the source has no certificate of a workload",
+    "server": "the source has no certificate of a server",
+    "root_map": "the source has no CA with the root that its istiod hands out",
+    "webhook": "the source has no webhook of an istiod",
+    "mutual": "no gateway wants client certificates",
+    "jwks": "no RequestAuthentication has its keys inline",
+    "proxy_root": "no live proxy was asked, or nothing says what its istiod is",
+    "shared": "nothing says which clusters share a root (shares_root_with)",
+    "endpoint": "no endpoint was asked",
+    "wanted": "nothing says which certificate an endpoint should serve",
+    "proxy": "no live proxy was asked",
+}
+
+
+def _found(question: tuple[FaultKind, str], view: View, intent: Intent, options: Options) -> Iterator[Finding]:
+    """The faults of one kind; skipped, with the reason, where there was no subject that could have it."""
+    kind, subject = question
     if IMPORT_ERROR:
         yield skip("the Python package cryptography is needed on the machine that runs the module, and is not there")
         return
     everything = inventory(view, intent, options)
-    faults = [fault for fault in everything.faults if fault.word is word]
-    if not faults and seen not in everything.seen:
-        yield skip(nothing)
+    faults = [fault for fault in everything.faults if fault.word is kind]
+    if not faults and subject not in everything.seen:
+        yield skip(_NOTHING[subject])
     for fault in faults:
         severity = Severity.WARNING if fault.warning else None
         yield Finding(fault.resource, fault.message, severity=severity, evidence=dict(fault.evidence))
-
-
-@check(
-    "OSM2001",
-    title="each place of a certificate has content",
-    hint="write the certificate into the item; an empty value is often a pipe or a variable that had nothing",
-    inputs=READS,
-    live=False,
-)
-def has_content(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """An empty file or item is accepted by the API, and found out by the pod that mounts it."""
-    return _found(view, intent, options, (FaultKind.EMPTY, "bytes"), "the source has no certificate")
-
-
-@check(
-    "OSM2002",
-    title="each certificate can be read",
-    hint="openssl x509 -in FILE -noout -text; write it again from where it came",
-    inputs=READS,
-    live=False,
-)
-def can_be_read(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """What cannot be parsed is as good as absent, and some readers skip it without a word."""
-    return _found(view, intent, options, (FaultKind.UNREADABLE, "bytes"), "the source has no certificate")
-
-
-@check(
-    "OSM2003",
-    title="each certificate is PEM",
-    hint="openssl x509 -inform DER -in FILE -out FILE.pem",
-    inputs=READS,
-    live=False,
-)
-def is_pem(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """Istio, Envoy and the API read PEM only; DER is what some PKIs export."""
-    return _found(view, intent, options, (FaultKind.DER, "bytes"), "the source has no certificate")
-
-
-@check(
-    "OSM2004",
-    title="each file of certificates has a sensible size",
-    hint="hand over the chain only, not a bundle of all public CAs; thresholds.certificate_max_bytes is the limit",
-    inputs=READS,
-    live=False,
-)
-def is_small(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """A Secret holds 1 MiB, and every proxy gets the whole of it."""
-    return _found(view, intent, options, (FaultKind.TOO_LARGE, "bytes"), "the source has no certificate")
-
-
-@check(
-    "OSM2005",
-    title="each file of certificates begins with its first letter",
-    hint="sed -i '1s/^\\xEF\\xBB\\xBF//' FILE, or save it as UTF-8 without BOM",
-    inputs=READS,
-    live=False,
-)
-def without_bom(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """Behind a byte order mark the first BEGIN line is none for OpenSSL and Go: that certificate is skipped without a word."""
-    return _found(view, intent, options, (FaultKind.BOM, "bytes"), "the source has no certificate")
-
-
-@check(
-    "OSM2006",
-    title="each file of certificates has Unix lines",
-    hint="sed -i 's/\\r$//' FILE",
-    severity=Severity.WARNING,
-    inputs=READS,
-    live=False,
-)
-def unix_lines(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """CRLF is read by most programs, and breaks comparisons of two files that have the same certificate."""
-    return _found(view, intent, options, (FaultKind.CRLF, "bytes"), "the source has no certificate")
-
-
-@check(
-    "OSM2007",
-    title="private keys are in places of their own",
-    hint="take the key out and make a new one: whoever may read that place has it",
-    inputs=READS,
-    live=False,
-)
-def keys_are_apart(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """Certificates are copied to every namespace and into snapshots. A private key beside them is copied too."""
-    return _found(view, intent, options, (FaultKind.KEY_IN_PUBLIC, "bytes"), "the source has no certificate")
-
-
-@check(
-    "OSM2101",
-    title="each certificate is valid already",
-    hint="wait, or let it be issued anew; look at the clock of the machine that issued it",
-    inputs=READS,
-    live=False,
-)
-def valid_already(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """A certificate from the future is refused by everybody. thresholds.clock_skew_seconds is the tolerance."""
-    return _found(view, intent, options, (FaultKind.NOT_YET_VALID, "certificate"), "the source has no certificate that can be read")
-
-
-@check(
-    "OSM2102",
-    title="each certificate is still valid",
-    hint="renew it (role meshops.mesh.certificates), then restart what has read it at its start",
-    inputs=READS,
-    live=False,
-)
-def still_valid(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """An expired certificate ends every handshake that meets it; of an expired root, all of them."""
-    return _found(view, intent, options, (FaultKind.EXPIRED, "certificate"), "the source has no certificate that can be read")
-
-
-@check(
-    "OSM2103",
-    title="each certificate has enough of its life left",
-    hint="plan its renewal; thresholds.certificate_days and certificate_fraction say how much is enough",
-    severity=Severity.WARNING,
-    inputs=READS,
-    live=False,
-)
-def enough_left(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """Less than thresholds.certificate_days days, or, for short lives, less than thresholds.certificate_fraction of the whole."""
-    return _found(view, intent, options, (FaultKind.ENDS_SOON, "certificate"), "the source has no certificate that can be read")
-
-
-@check(
-    "OSM2104",
-    title="the cluster's clock agrees with ours",
-    hint="chronyc tracking on the nodes and here; thresholds.clock_skew_seconds is the tolerance",
-    severity=Severity.WARNING,
-    inputs=READS,
-    live=False,
-)
-def clocks_agree(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """Certificates that were just issued are not valid yet for a clock that is behind."""
-    return _found(view, intent, options, (FaultKind.CLOCK_SKEW, "clock"), "the source does not say what time its cluster has")
-
-
-@check(
-    "OSM2105",
-    title="no certificate outlives its issuer",
-    hint="renew the issuer first, or issue for a shorter time",
-    severity=Severity.WARNING,
-    inputs=READS,
-    live=False,
-)
-def within_issuers_life(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """A chain ends with the first of its certificates, whatever the others say."""
-    return _found(view, intent, options, (FaultKind.OUTLIVES_ISSUER, "chain"), "the source has no chain, or no root to judge it by")
-
-
-@check(
-    "OSM2201",
-    title="each chain ends at an expected root",
-    hint="compare fingerprints (inventory); trust this root too, or have the certificate issued by the expected one",
-    inputs=READS,
-    live=False,
-)
-def expected_root(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """Whoever trusts another root refuses the handshake with CERTIFICATE_VERIFY_FAILED or "unknown authority"."""
-    return _found(view, intent, options, (FaultKind.UNKNOWN_ROOT, "chain"), "the source has no chain, or no root to judge it by")
-
-
-@check(
-    "OSM2202",
-    title="each chain is complete",
-    hint="append the intermediate certificates to the chain, each followed by its issuer",
-    inputs=READS,
-    live=False,
-)
-def chain_complete(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """Clients know roots only. Every CA between has to be handed over by the server."""
-    return _found(view, intent, options, (FaultKind.MISSING_ISSUER, "chain"), "the source has no chain, or no root to judge it by")
-
-
-@check(
-    "OSM2203",
-    title="each chain is in order",
-    hint="cat leaf.pem intermediate.pem > chain.pem: the certificate first, then its issuer, then that one's",
-    inputs=READS,
-    live=False,
-)
-def chain_in_order(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """Envoy and istiod take the first certificate of a file for the one that the key belongs to."""
-    return _found(view, intent, options, (FaultKind.ORDER, "certificate"), "the source has no certificate that can be read")
-
-
-@check(
-    "OSM2204",
-    title="each chain has only its own certificates",
-    hint="take it out of the file",
-    severity=Severity.WARNING,
-    inputs=READS,
-    live=False,
-)
-def no_strangers(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """A certificate that signed none of the others is handed over for nothing, and is often the trace of a renewal by half."""
-    return _found(view, intent, options, (FaultKind.STRANGER, "certificate"), "the source has no certificate that can be read")
-
-
-@check(
-    "OSM2205",
-    title="each control plane has one root",
-    hint="finish the rotation: retire the old root once every proxy has a certificate under the new one",
-    severity=Severity.WARNING,
-    inputs=READS,
-    live=False,
-)
-def one_root(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """Two roots are right while a root is changed, and a risk when the old one stays."""
-    return _found(view, intent, options, (FaultKind.TWO_ROOTS, "authority"), "the source has no CA of a control plane")
-
-
-@check(
-    "OSM2206",
-    title="each signature was made by the issuer's key",
-    hint="fetch the issuer's certificate anew: it has the same name, and another key",
-    inputs=READS,
-    live=False,
-)
-def signatures_right(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """Two CAs of one name are common after a CA was made again instead of renewed."""
-    return _found(view, intent, options, (FaultKind.BAD_SIGNATURE, "chain"), "the source has no chain, or no root to judge it by")
-
-
-@check(
-    "OSM2207",
-    title="each issuer is a CA",
-    hint="have the CA's certificate issued anew with basicConstraints=critical,CA:TRUE",
-    inputs=READS,
-    live=False,
-)
-def issuers_are_cas(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """Without the CA bit nobody accepts what it signs."""
-    return _found(view, intent, options, (FaultKind.NO_CA_BIT, "chain"), "the source has no chain, or no root to judge it by")
-
-
-@check(
-    "OSM2208",
-    title="each path length is kept",
-    hint="sign with the CA above, or have it issued with a longer pathlen",
-    inputs=READS,
-    live=False,
-)
-def path_length_kept(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """A CA with pathlen:0 may sign certificates, but no other CA."""
-    return _found(view, intent, options, (FaultKind.PATH_LENGTH, "chain"), "the source has no chain, or no root to judge it by")
-
-
-@check(
-    "OSM2209",
-    title="each CA may sign certificates",
-    hint="have it issued anew with keyUsage=critical,keyCertSign,cRLSign",
-    inputs=READS,
-    live=False,
-)
-def cas_may_sign(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """Go and OpenSSL refuse a CA whose key usage leaves signing out."""
-    return _found(view, intent, options, (FaultKind.NO_CERT_SIGN, "chain"), "the source has no chain, or no root to judge it by")
-
-
-@check(
-    "OSM2210",
-    title="each certificate fits its purpose",
-    hint="issue it with extendedKeyUsage=serverAuth for a gateway, clientAuth for a partner, both for a workload",
-    inputs=READS,
-    live=False,
-)
-def fit_for_purpose(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """A client certificate at a gateway is refused by every browser, and a server's by every gateway that wants clients."""
-    return _found(view, intent, options, (FaultKind.PURPOSE, "certificate"), "the source has no certificate that can be read")
-
-
-@check(
-    "OSM2211",
-    title="each serial number of an issuer is used once",
-    hint="let the CA use random serial numbers, and issue one of the two anew",
-    inputs=READS,
-    live=False,
-)
-def serials_unique(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """Revocation goes by issuer and number; browsers refuse two certificates with the same pair."""
-    return _found(view, intent, options, (FaultKind.DUPLICATE_SERIAL, "certificate"), "the source has no certificate that can be read")
-
-
-@check(
-    "OSM2212",
-    title="each place of a CA has a CA",
-    hint="write the CA's certificate there, not one that it signed",
-    inputs=READS,
-    live=False,
-)
-def cas_where_wanted(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """istiod with a leaf as its CA starts, and every certificate that it signs is refused."""
-    return _found(view, intent, options, (FaultKind.LEAF_AS_CA, "certificate"), "the source has no certificate that can be read")
-
-
-@check(
-    "OSM2213",
-    title="each critical extension is understood",
-    hint="have it issued without that extension, or with it not critical",
-    inputs=READS,
-    live=False,
-)
-def extensions_known(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """Who does not know a critical extension must refuse the certificate."""
-    return _found(view, intent, options, (FaultKind.CRITICAL_EXTENSION, "chain"), "the source has no chain, or no root to judge it by")
-
-
-@check(
-    "OSM2214",
-    title="each name is allowed by the CAs above it",
-    hint="ask the corporate PKI for the names that its constraints permit",
-    inputs=READS,
-    live=False,
-)
-def names_allowed(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """Corporate intermediates often permit the company's domains only; SPIFFE ids have to be permitted too."""
-    return _found(view, intent, options, (FaultKind.NAME_CONSTRAINT, "chain"), "the source has no chain, or no root to judge it by")
 
 
 _REVISIONS, _MORE_NAMES = "--istiod-cert-istio-revisions=", "--istiod-cert-additional-dns-names="
@@ -510,301 +214,216 @@ def revisions_listed(view: View, intent: Intent, options: Options) -> Iterable[F
                 yield Finding(plane.ref, text)
 
 
-@check(
-    "OSM2301",
-    title="each private key belongs to its certificate",
-    hint="compare openssl x509 -noout -pubkey with openssl pkey -pubout; hand over the key that the request was made with",
-    inputs=READS,
-    live=False,
-)
-def keys_match(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """istiod does not start with another certificate's key, and a gateway keeps its old certificate without a word."""
-    return _found(view, intent, options, (FaultKind.KEY_MISMATCH, "key"), "the source does not say what its private keys are")
+# 20: bytes; 21: time; 22: chains; 23: keys; 24: names; 25: Secrets and what istiod makes of them; 26: endpoints and proxies. Each row asks
+# for the faults of one kind, which a subject has to be there for.
+ROWS = (
+    CheckRow("OSM2001", "has_content", (FaultKind.EMPTY, "bytes"),
+             title="each place of a certificate has content",
+             hint="write the certificate into the item; an empty value is often a pipe or a variable that had nothing",
+             about="An empty file or item is accepted by the API, and found out by the pod that mounts it."),
+    CheckRow("OSM2002", "can_be_read", (FaultKind.UNREADABLE, "bytes"),
+             title="each certificate can be read",
+             hint="openssl x509 -in FILE -noout -text; write it again from where it came",
+             about="What cannot be parsed is as good as absent, and some readers skip it without a word."),
+    CheckRow("OSM2003", "is_pem", (FaultKind.DER, "bytes"),
+             title="each certificate is PEM",
+             hint="openssl x509 -inform DER -in FILE -out FILE.pem",
+             about="Istio, Envoy and the API read PEM only; DER is what some PKIs export."),
+    CheckRow("OSM2004", "is_small", (FaultKind.TOO_LARGE, "bytes"),
+             title="each file of certificates has a sensible size",
+             hint="hand over the chain only, not a bundle of all public CAs; thresholds.certificate_max_bytes is the limit",
+             about="A Secret holds 1 MiB, and every proxy gets the whole of it."),
+    CheckRow("OSM2005", "without_bom", (FaultKind.BOM, "bytes"),
+             title="each file of certificates begins with its first letter",
+             hint="sed -i '1s/^\\xEF\\xBB\\xBF//' FILE, or save it as UTF-8 without BOM",
+             about="Behind a byte order mark the first BEGIN line is none for OpenSSL and Go: that certificate is skipped without a word."),
+    CheckRow("OSM2006", "unix_lines", (FaultKind.CRLF, "bytes"), severity=Severity.WARNING,
+             title="each file of certificates has Unix lines",
+             hint="sed -i 's/\\r$//' FILE",
+             about="CRLF is read by most programs, and breaks comparisons of two files that have the same certificate."),
+    CheckRow("OSM2007", "keys_are_apart", (FaultKind.KEY_IN_PUBLIC, "bytes"),
+             title="private keys are in places of their own",
+             hint="take the key out and make a new one: whoever may read that place has it",
+             about="Certificates are copied to every namespace and into snapshots. A private key beside them is copied too."),
+    CheckRow("OSM2101", "valid_already", (FaultKind.NOT_YET_VALID, "certificate"),
+             title="each certificate is valid already",
+             hint="wait, or let it be issued anew; look at the clock of the machine that issued it",
+             about="A certificate from the future is refused by everybody. thresholds.clock_skew_seconds is the tolerance."),
+    CheckRow("OSM2102", "still_valid", (FaultKind.EXPIRED, "certificate"),
+             title="each certificate is still valid",
+             hint="renew it (role meshops.mesh.certificates), then restart what has read it at its start",
+             about="An expired certificate ends every handshake that meets it; of an expired root, all of them."),
+    CheckRow("OSM2103", "enough_left", (FaultKind.ENDS_SOON, "certificate"), severity=Severity.WARNING,
+             title="each certificate has enough of its life left",
+             hint="plan its renewal; thresholds.certificate_days and certificate_fraction say how much is enough",
+             about="Less than thresholds.certificate_days days, or, for short "
+                   "lives, less than thresholds.certificate_fraction of the whole."),
+    CheckRow("OSM2104", "clocks_agree", (FaultKind.CLOCK_SKEW, "clock"), severity=Severity.WARNING,
+             title="the cluster's clock agrees with ours",
+             hint="chronyc tracking on the nodes and here; thresholds.clock_skew_seconds is the tolerance",
+             about="Certificates that were just issued are not valid yet for a clock that is behind."),
+    CheckRow("OSM2105", "within_issuers_life", (FaultKind.OUTLIVES_ISSUER, "chain"), severity=Severity.WARNING,
+             title="no certificate outlives its issuer",
+             hint="renew the issuer first, or issue for a shorter time",
+             about="A chain ends with the first of its certificates, whatever the others say."),
+    CheckRow("OSM2201", "expected_root", (FaultKind.UNKNOWN_ROOT, "chain"),
+             title="each chain ends at an expected root",
+             hint="compare fingerprints (inventory); trust this root too, or have the certificate issued by the expected one",
+             about='Whoever trusts another root refuses the handshake with CERTIFICATE_VERIFY_FAILED or "unknown authority".'),
+    CheckRow("OSM2202", "chain_complete", (FaultKind.MISSING_ISSUER, "chain"),
+             title="each chain is complete",
+             hint="append the intermediate certificates to the chain, each followed by its issuer",
+             about="Clients know roots only. Every CA between has to be handed over by the server."),
+    CheckRow("OSM2203", "chain_in_order", (FaultKind.ORDER, "certificate"),
+             title="each chain is in order",
+             hint="cat leaf.pem intermediate.pem > chain.pem: the certificate first, then its issuer, then that one's",
+             about="Envoy and istiod take the first certificate of a file for the one that the key belongs to."),
+    CheckRow("OSM2204", "no_strangers", (FaultKind.STRANGER, "certificate"), severity=Severity.WARNING,
+             title="each chain has only its own certificates",
+             hint="take it out of the file",
+             about="A certificate that signed none of the others is handed over for nothing, and is often the trace of a renewal by half."),
+    CheckRow("OSM2205", "one_root", (FaultKind.TWO_ROOTS, "authority"), severity=Severity.WARNING,
+             title="each control plane has one root",
+             hint="finish the rotation: retire the old root once every proxy has a certificate under the new one",
+             about="Two roots are right while a root is changed, and a risk when the old one stays."),
+    CheckRow("OSM2206", "signatures_right", (FaultKind.BAD_SIGNATURE, "chain"),
+             title="each signature was made by the issuer's key",
+             hint="fetch the issuer's certificate anew: it has the same name, and another key",
+             about="Two CAs of one name are common after a CA was made again instead of renewed."),
+    CheckRow("OSM2207", "issuers_are_cas", (FaultKind.NO_CA_BIT, "chain"),
+             title="each issuer is a CA",
+             hint="have the CA's certificate issued anew with basicConstraints=critical,CA:TRUE",
+             about="Without the CA bit nobody accepts what it signs."),
+    CheckRow("OSM2208", "path_length_kept", (FaultKind.PATH_LENGTH, "chain"),
+             title="each path length is kept",
+             hint="sign with the CA above, or have it issued with a longer pathlen",
+             about="A CA with pathlen:0 may sign certificates, but no other CA."),
+    CheckRow("OSM2209", "cas_may_sign", (FaultKind.NO_CERT_SIGN, "chain"),
+             title="each CA may sign certificates",
+             hint="have it issued anew with keyUsage=critical,keyCertSign,cRLSign",
+             about="Go and OpenSSL refuse a CA whose key usage leaves signing out."),
+    CheckRow("OSM2210", "fit_for_purpose", (FaultKind.PURPOSE, "certificate"),
+             title="each certificate fits its purpose",
+             hint="issue it with extendedKeyUsage=serverAuth for a gateway, clientAuth for a partner, both for a workload",
+             about="A client certificate at a gateway is refused by every browser, and a server's by every gateway that wants clients."),
+    CheckRow("OSM2211", "serials_unique", (FaultKind.DUPLICATE_SERIAL, "certificate"),
+             title="each serial number of an issuer is used once",
+             hint="let the CA use random serial numbers, and issue one of the two anew",
+             about="Revocation goes by issuer and number; browsers refuse two certificates with the same pair."),
+    CheckRow("OSM2212", "cas_where_wanted", (FaultKind.LEAF_AS_CA, "certificate"),
+             title="each place of a CA has a CA",
+             hint="write the CA's certificate there, not one that it signed",
+             about="istiod with a leaf as its CA starts, and every certificate that it signs is refused."),
+    CheckRow("OSM2213", "extensions_known", (FaultKind.CRITICAL_EXTENSION, "chain"),
+             title="each critical extension is understood",
+             hint="have it issued without that extension, or with it not critical",
+             about="Who does not know a critical extension must refuse the certificate."),
+    CheckRow("OSM2214", "names_allowed", (FaultKind.NAME_CONSTRAINT, "chain"),
+             title="each name is allowed by the CAs above it",
+             hint="ask the corporate PKI for the names that its constraints permit",
+             about="Corporate intermediates often permit the company's domains only; SPIFFE ids have to be permitted too."),
+    CheckRow("OSM2301", "keys_match", (FaultKind.KEY_MISMATCH, "key"),
+             title="each private key belongs to its certificate",
+             hint="compare openssl x509 -noout -pubkey with openssl pkey -pubout; hand over the key that the request was made with",
+             about="istiod does not start with another certificate's key, and a gateway keeps its old certificate without a word."),
+    CheckRow("OSM2302", "keys_open", (FaultKind.KEY_ENCRYPTED, "key"),
+             title="each private key is readable without a passphrase where it is used",
+             hint="openssl pkey -in KEY -out KEY.plain, or give the passphrase to the role meshops.mesh.certificates",
+             about='istiod fails with "failed to parse the RSA private key" on an encrypted ca-key.pem.'),
+    CheckRow("OSM2303", "keys_readable", (FaultKind.KEY_UNREADABLE, "key"),
+             title="each private key can be read",
+             hint="openssl pkey -in KEY -noout -text; hand it over again, as PEM",
+             about="A key that cannot be parsed is found out when a pod starts."),
+    CheckRow("OSM2304", "keys_long_enough", (FaultKind.WEAK_KEY, "certificate"),
+             title="each key is long enough",
+             hint="make a new key: RSA 2048 or more, or EC P-256; thresholds.certificate_rsa_bits and certificate_ec_bits are the limits",
+             about="RSA with 512 bits is broken in hours; Envoy refuses RSA below 2048."),
+    CheckRow("OSM2305", "hashes_strong", (FaultKind.WEAK_HASH, "certificate"),
+             title="each signature has a strong hash",
+             hint="have it issued anew with SHA-256",
+             about="MD5 and SHA-1 signatures can be forged. Go refuses both."),
+    CheckRow("OSM2401", "spiffe_ids", (FaultKind.SPIFFE, "identity"),
+             title="each workload has one well-formed SPIFFE id",
+             hint="look at who issues it: istiod writes spiffe://TRUST_DOMAIN/ns/NAMESPACE/sa/ACCOUNT",
+             about="Authorization goes by this id. Without it, or with two, a peer has no identity."),
+    CheckRow("OSM2402", "trust_domains", (FaultKind.TRUST_DOMAIN, "identity"),
+             title="each SPIFFE id is of the mesh's trust domain",
+             hint="set meshConfig.trustDomain (ossm2: security.trust.domain), or add the old one to trustDomainAliases",
+             about="Policies name principals with the trust domain; another one matches none of them."),
+    CheckRow("OSM2403", "identities", (FaultKind.IDENTITY, "identity"),
+             title="each workload has its own identity",
+             hint="restart the pod; if it stays, look at who signed the certificate",
+             about="A certificate of another service account has the rights of that account."),
+    CheckRow("OSM2404", "has_names", (FaultKind.NO_SAN, "server"),
+             title="each server's certificate has subject alternative names",
+             hint="issue it with the hosts as subjectAltName",
+             about="The common name is not looked at by any client of today."),
+    CheckRow("OSM2405", "hosts_covered", (FaultKind.HOST_UNCOVERED, "server"),
+             title="each gateway's certificate covers its hosts",
+             hint="issue it with this host as subjectAltName; *.example.com covers one label only",
+             about="Clients refuse a certificate that is made out to another host."),
+    CheckRow("OSM2501", "secret_complete", (FaultKind.INCOMPLETE, "certificate"),
+             title="each Secret with a certificate is complete",
+             hint="write all items: cacerts has ca-cert.pem, ca-key.pem, root-cert.pem "
+                  "and cert-chain.pem, a gateway's has tls.crt and tls.key",
+             about="With an incomplete cacerts older versions of istiod went back "
+                   "to a self-signed CA without a word; newer ones do not start."),
+    CheckRow("OSM2502", "one_authority", (FaultKind.TWO_AUTHORITIES, "authority"), severity=Severity.WARNING,
+             title="each control plane has one CA",
+             hint="save istio-ca-secret and delete it once cacerts works",
+             about="With both Secrets there it depends on the moment of its start which CA istiod takes."),
+    CheckRow("OSM2503", "root_handed_out", (FaultKind.ROOT_DIFFERS, "root_map"), retryable=True,
+             title="istiod hands out the root of its CA",
+             hint="look for a warning about the root in istiod's log; without a "
+                  "restart it needs both in root-cert.pem and ISTIO_MULTIROOT_MESH",
+             about="A new root in cacerts can be refused with no more than a warning: "
+                   "the Secret then says one thing and the mesh does another."),
+    CheckRow("OSM2504", "webhook_root", (FaultKind.WEBHOOK_ROOT, "webhook"), retryable=True,
+             title="each webhook trusts its istiod",
+             hint="restart istiod: it writes caBundle when it starts",
+             about="The API server refuses an istiod under another root, and then no pod with a proxy starts."),
+    CheckRow("OSM2505", "client_ca", (FaultKind.NO_CLIENT_CA, "mutual"),
+             title="each gateway that wants client certificates has their CA",
+             hint="add ca.crt to the Secret, or make the Secret NAME-cacert",
+             about="Without a CA for its clients a MUTUAL gateway refuses every caller."),
+    CheckRow("OSM2506", "jwks_usable", (FaultKind.JWKS, "jwks"),
+             title="each inline JWKS has keys",
+             hint="write the issuer's JWKS: {\"keys\": [{\"kty\": ...}]}",
+             about="With a JWKS that cannot be read every token of that issuer is refused."),
+    CheckRow("OSM2507", "proxies_trust", (FaultKind.PROXY_ROOTS, "proxy_root"), retryable=True,
+             title="each proxy trusts the root that its istiod hands out",
+             hint="wait until its certificate is renewed (half of its life), or restart the pod; do not remove the old root before",
+             about="A proxy without it refuses every peer whose certificate is newer than its roots."),
+    CheckRow("OSM2508", "proxies_signed", (FaultKind.PROXY_OLD, "proxy_root"), retryable=True,
+             title="each proxy has a certificate under the root that its istiod hands out",
+             hint="wait until its certificate is renewed (half of its life), or restart the pod; do not remove the old root before",
+             about="A certificate under another root is refused by every proxy that does not know that root any more."),
+    CheckRow("OSM2509", "root_shared", (FaultKind.NOT_SHARED, "shared"),
+             title="clusters that share a root do",
+             hint="compare the fingerprints, and bring both to one root: "
+                  "meshops.mesh.rotate_certificates on all of them with the same goal",
+             about="Calls between the clusters of a mesh fail with "
+                   "CERTIFICATE_VERIFY_FAILED when one does not trust what the other signs."),
+    CheckRow("OSM2601", "endpoint_answers", (FaultKind.UNREACHED, "endpoint"), retryable=True,
+             title="each endpoint answers in time",
+             hint="check the address, the port, firewalls and whether it speaks TLS there",
+             about="An endpoint that accepts a connection and says nothing is bounded by endpoint_timeout."),
+    CheckRow("OSM2602", "handshake_succeeds", (FaultKind.HANDSHAKE, "endpoint"),
+             title="each endpoint finishes its TLS handshake",
+             hint="openssl s_client -connect HOST:PORT -servername NAME; a MUTUAL gateway wants a client certificate",
+             about="The reason is the TLS library's own, with what it means where that is known."),
+    CheckRow("OSM2603", "wanted_served", (FaultKind.OTHER_CERTIFICATE, "wanted"), retryable=True,
+             title="each endpoint serves the certificate that it should",
+             hint="restart the gateway if its Secret was changed, and check which Gateway has that host",
+             about="The Secret that a Gateway names and the certificate that it serves can differ for days."),
+    CheckRow("OSM2604", "alpn_agreed", (FaultKind.ALPN, "endpoint"),
+             title="each endpoint speaks a wanted protocol",
+             hint="set the protocol of the port, or leave alpn out",
+             about="Without h2 a gRPC client falls back or fails."),
+    CheckRow("OSM2605", "proxies_answer", (FaultKind.PROXY_SILENT, "proxy"), retryable=True,
+             title="each proxy says which certificates it has",
+             hint="look at the pod's istio-proxy container and log, and restart the pod; proxy_timeout is how long one may take",
+             about="Of a proxy that does not answer nobody knows whether it survives the next change of a root."),
+)  # fmt: skip
 
-
-@check(
-    "OSM2302",
-    title="each private key is readable without a passphrase where it is used",
-    hint="openssl pkey -in KEY -out KEY.plain, or give the passphrase to the role meshops.mesh.certificates",
-    inputs=READS,
-    live=False,
-)
-def keys_open(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """istiod fails with "failed to parse the RSA private key" on an encrypted ca-key.pem."""
-    return _found(view, intent, options, (FaultKind.KEY_ENCRYPTED, "key"), "the source does not say what its private keys are")
-
-
-@check(
-    "OSM2303",
-    title="each private key can be read",
-    hint="openssl pkey -in KEY -noout -text; hand it over again, as PEM",
-    inputs=READS,
-    live=False,
-)
-def keys_readable(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """A key that cannot be parsed is found out when a pod starts."""
-    return _found(view, intent, options, (FaultKind.KEY_UNREADABLE, "key"), "the source does not say what its private keys are")
-
-
-@check(
-    "OSM2304",
-    title="each key is long enough",
-    hint="make a new key: RSA 2048 or more, or EC P-256; thresholds.certificate_rsa_bits and certificate_ec_bits are the limits",
-    inputs=READS,
-    live=False,
-)
-def keys_long_enough(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """RSA with 512 bits is broken in hours; Envoy refuses RSA below 2048."""
-    return _found(view, intent, options, (FaultKind.WEAK_KEY, "certificate"), "the source has no certificate that can be read")
-
-
-@check(
-    "OSM2305",
-    title="each signature has a strong hash",
-    hint="have it issued anew with SHA-256",
-    inputs=READS,
-    live=False,
-)
-def hashes_strong(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """MD5 and SHA-1 signatures can be forged. Go refuses both."""
-    return _found(view, intent, options, (FaultKind.WEAK_HASH, "certificate"), "the source has no certificate that can be read")
-
-
-@check(
-    "OSM2401",
-    title="each workload has one well-formed SPIFFE id",
-    hint="look at who issues it: istiod writes spiffe://TRUST_DOMAIN/ns/NAMESPACE/sa/ACCOUNT",
-    inputs=READS,
-    live=False,
-)
-def spiffe_ids(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """Authorization goes by this id. Without it, or with two, a peer has no identity."""
-    return _found(view, intent, options, (FaultKind.SPIFFE, "identity"), "the source has no certificate of a workload")
-
-
-@check(
-    "OSM2402",
-    title="each SPIFFE id is of the mesh's trust domain",
-    hint="set meshConfig.trustDomain (ossm2: security.trust.domain), or add the old one to trustDomainAliases",
-    inputs=READS,
-    live=False,
-)
-def trust_domains(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """Policies name principals with the trust domain; another one matches none of them."""
-    return _found(view, intent, options, (FaultKind.TRUST_DOMAIN, "identity"), "the source has no certificate of a workload")
-
-
-@check(
-    "OSM2403",
-    title="each workload has its own identity",
-    hint="restart the pod; if it stays, look at who signed the certificate",
-    inputs=READS,
-    live=False,
-)
-def identities(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """A certificate of another service account has the rights of that account."""
-    return _found(view, intent, options, (FaultKind.IDENTITY, "identity"), "the source has no certificate of a workload")
-
-
-@check(
-    "OSM2404",
-    title="each server's certificate has subject alternative names",
-    hint="issue it with the hosts as subjectAltName",
-    inputs=READS,
-    live=False,
-)
-def has_names(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """The common name is not looked at by any client of today."""
-    return _found(view, intent, options, (FaultKind.NO_SAN, "server"), "the source has no certificate of a server")
-
-
-@check(
-    "OSM2405",
-    title="each gateway's certificate covers its hosts",
-    hint="issue it with this host as subjectAltName; *.example.com covers one label only",
-    inputs=READS,
-    live=False,
-)
-def hosts_covered(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """Clients refuse a certificate that is made out to another host."""
-    return _found(view, intent, options, (FaultKind.HOST_UNCOVERED, "server"), "the source has no certificate of a server")
-
-
-@check(
-    "OSM2501",
-    title="each Secret with a certificate is complete",
-    hint="write all items: cacerts has ca-cert.pem, ca-key.pem, root-cert.pem and cert-chain.pem, a gateway's has tls.crt and tls.key",
-    inputs=READS,
-    live=False,
-)
-def secret_complete(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """With an incomplete cacerts older versions of istiod went back to a self-signed CA without a word; newer ones do not start."""
-    return _found(view, intent, options, (FaultKind.INCOMPLETE, "certificate"), "the source has no certificate that can be read")
-
-
-@check(
-    "OSM2502",
-    title="each control plane has one CA",
-    hint="save istio-ca-secret and delete it once cacerts works",
-    severity=Severity.WARNING,
-    inputs=READS,
-    live=False,
-)
-def one_authority(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """With both Secrets there it depends on the moment of its start which CA istiod takes."""
-    return _found(view, intent, options, (FaultKind.TWO_AUTHORITIES, "authority"), "the source has no CA of a control plane")
-
-
-@check(
-    "OSM2503",
-    title="istiod hands out the root of its CA",
-    hint="look for a warning about the root in istiod's log; without a restart it needs both in root-cert.pem and ISTIO_MULTIROOT_MESH",
-    inputs=READS,
-    retryable=True,
-    live=False,
-)
-def root_handed_out(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """A new root in cacerts can be refused with no more than a warning: the Secret then says one thing and the mesh does another."""
-    return _found(
-        view, intent, options, (FaultKind.ROOT_DIFFERS, "root_map"), "the source has no CA with the root that its istiod hands out"
-    )
-
-
-@check(
-    "OSM2504",
-    title="each webhook trusts its istiod",
-    hint="restart istiod: it writes caBundle when it starts",
-    inputs=READS,
-    retryable=True,
-    live=False,
-)
-def webhook_root(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """The API server refuses an istiod under another root, and then no pod with a proxy starts."""
-    return _found(view, intent, options, (FaultKind.WEBHOOK_ROOT, "webhook"), "the source has no webhook of an istiod")
-
-
-@check(
-    "OSM2505",
-    title="each gateway that wants client certificates has their CA",
-    hint="add ca.crt to the Secret, or make the Secret NAME-cacert",
-    inputs=READS,
-    live=False,
-)
-def client_ca(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """Without a CA for its clients a MUTUAL gateway refuses every caller."""
-    return _found(view, intent, options, (FaultKind.NO_CLIENT_CA, "mutual"), "no gateway wants client certificates")
-
-
-@check(
-    "OSM2506",
-    title="each inline JWKS has keys",
-    hint='write the issuer\'s JWKS: {"keys": [{"kty": ...}]}',
-    inputs=READS,
-    live=False,
-)
-def jwks_usable(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """With a JWKS that cannot be read every token of that issuer is refused."""
-    return _found(view, intent, options, (FaultKind.JWKS, "jwks"), "no RequestAuthentication has its keys inline")
-
-
-@check(
-    "OSM2507",
-    title="each proxy trusts the root that its istiod hands out",
-    hint="wait until its certificate is renewed (half of its life), or restart the pod; do not remove the old root before",
-    inputs=READS,
-    retryable=True,
-    live=False,
-)
-def proxies_trust(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """A proxy without it refuses every peer whose certificate is newer than its roots."""
-    return _found(
-        view, intent, options, (FaultKind.PROXY_ROOTS, "proxy_root"), "no live proxy was asked, or nothing says what its istiod is"
-    )
-
-
-@check(
-    "OSM2508",
-    title="each proxy has a certificate under the root that its istiod hands out",
-    hint="wait until its certificate is renewed (half of its life), or restart the pod; do not remove the old root before",
-    inputs=READS,
-    retryable=True,
-    live=False,
-)
-def proxies_signed(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """A certificate under another root is refused by every proxy that does not know that root any more."""
-    return _found(view, intent, options, (FaultKind.PROXY_OLD, "proxy_root"), "no live proxy was asked, or nothing says what its istiod is")
-
-
-@check(
-    "OSM2509",
-    title="clusters that share a root do",
-    hint="compare the fingerprints, and bring both to one root: meshops.mesh.rotate_certificates on all of them with the same goal",
-    inputs=READS,
-    live=False,
-)
-def root_shared(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """Calls between the clusters of a mesh fail with CERTIFICATE_VERIFY_FAILED when one does not trust what the other signs."""
-    return _found(view, intent, options, (FaultKind.NOT_SHARED, "shared"), "nothing says which clusters share a root (shares_root_with)")
-
-
-@check(
-    "OSM2601",
-    title="each endpoint answers in time",
-    hint="check the address, the port, firewalls and whether it speaks TLS there",
-    inputs=READS,
-    retryable=True,
-    live=False,
-)
-def endpoint_answers(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """An endpoint that accepts a connection and says nothing is bounded by endpoint_timeout."""
-    return _found(view, intent, options, (FaultKind.UNREACHED, "endpoint"), "no endpoint was asked")
-
-
-@check(
-    "OSM2602",
-    title="each endpoint finishes its TLS handshake",
-    hint="openssl s_client -connect HOST:PORT -servername NAME; a MUTUAL gateway wants a client certificate",
-    inputs=READS,
-    live=False,
-)
-def handshake_succeeds(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """The reason is the TLS library's own, with what it means where that is known."""
-    return _found(view, intent, options, (FaultKind.HANDSHAKE, "endpoint"), "no endpoint was asked")
-
-
-@check(
-    "OSM2603",
-    title="each endpoint serves the certificate that it should",
-    hint="restart the gateway if its Secret was changed, and check which Gateway has that host",
-    inputs=READS,
-    retryable=True,
-    live=False,
-)
-def wanted_served(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """The Secret that a Gateway names and the certificate that it serves can differ for days."""
-    return _found(view, intent, options, (FaultKind.OTHER_CERTIFICATE, "wanted"), "nothing says which certificate an endpoint should serve")
-
-
-@check(
-    "OSM2604",
-    title="each endpoint speaks a wanted protocol",
-    hint="set the protocol of the port, or leave alpn out",
-    inputs=READS,
-    live=False,
-)
-def alpn_agreed(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """Without h2 a gRPC client falls back or fails."""
-    return _found(view, intent, options, (FaultKind.ALPN, "endpoint"), "no endpoint was asked")
-
-
-@check(
-    "OSM2605",
-    title="each proxy says which certificates it has",
-    hint="look at the pod's istio-proxy container and log, and restart the pod; proxy_timeout is how long one may take",
-    inputs=READS,
-    retryable=True,
-    live=False,
-)
-def proxies_answer(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """Of a proxy that does not answer nobody knows whether it survives the next change of a root."""
-    return _found(view, intent, options, (FaultKind.PROXY_SILENT, "proxy"), "no live proxy was asked")
+CATEGORY.table(_found, ROWS, inputs=READS, live=False)

@@ -89,7 +89,7 @@ def sarif(report: Report) -> str:
     rules = [
         {
             "id": check.id,
-            "name": check.run.__name__,
+            "name": check.name,
             "shortDescription": {"text": check.title},
             "fullDescription": {"text": " ".join(check.about.split())},
             "help": {"text": check.hint},

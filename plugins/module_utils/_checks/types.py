@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .._model.intent import Intent
 from .._model.kinds import Kind
@@ -18,7 +19,9 @@ from .._model.kinds import Kind
 if TYPE_CHECKING:
     from .._model.view import View
 
-__all__ = ["THRESHOLDS", "Category", "Check", "Finding", "Options", "Severity", "Status", "hint_url", "skip"]
+__all__ = ["THRESHOLDS", "Category", "Check", "CheckRow", "Finding", "Options", "Severity", "Status", "hint_url", "skip"]
+
+Question = TypeVar("Question")
 
 
 class Severity(IntEnum):
@@ -101,13 +104,15 @@ Run = Callable[["View", Intent, Options], Iterable[Finding]]
 
 @dataclass(frozen=True)
 class Check:
-    """One row of the table."""
+    """One check of the table."""
 
     id: str
+    name: str  # for machines: of the rule in SARIF
     category: str
     title: str
     severity: Severity
     hint: str
+    about: str  # why the check is made
     run: Run
     inputs: tuple[Kind, ...] = ()
     requires: tuple[str, ...] = ("OSM1001",)
@@ -122,10 +127,31 @@ class Check:
     # A failure of this one says something of its object only: what requires it is asked of all others.
     per_object: bool = False
 
-    @property
-    def about(self) -> str:
-        """Why the check is made: the docstring of its function."""
-        return (self.run.__doc__ or "").strip()
+
+@dataclass(frozen=True)
+class CheckRow(Generic[Question]):
+    """A check as data, and its question to the function that the rows of a table share. None: as for all rows of the table."""
+
+    code: str
+    name: str
+    question: Question
+    title: str
+    hint: str
+    about: str
+    severity: Severity = Severity.ERROR
+    retryable: bool = False
+    inputs: tuple[Kind, ...] | None = None
+    requires: tuple[str, ...] | None = None
+    subjects: tuple[Kind, ...] | None = None
+    providers: tuple[str, ...] | None = None
+    live: bool | None = None
+    component: str | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """What a Check takes of it."""
+        names = ("name", "title", "hint", "about", "severity", "retryable",
+                 "inputs", "requires", "subjects", "providers", "live", "component")  # fmt: skip
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
 
 
 def hint_url(code: str) -> str:
@@ -134,7 +160,8 @@ def hint_url(code: str) -> str:
 
 
 class Category:
-    """The rows about one subject. Each feature makes its own and fills it: `@CATEGORY.check("OSM2101", title=..., hint=...)`.
+    """The checks about one subject. Each feature makes its own and fills it: `@CATEGORY.check("OSM2101", title=..., hint=...)` on a
+    function, or `CATEGORY.table(find, rows)` where one function answers the questions of many rows.
 
     on_request: asked only where it is named, as it is about something that most meshes do not do.
     about: what the rows looked at, where they say something of more than the objects that they name."""
@@ -144,17 +171,31 @@ class Category:
         self.rows: dict[str, Check] = {}
         self.about: Callable[[View, Intent], str] | None = None
 
+    def _add(self, check: Check) -> None:
+        known = self.rows.get(check.id)
+        if known is not None:
+            raise ValueError(f"check code {check.id} is used twice: {known.title!r} and {check.title!r}")
+        self.rows[check.id] = check
+
     def check(self, code: str, *, title: str, hint: str, severity: Severity = Severity.ERROR, **fields: Any) -> Callable[[Run], Run]:
-        """Puts a function into the table."""
+        """Puts a function into the table; its docstring says why the check is made."""
 
         def register(run: Run) -> Run:
-            known = self.rows.get(code)
-            if known is not None:
-                raise ValueError(f"check code {code} is used twice: {known.title!r} and {title!r}")
-            self.rows[code] = Check(id=code, category=self.name, title=title, severity=severity, hint=hint, run=run, **fields)
+            told = {"title": title, "hint": hint, "about": (run.__doc__ or "").strip(), "severity": severity, **fields}
+            self._add(Check(id=code, name=run.__name__, category=self.name, run=run, **told))
             return run
 
         return register
+
+    def table(
+        self,
+        find: Callable[[Question, View, Intent, Options], Iterable[Finding]],
+        rows: Iterable[CheckRow[Question]],
+        **shared: Any,
+    ) -> None:
+        """Puts rows of data into the table: the check of each asks `find` its question. shared: fields of all of them."""
+        for row in rows:
+            self._add(Check(id=row.code, category=self.name, run=partial(find, row.question), **{**shared, **row.fields()}))
 
     def tells(self, about: Callable[[View, Intent], str]) -> Callable[[View, Intent], str]:
         """Makes this function the one that says what the rows looked at."""
