@@ -12,7 +12,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from .._checks.types import Category, Finding, Options, Severity, skip
+from .._checks.types import Category, CheckRow, Finding, Options, Severity, skip
 from .._model import kinds as k
 from .._model.fields import namespace_of
 from .._model.injection import proxy_of
@@ -32,7 +32,7 @@ from .automata import TooManyError
 from .change import ChangeGroup
 from .inventory import MeshInventory, Workload, take
 from .proof import Proof, prove, read_matrix
-from .removable import Spare, spare_policies, spare_rules, spare_values
+from .removable import Doors, Spare, spare_policies, spare_rules, spare_values
 from .seen import seen_of
 from .wording import names
 from .world import MeshPolicies
@@ -42,6 +42,7 @@ check = CATEGORY.check
 
 __all__ = ["about", "analysis_of", "proof_of"]
 
+FindFaults = Callable[[PolicyAnalysis], Iterable[Fault]]
 _SECURITY = (k.AUTHORIZATION_POLICY, k.PEER_AUTHENTICATION, k.REQUEST_AUTHENTICATION)
 _WORKLOADS = (k.DEPLOYMENT, k.STATEFUL_SET, k.DAEMON_SET, k.CRON_JOB, k.POD)
 INPUTS = (
@@ -153,7 +154,7 @@ def about(view: View, intent: Intent) -> str:
     return seen_of(analysis.inventory, intent.access_scope).text if analysis.inventory.objects or intent.access is not None else ""
 
 
-def _findings(view: View, intent: Intent, question: Callable[[PolicyAnalysis], Iterable[Fault]]) -> Iterator[Finding]:
+def _findings(question: FindFaults, view: View, intent: Intent, options: Options) -> Iterator[Finding]:
     """What one of the hazards finds; nothing where the source has no object of the security API."""
     analysis = analysis_of(view, intent)
     if not analysis.inventory.objects:
@@ -163,62 +164,6 @@ def _findings(view: View, intent: Intent, question: Callable[[PolicyAnalysis], I
             yield Finding(resource, message)
     except TooManyError as exc:
         yield skip(f"the policies tell too many requests apart: {exc}")
-
-
-# 30: what Istio makes of the objects
-
-
-@check(
-    "OSM3001",
-    title="each security object is one that Istio accepts",
-    hint="correct the object; istiod and the API server refuse it, so nothing of it is enforced",
-    inputs=INPUTS,
-    subjects=_SECURITY,
-    live=False,
-)
-def accepted(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """By the rules of Istio's webhook and of its schema; such an object can be stored while the webhook is down."""
-    yield from _findings(view, intent, unenforced.admission)
-
-
-@check(
-    "OSM3002",
-    title="each field of a policy is known to this version of Istio",
-    hint="correct the field's name, or pin the policy to a revision that knows it with the label istio.io/rev",
-    inputs=INPUTS,
-    subjects=_SECURITY,
-    live=False,
-)
-def fields_known(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """A field that is dropped leaves the rest to decide: a source whose only field is dropped means anyone."""
-    yield from _findings(view, intent, unenforced.dropped_fields)
-
-
-@check(
-    "OSM3003",
-    title="each ALLOW rule is enforced as it is written",
-    hint="split the rule: conditions about HTTP in one, ports of TCP in another; for ambient add a waypoint for what is about HTTP",
-    severity=Severity.WARNING,
-    inputs=INPUTS,
-    subjects=(k.AUTHORIZATION_POLICY,),
-    live=False,
-)
-def allow_enforced(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """Where only connections are seen, an ALLOW rule with any condition about HTTP is left out as a whole."""
-    yield from _findings(view, intent, unenforced.allow_rules_left_out)
-
-
-@check(
-    "OSM3004",
-    title="each DENY rule is enforced as it is written",
-    hint="name the ports that the rule is meant for in to.operation.ports; for ambient add a waypoint for what is about HTTP",
-    inputs=INPUTS,
-    subjects=(k.AUTHORIZATION_POLICY,),
-    live=False,
-)
-def deny_enforced(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """On TCP ports a sidecar ignores conditions about HTTP, and the rest denies more; ztunnel may then deny nothing at all."""
-    yield from _findings(view, intent, unenforced.deny_conditions_dropped)
 
 
 @check(
@@ -235,20 +180,8 @@ def deny_enforced(view: View, intent: Intent, options: Options) -> Iterable[Find
 def attached(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     """A policy that nobody enforces looks like one that is enforced; its status may even say that it is accepted. One that selects a
     workload without a proxy is told although others enforce it."""
-    yield from (replace(one, severity=Severity.ERROR) for one in _findings(view, intent, unenforced.misplaced))
-    yield from _findings(view, intent, unenforced.unattached)
-
-
-@check(
-    "OSM3006",
-    title="istiod has accepted each policy of ambient as a whole",
-    hint="read the condition's message; use targetRefs of a Service with a waypoint for what is about HTTP",
-    inputs=INPUTS,
-    subjects=_SECURITY,
-)
-def status_accepted(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """istiod writes ZtunnelAccepted and WaypointAccepted where ambient is on; sidecars get no status, so none is no fault."""
-    yield from _findings(view, intent, unenforced.statuses)
+    yield from (replace(one, severity=Severity.ERROR) for one in _findings(unenforced.misplaced, view, intent, options))
+    yield from _findings(unenforced.unattached, view, intent, options)
 
 
 @check(
@@ -263,345 +196,153 @@ def configuration_read(view: View, intent: Intent, options: Options) -> Iterable
     yield from (Finding(one.resource, one.message) for one in analysis_of(view, intent).inventory.broken)
 
 
-# 31: patterns that do not do what they look like
+# Each row asks for what one hazard finds.
+HAZARDS: tuple[CheckRow[FindFaults], ...] = (
+    # 30: what Istio makes of the objects
+    CheckRow("OSM3001", "accepted", unenforced.admission, subjects=_SECURITY,
+             title="each security object is one that Istio accepts",
+             hint="correct the object; istiod and the API server refuse it, so nothing of it is enforced",
+             about="By the rules of Istio's webhook and of its schema; such an object can be stored while the webhook is down."),
+    CheckRow("OSM3002", "fields_known", unenforced.dropped_fields, subjects=_SECURITY,
+             title="each field of a policy is known to this version of Istio",
+             hint="correct the field's name, or pin the policy to a revision that knows it with the label istio.io/rev",
+             about="A field that is dropped leaves the rest to decide: a source whose only field is dropped means anyone."),
+    CheckRow("OSM3003", "allow_enforced", unenforced.allow_rules_left_out, severity=Severity.WARNING,
+             title="each ALLOW rule is enforced as it is written",
+             hint="split the rule: conditions about HTTP in one, ports of TCP "
+                  "in another; for ambient add a waypoint for what is about HTTP",
+             about="Where only connections are seen, an ALLOW rule with any condition about HTTP is left out as a whole."),
+    CheckRow("OSM3004", "deny_enforced", unenforced.deny_conditions_dropped,
+             title="each DENY rule is enforced as it is written",
+             hint="name the ports that the rule is meant for in to.operation.ports; for ambient add a waypoint for what is about HTTP",
+             about="On TCP ports a sidecar ignores conditions about HTTP, and the rest denies more; ztunnel may then deny nothing at all."),
+    CheckRow("OSM3006", "status_accepted", unenforced.statuses, subjects=_SECURITY, live=True,
+             title="istiod has accepted each policy of ambient as a whole",
+             hint="read the condition's message; use targetRefs of a Service with a waypoint for what is about HTTP",
+             about="istiod writes ZtunnelAccepted and WaypointAccepted where ambient is on; sidecars get no status, so none is no fault."),
+    # 31: patterns that do not do what they look like
+    CheckRow("OSM3101", "lists_filled", values.empty_lists,
+             title="no list of callers or operations is empty",
+             hint="leave the key out if anyone is meant; otherwise find out why the list came out empty",
+             about="Istio accepts an empty from or to, and takes it for anyone or anything; templates make them by mistake."),
+    CheckRow("OSM3102", "deny_needs_mtls", values.deny_by_identity,
+             title="each DENY by identity is behind strict mutual TLS",
+             hint="set PeerAuthentication STRICT there, or deny notPrincipals of "
+                  "those who may call, which takes in callers without an identity",
+             about="Who comes without mutual TLS has no identity, and is not denied by one."),
+    CheckRow("OSM3103", "allow_needs_identity", values.allow_by_not_identity,
+             title="no ALLOW by exclusion admits callers without an identity",
+             hint="add principals: ['*'] to the same source, or set PeerAuthentication STRICT there",
+             about="notPrincipals, notNamespaces and their like hold for everybody who has no identity at all."),
+    CheckRow("OSM3104", "principals_bare", values.spiffe_prefix,
+             title="each principal is written without spiffe://",
+             hint="write TRUST_DOMAIN/ns/NAMESPACE/sa/NAME; Istio puts spiffe:// in front itself",
+             about="With it, an ALLOW admits nobody and a DENY denies nobody, and no validation says so."),
+    CheckRow("OSM3105", "stars_at_ends", values.stars,
+             title="each star stands where Istio takes it for any text",
+             hint="use one star, at the beginning or the end; for paths {*} and {**} are templates",
+             about="In the middle, or at both ends, a star is compared as a star; validation accepts it."),
+    CheckRow("OSM3106", "hosts_with_ports", values.hosts, severity=Severity.WARNING,
+             title="each host of a policy is listed with its ports too",
+             hint="list both HOST and HOST:*",
+             about="The whole Host header is compared: a DENY of example.com lets example.com:443 pass."),
+    CheckRow("OSM3107", "methods_upper", values.methods,
+             title="each method is in upper case",
+             hint="write GET, not get",
+             about="Methods are compared as they are; validation accepts lower case, which matches nothing that a client sends."),
+    CheckRow("OSM3108", "accounts_qualified", values.unqualified_accounts,
+             title="each service account in a policy of the root namespace has its namespace",
+             hint="write NAMESPACE/NAME",
+             about="Without one it is of the policy's namespace, which for the whole mesh's policies is the control plane's."),
+    CheckRow("OSM3109", "accounts_exist", values.missing_accounts, severity=Severity.WARNING,
+             title="each service account that a policy names exists",
+             hint="oc get serviceaccount -n NAMESPACE; correct the name, or remove the value",
+             about="A name that is nobody's today admits whoever creates it tomorrow. "
+                   "In a folder only for namespaces whose service accounts it has."),
+    CheckRow("OSM3110", "namespaces_exist", values.missing_namespaces, severity=Severity.WARNING,
+             title="each namespace that a policy names exists",
+             hint="oc get namespaces; correct the name, or remove the value",
+             about="In a folder of manifests nothing is said: other folders may have the namespace."),
+    CheckRow("OSM3111", "tokens_demanded", callers.tokens_not_demanded, severity=Severity.WARNING, subjects=(k.REQUEST_AUTHENTICATION,),
+             title="each RequestAuthentication has a policy beside it that asks for a token",
+             hint="add an AuthorizationPolicy with requestPrincipals, or say with ignore that a token is meant to be optional",
+             about="RequestAuthentication refuses wrong tokens, and lets a request without any pass."),
+    CheckRow("OSM3112", "tokens_read", callers.tokens_not_read,
+             title="each policy that asks for a token is where tokens are read",
+             hint="add a RequestAuthentication for the same workloads; one at the gateway does not count behind it",
+             about="Where no RequestAuthentication reads it, a token is not there: an ALLOW that asks for it admits nobody."),
+    CheckRow("OSM3113", "no_dry_run", unenforced.dry_runs, severity=Severity.WARNING,
+             title="no policy is still a dry run",
+             hint="remove the annotation istio.io/dry-run once the logs show what was meant",
+             about="It looks like a policy in every list, and enforces nothing; ztunnel before 1.25.2 enforces it."),
+    CheckRow("OSM3114", "somebody_passes", callers.closed_to_all, severity=Severity.WARNING,
+             title="each workload with policies can be called by somebody",
+             hint="remove the policy that allows nothing, or add the ALLOW that is missing beside it",
+             about="A default deny that was left without an ALLOW, or conditions that contradict each other: proven for all requests."),
+    CheckRow("OSM3115", "preflights_pass", callers.preflights, severity=Severity.WARNING,
+             title="each workload with a corsPolicy lets preflights pass",
+             hint="add a rule that allows the method OPTIONS without a token",
+             about="Envoy answers CORS after it has asked the policies, and a browser sends no token with OPTIONS."),
+    CheckRow("OSM3116", "waypoints_allowed", callers.waypoints_shut_out,
+             title="each waypoint may call the workloads behind it",
+             hint="allow the waypoint's service account in the policies that ztunnel enforces",
+             about="Behind a waypoint ztunnel sees the waypoint's identity instead of the caller's."),
+    CheckRow("OSM3117", "ambient_principals", values.ambient_trust_domain,
+             title="each principal in ambient is written with the mesh's trust domain",
+             hint="write the mesh's trust domain instead of cluster.local; ztunnel expands no aliases",
+             about="A sidecar takes cluster.local for the mesh's trust domain, ztunnel takes it as it is."),
+    CheckRow("OSM3118", "authorizers_asked", unenforced.authorizers,
+             title="each CUSTOM policy asks its provider",
+             hint="name one provider of MeshConfig.extensionProviders for all "
+                  "CUSTOM policies of a workload; for TCP ports one that speaks gRPC",
+             about="With an unknown or a second provider istiod denies what the "
+                   "policy matches; at TCP ports an HTTP provider is not asked."),
+    CheckRow("OSM3119", "strict_is_strict", open_ports, subjects=(k.PEER_AUTHENTICATION,),
+             title="no port of ambient is open that a PeerAuthentication calls STRICT",
+             hint="leave an empty selector out; give the namespace's PeerAuthentication the mode that it "
+                  "inherits; say STRICT in the workload's, and PERMISSIVE for each port that is meant to be open",
+             about="istiod makes rules for ztunnel of PeerAuthentications, and of some of their combinations "
+                   "it makes none; a sidecar demands mutual TLS there. Before Istio 1.24.3 (1.23.5, 1.22.8) "
+                   "other combinations are open: two ports that are STRICT under a workload that is not."),
+    CheckRow("OSM3120", "open_is_open", closed_ports, severity=Severity.WARNING, subjects=(k.PEER_AUTHENTICATION,),
+             title="no port of ambient is closed that a PeerAuthentication opens",
+             hint="write PERMISSIVE for the port; before Istio 1.24.3 also write STRICT as the mode of the same PeerAuthentication",
+             about="Ambient knows no DISABLE, which counts as PERMISSIVE, but not for a port below a STRICT that the workload inherits."),
+    CheckRow("OSM3121", "no_peer_addresses", peer_addresses,
+             title="no policy at a waypoint asks for the address of its peer",
+             hint="use remoteIpBlocks, notRemoteIpBlocks or remote.ip, which are about the client",
+             about="A waypoint's Envoy gets every request from a tunnel inside itself, which has no address: "
+                   "ipBlocks and source.ip never match, not even 0.0.0.0/0, and their not-forms always do."),
+    CheckRow("OSM3122", "entries_filled", panics,
+             title="each entry of from and to has its source or operation",
+             hint="remove the entry, or write what it is about; then restart istiod if it does not recover by itself",
+             about="Istio's webhook refuses such an entry. Stored while it was "
+                   "down, one ends istiod where ambient is on, for the whole mesh."),
+    CheckRow("OSM3123", "pods_labelled", unlabelled_pods, severity=Severity.WARNING,
+             title="each pod of ambient has a label",
+             hint="give the pods a label, such as app",
+             about="istiod does not compare selectors with a pod that has no label at all: ztunnel then "
+                   "enforces for it every policy with a selector of its namespace and of the root namespace."),
+    CheckRow("OSM3124", "ports_taken", unenforced.past_proxies, severity=Severity.WARNING,
+             title="each port of a workload with policies goes through its proxy",
+             hint="have the proxy take the port, or say with ignore that anyone may come to it: no policy and no mutual TLS holds there",
+             about="traffic.sidecar.istio.io/excludeInboundPorts and includeInboundPorts, on pods or for the whole mesh, "
+                   "leave ports to anyone. A workload without a proxy, or whose proxy gets no port, is told by OSM3005."),
+)  # fmt: skip
 
-
-@check(
-    "OSM3101",
-    title="no list of callers or operations is empty",
-    hint="leave the key out if anyone is meant; otherwise find out why the list came out empty",
-    inputs=INPUTS,
-    subjects=(k.AUTHORIZATION_POLICY,),
-    live=False,
-)
-def lists_filled(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """Istio accepts an empty from or to, and takes it for anyone or anything; templates make them by mistake."""
-    yield from _findings(view, intent, values.empty_lists)
-
-
-@check(
-    "OSM3102",
-    title="each DENY by identity is behind strict mutual TLS",
-    hint="set PeerAuthentication STRICT there, or deny notPrincipals of those who may call, which takes in callers without an identity",
-    inputs=INPUTS,
-    subjects=(k.AUTHORIZATION_POLICY,),
-    live=False,
-)
-def deny_needs_mtls(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """Who comes without mutual TLS has no identity, and is not denied by one."""
-    yield from _findings(view, intent, values.deny_by_identity)
-
-
-@check(
-    "OSM3103",
-    title="no ALLOW by exclusion admits callers without an identity",
-    hint="add principals: ['*'] to the same source, or set PeerAuthentication STRICT there",
-    inputs=INPUTS,
-    subjects=(k.AUTHORIZATION_POLICY,),
-    live=False,
-)
-def allow_needs_identity(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """notPrincipals, notNamespaces and their like hold for everybody who has no identity at all."""
-    yield from _findings(view, intent, values.allow_by_not_identity)
-
-
-@check(
-    "OSM3104",
-    title="each principal is written without spiffe://",
-    hint="write TRUST_DOMAIN/ns/NAMESPACE/sa/NAME; Istio puts spiffe:// in front itself",
-    inputs=INPUTS,
-    subjects=(k.AUTHORIZATION_POLICY,),
-    live=False,
-)
-def principals_bare(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """With it, an ALLOW admits nobody and a DENY denies nobody, and no validation says so."""
-    yield from _findings(view, intent, values.spiffe_prefix)
-
-
-@check(
-    "OSM3105",
-    title="each star stands where Istio takes it for any text",
-    hint="use one star, at the beginning or the end; for paths {*} and {**} are templates",
-    inputs=INPUTS,
-    subjects=(k.AUTHORIZATION_POLICY,),
-    live=False,
-)
-def stars_at_ends(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """In the middle, or at both ends, a star is compared as a star; validation accepts it."""
-    yield from _findings(view, intent, values.stars)
-
-
-@check(
-    "OSM3106",
-    title="each host of a policy is listed with its ports too",
-    hint="list both HOST and HOST:*",
-    severity=Severity.WARNING,
-    inputs=INPUTS,
-    subjects=(k.AUTHORIZATION_POLICY,),
-    live=False,
-)
-def hosts_with_ports(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """The whole Host header is compared: a DENY of example.com lets example.com:443 pass."""
-    yield from _findings(view, intent, values.hosts)
-
-
-@check(
-    "OSM3107",
-    title="each method is in upper case",
-    hint="write GET, not get",
-    inputs=INPUTS,
-    subjects=(k.AUTHORIZATION_POLICY,),
-    live=False,
-)
-def methods_upper(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """Methods are compared as they are; validation accepts lower case, which matches nothing that a client sends."""
-    yield from _findings(view, intent, values.methods)
-
-
-@check(
-    "OSM3108",
-    title="each service account in a policy of the root namespace has its namespace",
-    hint="write NAMESPACE/NAME",
-    inputs=INPUTS,
-    subjects=(k.AUTHORIZATION_POLICY,),
-    live=False,
-)
-def accounts_qualified(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """Without one it is of the policy's namespace, which for the whole mesh's policies is the control plane's."""
-    yield from _findings(view, intent, values.unqualified_accounts)
-
-
-@check(
-    "OSM3109",
-    title="each service account that a policy names exists",
-    hint="oc get serviceaccount -n NAMESPACE; correct the name, or remove the value",
-    severity=Severity.WARNING,
-    inputs=INPUTS,
-    subjects=(k.AUTHORIZATION_POLICY,),
-    live=False,
-)
-def accounts_exist(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """A name that is nobody's today admits whoever creates it tomorrow. In a folder only for namespaces whose service accounts it has."""
-    yield from _findings(view, intent, values.missing_accounts)
-
-
-@check(
-    "OSM3110",
-    title="each namespace that a policy names exists",
-    hint="oc get namespaces; correct the name, or remove the value",
-    severity=Severity.WARNING,
-    inputs=INPUTS,
-    subjects=(k.AUTHORIZATION_POLICY,),
-    live=False,
-)
-def namespaces_exist(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """In a folder of manifests nothing is said: other folders may have the namespace."""
-    yield from _findings(view, intent, values.missing_namespaces)
-
-
-@check(
-    "OSM3111",
-    title="each RequestAuthentication has a policy beside it that asks for a token",
-    hint="add an AuthorizationPolicy with requestPrincipals, or say with ignore that a token is meant to be optional",
-    severity=Severity.WARNING,
-    inputs=INPUTS,
-    subjects=(k.REQUEST_AUTHENTICATION,),
-    live=False,
-)
-def tokens_demanded(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """RequestAuthentication refuses wrong tokens, and lets a request without any pass."""
-    yield from _findings(view, intent, callers.tokens_not_demanded)
-
-
-@check(
-    "OSM3112",
-    title="each policy that asks for a token is where tokens are read",
-    hint="add a RequestAuthentication for the same workloads; one at the gateway does not count behind it",
-    inputs=INPUTS,
-    subjects=(k.AUTHORIZATION_POLICY,),
-    live=False,
-)
-def tokens_read(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """Where no RequestAuthentication reads it, a token is not there: an ALLOW that asks for it admits nobody."""
-    yield from _findings(view, intent, callers.tokens_not_read)
-
-
-@check(
-    "OSM3113",
-    title="no policy is still a dry run",
-    hint="remove the annotation istio.io/dry-run once the logs show what was meant",
-    severity=Severity.WARNING,
-    inputs=INPUTS,
-    subjects=(k.AUTHORIZATION_POLICY,),
-    live=False,
-)
-def no_dry_run(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """It looks like a policy in every list, and enforces nothing; ztunnel before 1.25.2 enforces it."""
-    yield from _findings(view, intent, unenforced.dry_runs)
-
-
-@check(
-    "OSM3114",
-    title="each workload with policies can be called by somebody",
-    hint="remove the policy that allows nothing, or add the ALLOW that is missing beside it",
-    severity=Severity.WARNING,
-    inputs=INPUTS,
-    subjects=(k.AUTHORIZATION_POLICY,),
-    live=False,
-)
-def somebody_passes(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """A default deny that was left without an ALLOW, or conditions that contradict each other: proven for all requests."""
-    yield from _findings(view, intent, callers.closed_to_all)
-
-
-@check(
-    "OSM3115",
-    title="each workload with a corsPolicy lets preflights pass",
-    hint="add a rule that allows the method OPTIONS without a token",
-    severity=Severity.WARNING,
-    inputs=INPUTS,
-    subjects=(k.AUTHORIZATION_POLICY,),
-    live=False,
-)
-def preflights_pass(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """Envoy answers CORS after it has asked the policies, and a browser sends no token with OPTIONS."""
-    yield from _findings(view, intent, callers.preflights)
-
-
-@check(
-    "OSM3116",
-    title="each waypoint may call the workloads behind it",
-    hint="allow the waypoint's service account in the policies that ztunnel enforces",
-    inputs=INPUTS,
-    subjects=(k.AUTHORIZATION_POLICY,),
-    live=False,
-)
-def waypoints_allowed(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """Behind a waypoint ztunnel sees the waypoint's identity instead of the caller's."""
-    yield from _findings(view, intent, callers.waypoints_shut_out)
-
-
-@check(
-    "OSM3117",
-    title="each principal in ambient is written with the mesh's trust domain",
-    hint="write the mesh's trust domain instead of cluster.local; ztunnel expands no aliases",
-    inputs=INPUTS,
-    subjects=(k.AUTHORIZATION_POLICY,),
-    live=False,
-)
-def ambient_principals(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """A sidecar takes cluster.local for the mesh's trust domain, ztunnel takes it as it is."""
-    yield from _findings(view, intent, values.ambient_trust_domain)
-
-
-@check(
-    "OSM3118",
-    title="each CUSTOM policy asks its provider",
-    hint="name one provider of MeshConfig.extensionProviders for all CUSTOM policies of a workload; for TCP ports one that speaks gRPC",
-    inputs=INPUTS,
-    subjects=(k.AUTHORIZATION_POLICY,),
-    live=False,
-)
-def authorizers_asked(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """With an unknown or a second provider istiod denies what the policy matches; at TCP ports an HTTP provider is not asked."""
-    yield from _findings(view, intent, unenforced.authorizers)
-
-
-@check(
-    "OSM3119",
-    title="no port of ambient is open that a PeerAuthentication calls STRICT",
-    hint="leave an empty selector out; give the namespace's PeerAuthentication the mode that it inherits; say STRICT in the workload's, "
-    "and PERMISSIVE for each port that is meant to be open",
-    inputs=INPUTS,
-    subjects=(k.PEER_AUTHENTICATION,),
-    live=False,
-)
-def strict_is_strict(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """istiod makes rules for ztunnel of PeerAuthentications, and of some of their combinations it makes none; a sidecar demands mutual TLS
-    there. Before Istio 1.24.3 (1.23.5, 1.22.8) other combinations are open: two ports that are STRICT under a workload that is not."""
-    yield from _findings(view, intent, open_ports)
-
-
-@check(
-    "OSM3120",
-    title="no port of ambient is closed that a PeerAuthentication opens",
-    hint="write PERMISSIVE for the port; before Istio 1.24.3 also write STRICT as the mode of the same PeerAuthentication",
-    severity=Severity.WARNING,
-    inputs=INPUTS,
-    subjects=(k.PEER_AUTHENTICATION,),
-    live=False,
-)
-def open_is_open(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """Ambient knows no DISABLE, which counts as PERMISSIVE, but not for a port below a STRICT that the workload inherits."""
-    yield from _findings(view, intent, closed_ports)
-
-
-@check(
-    "OSM3121",
-    title="no policy at a waypoint asks for the address of its peer",
-    hint="use remoteIpBlocks, notRemoteIpBlocks or remote.ip, which are about the client",
-    inputs=INPUTS,
-    subjects=(k.AUTHORIZATION_POLICY,),
-    live=False,
-)
-def no_peer_addresses(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """A waypoint's Envoy gets every request from a tunnel inside itself, which has no address: ipBlocks and source.ip never match, not even
-    0.0.0.0/0, and their not-forms always do."""
-    yield from _findings(view, intent, peer_addresses)
-
-
-@check(
-    "OSM3122",
-    title="each entry of from and to has its source or operation",
-    hint="remove the entry, or write what it is about; then restart istiod if it does not recover by itself",
-    inputs=INPUTS,
-    subjects=(k.AUTHORIZATION_POLICY,),
-    live=False,
-)
-def entries_filled(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """Istio's webhook refuses such an entry. Stored while it was down, one ends istiod where ambient is on, for the whole mesh."""
-    yield from _findings(view, intent, panics)
-
-
-@check(
-    "OSM3123",
-    title="each pod of ambient has a label",
-    hint="give the pods a label, such as app",
-    severity=Severity.WARNING,
-    inputs=INPUTS,
-    subjects=(k.AUTHORIZATION_POLICY,),
-    live=False,
-)
-def pods_labelled(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """istiod does not compare selectors with a pod that has no label at all: ztunnel then enforces for it every policy with a selector of
-    its namespace and of the root namespace."""
-    yield from _findings(view, intent, unlabelled_pods)
-
-
-@check(
-    "OSM3124",
-    title="each port of a workload with policies goes through its proxy",
-    hint="have the proxy take the port, or say with ignore that anyone may come to it: no policy and no mutual TLS holds there",
-    severity=Severity.WARNING,
-    inputs=INPUTS,
-    subjects=(k.AUTHORIZATION_POLICY,),
-    live=False,
-)
-def ports_taken(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """traffic.sidecar.istio.io/excludeInboundPorts and includeInboundPorts, on pods or for the whole mesh, leave ports to anyone. A
-    workload without a proxy, or whose proxy gets no port, is told by OSM3005."""
-    yield from _findings(view, intent, unenforced.past_proxies)
+CATEGORY.table(_findings, HAZARDS, inputs=INPUTS, subjects=(k.AUTHORIZATION_POLICY,), live=False)
 
 
 # 32: what can go
 
 
-def _spare(view: View, intent: Intent, found: Any) -> Iterator[Finding]:
+def _spare(question: Callable[[Doors], Iterable[Spare]], view: View, intent: Intent, options: Options) -> Iterator[Finding]:
+    """What can go; nothing where the source has no policy."""
     analysis = analysis_of(view, intent)
     if not analysis.policies:
         return
     try:
-        spares: list[Spare] = list(found(analysis.doors))
+        spares: list[Spare] = list(question(analysis.doors))
     except TooManyError as exc:
         yield skip(f"the policies tell too many requests apart: {exc}")
         return
@@ -623,35 +364,21 @@ def policies_needed(view: View, intent: Intent, options: Options) -> Iterable[Fi
     access renders from mesh_access: it says who is meant, also where nothing denies anybody else yet."""
     stated = {f"AuthorizationPolicy {row.namespace}/{row.name}" for row in view.of(k.AUTHORIZATION_POLICY)
               if is_ours(row.raw) and row.labels.get(LAYER) == _RENDERED}
-    yield from (one for one in _spare(view, intent, spare_policies) if one.resource not in stated)
+    yield from (one for one in _spare(spare_policies, view, intent, options) if one.resource not in stated)
 
 
-@check(
-    "OSM3202",
-    title="each rule changes the answer to a request",
-    hint="remove the rule; one that can never match has conditions that contradict each other",
-    severity=Severity.INFO,
-    inputs=INPUTS,
-    subjects=(k.AUTHORIZATION_POLICY,),
-    live=False,
-)
-def rules_needed(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """A rule that others make needless, or that is never reached, hides what the policy does."""
-    yield from _spare(view, intent, spare_rules)
+SPARES = (
+    CheckRow("OSM3202", "rules_needed", spare_rules, severity=Severity.INFO,
+             title="each rule changes the answer to a request",
+             hint="remove the rule; one that can never match has conditions that contradict each other",
+             about="A rule that others make needless, or that is never reached, hides what the policy does."),
+    CheckRow("OSM3203", "values_needed", spare_values, severity=Severity.INFO,
+             title="each value of a list adds to it",
+             hint="remove the value that another one takes in",
+             about="/a beside /a* adds nothing; a value that nothing matches is mostly a slip."),
+)  # fmt: skip
 
-
-@check(
-    "OSM3203",
-    title="each value of a list adds to it",
-    hint="remove the value that another one takes in",
-    severity=Severity.INFO,
-    inputs=INPUTS,
-    subjects=(k.AUTHORIZATION_POLICY,),
-    live=False,
-)
-def values_needed(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """/a beside /a* adds nothing; a value that nothing matches is mostly a slip."""
-    yield from _spare(view, intent, spare_values)
+CATEGORY.table(_spare, SPARES, inputs=INPUTS, subjects=(k.AUTHORIZATION_POLICY,), live=False)
 
 
 # 33: the matrix

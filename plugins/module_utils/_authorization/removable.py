@@ -17,7 +17,7 @@ from .model import ZTUNNEL, AuthorizationPolicy
 from .regions import bits_of, subtract
 from .wording import word
 
-__all__ = ["Spare", "spare_policies", "spare_rules", "spare_values"]
+__all__ = ["Doors", "Spare", "spare_policies", "spare_rules", "spare_values"]
 
 Doors = Iterable[tuple[Workload, EnforcementPoint]]
 
