@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .._checks.types import Category, Finding, Options, skip
+from .._checks.types import Category, CheckRow, Finding, Options, skip
 from .._model.intent import Intent
 from .._model.view import View
 
@@ -51,7 +51,8 @@ def _answers(view: View) -> dict[Key, Mapping[str, Any]]:
     return {_key(row): row for row in view.reviews}
 
 
-def _wrong(view: View, intent: Intent, *, wanted: bool) -> Iterable[Finding]:
+def _wrong(wanted: bool, view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+    """Cells that the API server answers otherwise. wanted: of those that are to be allowed, else of the forbidden ones."""
     answers = _answers(view)
     if intent.cells and not answers:
         yield skip("the source has no access reviews (see OSM1703)")
@@ -65,27 +66,18 @@ def _wrong(view: View, intent: Intent, *, wanted: bool) -> Iterable[Finding]:
         yield Finding(_who(cell), f"{verb} {_sentence(cell)}{reason}", evidence=dict(answer))
 
 
-@check(
-    "OSM1701",
-    title="each persona may do what it needs",
-    hint="run the role meshops.mesh.personas; meshops.mesh.persona_access_info explains a grant",
-    intent=NEEDS,
-    retryable=True,
-)
-def allowed_cells(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """The matrix of personas against resources, as the API server's own authorizer answers it."""
-    yield from _wrong(view, intent, wanted=True)
+CELLS = (
+    CheckRow("OSM1701", "allowed_cells", True, retryable=True,
+             title="each persona may do what it needs",
+             hint="run the role meshops.mesh.personas; meshops.mesh.persona_access_info explains a grant",
+             about="The matrix of personas against resources, as the API server's own authorizer answers it."),
+    CheckRow("OSM1702", "forbidden_cells", False,
+             title="each persona may do its own tasks only",
+             hint="meshops.mesh.persona_access_info names the binding that grants it; remove that binding",
+             about="A right that nobody meant to give is found here, whichever binding gives it."),
+)  # fmt: skip
 
-
-@check(
-    "OSM1702",
-    title="each persona may do its own tasks only",
-    hint="meshops.mesh.persona_access_info names the binding that grants it; remove that binding",
-    intent=NEEDS,
-)
-def forbidden_cells(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """A right that nobody meant to give is found here, whichever binding gives it."""
-    yield from _wrong(view, intent, wanted=False)
+CATEGORY.table(_wrong, CELLS, intent=NEEDS)
 
 
 @check(

@@ -12,7 +12,7 @@ from typing import Any
 from .._authorization.analysis import PolicyAnalysis
 from .._authorization.checks import INPUTS, analysis_of
 from .._authorization.places import Workload
-from .._checks.types import Category, Finding, Options, Severity
+from .._checks.types import Category, CheckRow, Finding, Options, Severity
 from .._gateways.checks import gateways_of
 from .._model import kinds as k
 from .._model.fields import entries, section, sections
@@ -133,30 +133,6 @@ def one_protocol(view: View, intent: Intent, options: Options) -> Iterable[Findi
 def _meet(one: Obj, other: Obj) -> bool:
     """Is there a namespace that may see both? Whoever sees everything does."""
     return exported_to(one.raw, other.namespace) or exported_to(other.raw, one.namespace)
-
-
-@check(
-    "OSM1804",
-    title="each namespace has at most one Sidecar for all its workloads",
-    hint="merge them, or give one a workloadSelector",
-    inputs=(k.SIDECAR,),
-    live=False,
-)
-def one_sidecar(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """Of several without a workloadSelector, or with the same one, the oldest counts; the others do nothing."""
-    yield from _several(intent.owned(view.of(k.SIDECAR)), "workloadSelector", "labels")
-
-
-def _several(rows: list[Obj], *selector: str) -> Iterator[Finding]:
-    """All but the first of those that are for the same workloads, and read by the same revision."""
-    first: dict[tuple[str, str, str], Obj] = {}
-    for row in _oldest_first(rows):
-        labels = ",".join(f"{key}={value}" for key, value in sorted(section(row.raw, "spec", *selector).items()))
-        kept = first.setdefault((row.namespace, labels, str(row.labels.get(LABEL) or "")), row)
-        if kept is not row:
-            why = "is older and" if row.at("metadata", "creationTimestamp") else "(or this one, if it is older)"
-            whom = f"the workloads with {labels}" if labels else "all workloads of the namespace"
-            yield Finding(row.ref, f"it has no effect: {kept.ref} {why} holds for {whom}")
 
 
 @check(
@@ -290,18 +266,6 @@ def _disagreement(scene: PolicyAnalysis, service: Obj, port: Mapping[str, Any], 
 
 
 @check(
-    "OSM1807",
-    title="each namespace has at most one PeerAuthentication for all its workloads",
-    hint="merge them, or give one a selector",
-    inputs=(k.PEER_AUTHENTICATION,),
-    live=False,
-)
-def one_peer_authentication(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
-    """Of several without a selector, or with the same one, the oldest counts; the others do nothing."""
-    yield from _several(intent.owned(view.of(k.PEER_AUTHENTICATION)), "selector", "matchLabels")
-
-
-@check(
     "OSM1808",
     title="each port of a portLevelMtls is a port of its pods",
     hint="write the port that the pods listen on (targetPort, containerPort), not the port of the Service",
@@ -349,3 +313,31 @@ def _pod_ports(view: View, namespace: str, selector: Mapping[str, Any]) -> tuple
                 known.add(named.get(target, target))
                 services[str(port.get("port"))] = service.ref
     return {port for port in known if port.isdigit()}, services
+
+
+def _several(question: tuple[k.Kind, str, str], view: View, intent: Intent, options: Options) -> Iterator[Finding]:
+    """All but the first of those that are for the same workloads, and read by the same revision. question: the kind, and the two fields of
+    its spec that lead to the labels."""
+    kind, *selector = question
+    first: dict[tuple[str, str, str], Obj] = {}
+    for row in _oldest_first(intent.owned(view.of(kind))):
+        labels = ",".join(f"{key}={value}" for key, value in sorted(section(row.raw, "spec", *selector).items()))
+        kept = first.setdefault((row.namespace, labels, str(row.labels.get(LABEL) or "")), row)
+        if kept is not row:
+            why = "is older and" if row.at("metadata", "creationTimestamp") else "(or this one, if it is older)"
+            whom = f"the workloads with {labels}" if labels else "all workloads of the namespace"
+            yield Finding(row.ref, f"it has no effect: {kept.ref} {why} holds for {whom}")
+
+
+ONE_FOR_ALL = (
+    CheckRow("OSM1804", "one_sidecar", (k.SIDECAR, "workloadSelector", "labels"), inputs=(k.SIDECAR,),
+             title="each namespace has at most one Sidecar for all its workloads",
+             hint="merge them, or give one a workloadSelector",
+             about="Of several without a workloadSelector, or with the same one, the oldest counts; the others do nothing."),
+    CheckRow("OSM1807", "one_peer_authentication", (k.PEER_AUTHENTICATION, "selector", "matchLabels"), inputs=(k.PEER_AUTHENTICATION,),
+             title="each namespace has at most one PeerAuthentication for all its workloads",
+             hint="merge them, or give one a selector",
+             about="Of several without a selector, or with the same one, the oldest counts; the others do nothing."),
+)  # fmt: skip
+
+CATEGORY.table(_several, ONE_FOR_ALL, live=False)
