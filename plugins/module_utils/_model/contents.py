@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .objects import LAYER, Ref, group_of, is_ours, made_by_us, managers_of
+from .objects import LAYER, MESH, Ref, group_of, is_ours, made_by_us, managers_of
 
 __all__ = ["OUR_VOLUME", "USUAL", "VOLUME", "Contents", "Foreign", "Usual", "certificate_of", "foreign_in", "is_usual", "listed", "trimmed"]
 
@@ -136,16 +136,16 @@ def certificate_of(obj: Meta) -> str:
     return name
 
 
-def _gives_rights(obj: Meta, mesh: str) -> bool:
-    """Whether it is what render_rights renders for an account of this mesh. An administrator applies it, so it is not written by us, and
-    the account that is to delete the namespace cannot do without it."""
-    meta = obj["metadata"]
+def _gives_rights(obj: Meta) -> bool:
+    """Whether it is what render_rights renders for an account of a mesh. An administrator applies it, so it is not written by us, and
+    the account that is to delete the namespace cannot do without it. A namespace of operators is no mesh's own, so each mesh counts."""
+    labels = obj["metadata"].get("labels") or {}
     return (
         obj["kind"] in ("Role", "RoleBinding")
         and group_of(obj["apiVersion"]) == _RBAC
-        and re.fullmatch(f"meshops-[a-z]+-{re.escape(mesh)}", meta["name"]) is not None
-        and is_ours(obj, mesh)
-        and (meta.get("labels") or {}).get(LAYER) == _RIGHTS
+        and is_ours(obj)
+        and labels.get(LAYER) == _RIGHTS
+        and re.fullmatch(f"meshops-[a-z]+-{re.escape(labels.get(MESH) or '')}", obj["metadata"]["name"]) is not None
     )
 
 
@@ -173,7 +173,7 @@ class _ContentsJudge:
         if _is_volume(obj):
             ours = ours or (bool(obj["metadata"].get("ownerReferences")) and not self._of_owners(obj))
             return "" if ours and self.volumes_may_go else OUR_VOLUME if ours else "a volume"
-        if ours or is_usual(obj) or _gives_rights(obj, self.mesh):
+        if ours or is_usual(obj) or _gives_rights(obj):
             return ""
         issued = self.certificates.get(certificate_of(obj))
         if issued is not None:

@@ -123,11 +123,11 @@ RIGHTS = {**OURS, LAYER: "rights"}
 
 
 @pytest.mark.parametrize("kind", ["Role", "RoleBinding"])
-def test_the_rights_of_an_account_of_the_mesh_are_nobodys(kind: str) -> None:
+def test_the_rights_of_an_account_of_a_mesh_are_nobodys(kind: str) -> None:
     def named(name: str, api: str = RBAC, **labels: str) -> list[str]:
         return found(thing(kind, name, api, "kubectl-client-side-apply", labels={**RIGHTS, **labels}))
 
-    assert named("meshops-remove-m") == named("meshops-install-m") == []
+    assert named("meshops-remove-m") == named("meshops-install-m") == named("meshops-remove-other", **{MESH: "other"}) == []
     for others in (named("admin"), named("meshops-remove-other"), named("meshops-remove-m", api="example.com/v1"),
                    named("meshops-remove-m", **{LAYER: "personas"}), named("meshops-remove-m", **{MESH: "other"}),
                    named("meshops-remove-m", **{MANAGED_BY: "helm"})):
