@@ -192,7 +192,8 @@ class Bed:
     def kubectl(self, *args: str, kubeconfig: Path | None = None, stdin: str | None = None,
                 timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
         """apply does not validate unless it is told to: for kinds that are new it would have the server make its whole OpenAPI."""
-        chosen = args if args[0] != "apply" or any(arg.startswith("--validate") for arg in args) else ("apply", "--validate=false", *args[1:])
+        told = args[0] != "apply" or any(arg.startswith("--validate") for arg in args)
+        chosen = args if told else ("apply", "--validate=false", *args[1:])
         return subprocess.run([self.data["binaries"]["kubectl"], *chosen], input=stdin, env=self.env(kubeconfig), capture_output=True,
                               text=True, timeout=timeout, check=False)
 
