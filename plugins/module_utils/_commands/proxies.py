@@ -27,7 +27,8 @@ def proxy_pods(cluster: Cluster, namespaces: Sequence[str] | None) -> list[dict[
 
     def trim(pod: dict[str, Any]) -> dict[str, Any]:
         metadata, spec = pod["metadata"], pod.get("spec") or {}
-        keep = {name: metadata.get(name) for name in ("name", "namespace", "annotations", "deletionTimestamp", "ownerReferences")}
+        names = ("name", "namespace", "labels", "annotations", "deletionTimestamp", "ownerReferences")
+        keep = {name: metadata.get(name) for name in names}
         parts = {
             name: [{"name": one["name"], "env": one.get("env")} for one in spec.get(name) or [] if one["name"] == "istio-proxy"]
             for name in ("containers", "initContainers")

@@ -2,32 +2,29 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to meshops.mesh: not for use outside the collection, may change without notice.
-"""Carries a rollout out: looks, restarts who may begin, waits, asks the new proxies. All it knows is on the cluster."""
+"""Carries a rollout out: wave after wave by the engine of restarts, each with its gate. All it knows is on the cluster."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
-from .._errors import Conflict, MeshError, NotReady, TooManyRequests, Unreachable
+from .._errors import MeshError, NotReady
 from .._kube.auth import Dialer
 from .._kube.client import Cluster, NotFound
 from .._kube.lease import Lock
 from .._rollout import gate
-from .._rollout.machine import Blocked, Next, RestartLimits, WaveMemory, step, unsure
-from .._rollout.model import KINDS, RESTARTED, REVISION, Goal, RolloutObservation
+from .._rollout.machine import Blocked, Next
+from .._rollout.model import REVISION
 from .._rollout.progress import blocked_text, progress_line
 from .._rollout.state import FAILED, MOVED, MOVING, PASSED, WAITING, State
 from .._rollout.windows import Window, is_open, next_opening
+from .restart import SHUT, RestartSettings, space_of, thin_namespace
 from .rollout_gate import Asking, ask_proxies
-from .rollout_memory import BUDGET, POD, RolloutMemory, Rows, space_of, thin_namespace
+from .rollout_memory import RolloutMemory
 
 __all__ = ["Closed", "Rollout", "RolloutSettings"]
-
-_AWAY = (Unreachable, TooManyRequests)
-_PASSING = 0.3
 
 
 class Closed(MeshError):
@@ -35,40 +32,16 @@ class Closed(MeshError):
 
 
 @dataclass(frozen=True)
-class RolloutSettings:
+class RolloutSettings(RestartSettings):
     """How a run goes about it. slice: seconds after which advance() comes back to tell how far it is; 0 for never.
 
-    outage: for so long the API server may be away in the middle of a wave. labels_to: the namespaces of a wave get this revision first.
+    labels_to: the namespaces of a wave get this revision first.
     """
 
-    limits: RestartLimits = field(default_factory=RestartLimits)
-    interval: float = 1.0
     slice: float = 0.0
-    outage: float = 300.0
     windows: tuple[Window, ...] = ()
     labels_from: str = ""
     labels_to: str = ""
-
-
-# So many looks are between two lists of the same, where nothing else says that it has changed: pods are most of what a list costs, and
-# their workload's status tells when they are there; a namespace without a budget seldom gets one.
-_PODS_EVERY, _BUDGETS_EVERY = 5, 10
-
-
-def _settled(rows: Rows, members: Iterable[str], found: Next, looks: int) -> Rows:
-    """What the next look need not ask for again.
-
-    All of namespaces that are done (the gate looks once more), that there is no budget, and for some looks the pods.
-    """
-    over = {*found.done, *found.gone}
-    busy = {space_of(title) for title in members if title not in over}
-
-    def still_true(kind: str, space: Any) -> bool:
-        if space not in busy:
-            return space is not None
-        return bool((kind == POD and looks % _PODS_EVERY) or (kind == BUDGET and not rows[kind, space] and looks % _BUDGETS_EVERY))
-
-    return {key: part for key, part in rows.items() if still_true(*key)}
 
 
 class Rollout(RolloutMemory):
@@ -86,13 +59,10 @@ class Rollout(RolloutMemory):
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        super().__init__(cluster, mesh=mesh, namespace=namespace, members=members, lock=lock)
         self.settings = settings or RolloutSettings()
-        self.clock, self.sleep = clock, sleep
-        self.memory = WaveMemory()
-        self.restarted: list[str] = []
-        self.lines: list[str] = []
-        self._known: tuple[list[dict[str, Any]], list[dict[str, Any]]] | None = None
+        super().__init__(
+            cluster, mesh=mesh, namespace=namespace, members=members, lock=lock, settings=self.settings, clock=clock, sleep=sleep
+        )
 
     # a wave
 
@@ -109,27 +79,14 @@ class Rollout(RolloutMemory):
             state = self._relabel(state, wave.members)
         spent, began = wave.seconds, self.clock()
         limits = replace(self.settings.limits, concurrency=wave.concurrency or self.settings.limits.concurrency)
-        spaces = sorted({space_of(title) for title in wave.members})
-        kinds = [kind for kind in KINDS if any(title.startswith(f"{kind} ") for title in wave.members)]
-        pause = min(_PASSING, self.settings.interval)
-        kept: Rows = {}
-        looks = 0
-        while True:
-            looks += 1
-            looked = self.clock()
-            world = self._look_at(wave.members, state.goal, spaces, kinds, kept)
-            looked = self.clock() - looked
-            found = step(wave.members, world, state.goal, limits=limits, memory=self.memory, now=self.clock())
+        for found in self.looks(wave.members, state.goal, limits, may_begin=self._is_open):
             seconds = spent + self.clock() - began
-            if found.start and not self._is_open():
-                found.start = []
-                if not found.under_way:
-                    self._keep(state.with_wave(number, seconds=seconds))
-                    raise Closed(
-                        f"the maintenance window closed after {len(found.done)} of {len(wave.members)} workloads of the wave "
-                        f"{wave.name}; it opens again at {self._opening()}"
-                    )
-            self._restart(found.start, state)
+            if SHUT in found.held.values() and not found.under_way:
+                self._keep(state.with_wave(number, seconds=seconds))
+                raise Closed(
+                    f"the maintenance window closed after {len(found.done)} of {len(wave.members)} workloads of the wave "
+                    f"{wave.name}; it opens again at {self._opening()}"
+                )
             if found.failed:
                 text = blocked_text(found.failed)
                 self._keep(state.with_wave(number, state=FAILED, seconds=seconds, note=text[:1000]))
@@ -141,14 +98,11 @@ class Rollout(RolloutMemory):
                 self.lines.append(self._said(state, number, found, seconds))
                 return state, True
             if self.settings.slice and self.clock() - began >= self.settings.slice:
-                state = state.with_wave(number, seconds=seconds)
-                self._keep(state)
-                self.lines.append(self._said(state, number, found, seconds))
-                return state, False
-            kept = _settled(kept, wave.members, found, looks)
-            # An API server that answers slowly has enough to do: it makes the pods that this waits for.
-            self.sleep(max(pause, min(looked, 3 * self.settings.interval)))
-            pause = min(pause * 1.3, self.settings.interval)
+                break
+        state = state.with_wave(number, seconds=seconds)
+        self._keep(state)
+        self.lines.append(self._said(state, number, found, seconds))
+        return state, False
 
     def _said(self, state: State, number: int, found: Next, seconds: float) -> str:
         return progress_line(state, number, found, self.memory, (self.clock(), seconds))
@@ -166,57 +120,6 @@ class Rollout(RolloutMemory):
                 f"wave {number + 1} of {len(state.waves)}, {state.waves[number].name}, waits for its maintenance window, which "
                 f"opens at {self._opening()}"
             )
-
-    def _look_at(self, members: Sequence[str], goal: Goal, spaces: Sequence[str], kinds: Sequence[str], kept: Rows) -> RolloutObservation:
-        """A look in which no workload is unfinished only because its pods are those of an earlier one."""
-        old = {space for kind, space in kept if kind == POD}
-        world = self._look_patiently(spaces, kinds, kept)
-        again = unsure(members, world, goal) & old
-        if not again:
-            return world
-        for space in again:
-            del kept[POD, space]
-        return self._look_patiently(spaces, kinds, kept)
-
-    def _look_patiently(self, spaces: Sequence[str], kinds: Sequence[str], kept: Rows) -> RolloutObservation:
-        """An API server that is away for a while ends no wave: what was begun goes on without us."""
-        began = self.clock()
-        while True:
-            try:
-                world = self.look(spaces, kinds, budgets=self.settings.limits.respect_budgets, kept=kept)
-            except _AWAY as exc:
-                if self.clock() - began >= self.settings.outage:
-                    raise
-                self.lines.append(f"the API server is away: {str(exc).splitlines()[0]}")
-                self.sleep(self.settings.interval)
-                continue
-            away = self.clock() - began
-            if away > 2 * self.cluster.timeout:
-                self.memory.shift(away)
-            return world
-
-    def _restart(self, titles: Sequence[str], state: State) -> None:
-        """One annotation each, the same for all of this rollout: a second time changes nothing."""
-        stamp = (state.goal.since or self.cluster.now()).strftime("%Y-%m-%dT%H:%M:%SZ")
-        body = {"spec": {"template": {"metadata": {"annotations": {RESTARTED: stamp}}}}}
-
-        def one(title: str) -> str:
-            kind, _space, full = title.partition(" ")
-            namespace, _slash, name = full.partition("/")
-            try:
-                self._write("apps/v1", kind, name, body, namespace=namespace)
-            except NotFound:  # deleted meanwhile: the next look says so
-                return ""
-            except Conflict as exc:
-                if "being deleted" not in str(exc):
-                    raise
-                return ""
-            return title
-
-        self.restarted += [title for title in self.cluster.map(one, titles) if title]
-        now = self.clock()
-        for title in titles:
-            self.memory.began.setdefault(title, now)
 
     def _relabel(self, state: State, members: Sequence[str]) -> State:
         """Forward: the namespaces of a wave lead to the new revision before it is restarted. Back: to what they were."""

@@ -2,44 +2,46 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to meshops.mesh: not for use outside the collection, may change without notice.
-"""What is remembered of a rollout, in a ConfigMap, and one look at what is there."""
+"""What is remembered of a rollout, in a ConfigMap."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
-from .._errors import ConfigError, KindMissing
+from .._errors import ConfigError
 from .._kube.client import Cluster
 from .._kube.lease import Lock
 from .._model.objects import MANAGED_BY, MANAGER, MESH, counts_as_ours, owner_text, rollout_name
-from .._model.snapshot import without_gc
-from .._rollout.model import KINDS, REVISION, Goal, RolloutObservation
-from .._rollout.reading import thin_pod, thin_workload, world_of
+from .._rollout.model import REVISION, Goal
 from .._rollout.state import State, back, begin, same_goal
 from .._rollout.waves import WaveRequest, needs, plan
+from .restart import RestartEngine, RestartSettings
 
-__all__ = ["BUDGET", "POD", "RolloutMemory", "Rows", "space_of", "thin_namespace"]
-
-POD, BUDGET = "Pod", "PodDisruptionBudget"
-Rows = dict[tuple[str, Any], list[dict[str, Any]]]  # by kind and namespace, None for all of them
+__all__ = ["RolloutMemory"]
 
 
-def space_of(title: str) -> str:
-    """The namespace in `Kind namespace/name`."""
-    return title.partition(" ")[2].partition("/")[0]
-
-
-class RolloutMemory:
+class RolloutMemory(RestartEngine):
     """A mesh's rollout as the cluster has it. members: its namespaces, the control plane's among them."""
 
-    def __init__(self, cluster: Cluster, *, mesh: str, namespace: str, members: Sequence[str] | None, lock: Lock | None = None) -> None:
-        self.cluster, self.mesh, self.namespace, self.lock = cluster, mesh, namespace, lock
-        self.members = None if members is None else sorted({namespace, *members})
+    def __init__(
+        self,
+        cluster: Cluster,
+        *,
+        mesh: str,
+        namespace: str,
+        members: Sequence[str] | None,
+        lock: Lock | None = None,
+        settings: RestartSettings | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        spaces = None if members is None else sorted({namespace, *members})
+        super().__init__(cluster, members=spaces, lock=lock, settings=settings, clock=clock, sleep=sleep)
+        self.mesh, self.namespace = mesh, namespace
         self.name = rollout_name(mesh)
-        self.changed = False
 
     @property
     def where(self) -> str:
@@ -59,52 +61,8 @@ class RolloutMemory:
                               "then rename or delete it and run this again")
         return found
 
-    def now(self) -> datetime:
-        """The API server's clock, by its own whole second: creation times of pods are by that one."""
-        found = self.cluster.read_clock()
-        return (self.cluster.now() if found is None else found.theirs).replace(microsecond=0)
-
-    def _list(self, version: str, kind: str, namespace: str | None, trim: Callable[[dict[str, Any]], dict[str, Any]]
-              ) -> list[dict[str, Any]]:
-        try:
-            return self.cluster.list(version, kind, namespace=namespace, trim=trim)
-        except KindMissing:
-            return []
-
-    def look(self, namespaces: Iterable[str] | None = None, kinds: Sequence[str] = KINDS, *, budgets: bool = True,
-             kept: Rows | None = None) -> RolloutObservation:
-        """Everything at one moment, in these namespaces only where they are named.
-
-        kept: rows of an earlier look by kind and namespace, which nobody is asked for again; those of this one are added.
-        """
-        spaces: list[str | None] = [None]
-        if namespaces is not None or self.members is not None:
-            spaces = [*sorted(namespaces if namespaces is not None else self.members or ())]
-        jobs: list[tuple[str, str, str | None, Callable[[dict[str, Any]], dict[str, Any]]]]
-        jobs = [("apps/v1", kind, space, thin_workload) for space in spaces for kind in kinds]
-        jobs += [("v1", POD, space, thin_pod) for space in spaces]
-        jobs += [("policy/v1", BUDGET, space, _whole) for space in spaces if budgets]
-        jobs.append(("v1", "Namespace", None, thin_namespace))
-        known: Rows = {} if kept is None else kept
-        asked = [job for job in jobs if (job[1], job[2]) not in known]
-        with without_gc():
-            parts = self.cluster.map(lambda job: self._list(*job), asked)
-        known.update(((job[1], job[2]), part) for job, part in zip(asked, parts, strict=True))
-        rows = [(job[1], one) for job in jobs for one in known[job[1], job[2]]]
-        wanted = None if self.members is None else set(self.members)
-        return world_of((one for kind, one in rows if kind in KINDS), (one for kind, one in rows if kind == POD),
-                        budgets=(one for kind, one in rows if kind == BUDGET),
-                        namespaces=(one for kind, one in rows if kind == "Namespace"
-                                    and (wanted is None or one["metadata"]["name"] in wanted)))
-
     def _keep(self, state: State) -> None:
         self._write("v1", "ConfigMap", self.name, {"data": {"state": state.to_json()}}, namespace=self.namespace)
-
-    def _write(self, version: str, kind: str, name: str, patch: Mapping[str, Any], *, namespace: str | None = None) -> None:
-        if self.lock is not None:
-            self.lock.check()
-        self.cluster.patch({"apiVersion": version, "kind": kind, "metadata": {"name": name, "namespace": namespace}}, patch)
-        self.changed = True
 
     def start(self, orders: Sequence[WaveRequest], goal: Goal, origin: Goal, *, reason: str, by: str = "",
               baseline: Sequence[str] = ()) -> State:
@@ -180,12 +138,3 @@ class RolloutMemory:
             return state
         state = state.add_late(one.title for one in late if not one.gateway)
         return state.add_late((one.title for one in late if one.gateway), gateways=True)
-
-
-def _whole(obj: dict[str, Any]) -> dict[str, Any]:
-    return obj
-
-
-def thin_namespace(obj: dict[str, Any]) -> dict[str, Any]:
-    meta = obj["metadata"]
-    return {"metadata": {name: meta.get(name) for name in ("name", "labels", "deletionTimestamp")}}

@@ -19,12 +19,13 @@ from .._kube.lease import Lock
 from .._kube.options import display_name
 from .._model.objects import rollout_name
 from .._rollout import gate
-from .._rollout.machine import Blocked, RestartLimits, WaveMemory
+from .._rollout.machine import Blocked, WaveMemory
 from .._rollout.model import Goal
 from .._rollout.progress import plan_lines, state_lines
 from .._rollout.state import State
 from .._rollout.waves import orders_from, plan
 from .._rollout.windows import windows_from
+from .restart import limits_from
 from .rollout import Closed, Rollout, RolloutSettings
 from .rollout_gate import Asking, ask_prometheus
 
@@ -41,12 +42,11 @@ class RolloutRun:
         self.state_wanted = "planned" if check_mode and params["state"] not in ("status", "unlocked") else params["state"]
         self.cluster = Cluster.from_params(params, name=name)
         self.dialer = dialer(params, name=name)
-        limits = RestartLimits(params["workload_timeout"], params["budget_timeout"], params["budgets"] == "respect", params["concurrency"])
         settings = RolloutSettings(
-            limits,
+            limits_from(params),
             max(0.1, params["interval"]),
-            params["slice"],
             params["outage"],
+            params["slice"],
             tuple(windows_from(params["windows"])),
             params["labels_from"],
             params["labels_to"],

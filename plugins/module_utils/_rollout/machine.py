@@ -136,11 +136,12 @@ def _cost_in_flight(budget: Budget, world: RolloutObservation, names: Sequence[s
     return total
 
 
-def _may_begin(one: RestartedWorkload, budgets: Sequence[Budget], world: RolloutObservation, starting: Sequence[str]) -> str:
+def _may_begin(one: RestartedWorkload, budgets: Sequence[Budget], world: RolloutObservation, out: Next) -> str:
     """Empty, or which budget says no at the moment."""
     for budget in budgets:
-        # What is under way already counts in the budget's own status.
-        left = budget.allowed - _cost_in_flight(budget, world, starting)
+        # What is under way counts in the budget's own status, once the disruption controller has seen it.
+        allowed = min(budget.allowed, budget.possible - _cost_in_flight(budget, world, [*out.under_way]))
+        left = allowed - _cost_in_flight(budget, world, out.start)
         if left < one.cost:
             return f"{budget.title} allows {max(0, left)} disruptions at the moment, a restart takes {one.cost}"
     return ""
@@ -215,7 +216,7 @@ class _Look:
         if blocked is not None:
             self.out.failed.append(blocked)
             return
-        reason = _may_begin(one, budgets, self.world, self.out.start)
+        reason = _may_begin(one, budgets, self.world, self.out)
         if not reason and one.gateway and one.cost and one.ready - one.cost < 1:
             reason = f"{one.ready} of its {one.wanted} pods are ready, and a restart takes {one.cost} away"
         if reason:

@@ -44,12 +44,14 @@ class Goal:
 
     revision: where each version has a revision of its own; then it tells the version of images that do not (digests).
     Without both, only the age of a pod counts. runs: the version that proxies have where the control plane's is an alias.
+    stamp: only a restart with this very stamp is ours, whatever clock others stamp by.
     """
 
     version: str = ""
     revision: str = ""
     since: datetime | None = None
     runs: str = ""
+    stamp: datetime | None = None
 
     @property
     def proxies(self) -> str:
@@ -140,7 +142,9 @@ class RestartedWorkload:
         return f"{self.kind} {self.namespace}/{self.name}"
 
     def stamped(self, goal: Goal) -> bool:
-        """Restarted since the rollout began, by us or by somebody else."""
+        """Restarted since the rollout began, by us or by somebody else; with a stamp in the goal, by that restart."""
+        if goal.stamp is not None:
+            return self.stamp == goal.stamp
         return self.stamp is not None and goal.since is not None and self.stamp >= goal.since
 
     def behind(self, goal: Goal) -> tuple[ProxyPod, ...]:

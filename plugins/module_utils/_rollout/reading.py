@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to meshops.mesh: not for use outside the collection, may change without notice.
-"""From objects of the API to a World; thin first, so that thousands of whole pods are never in memory together."""
+"""From objects of the API to one observation; thin first, so that thousands of whole pods are never in memory together."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ from .._model.readiness import judge
 from .._model.revisions import revision_of_pod
 from .model import KINDS, RESTARTED, REVISION, Budget, ProxyPod, RestartedWorkload, RolloutObservation, UnmanagedPod, plain_version
 
-__all__ = ["matches", "parse_time", "pod_of", "thin_pod", "thin_workload", "world_of"]
+__all__ = ["matches", "parse_time", "pod_of", "thin_pod", "thin_workload", "workload_of", "world_of"]
 
 Obj = Mapping[str, Any]
 _DOMAIN = "mesh.meshops.io/domain"
@@ -103,10 +103,10 @@ def thin_workload(obj: Obj) -> dict[str, Any]:
     }
 
 
-def pod_of(pod: Obj) -> ProxyPod | None:
-    """A thin pod with a proxy that lives; None for others: evicted and finished ones are made again by their owners."""
+def pod_of(pod: Obj, *, bare: bool = False) -> ProxyPod | None:
+    """A thin pod with a proxy (bare: or without) that lives; None for others: evicted and finished ones are made again by their owners."""
     meta = pod["metadata"]
-    if not pod["proxy"] or meta.get("deletionTimestamp") or pod["phase"] in ("Failed", "Succeeded"):
+    if not (bare or pod["proxy"]) or meta.get("deletionTimestamp") or pod["phase"] in ("Failed", "Succeeded"):
         return None
     troubles = [
         f"container {one['name']}: {one['waiting'].get('reason')}: {one['waiting'].get('message') or 'no message'}"
@@ -115,7 +115,7 @@ def pod_of(pod: Obj) -> ProxyPod | None:
     ]
     if not troubles and pod["unscheduled"]:
         troubles = [f"it cannot be scheduled: {pod['unscheduled']}"]
-    image = str(pod["proxy"][0].get("image") or "")
+    image = str(pod["proxy"][0].get("image") or "") if pod["proxy"] else ""
     tag = "" if "@" in image else image.rpartition("/")[2].partition(":")[2]
     created = parse_time(meta.get("creationTimestamp")) or datetime.fromtimestamp(0, UTC)
     return ProxyPod(
@@ -134,6 +134,14 @@ def _owner(pod: Obj) -> tuple[str, str]:
     """Kind and name of who makes the pod, as far as the pod itself tells it; empty where nobody does."""
     found = owner_of(pod, lambda _group, _kind, _namespace, _name: None)
     return (found.kind, found.name) if found.names else ("", "")
+
+
+def workload_of(pod: Obj) -> tuple[str, str]:
+    """The title of the workload whose restart makes this pod anew, or empty and the reason why there is none."""
+    kind, name = _owner(pod)
+    if kind in KINDS:
+        return f"{kind} {pod['metadata']['namespace']}/{name}", ""
+    return "", _why_loose(kind, pod)
 
 
 def matches(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
@@ -234,18 +242,25 @@ def _why_loose(kind: str, pod: Obj) -> str:
 
 
 def world_of(
-    workloads: Iterable[Obj], pods: Iterable[Obj], *, budgets: Iterable[Obj] = (), namespaces: Iterable[Obj] = ()
+    workloads: Iterable[Obj],
+    pods: Iterable[Obj],
+    *,
+    budgets: Iterable[Obj] = (),
+    namespaces: Iterable[Obj] = (),
+    named: Collection[str] = (),
 ) -> RolloutObservation:
-    """From thin pods and workloads. Workloads without any proxy are left out."""
+    """From thin pods and workloads. Workloads without any proxy are left out, but for those that are named by their titles."""
     of_owner: dict[str, list[ProxyPod]] = {}
     rows = {f"{obj['kind']} {obj['metadata']['namespace']}/{obj['metadata']['name']}": obj for obj in workloads if obj["kind"] in KINDS}
     loose = []
     for raw in pods:
-        pod = pod_of(raw)
-        if pod is None:
+        if not raw["proxy"] and not named:
             continue
         kind, name = _owner(raw)
-        title = f"{kind} {pod.namespace}/{name}"
+        title = f"{kind} {raw['metadata']['namespace']}/{name}"
+        pod = pod_of(raw, bare=title in named)
+        if pod is None:
+            continue
         if title in rows:
             of_owner.setdefault(title, []).append(pod)
         elif kind not in _KINDS.values():
@@ -255,7 +270,7 @@ def world_of(
     labels = {one["metadata"]["name"]: one["metadata"].get("labels") or {} for one in spaces}
     found = {title: _workload(obj, of_owner.get(title, ())) for title, obj in rows.items()}
     return RolloutObservation(
-        {title: one for title, one in found.items() if one.pods or not one.wanted},
+        {title: one for title, one in found.items() if one.pods or not one.wanted or title in named},
         tuple(loose),
         tuple(_budget(one) for one in budgets),
         {name: str(own.get(REVISION) or ("default" if own.get("istio-injection") == "enabled" else "")) for name, own in labels.items()},

@@ -142,8 +142,8 @@ def test_an_api_server_that_is_away(lines: list[str]) -> None:
 
 # Loops that wait without it, and why.
 EXEMPT = {
-    ("_commands/rollout.py", "advance"): "comes back every few seconds, and the action plugin shows its line",
-    ("_commands/rollout.py", "_look_patiently"): "is in a slice of advance",
+    ("_commands/restart.py", "looks"): "gives each look to its caller: restart() says so, and advance() comes back every few seconds",
+    ("_commands/restart.py", "_look_patiently"): "asks by Cluster.request, which says so",
     ("_commands/install_plan.py", "_read_again"): "asks by Cluster.request, which says so, for half a minute",
     ("_kube/client.py", "_write"): "three tries of less than a second",
     ("_certificates/store.py", "locked"): "another run of this machine that issues a certificate",
