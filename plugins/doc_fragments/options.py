@@ -50,6 +50,44 @@ options:
     required: true
 """
 
+    # How workloads are restarted, by the engine that all who do it share.
+    RESTART = r"""
+options:
+  concurrency:
+    description: How many workloads of a wave are under way at the same time, as a number or per cent of the wave. All when not given.
+    type: str
+    default: ""
+  budgets:
+    description: Whether PodDisruptionBudgets hold workloads up. No setting lets a gateway be without a ready pod.
+    type: str
+    choices: [respect, ignore]
+    default: respect
+  workload_timeout:
+    description: Seconds that one workload may take.
+    type: float
+    default: 300
+  budget_timeout:
+    description: Seconds that a disruption budget may hold a workload up.
+    type: float
+    default: 600
+  outage:
+    description: Seconds that the API server may be away in the middle of a wave, beyond a minute that each request waits.
+    type: float
+    default: 300
+  holder:
+    description: Who holds the lock, the same for all calls of a play. One run at a time restarts workloads of a mesh.
+    type: str
+    default: ansible
+  lock_seconds:
+    description: For so long the lock is kept for the next call, and so long a run waits for the lock of one that may be dead.
+    type: float
+    default: 30
+  take_over:
+    description: Take the lock at once, when you know that its holder is dead.
+    type: bool
+    default: false
+"""
+
     # A module says its own default of wait_timeout and leaves the rest.
     WAIT = r"""
 options:

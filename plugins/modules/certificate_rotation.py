@@ -21,6 +21,8 @@ description:
     it from any step, by the same machine.
   - An istiod is restarted when its version, its settings (C(ISTIO_MULTIROOT_MESH), C(AUTO_RELOAD_PLUGIN_CERTS)) or a CA of its own keep it
     from taking the new Secret by itself.
+  - Workloads are restarted as M(meshops.mesh.rollout_waves) restarts them, within their PodDisruptionBudgets. A restart that a budget can
+    never allow is named before C(cacerts) is written for it.
   - Most people use the playbook C(meshops.mesh.rotate_certificates), which calls it once for each step.
 author:
   - meshops.mesh contributors (@meshops)
@@ -67,17 +69,13 @@ options:
     choices: [wait, restart]
     default: wait
   wave_size:
-    description: How many workloads are restarted at the same time. The next wave begins when all of this one are ready.
+    description: How many workloads are in a wave. The next wave begins when all of this one are ready.
     type: int
     default: 10
   gate_timeout:
     description: Seconds to wait for a step to become safe.
     type: float
     default: 600
-  rollout_timeout:
-    description: Seconds that a restarted workload may take.
-    type: float
-    default: 300
   istiod_grace:
     description: Seconds that an istiod may take to read a new Secret before it is restarted. A kubelet writes it within two minutes.
     type: float
@@ -97,6 +95,7 @@ options:
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
   - meshops.mesh.options.cluster
+  - meshops.mesh.options.restart
   - meshops.mesh.attributes
   - meshops.mesh.attributes.action_group
 attributes:
@@ -177,6 +176,11 @@ turns:
       type: list
       elements: list
       sample: [["Deployment prod-istio-system/istiod-production"]]
+    loose:
+      description: Pods that are left alone, with the reason.
+      type: list
+      elements: dict
+      sample: [{"resource": "Pod prod-travel-agency/debug", "reason": "nobody would make it again: delete it and make it anew"}]
     waited:
       description: Seconds until it was safe.
       type: float
@@ -202,18 +206,15 @@ from typing import Any
 
 from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.facts import IMPORT_ERROR as CRYPTOGRAPHY_ERROR
-from ansible_collections.meshops.mesh.plugins.module_utils._certificates.material import Material
-from ansible_collections.meshops.mesh.plugins.module_utils._certificates.names import short
-from ansible_collections.meshops.mesh.plugins.module_utils._certificates.rotation import RotationStep
-from ansible_collections.meshops.mesh.plugins.module_utils._commands.rotation import Attempt, Rotation, RotationLimits
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.certificate_rotation import RotationRun
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR, dialer
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, RESTART
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **CLUSTER,
+    **RESTART,
     "state": {"type": "str", "choices": ["planned", "gated", "next", "settled", "rotated"], "default": "rotated"},
     "mesh": {"type": "str", "required": True},
     "namespace": {"type": "str", "required": True},
@@ -224,119 +225,11 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "renew": {"type": "str", "choices": ["wait", "restart"], "default": "wait"},
     "wave_size": {"type": "int", "default": 10},
     "gate_timeout": {"type": "float", "default": 600},
-    "rollout_timeout": {"type": "float", "default": 300},
     "istiod_grace": {"type": "float", "default": 120},
     "interval": {"type": "float", "default": 2},
     "proxy_timeout": {"type": "float", "default": 5},
     "proxies_timeout": {"type": "float", "default": 60},
 }
-
-
-SHOWN = 4  # names of a wave in its line
-
-
-def rows_of(steps: tuple[RotationStep, ...], titles: dict[str, str], signers: dict[str, str]) -> list[dict[str, Any]]:
-    """The steps for people."""
-    return [
-        {
-            "phase": step.phase.value,
-            "signs": signers.get(step.authority.signer, step.authority.signer[:16]),
-            "trusted": [titles.get(root, root[:16]) for root in step.authority.roots],
-        }
-        for step in steps
-    ]
-
-
-def waves_of(turn: Attempt) -> list[str]:
-    """Who was restarted, a line for each wave."""
-    lines = []
-    for number, wave in enumerate(turn.waves, 1):
-        more = f" and {len(wave) - SHOWN} more" if len(wave) > SHOWN else ""
-        lines.append(f"  wave {number}: restarted {', '.join(wave[:SHOWN])}{more}")
-    return lines
-
-
-def lines_of(turn: Attempt, *, dry_run: bool) -> list[str]:
-    """What a step did."""
-    asked = f"{turn.asked.get('proxies', 0)} proxies, {turn.asked.get('istiods', 0)} istiods, {turn.asked.get('places', 0)} places asked"
-    if turn.blockers:
-        lines = [f"{turn.phase}: {'would have to wait for' if dry_run else 'waits for'} {len(turn.blockers)} ({asked})"]
-        return lines + [f"  {one.resource}: {one.reason}" for one in turn.blockers[:20]] + waves_of(turn)
-    waited = f" after {turn.waited:.0f} s" if turn.waited >= 1 else ""
-    word = "would be safe now" if dry_run else f"proved safe{waited}{', written' if turn.written else ''}"
-    said = "everybody has followed" if turn.phase == "settle" else word
-    lines = [f"{turn.phase}: {said} ({asked})", *waves_of(turn)]
-    return lines + [f"  {one.resource}: {one.reason}; {one.remedy}" for one in turn.notes[:20] if turn.phase == "settle"]
-
-
-class RotationRun:
-    """One call of the module."""
-
-    def __init__(self, params: dict[str, Any], *, check_mode: bool) -> None:
-        name = display_name(params)
-        limits = RotationLimits(
-            params["gate_timeout"],
-            max(0.2, params["interval"]),
-            params["renew"],
-            params["wave_size"],
-            params["rollout_timeout"],
-            params["istiod_grace"],
-            params["proxy_timeout"],
-            params["proxies_timeout"],
-        )
-        self.rotation = Rotation(
-            Cluster.from_params(params, name=name),
-            dialer(params, name=name),
-            mesh=params["mesh"],
-            namespace=params["namespace"],
-            members=params["members"],
-            limits=limits,
-            back=params["rollback"],
-            remove_own=params["remove_self_signed"],
-            dry_run=check_mode,
-        )
-        self.state, self.check_mode = params["state"], check_mode
-        self.goal = self.rotation.goal_before() if params["rollback"] else Material.of(params["goal"], "goal")
-        self.plan: list[dict[str, Any]] = []
-        self.said: list[str] = []
-        self.left = 0
-
-    def go(self) -> None:
-        """All that its state asks for; what was done is kept when it ends with an error."""
-        self.rotation.require_valid(self.goal)
-        current = self.rotation.current()[0]
-        known = (current, self.goal)
-        titles = {root.fingerprint: root.title for one in known for root in one.roots}
-        steps = self.rotation.steps(self.goal)
-        self.plan = rows_of(steps, titles, {one.authority.signer: one.signer_title for one in known})
-        self.left = len(steps)
-        if self.state == "planned":
-            names = short(title for row in self.plan for title in (row["signs"], *row["trusted"]))
-            lines = [
-                f"{number}. {row['phase']}: {names[row['signs']]} signs, trusted: {', '.join(names[one] for one in row['trusted'])}"
-                for number, row in enumerate(self.plan, 1)
-            ]
-            self.said = lines or ["nothing to do: this CA signs, and only its roots are trusted"]
-            return
-        while self.state in ("gated", "next", "rotated"):
-            if self.rotation.turn(self.goal, write=self.state != "gated") is None or self.check_mode or self.state in ("gated", "next"):
-                break
-        if not self.check_mode:
-            self.left = len(self.rotation.steps(self.goal))
-            if self.state == "settled" or (self.state == "rotated" and not self.left):
-                self.rotation.settle(self.goal)
-
-    def result(self) -> dict[str, Any]:
-        """What the module returns."""
-        lines = self.said + [line for turn in self.rotation.turns for line in lines_of(turn, dry_run=self.check_mode)]
-        would = self.check_mode and self.state in ("next", "rotated") and self.left > 0
-        return {
-            "changed": self.rotation.changed or would,
-            "plan": self.plan,
-            "turns": [turn.to_dict() for turn in self.rotation.turns],
-            "left": self.left,
-            "lines": lines,
-        }
 
 
 @contained

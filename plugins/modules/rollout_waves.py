@@ -100,15 +100,6 @@ options:
     description: Why, in words for people. A restart without a version is another rollout when its reason is another.
     type: str
     default: restart
-  concurrency:
-    description: How many workloads of a wave are under way at the same time, as a number or per cent of the wave. All when not given.
-    type: str
-    default: ""
-  budgets:
-    description: Whether PodDisruptionBudgets hold workloads up. No setting lets a gateway be without a ready pod.
-    type: str
-    choices: [respect, ignore]
-    default: respect
   labels_from:
     description: Value of the label C(istio.io/rev) of namespaces that go to O(labels_to) with their wave.
     type: str
@@ -124,18 +115,6 @@ options:
     type: list
     elements: dict
     default: []
-  workload_timeout:
-    description: Seconds that one workload may take.
-    type: float
-    default: 300
-  budget_timeout:
-    description: Seconds that a disruption budget may hold a workload up.
-    type: float
-    default: 600
-  outage:
-    description: Seconds that the API server may be away in the middle of a wave, beyond a minute that each request waits.
-    type: float
-    default: 300
   interval:
     description: Seconds between two looks.
     type: float
@@ -218,21 +197,10 @@ options:
             description: Its port.
             type: str
             default: "9090"
-  holder:
-    description: Who holds the lock, the same for all calls of a play.
-    type: str
-    default: ansible
-  lock_seconds:
-    description: For so long the lock is kept for the next call, and so long a run waits for the lock of one that may be dead.
-    type: float
-    default: 30
-  take_over:
-    description: Take the lock at once, when you know that its holder is dead.
-    type: bool
-    default: false
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
   - meshops.mesh.options.cluster
+  - meshops.mesh.options.restart
   - meshops.mesh.attributes
   - meshops.mesh.attributes.action_group
 attributes:
@@ -352,7 +320,7 @@ from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._commands.rollout_waves import RolloutRun
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, RESTART
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
 AIM: dict[str, Any] = {"type": "dict", "default": {}, "options": {"version": {"type": "str", "default": ""},
@@ -373,6 +341,7 @@ QUERY: dict[str, Any] = {
 }
 ARGUMENT_SPEC: dict[str, Any] = {
     **CLUSTER,
+    **RESTART,
     "state": {"type": "str",
               "choices": ["planned", "status", "started", "advanced", "verified", "rolled_back", "done", "absent", "unlocked"],
               "default": "planned"},
@@ -384,14 +353,9 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "goal": AIM,
     "origin": AIM,
     "reason": {"type": "str", "default": "restart"},
-    "concurrency": {"type": "str", "default": ""},
-    "budgets": {"type": "str", "choices": ["respect", "ignore"], "default": "respect"},
     "labels_from": {"type": "str", "default": ""},
     "labels_to": {"type": "str", "default": ""},
     "windows": {"type": "list", "elements": "dict", "default": []},
-    "workload_timeout": {"type": "float", "default": 300},
-    "budget_timeout": {"type": "float", "default": 600},
-    "outage": {"type": "float", "default": 300},
     "interval": {"type": "float", "default": 1},
     "slice": {"type": "float", "default": 15},
     "memory": {"type": "dict", "default": {}},
@@ -400,9 +364,6 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "checks": {"type": "list", "elements": "dict"},
     "probe": {"type": "dict"},
     "queries": {"type": "list", "elements": "dict", "default": [], "options": QUERY},
-    "holder": {"type": "str", "default": "ansible"},
-    "lock_seconds": {"type": "float", "default": 30},
-    "take_over": {"type": "bool", "default": False},
 }
 
 

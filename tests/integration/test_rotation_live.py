@@ -138,7 +138,7 @@ def play(bedded: Bedded, folder: Path, *args: str, **variables: Any) -> subproce
     given: Obj = {"mesh_name": "shop-mesh", "mesh_provider": "sail", "mesh_control_plane": {"name": "default", "namespace": "istio-system"},
                   "mesh_domains": [{"name": "shop", "namespaces": ["shop"]}], "mesh_kubeconfig": str(bedded.bed.kubeconfig),
                   "ansible_python_interpreter": sys.executable, "mesh_certificates_store": str(folder / "pki"),
-                  "mesh_certificates_rotation": {"interval": 0.3, "gate_timeout": 240, "istiod_grace": 2}, **variables}
+                  "mesh_certificates_rotation": {"interval": 0.3, "gate_timeout": 240, "istiod_grace": 2, "lock_seconds": 5}, **variables}
     for name in ("root", "authority"):
         given[f"mesh_certificates_{name}"] = {"name": f"{name}-2027", "key_type": "EC", "key_bits": 256}
     return start("meshops.mesh.rotate_certificates", *args, bed=bedded.bed, inventory="west,", extra_vars=given)

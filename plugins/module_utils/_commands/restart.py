@@ -18,10 +18,11 @@ from .._kube.lease import Lock
 from .._kube.progress import Progress, few
 from .._model.objects import rollout_name
 from .._model.snapshot import without_gc
-from .._rollout.machine import Next, RestartLimits, WaveMemory, step, unsure
+from .._rollout.machine import Blocked, Next, RestartLimits, WaveMemory, step, unsure
 from .._rollout.model import KINDS, RESTARTED, Goal, RolloutObservation
 from .._rollout.progress import blocked_text
 from .._rollout.reading import thin_pod, thin_workload, world_of
+from .._rollout.waves import width
 
 __all__ = ["SHUT", "RestartEngine", "RestartSettings", "Rows", "limits_from", "lock_from", "settings_from", "space_of", "thin_namespace"]
 
@@ -45,7 +46,8 @@ class RestartSettings:
 
 
 def limits_from(params: Mapping[str, Any]) -> RestartLimits:
-    """What the options RESTART say of time, budgets and concurrency."""
+    """What the options RESTART say of time, budgets and concurrency; a concurrency that is none is refused here."""
+    width(params["concurrency"], 1)
     return RestartLimits(params["workload_timeout"], params["budget_timeout"], params["budgets"] == "respect", params["concurrency"])
 
 
@@ -224,12 +226,13 @@ class RestartEngine:
                 rows = {**found.under_way, **found.held}
                 progress.say(f"{len(found.done)} of {len(titles)} restarted: {few(f'{title}: {why}' for title, why in rows.items())}")
 
-    def hopeless(self, titles: Sequence[str]) -> str:
-        """Who of these could never be restarted as things are, and why; empty for nobody. Nothing is written."""
+    def hopeless(self, titles: Sequence[str]) -> list[Blocked]:
+        """Who of these could never be restarted as things are, and why. Nothing is written."""
+        if not titles:
+            return []
         goal = Goal(since=self.now(), stamp=self.cluster.now())
         world = self._look_patiently(titles, {}, frozenset(titles))
-        found = step(titles, world, goal, limits=self.pace.limits, memory=WaveMemory(), now=self.clock())
-        return blocked_text(found.failed)
+        return step(titles, world, goal, limits=self.pace.limits, memory=WaveMemory(), now=self.clock()).failed
 
     def _restart(self, titles: Sequence[str], goal: Goal) -> None:
         """One annotation each, the same for all of this rollout: a second time changes nothing."""

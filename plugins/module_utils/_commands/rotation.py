@@ -26,12 +26,12 @@ from .._certificates.rotation import (
 )
 from .._errors import NotReady
 from .._kube.progress import Progress, few
-from .._kube.wait import wait_ready
-from .._model.objects import Ref
 from .._model.secrets_used import CACERTS, OWN
+from .._rollout.reading import workload_of
 from .apply import LayerRequest
 from .apply import run as apply_layer
 from .rotation_reading import (
+    GO_ON,
     SAVED_AT,
     SAVED_LAYER,
     TAKEN_BACK,
@@ -47,9 +47,7 @@ from .rotation_reading import (
 __all__ = ["LAYER", "SAVED_AT", "SAVED_LAYER", "Attempt", "Rotation", "RotationLimits", "Saved"]
 
 LAYER = "certificates"
-_RESTARTED = "kubectl.kubernetes.io/restartedAt"
 _SHOWN = 20
-_KINDS = ("Deployment", "StatefulSet", "DaemonSet")
 
 
 @dataclass(frozen=True)
@@ -68,12 +66,6 @@ class _Tried:
 class Rotation(RotationReading):
     """From what a mesh has to a goal. members: namespaces with proxies; None for all that the cluster has."""
 
-    # reading
-
-    # deciding
-
-    # doing
-
     def turn(self, goal: Material, *, write: bool = True) -> Attempt | None:
         """One step, once it is safe; None when there is nothing to do. In a dry run: whether it would be safe now.
 
@@ -89,8 +81,12 @@ class Rotation(RotationReading):
         self.turns.append(turn)
         if self.dry_run:
             self._judge(turn, step, look)
+            turn.blockers += self._never(turn, step, look, everybody=self.limits.renew == "restart")
             return turn
         look = self._wait_until_safe(turn, step, look, known)
+        turn.blockers = self._never(turn, step, look)
+        if turn.blockers:
+            raise NotReady(self._refusal(turn, f"nothing was written for {turn.phase}, which needs restarts that cannot be made"))
         if not write:
             return turn
         self.require_valid(goal)  # the wait may have been long
@@ -144,7 +140,12 @@ class Rotation(RotationReading):
             return
         signer = Material.of(own.get("data") or {}, self._where(OWN)).authority.signer
         if any(one.material.authority.signer == signer for one in self.saved()):
+            self._require_lock()
             self.changed = self.cluster.delete("v1", "Secret", OWN, self.namespace) or self.changed
+
+    def _require_lock(self) -> None:
+        if self.lock is not None:
+            self.lock.check()
 
     def _judge(self, turn: Attempt, step: RotationStep, look: RotationObservation) -> GateVerdict:
         verdict = gate(step, look.mesh, look.current.authority, now=self.cluster.now())
@@ -188,7 +189,7 @@ class Rotation(RotationReading):
         )
 
     def _refusal(self, turn: Attempt, what: str) -> str:
-        rows = [f"{one.resource}: {one.reason} ({one.remedy})" for one in turn.blockers[:_SHOWN]]
+        rows = [f"{one.resource}: {one.reason} ({turn.loose.get(one.resource, one.remedy)})" for one in turn.blockers[:_SHOWN]]
         more = f"; and {len(turn.blockers) - _SHOWN} more" if len(turn.blockers) > _SHOWN else ""
         way = "run this again to go on, or with rotate_certificates_rollback=true to go back"
         if self.limits.renew == "wait":
@@ -204,24 +205,24 @@ class Rotation(RotationReading):
             # New pods would get the old roots from an istiod that lags behind: it comes first.
             istiods = {one.name for one in look.mesh.istiods if not one.error}
             if istiods.intersection(others) and turn.waited >= self.limits.istiod_grace:
-                self._restart(turn, self._due(self._owners([name for name in others if name in istiods], look), restarted), restarted)
+                lagging = self._workloads(turn, [name for name in others if name in istiods], look)
+                self._restart(turn, self._due(lagging, restarted), restarted)
             return
         if self.limits.renew == "restart":
             # Who does not answer may be well: a restart would be a guess.
-            owners = self._owners([one.resource for one in blockers if one.resource not in silent], look)
-            self._restart(turn, self._after_a_first_one(owners, restarted), restarted)
+            behind = self._workloads(turn, [one.resource for one in blockers if one.resource not in silent], look)
+            self._restart(turn, self._after_a_first_one(behind, restarted), restarted)
 
-    def _due(self, refs: Sequence[Ref], restarted: Mapping[str, _Tried]) -> list[Ref]:
+    def _due(self, titles: Sequence[str], restarted: Mapping[str, _Tried]) -> list[str]:
         """Those that were not restarted yet, or long enough ago to try again."""
         now = self.clock()
-        return [ref for ref in refs if str(ref) not in restarted or now - restarted[str(ref)].at >= restarted[str(ref)].pause]
+        return [title for title in titles if title not in restarted or now - restarted[title].at >= restarted[title].pause]
 
-    def _after_a_first_one(self, refs: Sequence[Ref], restarted: Mapping[str, _Tried]) -> list[Ref]:
+    def _after_a_first_one(self, titles: Sequence[str], restarted: Mapping[str, _Tried]) -> list[str]:
         """One workload goes first: an istiod that has not read its Secret yet gives new pods what old ones have, and nobody sees that."""
-        waiting = {str(ref) for ref in refs}
-        if any(name not in waiting for name in restarted):
-            return self._due(refs, restarted)
-        return self._due([ref for ref in refs if str(ref) in restarted] or refs[:1], restarted)
+        if any(title not in titles for title in restarted):
+            return self._due(titles, restarted)
+        return self._due([title for title in titles if title in restarted] or titles[:1], restarted)
 
     def _save(self, current: Material, goal: Material) -> None:
         """What is replaced is kept under its own name. A way back keeps it as well, and stays the way back when it is run again."""
@@ -258,51 +259,47 @@ class Rotation(RotationReading):
     def _apply(self, obj: dict[str, Any], layer: str) -> None:
         # What somebody else made is taken over: it was saved a moment ago.
         adopt = frozenset({f"Secret {self.namespace}/{obj['metadata']['name']}"})
-        order = LayerRequest(self.mesh, layer, adopt=adopt, force_conflicts=True, wait=False, timing=self.timing)
+        order = LayerRequest(self.mesh, layer, adopt=adopt, force_conflicts=True, wait=False)
+        self._require_lock()
         self.changed = apply_layer(self.cluster, [obj], order).changed or self.changed
 
     def _restart_istiods(self, turn: Attempt, look: RotationObservation, before: Authority, after: Authority) -> None:
-        names = [one.name for one in look.mesh.istiods if needs_restart(one, before, after)]
-        self._restart(turn, self._owners(names, look), {})
+        self._restart(turn, self._istiods(turn, look, before, after), {})
 
-    def _owners(self, names: Iterable[str], look: RotationObservation) -> list[Ref]:
-        """The workloads of these pods; pods that nobody would make again are left out."""
-        found: dict[Ref, None] = {}
-        sets: dict[str, dict[tuple[str, str], Mapping[str, Any]]] = {}
+    def _istiods(self, turn: Attempt, look: RotationObservation, before: Authority, after: Authority) -> list[str]:
+        """Those that do not take the new CA by themselves."""
+        names = [one.name for one in look.mesh.istiods if needs_restart(one, before, after)]
+        return self._workloads(turn, names, look)
+
+    def _never(self, turn: Attempt, step: RotationStep, look: RotationObservation, *, everybody: bool = False) -> tuple[Blocker, ...]:
+        """Istiods that the step restarts, and that no waiting lets restart; everybody: workloads with a proxy as well."""
+        titles = self._istiods(turn, look, look.current.authority, step.authority)
+        titles += self._workloads(turn, [one.name for one in look.mesh.proxies], look) if everybody else []
+        return tuple(Blocker(one.resource, one.reason, one.remedy) for one in self.engine.hopeless(list(dict.fromkeys(titles))))
+
+    def _workloads(self, turn: Attempt, names: Iterable[str], look: RotationObservation) -> list[str]:
+        """The workloads of these pods, by their titles; pods that no restart makes anew are remembered with the reason."""
+        found: dict[str, None] = {}
         for name in names:
-            pod = look.pods.get(name)
-            owner = _controller(pod) if pod else None
-            namespace = (pod or {}).get("metadata", {}).get("namespace", "")
-            if owner and owner["kind"] == "ReplicaSet":
-                if namespace not in sets:
-                    rows = self.cluster.list("apps/v1", "ReplicaSet", namespace=namespace, trim=lambda one: {"metadata": one["metadata"]})
-                    sets[namespace] = {(namespace, row["metadata"]["name"]): row for row in rows}
-                owner = _controller(sets[namespace].get((namespace, owner["name"])) or {})
-            if owner and owner["kind"] in _KINDS:
-                found[Ref("apps/v1", owner["kind"], namespace, owner["name"])] = None
+            title, why_not = workload_of(look.pods[name]) if name in look.pods else ("", "")
+            if title:
+                found[title] = None
+            elif why_not:
+                turn.loose[name] = why_not
         return list(found)
 
-    def _restart(self, turn: Attempt, refs: Sequence[Ref], restarted: dict[str, _Tried]) -> None:
+    def _restart(self, turn: Attempt, titles: Sequence[str], restarted: dict[str, _Tried]) -> None:
         """Wave after wave; the next one begins when all of this one is ready."""
         size = max(1, self.limits.wave_size)
-        for wave in (refs[start : start + size] for start in range(0, len(refs), size)):
-            stamp = {"metadata": {"annotations": {_RESTARTED: self.cluster.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")}}}
-            self.cluster.map(
-                lambda ref, stamp=stamp: self.cluster.patch(  # type: ignore[misc]
-                    {"apiVersion": ref.api_version, "kind": ref.kind, "metadata": {"name": ref.name, "namespace": ref.namespace}},
-                    {"spec": {"template": stamp}},
-                ),
-                wave,
-            )
-            self.changed = True
-            turn.waves.append([str(ref) for ref in wave])
-            turn.restarted += [str(ref) for ref in wave]
-            wait_ready(self.cluster, wave, self.timing)
-            for ref in wave:
-                times = restarted[str(ref)].times + 1 if str(ref) in restarted else 1
-                restarted[str(ref)] = _Tried(self.clock(), times)
-
-
-def _controller(obj: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    rows = (obj.get("metadata") or {}).get("ownerReferences") or []
-    return next((row for row in rows if row.get("controller")), None)
+        for wave in (titles[start : start + size] for start in range(0, len(titles), size)):
+            before = len(self.engine.restarted)
+            try:
+                self.engine.restart(wave, remedy=GO_ON)
+            finally:
+                begun = self.engine.restarted[before:]
+                self.changed = self.changed or bool(begun)
+                turn.waves += [begun] if begun else []
+                turn.restarted += begun
+            for title in wave:
+                times = restarted[title].times + 1 if title in restarted else 1
+                restarted[title] = _Tried(self.clock(), times)

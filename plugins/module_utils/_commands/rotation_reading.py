@@ -26,12 +26,14 @@ from .._certificates.rotation import (
 from .._errors import ConfigError, NotReady
 from .._kube.auth import Dialer
 from .._kube.client import Cluster
-from .._kube.wait import Timing
+from .._kube.lease import Lock
 from .._model.secrets_used import CACERTS, OWN, ROOT_MAP
 from .istiods import read_istiods
 from .proxies import proxy_pods, read_proxies
+from .restart import RestartEngine, RestartSettings
 
 __all__ = [
+    "GO_ON",
     "SAVED_AT",
     "SAVED_LAYER",
     "TAKEN_BACK",
@@ -48,9 +50,9 @@ SAVED_LAYER = "certificates_rotation"
 SAVED_AT, TAKEN_BACK = "mesh.meshops.io/saved-at", "mesh.meshops.io/taken-back"
 WRITE_AGAIN = "write the CA that its istiod still has with the role certificates, before istiod is restarted"
 _HOOKS = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
-_LATE = (
+GO_ON = (
     "nothing is lost: run this again to go on where it was, or with rotate_certificates_rollback=true to go back; "
-    "rollout_timeout in mesh_certificates_rotation is how long a restarted workload may take"
+    "workload_timeout in mesh_certificates_rotation is how long a restarted workload may take"
 )
 
 
@@ -63,17 +65,17 @@ class RotationLimits:
     """How long, how often, how many at a time. Seconds.
 
     renew: "wait" for certificates to be renewed by themselves, or "restart" the workloads in waves of wave_size.
-    istiod_grace: for so long an istiod may take a new Secret by itself before it is restarted.
+    istiod_grace: for so long an istiod may take a new Secret by itself before it is restarted. restart: how the engine goes about a wave.
     """
 
     gate: float = 600.0
     interval: float = 2.0
     renew: str = "wait"
     wave_size: int = 10
-    rollout: float = 300.0
     istiod_grace: float = 120.0
     proxy: float = 5.0
     proxies: float = 60.0
+    restart: RestartSettings = field(default_factory=RestartSettings)
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ class RotationObservation:
 
 @dataclass
 class Attempt:
-    """One step: what it was, whom its gate asked, what was done. lines: for people."""
+    """One step: what it was, whom its gate asked, what was done. loose: pods that no restart makes anew, and why."""
 
     phase: str = ""
     asked: dict[str, int] = field(default_factory=dict)
@@ -106,6 +108,7 @@ class Attempt:
     notes: tuple[Blocker, ...] = ()
     waves: list[list[str]] = field(default_factory=list)
     restarted: list[str] = field(default_factory=list)
+    loose: dict[str, str] = field(default_factory=dict)
     waited: float = 0.0
     written: bool = False
 
@@ -118,6 +121,7 @@ class Attempt:
             "blockers": rows,
             "waves": self.waves,
             "restarted": self.restarted,
+            "loose": [{"resource": name, "reason": reason} for name, reason in self.loose.items()],
             "waited": round(self.waited, 1),
             "written": self.written,
         }
@@ -138,14 +142,15 @@ class RotationReading:
         back: bool = False,
         remove_own: bool = True,
         dry_run: bool = False,
+        lock: Lock | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.cluster, self.dialer, self.mesh, self.namespace = cluster, dialer, mesh, namespace
         self.members = None if members is None else sorted({namespace, *members})
         self.limits, self.back, self.dry_run, self.clock, self.sleep = limits, back, dry_run, clock, sleep
-        self.remove_own = remove_own
-        self.timing = Timing(limits.rollout, 1.0, clock, sleep, _LATE)
+        self.remove_own, self.lock = remove_own, lock
+        self.engine = RestartEngine(cluster, lock=lock, settings=limits.restart, clock=clock, sleep=sleep)
         self.changed = False
         self.turns: list[Attempt] = []  # also the one that ended with an error
 

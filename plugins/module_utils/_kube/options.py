@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["CLUSTER", "MEMBERS", "MESH_CONFIG", "REPORT", "SOURCE", "SOURCE_NEEDS", "WAIT", "display_name", "wait_options"]
+__all__ = ["CLUSTER", "MEMBERS", "MESH_CONFIG", "REPORT", "RESTART", "SOURCE", "SOURCE_NEEDS", "WAIT", "display_name", "wait_options"]
 
 Spec = dict[str, dict[str, Any]]
 
@@ -38,6 +38,16 @@ MEMBERS: Spec = {
     "control_plane": {"type": "dict", "required": True,
                       "options": {"name": {"type": "str", "required": True}, "namespace": {"type": "str", "required": True}}},
     "namespaces": {"type": "list", "elements": "str", "required": True},
+}
+RESTART: Spec = {
+    "concurrency": {"type": "str", "default": ""},
+    "budgets": {"type": "str", "choices": ["respect", "ignore"], "default": "respect"},
+    "workload_timeout": {"type": "float", "default": 300},
+    "budget_timeout": {"type": "float", "default": 600},
+    "outage": {"type": "float", "default": 300},
+    "holder": {"type": "str", "default": "ansible"},
+    "lock_seconds": {"type": "float", "default": 30},
+    "take_over": {"type": "bool", "default": False},
 }
 WAIT: Spec = {"wait_timeout": {"type": "float", "default": 300}, "wait_interval": {"type": "float", "default": 1}}
 

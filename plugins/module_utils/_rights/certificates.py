@@ -31,10 +31,12 @@ CERTIFICATES: tuple[Right, ...] = (
     Right("namespaces", ("list",), Where.CLUSTER, "which of them have the roots of the mesh", work=_CA),
     Right("mutatingwebhookconfigurations.admissionregistration.k8s.io", ("list",), Where.CLUSTER, "which root they trust", work=_CA),
     Right("validatingwebhookconfigurations.admissionregistration.k8s.io", ("list",), Where.CLUSTER, "which root they trust", work=_CA),
-    Right("deployments.apps", ("get", "patch"), Where.PLANE, "istiod is restarted where it does not take its CA by itself", work=_CA),
-    Right("replicasets.apps", ("list",), Where.PROXIES, "whose pods they are", work=_CA),
-    *(Right(f"{kind}.apps", ("get", "patch"), Where.PROXIES, "workloads are restarted in waves", when=("restart",), work=_CA)
+    Right("deployments.apps", ("list", "patch"), Where.PLANE, "istiod is restarted where it does not take its CA by itself", work=_CA),
+    Right("poddisruptionbudgets.policy", ("list",), Where.PLANE, "how many of istiod's pods may be away at a time", work=_CA),
+    Right("leases.coordination.k8s.io", WRITE, Where.PLANE, "one run at a time", work=_CA),
+    *(Right(f"{kind}.apps", ("list", "patch"), Where.PROXIES, "workloads are restarted in waves", when=("restart",), work=_CA)
       for kind in ("deployments", "statefulsets", "daemonsets")),
+    Right("poddisruptionbudgets.policy", ("list",), Where.PROXIES, "how many may be away at a time", when=("restart",), work=_CA),
     Right("secrets", WRITE, Where.SERVED, "certificates of gateways and clients", work=_SERVING),
     Right("configmaps", WRITE, Where.TRUST, "roots that applications are to trust", when=("trust",), work=_SERVING),
     Right("pods/portforward", ("get", "create"), Where.SERVED, "each gateway is asked for the certificates that it has", work=_SERVING),

@@ -39,7 +39,7 @@ class Answer:
 
 @dataclass
 class App:
-    """A workload. stuck: its new pods never get ready; trouble: with this reason of the kubelet."""
+    """A workload. stuck: its new pods never get ready; trouble: with this reason of the kubelet; bare: without a proxy, as istiod."""
 
     namespace: str
     name: str
@@ -47,6 +47,7 @@ class App:
     replicas: int = 2
     seconds: float = 4.0
     gateway: bool = False
+    bare: bool = False
     spec: Obj = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     stuck: bool = False
@@ -164,7 +165,7 @@ class Played:
             "name": f"{owner[1]}-{tail}", "namespace": app.namespace, "labels": labels, "annotations": {"istio.io/rev": revision},
             "creationTimestamp": made.strftime("%Y-%m-%dT%H:%M:%SZ"), "ownerReferences": [
                 {"kind": owner[0], "name": owner[1], "controller": True}]},
-            "spec": {"containers": [{"name": "app", "image": "app:1"}, {"name": "istio-proxy", "image": image}]},
+            "spec": {"containers": [{"name": "app", "image": "app:1"}, *([] if app.bare else [{"name": "istio-proxy", "image": image}])]},
             "status": {"phase": "Pending" if new else "Running", "conditions": [{"type": "Ready", "status": "False" if new else "True"}],
                        "containerStatuses": [waiting] if new and app.trouble else []}}
 

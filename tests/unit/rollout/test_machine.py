@@ -360,3 +360,22 @@ def test_who_says_that_it_is_ready_while_its_pods_were_seen_long_ago() -> None:
     rows = world(stale, restarted("web", namespace="bank"), old("b", namespace="car"), restarted("c", said=("ready", ""), namespace="dog",
                  pods=pods("c", new=True)))  # fmt: skip
     assert unsure([*rows.workloads, "Deployment shop/gone"], rows, GOAL) == {"shop"}
+
+
+@pytest.mark.parametrize(("allowed", "possible", "begins"), [(1, 1, False), (1, 2, True), (2, 2, True), (0, 2, False)])
+def test_a_budget_whose_status_is_late_counts_what_is_under_way(allowed: int, possible: int, begins: bool) -> None:
+    """The disruption controller may not have seen yet that the other one is away."""
+    under_way = restarted("cars", 3, cost=1, pods=pods("cars", 3, ready=False, labels={"tier": "data"}))
+    next_one = old("web", 3, cost=1, pods=pods("web", 3, labels={"tier": "data"}))
+    late = Budget("shop", "data", {"matchLabels": {"tier": "data"}}, allowed, possible)
+    rows = world(under_way, next_one, budgets=(late,))
+    found = step([CARS, WEB], rows, GOAL, limits=RestartLimits(), memory=WaveMemory(), now=0.0)
+    assert (found.start == [WEB], WEB in found.held) == (begins, not begins)
+
+
+def test_with_a_stamp_of_our_own_a_restart_of_others_does_not_count() -> None:
+    """Whatever their clock says, which may be ahead of the cluster's."""
+    mine = Goal(since=NOON, stamp=NOON + timedelta(microseconds=7))
+    ahead = old(stamp=AFTER)
+    ours = replace(ahead, stamp=mine.stamp, pods=pods(new=True))
+    assert (ahead.stamped(mine), ours.stamped(mine), bool(ahead.behind(mine)), ours.behind(mine)) == (False, True, True, ())
