@@ -219,7 +219,11 @@ class _Look:
         reason = _may_begin(one, budgets, self.world, self.out)
         if not reason and one.gateway and one.cost and one.ready - one.cost < 1:
             reason = f"{one.ready} of its {one.wanted} pods are ready, and a restart takes {one.cost} away"
-        if reason:
+        if reason and any(_cost_in_flight(budget, self.world, [*self.out.under_way, *self.out.start]) for budget in budgets):
+            # Others of this wave use the budget: they have a time limit of their own.
+            self.memory.held.pop(one.title, None)
+            self.out.held[one.title] = reason
+        elif reason:
             self._hold(one, reason)
         elif free > len(self.out.start) and not self.out.failed:
             self.memory.held.pop(one.title, None)

@@ -379,3 +379,20 @@ def test_with_a_stamp_of_our_own_a_restart_of_others_does_not_count() -> None:
     ahead = old(stamp=AFTER)
     ours = replace(ahead, stamp=mine.stamp, pods=pods(new=True))
     assert (ahead.stamped(mine), ours.stamped(mine), bool(ahead.behind(mine)), ours.behind(mine)) == (False, True, True, ())
+
+
+def test_waiting_for_others_of_the_wave_is_no_time_that_a_budget_has_held_up() -> None:
+    """However many workloads one budget has, each of them may take its time."""
+    under_way = restarted("cars", 3, cost=1, pods=pods("cars", 3, ready=False, labels={"tier": "data"}))
+    next_one = old("web", 3, cost=1, pods=pods("web", 3, labels={"tier": "data"}))
+    used_up = Budget("shop", "data", {"matchLabels": {"tier": "data"}}, 0, 1)
+    limits, memory = RestartLimits(workload=9000.0, budget=600.0), WaveMemory()
+    for now in (0.0, 599.0, 5000.0):
+        found = step([CARS, WEB], world(under_way, next_one, budgets=(used_up,)), GOAL, limits=limits, memory=memory, now=now)
+        assert not found.failed and "PodDisruptionBudget shop/data allows 0 disruptions" in found.held[WEB]
+    done = replace(under_way, pods=pods("cars", 3, new=True, labels={"tier": "data"}), said=("ready", ""))
+    alone = world(done, next_one, budgets=(used_up,))
+    found = step([CARS, WEB], alone, GOAL, limits=limits, memory=memory, now=6000.0)
+    assert found.held and not found.failed, "from here on it counts"
+    found = step([CARS, WEB], alone, GOAL, limits=limits, memory=memory, now=6601.0)
+    assert [one.resource for one in found.failed] == [WEB]
