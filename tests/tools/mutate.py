@@ -44,7 +44,7 @@ _AUTHORIZATION = {
     "regions": ("regions", "change"),
     "doors": ("change", "proof"), "change": ("change", "modules"), "wording": ("change", "proof"), "inventory": ("inventory",),
     "proof": ("proof",), "removable": ("removable",)}  # fmt: skip
-_SKIPPED_CALLS = {"tell", "Finding", "refused", "warned", "field", "MeshError", "TypeVar", "lru_cache"}  # their texts are for people
+_SKIPPED_CALLS = {"tell", "Problem", "refused", "warned", "field", "MeshError", "TypeVar", "lru_cache"}  # their texts are for people
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from .._checks.types import Category, CheckRow, Finding, Options, Severity, skip
+from .._checks.types import Category, CheckRow, Options
 from .._model import kinds as k
 from .._model.fields import namespace_of
 from .._model.injection import proxy_of
@@ -20,6 +20,7 @@ from .._model.intent import Intent
 from .._model.istiods import istiods
 from .._model.kinds import Kind
 from .._model.objects import LAYER, is_ours
+from .._model.problem import Problem, Severity, skip
 from .._model.revisions import revision_of_pod
 from .._model.view import View
 from .._model.workloads import may_have_pods
@@ -154,14 +155,14 @@ def about(view: View, intent: Intent) -> str:
     return seen_of(analysis.inventory, intent.access_scope).text if analysis.inventory.objects or intent.access is not None else ""
 
 
-def _findings(question: FindFaults, view: View, intent: Intent, options: Options) -> Iterator[Finding]:
+def _findings(question: FindFaults, view: View, intent: Intent, options: Options) -> Iterator[Problem]:
     """What one of the hazards finds; nothing where the source has no object of the security API."""
     analysis = analysis_of(view, intent)
     if not analysis.inventory.objects:
         return
     try:
         for resource, message in question(analysis):
-            yield Finding(resource, message)
+            yield Problem(resource, message)
     except TooManyError as exc:
         yield skip(f"the policies tell too many requests apart: {exc}")
 
@@ -177,7 +178,7 @@ def _findings(question: FindFaults, view: View, intent: Intent, options: Options
     subjects=(k.AUTHORIZATION_POLICY, k.REQUEST_AUTHENTICATION),
     live=False,
 )
-def attached(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def attached(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A policy that nobody enforces looks like one that is enforced; its status may even say that it is accepted. One that selects a
     workload without a proxy is told although others enforce it."""
     yield from (replace(one, severity=Severity.ERROR) for one in _findings(unenforced.misplaced, view, intent, options))
@@ -191,9 +192,9 @@ def attached(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     inputs=INPUTS,
     live=False,
 )
-def configuration_read(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def configuration_read(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Trust domain, root namespace and providers stand there; what istiod has instead is not known from outside, so nothing is proven."""
-    yield from (Finding(one.resource, one.message) for one in analysis_of(view, intent).inventory.broken)
+    yield from (Problem(one.resource, one.message) for one in analysis_of(view, intent).inventory.broken)
 
 
 # Each row asks for what one hazard finds.
@@ -336,7 +337,7 @@ CATEGORY.table(_findings, HAZARDS, inputs=INPUTS, subjects=(k.AUTHORIZATION_POLI
 # 32: what can go
 
 
-def _spare(question: Callable[[Doors], Iterable[Spare]], view: View, intent: Intent, options: Options) -> Iterator[Finding]:
+def _spare(question: Callable[[Doors], Iterable[Spare]], view: View, intent: Intent, options: Options) -> Iterator[Problem]:
     """What can go; nothing where the source has no policy."""
     analysis = analysis_of(view, intent)
     if not analysis.policies:
@@ -347,7 +348,7 @@ def _spare(question: Callable[[Doors], Iterable[Spare]], view: View, intent: Int
         yield skip(f"the policies tell too many requests apart: {exc}")
         return
     for one in spares:
-        yield Finding(f"AuthorizationPolicy {one.policy.key}", f"{one.where + ': ' if one.where else ''}{one.reason}")
+        yield Problem(f"AuthorizationPolicy {one.policy.key}", f"{one.where + ': ' if one.where else ''}{one.reason}")
 
 
 @check(
@@ -359,7 +360,7 @@ def _spare(question: Callable[[Doors], Iterable[Spare]], view: View, intent: Int
     subjects=(k.AUTHORIZATION_POLICY,),
     live=False,
 )
-def policies_needed(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def policies_needed(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Proven for all requests to the workloads of the source. A default deny of a namespace is left in peace, and so is what the role
     access renders from mesh_access: it says who is meant, also where nothing denies anybody else yet."""
     stated = {f"AuthorizationPolicy {row.namespace}/{row.name}" for row in view.of(k.AUTHORIZATION_POLICY)
@@ -394,14 +395,14 @@ def proof_of(view: View, intent: Intent) -> Proof:
     return view.memo("authorization.proof", intent, made)
 
 
-def _deviations(groups: Iterable[ChangeGroup], word: str) -> Iterator[Finding]:
+def _deviations(groups: Iterable[ChangeGroup], word: str) -> Iterator[Problem]:
     for group in groups:
         token = f", {group.token}" if group.token else ""
         why = group.after if group.opened else f"{group.after} (intended by {group.before.removeprefix('ALLOW ')})"
         message = f"{word}: {group.who.text}{token}: {group.what}; {why}"
         bare = group.opened and any(words in group.after for words in _NO_PROXY)
         hint = _GUARD if bare else ""
-        yield Finding(f"Workload {names(group.destinations)}", message, hint=hint, evidence=group.to_dict())
+        yield Problem(f"Workload {names(group.destinations)}", message, remedy=hint, evidence=group.to_dict())
 
 
 def asked_about(places: Iterable[Workload], scope: Iterable[str]) -> bool:
@@ -410,14 +411,14 @@ def asked_about(places: Iterable[Workload], scope: Iterable[str]) -> bool:
     return any(not patterns or any(fnmatchcase(place.namespace, pattern) for pattern in patterns) for place in places)
 
 
-def _unproven(view: View, intent: Intent) -> Iterator[Finding]:
+def _unproven(view: View, intent: Intent) -> Iterator[Problem]:
     """What makes a proof one of something else than the mesh."""
     inventory = analysis_of(view, intent).inventory
     if not asked_about(inventory.places, intent.access_scope):
         where = f" of {', '.join(intent.access_scope)}" if intent.access_scope else ""
-        yield Finding("", f"nothing is proven: there is no workload{where}, so there is nothing to check", hint=_WHERE)
+        yield Problem("", f"nothing is proven: there is no workload{where}, so there is nothing to check", remedy=_WHERE)
     for one in inventory.broken:
-        yield Finding(one.resource, f"nothing is proven, because the settings of this mesh are not known: {one.message}")
+        yield Problem(one.resource, f"nothing is proven, because the settings of this mesh are not known: {one.message}")
 
 
 @check(
@@ -428,7 +429,7 @@ def _unproven(view: View, intent: Intent) -> Iterator[Finding]:
     intent=("access",),
     live=False,
 )
-def nothing_less(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def nothing_less(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Proven for all requests: who, with or without a token, port, host, method, path."""
     yield from _unproven(view, intent)
     yield from _deviations(proof_of(view, intent).less, "intended and not allowed")
@@ -442,7 +443,7 @@ def nothing_less(view: View, intent: Intent, options: Options) -> Iterable[Findi
     intent=("access",),
     live=False,
 )
-def nothing_more(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def nothing_more(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """What auditors ask: callers without an identity, without a token and unknown ones are among the sources. What no proxy guards is
     open to anyone: no injection, hostNetwork, ports that go past the proxy, what is addressed to a pod behind a waypoint."""
     proof = proof_of(view, intent)
@@ -450,15 +451,15 @@ def nothing_more(view: View, intent: Intent, options: Options) -> Iterable[Findi
     for text in analysis_of(view, intent).inventory.unjudged:
         hint = "add the namespaces to the members, or say with access_scope that the matrix speaks of some namespaces only"
         if not intent.access_scope:
-            yield Finding("", f"it cannot be proven that nothing more is allowed: there are {text}", hint=hint)
+            yield Problem("", f"it cannot be proven that nothing more is allowed: there are {text}", remedy=hint)
     yield from _deviations(proof.more, "allowed and not intended")
     for text in proof.undecided:
         ref, _colon, reason = text.partition(": ")
-        yield Finding(f"Workload {ref}", f"it cannot be proven that nothing more is allowed: {reason}", hint="split the policies' lists")
+        yield Problem(f"Workload {ref}", f"it cannot be proven that nothing more is allowed: {reason}", remedy="split the policies' lists")
     for text in proof.shared:
         others, _arrow, destination = text.partition(" -> ")
-        yield Finding(
+        yield Problem(
             f"Workload {destination}",
             f"allowed and not intended: {others}, because it runs as the service account of an intended caller",
-            hint="give the callers service accounts of their own, or add them to the matrix",
+            remedy="give the callers service accounts of their own, or add them to the matrix",
         )

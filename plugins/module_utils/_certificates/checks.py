@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 
-from .._checks.types import Category, CheckRow, Finding, Options, Severity, skip
+from .._checks.types import Category, CheckRow, Options
 from .._model import kinds as k
 from .._model.intent import Intent
 from .._model.mesh_config import named_revision
+from .._model.problem import Problem, Severity, skip
 from .._model.view import Obj, View
 from .chain import CertificateLimits
 from .facts import IMPORT_ERROR, FaultKind
@@ -140,7 +141,7 @@ _NOTHING = {
 }
 
 
-def _found(question: tuple[FaultKind, str], view: View, intent: Intent, options: Options) -> Iterator[Finding]:
+def _found(question: tuple[FaultKind, str], view: View, intent: Intent, options: Options) -> Iterator[Problem]:
     """The faults of one kind; skipped, with the reason, where there was no subject that could have it."""
     kind, subject = question
     if IMPORT_ERROR:
@@ -152,7 +153,7 @@ def _found(question: tuple[FaultKind, str], view: View, intent: Intent, options:
         yield skip(_NOTHING[subject])
     for fault in faults:
         severity = Severity.WARNING if fault.warning else None
-        yield Finding(fault.resource, fault.message, severity=severity, evidence=dict(fault.evidence))
+        yield Problem(fault.resource, fault.message, severity=severity, evidence=dict(fault.evidence))
 
 
 _REVISIONS, _MORE_NAMES = "--istiod-cert-istio-revisions=", "--istiod-cert-additional-dns-names="
@@ -199,7 +200,7 @@ def _istiods(view: View, namespace: str) -> Iterator[tuple[Obj, str]]:
     inputs=(k.ISTIO_CSR, k.DEPLOYMENT, k.ISTIO, k.ISTIO_REVISION, k.SMCP),
     live=False,
 )
-def revisions_listed(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def revisions_listed(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """istio-csr makes istiod's certificate with a name for each listed revision. A canary of another one starts with a certificate that
     is not its own: its webhook is refused by the API server, and proxies refuse its configuration."""
     agents = list(_agents(view))
@@ -211,7 +212,7 @@ def revisions_listed(view: View, intent: Intent, options: Options) -> Iterable[F
             if revision not in revisions and name not in names:
                 listed = ", ".join(revisions) or "none"
                 text = f"{agent.ref} lists the revisions {listed}, not {revision}: its istiod has no certificate for {name}"
-                yield Finding(plane.ref, text)
+                yield Problem(plane.ref, text)
 
 
 # 20: bytes; 21: time; 22: chains; 23: keys; 24: names; 25: Secrets and what istiod makes of them; 26: endpoints and proxies. Each row asks

@@ -14,10 +14,11 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from .._model.files import clear_drafts, write_file
+from .._model.problem import Severity
 from .._text import escaped_json, shown
 from .categories import CATEGORIES
 from .runner import Report, Row
-from .types import Severity, Status, hint_url
+from .types import Status, hint_url
 
 __all__ = ["document", "json_report", "junit", "sarif", "write_document", "write_documents"]
 

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 from .._errors import MeshError, TooComplex
 from .._model.intent import Intent
 from .._model.malformed import place, suspects, title
+from .._model.problem import Problem, Severity
 from .._model.view import View
 from .._text import shown
 from .catalogue import Catalogue
-from .types import Check, Finding, Options, Severity, Status, hint_url
+from .types import Check, Options, Status, hint_url
 
 if TYPE_CHECKING:
     from .._model.snapshot import Snapshot
@@ -116,11 +117,11 @@ class _CheckRun:
                 return f"we may not read {kind.kind} (see OSM1002)"
         return ""
 
-    def ignored(self, check: Check, finding: Finding) -> str:
-        """The entry of `ignore` that covers this finding; empty if none does."""
+    def ignored(self, check: Check, problem: Problem) -> str:
+        """The entry of `ignore` that covers this problem; empty if none does."""
         for entry in self.options.ignore:
             code, equals, pattern = entry.partition("=")
-            if code == check.id and (not equals or fnmatchcase(finding.resource, pattern)):
+            if code == check.id and (not equals or fnmatchcase(problem.resource, pattern)):
                 self.used.add(entry)
                 return entry
         return ""
@@ -136,7 +137,7 @@ class _CheckRun:
         if reason:
             return [replace(whole, status=Status.SKIPPED, message=reason)]
         held = {resource: code for required in check.requires for resource, code in self.held.get(required, {}).items()}
-        found = [self.finding_row(check, whole, finding) for finding in self.findings(check) if not _about(finding.resource, held)]
+        found = [self.problem_row(check, whole, problem) for problem in self.problems(check) if not _about(problem.resource, held)]
         nothing = "" if found or held else self.nothing(check)
         if nothing:
             return [replace(whole, status=Status.SKIPPED, message=nothing)]
@@ -162,14 +163,14 @@ class _CheckRun:
             self.broken[check.id] = check.id
         self.held[check.id] = {**held, **{row.resource: check.id for row in failed if check.per_object}}
 
-    def findings(self, check: Check) -> list[Finding]:
-        """What the check says. An object that it cannot read is a finding of its own, and is left out from here on."""
-        unreadable: list[Finding] = []
+    def problems(self, check: Check) -> list[Problem]:
+        """What the check says. An object that it cannot read is a problem of its own, and is left out from here on."""
+        unreadable: list[Problem] = []
         while True:
             try:
                 return [*unreadable, *check.run(self.view, self.intent, self.options)]
             except TooComplex as exc:
-                return [*unreadable, Finding("", f"it cannot be decided: {exc}", severity=Severity.ERROR)]
+                return [*unreadable, Problem("", f"it cannot be decided: {exc}", severity=Severity.ERROR)]
             except MeshError:
                 raise  # about what people gave to the whole run
             except Exception as exc:  # noqa: BLE001  # whatever the data is like, a person gets a row and not a traceback
@@ -196,7 +197,7 @@ class _CheckRun:
         # Several objects may be wrong, then the next error is about the next one; or no frame had one in hand.
         return likely[0] if likely else self.halved(check)
 
-    def tried(self, check: Check, without: Iterable[Mapping[str, Any]]) -> list[Finding] | None:
+    def tried(self, check: Check, without: Iterable[Mapping[str, Any]]) -> list[Problem] | None:
         """What the check says of the source without these objects; None if it still cannot be asked."""
         view: View | None = self.view.without(*without)
         if view is None:
@@ -216,22 +217,22 @@ class _CheckRun:
             left = half if self.tried(check, half) is not None else left[len(left) // 2 :]
         return left[0]
 
-    def finding_row(self, check: Check, whole: Row, finding: Finding) -> Row:
-        """A finding as a row."""
-        severity = check.severity if finding.severity is None else finding.severity
+    def problem_row(self, check: Check, whole: Row, problem: Problem) -> Row:
+        """A problem as a row."""
+        severity = check.severity if problem.severity is None else problem.severity
         row = replace(
             whole,
             severity=severity,
-            resource=finding.resource,
-            message=finding.message,
-            hint=finding.hint or check.hint,
-            evidence=dict(finding.evidence),
+            resource=problem.resource,
+            message=problem.message,
+            hint=problem.remedy or check.hint,
+            evidence=dict(problem.evidence),
         )
-        entry = "" if finding.skipped else self.ignored(check, finding)
-        if finding.skipped:
+        entry = "" if problem.skipped else self.ignored(check, problem)
+        if problem.skipped:
             return replace(row, status=Status.SKIPPED, hint="")
         if entry:
-            return replace(row, status=Status.SKIPPED, message=f"{finding.message} (ignored by {entry})")
+            return replace(row, status=Status.SKIPPED, message=f"{problem.message} (ignored by {entry})")
         return replace(row, status=Status.FAILED if severity is Severity.ERROR else Status.WARNING)
 
 
@@ -241,21 +242,21 @@ def _about(resource: str, held: Mapping[str, str]) -> bool:
     return resource in held or f"Namespace {namespace}" in held
 
 
-def _unreadable(obj: Mapping[str, Any], exc: Exception) -> Finding:
-    return Finding(
+def _unreadable(obj: Mapping[str, Any], exc: Exception) -> Problem:
+    return Problem(
         title(obj),
         f"it does not have the structure of its kind and cannot be judged ({type(exc).__name__} at {place(exc)})",
         severity=Severity.ERROR,
-        hint="compare it with the CRD: kubectl apply --dry-run=server -f FILE names the wrong field; until then nothing is said of it",
+        remedy="compare it with the CRD: kubectl apply --dry-run=server -f FILE names the wrong field; until then nothing is said of it",
     )
 
 
-def _gave_up(exc: Exception) -> Finding:
-    return Finding(
+def _gave_up(exc: Exception) -> Problem:
+    return Problem(
         "",
         f"it could not be asked: {type(exc).__name__} at {place(exc)}, and no object of the source stands out as the reason",
         severity=Severity.ERROR,
-        hint="this is a fault of the collection: please report it with a snapshot that shows it (meshops.mesh.cluster_snapshot)",
+        remedy="this is a fault of the collection: please report it with a snapshot that shows it (meshops.mesh.cluster_snapshot)",
     )
 
 

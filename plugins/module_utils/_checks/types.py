@@ -9,27 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .._model.intent import Intent
 from .._model.kinds import Kind
+from .._model.problem import Problem, Severity
 
 if TYPE_CHECKING:
     from .._model.view import View
 
-__all__ = ["THRESHOLDS", "Category", "Check", "CheckRow", "Finding", "Options", "Severity", "Status", "hint_url", "skip"]
+__all__ = ["THRESHOLDS", "Category", "Check", "CheckRow", "Options", "Status", "hint_url"]
 
 Question = TypeVar("Question")
-
-
-class Severity(IntEnum):
-    """How bad a deviation is; ordered, so that thresholds can compare."""
-
-    INFO = 0
-    WARNING = 1
-    ERROR = 2
 
 
 class Status(StrEnum):
@@ -39,23 +32,6 @@ class Status(StrEnum):
     WARNING = "warning"
     FAILED = "failed"
     SKIPPED = "skipped"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One deviation from a check's title; no finding at all means that the title holds."""
-
-    resource: str
-    message: str
-    severity: Severity | None = None
-    hint: str = ""
-    evidence: Mapping[str, Any] = field(default_factory=dict)
-    skipped: bool = False
-
-
-def skip(reason: str) -> Finding:
-    """The check cannot be answered here, and says why; this is neither a pass nor a failure."""
-    return Finding(resource="", message=reason, skipped=True)
 
 
 # Every limit that a check compares with; each is a key of the module's option `thresholds`.
@@ -99,7 +75,7 @@ class Options:
         return THRESHOLDS[name] if value is None else value
 
 
-Run = Callable[["View", Intent, Options], Iterable[Finding]]
+Run = Callable[["View", Intent, Options], Iterable[Problem]]
 
 
 @dataclass(frozen=True)
@@ -189,7 +165,7 @@ class Category:
 
     def table(
         self,
-        find: Callable[[Question, View, Intent, Options], Iterable[Finding]],
+        find: Callable[[Question, View, Intent, Options], Iterable[Problem]],
         rows: Iterable[CheckRow[Question]],
         **shared: Any,
     ) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .._checks.types import Category, Finding, Options, Severity, skip
+from .._checks.types import Category, Options
 from .._model.intent import Intent
+from .._model.problem import Problem, Severity, skip
 from .._model.versions import minor
 from .._model.view import View
 
@@ -26,10 +27,10 @@ __all__: list[str] = []
     requires=(),
     retryable=True,
 )
-def api_answers(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def api_answers(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Nothing else can be said about a cluster that does not answer, so every other check of a live cluster requires this one."""
     if options.fetch_error:
-        yield Finding("cluster", options.fetch_error)
+        yield Problem("cluster", options.fetch_error)
 
 
 @check(
@@ -39,13 +40,13 @@ def api_answers(view: View, intent: Intent, options: Options) -> Iterable[Findin
     "this mesh; cluster-reader does not do, as it has no Secrets. "
     "For a gateway's Secret name its namespace in mesh_rights_gateway_namespaces",
 )
-def rights_sufficient(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def rights_sufficient(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A kind that may not be listed looks as if it were empty. Checks that read such a kind are skipped, and this one fails.
     It always runs, whatever is chosen, and looks at the kinds that the chosen checks read."""
     for kind, message in sorted(view.forbidden().items()):
         if options.reads is not None and kind not in options.reads:
             continue
-        yield Finding(f"Kind {kind}", f"reading it is not allowed: {message}")
+        yield Problem(f"Kind {kind}", f"reading it is not allowed: {message}")
 
 
 @check(
@@ -54,16 +55,16 @@ def rights_sufficient(view: View, intent: Intent, options: Options) -> Iterable[
     hint="upgrade the cluster, or set thresholds.kubernetes_oldest if your vendor supports this version",
     severity=Severity.WARNING,
 )
-def kubernetes_supported(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def kubernetes_supported(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Istio releases are tested with a window of Kubernetes versions; older API servers lack fields that newer charts set."""
     if view.server_version is None:
         yield skip("the source does not say which version the API server has")
         return
     found, oldest = minor(view.server_version), minor(str(options.threshold("kubernetes_oldest")))
     if found is None:
-        yield Finding("cluster", f"the API server calls itself {view.server_version}, which is not a version")
+        yield Problem("cluster", f"the API server calls itself {view.server_version}, which is not a version")
     elif oldest is not None and found < oldest:
-        yield Finding("cluster", f"the API server has version {view.server_version}, older than {options.threshold('kubernetes_oldest')}")
+        yield Problem("cluster", f"the API server has version {view.server_version}, older than {options.threshold('kubernetes_oldest')}")
 
 
 @check(
@@ -72,7 +73,7 @@ def kubernetes_supported(view: View, intent: Intent, options: Options) -> Iterab
     hint="take a new one with meshops.mesh.cluster_snapshot, or raise thresholds.snapshot_max_age_hours",
     severity=Severity.WARNING,
 )
-def snapshot_recent(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def snapshot_recent(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """What an old snapshot proves is true of the day it was taken."""
     if view.source != "snapshot":
         yield skip(f"the source is not a snapshot but {view.source}")
@@ -80,4 +81,4 @@ def snapshot_recent(view: View, intent: Intent, options: Options) -> Iterable[Fi
     hours = (options.now - view.taken_at).total_seconds() / 3600
     limit = float(options.threshold("snapshot_max_age_hours"))
     if hours > limit:
-        yield Finding("snapshot", f"it was taken at {view.taken_at.isoformat()}, {hours:.0f} hours ago; at most {limit:g} are wanted")
+        yield Problem("snapshot", f"it was taken at {view.taken_at.isoformat()}, {hours:.0f} hours ago; at most {limit:g} are wanted")

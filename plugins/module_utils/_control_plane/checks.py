@@ -9,14 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from .._checks.findings import condition_true
-from .._checks.types import Category, Finding, Options, Severity, skip
+from .._checks.conditions import condition_true
+from .._checks.types import Category, Options
 from .._model import kinds as k
 from .._model.injection import active_revision, control_plane, injected_by, injectors, istiod_name, proxy_of
 from .._model.intent import Intent
 from .._model.istiods import READS, istiods
 from .._model.mesh_config import named_revision
 from .._model.packages import MESH_OPERATORS
+from .._model.problem import Problem, Severity, skip
 from .._model.revisions import LABEL, revisions_of
 from .._model.rollouts import rollout_problem
 from .._model.selectors import matches
@@ -46,16 +47,16 @@ def _where(intent: Intent) -> str:
     intent=NEEDS,
     live=False,
 )
-def exists(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def exists(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """The object that the operator reconciles: a ServiceMeshControlPlane of OSSM 2, an Istio of OSSM 3 and Sail."""
     plane = control_plane(view, intent)
     if plane is None:
         others = ", ".join(row.ref for row in view.of(k.SMCP if intent.ossm2 else k.ISTIO)) or "none"
-        yield Finding(_where(intent), f"it does not exist; control planes found: {others}")
+        yield Problem(_where(intent), f"it does not exist; control planes found: {others}")
     elif not intent.ossm2 and plane.at("spec", "namespace") != intent.namespace:
-        yield Finding(plane.ref, f"its istiod runs in namespace {plane.at('spec', 'namespace')}, expected {intent.namespace}")
+        yield Problem(plane.ref, f"its istiod runs in namespace {plane.at('spec', 'namespace')}, expected {intent.namespace}")
     elif plane.deleting:
-        yield Finding(plane.ref, "it is being deleted")
+        yield Problem(plane.ref, "it is being deleted")
 
 
 @check(
@@ -67,14 +68,14 @@ def exists(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     intent=NEEDS,
     retryable=True,
 )
-def observed(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def observed(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Conditions describe the generation that was observed: Ready=True of an older one proves nothing about the current spec."""
     plane = control_plane(view, intent)
     if plane is None:
         return
     generation, seen = plane.at("metadata", "generation", default=0), plane.at("status", "observedGeneration", default=0)
     if generation != seen:
-        yield Finding(plane.ref, f"its generation is {generation}, the operator has finished generation {seen or 'none'}")
+        yield Problem(plane.ref, f"its generation is {generation}, the operator has finished generation {seen or 'none'}")
 
 
 @check(
@@ -86,7 +87,7 @@ def observed(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     intent=NEEDS,
     retryable=True,
 )
-def ready(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def ready(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Ready is the operator's word that all components run; see OSM1202 for which generation it speaks of."""
     plane = control_plane(view, intent)
     if plane is not None:
@@ -102,7 +103,7 @@ def ready(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     intent=NEEDS,
     retryable=True,
 )
-def reconciled(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def reconciled(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """ReconcileError can pass within the first second of an install; it stays when the namespace is missing or the version is
     end-of-life. What serves this mesh with it counts too, each with its own word: an object that is Ready can still be one that its
     operator cannot bring to what is wanted, as a revision that proxies use and that is not active any more."""
@@ -113,7 +114,7 @@ def reconciled(view: View, intent: Intent, options: Options) -> Iterable[Finding
     for row in _companions(view, plane) if not intent.ossm2 else ():
         condition = row.condition("Reconciled")
         if condition is not None and not condition.true:
-            yield Finding(row.ref, f"Reconciled is {condition.status} ({condition.why})")
+            yield Problem(row.ref, f"Reconciled is {condition.status} ({condition.why})")
 
 
 def _companions(view: View, plane: Obj) -> Iterable[Obj]:
@@ -145,25 +146,25 @@ def _belongs(revision: Obj, plane: Obj) -> bool:
     providers=SAIL,
     retryable=True,
 )
-def revision_active(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def revision_active(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Right after a version change the Istio can still be Healthy with its old revision; only the revision itself says the truth."""
     plane = control_plane(view, intent)
     if plane is None:
         return
     wanted, found = named_revision(plane.raw), str(plane.at("status", "activeRevisionName", default=""))
     if found != wanted and not (wanted.endswith("-") and found.startswith(wanted)):
-        yield Finding(plane.ref, f"its active revision is {found or 'not set'}, expected {wanted}")
+        yield Problem(plane.ref, f"its active revision is {found or 'not set'}, expected {wanted}")
         return
     revision = view.get(k.ISTIO_REVISION, found)
     if revision is None:
-        yield Finding(ref(k.ISTIO_REVISION, found), f"it does not exist, and {plane.ref} names it as active")
+        yield Problem(ref(k.ISTIO_REVISION, found), f"it does not exist, and {plane.ref} names it as active")
         return
     version, target = str(revision.at("spec", "version", default="")), str(plane.at("spec", "version", default=""))
     if version != target and not (target.endswith("-latest") and same_minor(version, target)):
-        yield Finding(revision.ref, f"its version is {version}, expected {target}")
+        yield Problem(revision.ref, f"its version is {version}, expected {target}")
     generation, seen = revision.at("metadata", "generation", default=0), revision.at("status", "observedGeneration", default=0)
     if generation != seen:
-        yield Finding(revision.ref, f"its generation is {generation}, the operator has finished generation {seen or 'none'}")
+        yield Problem(revision.ref, f"its generation is {generation}, the operator has finished generation {seen or 'none'}")
     yield from condition_true(revision, "Ready")
 
 
@@ -182,19 +183,19 @@ def _istiod(view: View, intent: Intent) -> tuple[str, Obj | None]:
     retryable=True,
     per_object=True,
 )
-def istiod_rolled_out(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def istiod_rolled_out(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A control plane says Ready with istiod scaled to zero; what serves proxies are updated, ready replicas."""
     where, deployment = _istiod(view, intent)
     if deployment is None:
-        yield Finding(where, "it does not exist")
+        yield Problem(where, "it does not exist")
         return
     wanted = deployment.at("spec", "replicas", default=1)
     if wanted == 0:
-        yield Finding(where, "it is scaled to 0 replicas, so no proxy gets configuration or certificates")
+        yield Problem(where, "it is scaled to 0 replicas, so no proxy gets configuration or certificates")
         return
     problem = rollout_problem(deployment)
     if problem:
-        yield Finding(where, problem)
+        yield Problem(where, problem)
 
 
 @check(
@@ -206,7 +207,7 @@ def istiod_rolled_out(view: View, intent: Intent, options: Options) -> Iterable[
     requires=("OSM1206",),
     intent=NEEDS,
 )
-def istiod_replicas(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def istiod_replicas(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """One replica behind a budget that keeps one available cannot be evicted: a node's drain hangs on it."""
     where, deployment = _istiod(view, intent)
     if deployment is None:
@@ -215,11 +216,11 @@ def istiod_replicas(view: View, intent: Intent, options: Options) -> Iterable[Fi
     istiod = (intent.control_plane or {}).get("istiod") or {}
     wanted = int(istiod.get("replicas") or 1)
     if replicas < wanted:
-        yield Finding(where, f"it has {replicas} replicas, {wanted} are wanted")
+        yield Problem(where, f"it has {replicas} replicas, {wanted} are wanted")
     labels = deployment.at("spec", "template", "metadata", "labels", default={})
     for budget in view.of(k.POD_DISRUPTION_BUDGET, intent.namespace):
         if matches(budget.at("spec", "selector"), labels) and _kept(budget, replicas) >= replicas > 0:
-            yield Finding(where, f"{budget.ref} keeps all {replicas} replicas, so no node that runs one can be drained")
+            yield Problem(where, f"{budget.ref} keeps all {replicas} replicas, so no node that runs one can be drained")
 
 
 def _kept(budget: Obj, replicas: int) -> int:
@@ -242,7 +243,7 @@ def _kept(budget: Obj, replicas: int) -> int:
     intent=NEEDS,
     live=False,
 )
-def version_maintained(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def version_maintained(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """End-of-life versions get no security fixes; the Sail operator refuses to reconcile those that it has dropped."""
     plane = control_plane(view, intent)
     if plane is None:
@@ -250,14 +251,14 @@ def version_maintained(view: View, intent: Intent, options: Options) -> Iterable
     version = str(plane.at("spec", "version", default=""))
     condition = plane.condition("Reconciled")
     if condition is not None and not condition.true and "end-of-life" in condition.message:
-        yield Finding(plane.ref, condition.message, severity=Severity.ERROR)
+        yield Problem(plane.ref, condition.message, severity=Severity.ERROR)
         return
     limit = str(options.threshold({"ossm2": "ossm2_oldest", "ossm3": "ossm3_oldest"}.get(str(intent.provider), "istio_oldest")))
     found, oldest = minor(version), minor(limit)
     if found is None:
         yield skip(f"version {version or 'not set'} of {plane.ref} cannot be compared")
     elif oldest is not None and found < oldest:
-        yield Finding(plane.ref, f"its version is {version}, the oldest that is maintained is {limit}")
+        yield Problem(plane.ref, f"its version is {version}, the oldest that is maintained is {limit}")
 
 
 @check(
@@ -271,7 +272,7 @@ def version_maintained(view: View, intent: Intent, options: Options) -> Iterable
     retryable=True,
     live=False,
 )
-def cni_matches(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def cni_matches(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """The CNI plugin takes the place of the privileged init container. In an upgrade the two follow each other; further apart than
     one minor they are not tested together."""
     plane = control_plane(view, intent)
@@ -279,12 +280,12 @@ def cni_matches(view: View, intent: Intent, options: Options) -> Iterable[Findin
     if plane is None:
         return
     if not nodes:
-        yield Finding(ref(k.ISTIO_CNI, "default"), "it does not exist")
+        yield Problem(ref(k.ISTIO_CNI, "default"), "it does not exist")
     for cni in nodes:
         version, wanted = str(cni.at("spec", "version", default="")), str(plane.at("spec", "version", default=""))
         distance = ahead(version, wanted)
         if abs(distance or 0) > 1 or (distance is None and minor(version) and minor(wanted)):
-            yield Finding(cni.ref, f"its version is {version}, the control plane's is {wanted}")
+            yield Problem(cni.ref, f"its version is {version}, the control plane's is {wanted}")
         if view.source != "manifests":
             yield from condition_true(cni, "Ready")
 
@@ -298,7 +299,7 @@ def cni_matches(view: View, intent: Intent, options: Options) -> Iterable[Findin
     requires=("OSM1206",),
     intent=NEEDS,
 )
-def proxy_skew(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def proxy_skew(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A proxy keeps the version that it was started with. The control plane may be ahead of it, one minor by Istio's own rule;
     a proxy that is ahead of its control plane is supported by nobody."""
     where, deployment = _istiod(view, intent)
@@ -315,7 +316,7 @@ def proxy_skew(view: View, intent: Intent, options: Options) -> Iterable[Finding
         if not version or (distance is not None and -limit <= distance <= 0):
             continue
         wanted = f"at most {limit} minor behind and never ahead is wanted"
-        yield Finding(pod.ref, f"its proxy has version {version}, istiod {versions[0]}; {wanted}")
+        yield Problem(pod.ref, f"its proxy has version {version}, istiod {versions[0]}; {wanted}")
 
 
 @check(
@@ -325,7 +326,7 @@ def proxy_skew(view: View, intent: Intent, options: Options) -> Iterable[Finding
     inputs=(k.MUTATING_WEBHOOK, k.SERVICE),
     retryable=True,
 )
-def webhook_answers(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def webhook_answers(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """The webhook fails closed: with its Service away or its CA bundle empty, no pod is created in an injected namespace."""
     homes: set[str] = set()
     for row in injectors(view):
@@ -339,11 +340,11 @@ def webhook_answers(view: View, intent: Intent, options: Options) -> Iterable[Fi
             if not client.at("caBundle"):
                 problems.add("its caBundle is empty, so the API server trusts no answer")
         for problem in sorted(problems):
-            yield Finding(row.ref, problem)
+            yield Problem(row.ref, problem)
     # A webhook that calls a URL has no namespace: its istiod runs elsewhere, and it counts as ours.
     if not homes or (intent.namespace and not homes & {intent.namespace, ""}):
         place = f" that calls istiod in {intent.namespace}" if intent.namespace else ""
-        yield Finding("MutatingWebhookConfiguration istio-sidecar-injector", f"there is no injection webhook{place}")
+        yield Problem("MutatingWebhookConfiguration istio-sidecar-injector", f"there is no injection webhook{place}")
 
 
 @check(
@@ -352,7 +353,7 @@ def webhook_answers(view: View, intent: Intent, options: Options) -> Iterable[Fi
     hint="make one revision the default, or remove the webhook configuration of the control plane that is gone",
     inputs=(k.MUTATING_WEBHOOK, k.NAMESPACE, k.POD),
 )
-def injectors_do_not_overlap(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def injectors_do_not_overlap(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Two webhooks that take the same pod inject twice, and which control plane it ends at is chance."""
     configurations = injectors(view)
     for namespace in view.of(k.NAMESPACE):
@@ -364,7 +365,7 @@ def injectors_do_not_overlap(view: View, intent: Intent, options: Options) -> It
             if len(takers) > 1:
                 overlaps.setdefault(", ".join(sorted(row.name for row in takers)), example)
         for names, example in sorted(overlaps.items()):
-            yield Finding(namespace.ref, f"{example} is taken by more than one injector: {names}")
+            yield Problem(namespace.ref, f"{example} is taken by more than one injector: {names}")
 
 
 @check(
@@ -375,11 +376,11 @@ def injectors_do_not_overlap(view: View, intent: Intent, options: Options) -> It
     intent=("control_plane", "members"),
     retryable=True,
 )
-def root_certificate_equal(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def root_certificate_equal(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A proxy with another root certificate cannot speak to istiod or to anybody else in the mesh."""
     ours = view.get(k.CONFIG_MAP, ROOT_CERTIFICATE, intent.namespace)
     if ours is None:
-        yield Finding(ref(k.CONFIG_MAP, ROOT_CERTIFICATE, intent.namespace), "it does not exist")
+        yield Problem(ref(k.CONFIG_MAP, ROOT_CERTIFICATE, intent.namespace), "it does not exist")
         return
     root = ours.at("data", "root-cert.pem", default="")
     for name in intent.members or ():
@@ -388,9 +389,9 @@ def root_certificate_equal(view: View, intent: Intent, options: Options) -> Iter
         theirs = view.get(k.CONFIG_MAP, ROOT_CERTIFICATE, name)
         where = ref(k.CONFIG_MAP, ROOT_CERTIFICATE, name)
         if theirs is None:
-            yield Finding(where, "it does not exist, so no proxy starts here")
+            yield Problem(where, "it does not exist, so no proxy starts here")
         elif str(theirs.at("data", "root-cert.pem", default="")).strip() != str(root).strip():
-            yield Finding(where, f"its root certificate differs from the one in {intent.namespace}")
+            yield Problem(where, f"its root certificate differs from the one in {intent.namespace}")
 
 
 @check(
@@ -403,7 +404,7 @@ def root_certificate_equal(view: View, intent: Intent, options: Options) -> Iter
     intent=NEEDS,
     providers=SAIL,
 )
-def no_old_revision(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def no_old_revision(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """With RevisionBased the old control plane stays until no namespace and no pod refers to it; nobody restarts the workloads."""
     active = active_revision(view, intent)
     for revision in view.of(k.ISTIO_REVISION):
@@ -411,7 +412,7 @@ def no_old_revision(view: View, intent: Intent, options: Options) -> Iterable[Fi
         ours = any(row.get("name") == intent.name for row in owners)
         condition = revision.condition("InUse")
         if ours and revision.name != active and condition is not None and condition.true:
-            yield Finding(revision.ref, f"it is not active any more, and it is in use ({condition.why})")
+            yield Problem(revision.ref, f"it is not active any more, and it is in use ({condition.why})")
 
 
 @check(
@@ -425,7 +426,7 @@ def no_old_revision(view: View, intent: Intent, options: Options) -> Iterable[Fi
     providers=SAIL,
     live=False,
 )
-def version_pinned(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def version_pinned(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """An alias such as v1.30-latest leads to the newest patch that the operator has. Where OLM approves by itself, a new operator comes
     whenever the catalogue has one, and the control plane, or the CNI plugin on every node, is replaced with it."""
     plane = control_plane(view, intent)
@@ -439,7 +440,7 @@ def version_pinned(view: View, intent: Intent, options: Options) -> Iterable[Fin
     moving = [row for row in own if row.at("spec", "installPlanApproval", default="Automatic") == "Automatic"]
     for row, version in aliases if moving else ():
         cause = f"its version is {version}, and {moving[0].ref} approves by itself"
-        yield Finding(row.ref, f"{cause}: it is replaced whenever there is a new patch")
+        yield Problem(row.ref, f"{cause}: it is replaced whenever there is a new patch")
 
 
 # Policies are told by OSM3005.
@@ -456,7 +457,7 @@ _TAGS = (k.ISTIO_REVISION_TAG, k.MUTATING_WEBHOOK, k.SERVICE)
     inputs=(*_CONFIGURATION, *READS, *_TAGS),
     live=False,
 )
-def configuration_has_a_reader(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def configuration_has_a_reader(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """istiod passes over what is labelled for another revision than its own, and nothing says so."""
     rows = [row for kind in _CONFIGURATION for row in view.of(kind)]
     configs, tagged = istiods(view), [row.raw for kind in (*_TAGS, k.ISTIO) for row in view.of(kind)]
@@ -470,6 +471,6 @@ def configuration_has_a_reader(view: View, intent: Intent, options: Options) -> 
         revision = str(row.labels[LABEL])
         if revision in tags and revision not in names:
             own = tags[revision]
-            yield Finding(row.ref, f"nobody reads it: {revision} is a tag, and istiod compares the label with its own revision, {own}")
+            yield Problem(row.ref, f"nobody reads it: {revision} is a tag, and istiod compares the label with its own revision, {own}")
         elif revision not in names:
-            yield Finding(row.ref, f"nobody reads it: there is no istiod of revision {revision}, only of {', '.join(sorted(names))}")
+            yield Problem(row.ref, f"nobody reads it: there is no istiod of revision {revision}, only of {', '.join(sorted(names))}")

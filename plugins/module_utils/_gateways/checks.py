@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from .._checks.types import Category, Finding, Options, skip
+from .._checks.types import Category, Options
 from .._model import kinds as k
 from .._model.fields import entries, name_of, namespace_of, section, sections
 from .._model.intent import Intent
 from .._model.istiods import READS, istiods, service_ends
 from .._model.made_services import made_services
 from .._model.mesh_config import ROOT_NAMESPACE
+from .._model.problem import Problem, skip
 from .._model.routing import (
     ByHost,
     Rules,
@@ -107,7 +108,7 @@ def _words(selector: dict[str, str]) -> str:
     subjects=(k.GATEWAY,),
     per_object=True,
 )
-def selector_matches(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def selector_matches(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A Gateway that selects nothing is accepted, and serves nobody."""
     for gateway in intent.owned(view.of(k.GATEWAY)):
         if not _selector(gateway):
@@ -116,9 +117,9 @@ def selector_matches(view: View, intent: Intent, options: Options) -> Iterable[F
         pods = chosen.pods
         if not pods:
             where = "" if intent.members is None else " of this mesh"
-            yield Finding(gateway.ref, f"its selector {_words(_selector(gateway))} matches no pod{where}")
+            yield Problem(gateway.ref, f"its selector {_words(_selector(gateway))} matches no pod{where}")
         elif not chosen.ready:
-            yield Finding(gateway.ref, f"none of its {len(pods)} pods is ready: {', '.join(pod.name for pod in pods[:3])}")
+            yield Problem(gateway.ref, f"none of its {len(pods)} pods is ready: {', '.join(pod.name for pod in pods[:3])}")
 
 
 @check(
@@ -129,7 +130,7 @@ def selector_matches(view: View, intent: Intent, options: Options) -> Iterable[F
     requires=("OSM1001", "OSM1501"),
     subjects=(k.GATEWAY,),
 )
-def ports_served(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def ports_served(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """istiod opens a listener only for a port that a Service of the gateway's pods has."""
     ports: dict[_GatewayPods, frozenset[Any]] = {}
     for gateway in intent.owned(view.of(k.GATEWAY)):
@@ -141,7 +142,7 @@ def ports_served(view: View, intent: Intent, options: Options) -> Iterable[Findi
         for server in gateway.items("spec", "servers"):
             number = (server.get("port") or {}).get("number")
             if number not in ports[chosen]:
-                yield Finding(gateway.ref, f"no Service of its pods in {', '.join(chosen.namespaces)} has port {number}")
+                yield Problem(gateway.ref, f"no Service of its pods in {', '.join(chosen.namespaces)} has port {number}")
 
 
 @check(
@@ -152,7 +153,7 @@ def ports_served(view: View, intent: Intent, options: Options) -> Iterable[Findi
     retryable=True,
     subjects=(k.GATEWAY,),
 )
-def credential_exists(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def credential_exists(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Without its Secret a server's listener stays without a certificate, and clients see a connection reset."""
     for gateway in intent.owned(view.of(k.GATEWAY)):
         pods = _pods(view, intent, gateway).pods
@@ -160,7 +161,7 @@ def credential_exists(view: View, intent: Intent, options: Options) -> Iterable[
         names = {str((server.get("tls") or {}).get("credentialName") or "") for server in gateway.items("spec", "servers")}
         for name in sorted(names - {""}):
             if "://" not in name and view.get(k.SECRET, name, namespace) is None:
-                yield Finding(gateway.ref, f"it uses {ref(k.SECRET, name, namespace)}, which does not exist")
+                yield Problem(gateway.ref, f"it uses {ref(k.SECRET, name, namespace)}, which does not exist")
 
 
 @check(
@@ -170,7 +171,7 @@ def credential_exists(view: View, intent: Intent, options: Options) -> Iterable[
     inputs=(k.GATEWAY,),
     live=False,
 )
-def hosts_do_not_collide(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def hosts_do_not_collide(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Of two servers on the same pods, address and port with the same host under TLS the older one wins, without a word. Plain HTTP is
     merged, whoever wrote it."""
     claims: dict[tuple[str, Any, str, str], tuple[Obj, Server]] = {}
@@ -179,7 +180,7 @@ def hosts_do_not_collide(view: View, intent: Intent, options: Options) -> Iterab
             for _space, host in server.hosts:
                 first, earlier = claims.setdefault((_words(_selector(gateway)), server.number, server.bind, host), (gateway, server))
                 if first is not gateway and not (earlier.plain_http and server.plain_http):
-                    yield Finding(gateway.ref, f"host {host} on port {server.number} is claimed by {first.ref} too")
+                    yield Problem(gateway.ref, f"host {host} on port {server.number} is claimed by {first.ref} too")
 
 
 @check(
@@ -190,7 +191,7 @@ def hosts_do_not_collide(view: View, intent: Intent, options: Options) -> Iterab
     live=False,
     subjects=(k.VIRTUAL_SERVICE,),
 )
-def gateway_exists(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def gateway_exists(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A name without a namespace means the VirtualService's own namespace."""
     for service in intent.owned(view.of(k.VIRTUAL_SERVICE)):
         for namespace, name in gateway_names(service.raw):
@@ -200,7 +201,7 @@ def gateway_exists(view: View, intent: Intent, options: Options) -> Iterable[Fin
             if view.source == "manifests" and namespace != service.namespace and not there:
                 yield skip(f"{service.ref} refers to {ref(k.GATEWAY, name, namespace)}: the manifests have no Gateway of {namespace}")
             else:
-                yield Finding(service.ref, f"it refers to {ref(k.GATEWAY, name, namespace)}, which does not exist")
+                yield Problem(service.ref, f"it refers to {ref(k.GATEWAY, name, namespace)}, which does not exist")
 
 
 def _destinations(service: Obj) -> Iterator[Obj]:
@@ -263,13 +264,13 @@ def _elsewhere(view: View, service: Obj, destination: Obj) -> str:
     live=False,
     subjects=(k.VIRTUAL_SERVICE,),
 )
-def destination_exists(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def destination_exists(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A route to nothing answers 503 with the flag NC or NR."""
     for service in intent.owned(view.of(k.VIRTUAL_SERVICE)):
         found = [(_destination_problem(view, service, destination), destination) for destination in _destinations(service)]
         judged = {(problem, _elsewhere(view, service, destination)) for problem, destination in found if problem}
         for problem, unknown in sorted(judged):
-            yield skip(f"{service.ref} routes to {unknown}") if unknown else Finding(service.ref, problem)
+            yield skip(f"{service.ref} routes to {unknown}") if unknown else Problem(service.ref, problem)
 
 
 @check(
@@ -280,17 +281,17 @@ def destination_exists(view: View, intent: Intent, options: Options) -> Iterable
     retryable=True,
     subjects=(k.ROUTE,),
 )
-def route_admitted(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def route_admitted(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """OpenShift's router serves admitted Routes only; the Route itself is accepted either way."""
     for route in intent.owned(view.of(k.ROUTE)):
         name = route.at("spec", "to", "name", default="")
         if view.get(k.SERVICE, name, route.namespace) is None:
-            yield Finding(route.ref, f"it leads to {ref(k.SERVICE, name, route.namespace)}, which does not exist")
+            yield Problem(route.ref, f"it leads to {ref(k.SERVICE, name, route.namespace)}, which does not exist")
         rows = [Obj.from_dict(k.ROUTE, {"status": row}) for row in route.items("status", "ingress")]
         admitted = [condition for row in rows for condition in row.conditions() if condition.type == "Admitted"]
         if not any(condition.true for condition in admitted):
             why = "; ".join(condition.why for condition in admitted) or "no router has seen it"
-            yield Finding(route.ref, f"it is not admitted ({why})")
+            yield Problem(route.ref, f"it is not admitted ({why})")
 
 
 @check(
@@ -301,7 +302,7 @@ def route_admitted(view: View, intent: Intent, options: Options) -> Iterable[Fin
     intent=("gateways",),
     live=False,
 )
-def intended_gateways(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def intended_gateways(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """What mesh_gateways declares, found in the source."""
     rows: dict[str, list[Obj]] = {}
     for row in intent.owned(view.of(k.GATEWAY)):
@@ -310,7 +311,7 @@ def intended_gateways(view: View, intent: Intent, options: Options) -> Iterable[
         name, port = str(wanted.get("name", "")), wanted.get("port")
         found = [row for row in rows.get(name, []) if wanted.get("namespace") in (None, "", row.namespace)]
         if not found:
-            yield Finding(ref(k.GATEWAY, name, wanted.get("namespace")), "it does not exist")
+            yield Problem(ref(k.GATEWAY, name, wanted.get("namespace")), "it does not exist")
             continue
         served = {
             (str(host).rpartition("/")[2], (server.get("port") or {}).get("number"))
@@ -319,11 +320,11 @@ def intended_gateways(view: View, intent: Intent, options: Options) -> Iterable[
         }
         for host in wanted.get("hosts") or []:
             if not any(have == host and port in (None, number) for have, number in served):
-                yield Finding(found[0].ref, f"it does not serve {host}" + (f" on port {port}" if port else ""))
+                yield Problem(found[0].ref, f"it does not serve {host}" + (f" on port {port}" if port else ""))
         yield from _other_tls(found[0], wanted)
 
 
-def _other_tls(gateway: Obj, wanted: Mapping[str, Any]) -> Iterator[Finding]:
+def _other_tls(gateway: Obj, wanted: Mapping[str, Any]) -> Iterator[Problem]:
     """A server that asks its callers for less than it should is there, and lets everybody in."""
     if wanted.get("protocol") != "HTTPS":
         return
@@ -332,9 +333,9 @@ def _other_tls(gateway: Obj, wanted: Mapping[str, Any]) -> Iterator[Finding]:
     for server in gateway.items("spec", "servers"):
         have = server.get("tls") or {}
         if (server.get("port") or {}).get("number") == wanted.get("port", 80) and have.get("mode") != mode:
-            yield Finding(gateway.ref, f"its TLS is {have.get('mode') or 'not there'} on port {wanted.get('port', 80)}, {mode} is wanted")
+            yield Problem(gateway.ref, f"its TLS is {have.get('mode') or 'not there'} on port {wanted.get('port', 80)}, {mode} is wanted")
         elif have and secret and have.get("credentialName") != secret:
-            yield Finding(gateway.ref, f"it uses the Secret {have.get('credentialName') or '(none)'}, {secret} is wanted")
+            yield Problem(gateway.ref, f"it uses the Secret {have.get('credentialName') or '(none)'}, {secret} is wanted")
 
 
 @check(
@@ -345,7 +346,7 @@ def _other_tls(gateway: Obj, wanted: Mapping[str, Any]) -> Iterator[Finding]:
     live=False,
     subjects=(k.VIRTUAL_SERVICE,),
 )
-def subset_defined(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def subset_defined(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A route to a subset that no DestinationRule defines for the caller answers 503 with the flag NC. A rule counts from the caller's
     namespace, else the Service's, else the root namespace, and only where it is exported."""
     root, ends = _root(view, intent), service_ends(view)
@@ -360,7 +361,7 @@ def subset_defined(view: View, intent: Intent, options: Options) -> Iterable[Fin
                 counting = rules.counting(host=host, caller=caller, service=home, root=root)
                 if not any(_defines(rule, subset) for rule in counting):
                     everywhere = [rule for rule in rules.named(host) if _defines(rule, subset)]
-                    yield Finding(service.ref, _undefined(subset, destination.at("host"), caller, everywhere))
+                    yield Problem(service.ref, _undefined(subset, destination.at("host"), caller, everywhere))
                     break
 
 
@@ -426,18 +427,18 @@ def _entries(view: View, host: str) -> list[Obj]:
     intent=("control_plane",),
     retryable=True,
 )
-def gateway_workloads(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def gateway_workloads(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """ingress, egress and additional_ingress of mesh_control_plane, each a Deployment with as many pods and a Service of its name."""
     for name, replicas in _workloads(intent.control_plane or {}):
         deployment = view.get(k.DEPLOYMENT, name, intent.namespace)
         if deployment is None:
-            yield Finding(ref(k.DEPLOYMENT, name, intent.namespace), "it does not exist")
+            yield Problem(ref(k.DEPLOYMENT, name, intent.namespace), "it does not exist")
             continue
         if view.get(k.SERVICE, name, intent.namespace) is None:
-            yield Finding(ref(k.SERVICE, name, intent.namespace), "it does not exist")
+            yield Problem(ref(k.SERVICE, name, intent.namespace), "it does not exist")
         have = deployment.at("spec", "replicas", default=1)
         if have < replicas:
-            yield Finding(deployment.ref, f"it has {have} replicas, {replicas} are wanted")
+            yield Problem(deployment.ref, f"it has {have} replicas, {replicas} are wanted")
 
 
 def _workloads(plane: Mapping[str, Any]) -> Iterator[tuple[str, int]]:

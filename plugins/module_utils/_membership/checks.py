@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .._checks.findings import condition_true
-from .._checks.types import Category, Finding, Options, Severity, skip
+from .._checks.conditions import condition_true
+from .._checks.types import Category, Options
 from .._model import kinds as k
 from .._model.injection import INJECTION, REVISION, active_revision, control_plane, mesh_revisions, revision_of_label
 from .._model.intent import Intent
 from .._model.istiods import READS, istiods
+from .._model.problem import Problem, Severity, skip
 from .._model.selectors import matches
 from .._model.view import Obj, View, ref
 
@@ -70,19 +71,19 @@ def _members(view: View, intent: Intent) -> set[str]:
     retryable=True,
     per_object=True,
 )
-def members_configured(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def members_configured(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """OSSM 2: the member roll lists it as configured. OSSM 3: its label leads, also through a tag, to a revision of this mesh."""
     found = _members(view, intent)
     for name in intent.members or ():
         namespace = view.get(k.NAMESPACE, name)
         if namespace is None:
-            yield Finding(f"Namespace {name}", "it does not exist")
+            yield Problem(f"Namespace {name}", "it does not exist")
         elif name not in found and intent.ossm2:
-            yield Finding(namespace.ref, f"the member roll in {intent.namespace} does not have it as configured")
+            yield Problem(namespace.ref, f"the member roll in {intent.namespace} does not have it as configured")
         elif name not in found:
             label = _wanted_revision(namespace)
             said = f"its label asks for revision {label}" if label else "it has no injection label"
-            yield Finding(namespace.ref, f"{said}, expected one of {', '.join(sorted(mesh_revisions(view, intent)))}")
+            yield Problem(namespace.ref, f"{said}, expected one of {', '.join(sorted(mesh_revisions(view, intent)))}")
 
 
 @check(
@@ -94,10 +95,10 @@ def members_configured(view: View, intent: Intent, options: Options) -> Iterable
     requires=EXISTS,
     intent=NEEDS,
 )
-def no_extra_member(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def no_extra_member(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A member that nobody declared can call the others, and its istiod resources are nobody's."""
     for name in sorted(_members(view, intent) - set(intent.members or ()) - {intent.namespace}):
-        yield Finding(f"Namespace {name}", f"it is a member of {intent.name} and not in the intended list")
+        yield Problem(f"Namespace {name}", f"it is a member of {intent.name} and not in the intended list")
 
 
 @check(
@@ -107,7 +108,7 @@ def no_extra_member(view: View, intent: Intent, options: Options) -> Iterable[Fi
     inputs=(k.NAMESPACE, k.SMMR, k.ISTIO_REVISION, k.ISTIO_REVISION_TAG),
     intent=("members",),
 )
-def one_mesh_each(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def one_mesh_each(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Two control planes would configure the same proxies; it happens most during a migration from OSSM 2 to OSSM 3."""
     rolls = view.of(k.SMMR)
     for namespace in view.of(k.NAMESPACE):
@@ -127,7 +128,7 @@ def one_mesh_each(view: View, intent: Intent, options: Options) -> Iterable[Find
             moving = namespace.labels.get(IGNORED) == "true" and len(meshes) == 2 and any(mesh.startswith("label istio") for mesh in meshes)
             note = f"; {IGNORED}=true says that it is on its way" if moving else ""
             severity = Severity.WARNING if moving else None
-            yield Finding(namespace.ref, f"it is claimed by {' and '.join(sorted(meshes))}{note}", severity=severity)
+            yield Problem(namespace.ref, f"it is claimed by {' and '.join(sorted(meshes))}{note}", severity=severity)
 
 
 @check(
@@ -140,7 +141,7 @@ def one_mesh_each(view: View, intent: Intent, options: Options) -> Iterable[Find
     providers=SAIL,
     live=False,
 )
-def discovery_selectors_exact(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def discovery_selectors_exact(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A member that is not discovered has no endpoints anywhere; a stranger that is discovered costs memory and shows its services."""
     plane = control_plane(view, intent)
     revision = active_revision(view, intent)
@@ -156,12 +157,12 @@ def discovery_selectors_exact(view: View, intent: Intent, options: Options) -> I
         selected = any(matches(selector, labels) for selector in selectors)
         intended = namespace.name in (intent.members or ())
         if intended and not selected:
-            yield Finding(namespace.ref, f"it is a member, and {unseen}")
+            yield Problem(namespace.ref, f"it is a member, and {unseen}")
         elif namespace.name == intent.namespace and not selected:
             text = f"the control plane runs in it, and {unseen}: what is said there for all is not read"
-            yield Finding(namespace.ref, text, severity=Severity.WARNING)
+            yield Problem(namespace.ref, text, severity=Severity.WARNING)
         elif selected and not intended and namespace.name != intent.namespace:
-            yield Finding(namespace.ref, f"{owner} discovers it, and it is no member", severity=Severity.WARNING)
+            yield Problem(namespace.ref, f"{owner} discovers it, and it is no member", severity=Severity.WARNING)
 
 
 @check(
@@ -174,17 +175,17 @@ def discovery_selectors_exact(view: View, intent: Intent, options: Options) -> I
     providers=("ossm2",),
     retryable=True,
 )
-def no_pending_member(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def no_pending_member(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """The roll's Ready only says that somebody is missing; its memberStatuses say who, and why."""
     roll = _roll(view, intent)
     if roll is None:
-        yield Finding(ref(k.SMMR, "default", intent.namespace), "it does not exist")
+        yield Problem(ref(k.SMMR, "default", intent.namespace), "it does not exist")
         return
     statuses = {row.get("namespace"): Obj.from_dict(k.SMMR, {"status": row}) for row in roll.items("status", "memberStatuses")}
     for name in roll.items("status", "pendingMembers"):
         status = statuses.get(name)
         reasons = [condition.why for condition in status.conditions() if not condition.true] if status is not None else []
-        yield Finding(f"Namespace {name}", f"{roll.ref} has it as pending ({'; '.join(reasons) or 'no reason given'})")
+        yield Problem(f"Namespace {name}", f"{roll.ref} has it as pending ({'; '.join(reasons) or 'no reason given'})")
 
 
 @check(
@@ -194,11 +195,11 @@ def no_pending_member(view: View, intent: Intent, options: Options) -> Iterable[
     inputs=(k.NAMESPACE,),
     live=False,
 )
-def labels_agree(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def labels_agree(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """With both labels, istio-injection wins and istio.io/rev is ignored: an upgrade by revision seems to have no effect."""
     for namespace in view.of(k.NAMESPACE):
         if INJECTION in namespace.labels and REVISION in namespace.labels:
-            yield Finding(
+            yield Problem(
                 namespace.ref,
                 f"it has {INJECTION}={namespace.labels[INJECTION]} and {REVISION}={namespace.labels[REVISION]}; the second is ignored",
             )
@@ -214,13 +215,13 @@ def labels_agree(view: View, intent: Intent, options: Options) -> Iterable[Findi
     providers=SAIL,
     retryable=True,
 )
-def label_resolves(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def label_resolves(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A label without a revision behind it is matched by no webhook: pods start without a proxy, and nothing says so."""
     for namespace in view.of(k.NAMESPACE):
         label = _wanted_revision(namespace)
         if label is not None and revision_of_label(view, label) is None:
             key = f"{INJECTION}=enabled" if INJECTION in namespace.labels else f"{REVISION}={label}"
-            yield Finding(namespace.ref, f"its label {key} means revision {label}, and there is no such revision or tag")
+            yield Problem(namespace.ref, f"its label {key} means revision {label}, and there is no such revision or tag")
 
 
 @check(
@@ -233,7 +234,7 @@ def label_resolves(view: View, intent: Intent, options: Options) -> Iterable[Fin
     providers=SAIL,
     retryable=True,
 )
-def tags_reconciled(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def tags_reconciled(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """An unused tag never gets Healthy, so Reconciled is what counts."""
     for tag in view.of(k.ISTIO_REVISION_TAG):
         yield from condition_true(tag, "Reconciled")

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from .._checks.types import Category, Finding, Options, Severity, skip
+from .._checks.types import Category, Options
 from .._model import kinds as k
 from .._model.injection import INJECT, INJECTION, REVISION, injected_by, injectors, proxy_of
 from .._model.intent import Intent
+from .._model.problem import Problem, Severity, skip
 from .._model.selectors import matches
 from .._model.versions import minor
 from .._model.view import Obj, View, ref
@@ -66,13 +67,13 @@ def _operator_csv(view: View, package: str) -> tuple[Obj | None, Obj | None]:
     intent=NEEDS,
     live=False,
 )
-def at_last_minor(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def at_last_minor(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """OpenShift Service Mesh 3 takes proxies of 2.6 beside its own, and of nothing older."""
     plane = _plane(view, intent)
     if plane is None:
-        yield Finding(ref(k.SMCP, intent.name, intent.namespace), "it does not exist")
+        yield Problem(ref(k.SMCP, intent.name, intent.namespace), "it does not exist")
     elif minor(str(plane.at("spec", "version", default="v2.6"))) != (2, 6):
-        yield Finding(plane.ref, f"its version is {plane.at('spec', 'version')}, expected v2.6")
+        yield Problem(plane.ref, f"its version is {plane.at('spec', 'version')}, expected v2.6")
 
 
 @check(
@@ -82,14 +83,14 @@ def at_last_minor(view: View, intent: Intent, options: Options) -> Iterable[Find
     inputs=(k.SUBSCRIPTION,),
     intent=("migration",),
 )
-def operators_current(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def operators_current(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Read from the Subscriptions, so it also works where the vendor's catalogue is not reachable. An operator of OSSM 2 that is updated
     after the one of 3 was installed puts its older CRDs in the place of the newer ones."""
     for row in view.of(k.SUBSCRIPTION):
         if row.at("spec", "name") in ("servicemeshoperator", "kiali-ossm", "servicemeshoperator3"):
             current, installed = row.at("status", "currentCSV", default=""), row.at("status", "installedCSV", default="")
             if row.at("status", "state") != "AtLatestKnown" or current != installed:
-                yield Finding(
+                yield Problem(
                     row.ref,
                     f"it is {row.at('status', 'state', default='without a state')}: installed is {installed or 'nothing'}, "
                     f"the channel has {current or 'nothing known'}",
@@ -105,7 +106,7 @@ def operators_current(view: View, intent: Intent, options: Options) -> Iterable[
     intent=NEEDS,
     severity=Severity.WARNING,
 )
-def at_last_patch(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def at_last_patch(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """status.chartVersion is the patch release that istiod and new proxies have."""
     plane = _plane(view, intent)
     _subscription, csv = _operator_csv(view, "servicemeshoperator")
@@ -115,7 +116,7 @@ def at_last_patch(view: View, intent: Intent, options: Options) -> Iterable[Find
         return
     wanted = str(csv.at("spec", "version", default="")).partition("-")[0]
     if wanted and chart != wanted:
-        yield Finding(plane.ref, f"it runs {chart}, and its operator has brought {wanted}")
+        yield Problem(plane.ref, f"it runs {chart}, and its operator has brought {wanted}")
 
 
 @check(
@@ -128,7 +129,7 @@ def at_last_patch(view: View, intent: Intent, options: Options) -> Iterable[Find
     severity=Severity.WARNING,
     live=False,
 )
-def addons_off(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def addons_off(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """The operator runs addons unless they are switched off, and takes them away together with the control plane."""
     plane = _plane(view, intent)
     if plane is None:
@@ -139,9 +140,9 @@ def addons_off(view: View, intent: Intent, options: Options) -> Iterable[Finding
         ("grafana", "Grafana is not part of OSSM 3"),
     ):
         if plane.at("spec", "addons", addon, "enabled", default=True):
-            yield Finding(plane.ref, f"the addon {addon} is on: {what}", evidence={"field": f"spec.addons.{addon}.enabled"})
+            yield Problem(plane.ref, f"the addon {addon} is on: {what}", evidence={"field": f"spec.addons.{addon}.enabled"})
     if tracing_of(plane.raw) == "Jaeger":
-        yield Finding(plane.ref, "spec.tracing.type is Jaeger: a Jaeger that its operator made goes with it")
+        yield Problem(plane.ref, "spec.tracing.type is Jaeger: a Jaeger that its operator made goes with it")
 
 
 @check(
@@ -154,18 +155,18 @@ def addons_off(view: View, intent: Intent, options: Options) -> Iterable[Finding
     severity=Severity.WARNING,
     live=False,
 )
-def gateways_off(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def gateways_off(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A gateway of the ServiceMeshControlPlane is deleted with it, and its Service, and the address that clients know."""
     plane = _plane(view, intent)
     if plane is None or plane.at("spec", "gateways", "enabled") is False:
         return
     for kind in ("ingress", "egress"):
         if plane.at("spec", "gateways", kind, "enabled", default=True):
-            yield Finding(plane.ref, f"the gateway istio-{kind}gateway is its own")
+            yield Problem(plane.ref, f"the gateway istio-{kind}gateway is its own")
         extra = plane.at("spec", "gateways", f"additional{kind.capitalize()}", default={})
         for name, one in sorted(extra.items()):
             if (one or {}).get("enabled") is True:
-                yield Finding(plane.ref, f"the gateway {name} is its own")
+                yield Problem(plane.ref, f"the gateway {name} is its own")
 
 
 @check(
@@ -177,14 +178,14 @@ def gateways_off(view: View, intent: Intent, options: Options) -> Iterable[Findi
     intent=NEEDS,
     live=False,
 )
-def routes_of_people(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def routes_of_people(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Routes that OSSM 2 made from Gateways are deleted with it; OSSM 3 makes none."""
     plane = _plane(view, intent)
     if plane is not None and plane.at("spec", "gateways", "openshiftRoute", "enabled"):
-        yield Finding(plane.ref, "spec.gateways.openshiftRoute.enabled is true")
+        yield Problem(plane.ref, "spec.gateways.openshiftRoute.enabled is true")
     for row in view.of(k.ROUTE):
         if row.labels.get("maistra.io/generated-by") == "ior" and row.namespace in _spaces(intent):
-            yield Finding(row.ref, "it was made from a Gateway, and goes with OSSM 2")
+            yield Problem(row.ref, "it was made from a Gateway, and goes with OSSM 2")
 
 
 @check(
@@ -197,11 +198,11 @@ def routes_of_people(view: View, intent: Intent, options: Options) -> Iterable[F
     severity=Severity.WARNING,
     live=False,
 )
-def network_policies_kept(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def network_policies_kept(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """The operator keeps NetworkPolicies unless it is told not to. They go with OSSM 2, also without their ownerReferences."""
     plane = _plane(view, intent)
     if plane is not None and plane.at("spec", "security", "manageNetworkPolicy", default=True):
-        yield Finding(plane.ref, "spec.security.manageNetworkPolicy is on")
+        yield Problem(plane.ref, "spec.security.manageNetworkPolicy is on")
 
 
 def _open_to_all(policy: Obj) -> bool:
@@ -220,7 +221,7 @@ def _limits_ingress(policy: Obj) -> bool:
     intent=NEEDS,
     live=False,
 )
-def istiod_reachable(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def istiod_reachable(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """The API server calls istiod for each new pod; where it cannot, the injection webhook times out and no pod comes up. Policies that the
     operator keeps are left out: migrate_mesh adds one that opens the new istiod."""
     labels = {"app": "istiod", REVISION: str((intent.migration or {}).get("revision"))}
@@ -233,7 +234,7 @@ def istiod_reachable(view: View, intent: Intent, options: Options) -> Iterable[F
         return
     for row in selecting:
         if not _of_operator(row):
-            yield Finding(row.ref, "it selects the new istiod, and nothing lets the API server in")
+            yield Problem(row.ref, "it selects the new istiod, and nothing lets the API server in")
 
 
 def _names_member_of(node: Any) -> bool:
@@ -250,11 +251,11 @@ def _names_member_of(node: Any) -> bool:
     intent=("migration",),
     live=False,
 )
-def no_member_of_in_policies(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def no_member_of_in_policies(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """maistra.io/member-of disappears from a namespace with its membership: a policy that lets in by it then lets nobody in."""
     for row in view.of(k.NETWORK_POLICY):
         if not _of_operator(row) and _names_member_of(row.at("spec")):
-            yield Finding(row.ref, f"it selects namespaces by {MEMBER_OF}")
+            yield Problem(row.ref, f"it selects namespaces by {MEMBER_OF}")
 
 
 @check(
@@ -265,11 +266,11 @@ def no_member_of_in_policies(view: View, intent: Intent, options: Options) -> It
     intent=NEEDS,
     live=False,
 )
-def no_federation(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def no_federation(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """OSSM 3 has no federation of this kind, and no way to take it over."""
     for kind in (k.PEER, k.EXPORTED, k.IMPORTED):
         for row in view.of(kind, intent.namespace):
-            yield Finding(row.ref, "it is a resource of the federation of OSSM 2")
+            yield Problem(row.ref, "it is a resource of the federation of OSSM 2")
 
 
 @check(
@@ -279,13 +280,13 @@ def no_federation(view: View, intent: Intent, options: Options) -> Iterable[Find
     inputs=(k.POD,),
     intent=MEMBERS,
 )
-def proxies_current(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def proxies_current(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A pod keeps the proxy with which it started; the label maistra-version says which one that is."""
     for space in _spaces(intent):
         for pod in view.of(k.POD, space):
             version = pod.labels.get("maistra-version")
             if version and minor(version) != (2, 6):
-                yield Finding(pod.ref, f"its proxy is of {version}, expected 2.6")
+                yield Problem(pod.ref, f"its proxy is of {version}, expected 2.6")
 
 
 @check(
@@ -297,12 +298,12 @@ def proxies_current(view: View, intent: Intent, options: Options) -> Iterable[Fi
     severity=Severity.WARNING,
     live=False,
 )
-def kiali_current(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def kiali_current(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Only the newest Kiali reads the control planes of both generations."""
     for row in view.of(k.KIALI):
         version = row.at("spec", "version", default="default")
         if version != "default" and not _of_operator(row):
-            yield Finding(row.ref, f"its version is pinned to {version}")
+            yield Problem(row.ref, f"its version is pinned to {version}")
 
 
 @check(
@@ -315,7 +316,7 @@ def kiali_current(view: View, intent: Intent, options: Options) -> Iterable[Find
     severity=Severity.WARNING,
     live=False,
 )
-def kiali_reads_what_stays(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def kiali_reads_what_stays(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A Kiali of your own goes on, but the addon's Prometheus that it may read does not."""
     plane = _plane(view, intent)
     if plane is None or not plane.at("spec", "addons", "prometheus", "enabled", default=True):
@@ -323,7 +324,7 @@ def kiali_reads_what_stays(view: View, intent: Intent, options: Options) -> Iter
     for row in view.of(k.KIALI, intent.namespace):
         url = str(row.at("spec", "external_services", "prometheus", "url", default=""))
         if not _of_operator(row) and (not url or f"//prometheus.{intent.namespace}" in url or "//prometheus:" in url):
-            yield Finding(row.ref, f"it reads {url or 'the Prometheus of its namespace'}, which is the addon's")
+            yield Problem(row.ref, f"it reads {url or 'the Prometheus of its namespace'}, which is the addon's")
 
 
 @check(
@@ -333,13 +334,13 @@ def kiali_reads_what_stays(view: View, intent: Intent, options: Options) -> Iter
     inputs=(k.CRD,),
     intent=("migration",),
 )
-def crds_current(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def crds_current(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """The operator of OSSM 3 brings the CRDs of its Istio, in which these kinds have a v1; that of OSSM 2 has none."""
     for row in view.of(k.CRD):
         if row.at("spec", "group") in ISTIO_GROUPS and row.at("spec", "names", "kind") not in ("EnvoyFilter", "ProxyConfig"):
             served = [one.get("name") for one in row.items("spec", "versions") if one.get("served", True)]
             if "v1" not in served:
-                yield Finding(row.ref, f"it is served as {', '.join(str(name) for name in served) or 'nothing'}, expected v1")
+                yield Problem(row.ref, f"it is served as {', '.join(str(name) for name in served) or 'nothing'}, expected v1")
 
 
 @check(
@@ -350,17 +351,17 @@ def crds_current(view: View, intent: Intent, options: Options) -> Iterable[Findi
     intent=("migration",),
     live=False,
 )
-def service_entries_fit(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def service_entries_fit(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """The CRD of Istio 1.24 and newer bounds the hosts and wants ports with numbers. One object that does not fit stops the installation of
     the operator of OSSM 3."""
     for row in view.of(k.SERVICE_ENTRY):
         hosts, ports = row.items("spec", "hosts"), row.items("spec", "ports")
         if len(hosts) > MOST_HOSTS:
-            yield Finding(row.ref, f"it has {len(hosts)} hosts, {MOST_HOSTS} are allowed")
+            yield Problem(row.ref, f"it has {len(hosts)} hosts, {MOST_HOSTS} are allowed")
         if not ports:
-            yield Finding(row.ref, "it has no ports")
+            yield Problem(row.ref, "it has no ports")
         elif any(not isinstance(one, Mapping) or not one.get("number") for one in ports):
-            yield Finding(row.ref, "a port has no number")
+            yield Problem(row.ref, "a port has no number")
 
 
 @check(
@@ -372,7 +373,7 @@ def service_entries_fit(view: View, intent: Intent, options: Options) -> Iterabl
     intent=MEMBERS,
     live=False,
 )
-def all_discovered(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def all_discovered(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Both control planes must know the same services while they run side by side. The label istio-discovery is set by migrate_mesh, so it
     counts as set."""
     plan = intent.migration or {}
@@ -383,7 +384,7 @@ def all_discovered(view: View, intent: Intent, options: Options) -> Iterable[Fin
     for name in _spaces(intent):
         labels = {"kubernetes.io/metadata.name": name, **known.get(name, {}), "istio-discovery": str(plan.get("mesh"))}
         if not any(matches(selector, labels) for selector in selectors):
-            yield Finding(ref(k.NAMESPACE, name), "no discovery selector takes it")
+            yield Problem(ref(k.NAMESPACE, name), "no discovery selector takes it")
 
 
 def _templates(view: View, intent: Intent) -> Iterator[tuple[Obj, Mapping[str, str], Mapping[str, str]]]:
@@ -404,11 +405,11 @@ def _templates(view: View, intent: Intent) -> Iterator[tuple[Obj, Mapping[str, s
     severity=Severity.WARNING,
     live=False,
 )
-def injection_by_label(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def injection_by_label(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Webhooks of OSSM 3 select pods by labels. An annotation is still read in a namespace that carries istio.io/rev, and nowhere else."""
     for row, labels, notes in _templates(view, intent):
         if INJECT in notes and INJECT not in labels:
-            yield Finding(row.ref, f"{INJECT} is an annotation only")
+            yield Problem(row.ref, f"{INJECT} is an annotation only")
 
 
 @check(
@@ -419,21 +420,21 @@ def injection_by_label(view: View, intent: Intent, options: Options) -> Iterable
     intent=MEMBERS,
     live=False,
 )
-def labels_lead_there(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def labels_lead_there(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """istio-injection goes before istio.io/rev at a namespace, and a pod's istio.io/rev is asked only where the namespace has none."""
     plan = intent.migration or {}
     ours = {str(plan.get("label")), str(plan.get("revision"))}
     for row in view.of(k.NAMESPACE):
         if row.name in (intent.members or ()):
             if row.labels.get(REVISION, plan.get("label")) not in ours:
-                yield Finding(row.ref, f"{REVISION} is {row.labels[REVISION]}, expected {plan.get('label')} or none")
+                yield Problem(row.ref, f"{REVISION} is {row.labels[REVISION]}, expected {plan.get('label')} or none")
             if INJECTION in row.labels:
-                yield Finding(
+                yield Problem(
                     row.ref, f"it has {INJECTION}={row.labels[INJECTION]}, which migrate_mesh takes away", severity=Severity.WARNING
                 )
     for row, labels, _notes in _templates(view, intent):
         if labels.get(REVISION, plan.get("label")) not in ours:
-            yield Finding(row.ref, f"{REVISION} of its pods is {labels[REVISION]}, expected {plan.get('label')} or none")
+            yield Problem(row.ref, f"{REVISION} of its pods is {labels[REVISION]}, expected {plan.get('label')} or none")
 
 
 @check(
@@ -444,15 +445,15 @@ def labels_lead_there(view: View, intent: Intent, options: Options) -> Iterable[
     requires=PLANE,
     intent=NEEDS,
 )
-def one_root(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def one_root(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A proxy trusts the root of the istiod that configures it: with two roots, no call passes between old and new proxies."""
     plane, name = _plane(view, intent), str((intent.migration or {}).get("istio"))
     istio = view.get(k.ISTIO, name)
     if istio is not None and istio.at("spec", "namespace") != intent.namespace:
-        yield Finding(istio.ref, f"its istiod runs in {istio.at('spec', 'namespace')}, expected {intent.namespace}, where the root is")
+        yield Problem(istio.ref, f"its istiod runs in {istio.at('spec', 'namespace')}, expected {intent.namespace}, where the root is")
     elsewhere = plane is not None and plane.at("spec", "security", "certificateAuthority", "type", default="Istiod") != "Istiod"
     if not elsewhere and not any(view.get(k.SECRET, one, intent.namespace) for one in ("cacerts", "istio-ca-secret")):
-        yield Finding(
+        yield Problem(
             ref(k.SECRET, "istio-ca-secret", intent.namespace), "neither it nor cacerts exists, so the new istiod would make a root"
         )
 
@@ -465,21 +466,21 @@ def one_root(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
     intent=NEEDS,
     live=False,
 )
-def names_free(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def names_free(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Both generations call the Deployment, the Service and the ConfigMaps of istiod by the revision: with one name for both, each operator
     undoes what the other does. A tag must not be called as a revision is."""
     plan = intent.migration or {}
     revision, label = str(plan.get("revision")), str(plan.get("label"))
     if revision == intent.name:
-        yield Finding(
+        yield Problem(
             ref(k.SMCP, intent.name, intent.namespace),
             f"its istiod is Deployment {intent.namespace}/istiod-{intent.name}, and so would be that of the revision {revision}",
         )
     istio = view.get(k.ISTIO, str(plan.get("istio")))
     if istio is not None and istio.at("spec", "namespace") not in (intent.namespace, None):
-        yield Finding(istio.ref, f"it is there already, for the namespace {istio.at('spec', 'namespace')}")
+        yield Problem(istio.ref, f"it is there already, for the namespace {istio.at('spec', 'namespace')}")
     if label != revision and view.get(k.ISTIO_REVISION, label) is not None:
-        yield Finding(ref(k.ISTIO_REVISION, label), f"the revision tag {label} cannot have its name")
+        yield Problem(ref(k.ISTIO_REVISION, label), f"the revision tag {label} cannot have its name")
 
 
 @check(
@@ -489,7 +490,7 @@ def names_free(view: View, intent: Intent, options: Options) -> Iterable[Finding
     inputs=(k.NAMESPACE, k.MUTATING_WEBHOOK),
     intent=MEMBERS,
 )
-def injected_once(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def injected_once(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A pod with two proxies, or with the CNI annotations of both, does not start."""
     hooks = injectors(view)
     old = [
@@ -508,7 +509,7 @@ def injected_once(view: View, intent: Intent, options: Options) -> Iterable[Find
             labels = {INJECT: "true"}
             both = injected_by(old, space, labels) and injected_by(new, space, labels)
             if both:
-                yield Finding(space.ref, "webhooks of both generations take a pod that is made now")
+                yield Problem(space.ref, "webhooks of both generations take a pod that is made now")
 
 
 @check(
@@ -518,12 +519,12 @@ def injected_once(view: View, intent: Intent, options: Options) -> Iterable[Find
     inputs=(k.NAMESPACE, k.CONFIG_MAP),
     intent=MEMBERS,
 )
-def root_certificate_there(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def root_certificate_there(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Of two istiods in a namespace one is leader and writes istio-ca-root-cert. That of a MultiTenant mesh writes it for its members only,
     so a namespace that joined after the migration began may lack it, and its pods do not start."""
     for space in view.of(k.NAMESPACE):
         if space.name in (intent.members or ()) and not space.deleting and view.get(k.CONFIG_MAP, "istio-ca-root-cert", space.name) is None:
-            yield Finding(space.ref, "it has no ConfigMap istio-ca-root-cert")
+            yield Problem(space.ref, "it has no ConfigMap istio-ca-root-cert")
 
 
 @check(
@@ -536,12 +537,12 @@ def root_certificate_there(view: View, intent: Intent, options: Options) -> Iter
     severity=Severity.WARNING,
     live=False,
 )
-def fields_known(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def fields_known(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """The conversion names a field that it does not know, and carries it nowhere."""
     plane = _plane(view, intent)
     for row in convert(plane.raw).rows if plane is not None else ():
         if row.outcome is FieldOutcome.UNKNOWN:
-            yield Finding(plane.ref if plane else "", f"{row.path} is not known", hint=row.todo if row.implied else "")
+            yield Problem(plane.ref if plane else "", f"{row.path} is not known", remedy=row.todo if row.implied else "")
 
 
 @check(
@@ -552,11 +553,11 @@ def fields_known(view: View, intent: Intent, options: Options) -> Iterable[Findi
     intent=MEMBERS,
     live=False,
 )
-def no_extensions(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def no_extensions(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """OSSM 3 does not read the kind; a WasmPlugin does the same in both generations."""
     for space in _spaces(intent):
         for row in view.of(k.SME, space):
-            yield Finding(row.ref, "OSSM 3 does not read it")
+            yield Problem(row.ref, "OSSM 3 does not read it")
 
 
 @check(
@@ -567,14 +568,14 @@ def no_extensions(view: View, intent: Intent, options: Options) -> Iterable[Find
     intent=MEMBERS,
     severity=Severity.WARNING,
 )
-def pods_have_owners(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def pods_have_owners(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A bare pod and one of a Job keep their old proxy for as long as they live, and OSSM 2 has to stay for as long."""
     for space in intent.members or ():
         for pod in view.of(k.POD, space):
             owners = {str(one.get("kind")) for one in pod.items("metadata", "ownerReferences") if one.get("controller", True)}
             over = pod.at("status", "phase") in ("Succeeded", "Failed")
             if proxy_of(pod) is not None and not over and not owners & {"ReplicaSet", "StatefulSet", "DaemonSet"}:
-                yield Finding(pod.ref, f"it belongs to {', '.join(sorted(owners)) or 'nobody'}")
+                yield Problem(pod.ref, f"it belongs to {', '.join(sorted(owners)) or 'nobody'}")
 
 
 @check(
@@ -586,11 +587,11 @@ def pods_have_owners(view: View, intent: Intent, options: Options) -> Iterable[F
     severity=Severity.WARNING,
     live=False,
 )
-def updates_manual(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def updates_manual(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """An update of OSSM 2 in the midst of a migration restarts gateways, and may take the CRDs back."""
     for row in view.of(k.SUBSCRIPTION):
         if row.at("spec", "name") == "servicemeshoperator" and row.at("spec", "installPlanApproval", default="Automatic") != "Manual":
-            yield Finding(row.ref, "its approval is Automatic")
+            yield Problem(row.ref, "its approval is Automatic")
 
 
 @check(
@@ -602,14 +603,14 @@ def updates_manual(view: View, intent: Intent, options: Options) -> Iterable[Fin
     intent=NEEDS,
     live=False,
 )
-def csr_knows(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def csr_knows(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """istio-csr makes istiod's certificate, for the revisions that it is told: proxies do not trust an istiod of another one."""
     plane, revision = _plane(view, intent), str((intent.migration or {}).get("revision"))
     if plane is None or plane.at("spec", "security", "certificateAuthority", "type") != "cert-manager":
         return
     found = view.of(k.ISTIO_CSR)
     if not found:
-        yield Finding(
+        yield Problem(
             plane.ref,
             f"its certificates are istio-csr's, and whether that knows the revision {revision} cannot be read here",
             severity=Severity.WARNING,
@@ -617,4 +618,4 @@ def csr_knows(view: View, intent: Intent, options: Options) -> Iterable[Finding]
     for row in found:
         known = row.items("spec", "istioCSRConfig", "istio", "revisions")
         if revision not in known:
-            yield Finding(row.ref, f"its revisions are {', '.join(map(str, known)) or 'none'}, expected also {revision}")
+            yield Problem(row.ref, f"its revisions are {', '.join(map(str, known)) or 'none'}, expected also {revision}")

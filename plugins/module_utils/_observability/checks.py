@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .._checks.findings import condition_true
-from .._checks.types import Category, Finding, Options
+from .._checks.conditions import condition_true
+from .._checks.types import Category, Options
 from .._model import kinds as k
 from .._model.intent import Intent
+from .._model.problem import Problem
 from .._model.rollouts import rollout_problem
 from .._model.view import Obj, View, ref
 
@@ -23,12 +24,12 @@ __all__: list[str] = []
 NEEDS = ("control_plane", "observability")
 
 
-def _deployment(view: View, intent: Intent, name: str) -> Iterable[Finding]:
+def _deployment(view: View, intent: Intent, name: str) -> Iterable[Problem]:
     deployment = view.get(k.DEPLOYMENT, name, intent.namespace)
     if deployment is None:
-        yield Finding(ref(k.DEPLOYMENT, name, intent.namespace), "it does not exist")
+        yield Problem(ref(k.DEPLOYMENT, name, intent.namespace), "it does not exist")
     elif rollout_problem(deployment):
-        yield Finding(deployment.ref, rollout_problem(deployment))
+        yield Problem(deployment.ref, rollout_problem(deployment))
 
 
 def _custom_resource(view: View, intent: Intent, kind: k.Kind) -> Obj | None:
@@ -44,17 +45,17 @@ def _custom_resource(view: View, intent: Intent, kind: k.Kind) -> Obj | None:
     component="kiali",
     retryable=True,
 )
-def kiali_ready(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def kiali_ready(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """The Kiali operator reports its playbook's result in the conditions; the Deployment says whether the server runs."""
     kiali = _custom_resource(view, intent, k.KIALI)
     if kiali is None:
-        yield Finding(f"Namespace {intent.namespace}", "it has no Kiali resource")
+        yield Problem(f"Namespace {intent.namespace}", "it has no Kiali resource")
         return
     failure, success = kiali.condition("Failure"), kiali.condition("Successful")
     if failure is not None and failure.true:
-        yield Finding(kiali.ref, f"its operator failed ({failure.why})")
+        yield Problem(kiali.ref, f"its operator failed ({failure.why})")
     elif success is not None and not success.true:
-        yield Finding(kiali.ref, f"its operator has not finished ({success.why})")
+        yield Problem(kiali.ref, f"its operator has not finished ({success.why})")
     else:
         yield from _deployment(view, intent, str(kiali.at("spec", "deployment", "instance_name", default="kiali")))
 
@@ -68,19 +69,19 @@ def kiali_ready(view: View, intent: Intent, options: Options) -> Iterable[Findin
     component="jaeger",
     retryable=True,
 )
-def jaeger_ready(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def jaeger_ready(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Without a collector proxies drop their spans, and nobody notices until a trace is needed."""
     jaeger = _custom_resource(view, intent, k.JAEGER)
     if jaeger is None:
-        yield Finding(f"Namespace {intent.namespace}", "it has no Jaeger resource")
+        yield Problem(f"Namespace {intent.namespace}", "it has no Jaeger resource")
     elif jaeger.at("status", "phase") != "Running":
-        yield Finding(jaeger.ref, f"its phase is {jaeger.at('status', 'phase', default='not set')}, not Running")
+        yield Problem(jaeger.ref, f"its phase is {jaeger.at('status', 'phase', default='not set')}, not Running")
     else:
         # Running says that the objects were applied, and nothing about pods.
         wanted = {"app": "jaeger", "app.kubernetes.io/instance": jaeger.name}
         for deployment in view.of(k.DEPLOYMENT, intent.namespace):
             if wanted.items() <= deployment.labels.items() and rollout_problem(deployment):
-                yield Finding(deployment.ref, rollout_problem(deployment))
+                yield Problem(deployment.ref, rollout_problem(deployment))
 
 
 @check(
@@ -92,15 +93,15 @@ def jaeger_ready(view: View, intent: Intent, options: Options) -> Iterable[Findi
     component="tempo",
     retryable=True,
 )
-def tempo_ready(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def tempo_ready(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Its operator looks at the pods of all components before it says Ready, and says ConfigurationError where it makes none."""
     tempo = _custom_resource(view, intent, k.TEMPO_MONOLITHIC) or _custom_resource(view, intent, k.TEMPO_STACK)
     if tempo is None:
-        yield Finding(f"Namespace {intent.namespace}", "it has no TempoMonolithic and no TempoStack")
+        yield Problem(f"Namespace {intent.namespace}", "it has no TempoMonolithic and no TempoStack")
         return
     wrong = next((row for row in tempo.conditions() if row.type in ("ConfigurationError", "Failed") and row.true), None)
     if wrong is not None:
-        yield Finding(tempo.ref, f"{wrong.type} ({wrong.why})")
+        yield Problem(tempo.ref, f"{wrong.type} ({wrong.why})")
     else:
         yield from condition_true(tempo, "Ready")
 
@@ -114,11 +115,11 @@ def tempo_ready(view: View, intent: Intent, options: Options) -> Iterable[Findin
     component="opentelemetry",
     retryable=True,
 )
-def collector_ready(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def collector_ready(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Proxies send their spans to it. The operator makes a Deployment of it and says nothing about its pods."""
     collector = _custom_resource(view, intent, k.OPENTELEMETRY_COLLECTOR)
     if collector is None:
-        yield Finding(f"Namespace {intent.namespace}", "it has no OpenTelemetryCollector")
+        yield Problem(f"Namespace {intent.namespace}", "it has no OpenTelemetryCollector")
     elif collector.at("spec", "mode", default="deployment") == "deployment":
         yield from _deployment(view, intent, f"{collector.name}-collector")
 
@@ -132,7 +133,7 @@ def collector_ready(view: View, intent: Intent, options: Options) -> Iterable[Fi
     component="prometheus",
     retryable=True,
 )
-def prometheus_ready(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def prometheus_ready(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Kiali's graph and every alert are made of its numbers. We bring a Deployment; the operator of Prometheus is driven by a resource."""
     prometheus = _custom_resource(view, intent, k.PROMETHEUS)
     if prometheus is None:
@@ -150,6 +151,6 @@ def prometheus_ready(view: View, intent: Intent, options: Options) -> Iterable[F
     component="grafana",
     retryable=True,
 )
-def grafana_ready(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def grafana_ready(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """The dashboards that a team looks at first when something is slow."""
     yield from _deployment(view, intent, "grafana")

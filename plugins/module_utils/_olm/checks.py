@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .._checks.types import Category, Finding, Options, Severity
+from .._checks.types import Category, Options
 from .._model import kinds as k
 from .._model.intent import Intent
 from .._model.packages import KNOWN, MESH_OPERATORS
+from .._model.problem import Problem, Severity
 from .._model.view import Obj, View, ref
 
 CATEGORY = Category("operators")
@@ -50,28 +51,28 @@ def _expected(view: View, intent: Intent) -> list[Obj]:
     intent=("operators",),
     retryable=True,
 )
-def csv_succeeded(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def csv_succeeded(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """`AtLatestKnown`, `installedCSV` and a Complete InstallPlan do not mean that an operator works; only its CSV's `Succeeded` does,
     in the Subscription's own namespace (copies elsewhere lag behind)."""
     subscriptions = _expected(view, intent)
     for package in intent.operators or ():
         if not any(_package(row) == package for row in subscriptions):
-            yield Finding(f"package {package}", "no Subscription asks for it", hint="run meshops.mesh.install_mesh with the tag operators")
+            yield Problem(f"package {package}", "no Subscription asks for it", "run meshops.mesh.install_mesh with the tag operators")
     for subscription in subscriptions:
         name = subscription.at("status", "installedCSV", default="")
         csv = view.get(k.CSV, name, subscription.namespace) if name else None
         if not name:
             state = subscription.at("status", "state", default="none")
-            yield Finding(subscription.ref, f"nothing is installed yet, its state is {state}")
+            yield Problem(subscription.ref, f"nothing is installed yet, its state is {state}")
         elif csv is None:
-            yield Finding(
+            yield Problem(
                 ref(k.CSV, name, subscription.namespace),
                 "it is gone although its Subscription calls it installed; OLM does not make it again",
-                hint="delete the Subscription and create it again",
+                remedy="delete the Subscription and create it again",
             )
         elif csv.at("status", "phase") != "Succeeded":
             reason, message = csv.at("status", "reason", default="no reason"), csv.at("status", "message", default="no message")
-            yield Finding(csv.ref, f"phase is {csv.at('status', 'phase', default='not set')}, not Succeeded ({reason}: {message})")
+            yield Problem(csv.ref, f"phase is {csv.at('status', 'phase', default='not set')}, not Succeeded ({reason}: {message})")
 
 
 @check(
@@ -82,12 +83,12 @@ def csv_succeeded(view: View, intent: Intent, options: Options) -> Iterable[Find
     intent=("operators",),
     retryable=True,
 )
-def subscription_not_blocked(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def subscription_not_blocked(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A blocked Subscription keeps its state `AtLatestKnown`; one broken neighbour blocks all Subscriptions of its namespace."""
     for subscription in _expected(view, intent):
         for condition in subscription.conditions():
             if condition.type in BLOCKED and condition.true:
-                yield Finding(subscription.ref, f"{condition.type} ({condition.why})")
+                yield Problem(subscription.ref, f"{condition.type} ({condition.why})")
 
 
 @check(
@@ -98,14 +99,14 @@ def subscription_not_blocked(view: View, intent: Intent, options: Options) -> It
     inputs=(k.SUBSCRIPTION, k.INSTALL_PLAN),
     intent=("operators",),
 )
-def no_pending_plan(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def no_pending_plan(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Of several pending plans only the one that the Subscription names counts; approving a stale one goes back a version."""
     for subscription in _expected(view, intent):
         name = subscription.at("status", "installPlanRef", "name", default="")
         plan = view.get(k.INSTALL_PLAN, name, subscription.namespace) if name else None
         if plan is not None and plan.at("status", "phase") == "RequiresApproval" and not plan.at("spec", "approved", default=False):
             names = ", ".join(str(row) for row in plan.items("spec", "clusterServiceVersionNames"))
-            yield Finding(plan.ref, f"it would install {names} for {_package(subscription)}")
+            yield Problem(plan.ref, f"it would install {names} for {_package(subscription)}")
 
 
 @check(
@@ -116,11 +117,11 @@ def no_pending_plan(view: View, intent: Intent, options: Options) -> Iterable[Fi
     inputs=(k.SUBSCRIPTION, k.CSV),
     intent=("operators",),
 )
-def no_stranger(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def no_stranger(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A second mesh operator reconciles the same objects; a CSV that outlived its Subscription keeps running and blocks a new one."""
     for subscription in view.of(k.SUBSCRIPTION):
         if _package(subscription) in MESH_OPERATORS - set(intent.operators or ()):
-            yield Finding(subscription.ref, f"package {_package(subscription)} was not asked for")
+            yield Problem(subscription.ref, f"package {_package(subscription)} was not asked for")
     owned = {(row.namespace, row.at("status", key)) for row in view.of(k.SUBSCRIPTION) for key in ("installedCSV", "currentCSV")}
     for csv in view.of(k.CSV):
         if "olm.copiedFrom" in csv.labels or csv.at("status", "reason") == "Copied" or (csv.namespace, csv.name) in owned:
@@ -130,7 +131,7 @@ def no_stranger(view: View, intent: Intent, options: Options) -> Iterable[Findin
             "Replacing",
             "Deleting",
         ):
-            yield Finding(csv.ref, "no Subscription refers to it", hint="delete it; a new Subscription does not adopt it")
+            yield Problem(csv.ref, "no Subscription refers to it", remedy="delete it; a new Subscription does not adopt it")
 
 
 @check(
@@ -140,11 +141,11 @@ def no_stranger(view: View, intent: Intent, options: Options) -> Iterable[Findin
     intent=("provider",),
     retryable=True,
 )
-def crds_present(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def crds_present(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Without the CRDs the API server knows no control plane at all; every check of it requires this one."""
     for kind in NEEDED.get(intent.provider or "", ()):
         if view.missing(kind):
-            yield Finding(f"Kind {kind}", "the API server does not have it")
+            yield Problem(f"Kind {kind}", "the API server does not have it")
 
 
 @check(
@@ -154,13 +155,13 @@ def crds_present(view: View, intent: Intent, options: Options) -> Iterable[Findi
     inputs=(k.SUBSCRIPTION, k.OPERATOR_GROUP),
     intent=("operators",),
 )
-def one_operator_group(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def one_operator_group(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """With none or with two, OLM does nothing, and the Subscription has no condition that says so."""
     for namespace in sorted({row.namespace for row in _expected(view, intent)}):
         groups = [row.name for row in view.of(k.OPERATOR_GROUP, namespace)]
         if len(groups) != 1:
             found = f"{len(groups)}: {', '.join(sorted(groups))}" if groups else "none"
-            yield Finding(f"Namespace {namespace}", f"it has {found}; OLM waits without a word until there is one")
+            yield Problem(f"Namespace {namespace}", f"it has {found}; OLM waits without a word until there is one")
 
 
 @check(
@@ -172,7 +173,7 @@ def one_operator_group(view: View, intent: Intent, options: Options) -> Iterable
     intent=("operators",),
     retryable=True,
 )
-def catalog_reachable(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def catalog_reachable(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """An unreachable catalog stops every resolution of its namespace, also that of operators from other catalogs."""
     seen: set[str] = set()
     for subscription in _expected(view, intent):
@@ -184,8 +185,8 @@ def catalog_reachable(view: View, intent: Intent, options: Options) -> Iterable[
             continue
         seen.add(where)
         if source is None:
-            yield Finding(where, f"{subscription.ref} names it, and it does not exist")
+            yield Problem(where, f"{subscription.ref} names it, and it does not exist")
             continue
         state = source.at("status", "connectionState", "lastObservedState", default="not known")
         if state != "READY":
-            yield Finding(where, f"its connection is {state}, not READY")
+            yield Problem(where, f"its connection is {state}, not READY")

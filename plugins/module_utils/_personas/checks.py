@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .._checks.types import Category, CheckRow, Finding, Options, skip
+from .._checks.types import Category, CheckRow, Options
 from .._model.intent import Intent
+from .._model.problem import Problem, skip
 from .._model.view import View
 
 CATEGORY = Category("personas")
@@ -51,7 +52,7 @@ def _answers(view: View) -> dict[Key, Mapping[str, Any]]:
     return {_key(row): row for row in view.reviews}
 
 
-def _wrong(wanted: bool, view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def _wrong(wanted: bool, view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Cells that the API server answers otherwise. wanted: of those that are to be allowed, else of the forbidden ones."""
     answers = _answers(view)
     if intent.cells and not answers:
@@ -63,7 +64,7 @@ def _wrong(wanted: bool, view: View, intent: Intent, options: Options) -> Iterab
             continue
         reason = f" ({answer['reason']})" if answer.get("reason") else ""
         verb = "may not" if wanted else "may"
-        yield Finding(_who(cell), f"{verb} {_sentence(cell)}{reason}", evidence=dict(answer))
+        yield Problem(_who(cell), f"{verb} {_sentence(cell)}{reason}", evidence=dict(answer))
 
 
 CELLS = (
@@ -87,7 +88,7 @@ CATEGORY.table(_wrong, CELLS, intent=NEEDS)
     intent=NEEDS,
     retryable=True,
 )
-def cells_reviewed(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def cells_reviewed(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Without an answer a cell is neither right nor wrong: silence must not pass for a proof."""
     answers = _answers(view)
     open_cells: dict[str, list[str]] = {}
@@ -95,4 +96,4 @@ def cells_reviewed(view: View, intent: Intent, options: Options) -> Iterable[Fin
         if _key(cell) not in answers:
             open_cells.setdefault(_who(cell), []).append(_sentence(cell))
     for user, sentences in sorted(open_cells.items()):
-        yield Finding(user, f"{len(sentences)} cells were not reviewed, the first is: {sentences[0]}")
+        yield Problem(user, f"{len(sentences)} cells were not reviewed, the first is: {sentences[0]}")

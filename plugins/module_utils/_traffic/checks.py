@@ -12,12 +12,13 @@ from typing import Any
 from .._authorization.analysis import PolicyAnalysis
 from .._authorization.checks import INPUTS, analysis_of
 from .._authorization.places import Workload
-from .._checks.types import Category, CheckRow, Finding, Options, Severity
+from .._checks.types import Category, CheckRow, Options
 from .._gateways.checks import gateways_of
 from .._model import kinds as k
 from .._model.fields import entries, section, sections
 from .._model.intent import Intent
 from .._model.istiods import READS, service_ends
+from .._model.problem import Problem, Severity
 from .._model.revisions import LABEL
 from .._model.routing import Rules, Server, binds_mesh, covers, destinations, exported_to, full_name, imports, servers_of, service_namespace
 from .._model.selectors import matches_labels
@@ -47,7 +48,7 @@ def _oldest_first(rows: Iterable[Obj]) -> list[Obj]:
     live=False,
     subjects=(k.VIRTUAL_SERVICE,),
 )
-def hosts_served(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def hosts_served(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A gateway serves the hosts that both a Gateway's server and a VirtualService have, in the namespaces that the server lets in. For
     everything else it answers 404, or closes a connection under TLS."""
     for service in intent.owned(view.of(k.VIRTUAL_SERVICE)):
@@ -60,7 +61,7 @@ def hosts_served(view: View, intent: Intent, options: Options) -> Iterable[Findi
             pairs = (pair for row in gateways for server in _servers(view, row) for pair in server.hosts)
             served = (own if space == "*" else f"{space}/{own}" for space, own in pairs)
             shown = ", ".join(_first(served)) or "no host"
-            yield Finding(service.ref, f"its host {host} is not served by {' or '.join(row.ref for row in gateways)}, which has {shown}")
+            yield Problem(service.ref, f"its host {host} is not served by {' or '.join(row.ref for row in gateways)}, which has {shown}")
 
 
 def _first(texts: Iterable[str]) -> list[str]:
@@ -93,7 +94,7 @@ def _serves(view: View, gateway: Obj, service: Obj, host: str) -> bool:
     inputs=(k.SERVICE_ENTRY,),
     live=False,
 )
-def tcp_has_addresses(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def tcp_has_addresses(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """TCP has no host name. Without an address the proxies of all who see the entry listen on the port for every address, so that the
     entry gets whatever anybody sends there, to other services and unknown ones too."""
     for entry in intent.owned(view.of(k.SERVICE_ENTRY)):
@@ -101,7 +102,7 @@ def tcp_has_addresses(view: View, intent: Intent, options: Options) -> Iterable[
             continue
         ports = [port.get("number") for port in sections(entry.items("spec", "ports")) if _family(port) == "TCP"]
         if ports:
-            yield Finding(entry.ref, f"it takes TCP on port {', '.join(map(str, ports))} to any address: it has no addresses of its own")
+            yield Problem(entry.ref, f"it takes TCP on port {', '.join(map(str, ports))} to any address: it has no addresses of its own")
 
 
 def _family(port: Mapping[str, Any]) -> str:
@@ -116,7 +117,7 @@ def _family(port: Mapping[str, Any]) -> str:
     inputs=(k.SERVICE_ENTRY,),
     live=False,
 )
-def one_protocol(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def one_protocol(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Of two entries of a host the caller's own namespace wins, else the older one; the other's protocol is not used."""
     seen: dict[tuple[str, Any], list[tuple[Obj, Mapping[str, Any]]]] = {}
     for entry in _oldest_first(intent.owned(view.of(k.SERVICE_ENTRY))):
@@ -126,7 +127,7 @@ def one_protocol(view: View, intent: Intent, options: Options) -> Iterable[Findi
                 for other, earlier in others:
                     if _family(earlier) != _family(port) and other is not entry and _meet(other, entry):
                         protocols = f"{earlier.get('protocol')} in {other.ref} and {port.get('protocol')} here"
-                        yield Finding(entry.ref, f"port {port.get('number')} of {host} is {protocols}")
+                        yield Problem(entry.ref, f"port {port.get('number')} of {host} is {protocols}")
                 others.append((entry, port))
 
 
@@ -143,7 +144,7 @@ def _meet(one: Obj, other: Obj) -> bool:
     live=False,
     subjects=(k.SIDECAR,),
 )
-def routes_imported(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def routes_imported(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Proxies know only what the Sidecar imports. A VirtualService that is not imported does nothing, and its destination then has to be
     imported itself; what an imported one routes to is known with it."""
     firsts: dict[str, Obj] = {}
@@ -160,7 +161,7 @@ def routes_imported(view: View, intent: Intent, options: Options) -> Iterable[Fi
             inside = [host for host in targets if service_namespace(host, ends)]
             unknown = sorted(host for host in inside if not imports(sidecar.raw, service_namespace(host, ends), [host]))
             more = f", and neither does it import {', '.join(unknown)}, where that routes to" if unknown else ""
-            yield Finding(sidecar.ref, f"it does not import {service.ref}, which has no effect in its own namespace{more}")
+            yield Problem(sidecar.ref, f"it does not import {service.ref}, which has no effect in its own namespace{more}")
 
 
 @check(
@@ -171,7 +172,7 @@ def routes_imported(view: View, intent: Intent, options: Options) -> Iterable[Fi
     live=False,
     subjects=(k.DESTINATION_RULE,),
 )
-def tls_agrees(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def tls_agrees(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A caller that sends plain text, or TLS of its own, to a workload that demands mutual TLS gets 503, and so does mutual TLS to one
     that has switched it off. A workload without a proxy demands nothing, and a rule that others go before for every caller does nothing."""
     scene, ends = analysis_of(view, intent), service_ends(view)
@@ -184,7 +185,7 @@ def tls_agrees(view: View, intent: Intent, options: Options) -> Iterable[Finding
                     place, problem = _disagreement(scene, service, port, mode)
                     if place and service.ref not in told and _counts(view, scene, rule, service, place):
                         told.add(service.ref)
-                        yield Finding(rule.ref, problem)
+                        yield Problem(rule.ref, problem)
 
 
 def _services(view: View, host: str, ends: tuple[str, ...]) -> Iterator[Obj]:
@@ -274,7 +275,7 @@ def _disagreement(scene: PolicyAnalysis, service: Obj, port: Mapping[str, Any], 
     live=False,
     subjects=(k.PEER_AUTHENTICATION,),
 )
-def ports_of_pods(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def ports_of_pods(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """The proxy of a pod knows the pod's ports only; a mode for another port holds for nothing."""
     for policy in intent.owned(view.of(k.PEER_AUTHENTICATION)):
         selector = section(policy.raw, "spec", "selector", "matchLabels")
@@ -286,7 +287,7 @@ def ports_of_pods(view: View, intent: Intent, options: Options) -> Iterable[Find
             if known and port not in known:
                 of_service = f", which is a port of {services[port]}" if port in services else ""
                 have = ", ".join(sorted(known, key=int))
-                yield Finding(policy.ref, f"no pod that it selects has port {port}{of_service}; they have {have}")
+                yield Problem(policy.ref, f"no pod that it selects has port {port}{of_service}; they have {have}")
 
 
 def _pod_ports(view: View, namespace: str, selector: Mapping[str, Any]) -> tuple[set[str], dict[str, str]]:
@@ -315,7 +316,7 @@ def _pod_ports(view: View, namespace: str, selector: Mapping[str, Any]) -> tuple
     return {port for port in known if port.isdigit()}, services
 
 
-def _several(question: tuple[k.Kind, str, str], view: View, intent: Intent, options: Options) -> Iterator[Finding]:
+def _several(question: tuple[k.Kind, str, str], view: View, intent: Intent, options: Options) -> Iterator[Problem]:
     """All but the first of those that are for the same workloads, and read by the same revision. question: the kind, and the two fields of
     its spec that lead to the labels."""
     kind, *selector = question
@@ -326,7 +327,7 @@ def _several(question: tuple[k.Kind, str, str], view: View, intent: Intent, opti
         if kept is not row:
             why = "is older and" if row.at("metadata", "creationTimestamp") else "(or this one, if it is older)"
             whom = f"the workloads with {labels}" if labels else "all workloads of the namespace"
-            yield Finding(row.ref, f"it has no effect: {kept.ref} {why} holds for {whom}")
+            yield Problem(row.ref, f"it has no effect: {kept.ref} {why} holds for {whom}")
 
 
 ONE_FOR_ALL = (

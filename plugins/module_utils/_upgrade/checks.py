@@ -12,9 +12,10 @@ from types import MappingProxyType
 from .._certificates.checks import READS as CERTIFICATES
 from .._certificates.checks import inventory
 from .._certificates.facts import IMPORT_ERROR
-from .._checks.types import Category, CheckRow, Finding, Options, Severity, skip
+from .._checks.types import Category, CheckRow, Options
 from .._model import kinds as k
 from .._model.intent import Intent
+from .._model.problem import Problem, Severity, skip
 from .._model.view import View
 from . import capacity as room
 from . import hazards, objects, trust
@@ -67,7 +68,7 @@ def _journey(view: View, intent: Intent) -> UpgradeAssessment:
     return journey_of(view, fleet(view), wish, terms)
 
 
-def _found(question: FindHazards, view: View, intent: Intent, options: Options) -> Iterator[Finding]:
+def _found(question: FindHazards, view: View, intent: Intent, options: Options) -> Iterator[Problem]:
     """What stands in the way of the upgrade that is asked for."""
     if intent.upgrade is None:
         yield skip("upgrade is not given")
@@ -77,7 +78,7 @@ def _found(question: FindHazards, view: View, intent: Intent, options: Options) 
             yield skip(row.message)
         else:
             severity = Severity.WARNING if row.warning else None
-            yield Finding(row.resource, row.message, severity=severity, hint=row.hint, evidence=dict(row.evidence))
+            yield Problem(row.resource, row.message, severity=severity, remedy=row.hint, evidence=dict(row.evidence))
 
 
 def _removed(way: UpgradeAssessment) -> Iterator[Hazard]:
@@ -110,7 +111,7 @@ def _filters_of_names(way: UpgradeAssessment) -> Iterator[Hazard]:
     intent=NEEDS,
     live=False,
 )
-def target_maintained(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def target_maintained(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A version at its end of life stays a valid word in spec.version; the Sail operator then answers ReconcileError and installs
     nothing."""
 
@@ -129,7 +130,7 @@ def target_maintained(view: View, intent: Intent, options: Options) -> Iterable[
     intent=NEEDS,
     live=False,
 )
-def certificates_last(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def certificates_last(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A CA or a gateway's certificate that ends in the middle makes each fault look like one of the upgrade."""
 
     def find(way: UpgradeAssessment) -> Iterable[Hazard]:

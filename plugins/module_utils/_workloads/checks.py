@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from .._checks.types import Category, Finding, Options, Severity
+from .._checks.types import Category, Options
 from .._model import kinds as k
 from .._model.injection import PROXY, REVISION, active_revision, proxy_of, revision_of_label, should_be_injected
 from .._model.intent import Intent
+from .._model.problem import Problem, Severity
 from .._model.rollouts import rollout_problem
 from .._model.view import Obj, View
 
@@ -50,11 +51,11 @@ def _statuses(pod: Obj) -> list[Obj]:
     retryable=True,
     subjects=(k.POD,),
 )
-def proxies_injected(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def proxies_injected(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A pod that was there before its namespace joined has no proxy: it is outside of mTLS and of every policy."""
     for namespace, pod in _pods(view, intent):
         if should_be_injected(namespace, pod, intent) and proxy_of(pod) is None:
-            yield Finding(pod.ref, f"it has no container {PROXY}")
+            yield Problem(pod.ref, f"it has no container {PROXY}")
 
 
 @check(
@@ -66,16 +67,16 @@ def proxies_injected(view: View, intent: Intent, options: Options) -> Iterable[F
     retryable=True,
     subjects=(k.POD,),
 )
-def proxies_ready(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def proxies_ready(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A proxy that is not ready takes its pod out of every Service."""
     for _namespace, pod in _pods(view, intent):
         if proxy_of(pod) is None:
             continue
         status = next((row for row in _statuses(pod) if row.at("name") == PROXY), None)
         if status is None:
-            yield Finding(pod.ref, f"container {PROXY} has not started")
+            yield Problem(pod.ref, f"container {PROXY} has not started")
         elif not status.at("ready", default=False):
-            yield Finding(pod.ref, f"container {PROXY} is not ready ({_state(status)})")
+            yield Problem(pod.ref, f"container {PROXY} is not ready ({_state(status)})")
 
 
 def _state(status: Obj) -> str:
@@ -95,16 +96,16 @@ def _state(status: Obj) -> str:
     retryable=True,
     subjects=(k.POD,),
 )
-def no_crash_loop(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def no_crash_loop(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """CrashLoopBackOff is a failure; many restarts of a container that runs now are a warning."""
     limit = int(options.threshold("restarts"))
     for _namespace, pod in _pods(view, intent):
         for status in _statuses(pod):
             name, restarts = status.at("name", default="?"), int(status.at("restartCount", default=0))
             if status.at("state", "waiting", "reason") == "CrashLoopBackOff":
-                yield Finding(pod.ref, f"container {name} is in CrashLoopBackOff after {restarts} restarts")
+                yield Problem(pod.ref, f"container {name} is in CrashLoopBackOff after {restarts} restarts")
             elif restarts > limit:
-                yield Finding(pod.ref, f"container {name} has restarted {restarts} times, more than {limit}", severity=Severity.WARNING)
+                yield Problem(pod.ref, f"container {name} has restarted {restarts} times, more than {limit}", severity=Severity.WARNING)
 
 
 @check(
@@ -115,7 +116,7 @@ def no_crash_loop(view: View, intent: Intent, options: Options) -> Iterable[Find
     intent=("members",),
     retryable=True,
 )
-def workloads_rolled_out(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def workloads_rolled_out(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A rollout that hangs after an injection change often means that the webhook refuses the new pods."""
     for name in intent.members or ():
         for workload in (row for kind in (k.DEPLOYMENT, k.STATEFUL_SET, k.DAEMON_SET) for row in view.of(kind, name)):
@@ -124,7 +125,7 @@ def workloads_rolled_out(view: View, intent: Intent, options: Options) -> Iterab
             if problem and failure is not None and failure.true:
                 problem = f"{problem} ({failure.why})"
             if problem:
-                yield Finding(workload.ref, problem)
+                yield Problem(workload.ref, problem)
 
 
 @check(
@@ -138,14 +139,14 @@ def workloads_rolled_out(view: View, intent: Intent, options: Options) -> Iterab
     providers=("ossm3", "sail"),
     subjects=(k.POD,),
 )
-def proxies_on_active_revision(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def proxies_on_active_revision(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A pod keeps the control plane that injected it; while one is left, the old revision stays."""
     active = active_revision(view, intent)
     for _namespace, pod in _pods(view, intent):
         said = pod.annotations.get(REVISION) or pod.labels.get(REVISION)
         revision = revision_of_label(view, said) or said if said else None  # a pod's own label may be a tag
         if proxy_of(pod) is not None and revision and revision != active:
-            yield Finding(pod.ref, f"it was injected by revision {revision}, active is {active}")
+            yield Problem(pod.ref, f"it was injected by revision {revision}, active is {active}")
 
 
 @check(
@@ -157,7 +158,7 @@ def proxies_on_active_revision(view: View, intent: Intent, options: Options) -> 
     intent=("members",),
     live=False,
 )
-def ports_named(view: View, intent: Intent, options: Options) -> Iterable[Finding]:
+def ports_named(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Without it Istio guesses from the first bytes, and treats what it cannot guess as plain TCP: no routes, no HTTP policies."""
     for name in intent.members or ():
         for service in view.of(k.SERVICE, name):
@@ -165,4 +166,4 @@ def ports_named(view: View, intent: Intent, options: Options) -> Iterable[Findin
                 word = str(port.get("name") or "")
                 known = word in PROTOCOLS or any(word.startswith(f"{protocol}-") for protocol in PROTOCOLS)
                 if not known and not port.get("appProtocol") and port.get("protocol", "TCP") == "TCP":
-                    yield Finding(service.ref, f"port {port.get('port')} is named {word or 'nothing'}, which says no protocol")
+                    yield Problem(service.ref, f"port {port.get('port')} is named {word or 'nothing'}, which says no protocol")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._catalogue import CATALOGUE, RETIRED
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.categories import CATEGORIES
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import Finding, Severity
+from ansible_collections.meshops.mesh.plugins.module_utils._model.problem import Problem, Severity
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.meshops.mesh.plugins.module_utils._model.view import View
 
@@ -34,7 +34,7 @@ BY_REQUIREMENT = frozenset({"OSM1001", "OSM1002", "OSM1003", "OSM1105"}
                            | {code for code in CATALOGUE.by_id if {"OSM1201", "OSM4201"} & needed(code)})
 
 
-def ask(code: str, objects: list[dict[str, Any]], setting: dict[str, Any]) -> tuple[list[Finding], View]:
+def ask(code: str, objects: list[dict[str, Any]], setting: dict[str, Any]) -> tuple[list[Problem], View]:
     view = View(snapshot(objects, **setting.get("snapshot", {})))
     return list(CATALOGUE.by_id[code].run(view, intent(**setting.get("intent", {})), options(**setting.get("options", {})))), view
 

@@ -94,7 +94,7 @@ def rows_of(code: str, objects: list[dict[str, Any]], setting: dict[str, Any]) -
     given = intent(**setting.get("intent", {})), options(**setting.get("options", {}))
     return [
         Row(code, check.category, check.title, Status.SKIPPED if one.skipped else Status.FAILED, check.severity, one.resource, one.message,
-            one.hint or check.hint, dict(one.evidence))
+            one.remedy or check.hint, dict(one.evidence))
         for one in check.run(view, *given)
     ] or [whole]  # fmt: skip
 

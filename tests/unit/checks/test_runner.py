@@ -9,8 +9,9 @@ import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._catalogue import CATALOGUE, run_checks, select
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.catalogue import Catalogue
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.runner import Report, Row, run_until
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import Category, Severity, Status
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import Category, Status
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
+from ansible_collections.meshops.mesh.plugins.module_utils._model.problem import Severity
 
 from .builder import intent, options, snapshot
 

@@ -1,0 +1,42 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""This object, this is wrong, do that: what checks, hazards, gates and rollouts find."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+__all__ = ["Problem", "Severity", "skip"]
+
+
+class Severity(IntEnum):
+    """How bad a problem is; ordered, so that thresholds can compare."""
+
+    INFO = 0
+    WARNING = 1
+    ERROR = 2
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An object, what is wrong with it, and what to do.
+
+    resource: `Kind namespace/name`, or whatever people call it. remedy, severity: empty and None where who asked knows: a check has both.
+    evidence: for machines. skipped: nothing is known to be wrong, the question cannot be answered; `message` is the reason."""
+
+    resource: str
+    message: str
+    remedy: str = ""
+    severity: Severity | None = None
+    evidence: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    skipped: bool = False
+
+
+def skip(reason: str) -> Problem:
+    """The question cannot be answered here, and says why; this is neither a pass nor a failure."""
+    return Problem("", reason, skipped=True)
