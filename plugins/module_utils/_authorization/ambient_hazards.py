@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .analysis import Fault, PolicyAnalysis
+from .._model.problem import Problem
+from .analysis import PolicyAnalysis
 from .attachment import unread
 from .authentication import effective_mtls, written_mtls
 from .inventory import Workload
@@ -95,24 +96,25 @@ def _why_closed(gap: _Gap) -> str:
     return f"STRICT, though {gap.written} is written; this version of istiod keeps what is inherited beside the exception"
 
 
-def open_ports(scene: PolicyAnalysis) -> Iterator[Fault]:
+def open_ports(scene: PolicyAnalysis) -> Iterator[Problem]:
     """Ports that are STRICT as they are written, and open as they run."""
     found: dict[tuple[str, str, str], list[str]] = {}
     for gap in _gaps(scene):
         if gap.mode == "PERMISSIVE":
             found.setdefault((gap.by, gap.ports, _why_open(gap)), []).append(gap.place.ref)
     for (key, ports, why), refs in found.items():
-        yield f"PeerAuthentication {key}", f"{ports} of {names(refs)}: open to callers without mutual TLS, though STRICT is written; {why}"
+        yield Problem(f"PeerAuthentication {key}",
+                      f"{ports} of {names(refs)}: open to callers without mutual TLS, though STRICT is written; {why}")
 
 
-def closed_ports(scene: PolicyAnalysis) -> Iterator[Fault]:
+def closed_ports(scene: PolicyAnalysis) -> Iterator[Problem]:
     """Ports that refuse callers whom the documentation lets in."""
     found: dict[tuple[str, str, str], list[str]] = {}
     for gap in _gaps(scene):
         if gap.mode != "PERMISSIVE":
             found.setdefault((gap.maker if gap.mode == CLOSED else gap.by, gap.ports, _why_closed(gap)), []).append(gap.place.ref)
     for (key, ports, why), refs in found.items():
-        yield f"PeerAuthentication {key}", f"{ports} of {names(refs)}: {why}"
+        yield Problem(f"PeerAuthentication {key}", f"{ports} of {names(refs)}: {why}")
 
 
 def _addresses(policy: AuthorizationPolicy) -> Iterator[tuple[str, str, bool]]:
@@ -128,7 +130,7 @@ def _addresses(policy: AuthorizationPolicy) -> Iterator[tuple[str, str, bool]]:
                     yield f"rules[{number}].when[{index}].{'notValues' if negated else 'values'}", "source.ip", negated
 
 
-def peer_addresses(scene: PolicyAnalysis) -> Iterator[Fault]:
+def peer_addresses(scene: PolicyAnalysis) -> Iterator[Problem]:
     """A waypoint's peer is the end of a tunnel inside itself."""
     for policy in scene.policies:
         refs = dict.fromkeys(place.ref for place, door in scene.at.get(id(policy), ()) if door.chain.kind == "waypoint")
@@ -136,7 +138,7 @@ def peer_addresses(scene: PolicyAnalysis) -> Iterator[Fault]:
             effect = _EFFECTS.get((policy.action, negated), "always matches" if negated else "never matches")
             instead = "remote.ip" if name == "source.ip" else "notRemoteIpBlocks" if negated else "remoteIpBlocks"
             reason = f"no caller of a waypoint has an address there; {instead} is the client's"
-            yield f"AuthorizationPolicy {policy.key}", f"{where} {effect} at {names(refs)}: {reason}"
+            yield Problem(f"AuthorizationPolicy {policy.key}", f"{where} {effect} at {names(refs)}: {reason}")
 
 
 def _without(rule: Any) -> Iterator[str]:
@@ -148,7 +150,7 @@ def _without(rule: Any) -> Iterator[str]:
                 yield f"{side}[{number}] has no {word}"
 
 
-def panics(scene: PolicyAnalysis) -> Iterator[Fault]:
+def panics(scene: PolicyAnalysis) -> Iterator[Problem]:
     """Policies on which istiod itself falls over where it serves ambient."""
     sent = {policy.key for world in scene.worlds for policy in world.policies.policies
             if not withheld(policy, world.mesh) and not unread(policy, world.mesh, ztunnel=True)}  # fmt: skip
@@ -160,13 +162,15 @@ def panics(scene: PolicyAnalysis) -> Iterator[Fault]:
         rules = spec.get("rules")
         for number, rule in enumerate(rules if key in sent and isinstance(rules, list) else []):
             for problem in _without(rule):
-                yield f"AuthorizationPolicy {key}", f"rules[{number}].{problem}: istiod panics when it converts the policy for ztunnel"
+                yield Problem(f"AuthorizationPolicy {key}",
+                              f"rules[{number}].{problem}: istiod panics when it converts the policy for ztunnel")
 
 
-def unlabelled_pods(scene: PolicyAnalysis) -> Iterator[Fault]:
+def unlabelled_pods(scene: PolicyAnalysis) -> Iterator[Problem]:
     """Pods that istiod gives the policies of others."""
     for place, door in scene.doors:
         if place.workload.kind == "ztunnel" and place.workload.unlabelled:
             given = ", ".join(dict.fromkeys(policy.key for policy in door.chain.policies if policy.selector))
             if given:
-                yield f"Workload {place.ref}", f"its pods have no label, and istiod gives them every policy with a selector: {given}"
+                yield Problem(f"Workload {place.ref}",
+                              f"its pods have no label, and istiod gives them every policy with a selector: {given}")

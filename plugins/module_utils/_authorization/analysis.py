@@ -17,9 +17,7 @@ from .model import AuthorizationPolicy, Clause
 from .world import MeshPolicies
 from .ztunnel_mtls import CLOSED
 
-__all__ = ["Fault", "PolicyAnalysis", "known_namespaces", "ref_of"]
-
-Fault = tuple[str, str]  # the object, what is wrong
+__all__ = ["PolicyAnalysis", "known_namespaces", "ref_of"]
 
 
 @dataclass

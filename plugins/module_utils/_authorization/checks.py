@@ -28,7 +28,7 @@ from . import hazards_callers as callers
 from . import hazards_unenforced as unenforced
 from . import hazards_values as values
 from .ambient_hazards import closed_ports, open_ports, panics, peer_addresses, unlabelled_pods
-from .analysis import Fault, PolicyAnalysis, known_namespaces
+from .analysis import PolicyAnalysis, known_namespaces
 from .automata import TooManyError
 from .change import ChangeGroup
 from .inventory import MeshInventory, Workload, take
@@ -43,7 +43,7 @@ check = CATEGORY.check
 
 __all__ = ["about", "analysis_of", "proof_of"]
 
-FindFaults = Callable[[PolicyAnalysis], Iterable[Fault]]
+Hazard = Callable[[PolicyAnalysis], Iterable[Problem]]
 _SECURITY = (k.AUTHORIZATION_POLICY, k.PEER_AUTHENTICATION, k.REQUEST_AUTHENTICATION)
 _WORKLOADS = (k.DEPLOYMENT, k.STATEFUL_SET, k.DAEMON_SET, k.CRON_JOB, k.POD)
 INPUTS = (
@@ -155,34 +155,15 @@ def about(view: View, intent: Intent) -> str:
     return seen_of(analysis.inventory, intent.access_scope).text if analysis.inventory.objects or intent.access is not None else ""
 
 
-def _findings(question: FindFaults, view: View, intent: Intent, options: Options) -> Iterator[Problem]:
+def _findings(question: Hazard, view: View, intent: Intent, options: Options) -> Iterator[Problem]:
     """What one of the hazards finds; nothing where the source has no object of the security API."""
     analysis = analysis_of(view, intent)
     if not analysis.inventory.objects:
         return
     try:
-        for resource, message in question(analysis):
-            yield Problem(resource, message)
+        yield from question(analysis)
     except TooManyError as exc:
         yield skip(f"the policies tell too many requests apart: {exc}")
-
-
-@check(
-    "OSM3005",
-    title="each AuthorizationPolicy is enforced by a workload",
-    hint="compare the selector with the pods' labels, and a label istio.io/rev with the revisions; use targetRefs for a waypoint, a "
-    "selector for a sidecar; only the GatewayClass "
-    "istio-waypoint can be referred to, from the root namespace",
-    severity=Severity.WARNING,
-    inputs=INPUTS,
-    subjects=(k.AUTHORIZATION_POLICY, k.REQUEST_AUTHENTICATION),
-    live=False,
-)
-def attached(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """A policy that nobody enforces looks like one that is enforced; its status may even say that it is accepted. One that selects a
-    workload without a proxy is told although others enforce it."""
-    yield from (replace(one, severity=Severity.ERROR) for one in _findings(unenforced.misplaced, view, intent, options))
-    yield from _findings(unenforced.unattached, view, intent, options)
 
 
 @check(
@@ -194,11 +175,11 @@ def attached(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
 )
 def configuration_read(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Trust domain, root namespace and providers stand there; what istiod has instead is not known from outside, so nothing is proven."""
-    yield from (Problem(one.resource, one.message) for one in analysis_of(view, intent).inventory.broken)
+    return analysis_of(view, intent).inventory.broken
 
 
 # Each row asks for what one hazard finds.
-HAZARDS: tuple[CheckRow[FindFaults], ...] = (
+HAZARDS: tuple[CheckRow[Hazard], ...] = (
     # 30: what Istio makes of the objects
     CheckRow("OSM3001", "accepted", unenforced.admission, subjects=_SECURITY,
              title="each security object is one that Istio accepts",
@@ -217,6 +198,13 @@ HAZARDS: tuple[CheckRow[FindFaults], ...] = (
              title="each DENY rule is enforced as it is written",
              hint="name the ports that the rule is meant for in to.operation.ports; for ambient add a waypoint for what is about HTTP",
              about="On TCP ports a sidecar ignores conditions about HTTP, and the rest denies more; ztunnel may then deny nothing at all."),
+    CheckRow("OSM3005", "attached", unenforced.unattached, severity=Severity.WARNING,
+             subjects=(k.AUTHORIZATION_POLICY, k.REQUEST_AUTHENTICATION),
+             title="each AuthorizationPolicy is enforced by a workload",
+             hint="compare the selector with the pods' labels, and a label istio.io/rev with the revisions; use targetRefs for a waypoint, "
+                  "a selector for a sidecar; only the GatewayClass istio-waypoint can be referred to, from the root namespace",
+             about="A policy that nobody enforces looks like one that is enforced; its status may even say that "
+                   "it is accepted. One that selects a workload without a proxy is told although others enforce it."),
     CheckRow("OSM3006", "status_accepted", unenforced.statuses, subjects=_SECURITY, live=True,
              title="istiod has accepted each policy of ambient as a whole",
              hint="read the condition's message; use targetRefs of a Service with a waypoint for what is about HTTP",

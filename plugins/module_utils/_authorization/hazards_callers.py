@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .analysis import Fault, PolicyAnalysis, ref_of
+from .._model.problem import Problem
+from .analysis import PolicyAnalysis, ref_of
 from .attachment import why_not
 from .doors import EnforcementPoint, EnforcementSpace
 from .facts import Facts
@@ -31,7 +32,7 @@ def _asks_for_token(analysis: PolicyAnalysis, policy: AuthorizationPolicy) -> bo
     return lists or any(condition.key.startswith("request.auth.") for rule in policy.rules for condition in rule.when)
 
 
-def tokens_not_demanded(analysis: PolicyAnalysis) -> Iterator[Fault]:
+def tokens_not_demanded(analysis: PolicyAnalysis) -> Iterator[Problem]:
     every = {(tokens.namespace, tokens.name): tokens for world in analysis.worlds for tokens in world.tokens}
     for tokens in every.values() if len(analysis.worlds) > 1 else analysis.world.tokens:
         own = [
@@ -41,21 +42,22 @@ def tokens_not_demanded(analysis: PolicyAnalysis) -> Iterator[Fault]:
         ]
         open_ = [place.ref for place, door in own if not any(_asks_for_token(analysis, policy) for policy in door.chain.policies)]
         if open_:
-            yield (
+            yield Problem(
                 f"RequestAuthentication {tokens.namespace}/{tokens.name}",
                 f"a request without a token passes at {names(dict.fromkeys(open_))}: no AuthorizationPolicy there asks for one",
             )
 
 
-def tokens_not_read(analysis: PolicyAnalysis) -> Iterator[Fault]:
+def tokens_not_read(analysis: PolicyAnalysis) -> Iterator[Problem]:
     for policy in analysis.policies:
         if _asks_for_token(analysis, policy):
             blind = [place.ref for place, door in analysis.at.get(id(policy), ()) if door.chain.protocol == HTTP and door.rules is None]
             if blind:
-                yield ref_of(policy), f"it asks for a token, and no RequestAuthentication reads one at {names(dict.fromkeys(blind))}"
+                yield Problem(ref_of(policy),
+                              f"it asks for a token, and no RequestAuthentication reads one at {names(dict.fromkeys(blind))}")
 
 
-def closed_to_all(analysis: PolicyAnalysis) -> Iterator[Fault]:
+def closed_to_all(analysis: PolicyAnalysis) -> Iterator[Problem]:
     closed: dict[str, dict[str, bool]] = {}
     for place, door in analysis.doors:
         if (door.chain.has_allow or door.chain.deny) and not place.assumed:
@@ -66,10 +68,10 @@ def closed_to_all(analysis: PolicyAnalysis) -> Iterator[Fault]:
             grouped.setdefault(next(iter(found), ""), []).append(ref)
     for policies, refs in grouped.items():
         for ref in refs:
-            yield f"Workload {ref}", f"no request at all can pass {policies}"
+            yield Problem(f"Workload {ref}", f"no request at all can pass {policies}")
 
 
-def preflights(analysis: PolicyAnalysis) -> Iterator[Fault]:
+def preflights(analysis: PolicyAnalysis) -> Iterator[Problem]:
     """A browser's OPTIONS has no token and goes through the policies before the answer of CORS."""
     for place, door in analysis.doors:
         if door.chain.protocol == HTTP and place.ref in analysis.cors and door.chain.has_allow:
@@ -77,7 +79,7 @@ def preflights(analysis: PolicyAnalysis) -> Iterator[Fault]:
             space = door.space
             methods = "methods" in space.names or bool(space.claims)
             if methods and not door.decide(facts).allowed and not _options(analysis, space, door):
-                yield (
+                yield Problem(
                     f"Workload {place.ref}",
                     "a VirtualService has a corsPolicy for it, and no policy lets OPTIONS pass without a token",
                 )
@@ -99,7 +101,7 @@ def _options(analysis: PolicyAnalysis, space: EnforcementSpace, door: Enforcemen
     return False
 
 
-def waypoints_shut_out(analysis: PolicyAnalysis) -> Iterator[Fault]:
+def waypoints_shut_out(analysis: PolicyAnalysis) -> Iterator[Problem]:
     """ztunnel sees the waypoint, not the caller, once a Service is behind one."""
     served: dict[str, set[str]] = {}
     for place in analysis.inventory.places:
@@ -112,4 +114,5 @@ def waypoints_shut_out(analysis: PolicyAnalysis) -> Iterator[Fault]:
             facts = Facts(peer_names=(identity,), identity=(parts[0], parts[2], parts[4]), port=tuple(place.ports)[:1])
             answer = door.decide(facts)
             if not answer.allowed:
-                yield f"Workload {place.ref}", f"its waypoint may not call it: {identity.removeprefix('spiffe://')} is {answer.reason}"
+                yield Problem(f"Workload {place.ref}",
+                              f"its waypoint may not call it: {identity.removeprefix('spiffe://')} is {answer.reason}")

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from .analysis import Fault, PolicyAnalysis, ref_of
+from .._model.problem import Problem, Severity
+from .analysis import PolicyAnalysis, ref_of
 from .attachment import GATEWAY_NAME, selected, unread, why_not
 from .doors import EnforcementPoint
 from .inventory import Workload
@@ -24,7 +25,6 @@ __all__ = [
     "deny_conditions_dropped",
     "dropped_fields",
     "dry_runs",
-    "misplaced",
     "past_proxies",
     "statuses",
     "unattached",
@@ -35,30 +35,30 @@ _IN_PART = ("UnsupportedValue", "PartiallyInvalid")
 _SHOWN = 5
 
 
-def admission(analysis: PolicyAnalysis) -> Iterator[Fault]:
+def admission(analysis: PolicyAnalysis) -> Iterator[Problem]:
     return _told(analysis, ("rejected", "unreadable"))
 
 
-def dropped_fields(analysis: PolicyAnalysis) -> Iterator[Fault]:
+def dropped_fields(analysis: PolicyAnalysis) -> Iterator[Problem]:
     return _told(analysis, ("dropped",))
 
 
-def _told(analysis: PolicyAnalysis, effects: tuple[str, ...]) -> Iterator[Fault]:
+def _told(analysis: PolicyAnalysis, effects: tuple[str, ...]) -> Iterator[Problem]:
     for finding in dict.fromkeys(finding for world in analysis.worlds for finding in world.findings):
         if finding.effect in effects:
-            yield finding.resource, f"{finding.where + ': ' if finding.where else ''}{finding.message}"
+            yield Problem(finding.resource, f"{finding.where + ': ' if finding.where else ''}{finding.message}")
 
 
-def allow_rules_left_out(analysis: PolicyAnalysis) -> Iterator[Fault]:
+def allow_rules_left_out(analysis: PolicyAnalysis) -> Iterator[Problem]:
     yield from _translated(analysis, "ALLOW", "ignored")
 
 
-def deny_conditions_dropped(analysis: PolicyAnalysis) -> Iterator[Fault]:
+def deny_conditions_dropped(analysis: PolicyAnalysis) -> Iterator[Problem]:
     yield from _translated(analysis, "DENY", "dropped")
     yield from _translated(analysis, "DENY", "ignored")
 
 
-def _translated(analysis: PolicyAnalysis, action: str, effect: str) -> Iterator[Fault]:
+def _translated(analysis: PolicyAnalysis, action: str, effect: str) -> Iterator[Problem]:
     """What enforcers make of a policy otherwise than it is written, with the places where they do."""
     found: dict[tuple[str, str], list[str]] = {}
     for policy in analysis.policies:
@@ -71,7 +71,7 @@ def _translated(analysis: PolicyAnalysis, action: str, effect: str) -> Iterator[
                     key = (finding.resource, f"{finding.where + ': ' if finding.where else ''}{finding.message}")
                     found.setdefault(key, []).append(place.ref)
     for (resource, message), refs in found.items():
-        yield resource, f"{message} (at {names(dict.fromkeys(refs))})"
+        yield Problem(resource, f"{message} (at {names(dict.fromkeys(refs))})")
 
 
 def _concerns(analysis: PolicyAnalysis, policy: AuthorizationPolicy, finding: PolicyFinding, door: EnforcementPoint) -> bool:
@@ -85,7 +85,7 @@ def _concerns(analysis: PolicyAnalysis, policy: AuthorizationPolicy, finding: Po
     return policy.action == "DENY"
 
 
-def misplaced(analysis: PolicyAnalysis) -> Iterator[Fault]:
+def _misplaced(analysis: PolicyAnalysis) -> Iterator[Problem]:
     """Objects for a workload of another namespace: outside of the root namespace a selector selects in its own namespace only."""
     for policy in analysis.lost:
         yield from _elsewhere(analysis, ref_of(policy), policy)
@@ -96,7 +96,7 @@ def misplaced(analysis: PolicyAnalysis) -> Iterator[Fault]:
                 yield from _elsewhere(analysis, f"{kind} {obj.namespace}/{obj.name}", obj)
 
 
-def _elsewhere(analysis: PolicyAnalysis, ref: str, obj: Any) -> Iterator[Fault]:
+def _elsewhere(analysis: PolicyAnalysis, ref: str, obj: Any) -> Iterator[Problem]:
     roots = {mesh.root_namespace for mesh in (analysis.inventory.mesh, *analysis.inventory.meshes)}
     if not obj.selector or obj.namespace in roots or unread(obj, analysis.world.mesh):
         return
@@ -106,20 +106,22 @@ def _elsewhere(analysis: PolicyAnalysis, ref: str, obj: Any) -> Iterator[Fault]:
     if meant:
         words = ",".join(f"{key}={value}" for key, value in sorted(obj.selector.items()))
         where = ", ".join(dict.fromkeys(place.namespace for place in meant))
-        yield (
+        yield Problem(
             ref,
             f"nobody enforces it: its selector {words} is for {names(place.ref for place in meant)}, and holds in its own namespace "
             f"{obj.namespace} only; move it to {where}",
+            severity=Severity.ERROR,
         )
 
 
-def unattached(analysis: PolicyAnalysis) -> Iterator[Fault]:
+def unattached(analysis: PolicyAnalysis) -> Iterator[Problem]:
     """Policies that no workload enforces, with the reason of the nearest; and workloads that one selects and that have no proxy."""
-    bare, lost = dict(_bare(analysis)), {id(policy) for policy in analysis.lost}
-    elsewhere = {ref for ref, _why in misplaced(analysis)}
+    bare, lost, wrong = dict(_bare(analysis)), {id(policy) for policy in analysis.lost}, list(_misplaced(analysis))
+    yield from wrong
+    elsewhere = {one.resource for one in wrong}
     for policy in analysis.policies:
         if id(policy) in bare:
-            yield ref_of(policy), bare[id(policy)]
+            yield Problem(ref_of(policy), bare[id(policy)])
         elif id(policy) in lost and ref_of(policy) not in elsewhere:
             yield from _why_lost(analysis, policy)
 
@@ -142,14 +144,14 @@ def _bare(analysis: PolicyAnalysis) -> Iterator[tuple[int, str]]:
             yield id(policy), f"{also} {names(place.ref for place in mine)}, which {has}{f' ({reason})' if reason else ''}"
 
 
-def _why_lost(analysis: PolicyAnalysis, policy: AuthorizationPolicy) -> Iterator[Fault]:
+def _why_lost(analysis: PolicyAnalysis, policy: AuthorizationPolicy) -> Iterator[Problem]:
     wide = policy.namespace == analysis.inventory.mesh.root_namespace
     about = analysis.inventory.places if wide else analysis.inventory.concerned(policy.namespace)
     near = [place for place in about if not place.open and not place.assumed]
     where = analysis.world.mesh
     reason = _unread(analysis, policy)
     if reason:
-        yield ref_of(policy), f"no workload enforces it: {reason}"
+        yield Problem(ref_of(policy), f"no workload enforces it: {reason}")
     elif not near and not analysis.complete:
         return  # the workloads may be elsewhere
     elif policy.target_refs:
@@ -158,14 +160,14 @@ def _why_lost(analysis: PolicyAnalysis, policy: AuthorizationPolicy) -> Iterator
         why = next(
             (text for text in told if text), "only a gateway of the Gateway API or a waypoint follows targetRefs, and there is none"
         )
-        yield ref_of(policy), f"no workload enforces it: it is for {wanted}, and {why}"
+        yield Problem(ref_of(policy), f"no workload enforces it: it is for {wanted}, and {why}")
     elif any(place.workload.kind == "waypoint" and not why_not(policy, _as_sidecar(place).workload, where) for place in near):
-        yield ref_of(policy), "no workload enforces it: its selector is for a waypoint, and a waypoint follows targetRefs only"
+        yield Problem(ref_of(policy), "no workload enforces it: its selector is for a waypoint, and a waypoint follows targetRefs only")
     elif policy.selector:
         words = ",".join(f"{key}={value}" for key, value in sorted(policy.selector.items()))
-        yield ref_of(policy), f"no workload enforces it: its selector {words} matches none of the {len(near)} workloads"
+        yield Problem(ref_of(policy), f"no workload enforces it: its selector {words} matches none of the {len(near)} workloads")
     else:
-        yield ref_of(policy), "no workload enforces it: there is no workload with a proxy in its namespace"
+        yield Problem(ref_of(policy), "no workload enforces it: there is no workload with a proxy in its namespace")
 
 
 def _unread(analysis: PolicyAnalysis, policy: AuthorizationPolicy) -> str:
@@ -182,7 +184,7 @@ def _unread(analysis: PolicyAnalysis, policy: AuthorizationPolicy) -> str:
     return "" if "" in reasons.values() else next(iter(reasons.values()), "")
 
 
-def past_proxies(analysis: PolicyAnalysis) -> Iterator[Fault]:
+def past_proxies(analysis: PolicyAnalysis) -> Iterator[Problem]:
     """Workloads with policies, of which ports go past the proxy that enforces them."""
     found: dict[str, tuple[Workload, dict[str, None]]] = {}
     for place, door in analysis.doors:
@@ -192,10 +194,10 @@ def past_proxies(analysis: PolicyAnalysis) -> Iterator[Fault]:
         if policies:
             shown = ", ".join(list(policies)[:_SHOWN]) + (", ..." if len(policies) > _SHOWN else "")
             verb = "is" if len(policies) == 1 else "are"
-            yield f"Workload {place.ref}", f"{shown} {verb} not enforced at {place.past.text}: {place.past.why}"
+            yield Problem(f"Workload {place.ref}", f"{shown} {verb} not enforced at {place.past.text}: {place.past.why}")
 
 
-def statuses(analysis: PolicyAnalysis) -> Iterator[Fault]:
+def statuses(analysis: PolicyAnalysis) -> Iterator[Problem]:
     """What istiod itself wrote into an object of ambient: not accepted, or accepted in part."""
     for obj in analysis.inventory.objects:
         status, metadata = obj.get("status"), obj.get("metadata")
@@ -208,16 +210,16 @@ def statuses(analysis: PolicyAnalysis) -> Iterator[Fault]:
             if not stale and (found.get("status") == "False" or found.get("reason") in _IN_PART):
                 resource = f"{obj.get('kind')} {(metadata or {}).get('namespace', 'default')}/{(metadata or {}).get('name')}"
                 said = found.get("message") or "no message"
-                yield resource, f"{found.get('type')} is {found.get('status')}: {found.get('reason')}: {said}"
+                yield Problem(resource, f"{found.get('type')} is {found.get('status')}: {found.get('reason')}: {said}")
 
 
-def dry_runs(analysis: PolicyAnalysis) -> Iterator[Fault]:
+def dry_runs(analysis: PolicyAnalysis) -> Iterator[Problem]:
     for policy in analysis.policies:
         if policy.dry_run:
-            yield ref_of(policy), "it is a dry run: it is logged and not enforced"
+            yield Problem(ref_of(policy), "it is a dry run: it is logged and not enforced")
 
 
-def authorizers(analysis: PolicyAnalysis) -> Iterator[Fault]:
+def authorizers(analysis: PolicyAnalysis) -> Iterator[Problem]:
     """CUSTOM policies whose provider is not asked: what they match is refused, or passes."""
     for policy in analysis.policies:
         if policy.action != "CUSTOM":
@@ -232,7 +234,7 @@ def authorizers(analysis: PolicyAnalysis) -> Iterator[Fault]:
                 refused.setdefault(why, []).append(place.ref)
         for why, refs in refused.items():
             end = "" if why.endswith("this policy") else "; whatever it matches is denied"
-            yield ref_of(policy), f"{why}{end} (at {names(dict.fromkeys(refs))})"
+            yield Problem(ref_of(policy), f"{why}{end} (at {names(dict.fromkeys(refs))})")
 
 
 def _as_sidecar(place: Workload) -> Workload:

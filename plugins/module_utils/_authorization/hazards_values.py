@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from .analysis import Fault, PolicyAnalysis, ref_of
+from .._model.problem import Problem
+from .analysis import PolicyAnalysis, ref_of
 from .model import AuthorizationPolicy, Clause
 from .wording import names
 
@@ -43,7 +44,7 @@ def _template(value: str) -> str:
     return "a template may have no empty segment before its end, and there is one" if "//" in value else ""
 
 
-def empty_lists(analysis: PolicyAnalysis) -> Iterator[Fault]:
+def empty_lists(analysis: PolicyAnalysis) -> Iterator[Problem]:
     for obj in analysis.inventory.objects:
         spec = obj.get("spec") if obj.get("kind") == "AuthorizationPolicy" else None
         rules = spec.get("rules") if isinstance(spec, Mapping) else None
@@ -52,7 +53,7 @@ def empty_lists(analysis: PolicyAnalysis) -> Iterator[Fault]:
                 if isinstance(rule, Mapping) and rule.get(name) == []:
                     word = "callers" if name == "from" else "operations"
                     metadata = obj.get("metadata") or {}
-                    yield (
+                    yield Problem(
                         f"AuthorizationPolicy {metadata.get('namespace', 'default')}/{metadata.get('name')}",
                         f"rules[{number}].{name} is an empty list, which Istio takes for any: {word} are not limited",
                     )
@@ -77,11 +78,11 @@ def _identities(
                     yield policy, f"rules[{number}].when[{index}] ({condition.key})", *lists, wanted or in_each
 
 
-def deny_by_identity(analysis: PolicyAnalysis) -> Iterator[Fault]:
+def deny_by_identity(analysis: PolicyAnalysis) -> Iterator[Problem]:
     for policy, where, lists, _excluded, _wanted in _identities(analysis, "DENY"):
         open_ = analysis.not_strict(policy) if lists else []
         if open_:
-            yield (
+            yield Problem(
                 ref_of(policy),
                 (
                     f"{where}.{lists[0]}: a caller without mutual TLS has no identity, so this DENY never matches it; "
@@ -90,11 +91,11 @@ def deny_by_identity(analysis: PolicyAnalysis) -> Iterator[Fault]:
             )
 
 
-def allow_by_not_identity(analysis: PolicyAnalysis) -> Iterator[Fault]:
+def allow_by_not_identity(analysis: PolicyAnalysis) -> Iterator[Problem]:
     for policy, where, _lists, excluded, wanted in _identities(analysis, "ALLOW"):
         open_ = analysis.not_strict(policy) if excluded and not wanted else []
         if open_:
-            yield (
+            yield Problem(
                 ref_of(policy),
                 (
                     f"{where}.{excluded[0]} holds for every caller without an identity too; "
@@ -119,49 +120,50 @@ def _values(analysis: PolicyAnalysis, *wanted: str) -> Iterator[tuple[Authorizat
                         yield policy, f"rules[{number}].when[{index}]", keys[condition.key], value, Clause({})
 
 
-def spiffe_prefix(analysis: PolicyAnalysis) -> Iterator[Fault]:
+def spiffe_prefix(analysis: PolicyAnalysis) -> Iterator[Problem]:
     for policy, where, _name, value, _clause in _values(analysis, "principals"):
         if value.startswith("spiffe://"):
-            yield ref_of(policy), f"{where}: {value} never matches; write {value.removeprefix('spiffe://')}"
+            yield Problem(ref_of(policy), f"{where}: {value} never matches; write {value.removeprefix('spiffe://')}")
 
 
-def stars(analysis: PolicyAnalysis) -> Iterator[Fault]:
+def stars(analysis: PolicyAnalysis) -> Iterator[Problem]:
     for policy, where, name, value, _clause in _values(analysis, "principals", "paths", "hosts", "methods", "namespaces"):
         inner = value[1:-1] if len(value) > 1 else ""
         both = len(value) > 1 and value.startswith("*") and value.endswith("*")
         if name == "paths" and ("{*}" in value or "{**}" in value):
             problem = _template(value)
             if problem:
-                yield ref_of(policy), f"{where}: {problem} in {value}: Istio accepts it, and Envoy refuses the listener that has it"
+                yield Problem(ref_of(policy),
+                              f"{where}: {problem} in {value}: Istio accepts it, and Envoy refuses the listener that has it")
             continue
         if name == "namespaces":
             ambient = any(place.workload.kind == "ztunnel" for place, _door in analysis.at.get(id(policy), ()))
             if "*" in inner and ambient:
-                yield ref_of(policy), f"{where}: ztunnel takes the star in {value} for itself, a sidecar takes it for any text"
+                yield Problem(ref_of(policy), f"{where}: ztunnel takes the star in {value} for itself, a sidecar takes it for any text")
         elif "*" in inner or both:
-            yield ref_of(policy), f"{where}: in {value} only a star at one end stands for any text; the other is a literal star"
+            yield Problem(ref_of(policy), f"{where}: in {value} only a star at one end stands for any text; the other is a literal star")
 
 
-def hosts(analysis: PolicyAnalysis) -> Iterator[Fault]:
+def hosts(analysis: PolicyAnalysis) -> Iterator[Problem]:
     for policy, where, _name, value, clause in _values(analysis, "hosts"):
         others = clause.lists.get("hosts", ()) + clause.lists.get("notHosts", ())
         if "*" not in value and ":" not in value and f"{value}:*" not in others:
             denies = (policy.action == "DENY") != where.endswith("notHosts")
             effect = "passes by it" if denies else "is not meant by it"
-            yield ref_of(policy), f"{where}: Host {value}:8443 {effect}, because the port is compared too; add {value}:*"
+            yield Problem(ref_of(policy), f"{where}: Host {value}:8443 {effect}, because the port is compared too; add {value}:*")
 
 
-def methods(analysis: PolicyAnalysis) -> Iterator[Fault]:
+def methods(analysis: PolicyAnalysis) -> Iterator[Problem]:
     for policy, where, _name, value, _clause in _values(analysis, "methods"):
         if value != value.upper():
-            yield ref_of(policy), f"{where}: {value} never matches; methods are in upper case: {value.upper()}"
+            yield Problem(ref_of(policy), f"{where}: {value} never matches; methods are in upper case: {value.upper()}")
 
 
-def unqualified_accounts(analysis: PolicyAnalysis) -> Iterator[Fault]:
+def unqualified_accounts(analysis: PolicyAnalysis) -> Iterator[Problem]:
     root = analysis.inventory.mesh.root_namespace
     for policy, where, _name, value, _clause in _values(analysis, "serviceAccounts"):
         if policy.namespace == root and "/" not in value:
-            yield ref_of(policy), f"{where}: {value} means {root}/{value}, because the policy is in the root namespace"
+            yield Problem(ref_of(policy), f"{where}: {value} means {root}/{value}, because the policy is in the root namespace")
 
 
 def _named(analysis: PolicyAnalysis) -> Iterator[tuple[AuthorizationPolicy, str, str, str, str]]:
@@ -181,25 +183,25 @@ def _named(analysis: PolicyAnalysis) -> Iterator[tuple[AuthorizationPolicy, str,
                 yield policy, where, value, parts[2], parts[4]
 
 
-def missing_accounts(analysis: PolicyAnalysis) -> Iterator[Fault]:
+def missing_accounts(analysis: PolicyAnalysis) -> Iterator[Problem]:
     """Only of namespaces whose service accounts the source has: a folder without any has them made elsewhere."""
     counted = {ref.partition("/")[0] for ref in analysis.written}
     for policy, where, value, namespace, account in _named(analysis):
         known = namespace in analysis.namespaces if analysis.complete else namespace in counted
         if account and known and account != "default" and f"{namespace}/{account}" not in analysis.accounts:
-            yield ref_of(policy), f"{where}: {value} is nobody: there is no ServiceAccount {namespace}/{account}"
+            yield Problem(ref_of(policy), f"{where}: {value} is nobody: there is no ServiceAccount {namespace}/{account}")
 
 
-def missing_namespaces(analysis: PolicyAnalysis) -> Iterator[Fault]:
+def missing_namespaces(analysis: PolicyAnalysis) -> Iterator[Problem]:
     """Only where the source has all of them, which a folder of manifests never has."""
     for policy, where, value, namespace, _account in _named(analysis) if analysis.complete else ():
         if namespace not in analysis.namespaces:
-            yield ref_of(policy), f"{where}: {value} is nobody: there is no Namespace {namespace}"
+            yield Problem(ref_of(policy), f"{where}: {value} is nobody: there is no Namespace {namespace}")
 
 
-def ambient_trust_domain(analysis: PolicyAnalysis) -> Iterator[Fault]:
+def ambient_trust_domain(analysis: PolicyAnalysis) -> Iterator[Problem]:
     domain = analysis.inventory.mesh.trust_domain
     for policy, where, _name, value, _clause in _values(analysis, "principals"):
         ambient = [place.ref for place, _door in analysis.at.get(id(policy), ()) if place.workload.kind == "ztunnel"]
         if domain != "cluster.local" and value.startswith("cluster.local/") and ambient:
-            yield ref_of(policy), f"{where}: {value} never matches at {names(ambient)}: ztunnel knows no alias of {domain}"
+            yield Problem(ref_of(policy), f"{where}: {value} never matches at {names(ambient)}: ztunnel knows no alias of {domain}")

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from .._model.fields import namespace_of, section
-from .._model.mesh_config import Broken
+from .._model.problem import Problem
 from .._model.selectors import ByLabel
 from .meshes import meshes_of
 from .model import Mesh, PolicyTarget
@@ -29,7 +29,7 @@ class MeshInventory:
     objects: tuple[Mapping[str, Any], ...]  # of the security API
     assumptions: tuple[str, ...] = ()
     meshes: tuple[Mesh, ...] = ()  # of every istiod
-    broken: tuple[Broken, ...] = ()  # settings that cannot be read
+    broken: tuple[Problem, ...] = ()  # settings that cannot be read
     tags: Mapping[str, str] = field(default_factory=dict)  # of revisions
     pods: int = 0
     seen: int = 0  # objects

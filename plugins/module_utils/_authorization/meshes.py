@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._model.fields import name_of, section
-from .._model.mesh_config import DEFAULT_REVISION, ROOT_NAMESPACE, TRUST_DOMAIN, Broken, MeshConfig, mesh_configs
+from .._model.mesh_config import DEFAULT_REVISION, ROOT_NAMESPACE, TRUST_DOMAIN, MeshConfig, mesh_configs
+from .._model.problem import Problem
 from .._model.revisions import Revisions, revisions_of
 from .._model.selectors import matches
 from .model import Mesh, Provider
@@ -49,7 +50,7 @@ class Meshes:
     main: Mesh
     every: tuple[Mesh, ...]
     assumptions: tuple[str, ...] = ()
-    broken: tuple[Broken, ...] = ()
+    broken: tuple[Problem, ...] = ()
     revisions: Revisions = field(default_factory=Revisions)
     namespaces: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # their labels
 

@@ -21,6 +21,7 @@ from ansible.module_utils.common.yaml import HAS_YAML, yaml_load
 
 from .fields import entries, is_of, metadata_of, section
 from .malformed import title
+from .problem import Problem
 
 try:
     from yaml import YAMLError
@@ -35,7 +36,6 @@ __all__ = [
     "DEFAULT_REVISION",
     "ROOT_NAMESPACE",
     "TRUST_DOMAIN",
-    "Broken",
     "MeshConfig",
     "expected_revision",
     "is_mesh_config",
@@ -60,14 +60,6 @@ _NORMALIZATIONS = ("DEFAULT", "NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE
 
 
 @dataclass(frozen=True)
-class Broken:
-    """A source of settings that istiod cannot read: what it goes on with is not known."""
-
-    resource: str  # Kind namespace/name
-    message: str
-
-
-@dataclass(frozen=True)
 class MeshConfig:
     """What one istiod has. `known`: its ConfigMap was read, so what is not there is Istio's default; otherwise it is unsaid."""
 
@@ -80,7 +72,7 @@ class MeshConfig:
     flags: Mapping[str, str] = field(default_factory=dict)  # istiod's environment
     ossm2: bool = False
     sources: tuple[str, ...] = ()  # where the settings were read, the effective first
-    broken: tuple[Broken, ...] = ()
+    broken: tuple[Problem, ...] = ()
 
     @property
     def name(self) -> str:
@@ -379,11 +371,11 @@ def _together(pieces: list[_Piece], objects: list[Mapping[str, Any]]) -> MeshCon
     settings: Mapping[str, Any] = (good.settings if good else None) or {}
     sources = [good.source] if good else []
     known = good is not None and good.source.startswith("ConfigMap ")
-    broken = [Broken(piece.source, piece.broken) for piece in speaking if piece.broken]
+    broken = [Problem(piece.source, piece.broken) for piece in speaking if piece.broken]
     name = next((piece.shared for piece in pieces if piece.shared), "")
     shared, below, problem = _shared(objects, name, namespace) if name else ("", {}, "")
     if problem:
-        broken.append(Broken(shared, problem))
+        broken.append(Problem(shared, problem))
     elif shared:
         settings, sources, known = _merged(below, settings), [*sources, shared], True
     return MeshConfig(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
-__all__ = ["Problem", "Severity", "skip"]
+__all__ = ["Problem", "Severity", "skip", "warning"]
 
 
 class Severity(IntEnum):
@@ -35,6 +35,11 @@ class Problem:
     severity: Severity | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict, hash=False)
     skipped: bool = False
+
+
+def warning(resource: str, message: str, remedy: str = "") -> Problem:
+    """A problem that is milder than others of its check."""
+    return Problem(resource, message, remedy, Severity.WARNING)
 
 
 def skip(reason: str) -> Problem:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._model import kinds as k
+from .._model.problem import Problem, skip, warning
 from .._model.view import Obj
-from .hazard import Hazard
 from .journey import UpgradeAssessment
 
 __all__ = ["capacity", "quantity"]
@@ -130,15 +130,15 @@ def _ready(node: Obj) -> bool:
     return condition is None or condition.true
 
 
-def capacity(journey: UpgradeAssessment) -> Iterator[Hazard]:
+def capacity(journey: UpgradeAssessment) -> Iterator[Problem]:
     """The istiods of the new revision (with InPlace those that a rolling update adds) and the largest pod that a rollout adds must fit
     beside what is there."""
     if not journey.view.of(k.NODE):
-        yield Hazard("", "the source has no nodes", skipped=True)
+        yield skip("the source has no nodes")
         return
     nodes = _nodes(journey)
     if nodes is None:
-        yield Hazard("", "the source does not say what pods request; take a new snapshot", skipped=True)
+        yield skip("the source does not say what pods request; take a new snapshot")
         return
     plane = journey.route.plane
     if journey.route.hops and not plane.ossm2:
@@ -155,12 +155,12 @@ def capacity(journey: UpgradeAssessment) -> Iterator[Hazard]:
         node = next((node for node in nodes if node.takes(pod)), None)
         if node is None:
             message = f"a restart adds a pod of {pod.text}, and no node has room for it beside the others of a wave"
-            yield Hazard(row.ref, message, warning=True, hint="restart fewer workloads at the same time, or free capacity")
+            yield warning(row.ref, message, "restart fewer workloads at the same time, or free capacity")
             return
         node.put(pod)
 
 
-def _istiods_fit(journey: UpgradeAssessment, nodes: list[_Node]) -> Iterator[Hazard]:
+def _istiods_fit(journey: UpgradeAssessment, nodes: list[_Node]) -> Iterator[Problem]:
     plane = journey.route.plane
     revision = journey.fleet.revision(plane.active_revision, plane.namespace)
     istiod = journey.view.get(k.DEPLOYMENT, revision.deployment, plane.namespace) if revision and revision.deployment else None
@@ -178,4 +178,4 @@ def _istiods_fit(journey: UpgradeAssessment, nodes: list[_Node]) -> Iterator[Haz
     if placed < count:
         beside = "a second control plane runs beside the first"
         why = beside if journey.route.revision_based else "its rolling update adds as many as there are"
-        yield Hazard(istiod.ref, f"{why}: {count} pods of {pod.text} are to be added, {placed} of them fit on the nodes")
+        yield Problem(istiod.ref, f"{why}: {count} pods of {pod.text} are to be added, {placed} of them fit on the nodes")

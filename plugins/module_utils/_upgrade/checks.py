@@ -21,7 +21,6 @@ from . import capacity as room
 from . import hazards, objects, trust
 from .changes import CHANGED, DEPRECATED, REMOVED
 from .fleet import READS, Fleet, fleet_of_view, with_reports
-from .hazard import Hazard
 from .journey import CONCURRENCY, RolloutTerms, UpgradeAssessment, journey_of
 from .route import UpgradeRequest
 
@@ -34,7 +33,7 @@ NEEDS = ("upgrade",)
 # The rows below need a way: without one they would speak of nothing.
 WAY = ("OSM4001",)
 HOURS = 72.0
-FindHazards = Callable[[UpgradeAssessment], Iterable[Hazard]]
+Hazard = Callable[[UpgradeAssessment], Iterable[Problem]]
 _OLDEST = {"ossm2": "ossm2_oldest", "ossm3": "ossm3_oldest", "sail": "istio_oldest"}
 
 
@@ -68,29 +67,24 @@ def _journey(view: View, intent: Intent) -> UpgradeAssessment:
     return journey_of(view, fleet(view), wish, terms)
 
 
-def _found(question: FindHazards, view: View, intent: Intent, options: Options) -> Iterator[Problem]:
+def _found(question: Hazard, view: View, intent: Intent, options: Options) -> Iterator[Problem]:
     """What stands in the way of the upgrade that is asked for."""
     if intent.upgrade is None:
         yield skip("upgrade is not given")
         return
-    for row in question(journey(view, intent)):
-        if row.skipped:
-            yield skip(row.message)
-        else:
-            severity = Severity.WARNING if row.warning else None
-            yield Problem(row.resource, row.message, severity=severity, remedy=row.hint, evidence=dict(row.evidence))
+    yield from question(journey(view, intent))
 
 
-def _removed(way: UpgradeAssessment) -> Iterator[Hazard]:
+def _removed(way: UpgradeAssessment) -> Iterator[Problem]:
     yield from objects.changes_found(way.view, way.span, (REMOVED,))
     yield from objects.compatibility(way.view, way.span)
 
 
-def _changed(way: UpgradeAssessment) -> Iterator[Hazard]:
+def _changed(way: UpgradeAssessment) -> Iterator[Problem]:
     return objects.changes_found(way.view, way.span, (DEPRECATED, CHANGED))
 
 
-def _filters_of_versions(way: UpgradeAssessment) -> Iterator[Hazard]:
+def _filters_of_versions(way: UpgradeAssessment) -> Iterator[Problem]:
     olds = [version for row in way.workloads for version in row.versions if version] or [str(way.route.current)]
     target = way.route.target
     minor = ".".join(map(str, way.route.istio[1]))
@@ -98,7 +92,7 @@ def _filters_of_versions(way: UpgradeAssessment) -> Iterator[Hazard]:
     return objects.filter_versions(way.view, [version.removeprefix("v") for version in olds], new)
 
 
-def _filters_of_names(way: UpgradeAssessment) -> Iterator[Hazard]:
+def _filters_of_names(way: UpgradeAssessment) -> Iterator[Problem]:
     return objects.filter_names(way.view, way.span)
 
 
@@ -115,7 +109,7 @@ def target_maintained(view: View, intent: Intent, options: Options) -> Iterable[
     """A version at its end of life stays a valid word in spec.version; the Sail operator then answers ReconcileError and installs
     nothing."""
 
-    def find(way: UpgradeAssessment) -> Iterable[Hazard]:
+    def find(way: UpgradeAssessment) -> Iterable[Problem]:
         return hazards.maintained(way, str(options.threshold(_OLDEST[way.route.provider])))
 
     return _found(find, view, intent, options)
@@ -133,7 +127,7 @@ def target_maintained(view: View, intent: Intent, options: Options) -> Iterable[
 def certificates_last(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A CA or a gateway's certificate that ends in the middle makes each fault look like one of the upgrade."""
 
-    def find(way: UpgradeAssessment) -> Iterable[Hazard]:
+    def find(way: UpgradeAssessment) -> Iterable[Problem]:
         hours = max(float((intent.upgrade or {}).get("hours") or HOURS), 0.0)
         return trust.ending(inventory(view, intent, options).rows(), now=view.taken_at, hours=hours)
 
@@ -143,7 +137,7 @@ def certificates_last(view: View, intent: Intent, options: Options) -> Iterable[
 
 
 # Each row asks for what one hazard finds.
-ROWS: tuple[CheckRow[FindHazards], ...] = (
+ROWS: tuple[CheckRow[Hazard], ...] = (
     CheckRow("OSM4001", "way_exists", hazards.refused, requires=("OSM1001",),
              title="there is a supported way to the target",
              hint="choose a target of the same or a later minor; go back within a minor only",

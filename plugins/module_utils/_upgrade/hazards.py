@@ -13,12 +13,12 @@ from typing import Any
 
 from .._model import kinds as k
 from .._model.injection import injected_by, injectors
+from .._model.problem import Problem, skip, warning
 from .._model.selectors import matches
 from .._model.versions import Version, parse
 from .._model.view import Obj, ref
 from .._olm.checks import CSV_NAMES, MESH_PACKAGES
 from .fleet import GATEWAY, SIDECAR, WAYPOINT, FleetWorkload
-from .hazard import Hazard
 from .journey import UpgradeAssessment
 from .planes import GRACE_DEFAULT, Operator
 from .rules import GATEWAY_API, distance, kubernetes_for, skew_for
@@ -56,17 +56,17 @@ def _some(names: Iterable[str]) -> str:
 # versions
 
 
-def refused(journey: UpgradeAssessment) -> Iterator[Hazard]:
+def refused(journey: UpgradeAssessment) -> Iterator[Problem]:
     """A way that must not be gone."""
     if journey.route.refusal:
-        yield Hazard(journey.route.plane.ref, journey.route.refusal)
+        yield Problem(journey.route.plane.ref, journey.route.refusal)
 
 
-def maintained(journey: UpgradeAssessment, oldest: str) -> Iterator[Hazard]:
+def maintained(journey: UpgradeAssessment, oldest: str) -> Iterator[Problem]:
     """A target that gets no fixes any more, or that the operator does not have."""
     route, limit = journey.route, parse(oldest)
     if limit is not None and route.target.line < limit.line:
-        yield Hazard(route.plane.ref, f"target {route.target} is older than {oldest}, the oldest version that is maintained")
+        yield Problem(route.plane.ref, f"target {route.target} is older than {oldest}, the oldest version that is maintained")
     offered = [version for version in map(parse, journey.fleet.offered) if version is not None]
     moved = any(hop.operator is not None for hop in route.hops)
     if not offered or moved or route.plane.ossm2:
@@ -74,20 +74,20 @@ def maintained(journey: UpgradeAssessment, oldest: str) -> Iterator[Hazard]:
     same = [version for version in offered if version.line == route.target.line]
     if not same or (not route.target.alias and route.target not in same):
         there = ", ".join(str(version) for version in sorted(offered))
-        yield Hazard(route.plane.ref, f"the operator has no images of {route.target}; it has {there}")
+        yield Problem(route.plane.ref, f"the operator has no images of {route.target}; it has {there}")
 
 
-def kubernetes(journey: UpgradeAssessment) -> Iterator[Hazard]:
+def kubernetes(journey: UpgradeAssessment) -> Iterator[Problem]:
     """An API server that is too old for a version on the way."""
     found, least = parse(journey.fleet.kubernetes), kubernetes_for(journey.route.istio[1])
     if not journey.fleet.kubernetes or found is None:
-        yield Hazard("", "the source does not say which version the API server has", skipped=True)
+        yield skip("the source does not say which version the API server has")
     elif least is not None and found.line < (1, least):
         target = ".".join(map(str, journey.route.istio[1]))
-        yield Hazard("cluster", f"Kubernetes is {found.line[0]}.{found.line[1]}, Istio {target} needs 1.{least} or newer")
+        yield Problem("cluster", f"Kubernetes is {found.line[0]}.{found.line[1]}, Istio {target} needs 1.{least} or newer")
 
 
-def gateway_api(journey: UpgradeAssessment) -> Iterator[Hazard]:
+def gateway_api(journey: UpgradeAssessment) -> Iterator[Problem]:
     """CRDs of the Gateway API that the target would not use."""
     crds = {row.name: row for row in journey.fleet.crds}
     for since, name, least in GATEWAY_API:
@@ -97,22 +97,22 @@ def gateway_api(journey: UpgradeAssessment) -> Iterator[Hazard]:
         bundle, wanted = parse(crd.bundle), parse(least)
         if bundle is not None and wanted is not None and bundle < wanted:
             where = f"CustomResourceDefinition {name}"
-            yield Hazard(where, f"its bundle is {crd.bundle}, Istio {since[0]}.{since[1]} reads this kind from {least} on")
+            yield Problem(where, f"its bundle is {crd.bundle}, Istio {since[0]}.{since[1]} reads this kind from {least} on")
 
 
-def alias(journey: UpgradeAssessment) -> Iterator[Hazard]:
+def alias(journey: UpgradeAssessment) -> Iterator[Problem]:
     """A version that moves by itself when the operator does."""
     plane = journey.route.plane
     if not any(row.approval == "Automatic" for row in _meshs_own(journey)):
         return
     if plane.version.endswith("-latest"):
-        yield Hazard(plane.ref, f"spec.version is {plane.version} and its operator updates itself: the control plane moves unplanned")
+        yield Problem(plane.ref, f"spec.version is {plane.version} and its operator updates itself: the control plane moves unplanned")
     for row in journey.fleet.components:
         if row.version.endswith("-latest"):
-            yield Hazard(row.ref, f"spec.version is {row.version} and its operator updates itself: it moves unplanned on every node")
+            yield Problem(row.ref, f"spec.version is {row.version} and its operator updates itself: it moves unplanned on every node")
 
 
-def skew(journey: UpgradeAssessment) -> Iterator[Hazard]:
+def skew(journey: UpgradeAssessment) -> Iterator[Problem]:
     """Proxies and node components that are out of what is supported, now, before anything is done."""
     yield from _proxy_skew(journey)
     provider, current = journey.route.provider, journey.route.current
@@ -123,10 +123,10 @@ def skew(journey: UpgradeAssessment) -> Iterator[Hazard]:
         rule, ahead = skew_for(component.kind), distance(provider, current, version)
         if ahead > rule.ahead or -ahead > rule.behind:
             said = f"its version is {version}, the control plane's is {current}"
-            yield Hazard(component.ref, f"{said}; at most {rule.behind} behind and {rule.ahead} ahead", evidence={"source": rule.source})
+            yield Problem(component.ref, f"{said}; at most {rule.behind} behind and {rule.ahead} ahead", evidence={"source": rule.source})
 
 
-def _proxy_skew(journey: UpgradeAssessment) -> Iterator[Hazard]:
+def _proxy_skew(journey: UpgradeAssessment) -> Iterator[Problem]:
     rule, unknown = skew_for("proxy"), 0
     serving = {row.name: parse(row.version) for row in journey.fleet.revisions_of(journey.route.plane)}
     for workload in journey.workloads:
@@ -142,12 +142,10 @@ def _proxy_skew(journey: UpgradeAssessment) -> Iterator[Hazard]:
                 late[str(version), str(istiod)] += 1
         for (old, new), count in sorted(late.items()):
             message = f"{count} proxies have version {old}, their istiod {new}; at most {rule.behind} minor behind, never ahead"
-            yield Hazard(workload.ref, message, evidence={"source": rule.source})
+            yield Problem(workload.ref, message, evidence={"source": rule.source})
     if unknown:
-        yield Hazard(
-            "", f"the version of {unknown} proxies is not known: their images have digests, and nothing says whose", warning=True,
-            hint="set proxies: true, so that each proxy is asked",
-        )
+        yield warning("", f"the version of {unknown} proxies is not known: their images have digests, and nothing says whose",
+                      "set proxies: true, so that each proxy is asked")
 
 
 # operators
@@ -158,19 +156,20 @@ def _meshs_own(journey: UpgradeAssessment) -> list[Operator]:
     return [row for row in journey.fleet.operators if row.package.startswith(words)]
 
 
-def operators(journey: UpgradeAssessment) -> Iterator[Hazard]:
+def operators(journey: UpgradeAssessment) -> Iterator[Problem]:
     """Operators that do not work, that move by themselves, whose plan brings others along, whose channel ends before the target."""
     for row in journey.fleet.operators:
         if row.installed_csv and row.phase != "Succeeded":
             where = ref(k.CSV, row.installed_csv, row.namespace)
-            yield Hazard(where, f"its phase is {row.phase or 'not known'}, not Succeeded: OLM goes no further", warning=not row.phase)
+            said = f"its phase is {row.phase or 'not known'}, not Succeeded: OLM goes no further"
+            yield Problem(where, said) if row.phase else warning(where, said)
         if row.pending is not None:
             strangers = [csv for csv in row.pending.csvs if not _of_mesh(csv)]
             if strangers:
-                yield Hazard(row.pending.ref, f"its approval installs {', '.join(strangers)} as well", warning=True)
+                yield warning(row.pending.ref, f"its approval installs {', '.join(strangers)} as well")
     for row in _meshs_own(journey):
         if row.approval != "Manual":
-            yield Hazard(row.ref, "installPlanApproval is Automatic: the operator moves at a time that nobody chose", warning=True)
+            yield warning(row.ref, "installPlanApproval is Automatic: the operator moves at a time that nobody chose")
     for hop in journey.route.hops:
         way = hop.operator
         if way is None:
@@ -178,10 +177,10 @@ def operators(journey: UpgradeAssessment) -> Iterator[Hazard]:
         line = ".".join(map(str, way.line))
         if way.channel:
             there = f"channel {way.operator.channel} ends at {way.operator.head}, {hop.text} needs an operator of {line}"
-            yield Hazard(way.operator.ref, f"{there}: change to channel {way.channel}", warning=True)
+            yield warning(way.operator.ref, f"{there}: change to channel {way.channel}")
         elif not way.csvs:
-            yield Hazard(way.operator.ref, f"{hop.text} needs an operator of {line}, and the source knows no version after "
-                         f"{way.operator.installed_csv}", warning=True, hint="look into the catalog: oc get packagemanifest")
+            text = f"{hop.text} needs an operator of {line}, and the source knows no version after {way.operator.installed_csv}"
+            yield warning(way.operator.ref, text, "look into the catalog: oc get packagemanifest")
 
 
 def _of_mesh(csv: str) -> bool:
@@ -191,28 +190,28 @@ def _of_mesh(csv: str) -> bool:
 # labels, webhooks, revisions
 
 
-def nowhere(journey: UpgradeAssessment) -> Iterator[Hazard]:
+def nowhere(journey: UpgradeAssessment) -> Iterator[Problem]:
     """Workloads whose next pod would get no proxy, although their pods have one now."""
     for row in journey.workloads:
         if row.proxies and row.restartable and not row.next_revision:
             word = f"{row.follows} is neither a revision nor a tag" if row.follows else "no label asks for injection any more"
-            yield Hazard(row.ref, f"a restart takes the proxy from its {len(row.proxies)} pods: {word}")
+            yield Problem(row.ref, f"a restart takes the proxy from its {len(row.proxies)} pods: {word}")
     seen = set()
     for row in journey.fleet.workloads:
         if row.follows and not row.next_revision and not row.proxies and (row.owner.namespace, row.follows) not in seen:
             seen.add((row.owner.namespace, row.follows))
             message = f"istio.io/rev is {row.follows}, which is neither a revision nor a tag: its pods start without a proxy"
-            yield Hazard(ref(k.NAMESPACE, row.owner.namespace), message, warning=True)
+            yield warning(ref(k.NAMESPACE, row.owner.namespace), message)
 
 
-def overruled(journey: UpgradeAssessment) -> Iterator[Hazard]:
+def overruled(journey: UpgradeAssessment) -> Iterator[Problem]:
     """Labels of pods that do not count, because their namespace says something else."""
     for row in journey.workloads:
         if row.overruled:
-            yield Hazard(row.ref, f"its pods' label istio.io/rev={row.overruled} has no effect: the namespace says {row.follows}")
+            yield Problem(row.ref, f"its pods' label istio.io/rev={row.overruled} has no effect: the namespace says {row.follows}")
 
 
-def overlaps(journey: UpgradeAssessment) -> Iterator[Hazard]:
+def overlaps(journey: UpgradeAssessment) -> Iterator[Problem]:
     """Namespaces whose pods two webhooks take, now or with the revision that is to come (IST0139)."""
     configurations = list(injectors(journey.view))
     coming = sorted({hop.revision for hop in journey.route.hops if hop.minor or journey.route.revision_based})
@@ -228,7 +227,7 @@ def overlaps(journey: UpgradeAssessment) -> Iterator[Hazard]:
             names = ", ".join(takers)
             if len(takers) > 1 and names not in told:
                 told.add(names)
-                yield Hazard(namespace.ref, f"{example} is taken by more than one injector: {names}")
+                yield Problem(namespace.ref, f"{example} is taken by more than one injector: {names}")
 
 
 def _webhook_of(revision: str) -> Obj:
@@ -244,7 +243,7 @@ def _webhook_of(revision: str) -> Obj:
     return Obj.from_dict(k.MUTATING_WEBHOOK, raw)
 
 
-def stale_webhooks(journey: UpgradeAssessment) -> Iterator[Hazard]:
+def stale_webhooks(journey: UpgradeAssessment) -> Iterator[Problem]:
     """Webhooks that call an istiod that is gone, or that will be and whose operator does not take them along."""
     names = {f"istiod-{name}": name for name in journey.leaving}
     for row in journey.view.of(k.VALIDATING_WEBHOOK) + journey.view.of(k.MUTATING_WEBHOOK):
@@ -255,10 +254,10 @@ def stale_webhooks(journey: UpgradeAssessment) -> Iterator[Hazard]:
                 continue
             effect = "all writes of Istio's objects fail" if row.kind == k.VALIDATING_WEBHOOK else "no pod starts where it applies"
             if journey.view.source != "manifests" and journey.view.get(k.SERVICE, name, namespace) is None:
-                yield Hazard(row.ref, f"it calls {ref(k.SERVICE, name, namespace)}, which does not exist: {effect}")
+                yield Problem(row.ref, f"it calls {ref(k.SERVICE, name, namespace)}, which does not exist: {effect}")
             elif name in names and not owners & {k.ISTIO_REVISION.kind, k.ISTIO_REVISION_TAG.kind}:
                 message = f"it calls istiod of revision {names[name]}, which goes, and no operator owns it: then {effect}"
-                yield Hazard(row.ref, message)
+                yield Problem(row.ref, message)
 
 
 def _services(row: Obj) -> list[Mapping[str, Any]]:
@@ -270,7 +269,7 @@ def _services(row: Obj) -> list[Mapping[str, Any]]:
     return list(found.values())
 
 
-def pruned(journey: UpgradeAssessment) -> Iterator[Hazard]:
+def pruned(journey: UpgradeAssessment) -> Iterator[Problem]:
     """What the operator would take away under somebody: an unused revision goes after its grace period, with its webhooks."""
     plane, leaving = journey.route.plane, journey.leaving
     if not leaving:
@@ -278,17 +277,16 @@ def pruned(journey: UpgradeAssessment) -> Iterator[Hazard]:
     grace = GRACE_DEFAULT if plane.grace_seconds is None else plane.grace_seconds
     longest = journey.pace.wave(journey.restarted, journey.terms.concurrency) + journey.terms.pause * journey.terms.waves
     if grace < max(longest, 3600):
-        yield Hazard(
+        yield warning(
             plane.ref,
             f"inactiveRevisionDeletionGracePeriodSeconds is {grace}: when the last pod has left, the way back to "
             f"{', '.join(sorted(leaving))} is gone after {duration(grace)}",
-            warning=True,
-            hint=f"set it to {max(604800, math.ceil(longest))} for the time of the upgrade",
+            f"set it to {max(604800, math.ceil(longest))} for the time of the upgrade",
         )
     for row in journey.fleet.workloads:
         if row.next_revision in leaving and row.follows in leaving and not row.proxies and _by_pod_label(journey, row):
             message = f"it has no pod now, and only its own label names revision {row.follows}"
-            yield Hazard(row.ref, f"{message}: with that revision gone its pods start without a proxy")
+            yield Problem(row.ref, f"{message}: with that revision gone its pods start without a proxy")
 
 
 def _by_pod_label(journey: UpgradeAssessment, row: FleetWorkload) -> bool:
@@ -297,16 +295,16 @@ def _by_pod_label(journey: UpgradeAssessment, row: FleetWorkload) -> bool:
     return namespace is None or not (namespace.labels.get("istio.io/rev") or namespace.labels.get("istio-injection") == "enabled")
 
 
-def dead_field(journey: UpgradeAssessment) -> Iterator[Hazard]:
+def dead_field(journey: UpgradeAssessment) -> Iterator[Problem]:
     """updateWorkloads promises what no operator does."""
     if journey.route.plane.update_workloads:
-        yield Hazard(journey.route.plane.ref, "updateStrategy.updateWorkloads is read by no operator: nobody restarts the workloads")
+        yield Problem(journey.route.plane.ref, "updateStrategy.updateWorkloads is read by no operator: nobody restarts the workloads")
 
 
 # workloads
 
 
-def budgets(journey: UpgradeAssessment) -> Iterator[Hazard]:
+def budgets(journey: UpgradeAssessment) -> Iterator[Problem]:
     """Disruption budgets under which nothing can be moved: as an error where a restart has to go below them."""
     spaces: dict[str, list[FleetWorkload]] = {}
     for row in journey.restarted:
@@ -320,7 +318,8 @@ def budgets(journey: UpgradeAssessment) -> Iterator[Hazard]:
                 continue
             surges = row.owner.kind == k.DEPLOYMENT.kind and row.strategy == "RollingUpdate" and row.max_surge not in ("0", "0%")
             effect = "no node can be drained, though a restart adds a pod first" if surges else "a restart has to take one away"
-            yield Hazard(budget.ref, f"it keeps all {row.replicas} pods of {row.ref}: {effect}", warning=surges)
+            text = f"it keeps all {row.replicas} pods of {row.ref}: {effect}"
+            yield warning(budget.ref, text) if surges else Problem(budget.ref, text)
 
 
 def kept(budget: Obj, replicas: int) -> int:
@@ -336,22 +335,22 @@ def kept(budget: Obj, replicas: int) -> int:
     return replicas - count if least is None else count
 
 
-def replicas(journey: UpgradeAssessment) -> Iterator[Hazard]:
+def replicas(journey: UpgradeAssessment) -> Iterator[Problem]:
     """Workloads that are away while they are restarted."""
     for row in journey.restarted:
         if row.owner.kind == k.DAEMON_SET.kind or row.replicas == 0:
             continue
         word = "gateway" if row.role not in (SIDECAR, WAYPOINT) else "workload"
         if row.strategy == "Recreate":
-            yield Hazard(row.ref, f"strategy Recreate: the {word} is away while its {row.replicas} pods are made anew")
+            yield Problem(row.ref, f"strategy Recreate: the {word} is away while its {row.replicas} pods are made anew")
         elif row.replicas == 1 and (row.owner.kind == k.STATEFUL_SET.kind or row.max_surge in ("0", "0%")):
-            yield Hazard(row.ref, f"its only pod goes before the new one comes: the {word} is away for about "
-                         f"{duration(journey.pace.rollout(row))}")
+            yield Problem(row.ref, f"its only pod goes before the new one comes: the {word} is away for about "
+                          f"{duration(journey.pace.rollout(row))}")
         elif row.replicas == 1 and word == "gateway":
-            yield Hazard(row.ref, "a gateway of one pod: connections that it holds end when it goes")
+            yield Problem(row.ref, "a gateway of one pod: connections that it holds end when it goes")
 
 
-def not_moved(journey: UpgradeAssessment) -> Iterator[Hazard]:
+def not_moved(journey: UpgradeAssessment) -> Iterator[Problem]:
     """Proxies that no restart moves: who owns their pods, and what to do."""
     words: dict[str, Callable[[FleetWorkload], str]] = {
         k.POD.kind: lambda row: "nobody makes this pod anew; delete and create it yourself",
@@ -363,11 +362,11 @@ def not_moved(journey: UpgradeAssessment) -> Iterator[Hazard]:
             continue
         if not row.owner.restartable:
             said = words.get(row.owner.kind, lambda row: f"a {row.owner.kind} is restarted by its own controller's means")(row)
-            yield Hazard(row.ref, f"{len(row.proxies)} proxies: {said}")
+            yield Problem(row.ref, f"{len(row.proxies)} proxies: {said}")
         elif row.strategy == "OnDelete":
-            yield Hazard(row.ref, f"updateStrategy OnDelete: its {len(row.proxies)} pods are made anew only when somebody deletes them")
+            yield Problem(row.ref, f"updateStrategy OnDelete: its {len(row.proxies)} pods are made anew only when somebody deletes them")
         elif row.paused:
-            yield Hazard(row.ref, "its rollout is paused: a restart has no effect until it is resumed")
+            yield Problem(row.ref, "its rollout is paused: a restart has no effect until it is resumed")
 
 
 def behind(journey: UpgradeAssessment, version: Version) -> list[FleetWorkload]:

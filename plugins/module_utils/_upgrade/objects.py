@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._model import kinds as k
+from .._model.problem import Problem, warning
 from .._model.versions import parse
 from .._model.view import Obj, View
 from .changes import CHANGED, CHANGES, COMPATIBILITY, DEPRECATED, FILTER_NAMES, REMOVED, REMOVED_FILTERS, ReleaseChange, between
-from .hazard import Hazard
 
 __all__ = ["Span", "changes_found", "compatibility", "filter_names", "filter_versions"]
 
@@ -36,7 +36,7 @@ class Span:
     ambient: bool = False
 
 
-def changes_found(view: View, span: Span, effects: Iterable[str]) -> Iterator[Hazard]:
+def changes_found(view: View, span: Span, effects: Iterable[str]) -> Iterator[Problem]:
     """Every object that uses what goes or changes on the way; `effects` are removed, deprecated, changed."""
     wanted = frozenset(effects)
     for change in CHANGES:
@@ -44,7 +44,7 @@ def changes_found(view: View, span: Span, effects: Iterable[str]) -> Iterator[Ha
             for resource, what in _FINDERS[change.where](view, span, change):
                 since = f"{change.istio[0]}.{change.istio[1]}"
                 word = {REMOVED: "removed in", DEPRECATED: "deprecated since", CHANGED: "different from"}[change.effect]
-                yield Hazard(resource, f"{what}: {word} Istio {since}; {change.meaning}", evidence={"source": change.source})
+                yield Problem(resource, f"{what}: {word} Istio {since}; {change.meaning}", evidence={"source": change.source})
 
 
 # finders: where something is written
@@ -261,14 +261,14 @@ _PREDICATES: dict[str, Callable[[View, Span], Where]] = {
 }
 
 
-def compatibility(view: View, span: Span) -> Iterator[Hazard]:
+def compatibility(view: View, span: Span) -> Iterator[Problem]:
     """A compatibilityVersion that the target does not have any more."""
     oldest = COMPATIBILITY.get(span.new) or max(COMPATIBILITY.values())
     for plane in _planes(view, span):
         text = plane.at("spec", "values", "compatibilityVersion")
         version = parse(str(text)) if text is not None else None
         if version is not None and version.line < oldest:
-            yield Hazard(plane.ref, f"spec.values.compatibilityVersion is {text}, Istio {_word(span.new)} has {_word(oldest)} and newer")
+            yield Problem(plane.ref, f"spec.values.compatibilityVersion is {text}, Istio {_word(span.new)} has {_word(oldest)} and newer")
 
 
 def _word(line: tuple[int, int]) -> str:
@@ -288,7 +288,7 @@ def _proxy_version(patch: Mapping[str, Any]) -> str:
     return str(((patch.get("match") or {}).get("proxy") or {}).get("proxyVersion") or "")
 
 
-def filter_versions(view: View, olds: Iterable[str], new: str) -> Iterator[Hazard]:
+def filter_versions(view: View, olds: Iterable[str], new: str) -> Iterator[Problem]:
     """Patches that are for today's proxies and not for those of the target, or the other way round. istiod searches the expression in
     the version that a proxy says it has; a patch for each version beside the other is how it should be."""
     today = sorted(set(olds))
@@ -303,7 +303,7 @@ def filter_versions(view: View, olds: Iterable[str], new: str) -> Iterator[Hazar
                 before = [version for version in today if not expression or re.search(expression, version)]
                 after = not expression or re.search(expression, new) is not None
             except re.error as exc:
-                yield Hazard(row.ref, f"configPatches[{index}]: proxyVersion {expression!r} is no expression: {exc}", warning=True)
+                yield warning(row.ref, f"configPatches[{index}]: proxyVersion {expression!r} is no expression: {exc}")
                 continue
             place = _place(patch)
             if before:
@@ -316,10 +316,10 @@ def filter_versions(view: View, olds: Iterable[str], new: str) -> Iterator[Hazar
                 lost.append((index, expression, place))
         for index, expression, place in begun:
             if place not in had:
-                yield Hazard(row.ref, f"configPatches[{index}] begins to apply: proxyVersion {expression!r} fits {new}", warning=True)
+                yield warning(row.ref, f"configPatches[{index}] begins to apply: proxyVersion {expression!r} fits {new}")
         for index, expression, place in lost:
             if place not in won:
-                yield Hazard(row.ref, f"configPatches[{index}] is for proxies of {expression!r} and will not apply to those of {new}")
+                yield Problem(row.ref, f"configPatches[{index}] is for proxies of {expression!r} and will not apply to those of {new}")
 
 
 def _place(patch: Mapping[str, Any]) -> str:
@@ -328,7 +328,7 @@ def _place(patch: Mapping[str, Any]) -> str:
     return f"{patch.get('applyTo')} {sorted(match.items(), key=str)}"
 
 
-def filter_names(view: View, span: Span) -> Iterator[Hazard]:
+def filter_names(view: View, span: Span) -> Iterator[Problem]:
     """Filters by their old names (warning), and what Istio's Envoy does not have any more."""
     gone = {name: (since, source) for name, since, source in REMOVED_FILTERS if since <= span.new}
     for row in view.of(k.ENVOY_FILTER):
@@ -341,12 +341,12 @@ def filter_names(view: View, span: Span) -> Iterator[Hazard]:
                 if name in gone:
                     since, source = gone[name]
                     message = f"configPatches[{index}]: {name} is not in Istio's Envoy since {_word(since)}"
-                    yield Hazard(row.ref, message, evidence={"source": source})
+                    yield Problem(row.ref, message, evidence={"source": source})
                 elif name in FILTER_NAMES:
                     message = f"configPatches[{index}]: {name} is an old name, write {FILTER_NAMES[name]}"
-                    yield Hazard(row.ref, message, warning=True)
+                    yield warning(row.ref, message)
                 elif _TYPE_OF_V2.match(name):
-                    yield Hazard(row.ref, f"configPatches[{index}]: {name} is of Envoy's API v2, which no supported Envoy reads")
+                    yield Problem(row.ref, f"configPatches[{index}]: {name} is of Envoy's API v2, which no supported Envoy reads")
 
 
 def _names(value: Any) -> Iterator[str]:

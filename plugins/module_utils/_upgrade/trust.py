@@ -12,10 +12,10 @@ from typing import Any
 
 from .._authorization.versions import abilities
 from .._model import kinds as k
+from .._model.problem import Problem, skip
 from .._model.secrets_used import CA_SECRETS, CACERTS, OWN
 from .._model.versions import Version, istio_of, parse
 from .._model.view import Obj, ref
-from .hazard import Hazard
 from .journey import UpgradeAssessment
 
 __all__ = ["dropped_fields", "ending", "root"]
@@ -26,7 +26,7 @@ _TARGETED = (k.AUTHORIZATION_POLICY, k.REQUEST_AUTHENTICATION)
 _SPECIAL = {"ServiceEntry": "service_entry_targets", "GatewayClass": "gateway_class_targets"}
 
 
-def ending(rows: Iterable[Mapping[str, Any]], *, now: datetime, hours: float) -> Iterator[Hazard]:
+def ending(rows: Iterable[Mapping[str, Any]], *, now: datetime, hours: float) -> Iterator[Problem]:
     """Certificates that end while the upgrade goes on, or that have ended. rows: with resource, subject and not_after."""
     until, told = now + timedelta(hours=hours), set()
     for row in rows:
@@ -35,10 +35,10 @@ def ending(rows: Iterable[Mapping[str, Any]], *, now: datetime, hours: float) ->
             continue
         told.add(key)
         word = "has ended" if ends <= now else f"ends within the {hours:g} hours of the upgrade"
-        yield Hazard(str(row["resource"]), f"the certificate {row['subject']} {word}, at {ends:%Y-%m-%d %H:%M} UTC")
+        yield Problem(str(row["resource"]), f"the certificate {row['subject']} {word}, at {ends:%Y-%m-%d %H:%M} UTC")
 
 
-def root(journey: UpgradeAssessment) -> Iterator[Hazard]:
+def root(journey: UpgradeAssessment) -> Iterator[Problem]:
     """Whether the new istiod signs with the CA of the old one. It reads cacerts or istio-ca-secret of its own namespace; where neither is,
     it makes a root of its own, and proxies of the two control planes do not trust each other."""
     route, view = journey.route, journey.view
@@ -52,12 +52,12 @@ def root(journey: UpgradeAssessment) -> Iterator[Hazard]:
     where = ref(k.SECRET, CACERTS, namespace)
     if view.source == "manifests":
         if not secrets:
-            yield Hazard("", "manifests do not have the CA's Secret", skipped=True)
+            yield skip("manifests do not have the CA's Secret")
     elif not secrets:
-        yield Hazard(where, f"neither it nor {OWN} is there: a new istiod makes a root of its own, which no running proxy trusts")
+        yield Problem(where, f"neither it nor {OWN} is there: a new istiod makes a root of its own, which no running proxy trusts")
 
 
-def _istio_csr(journey: UpgradeAssessment) -> Iterator[Hazard]:
+def _istio_csr(journey: UpgradeAssessment) -> Iterator[Problem]:
     """istio-csr gives certificates to the istiods of the revisions that it is told, and to no other."""
     for row in journey.view.of(k.ISTIO_CSR):
         known = row.at("spec", "istioCSRConfig", "istio", "revisions")
@@ -67,8 +67,8 @@ def _istio_csr(journey: UpgradeAssessment) -> Iterator[Hazard]:
         for hop in journey.route.hops:
             if hop.revision not in known and not hop.revision.endswith("-"):
                 message = f"its revisions are {', '.join(map(str, known))}: istiod of {hop.revision} would get no certificate"
-                yield Hazard(row.ref, message,
-                             hint=f"add {hop.revision} to spec.istioCSRConfig.istio.revisions before the control plane's step")
+                yield Problem(row.ref, message,
+                              f"add {hop.revision} to spec.istioCSRConfig.istio.revisions before the control plane's step")
 
 
 def _issued_elsewhere(journey: UpgradeAssessment) -> bool:
@@ -93,7 +93,7 @@ def _istiods(journey: UpgradeAssessment) -> list[tuple[str, Version]]:
     return [*rows, *((f"{journey.route.plane.ref} at {hop.text}", hop.new) for hop in journey.route.hops)]
 
 
-def dropped_fields(journey: UpgradeAssessment) -> Iterator[Hazard]:
+def dropped_fields(journey: UpgradeAssessment) -> Iterator[Problem]:
     """Fields that one of the istiods does not know. It drops them without a word: a source with nothing else means everybody, and a policy
     with targetRefs only means its whole namespace."""
     readers: dict[str, tuple[str, Version]] = {}
@@ -114,7 +114,7 @@ def dropped_fields(journey: UpgradeAssessment) -> Iterator[Hazard]:
             for field, ability, effect in _fields(row):
                 if ability in readers:
                     where, version = readers[ability]
-                    yield Hazard(row.ref, f"{field} is not known to {where} ({version}), which drops it: {effect}")
+                    yield Problem(row.ref, f"{field} is not known to {where} ({version}), which drops it: {effect}")
 
 
 def _pinned_elsewhere(journey: UpgradeAssessment, revision: str | None, readers: Mapping[str, tuple[str, Version]]) -> bool:

@@ -290,11 +290,12 @@ def _two_istiods(*objects: dict[str, Any]) -> PolicyAnalysis:
 
 def test_a_port_is_open_at_the_pods_of_one_istiod() -> None:
     scene = _two_istiods(ports("PERMISSIVE", p80="STRICT", p443="STRICT"))
-    ((ref, text),) = open_ports(scene)
+    (found,) = open_ports(scene)
+    ref, text = found.resource, found.message
     assert ref == "PeerAuthentication foo/w" and text.partition(":")[0] == "ports 80, 443 of foo/cars-1.24.2"
     assert list(closed_ports(scene)) == []
     exception = _two_istiods(SPACE_STRICT, ports(None, p80="PERMISSIVE"))
-    assert sorted(text.partition(":")[0] for _ref, text in closed_ports(exception)) == [
+    assert sorted(one.message.partition(":")[0] for one in closed_ports(exception)) == [
         "every port but 80 of foo/cars-1.24.2", "port 80 of foo/cars-1.24.2"]  # fmt: skip
     assert list(open_ports(exception)) == []
 
