@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["MARKS", "escaped_json", "joined", "shown", "shown_data", "shown_line", "shown_lines", "without_controls"]
+__all__ = ["MARKS", "escaped_json", "joined", "shortened", "shown", "shown_data", "shown_line", "shown_lines", "without_controls"]
 
 # Printable by Unicode and yet without a shape of their own: fillers, joiners, variation selectors.
 _BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef"
@@ -49,6 +49,13 @@ def shown(value: Any) -> str:
     text = shown_line(value)
     start = len(text) - len(text.lstrip(" "))
     return f"{text[:start]}{_escape(text[start])}{text[start + 1 :]}" if text[start : start + 1] in tuple(MARKS) else text
+
+
+def shortened(texts: Iterable[Any], most: int, joint: str = ", ") -> str:
+    """The first of them and how many more there are: `a, b and 3 more`; with a semicolon between them `a; b; and 3 more`."""
+    every = list(map(str, texts))
+    more = f"{joint.rstrip(', ')} and {len(every) - most} more" if len(every) > most else ""
+    return joint.join(every[:most]) + more
 
 
 def joined(lines: Iterable[Any]) -> str:

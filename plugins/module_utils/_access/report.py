@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .._text import joined
+from .._text import joined, shortened
 from .stages import AccessPlan, Stage
 from .traffic import Findings
 
@@ -74,7 +74,7 @@ def _listed(title: str, lines: Sequence[str]) -> list[str]:
 def traffic_text(cluster: str, found: Findings, sources: Sequence[str], skipped: Mapping[str, int], *, compared: bool) -> str:
     """What the intent would deny first; at most a few screens."""
     pairs = {(one.source.ref if one.source else "", one.target.ref) for one in found.seen}
-    lines = [f"{cluster}: {sum(one.count for one in found.seen)} calls between {len(pairs)} pairs of workloads, in {_said(sources)}"]
+    lines = [f"{cluster}: {sum(one.count for one in found.seen)} calls between {len(pairs)} pairs of workloads, in {shortened(sources, 3)}"]
     if compared:
         denies = f"the intent would deny {len(found.would_deny)} kinds of observed calls; {len(found.never_seen)} of its own were not seen"
         lines.append(denies if found.would_deny or found.never_seen else "the intent allows all of them, and each of its calls was seen")
@@ -86,10 +86,6 @@ def traffic_text(cluster: str, found: Findings, sources: Sequence[str], skipped:
     lines += _listed("NOT READ, because it is no access log", [f"{path}: {count} lines" for path, count in sorted(skipped.items())])
     lines.append(f"proposed: {len(found.rules)} rules")
     return joined([*lines, *(f"assumed: {text}" for text in found.assumptions)])
-
-
-def _said(sources: Sequence[str]) -> str:
-    return ", ".join(sources[:3]) + (f" and {len(sources) - 3} more" if len(sources) > 3 else "")
 
 
 def _dumped(value: Any) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .._text import shortened
 from .classes import CALLER, ValueClass
 from .doors import EnforcementSpace
 from .facts import Facts
@@ -82,8 +83,7 @@ def _cover(bits: int, choices: Sequence[tuple[str, int]]) -> list[str] | None:
 
 
 def _some(found: Sequence[str]) -> str:
-    more = f" and {len(found) - _MOST} more" if len(found) > _MOST else ""
-    return ", ".join(found[:_MOST]) + more
+    return shortened(found, _MOST)
 
 
 def _dimension(space: EnforcementSpace, index: int, bits: int) -> str:

@@ -24,6 +24,7 @@ from enum import StrEnum
 from typing import Any
 
 from .._model.clock import invalid_at
+from .._model.problem import Problem
 from .chain import build
 from .facts import Certificate
 from .reading import read_bundle
@@ -31,7 +32,6 @@ from .source import Source
 
 __all__ = [
     "Authority",
-    "Blocker",
     "GateVerdict",
     "Istiod",
     "Phase",
@@ -132,20 +132,11 @@ class RotationState:
 
 
 @dataclass(frozen=True)
-class Blocker:
-    """Who is not ready, why, and what to do."""
-
-    resource: str
-    reason: str
-    remedy: str
-
-
-@dataclass(frozen=True)
 class GateVerdict:
     """Whether a step is safe now. `notes` do not hold it up."""
 
-    blockers: tuple[Blocker, ...]
-    notes: tuple[Blocker, ...] = ()
+    blockers: tuple[Problem, ...]
+    notes: tuple[Problem, ...] = ()
 
     @property
     def safe(self) -> bool:
@@ -200,21 +191,21 @@ def _within(part: tuple[str, ...], whole: tuple[str, ...]) -> bool:
     return any(whole[start:start + len(part)] == part for start in range(len(whole) - len(part) + 1))
 
 
-def unsettled(mesh: RotationState, roots: Sequence[str], signer: str = "") -> Iterable[Blocker]:
+def unsettled(mesh: RotationState, roots: Sequence[str], signer: str = "") -> Iterable[Problem]:
     """Istiods and places that do not have these roots, and istiods that sign with another CA than this one."""
     for istiod in mesh.istiods:
         lost = [root for root in roots if root not in istiod.roots]
         if istiod.error:
-            yield Blocker(istiod.name, f"it did not answer: {istiod.error}", "bring it up, then run again")
+            yield Problem(istiod.name, f"it did not answer: {istiod.error}", "bring it up, then run again")
         elif lost:
-            yield Blocker(istiod.name, f"it does not hand out {mesh.title(lost[0])}, which cacerts has", "restart it")
+            yield Problem(istiod.name, f"it does not hand out {mesh.title(lost[0])}, which cacerts has", "restart it")
         elif signer and istiod.signer and istiod.signer != signer:
             text = f"it signs with {mesh.title(istiod.signer)}, not with {mesh.title(signer)} of cacerts"
-            yield Blocker(istiod.name, text, "restart it")
+            yield Problem(istiod.name, text, "restart it")
     for place in mesh.places:
         lost = [root for root in roots if root not in place.roots]
         if lost:
-            yield Blocker(place.name, f"it does not have {mesh.title(lost[0])}", "look at its istiod, which writes it")
+            yield Problem(place.name, f"it does not have {mesh.title(lost[0])}", "look at its istiod, which writes it")
 
 
 def unfit(chain: Iterable[Certificate], now: datetime) -> list[str]:
@@ -223,29 +214,29 @@ def unfit(chain: Iterable[Certificate], now: datetime) -> list[str]:
     return [f"{one.title} {reason}" for one, reason in reasons if reason]
 
 
-def _out_of_date(proxies: Iterable[ProxyTrust], now: datetime | None) -> Iterable[Blocker]:
+def _out_of_date(proxies: Iterable[ProxyTrust], now: datetime | None) -> Iterable[Problem]:
     """Proxies whose certificate is not valid: whatever they trust, nobody talks to them."""
     for one in proxies:
         reason = invalid_at(one.not_before, one.not_after, now) if now and one.not_before and one.not_after else ""
         if reason:
-            yield Blocker(one.name, f"its certificate {reason}", "look at the clocks of its node and of istiod's, then restart the pod")
+            yield Problem(one.name, f"its certificate {reason}", "look at the clocks of its node and of istiod's, then restart the pod")
 
 
 def gate(step: RotationStep, mesh: RotationState, current: Authority, *, now: datetime | None = None) -> GateVerdict:
     """Whether the step is safe for everybody that was seen. now: the cluster's time; without it no dates are looked at."""
     restart = "restart the pod, or delete it"
-    silent = tuple(Blocker(one.name, f"it did not answer: {one.error}", restart) for one in mesh.proxies if one.error)
+    silent = tuple(Problem(one.name, f"it did not answer: {one.error}", restart) for one in mesh.proxies if one.error)
     talking = [one for one in mesh.proxies if not one.error]
     if step.phase is Phase.RETIRE:
         kept = step.authority.roots
         text, remedy = "its certificate still leads to {}", "wait until it is renewed, or restart the pod"
-        old = tuple(Blocker(one.name, text.format(mesh.title(one.anchor)), remedy) for one in talking if one.anchor not in kept)
+        old = tuple(Problem(one.name, text.format(mesh.title(one.anchor)), remedy) for one in talking if one.anchor not in kept)
         waiting = tuple(unsettled(mesh, kept, step.authority.signer))
         return GateVerdict((*silent, *waiting, *_out_of_date(talking, now), *old, *_distrust(talking, kept, mesh)))
     text, remedy = "its certificate leads to {}, which cacerts does not have", "restart the pod"
     # A step that brings a proxy's own root back (cacerts was lost in the middle of a rotation) takes nothing away from it.
     after = step.authority.roots if step.phase is Phase.DISTRIBUTE else current.roots
-    stray = tuple(Blocker(one.name, text.format(mesh.title(one.anchor)), remedy) for one in talking if one.anchor not in after)
+    stray = tuple(Problem(one.name, text.format(mesh.title(one.anchor)), remedy) for one in talking if one.anchor not in after)
     waiting = tuple(unsettled(mesh, current.roots))
     if step.phase is Phase.DISTRIBUTE:
         # One more root takes nothing away from anybody, and an istiod that lags behind is restarted for it anyway.
@@ -254,12 +245,12 @@ def gate(step: RotationStep, mesh: RotationState, current: Authority, *, now: da
     return GateVerdict((*silent, *waiting, *_out_of_date(talking, now), *stray, *_distrust(talking, needed, mesh)))
 
 
-def _distrust(proxies: Iterable[ProxyTrust], needed: Sequence[str], mesh: RotationState) -> Iterable[Blocker]:
+def _distrust(proxies: Iterable[ProxyTrust], needed: Sequence[str], mesh: RotationState) -> Iterable[Problem]:
     for one in proxies:
         lost = [root for root in needed if root not in one.roots]
         if lost:
             text = f"it does not trust {mesh.title(lost[0])} yet"
-            yield Blocker(one.name, text, "wait until its certificate is renewed, or restart the pod")
+            yield Problem(one.name, text, "wait until its certificate is renewed, or restart the pod")
 
 
 def held_by(source: Source, known: Sequence[Certificate]) -> ProxyTrust:

@@ -14,6 +14,7 @@ from .._certificates.rotation import RotationStep
 from .._kube.auth import dialer
 from .._kube.client import Cluster
 from .._kube.options import display_name
+from .._text import shortened
 from .restart import lock_from, settings_from
 from .rotation import Attempt, Rotation, RotationLimits
 
@@ -36,11 +37,7 @@ def _rows_of(steps: tuple[RotationStep, ...], titles: dict[str, str], signers: d
 
 def _waves_of(turn: Attempt) -> list[str]:
     """Who was restarted, a line for each wave."""
-    lines = []
-    for number, wave in enumerate(turn.waves, 1):
-        more = f" and {len(wave) - _SHOWN} more" if len(wave) > _SHOWN else ""
-        lines.append(f"  wave {number}: restarted {', '.join(wave[:_SHOWN])}{more}")
-    return lines
+    return [f"  wave {number}: restarted {shortened(wave, _SHOWN)}" for number, wave in enumerate(turn.waves, 1)]
 
 
 def _lines_of(turn: Attempt, *, dry_run: bool) -> list[str]:
@@ -48,13 +45,13 @@ def _lines_of(turn: Attempt, *, dry_run: bool) -> list[str]:
     asked = f"{turn.asked.get('proxies', 0)} proxies, {turn.asked.get('istiods', 0)} istiods, {turn.asked.get('places', 0)} places asked"
     if turn.blockers:
         lines = [f"{turn.phase}: {'would have to wait for' if dry_run else 'waits for'} {len(turn.blockers)} ({asked})"]
-        lines += [f"  {one.resource}: {one.reason}" for one in turn.blockers[:20]] + _waves_of(turn)
+        lines += [f"  {one.resource}: {one.message}" for one in turn.blockers[:20]] + _waves_of(turn)
         return lines + [f"  left alone: {name}: {reason}" for name, reason in list(turn.loose.items())[:20]]
     waited = f" after {turn.waited:.0f} s" if turn.waited >= 1 else ""
     word = "would be safe now" if dry_run else f"proved safe{waited}{', written' if turn.written else ''}"
     said = "everybody has followed" if turn.phase == "settle" else word
     lines = [f"{turn.phase}: {said} ({asked})", *_waves_of(turn)]
-    return lines + [f"  {one.resource}: {one.reason}; {one.remedy}" for one in turn.notes[:20] if turn.phase == "settle"]
+    return lines + [f"  {one.resource}: {one.message}; {one.remedy}" for one in turn.notes[:20] if turn.phase == "settle"]
 
 
 class RotationRun:

@@ -37,6 +37,7 @@ from .._migration.steps import (
 from .._model.objects import Ref
 from .._model.snapshot import Snapshot
 from .._rights.reads import MIGRATION
+from .._text import shortened
 from .sources import require_whole
 
 __all__ = ["STEPS", "Migration"]
@@ -188,6 +189,4 @@ def _object(ref: Ref) -> dict[str, Any]:
 
 
 def _list(rows: Any) -> str:
-    every = list(rows)
-    more = f"; and {len(every) - _SHOWN} more" if len(every) > _SHOWN else ""
-    return "; ".join(every[:_SHOWN]) + more
+    return shortened(rows, _SHOWN, "; ")

@@ -17,10 +17,10 @@ from .._kube.client import Cluster, NotFound
 from .._kube.lease import Lock
 from .._kube.progress import Progress, few
 from .._model.objects import rollout_name
+from .._model.problem import Problem, summary
 from .._model.snapshot import without_gc
-from .._rollout.machine import Blocked, Next, RestartLimits, WaveMemory, step, unsure
+from .._rollout.machine import Next, RestartLimits, WaveMemory, step, unsure
 from .._rollout.model import KINDS, RESTARTED, Goal, RolloutObservation
-from .._rollout.progress import blocked_text
 from .._rollout.reading import thin_pod, thin_workload, world_of
 from .._rollout.waves import width
 
@@ -219,14 +219,14 @@ class RestartEngine:
         for found in self.looks(titles, goal, self.pace.limits, named=frozenset(titles)):
             if found.failed:
                 left = f"; {remedy}" if remedy else ""
-                raise NotReady(f"cluster {self.cluster.name}: {blocked_text(found.failed)}{left}")
+                raise NotReady(f"cluster {self.cluster.name}: {summary(found.failed)}{left}")
             if found.finished:
                 return
             if progress.due():
                 rows = {**found.under_way, **found.held}
                 progress.say(f"{len(found.done)} of {len(titles)} restarted: {few(f'{title}: {why}' for title, why in rows.items())}")
 
-    def hopeless(self, titles: Sequence[str]) -> list[Blocked]:
+    def hopeless(self, titles: Sequence[str]) -> list[Problem]:
         """Who of these could never be restarted as things are, and why. Nothing is written."""
         if not titles:
             return []

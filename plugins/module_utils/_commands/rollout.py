@@ -14,10 +14,11 @@ from .._errors import MeshError, NotReady
 from .._kube.auth import Dialer
 from .._kube.client import Cluster, NotFound
 from .._kube.lease import Lock
+from .._model.problem import Problem, summary
 from .._rollout import gate
-from .._rollout.machine import Blocked, Next
+from .._rollout.machine import Next
 from .._rollout.model import REVISION
-from .._rollout.progress import blocked_text, progress_line
+from .._rollout.progress import progress_line
 from .._rollout.state import FAILED, MOVED, MOVING, PASSED, WAITING, State
 from .._rollout.windows import Window, is_open, next_opening
 from .restart import SHUT, RestartSettings, space_of, thin_namespace
@@ -88,7 +89,7 @@ class Rollout(RolloutMemory):
                     f"{wave.name}; it opens again at {self._opening()}"
                 )
             if found.failed:
-                text = blocked_text(found.failed)
+                text = summary(found.failed)
                 self._keep(state.with_wave(number, state=FAILED, seconds=seconds, note=text[:1000]))
                 raise NotReady(f"cluster {self.cluster.name}: wave {number + 1} of {len(state.waves)}, {wave.name}: {text}")
             if found.finished:
@@ -157,7 +158,7 @@ class Rollout(RolloutMemory):
 
     # its gate
 
-    def judge(self, state: State, number: int, *, dialer: Dialer | None, asking: Asking) -> tuple[list[Blocked], list[str]]:
+    def judge(self, state: State, number: int, *, dialer: Dialer | None, asking: Asking) -> tuple[list[Problem], list[str]]:
         """What is wrong with the wave, and what could not be asked."""
         wave = state.waves[number]
         spaces = {space_of(title) for title in wave.members}
@@ -172,9 +173,9 @@ class Rollout(RolloutMemory):
         """The wave is good."""
         return self.mark(state, number, PASSED, state.waves[number].note)
 
-    def failed(self, state: State, number: int, rows: Sequence[Blocked]) -> None:
+    def failed(self, state: State, number: int, rows: Sequence[Problem]) -> None:
         """It is not: remembered, and raised."""
-        text = blocked_text(rows)
+        text = summary(rows)
         self.mark(state, number, FAILED, text)
         where = f"wave {number + 1} of {len(state.waves)}, {state.waves[number].name}"
         raise NotReady(f"cluster {self.cluster.name}: the gate after {where}: {text}")

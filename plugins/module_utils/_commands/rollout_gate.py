@@ -19,9 +19,9 @@ from .._errors import FetchError
 from .._kube.auth import Dialer
 from .._kube.client import Cluster
 from .._kube.forward import admin_get
+from .._model.problem import Problem
 from .._model.secrecy import without_login
 from .._rollout import gate
-from .._rollout.machine import Blocked
 
 __all__ = ["Asking", "ask_prometheus", "ask_proxies"]
 
@@ -62,7 +62,7 @@ def ask_proxies(
         return found + list(pool.map(one, chosen[_ALONE:]))
 
 
-def ask_prometheus(cluster: Cluster, namespace: str, query: Mapping[str, Any], fetch: Callable[[str], bytes]) -> list[Blocked]:
+def ask_prometheus(cluster: Cluster, namespace: str, query: Mapping[str, Any], fetch: Callable[[str], bytes]) -> list[Problem]:
     """A Prometheus, by its URL or through the API server at its Service."""
     words = urlencode({"query": query["query"]})
     if query.get("url"):
@@ -72,7 +72,7 @@ def ask_prometheus(cluster: Cluster, namespace: str, query: Mapping[str, Any], f
             # what is said of an address that is none quotes a part of it, which may be a password
             reason = without_login(str(exc)) if isinstance(exc, OSError) else "this is no address"
             title = f"query {query.get('name') or query['query']}"
-            return [Blocked(title, f"no answer from {without_login(str(query['url']))}: {reason}")]
+            return [Problem(title, f"no answer from {without_login(str(query['url']))}: {reason}")]
     else:
         where = query.get("service") or {}
         port = where.get("port", 9090)
@@ -81,7 +81,7 @@ def ask_prometheus(cluster: Cluster, namespace: str, query: Mapping[str, Any], f
         try:
             body = cluster.request("GET", path).body
         except FetchError as exc:
-            return [Blocked(f"query {query.get('name') or query['query']}", str(exc))]
+            return [Problem(f"query {query.get('name') or query['query']}", str(exc))]
     try:
         answer = json.loads(body)
     except ValueError:

@@ -18,8 +18,9 @@ from .._kube.client import Cluster
 from .._kube.lease import Lock
 from .._kube.options import display_name
 from .._model.objects import rollout_name
+from .._model.problem import Problem
 from .._rollout import gate
-from .._rollout.machine import Blocked, WaveMemory
+from .._rollout.machine import WaveMemory
 from .._rollout.model import Goal
 from .._rollout.progress import plan_lines, state_lines
 from .._rollout.state import State
@@ -120,7 +121,7 @@ class RolloutRun:
         self.would = bool(planned)
         self.rollout.lines += plan_lines(planned, world) if planned else ["all proxies are what they shall be: nothing to restart"]
         self.extra = {
-            "loose": [{"resource": one.resource, "reason": one.reason} for one in world.loose],
+            "loose": [{"resource": one.resource, "reason": one.message} for one in world.loose],
             "waves": [
                 {"name": one.name, "members": list(one.members), "gateways": one.gateways, "state": "waiting", "seconds": 0}
                 for one in planned
@@ -138,9 +139,9 @@ class RolloutRun:
             baseline=gate.baseline(self.params["checks"] or ()),
         )
         world = self.rollout.look()
-        self.extra = {"loose": [{"resource": one.resource, "reason": one.reason} for one in world.loose]}
+        self.extra = {"loose": [{"resource": one.resource, "reason": one.message} for one in world.loose]}
         self.rollout.lines += state_lines(self.state) if not self.state.over else []
-        self.rollout.lines += [f"  left alone: {one.resource}: {one.reason}" for one in world.loose[:20]]
+        self.rollout.lines += [f"  left alone: {one}" for one in world.loose[:20]]
 
     def _next_wave(self) -> tuple[State, int] | None:
         self.state = self.rollout.state()
@@ -177,9 +178,9 @@ class RolloutRun:
         said = f"; {len(silent)} proxies did not answer themselves ({silent[0][:160]})" if silent else ""
         self.rollout.lines.append(f"gate after wave {number + 1} of {len(state.waves)}, {wave.name}: passed{said}")
 
-    def _outside_verdicts(self, state: State) -> list[Blocked]:
+    def _outside_verdicts(self, state: State) -> list[Problem]:
         """Checks, probe and queries; they say nothing about a way back."""
-        wrong: list[Blocked] = []
+        wrong: list[Problem] = []
         if self.params["checks"] is not None:
             wrong += gate.judge_checks(self.params["checks"], state.baseline)
         if self.params["probe"]:

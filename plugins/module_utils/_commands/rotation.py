@@ -10,13 +10,12 @@ Nothing is remembered between two calls: the next step follows from `cacerts`, a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .._certificates.material import Material, combined
 from .._certificates.rotation import (
     Authority,
-    Blocker,
     GateVerdict,
     Phase,
     RotationStep,
@@ -26,6 +25,7 @@ from .._certificates.rotation import (
 )
 from .._errors import NotReady
 from .._kube.progress import Progress, few
+from .._model.problem import Problem, summary
 from .._model.secrets_used import CACERTS, OWN
 from .._rollout.reading import workload_of
 from .apply import LayerRequest
@@ -111,13 +111,13 @@ class Rotation(RotationReading):
             # The same questions as before the last step, asked of the roots that are left.
             self._judge(done, step, look)
             done.blockers += tuple(
-                Blocker(one.name, "it still hands out a root that was retired", "restart it")
+                Problem(one.name, "it still hands out a root that was retired", "restart it")
                 for one in look.mesh.istiods
                 if set(one.roots) - set(goal.authority.roots)
             )
             extra = [one for one in look.mesh.proxies if not one.error and set(one.roots) - set(goal.authority.roots)]
             done.notes = tuple(
-                Blocker(one.name, "it still trusts a root that was retired", "it forgets it when its certificate is renewed")
+                Problem(one.name, "it still trusts a root that was retired", "it forgets it when its certificate is renewed")
                 for one in extra
             )
             if not done.blockers and not (extra and self.limits.renew == "restart"):
@@ -129,7 +129,7 @@ class Rotation(RotationReading):
                     return done
                 raise NotReady(self._refusal(done, "the CA was changed, and not everybody has followed"))
             if progress.due():
-                progress.say(f"settle: {few(f'{one.resource}: {one.reason}' for one in (*done.blockers, *done.notes))}")
+                progress.say(f"settle: {few(f'{one.resource}: {one.message}' for one in (*done.blockers, *done.notes))}")
             self._help(done, look, [*done.blockers, *done.notes], restarted)
             self.sleep(self.limits.interval)
 
@@ -164,7 +164,7 @@ class Rotation(RotationReading):
             if turn.waited >= self.limits.gate:
                 raise NotReady(self._refusal(turn, f"{turn.phase} is not safe, so nothing was written for it"))
             if progress.due():
-                progress.say(f"{turn.phase}: {few(f'{one.resource}: {one.reason}' for one in turn.blockers)}")
+                progress.say(f"{turn.phase}: {few(f'{one.resource}: {one.message}' for one in turn.blockers)}")
             self._help(turn, look, turn.blockers, restarted)
             self.sleep(self.limits.interval)
             look = self._look_again(look, known, f"while {turn.phase} waited, so nothing was written for it")
@@ -189,14 +189,13 @@ class Rotation(RotationReading):
         )
 
     def _refusal(self, turn: Attempt, what: str) -> str:
-        rows = [f"{one.resource}: {one.reason} ({turn.loose.get(one.resource, one.remedy)})" for one in turn.blockers[:_SHOWN]]
-        more = f"; and {len(turn.blockers) - _SHOWN} more" if len(turn.blockers) > _SHOWN else ""
+        rows = (replace(one, remedy=turn.loose.get(one.resource, one.remedy)) for one in turn.blockers)
         way = "run this again to go on, or with rotate_certificates_rollback=true to go back"
         if self.limits.renew == "wait":
             way += "; with renew: restart in mesh_certificates_rotation the workloads are restarted in waves"
-        return f"cluster {self.cluster.name}: {what}: {'; '.join(rows)}{more}; {way}"
+        return f"cluster {self.cluster.name}: {what}: {summary(rows, _SHOWN)}; {way}"
 
-    def _help(self, turn: Attempt, look: RotationObservation, blockers: Sequence[Blocker], restarted: dict[str, _Tried]) -> None:
+    def _help(self, turn: Attempt, look: RotationObservation, blockers: Sequence[Problem], restarted: dict[str, _Tried]) -> None:
         """Restarts who is in the way: an istiod that does not take its Secret, then, where asked for, workloads in waves."""
         proxies = {one.name for one in look.mesh.proxies}
         silent = {one.name for one in look.mesh.proxies if one.error}
@@ -271,11 +270,11 @@ class Rotation(RotationReading):
         names = [one.name for one in look.mesh.istiods if needs_restart(one, before, after)]
         return self._workloads(turn, names, look)
 
-    def _never(self, turn: Attempt, step: RotationStep, look: RotationObservation, *, everybody: bool = False) -> tuple[Blocker, ...]:
+    def _never(self, turn: Attempt, step: RotationStep, look: RotationObservation, *, everybody: bool = False) -> tuple[Problem, ...]:
         """Istiods that the step restarts, and that no waiting lets restart; everybody: workloads with a proxy as well."""
         titles = self._istiods(turn, look, look.current.authority, step.authority)
         titles += self._workloads(turn, [one.name for one in look.mesh.proxies], look) if everybody else []
-        return tuple(Blocker(one.resource, one.reason, one.remedy) for one in self.engine.hopeless(list(dict.fromkeys(titles))))
+        return tuple(self.engine.hopeless(list(dict.fromkeys(titles))))
 
     def _workloads(self, turn: Attempt, names: Iterable[str], look: RotationObservation) -> list[str]:
         """The workloads of these pods, by their titles; pods that no restart makes anew are remembered with the reason."""

@@ -16,7 +16,6 @@ from .._certificates.material import Material
 from .._certificates.observed import mesh_of
 from .._certificates.reading import read_bundle
 from .._certificates.rotation import (
-    Blocker,
     Istiod,
     RotationState,
     RotationStep,
@@ -27,6 +26,7 @@ from .._errors import ConfigError, NotReady
 from .._kube.auth import Dialer
 from .._kube.client import Cluster
 from .._kube.lease import Lock
+from .._model.problem import Problem
 from .._model.secrets_used import CACERTS, OWN, ROOT_MAP
 from .istiods import read_istiods
 from .proxies import proxy_pods, read_proxies
@@ -104,8 +104,8 @@ class Attempt:
 
     phase: str = ""
     asked: dict[str, int] = field(default_factory=dict)
-    blockers: tuple[Blocker, ...] = ()
-    notes: tuple[Blocker, ...] = ()
+    blockers: tuple[Problem, ...] = ()
+    notes: tuple[Problem, ...] = ()
     waves: list[list[str]] = field(default_factory=list)
     restarted: list[str] = field(default_factory=list)
     loose: dict[str, str] = field(default_factory=dict)
@@ -114,7 +114,7 @@ class Attempt:
 
     def to_dict(self) -> dict[str, Any]:
         """As the module returns it."""
-        rows = [{"resource": one.resource, "reason": one.reason, "remedy": one.remedy} for one in self.blockers]
+        rows = [{"resource": one.resource, "reason": one.message, "remedy": one.remedy} for one in self.blockers]
         return {
             "phase": self.phase,
             "asked": self.asked,

@@ -15,6 +15,7 @@ from .._kube.client import Cluster
 from .._kube.collect import collect
 from .._model.objects import group_of
 from .._model.snapshot import Snapshot
+from .._text import shortened
 
 __all__ = ["nothing", "read_result", "read_source", "read_whole", "require_whole", "source_from"]
 
@@ -55,9 +56,8 @@ def require_whole(found: Snapshot, *, kinds: Collection[tuple[str, str]], family
     if not unread:
         return found
     names = sorted(key.rpartition("/")[2] for key in unread)
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     raise Forbidden(
-        f"cluster {found.cluster}: this login may not read {', '.join(names[:_SHOWN])}{more}. What is not seen would count as not there, "
+        f"cluster {found.cluster}: this login may not read {shortened(names, _SHOWN)}. What is not seen would count as not there, "
         f"so nothing was decided and nothing was changed. Have an administrator grant the rights (playbook render_rights with -e "
         f"mesh_rights_families={family} renders the roles), or use another login. The API server said: {next(iter(unread.values()))}"
     )

@@ -13,6 +13,8 @@ import re
 import time
 from collections.abc import Callable, Iterable
 
+from .._text import shortened
+
 __all__ = ["EVERY", "Progress", "few", "notice", "notices", "show_by"]
 
 EVERY = 10.0
@@ -47,9 +49,7 @@ def notices() -> list[str]:
 
 def few(rows: Iterable[str]) -> str:
     """The first of many reasons, and how many more there are."""
-    every = list(rows)
-    more = f"; and {len(every) - _SHOWN} more" if len(every) > _SHOWN else ""
-    return "; ".join(every[:_SHOWN]) + more
+    return shortened(rows, _SHOWN, "; ")
 
 
 class Progress:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .._text import shortened
 from .objects import LAYER, MESH, Ref, group_of, is_ours, made_by_us, managers_of
 
 __all__ = ["OUR_VOLUME", "USUAL", "VOLUME", "Contents", "Foreign", "Usual", "certificate_of", "foreign_in", "is_usual", "listed", "trimmed"]
@@ -226,6 +227,4 @@ def _said_by_owner(obj: Meta, theirs: Mapping[str, Meta]) -> bool:
 
 def listed(rows: Iterable[Any], show: Callable[[Any], str] = str, limit: int = _SHOWN) -> str:
     """The first ones and how many more there are."""
-    every = list(rows)
-    more = f" and {len(every) - limit} more" if len(every) > limit else ""
-    return ", ".join(map(show, every[:limit])) + more
+    return shortened(map(show, rows), limit)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .._errors import ConfigError
-from .._text import shown
+from .._text import shortened, shown
 from .objects import group_of
 from .scope import in_their_namespaces
 from .walk import MAX_TOTAL, Unread, Walk, text_of_file
@@ -144,8 +144,7 @@ def _remedy(root: Path) -> str:
 
 
 def _listed(rows: Sequence[Unread]) -> str:
-    more = f"; and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
-    return "; ".join(map(str, rows[:_SHOWN])) + more
+    return shortened(rows, _SHOWN, "; ")
 
 
 def _read(text: str, walk: Walk, file: Path) -> Iterator[dict[str, Any] | Unread]:

@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
-__all__ = ["Problem", "Severity", "skip", "warning"]
+from .._text import shortened
+
+__all__ = ["Problem", "Severity", "skip", "summary", "warning"]
 
 
 class Severity(IntEnum):
@@ -36,6 +38,9 @@ class Problem:
     evidence: Mapping[str, Any] = field(default_factory=dict, hash=False)
     skipped: bool = False
 
+    def __str__(self) -> str:
+        return f"{self.resource}: {self.message}{f' ({self.remedy})' if self.remedy else ''}"
+
 
 def warning(resource: str, message: str, remedy: str = "") -> Problem:
     """A problem that is milder than others of its check."""
@@ -45,3 +50,8 @@ def warning(resource: str, message: str, remedy: str = "") -> Problem:
 def skip(reason: str) -> Problem:
     """The question cannot be answered here, and says why; this is neither a pass nor a failure."""
     return Problem("", reason, skipped=True)
+
+
+def summary(problems: Iterable[Problem], most: int = 10) -> str:
+    """The first of them in one line, and how many more there are."""
+    return shortened(problems, most, "; ")

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .._errors import NotReady
+from .._text import shortened
 from .objects import Ref
 from .readiness import Readiness
 
@@ -61,5 +62,4 @@ class Waiter:
         return self._lines(sorted(self.pending), limit)
 
     def _lines(self, refs: list[Ref], limit: int = _SHOWN) -> str:
-        shown = [f"{ref}: {self.pending[ref].reason}: {self.pending[ref].message}" for ref in refs[:limit]]
-        return "; ".join(shown + ([f"and {len(refs) - limit} more"] if len(refs) > limit else []))
+        return shortened((f"{ref}: {self.pending[ref].reason}: {self.pending[ref].message}" for ref in refs), limit, "; ")

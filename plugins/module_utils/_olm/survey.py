@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._model.packages import MESH_OPERATORS, RETIRED, Package
+from .._text import shortened
 from .model import COPIED_LABEL, Subscription
 
 __all__ = ["Ask", "OperatorState", "SurveyResult", "survey"]
@@ -139,8 +140,7 @@ def _scene(ask: Ask, seen: OperatorState) -> _Scene:
 def _listed(names: Iterable[str], none: str = "nothing") -> str:
     """Some names, and how many more."""
     rows = sorted(set(names))
-    more = f" and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
-    return ", ".join(rows[:_SHOWN]) + more if rows else none
+    return shortened(rows, _SHOWN) if rows else none
 
 
 # the mesh

@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .._text import shortened
 from .render import by_namespace
 from .right import Right, Scope
 
@@ -48,11 +49,6 @@ def questions(rights: Iterable[Right], scope: Scope) -> list[Question]:
     ]
 
 
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
-    return ", ".join(names[:_FEW]) + more
-
-
 def lines(refused: Iterable[Question]) -> list[str]:
     """One line for each right that is missing, with its places and its reason."""
     rows: dict[Right, list[Question]] = {}
@@ -62,8 +58,8 @@ def lines(refused: Iterable[Question]) -> list[str]:
     for right, asked in rows.items():
         verbs = [verb for verb in right.verbs if any(one.verb == verb for one in asked)]
         places = sorted({one.namespace for one in asked} - {""})
-        where = f"in {_some(places)}" if places else "in the whole cluster"
-        which = f" ({_some(sorted({one.name for one in asked}))})" if right.names else ""
+        where = f"in {shortened(places, _FEW)}" if places else "in the whole cluster"
+        which = f" ({shortened(sorted({one.name for one in asked}), _FEW)})" if right.names else ""
         found.append(f"{', '.join(verbs)} {right.resource}{which} {where}: {right.why}")
     return found
 

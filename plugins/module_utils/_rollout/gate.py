@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .machine import Blocked, why_behind
+from .._model.problem import Problem
+from .machine import why_behind
 from .model import Goal, RolloutObservation, plain_version
 
 __all__ = [
@@ -65,7 +66,7 @@ def read_answer(resource: str, info: bytes, stats: bytes) -> ProxyReport:
     )
 
 
-def judge_answers(answers: Iterable[ProxyReport], goal: Goal) -> tuple[list[Blocked], list[str]]:
+def judge_answers(answers: Iterable[ProxyReport], goal: Goal) -> tuple[list[Problem], list[str]]:
     """Who is wrong, and whom nobody could ask."""
     wrong, silent = [], []
     for one in answers:
@@ -74,21 +75,21 @@ def judge_answers(answers: Iterable[ProxyReport], goal: Goal) -> tuple[list[Bloc
             continue
         wanted = goal.proxies
         if wanted and one.version and one.version != wanted and not one.version.startswith(f"{wanted}."):
-            wrong.append(Blocked(one.resource, f"its proxy says that it is {one.version}, expected {wanted}"))
+            wrong.append(Problem(one.resource, f"its proxy says that it is {one.version}, expected {wanted}"))
         if one.state not in ("", "LIVE"):
-            wrong.append(Blocked(one.resource, f"its proxy is {one.state}, expected LIVE"))
+            wrong.append(Problem(one.resource, f"its proxy is {one.state}, expected LIVE"))
         if one.connected is False:
-            wrong.append(Blocked(one.resource, "its proxy is not connected to its istiod", "look at the log of its istio-proxy"))
+            wrong.append(Problem(one.resource, "its proxy is not connected to its istiod", "look at the log of its istio-proxy"))
         if one.rejected:
             wrong.append(
-                Blocked(
+                Problem(
                     one.resource, f"its proxy has refused {one.rejected} updates of its istiod", "istioctl proxy-status; its log says which"
                 )
             )
     return wrong, silent
 
 
-def judge_wave(members: Sequence[str], world: RolloutObservation, goal: Goal) -> list[Blocked]:
+def judge_wave(members: Sequence[str], world: RolloutObservation, goal: Goal) -> list[Problem]:
     """All pods of the wave are what the goal wants, and ready."""
     found = []
     for title in members:
@@ -96,11 +97,11 @@ def judge_wave(members: Sequence[str], world: RolloutObservation, goal: Goal) ->
         if one is None or one.namespace in world.going:
             continue
         if one.behind(goal):
-            found.append(Blocked(title, why_behind(one, world, goal)))
+            found.append(Problem(title, why_behind(one, world, goal)))
             continue
         late = [pod.name for pod in one.pods if not pod.ready]
         if late:
-            found.append(Blocked(title, f"{len(late)} of its {len(one.pods)} pods are not ready ({', '.join(late[:3])})"))
+            found.append(Problem(title, f"{len(late)} of its {len(one.pods)} pods are not ready ({', '.join(late[:3])})"))
     return found
 
 
@@ -118,11 +119,11 @@ def _key(row: Mapping[str, Any]) -> str:
     return f"{row.get('id')} {kind} {name}".strip()
 
 
-def judge_checks(rows: Iterable[Mapping[str, Any]], before: Sequence[str]) -> list[Blocked]:
+def judge_checks(rows: Iterable[Mapping[str, Any]], before: Sequence[str]) -> list[Problem]:
     """Checks that fail now and did not before."""
     known = set(before)
     return [
-        Blocked(
+        Problem(
             str(row.get("resource") or row.get("id")),
             f"{row.get('id')} fails now and did not before: {row.get('message')}",
             str(row.get("hint") or ""),
@@ -132,10 +133,10 @@ def judge_checks(rows: Iterable[Mapping[str, Any]], before: Sequence[str]) -> li
     ]
 
 
-def judge_probe(probe: Mapping[str, Any]) -> list[Blocked]:
+def judge_probe(probe: Mapping[str, Any]) -> list[Problem]:
     """The result of authorization_probe: every call that went otherwise than the policies say. No verdict is no difference."""
     found = [
-        Blocked(
+        Problem(
             f"call {row.get('from')} to {row.get('to')}",
             f"{row.get('method', 'GET')} {row.get('path', '/')} was "
             f"{row.get('verdict')}, expected {row.get('expected')} ({row.get('status')} {row.get('said')})",
@@ -144,28 +145,28 @@ def judge_probe(probe: Mapping[str, Any]) -> list[Blocked]:
         if row.get("agrees") is False and row.get("verdict") in ("allowed", "denied")
     ]
     if not found and probe.get("failed"):
-        found.append(Blocked("the probe of the access matrix", str(probe.get("msg"))))
+        found.append(Problem("the probe of the access matrix", str(probe.get("msg"))))
     return found
 
 
-def judge_query(query: Mapping[str, Any], answer: Any) -> list[Blocked]:
+def judge_query(query: Mapping[str, Any], answer: Any) -> list[Problem]:
     """A Prometheus query against the user's limits. An answer without a sample says nothing, which is no proof."""
     name = str(query.get("name") or query.get("query"))
     data = answer.get("data") if isinstance(answer, Mapping) else None
     if not isinstance(data, Mapping) or answer.get("status") != "success":
         said = answer.get("error") if isinstance(answer, Mapping) else answer
-        return [Blocked(f"query {name}", f"Prometheus did not answer it: {said}")]
+        return [Problem(f"query {name}", f"Prometheus did not answer it: {said}")]
     result = data.get("result") or []
     rows = [result] if data.get("resultType") == "scalar" else [row.get("value") or [0, "nan"] for row in result]
     values = [float(row[1]) for row in rows]
     if not values:
-        return [] if query.get("allow_empty") else [Blocked(f"query {name}", "it has no sample", "correct it, or say allow_empty: true")]
+        return [] if query.get("allow_empty") else [Problem(f"query {name}", "it has no sample", "correct it, or say allow_empty: true")]
     found = []
     highest, lowest = query.get("max"), query.get("min")
     for value in values:
         # nan is neither below nor above: it counts as outside
         if highest is not None and not value <= float(highest):
-            found.append(Blocked(f"query {name}", f"it gives {value:g}, at most {float(highest):g} was asked for"))
+            found.append(Problem(f"query {name}", f"it gives {value:g}, at most {float(highest):g} was asked for"))
         elif lowest is not None and not value >= float(lowest):
-            found.append(Blocked(f"query {name}", f"it gives {value:g}, at least {float(lowest):g} was asked for"))
+            found.append(Problem(f"query {name}", f"it gives {value:g}, at least {float(lowest):g} was asked for"))
     return found[:5]

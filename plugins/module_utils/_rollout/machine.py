@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .._model.problem import Problem
 from .model import REVISION, Budget, Goal, RestartedWorkload, RolloutObservation
 from .reading import matches
 from .waves import width
 
-__all__ = ["TURN", "Blocked", "Next", "RestartLimits", "WaveMemory", "budgets_of", "slowest", "step", "unsure", "why_behind"]
+__all__ = ["TURN", "Next", "RestartLimits", "WaveMemory", "budgets_of", "slowest", "step", "unsure", "why_behind"]
 
 TURN = "it waits for its turn"
 _IMAGE_GRACE = 30.0  # a registry may hiccup, a node may have to try again
@@ -61,15 +62,6 @@ class WaveMemory:
         self.troubled = {name: (text, at + seconds) for name, (text, at) in self.troubled.items()}
 
 
-@dataclass(frozen=True)
-class Blocked:
-    """Who is in the way, why, and what to do."""
-
-    resource: str
-    reason: str
-    remedy: str = ""
-
-
 @dataclass
 class Next:
     """What to do now. start: to be restarted; finished: nothing is left. failed ends the wave."""
@@ -79,7 +71,7 @@ class Next:
     under_way: dict[str, str] = field(default_factory=dict)
     held: dict[str, str] = field(default_factory=dict)
     gone: list[str] = field(default_factory=list)
-    failed: list[Blocked] = field(default_factory=list)
+    failed: list[Problem] = field(default_factory=list)
     finished: bool = False
 
 
@@ -97,17 +89,17 @@ def _heeded(one: RestartedWorkload, world: RolloutObservation) -> list[Budget]:
     return budgets_of(one, world) if one.cost and (one.gateway or one.kind != "DaemonSet") else []
 
 
-def _hopeless(one: RestartedWorkload, budgets: Sequence[Budget]) -> Blocked | None:
+def _hopeless(one: RestartedWorkload, budgets: Sequence[Budget]) -> Problem | None:
     """A restart that no waiting makes possible."""
     if one.obstacle:
-        return Blocked(one.title, one.obstacle, "do that, or leave it out of the waves")
+        return Problem(one.title, one.obstacle, "do that, or leave it out of the waves")
     if one.gateway and one.cost and one.wanted - one.cost < 1:
-        return Blocked(one.title, f"it is a gateway with {one.wanted} replica{'' if one.wanted == 1 else 's'} of which {one.cost} may be "
+        return Problem(one.title, f"it is a gateway with {one.wanted} replica{'' if one.wanted == 1 else 's'} of which {one.cost} may be "
                        "away at once, so there would be a moment without a ready one",
                        "give it a rolling update with maxUnavailable 0, or more replicas")
     for budget in budgets:
         if budget.possible < one.cost:
-            return Blocked(one.title, f"{budget.title} lets {budget.possible} pods go even when all are ready, and a restart takes "
+            return Problem(one.title, f"{budget.title} lets {budget.possible} pods go even when all are ready, and a restart takes "
                            f"{one.cost} away at once", "give the workload more replicas or maxUnavailable 0, change the budget, or say "
                            "budgets: ignore")
     return None
@@ -151,7 +143,7 @@ def _is_done(one: RestartedWorkload, goal: Goal) -> bool:
     return one.said[0] == "ready" and not one.behind(goal) and all(pod.ready for pod in one.pods) and len(one.pods) >= one.wanted
 
 
-def _trouble(one: RestartedWorkload, memory: WaveMemory, now: float) -> Blocked | None:
+def _trouble(one: RestartedWorkload, memory: WaveMemory, now: float) -> Problem | None:
     """A new pod that does not come up, once that has stood for a while."""
     text = "; ".join(dict.fromkeys(f"Pod {pod.namespace}/{pod.name}: {pod.trouble}" for pod in one.pods if pod.trouble))
     if one.said[0] == "failed":
@@ -162,7 +154,7 @@ def _trouble(one: RestartedWorkload, memory: WaveMemory, now: float) -> Blocked 
     since = memory.troubled.setdefault(one.title, (text, now))[1]
     if now - since < _IMAGE_GRACE:
         return None
-    return Blocked(one.title, text, f"kubectl describe {one.kind.lower()} {one.name} -n {one.namespace}")
+    return Problem(one.title, text, f"kubectl describe {one.kind.lower()} {one.name} -n {one.namespace}")
 
 
 @dataclass
@@ -204,7 +196,7 @@ class _Look:
         if trouble is not None:
             self.out.failed.append(trouble)
         elif self.now - since >= self.limits.workload:
-            self.out.failed.append(Blocked(one.title, f"it has not come back after {self.now - since:.0f} s: {said}",
+            self.out.failed.append(Problem(one.title, f"it has not come back after {self.now - since:.0f} s: {said}",
                                            f"kubectl describe {one.kind.lower()} {one.name} -n {one.namespace}"))
         else:
             self.out.under_way[one.title] = said
@@ -234,7 +226,7 @@ class _Look:
     def _hold(self, one: RestartedWorkload, reason: str) -> None:
         spent = self.now - self.memory.held.setdefault(one.title, self.now)
         if spent >= self.limits.budget:
-            self.out.failed.append(Blocked(one.title, f"held up for {spent:.0f} s: {reason}",
+            self.out.failed.append(Problem(one.title, f"held up for {spent:.0f} s: {reason}",
                                            "bring the pods of that budget back to ready, or say budgets: ignore"))
         else:
             self.out.held[one.title] = reason

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from .._model.problem import Problem
+
 __all__ = [
     "KINDS",
     "RESTARTED",
@@ -20,7 +22,6 @@ __all__ = [
     "ProxyPod",
     "RestartedWorkload",
     "RolloutObservation",
-    "UnmanagedPod",
     "plain_version",
 ]
 
@@ -108,14 +109,6 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class UnmanagedPod:
-    """A pod with an old proxy that nobody would make again as it is: reported, never killed."""
-
-    resource: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class RestartedWorkload:
     """A Deployment, StatefulSet or DaemonSet. cost: how many of its pods may be away while it restarts.
 
@@ -158,7 +151,7 @@ class RolloutObservation:
     """One look. known: the namespaces that were looked at; going: those that are being deleted."""
 
     workloads: Mapping[str, RestartedWorkload]
-    loose: tuple[UnmanagedPod, ...] = ()
+    loose: tuple[Problem, ...] = ()  # pods with an old proxy that nobody would make again as they are: reported, never killed
     budgets: tuple[Budget, ...] = ()
     revisions: Mapping[str, str] = field(default_factory=dict)  # namespace -> its label istio.io/rev (or `injection`)
     going: frozenset[str] = frozenset()

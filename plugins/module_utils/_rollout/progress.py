@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from .machine import TURN, Blocked, Next, WaveMemory, slowest
+from .machine import TURN, Next, WaveMemory, slowest
 from .model import RolloutObservation
 from .state import PASSED, State
 from .waves import PlannedWave
 
-__all__ = ["blocked_text", "estimate", "plan_lines", "progress_line", "seconds_text", "state_lines"]
+__all__ = ["estimate", "plan_lines", "progress_line", "seconds_text", "state_lines"]
 
 _SHOWN = 10
 
@@ -24,12 +24,6 @@ def seconds_text(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def blocked_text(rows: Sequence[Blocked]) -> str:
-    """Who is in the way and why, the first of them."""
-    shown = [f"{one.resource}: {one.reason}{f' ({one.remedy})' if one.remedy else ''}" for one in rows[:_SHOWN]]
-    return "; ".join(shown + ([f"and {len(rows) - _SHOWN} more"] if len(rows) > _SHOWN else []))
 
 
 def estimate(state: State, done_now: int, seconds_now: float) -> float | None:
@@ -46,7 +40,7 @@ def plan_lines(planned: Sequence[PlannedWave], world: RolloutObservation) -> lis
         pods = sum(len(world.workloads[title].pods) for title in wave.members)
         lines.append(f"wave {number} of {len(planned)}, {wave.name}: {len(wave.members)} workloads, {pods} pods"
                      f"{f', {wave.concurrency} at a time' if wave.concurrency else ''}")
-    return lines + [f"  left alone: {one.resource}: {one.reason}" for one in world.loose[:_SHOWN]] + \
+    return lines + [f"  left alone: {one}" for one in world.loose[:_SHOWN]] + \
         ([f"  left alone: {len(world.loose) - _SHOWN} more pods"] if len(world.loose) > _SHOWN else [])
 
 

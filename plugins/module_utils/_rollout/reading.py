@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .._model.owners import owner_of
+from .._model.problem import Problem
 from .._model.proxies import PROXY, STATUS
 from .._model.readiness import judge
 from .._model.revisions import revision_of_pod
-from .model import KINDS, RESTARTED, REVISION, Budget, ProxyPod, RestartedWorkload, RolloutObservation, UnmanagedPod, plain_version
+from .model import KINDS, RESTARTED, REVISION, Budget, ProxyPod, RestartedWorkload, RolloutObservation, plain_version
 
 __all__ = ["matches", "parse_time", "pod_of", "thin_pod", "thin_workload", "workload_of", "world_of"]
 
@@ -265,7 +266,7 @@ def world_of(
             of_owner.setdefault(title, []).append(pod)
         elif kind not in _KINDS.values():
             owner = f" ({kind} {pod.namespace}/{name})" if kind else ""
-            loose.append(UnmanagedPod(f"Pod {pod.namespace}/{pod.name}{owner}", _why_loose(kind, raw)))
+            loose.append(Problem(f"Pod {pod.namespace}/{pod.name}{owner}", _why_loose(kind, raw)))
     spaces = list(namespaces)
     labels = {one["metadata"]["name"]: one["metadata"].get("labels") or {} for one in spaces}
     found = {title: _workload(obj, of_owner.get(title, ())) for title, obj in rows.items()}

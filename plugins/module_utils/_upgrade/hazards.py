@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from .._model import kinds as k
@@ -42,15 +42,6 @@ __all__ = [
     "skew",
     "stale_webhooks",
 ]
-
-_SHOWN = 5
-
-
-def _some(names: Iterable[str]) -> str:
-    """The first few, and how many more."""
-    rows = list(names)
-    more = f" and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
-    return ", ".join(rows[:_SHOWN]) + more
 
 
 # versions

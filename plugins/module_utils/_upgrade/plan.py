@@ -14,6 +14,7 @@ from typing import Any
 from .._model import kinds as k
 from .._model.versions import istio_of
 from .._model.view import ref
+from .._text import shortened
 from .changes import NOTES, Note, between
 from .fleet import SIDECAR, WAYPOINT, FleetWorkload
 from .hazards import behind, not_moved
@@ -28,6 +29,7 @@ __all__ = ["UpgradePlan", "UpgradeStep", "plan_of"]
 OPERATOR_SECONDS = 90.0  # one InstallPlan, from approval to Succeeded; assumed
 NODE_SECONDS = 10.0  # one node of a DaemonSet that is replaced; assumed
 KEEP = 604800  # seconds; the role upgrade's own upgrade_keep_seconds
+_NAMED = 4  # objects in a line
 
 
 @dataclass(frozen=True)
@@ -516,7 +518,7 @@ def _older_patch(journey: UpgradeAssessment, row: FleetWorkload) -> bool:
 def _leftover(journey: UpgradeAssessment) -> Iterator[UpgradeStep]:
     found = list(not_moved(journey))
     if found:
-        names = _texts([row.resource for row in found])
+        names = shortened([row.resource for row in found], _NAMED)
         yield UpgradeStep(
             "leftover",
             f"see to {len(found)} owner{_s(len(found))} whose pods no restart moves: {names}",
@@ -529,9 +531,4 @@ def _leftover(journey: UpgradeAssessment) -> Iterator[UpgradeStep]:
 
 
 def _names(rows: Sequence[FleetWorkload]) -> str:
-    return _texts([row.ref for row in rows])
-
-
-def _texts(names: Sequence[str], most: int = 4) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    return shortened([row.ref for row in rows], _NAMED)

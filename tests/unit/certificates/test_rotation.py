@@ -150,17 +150,17 @@ FRESH = RotationState([Istiod("istiod", ("O",), "old-ca")], [ProxyTrust("a", ("O
 def test_a_gate_names_who_is_not_ready(step: RotationStep, mesh: RotationState, current: Authority, blockers: set[str]) -> None:
     verdict = gate(step, mesh, current)
     assert {one.resource for one in verdict.blockers} == blockers and verdict.safe is not bool(blockers)
-    assert all(one.reason and one.remedy for one in (*verdict.blockers, *verdict.notes))
+    assert all(one.message and one.remedy for one in (*verdict.blockers, *verdict.notes))
 
 
 def test_a_silent_proxy_is_a_note_where_it_does_not_matter() -> None:
     mesh = replace(FRESH, proxies=[ProxyTrust("a", error="no answer for 5 s")])
-    assert [one.reason for one in gate(RotationStep(D, SPREAD), mesh, OLD).notes] == ["it did not answer: no answer for 5 s"]
+    assert [one.message for one in gate(RotationStep(D, SPREAD), mesh, OLD).notes] == ["it did not answer: no answer for 5 s"]
 
 
 def test_messages_name_roots_for_people() -> None:
     mesh = replace(READY, proxies=[ProxyTrust("Pod shop/cart", ("O",), "O")])
-    assert gate(RotationStep(S, SWITCHED), mesh, SPREAD).blockers[0].reason == "it does not trust New (N) yet"
+    assert gate(RotationStep(S, SWITCHED), mesh, SPREAD).blockers[0].message == "it does not trust New (N) yet"
 
 
 def test_a_live_proxy_as_it_was_read() -> None:
@@ -254,7 +254,7 @@ def test_a_proxy_whose_certificate_is_not_valid_is_nowhere_proven_safe(
     istiod = Istiod("istiod", roots=BOTH)
     verdict = gate(step, RotationState([istiod], [proxy]), current, now=NOON)
     assert verdict.safe is (not text or step.phase is D), "one more root takes nothing away from anybody"
-    said = [one.reason for one in (*verdict.blockers, *verdict.notes)]
+    said = [one.message for one in (*verdict.blockers, *verdict.notes)]
     assert (len(said) == 1 and said[0].startswith(text)) if text else not said
 
 

@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 import pytest
+from ansible_collections.meshops.mesh.plugins.module_utils._model.problem import Problem
 from ansible_collections.meshops.mesh.plugins.module_utils._rollout import gate
-from ansible_collections.meshops.mesh.plugins.module_utils._rollout.machine import Blocked
 from ansible_collections.meshops.mesh.plugins.module_utils._rollout.model import Goal
 
 POD = "Pod shop/cars-1"
@@ -70,7 +70,7 @@ def test_something_else_is_silence(first: bytes, second: bytes) -> None:
 ])  # fmt: skip
 def test_judging_a_proxy(one: gate.ProxyReport, goal: Goal, reasons: list[str]) -> None:
     wrong, silent = gate.judge_answers([gate.ProxyReport("Pod shop/mute", "connection refused", "1.0.0", "DRAINING", False, 9), one], goal)
-    assert ([blocked.reason for blocked in wrong], silent) == (reasons, ["Pod shop/mute: connection refused"])
+    assert ([blocked.message for blocked in wrong], silent) == (reasons, ["Pod shop/mute: connection refused"])
     assert {blocked.resource for blocked in wrong} <= {POD}
     assert [bool(blocked.remedy) for blocked in wrong] == [False, False, True, True][: len(wrong)]
 
@@ -85,7 +85,7 @@ def test_judging_a_proxy(one: gate.ProxyReport, goal: Goal, reasons: list[str]) 
 def test_from_its_answers_to_the_verdict(said: Any, numbers: dict[str, int], reasons: list[str]) -> None:
     one = answer(said, {"stats": [{"name": name, "value": value} for name, value in numbers.items()]})
     wrong, silent = gate.judge_answers([one, gate.read_answer("Pod c/d", b"<html>", b"")], Goal("1.27.5"))
-    assert [blocked.reason for blocked in wrong] == reasons
+    assert [blocked.message for blocked in wrong] == reasons
     assert len(silent) == 1 and silent[0].startswith("Pod c/d: its admin interface answered something else")
 
 
@@ -120,15 +120,15 @@ def test_a_baseline_is_in_order_and_of_failures_only() -> None:
     ]
     assert gate.baseline(rows) == ("OSM1 Service shop/a", *(f"OSM{number} Service shop/b" for number in range(2, 10)))
     assert gate.judge_checks([row("OSM9", "Service shop/c", status="warning"), row("OSM9", status="passed")], ()) == []
-    assert [one.reason for one in gate.judge_checks([row("OSM0", "Service shop/c")], gate.baseline(rows))] == [
+    assert [one.message for one in gate.judge_checks([row("OSM0", "Service shop/c")], gate.baseline(rows))] == [
         "OSM0 fails now and did not before: it is so"
     ], "what was a warning"
 
 
 def test_a_finding_has_its_object_or_else_its_check() -> None:
     assert gate.judge_checks([row("OSM1", "Service shop/a", hint="do this"), row("OSM2")], ()) == [
-        Blocked("Service shop/a", "OSM1 fails now and did not before: it is so", "do this"),
-        Blocked("OSM2", "OSM2 fails now and did not before: it is so", ""),
+        Problem("Service shop/a", "OSM1 fails now and did not before: it is so", "do this"),
+        Problem("OSM2", "OSM2 fails now and did not before: it is so", ""),
     ]
 
 
@@ -140,17 +140,17 @@ def call(**more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("probe", "found"), [
-    pytest.param({"results": [call()]}, [Blocked("call a to b", "GET / was denied, expected allowed (403 RBAC)")], id="denied"),
+    pytest.param({"results": [call()]}, [Problem("call a to b", "GET / was denied, expected allowed (403 RBAC)")], id="denied"),
     pytest.param({"results": [call(verdict="allowed", expected="denied", method="PUT", path="/x", status=200, said="")]},
-                 [Blocked("call a to b", "PUT /x was allowed, expected denied (200 )")], id="allowed"),
+                 [Problem("call a to b", "PUT /x was allowed, expected denied (200 )")], id="allowed"),
     pytest.param({"results": [call(agrees=True), call(agrees=None), call(verdict="no_verdict")]}, [], id="no-difference"),
     pytest.param({"results": [call()], "failed": True, "msg": "1 of 1"}, [
-        Blocked("call a to b", "GET / was denied, expected allowed (403 RBAC)")], id="said-once"),
-    pytest.param({"failed": True, "msg": "no pod to call from"}, [Blocked("the probe of the access matrix", "no pod to call from")],
+        Problem("call a to b", "GET / was denied, expected allowed (403 RBAC)")], id="said-once"),
+    pytest.param({"failed": True, "msg": "no pod to call from"}, [Problem("the probe of the access matrix", "no pod to call from")],
                  id="none"),
     pytest.param({"results": None}, [], id="nothing"),
 ])  # fmt: skip
-def test_the_probe(probe: dict[str, Any], found: list[Blocked]) -> None:
+def test_the_probe(probe: dict[str, Any], found: list[Problem]) -> None:
     assert gate.judge_probe(probe) == found
 
 
@@ -185,7 +185,7 @@ def vector(*values: str) -> dict[str, Any]:
     pytest.param({"max": 1}, "timed out", ["Prometheus did not answer it: timed out"], id="no-answer"),
 ])  # fmt: skip
 def test_queries(query: dict[str, Any], said: Any, reasons: list[str]) -> None:
-    assert [blocked.reason for blocked in gate.judge_query({"query": "up", **query}, said)] == reasons
+    assert [blocked.message for blocked in gate.judge_query({"query": "up", **query}, said)] == reasons
 
 
 def test_a_query_is_called_by_its_name_or_else_by_itself() -> None:

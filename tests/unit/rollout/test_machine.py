@@ -155,7 +155,7 @@ def test_any_of_its_pods_makes_a_budget_its_own() -> None:
 def test_what_cannot_be(one: RestartedWorkload, here: dict[str, Any], reason: str, remedy: str) -> None:
     out = look(world(one, old("web"), **here))
     (blocked,) = out.failed
-    assert blocked.resource == one.title and reason in blocked.reason and remedy in blocked.remedy
+    assert blocked.resource == one.title and reason in blocked.message and remedy in blocked.remedy
     assert (out.start, out.finished) == ([], False), "nothing is begun once something has gone wrong"
 
 
@@ -243,8 +243,8 @@ def test_why_it_is_behind(pod: dict[str, str], own: str, space: str, goal: Goal,
     one = restarted(said=("ready", ""), pods=pods(**pod), own_revision=own)
     here = world(one, revisions={"shop": space} if space else {})
     (blocked,) = judge_wave([CARS], here, goal)
-    assert text in blocked.reason
-    assert blocked.reason.startswith("its new pod cars-0 has a proxy of ")
+    assert text in blocked.message
+    assert blocked.message.startswith("its new pod cars-0 has a proxy of ")
 
 
 def test_the_gate_names_pods_that_are_not_ready_and_goes_on_to_the_next() -> None:
@@ -256,7 +256,7 @@ def test_the_gate_names_pods_that_are_not_ready_and_goes_on_to_the_next() -> Non
     )
     found = judge_wave([*sorted(world(*rows).workloads), "Deployment shop/gone"], world(*rows, going=frozenset({"bank"})), GOAL)
     assert [one.resource for one in found] == ["Deployment shop/a", "Deployment shop/b"]
-    assert found[1].reason == "4 of its 5 pods are not ready (b-0, b-1, b-2)"
+    assert found[1].message == "4 of its 5 pods are not ready (b-0, b-1, b-2)"
 
 
 # -- what goes wrong
@@ -271,7 +271,7 @@ def test_a_pod_in_trouble_gets_half_a_minute() -> None:
     assert not look(world(trouble()), now=100.0, memory=memory).failed
     assert not look(world(trouble()), now=129.9, memory=memory).failed
     (blocked,) = look(world(trouble()), now=130.0, memory=memory).failed
-    assert (blocked.resource, blocked.reason) == (CARS, "Pod shop/cars-0: ImagePullBackOff")
+    assert (blocked.resource, blocked.message) == (CARS, "Pod shop/cars-0: ImagePullBackOff")
     assert blocked.remedy == "kubectl describe deployment cars -n shop"
 
 
@@ -292,7 +292,7 @@ def test_what_counts_as_trouble(one: RestartedWorkload, text: str) -> None:
     memory = WaveMemory()
     look(world(one), now=0.0, memory=memory)
     failed = look(world(one), now=31.0, memory=memory).failed
-    assert [blocked.reason for blocked in failed] == ([text] if text else [])
+    assert [blocked.message for blocked in failed] == ([text] if text else [])
 
 
 def test_a_workload_that_does_not_come_back() -> None:
@@ -300,7 +300,7 @@ def test_a_workload_that_does_not_come_back() -> None:
     for now in (100.0, 399.9):
         assert list(look(world(one), now=now, memory=memory).under_way) == [CARS]
     (blocked,) = look(world(one, old("web")), now=400.0, memory=memory).failed
-    assert (blocked.resource, blocked.reason) == (CARS, "it has not come back after 300 s: 0 of 1 ready")
+    assert (blocked.resource, blocked.message) == (CARS, "it has not come back after 300 s: 0 of 1 ready")
     assert blocked.remedy == "kubectl describe deployment cars -n shop"
 
 
@@ -309,7 +309,7 @@ def test_a_budget_holds_up_for_so_long_and_no_longer() -> None:
     assert look(held, now=100.0, memory=memory).held
     assert look(held, now=699.9, memory=memory).held
     (blocked,) = look(held, now=700.0, memory=memory).failed
-    assert blocked.reason.startswith("held up for 600 s: PodDisruptionBudget shop/cars allows 0") and "budgets: ignore" in blocked.remedy
+    assert blocked.message.startswith("held up for 600 s: PodDisruptionBudget shop/cars allows 0") and "budgets: ignore" in blocked.remedy
 
 
 def test_a_budget_that_let_go_in_between_counts_from_anew() -> None:

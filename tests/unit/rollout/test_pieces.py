@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
-from ansible_collections.meshops.mesh.plugins.module_utils._rollout.machine import Blocked, WaveMemory
+from ansible_collections.meshops.mesh.plugins.module_utils._model.problem import Problem, summary
+from ansible_collections.meshops.mesh.plugins.module_utils._rollout.machine import WaveMemory
 from ansible_collections.meshops.mesh.plugins.module_utils._rollout.model import Goal, ProxyPod, RestartedWorkload, plain_version
-from ansible_collections.meshops.mesh.plugins.module_utils._rollout.progress import blocked_text, plan_lines, seconds_text
+from ansible_collections.meshops.mesh.plugins.module_utils._rollout.progress import plan_lines, seconds_text
 from ansible_collections.meshops.mesh.plugins.module_utils._rollout.reading import _cost, matches, pod_of, thin_pod
 from ansible_collections.meshops.mesh.plugins.module_utils._rollout.state import State, begin
 from ansible_collections.meshops.mesh.plugins.module_utils._rollout.waves import PlannedWave, orders_from, plan, width
@@ -194,7 +195,7 @@ def test_seconds(seconds: float, text: str) -> None:
 def test_lines() -> None:
     found = plan(FLEET, GOAL, orders_from([{"name": "a", "share": 10, "concurrency": 5}]))
     assert plan_lines(found, FLEET)[0] == "wave 1 of 3, a: 1 workloads, 1 pods, 5 at a time"
-    text = blocked_text([Blocked(f"Pod a/{number}", "bad", "do") for number in range(12)])
+    text = summary([Problem(f"Pod a/{number}", "bad", "do") for number in range(12)])
     assert text.startswith("Pod a/0: bad (do); ") and text.endswith("; and 2 more")
 
 

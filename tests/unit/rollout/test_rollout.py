@@ -314,7 +314,7 @@ def test_jobs_and_bare_pods_are_reported_and_live_on() -> None:
         pod["metadata"]["name"] = name
         pod["metadata"]["ownerReferences"] = [{"kind": owner[0], "name": owner[1], "controller": True}] if owner else []
         west.extra_pods.append(pod)
-    loose = {one.resource: one.reason for one in rollout(west).look().loose}
+    loose = {one.resource: one.message for one in rollout(west).look().loose}
     assert loose == {
         "Pod shop/backup-x1 (Job shop/backup)": "it belongs to a Job: it takes its new proxy with its next run",
         "Pod shop/debug": "nobody would make it again: delete it and make it anew",
