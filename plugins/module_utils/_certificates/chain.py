@@ -10,13 +10,14 @@ a mesh needs all reasons, CAs as the end of a chain, and identities without a ho
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from .facts import Certificate, Fault, FaultKind
+from .._model.problem import Problem, Severity, merged
+from .facts import Certificate, FaultKind
 from .names import violation
 
 try:
@@ -58,12 +59,12 @@ class CertificateChain:
 
     path: tuple[Certificate, ...]
     anchored: bool
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[Problem, ...] = ()
 
     @property
-    def words(self) -> frozenset[FaultKind]:
+    def words(self) -> frozenset[str]:
         """Which faults there are."""
-        return frozenset(fault.word for fault in self.faults)
+        return frozenset(fault.kind for fault in self.faults)
 
 
 @lru_cache(maxsize=65536)
@@ -121,7 +122,7 @@ def build(leaf: Certificate, others: Sequence[Certificate], roots: Sequence[Cert
 _NONE = timedelta(0)
 
 
-def date_faults(certificate: Certificate, where: str, *, at: datetime, limits: CertificateLimits) -> Iterable[Fault]:
+def date_faults(certificate: Certificate, where: str, *, at: datetime, limits: CertificateLimits) -> Iterable[Problem]:
     """Not yet, no longer, or not much longer valid. Short lives are measured by their own length."""
     life = certificate.not_after - certificate.not_before
     left = certificate.not_after - at
@@ -131,13 +132,13 @@ def date_faults(certificate: Certificate, where: str, *, at: datetime, limits: C
     if certificate.not_before > at + limits.skew:
         wait = certificate.not_before - at
         text = f"{certificate.title} is valid from {certificate.not_before:%Y-%m-%d %H:%M} UTC on, in {_span(wait)}"
-        yield Fault(FaultKind.NOT_YET_VALID, where, text, evidence=evidence, certificate=certificate.fingerprint)
+        yield Problem(where, text, kind=FaultKind.NOT_YET_VALID, evidence=evidence)
     if certificate.not_after <= at:
         text = f"{certificate.title} expired on {certificate.not_after:%Y-%m-%d %H:%M} UTC, {_span(-left)} ago"
-        yield Fault(FaultKind.EXPIRED, where, text, evidence=evidence, certificate=certificate.fingerprint)
+        yield Problem(where, text, kind=FaultKind.EXPIRED, evidence=evidence)
     elif left < min(timedelta(days=limits.days), life * limits.fraction):
         text = f"{certificate.title} ends on {certificate.not_after:%Y-%m-%d %H:%M} UTC: {_span(left)} of {_span(life)} are left"
-        yield Fault(FaultKind.ENDS_SOON, where, text, evidence=evidence, certificate=certificate.fingerprint)
+        yield Problem(where, text, kind=FaultKind.ENDS_SOON, evidence=evidence)
 
 
 def _span(span: timedelta) -> str:
@@ -147,15 +148,15 @@ def _span(span: timedelta) -> str:
     return f"{hours:.0f} hours" if hours >= 2 else f"{hours * 60:.0f} minutes"
 
 
-def strength_faults(certificate: Certificate, where: str, limits: CertificateLimits, *, root: bool = False) -> Iterable[Fault]:
+def strength_faults(certificate: Certificate, where: str, limits: CertificateLimits, *, root: bool = False) -> Iterable[Problem]:
     """Too short a key, too old a hash. Nobody verifies a root's own signature, so its hash does not count."""
     least = {"RSA": limits.rsa_bits, "DSA": limits.rsa_bits, "EC": limits.ec_bits}.get(certificate.key_type, 0)
     if certificate.key_bits < least:
         text = f"{certificate.title} has a key of {certificate.key_type} {certificate.key_bits}, at least {least} bits are wanted"
-        yield Fault(FaultKind.WEAK_KEY, where, text, certificate=certificate.fingerprint)
+        yield Problem(where, text, kind=FaultKind.WEAK_KEY)
     if not root and certificate.hash_name in _WEAK_HASHES:
         text = f"{certificate.title} is signed with {certificate.hash_name.upper()}, which can be forged"
-        yield Fault(FaultKind.WEAK_HASH, where, text, certificate=certificate.fingerprint)
+        yield Problem(where, text, kind=FaultKind.WEAK_HASH)
 
 
 class _ChainJudge:
@@ -163,16 +164,17 @@ class _ChainJudge:
 
     def __init__(self, where: str, chain: CertificateChain, at: datetime, limits: CertificateLimits) -> None:
         self.where, self.path, self.anchored, self.at, self.limits = where, chain.path, chain.anchored, at, limits
-        self.faults: list[Fault] = []
+        self.faults: list[Problem] = []
 
     def add(self, word: FaultKind, message: str, **fields: Any) -> None:
-        self.faults.append(Fault(word, self.where, message, **fields))
+        self.faults.append(Problem(self.where, message, kind=word, **fields))
 
-    def certificates(self) -> None:
+    def certificates(self, judged: Collection[str]) -> None:
         for depth, one in enumerate(self.path):
             root = one.self_issued and depth == len(self.path) - 1
-            self.faults += date_faults(one, self.where, at=self.at, limits=self.limits)
-            self.faults += strength_faults(one, self.where, self.limits, root=root)
+            if one.fingerprint not in judged:
+                self.faults += date_faults(one, self.where, at=self.at, limits=self.limits)
+                self.faults += strength_faults(one, self.where, self.limits, root=root)
             if one.unknown_critical:
                 text = f"{one.title} has the critical extension {', '.join(one.unknown_critical)}, which nobody here understands"
                 self.add(FaultKind.CRITICAL_EXTENSION, text)
@@ -236,7 +238,7 @@ class _ChainJudge:
             self.add(
                 FaultKind.ORDER,
                 f"the chain is not in order; expected {' <- '.join(one.title for one in wanted)}",
-                warning=True,
+                severity=Severity.WARNING,
             )
         for one in dict.fromkeys(others):
             if one not in self.path and not _may_have_issued(one, self.path[-1]):
@@ -253,14 +255,17 @@ def judge(
     purpose: str | None = None,
     limits: CertificateLimits | None = None,
     partial: bool = False,
+    judged: Collection[str] = (),
 ) -> CertificateChain:
-    """The path and everything that is wrong with it. `others` is what was handed over behind the leaf, in its order."""
+    """The path and everything that is wrong with it. `others` is what was handed over behind the leaf, in its order.
+
+    judged: fingerprints of certificates whose dates and strength are judged at a place of their own."""
     chain = build(leaf, others, roots, partial=partial)
     work = _ChainJudge(where, chain, at, limits or CertificateLimits())
     work.end(others, roots)
-    work.certificates()
+    work.certificates(judged)
     work.authorities()
     work.purposes(purpose)
     work.nested_dates()
     work.presented(others)
-    return CertificateChain(chain.path, chain.anchored, tuple(dict.fromkeys(work.faults)))
+    return CertificateChain(chain.path, chain.anchored, merged(work.faults))

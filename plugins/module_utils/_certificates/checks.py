@@ -148,12 +148,10 @@ def _found(question: tuple[FaultKind, str], view: View, intent: Intent, options:
         yield skip("the Python package cryptography is needed on the machine that runs the module, and is not there")
         return
     everything = inventory(view, intent, options)
-    faults = [fault for fault in everything.faults if fault.word is kind]
+    faults = [fault for fault in everything.faults if fault.kind is kind]
     if not faults and subject not in everything.seen:
         yield skip(_NOTHING[subject])
-    for fault in faults:
-        severity = Severity.WARNING if fault.warning else None
-        yield Problem(fault.resource, fault.message, severity=severity, evidence=dict(fault.evidence))
+    yield from faults
 
 
 _REVISIONS, _MORE_NAMES = "--istiod-cert-istio-revisions=", "--istiod-cert-additional-dns-names="

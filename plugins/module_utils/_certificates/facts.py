@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import traceback
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -28,7 +27,6 @@ __all__ = [
     "IMPORT_ERROR",
     "AlternativeNames",
     "Certificate",
-    "Fault",
     "FaultKind",
     "Unreadable",
     "key_facts",
@@ -90,18 +88,6 @@ class FaultKind(StrEnum):
     PROXY_ROOTS = "proxy_roots"
     PROXY_OLD = "proxy_old"
     NOT_SHARED = "not_shared"
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One thing that is wrong, in a sentence about `resource`; `warning` makes it milder than its check."""
-
-    word: FaultKind
-    resource: str
-    message: str
-    warning: bool = False
-    evidence: Mapping[str, Any] = field(default_factory=dict, compare=False)
-    certificate: str = field(default="", compare=False)  # the fingerprint, where it is about one alone
 
 
 class Unreadable(ValueError):

@@ -71,7 +71,7 @@ def inspect_proxy(inspection: Inspection, source: Source) -> None:
         found = ", ".join(short_name(one) for one in trusted) or "nobody"
         inspection.add(FaultKind.PROXY_ROOTS, source.resource, f"it trusts {found}, but not {short_name(lost[0])} of {owner}")
     path = judge(chain[0], chain[1:], roots, at=inspection.settings.at, where=source.resource, limits=inspection.settings.limits)
-    if any(fault.word in (FaultKind.UNKNOWN_ROOT, FaultKind.MISSING_ISSUER, FaultKind.BAD_SIGNATURE) for fault in path.faults):
+    if any(fault.kind in (FaultKind.UNKNOWN_ROOT, FaultKind.MISSING_ISSUER, FaultKind.BAD_SIGNATURE) for fault in path.faults):
         text = f"its certificate is signed by {chain[0].issuer}, which does not lead to a root of {owner}"
         inspection.add(FaultKind.PROXY_OLD, source.resource, text)
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from .._model.problem import Problem
 from .chain import CLIENT, SERVER, CertificateLimits, date_faults, judge, strength_faults
-from .facts import Certificate, Fault, FaultKind
+from .facts import Certificate, FaultKind
 from .names import covers
 from .reading import MAX_BYTES, Bundle, Key, read_bundle
 from .source import Source, decode, keys_of
@@ -114,7 +115,7 @@ class Inspection:
     def __init__(self, given: Given, settings: InspectionSettings) -> None:
         self.given, self.settings = given, settings
         self.places: list[CertificateLocation] = []
-        self.faults: list[Fault] = []
+        self.faults: list[Problem] = []
         self.seen: set[str] = set()
         self.secrets = {(one["metadata"].get("namespace"), one["metadata"]["name"]): one for one in given.secrets}
         self.expected: tuple[Certificate, ...] = ()
@@ -126,9 +127,9 @@ class Inspection:
         self.anchors: dict[str, Certificate] = {}
 
     def add(self, word: FaultKind, resource: str, message: str, **fields: Any) -> None:
-        self.faults.append(Fault(word, resource, message, **fields))
+        self.faults.append(Problem(resource, message, kind=word, **fields))
 
-    def extend(self, item: str, faults: Iterable[Fault]) -> None:
+    def extend(self, item: str, faults: Iterable[Problem]) -> None:
         """Faults of one item of an object."""
         self.faults += [replace(fault, message=f"{item}: {fault.message}" if item else fault.message) for fault in faults]
 
@@ -183,7 +184,7 @@ class Inspection:
             index = leaves[0] if len(leaves) == 1 else 0
         if index:
             text = f"{rows[index].title} must be the first certificate; it is number {index + 1}, behind {rows[0].title}"
-            self.extend(given.item, [Fault(FaultKind.ORDER, given.resource, text)])
+            self.extend(given.item, [Problem(given.resource, text, kind=FaultKind.ORDER)])
         return rows[index], tuple(one for number, one in enumerate(rows) if number != index)
 
     def credential(self, given: Credential) -> None:
@@ -201,12 +202,12 @@ class Inspection:
             purpose=_PURPOSES.get(given.purpose),
             limits=self.settings.limits,
             partial=given.partial,
+            # roots have a place of their own, which was judged already
+            judged={one.fingerprint for one in (*given.roots, *self.expected)},
         )
         if len(chain.path) > 1 or given.roots or self.expected:
             self.seen.add("chain")
-        # roots have a place of their own, which was judged already
-        known = {one.fingerprint for one in (*given.roots, *self.expected)}
-        self.extend(given.item, [fault for fault in chain.faults if fault.certificate not in known])
+        self.extend(given.item, chain.faults)
         if given.purpose == "ca" and not leaf.authority:
             self.add(FaultKind.LEAF_AS_CA, given.resource, f"{given.item}: {leaf.title} is no CA, but is meant to sign")
         self.match(given, leaf)
@@ -230,9 +231,9 @@ class Inspection:
             self.seen.add("server")
         if given.purpose == "server" and not (leaf.names.dns or leaf.names.addresses or leaf.names.uris):
             text = f"{leaf.title} has no subject alternative name; clients do not look at the common name any more"
-            self.extend(given.item, [Fault(FaultKind.NO_SAN, given.resource, text)])
+            self.extend(given.item, [Problem(given.resource, text, kind=FaultKind.NO_SAN)])
             return
         for host in hosts:
             if not covers(leaf.names, host):
                 text = f"{leaf.title} does not cover {host}; it is made out to {', '.join(leaf.names.all()) or 'nobody'}"
-                self.extend(given.item, [Fault(FaultKind.HOST_UNCOVERED, given.resource, text)])
+                self.extend(given.item, [Problem(given.resource, text, kind=FaultKind.HOST_UNCOVERED)])

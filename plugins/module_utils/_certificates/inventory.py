@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from .facts import Certificate, Fault
+from .._model.problem import Problem, merged
+from .facts import Certificate
 from .inspect_mesh import inspect_authorities, inspect_proxy, inspect_served, inspect_shared_roots, inspect_webhooks
 from .inspect_sources import compare_serials, inspect_gateway, inspect_jwks, inspect_source
 from .inspection import CertificateLocation, Given, Inspection, InspectionSettings, TlsServer
@@ -23,7 +24,7 @@ class CertificateInventory:
     """All places, all faults, and which subjects there were at all: a check of nothing is no pass."""
 
     places: tuple[CertificateLocation, ...]
-    faults: tuple[Fault, ...]
+    faults: tuple[Problem, ...]
     seen: frozenset[str]
     at: datetime
     # what istiod hands out, for other clusters to compare
@@ -70,7 +71,7 @@ def take(given: Given, settings: InspectionSettings) -> CertificateInventory:
         inspection.seen.add("certificate")
     if any(place.bundle.certificates or place.bundle.faults for place in inspection.places):
         inspection.seen.add("bytes")
-    faults = tuple(dict.fromkeys(replace(fault, message=fault.message.strip()) for fault in inspection.faults))
+    faults = merged(replace(fault, message=fault.message.strip()) for fault in inspection.faults)
     ours = (inspection.handed.get(namespace) or roots for namespace, (_owner, roots) in inspection.active.items())
     handed = tuple(dict.fromkeys(root for roots in ours for root in roots)) or tuple(
         dict.fromkeys(root for roots in inspection.handed.values() for root in roots)

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .facts import Certificate, Fault, FaultKind, Unreadable, key_facts, load_certificate, spki_fingerprint
+from .._model.problem import Problem
+from .facts import Certificate, FaultKind, Unreadable, key_facts, load_certificate, spki_fingerprint
 
 try:
     from cryptography.exceptions import UnsupportedAlgorithm
@@ -42,12 +43,12 @@ class Bundle:
     """What was read: certificates in their order, and faults on the way."""
 
     certificates: tuple[Certificate, ...] = ()
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[Problem, ...] = ()
 
     @property
     def empty(self) -> bool:
         """True when there was nothing to read at all."""
-        return any(fault.word is FaultKind.EMPTY for fault in self.faults)
+        return any(fault.kind is FaultKind.EMPTY for fault in self.faults)
 
 
 @dataclass(frozen=True)
@@ -87,18 +88,18 @@ def public_part(data: bytes) -> bytes:
     return b"" if has_private_key(kept) else kept
 
 
-def _plain(data: bytes, where: str) -> tuple[bytes, list[Fault]]:
+def _plain(data: bytes, where: str) -> tuple[bytes, list[Problem]]:
     """The text without what disturbs, and a fault for each disturbance."""
     faults = []
     if data.startswith(_UTF8_BOM) or data[:2] in _UTF16_BOMS:
         reads = "Go and OpenSSL do not see the first certificate behind it"
-        faults.append(Fault(FaultKind.BOM, where, f"it begins with a byte order mark; {reads}"))
+        faults.append(Problem(where, f"it begins with a byte order mark; {reads}", kind=FaultKind.BOM))
         if data.startswith(_UTF8_BOM):
             data = data[len(_UTF8_BOM) :]
         else:
             data = data.decode("utf-16", errors="replace").encode("ascii", errors="replace")
     if b"\r\n" in data and b"-----BEGIN" in data:
-        faults.append(Fault(FaultKind.CRLF, where, "its lines end in CRLF, as on Windows"))
+        faults.append(Problem(where, "its lines end in CRLF, as on Windows", kind=FaultKind.CRLF))
     return data, faults
 
 
@@ -106,10 +107,10 @@ def read_bundle(data: bytes, where: str, *, limit: int = MAX_BYTES, der_wanted: 
     """Every certificate of a PEM text or DER file; what is wrong with the rest."""
     if len(data) > limit:
         size = f"{len(data):,} bytes"
-        return Bundle(faults=(Fault(FaultKind.TOO_LARGE, where, f"it has {size}, more than {limit:,}; it was not read further"),))
+        return Bundle(faults=(Problem(where, f"it has {size}, more than {limit:,}; it was not read further", kind=FaultKind.TOO_LARGE),))
     text, faults = _plain(data, where)
     if not text.strip():
-        return Bundle(faults=(*faults, Fault(FaultKind.EMPTY, where, "it is empty")))
+        return Bundle(faults=(*faults, Problem(where, "it is empty", kind=FaultKind.EMPTY)))
     if text[:1] == b"\x30" and b"-----BEGIN" not in text:
         return _read_der(text, where, faults, der_wanted)
     found: list[Certificate] = []
@@ -117,38 +118,38 @@ def read_bundle(data: bytes, where: str, *, limit: int = MAX_BYTES, der_wanted: 
     for number, match in enumerate(_BLOCK.finditer(text), 1):
         end = match.end()
         if match[1].endswith(_KEYS):
-            faults.append(Fault(FaultKind.KEY_IN_PUBLIC, where, f"block {number} is a private key, where only certificates belong"))
+            faults.append(Problem(where, f"block {number} is a private key, where only certificates belong", kind=FaultKind.KEY_IN_PUBLIC))
         elif match[1] in _CERTIFICATES:
             _read_block(match[2], number, where, found, faults)
         elif match[1] == _WITHHELD:
-            faults.append(Fault(FaultKind.UNREADABLE, where, "it has something that is no certificate; what it is is not shown"))
+            faults.append(Problem(where, "it has something that is no certificate; what it is is not shown", kind=FaultKind.UNREADABLE))
         elif match[1] not in (b"EC PARAMETERS", b"DH PARAMETERS"):
-            faults.append(Fault(FaultKind.UNREADABLE, where, f"block {number} is a {match[1].decode()}, not a certificate"))
+            faults.append(Problem(where, f"block {number} is a {match[1].decode()}, not a certificate", kind=FaultKind.UNREADABLE))
     rest = _BEGIN.search(text, end)
     if rest:
-        faults.append(Fault(FaultKind.UNREADABLE, where, f"its last block ({rest[1].decode()}) is cut off: it has no END line"))
+        faults.append(Problem(where, f"its last block ({rest[1].decode()}) is cut off: it has no END line", kind=FaultKind.UNREADABLE))
     elif not found and not faults:
-        faults.append(Fault(FaultKind.UNREADABLE, where, "it is neither PEM nor DER: there is no -----BEGIN CERTIFICATE----- in it"))
+        faults.append(Problem(where, "it is neither PEM nor DER: there is no -----BEGIN CERTIFICATE----- in it", kind=FaultKind.UNREADABLE))
     return Bundle(tuple(found), tuple(faults))
 
 
-def _read_der(data: bytes, where: str, faults: list[Fault], der_wanted: bool) -> Bundle:
+def _read_der(data: bytes, where: str, faults: list[Problem], der_wanted: bool) -> Bundle:
     try:
         certificate = load_certificate(data)
     except Unreadable as exc:
-        return Bundle(faults=(*faults, Fault(FaultKind.UNREADABLE, where, f"it is DER, but no certificate: {exc}")))
+        return Bundle(faults=(*faults, Problem(where, f"it is DER, but no certificate: {exc}", kind=FaultKind.UNREADABLE)))
     if not der_wanted:
-        faults.append(Fault(FaultKind.DER, where, "it is DER, where PEM is wanted"))
+        faults.append(Problem(where, "it is DER, where PEM is wanted", kind=FaultKind.DER))
     return Bundle((certificate,), tuple(faults))
 
 
-def _read_block(body: bytes, number: int, where: str, found: list[Certificate], faults: list[Fault]) -> None:
+def _read_block(body: bytes, number: int, where: str, found: list[Certificate], faults: list[Problem]) -> None:
     try:
         found.append(load_certificate(base64.b64decode(b"".join(body.split()), validate=True)))
     except binascii.Error as exc:
-        faults.append(Fault(FaultKind.UNREADABLE, where, f"certificate {number} is not base64: {exc}"))
+        faults.append(Problem(where, f"certificate {number} is not base64: {exc}", kind=FaultKind.UNREADABLE))
     except Unreadable as exc:
-        faults.append(Fault(FaultKind.UNREADABLE, where, f"certificate {number} cannot be read: {exc}"))
+        faults.append(Problem(where, f"certificate {number} cannot be read: {exc}", kind=FaultKind.UNREADABLE))
 
 
 def load_key(data: bytes, passphrase: bytes | None = None) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 
 from .._text import shortened
 
-__all__ = ["Problem", "Severity", "skip", "summary", "warning"]
+__all__ = ["Problem", "Severity", "merged", "skip", "summary", "warning"]
 
 
 class Severity(IntEnum):
@@ -29,12 +29,14 @@ class Problem:
     """An object, what is wrong with it, and what to do.
 
     resource: `Kind namespace/name`, or whatever people call it. remedy, severity: empty and None where who asked knows: a check has both.
-    evidence: for machines. skipped: nothing is known to be wrong, the question cannot be answered; `message` is the reason."""
+    kind: which of the problems that its finder knows. evidence: for machines.
+    skipped: nothing is known to be wrong, the question cannot be answered; `message` is the reason."""
 
     resource: str
     message: str
     remedy: str = ""
     severity: Severity | None = None
+    kind: str = ""
     evidence: Mapping[str, Any] = field(default_factory=dict, hash=False)
     skipped: bool = False
 
@@ -50,6 +52,14 @@ def warning(resource: str, message: str, remedy: str = "") -> Problem:
 def skip(reason: str) -> Problem:
     """The question cannot be answered here, and says why; this is neither a pass nor a failure."""
     return Problem("", reason, skipped=True)
+
+
+def merged(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Each once: what is said of an object in the same words is one problem, whatever its evidence."""
+    found: dict[Any, Problem] = {}
+    for one in problems:
+        found.setdefault((one.kind, one.resource, one.message, one.severity), one)
+    return tuple(found.values())
 
 
 def summary(problems: Iterable[Problem], most: int = 10) -> str:

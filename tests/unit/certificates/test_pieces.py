@@ -50,7 +50,7 @@ from .running import run, served
 )
 def test_bytes_become_certificates_and_faults(data: bytes, count: int, words: set[FaultKind]) -> None:
     bundle = read_bundle(data, "x")
-    assert len(bundle.certificates) == count and {fault.word for fault in bundle.faults} == words
+    assert len(bundle.certificates) == count and {fault.kind for fault in bundle.faults} == words
 
 
 @pytest.mark.parametrize("names", ["leaf_key", "leaf+leaf_key+middle", "leaf_key+leaf"])
@@ -133,7 +133,7 @@ def test_what_is_no_chain_is_refused(text: Any, message: str) -> None:
 
 def faults(*sources: Source) -> dict[str, str]:
     found = take(Given(sources=[Source.from_object(source.to_object()) for source in sources]), InspectionSettings(at=NOW))
-    return {fault.word.value: f"{fault.resource}: {fault.message}" for fault in found.faults}
+    return {fault.kind: f"{fault.resource}: {fault.message}" for fault in found.faults}
 
 
 def test_live_proxies_have_a_seam() -> None:
