@@ -11,10 +11,11 @@ from typing import Any
 
 from .._model.secrets_used import CACERTS, OWN, ROOT_MAP
 from .chain import build, judge
+from .encoding import decode
 from .facts import Certificate, FaultKind
 from .inspection import Credential, Inspection, short_name
 from .reading import Bundle, read_bundle
-from .source import Source, decode
+from .source import Source
 
 __all__ = ["inspect_authorities", "inspect_proxy", "inspect_served", "inspect_shared_roots", "inspect_webhooks"]
 

@@ -10,11 +10,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from .encoding import decode
 from .facts import Certificate, FaultKind
 from .inspection import Credential, Inspection, TlsServer, short_name
 from .names import parse_spiffe, spiffe_problem
 from .reading import Bundle, read_bundle
-from .source import Source, decode
+from .source import Source
 
 __all__ = ["compare_serials", "inspect_gateway", "inspect_jwks", "inspect_source"]
 

@@ -13,10 +13,11 @@ from typing import Any
 
 from .._model.problem import Problem
 from .chain import CLIENT, SERVER, CertificateLimits, date_faults, judge, strength_faults
+from .encoding import decode
 from .facts import Certificate, FaultKind
 from .names import covers
 from .reading import MAX_BYTES, Bundle, Key, read_bundle
-from .source import Source, decode, keys_of
+from .source import Source, keys_of
 
 __all__ = ["CertificateLocation", "Credential", "Given", "Inspection", "InspectionSettings", "TlsServer", "short_name"]
 

@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._errors import ConfigError
+from .._model.secrets_used import CACERTS_ITEMS
 from .chain import build
+from .encoding import decode
 from .facts import Certificate
 from .observed import authority_of, roots_of
 from .reading import read_bundle
 from .rotation import Authority
-from .source import decode
 
 __all__ = ["Material", "combined"]
 
-_ITEMS = ("ca-cert.pem", "ca-key.pem", "cert-chain.pem", "root-cert.pem")
 _TLS = {"tls.crt": "ca-cert.pem", "tls.key": "ca-key.pem", "ca.crt": "root-cert.pem"}
 
 
@@ -39,7 +39,7 @@ class Material:
     @classmethod
     def of(cls, data: Mapping[str, Any], name: str) -> Material:
         """data: a Secret's data, base64; in the form of cacerts, of istio-ca-secret, or of kubernetes.io/tls."""
-        items = {_TLS.get(item, item): decode(value) for item, value in data.items() if _TLS.get(item, item) in _ITEMS}
+        items = {_TLS.get(item, item): decode(value) for item, value in data.items() if _TLS.get(item, item) in CACERTS_ITEMS}
         secret = {"data": {item: base64.b64encode(value).decode() for item, value in items.items()}}
         authority, roots = authority_of(secret), roots_of(secret)
         if authority is None:
@@ -67,7 +67,7 @@ class Material:
 
     def data(self) -> dict[str, str]:
         """As a Secret has it."""
-        return {item: base64.b64encode(self.items[item]).decode() for item in _ITEMS}
+        return {item: base64.b64encode(self.items[item]).decode() for item in CACERTS_ITEMS}
 
 
 def combined(authority: Authority, known: Iterable[Material]) -> dict[str, str]:

@@ -11,10 +11,11 @@ from typing import Any
 
 from .._model.secrets_used import ROOT_MAP
 from .chain import build
+from .encoding import decode
 from .facts import Certificate
 from .reading import read_bundle
 from .rotation import Authority, Istiod, RotationState, Trust, held_by
-from .source import Source, decode
+from .source import Source
 
 __all__ = ["authority_of", "mesh_of", "roots_of"]
 

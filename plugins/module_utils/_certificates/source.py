@@ -11,15 +11,15 @@ so that one table of checks judges all. It has public bytes and facts about keys
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .encoding import decode
 from .reading import Key, has_private_key, public_part, read_key
 
-__all__ = ["GROUP", "KEYS_NOTE", "KIND", "Source", "decode", "keys_of", "of_config_map", "of_proxy", "of_secret", "without_keys"]
+__all__ = ["GROUP", "KEYS_NOTE", "KIND", "Source", "keys_of", "of_config_map", "of_proxy", "of_secret", "without_keys"]
 
 GROUP = "mesh.meshops.io"
 KIND = "CertificateSource"
@@ -110,14 +110,6 @@ def _bytes(spec: Mapping[str, Any], name: str) -> bytes | None:
     if spec.get(name) is None:
         return None
     return base64.b64decode(spec[name]) + (_TRACE if spec.get(f"{name}_had_key") else b"")
-
-
-def decode(value: Any) -> bytes:
-    """A Secret's value; what is not base64 is taken as it is."""
-    try:
-        return base64.b64decode(str(value), validate=True)
-    except (binascii.Error, ValueError):
-        return str(value).encode()
 
 
 def without_keys(secret: Mapping[str, Any]) -> dict[str, Any]:

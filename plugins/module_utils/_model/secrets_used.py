@@ -14,10 +14,11 @@ from .fields import entries, metadata_of, section, sections, texts
 from .objects import group_of
 from .selectors import ByLabel
 
-__all__ = ["CACERTS", "CA_SECRETS", "OWN", "ROOT_MAP", "SECRET", "SOURCES", "secrets_used"]
+__all__ = ["CACERTS", "CACERTS_ITEMS", "CA_SECRETS", "OWN", "ROOT_MAP", "SECRET", "SOURCES", "secrets_used"]
 
 SECRET = ("", "Secret")
 CACERTS, OWN = CA_SECRETS = ("cacerts", "istio-ca-secret")
+CACERTS_ITEMS = ("ca-cert.pem", "ca-key.pem", "cert-chain.pem", "root-cert.pem")  # in istiod's own form
 ROOT_MAP = "istio-ca-root-cert"  # the ConfigMap in which istiod hands its roots out
 # What says which Secrets they are. Where one of these may not be read nobody knows.
 SOURCES = frozenset({("", "Pod"), ("networking.istio.io", "Gateway"), ("gateway.networking.k8s.io", "Gateway"),
