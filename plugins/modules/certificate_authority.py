@@ -234,6 +234,12 @@ certificates:
       returned: when it is there
       type: str
       sample: "-----BEGIN CERTIFICATE-----\n..."
+lines:
+  description: What was made and renewed and why, for people. In check mode what would be.
+  returned: success
+  type: list
+  elements: str
+  sample: ["travel-prod (intermediate): made, there is none"]
 """
 
 from typing import Any

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +18,7 @@ from .._kube.client import Cluster
 from .._kube.options import display_name
 from .._model.clock import utc_now
 
-__all__ = ["issue", "request_of"]
+__all__ = ["due_lines", "issue", "request_of"]
 
 DAYS = {"root": 3650.0, "intermediate": 730.0}
 
@@ -99,7 +99,12 @@ def issue(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     for row, mend in zip(described, mends, strict=True):
         row["reason"] += f"; {mend}" if mend else ""
     changed = any(decision.action != KEEP for decision in decisions) or any(mends)
-    return {"changed": changed, "certificates": described, "diff": _diff(decisions, described)}
+    return {"changed": changed, "certificates": described, "lines": due_lines(described), "diff": _diff(decisions, described)}
+
+
+def due_lines(described: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What is made and renewed and why, for people. described: the rows of the result."""
+    return [f"{row['name']} ({row['type']}): {row['action']}, {row['reason']}" for row in described if row["action"] != KEEP]
 
 
 def _diff(decisions: Sequence[Decision], described: Sequence[Mapping[str, Any]]) -> dict[str, str]:

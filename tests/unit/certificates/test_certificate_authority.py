@@ -98,6 +98,12 @@ def test_check_make_check_keep(issue: Any, tmp_path: Path) -> None:
         assert not again["changed"] and set(actions(again).values()) == {"kept"} and prints(again) == prints(made)
 
 
+def test_lines_say_what_is_due_and_why(issue: Any) -> None:
+    names = [f"{row['name']} ({row['type']}): made, there is none" for row in issue(check=True)["certificates"]]
+    assert names and issue(check=True)["lines"] == names and issue()["lines"] == names
+    assert issue()["lines"] == [], "what is kept is not told"
+
+
 @pytest.mark.parametrize("kind", [{"key_type": "EC"}, {"key_type": "EC", "key_bits": 384}, {"key_type": "RSA", "key_bits": 2048}])
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not on PATH")
 def test_openssl_accepts_what_was_issued(issue: Any, tmp_path: Path, kind: dict[str, Any]) -> None:
