@@ -2,16 +2,20 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to meshops.mesh: not for use outside the collection, may change without notice.
-"""What the given certificates cannot mean. The answers name entries and fields, never a value: the entries hold keys and passphrases."""
+"""What the intended certificates cannot mean. The answers name entries and fields, never a value that may be a key or a passphrase."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["certificate_refusals"]
+from .cert_manager import edge_issuer, wanted, wants_cacerts
+from .intent import CertificateIntent, given
+
+__all__ = ["cert_manager_refusals", "certificate_refusals"]
 
 _OF_A_CA = ("cacerts", "istio-ca-secret")
+_MATERIAL = ("certificate", "chain", "from_secret", "key", "passphrase", "roots")
 
 
 def certificate_refusals(given: Sequence[Mapping[str, Any]], *, with_material: bool) -> list[str]:
@@ -42,3 +46,55 @@ def _incomplete(entry: Mapping[str, Any]) -> str:
         f"{entry.get('name')}: with certificates_provider pem it needs certificate and key, as files or text, "
         "or from_secret with NAMESPACE/NAME of a Secret that has them."
     )
+
+
+def cert_manager_refusals(intent: CertificateIntent) -> list[str]:
+    """A sentence for each thing that only the other providers have, or that cert-manager cannot do."""
+    rows = (
+        (_material(intent), "these are for certificates_provider pem; cert-manager makes key and certificate itself. Take them out."),
+        (_path_lengths(intent), "a Certificate cannot say a path length. Take it out, or name an issuer whose CA has one."),
+        (_extra_roots(intent),
+         "ca.crt of cacerts is what the issuer says, and nothing can be added to it. Take it out, or use the providers own_ca or pem."),
+        (_far(intent), f"an Issuer signs in its own namespace only, here {intent.namespace}. Name a ClusterIssuer in "
+                       "mesh_certificates_cert_manager.edge_issuer."),
+        (_short(intent), "cert-manager refuses a life of less than an hour (0.042 days)."),
+        (_bundles(intent),
+         "its files have a key that only the cluster has. Use certificates_target cluster, or give it a namespace instead."),
+        (_trust(intent), "the roots that it wants are only on the cluster. Use certificates_target cluster."),
+    )  # fmt: skip
+    return [f"certificates_provider is cert_manager, and {', '.join(found)}: {why}" for found, why in rows if found]
+
+
+def _material(intent: CertificateIntent) -> list[str]:
+    fields = [(one["name"], [name for name in _MATERIAL if given(one, name)]) for one in intent.entries]
+    return [f"{name} has {', '.join(found)}" for name, found in fields if found]
+
+
+def _path_lengths(intent: CertificateIntent) -> list[str]:
+    roots = {"mesh_certificates_root": intent.root, "mesh_certificates_edge_root": intent.edge_root}
+    return [f"{name}.path_length is {one['path_length']}" for name, one in roots.items() if given(one, "path_length")]
+
+
+def _extra_roots(intent: CertificateIntent) -> list[str]:
+    return ["mesh_certificates_extra_roots is set"] if intent.extra_roots and wants_cacerts(intent) else []
+
+
+def _far(intent: CertificateIntent) -> list[str]:
+    if edge_issuer(intent)["kind"] != "Issuer":
+        return []
+    far = [one for one in intent.leaves if intent.namespace_of(one) != intent.namespace]
+    return [f"{one['name']} is wanted in the namespace {one['namespace']}" for one in far]
+
+
+def _short(intent: CertificateIntent) -> list[str]:
+    return [f"{one.name} has days {one.entry['days']}" for one in wanted(intent) if one.life * 24 < 1]
+
+
+def _bundles(intent: CertificateIntent) -> list[str]:
+    if intent.target != "files":
+        return []
+    return [f"{one['name']} has a bundle" for one in intent.clients if given(one, "bundle")]
+
+
+def _trust(intent: CertificateIntent) -> list[str]:
+    return ["mesh_certificates_trust is set"] if intent.trust and intent.target == "files" else []

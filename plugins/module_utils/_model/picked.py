@@ -12,9 +12,9 @@ from typing import Any
 from .fields import metadata_of, section, sections, texts
 from .malformed import title
 from .objects import LAYER, MESH
-from .proxies import INJECT, lives, proxy_container
+from .proxies import INJECT, STATUS, lives, proxy_container
 
-__all__ = ["names_of", "of_layer", "of_others", "pods_without_proxy"]
+__all__ = ["names_of", "of_layer", "of_others", "owned_by", "pods_with_proxy", "pods_without_proxy"]
 
 Objects = Iterable[Mapping[str, Any]]
 
@@ -44,6 +44,22 @@ def of_layer(objects: Objects, layer: str) -> list[dict[str, Any]]:
         for one in objects
         if section(one, "metadata", "labels").get(LAYER) == layer
     ]
+
+
+def owned_by(objects: Objects, kind: str, name: str) -> list[Mapping[str, Any]]:
+    """Those that an object of this kind and name owns."""
+    owner = (kind, name)
+    return [
+        one
+        for one in objects
+        if any((ref.get("kind"), ref.get("name")) == owner for ref in sections(section(one, "metadata").get("ownerReferences")))
+    ]
+
+
+def pods_with_proxy(pods: Objects) -> list[str]:
+    """`namespace/name` of each pod that the injector has written a proxy into, whatever its state."""
+    found = [pod for pod in pods if STATUS in section(pod, "metadata", "annotations")]
+    return [f"{metadata_of(pod, 'namespace')}/{metadata_of(pod, 'name')}" for pod in found]
 
 
 def pods_without_proxy(pods: Objects) -> list[str]:

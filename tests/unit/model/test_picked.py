@@ -9,6 +9,8 @@ import pytest
 from ansible_collections.meshops.mesh.plugins.filter.object_names import object_names
 from ansible_collections.meshops.mesh.plugins.filter.objects_of_layer import objects_of_layer
 from ansible_collections.meshops.mesh.plugins.filter.objects_of_others import objects_of_others
+from ansible_collections.meshops.mesh.plugins.filter.objects_owned_by import objects_owned_by
+from ansible_collections.meshops.mesh.plugins.filter.pods_with_proxy import pods_with_proxy
 from ansible_collections.meshops.mesh.plugins.filter.pods_without_proxy import pods_without_proxy
 
 Obj = dict[str, Any]
@@ -84,3 +86,38 @@ PODS: dict[str, tuple[Obj, bool]] = {
 def test_pods_without_a_proxy(case: str) -> None:
     found, bare = PODS[case]
     assert pods_without_proxy([found]) == (["shop/web"] if bare else [])
+
+
+ISTIO = {"kind": "Istio", "name": "prod"}
+OWNED: dict[str, tuple[Any, bool]] = {
+    "its own": ([{**ISTIO, "uid": "1"}], True),
+    "beside another": ([{"kind": "Istio", "name": "other"}, ISTIO], True),
+    "of another name": ([{"kind": "Istio", "name": "other"}], False),
+    "of another kind": ([{"kind": "IstioRevisionTag", "name": "prod"}], False),
+    "of both in parts": ([{"kind": "Istio", "name": "other"}, {"kind": "Tag", "name": "prod"}], False),
+    "nobody's": ([], False),
+    "null": (None, False),
+    "a text": ("Istio", False),
+}
+
+
+@pytest.mark.parametrize("case", OWNED)
+def test_what_another_object_owns(case: str) -> None:
+    owners, counts = OWNED[case]
+    obj = thing(ownerReferences=owners)
+    assert objects_owned_by([obj], "Istio", "prod") == ([obj] if counts else [])
+
+
+INJECTED: dict[str, tuple[Obj, bool]] = {
+    "injected": (pod("web", annotations={"sidecar.istio.io/status": "{}"}), True),
+    "injected, and done": (pod("web", phase="Succeeded", annotations={"sidecar.istio.io/status": ""}), True),
+    "only asked for": (pod("web", annotations={"sidecar.istio.io/inject": "true"}), False),
+    "annotations are null": (pod("web", "istio-proxy", annotations=None), False),
+    "without annotations": (pod("web"), False),
+}
+
+
+@pytest.mark.parametrize("case", INJECTED)
+def test_pods_with_a_proxy(case: str) -> None:
+    found, counts = INJECTED[case]
+    assert pods_with_proxy([found]) == (["shop/web"] if counts else [])
