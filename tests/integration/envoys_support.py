@@ -71,7 +71,7 @@ class Mesh:
 
     def pod(self, app: str) -> str:
         """The name of the newest pod of a Deployment."""
-        rows = self.get("pods", "-n", self.namespace, "-l", f"app={app}").get("items") or []
+        rows = self.bed.api.get(f"/api/v1/namespaces/{self.namespace}/pods?labelSelector=app%3D{app}")["items"]
         alive = [row for row in rows if not row["metadata"].get("deletionTimestamp")]
         return max((row["metadata"]["creationTimestamp"], row["metadata"]["name"]) for row in alive)[1] if alive else ""
 

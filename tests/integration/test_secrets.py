@@ -73,8 +73,7 @@ def _needles() -> Needles:
     return Needles()
 
 
-PROCESSES = pytest.mark.parametrize("own", [False, True], ids=["in process", "of their own"])
-TREES = pytest.mark.parametrize("own", [False, pytest.param(True, marks=pytest.mark.long)], ids=["in process", "of their own"])
+PROCESSES = pytest.mark.parametrize("own", [False, pytest.param(True, marks=pytest.mark.long)], ids=["in process", "of their own"])
 
 
 def where(folder: Path, own: bool) -> dict[str, str]:
@@ -84,7 +83,7 @@ def where(folder: Path, own: bool) -> dict[str, str]:
 # without a cluster
 
 
-@TREES
+@PROCESSES
 def test_a_tree_has_them_for_its_owner_and_nothing_else_does(own: bool, needles: Needles, tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     given = {

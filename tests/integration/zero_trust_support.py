@@ -107,7 +107,7 @@ def calling(pods: Pods, wanted: dict[str, set[str]], workers: int = 2) -> Iterat
 
         return turn
 
-    with meanwhile(*(caller(pairs[offset::workers]) for offset in range(workers))):
+    with meanwhile(*(caller(pairs[offset::workers]) for offset in range(workers)), pause=0.05):
         yield made
 
 

@@ -24,12 +24,14 @@ def until(check: Callable[[], Any], timeout: float = 120.0, what: str = "") -> A
 
 
 @contextmanager
-def meanwhile(*turns: Callable[[], object]) -> Iterator[None]:
-    """Takes each of these turns over and over, in a thread of its own, until the block is over and the last turn done."""
+def meanwhile(*turns: Callable[[], object], pause: float = 0.15) -> Iterator[None]:
+    """Takes each of these turns over and over, in a thread of its own, until the block is over and the last turn done.
+
+    pause: seconds between two turns; without one a caller takes a core from what it watches."""
     stop = threading.Event()
 
     def loop(turn: Callable[[], object]) -> None:
-        while not stop.is_set():
+        while not stop.wait(pause):
             turn()
 
     threads = [threading.Thread(target=loop, args=(turn,), daemon=True) for turn in turns]
