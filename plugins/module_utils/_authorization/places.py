@@ -15,6 +15,7 @@ from .._model.gateway_labels import labels_of_gateway
 from .._model.owners import standard
 from .._model.proxies import INJECT
 from .._model.workloads import PodGroup, Shape, groups_of
+from .._text import shortened
 from .attachment import GATEWAY_NAME
 from .capture import CAPTURED, CaptureSettings, Past, past_proxy, settings_of
 from .model import HTTP, TCP, Mesh, PolicyTarget, ServiceRef
@@ -400,8 +401,7 @@ def _title(name: str, one: _Alike, number: int) -> str:
         return name
     if not one.pods:
         return f"{name} ({one.shape.where or 'template'})"
-    more = f" and {len(one.pods) - 1} more" if len(one.pods) > 1 else ""
-    return f"{name} (pod {one.pods[0]}{more})"
+    return f"{name} (pod {shortened(one.pods, 1)})"
 
 
 def _places_of_group(reader: _WorkloadReader, group: PodGroup) -> Iterator[Workload]:
