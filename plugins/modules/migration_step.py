@@ -14,6 +14,8 @@ description:
     OpenShift Service Mesh 2.
   - Each step is decided from the cluster's own objects. It writes nothing where something stands in its way, and names that. A step that is
     done already changes nothing, so a run that was killed goes on.
+  - Workloads are restarted as M(meshops.mesh.rollout_waves) restarts them, within their PodDisruptionBudgets. A restart that a budget can
+    never allow stands in the way of the step.
   - Most people use the playbook C(meshops.mesh.migrate_mesh), which takes the steps in their order and proves each of them.
 author:
   - meshops.mesh contributors (@meshops)
@@ -22,6 +24,7 @@ extends_documentation_fragment:
   - meshops.mesh.attributes
   - meshops.mesh.attributes.action_group
   - meshops.mesh.options.cluster
+  - meshops.mesh.options.restart
   - meshops.mesh.options.wait
 options:
   step:
@@ -42,7 +45,7 @@ options:
     description: The domain's name, for V(moved) and V(back). A member that no domain names is a domain of its own name.
     type: str
   wave_size:
-    description: How many workloads are restarted at a time.
+    description: How many workloads are in a wave. The next wave begins when all of this one are ready.
     type: int
     default: 10
   mesh:
@@ -142,10 +145,11 @@ from typing import Any
 
 from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._commands.migration_step import STEPS, Migration
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.restart import lock_from, settings_from
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name, wait_options
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, RESTART, display_name, wait_options
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.wait import Timing
 from ansible_collections.meshops.mesh.plugins.module_utils._migration.options import OPTIONS
 from ansible_collections.meshops.mesh.plugins.module_utils._migration.settings import MigrationSettings
@@ -158,6 +162,7 @@ def argument_spec() -> dict[str, Any]:
     return {
         **AUTH_ARG_SPEC,
         **CLUSTER,
+        **RESTART,
         **wait_options(wait_timeout=600, wait_interval=2),
         **{name: OPTIONS[name] for name in SHARED},
         "step": {"type": "str", "choices": list(STEPS), "required": True},
@@ -176,14 +181,18 @@ def migration_of(params: dict[str, Any], *, check_mode: bool) -> Migration:
     settings = MigrationSettings(
         mesh=params["mesh"], version=params["version"], name=params["istio_name"] or "", strategy=params["update_strategy"]
     )
+    cluster = Cluster.from_params(params, name=display_name(params))
     return Migration(
-        Cluster.from_params(params, name=display_name(params)),
+        cluster,
         settings,
         name=plane.get("name") or "",
         namespace=plane.get("namespace") or "",
         domains=params["domains"],
         wave_size=params["wave_size"],
         timing=Timing(params["wait_timeout"], max(0.2, params["wait_interval"])),
+        restart=settings_from(params),
+        lock_of=lambda namespace: lock_from(cluster, params, namespace),
+        take_over=params["take_over"],
         dry_run=check_mode,
     )
 

@@ -28,7 +28,7 @@ ACCESS: Obj = {"default_deny": False, "rules": [
     {"name": "console-to-portals", "from": [f"{CONTROL}/control"], "to": [f"namespace:{PORTAL}"], "ports": [8000]},
     {"name": "portals-to-travels", "from": [f"namespace:{PORTAL}"], "to": [f"{AGENCY}/travels"], "ports": [8000], "methods": ["GET"]}]}
 VARIABLES: Obj = {"mesh_provider": "ossm2", "mesh_mysql_password": "of-this-test-only", "mesh_control_plane": PLANE,
-                  "migration_access": ACCESS,
+                  "migration_access": ACCESS, "mesh_migration_restart": {"lock_seconds": 5},
                   "mesh_operators_extra": [{"package": "servicemeshoperator3", "source": "redhat-operators", "channel": "stable"}]}
 CLIENT = "client"
 TCP = {f"{AGENCY}/mysqldb"}

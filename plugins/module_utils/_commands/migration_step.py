@@ -7,14 +7,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .._errors import NotReady
 from .._kube.client import Cluster
 from .._kube.collect import collect
+from .._kube.lease import Lock
 from .._kube.progress import Progress, few
-from .._kube.wait import Timing, wait_gone, wait_ready
+from .._kube.wait import Timing, wait_gone
 from .._migration.convert import convert
 from .._migration.gateways import gateways_of
 from .._migration.settings import Domain, MigrationSettings, Plane, domains_of, members_of, plane_of
@@ -38,18 +39,21 @@ from .._model.objects import Ref
 from .._model.snapshot import Snapshot
 from .._rights.reads import MIGRATION
 from .._text import shortened
+from .restart import RestartEngine, RestartSettings
 from .sources import require_whole
 
 __all__ = ["STEPS", "Migration"]
 
 STEPS = ("prepared", "moved", "back", "gateways_moved", "gateways_back", "removed")
-_RESTARTED = "kubectl.kubernetes.io/restartedAt"
 _SHOWN = 15
 
 
 @dataclass
 class Migration:
-    """One call. plane: name and namespace, which have to be given once the ServiceMeshControlPlane is gone."""
+    """One call. plane: name and namespace, which have to be given once the ServiceMeshControlPlane is gone.
+
+    lock_of: the lock of the mesh, by the control plane's namespace; None where nobody else is kept out.
+    """
 
     cluster: Cluster
     settings: MigrationSettings
@@ -58,14 +62,37 @@ class Migration:
     domains: list[dict[str, Any]] = field(default_factory=list)
     wave_size: int = 10
     timing: Timing = field(default_factory=Timing)
+    restart: RestartSettings = field(default_factory=RestartSettings)
+    lock_of: Callable[[str], Lock] | None = None
+    take_over: bool = False
     dry_run: bool = False
     changed: bool = False
     lines: list[str] = field(default_factory=list)
-    restarted: list[str] = field(default_factory=list)
+    engine: RestartEngine = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.engine = RestartEngine(self.cluster, settings=self.restart, clock=self.timing.clock, sleep=self.timing.sleep)
+
+    @property
+    def restarted(self) -> list[str]:
+        """Workloads that were restarted."""
+        return self.engine.restarted
 
     def take(self, step: str, domain: str = "") -> None:
-        """The whole step."""
+        """The whole step, while no other run works on this mesh."""
         self.cluster.require_clock()
+        if self.lock_of is None or self.dry_run:
+            self._take(step, domain)
+            return
+        namespace = self.namespace or plane_of(self._look(), name=self.name, namespace="").namespace
+        self.engine.lock = self.lock_of(namespace)
+        self.engine.lock.acquire(take_over=self.take_over)
+        try:
+            self._take(step, domain)
+        finally:
+            self.engine.lock.release(keep=False)
+
+    def _take(self, step: str, domain: str) -> None:
         if step == "removed":
             self._remove()
             return
@@ -90,6 +117,8 @@ class Migration:
             raise NotReady(f"cluster {self.cluster.name}: {what}: nothing was written: {_list(step.blockers)}")
         self.lines += step.notes
         for write in step.writes:
+            if self.engine.lock is not None:
+                self.engine.lock.check()
             self.lines.append(write.said)
             self.changed = True
             ref = write.ref
@@ -118,11 +147,14 @@ class Migration:
 
     def _domain(self, seen: Snapshot, plane: Plane, domain: Domain, side: str) -> None:
         what = f"domain {domain.name}"
-        self._write((moved if side == NEW else back)(seen, plane, self.settings, domain), what)
+        step = (moved if side == NEW else back)(seen, plane, self.settings, domain)
         refs, lonely = restarts(seen, plane, self.settings, domain, side)
+        titles = [str(ref) for ref in refs]
+        never = () if step.blockers else tuple(map(str, self.engine.hopeless(titles)))
+        self._write(replace(step, blockers=(*step.blockers, *never)), what)
         self.lines += [f"Pod {name}: nobody makes it again, so it keeps its proxy" for name in lonely]
         size = max(1, self.wave_size)
-        for wave in (refs[start : start + size] for start in range(0, len(refs), size)):
+        for wave in (titles[start : start + size] for start in range(0, len(titles), size)):
             self._restart(wave)
 
         def look() -> list[str]:
@@ -131,14 +163,20 @@ class Migration:
 
         self._until(what, look)
 
-    def _restart(self, wave: list[Ref]) -> None:
-        stamp = {"metadata": {"annotations": {_RESTARTED: self.cluster.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")}}}
-        self.changed = True
-        self.restarted += [str(ref) for ref in wave]
-        self.lines.append(f"restarted {', '.join(str(ref) for ref in wave)}")
-        self.cluster.map(lambda ref: self.cluster.patch(_object(ref), {"spec": {"template": stamp}}, dry_run=self.dry_run), wave)
-        if not self.dry_run:
-            wait_ready(self.cluster, wave, self.timing)
+    def _restart(self, wave: list[str]) -> None:
+        """All of a wave are ready before the next one begins. In a dry run it is only said."""
+        if self.dry_run:
+            self.changed = True
+            self.engine.restarted += wave
+            self.lines.append(f"restarted {', '.join(wave)}")
+            return
+        before = len(self.restarted)
+        try:
+            self.engine.restart(wave, remedy="run it again to go on, or go back")
+        finally:
+            begun = self.restarted[before:]
+            self.changed = self.changed or bool(begun)
+            self.lines += [f"restarted {', '.join(begun)}"] if begun else []
 
     def _gateways(self, seen: Snapshot, plane: Plane, side: str) -> None:
         if side == NEW:

@@ -15,6 +15,7 @@ from typing import Any
 from .._model.objects import Ref
 from .._model.secrets_used import CA_SECRETS, ROOT_MAP
 from .._model.snapshot import Snapshot
+from .._rollout.reading import workload_of
 from .convert import at
 from .gateways import SUFFIX
 from .objects import owned
@@ -40,7 +41,6 @@ __all__ = [
 
 SMCP = "maistra.io/v2", "ServiceMeshControlPlane"
 KIALI_MEMBER = "kiali.io/member-of"
-_KINDS = ("Deployment", "StatefulSet", "DaemonSet")
 _OPERATOR = "maistra-istio-operator"
 # What the operator made and what stays in use when it is gone, as kinds.
 _KEPT = (
@@ -176,23 +176,14 @@ def restarts(snapshot: Snapshot, plane: Plane, settings: MigrationSettings, doma
         for pod in snapshot.of("Pod", namespace=space):
             if pod_side(pod, new) in (side, "none") or (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
                 continue
-            owner = _workload(snapshot, pod)
-            if owner is None:
+            title, _why_not = workload_of(pod)
+            kind, _space, name = title.partition(" ")
+            name = name.removeprefix(f"{space}/")
+            if not title or snapshot.get(kind, name, space) is None:
                 lonely.append(f"{space}/{pod['metadata']['name']}")
             else:
-                found[owner] = None
+                found[Ref("apps/v1", kind, space, name)] = None
     return list(found), lonely
-
-
-def _workload(snapshot: Snapshot, pod: Mapping[str, Any]) -> Ref | None:
-    meta = pod["metadata"]
-    owner: Mapping[str, Any] = next((one for one in meta.get("ownerReferences") or [] if one.get("controller")), {})
-    kind, name = str(owner.get("kind") or ""), str(owner.get("name") or "")
-    if kind == "ReplicaSet":
-        kind, name = "Deployment", name.removesuffix(f"-{(meta.get('labels') or {}).get('pod-template-hash', '')}")
-    if kind not in _KINDS or snapshot.get(kind, name, meta["namespace"]) is None:
-        return None
-    return Ref("apps/v1", kind, meta["namespace"], name)
 
 
 def waiting(snapshot: Snapshot, plane: Plane, settings: MigrationSettings, domain: Domain, side: str) -> list[str]:

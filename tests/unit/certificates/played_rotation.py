@@ -12,12 +12,12 @@ from ansible_collections.meshops.mesh.plugins.module_utils._commands.rotation im
 from ansible_collections.meshops.mesh.plugins.module_utils._commands.rotation_reading import RotationObservation, Saved
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.lease import Lock
 from ansible_collections.meshops.mesh.plugins.module_utils._rollout.machine import RestartLimits
-from rollout.played import App, Played
+from rollout.played import App, Watched
 
 from .material import DAY, NOW, make
 from .test_ca_material import encoded
 
-__all__ = ["NEW", "OLD", "PlayedRotation", "Watched", "istiod", "limits"]
+__all__ = ["NEW", "OLD", "PlayedRotation", "Signed", "istiod", "limits"]
 
 Obj = dict[str, Any]
 _LIFE = {"begins": NOW - 3650 * DAY, "ends": NOW + 3650 * DAY}
@@ -41,24 +41,18 @@ def limits(*, budgets: bool = True, concurrency: str = "", **more: Any) -> Rotat
     return RotationLimits(**{"gate": 120.0, "renew": "restart", "istiod_grace": 5.0, "restart": restart, **more})
 
 
-class Watched(Played):
-    """It keeps count of the fewest ready pods that had the label tier=data at any moment, and has each CA with the time that it came."""
-
-    fewest = 10**6
+class Signed(Watched):
+    """It has each CA with the time that it came."""
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         self.authorities = [(-10000.0, OLD)]
 
-    def _roll(self) -> None:
-        super()._roll()
-        self.fewest = min(self.fewest, sum(self.ready(app) for app in self.apps.values() if app.labels.get("tier") == "data"))
-
 
 class PlayedRotation(Rotation):
     """It reads the played mesh; what it decides and how it restarts is the real one's."""
 
-    def __init__(self, cluster: Watched, *_dialer: Any, lock: Lock | None = None, **more: Any) -> None:
+    def __init__(self, cluster: Signed, *_dialer: Any, lock: Lock | None = None, **more: Any) -> None:
         self.west = cluster
         given = {"mesh": "travel", "namespace": "system", "members": ["shop"], **more}
         super().__init__(cluster, None, lock=lock, clock=cluster.clock, sleep=cluster.sleep, **given)  # type: ignore[arg-type]

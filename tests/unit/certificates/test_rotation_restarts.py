@@ -13,7 +13,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._kube.lease import Le
 from ansible_collections.meshops.mesh.plugins.modules import certificate_rotation as module
 from rollout.played import App
 
-from .played_rotation import NEW, OLD, PlayedRotation, Watched, istiod, limits
+from .played_rotation import NEW, OLD, PlayedRotation, Signed, istiod, limits
 
 PHASES = [Phase.DISTRIBUTE, Phase.SWITCH, Phase.RETIRE]
 DATA = {"namespace": "shop", "name": "data", "selector": {"matchLabels": {"tier": "data"}}}
@@ -21,16 +21,16 @@ WHOLE = {"strategy": {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}}
 NAMES = ("bookings", "cars", "hotels")
 
 
-def played(*more: App, least: int = 8, **fields: Any) -> Watched:
+def played(*more: App, least: int = 8, **fields: Any) -> Signed:
     """Three StatefulSets of three pods each; one budget for all of them, which lets one of the nine go."""
-    west = Watched([istiod(), *[App("shop", name, "StatefulSet", 3, labels={"tier": "data"}) for name in NAMES], *more])
+    west = Signed([istiod(), *[App("shop", name, "StatefulSet", 3, labels={"tier": "data"}) for name in NAMES], *more])
     west.budgets = [{**DATA, "min": least}]
     for name, value in fields.items():
         setattr(west, name, value)
     return west
 
 
-def rotated(west: Watched, **more: Any) -> list[str]:
+def rotated(west: Signed, **more: Any) -> list[str]:
     run = PlayedRotation(west, limits=limits(**more))
     phases = []
     while (turn := run.turn(NEW)) is not None:
@@ -40,7 +40,7 @@ def rotated(west: Watched, **more: Any) -> list[str]:
     return phases
 
 
-def stamps(west: Watched) -> dict[str, int]:
+def stamps(west: Signed) -> dict[str, int]:
     return {app.name: app.stamps for app in west.apps.values()}
 
 
@@ -144,13 +144,13 @@ def test_a_pod_of_nobody_is_left_alone_and_named() -> None:
 # the module, with the lock of the mesh
 
 
-def lock(west: Watched, holder: str) -> Lock:
+def lock(west: Signed, holder: str) -> Lock:
     return Lock(west, namespace="system", name="rollout-travel", mesh="travel", holder=holder, seconds=20,  # type: ignore[arg-type]
                 clock=west.clock, sleep=west.sleep, renews=False)
 
 
 @pytest.fixture(name="west")
-def _west(monkeypatch: pytest.MonkeyPatch) -> Watched:
+def _west(monkeypatch: pytest.MonkeyPatch) -> Signed:
     found = played()
     monkeypatch.setattr(command.Cluster, "from_params", lambda *_args, **_more: found)
     monkeypatch.setattr(command, "dialer", lambda *_args, **_more: None)
@@ -168,7 +168,7 @@ def call(state: str, *, holder: str = "bob", check_mode: bool = False, **given: 
     return run.result()
 
 
-def test_a_second_run_on_the_same_mesh_is_refused_by_name(west: Watched) -> None:
+def test_a_second_run_on_the_same_mesh_is_refused_by_name(west: Signed) -> None:
     ann = lock(west, "ann")
     ann.acquire()
     west.at(5, ann.renew)
@@ -183,7 +183,7 @@ def test_a_second_run_on_the_same_mesh_is_refused_by_name(west: Watched) -> None
     assert call("rotated")["left"] == 0 and stamps(west)["cars"] == 3
 
 
-def test_the_lock_is_kept_between_two_calls_of_a_play_and_not_after_the_last(west: Watched) -> None:
+def test_the_lock_is_kept_between_two_calls_of_a_play_and_not_after_the_last(west: Signed) -> None:
     def holder() -> str:
         return str(west.objects["Lease", "rollout-travel"]["spec"]["holderIdentity"])
 
@@ -198,7 +198,7 @@ def test_the_lock_is_kept_between_two_calls_of_a_play_and_not_after_the_last(wes
     assert holder() == "", "a run that has ended keeps nobody waiting"
 
 
-def test_a_run_whose_lock_was_taken_over_stops_before_its_next_write(west: Watched) -> None:
+def test_a_run_whose_lock_was_taken_over_stops_before_its_next_write(west: Signed) -> None:
     west.apps["StatefulSet shop/bookings"].seconds = 30
 
     def take_over() -> None:
@@ -215,7 +215,7 @@ def test_a_run_whose_lock_was_taken_over_stops_before_its_next_write(west: Watch
     assert stamps(west) == {"istiod": 1, "bookings": 1, "cars": 0, "hotels": 0}
 
 
-def test_a_concurrency_that_is_none_is_refused_before_anything(west: Watched) -> None:
+def test_a_concurrency_that_is_none_is_refused_before_anything(west: Signed) -> None:
     with pytest.raises(ConfigError, match="the concurrency many is no number"):
         call("rotated", concurrency="many")
     assert west.writes == []

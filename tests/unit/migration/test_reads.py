@@ -13,6 +13,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._kube.collect import 
 from ansible_collections.meshops.mesh.plugins.module_utils._migration import steps
 from ansible_collections.meshops.mesh.plugins.module_utils._model.objects import group_of
 from ansible_collections.meshops.mesh.plugins.module_utils._rights.reads import MIGRATION
+from ansible_collections.meshops.mesh.plugins.module_utils._rollout.model import KINDS
 
 UTILS = Path(__file__).resolve().parents[3] / "plugins" / "module_utils"
 FILES = [*sorted((UTILS / "_migration").glob("*.py")), UTILS / "_commands" / "migration_step.py"]
@@ -48,7 +49,7 @@ def test_the_scan_finds_them() -> None:
 
 def test_what_stays_in_use_and_is_restarted_is_listed() -> None:
     assert {(group_of(version), kind) for version, kind in steps._KEPT} <= MIGRATION
-    assert {("apps", kind) for kind in steps._KINDS} <= MIGRATION
+    assert {("apps", kind) for kind in KINDS} <= MIGRATION
 
 
 def test_the_collector_has_them() -> None:

@@ -19,7 +19,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._errors import Confli
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import NotFound
 from ansible_collections.meshops.mesh.plugins.module_utils._model.clock import ClockReading
 
-__all__ = ["START", "Answer", "App", "Killed", "Played"]
+__all__ = ["START", "Answer", "App", "Killed", "Played", "Watched"]
 
 Obj = dict[str, Any]
 START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -276,3 +276,13 @@ class Played:
     def delete(self, version: str, kind: str, name: str, namespace: str | None = None) -> bool:
         self._is_up()
         return self.objects.pop((kind, name), None) is not None
+
+
+class Watched(Played):
+    """It keeps count of the fewest ready pods that had the label tier=data at any moment."""
+
+    fewest = 10**6
+
+    def _roll(self) -> None:
+        super()._roll()
+        self.fewest = min(self.fewest, sum(self.ready(app) for app in self.apps.values() if app.labels.get("tier") == "data"))
