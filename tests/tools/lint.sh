@@ -11,7 +11,9 @@ step "changelog fragments"
 antsibull-changelog lint
 step "mypy"
 (cd .cache/collections && MYPYPATH=. mypy --config-file ../../pyproject.toml --cache-dir ../mypy \
-  -p ansible_collections.meshops.mesh.plugins.module_utils -p ansible_collections.meshops.mesh.plugins.modules)
+  -p ansible_collections.meshops.mesh.plugins.module_utils -p ansible_collections.meshops.mesh.plugins.modules \
+  -p ansible_collections.meshops.mesh.plugins.action -p ansible_collections.meshops.mesh.plugins.filter \
+  -p ansible_collections.meshops.mesh.plugins.plugin_utils)
 MYPYPATH=tests mypy --cache-dir .cache/mypy -p testbed
 step "generated documentation is up to date"
 python tests/tools/role_readme.py --check
