@@ -54,7 +54,6 @@ def authorities_to_restore(saved: Sequence[Mapping[str, Any]], namespace: str) -
         return restored(saved, namespace)
 
 
-
 class FilterModule:
     """What Ansible loads."""
 

@@ -77,7 +77,6 @@ def authorities_to_save(found: Sequence[Mapping[str, Any]], namespace: str, cert
         }
 
 
-
 class FilterModule:
     """What Ansible loads."""
 

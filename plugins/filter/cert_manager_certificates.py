@@ -101,7 +101,6 @@ def cert_manager_certificates(variables: Any, running: Sequence[str] = ()) -> di
         }
 
 
-
 class FilterModule:
     """What Ansible loads."""
 

@@ -80,7 +80,6 @@ def certificate_material(variables: Any, issued: Sequence[Mapping[str, Any]] = (
         return from_store(intent, issued, opened, open_key)
 
 
-
 class FilterModule:
     """What Ansible loads."""
 

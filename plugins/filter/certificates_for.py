@@ -51,7 +51,6 @@ def certificates_for(certificates: Sequence[Mapping[str, Any]], objects: Sequenc
     return writers(certificates, objects)
 
 
-
 class FilterModule:
     """What Ansible loads."""
 

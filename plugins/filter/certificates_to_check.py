@@ -70,7 +70,6 @@ def certificates_to_check(material: Any, namespace: str) -> dict[str, Any]:
         }
 
 
-
 class FilterModule:
     """What Ansible loads."""
 

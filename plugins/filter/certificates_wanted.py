@@ -94,7 +94,6 @@ def certificates_wanted(variables: Any) -> dict[str, Any]:
         }
 
 
-
 class FilterModule:
     """What Ansible loads."""
 

@@ -54,7 +54,6 @@ def objects_owned_by(objects: Sequence[Mapping[str, Any]], kind: str, name: str)
     return owned_by(objects, kind, name)
 
 
-
 class FilterModule:
     """What Ansible loads."""
 

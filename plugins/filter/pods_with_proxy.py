@@ -46,7 +46,6 @@ def pods_with_proxy(pods: Sequence[Mapping[str, Any]]) -> list[str]:
     return injected(pods)
 
 
-
 class FilterModule:
     """What Ansible loads."""
 

@@ -50,7 +50,6 @@ def secrets_not_issued(secrets: Sequence[Mapping[str, Any]], mesh: Any = "") -> 
     return not_issued(secrets, str(mesh or ""))
 
 
-
 class FilterModule:
     """What Ansible loads."""
 

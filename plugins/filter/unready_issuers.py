@@ -46,7 +46,6 @@ def unready_issuers(answers: Sequence[Mapping[str, Any]]) -> list[str]:
     return unready(answers)
 
 
-
 class FilterModule:
     """What Ansible loads."""
 
