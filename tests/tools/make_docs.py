@@ -15,6 +15,7 @@ OUT = ROOT / "docs" / "checks"
 sys.path.insert(0, str(ROOT / "tests" / "unit"))
 
 import conftest  # noqa: F401 - makes the collection importable
+import yaml
 from ansible_collections.meshops.mesh.plugins.module_utils._catalogue import CATALOGUE, RETIRED
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.categories import CATEGORIES
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import THRESHOLDS
@@ -22,9 +23,68 @@ from ansible_collections.meshops.mesh.plugins.module_utils._model.intent import 
 from ansible_collections.meshops.mesh.plugins.module_utils._rights.parts import PARTS
 from ansible_collections.meshops.mesh.plugins.module_utils._rights.right import Scope
 from ansible_collections.meshops.mesh.plugins.module_utils._rights.table import FAMILIES, listed_by, rights_of
+from check_examples import Example, example_of, resource_of, thresholds_of
 
-GENERATED = "<!-- Written by tests/tools/make_docs.py from the check table: change the check, then run `make docs`. -->\n"
+GENERATED = "<!-- Written by tests/tools/make_docs.py from the check table and its cases: change those, then run `make docs`. -->\n"
 ALL_PROVIDERS = 3
+# They are asked only where the intended access is given.
+ONLY_ACCESS = ("OSM3301", "OSM3302")
+
+
+# Where what is known is left out, by category; the others are asked by the playbook check_mesh.
+IGNORES = {
+    "authorization": ["mesh_check_ignore", "mesh_access_ignore"],
+    "upgrade": ["plan_upgrade_ignore", "upgrade_checks_ignore"],
+    "migration": ["migration_ignore"],
+}
+ASKED_BY = {
+    "mesh_check_ignore": "`check_mesh`",
+    "mesh_access_ignore": "`check_access`",
+    "plan_upgrade_ignore": "`plan_upgrade`",
+    "upgrade_checks_ignore": "`upgrade_mesh`",
+    "migration_ignore": "`plan_migration` and `migrate_mesh`",
+}
+FENCE = "```"
+IGNORE = """A deviation that is known and accepted is ignored in the inventory, as `CODE=Kind namespace/name`. A `*` in it stands for
+any text; the code alone ignores the whole check.
+"""
+
+
+def block(text: str, kind: str = "yaml") -> str:
+    """A fenced block of Markdown."""
+    return f"{FENCE}{kind}\n{text.rstrip()}\n{FENCE}\n"
+
+
+def example(shown: Example, severity: str) -> str:
+    """What fails, what the check says of it, what passes."""
+    lines = "\n".join(f"{shown.resource or 'the mesh'}: {line}" for line in shown.messages)
+    what = "With these variables" if shown.variables else "Without this object" if shown.missing else "With this"
+    if shown.fails.startswith("certificates:"):
+        what = "With this option of `meshops.mesh.certificate_check`"
+    word = "fails" if severity == "error" else f"gives {'a warning' if severity == 'warning' else 'a notice'}"
+    wrong = shown.passes if shown.missing else shown.fails
+    parts = [f"## Example\n\n{what} the check {word}:\n", block(wrong), "The message:\n", block(lines, "text")]
+    if shown.passes and not shown.missing:
+        parts += ["Corrected:\n", block(shown.passes)]
+    elif not shown.missing:
+        parts.append("The check passes once the object is removed.\n")
+    if shown.beside:
+        parts += ["The other objects that the message names:\n", block(shown.beside)]
+    return "\n".join(parts)
+
+
+def settings(row: Any, shown: Example | None) -> str:
+    """How an inventory changes the limits of a check, and leaves a known deviation out."""
+    parts = ["## Change or ignore it\n"]
+    names = thresholds_of(row.id)
+    if names:
+        limits = {"mesh_check_thresholds": {name: THRESHOLDS[name] for name in names}}
+        parts += ["Limits are set in the inventory; these are the defaults:\n", block(yaml.safe_dump(limits, sort_keys=False))]
+    resource = shown.resource if shown and not shown.fails.startswith("certificates:") else resource_of(row.id)
+    entry = f"{row.id}={resource}" if resource else row.id
+    variables = ["mesh_access_ignore"] if row.id in ONLY_ACCESS else IGNORES.get(row.category, ["mesh_check_ignore"])
+    text = "\n".join(f"{name}:  # playbook {ASKED_BY[name].replace('`', '')}\n  - {entry}" for name in variables)
+    return "\n".join([*parts, IGNORE, block(text)])
 
 
 def page(row: Any) -> str:
@@ -41,10 +101,11 @@ def page(row: Any) -> str:
     }
     table = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
     about = " ".join(row.about.split())
+    shown = example_of(row.id)
     return (
-        f"# {row.id}: {row.title}\n\n{GENERATED}\n{about}\n\n## What to do when it does not hold\n\n{row.hint}\n\n"
-        f"## Facts\n\n| | |\n|---|---|\n{table}\n\n"
-        f'A deviation that is known and accepted is ignored with `ignore: ["{row.id}=Kind namespace/name"]`.\n'
+        f"# {row.id}: {row.title}\n\n{GENERATED}\n{about}\n\n## How to fix it\n\n{row.hint}\n\n"
+        f"{example(shown, row.severity.name.lower()) + chr(10) if shown else ''}{settings(row, shown)}\n"
+        f"## Facts\n\n| | |\n|---|---|\n{table}\n"
     )
 
 
