@@ -4,7 +4,8 @@
 
     python tests/tools/floors.py
 
-A package imports of the floors below its own only, no file takes part in a circle, and no name with an underscore crosses a file."""
+A package imports of the floors below its own only, no file takes part in a circle, no name with an underscore crosses a file, and no two
+classes have one name."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-__all__ = ["FLOORS", "arrows_up", "circles", "imports_of", "private_names", "unknown_packages"]
+__all__ = ["FLOORS", "arrows_up", "circles", "imports_of", "private_names", "shared_class_names", "unknown_packages"]
 
 ROOT = Path(__file__).resolve().parents[2] / "plugins" / "module_utils"
 
@@ -120,6 +121,20 @@ def private_names(root: Path = ROOT) -> list[Import]:
     return [one for one in imports_of(root) if one[2].startswith("_") and one[2] not in modules and not one[1].endswith(f".{one[2]}")]
 
 
+def shared_class_names(root: Path = ROOT) -> list[tuple[str, list[str]]]:
+    """Names that more than one file gives to a class of its own: a reader takes them for one thing.
+
+    What stands in for a library that is missing has the library's name."""
+    files: dict[str, list[str]] = {}
+    for path in sorted(root.rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        stand_ins = {child for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler) for child in ast.walk(node)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef) and node not in stand_ins:
+                files.setdefault(node.name, []).append(_dotted(path, root))
+    return [(name, found) for name, found in sorted(files.items()) if len(found) > 1]
+
+
 def main() -> int:
     """Prints the picture; 1 where something of it is wrong."""
     for number, (what, packages) in reversed(list(enumerate(FLOORS))):
@@ -127,7 +142,8 @@ def main() -> int:
     wrong = {"arrows up": [f"{here} -> {there} ({name})" for here, there, name in arrows_up()],
              "circles": [" -> ".join(part) for part in circles()],
              "packages without a floor": unknown_packages(),
-             "private names across files": [f"{here} takes {name} of {there}" for here, there, name in private_names()]}  # fmt: skip
+             "private names across files": [f"{here} takes {name} of {there}" for here, there, name in private_names()],
+             "class names with two meanings": [f"{name}: {', '.join(found)}" for name, found in shared_class_names()]}  # fmt: skip
     for title, rows in wrong.items():
         print(f"{len(rows)} {title}", *rows, sep="\n  ")
     return int(any(wrong.values()))

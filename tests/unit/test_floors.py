@@ -14,6 +14,7 @@ def test_nothing_imports_upwards_or_in_a_circle() -> None:
     assert floors.arrows_up() == []
     assert floors.circles() == []
     assert floors.private_names() == []
+    assert floors.shared_class_names() == []
 
 
 def tree(folder: Path, **files: str) -> Path:
@@ -43,6 +44,11 @@ def test_a_circle_of_files_is_found(tmp_path: Path) -> None:
 def test_a_private_name_across_files_is_found(tmp_path: Path) -> None:
     root = tree(tmp_path, _olm__one="_a = 1", _olm__two="from .one import _a\nfrom .._errors import MeshError", _errors="")
     assert [name for _here, _there, name in floors.private_names(root)] == ["_a"]
+
+
+def test_a_class_name_with_two_meanings_is_found(tmp_path: Path) -> None:
+    root = tree(tmp_path, _olm__one="class Row: ...\nclass Plan: ...", _kube__two="def make():\n    class Row: ...")
+    assert floors.shared_class_names(root) == [("Row", ["_kube.two", "_olm.one"])]
 
 
 def test_each_import_leads_to_a_file() -> None:

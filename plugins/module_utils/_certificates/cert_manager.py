@@ -16,12 +16,32 @@ from .._model.secrets_used import CACERTS
 from .intent import CertificateIntent, Entry, flag, given, number
 from .request import object_of
 
-__all__ = ["GROUP", "CertManagerRow", "IstioCsr", "Wanted", "edge_issuer", "issuer_queries", "istio_csr", "leaf_objects", "mesh_issuer",
-           "mesh_root_name", "named_issuers", "row_queries", "rows", "wanted", "wants_cacerts"]
+__all__ = [
+    "GROUP",
+    "CertManagerRequest",
+    "CertManagerRow",
+    "IstioCsr",
+    "edge_issuer",
+    "issuer_queries",
+    "istio_csr",
+    "leaf_objects",
+    "mesh_issuer",
+    "mesh_root_name",
+    "named_issuers",
+    "row_queries",
+    "rows",
+    "wanted",
+    "wants_cacerts",
+]
 
 GROUP = "cert-manager.io"
-_SUBJECT = {"organization": "organizations", "organizational_unit": "organizationalUnits", "locality": "localities", "state": "provinces",
-            "country": "countries"}
+_SUBJECT = {
+    "organization": "organizations",
+    "organizational_unit": "organizationalUnits",
+    "locality": "localities",
+    "state": "provinces",
+    "country": "countries",
+}
 _ADDRESS = re.compile(r"[0-9.]+|.*:.*")
 _CSR_ADDRESS = "cert-manager-istio-csr.istio-csr.svc:443"
 _MINUTES_OF_A_DAY = 1440
@@ -29,7 +49,7 @@ _SHORTEST_REST = 5  # minutes
 
 
 @dataclass(frozen=True, repr=False)
-class Wanted:
+class CertManagerRequest:
     """A certificate that is wanted, with what it is when its entry says nothing."""
 
     role: str  # root | authority | gateway | client
@@ -153,21 +173,21 @@ def issuer_queries(intent: CertificateIntent) -> list[dict[str, str]]:
     return found
 
 
-def wanted(intent: CertificateIntent) -> list[Wanted]:
+def wanted(intent: CertificateIntent) -> list[CertManagerRequest]:
     """Roots where no issuer is named, the CA of the mesh, gateways, clients."""
     mesh, edge = mesh_issuer(intent), edge_issuer(intent)
     found = []
     if not given(intent.cert_manager, "issuer") and _signs_mesh(intent):
-        found.append(Wanted("root", mesh_root_name(intent), intent.root, 3650, title=mesh_root_name(intent)))
+        found.append(CertManagerRequest("root", mesh_root_name(intent), intent.root, 3650, title=mesh_root_name(intent)))
     if not given(intent.cert_manager, "edge_issuer") and intent.leaves:
-        found.append(Wanted("root", _edge_root_name(intent), intent.edge_root, 3650, title=_edge_root_name(intent)))
+        found.append(CertManagerRequest("root", _edge_root_name(intent), intent.edge_root, 3650, title=_edge_root_name(intent)))
     if wants_cacerts(intent):
         names = intent.authority["names"] if given(intent.authority, "names") else [intent.istiod_name]
-        found.append(Wanted("authority", CACERTS, intent.authority, 730, names, intent.authority_name, mesh))
+        found.append(CertManagerRequest("authority", CACERTS, intent.authority, 730, names, intent.authority_name, mesh))
     for one in intent.gateways:  # clients look at its names, so it needs no common name
-        found.append(Wanted("gateway", str(one["name"]), one, 365, one.get("hosts") or [], "", edge))
+        found.append(CertManagerRequest("gateway", str(one["name"]), one, 365, one.get("hosts") or [], "", edge))
     for one in intent.clients:
-        found.append(Wanted("client", str(one["name"]), one, 365, one.get("names") or [], str(one["name"]), edge))
+        found.append(CertManagerRequest("client", str(one["name"]), one, 365, one.get("names") or [], str(one["name"]), edge))
     return found
 
 
@@ -176,7 +196,7 @@ def rows(intent: CertificateIntent) -> list[CertManagerRow]:
     return [_row(intent, one) for one in wanted(intent)]
 
 
-def _row(intent: CertificateIntent, one: Wanted) -> CertManagerRow:
+def _row(intent: CertificateIntent, one: CertManagerRequest) -> CertManagerRow:
     entry, subject = one.entry, section(one.entry, "subject")
     life, rest = _minutes(one.life, intent.renew_at)
     elliptic = entry.get("key_type") == "EC"
