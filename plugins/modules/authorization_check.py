@@ -172,7 +172,7 @@ checks:
   sample:
     - id: OSM3302
       category: authorization
-      title: no access is allowed beyond the intended
+      title: no access is allowed beyond what is intended
       status: failed
       severity: error
       resource: Workload prod-istio-system/gto-external-ingressgateway

@@ -180,7 +180,7 @@ turns:
       description: Pods that are left alone, with the reason.
       type: list
       elements: dict
-      sample: [{"resource": "Pod prod-travel-agency/debug", "reason": "nobody would make it again: delete it and make it anew"}]
+      sample: [{"resource": "Pod prod-travel-agency/debug", "reason": "no controller would recreate it: delete and recreate it yourself"}]
     waited:
       description: Seconds until it was safe.
       type: float

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: mesh_check
-short_description: Checks a mesh and says what does not hold
+short_description: Checks a mesh and reports what does not pass
 version_added: "0.1.0"
 description:
   - Runs the check table over a cluster, a snapshot file or a folder of manifests, and changes nothing.

@@ -155,7 +155,7 @@ notes:
   returned: success
   type: list
   elements: str
-  sample: ["kiali-ossm: Subscription openshift-operators/my-kiali of somebody else has it; it is used and left as it is"]
+  sample: ["kiali-ossm: Subscription openshift-operators/my-kiali of someone else has it; it is used and left as it is"]
 used:
   description: Packages that somebody else has subscribed to, and that are used as they are.
   returned: success

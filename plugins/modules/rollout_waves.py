@@ -295,7 +295,7 @@ loose:
   returned: when planned or begun
   type: list
   elements: dict
-  sample: [{"resource": "Pod prod-travel-agency/debug", "reason": "nobody would make it again: delete it and make it anew"}]
+  sample: [{"resource": "Pod prod-travel-agency/debug", "reason": "no controller would recreate it: delete and recreate it yourself"}]
 rollout:
   description: Goal, origin, reason and what else is remembered.
   returned: when there is one

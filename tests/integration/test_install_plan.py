@@ -247,7 +247,7 @@ def test_a_stranger_is_refused_by_name_and_nothing_is_approved(olm: Olm) -> None
     mark = olm.bed.mark()
     said = olm.one(where, "tempo-product", ours)
     assert said["subscriptions"][0]["code"] == "Strangers", said
-    assert f"would also install {theirs}, which nobody asked for" in said["msg"]
+    assert f"would also install {theirs}, which were not requested" in said["msg"]
     assert said["waited"] < WITHIN
     # Allowed, a dry run says what it would do.
     would = olm.one(where, "tempo-product", ours, "--check", allowed=["kiali-operator.*"])

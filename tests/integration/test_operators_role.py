@@ -175,7 +175,7 @@ def test_a_stranger_of_the_namespace_is_named(role: Role) -> None:
     mark = role.bed.mark()
     run = role.play("ossm3", **MANUAL)
     assert run.rc != 0
-    assert "Strangers: " in said(run) and "would also install elasticsearch-operator.v5.8.15, which nobody asked for here" in said(run)
+    assert "Strangers: " in said(run) and "would also install elasticsearch-operator.v5.8.15, which were not requested here" in said(run)
     assert role.approvals(mark) == []
 
 
@@ -305,7 +305,7 @@ def test_a_second_mesh_operator_is_refused_and_kiali_of_somebody_else_is_used(ro
         assert role.bed.kubectl("delete", f"{'subscriptions' if kind == 'subscription' else 'clusterserviceversions'}.operators.coreos.com",
                                 "-n", GLOBAL, name).returncode == 0
     run = role.play("ossm3", **TOOLS).check()
-    assert f"kiali-ossm: Subscription {GLOBAL}/my-kiali of somebody else has it (kiali-operator.v2.11.0)" in said(run)
+    assert f"kiali-ossm: Subscription {GLOBAL}/my-kiali of someone else has it (kiali-operator.v2.11.0)" in said(run)
     assert set(role.installed()) == {"my-kiali", OSSM3, "tempo-product"}
     again_nothing(role, "ossm3", **TOOLS)
 

@@ -177,7 +177,7 @@ def test_one_wave_and_back_from_the_middle(story: Story) -> None:
     with story.calling() as seen:
         run = story.play("meshops.mesh.upgrade_mesh", upgrade_hops=hops(story.kind)[:1], upgrade_waves_limit=1).check()
         assert "this run was for 1 waves (upgrade_waves_limit)" in said(run)
-        assert "left alone: Pod shop-portal/client: nobody would make it again" in said(run)
+        assert "left alone: Pod shop-portal/client: no controller would recreate it" in said(run)
         middle = story.proxies()
         assert middle["web"][0] == hops(story.kind)[0].removeprefix("v") and middle["cars"] == before["cars"], middle
         if story.kind == "RevisionBased":

@@ -252,7 +252,7 @@ def read_intent(value: Any, domains: Iterable[Any] = ()) -> AccessIntent:
         reader.problems.append("mesh_access.namespaces is not set and mesh_domains has no namespaces: nothing would be closed")
     rules, never = reader.rules(row, "rules"), reader.rules(row, "never")
     if not rules and isinstance(value, Mapping):
-        reader.problems.append("mesh_access.rules is empty: nobody could call anybody; write the calls that are meant")
+        reader.problems.append("mesh_access.rules is empty, so no call would be allowed; write the intended calls")
     close = reader.strings(row["close"], "mesh_access.close") if "close" in row else ()
     for entry in close:
         reader.name(entry, "mesh_access.close", _TARGETS, ())

@@ -97,7 +97,7 @@ class _Resolver:
             if not slash or not subject or full not in known.values():
                 self.problems.append(
                     f"{rule.name}.tokens: {entry!r} is no ISSUER/SUBJECT of an issuer of mesh_access.issuers "
-                    f"({', '.join(known) or 'which is empty'}), so nobody would check such a token"
+                    f"({', '.join(known) or 'which is empty'}), so such a token would not be checked"
                 )
             found.append(f"{full}/{subject}")
         return tuple(found)
@@ -115,7 +115,7 @@ class _Resolver:
                 if self.intent.default_deny and place.ref not in found and place.workload.kind != "gateway":
                     self.problems.append(
                         f"{row.rule.name}.to: {place.ref} is in {place.namespace}, which mesh_access.namespaces does not name: "
-                        "everybody could still call what else is there; name the namespace, or take it out of the rule"
+                        "any caller could still reach everything else there; name the namespace, or take it out of the rule"
                     )
                 found[place.ref] = place
         # The pods of a waypoint are no destination: what they let through is a matter of the Services behind them.
@@ -135,7 +135,8 @@ class _Resolver:
             for place in row.targets:
                 self._protocol(row, place)
             if ANYONE in row.words and len(row.rule.sources) > 1:
-                self.problems.append(f"{row.rule.name}.from: anyone is everybody, so {', '.join(row.rule.sources)} contradicts itself")
+                words = ", ".join(row.rule.sources)
+                self.problems.append(f"{row.rule.name}.from: anyone includes every caller, so {words} contradicts itself")
         for exempted in exemptions:
             target, one = exempted.exemption.target, exempted.exemption
             disabled = {place.ref for place in exempted.places if "DISABLE" in (one.mode, *one.ports.values())}

@@ -151,7 +151,7 @@ class _Prover:
             worst = next(group for group in less if keys([group]) & new)
             raise ConfigError(
                 f"stage {name} would deny an intended call ({said(worst, 'intended and not allowed')}); nothing was changed. "
-                "A policy of somebody else, or a mode of mutual TLS, contradicts the intent: change one of the two"
+                "A policy from elsewhere, or a mode of mutual TLS, contradicts the intent: change one of the two"
             )
         self.less = keys(less)
         return self.state(self.objects)[0]

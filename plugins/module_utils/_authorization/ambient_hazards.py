@@ -24,10 +24,10 @@ from .ztunnel_mtls import CLOSED
 __all__ = ["closed_ports", "open_ports", "panics", "peer_addresses", "unlabelled_pods"]
 
 _EFFECTS = {
-    ("ALLOW", False): "admits nobody",
-    ("ALLOW", True): "excludes nobody",
-    ("DENY", False): "denies nobody",
-    ("DENY", True): "exempts nobody",
+    ("ALLOW", False): "admits no caller",
+    ("ALLOW", True): "excludes no caller",
+    ("DENY", False): "denies no caller",
+    ("DENY", True): "exempts no caller",
 }  # of a list that never matches, and of one that is negated
 
 
@@ -90,7 +90,7 @@ def _why_open(gap: _Gap) -> str:
 
 def _why_closed(gap: _Gap) -> str:
     if gap.mode == CLOSED:
-        return "nobody gets in, not even with mutual TLS; this version of istiod takes one port's exception for a rule about all others"
+        return "no caller gets in, not even with mutual TLS; this version of istiod takes one port's exception for a rule about all others"
     if gap.written == "DISABLE":
         return "STRICT, though DISABLE is written; below an inherited STRICT istiod only looks for ports that are PERMISSIVE"
     return f"STRICT, though {gap.written} is written; this version of istiod keeps what is inherited beside the exception"

@@ -169,12 +169,13 @@ def _findings(question: Hazard, view: View, intent: Intent, options: Options) ->
 @check(
     "OSM3007",
     title="each istiod can read its configuration",
-    hint="correct the key mesh of the ConfigMap, or the custom resource that it is made from; until then istiod goes on with what it had",
+    hint="correct the key mesh of the ConfigMap, or the custom resource that it is made from; until then istiod keeps its previous "
+    "configuration",
     inputs=INPUTS,
     live=False,
 )
 def configuration_read(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """Trust domain, root namespace and providers stand there; what istiod has instead is not known from outside, so nothing is proven."""
+    """It holds trust domain, root namespace and providers; what istiod uses instead cannot be seen from outside, so nothing is proven."""
     return analysis_of(view, intent).inventory.broken
 
 
@@ -182,7 +183,7 @@ def configuration_read(view: View, intent: Intent, options: Options) -> Iterable
 HAZARDS: tuple[CheckRow[Hazard], ...] = (
     # 30: what Istio makes of the objects
     CheckRow("OSM3001", "accepted", unenforced.admission, subjects=_SECURITY,
-             title="each security object is one that Istio accepts",
+             title="each security object is accepted by Istio",
              hint="correct the object; istiod and the API server refuse it, so nothing of it is enforced",
              about="By the rules of Istio's webhook and of its schema; such an object can be stored while the webhook is down."),
     CheckRow("OSM3002", "fields_known", unenforced.dropped_fields, subjects=_SECURITY,
@@ -203,36 +204,37 @@ HAZARDS: tuple[CheckRow[Hazard], ...] = (
              title="each AuthorizationPolicy is enforced by a workload",
              hint="compare the selector with the pods' labels, and a label istio.io/rev with the revisions; use targetRefs for a waypoint, "
                   "a selector for a sidecar; only the GatewayClass istio-waypoint can be referred to, from the root namespace",
-             about="A policy that nobody enforces looks like one that is enforced; its status may even say that "
-                   "it is accepted. One that selects a workload without a proxy is told although others enforce it."),
+             about="A policy that no workload enforces looks like one that is enforced; its status may even say that "
+                   "it is accepted. One that selects a workload without a proxy is reported even if others enforce it."),
     CheckRow("OSM3006", "status_accepted", unenforced.statuses, subjects=_SECURITY, live=True,
-             title="istiod has accepted each policy of ambient as a whole",
+             title="istiod has accepted each ambient policy in full",
              hint="read the condition's message; use targetRefs of a Service with a waypoint for what is about HTTP",
-             about="istiod writes ZtunnelAccepted and WaypointAccepted where ambient is on; sidecars get no status, so none is no fault."),
+             about="istiod writes ZtunnelAccepted and WaypointAccepted where ambient is on; sidecars get no status, so a missing one is "
+                   "no fault."),
     # 31: patterns that do not do what they look like
     CheckRow("OSM3101", "lists_filled", values.empty_lists,
              title="no list of callers or operations is empty",
              hint="leave the key out if anyone is meant; otherwise find out why the list came out empty",
-             about="Istio accepts an empty from or to, and takes it for anyone or anything; templates make them by mistake."),
+             about="Istio accepts an empty from or to, and reads it as anyone or anything; templates produce them by mistake."),
     CheckRow("OSM3102", "deny_needs_mtls", values.deny_by_identity,
              title="each DENY by identity is behind strict mutual TLS",
              hint="set PeerAuthentication STRICT there, or deny notPrincipals of "
                   "those who may call, which takes in callers without an identity",
-             about="Who comes without mutual TLS has no identity, and is not denied by one."),
+             about="A caller without mutual TLS has no identity, so a DENY by identity does not match it."),
     CheckRow("OSM3103", "allow_needs_identity", values.allow_by_not_identity,
              title="no ALLOW by exclusion admits callers without an identity",
              hint="add principals: ['*'] to the same source, or set PeerAuthentication STRICT there",
-             about="notPrincipals, notNamespaces and their like hold for everybody who has no identity at all."),
+             about="notPrincipals, notNamespaces and their like match every caller without an identity."),
     CheckRow("OSM3104", "principals_bare", values.spiffe_prefix,
              title="each principal is written without spiffe://",
              hint="write TRUST_DOMAIN/ns/NAMESPACE/sa/NAME; Istio puts spiffe:// in front itself",
-             about="With it, an ALLOW admits nobody and a DENY denies nobody, and no validation says so."),
+             about="With it, an ALLOW admits no caller and a DENY denies none, and validation accepts it."),
     CheckRow("OSM3105", "stars_at_ends", values.stars,
-             title="each star stands where Istio takes it for any text",
-             hint="use one star, at the beginning or the end; for paths {*} and {**} are templates",
-             about="In the middle, or at both ends, a star is compared as a star; validation accepts it."),
+             title="each wildcard is at the start or end of a value",
+             hint="use one * at the start or the end; for paths {*} and {**} are templates",
+             about="In the middle, or at both ends, a * is compared literally; validation accepts it."),
     CheckRow("OSM3106", "hosts_with_ports", values.hosts, severity=Severity.WARNING,
-             title="each host of a policy is listed with its ports too",
+             title="each host of a policy is listed with and without a port",
              hint="list both HOST and HOST:*",
              about="The whole Host header is compared: a DENY of example.com lets example.com:443 pass."),
     CheckRow("OSM3107", "methods_upper", values.methods,
@@ -246,30 +248,30 @@ HAZARDS: tuple[CheckRow[Hazard], ...] = (
     CheckRow("OSM3109", "accounts_exist", values.missing_accounts, severity=Severity.WARNING,
              title="each service account that a policy names exists",
              hint="oc get serviceaccount -n NAMESPACE; correct the name, or remove the value",
-             about="A name that is nobody's today admits whoever creates it tomorrow. "
-                   "In a folder only for namespaces whose service accounts it has."),
+             about="A service account that does not exist admits whoever creates it later. In a folder, only namespaces whose service "
+                   "accounts are in it are checked."),
     CheckRow("OSM3110", "namespaces_exist", values.missing_namespaces, severity=Severity.WARNING,
              title="each namespace that a policy names exists",
              hint="oc get namespaces; correct the name, or remove the value",
-             about="In a folder of manifests nothing is said: other folders may have the namespace."),
+             about="Not checked in a folder of manifests: other folders may have the namespace."),
     CheckRow("OSM3111", "tokens_demanded", callers.tokens_not_demanded, severity=Severity.WARNING, subjects=(k.REQUEST_AUTHENTICATION,),
              title="each RequestAuthentication has a policy beside it that asks for a token",
-             hint="add an AuthorizationPolicy with requestPrincipals, or say with ignore that a token is meant to be optional",
+             hint="add an AuthorizationPolicy with requestPrincipals, or ignore the finding if a token is meant to be optional",
              about="RequestAuthentication refuses wrong tokens, and lets a request without any pass."),
     CheckRow("OSM3112", "tokens_read", callers.tokens_not_read,
              title="each policy that asks for a token is where tokens are read",
              hint="add a RequestAuthentication for the same workloads; one at the gateway does not count behind it",
-             about="Where no RequestAuthentication reads it, a token is not there: an ALLOW that asks for it admits nobody."),
+             about="Where no RequestAuthentication reads it, a token does not count: an ALLOW that asks for it admits no request."),
     CheckRow("OSM3113", "no_dry_run", unenforced.dry_runs, severity=Severity.WARNING,
              title="no policy is still a dry run",
              hint="remove the annotation istio.io/dry-run once the logs show what was meant",
              about="It looks like a policy in every list, and enforces nothing; ztunnel before 1.25.2 enforces it."),
     CheckRow("OSM3114", "somebody_passes", callers.closed_to_all, severity=Severity.WARNING,
-             title="each workload with policies can be called by somebody",
+             title="each workload with policies admits some request",
              hint="remove the policy that allows nothing, or add the ALLOW that is missing beside it",
              about="A default deny that was left without an ALLOW, or conditions that contradict each other: proven for all requests."),
     CheckRow("OSM3115", "preflights_pass", callers.preflights, severity=Severity.WARNING,
-             title="each workload with a corsPolicy lets preflights pass",
+             title="each workload with a corsPolicy allows preflight requests",
              hint="add a rule that allows the method OPTIONS without a token",
              about="Envoy answers CORS after it has asked the policies, and a browser sends no token with OPTIONS."),
     CheckRow("OSM3116", "waypoints_allowed", callers.waypoints_shut_out,
@@ -279,7 +281,7 @@ HAZARDS: tuple[CheckRow[Hazard], ...] = (
     CheckRow("OSM3117", "ambient_principals", values.ambient_trust_domain,
              title="each principal in ambient is written with the mesh's trust domain",
              hint="write the mesh's trust domain instead of cluster.local; ztunnel expands no aliases",
-             about="A sidecar takes cluster.local for the mesh's trust domain, ztunnel takes it as it is."),
+             about="A sidecar reads cluster.local as the mesh's trust domain, ztunnel takes it literally."),
     CheckRow("OSM3118", "authorizers_asked", unenforced.authorizers,
              title="each CUSTOM policy asks its provider",
              hint="name one provider of MeshConfig.extensionProviders for all "
@@ -287,36 +289,37 @@ HAZARDS: tuple[CheckRow[Hazard], ...] = (
              about="With an unknown or a second provider istiod denies what the "
                    "policy matches; at TCP ports an HTTP provider is not asked."),
     CheckRow("OSM3119", "strict_is_strict", open_ports, subjects=(k.PEER_AUTHENTICATION,),
-             title="no port of ambient is open that a PeerAuthentication calls STRICT",
+             title="no ambient port is open where a PeerAuthentication says STRICT",
              hint="leave an empty selector out; give the namespace's PeerAuthentication the mode that it "
                   "inherits; say STRICT in the workload's, and PERMISSIVE for each port that is meant to be open",
-             about="istiod makes rules for ztunnel of PeerAuthentications, and of some of their combinations "
-                   "it makes none; a sidecar demands mutual TLS there. Before Istio 1.24.3 (1.23.5, 1.22.8) "
+             about="istiod derives rules for ztunnel from PeerAuthentications, and from some combinations it derives none; a sidecar "
+                   "demands mutual TLS there. Before Istio 1.24.3 (1.23.5, 1.22.8) "
                    "other combinations are open: two ports that are STRICT under a workload that is not."),
     CheckRow("OSM3120", "open_is_open", closed_ports, severity=Severity.WARNING, subjects=(k.PEER_AUTHENTICATION,),
-             title="no port of ambient is closed that a PeerAuthentication opens",
+             title="no ambient port is closed where a PeerAuthentication opens it",
              hint="write PERMISSIVE for the port; before Istio 1.24.3 also write STRICT as the mode of the same PeerAuthentication",
-             about="Ambient knows no DISABLE, which counts as PERMISSIVE, but not for a port below a STRICT that the workload inherits."),
+             about="Ambient has no DISABLE: it counts as PERMISSIVE, except for a port below a STRICT that the workload inherits."),
     CheckRow("OSM3121", "no_peer_addresses", peer_addresses,
-             title="no policy at a waypoint asks for the address of its peer",
+             title="no waypoint policy uses the peer's IP address",
              hint="use remoteIpBlocks, notRemoteIpBlocks or remote.ip, which are about the client",
              about="A waypoint's Envoy gets every request from a tunnel inside itself, which has no address: "
                    "ipBlocks and source.ip never match, not even 0.0.0.0/0, and their not-forms always do."),
     CheckRow("OSM3122", "entries_filled", panics,
-             title="each entry of from and to has its source or operation",
+             title="each entry of from and to has a source or operation",
              hint="remove the entry, or write what it is about; then restart istiod if it does not recover by itself",
              about="Istio's webhook refuses such an entry. Stored while it was "
-                   "down, one ends istiod where ambient is on, for the whole mesh."),
+                   "down, one crashes istiod where ambient is on, for the whole mesh."),
     CheckRow("OSM3123", "pods_labelled", unlabelled_pods, severity=Severity.WARNING,
-             title="each pod of ambient has a label",
+             title="each ambient pod has a label",
              hint="give the pods a label, such as app",
              about="istiod does not compare selectors with a pod that has no label at all: ztunnel then "
                    "enforces for it every policy with a selector of its namespace and of the root namespace."),
     CheckRow("OSM3124", "ports_taken", unenforced.past_proxies, severity=Severity.WARNING,
              title="each port of a workload with policies goes through its proxy",
-             hint="have the proxy take the port, or say with ignore that anyone may come to it: no policy and no mutual TLS holds there",
+             hint="let the proxy intercept the port, or ignore the finding if anyone may reach it: no policy and no mutual TLS applies "
+                  "there",
              about="traffic.sidecar.istio.io/excludeInboundPorts and includeInboundPorts, on pods or for the whole mesh, "
-                   "leave ports to anyone. A workload without a proxy, or whose proxy gets no port, is told by OSM3005."),
+                   "leave ports to anyone. A workload without a proxy, or whose proxy gets no port, is reported by OSM3005."),
 )  # fmt: skip
 
 CATEGORY.table(_findings, HAZARDS, inputs=INPUTS, subjects=(k.AUTHORIZATION_POLICY,), live=False)
@@ -349,8 +352,8 @@ def _spare(question: Callable[[Doors], Iterable[Spare]], view: View, intent: Int
     live=False,
 )
 def policies_needed(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """Proven for all requests to the workloads of the source. A default deny of a namespace is left in peace, and so is what the role
-    access renders from mesh_access: it says who is meant, also where nothing denies anybody else yet."""
+    """Proven for all requests to the workloads of the source. A namespace's default deny is not reported, nor is what the role access
+    renders from mesh_access: it states who is meant, even where nothing denies other callers yet."""
     stated = {f"AuthorizationPolicy {row.namespace}/{row.name}" for row in view.of(k.AUTHORIZATION_POLICY)
               if is_ours(row.raw) and row.labels.get(LAYER) == _RENDERED}
     yield from (one for one in _spare(spare_policies, view, intent, options) if one.resource not in stated)
@@ -360,11 +363,11 @@ SPARES = (
     CheckRow("OSM3202", "rules_needed", spare_rules, severity=Severity.INFO,
              title="each rule changes the answer to a request",
              hint="remove the rule; one that can never match has conditions that contradict each other",
-             about="A rule that others make needless, or that is never reached, hides what the policy does."),
+             about="A rule that others make redundant, or that is never reached, hides what the policy does."),
     CheckRow("OSM3203", "values_needed", spare_values, severity=Severity.INFO,
-             title="each value of a list adds to it",
-             hint="remove the value that another one takes in",
-             about="/a beside /a* adds nothing; a value that nothing matches is mostly a slip."),
+             title="each value of a list has an effect",
+             hint="remove the value that another one already covers",
+             about="/a beside /a* adds nothing; a value that nothing matches is usually a typo."),
 )  # fmt: skip
 
 CATEGORY.table(_spare, SPARES, inputs=INPUTS, subjects=(k.AUTHORIZATION_POLICY,), live=False)
@@ -425,7 +428,7 @@ def nothing_less(view: View, intent: Intent, options: Options) -> Iterable[Probl
 
 @check(
     "OSM3302",
-    title="no access is allowed beyond the intended",
+    title="no access is allowed beyond what is intended",
     hint="narrow the policy that is named, or add the access to the matrix; evidence.witness is such a request",
     inputs=INPUTS,
     intent=("access",),

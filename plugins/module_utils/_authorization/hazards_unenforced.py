@@ -108,7 +108,7 @@ def _elsewhere(analysis: PolicyAnalysis, ref: str, obj: Any) -> Iterator[Problem
         where = ", ".join(dict.fromkeys(place.namespace for place in meant))
         yield Problem(
             ref,
-            f"nobody enforces it: its selector {words} is for {names(place.ref for place in meant)}, and holds in its own namespace "
+            f"no workload enforces it: its selector {words} is for {names(place.ref for place in meant)}, and holds in its own namespace "
             f"{obj.namespace} only; move it to {where}",
             severity=Severity.ERROR,
         )
@@ -139,7 +139,7 @@ def _bare(analysis: PolicyAnalysis) -> Iterator[tuple[int, str]]:
         mine = [place for place in open_ if (policy.selector or not place.apart) and not why_not(policy, place.workload, where)]
         if mine:
             reason = next((place.why or place.past.why for place in mine if place.why or place.past.why), "")
-            also = "there nobody enforces it: it matches" if enforced else "no workload enforces it: it matches"
+            also = "no workload enforces it there: it matches" if enforced else "no workload enforces it: it matches"
             has = "has no proxy" if len(mine) == 1 else "have no proxy"
             yield id(policy), f"{also} {names(place.ref for place in mine)}, which {has}{f' ({reason})' if reason else ''}"
 

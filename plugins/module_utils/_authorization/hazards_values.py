@@ -139,9 +139,9 @@ def stars(analysis: PolicyAnalysis) -> Iterator[Problem]:
         if name == "namespaces":
             ambient = any(place.workload.kind == "ztunnel" for place, _door in analysis.at.get(id(policy), ()))
             if "*" in inner and ambient:
-                yield Problem(ref_of(policy), f"{where}: ztunnel takes the star in {value} for itself, a sidecar takes it for any text")
+                yield Problem(ref_of(policy), f"{where}: ztunnel takes the * in {value} literally, a sidecar takes it as a wildcard")
         elif "*" in inner or both:
-            yield Problem(ref_of(policy), f"{where}: in {value} only a star at one end stands for any text; the other is a literal star")
+            yield Problem(ref_of(policy), f"{where}: in {value} only a * at one end is a wildcard; the other is a literal *")
 
 
 def hosts(analysis: PolicyAnalysis) -> Iterator[Problem]:
@@ -189,14 +189,14 @@ def missing_accounts(analysis: PolicyAnalysis) -> Iterator[Problem]:
     for policy, where, value, namespace, account in _named(analysis):
         known = namespace in analysis.namespaces if analysis.complete else namespace in counted
         if account and known and account != "default" and f"{namespace}/{account}" not in analysis.accounts:
-            yield Problem(ref_of(policy), f"{where}: {value} is nobody: there is no ServiceAccount {namespace}/{account}")
+            yield Problem(ref_of(policy), f"{where}: {value} matches no caller: there is no ServiceAccount {namespace}/{account}")
 
 
 def missing_namespaces(analysis: PolicyAnalysis) -> Iterator[Problem]:
     """Only where the source has all of them, which a folder of manifests never has."""
     for policy, where, value, namespace, _account in _named(analysis) if analysis.complete else ():
         if namespace not in analysis.namespaces:
-            yield Problem(ref_of(policy), f"{where}: {value} is nobody: there is no Namespace {namespace}")
+            yield Problem(ref_of(policy), f"{where}: {value} matches no caller: there is no Namespace {namespace}")
 
 
 def ambient_trust_domain(analysis: PolicyAnalysis) -> Iterator[Problem]:

@@ -78,7 +78,7 @@ def spare_policies(doors: Doors) -> Iterator[Spare]:
                 found.setdefault(id(policy), (policy, []))[1].append(door)
     for policy, own in found.values():
         if all(_same(door, _without(door, lambda rule, mine=policy: rule.policy is not mine, policy)) for door in own):  # type: ignore[misc]
-            yield Spare(policy, "", "without it every request is answered as with it, as long as the other policies stay")
+            yield Spare(policy, "", "removing it changes no answer, as long as the other policies stay")
 
 
 def spare_rules(doors: Doors) -> Iterator[Spare]:

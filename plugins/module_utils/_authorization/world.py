@@ -48,7 +48,7 @@ def refusal(mode: str, by: str, facts: Facts, kind: str) -> str:
     """Why mutual TLS of this mode refuses a caller; empty if it does not. ztunnel only counts an identity of the usual form."""
     known = facts.identity is not None if kind == "ztunnel" else bool(facts.peer_names)
     if mode == CLOSED:
-        return f"istiod makes a rule of PeerAuthentication {by} that lets nobody in at this port"
+        return f"istiod makes a rule of PeerAuthentication {by} that admits no caller at this port"
     if mode == "STRICT" and not known:
         return f"PeerAuthentication {by} demands mutual TLS, and the caller has no certificate"
     return ""

@@ -176,7 +176,7 @@ class _ChainJudge:
                 self.faults += date_faults(one, self.where, at=self.at, limits=self.limits)
                 self.faults += strength_faults(one, self.where, self.limits, root=root)
             if one.unknown_critical:
-                text = f"{one.title} has the critical extension {', '.join(one.unknown_critical)}, which nobody here understands"
+                text = f"{one.title} has the critical extension {', '.join(one.unknown_critical)}, which is not understood here"
                 self.add(FaultKind.CRITICAL_EXTENSION, text)
 
     def authorities(self) -> None:

@@ -160,7 +160,7 @@ def inspect_jwks(inspection: Inspection, one: Mapping[str, Any]) -> None:
         for position, (kind, key) in enumerate(rows):
             if kind == "oct" or "d" in key:
                 inspection.add(
-                    FaultKind.KEY_IN_PUBLIC, resource, f"{where}: key {position + 1} is a private or shared key, readable by everybody"
+                    FaultKind.KEY_IN_PUBLIC, resource, f"{where}: key {position + 1} is a private or shared key, readable by everyone"
                 )
             for text in key.get("x5c") or []:
                 inspection.read(resource, f"{where} key {position + 1}", decode(text), "jwks", der=True)

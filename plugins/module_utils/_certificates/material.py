@@ -45,7 +45,7 @@ class Material:
         if authority is None:
             raise ConfigError(f"{name} has no CA that can be read; expected ca-cert.pem (or tls.crt) with a certificate; correct it first")
         if not items.get("ca-key.pem", b"").strip():
-            raise ConfigError(f"{name} has no private key (ca-key.pem or tls.key), so nobody can sign with it; give all four items")
+            raise ConfigError(f"{name} has no private key (ca-key.pem or tls.key), so it cannot sign; give all four items")
         if not authority.anchor:
             raise ConfigError(f"{name}: its certificate does not lead to any root of its root-cert.pem; give its chain and its root")
         if not items.get("root-cert.pem", b"").strip():

@@ -35,10 +35,10 @@ def api_answers(view: View, intent: Intent, options: Options) -> Iterable[Proble
 
 @check(
     "OSM1002",
-    title="our rights are sufficient to read the mesh",
+    title="the account has the rights to read the mesh",
     hint="have an administrator apply the roles that ansible-playbook meshops.mesh.render_rights -e mesh_rights_families=check writes for "
-    "this mesh; cluster-reader does not do, as it has no Secrets. "
-    "For a gateway's Secret name its namespace in mesh_rights_gateway_namespaces",
+    "this mesh; cluster-reader is not enough, as it cannot read Secrets. For a gateway's Secret, list its namespace in "
+    "mesh_rights_gateway_namespaces",
 )
 def rights_sufficient(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A kind that may not be listed looks as if it were empty. Checks that read such a kind are skipped, and this one fails.

@@ -152,7 +152,7 @@ class Migration:
         titles = [str(ref) for ref in refs]
         never = () if step.blockers else tuple(map(str, self.engine.hopeless(titles)))
         self._write(replace(step, blockers=(*step.blockers, *never)), what)
-        self.lines += [f"Pod {name}: nobody makes it again, so it keeps its proxy" for name in lonely]
+        self.lines += [f"Pod {name}: no controller recreates it, so it keeps its proxy" for name in lonely]
         size = max(1, self.wave_size)
         for wave in (titles[start : start + size] for start in range(0, len(titles), size)):
             self._restart(wave)

@@ -182,10 +182,10 @@ class Rotation(RotationReading):
         if look.current.authority == before.current.authority:
             return look
         gone = before.plugged is not None and look.plugged is None
-        found = "was deleted" if gone else f"was changed by somebody else (it has the CA {look.current.signer_title} now)"
+        found = "was deleted" if gone else f"was changed by someone else (it has the CA {look.current.signer_title} now)"
         raise NotReady(
             f"{self._where(CACERTS)} {found} {when}; find out who does that, then run this again: it begins with what is there, "
-            "gives everybody the lost roots first, and the CAs that were replaced are kept in the Secrets cacerts-saved-..."
+            "distributes the lost roots first, and the CAs that were replaced are kept in the Secrets cacerts-saved-..."
         )
 
     def _refusal(self, turn: Attempt, what: str) -> str:

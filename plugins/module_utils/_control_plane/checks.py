@@ -88,7 +88,7 @@ def observed(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     retryable=True,
 )
 def ready(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """Ready is the operator's word that all components run; see OSM1202 for which generation it speaks of."""
+    """Ready means that the operator sees all components running; see OSM1202 for the generation that it refers to."""
     plane = control_plane(view, intent)
     if plane is not None:
         yield from condition_true(plane, "Ready")
@@ -105,8 +105,8 @@ def ready(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
 )
 def reconciled(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """ReconcileError can pass within the first second of an install; it stays when the namespace is missing or the version is
-    end-of-life. What serves this mesh with it counts too, each with its own word: an object that is Ready can still be one that its
-    operator cannot bring to what is wanted, as a revision that proxies use and that is not active any more."""
+    end-of-life. The objects that serve this mesh with it count too, each with its own condition: an object that is Ready can still be
+    one that its operator cannot reconcile, such as a revision that proxies use and that is no longer active."""
     plane = control_plane(view, intent)
     if plane is None:
         return
@@ -147,7 +147,7 @@ def _belongs(revision: Obj, plane: Obj) -> bool:
     retryable=True,
 )
 def revision_active(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """Right after a version change the Istio can still be Healthy with its old revision; only the revision itself says the truth."""
+    """Right after a version change the Istio can still be Healthy with its old revision; only the revision itself shows its real state."""
     plane = control_plane(view, intent)
     if plane is None:
         return
@@ -184,7 +184,7 @@ def _istiod(view: View, intent: Intent) -> tuple[str, Obj | None]:
     per_object=True,
 )
 def istiod_rolled_out(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """A control plane says Ready with istiod scaled to zero; what serves proxies are updated, ready replicas."""
+    """A control plane reports Ready even with istiod scaled to zero; only updated, ready replicas serve proxies."""
     where, deployment = _istiod(view, intent)
     if deployment is None:
         yield Problem(where, "it does not exist")
@@ -208,7 +208,7 @@ def istiod_rolled_out(view: View, intent: Intent, options: Options) -> Iterable[
     intent=NEEDS,
 )
 def istiod_replicas(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """One replica behind a budget that keeps one available cannot be evicted: a node's drain hangs on it."""
+    """One replica behind a budget that keeps one available cannot be evicted, and draining its node hangs."""
     where, deployment = _istiod(view, intent)
     if deployment is None:
         return
@@ -301,7 +301,7 @@ def cni_matches(view: View, intent: Intent, options: Options) -> Iterable[Proble
 )
 def proxy_skew(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A proxy keeps the version that it was started with. The control plane may be ahead of it, one minor by Istio's own rule;
-    a proxy that is ahead of its control plane is supported by nobody."""
+    a proxy that is ahead of its control plane is not supported."""
     where, deployment = _istiod(view, intent)
     containers = deployment.items("spec", "template", "spec", "containers") if deployment is not None else []
     versions = [version for version in (image_version(row.get("image")) for row in containers) if version]
@@ -327,7 +327,7 @@ def proxy_skew(view: View, intent: Intent, options: Options) -> Iterable[Problem
     retryable=True,
 )
 def webhook_answers(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """The webhook fails closed: with its Service away or its CA bundle empty, no pod is created in an injected namespace."""
+    """The webhook fails closed: without its Service or with an empty CA bundle, no pod is created in an injected namespace."""
     homes: set[str] = set()
     for row in injectors(view):
         problems: set[str] = set()
@@ -354,7 +354,7 @@ def webhook_answers(view: View, intent: Intent, options: Options) -> Iterable[Pr
     inputs=(k.MUTATING_WEBHOOK, k.NAMESPACE, k.POD),
 )
 def injectors_do_not_overlap(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """Two webhooks that take the same pod inject twice, and which control plane it ends at is chance."""
+    """Two webhooks that take the same pod inject it twice, and which control plane it connects to is left to chance."""
     configurations = injectors(view)
     for namespace in view.of(k.NAMESPACE):
         # The empty set stands for the next pod without labels of its own.
@@ -377,7 +377,7 @@ def injectors_do_not_overlap(view: View, intent: Intent, options: Options) -> It
     retryable=True,
 )
 def root_certificate_equal(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """A proxy with another root certificate cannot speak to istiod or to anybody else in the mesh."""
+    """A proxy with another root certificate cannot talk to istiod or to any other proxy in the mesh."""
     ours = view.get(k.CONFIG_MAP, ROOT_CERTIFICATE, intent.namespace)
     if ours is None:
         yield Problem(ref(k.CONFIG_MAP, ROOT_CERTIFICATE, intent.namespace), "it does not exist")
@@ -405,7 +405,8 @@ def root_certificate_equal(view: View, intent: Intent, options: Options) -> Iter
     providers=SAIL,
 )
 def no_old_revision(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """With RevisionBased the old control plane stays until no namespace and no pod refers to it; nobody restarts the workloads."""
+    """With RevisionBased the old control plane stays until no namespace and no pod refers to it; the operator does not restart
+    workloads."""
     active = active_revision(view, intent)
     for revision in view.of(k.ISTIO_REVISION):
         owners = [row for row in revision.items("metadata", "ownerReferences") if row.get("kind") == "Istio"]
@@ -417,7 +418,7 @@ def no_old_revision(view: View, intent: Intent, options: Options) -> Iterable[Pr
 
 @check(
     "OSM1215",
-    title="the control plane's version moves only when it is told to",
+    title="the control plane is updated only on request",
     hint="set spec.version to a patch version, or installPlanApproval: Manual",
     severity=Severity.WARNING,
     inputs=(k.ISTIO, k.ISTIO_CNI, k.Z_TUNNEL, k.SUBSCRIPTION),
@@ -427,8 +428,8 @@ def no_old_revision(view: View, intent: Intent, options: Options) -> Iterable[Pr
     live=False,
 )
 def version_pinned(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """An alias such as v1.30-latest leads to the newest patch that the operator has. Where OLM approves by itself, a new operator comes
-    whenever the catalogue has one, and the control plane, or the CNI plugin on every node, is replaced with it."""
+    """An alias such as v1.30-latest resolves to the newest patch that the operator knows. Where OLM approves updates by itself, a new
+    operator is installed whenever the catalogue has one, and the control plane, or the CNI plugin on every node, is replaced with it."""
     plane = control_plane(view, intent)
     rows = [] if plane is None else [plane, *view.of(k.ISTIO_CNI), *view.of(k.Z_TUNNEL)]
     aliases = [(row, version) for row in rows if (version := str(row.at("spec", "version", default=""))).endswith("-latest")]
@@ -451,14 +452,14 @@ _TAGS = (k.ISTIO_REVISION_TAG, k.MUTATING_WEBHOOK, k.SERVICE)
 
 @check(
     "OSM1216",
-    title="each object of Istio is read by an istiod",
-    hint="remove its label istio.io/rev, or write the name of a revision that is there; a tag is a name for namespaces and pods only",
+    title="each Istio object is read by an istiod",
+    hint="remove its label istio.io/rev, or set it to a revision that exists; tags work for namespaces and pods only",
     severity=Severity.WARNING,
     inputs=(*_CONFIGURATION, *READS, *_TAGS),
     live=False,
 )
 def configuration_has_a_reader(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """istiod passes over what is labelled for another revision than its own, and nothing says so."""
+    """istiod ignores objects that are labelled for another revision, without any message."""
     rows = [row for kind in _CONFIGURATION for row in view.of(kind)]
     configs, tagged = istiods(view), [row.raw for kind in (*_TAGS, k.ISTIO) for row in view.of(kind)]
     labelled = [row for row in rows if row.labels.get(LABEL)]
@@ -471,6 +472,6 @@ def configuration_has_a_reader(view: View, intent: Intent, options: Options) -> 
         revision = str(row.labels[LABEL])
         if revision in tags and revision not in names:
             own = tags[revision]
-            yield Problem(row.ref, f"nobody reads it: {revision} is a tag, and istiod compares the label with its own revision, {own}")
+            yield Problem(row.ref, f"no istiod reads it: {revision} is a tag, and istiod compares the label with its own revision, {own}")
         elif revision not in names:
-            yield Problem(row.ref, f"nobody reads it: there is no istiod of revision {revision}, only of {', '.join(sorted(names))}")
+            yield Problem(row.ref, f"no istiod reads it: there is none of revision {revision}, only of {', '.join(sorted(names))}")

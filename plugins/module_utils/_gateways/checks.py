@@ -109,7 +109,7 @@ def _words(selector: dict[str, str]) -> str:
     per_object=True,
 )
 def selector_matches(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """A Gateway that selects nothing is accepted, and serves nobody."""
+    """A Gateway that selects nothing is accepted, but serves no requests."""
     for gateway in intent.owned(view.of(k.GATEWAY)):
         if not _selector(gateway):
             continue  # an empty selector means every gateway pod
@@ -172,7 +172,7 @@ def credential_exists(view: View, intent: Intent, options: Options) -> Iterable[
     live=False,
 )
 def hosts_do_not_collide(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """Of two servers on the same pods, address and port with the same host under TLS the older one wins, without a word. Plain HTTP is
+    """Of two servers on the same pods, address and port with the same host under TLS the older one silently wins. Plain HTTP is
     merged, whoever wrote it."""
     claims: dict[tuple[str, Any, str, str], tuple[Obj, Server]] = {}
     for gateway in sorted(intent.owned(view.of(k.GATEWAY)), key=lambda row: (row.namespace, row.name)):
@@ -296,7 +296,7 @@ def route_admitted(view: View, intent: Intent, options: Options) -> Iterable[Pro
 
 @check(
     "OSM1508",
-    title="each intended gateway is there with its hosts and port",
+    title="each intended gateway exists with its hosts and port",
     hint="run the role meshops.mesh.gateways",
     inputs=(k.GATEWAY,),
     intent=("gateways",),

@@ -333,7 +333,7 @@ def _conflict_text(answer: HttpResponse) -> str:
     data = answer.json() or {}
     causes = [item for item in (data.get("details") or {}).get("causes") or [] if item.get("reason") == "FieldManagerConflict"]
     if not causes:
-        return f"conflict: {message_of(answer)}; somebody changed it meanwhile or it is being deleted: run again"
+        return f"conflict: {message_of(answer)}; it was changed in the meantime or is being deleted: run again"
     held = ", ".join(f"{item.get('field')} ({str(item.get('message')).replace('conflict with ', 'held by ')})" for item in causes)
     return (
         f"fields belong to another manager: {held}; take them out of our input, or take them over with force_conflicts "

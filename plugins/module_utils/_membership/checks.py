@@ -96,7 +96,7 @@ def members_configured(view: View, intent: Intent, options: Options) -> Iterable
     intent=NEEDS,
 )
 def no_extra_member(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """A member that nobody declared can call the others, and its istiod resources are nobody's."""
+    """An undeclared member can call the others, and no one is responsible for its Istio objects."""
     for name in sorted(_members(view, intent) - set(intent.members or ()) - {intent.namespace}):
         yield Problem(f"Namespace {name}", f"it is a member of {intent.name} and not in the intended list")
 
@@ -168,7 +168,7 @@ def discovery_selectors_exact(view: View, intent: Intent, options: Options) -> I
 @check(
     "OSM1305",
     title="no member is pending",
-    hint="create the namespace, or remove its ServiceMeshMember of another mesh; it is configured by itself then",
+    hint="create the namespace, or remove its ServiceMeshMember of another mesh; it is then configured automatically",
     inputs=(k.SMMR,),
     requires=EXISTS,
     intent=("provider", "control_plane"),
@@ -176,7 +176,7 @@ def discovery_selectors_exact(view: View, intent: Intent, options: Options) -> I
     retryable=True,
 )
 def no_pending_member(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """The roll's Ready only says that somebody is missing; its memberStatuses say who, and why."""
+    """The roll's Ready only says that a member is missing; its memberStatuses say which one, and why."""
     roll = _roll(view, intent)
     if roll is None:
         yield Problem(ref(k.SMMR, "default", intent.namespace), "it does not exist")
@@ -216,7 +216,7 @@ def labels_agree(view: View, intent: Intent, options: Options) -> Iterable[Probl
     retryable=True,
 )
 def label_resolves(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """A label without a revision behind it is matched by no webhook: pods start without a proxy, and nothing says so."""
+    """A label without a revision behind it is matched by no webhook: pods start without a proxy, without any message."""
     for namespace in view.of(k.NAMESPACE):
         label = _wanted_revision(namespace)
         if label is not None and revision_of_label(view, label) is None:

@@ -68,7 +68,7 @@ def _operator_csv(view: View, package: str) -> tuple[Obj | None, Obj | None]:
     live=False,
 )
 def at_last_minor(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """OpenShift Service Mesh 3 takes proxies of 2.6 beside its own, and of nothing older."""
+    """OpenShift Service Mesh 3 accepts proxies of 2.6 beside its own, and none that are older."""
     plane = _plane(view, intent)
     if plane is None:
         yield Problem(ref(k.SMCP, intent.name, intent.namespace), "it does not exist")
@@ -99,8 +99,8 @@ def operators_current(view: View, intent: Intent, options: Options) -> Iterable[
 
 @check(
     "OSM4203",
-    title="the control plane runs what its operator brought last",
-    hint="look why the operator has not reconciled the ServiceMeshControlPlane since its update: oc describe smcp",
+    title="the control plane runs the version of its operator",
+    hint="find out why the operator has not reconciled the ServiceMeshControlPlane since its update: oc describe smcp",
     inputs=(k.SMCP, k.SUBSCRIPTION, k.CSV),
     requires=PLANE,
     intent=NEEDS,
@@ -121,7 +121,7 @@ def at_last_patch(view: View, intent: Intent, options: Options) -> Iterable[Prob
 
 @check(
     "OSM4204",
-    title="no addon goes with the control plane",
+    title="no addon is removed with the control plane",
     hint="run your own first, then set enabled: false (and tracing.type: None); migrate_mesh takes over Kiali, a Jaeger and what they read",
     inputs=(k.SMCP,),
     requires=PLANE,
@@ -130,7 +130,7 @@ def at_last_patch(view: View, intent: Intent, options: Options) -> Iterable[Prob
     live=False,
 )
 def addons_off(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """The operator runs addons unless they are switched off, and takes them away together with the control plane."""
+    """The operator runs addons unless they are switched off, and removes them together with the control plane."""
     plane = _plane(view, intent)
     if plane is None:
         return
@@ -147,7 +147,7 @@ def addons_off(view: View, intent: Intent, options: Options) -> Iterable[Problem
 
 @check(
     "OSM4205",
-    title="no gateway goes with the control plane",
+    title="no gateway is removed with the control plane",
     hint="migrate_mesh moves them: an injected Deployment beside the old one, behind the same Service, which it keeps",
     inputs=(k.SMCP,),
     requires=PLANE,
@@ -171,7 +171,7 @@ def gateways_off(view: View, intent: Intent, options: Options) -> Iterable[Probl
 
 @check(
     "OSM4206",
-    title="no Route is made from Gateways",
+    title="no Route is generated from Gateways",
     hint="make the Routes yourself (the role gateways, mesh_gateways), then set spec.gateways.openshiftRoute.enabled: false",
     inputs=(k.SMCP, k.ROUTE),
     requires=PLANE,
@@ -190,7 +190,7 @@ def routes_of_people(view: View, intent: Intent, options: Options) -> Iterable[P
 
 @check(
     "OSM4207",
-    title="no network policy goes with the control plane",
+    title="no network policy is removed with the control plane",
     hint="migrate_mesh makes policies of the same effect by a label that stays; or set spec.security.manageNetworkPolicy: false",
     inputs=(k.SMCP,),
     requires=PLANE,
@@ -215,7 +215,7 @@ def _limits_ingress(policy: Obj) -> bool:
 
 @check(
     "OSM4208",
-    title="no NetworkPolicy keeps the API server from the new istiod",
+    title="no NetworkPolicy blocks the API server from the new istiod",
     hint="add a NetworkPolicy for app: istiod with ingress: [{}] in the control plane's namespace",
     inputs=(k.NETWORK_POLICY,),
     intent=NEEDS,
@@ -245,14 +245,14 @@ def _names_member_of(node: Any) -> bool:
 
 @check(
     "OSM4209",
-    title="no NetworkPolicy selects by a label that goes with OSSM 2",
+    title="no NetworkPolicy selects by a label that disappears with OSSM 2",
     hint="select by the label istio-discovery, which migrate_mesh sets on the control plane's namespace and on all members",
     inputs=(k.NETWORK_POLICY,),
     intent=("migration",),
     live=False,
 )
 def no_member_of_in_policies(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """maistra.io/member-of disappears from a namespace with its membership: a policy that lets in by it then lets nobody in."""
+    """maistra.io/member-of disappears from a namespace with its membership: a policy that admits by it then admits no traffic."""
     for row in view.of(k.NETWORK_POLICY):
         if not _of_operator(row) and _names_member_of(row.at("spec")):
             yield Problem(row.ref, f"it selects namespaces by {MEMBER_OF}")
@@ -291,7 +291,7 @@ def proxies_current(view: View, intent: Intent, options: Options) -> Iterable[Pr
 
 @check(
     "OSM4212",
-    title="each Kiali follows its operator",
+    title="each Kiali has the version of its operator",
     hint="set spec.version: default of the Kiali, after the operator of OSSM 3 is installed",
     inputs=(k.KIALI,),
     intent=NEEDS,
@@ -308,7 +308,7 @@ def kiali_current(view: View, intent: Intent, options: Options) -> Iterable[Prob
 
 @check(
     "OSM4213",
-    title="each Kiali reads from what stays",
+    title="each Kiali reads only from services that remain",
     hint="set spec.external_services.prometheus.url, and tracing, of the Kiali to what does not go with the ServiceMeshControlPlane",
     inputs=(k.KIALI, k.SMCP),
     requires=PLANE,
@@ -317,7 +317,7 @@ def kiali_current(view: View, intent: Intent, options: Options) -> Iterable[Prob
     live=False,
 )
 def kiali_reads_what_stays(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """A Kiali of your own goes on, but the addon's Prometheus that it may read does not."""
+    """A Kiali of your own keeps running, but the addon's Prometheus that it may read does not."""
     plane = _plane(view, intent)
     if plane is None or not plane.at("spec", "addons", "prometheus", "enabled", default=True):
         return
@@ -366,7 +366,7 @@ def service_entries_fit(view: View, intent: Intent, options: Options) -> Iterabl
 
 @check(
     "OSM4216",
-    title="each namespace of the mesh is seen by the new control plane",
+    title="each namespace of the mesh is discovered by the new control plane",
     hint="label the namespace so that a discovery selector takes it, or leave the selectors out (discovery: label)",
     inputs=(k.NAMESPACE, k.SMCP),
     requires=PLANE,
@@ -398,7 +398,7 @@ def _templates(view: View, intent: Intent) -> Iterator[tuple[Obj, Mapping[str, s
 
 @check(
     "OSM4217",
-    title="each wish for a proxy is a label",
+    title="each request for a proxy is a label",
     hint='write sidecar.istio.io/inject: "true" as a label of the pod template; the annotation can then go',
     inputs=WORKLOADS,
     intent=MEMBERS,
@@ -439,7 +439,7 @@ def labels_lead_there(view: View, intent: Intent, options: Options) -> Iterable[
 
 @check(
     "OSM4219",
-    title="the control planes of both generations have one root",
+    title="the control planes of both generations share one root",
     hint="give the Istio the namespace of the ServiceMeshControlPlane; both istiods then use its cacerts or istio-ca-secret",
     inputs=(k.ISTIO, k.SECRET, k.SMCP),
     requires=PLANE,
@@ -468,7 +468,7 @@ def one_root(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
 )
 def names_free(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Both generations call the Deployment, the Service and the ConfigMaps of istiod by the revision: with one name for both, each operator
-    undoes what the other does. A tag must not be called as a revision is."""
+    undoes what the other does. A tag must not have the name of a revision."""
     plan = intent.migration or {}
     revision, label = str(plan.get("revision")), str(plan.get("label"))
     if revision == intent.name:
@@ -529,7 +529,7 @@ def root_certificate_there(view: View, intent: Intent, options: Options) -> Iter
 
 @check(
     "OSM4223",
-    title="each field of the control plane is known",
+    title="each field of the control plane can be converted",
     hint="find out what the field does, and set it by hand on the Istio or its values",
     inputs=(k.SMCP,),
     requires=PLANE,
@@ -538,7 +538,7 @@ def root_certificate_there(view: View, intent: Intent, options: Options) -> Iter
     live=False,
 )
 def fields_known(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """The conversion names a field that it does not know, and carries it nowhere."""
+    """The conversion names a field that it does not know, and does not carry it over."""
     plane = _plane(view, intent)
     for row in convert(plane.raw).rows if plane is not None else ():
         if row.outcome is FieldOutcome.UNKNOWN:
@@ -562,7 +562,7 @@ def no_extensions(view: View, intent: Intent, options: Options) -> Iterable[Prob
 
 @check(
     "OSM4225",
-    title="each pod with a proxy is made again by somebody",
+    title="each pod with a proxy is recreated by a controller",
     hint="delete the pod when it may go, or let the Job end: migrate_mesh restarts Deployments, StatefulSets and DaemonSets only",
     inputs=(k.POD,),
     intent=MEMBERS,
@@ -575,7 +575,7 @@ def pods_have_owners(view: View, intent: Intent, options: Options) -> Iterable[P
             owners = {str(one.get("kind")) for one in pod.items("metadata", "ownerReferences") if one.get("controller", True)}
             over = pod.at("status", "phase") in ("Succeeded", "Failed")
             if proxy_of(pod) is not None and not over and not owners & {"ReplicaSet", "StatefulSet", "DaemonSet"}:
-                yield Problem(pod.ref, f"it belongs to {', '.join(sorted(owners)) or 'nobody'}")
+                yield Problem(pod.ref, f"it belongs to {', '.join(sorted(owners)) or 'no controller'}")
 
 
 @check(
@@ -588,7 +588,7 @@ def pods_have_owners(view: View, intent: Intent, options: Options) -> Iterable[P
     live=False,
 )
 def updates_manual(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """An update of OSSM 2 in the midst of a migration restarts gateways, and may take the CRDs back."""
+    """An update of OSSM 2 during a migration restarts gateways, and may bring the old CRDs back."""
     for row in view.of(k.SUBSCRIPTION):
         if row.at("spec", "name") == "servicemeshoperator" and row.at("spec", "installPlanApproval", default="Automatic") != "Manual":
             yield Problem(row.ref, "its approval is Automatic")
@@ -604,7 +604,8 @@ def updates_manual(view: View, intent: Intent, options: Options) -> Iterable[Pro
     live=False,
 )
 def csr_knows(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """istio-csr makes istiod's certificate, for the revisions that it is told: proxies do not trust an istiod of another one."""
+    """istio-csr makes istiod's certificate, for the revisions that it is configured with: proxies do not trust the istiod of another
+    one."""
     plane, revision = _plane(view, intent), str((intent.migration or {}).get("revision"))
     if plane is None or plane.at("spec", "security", "certificateAuthority", "type") != "cert-manager":
         return

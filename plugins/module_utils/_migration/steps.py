@@ -225,7 +225,7 @@ def gateways_moved(snapshot: Snapshot, plane: Plane, gateways: Mapping[str, tupl
     for name, (namespace, _path) in gateways.items():
         new = snapshot.get("Deployment", name + SUFFIX, namespace)
         if new is None or int(at(new, "status.readyReplicas", 0)) < 1:
-            blockers.append(f"Deployment {namespace}/{name}{SUFFIX} has no ready pod, so nobody would serve {name}")
+            blockers.append(f"Deployment {namespace}/{name}{SUFFIX} has no ready pod, so no pod would serve {name}")
         for version, kind in _KEPT:
             for kept in _names_of(name, kind):
                 writes += _let_go(snapshot.get(kind, kept, namespace), plane, Ref(version, kind, namespace, kept))
@@ -327,7 +327,7 @@ def tidied(snapshot: Snapshot, name: str, namespace: str, members: tuple[str, ..
                 ref = Ref("networking.k8s.io/v1", "NetworkPolicy", space, policy["metadata"]["name"])
                 if not ref.name.startswith("istio-"):
                     # a copy of the operator's has its labels, and is its team's
-                    notes.append(f"{ref} stays: it has labels of OSSM 2, and no name that its operator gives, so it is somebody's copy: "
+                    notes.append(f"{ref} stays: it has labels of OSSM 2, and no name that its operator gives, so it is someone's copy: "
                                  "look whether it lets the mesh in, or is to go")  # fmt: skip
                     continue
                 writes.append(Write(ref, None, "deleted, it was OSSM 2's"))

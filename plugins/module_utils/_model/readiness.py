@@ -148,7 +148,7 @@ def still_there(obj: Mapping[str, Any]) -> Readiness:
     """Why an object that was deleted is not gone."""
     meta = obj["metadata"]
     if not meta.get("deletionTimestamp"):
-        return Readiness.waiting("NotDeleted", "nobody has deleted it, or somebody made it again")
+        return Readiness.waiting("NotDeleted", "it has not been deleted, or was created again")
     words = []
     if meta.get("finalizers"):
         words.append(f"finalizers remain: {', '.join(meta['finalizers'])}")
@@ -444,7 +444,7 @@ def _request(obj: Mapping[str, Any], related: Lookup) -> Readiness:
         return Readiness.ready()
     if found.reason == "NoReadyCondition":
         approved = _condition(obj, "Approved").status == "True"
-        text = "its issuer has not answered" if approved else "nobody has approved it: an approver-policy may be missing"
+        text = "its issuer has not answered" if approved else "it has not been approved: an approver-policy may be missing"
         return Readiness.waiting(found.reason, text)
     return Readiness.waiting(found.reason, found.message)
 

@@ -83,7 +83,7 @@ def write_json(target: Path, data: Mapping[str, Any]) -> int:
         raise ConfigError(
             f"snapshot {target} was not written, because a private key would be in it: "
             f"{', '.join(_holders(data)) or 'outside of the objects'}; "
-            "take the key out of that object (it can be read by everybody who may read the object), and report where it was"
+            "take the key out of that object (it can be read by everyone who may read the object), and report where it was"
         )
     if target.name.endswith(".gz"):
         raw = gzip.compress(raw, mtime=0)

@@ -70,7 +70,7 @@ def kiali_ready(view: View, intent: Intent, options: Options) -> Iterable[Proble
     retryable=True,
 )
 def jaeger_ready(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """Without a collector proxies drop their spans, and nobody notices until a trace is needed."""
+    """Without a collector proxies drop their spans, which goes unnoticed until a trace is needed."""
     jaeger = _custom_resource(view, intent, k.JAEGER)
     if jaeger is None:
         yield Problem(f"Namespace {intent.namespace}", "it has no Jaeger resource")
@@ -94,7 +94,7 @@ def jaeger_ready(view: View, intent: Intent, options: Options) -> Iterable[Probl
     retryable=True,
 )
 def tempo_ready(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """Its operator looks at the pods of all components before it says Ready, and says ConfigurationError where it makes none."""
+    """Its operator checks the pods of all components before it reports Ready, and reports ConfigurationError where it creates none."""
     tempo = _custom_resource(view, intent, k.TEMPO_MONOLITHIC) or _custom_resource(view, intent, k.TEMPO_STACK)
     if tempo is None:
         yield Problem(f"Namespace {intent.namespace}", "it has no TempoMonolithic and no TempoStack")
@@ -116,7 +116,7 @@ def tempo_ready(view: View, intent: Intent, options: Options) -> Iterable[Proble
     retryable=True,
 )
 def collector_ready(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """Proxies send their spans to it. The operator makes a Deployment of it and says nothing about its pods."""
+    """Proxies send their spans to it. The operator creates a Deployment for it and does not report on its pods."""
     collector = _custom_resource(view, intent, k.OPENTELEMETRY_COLLECTOR)
     if collector is None:
         yield Problem(f"Namespace {intent.namespace}", "it has no OpenTelemetryCollector")
@@ -126,7 +126,7 @@ def collector_ready(view: View, intent: Intent, options: Options) -> Iterable[Pr
 
 @check(
     "OSM1603",
-    title="Prometheus is there and available",
+    title="Prometheus exists and is available",
     hint="oc get prometheus,deployment -n NAMESPACE",
     inputs=(k.PROMETHEUS, k.DEPLOYMENT),
     intent=NEEDS,
@@ -134,7 +134,8 @@ def collector_ready(view: View, intent: Intent, options: Options) -> Iterable[Pr
     retryable=True,
 )
 def prometheus_ready(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """Kiali's graph and every alert are made of its numbers. We bring a Deployment; the operator of Prometheus is driven by a resource."""
+    """Kiali's graph and every alert are based on its metrics. This collection installs a Deployment; the Prometheus operator works
+    from a Prometheus resource."""
     prometheus = _custom_resource(view, intent, k.PROMETHEUS)
     if prometheus is None:
         yield from _deployment(view, intent, "prometheus")

@@ -111,7 +111,7 @@ def no_pending_plan(view: View, intent: Intent, options: Options) -> Iterable[Pr
 
 @check(
     "OSM1104",
-    title="every mesh operator is one that was asked for",
+    title="every mesh operator is one that was requested",
     hint="delete the Subscription and its ClusterServiceVersion, or add the package to operators",
     severity=Severity.WARNING,
     inputs=(k.SUBSCRIPTION, k.CSV),
@@ -151,7 +151,7 @@ def crds_present(view: View, intent: Intent, options: Options) -> Iterable[Probl
 @check(
     "OSM1106",
     title="each operator's namespace has exactly one OperatorGroup",
-    hint="oc get operatorgroup -n NAMESPACE; create one or delete what is too many",
+    hint="oc get operatorgroup -n NAMESPACE; create one, or delete all but one",
     inputs=(k.SUBSCRIPTION, k.OPERATOR_GROUP),
     intent=("operators",),
 )
@@ -161,7 +161,7 @@ def one_operator_group(view: View, intent: Intent, options: Options) -> Iterable
         groups = [row.name for row in view.of(k.OPERATOR_GROUP, namespace)]
         if len(groups) != 1:
             found = f"{len(groups)}: {', '.join(sorted(groups))}" if groups else "none"
-            yield Problem(f"Namespace {namespace}", f"it has {found}; OLM waits without a word until there is one")
+            yield Problem(f"Namespace {namespace}", f"it has {found}; OLM silently waits until there is exactly one")
 
 
 @check(

@@ -147,7 +147,7 @@ def _objections(plan: InstallPlan, seen: Observation, sub: Subscription, target:
         elif _beyond(csv, owner[csv][1], owner[csv][0]):
             far.append(f"{csv} (wanted for {owner[csv][0].name}: {owner[csv][1] or owner[csv][0].installed_csv})")
     if strangers:
-        return Obstacle("Strangers", f"{plan.ref} would also install {', '.join(strangers)}, which nobody asked for here",
+        return Obstacle("Strangers", f"{plan.ref} would also install {', '.join(strangers)}, which were not requested here",
                         "name them in allowed, name their Subscriptions in the same call, or subscribe in another namespace: "
                         "OLM makes one plan for all Subscriptions of a namespace", NEIGHBOUR_LAG)
     if far:

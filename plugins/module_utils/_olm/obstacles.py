@@ -129,7 +129,7 @@ _RESOLUTION: tuple[tuple[str, str, str], ...] = (
     (
         r"error using catalogsource (?P<catalog>\S+?):",
         "CatalogUnreachable",
-        "repair or delete CatalogSource {catalog}: an unreachable catalogue of the global namespace blocks everybody's resolution",
+        "repair or delete CatalogSource {catalog}: an unreachable catalogue of the global namespace blocks resolution in every namespace",
     ),
     (
         r"no operators found from catalog (?P<catalog>\S+) in namespace (?P<ns>\S+)",
@@ -246,7 +246,7 @@ def _plan_stuck(scene: SubscriptionScene) -> Obstacle | None:
         return Obstacle(
             "InstallPlanWithoutPhase",
             f"{plan.ref} has no phase" + (" and is approved" if plan.approved else ""),
-            f"somebody approves plans before RequiresApproval; stop that, then {_make_again(scene.sub, scene.sub.installed_csv)}",
+            f"plans are approved from elsewhere before RequiresApproval; stop that, then {_make_again(scene.sub, scene.sub.installed_csv)}",
             10,
         )
     return None

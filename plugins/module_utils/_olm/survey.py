@@ -226,19 +226,19 @@ def _used_ones(scene: _Scene) -> Iterator[str]:
     for package, sub in sorted(scene.used.items()):
         version = scene.ask.versions.get(package, "")
         if version and version not in ("latest", sub.installed_csv):
-            yield (f"{sub.ref} is somebody else's and has {sub.installed_csv or 'nothing'} of {package}, not {version}: have its owner "
-                   "bring it "
+            yield (f"{sub.ref} belongs to someone else and has {sub.installed_csv or 'nothing'} of {package}, not {version}: "
+                   "have its owner bring it "
                    f"there, remove it from mesh_operators_versions, or take it over (mesh_adopt: ['{sub.ref}'])")  # fmt: skip
         elif phases.get((sub.namespace, sub.installed_csv)) != "Succeeded":
             state = phases.get((sub.namespace, sub.installed_csv)) or "not there"
-            yield (f"{sub.ref} is somebody else's, asks for {package}, and does not work ({sub.installed_csv or 'nothing installed'}: "
+            yield (f"{sub.ref} belongs to someone else, asks for {package}, and does not work ({sub.installed_csv or 'nothing installed'}: "
                    f"{state}): have "
                    "its owner repair or delete it; OLM installs no second one beside it")  # fmt: skip
 
 
 def _says_used(scene: _Scene) -> Iterator[str]:
     for package, sub in sorted(scene.used.items()):
-        yield f"{package}: {sub.ref} of somebody else has it ({sub.installed_csv or 'nothing installed yet'}); it is used and left as it is"
+        yield f"{package}: {sub.ref} of someone else has it ({sub.installed_csv or 'nothing installed yet'}); it is used and left as it is"
 
 
 # catalogues

@@ -73,9 +73,9 @@ CELLS = (
              hint="run the role meshops.mesh.personas; meshops.mesh.persona_access_info explains a grant",
              about="The matrix of personas against resources, as the API server's own authorizer answers it."),
     CheckRow("OSM1702", "forbidden_cells", False,
-             title="each persona may do its own tasks only",
+             title="each persona may do only its own tasks",
              hint="meshops.mesh.persona_access_info names the binding that grants it; remove that binding",
-             about="A right that nobody meant to give is found here, whichever binding gives it."),
+             about="Finds rights that were granted unintentionally, whichever binding grants them."),
 )  # fmt: skip
 
 CATEGORY.table(_wrong, CELLS, intent=NEEDS)
@@ -89,7 +89,7 @@ CATEGORY.table(_wrong, CELLS, intent=NEEDS)
     retryable=True,
 )
 def cells_reviewed(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """Without an answer a cell is neither right nor wrong: silence must not pass for a proof."""
+    """Without an answer a cell is neither right nor wrong: a missing answer must not count as proof."""
     answers = _answers(view)
     open_cells: dict[str, list[str]] = {}
     for cell in intent.cells or ():

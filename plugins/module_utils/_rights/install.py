@@ -12,7 +12,7 @@ __all__ = ["INSTALL", "PRUNE"]
 
 _OLM, _RBAC, _SAIL, _MAISTRA = "operators.coreos.com", "rbac.authorization.k8s.io", "sailoperator.io", "maistra.io"
 _PACKAGES = "packages.operators.coreos.com"
-_GRANTS = "gateways, tools and personas get their rights; without escalate and bind nobody can grant what he has not himself"
+_GRANTS = "gateways, tools and personas get their rights; without escalate and bind an account can grant only what it has itself"
 _TAKES = "rights are taken from personas that left the intent, wherever they had them"
 _OTHERS = "operators and control planes of others are looked for before anything is written"
 _ROUTES = "Routes of OpenShift to the gateways and tools"
@@ -54,7 +54,7 @@ INSTALL: tuple[Right, ...] = (
     Right(f"clusterrolebindings.{_RBAC}", WRITE, Where.CLUSTER, _GRANTS),
     Right(f"clusterrolebindings.{_RBAC}", ("list", "delete"), Where.CLUSTER, _TAKES),
     Right(f"roles.{_RBAC}", (*WRITE, "escalate", "bind"), Where.MESH, _GRANTS),
-    Right(f"roles.{_RBAC}", ("list",), Where.CLUSTER, "tells by which role somebody can do too much", when=("proof",)),
+    Right(f"roles.{_RBAC}", ("list",), Where.CLUSTER, "tells which role grants too much", when=("proof",)),
     Right(f"rolebindings.{_RBAC}", WRITE, Where.MESH, _GRANTS),
     Right(f"rolebindings.{_RBAC}", ("list", "delete"), Where.CLUSTER, _TAKES),
     Right("serviceaccounts", WRITE, Where.MESH, "identities of gateways, tools and applications"),

@@ -15,7 +15,7 @@ _OLM, _SAIL, _MAISTRA = "operators.coreos.com", "sailoperator.io", "maistra.io"
 _GONE = "what install_mesh made goes"
 _OWNERS = "whose pods have a proxy: those of others keep the mesh from being removed"
 _ACCESS = "rules of access go"
-_LEFT = "whether somebody else has objects that nobody would look after any more"
+_LEFT = "whether others have objects that would no longer be managed"
 _KEPT = ("namespaces", "persistentvolumeclaims", f"subscriptions.{_OLM}", f"operatorgroups.{_OLM}")  # each with a switch of its own
 
 REMOVE: tuple[Right, ...] = (

@@ -188,7 +188,7 @@ def _obstacle(kind: str, spec: Obj, wanted: int) -> str:
     if spec.get("paused"):
         return "its rollout is paused (spec.paused): resume it"
     if update == "OnDelete":
-        return "its updateStrategy is OnDelete: its pods are replaced only when somebody deletes them"
+        return "its updateStrategy is OnDelete: its pods are replaced only when they are deleted"
     if kind == "StatefulSet" and partition > 0 and wanted:
         return f"its updateStrategy has the partition {partition}: pods below it keep their template"
     return ""
@@ -234,7 +234,7 @@ def _budget(obj: Obj) -> Budget:
 
 def _why_loose(kind: str, pod: Obj) -> str:
     if not kind:
-        return "nobody would make it again: delete it and make it anew"
+        return "no controller would recreate it: delete and recreate it yourself"
     if kind == "Job":
         return "it belongs to a Job: it takes its new proxy with its next run"
     if kind == "Node":

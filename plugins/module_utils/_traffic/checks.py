@@ -42,7 +42,7 @@ def _oldest_first(rows: Iterable[Obj]) -> list[Obj]:
 
 @check(
     "OSM1801",
-    title="each host of a VirtualService is one that its Gateways serve",
+    title="each host of a VirtualService is served by its Gateways",
     hint="add the host to the Gateway's server, or let its namespace in: hosts: [NAMESPACE/HOST]",
     inputs=(k.VIRTUAL_SERVICE, k.GATEWAY),
     live=False,
@@ -89,14 +89,14 @@ def _serves(view: View, gateway: Obj, service: Obj, host: str) -> bool:
 @check(
     "OSM1802",
     title="each TCP port of a ServiceEntry has addresses of its own",
-    hint="add spec.addresses; for a host under TLS say protocol TLS, which is told apart by its name",
+    hint="add spec.addresses; for a host under TLS use protocol TLS, which is matched by server name",
     severity=Severity.WARNING,
     inputs=(k.SERVICE_ENTRY,),
     live=False,
 )
 def tcp_has_addresses(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """TCP has no host name. Without an address the proxies of all who see the entry listen on the port for every address, so that the
-    entry gets whatever anybody sends there, to other services and unknown ones too."""
+    entry receives all traffic to that port, even what is meant for other services or unknown ones."""
     for entry in intent.owned(view.of(k.SERVICE_ENTRY)):
         if entry.items("spec", "addresses") or entry.at("spec", "resolution") == "NONE":
             continue
@@ -166,15 +166,15 @@ def routes_imported(view: View, intent: Intent, options: Options) -> Iterable[Pr
 
 @check(
     "OSM1806",
-    title="each DestinationRule speaks the TLS that its destination wants",
-    hint="leave tls out of the trafficPolicy: proxies find out by themselves; or change the PeerAuthentication",
+    title="each DestinationRule uses the TLS mode that its destination expects",
+    hint="leave tls out of the trafficPolicy: proxies detect it by themselves; or change the PeerAuthentication",
     inputs=(*INPUTS, k.DESTINATION_RULE),
     live=False,
     subjects=(k.DESTINATION_RULE,),
 )
 def tls_agrees(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A caller that sends plain text, or TLS of its own, to a workload that demands mutual TLS gets 503, and so does mutual TLS to one
-    that has switched it off. A workload without a proxy demands nothing, and a rule that others go before for every caller does nothing."""
+    that has switched it off. A workload without a proxy demands nothing, and a rule that is overridden for every caller has no effect."""
     scene, ends = analysis_of(view, intent), service_ends(view)
     for rule in intent.owned(view.of(k.DESTINATION_RULE)):
         host = full_name(str(rule.at("spec", "host", default="")), rule.namespace, ends[0])
@@ -268,7 +268,7 @@ def _disagreement(scene: PolicyAnalysis, service: Obj, port: Mapping[str, Any], 
 
 @check(
     "OSM1808",
-    title="each port of a portLevelMtls is a port of its pods",
+    title="each port in portLevelMtls is a port of the selected pods",
     hint="write the port that the pods listen on (targetPort, containerPort), not the port of the Service",
     severity=Severity.WARNING,
     inputs=(k.PEER_AUTHENTICATION, k.SERVICE, *_PODS),
@@ -276,7 +276,7 @@ def _disagreement(scene: PolicyAnalysis, service: Obj, port: Mapping[str, Any], 
     subjects=(k.PEER_AUTHENTICATION,),
 )
 def ports_of_pods(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """The proxy of a pod knows the pod's ports only; a mode for another port holds for nothing."""
+    """The proxy of a pod knows the pod's ports only; a mode for another port has no effect."""
     for policy in intent.owned(view.of(k.PEER_AUTHENTICATION)):
         selector = section(policy.raw, "spec", "selector", "matchLabels")
         asked = [str(port) for port in section(policy.raw, "spec", "portLevelMtls")]

@@ -98,7 +98,7 @@ def _filters_of_names(way: UpgradeAssessment) -> Iterator[Problem]:
 
 @check(
     "OSM4002",
-    title="there is a maintained target that the operator can install",
+    title="the target is maintained and the operator can install it",
     hint="choose a newer target; thresholds.istio_oldest, ossm3_oldest and ossm2_oldest set the limit",
     inputs=READS,
     requires=WAY,
@@ -106,7 +106,7 @@ def _filters_of_names(way: UpgradeAssessment) -> Iterator[Problem]:
     live=False,
 )
 def target_maintained(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """A version at its end of life stays a valid word in spec.version; the Sail operator then answers ReconcileError and installs
+    """A version at its end of life stays a valid value of spec.version; the Sail operator then answers ReconcileError and installs
     nothing."""
 
     def find(way: UpgradeAssessment) -> Iterable[Problem]:
@@ -125,7 +125,7 @@ def target_maintained(view: View, intent: Intent, options: Options) -> Iterable[
     live=False,
 )
 def certificates_last(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """A CA or a gateway's certificate that ends in the middle makes each fault look like one of the upgrade."""
+    """A CA or a gateway's certificate that ends in the middle makes its failures look like faults of the upgrade."""
 
     def find(way: UpgradeAssessment) -> Iterable[Problem]:
         hours = max(float((intent.upgrade or {}).get("hours") or HOURS), 0.0)
@@ -139,32 +139,32 @@ def certificates_last(view: View, intent: Intent, options: Options) -> Iterable[
 # Each row asks for what one hazard finds.
 ROWS: tuple[CheckRow[Hazard], ...] = (
     CheckRow("OSM4001", "way_exists", hazards.refused, requires=("OSM1001",),
-             title="there is a supported way to the target",
+             title="there is a supported upgrade path to the target",
              hint="choose a target of the same or a later minor; go back within a minor only",
              about="No release is tested in the other direction: an older istiod drops fields of "
                    "policies that it does not know, and proxies must never be ahead of their control "
                    "plane. From OpenShift Service Mesh 2 to 3 the way is a migration, not an upgrade."),
     CheckRow("OSM4003", "kubernetes_new_enough", hazards.kubernetes, live=True,
-             title="there is a Kubernetes that is new enough for the target",
+             title="Kubernetes is new enough for the target",
              hint="upgrade the cluster first",
              about="Each minor of Istio is tested with the Kubernetes versions of its time, and its istioctl refuses older ones."),
     CheckRow("OSM4004", "gateway_api_new_enough", hazards.gateway_api, severity=Severity.WARNING, live=True,
              title="each CRD of the Gateway API is new enough for the target",
              hint="install the CRDs of that release of the Gateway API; on OpenShift 4.19 and newer they come with the cluster",
-             about="From Istio 1.30 on istiod leaves kinds alone whose CRD is older "
-                   "than it was written for: their routes stop without a word."),
+             about="From Istio 1.30 on istiod ignores kinds whose CRD is older than the one it was built for: their routes silently "
+                   "stop working."),
     CheckRow("OSM4005", "skew_now", hazards.skew, live=True,
              title="each proxy and node component is within the supported skew before the upgrade",
-             hint="bring what is behind to the present version first: meshops.mesh.plan_upgrade with that version as the target shows how",
+             hint="update what is behind to the current version first: meshops.mesh.plan_upgrade with that version as the target shows how",
              about="A control plane may be one minor ahead of its proxies, and "
-                   "never behind them; the next hop would make a late one later."),
+                   "never behind them; the next hop would leave a late one further behind."),
     CheckRow("OSM4006", "operators_lead_there", hazards.operators, live=True,
-             title="each operator works, waits for approval and has a way to what the target needs",
-             hint="approve one hop at a time with meshops.mesh.install_plan, which refuses a plan that carries strangers",
+             title="each operator works, waits for approval and can reach the version that the target needs",
+             hint="approve one hop at a time with meshops.mesh.install_plan, which refuses a plan that also installs other operators",
              about="An InstallPlan belongs to a namespace and installs whatever else is pending there. With Automatic "
                    "approval the operator, and with an alias as version the control plane, moves at any time."),
     CheckRow("OSM4007", "version_pinned", hazards.alias, severity=Severity.WARNING,
-             title="every control plane moves only when it is told to",
+             title="every control plane is updated only on request",
              hint="set spec.version to a patch version, or installPlanApproval: Manual",
              about="v1.30-latest follows the operator: together with Automatic approval "
                    "a control plane is replaced whenever the catalog has a new patch."),
@@ -174,27 +174,27 @@ ROWS: tuple[CheckRow[Hazard], ...] = (
              title="no object uses what the target has removed",
              hint="change the object as the message says, before the control plane's step",
              about="Fields, annotations, variables and kinds that some version on the way does "
-                   "not read any more. It does not complain: what they did just does not happen."),
+                   "not read any more. There is no error: they just stop having an effect."),
     CheckRow("OSM4009", "nothing_changed", _changed, severity=Severity.WARNING,
              inputs=(*READS, k.SERVICE, k.SERVICE_ENTRY, k.DESTINATION_RULE, k.TELEMETRY, k.AUTHORIZATION_POLICY),
-             title="every object means the same at the target",
+             title="every object has the same meaning in the target version",
              hint="read the evidence's source; change the object, or keep the old behaviour for a while with compatibilityVersion",
-             about="What a version on the way reads differently, and what it reads for the last time."),
+             about="What a version on the way reads differently, and what it is the last to read."),
     CheckRow("OSM4010", "envoy_filters_apply", _filters_of_versions, inputs=(*READS, k.ENVOY_FILTER),
-             title="each EnvoyFilter is for the proxies of the target as for those of today",
+             title="each EnvoyFilter applies to today's proxies and to those of the target",
              hint="add a patch with the same match for the new version, and take the old one away when the last old proxy is gone",
-             about="proxyVersion is an expression that is searched in the version of each proxy. A patch for 1.29 only "
-                   "is gone with the last old proxy, and with it a limit, a header or a filter that somebody counts on."),
+             about="proxyVersion is a regular expression that is searched for in the version of each proxy. A patch for 1.29 only "
+                   "is gone with the last old proxy, and with it a limit, a header or a filter that something depends on."),
     CheckRow("OSM4011", "envoy_filters_named", _filters_of_names, inputs=(*READS, k.ENVOY_FILTER),
              title="each EnvoyFilter names only what the target's Envoy has",
              hint="write the present name of the filter; test the patch on one workload of the new version first",
-             about="An EnvoyFilter speaks to Envoy itself, of which no field is promised "
-                   "to stay. A filter that is gone makes a proxy refuse its listener."),
+             about="An EnvoyFilter speaks to Envoy itself, whose fields are not guaranteed to stay. A filter that is gone makes a proxy "
+                   "refuse its listener."),
     CheckRow("OSM4012", "policies_read", trust.dropped_fields, inputs=(*READS, k.AUTHORIZATION_POLICY, k.REQUEST_AUTHENTICATION),
              title="each policy is read in full by every istiod of the upgrade",
              hint="write principals instead of serviceAccounts and trustDomains, "
                   "or pin the policy by istio.io/rev to a revision that knows it",
-             about="An older istiod drops fields that it does not know: an ALLOW with serviceAccounts only lets everybody in there, "
+             about="An older istiod drops fields that it does not know: an ALLOW with only serviceAccounts admits every caller there, "
                    "and targetRefs become the whole namespace. It counts while old and new run side by side, and on the way back."),
     CheckRow("OSM4013", "labels_lead_somewhere", hazards.nowhere, live=True,
              title="each workload's next pod is injected by a revision that exists",
@@ -204,37 +204,37 @@ ROWS: tuple[CheckRow[Hazard], ...] = (
     CheckRow("OSM4014", "labels_agree", hazards.overruled, severity=Severity.WARNING,
              title="each pod's label istio.io/rev agrees with its namespace",
              hint="take the label off the pod template, or off the namespace",
-             about="The namespace wins. Who moves workloads by the pod's label believes that they have moved, and they have not."),
+             about="The namespace wins. Workloads that were moved by the pod's label have in fact not moved."),
     CheckRow("OSM4015", "injectors_apart", hazards.overlaps, live=True,
-             title="each pod will be taken by one injector only",
+             title="each pod will be injected by one webhook only",
              hint="keep one of the two: a tag named default beside a revision named default both answer for istio-injection=enabled",
              about="Webhooks of two revisions or tags that take the same pod (IST0139), also with "
-                   "the revision that is to come: chance decides which control plane the pod ends at."),
+                   "the revision that is to come: which control plane the pod connects to is left to chance."),
     CheckRow("OSM4016", "webhooks_served", hazards.stale_webhooks, inputs=(*READS, k.VALIDATING_WEBHOOK, k.SERVICE),
              title="no webhook calls an istiod that is gone or about to go",
              hint="delete the webhook configuration, or point it at the revision "
                   "that stays; with the Sail operator let a tag named default own it",
-             about="A validating webhook of a removed revision fails closed: from then on nobody can write a VirtualService."),
+             about="A validating webhook of a removed revision fails closed: from then on no VirtualService can be written."),
     CheckRow("OSM4017", "revision_kept", hazards.pruned, providers=("ossm3", "sail"), live=True,
-             title="each old revision stays until nobody can need it",
+             title="each old revision stays as long as it may be needed",
              hint="raise updateStrategy.inactiveRevisionDeletionGracePeriodSeconds for the upgrade; label the namespace instead of the pod",
              about="A revision that no pod and no namespace refers to is pruned after 30 s by default: "
                    "workloads that are scaled to zero at night do not count, and the way back goes with it."),
     CheckRow("OSM4018", "no_dead_field", hazards.dead_field, severity=Severity.WARNING, providers=("ossm3", "sail"),
-             title="no field promises what nobody does",
+             title="no field is set that no controller reads",
              hint="take updateWorkloads out; meshops.mesh.plan_upgrade shows the waves in which workloads are restarted",
-             about="updateStrategy.updateWorkloads is in the Istio CRD and is read "
-                   "by no controller. Who relies on it keeps old proxies for ever."),
+             about="updateStrategy.updateWorkloads is in the Istio CRD, but no controller reads it. Relying on it keeps old proxies for "
+                   "ever."),
     CheckRow("OSM4019", "budgets_allow", hazards.budgets, inputs=(*READS, k.POD_DISRUPTION_BUDGET),
              title="every disruption budget can be met while its workload is restarted",
              hint="lower minAvailable, raise the replicas, or let the rollout add pods first (maxSurge)",
-             about="A budget that keeps all pods never allows to take one away: "
+             about="A budget that keeps all pods never allows one to be evicted: "
                    "waves that honour it wait for ever, and no node can be drained."),
     CheckRow("OSM4020", "workloads_stay", hazards.replicas, severity=Severity.WARNING,
              title="every workload stays reachable while it is restarted",
              hint="run two replicas with a rolling update, or choose a maintenance window for this workload",
-             about="A workload of one pod that goes before the new one comes is "
-                   "away for that time; a gateway of one pod drops what it holds."),
+             about="A workload of one pod that goes before the new one comes is unavailable for that time; a gateway of one pod drops "
+                   "what it holds."),
     CheckRow("OSM4021", "proxies_move", hazards.not_moved, severity=Severity.WARNING, live=True,
              title="every proxy is moved by a restart of its workload",
              hint="wait for Jobs, delete bare pods, resume paused rollouts; the old revision stays until their proxies are gone",

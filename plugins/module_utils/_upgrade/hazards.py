@@ -160,7 +160,7 @@ def operators(journey: UpgradeAssessment) -> Iterator[Problem]:
                 yield warning(row.pending.ref, f"its approval installs {', '.join(strangers)} as well")
     for row in _meshs_own(journey):
         if row.approval != "Manual":
-            yield warning(row.ref, "installPlanApproval is Automatic: the operator moves at a time that nobody chose")
+            yield warning(row.ref, "installPlanApproval is Automatic: the operator is updated at a time that no one chose")
     for hop in journey.route.hops:
         way = hop.operator
         if way is None:
@@ -289,7 +289,7 @@ def _by_pod_label(journey: UpgradeAssessment, row: FleetWorkload) -> bool:
 def dead_field(journey: UpgradeAssessment) -> Iterator[Problem]:
     """updateWorkloads promises what no operator does."""
     if journey.route.plane.update_workloads:
-        yield Problem(journey.route.plane.ref, "updateStrategy.updateWorkloads is read by no operator: nobody restarts the workloads")
+        yield Problem(journey.route.plane.ref, "updateStrategy.updateWorkloads is read by no operator: workloads are not restarted")
 
 
 # workloads
@@ -344,7 +344,7 @@ def replicas(journey: UpgradeAssessment) -> Iterator[Problem]:
 def not_moved(journey: UpgradeAssessment) -> Iterator[Problem]:
     """Proxies that no restart moves: who owns their pods, and what to do."""
     words: dict[str, Callable[[FleetWorkload], str]] = {
-        k.POD.kind: lambda row: "nobody makes this pod anew; delete and create it yourself",
+        k.POD.kind: lambda row: "no controller recreates this pod; delete and create it yourself",
         k.JOB.kind: lambda row: "it ends with its old proxy",
         k.CRON_JOB.kind: lambda row: "its next run has the new proxy",
     }
@@ -355,7 +355,7 @@ def not_moved(journey: UpgradeAssessment) -> Iterator[Problem]:
             said = words.get(row.owner.kind, lambda row: f"a {row.owner.kind} is restarted by its own controller's means")(row)
             yield Problem(row.ref, f"{len(row.proxies)} proxies: {said}")
         elif row.strategy == "OnDelete":
-            yield Problem(row.ref, f"updateStrategy OnDelete: its {len(row.proxies)} pods are made anew only when somebody deletes them")
+            yield Problem(row.ref, f"updateStrategy OnDelete: its {len(row.proxies)} pods are recreated only when they are deleted")
         elif row.paused:
             yield Problem(row.ref, "its rollout is paused: a restart has no effect until it is resumed")
 

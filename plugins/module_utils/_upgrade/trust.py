@@ -142,5 +142,5 @@ def _fields(row: Obj) -> Iterator[tuple[str, str, str]]:
             new = {name: ability for name, ability in _SOURCES.items() if name in source}
             for name, ability in new.items():
                 left = [key for key in source if _SOURCES.get(key) != ability]
-                effect = f"{', '.join(left)} is all that is left of the source" if left else "the source is everybody"
+                effect = f"{', '.join(left)} is all that is left of the source" if left else "the source is any caller"
                 yield f"rules[{number}].from.{name}", ability, effect

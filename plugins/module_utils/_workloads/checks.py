@@ -151,7 +151,7 @@ def proxies_on_active_revision(view: View, intent: Intent, options: Options) -> 
 
 @check(
     "OSM1406",
-    title="each Service port of a member says its protocol",
+    title="each Service port of a member declares its protocol",
     hint="set appProtocol, or name the port like http-web or tcp-db",
     severity=Severity.WARNING,
     inputs=(k.SERVICE,),
@@ -166,4 +166,5 @@ def ports_named(view: View, intent: Intent, options: Options) -> Iterable[Proble
                 word = str(port.get("name") or "")
                 known = word in PROTOCOLS or any(word.startswith(f"{protocol}-") for protocol in PROTOCOLS)
                 if not known and not port.get("appProtocol") and port.get("protocol", "TCP") == "TCP":
-                    yield Problem(service.ref, f"port {port.get('port')} is named {word or 'nothing'}, which says no protocol")
+                    named = f"is named {word}" if word else "has no name"
+                    yield Problem(service.ref, f"port {port.get('port')} {named} and declares no protocol")

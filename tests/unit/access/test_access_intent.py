@@ -26,7 +26,7 @@ def with_rule(**rule: Any) -> Obj:
 
 FORMS: dict[str, tuple[Any, str]] = {
     "no map": ([], "mesh_access is [], expected a map with namespaces, rules"),
-    "no rules": ({"rules": []}, "mesh_access.rules is empty: nobody could call anybody"),
+    "no rules": ({"rules": []}, "mesh_access.rules is empty, so no call would be allowed"),
     "unknown key": ({"rules": [GOOD], "rule": []}, "mesh_access.rule is not known; there are namespaces, rules, never"),
     "empty from": (with_rule(**{"from": []}), "rules[0] (good).from is an empty list, which Istio would take for anyone or anything"),
     "empty methods": (with_rule(methods=[]), "(good).methods is an empty list, which Istio would take for anyone"),
@@ -86,7 +86,7 @@ NAMES: dict[str, tuple[Obj, str]] = {
     "port": (with_rule(ports=[9000]), f"(good).ports: {AGENCY}/discounts-v1 has no 9000; its Services lead to 8000"),
     "http at tcp": (with_rule(to=[f"{AGENCY}/mysqldb"], methods=["GET"]),
                     f"asks for methods at {AGENCY}/mysqldb-v1, whose Service says TCP"),
-    "anyone and more": (with_rule(**{"from": ["anyone", f"{AGENCY}/cars"]}), "anyone is everybody, so anyone, "),
+    "anyone and more": (with_rule(**{"from": ["anyone", f"{AGENCY}/cars"]}), "anyone includes every caller, so anyone, "),
     "disabled": ({"rules": [GOOD], "mtls": {"exceptions": [{"for": f"{AGENCY}/discounts", "mode": "DISABLE"}]}},
                  f"lets {AGENCY}/cars call {AGENCY}/discounts-v1 by identity, and mesh_access.mtls.exceptions for "
                  f"{AGENCY}/discounts says DISABLE"),

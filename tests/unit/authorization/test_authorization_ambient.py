@@ -124,7 +124,7 @@ def test_a_port_that_nobody_reaches_is_closed_to_everybody() -> None:
         assert answer(*objects, workload=CARS, mesh=old, protocol="TCP", principal=caller, port=port) == expected
     world = MeshPolicies(objects, old)
     refused = world.answer(CARS, tcp(port=443), now=NOW, protocol="TCP")
-    assert refused.reason == "istiod makes a rule of PeerAuthentication foo/w that lets nobody in at this port"
+    assert refused.reason == "istiod makes a rule of PeerAuthentication foo/w that admits no caller at this port"
 
 
 @pytest.mark.parametrize(("objects", "by"), [

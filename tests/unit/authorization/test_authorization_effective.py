@@ -370,7 +370,7 @@ def test_a_folder_does_not_say_who_is_nobody() -> None:
     assert bad(check(folder), "OSM3109", "OSM3110") == []
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "rota", "namespace": "crew"}}
     assert [message[-41:] for _resource, message in bad(check([*folder, account]), "OSM3109", "OSM3110")] == [
-        "nobody: there is no ServiceAccount crew/relief"[-41:]
+        "caller: there is no ServiceAccount crew/relief"[-41:]
     ]
     assert len(bad(check(folder, "cluster"), "OSM3109", "OSM3110")) == 5
 

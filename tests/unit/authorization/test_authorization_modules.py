@@ -233,10 +233,12 @@ def test_names_that_exist_nowhere_are_told_by_their_place() -> None:
     found = _check([*BASE[:-1], policy(rule, source(namespaces=["nowhere"]))], "snapshot")  # a folder does not have all names
     rows = {row.id: row for row in found.report.rows if row.status != "passed"}
     assert (
-        "rules[0].from[0].source.principals: cluster.local/ns/foo/sa/nobody is nobody: there is no ServiceAccount"
+        "rules[0].from[0].source.principals: cluster.local/ns/foo/sa/nobody matches no caller: there is no ServiceAccount"
         in rows["OSM3109"].message
     )
-    assert rows["OSM3110"].message.startswith("rules[1].from[0].source.namespaces: nowhere is nobody: there is no Namespace nowhere")
+    assert rows["OSM3110"].message.startswith(
+        "rules[1].from[0].source.namespaces: nowhere matches no caller: there is no Namespace nowhere"
+    )
 
 
 BASE = [namespace("foo"), *workload("foo", "cars"), policy(source(namespaces=["foo"]))]

@@ -465,7 +465,7 @@ def test_a_place_without_a_proxy_is_open_and_never_green(name: str) -> None:
 def test_a_policy_that_some_enforce_names_those_that_it_matches_without_a_proxy() -> None:
     bare = deployment("van", labels={"app": "oven", INJECT: "false"})
     (row,) = [row for row in check([namespace(SPACE), deployment(), bare, guard("oven", "baker")]).report.rows if row.id == "OSM3005"]
-    assert row.message.startswith(f"there nobody enforces it: it matches {SPACE}/van, which has no proxy")
+    assert row.message.startswith(f"no workload enforces it there: it matches {SPACE}/van, which has no proxy")
     everybody = policy(name="all", namespace=SPACE)
     assert [row.status for row in check([namespace(SPACE), deployment(), bare, everybody]).report.rows if row.id == "OSM3005"] == ["passed"]
 

@@ -133,10 +133,11 @@ def test_a_pod_of_nobody_is_left_alone_and_named() -> None:
     west.extra_pods = [{**pod, "metadata": {**pod["metadata"], "name": "debug", "ownerReferences": []}}]
     run = PlayedRotation(west, limits=limits(gate=60.0))
     run.turn(NEW)
-    with pytest.raises(NotReady, match=r"Pod shop/debug: it does not trust .* \(nobody would make it again: delete it and make it anew\)"):
+    told = r"Pod shop/debug: it does not trust .* \(no controller would recreate it: delete and recreate it yourself\)"
+    with pytest.raises(NotReady, match=told):
         run.turn(NEW)
     assert run.turns[-1].to_dict()["loose"] == [
-        {"resource": "Pod shop/debug", "reason": "nobody would make it again: delete it and make it anew"}]
+        {"resource": "Pod shop/debug", "reason": "no controller would recreate it: delete and recreate it yourself"}]
     west.extra_pods = []
     assert rotated(west) == PHASES[1:]
 

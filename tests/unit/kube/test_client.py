@@ -156,11 +156,11 @@ def test_an_apply_that_lost_a_race_is_said_again_and_a_patch_is_not() -> None:
     assert script.cluster().apply(obj, field_manager="m") == obj
     assert len(script.seen) == 3
     script = Script(lost)
-    with pytest.raises(errors.Conflict, match="somebody changed it meanwhile"):
+    with pytest.raises(errors.Conflict, match="it was changed in the meantime"):
         script.cluster().apply(obj, field_manager="m")
     assert len(script.seen) == 4
     script = Script(lost, won)
-    with pytest.raises(errors.Conflict, match="somebody changed it meanwhile"):
+    with pytest.raises(errors.Conflict, match="it was changed in the meantime"):
         script.cluster().patch(obj, {"metadata": {"resourceVersion": "1"}})
 
 

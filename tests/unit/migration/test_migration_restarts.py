@@ -133,7 +133,7 @@ def test_a_pod_of_nobody_keeps_its_proxy_and_is_named() -> None:
     west = played()
     pod = west._pod(App("shop", "debug", revision=OLD), 1)
     west.extra_pods = [{**pod, "metadata": {**pod["metadata"], "name": "debug", "ownerReferences": []}}]
-    assert "Pod shop/debug: nobody makes it again, so it keeps its proxy" in take(west, "moved").lines
+    assert "Pod shop/debug: no controller recreates it, so it keeps its proxy" in take(west, "moved").lines
 
 
 def test_a_second_run_on_the_same_mesh_is_refused_by_name() -> None:

@@ -222,7 +222,7 @@ def test_gateways_change_hands_only_when_the_new_ones_are_ready() -> None:
     late = deployment("istio-ingressgateway-injected", "istio-system", status={})
     step = gateways_moved(seen(SMCP, service, late), PLANE, GATES)
     assert step.blockers == (
-        "Deployment istio-system/istio-ingressgateway-injected has no ready pod, so nobody would serve istio-ingressgateway",
+        "Deployment istio-system/istio-ingressgateway-injected has no ready pod, so no pod would serve istio-ingressgateway",
     )
     ready = deployment("istio-ingressgateway-injected", "istio-system", status={"readyReplicas": 1})
     step = gateways_moved(seen(SMCP, service, ready), PLANE, GATES)

@@ -76,7 +76,7 @@ CASES: dict[str, tuple[Obj, tuple[Obj, ...], str, str, str]] = {
         "DoesNotExist",
         "CertificateRequest mesh/web-2: NoReadyCondition: its issuer has not answered",
     ),
-    "nobody approves": (certificate(MISSING, ISSUING), (READY, request()), "waiting", "DoesNotExist", "nobody has approved it"),
+    "nobody approves": (certificate(MISSING, ISSUING), (READY, request()), "waiting", "DoesNotExist", "it has not been approved"),
     "the issuer refuses": (
         certificate(MISSING, ISSUING),
         (READY, request(APPROVED, ("Ready", "False", "Failed", "Error generating certificate template: bad usage"))),

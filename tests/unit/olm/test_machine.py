@@ -174,7 +174,7 @@ def test_a_stranger_is_waited_for_a_little_and_then_refused(objects: list[Any], 
     assert isinstance(after(3.9, seen(OURS, *objects), target), Wait), "its Subscription may come to say so"
     action = after(4.0, seen(OURS, *objects), target)
     assert isinstance(action, Fail) and action.code == "Strangers"
-    assert action.reason == f"InstallPlan {NS}/install-1 would also install {names}, which nobody asked for here"
+    assert action.reason == f"InstallPlan {NS}/install-1 would also install {names}, which were not requested here"
 
 
 @pytest.mark.parametrize(("objects", "target", "text"), [

@@ -179,10 +179,12 @@ KIALI_TOO = {"kiali": {"enabled": True}}
                                          csvs=[csv("kiali-operator.v2.4.0", namespace="tools")]), []),
         (ask(tools=KIALI_TOO), with_more(subscriptions=[sub("my-kiali", "kiali-ossm", installed="kiali-operator.v2.4.0")],
                                          csvs=[csv("kiali-operator.v2.4.0", phase="Failed")]),
-         [f"Subscription {GLOBAL}/my-kiali is somebody else's, asks for kiali-ossm, and does not work (kiali-operator.v2.4.0: Failed)"]),
+         [f"Subscription {GLOBAL}/my-kiali belongs to someone else, asks for kiali-ossm, "
+          "and does not work (kiali-operator.v2.4.0: Failed)"]),
         (ask(tools=KIALI_TOO, versions={"kiali-ossm": "kiali-operator.v2.11.0"}),
          with_more(subscriptions=[sub("my-kiali", "kiali-ossm", installed="kiali-operator.v2.4.0")], csvs=[csv("kiali-operator.v2.4.0")]),
-         [f"Subscription {GLOBAL}/my-kiali is somebody else's and has kiali-operator.v2.4.0 of kiali-ossm, not kiali-operator.v2.11.0"]),
+         [f"Subscription {GLOBAL}/my-kiali belongs to someone else and has kiali-operator.v2.4.0 of kiali-ossm, "
+          "not kiali-operator.v2.11.0"]),
     ],
 )  # fmt: skip
 def test_all_of_it_is_said(wanted: Ask, seen: OperatorState, says: list[str]) -> None:
@@ -202,7 +204,7 @@ def test_who_is_used_and_where_a_group_is_already() -> None:
                      groups=[group("tempo-abc12", namespace=TEMPO)])  # fmt: skip
     found = survey(ask(plane=PLANE, tools={"tempo": {}}), seen)
     assert (found.refusals, found.used, found.grouped) == ((), ("opentelemetry-product",), (TEMPO,))
-    assert found.notes == ("opentelemetry-product: Subscription otel/theirs of somebody else has it (o.v1); it is used and left as it is",)
+    assert found.notes == ("opentelemetry-product: Subscription otel/theirs of someone else has it (o.v1); it is used and left as it is",)
 
 
 def test_one_that_is_adopted_is_ours() -> None:

@@ -317,7 +317,7 @@ def test_jobs_and_bare_pods_are_reported_and_live_on() -> None:
     loose = {one.resource: one.message for one in rollout(west).look().loose}
     assert loose == {
         "Pod shop/backup-x1 (Job shop/backup)": "it belongs to a Job: it takes its new proxy with its next run",
-        "Pod shop/debug": "nobody would make it again: delete it and make it anew",
+        "Pod shop/debug": "no controller would recreate it: delete and recreate it yourself",
         "Pod shop/argo-1 (Rollout shop/argo)": "it belongs to a Rollout, which this does not restart: restart that one in its own way",
     }
     assert go(west).over and len(west.extra_pods) == 3
