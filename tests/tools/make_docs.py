@@ -87,6 +87,11 @@ def settings(row: Any, shown: Example | None) -> str:
     return "\n".join([*parts, IGNORE, block(text)])
 
 
+def prose(text: str) -> str:
+    """A text of a check as Markdown: outside of code a star is a star."""
+    return "`".join(part if number % 2 else part.replace("*", "\\*") for number, part in enumerate(text.split("`")))
+
+
 def page(row: Any) -> str:
     """The page of one check."""
     facts = {
@@ -100,10 +105,10 @@ def page(row: Any) -> str:
         "Retried": "yes, until `wait_timeout`" if row.retryable else "no: waiting does not change it",
     }
     table = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
-    about = " ".join(row.about.split())
+    about = prose(" ".join(row.about.split()))
     shown = example_of(row.id)
     return (
-        f"# {row.id}: {row.title}\n\n{GENERATED}\n{about}\n\n## How to fix it\n\n{row.hint}\n\n"
+        f"# {row.id}: {row.title}\n\n{GENERATED}\n{about}\n\n## How to fix it\n\n{prose(row.hint)}\n\n"
         f"{example(shown, row.severity.name.lower()) + chr(10) if shown else ''}{settings(row, shown)}\n"
         f"## Facts\n\n| | |\n|---|---|\n{table}\n"
     )
