@@ -19,6 +19,7 @@ from .._model.intent import Intent
 from .._model.istiods import READS, istiods, service_ends
 from .._model.made_services import made_services
 from .._model.mesh_config import ROOT_NAMESPACE
+from .._model.pods import selected_pods
 from .._model.problem import Problem, skip
 from .._model.routing import (
     ByHost,
@@ -26,6 +27,7 @@ from .._model.routing import (
     Server,
     binds_mesh,
     destinations,
+    export_words,
     exported_to,
     full_name,
     gateway_names,
@@ -39,7 +41,7 @@ from .._model.view import Obj, View, ref
 CATEGORY = Category("gateways")
 check = CATEGORY.check
 
-__all__ = ["gateways_of"]
+__all__ = ["gateways_of", "homes_of", "root_namespace"]
 
 _HOST = re.compile(r"[A-Za-z0-9.*-]+")  # what a name may have; a variable that is still to be filled in has more
 _IMPORTED = "-imports.local"  # the end of names that OpenShift Service Mesh 2 gives to Services of a federated mesh
@@ -214,14 +216,26 @@ def _service_of(view: View, full: str) -> Obj | None:
     return view.get(k.SERVICE, name, namespace) if namespace else None
 
 
-def _destination_problem(view: View, service: Obj, destination: Obj) -> str:
+def _hidden(rows: Iterable[Obj], callers: Iterable[str]) -> str:
+    """Why a caller does not see any of these objects, of which one would be enough."""
+    known = list(rows)
+    for caller in callers if known else ():
+        if not any(exported_to(row.raw, caller) for row in known):
+            words = ", ".join(export_words(known[0].raw))
+            return f"it routes to {known[0].ref}, which is not exported to callers in {caller} (exportTo: {words})"
+    return ""
+
+
+def _destination_problem(view: View, service: Obj, destination: Obj, callers: Iterable[str]) -> str:
     host = str(destination.at("host", default=""))
+    if not host:
+        return "it has a destination without a host"
     ends = service_ends(view)
     full = full_name(host, service.namespace, ends[0])
     target = _service_of(view, full)
     if target is None:
         if _entries(view, full) or short_name(full, ends) in made_services(view):
-            return ""
+            return _hidden(_entries(view, full), callers)
         dotted = "." in host and not host.endswith(ends)
         why = (
             "Istio completes only names without a dot, and no ServiceEntry has it" if dotted else "there is no such Service or ServiceEntry"
@@ -233,7 +247,7 @@ def _destination_problem(view: View, service: Obj, destination: Obj) -> str:
         return f"it routes to {target.ref} without a port, which has {', '.join(str(port) for port in ports)}"
     if number is not None and number not in ports:
         return f"it routes to port {number} of {target.ref}, which has {', '.join(str(port) for port in ports) or 'no port'}"
-    return ""
+    return _hidden([target], callers)
 
 
 def _elsewhere(view: View, service: Obj, destination: Obj) -> str:
@@ -260,14 +274,15 @@ def _elsewhere(view: View, service: Obj, destination: Obj) -> str:
     "OSM1506",
     title="each VirtualService routes to a Service and port that exist",
     hint="correct destination.host and destination.port.number; full names end in .svc. and the cluster's domain (cluster.local)",
-    inputs=(k.VIRTUAL_SERVICE, k.SERVICE, k.SERVICE_ENTRY, k.K8S_GATEWAY, *READS),
+    inputs=(k.VIRTUAL_SERVICE, k.SERVICE, k.SERVICE_ENTRY, k.GATEWAY, k.K8S_GATEWAY, k.POD, *READS),
     live=False,
     subjects=(k.VIRTUAL_SERVICE,),
 )
 def destination_exists(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """A route to nothing answers 503 with the flag NC or NR."""
+    """A route to nothing answers 503 with the flag NC or NR, and so does one to what is not exported to the caller's namespace."""
     for service in intent.owned(view.of(k.VIRTUAL_SERVICE)):
-        found = [(_destination_problem(view, service, destination), destination) for destination in _destinations(service)]
+        callers = _certain_callers(view, service)
+        found = [(_destination_problem(view, service, destination, callers), destination) for destination in _destinations(service)]
         judged = {(problem, _elsewhere(view, service, destination)) for problem, destination in found if problem}
         for problem, unknown in sorted(judged):
             yield skip(f"{service.ref} routes to {unknown}") if unknown else Problem(service.ref, problem)
@@ -349,7 +364,7 @@ def _other_tls(gateway: Obj, wanted: Mapping[str, Any]) -> Iterator[Problem]:
 def subset_defined(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A route to a subset that no DestinationRule defines for the caller answers 503 with the flag NC. A rule counts from the caller's
     namespace, else the Service's, else the root namespace, and only where it is exported."""
-    root, ends = _root(view, intent), service_ends(view)
+    root, ends = root_namespace(view, intent), service_ends(view)
     rules = Rules((rule.raw for rule in view.of(k.DESTINATION_RULE)), ends[0])
     for service in intent.owned(view.of(k.VIRTUAL_SERVICE)):
         for destination in _destinations(service):
@@ -357,7 +372,7 @@ def subset_defined(view: View, intent: Intent, options: Options) -> Iterable[Pro
             if not subset:
                 continue
             home = service_namespace(host, ends) or next((one.namespace for one in _entries(view, host)), "")
-            for caller in _callers(view, service):
+            for caller in _likely_callers(view, service):
                 counting = rules.counting(host=host, caller=caller, service=home, root=root)
                 if not any(_defines(rule, subset) for rule in counting):
                     everywhere = [rule for rule in rules.named(host) if _defines(rule, subset)]
@@ -389,25 +404,29 @@ def gateways_of(view: View, service: Obj) -> Iterator[Obj]:
             yield found
 
 
-def _callers(view: View, service: Obj) -> list[str]:
+def _certain_callers(view: View, service: Obj) -> list[str]:
     """Namespaces that certainly call by this VirtualService: its own where sidecars follow it, and those of its gateways' pods."""
     found = [service.namespace] if binds_mesh(service.raw) else []
     for gateway in gateways_of(view, service):
-        found += _homes(view, gateway)
+        found += homes_of(view, gateway)
     return list(dict.fromkeys(found))
 
 
-def _homes(view: View, gateway: Obj) -> list[str]:
-    """The namespaces of a Gateway's pods, its own where there are none: asked for each VirtualService that names it."""
+def _likely_callers(view: View, service: Obj) -> list[str]:
+    """The same; a Gateway's own namespace where nothing says where its pods are."""
+    lost = [gateway.namespace for gateway in gateways_of(view, service) if not homes_of(view, gateway)]
+    return list(dict.fromkeys([*_certain_callers(view, service), *lost]))
+
+
+def homes_of(view: View, gateway: Obj) -> list[str]:
+    """The namespaces of a Gateway's pods, as far as they are known: asked for each VirtualService that names it."""
     known: dict[Obj, list[str]] = view.memo("gateways.homes", view, dict)
     if gateway not in known:
-        selector = _selector(gateway)
-        pods = view.selected(k.POD, selector) if selector else []
-        known[gateway] = list(dict.fromkeys(pod.namespace for pod in pods)) or [gateway.namespace]
+        known[gateway] = list(dict.fromkeys(namespace for namespace, _shape in selected_pods(view, _selector(gateway))))
     return known[gateway]
 
 
-def _root(view: View, intent: Intent) -> str:
+def root_namespace(view: View, intent: Intent) -> str:
     """The root namespace, as far as it is known."""
     return intent.namespace or next((row.root_namespace for row in istiods(view) if row.root_namespace), ROOT_NAMESPACE)
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
-from .fields import entries, namespace_of, section
+from .fields import entries, namespace_of, section, texts
 
 __all__ = [
     "CLUSTER_DOMAIN",
@@ -26,6 +26,7 @@ __all__ = [
     "binds_mesh",
     "covers",
     "destinations",
+    "export_words",
     "exported_to",
     "full_name",
     "gateway_names",
@@ -37,6 +38,7 @@ __all__ = [
 
 CLUSTER_DOMAIN = ".svc.cluster.local"
 _PASSES = ("PASSTHROUGH", "AUTO_PASSTHROUGH")
+_EXPORT_TO = "networking.istio.io/exportTo"  # the annotation of a Service
 _NO_HTTP = ("TLS", "TCP", "MONGO", "MYSQL", "REDIS")
 
 
@@ -92,9 +94,17 @@ def _meet(one: str, other: str) -> bool:
     return covers(one, other) or covers(other, one)
 
 
+def export_words(obj: Mapping[str, Any]) -> list[str]:
+    """What an object says of who may see it; a Service says it in an annotation. Empty: all."""
+    if obj.get("kind") == "Service":
+        words = texts(section(obj, "metadata").get("annotations")).get(_EXPORT_TO, "").split(",")
+        return [word.strip() for word in words if word.strip()]
+    return [str(word) for word in entries(section(obj, "spec").get("exportTo"))]
+
+
 def exported_to(obj: Mapping[str, Any], namespace: str) -> bool:
     """Is the object visible in a namespace? A star anywhere makes it public, `~` hides it, `.` is its own namespace."""
-    words = [str(word) for word in entries(section(obj, "spec").get("exportTo"))]
+    words = export_words(obj)
     if not words or "*" in words:
         return True
     return "~" not in words and namespace in {namespace_of(obj) if word == "." else word for word in words}
@@ -166,7 +176,7 @@ def binds_mesh(service: Mapping[str, Any]) -> bool:
 
 def gateway_names(service: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Namespace and name of each Gateway that a VirtualService names; without a namespace it is the VirtualService's own."""
-    for name in map(str, entries(section(service, "spec").get("gateways"))):
+    for name in map(str, filter(None, entries(section(service, "spec").get("gateways")))):
         namespace, slash, short = name.partition("/")
         if name != "mesh":
             yield (namespace, short) if slash else (namespace_of(service), name)
@@ -229,8 +239,10 @@ class Rules:
 # Sidecars
 
 
-def imports(sidecar: Mapping[str, Any], namespace: str, hosts: Iterable[str]) -> bool:
-    """Do the egress hosts of a Sidecar take in one of these hosts of an object (a VirtualService or Service) in a namespace?"""
+def imports(sidecar: Mapping[str, Any], namespace: str, hosts: Iterable[str], caller: str = "") -> bool:
+    """Do the egress hosts of a Sidecar take in one of these hosts of an object (a VirtualService or Service) in a namespace?
+
+    caller: the namespace of the pods, where it is not the Sidecar's own: that of the root namespace is for all who have none."""
     asked = [
         str(entry).partition("/")
         for egress in map(section, entries(section(sidecar, "spec").get("egress")))
@@ -238,7 +250,7 @@ def imports(sidecar: Mapping[str, Any], namespace: str, hosts: Iterable[str]) ->
     ]
     if not entries(section(sidecar, "spec").get("egress")):
         return True  # without egress everything is imported
-    own = namespace_of(sidecar)
+    own = caller or namespace_of(sidecar)
     wanted = list(hosts)
 
     def fits(space: str, host: str) -> bool:

@@ -7,20 +7,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import product
 from typing import Any
 
 from .._authorization.analysis import PolicyAnalysis
 from .._authorization.checks import INPUTS, analysis_of
 from .._authorization.places import Workload
 from .._checks.types import Category, CheckRow, Options
-from .._gateways.checks import gateways_of
+from .._gateways.checks import gateways_of, homes_of, root_namespace
 from .._model import kinds as k
-from .._model.fields import entries, section, sections
+from .._model.fields import section, sections
 from .._model.intent import Intent
 from .._model.istiods import READS, service_ends
+from .._model.pods import named_ports, port_numbers, selected_pods
 from .._model.problem import Problem, Severity
 from .._model.revisions import LABEL
-from .._model.routing import Rules, Server, binds_mesh, covers, destinations, exported_to, full_name, imports, servers_of, service_namespace
+from .._model.routing import (
+    Rules,
+    Server,
+    binds_mesh,
+    covers,
+    destinations,
+    export_words,
+    exported_to,
+    full_name,
+    imports,
+    servers_of,
+    service_namespace,
+)
 from .._model.selectors import matches_labels
 from .._model.view import Obj, View
 
@@ -33,7 +47,6 @@ _SHOWN = 5
 _FAMILIES = {
     "HTTP": "HTTP", "HTTP2": "HTTP", "GRPC": "HTTP", "GRPC-WEB": "HTTP", "HTTPS": "TLS", "TLS": "TLS",
 }  # fmt: skip  # the rest is TCP
-_PODS = (k.DEPLOYMENT, k.STATEFUL_SET, k.DAEMON_SET, k.POD)
 
 
 def _oldest_first(rows: Iterable[Obj]) -> list[Obj]:
@@ -44,15 +57,16 @@ def _oldest_first(rows: Iterable[Obj]) -> list[Obj]:
     "OSM1801",
     title="each host of a VirtualService is served by its Gateways",
     hint="add the host to the Gateway's server, or let its namespace in: hosts: [NAMESPACE/HOST]",
-    inputs=(k.VIRTUAL_SERVICE, k.GATEWAY),
+    inputs=(k.VIRTUAL_SERVICE, k.GATEWAY, k.POD),
     live=False,
     subjects=(k.VIRTUAL_SERVICE,),
 )
 def hosts_served(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """A gateway serves the hosts that both a Gateway's server and a VirtualService have, in the namespaces that the server lets in. For
-    everything else it answers 404, or closes a connection under TLS."""
+    """A gateway serves the hosts that both a Gateway's server and a VirtualService have, in the namespaces that the server lets in, if the
+    VirtualService is exported to the namespace of its pods. For everything else it answers 404, or closes a connection under TLS."""
     for service in intent.owned(view.of(k.VIRTUAL_SERVICE)):
         gateways = list(gateways_of(view, service))
+        yield from _unseen(view, service, gateways)
         hosts = [str(host) for host in service.items("spec", "hosts")]
         lost = [host for host in hosts if not any(_serves(view, gateway, service, host) for gateway in gateways)]
         if not gateways or (binds_mesh(service.raw) and len(lost) < len(hosts)):
@@ -62,6 +76,17 @@ def hosts_served(view: View, intent: Intent, options: Options) -> Iterable[Probl
             served = (own if space == "*" else f"{space}/{own}" for space, own in pairs)
             shown = ", ".join(_first(served)) or "no host"
             yield Problem(service.ref, f"its host {host} is not served by {' or '.join(row.ref for row in gateways)}, which has {shown}")
+
+
+def _unseen(view: View, service: Obj, gateways: Iterable[Obj]) -> Iterator[Problem]:
+    """Gateways of which no pod knows the VirtualService."""
+    for gateway in gateways:
+        homes = homes_of(view, gateway)
+        if homes and not any(exported_to(service.raw, home) for home in homes):
+            words = ", ".join(export_words(service.raw))
+            where = f"{gateway.ref} has its pods in {', '.join(_first(homes))}"
+            yield Problem(service.ref, f"{where}, where it is not exported (exportTo: {words}), so they serve nothing for it",
+                          remedy="add the namespace of the gateway's pods to its exportTo")
 
 
 def _first(texts: Iterable[str]) -> list[str]:
@@ -145,23 +170,26 @@ def _meet(one: Obj, other: Obj) -> bool:
     subjects=(k.SIDECAR,),
 )
 def routes_imported(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """Proxies know only what the Sidecar imports. A VirtualService that is not imported does nothing, and its destination then has to be
-    imported itself; what an imported one routes to is known with it."""
+    """Proxies know only what the Sidecar imports: their namespace's, else the root namespace's. A VirtualService that is not imported does
+    nothing, and its destination then has to be imported itself; what an imported one routes to is known with it."""
     firsts: dict[str, Obj] = {}
     for sidecar in _oldest_first(intent.owned(view.of(k.SIDECAR))):
         if not section(sidecar.raw, "spec", "workloadSelector", "labels"):
             firsts.setdefault(sidecar.namespace, sidecar)
     ends = service_ends(view)
-    for namespace, sidecar in firsts.items():
-        for service in view.of(k.VIRTUAL_SERVICE, namespace):
+    general = firsts.get(root_namespace(view, intent))
+    for service in intent.owned(view.of(k.VIRTUAL_SERVICE)):
+        namespace = service.namespace
+        chosen = firsts.get(namespace, general)
+        if chosen is not None:
             hosts = [full_name(str(host), namespace, ends[0]) for host in service.items("spec", "hosts")]
-            if not hosts or not binds_mesh(service.raw) or imports(sidecar.raw, namespace, hosts):
+            if not hosts or not binds_mesh(service.raw) or imports(chosen.raw, namespace, hosts, namespace):
                 continue
             targets = {full_name(str(one.get("host") or ""), namespace, ends[0]) for one in destinations(service.raw)}
             inside = [host for host in targets if service_namespace(host, ends)]
-            unknown = sorted(host for host in inside if not imports(sidecar.raw, service_namespace(host, ends), [host]))
+            unknown = sorted(host for host in inside if not imports(chosen.raw, service_namespace(host, ends), [host], namespace))
             more = f", and neither does it import {', '.join(unknown)}, where that routes to" if unknown else ""
-            yield Problem(sidecar.ref, f"it does not import {service.ref}, which has no effect in its own namespace{more}")
+            yield Problem(chosen.ref, f"it does not import {service.ref}, which has no effect in its own namespace{more}")
 
 
 @check(
@@ -182,7 +210,7 @@ def tls_agrees(view: View, intent: Intent, options: Options) -> Iterable[Problem
         for service in _services(view, host, ends):
             for port in sections(service.items("spec", "ports")):
                 for mode in _tls_modes(rule, port.get("port")):
-                    place, problem = _disagreement(scene, service, port, mode)
+                    place, problem = _disagreement(view, scene, service, port, mode)
                     if place and service.ref not in told and _counts(view, scene, rule, service, place):
                         told.add(service.ref)
                         yield Problem(rule.ref, problem)
@@ -253,12 +281,21 @@ def _callers(scene: PolicyAnalysis) -> dict[str, tuple[str, ...]]:
     return {root: tuple(namespaces) for root, namespaces in found.items()}
 
 
-def _disagreement(scene: PolicyAnalysis, service: Obj, port: Mapping[str, Any], mode: str) -> tuple[Workload | None, str]:
+def _targets(view: View, service: Obj, port: Mapping[str, Any]) -> tuple[int | None, ...]:
+    """The ports of the pods behind a Service's: a name may be another number in each of them, and is nothing where no pod has it."""
+    target = str(port.get("targetPort") or port.get("port"))
+    if target.isdigit():
+        return (int(target),)
+    pods = (shape for _space, shape in selected_pods(view, service.at("spec", "selector", default={}), service.namespace))
+    return tuple(sorted(named_ports(pods, target))) or (None,)
+
+
+def _disagreement(
+    view: View, scene: PolicyAnalysis, service: Obj, port: Mapping[str, Any], mode: str
+) -> tuple[Workload | None, str]:
     """The first workload behind the port that wants something else, and what."""
-    target = port.get("targetPort", port.get("port"))
-    number = target if isinstance(target, int) else port.get("port")
-    for place in _behind(scene, service):
-        found, by = scene.world.mutual_tls(place.workload, number if isinstance(number, int) else None)
+    for place, number in product(_behind(scene, service), _targets(view, service, port)):
+        found, by = scene.world.mutual_tls(place.workload, number)
         if mode in ("DISABLE", "SIMPLE") and found == "STRICT":
             return place, f"its tls.mode is {mode} for {service.ref}, and PeerAuthentication {by} demands mutual TLS there"
         if mode in ("MUTUAL", "ISTIO_MUTUAL") and found == "DISABLE":
@@ -271,7 +308,7 @@ def _disagreement(scene: PolicyAnalysis, service: Obj, port: Mapping[str, Any], 
     title="each port in portLevelMtls is a port of the selected pods",
     hint="write the port that the pods listen on (targetPort, containerPort), not the port of the Service",
     severity=Severity.WARNING,
-    inputs=(k.PEER_AUTHENTICATION, k.SERVICE, *_PODS),
+    inputs=(k.PEER_AUTHENTICATION, k.SERVICE, k.WORKLOAD_ENTRY, k.WORKLOAD_GROUP, k.POD),
     live=False,
     subjects=(k.PEER_AUTHENTICATION,),
 )
@@ -291,29 +328,26 @@ def ports_of_pods(view: View, intent: Intent, options: Options) -> Iterable[Prob
 
 
 def _pod_ports(view: View, namespace: str, selector: Mapping[str, Any]) -> tuple[set[str], dict[str, str]]:
-    """The numbers of the selected pods' ports, and the Services by their own ports."""
-    known: set[str] = set()
+    """The numbers of the selected pods' ports, and the Services by their own ports. Nothing where a machine is among them: its ports are
+    those of whatever ServiceEntry leads to it."""
     services: dict[str, str] = {}
-    labels: list[Mapping[str, Any]] = []
-    named: dict[str, str] = {}
-    for kind in _PODS:
-        for row in view.of(kind, namespace):
-            template = row.raw if kind == k.POD else section(row.raw, "spec", "template")
-            own = section(template, "metadata", "labels")
-            if all(own.get(key) == value for key, value in selector.items()):
-                labels.append(own)
-                containers = sections(entries(section(template, "spec").get("containers")))
-                ports = [port for one in containers for port in sections(one.get("ports"))]
-                known |= {str(port.get("containerPort")) for port in ports}
-                named |= {str(port.get("name")): str(port.get("containerPort")) for port in ports}
+    if any(_machine(row, selector) for kind in (k.WORKLOAD_ENTRY, k.WORKLOAD_GROUP) for row in view.of(kind, namespace)):
+        return set(), services
+    pods = [shape for _space, shape in selected_pods(view, selector, namespace)]
+    known = {str(number) for number in port_numbers(pods)}
     for service in view.of(k.SERVICE, namespace):
         chosen = section(service.raw, "spec", "selector")
-        if chosen and any(all(own.get(key) == value for key, value in chosen.items()) for own in labels):
-            for port in sections(service.items("spec", "ports")):
-                target = str(port.get("targetPort", port.get("port")))
-                known.add(named.get(target, target))
-                services[str(port.get("port"))] = service.ref
-    return {port for port in known if port.isdigit()}, services
+        behind = [one for one in pods if chosen and matches_labels(chosen, one.labels)]
+        for port in sections(service.items("spec", "ports")) if behind else ():
+            target = str(port.get("targetPort") or port.get("port"))
+            known |= {target} if target.isdigit() else {str(number) for number in named_ports(behind, target)}
+            services[str(port.get("port"))] = service.ref
+    return known, services
+
+
+def _machine(row: Obj, selector: Mapping[str, Any]) -> bool:
+    holder = section(row.raw, "spec", "metadata") if row.kind == k.WORKLOAD_GROUP else section(row.raw, "spec")
+    return matches_labels(selector, section(holder, "labels"))
 
 
 def _several(question: tuple[k.Kind, str, str], view: View, intent: Intent, options: Options) -> Iterator[Problem]:

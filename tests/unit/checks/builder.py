@@ -18,7 +18,7 @@ from certificates.named import expand
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 CASES = Path(__file__).parent / "cases"
-# `Gateway` is Istio's; one of the Gateway API says its apiVersion.
+# `Gateway` is Istio's; one of the Gateway API says its apiVersion, and so does each kind that nobody declared.
 GROUPS = {getattr(kinds, name).kind: getattr(kinds, name).group for name in reversed(kinds.__all__) if name != "Kind"}
 METADATA = ("labels", "annotations", "generation", "ownerReferences", "deletionTimestamp")
 INTENT = {
@@ -50,7 +50,7 @@ def build(entry: Mapping[str, Any]) -> dict[str, Any]:
     metadata["name"] = name if slash else namespace
     if slash:
         metadata["namespace"] = namespace
-    group = GROUPS[kind]
+    group = "" if "apiVersion" in body else GROUPS[kind]
     return {"apiVersion": f"{group}/v1" if group else "v1", "kind": kind, "metadata": metadata, **body}
 
 

@@ -1,0 +1,48 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""The pods of a view: those that are there, and those that templates make. Shared by several categories.
+
+Who asks declares `Pod`. Templates are of any kind and are not asked for: a folder has them all, and a cluster has the pods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from . import kinds as k
+from .fields import sections
+from .selectors import ByLabel
+from .view import View
+from .workloads import Shape, groups_of, may_have_pods
+
+__all__ = ["named_ports", "port_numbers", "selected_pods"]
+
+
+def _pods(view: View) -> dict[str, ByLabel[tuple[str, Shape]]]:
+    """By namespace, and all under the empty text."""
+    found: dict[str, list[tuple[str, Shape]]] = {"": []}
+    for one in groups_of([*(row.raw for row in view.of(k.POD)), *(row for row in view.others((k.POD,)) if may_have_pods(row))]):
+        pods = [(one.owner.namespace, shape) for shape in (*one.pods, *one.templates)]
+        found[""] += pods
+        found.setdefault(one.owner.namespace, []).extend(pods)
+    return {namespace: ByLabel((pod, pod[1].labels) for pod in pods) for namespace, pods in found.items()}
+
+
+def selected_pods(view: View, selector: Mapping[str, str], namespace: str = "") -> list[tuple[str, Shape]]:
+    """Those that have all of these labels, of one namespace or of all, each with its namespace; none for a selector without labels."""
+    view.of(k.POD)  # read by whoever asks, also where the answer is known
+    found = view.memo("model.pods", view, lambda: _pods(view)).get(namespace)
+    return found.matching(selector) if found and selector else []
+
+
+def port_numbers(pods: Iterable[Shape]) -> set[int]:
+    """The ports that their containers say."""
+    return {int(port["containerPort"]) for one in pods for row in one.containers() for port in sections(row.get("ports"))
+            if str(port.get("containerPort")).isdigit()}  # fmt: skip
+
+
+def named_ports(pods: Iterable[Shape], name: str) -> set[int]:
+    """What a Service means by the name of a port: each pod may have another number."""
+    return {int(port["containerPort"]) for one in pods for row in one.containers() for port in sections(row.get("ports"))
+            if port.get("name") == name and str(port.get("containerPort")).isdigit()}  # fmt: skip
