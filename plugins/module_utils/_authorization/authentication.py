@@ -186,6 +186,8 @@ def read_request_authentications(
         selector = None if spec.get("selector") is None else dict(_mapping(_mapping(spec["selector"]).get("matchLabels")))
         if selector is not None and refs:
             problem = "it has both a selector and targetRefs; only one may be set"
+        elif None in (spec.get("jwtRules") or []):
+            problem = f"jwtRules[{spec['jwtRules'].index(None)}] is null: an item without anything in it"
         elif any(not entry.get("issuer") and not entry.get("jwksUri") for entry in entries):
             problem = "a jwtRule has neither issuer nor jwksUri"
         elif any("" in (entry.get("audiences") or []) for entry in entries):

@@ -89,11 +89,27 @@ def _misplaced(analysis: PolicyAnalysis) -> Iterator[Problem]:
     """Objects for a workload of another namespace: outside of the root namespace a selector selects in its own namespace only."""
     for policy in analysis.lost:
         yield from _elsewhere(analysis, ref_of(policy), policy)
+    yield from _ignored_in_root(analysis)
     for kind, objects in (("RequestAuthentication", analysis.world.tokens), ("PeerAuthentication", analysis.world.peers)):
         for obj in objects:
             own = [place for place in analysis.inventory.near(obj.namespace) if selected(obj, place.workload)]
             if not own or all(place.assumed for place in own):
                 yield from _elsewhere(analysis, f"{kind} {obj.namespace}/{obj.name}", obj)
+
+
+def _ignored_in_root(analysis: PolicyAnalysis) -> Iterator[Problem]:
+    """There a PeerAuthentication is for the whole mesh, and istiod passes over one with a selector, also for pods of that namespace."""
+    for one in analysis.world.peers:
+        readers = [mesh for mesh in (analysis.inventory.meshes or (analysis.inventory.mesh,)) if not unread(one, mesh)]
+        if one.selector and readers and all(mesh.root_namespace == one.namespace for mesh in readers):
+            words = ",".join(f"{key}={value}" for key, value in sorted(one.selector.items()))
+            yield Problem(
+                f"PeerAuthentication {one.namespace}/{one.name}",
+                f"nobody enforces it: in the root namespace {one.namespace} istiod ignores a PeerAuthentication with a selector ({words})",
+                severity=Severity.ERROR,
+                remedy="put it into the namespace of its workloads; for those of the root namespace itself only the one for the whole mesh "
+                       "holds, which has no selector",
+            )
 
 
 def _elsewhere(analysis: PolicyAnalysis, ref: str, obj: Any) -> Iterator[Problem]:

@@ -48,15 +48,16 @@ def empty_lists(analysis: PolicyAnalysis) -> Iterator[Problem]:
     for obj in analysis.inventory.objects:
         spec = obj.get("spec") if obj.get("kind") == "AuthorizationPolicy" else None
         rules = spec.get("rules") if isinstance(spec, Mapping) else None
+        metadata = obj.get("metadata") or {}
+        ref = f"AuthorizationPolicy {metadata.get('namespace', 'default')}/{metadata.get('name')}"
         for number, rule in enumerate(rules if isinstance(rules, list) else []):
+            if rule is None:
+                yield Problem(ref, f"rules[{number}] is null, which istiod takes for anyone and anything; the API server refuses it")
             for name in _LISTS:
-                if isinstance(rule, Mapping) and rule.get(name) == []:
+                if isinstance(rule, Mapping) and name in rule and not rule[name] and isinstance(rule[name], list | None):
+                    what = "an empty list" if rule[name] == [] else "null, as if it were not there"
                     word = "callers" if name == "from" else "operations"
-                    metadata = obj.get("metadata") or {}
-                    yield Problem(
-                        f"AuthorizationPolicy {metadata.get('namespace', 'default')}/{metadata.get('name')}",
-                        f"rules[{number}].{name} is an empty list, which Istio takes for any: {word} are not limited",
-                    )
+                    yield Problem(ref, f"rules[{number}].{name} is {what}, which Istio takes for any: {word} are not limited")
 
 
 def _identities(

@@ -343,6 +343,7 @@ def test_59_each_rule_is_judged_and_one_bad_one_is_enough() -> None:
     for bad, says in (
         ({"audiences": ["a"]}, "a jwtRule has neither issuer nor jwksUri"),
         ({**RULE, "audiences": ["a", ""]}, "a jwtRule has an empty audience"),
+        (None, "jwtRules[1] is null: an item without anything in it"),
     ):
         _found, findings = read_request_authentications([tokens(RULE, bad)], MESH)
         assert [one.message for one in findings] == [says]
