@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,13 @@ def test_the_playbook_ends_as_the_proof_does(stage: int, code: int, process: boo
     failures = ET.parse(tmp_path / "out" / "access.xml").findall(".//failure")  # noqa: S314 - our own document
     assert bool(failures) is bool(code)
     assert ("OPENED  anyone, without a token" in done.stdout) is (stage == 6)
+
+
+def test_the_playbook_says_what_of_the_folder_was_not_read(tmp_path: Path) -> None:
+    folder = Path(_folder(tmp_path / "tree", STAGES[5]))
+    (folder / "ratings_data.json").write_text('{"rating": 5}\n{"rating": 4}\n', encoding="utf-8")
+    done = warm_ansible.run(["meshops.mesh.check_access", "-e", json.dumps({"mesh_access_path": str(folder)})], cwd=tmp_path)
+    assert re.search(r"objects of \d files?; not read: ratings_data\.json: no Kubernetes object", done.stdout), done.stdout
 
 
 ANCHORS = """
