@@ -105,7 +105,7 @@ def _ignored_in_root(analysis: PolicyAnalysis) -> Iterator[Problem]:
             words = ",".join(f"{key}={value}" for key, value in sorted(one.selector.items()))
             yield Problem(
                 f"PeerAuthentication {one.namespace}/{one.name}",
-                f"nobody enforces it: in the root namespace {one.namespace} istiod ignores a PeerAuthentication with a selector ({words})",
+                f"no workload enforces it: in the root namespace {one.namespace} istiod ignores a PeerAuthentication with a selector ({words})",
                 severity=Severity.ERROR,
                 remedy="put it into the namespace of its workloads; for those of the root namespace itself only the one for the whole mesh "
                        "holds, which has no selector",
@@ -154,7 +154,7 @@ def _bare(analysis: PolicyAnalysis) -> Iterator[tuple[int, str]]:
         open_ = everywhere if policy.namespace == where.root_namespace else [place for place in here if place.open]
         mine = [place for place in open_ if (policy.selector or not place.apart) and not why_not(policy, place.workload, where)]
         if mine:
-            reason = next((place.why or place.past.why for place in mine if place.why or place.past.why), "")
+            reason = "; ".join(dict.fromkeys(place.why or place.past.why for place in mine if place.why or place.past.why))
             also = "no workload enforces it there: it matches" if enforced else "no workload enforces it: it matches"
             has = "has no proxy" if len(mine) == 1 else "have no proxy"
             yield id(policy), f"{also} {names(place.ref for place in mine)}, which {has}{f' ({reason})' if reason else ''}"

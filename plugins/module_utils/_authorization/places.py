@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .._model.fields import name_of, namespace_of, section, sections, texts
-from .._model.gateway_labels import labels_of_gateway
+from .._model.gateway_labels import gateways_of_plane
 from .._model.owners import standard
 from .._model.proxies import INJECT
 from .._model.workloads import PodGroup, Shape, groups_of
@@ -269,21 +269,10 @@ def _protocol(port: Mapping[str, Any]) -> str:
 
 
 def _gateways_of_ossm2(reader: _WorkloadReader) -> Iterator[Workload]:
-    """The gateways that Maistra's operator makes of a ServiceMeshControlPlane."""
-    for plane in reader.kinds.get("ServiceMeshControlPlane", []):
-        gateways = section(plane, "spec", "gateways")
-        if not gateways or gateways.get("enabled") is False:
-            continue
-        for name, key in (("istio-ingressgateway", "ingress"), ("istio-egressgateway", "egress")):
-            own = section(gateways, key)
-            if own.get("enabled") is not False:
-                namespace = str(section(own).get("namespace") or namespace_of(plane))
-                yield Workload(name, PolicyTarget(namespace, labels_of_gateway(name, key, own), "gateway"), f"{name}-service-account")
-        for key in ("additionalIngress", "additionalEgress"):
-            for name, own in section(gateways, key).items():
-                labels = labels_of_gateway(name, key.removeprefix("additional").lower(), own)
-                namespace = str(section(own).get("namespace") or namespace_of(plane))
-                yield Workload(name, PolicyTarget(namespace, labels, "gateway"), f"{name}-service-account")
+    """The gateways that Maistra's operator makes of a ServiceMeshControlPlane; a cluster has their Deployments."""
+    for plane in reader.kinds.get("ServiceMeshControlPlane", []) if reader.assume else ():
+        for name, namespace, labels in gateways_of_plane(plane):
+            yield Workload(name, PolicyTarget(namespace, labels, "gateway"), f"{name}-service-account")
 
 
 def _gateways_of_the_api(reader: _WorkloadReader, known: set[str]) -> Iterator[Workload]:

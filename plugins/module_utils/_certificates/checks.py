@@ -12,9 +12,13 @@ from typing import Any
 
 from .._checks.types import Category, CheckRow, Options
 from .._model import kinds as k
+from .._model.fields import namespace_of, section, sections
 from .._model.intent import Intent
 from .._model.mesh_config import named_revision
+from .._model.objects import group_of
+from .._model.pods import selected_pods
 from .._model.problem import Problem, Severity, skip
+from .._model.secrets_used import certificate_refs, credential_names
 from .._model.view import Obj, View
 from .chain import CertificateLimits
 from .facts import IMPORT_ERROR, FaultKind
@@ -51,8 +55,8 @@ def _gateway_namespace(view: View, gateway: Obj, intent: Intent) -> str:
     known: dict[str, str] = view.memo("certificates.gateways", intent, dict)
     key = repr(selector)
     if key not in known:  # many Gateways have the same one
-        chosen = view.selected(k.POD, selector) if selector else []
-        known[key] = next((pod.namespace for pod in chosen if intent.owns(pod.namespace) and not pod.deleting), "")
+        chosen = sorted(selected_pods(view, selector), key=lambda pod: not pod[1].live)
+        known[key] = next((namespace for namespace, _shape in chosen if intent.owns(namespace)), "")
     return known[key] or intent.namespace or gateway.namespace
 
 
@@ -65,10 +69,25 @@ def _gateways(view: View, intent: Intent) -> Iterator[TlsServer]:
         namespace = _gateway_namespace(view, gateway, intent)
         for server in gateway.items("spec", "servers"):
             tls = server.get("tls") or {}
-            name = str(tls.get("credentialName") or "")
-            if name and "://" not in name and tls.get("mode", "SIMPLE") in _ENDS_TLS:
+            for name in credential_names(server) if tls.get("mode", "SIMPLE") in _ENDS_TLS else ():
                 hosts = tuple(str(host).rpartition("/")[2] for host in server.get("hosts") or [])
                 yield TlsServer(gateway.ref, namespace, name, hosts, tls.get("mode") in _ENDS_TLS[1:])
+    # Without them nothing else is lost, so that no right to read them is asked for.
+    for row in view.others(READS):
+        own = (group_of(str(row.get("apiVersion"))), row.get("kind")) == (k.K8S_GATEWAY.group, k.K8S_GATEWAY.kind)
+        if own and (scope is None or namespace_of(row) in scope):
+            yield from _listeners(Obj.from_dict(k.K8S_GATEWAY, row))
+
+
+def _listeners(gateway: Obj) -> Iterator[TlsServer]:
+    """Those of a Gateway of the Gateway API that end TLS, where its pods are Istio's."""
+    if not str(gateway.at("spec", "gatewayClassName", default="")).startswith("istio"):
+        return
+    for listener in sections(gateway.items("spec", "listeners")):
+        if section(listener, "tls").get("mode") in (None, "Terminate"):
+            hosts = (str(listener.get("hostname") or "*"),)
+            for namespace, name in certificate_refs(gateway.raw, listener):
+                yield TlsServer(gateway.ref, namespace, name, hosts, mutual=False)
 
 
 def _webhooks(view: View, intent: Intent) -> list[Any]:

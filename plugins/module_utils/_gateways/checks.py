@@ -35,6 +35,7 @@ from .._model.routing import (
     service_namespace,
     short_name,
 )
+from .._model.secrets_used import credential_names
 from .._model.selectors import matches_labels
 from .._model.view import Obj, View, ref
 
@@ -45,6 +46,7 @@ __all__ = ["gateways_of", "homes_of", "root_namespace"]
 
 _HOST = re.compile(r"[A-Za-z0-9.*-]+")  # what a name may have; a variable that is still to be filled in has more
 _IMPORTED = "-imports.local"  # the end of names that OpenShift Service Mesh 2 gives to Services of a federated mesh
+_HASHES = ("pod-template-hash", "controller-revision-hash", "rollouts-pod-template-hash")  # each rollout has its own
 _INSTALLED = re.compile(r"istiod(-.*)?|istio-(ingress|egress|eastwest)gateway")  # by Helm or istioctl: few people keep that
 
 
@@ -160,9 +162,9 @@ def credential_exists(view: View, intent: Intent, options: Options) -> Iterable[
     for gateway in intent.owned(view.of(k.GATEWAY)):
         pods = _pods(view, intent, gateway).pods
         namespace = pods[0].namespace if pods else intent.namespace or gateway.namespace
-        names = {str((server.get("tls") or {}).get("credentialName") or "") for server in gateway.items("spec", "servers")}
-        for name in sorted(names - {""}):
-            if "://" not in name and view.get(k.SECRET, name, namespace) is None:
+        names = {name for server in gateway.items("spec", "servers") for name in credential_names(server)}
+        for name in sorted(names):
+            if view.get(k.SECRET, name, namespace) is None:
                 yield Problem(gateway.ref, f"it uses {ref(k.SECRET, name, namespace)}, which does not exist")
 
 
@@ -170,19 +172,35 @@ def credential_exists(view: View, intent: Intent, options: Options) -> Iterable[
     "OSM1504",
     title="no two Gateways claim the same host and port",
     hint="give one of them another host, or merge their servers into one Gateway",
-    inputs=(k.GATEWAY,),
+    inputs=(k.GATEWAY, k.POD),
     live=False,
+    subjects=(k.GATEWAY,),
 )
 def hosts_do_not_collide(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Of two servers on the same pods, address and port with the same host under TLS the older one silently wins. Plain HTTP is
     merged, whoever wrote it."""
     claims: dict[tuple[str, Any, str, str], tuple[Obj, Server]] = {}
     for gateway in sorted(intent.owned(view.of(k.GATEWAY)), key=lambda row: (row.namespace, row.name)):
+        whose = _whose(view, gateway)
         for server in servers_of(gateway.raw):
             for _space, host in server.hosts:
-                first, earlier = claims.setdefault((_words(_selector(gateway)), server.number, server.bind, host), (gateway, server))
-                if first is not gateway and not (earlier.plain_http and server.plain_http):
-                    yield Problem(gateway.ref, f"host {host} on port {server.number} is claimed by {first.ref} too")
+                others = [claims.setdefault((pods, server.number, server.bind, host), (gateway, server)) for pods in whose]
+                rivals = [first for first, earlier in others if first is not gateway and not (earlier.plain_http and server.plain_http)]
+                if rivals:
+                    yield Problem(gateway.ref, f"host {host} on port {server.number} is claimed by {rivals[0].ref} too")
+
+
+def _whose(view: View, gateway: Obj) -> list[str]:
+    """The selector of a Gateway in words, and the labels of the pods that it selects: another one may select the same in other words."""
+    known: dict[str, list[str]] = view.memo("gateways.whose", view, dict)
+    selector = _selector(gateway)
+    words = _words(selector)
+    if words not in known:
+        labels = ((space, {key: value for key, value in shape.labels.items() if key not in _HASHES})
+                  for space, shape in selected_pods(view, selector))
+        known[words] = list(dict.fromkeys([words, *(f"{space}: {_words(own)}" for space, own in labels)]))
+    view.of(k.POD)  # what it stands on, also where the answer is known
+    return known[words]
 
 
 @check(
@@ -219,7 +237,7 @@ def _service_of(view: View, full: str) -> Obj | None:
 def _hidden(rows: Iterable[Obj], callers: Iterable[str]) -> str:
     """Why a caller does not see any of these objects, of which one would be enough."""
     known = list(rows)
-    for caller in callers if known else ():
+    for caller in callers if all(export_words(row.raw) for row in known) and known else ():  # most are for all
         if not any(exported_to(row.raw, caller) for row in known):
             words = ", ".join(export_words(known[0].raw))
             return f"it routes to {known[0].ref}, which is not exported to callers in {caller} (exportTo: {words})"
@@ -420,10 +438,13 @@ def _likely_callers(view: View, service: Obj) -> list[str]:
 
 def homes_of(view: View, gateway: Obj) -> list[str]:
     """The namespaces of a Gateway's pods, as far as they are known: asked for each VirtualService that names it."""
-    known: dict[Obj, list[str]] = view.memo("gateways.homes", view, dict)
-    if gateway not in known:
-        known[gateway] = list(dict.fromkeys(namespace for namespace, _shape in selected_pods(view, _selector(gateway))))
-    return known[gateway]
+    known: dict[str, list[str]] = view.memo("gateways.homes", view, dict)
+    selector = _selector(gateway)
+    words = _words(selector)
+    if words not in known:  # many Gateways have the same one
+        known[words] = sorted({namespace for namespace, _shape in selected_pods(view, selector)})
+    view.of(k.POD)  # what it stands on, also where the answer is known
+    return known[words]
 
 
 def root_namespace(view: View, intent: Intent) -> str:

@@ -9,13 +9,31 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from . import kinds as k
-from .fields import section, sections
+from .fields import name_of, namespace_of, section, sections
+from .gateway_labels import gateways_of_plane
 from .mesh_config import expected_revision
+from .objects import group_of
 from .view import Obj, View
 
 __all__ = ["made_services"]
 
 _CLASS_SUFFIX = {"istio-waypoint": "", "istio-east-west": ""}  # istiod's defaults: NAME for these classes, NAME-CLASS for all others
+# What operators of applications make, by their documentation: an asterisk stands for the object's name.
+_OF_OPERATORS: dict[tuple[str, str], tuple[str, ...]] = {
+    ("serving.knative.dev", "Service"): ("*",),
+    ("serving.knative.dev", "Route"): ("*",),
+    ("serving.kserve.io", "InferenceService"): ("*", "*-predictor"),
+    ("postgresql.cnpg.io", "Cluster"): ("*-rw", "*-ro", "*-r"),
+    ("kafka.strimzi.io", "Kafka"): ("*-kafka-bootstrap", "*-kafka-brokers"),
+    ("rabbitmq.com", "RabbitmqCluster"): ("*", "*-nodes"),
+    ("k8s.keycloak.org", "Keycloak"): ("*-service", "*-discovery"),
+    ("elasticsearch.k8s.elastic.co", "Elasticsearch"): ("*-es-http",),
+    ("kibana.k8s.elastic.co", "Kibana"): ("*-kb-http",),
+    ("jaegertracing.io", "Jaeger"): ("*-query", "*-collector", "*-collector-headless", "*-agent"),
+    ("opentelemetry.io", "OpenTelemetryCollector"): ("*-collector", "*-collector-headless", "*-collector-monitoring"),
+    ("tempo.grafana.com", "TempoMonolithic"): ("tempo-*",),
+    ("tempo.grafana.com", "TempoStack"): ("tempo-*-query-frontend", "tempo-*-distributor", "tempo-*-gateway"),
+}
 
 
 def made_services(view: View) -> frozenset[str]:
@@ -39,24 +57,18 @@ def _made(view: View) -> frozenset[str]:
     for gateway in view.of(k.K8S_GATEWAY):
         kind = str(gateway.at("spec", "gatewayClassName", default=""))
         found.add(f"{gateway.name}{_CLASS_SUFFIX.get(kind, f'-{kind}')}.{gateway.namespace or 'default'}")
+    for row in view.objects():
+        names = _OF_OPERATORS.get((group_of(str(row.get("apiVersion") or "")), str(row.get("kind"))), ())
+        found |= {f"{name.replace('*', name_of(row))}.{namespace_of(row)}" for name in names}
+        if row.get("kind") == k.KIALI.kind:
+            asked = section(row, "spec", "deployment")
+            found.add(f"{asked.get('instance_name') or 'kiali'}.{asked.get('namespace') or namespace_of(row)}")
     return frozenset(found)
 
 
 def _of_smcp(plane: Obj) -> Iterator[str]:
-    """Maistra's charts: both standard gateways are there unless they are switched off."""
-    space = plane.namespace or "default"
-    yield f"istiod-{plane.name}.{space}"
-    gateways = section(plane.raw, "spec", "gateways")
-    if gateways.get("enabled") is False:
-        return
-    for word in ("ingress", "egress"):
-        one = section(gateways, word)
-        if one.get("enabled") is not False:
-            yield f"istio-{word}gateway.{one.get('namespace') or space}"
-    for word in ("additionalIngress", "additionalEgress"):
-        for name, one in section(gateways, word).items():
-            if section(one).get("enabled") is not False:
-                yield f"{name}.{section(one).get('namespace') or space}"
+    yield f"istiod-{plane.name}.{plane.namespace or 'default'}"
+    yield from (f"{name}.{namespace}" for name, namespace, _labels in gateways_of_plane(plane.raw))
 
 
 def _of_istio_operator(operator: Obj) -> Iterator[str]:

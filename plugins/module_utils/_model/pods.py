@@ -8,10 +8,11 @@ Who asks declares `Pod`. Templates are of any kind and are not asked for: a fold
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from . import kinds as k
-from .fields import sections
+from .fields import name_of, namespace_of, sections
+from .gateway_labels import gateways_of_plane
 from .selectors import ByLabel
 from .view import View
 from .workloads import Shape, groups_of, may_have_pods
@@ -26,7 +27,19 @@ def _pods(view: View) -> dict[str, ByLabel[tuple[str, Shape]]]:
         pods = [(one.owner.namespace, shape) for shape in (*one.pods, *one.templates)]
         found[""] += pods
         found.setdefault(one.owner.namespace, []).extend(pods)
+    for name, namespace, labels in _made_gateways(view):
+        gateway = (namespace, Shape(name, labels, {}, {}))
+        found[""].append(gateway)
+        found.setdefault(namespace, []).append(gateway)
     return {namespace: ByLabel((pod, pod[1].labels) for pod in pods) for namespace, pods in found.items()}
+
+
+def _made_gateways(view: View) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Those that Maistra's operator makes, of which a folder has no template."""
+    there = {(namespace_of(row), name_of(row)) for row in view.others((k.POD,)) if row.get("kind") == k.DEPLOYMENT.kind}
+    for plane in view.others((k.POD,)):
+        if plane.get("kind") == k.SMCP.kind:
+            yield from (one for one in gateways_of_plane(plane) if (one[1], one[0]) not in there)
 
 
 def selected_pods(view: View, selector: Mapping[str, str], namespace: str = "") -> list[tuple[str, Shape]]:

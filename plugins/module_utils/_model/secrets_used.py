@@ -14,7 +14,8 @@ from .fields import entries, metadata_of, section, sections, texts
 from .objects import group_of
 from .selectors import ByLabel
 
-__all__ = ["CACERTS", "CACERTS_ITEMS", "CA_SECRETS", "OWN", "ROOT_MAP", "SECRET", "SOURCES", "secrets_used"]
+__all__ = ["CACERTS", "CACERTS_ITEMS", "CA_SECRETS", "OWN", "ROOT_MAP", "SECRET", "SOURCES", "certificate_refs", "credential_names",
+           "secrets_used"]  # fmt: skip
 
 SECRET = ("", "Secret")
 CACERTS, OWN = CA_SECRETS = ("cacerts", "istio-ca-secret")
@@ -41,11 +42,24 @@ def _planes(rows: Rows) -> Iterator[str]:
                 yield metadata_of(obj, "namespace")
 
 
+def credential_names(server: Any) -> list[str]:
+    """The Secrets that a server of a Gateway names: one, or several as Istio takes them since 1.27."""
+    tls = section(server, "tls")
+    names = [tls.get("credentialName"), *entries(tls.get("credentialNames"))]
+    return list(dict.fromkeys(str(name) for name in names if name and "://" not in str(name)))
+
+
+def certificate_refs(gateway: Mapping[str, Any], listener: Any) -> list[tuple[str, str]]:
+    """Namespace and name of the Secrets that a listener of a Gateway of the Gateway API names."""
+    refs = [ref for ref in sections(section(listener, "tls").get("certificateRefs")) if ref.get("kind", "Secret") == "Secret"]
+    named = [(str(ref.get("namespace") or metadata_of(gateway, "namespace")), str(ref["name"])) for ref in refs
+             if not ref.get("group") and ref.get("name")]
+    return list(dict.fromkeys(named))
+
+
 def _credentials(gateway: Mapping[str, Any]) -> Iterator[str]:
     for server in entries(section(gateway, "spec").get("servers")):
-        name = str(section(server, "tls").get("credentialName") or "")
-        if name and "://" not in name:
-            yield name
+        yield from credential_names(server)
 
 
 def _of_gateways(rows: Rows, plane: str, scope: Collection[str] | None, where: Collection[str] | None) -> Iterator[tuple[str, str]]:
@@ -69,9 +83,7 @@ def _of_gateway_api(rows: Rows, scope: Collection[str] | None) -> Iterator[tuple
         if scope is not None and metadata_of(gateway, "namespace") not in scope:
             continue
         for listener in entries(section(gateway, "spec").get("listeners")):
-            for ref in sections(section(listener, "tls").get("certificateRefs")):
-                if ref.get("kind", "Secret") == "Secret" and not ref.get("group") and ref.get("name"):
-                    yield str(ref.get("namespace") or metadata_of(gateway, "namespace")), str(ref["name"])
+            yield from certificate_refs(gateway, listener)
 
 
 def secrets_used(objects: Iterable[Mapping[str, Any]], *, plane: str = "", members: Collection[str] | None = None) -> set[tuple[str, str]]:

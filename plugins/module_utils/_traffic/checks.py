@@ -37,6 +37,7 @@ from .._model.routing import (
 )
 from .._model.selectors import matches_labels
 from .._model.view import Obj, View
+from .._text import shortened
 
 CATEGORY = Category("traffic")
 check = CATEGORY.check
@@ -352,27 +353,40 @@ def _machine(row: Obj, selector: Mapping[str, Any]) -> bool:
 
 def _several(question: tuple[k.Kind, str, str], view: View, intent: Intent, options: Options) -> Iterator[Problem]:
     """All but the first of those that are for the same workloads, and read by the same revision. question: the kind, and the two fields of
-    its spec that lead to the labels."""
+    its spec that lead to the labels, by which different ones may select the same pod."""
     kind, *selector = question
+    view.of(k.POD)  # what it stands on, also where none is asked for
     first: dict[tuple[str, str, str], Obj] = {}
+    taken: dict[tuple[str, int], Obj] = {}  # by revision and pod
     for row in _oldest_first(intent.owned(view.of(kind))):
-        labels = ",".join(f"{key}={value}" for key, value in sorted(section(row.raw, "spec", *selector).items()))
-        kept = first.setdefault((row.namespace, labels, str(row.labels.get(LABEL) or "")), row)
+        wanted, revision = section(row.raw, "spec", *selector), str(row.labels.get(LABEL) or "")
+        labels = ",".join(f"{key}={value}" for key, value in sorted(wanted.items()))
+        kept = first.setdefault((row.namespace, labels, revision), row)
+        why = "is older and" if row.at("metadata", "creationTimestamp") else "(or this one, if it is older)"
         if kept is not row:
-            why = "is older and" if row.at("metadata", "creationTimestamp") else "(or this one, if it is older)"
             whom = f"the workloads with {labels}" if labels else "all workloads of the namespace"
             yield Problem(row.ref, f"it has no effect: {kept.ref} {why} holds for {whom}")
+            continue
+        before: dict[Obj, dict[str, None]] = {}
+        for _space, pod in selected_pods(view, wanted, row.namespace):
+            holder = taken.setdefault((revision, id(pod)), row)
+            if holder is not row:
+                before.setdefault(holder, {})[pod.name] = None
+        for holder, names in before.items():
+            yield Problem(row.ref, f"it has no effect at {shortened(sorted(names), _SHOWN)}: {holder.ref} {why} holds there")
 
 
 ONE_FOR_ALL = (
-    CheckRow("OSM1804", "one_sidecar", (k.SIDECAR, "workloadSelector", "labels"), inputs=(k.SIDECAR,),
+    CheckRow("OSM1804", "one_sidecar", (k.SIDECAR, "workloadSelector", "labels"), inputs=(k.SIDECAR, k.POD),
+             subjects=(k.SIDECAR,),
              title="each namespace has at most one Sidecar for all its workloads",
              hint="merge them, or give one a workloadSelector",
-             about="Of several without a workloadSelector, or with the same one, the oldest counts; the others do nothing."),
-    CheckRow("OSM1807", "one_peer_authentication", (k.PEER_AUTHENTICATION, "selector", "matchLabels"), inputs=(k.PEER_AUTHENTICATION,),
+             about="Of several without a workloadSelector, or that select the same pod, the oldest counts there; the others do nothing."),
+    CheckRow("OSM1807", "one_peer_authentication", (k.PEER_AUTHENTICATION, "selector", "matchLabels"),
+             inputs=(k.PEER_AUTHENTICATION, k.POD), subjects=(k.PEER_AUTHENTICATION,),
              title="each namespace has at most one PeerAuthentication for all its workloads",
              hint="merge them, or give one a selector",
-             about="Of several without a selector, or with the same one, the oldest counts; the others do nothing."),
+             about="Of several without a selector, or that select the same pod, the oldest counts there; the others do nothing."),
 )  # fmt: skip
 
 CATEGORY.table(_several, ONE_FOR_ALL, live=False)

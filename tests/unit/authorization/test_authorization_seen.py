@@ -470,6 +470,13 @@ def test_a_policy_that_some_enforce_names_those_that_it_matches_without_a_proxy(
     assert [row.status for row in check([namespace(SPACE), deployment(), bare, everybody]).report.rows if row.id == "OSM3005"] == ["passed"]
 
 
+def test_each_reason_why_a_policy_finds_no_proxy_is_named() -> None:
+    van = deployment("van", labels={"app": "oven", INJECT: "false"})
+    cart = deployment("cart", labels={"app": "oven"}, spec={"hostNetwork": True})
+    (row,) = [row for row in check([namespace(SPACE), van, cart, guard()]).report.rows if row.id == "OSM3005"]
+    assert f"label {INJECT}: false; hostNetwork, where no proxy is injected" in row.message
+
+
 def test_taking_a_proxy_away_opens_and_giving_one_closes() -> None:
     kept, bare = [namespace(SPACE), deployment(), guard()], [namespace(SPACE), deployment(labels={"app": "oven", INJECT: "false"}), guard()]
     opened, closed = change(kept, bare), change(bare, kept)

@@ -61,6 +61,40 @@ def test_rubbish_is_never_silence(data: dict[str, str], expected: tuple[str, str
     assert expected in told(gateway(data), source)
 
 
+def api_gateway(**tls: Any) -> dict[str, Any]:
+    listener = {"name": "https", "port": 443, "protocol": "HTTPS", "hostname": "travel.example.com", "tls": tls}
+    return {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": "shop", "namespace": "edge"},
+            "spec": {"gatewayClassName": "istio", "listeners": [listener]}}
+
+
+@pytest.mark.parametrize("source", ["manifests", "cluster", "snapshot"])
+@pytest.mark.parametrize("others", [
+    [{"spec": {"servers": [{"hosts": ["*"], "port": {"number": 443}, "tls": {"mode": "SIMPLE", "credentialNames": ["other", "shop"]}}]}}],
+    [api_gateway(certificateRefs=[{"name": "shop"}])],
+    [api_gateway(mode="Terminate", certificateRefs=[{"group": "", "kind": "Secret", "name": "shop", "namespace": "edge"}])],
+], ids=["several names", "Gateway API", "Gateway API, written out"])
+def test_rubbish_is_found_however_a_gateway_names_it(others: list[dict[str, Any]], source: str) -> None:
+    found, secret = gateway({"tls.crt": b64("not a cert"), "tls.key": ""})
+    named_by = [other if "kind" in other else {**found, **other} for other in others]
+    assert ("OSM2002", f"tls.crt: {UNREADABLE[1]}") in told([*named_by, secret], source)
+
+
+def test_a_passthrough_listener_and_one_of_another_implementation_use_no_secret() -> None:
+    _found, secret = gateway({"tls.crt": b64("not a cert"), "tls.key": ""})
+    other = api_gateway(certificateRefs=[{"name": "shop"}])
+    other["spec"]["gatewayClassName"] = "nginx"
+    assert told([api_gateway(mode="Passthrough", certificateRefs=[{"name": "shop"}]), other, secret], "manifests") == []
+
+
+def test_in_a_folder_the_secret_is_where_the_template_of_the_gateway_s_pods_is() -> None:
+    found, secret = gateway({"tls.crt": b64("not a cert"), "tls.key": ""})
+    pods = {"metadata": {"labels": {"istio": "i"}}, "spec": {"containers": [{"name": "istio-proxy", "image": "auto"}]}}
+    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "i", "namespace": "edge"}, "spec": {"template": pods}}
+    away = {**found, "metadata": {"name": "shop", "namespace": "apps"}}
+    assert ("OSM2002", f"tls.crt: {UNREADABLE[1]}") in told([away, secret, deployment], "manifests")
+    assert told([away, secret], "manifests") == [], "nobody says that its pods are there"
+
+
 @pytest.mark.parametrize("source", ["manifests", "cluster", "snapshot"])
 def test_a_key_beside_the_certificate_is_told_and_not_kept(source: str) -> None:
     objects = gateway({"tls.crt": b64(text("leaf", "middle") + KEY), "tls.key": ""})
