@@ -183,8 +183,9 @@ def _agents(view: View) -> Iterator[tuple[Obj, str, list[str], list[str]]]:
     for one in view.of(k.ISTIO_CSR):
         managed.add(one.namespace)
         config = ("spec", "istioCSRConfig")
-        names = one.at(*config, "istiodTLSConfig", "certificateDNSNames", default=[])
-        yield one, str(one.at(*config, "istio", "namespace", default="")), one.at(*config, "istio", "revisions", default=["default"]), names
+        names = list(one.at(*config, "istiodTLSConfig", "certificateDNSNames", default=[]))
+        revisions = list(one.at(*config, "istio", "revisions", default=["default"]))  # an error here is about this object
+        yield one, str(one.at(*config, "istio", "namespace", default="")), revisions, names
     for one in view.of(k.DEPLOYMENT):
         arguments = [str(word) for row in one.items("spec", "template", "spec", "containers") for word in row.get("args") or []]
         flags = (_REVISIONS, _MORE_NAMES, _NAMESPACE)
