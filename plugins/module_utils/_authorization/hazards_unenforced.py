@@ -105,10 +105,11 @@ def _ignored_in_root(analysis: PolicyAnalysis) -> Iterator[Problem]:
             words = ",".join(f"{key}={value}" for key, value in sorted(one.selector.items()))
             yield Problem(
                 f"PeerAuthentication {one.namespace}/{one.name}",
-                f"no workload enforces it: in the root namespace {one.namespace} istiod ignores a PeerAuthentication with a selector ({words})",
+                f"no workload enforces it: istiod ignores a PeerAuthentication with a selector ({words}) in the root namespace, "
+                f"{one.namespace}",
                 severity=Severity.ERROR,
-                remedy="put it into the namespace of its workloads; for those of the root namespace itself only the one for the whole mesh "
-                       "holds, which has no selector",
+                remedy="move it to the namespace of its workloads; workloads in the root namespace itself have the mesh-wide "
+                       "PeerAuthentication, which has no selector",
             )
 
 

@@ -85,9 +85,8 @@ def _unseen(view: View, service: Obj, gateways: Iterable[Obj]) -> Iterator[Probl
         homes = homes_of(view, gateway)
         if homes and not any(exported_to(service.raw, home) for home in homes):
             words = ", ".join(export_words(service.raw))
-            where = f"{gateway.ref} has its pods in {', '.join(_first(homes))}"
-            yield Problem(service.ref, f"{where}, where it is not exported (exportTo: {words}), so they serve nothing for it",
-                          remedy="add the namespace of the gateway's pods to its exportTo")
+            text = f"it is not exported to {', '.join(_first(homes))} (exportTo: {words}), where the pods of {gateway.ref} run"
+            yield Problem(service.ref, f"{text}: they serve none of its hosts", remedy="add the namespace of its pods to exportTo")
 
 
 def _first(texts: Iterable[str]) -> list[str]:
