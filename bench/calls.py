@@ -36,8 +36,13 @@ class Calls:
 
     def to_dict(self) -> dict[str, Any]:
         """As in the JSON."""
-        return {"total": self.total, "verbs": dict(self.verbs), "access_reviews": self.reviews, "discovery": self.discovery,
-                "most_repeated": [{"call": call, "times": times} for call, times in self.repeated]}
+        return {
+            "total": self.total,
+            "verbs": dict(self.verbs),
+            "access_reviews": self.reviews,
+            "discovery": self.discovery,
+            "most_repeated": [{"call": call, "times": times} for call, times in self.repeated],
+        }
 
 
 def _call(event: Mapping[str, Any]) -> str:

@@ -66,8 +66,17 @@ class Authority:
         return self.cert.public_bytes(serialization.Encoding.PEM)
 
 
-_USAGES = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "key_cert_sign", "crl_sign",
-           "encipher_only", "decipher_only")
+_USAGES = (
+    "digital_signature",
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "key_cert_sign",
+    "crl_sign",
+    "encipher_only",
+    "decipher_only",
+)
 
 
 def _openssl(folder: Path, root: Authority, middle: Authority, leaves: list[bytes]) -> float:
@@ -88,8 +97,10 @@ def measured(count: int) -> dict[str, float]:
     middle, key = Authority("bench intermediate", root), ec.generate_private_key(ec.SECP256R1()).public_key()
     hosts = [f"app-{number}.example.com" for number in range(count)]
     leaves = [middle.leaf(host, key) for host in hosts]
-    sources = [Source(f"Secret team/{host}", "server", certificate=leaf, chain=middle.pem, roots=root.pem, hosts=(host,))
-               for host, leaf in zip(hosts, leaves, strict=True)]
+    sources = [
+        Source(f"Secret team/{host}", "server", certificate=leaf, chain=middle.pem, roots=root.pem, hosts=(host,))
+        for host, leaf in zip(hosts, leaves, strict=True)
+    ]
     objects = json.loads(json.dumps([source.to_object() for source in sources]))  # as a snapshot's file has them
     started = time.process_time()
     report = run_certificate_checks(PARAMS, Snapshot("bench", NOW, "snapshot", None, tuple(objects)))

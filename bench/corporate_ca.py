@@ -54,8 +54,14 @@ def _ours(mesh: Mesh) -> None:
     """The three steps, workloads restarted in waves, each step proved by every proxy."""
     params = {"kubeconfig": str(mesh.bed.kubeconfig)}
     limits = RotationLimits(renew="restart", wave_size=10, interval=0.5, istiod_grace=5)
-    rotation = Rotation(Cluster.from_params(params, name="bench"), dialer(params, name="bench"), mesh="bench", namespace="istio-system",
-                        members=[mesh.namespace], limits=limits)
+    rotation = Rotation(
+        Cluster.from_params(params, name="bench"),
+        dialer(params, name="bench"),
+        mesh="bench",
+        namespace="istio-system",
+        members=[mesh.namespace],
+        limits=limits,
+    )
     goal = Material.of(cacerts(SIGNER)["data"], "goal")
     while rotation.turn(goal) is not None:
         pass
@@ -74,8 +80,11 @@ def _way(change: Callable[[Mesh], None], apps: int) -> dict[str, Any]:
         with mesh.calling(names[0], names[1]) as codes:
             began = time.monotonic()
             change(mesh)
-            until(lambda: all(mesh.served(name) and mesh.issuer(name) == "CN=corporate intermediate" for name in names), 600,
-                  "everybody under the corporate CA")
+            until(
+                lambda: all(mesh.served(name) and mesh.issuer(name) == "CN=corporate intermediate" for name in names),
+                600,
+                "everybody under the corporate CA",
+            )
             took = time.monotonic() - began
         counted = Counter(codes)
         # 000 and NOBODY: a pod of the call was being replaced, as any restart does. 503: its peer did not believe it.

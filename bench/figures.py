@@ -67,16 +67,24 @@ def travel_prod(_scale: float) -> Result:
                 runs.append(playbook("travel_prod", "inventories/travel", *extra, on=running))
                 calls.append(count(running.audit(mark)))
         result.rows += _travel_rows(provider, base, runs, calls)
-        result.data[provider] = {"floor": base.to_dict(), "first": runs[0].to_dict(), "second": runs[1].to_dict(),
-                                 "calls_first": calls[0].to_dict(), "calls_second": calls[1].to_dict(), "load": load()}
+        result.data[provider] = {
+            "floor": base.to_dict(),
+            "first": runs[0].to_dict(),
+            "second": runs[1].to_dict(),
+            "calls_first": calls[0].to_dict(),
+            "calls_second": calls[1].to_dict(),
+            "load": load(),
+        }
     return result
 
 
 def _travel_rows(provider: str, base: Usage, runs: list[Usage], calls: list[Calls]) -> list[Row]:
     name, (first, second) = f"travel_prod {provider}", runs
-    rows = [Row(name, "first run", first.seconds, floor=base.seconds, wanted=4 * base.seconds + 10, note="floor: kubectl apply and wait"),
-            Row(name, "second run", second.seconds, floor=base.seconds, wanted=first.seconds),
-            Row(name, "tasks that changed in the second run", changed(second), unit="", wanted=0)]
+    rows = [
+        Row(name, "first run", first.seconds, floor=base.seconds, wanted=4 * base.seconds + 10, note="floor: kubectl apply and wait"),
+        Row(name, "second run", second.seconds, floor=base.seconds, wanted=first.seconds),
+        Row(name, "tasks that changed in the second run", changed(second), unit="", wanted=0),
+    ]
     for word, one in zip(("first", "second"), calls, strict=True):
         rows.append(Row(name, f"API calls, {word} run", one.total, unit="", note=one.text))
         call, times = one.repeated[0]
@@ -105,8 +113,10 @@ def look(world: World, running: Bed) -> Looked:
     live = playbook("check_mesh", inventory, on=running)
     name, base = floor.read(running, "large-system")
     ansible = str(Path(sys.executable).parent / "ansible")
-    taken = run([ansible, "all", "-i", str(inventory), "-m", "meshops.mesh.cluster_snapshot", "-a", f"path={snapshot}"],
-                env={"K8S_AUTH_KUBECONFIG": str(running.kubeconfig)})
+    taken = run(
+        [ansible, "all", "-i", str(inventory), "-m", "meshops.mesh.cluster_snapshot", "-a", f"path={snapshot}"],
+        env={"K8S_AUTH_KUBECONFIG": str(running.kubeconfig)},
+    )
     offline = playbook("check_mesh", inventory, "-e", "mesh_check_source=snapshot", "-e", f"mesh_check_path={snapshot}")
     return Looked(live, taken, offline, base, name)
 
@@ -141,15 +151,29 @@ def mesh_3000(scale: float) -> Result:
         Row(name, "install_mesh, second run", second.seconds, floor=base.seconds, wanted=first.seconds),
         Row(name, "tasks that changed in the second run", changed(second), unit="", wanted=0),
         Row(name, "API calls, second run", calls.total, unit="", note=calls.text),
-        Row(name, "check_mesh, live", seen.live.seconds, floor=seen.floor.seconds, wanted=3 * seen.floor.seconds,
-            note=f"floor: {seen.floor_name}"),
+        Row(
+            name,
+            "check_mesh, live",
+            seen.live.seconds,
+            floor=seen.floor.seconds,
+            wanted=3 * seen.floor.seconds,
+            note=f"floor: {seen.floor_name}",
+        ),
         Row(name, "check_mesh, from a snapshot", seen.offline.seconds, wanted=SNAPSHOT_S),
         Row(name, "plan_upgrade, live", plan_live.seconds, wanted=PLAN_LIVE_S),
         Row(name, "plan_upgrade, from a snapshot", plan_offline.seconds, wanted=PLAN_SNAPSHOT_S),
         Row(name, "check_mesh, memory of all processes", peak, unit="MiB", floor=seen.floor.largest_mib, wanted=MEMORY_MIB),
-        Row(name, "install_mesh, memory of all processes", max(first.tree_mib, second.tree_mib), unit="MiB")]
-    result.data = {"floor": base.to_dict(), "first": first.to_dict(), "second": second.to_dict(), "calls_second": calls.to_dict(),
-                   "looked": _usages(seen), "planned": {"live": plan_live.to_dict(), "offline": plan_offline.to_dict()}, "load": load()}
+        Row(name, "install_mesh, memory of all processes", max(first.tree_mib, second.tree_mib), unit="MiB"),
+    ]
+    result.data = {
+        "floor": base.to_dict(),
+        "first": first.to_dict(),
+        "second": second.to_dict(),
+        "calls_second": calls.to_dict(),
+        "looked": _usages(seen),
+        "planned": {"live": plan_live.to_dict(), "offline": plan_offline.to_dict()},
+        "load": load(),
+    }
     return result
 
 
@@ -167,8 +191,12 @@ def growth(scale: float) -> Result:
             playbook("install_mesh", world.inventory(), on=running)
             again = playbook("install_mesh", world.inventory(), on=running)
             seen = look(world, running)
-            for what, used in (("install_mesh, second run", again), ("check_mesh, live", seen.live),
-                               ("check_mesh, from a snapshot", seen.offline), (seen.floor_name, seen.floor)):
+            for what, used in (
+                ("install_mesh, second run", again),
+                ("check_mesh, live", seen.live),
+                ("check_mesh, from a snapshot", seen.offline),
+                (seen.floor_name, seen.floor),
+            ):
                 points.setdefault(what, {})[world.namespaces] = used
     pods = GROWTH[0].apps * GROWTH[0].replicas
     largest = max(points["check_mesh, live"])
@@ -177,10 +205,22 @@ def growth(scale: float) -> Result:
         base, slope = fit({size: used.cpu for size, used in at.items()})
         wall = ", ".join(f"{size}: {used.seconds:.1f} s" for size, used in at.items())
         result.rows += [
-            Row("growth", f"{what}: {largest} namespaces to linear", bend({size: used.cpu for size, used in at.items()}), unit="x",
-                wanted=None if what in floor.NAMES else BEND, note=f"CPU {base:.1f} s + {1000 * slope:.0f} ms a namespace; wall {wall}"),
-            Row("growth", f"{what}: memory at {largest}", at[largest].tree_mib, unit="MiB",
-                note=", ".join(f"{size}: {used.tree_mib}" for size, used in at.items()))]
+            Row(
+                "growth",
+                f"{what}: {largest} namespaces to linear",
+                bend({size: used.cpu for size, used in at.items()}),
+                unit="x",
+                wanted=None if what in floor.NAMES else BEND,
+                note=f"CPU {base:.1f} s + {1000 * slope:.0f} ms a namespace; wall {wall}",
+            ),
+            Row(
+                "growth",
+                f"{what}: memory at {largest}",
+                at[largest].tree_mib,
+                unit="MiB",
+                note=", ".join(f"{size}: {used.tree_mib}" for size, used in at.items()),
+            ),
+        ]
         result.data[what] = {size: used.to_dict() for size, used in at.items()}
     result.data |= {"pods_per_namespace": pods, "load": load()}
     result.rows[0] = replace(result.rows[0], note=f"{pods} pods a namespace; {result.rows[0].note}")
@@ -207,8 +247,15 @@ def authorization(scale: float) -> Result:
         Row(name, "diff, 5 policies changed, reading included", largest["diff"], wanted=DIFF_S),
         Row(name, "one verdict, explained", largest["verdict_us"], unit="us", wanted=VERDICT_US),
         Row(name, "memory", largest["memory_mib"], unit="MiB", wanted=MEMORY_MIB),
-        Row(name, f"matrix proven: {largest['policies']:.0f} policies to linear", bend({size: one["proof"] for size, one in found.items()}),
-            unit="x", wanted=BEND, note=", ".join(f"{one['policies']:.0f}: {one['proof']:.2f} s" for one in found.values()))]
+        Row(
+            name,
+            f"matrix proven: {largest['policies']:.0f} policies to linear",
+            bend({size: one["proof"] for size, one in found.items()}),
+            unit="x",
+            wanted=BEND,
+            note=", ".join(f"{one['policies']:.0f}: {one['proof']:.2f} s" for one in found.values()),
+        ),
+    ]
     result.data = {"meshes": found, "load": load()}
     return result
 
@@ -226,16 +273,24 @@ def upgrade_plan(scale: float) -> Result:
     file.parent.mkdir(parents=True, exist_ok=True)
     run([sys.executable, "bench/upgrade.py", "--namespaces", str(max(found)), "--save", str(file)])
     source = ("-e", "plan_upgrade_source=snapshot", "-e", f"plan_upgrade_path={file}", "-e", "plan_upgrade_target=v1.30.3")
-    whole = playbook("plan_upgrade", "localhost,", *source, "-e", "plan_upgrade_fail_on=never",
-                     "-e", f"ansible_python_interpreter={sys.executable}")
+    whole = playbook(
+        "plan_upgrade", "localhost,", *source, "-e", "plan_upgrade_fail_on=never", "-e", f"ansible_python_interpreter={sys.executable}"
+    )
     name, largest = "upgrade_plan", found[max(found)]
     text = f"{largest['workloads']:.0f} workloads, {largest['proxies']:.0f} proxies"
     result.rows = [
         Row(name, "plan and checks, CPU", largest["plan"], wanted=PLAN_SNAPSHOT_S, note=text),
         Row(name, "plan_upgrade, from a snapshot", whole.seconds, wanted=PLAN_SNAPSHOT_S, note=f"CPU {whole.cpu:.1f} s"),
         Row(name, "memory of all processes", whole.tree_mib, unit="MiB", wanted=MEMORY_MIB),
-        Row(name, f"plan: {largest['workloads']:.0f} workloads to linear", bend({size: one["plan"] for size, one in found.items()}),
-            unit="x", wanted=BEND, note=", ".join(f"{one['workloads']:.0f}: {one['plan']:.2f} s" for one in found.values()))]
+        Row(
+            name,
+            f"plan: {largest['workloads']:.0f} workloads to linear",
+            bend({size: one["plan"] for size, one in found.items()}),
+            unit="x",
+            wanted=BEND,
+            note=", ".join(f"{one['workloads']:.0f}: {one['plan']:.2f} s" for one in found.values()),
+        ),
+    ]
     result.data = {"meshes": found, "whole": whole.to_dict(), "load": load()}
     return result
 
@@ -250,9 +305,11 @@ def proxies(scale: float) -> Result:
     pods = max(10, round(PROXIES * scale / 10) * 10)
     found = json.loads(run([sys.executable, "bench/proxies.py", "--pods", str(pods)]).output.splitlines()[-1])
     name, text = "proxies", f"{found['proxies']} real Envoys"
-    rows = [Row(name, "certificates read", found["all"], wanted=PROXIES_S, note=text),
-            Row(name, "with every tenth silent", found["silent"], wanted=PROXIES_S, note=f"{found['silent_errors']} named"),
-            Row(name, "certificate_check, the whole task", found["module"], wanted=PROXIES_S)]
+    rows = [
+        Row(name, "certificates read", found["all"], wanted=PROXIES_S, note=text),
+        Row(name, "with every tenth silent", found["silent"], wanted=PROXIES_S, note=f"{found['silent_errors']} named"),
+        Row(name, "certificate_check, the whole task", found["module"], wanted=PROXIES_S),
+    ]
     return Result(rows, {**found, "load": load()})
 
 
@@ -266,8 +323,10 @@ def rollout(scale: float) -> Result:
     result, world, name = Result(), MESH.scaled(scale), "rollout"
     intent = world.intent()["mesh_domains"]
     size = max(1, len(intent) // ROLLOUT)
-    waves = [{"name": f"wave-{start // size}", "domains": [row["name"] for row in intent[start:start + size]]}
-             for start in range(0, len(intent), size)]
+    waves = [
+        {"name": f"wave-{start // size}", "domains": [row["name"] for row in intent[start : start + size]]}
+        for start in range(0, len(intent), size)
+    ]
     extra = ["-e", json.dumps({"mesh_upgrade": {"waves": waves, "checks": False, "rollout": {"ask_proxies": 0, "workload_timeout": 3600}}})]
     with bed("bench", MESH_OPERATORS) as running:
         playbook("install_mesh", world.inventory(), on=running)
@@ -278,11 +337,18 @@ def rollout(scale: float) -> Result:
         again = playbook("restart_data_plane", world.inventory(), *extra, "-e", "upgrade_reason=measured", on=running)
     workloads = world.namespaces * world.apps
     result.rows = [
-        Row(name, f"restart_data_plane, {len(waves)} waves", ours.seconds, floor=base.seconds, wanted=ROLLOUT_X * base.seconds,
-            note=f"{world.text}; floor: kubectl rollout restart and status of all at once"),
+        Row(
+            name,
+            f"restart_data_plane, {len(waves)} waves",
+            ours.seconds,
+            floor=base.seconds,
+            wanted=ROLLOUT_X * base.seconds,
+            note=f"{world.text}; floor: kubectl rollout restart and status of all at once",
+        ),
         Row(name, "API calls a workload", round(calls.total / workloads, 2), unit="", note=calls.text),
         Row(name, "memory of all processes", ours.tree_mib, unit="MiB", wanted=MEMORY_MIB),
-        Row(name, "the same again, nothing to do", again.seconds)]
+        Row(name, "the same again, nothing to do", again.seconds),
+    ]
     result.data = {"floor": base.to_dict(), "ours": ours.to_dict(), "again": again.to_dict(), "calls": calls.to_dict(), "load": load()}
     return result
 
@@ -299,11 +365,25 @@ def certificates(scale: float) -> Result:
         count = max(20, round(size * scale))
         found[count] = json.loads(run([sys.executable, "bench/certificates.py", "--count", str(count)]).output)
     name, largest = "certificates", max(found)
-    rows = [Row(name, f"{largest} chains judged", found[largest]["ours"], floor=found[largest]["openssl"], wanted=found[largest]["openssl"],
-                note="CPU; the floor is openssl verify in one process"),
-            Row(name, f"{largest} chains to linear", bend({size: one["ours"] for size, one in found.items()}), unit="x", wanted=BEND,
-                note=", ".join(f"{size}: {one['ours']:.2f} s" for size, one in found.items())),
-            Row(name, "memory", found[largest]["memory_mib"], unit="MiB", wanted=MEMORY_MIB)]
+    rows = [
+        Row(
+            name,
+            f"{largest} chains judged",
+            found[largest]["ours"],
+            floor=found[largest]["openssl"],
+            wanted=found[largest]["openssl"],
+            note="CPU; the floor is openssl verify in one process",
+        ),
+        Row(
+            name,
+            f"{largest} chains to linear",
+            bend({size: one["ours"] for size, one in found.items()}),
+            unit="x",
+            wanted=BEND,
+            note=", ".join(f"{size}: {one['ours']:.2f} s" for size, one in found.items()),
+        ),
+        Row(name, "memory", found[largest]["memory_mib"], unit="MiB", wanted=MEMORY_MIB),
+    ]
     return Result(rows, {"sizes": found, "load": load()})
 
 
@@ -316,13 +396,27 @@ def corporate_ca(scale: float) -> Result:
     """Chapter 5 of the travel book by its own sequence and by ours, to the same end, while a client calls."""
     found = json.loads(run([sys.executable, "bench/corporate_ca.py", "--apps", str(max(2, round(APPS * scale)))]).output.splitlines()[-1])
     name, book, ours = "corporate_ca", found["book"], found["ours"]
-    rows = [Row(name, "to the corporate CA, proved", ours["seconds"], floor=book["seconds"],
-                note=f"floor: the book's sequence with its wait; {book['refused']} of {book['calls']} calls were refused in it"),
-            Row(name, "calls refused on the way", ours["refused"], unit="", wanted=0, note=f"of {ours['calls']}")]
+    rows = [
+        Row(
+            name,
+            "to the corporate CA, proved",
+            ours["seconds"],
+            floor=book["seconds"],
+            note=f"floor: the book's sequence with its wait; {book['refused']} of {book['calls']} calls were refused in it",
+        ),
+        Row(name, "calls refused on the way", ours["refused"], unit="", wanted=0, note=f"of {ours['calls']}"),
+    ]
     return Result(rows, {**found, "load": load()})
 
 
-FIGURES: dict[str, Callable[[float], Result]] = {"travel_prod": travel_prod, "mesh_3000": mesh_3000, "growth": growth,
-                                                 "authorization": authorization, "proxies": proxies, "rollout": rollout,
-                                                 "certificates": certificates, "corporate_ca": corporate_ca,
-                                                 "upgrade_plan": upgrade_plan}
+FIGURES: dict[str, Callable[[float], Result]] = {
+    "travel_prod": travel_prod,
+    "mesh_3000": mesh_3000,
+    "growth": growth,
+    "authorization": authorization,
+    "proxies": proxies,
+    "rollout": rollout,
+    "certificates": certificates,
+    "corporate_ca": corporate_ca,
+    "upgrade_plan": upgrade_plan,
+}

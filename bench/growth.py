@@ -33,8 +33,17 @@ _TEAM = 10  # namespaces behind one Gateway
 Obj = dict[str, Any]
 
 
-def _obj(api_version: str, kind: str, name: str, namespace: str = "", *, owner: tuple[str, str] | None = None, labels: Obj | None = None,
-         annotations: Obj | None = None, **body: Any) -> Obj:
+def _obj(
+    api_version: str,
+    kind: str,
+    name: str,
+    namespace: str = "",
+    *,
+    owner: tuple[str, str] | None = None,
+    labels: Obj | None = None,
+    annotations: Obj | None = None,
+    **body: Any,
+) -> Obj:
     uid = f"{kind}-{namespace}-{name}"
     metadata: Obj = {"name": name, "uid": uid, "resourceVersion": "1", "generation": 1, "creationTimestamp": "2026-11-20T10:00:00Z"}
     metadata |= {"namespace": namespace} if namespace else {}
@@ -46,8 +55,12 @@ def _obj(api_version: str, kind: str, name: str, namespace: str = "", *, owner: 
 
 
 def _istio(kind: str, name: str, namespace: str, **spec: Any) -> Obj:
-    group = {"AuthorizationPolicy": "security", "PeerAuthentication": "security", "RequestAuthentication": "security",
-             "Telemetry": "telemetry"}.get(kind, "networking")
+    group = {
+        "AuthorizationPolicy": "security",
+        "PeerAuthentication": "security",
+        "RequestAuthentication": "security",
+        "Telemetry": "telemetry",
+    }.get(kind, "networking")
     return _obj(f"{group}.istio.io/v1", kind, name, namespace, spec=spec)
 
 
@@ -58,16 +71,37 @@ def _control_plane() -> list[Obj]:
     mesh = {"trustDomain": DOMAIN, "rootNamespace": "istio-system", "accessLogFile": "/dev/stdout"}
     return [
         _obj("v1", "Namespace", "istio-system"),
-        _obj("sailoperator.io/v1", "Istio", "default",
-             spec={"version": VERSION, "namespace": "istio-system", "values": {"meshConfig": mesh}},
-             status={"state": "Healthy", "activeRevisionName": REVISION, "observedGeneration": 1, "conditions": ready}),
-        _obj("sailoperator.io/v1", "IstioRevision", REVISION, spec={"version": VERSION, "namespace": "istio-system"},
-             status={"state": "Healthy", "observedGeneration": 1, "conditions": ready}),
-        _obj("apps/v1", "Deployment", "istiod", "istio-system", labels=labels,
-             spec={"replicas": 2, "selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}},
-             status={"observedGeneration": 1, "replicas": 2, "updatedReplicas": 2, "readyReplicas": 2, "availableReplicas": 2}),
-        _obj("v1", "Service", "istiod", "istio-system", labels=labels,
-             spec={"selector": labels, "ports": [{"name": "grpc-xds", "port": 15010}]}),
+        _obj(
+            "sailoperator.io/v1",
+            "Istio",
+            "default",
+            spec={"version": VERSION, "namespace": "istio-system", "values": {"meshConfig": mesh}},
+            status={"state": "Healthy", "activeRevisionName": REVISION, "observedGeneration": 1, "conditions": ready},
+        ),
+        _obj(
+            "sailoperator.io/v1",
+            "IstioRevision",
+            REVISION,
+            spec={"version": VERSION, "namespace": "istio-system"},
+            status={"state": "Healthy", "observedGeneration": 1, "conditions": ready},
+        ),
+        _obj(
+            "apps/v1",
+            "Deployment",
+            "istiod",
+            "istio-system",
+            labels=labels,
+            spec={"replicas": 2, "selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}},
+            status={"observedGeneration": 1, "replicas": 2, "updatedReplicas": 2, "readyReplicas": 2, "availableReplicas": 2},
+        ),
+        _obj(
+            "v1",
+            "Service",
+            "istiod",
+            "istio-system",
+            labels=labels,
+            spec={"selector": labels, "ports": [{"name": "grpc-xds", "port": 15010}]},
+        ),
         _obj("v1", "ConfigMap", "istio", "istio-system", labels={"istio.io/rev": REVISION}, data={"mesh": yaml.safe_dump(mesh)}),
         *_gateway_workload("istio-system"),
     ]
@@ -81,54 +115,124 @@ def _gateway_workload(namespace: str) -> list[Obj]:
     template = {"metadata": {"labels": labels, "annotations": notes}, "spec": bare}
     running = {"name": "istio-proxy", "ready": True, "restartCount": 0, "state": {"running": {}}}
     return [
-        _obj("apps/v1", "Deployment", "ingress", namespace, labels=labels,
-             spec={"replicas": 1, "selector": {"matchLabels": labels}, "template": template},
-             status={"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1}),
+        _obj(
+            "apps/v1",
+            "Deployment",
+            "ingress",
+            namespace,
+            labels=labels,
+            spec={"replicas": 1, "selector": {"matchLabels": labels}, "template": template},
+            status={"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1},
+        ),
         _obj("apps/v1", "ReplicaSet", "ingress-7d9f", namespace, owner=("Deployment", "ingress"), labels=labels, spec={"replicas": 1}),
-        _obj("v1", "Pod", "ingress-7d9f-0", namespace, owner=("ReplicaSet", "ingress-7d9f"), labels=labels, annotations=notes, spec=spec,
-             status={"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}], "containerStatuses": [running]}),
+        _obj(
+            "v1",
+            "Pod",
+            "ingress-7d9f-0",
+            namespace,
+            owner=("ReplicaSet", "ingress-7d9f"),
+            labels=labels,
+            annotations=notes,
+            spec=spec,
+            status={"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}], "containerStatuses": [running]},
+        ),
         _obj("v1", "Service", "ingress", namespace, labels=labels, spec={"selector": labels, "ports": [{"name": "http2", "port": 80}]}),
         _obj("v1", "ServiceAccount", "ingress", namespace),
     ]
 
 
 def _pod(namespace: str, app: str, number: int) -> Obj:
-    status = {"phase": "Running", "podIP": "10.0.0.1", "conditions": [{"type": "Ready", "status": "True"}],
-              "containerStatuses": [{"name": name, "ready": True, "restartCount": 0, "state": {"running": {}}}
-                                    for name in ("main", "istio-proxy")]}
-    return _obj("v1", "Pod", f"{app}-7d9f-{number}", namespace, owner=("ReplicaSet", f"{app}-7d9f"), status=status,
-                labels={"app": app, "version": "v1", "pod-template-hash": "7d9f", "security.istio.io/tlsMode": "istio"},
-                annotations={"istio.io/rev": REVISION, "sidecar.istio.io/status": json.dumps({"revision": REVISION})},
-                spec={"serviceAccountName": app, "nodeName": f"node-{number}",
-                      "containers": [{"name": "main", "image": "r.example.com/app:1", "ports": [{"containerPort": 8080}]},
-                                     {"name": "istio-proxy", "image": "r.example.com/proxyv2:1.29.4"}]})
+    status = {
+        "phase": "Running",
+        "podIP": "10.0.0.1",
+        "conditions": [{"type": "Ready", "status": "True"}],
+        "containerStatuses": [
+            {"name": name, "ready": True, "restartCount": 0, "state": {"running": {}}} for name in ("main", "istio-proxy")
+        ],
+    }
+    return _obj(
+        "v1",
+        "Pod",
+        f"{app}-7d9f-{number}",
+        namespace,
+        owner=("ReplicaSet", f"{app}-7d9f"),
+        status=status,
+        labels={"app": app, "version": "v1", "pod-template-hash": "7d9f", "security.istio.io/tlsMode": "istio"},
+        annotations={"istio.io/rev": REVISION, "sidecar.istio.io/status": json.dumps({"revision": REVISION})},
+        spec={
+            "serviceAccountName": app,
+            "nodeName": f"node-{number}",
+            "containers": [
+                {"name": "main", "image": "r.example.com/app:1", "ports": [{"containerPort": 8080}]},
+                {"name": "istio-proxy", "image": "r.example.com/proxyv2:1.29.4"},
+            ],
+        },
+    )
 
 
 def _workload(namespace: str, app: str, callers: list[str]) -> list[Obj]:
     labels = {"app": app, "version": "v1"}
-    template = {"metadata": {"labels": labels}, "spec": {
-        "serviceAccountName": app, "containers": [{"name": "main", "image": "r.example.com/app:1", "ports": [{"containerPort": 8080}]}]}}
+    template = {
+        "metadata": {"labels": labels},
+        "spec": {
+            "serviceAccountName": app,
+            "containers": [{"name": "main", "image": "r.example.com/app:1", "ports": [{"containerPort": 8080}]}],
+        },
+    }
     selector = {"matchLabels": {"app": app}}
     status = {"observedGeneration": 1, "replicas": 2, "updatedReplicas": 2, "readyReplicas": 2, "availableReplicas": 2}
     principals = [f"{DOMAIN}/ns/{space}/sa/{name}" for space, _slash, name in (caller.partition("/") for caller in callers)]
     rule = {"from": [{"source": {"principals": principals}}], "to": [{"operation": {"methods": ["GET"], "paths": [f"/api/{app}/*"]}}]}
     full = f"{app}.{namespace}.svc.{DOMAIN}"
     return [
-        _obj("apps/v1", "Deployment", app, namespace, labels=labels, status=status,
-             spec={"replicas": 2, "selector": selector, "template": template}),
-        _obj("apps/v1", "ReplicaSet", f"{app}-7d9f", namespace, owner=("Deployment", app), labels={"app": app},
-             spec={"replicas": 2, "selector": selector, "template": template}),
+        _obj(
+            "apps/v1",
+            "Deployment",
+            app,
+            namespace,
+            labels=labels,
+            status=status,
+            spec={"replicas": 2, "selector": selector, "template": template},
+        ),
+        _obj(
+            "apps/v1",
+            "ReplicaSet",
+            f"{app}-7d9f",
+            namespace,
+            owner=("Deployment", app),
+            labels={"app": app},
+            spec={"replicas": 2, "selector": selector, "template": template},
+        ),
         *(_pod(namespace, app, number) for number in range(2)),
-        _obj("v1", "Service", app, namespace, labels={"app": app},
-             spec={"selector": {"app": app}, "ports": [{"name": "http", "port": 8080, "targetPort": 8080}]}),
+        _obj(
+            "v1",
+            "Service",
+            app,
+            namespace,
+            labels={"app": app},
+            spec={"selector": {"app": app}, "ports": [{"name": "http", "port": 8080, "targetPort": 8080}]},
+        ),
         _obj("v1", "ServiceAccount", app, namespace),
         _obj("policy/v1", "PodDisruptionBudget", app, namespace, spec={"minAvailable": 1, "selector": selector}),
         _istio("AuthorizationPolicy", app, namespace, selector=selector, rules=[rule]),
-        _istio("DestinationRule", app, namespace, host=full, subsets=[{"name": "v1", "labels": {"version": "v1"}}],
-               trafficPolicy={"tls": {"mode": "ISTIO_MUTUAL"}}),
-        _istio("VirtualService", app, namespace, hosts=[full],
-               http=[{"match": [{"uri": {"prefix": "/api"}}], "route": [{"destination": {"host": full, "subset": "v1"}}]},
-                     {"route": [{"destination": {"host": app, "port": {"number": 8080}}}]}]),
+        _istio(
+            "DestinationRule",
+            app,
+            namespace,
+            host=full,
+            subsets=[{"name": "v1", "labels": {"version": "v1"}}],
+            trafficPolicy={"tls": {"mode": "ISTIO_MUTUAL"}},
+        ),
+        _istio(
+            "VirtualService",
+            app,
+            namespace,
+            hosts=[full],
+            http=[
+                {"match": [{"uri": {"prefix": "/api"}}], "route": [{"destination": {"host": full, "subset": "v1"}}]},
+                {"route": [{"destination": {"host": app, "port": {"number": 8080}}}]},
+            ],
+        ),
     ]
 
 
@@ -165,8 +269,12 @@ def _namespace(number: int, namespaces: int) -> list[Obj]:
                jwtRules=[{"issuer": "https://issuer.example.com", "jwks": "{\"keys\": []}"}]),
     ]  # fmt: skip
     if number % _TEAM == 0:
-        servers = [{"port": {"number": 80, "name": "http", "protocol": "HTTP"},
-                    "hosts": [f"{name_of(one)}.apps.example.com" for one in range(number, min(number + _TEAM, namespaces))]}]
+        servers = [
+            {
+                "port": {"number": 80, "name": "http", "protocol": "HTTP"},
+                "hosts": [f"{name_of(one)}.apps.example.com" for one in range(number, min(number + _TEAM, namespaces))],
+            }
+        ]
         found.append(_istio("Gateway", f"team-{number // _TEAM:03d}", "istio-system", selector={"istio": "ingress"}, servers=servers))
     for app in range(APPS):
         found += _workload(name, f"app-{app}", _callers(number, app, namespaces))
@@ -180,14 +288,36 @@ def _edges(name: str) -> list[Obj]:
     pod = {"metadata": {"labels": labels}, "spec": spec}
     return [
         *_gateway_workload(name),
-        _istio("Gateway", "own", name, selector={"istio": "ingress"},
-               servers=[{"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": [f"./{name}.own.example.com"]}]),
-        _istio("VirtualService", "own", name, hosts=[f"{name}.own.example.com"], gateways=["own"],
-               http=[{"corsPolicy": {}, "route": [{"destination": {"host": "app-0", "port": {"number": 8080}}}]}]),
-        _istio("ServiceEntry", "star", name, hosts=[f"*.{name}.example.org"], location="MESH_EXTERNAL",
-               ports=[{"number": 443, "name": "tls", "protocol": "TLS"}]),
-        _istio("VirtualService", "star", name, hosts=[f"a.{name}.example.org"],
-               tls=[{"match": [{"sniHosts": [f"a.{name}.example.org"]}], "route": [{"destination": {"host": f"a.{name}.example.org"}}]}]),
+        _istio(
+            "Gateway",
+            "own",
+            name,
+            selector={"istio": "ingress"},
+            servers=[{"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": [f"./{name}.own.example.com"]}],
+        ),
+        _istio(
+            "VirtualService",
+            "own",
+            name,
+            hosts=[f"{name}.own.example.com"],
+            gateways=["own"],
+            http=[{"corsPolicy": {}, "route": [{"destination": {"host": "app-0", "port": {"number": 8080}}}]}],
+        ),
+        _istio(
+            "ServiceEntry",
+            "star",
+            name,
+            hosts=[f"*.{name}.example.org"],
+            location="MESH_EXTERNAL",
+            ports=[{"number": 443, "name": "tls", "protocol": "TLS"}],
+        ),
+        _istio(
+            "VirtualService",
+            "star",
+            name,
+            hosts=[f"a.{name}.example.org"],
+            tls=[{"match": [{"sniHosts": [f"a.{name}.example.org"]}], "route": [{"destination": {"host": f"a.{name}.example.org"}}]}],
+        ),
         _istio("DestinationRule", "star", name, host=f"*.{name}.example.org", trafficPolicy={"tls": {"mode": "SIMPLE"}}),
         _istio("AuthorizationPolicy", "nobody", name, selector={"matchLabels": {"app": f"nobody-{name}"}}),
         _obj("gateway.networking.k8s.io/v1", "Gateway", "waypoint", name, spec={"gatewayClassName": "istio-waypoint"}),
@@ -205,9 +335,16 @@ def large_mesh(namespaces: int, *, edges: bool = False) -> list[Obj]:
 
 def matrix_of(namespaces: int) -> list[Obj]:
     """The access that its policies allow."""
-    return [{"from": _callers(number, app, namespaces), "to": [f"{name_of(number)}/app-{app}"], "methods": ["GET"],
-             "paths": [f"/api/app-{app}/*"]}
-            for number in range(namespaces) for app in range(APPS)]
+    return [
+        {
+            "from": _callers(number, app, namespaces),
+            "to": [f"{name_of(number)}/app-{app}"],
+            "methods": ["GET"],
+            "paths": [f"/api/app-{app}/*"],
+        }
+        for number in range(namespaces)
+        for app in range(APPS)
+    ]
 
 
 def snapshot_of(namespaces: int, source: str = "snapshot", *, edges: bool = False) -> Snapshot:
@@ -217,18 +354,35 @@ def snapshot_of(namespaces: int, source: str = "snapshot", *, edges: bool = Fals
 
 def parameters(namespaces: int) -> Obj:
     """What a module would be told."""
-    hosts = [{"name": f"team-{number:03d}", "gateway": "ingress", "hosts": [f"team-{number:03d}-0.apps.example.com"], "port": 80,
-              "protocol": "HTTP"}
-             for number in range((namespaces + _TEAM - 1) // _TEAM)]
-    return {"mesh": "large", "provider": "sail", "control_plane": {"name": "default", "namespace": "istio-system"},
-            "members": [name_of(number) for number in range(namespaces)], "gateways": hosts}
+    hosts = [
+        {
+            "name": f"team-{number:03d}",
+            "gateway": "ingress",
+            "hosts": [f"team-{number:03d}-0.apps.example.com"],
+            "port": 80,
+            "protocol": "HTTP",
+        }
+        for number in range((namespaces + _TEAM - 1) // _TEAM)
+    ]
+    return {
+        "mesh": "large",
+        "provider": "sail",
+        "control_plane": {"name": "default", "namespace": "istio-system"},
+        "members": [name_of(number) for number in range(namespaces)],
+        "gateways": hosts,
+    }
 
 
 def intent_of(namespaces: int, access: bool = False) -> Intent:
     """The same for checks."""
     told = parameters(namespaces)
-    return Intent(mesh=told["mesh"], provider=told["provider"], control_plane=told["control_plane"], members=tuple(told["members"]),
-                  access=tuple(matrix_of(namespaces)) if access else None)
+    return Intent(
+        mesh=told["mesh"],
+        provider=told["provider"],
+        control_plane=told["control_plane"],
+        members=tuple(told["members"]),
+        access=tuple(matrix_of(namespaces)) if access else None,
+    )
 
 
 def _timed(work: Callable[[], Any]) -> float:
@@ -244,8 +398,13 @@ def measured(path: Path, namespaces: int) -> dict[str, float]:
     checks = _timed(lambda: run_checks(found[0], intent_of(namespaces), Options(now=NOW)))
     params = {"only": [], "ignore": [], "mesh": "large", "cluster": "large", "access": matrix_of(namespaces)}
     access = _timed(lambda: run_authorization_checks(params, found[0]))
-    return {"objects": len(found[0].objects), "reading": reading, "check_mesh": checks, "check_access": access,
-            "memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}
+    return {
+        "objects": len(found[0].objects),
+        "reading": reading,
+        "check_mesh": checks,
+        "check_access": access,
+        "memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
 
 
 def main() -> int:

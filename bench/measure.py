@@ -39,8 +39,13 @@ class Usage:
 
     def __add__(self, other: Usage) -> Usage:
         """One after the other."""
-        return Usage(self.seconds + other.seconds, self.cpu + other.cpu, max(self.largest_mib, other.largest_mib),
-                     max(self.tree_mib, other.tree_mib), self.output + other.output)
+        return Usage(
+            self.seconds + other.seconds,
+            self.cpu + other.cpu,
+            max(self.largest_mib, other.largest_mib),
+            max(self.tree_mib, other.tree_mib),
+            self.output + other.output,
+        )
 
     def to_dict(self) -> dict[str, float]:
         """As in the JSON."""
@@ -115,6 +120,11 @@ def load() -> float:
 def machine() -> dict[str, Any]:
     """Where the figures come from."""
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    found = {"cpus": os.cpu_count(), "memory_gib": round(pages / 2**30), "system": f"{platform.system()} {platform.machine()}",
-             "python": platform.python_version(), "load_before": load()}
+    found = {
+        "cpus": os.cpu_count(),
+        "memory_gib": round(pages / 2**30),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "load_before": load(),
+    }
     return found | {name: metadata.version(name) for name in ("ansible-core", "kubernetes")}

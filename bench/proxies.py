@@ -43,16 +43,32 @@ def _mesh(bed: Bed, pods: int) -> tuple[Mesh, list[str]]:
 
 def _module(mesh: Mesh, folder: Path) -> tuple[float, dict[str, Any]]:
     """The whole task, with the control plane and every certificate judged."""
-    options = {"mesh": True, "proxies": True, "provider": "sail", "control_plane": {"name": "default", "namespace": "istio-system"},
-               "members": [mesh.namespace], "fail_on": "never", "proxy_timeout": SILENT}
-    tasks = [{"meshops.mesh.certificate_check": options, "register": "found"},
-             {"ansible.builtin.copy": {"content": "{{ found.summary | to_json }}", "dest": str(folder / "summary.json"), "mode": "0600"}}]
-    play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks,
-            "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"}}
+    options = {
+        "mesh": True,
+        "proxies": True,
+        "provider": "sail",
+        "control_plane": {"name": "default", "namespace": "istio-system"},
+        "members": [mesh.namespace],
+        "fail_on": "never",
+        "proxy_timeout": SILENT,
+    }
+    tasks = [
+        {"meshops.mesh.certificate_check": options, "register": "found"},
+        {"ansible.builtin.copy": {"content": "{{ found.summary | to_json }}", "dest": str(folder / "summary.json"), "mode": "0600"}},
+    ]
+    play = {
+        "hosts": "localhost",
+        "connection": "local",
+        "gather_facts": False,
+        "tasks": tasks,
+        "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"},
+    }
     (folder / "proxies.yml").write_text(json.dumps([play]))
     began = time.monotonic()
-    run([str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", str(folder / "proxies.yml")],
-        env={"K8S_AUTH_KUBECONFIG": str(mesh.bed.kubeconfig)})
+    run(
+        [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", str(folder / "proxies.yml")],
+        env={"K8S_AUTH_KUBECONFIG": str(mesh.bed.kubeconfig)},
+    )
     return time.monotonic() - began, json.loads((folder / "summary.json").read_text())
 
 

@@ -43,8 +43,11 @@ def main() -> int:
             print(f"{name}: {failure}", file=sys.stderr)
             return 2
         rows += result.rows
-        found["figures"][name] = {"rows": [row.to_dict() for row in result.rows], "data": result.data,
-                                  "took_s": round(time.monotonic() - started)}
+        found["figures"][name] = {
+            "rows": [row.to_dict() for row in result.rows],
+            "data": result.data,
+            "took_s": round(time.monotonic() - started),
+        }
         options.output.parent.mkdir(parents=True, exist_ok=True)
         options.output.write_text(json.dumps(found, indent=2) + "\n")
     print(render(rows))

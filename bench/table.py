@@ -34,9 +34,17 @@ class Row:
     def to_dict(self) -> dict[str, object]:
         """As in the JSON."""
         ratio = None if self.ratio is None else round(self.ratio, 2)
-        return {"figure": self.figure, "what": self.what, "value": round(self.value, 2), "unit": self.unit,
-                "floor": None if self.floor is None else round(self.floor, 2), "ratio": ratio,
-                "wanted": None if self.wanted is None else round(self.wanted, 2), "met": self.met, "note": self.note}
+        return {
+            "figure": self.figure,
+            "what": self.what,
+            "value": round(self.value, 2),
+            "unit": self.unit,
+            "floor": None if self.floor is None else round(self.floor, 2),
+            "ratio": ratio,
+            "wanted": None if self.wanted is None else round(self.wanted, 2),
+            "met": self.met,
+            "note": self.note,
+        }
 
 
 def _cell(value: float | None) -> str:
@@ -47,12 +55,28 @@ def render(rows: Iterable[Row]) -> str:
     """A table for people; a missed target is written in capitals."""
     words = {True: "yes", False: "NO", None: ""}
     lines = [("figure", "what", "value", "floor", "ratio", "wanted", "met", "")]
-    lines += [(row.figure, row.what, f"{_cell(row.value)} {row.unit}", _cell(row.floor), _cell(row.ratio), _cell(row.wanted),
-               words[row.met], row.note) for row in rows]
+    lines += [
+        (
+            row.figure,
+            row.what,
+            f"{_cell(row.value)} {row.unit}",
+            _cell(row.floor),
+            _cell(row.ratio),
+            _cell(row.wanted),
+            words[row.met],
+            row.note,
+        )
+        for row in rows
+    ]
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     right = {2, 3, 4, 5}
-    return "\n".join("  ".join(cell.rjust(width) if column in right else cell.ljust(width)
-                               for column, (cell, width) in enumerate(zip(line, widths, strict=True))).rstrip() for line in lines)
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
 
 
 def fit(points: Mapping[int, float] | Sequence[tuple[int, float]]) -> tuple[float, float]:

@@ -47,17 +47,34 @@ def _workload(namespace: str, app: str, replicas: int, node: int) -> list[Obj]:
         _obj("apps/v1", "ReplicaSet", hashed, namespace, owner=("Deployment", app)),
         _obj("policy/v1", "PodDisruptionBudget", app, namespace, spec={"minAvailable": 1, "selector": {"matchLabels": labels}}),
         _obj("v1", "Service", app, namespace, spec={"selector": labels, "ports": [{"port": 8080, "name": "http"}]}),
-        _obj("security.istio.io/v1", "AuthorizationPolicy", app, namespace,
-             spec={"selector": {"matchLabels": labels}, "rules": [{"from": [{"source": {"principals": ["cluster.local/ns/a/sa/b"]}}]}]}),
+        _obj(
+            "security.istio.io/v1",
+            "AuthorizationPolicy",
+            app,
+            namespace,
+            spec={"selector": {"matchLabels": labels}, "rules": [{"from": [{"source": {"principals": ["cluster.local/ns/a/sa/b"]}}]}]},
+        ),
     ]
     notes = {"istio.io/rev": REVISION, "sidecar.istio.io/status": json.dumps({"revision": REVISION, "containers": ["istio-proxy"]})}
     for number in range(replicas):
-        pod = _obj("v1", "Pod", f"{hashed}-{number}", namespace, owner=("ReplicaSet", hashed), annotations=notes,
-                   labels={**labels, "pod-template-hash": "7d9f"},
-                   spec={"nodeName": f"node-{(node + number) % 30}",
-                         "containers": [{"name": "main", **requests}, {"name": "istio-proxy", "image": "r.example.com/proxyv2:1.29.4"}]},
-                   status={"phase": "Running", "containerStatuses": [{"name": "istio-proxy", "ready": True}],
-                           "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "2026-11-20T10:00:09Z"}]})
+        pod = _obj(
+            "v1",
+            "Pod",
+            f"{hashed}-{number}",
+            namespace,
+            owner=("ReplicaSet", hashed),
+            annotations=notes,
+            labels={**labels, "pod-template-hash": "7d9f"},
+            spec={
+                "nodeName": f"node-{(node + number) % 30}",
+                "containers": [{"name": "main", **requests}, {"name": "istio-proxy", "image": "r.example.com/proxyv2:1.29.4"}],
+            },
+            status={
+                "phase": "Running",
+                "containerStatuses": [{"name": "istio-proxy", "ready": True}],
+                "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "2026-11-20T10:00:09Z"}],
+            },
+        )
         pod["metadata"]["creationTimestamp"] = "2026-11-20T10:00:00Z"
         made.append(pod)
     return made
@@ -66,22 +83,47 @@ def _workload(namespace: str, app: str, replicas: int, node: int) -> list[Obj]:
 def large_fleet(namespaces: int, apps: int, replicas: int = 3) -> Snapshot:
     """Namespaces that follow one tag; each workload with a budget, a Service and a policy."""
     istiod = {"containers": [{"name": "discovery", "image": "r.example.com/pilot:1.29.4", "resources": {"requests": {"cpu": "2"}}}]}
-    webhook = {"clientConfig": {"service": {"name": f"istiod-{REVISION}", "namespace": "istio-system"}},
-               "namespaceSelector": {"matchExpressions": [{"key": "istio.io/rev", "operator": "In", "values": ["stable"]}]}}
+    webhook = {
+        "clientConfig": {"service": {"name": f"istiod-{REVISION}", "namespace": "istio-system"}},
+        "namespaceSelector": {"matchExpressions": [{"key": "istio.io/rev", "operator": "In", "values": ["stable"]}]},
+    }
     objects = [
-        _obj("sailoperator.io/v1", "Istio", "large", spec={"version": OLD, "namespace": "istio-system",
-                                                           "updateStrategy": {"type": "RevisionBased"}},
-             status={"activeRevisionName": REVISION}),
+        _obj(
+            "sailoperator.io/v1",
+            "Istio",
+            "large",
+            spec={"version": OLD, "namespace": "istio-system", "updateStrategy": {"type": "RevisionBased"}},
+            status={"activeRevisionName": REVISION},
+        ),
         _obj("sailoperator.io/v1", "IstioRevision", REVISION, owner=("Istio", "large"), spec={"version": OLD, "namespace": "istio-system"}),
-        _obj("sailoperator.io/v1", "IstioRevisionTag", "stable", spec={"targetRef": {"kind": "IstioRevision", "name": REVISION}},
-             status={"istioRevision": REVISION}),
-        _obj("apps/v1", "Deployment", f"istiod-{REVISION}", "istio-system", labels={"app": "istiod", "istio.io/rev": REVISION},
-             spec={"replicas": 3, "template": {"spec": istiod}}, status={"readyReplicas": 3}),
+        _obj(
+            "sailoperator.io/v1",
+            "IstioRevisionTag",
+            "stable",
+            spec={"targetRef": {"kind": "IstioRevision", "name": REVISION}},
+            status={"istioRevision": REVISION},
+        ),
+        _obj(
+            "apps/v1",
+            "Deployment",
+            f"istiod-{REVISION}",
+            "istio-system",
+            labels={"app": "istiod", "istio.io/rev": REVISION},
+            spec={"replicas": 3, "template": {"spec": istiod}},
+            status={"readyReplicas": 3},
+        ),
         _obj("v1", "Service", f"istiod-{REVISION}", "istio-system"),
-        _obj("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", "istio-revision-tag-stable",
-             labels={"app": "sidecar-injector", "istio.io/tag": "stable", "istio.io/rev": REVISION}, webhooks=[webhook]),
-        *(_obj("v1", "Node", f"node-{number}", status={"allocatable": {"cpu": "32", "memory": "128Gi", "pods": "250"}})
-          for number in range(30)),
+        _obj(
+            "admissionregistration.k8s.io/v1",
+            "MutatingWebhookConfiguration",
+            "istio-revision-tag-stable",
+            labels={"app": "sidecar-injector", "istio.io/tag": "stable", "istio.io/rev": REVISION},
+            webhooks=[webhook],
+        ),
+        *(
+            _obj("v1", "Node", f"node-{number}", status={"allocatable": {"cpu": "32", "memory": "128Gi", "pods": "250"}})
+            for number in range(30)
+        ),
     ]
     for number in range(namespaces):
         objects.append(_obj("v1", "Namespace", f"team-{number}", labels={"istio.io/rev": "stable"}))
@@ -106,8 +148,13 @@ def measured(namespaces: int, apps: int) -> dict[str, float]:
         raise RuntimeError(f"the mesh has {3 * workloads} proxies, and the fleet says {len(fleet.proxies)}")
     if len(next(step for step in planned.plan.steps if step.kind == "workloads").objects) != workloads:
         raise RuntimeError("the plan restarts something else than each workload once")
-    return {"fleet": reading, "plan": planning, "workloads": workloads, "proxies": len(fleet.proxies),
-            "memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}
+    return {
+        "fleet": reading,
+        "plan": planning,
+        "workloads": workloads,
+        "proxies": len(fleet.proxies),
+        "memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
 
 
 def main() -> int:

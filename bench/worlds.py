@@ -58,24 +58,46 @@ class World:
     def intent(self) -> dict[str, Any]:
         """The variables of the mesh."""
         members = self.members
-        domains = [{"name": f"team-{start // _DOMAIN:02d}", "namespaces": members[start : start + _DOMAIN]}
-                   for start in range(0, len(members), _DOMAIN)]
-        apps = [{"name": f"app-{number}", "image": "registry.example.com/app:v1", "port": 8080, "replicas": self.replicas}
-                for number in range(self.apps)]
-        personas = [{"name": f"{role}-{row['name']}", "kind": "User", "role": role, "namespaces": row["namespaces"]}
-                    for row in domains for role in ("mesh_developer", "mesh_application_viewer")]
+        domains = [
+            {"name": f"team-{start // _DOMAIN:02d}", "namespaces": members[start : start + _DOMAIN]}
+            for start in range(0, len(members), _DOMAIN)
+        ]
+        apps = [
+            {"name": f"app-{number}", "image": "registry.example.com/app:v1", "port": 8080, "replicas": self.replicas}
+            for number in range(self.apps)
+        ]
+        personas = [
+            {"name": f"{role}-{row['name']}", "kind": "User", "role": role, "namespaces": row["namespaces"]}
+            for row in domains
+            for role in ("mesh_developer", "mesh_application_viewer")
+        ]
         return {
-            "ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}",
-            "mesh_name": "large", "mesh_provider": "ossm3", "mesh_environment": "large", "mesh_operators_provider": "none",
+            "ansible_connection": "local",
+            "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+            "mesh_name": "large",
+            "mesh_provider": "ossm3",
+            "mesh_environment": "large",
+            "mesh_operators_provider": "none",
             "mesh_apps_domain": "apps.example.com",
             "workloads_wait_timeout": 1800,  # a bed with thousands of pods on a busy machine
             "mesh_control_plane": {"name": "large", "namespace": "large-system"},
             "mesh_domains": domains,
             "mesh_personas": personas if self.owners else [],
             "mesh_workloads": [{"namespace": name, "applications": apps} for name in members] if self.apps else [],
-            "mesh_gateways": [{"name": f"{row['name']}", "gateway": "ingress", "hosts": [f"{row['name']}.apps.example.com"], "port": 80,
-                               "protocol": "HTTP", "routes": [{"namespace": row["namespaces"][0], "service": "app-0", "port": 8080,
-                                                               "prefix": "/"}]} for row in domains] if self.apps else []}
+            "mesh_gateways": [
+                {
+                    "name": f"{row['name']}",
+                    "gateway": "ingress",
+                    "hosts": [f"{row['name']}.apps.example.com"],
+                    "port": 80,
+                    "protocol": "HTTP",
+                    "routes": [{"namespace": row["namespaces"][0], "service": "app-0", "port": 8080, "prefix": "/"}],
+                }
+                for row in domains
+            ]
+            if self.apps
+            else [],
+        }
 
     def inventory(self) -> Path:
         """Written to a folder of its own."""

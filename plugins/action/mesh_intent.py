@@ -84,8 +84,11 @@ class ActionModule(ActionBase):
         problems = list(dict.fromkeys(problems))
         if problems:
             lines = joined(f"- {text}" for text in problems)
-            result.update(failed=True, msg=f"cluster {shown_line(found.get('inventory_hostname'))}: these variables cannot be used; "
-                                           f"nothing was changed. Correct them in the inventory (or -e) and run again:\n{lines}")
+            result.update(
+                failed=True,
+                msg=f"cluster {shown_line(found.get('inventory_hostname'))}: these variables cannot be used; "
+                f"nothing was changed. Correct them in the inventory (or -e) and run again:\n{lines}",
+            )
         return {**result, "changed": False, "checked": len(values)}
 
     def _name_of_the_mesh(self, found: dict[str, Any]) -> list[str]:

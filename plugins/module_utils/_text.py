@@ -16,7 +16,8 @@ __all__ = ["MARKS", "escaped_json", "joined", "shortened", "shown", "shown_data"
 _BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef"
 _BLANKS = re.compile(f"[{_BLANK}]")
 _WORDS = (
-    "add-mask|add-matcher|add-path|debug|echo|endgroup|error|group|notice|remove-matcher|save-state|set-env|set-output|stop-commands|warning"
+    "add-mask|add-matcher|add-path|debug|echo|endgroup|error|group|notice|remove-matcher|save-state|set-env|set-output|stop-commands|"
+    "warning"
 )
 # Azure Pipelines and GitHub look for ##vso[ and ##[ anywhere in a line, GitHub for ::word:: after blanks at its begin.
 _COMMANDS = re.compile(rf"#(?=#[a-z]*\[)|:(?=:(?:{_WORDS})\b[^\n]*?::)|^ *:(?=:[a-z][\w-]*[^\n]*?::)", re.IGNORECASE)

@@ -140,12 +140,17 @@ def main() -> None:
     against = list(found.obstacles)
     if found.orphans and not params["force"]:
         pods = sum(row.pods for row in found.orphans)
-        against.insert(0, f"{pods} pod{' of others still has' if pods == 1 else 's of others still have'} a proxy of {params['mesh']}: "
-                          f"{listed(found.orphans)}: take them out of the mesh first (their namespace out of mesh_domains, then restart "
-                          "them), or say mesh_remove_force=true to leave them without a control plane")
-    result = {"orphans": [{"kind": row.kind, "namespace": row.namespace, "name": row.name, "pods": row.pods} for row in found.orphans],
-              "lines": [f"{row} is left without a control plane: {row.remedy}" for row in found.orphans],
-              "obstacles": list(found.obstacles)}
+        against.insert(
+            0,
+            f"{pods} pod{' of others still has' if pods == 1 else 's of others still have'} a proxy of {params['mesh']}: "
+            f"{listed(found.orphans)}: take them out of the mesh first (their namespace out of mesh_domains, then restart "
+            "them), or say mesh_remove_force=true to leave them without a control plane",
+        )
+    result = {
+        "orphans": [{"kind": row.kind, "namespace": row.namespace, "name": row.name, "pods": row.pods} for row in found.orphans],
+        "lines": [f"{row} is left without a control plane: {row.remedy}" for row in found.orphans],
+        "obstacles": list(found.obstacles),
+    }
     if against:
         module.fail_json(msg=f"cluster {name}: nothing was removed. {'. '.join(text[0].upper() + text[1:] for text in against)}", **result)
     module.exit_json(changed=False, **result)

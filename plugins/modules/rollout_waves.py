@@ -323,9 +323,15 @@ from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUT
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, RESTART
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
-AIM: dict[str, Any] = {"type": "dict", "default": {}, "options": {"version": {"type": "str", "default": ""},
-                                                                  "revision": {"type": "str", "default": ""},
-                                                                  "runs": {"type": "str", "default": ""}}}
+AIM: dict[str, Any] = {
+    "type": "dict",
+    "default": {},
+    "options": {
+        "version": {"type": "str", "default": ""},
+        "revision": {"type": "str", "default": ""},
+        "runs": {"type": "str", "default": ""},
+    },
+}
 QUERY: dict[str, Any] = {
     "name": {"type": "str"},
     "query": {"type": "str", "required": True},
@@ -336,15 +342,24 @@ QUERY: dict[str, Any] = {
     "token": {"type": "str", "no_log": True},
     "validate_certs": {"type": "bool", "default": True},
     "ca_path": {"type": "path"},
-    "service": {"type": "dict", "default": {}, "options": {"namespace": {"type": "str"}, "name": {"type": "str", "default": "prometheus"},
-                                                           "port": {"type": "str", "default": "9090"}}},
+    "service": {
+        "type": "dict",
+        "default": {},
+        "options": {
+            "namespace": {"type": "str"},
+            "name": {"type": "str", "default": "prometheus"},
+            "port": {"type": "str", "default": "9090"},
+        },
+    },
 }
 ARGUMENT_SPEC: dict[str, Any] = {
     **CLUSTER,
     **RESTART,
-    "state": {"type": "str",
-              "choices": ["planned", "status", "started", "advanced", "verified", "rolled_back", "done", "absent", "unlocked"],
-              "default": "planned"},
+    "state": {
+        "type": "str",
+        "choices": ["planned", "status", "started", "advanced", "verified", "rolled_back", "done", "absent", "unlocked"],
+        "default": "planned",
+    },
     "mesh": {"type": "str", "required": True},
     "namespace": {"type": "str", "required": True},
     "members": {"type": "list", "elements": "str"},

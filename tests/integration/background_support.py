@@ -21,14 +21,23 @@ __all__ = ["ROOT", "kill_tree", "killed_at", "read_until", "start"]
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def start(playbook: str | Path, *args: str, bed: Bed, inventory: str | Path, extra_vars: dict[str, Any],
-          kubeconfig: Path | None = None) -> subprocess.Popen[str]:
+def start(
+    playbook: str | Path, *args: str, bed: Bed, inventory: str | Path, extra_vars: dict[str, Any], kubeconfig: Path | None = None
+) -> subprocess.Popen[str]:
     """Errors come where the output does."""
     command = [warm_ansible.PROGRAM, str(playbook), "-i", str(inventory), *args, "-e", json.dumps(extra_vars)]
     environment = bed.env(kubeconfig) | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "PYTHONUNBUFFERED": "1"}
     environment.pop("ANSIBLE_FORCE_COLOR", None)
-    return subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
 
 
 def read_until(process: subprocess.Popen[str], there: Callable[[str], bool]) -> str:

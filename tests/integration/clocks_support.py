@@ -35,8 +35,12 @@ def _pool(kubeconfig: Path, folder: Path) -> tuple[urllib3.PoolManager, str]:
         path.chmod(0o600)
         return str(path)
 
-    pool = urllib3.PoolManager(maxsize=16, ca_certs=part(cluster, "certificate-authority"), cert_file=part(user, "client-certificate"),
-                               key_file=part(user, "client-key"))
+    pool = urllib3.PoolManager(
+        maxsize=16,
+        ca_certs=part(cluster, "certificate-authority"),
+        cert_file=part(user, "client-certificate"),
+        key_file=part(user, "client-key"),
+    )
     return pool, cluster["server"]
 
 
@@ -71,10 +75,19 @@ def skewed(bed: Bed, folder: Path, seconds: float, *, kubeconfig: Path | None = 
     thread = threading.Thread(target=proxy.serve_forever, daemon=True)
     thread.start()
     path = folder / f"kubeconfig-{seconds:g}"
-    path.write_text(yaml.safe_dump({
-        "apiVersion": "v1", "kind": "Config", "current-context": "c", "users": [{"name": "u", "user": {"token": "unused"}}],
-        "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{proxy.server_port}"}}],
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}]}), encoding="utf-8")
+    path.write_text(
+        yaml.safe_dump(
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "current-context": "c",
+                "users": [{"name": "u", "user": {"token": "unused"}}],
+                "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{proxy.server_port}"}}],
+                "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+            }
+        ),
+        encoding="utf-8",
+    )
     path.chmod(0o600)
     try:
         yield path

@@ -45,13 +45,22 @@ class Run:
 
 def parse_recap(text: str) -> dict[str, dict[str, int]]:
     after = text.rpartition("PLAY RECAP")[2]
-    return {match["host"]: {key: int(number) for key, number in (pair.split("=") for pair in match["counts"].split())}
-            for match in _RECAP.finditer(after)}
+    return {
+        match["host"]: {key: int(number) for key, number in (pair.split("=") for pair in match["counts"].split())}
+        for match in _RECAP.finditer(after)
+    }
 
 
-def run_playbook(playbook: str | Path, *args: str, bed: Bed | None = None, kubeconfig: Path | None = None,
-                 inventory: str | Path | None = None, extra_vars: dict[str, Any] | None = None,
-                 env: dict[str, str] | None = None, timeout: float = 600.0) -> Run:
+def run_playbook(
+    playbook: str | Path,
+    *args: str,
+    bed: Bed | None = None,
+    kubeconfig: Path | None = None,
+    inventory: str | Path | None = None,
+    extra_vars: dict[str, Any] | None = None,
+    env: dict[str, str] | None = None,
+    timeout: float = 600.0,
+) -> Run:
     """Runs ansible-playbook in the checkout, against the bed when one is given.
 
     playbook: a path, or a name like meshops.mesh.install_mesh."""
@@ -64,9 +73,29 @@ def run_playbook(playbook: str | Path, *args: str, bed: Bed | None = None, kubec
 
 
 # Longest first, so that no worker begins one when the others are done; the short unit tests come last and fill up.
-LONGEST = ("migration", "zero_trust", "upgrade_live", "travel", "rights_live", "secrets", "faults_run", "operators_role", "install_plan",
-           "envoys_policies", "rotation_live", "rights_families", "ca_change", "cert_manager", "travel_two_meshes", "certificates",
-           "envoys", "bed", "played_olm", "personas_live", "played_sail")
+LONGEST = (
+    "migration",
+    "zero_trust",
+    "upgrade_live",
+    "travel",
+    "rights_live",
+    "secrets",
+    "faults_run",
+    "operators_role",
+    "install_plan",
+    "envoys_policies",
+    "rotation_live",
+    "rights_families",
+    "ca_change",
+    "cert_manager",
+    "travel_two_meshes",
+    "certificates",
+    "envoys",
+    "bed",
+    "played_olm",
+    "personas_live",
+    "played_sail",
+)
 
 
 LONG = bool(os.environ.get("MESH_TEST_LONG"))

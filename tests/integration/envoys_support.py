@@ -31,9 +31,17 @@ def deployment(namespace: str, name: str, account: str, annotations: dict[str, s
     meta = {"name": name, "namespace": namespace}
     spec = {"serviceAccountName": account, "containers": [{"name": "app", "image": "example.com/app:1"}]}
     made: list[Obj] = [{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": account, "namespace": namespace}}]
-    made.append({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": {
-        "selector": {"matchLabels": {"app": name}},
-        "template": {"metadata": {"labels": {"app": name}, "annotations": annotations}, "spec": spec}}})
+    made.append(
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": meta,
+            "spec": {
+                "selector": {"matchLabels": {"app": name}},
+                "template": {"metadata": {"labels": {"app": name}, "annotations": annotations}, "spec": spec},
+            },
+        }
+    )
     ports = [{"name": "http", "port": 8000}]
     made.append({"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"selector": {"app": name}, "ports": ports}})
     return made
@@ -51,11 +59,20 @@ class Mesh:
         assert done.returncode == 0, done.stderr
 
     def install(self, values: Obj | None = None) -> None:
-        self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "istio-system"}},
-                   {"apiVersion": "v1", "kind": "Namespace", "metadata": {
-                       "name": self.namespace, "labels": {"istio-injection": "enabled", **ASK}}},
-                   {"apiVersion": "sailoperator.io/v1", "kind": "Istio", "metadata": {"name": "default"},
-                    "spec": {"version": VERSION, "namespace": "istio-system", "values": values or {}}})
+        self.apply(
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "istio-system"}},
+            {
+                "apiVersion": "v1",
+                "kind": "Namespace",
+                "metadata": {"name": self.namespace, "labels": {"istio-injection": "enabled", **ASK}},
+            },
+            {
+                "apiVersion": "sailoperator.io/v1",
+                "kind": "Istio",
+                "metadata": {"name": "default"},
+                "spec": {"version": VERSION, "namespace": "istio-system", "values": values or {}},
+            },
+        )
         until(lambda: self.get("deployment", "istiod", "-n", "istio-system").get("status", {}).get("readyReplicas"), what="istiod")
 
     def get(self, *what: str) -> Obj:
@@ -136,9 +153,20 @@ def intermediate(root: Authority, name: str) -> Authority:
     builder = builder.subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
     builder = builder.not_valid_before(above.not_valid_before_utc).not_valid_after(above.not_valid_before_utc + timedelta(days=365))
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-    usage = {flag: flag in ("digital_signature", "key_cert_sign", "crl_sign") for flag in (
-        "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "key_cert_sign", "crl_sign",
-        "encipher_only", "decipher_only")}
+    usage = {
+        flag: flag in ("digital_signature", "key_cert_sign", "crl_sign")
+        for flag in (
+            "digital_signature",
+            "content_commitment",
+            "key_encipherment",
+            "data_encipherment",
+            "key_agreement",
+            "key_cert_sign",
+            "crl_sign",
+            "encipher_only",
+            "decipher_only",
+        )
+    }
     builder = builder.add_extension(x509.KeyUsage(**usage), critical=True)
     cert = builder.sign(signer, hashes.SHA256())  # type: ignore[arg-type]
     private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
@@ -147,10 +175,18 @@ def intermediate(root: Authority, name: str) -> Authority:
 
 def cacerts(authority: Authority, roots: bytes | None = None) -> Obj:
     """The Secret; roots: instead of the authority's own."""
-    data = {"ca-cert.pem": authority.cert, "ca-key.pem": authority.key, "root-cert.pem": roots or authority.root,
-            "cert-chain.pem": authority.cert if authority.cert == authority.root else authority.cert + authority.root}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "cacerts", "namespace": "istio-system"},
-            "data": {name: base64.b64encode(value).decode() for name, value in data.items()}}
+    data = {
+        "ca-cert.pem": authority.cert,
+        "ca-key.pem": authority.key,
+        "root-cert.pem": roots or authority.root,
+        "cert-chain.pem": authority.cert if authority.cert == authority.root else authority.cert + authority.root,
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "cacerts", "namespace": "istio-system"},
+        "data": {name: base64.b64encode(value).decode() for name, value in data.items()},
+    }
 
 
 @dataclass(frozen=True)
@@ -160,15 +196,32 @@ class Mesh2(Mesh):
     version: str = "v2.6"
 
     def install(self, values: Obj | None = None) -> None:
-        spec = {"version": self.version, "tracing": {"type": "None"}, "policy": {"type": "Istiod"}, "telemetry": {"type": "Istiod"},
-                "profiles": ["default"], "gateways": {"enabled": False},
-                "addons": {name: {"enabled": False} for name in ("kiali", "grafana", "prometheus")}, **(values or {})}
-        self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "istio-system"}},
-                   {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace, "labels": ASK}},
-                   {"apiVersion": "maistra.io/v2", "kind": "ServiceMeshControlPlane", "spec": spec,
-                    "metadata": {"name": "default", "namespace": "istio-system"}},
-                   {"apiVersion": "maistra.io/v1", "kind": "ServiceMeshMemberRoll", "spec": {"members": [self.namespace]},
-                    "metadata": {"name": "default", "namespace": "istio-system"}})
+        spec = {
+            "version": self.version,
+            "tracing": {"type": "None"},
+            "policy": {"type": "Istiod"},
+            "telemetry": {"type": "Istiod"},
+            "profiles": ["default"],
+            "gateways": {"enabled": False},
+            "addons": {name: {"enabled": False} for name in ("kiali", "grafana", "prometheus")},
+            **(values or {}),
+        }
+        self.apply(
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "istio-system"}},
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace, "labels": ASK}},
+            {
+                "apiVersion": "maistra.io/v2",
+                "kind": "ServiceMeshControlPlane",
+                "spec": spec,
+                "metadata": {"name": "default", "namespace": "istio-system"},
+            },
+            {
+                "apiVersion": "maistra.io/v1",
+                "kind": "ServiceMeshMemberRoll",
+                "spec": {"members": [self.namespace]},
+                "metadata": {"name": "default", "namespace": "istio-system"},
+            },
+        )
         roll = ("servicemeshmemberroll", "default", "-n", "istio-system")
         until(lambda: self.namespace in (self.get(*roll).get("status") or {}).get("configuredMembers", []), 120, "the member of the mesh")
 

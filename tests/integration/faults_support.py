@@ -38,14 +38,20 @@ def intent(name: str = "shop", **more: Any) -> dict[str, Any]:
         "mesh_provider": "ossm3",
         "mesh_name": name,
         "mesh_control_plane": {
-            "name": name, "namespace": f"{name}-system", "update_strategy": "InPlace", "istiod": {"replicas": 1},
-            "ingress": {"replicas": 1}, "egress": {"enabled": False}},
+            "name": name,
+            "namespace": f"{name}-system",
+            "update_strategy": "InPlace",
+            "istiod": {"replicas": 1},
+            "ingress": {"replicas": 1},
+            "egress": {"enabled": False},
+        },
         "mesh_domains": [{"name": name, "namespaces": [web]}],
         "mesh_personas": [{"name": "ann", "kind": "User", "role": "mesh_developer", "namespaces": [web]}],
         "mesh_observability": {"prometheus": {"retention": "6h"}, "grafana": {"enabled": False}, "kiali": {"enabled": False}},
         "mesh_workloads": [{"namespace": web, "applications": [{"name": "web", "image": "registry.example.com/web:1", "port": 8080}]}],
-        "mesh_gateways": [{
-            "name": "web", "hosts": [f"{name}.apps.example.com"], "routes": [{"namespace": web, "service": "web", "port": 8080}]}],
+        "mesh_gateways": [
+            {"name": "web", "hosts": [f"{name}.apps.example.com"], "routes": [{"namespace": web, "service": "web", "port": 8080}]}
+        ],
         **more,
     }
 
@@ -100,8 +106,15 @@ class Mesh:
     def ours(self, mesh: str) -> dict[str, str]:
         """Every object of the mesh, `Kind namespace/name`, of every kind that the API lists, and its resourceVersion."""
         names = self.bed.kubectl("api-resources", "--verbs=list", "-o", "name").stdout.split()
-        passing = ("events", "events.events.k8s.io", "packagemanifests.packages.operators.coreos.com", "pods", "replicasets.apps",
-                   "endpointslices.discovery.k8s.io", "endpoints")
+        passing = (
+            "events",
+            "events.events.k8s.io",
+            "packagemanifests.packages.operators.coreos.com",
+            "pods",
+            "replicasets.apps",
+            "endpointslices.discovery.k8s.io",
+            "endpoints",
+        )
         kinds = ",".join(name for name in names if name not in passing)
         done = self.bed.kubectl("get", kinds, "-A", "-l", f"{OURS},mesh.meshops.io/mesh={mesh}", "-o", "json")
         assert done.returncode == 0, done.stderr

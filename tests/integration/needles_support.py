@@ -142,7 +142,7 @@ def python_of_its_own(folder: Path, *, without: str = "") -> str:
         (hidden / without).mkdir(parents=True, exist_ok=True)
         (hidden / without / "__init__.py").write_text(f"raise ImportError('no module named {without}')\n", encoding="utf-8")
         setting = f"export PYTHONPATH={hidden}\n"
-    path.write_text(f"#!/bin/sh\n{setting if without else ''}exec {sys.executable} \"$@\"\n", encoding="utf-8")
+    path.write_text(f'#!/bin/sh\n{setting if without else ""}exec {sys.executable} "$@"\n', encoding="utf-8")
     path.chmod(0o755)
     assert subprocess.run([str(path), "-c", "pass"], check=False).returncode == 0
     return str(path)

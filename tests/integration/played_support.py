@@ -57,8 +57,13 @@ class Recorder:
 
     def of(self, kind: str, namespace: str, name: str | Callable[[Obj], bool]) -> list[Obj]:
         """Every state of one object, in order; name may be a condition on the object."""
-        return [obj for _event, obj in self.events if obj["kind"] == kind and obj["metadata"].get("namespace", "") == namespace
-                and (name(obj) if callable(name) else obj["metadata"]["name"] == name)]
+        return [
+            obj
+            for _event, obj in self.events
+            if obj["kind"] == kind
+            and obj["metadata"].get("namespace", "") == namespace
+            and (name(obj) if callable(name) else obj["metadata"]["name"] == name)
+        ]
 
 
 def recorded(file: str, steps: Iterable[str], kind: str, namespace: str, name: str | Callable[[Obj], bool]) -> list[Obj]:
@@ -69,8 +74,12 @@ def recorded(file: str, steps: Iterable[str], kind: str, namespace: str, name: s
         if "step" in entry:
             on = entry["step"].startswith(wanted)
         elif on and entry["kind"] == kind and entry.get("namespace", "") == namespace and not entry.get("copied"):
-            obj = {"metadata": {"name": entry["name"], "generation": entry.get("generation")}, "spec": entry.get("spec", {}),
-                   "status": entry.get("status", {}), "event": entry["event"]}
+            obj = {
+                "metadata": {"name": entry["name"], "generation": entry.get("generation")},
+                "spec": entry.get("spec", {}),
+                "status": entry.get("status", {}),
+                "event": entry["event"],
+            }
             if name(obj) if callable(name) else entry["name"] == name:
                 found.append(obj)
     return found

@@ -35,12 +35,20 @@ class Mortal(Rotation):
         raise Killed
 
 
-def rotation(bedded: Bedded, *, kind: type[Rotation] = Rotation, back: bool = False, members: tuple[str, ...] = ("shop",),
-             **limits: Any) -> Rotation:
+def rotation(
+    bedded: Bedded, *, kind: type[Rotation] = Rotation, back: bool = False, members: tuple[str, ...] = ("shop",), **limits: Any
+) -> Rotation:
     params = {"kubeconfig": str(bedded.bed.kubeconfig)}
     given: dict[str, Any] = {"gate": 240, "interval": 0.3, "proxy": 3, "proxies": 20, "istiod_grace": 1, **limits}
-    return kind(Cluster.from_params(params, name="bed"), dialer(params, name="bed"), mesh="shop-mesh", namespace="istio-system",
-                members=members, limits=RotationLimits(**given), back=back)
+    return kind(
+        Cluster.from_params(params, name="bed"),
+        dialer(params, name="bed"),
+        mesh="shop-mesh",
+        namespace="istio-system",
+        members=members,
+        limits=RotationLimits(**given),
+        back=back,
+    )
 
 
 def goal(material: Material) -> Goal:

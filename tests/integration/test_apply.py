@@ -137,8 +137,12 @@ WIDGETS = {
     "apiVersion": "apiextensions.k8s.io/v1",
     "kind": "CustomResourceDefinition",
     "metadata": {"name": "widgets.shop.example.com"},
-    "spec": {"group": "shop.example.com", "names": {"kind": "Widget", "plural": "widgets", "singular": "widget"}, "scope": "Namespaced",
-             "versions": [_VERSION]},
+    "spec": {
+        "group": "shop.example.com",
+        "names": {"kind": "Widget", "plural": "widgets", "singular": "widget"},
+        "scope": "Namespaced",
+        "versions": [_VERSION],
+    },
 }
 
 
@@ -148,8 +152,12 @@ def by_somebody(bed: Bed, *objects: dict[str, Any]) -> None:
 
 
 def claim(namespace: str, name: str) -> dict[str, Any]:
-    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name, "namespace": namespace},
-            "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+    }
 
 
 def inside(bed: Bed, namespace: str) -> set[str]:
@@ -164,16 +172,21 @@ def test_a_namespace_with_what_is_not_ours_is_never_deleted(bed: Bed) -> None:
     space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {"istio-injection": "enabled"}}}
     mine = [obj for obj in layer(name) if obj["kind"] != "Namespace"]
     run(cluster, [space, *mine, WIDGETS], order())
-    foreign = [claim(name, "data"), config_map(name, "notes", a="b"),
-               {"apiVersion": "shop.example.com/v1", "kind": "Widget", "metadata": {"name": "w", "namespace": name}}]
+    foreign = [
+        claim(name, "data"),
+        config_map(name, "notes", a="b"),
+        {"apiVersion": "shop.example.com/v1", "kind": "Widget", "metadata": {"name": "w", "namespace": name}},
+    ]
     by_somebody(bed, *foreign)
     bed.kubectl("create", "deployment", "theirs", "-n", name, "--image=registry.example.com/x:1", "--replicas=1")
     bed.kubectl("wait", "deployment/theirs", "-n", name, "--for=condition=Available", "--timeout=30s")
     before, mark = inside(bed, name), bed.mark()
     assert {"persistentvolumeclaim/data", "deployment.apps/theirs", "configmap/notes", "widget.shop.example.com/w"} <= before
-    named = (rf"west: nothing of this layer was changed: Namespace {name} has in it what is not ours to delete: "
-             rf"PersistentVolumeClaim {name}/data \(a volume\), Deployment {name}/theirs \(written by .*kubectl-create.*\), "
-             rf"Widget {name}/w \(written by kubectl-client-side-apply\), ConfigMap {name}/notes \(written by .*\): move it")
+    named = (
+        rf"west: nothing of this layer was changed: Namespace {name} has in it what is not ours to delete: "
+        rf"PersistentVolumeClaim {name}/data \(a volume\), Deployment {name}/theirs \(written by .*kubectl-create.*\), "
+        rf"Widget {name}/w \(written by kubectl-client-side-apply\), ConfigMap {name}/notes \(written by .*\): move it"
+    )
     for dry_run in (True, False):
         for asked in ({"state": "absent"}, {"prune": True}):
             objects = [space] if "state" in asked else []

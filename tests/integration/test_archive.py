@@ -44,8 +44,17 @@ def test_installed_alone_it_renders_a_mesh(archive: Path, tmp_path: Path) -> Non
     collections, tree = tmp_path / "collections", tmp_path / "tree"
     tool("ansible-galaxy", "collection", "install", str(archive), "-p", str(collections), "--no-deps", folder=tmp_path)
     home = collections / "ansible_collections" / "meshops" / "mesh"
-    tool("ansible-playbook", "meshops.mesh.travel_dev", "-i", str(home / "inventories" / "travel"), "-e", "mesh_target=files",
-         "-e", f"mesh_output={tree}", folder=tmp_path)
+    tool(
+        "ansible-playbook",
+        "meshops.mesh.travel_dev",
+        "-i",
+        str(home / "inventories" / "travel"),
+        "-e",
+        "mesh_target=files",
+        "-e",
+        f"mesh_output={tree}",
+        folder=tmp_path,
+    )
     written = {path.stem for path in tree.rglob("*.yaml")}
     assert len(written) > 40
     assert not (home / "tests").exists()

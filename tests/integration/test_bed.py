@@ -38,9 +38,16 @@ def eventually(probe: Callable[[], Any], timeout: float = 20.0) -> Any:
 
 def deployment(name: str, replicas: int = 2, **labels: str) -> dict[str, Any]:
     chosen = {"app": name, **labels}
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": {
-        "replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": {
-            "metadata": {"labels": chosen}, "spec": {"containers": [{"name": "main", "image": "example.test/none:1"}]}}}}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": name}},
+            "template": {"metadata": {"labels": chosen}, "spec": {"containers": [{"name": "main", "image": "example.test/none:1"}]}},
+        },
+    }
 
 
 def pods(bed: Bed, namespace: str) -> list[dict[str, Any]]:
@@ -49,8 +56,10 @@ def pods(bed: Bed, namespace: str) -> list[dict[str, Any]]:
 
 
 def running_pod(bed: Bed, namespace: str, name: str = "tool") -> str:
-    bed.api.create(f"/api/v1/namespaces/{namespace}/pods", {
-        "metadata": {"name": name}, "spec": {"containers": [{"name": "main", "image": "example.test/none:1"}]}})
+    bed.api.create(
+        f"/api/v1/namespaces/{namespace}/pods",
+        {"metadata": {"name": name}, "spec": {"containers": [{"name": "main", "image": "example.test/none:1"}]}},
+    )
     eventually(lambda: bed.api.get(f"/api/v1/namespaces/{namespace}/pods/{name}")["status"]["phase"] == "Running")
     return name
 
@@ -98,8 +107,12 @@ def test_a_held_pod_stays_pending_until_let_go(bed: Bed, namespace: str) -> None
     pod = eventually(lambda: [p for p in pods(bed, namespace) if p["spec"].get("nodeName")])[0]["metadata"]["name"]
     time.sleep(1)
     assert pods(bed, namespace)[0]["status"]["phase"] == "Pending"
-    bed.api.request("PATCH", f"/api/v1/namespaces/{namespace}/pods/{pod}",
-                    {"metadata": {"labels": {"testbed.meshops.io/hold": None}}}, "application/merge-patch+json")
+    bed.api.request(
+        "PATCH",
+        f"/api/v1/namespaces/{namespace}/pods/{pod}",
+        {"metadata": {"labels": {"testbed.meshops.io/hold": None}}},
+        "application/merge-patch+json",
+    )
     eventually(lambda: bed.api.get(f"{path}/held")["status"].get("readyReplicas") == 1)
 
 
@@ -115,9 +128,14 @@ def test_rbac_denies_and_the_audit_log_tells(bed: Bed, namespace: str) -> None:
 
 
 def test_groups_of_a_user_count(bed: Bed, namespace: str) -> None:
-    bed.api.create(f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings", {
-        "metadata": {"name": "viewers"}, "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"},
-        "subjects": [{"kind": "Group", "name": "domain-hotels", "apiGroup": "rbac.authorization.k8s.io"}]})
+    bed.api.create(
+        f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings",
+        {
+            "metadata": {"name": "viewers"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"},
+            "subjects": [{"kind": "Group", "name": "domain-hotels", "apiGroup": "rbac.authorization.k8s.io"}],
+        },
+    )
     user = bed.user_kubeconfig("grace", ["domain-hotels"])
     eventually(lambda: bed.kubectl("get", "pods", "-n", namespace, kubeconfig=user).returncode == 0)
     assert bed.kubectl("create", "configmap", "mine", "-n", namespace, kubeconfig=user).returncode == 1
@@ -146,8 +164,9 @@ def test_logs_and_port_forward_reach_what_a_test_sets(beds: Beds, tmp_path: Path
     log.write_text("2026-01-01T00:00:00.000000000Z stdout F a line of this pod\n")
     bed.set_pods(forwards={f"default/{pod}:15000": f"127.0.0.1:{webhook.port}"}, logs={f"default/{pod}": str(log)})
     eventually(lambda: bed.kubectl("logs", pod).stdout == "a line of this pod\n")
-    forward = subprocess.Popen([bed.data["binaries"]["kubectl"], "port-forward", pod, ":15000"], env=bed.env(),
-                               stdout=subprocess.PIPE, text=True)
+    forward = subprocess.Popen(
+        [bed.data["binaries"]["kubectl"], "port-forward", pod, ":15000"], env=bed.env(), stdout=subprocess.PIPE, text=True
+    )
     try:
         assert forward.stdout
         local = forward.stdout.readline().split("127.0.0.1:")[1].split()[0]
@@ -166,7 +185,7 @@ class _Webhook(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        patch = 'W3sib3AiOiJhZGQiLCJwYXRoIjoiL21ldGFkYXRhL2xhYmVscyIsInZhbHVlIjp7ImluamVjdGVkIjoieWVzIn19XQ=='
+        patch = "W3sib3AiOiJhZGQiLCJwYXRoIjoiL21ldGFkYXRhL2xhYmVscyIsInZhbHVlIjp7ImluamVjdGVkIjoieWVzIn19XQ=="
         response = {"uid": review["request"]["uid"], "allowed": True, "patchType": "JSONPatch", "patch": patch}
         self._answer(json.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}).encode())
 
@@ -204,12 +223,27 @@ def test_a_webhook_is_called_through_its_service_and_fails_closed_without(bed: B
     pair = Authority(bed.dir / "pki").issue("hook", "hook", names=[f"hook.{namespace}.svc"])
     webhook.use_tls(pair.cert, pair.key)
     bed.api.create(f"/api/v1/namespaces/{namespace}/services", {"metadata": {"name": "hook"}, "spec": {"ports": [{"port": 443}]}})
-    bed.api.create("/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations", {"metadata": {"name": namespace}, "webhooks": [{
-        "name": "hook.testbed.test", "admissionReviewVersions": ["v1"], "sideEffects": "None", "failurePolicy": "Fail", "timeoutSeconds": 5,
-        "clientConfig": {"service": {"namespace": namespace, "name": "hook", "port": 443},
-                         "caBundle": base64.b64encode((bed.dir / "pki" / "ca.crt").read_bytes()).decode()},
-        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
-        "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}]}]})
+    bed.api.create(
+        "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations",
+        {
+            "metadata": {"name": namespace},
+            "webhooks": [
+                {
+                    "name": "hook.testbed.test",
+                    "admissionReviewVersions": ["v1"],
+                    "sideEffects": "None",
+                    "failurePolicy": "Fail",
+                    "timeoutSeconds": 5,
+                    "clientConfig": {
+                        "service": {"namespace": namespace, "name": "hook", "port": 443},
+                        "caBundle": base64.b64encode((bed.dir / "pki" / "ca.crt").read_bytes()).decode(),
+                    },
+                    "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+                    "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}],
+                }
+            ],
+        },
+    )
     try:
         time.sleep(1.5)  # the API server reads webhook configurations from a cache
         with pytest.raises(ApiStatus, match=r"failed calling webhook \"hook.testbed.test\""):
@@ -227,8 +261,15 @@ def test_crds_are_served_after_installing(bed: Bed) -> None:
     installed = bed.install_crds("sail", "kiali")
     assert "istios.sailoperator.io" in installed
     path = "/apis/sailoperator.io/v1/istios"
-    made = bed.api.create(path, {"apiVersion": "sailoperator.io/v1", "kind": "Istio", "metadata": {"name": "default"},
-                                 "spec": {"namespace": "istio-system", "version": "v1.26.2"}})
+    made = bed.api.create(
+        path,
+        {
+            "apiVersion": "sailoperator.io/v1",
+            "kind": "Istio",
+            "metadata": {"name": "default"},
+            "spec": {"namespace": "istio-system", "version": "v1.26.2"},
+        },
+    )
     # The status is a subresource: an ordinary write does not change it.
     made["status"] = {"state": "Healthy"}
     assert "status" not in bed.api.request("PUT", f"{path}/default", made)
@@ -268,11 +309,14 @@ def test_nothing_is_left_of_a_killed_supervisor(beds: Beds) -> None:
 
 def test_a_bed_ends_with_its_owner(worker_id: str) -> None:
     name = f"it-{worker_id}-owned"
-    script = ("import os, sys, time; from testbed import Bed; Bed.start(sys.argv[1], (), nodes=1, owner=os.getpid()); "
-              "print('up', flush=True); time.sleep(600)")
+    script = (
+        "import os, sys, time; from testbed import Bed; Bed.start(sys.argv[1], (), nodes=1, owner=os.getpid()); "
+        "print('up', flush=True); time.sleep(600)"
+    )
     Bed.find(name).stop()  # of a run that was cut short
-    owner = subprocess.Popen([sys.executable, "-c", script, name], env={**os.environ, "PYTHONPATH": str(CHECKOUT / "tests")},
-                             stdout=subprocess.PIPE, text=True)
+    owner = subprocess.Popen(
+        [sys.executable, "-c", script, name], env={**os.environ, "PYTHONPATH": str(CHECKOUT / "tests")}, stdout=subprocess.PIPE, text=True
+    )
     try:
         assert owner.stdout and owner.stdout.readline() == "up\n"
         bed = Bed.find(name)
@@ -296,10 +340,26 @@ def test_short_schemas_are_taken_by_the_api_server(bed: Bed) -> None:
 
 def test_a_playbook_works_with_the_bed(bed: Bed, playbook: Callable[..., Any], tmp_path: Path) -> None:
     book = tmp_path / "book.yml"
-    book.write_text(yaml.safe_dump([{
-        "name": "Look", "hosts": "localhost", "connection": "local", "gather_facts": False,
-        "tasks": [{"name": "Make a namespace", "kubernetes.core.k8s": {"definition": {
-            "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "by-ansible"}}}}]}]))
+    book.write_text(
+        yaml.safe_dump(
+            [
+                {
+                    "name": "Look",
+                    "hosts": "localhost",
+                    "connection": "local",
+                    "gather_facts": False,
+                    "tasks": [
+                        {
+                            "name": "Make a namespace",
+                            "kubernetes.core.k8s": {
+                                "definition": {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "by-ansible"}}
+                            },
+                        }
+                    ],
+                }
+            ]
+        )
+    )
     first = playbook(book, bed=bed, inventory="localhost,", extra_vars={"ansible_python_interpreter": sys.executable}).check()
     assert first.recap["localhost"]["changed"] == 1
     assert bed.api.get("/api/v1/namespaces/by-ansible")["status"]["phase"] == "Active"
@@ -310,8 +370,15 @@ def test_the_command_line(worker_id: str) -> None:
     name = f"it-{worker_id}-cli"
 
     def run(*args: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, "-m", "testbed", *args, "--name", name], capture_output=True, text=True, timeout=120,
-                              check=False, env={**os.environ, "PYTHONPATH": str(CHECKOUT / "tests")})
+        return subprocess.run(
+            [sys.executable, "-m", "testbed", *args, "--name", name],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            env={**os.environ, "PYTHONPATH": str(CHECKOUT / "tests")},
+        )
+
     try:
         up = run("up", "--nodes", "1")
         assert up.returncode == 0, up.stderr

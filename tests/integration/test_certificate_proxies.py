@@ -32,12 +32,29 @@ def mesh(worker_id: str) -> Iterator[Mesh]:
 def check(bed_mesh: Mesh, folder: Path, *, kubeconfig: Path | None = None, **more: Any) -> tuple[Run, Obj]:
     """The module's result, as a task of a play gets it."""
     plane = {"name": "default", "namespace": "istio-system"}
-    options = {"mesh": True, "proxies": True, "provider": "sail", "control_plane": plane, "members": [bed_mesh.namespace], "cluster": "bed",
-               "fail_on": "never", "proxy_timeout": 4, **more}
-    play = [{"hosts": "localhost", "gather_facts": False, "connection": "local",
-             "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"}, "tasks": [
-        {"meshops.mesh.certificate_check": options, "register": "found"},
-        {"ansible.builtin.copy": {"content": "{{ found | to_json }}", "dest": str(folder / "found.json"), "mode": "0600"}}]}]
+    options = {
+        "mesh": True,
+        "proxies": True,
+        "provider": "sail",
+        "control_plane": plane,
+        "members": [bed_mesh.namespace],
+        "cluster": "bed",
+        "fail_on": "never",
+        "proxy_timeout": 4,
+        **more,
+    }
+    play = [
+        {
+            "hosts": "localhost",
+            "gather_facts": False,
+            "connection": "local",
+            "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"},
+            "tasks": [
+                {"meshops.mesh.certificate_check": options, "register": "found"},
+                {"ansible.builtin.copy": {"content": "{{ found | to_json }}", "dest": str(folder / "found.json"), "mode": "0600"}},
+            ],
+        }
+    ]
     (folder / "play.yml").write_text(json.dumps(play))
     run = run_playbook(folder / "play.yml", bed=bed_mesh.bed, kubeconfig=kubeconfig, inventory="localhost,").check()
     return run, json.loads((folder / "found.json").read_text())
@@ -70,9 +87,19 @@ def test_a_healthy_mesh_gives_no_alarm_and_no_key(mesh: Mesh, tmp_path: Path) ->
 
 
 def test_each_fault_has_its_code_and_a_silent_proxy_holds_nobody_up(mesh: Mesh, tmp_path: Path) -> None:
-    mesh.bed.set_faults({"envoys": {"hang": ["shop/portal"], "issue": {
-        "shop/cars": {"roots": "stranger", "authority": "stranger"}, "shop/flights": {"service_account": "cars", "trust_domain": "td"},
-        "shop/hotels": {"life": 1}}, "renew_at": 100}})
+    mesh.bed.set_faults(
+        {
+            "envoys": {
+                "hang": ["shop/portal"],
+                "issue": {
+                    "shop/cars": {"roots": "stranger", "authority": "stranger"},
+                    "shop/flights": {"service_account": "cars", "trust_domain": "td"},
+                    "shop/hotels": {"life": 1},
+                },
+                "renew_at": 100,
+            }
+        }
+    )
     try:
         time.sleep(4)
         _run, found = check(mesh, tmp_path)
@@ -80,8 +107,13 @@ def test_each_fault_has_its_code_and_a_silent_proxy_holds_nobody_up(mesh: Mesh, 
         mesh.bed.set_faults({})
     pod = {app: {f"Pod shop/{mesh.pod(app)}"} for app in APPS}
     assert wrong(found, "OSM2605", "OSM2507", "OSM2508", "OSM2402", "OSM2403", "OSM2102") == {
-        "OSM2605": pod["portal"], "OSM2507": pod["cars"], "OSM2508": pod["cars"], "OSM2402": pod["flights"], "OSM2403": pod["flights"],
-        "OSM2102": pod["hotels"]}
+        "OSM2605": pod["portal"],
+        "OSM2507": pod["cars"],
+        "OSM2508": pod["cars"],
+        "OSM2402": pod["flights"],
+        "OSM2403": pod["flights"],
+        "OSM2102": pod["hotels"],
+    }
     silent = next(row["message"] for row in found["checks"] if row["id"] == "OSM2605")
     assert "gave no answer for 4 s" in silent
     until(lambda: mesh.call("portal", "cars") == "200", what="the mesh is well again")

@@ -167,8 +167,11 @@ def test_a_corporate_ca_comes_from_a_secret_and_goes(mesh: Bed, tmp_path: Path) 
 def test_what_has_expired_meanwhile_is_not_put_back(mesh: Bed, tmp_path: Path) -> None:
     """The way back would end every call: it is refused before our CA is taken away."""
     old = make("istiod", ca=True, begins=NOW - 20 * DAY, ends=NOW - DAY)
-    labels = {"app.kubernetes.io/managed-by": "meshops.mesh", "mesh.meshops.io/mesh": "bygone",
-              "mesh.meshops.io/layer": "certificates_saved"}
+    labels = {
+        "app.kubernetes.io/managed-by": "meshops.mesh",
+        "mesh.meshops.io/mesh": "bygone",
+        "mesh.meshops.io/layer": "certificates_saved",
+    }
     notes = {"mesh.meshops.io/saved-from": "istio-ca-secret", "mesh.meshops.io/saved-type": "istio.io/ca-root"}
     data = {name: base64.b64encode(text.encode()).decode() for name, text in (("ca-cert.pem", old.pem), ("ca-key.pem", old.key_pem()))}
     meta = {"name": "bygone-saved", "namespace": SYSTEM, "labels": labels, "annotations": notes}

@@ -86,8 +86,13 @@ def test_a_mesh_that_comes_up_is_waited_for_and_passes(mesh: Bed, playbook: Play
 def test_it_lists_what_its_checks_read_and_nothing_else(mesh: Bed, playbook: Playbook, tmp_path: Path) -> None:
     """A mesh of 3,000 pods has 1,000 ReplicaSets, which no check of these asks for."""
     reader, mark = "reader", mesh.mark()
-    playbook(PLAY, bed=mesh, kubeconfig=mesh.user_kubeconfig(reader, ["system:masters"]), inventory=inventory(tmp_path),
-             extra_vars=INTENT | {"mesh_check_categories": [], "mesh_check_fail_on": "never"}).check()
+    playbook(
+        PLAY,
+        bed=mesh,
+        kubeconfig=mesh.user_kubeconfig(reader, ["system:masters"]),
+        inventory=inventory(tmp_path),
+        extra_vars=INTENT | {"mesh_check_categories": [], "mesh_check_fail_on": "never"},
+    ).check()
     events = [event for event in mesh.audit(mark) if event["user"]["username"] == reader]
     lists = [(event["objectRef"].get("apiGroup", ""), event["objectRef"]["resource"]) for event in events if event["verb"] == "list"]
     assert len(lists) == len(set(lists)), "each kind once"
@@ -98,10 +103,21 @@ def test_it_lists_what_its_checks_read_and_nothing_else(mesh: Bed, playbook: Pla
 
 def test_the_rights_of_a_check_suffice_and_none_is_unused(mesh: Bed, playbook: Playbook, tmp_path: Path) -> None:
     """As an account with the rendered roles: nothing is refused, nothing is granted for nothing, and nobody lists a Secret."""
-    gateway = {"apiVersion": "networking.istio.io/v1", "kind": "Gateway", "metadata": {"name": "rights", "namespace": "shop"},
-               "spec": {"selector": {"app": "rights"}, "servers": [
-                   {"port": {"number": 443, "name": "https", "protocol": "HTTPS"}, "hosts": ["rights.example.com"],
-                    "tls": {"mode": "SIMPLE", "credentialName": "rights-tls"}}]}}
+    gateway = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "Gateway",
+        "metadata": {"name": "rights", "namespace": "shop"},
+        "spec": {
+            "selector": {"app": "rights"},
+            "servers": [
+                {
+                    "port": {"number": 443, "name": "https", "protocol": "HTTPS"},
+                    "hosts": ["rights.example.com"],
+                    "tls": {"mode": "SIMPLE", "credentialName": "rights-tls"},
+                }
+            ],
+        },
+    }
     mesh.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(gateway))
     intent = INTENT | {"mesh_check_categories": [], "mesh_personas": [{"name": "emma", "kind": "User", "role": "mesh_operator"}]}
     user, folder, report = "rights-check", tmp_path / "roles", tmp_path / "report.json"
@@ -124,14 +140,22 @@ def test_the_rights_of_a_check_suffice_and_none_is_unused(mesh: Bed, playbook: P
 
 def test_an_installation_is_refused_with_all_that_is_missing(mesh: Bed, playbook: Playbook, tmp_path: Path) -> None:
     mark, user = mesh.mark(), "rights-nobody"
-    run = playbook("meshops.mesh.install_mesh", bed=mesh, kubeconfig=mesh.user_kubeconfig(user), inventory=inventory(tmp_path),
-                   extra_vars=INTENT | {"mesh_operators_provider": "none", "mesh_check_categories": []})
+    run = playbook(
+        "meshops.mesh.install_mesh",
+        bed=mesh,
+        kubeconfig=mesh.user_kubeconfig(user),
+        inventory=inventory(tmp_path),
+        extra_vars=INTENT | {"mesh_operators_provider": "none", "mesh_check_categories": []},
+    )
     text = " ".join(run.stdout.split())
     assert run.rc == 2 and "of the rights that install needs; nothing was changed" in text, run.stdout[-3000:]
     assert "mesh_rights_families=install" in text
-    for line in ("get, create, patch, list namespaces", "get, create, patch, list istios.sailoperator.io in the whole cluster",
-                 "get, create, patch deployments.apps in istio-system, shop",
-                 "get secrets (cacerts, istio-ca-secret) in istio-system"):
+    for line in (
+        "get, create, patch, list namespaces",
+        "get, create, patch, list istios.sailoperator.io in the whole cluster",
+        "get, create, patch deployments.apps in istio-system, shop",
+        "get secrets (cacerts, istio-ca-secret) in istio-system",
+    ):
         assert line in text, line
     assert {use.resource for use in used(mesh.audit(mark), user)} == {"selfsubjectaccessreviews.authorization.k8s.io"}, "nothing else"
 
@@ -214,12 +238,18 @@ def plan(playbook: Playbook, mesh: Bed, folder: Path, **given: Any) -> tuple[Any
 
 def test_the_plan_of_an_upgrade_is_the_same_live_and_from_a_snapshot(mesh: Bed, playbook: Playbook, tmp_path: Path) -> None:
     template = {"metadata": {"labels": {"app": "cart"}}, "spec": {"containers": [{"name": "app", "image": "registry.example.com/cart:1"}]}}
-    cart = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "cart", "namespace": "shop"},
-            "spec": {"replicas": 2, "selector": {"matchLabels": {"app": "cart"}}, "template": template}}
+    cart = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "cart", "namespace": "shop"},
+        "spec": {"replicas": 2, "selector": {"matchLabels": {"app": "cart"}}, "template": template},
+    }
     bare = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bare", "namespace": "shop"}, "spec": template["spec"]}
     # A wait for what is not there yet ends at once, and pods that come before the webhook get no proxy.
-    for ready, what in (("condition=Ready", "istio/default"),
-                        ("jsonpath={.webhooks[0].clientConfig.caBundle}", "mutatingwebhookconfiguration/istio-sidecar-injector")):
+    for ready, what in (
+        ("condition=Ready", "istio/default"),
+        ("jsonpath={.webhooks[0].clientConfig.caBundle}", "mutatingwebhookconfiguration/istio-sidecar-injector"),
+    ):
         done = mesh.kubectl("wait", f"--for={ready}", what, "--timeout=240s")
         assert done.returncode == 0, done.stderr
     mesh.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all([cart, bare]))
@@ -239,8 +269,9 @@ def test_the_plan_of_an_upgrade_is_the_same_live_and_from_a_snapshot(mesh: Bed, 
     play = [{"hosts": "west", "gather_facts": False, "tasks": [{"meshops.mesh.cluster_snapshot": {"path": str(file)}}]}]
     (tmp_path / "snapshot.yml").write_text(yaml.safe_dump(play), encoding="utf-8")
     playbook(str(tmp_path / "snapshot.yml"), bed=mesh, inventory=inventory(tmp_path)).check()
-    _run, again = plan(playbook, mesh, tmp_path, plan_upgrade_target="v1.31.0", plan_upgrade_source="snapshot",
-                       plan_upgrade_path=str(file), **codes)
+    _run, again = plan(
+        playbook, mesh, tmp_path, plan_upgrade_target="v1.31.0", plan_upgrade_source="snapshot", plan_upgrade_path=str(file), **codes
+    )
     assert again == live
 
 
@@ -261,8 +292,12 @@ def test_a_downgrade_across_a_minor_is_refused_with_its_reason(mesh: Bed, playbo
 def test_the_upgrade_itself_refuses_steps_that_istio_does_not_make(mesh: Bed, playbook: Playbook, tmp_path: Path, hops: list[str], says: str
                                                                    ) -> None:  # fmt: skip
     before = mesh.kubectl("get", "istio", "default", "-o", "jsonpath={.metadata.generation}").stdout
-    run = playbook("meshops.mesh.upgrade_mesh", bed=mesh, inventory=inventory(tmp_path), extra_vars={**INTENT, "upgrade_hops": hops,
-                                                                                                  "mesh_operators_provider": "none"})
+    run = playbook(
+        "meshops.mesh.upgrade_mesh",
+        bed=mesh,
+        inventory=inventory(tmp_path),
+        extra_vars={**INTENT, "upgrade_hops": hops, "mesh_operators_provider": "none"},
+    )
     assert run.rc == 2 and says in " ".join(run.stdout.split()) and run.changed == 0, run.stdout[-2000:]
     assert "Nothing was changed" in run.stdout
     assert mesh.kubectl("get", "istio", "default", "-o", "jsonpath={.metadata.generation}").stdout == before
@@ -270,8 +305,14 @@ def test_the_upgrade_itself_refuses_steps_that_istio_does_not_make(mesh: Bed, pl
 
 def test_an_alias_is_looked_up_before_waves_are_made(mesh: Bed, playbook: Playbook, tmp_path: Path) -> None:
     """The mesh of this file was not made by the collection, so its control plane is refused afterwards: what was begun is looked at."""
-    run = playbook("meshops.mesh.upgrade_mesh", "--check", "-vvv", bed=mesh, inventory=inventory(tmp_path), extra_vars={
-        **INTENT, "upgrade_hops": ["v1.31-latest"], "mesh_operators_provider": "none", "mesh_upgrade": {"checks": False}})
+    run = playbook(
+        "meshops.mesh.upgrade_mesh",
+        "--check",
+        "-vvv",
+        bed=mesh,
+        inventory=inventory(tmp_path),
+        extra_vars={**INTENT, "upgrade_hops": ["v1.31-latest"], "mesh_operators_provider": "none", "mesh_upgrade": {"checks": False}},
+    )
     text = " ".join(run.stdout.split())
     assert "skips a minor version" not in text and "upgrade to v1.31-latest" in text, text[-3000:]
     goal = text.partition("__upgrade_goal")[2][:200]

@@ -42,33 +42,64 @@ def tried(name: str, task: dict[str, Any]) -> dict[str, Any]:
 def play(bed: Bed, folder: Path, kubeconfig: Path, namespace: str, tasks: list[dict[str, Any]]) -> Run:
     path = folder / "play.yml"
     path.write_text(yaml.safe_dump([{"hosts": "west", "connection": "local", "gather_facts": False, "tasks": tasks}]))
-    given = {"mesh_name": namespace, "mesh_provider": "ossm3", "mesh_control_plane": {"name": "shop", "namespace": namespace},
-             "mesh_kubeconfig": str(kubeconfig), "certificates_store": str(folder / "pki"), "certificates_root": EC,
-             "certificates_edge_root": EC, "certificates_authority": EC,
-             "certificates_gateways": [{"name": "web-tls", "hosts": ["travel.example.com"], **EC}]}
+    given = {
+        "mesh_name": namespace,
+        "mesh_provider": "ossm3",
+        "mesh_control_plane": {"name": "shop", "namespace": namespace},
+        "mesh_kubeconfig": str(kubeconfig),
+        "certificates_store": str(folder / "pki"),
+        "certificates_root": EC,
+        "certificates_edge_root": EC,
+        "certificates_authority": EC,
+        "certificates_gateways": [{"name": "web-tls", "hosts": ["travel.example.com"], **EC}],
+    }
     return run_playbook(path, bed=bed, kubeconfig=kubeconfig, inventory="west,", extra_vars=given)
 
 
 def writes(bed: Bed, since: int) -> list[str]:
-    return [f"{event['verb']} {event['requestURI']}" for event in bed.audit(since)
-            if event["user"]["username"] == USER and event["verb"] in WRITES]
+    return [
+        f"{event['verb']} {event['requestURI']}"
+        for event in bed.audit(since)
+        if event["user"]["username"] == USER and event["verb"] in WRITES
+    ]
 
 
 def test_a_wrong_clock_stops_everything(bed: Bed, namespace: str, tmp_path: Path) -> None:
     """The control node's is two hours ahead; the other direction is a row of the client's unit tests."""
     secret = {"ca-cert.pem": SELF_SIGNED.pem, "ca-key.pem": SELF_SIGNED.key_pem()}
     data = {name: base64.b64encode(text.encode()).decode() for name, text in secret.items()}
-    bed.api.ensure(f"/api/v1/namespaces/{namespace}/secrets",
-                   {"metadata": {"name": "istio-ca-secret", "namespace": namespace}, "type": "istio.io/ca-root", "data": data})
-    restart = {"meshops.mesh.rollout_waves": {"kubeconfig": "{{ mesh_kubeconfig }}", "cluster": "west", "state": "started",
-                                              "mesh": namespace, "namespace": namespace, "members": [], "holder": "somebody"}}
-    goal = {"meshops.mesh.certificate_rotation": {"kubeconfig": "{{ mesh_kubeconfig }}", "cluster": "west", "mesh": namespace,
-                                                  "namespace": namespace, "goal": data}}
+    bed.api.ensure(
+        f"/api/v1/namespaces/{namespace}/secrets",
+        {"metadata": {"name": "istio-ca-secret", "namespace": namespace}, "type": "istio.io/ca-root", "data": data},
+    )
+    restart = {
+        "meshops.mesh.rollout_waves": {
+            "kubeconfig": "{{ mesh_kubeconfig }}",
+            "cluster": "west",
+            "state": "started",
+            "mesh": namespace,
+            "namespace": namespace,
+            "members": [],
+            "holder": "somebody",
+        }
+    }
+    goal = {
+        "meshops.mesh.certificate_rotation": {
+            "kubeconfig": "{{ mesh_kubeconfig }}",
+            "cluster": "west",
+            "mesh": namespace,
+            "namespace": namespace,
+            "goal": data,
+        }
+    }
     objects = [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": namespace}, "data": {}}]
-    tasks = [tried("issuing", {ROLE: {"name": "meshops.mesh.certificates"}}),
-             tried("rotating", {ROLE: {"name": "meshops.mesh.certificates", "tasks_from": "rotate.yml"}}),
-             tried("taking a step", goal), tried("restarting", restart),
-             tried("delivering", {ROLE: {"name": "meshops.mesh.deliver"}, "vars": {"deliver_layer": "l", "deliver_objects": objects}})]
+    tasks = [
+        tried("issuing", {ROLE: {"name": "meshops.mesh.certificates"}}),
+        tried("rotating", {ROLE: {"name": "meshops.mesh.certificates", "tasks_from": "rotate.yml"}}),
+        tried("taking a step", goal),
+        tried("restarting", restart),
+        tried("delivering", {ROLE: {"name": "meshops.mesh.deliver"}, "vars": {"deliver_layer": "l", "deliver_objects": objects}}),
+    ]
     mark = bed.mark()
     with skewed(bed, tmp_path, -7200, kubeconfig=bed.user_kubeconfig(USER, ["system:masters"])) as kubeconfig:
         run = play(bed, tmp_path, kubeconfig, namespace, tasks).check()
@@ -99,8 +130,17 @@ def test_a_clock_that_is_nearly_right_works_by_the_clusters(bed: Bed, namespace:
 
 def test_a_check_says_by_how_much(bed: Bed, namespace: str, tmp_path: Path) -> None:
     with skewed(bed, tmp_path, -7200) as kubeconfig:
-        params = {"kubeconfig": str(kubeconfig), "cluster": "west", "source": "cluster", "only": ["OSM2104"], "categories": [],
-                  "ignore": [], "control_plane": {"name": "shop", "namespace": namespace}, "members": [], "thresholds": {},
-                  "provider": "ossm3"}
+        params = {
+            "kubeconfig": str(kubeconfig),
+            "cluster": "west",
+            "source": "cluster",
+            "only": ["OSM2104"],
+            "categories": [],
+            "ignore": [],
+            "control_plane": {"name": "shop", "namespace": namespace},
+            "members": [],
+            "thresholds": {},
+            "provider": "ossm3",
+        }
         found = next(row for row in look(params).rows if row.id == "OSM2104")
     assert found.message.startswith("its clock is 7199 s behind ours (the API server's clock says") or "7200 s behind" in found.message

@@ -201,8 +201,12 @@ def test_absent_takes_the_layer_away(deliver: Deliver) -> None:
 def test_a_wait_says_what_for_and_ends_with_its_run(deliver: Deliver, tmp_path: Path) -> None:
     """A Deployment whose image nobody has is waited for; after ten seconds it is named, and the worker does not outlive a SIGKILL."""
     pod = {"metadata": {"labels": {"app": "d"}}, "spec": {"nodeSelector": {"no": "such"}, "containers": [{"name": "c", "image": "x"}]}}
-    late = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "late", "namespace": deliver.namespace},
-            "spec": {"selector": {"matchLabels": {"app": "d"}}, "template": pod}}
+    late = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "late", "namespace": deliver.namespace},
+        "spec": {"selector": {"matchLabels": {"app": "d"}}, "template": pod},
+    }
     tasks = [{"name": "Deliver", "ansible.builtin.include_role": {"name": "meshops.mesh.deliver"}}]
     path = tmp_path / "late.yml"
     path.write_text(yaml.safe_dump([{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}]))

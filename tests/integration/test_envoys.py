@@ -49,11 +49,19 @@ def test_the_admin_interface_is_behind_the_pod_s_exec(mesh: Mesh) -> None:
     assert info["node"]["metadata"]["ISTIO_VERSION"]
 
 
-@pytest.mark.parametrize(("pod", "order"), [
-    ("shop/cars", {"trust_domain": "other.example.com"}), ("shop/portal", {"trust_domain": "other.example.com"}),
-    ("shop/cars", {"service_account": "portal"}), ("shop/cars", {"authority": "stranger"}), ("shop/portal", {"authority": "stranger"}),
-    ("shop/cars", {"roots": "stranger"}), ("shop/portal", {"roots": "stranger"})],
-    ids=["server-domain", "client-domain", "server-account", "server-ca", "client-ca", "server-roots", "client-roots"])
+@pytest.mark.parametrize(
+    ("pod", "order"),
+    [
+        ("shop/cars", {"trust_domain": "other.example.com"}),
+        ("shop/portal", {"trust_domain": "other.example.com"}),
+        ("shop/cars", {"service_account": "portal"}),
+        ("shop/cars", {"authority": "stranger"}),
+        ("shop/portal", {"authority": "stranger"}),
+        ("shop/cars", {"roots": "stranger"}),
+        ("shop/portal", {"roots": "stranger"}),
+    ],
+    ids=["server-domain", "client-domain", "server-account", "server-ca", "client-ca", "server-roots", "client-roots"],
+)
 def test_a_certificate_that_does_not_belong_there_is_refused(mesh: Mesh, pod: str, order: Obj) -> None:
     mesh.bed.set_faults({"envoys": {"issue": {pod: order}}})
     until(lambda: mesh.call("portal", "cars") == "503", timeout=15, what=f"{pod} with {order} is refused")
@@ -97,15 +105,30 @@ def test_proxies_of_a_service_mesh_control_plane(worker_id: str) -> None:
     try:
         found = Mesh(bed)
         off = {name: {"enabled": False} for name in ("kiali", "grafana", "prometheus")}
-        plane = {"version": "v2.6", "addons": off, "tracing": {"type": "None"}, "policy": {"type": "Istiod"},
-                 "telemetry": {"type": "Istiod"}, "profiles": ["default"]}
+        plane = {
+            "version": "v2.6",
+            "addons": off,
+            "tracing": {"type": "None"},
+            "policy": {"type": "Istiod"},
+            "telemetry": {"type": "Istiod"},
+            "profiles": ["default"],
+        }
         found.apply(
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "istio-system"}},
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": ASK}},
-            {"apiVersion": "maistra.io/v2", "kind": "ServiceMeshControlPlane", "spec": plane,
-             "metadata": {"name": "basic", "namespace": "istio-system"}},
-            {"apiVersion": "maistra.io/v1", "kind": "ServiceMeshMemberRoll", "spec": {"members": ["shop"]},
-             "metadata": {"name": "default", "namespace": "istio-system"}})
+            {
+                "apiVersion": "maistra.io/v2",
+                "kind": "ServiceMeshControlPlane",
+                "spec": plane,
+                "metadata": {"name": "basic", "namespace": "istio-system"},
+            },
+            {
+                "apiVersion": "maistra.io/v1",
+                "kind": "ServiceMeshMemberRoll",
+                "spec": {"members": ["shop"]},
+                "metadata": {"name": "default", "namespace": "istio-system"},
+            },
+        )
         roll = ("servicemeshmemberrolls.maistra.io", "default", "-n", "istio-system")
         until(lambda: found.get(*roll).get("status", {}).get("configuredMembers") == ["shop"], what="the member")
         found.deploy("portal", "cars", annotations={"sidecar.istio.io/inject": "true"})

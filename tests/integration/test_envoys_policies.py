@@ -60,23 +60,42 @@ def send(mesh: Mesh, client: str, method: str, path: str, token: str = "") -> st
 
 def settled(mesh: Mesh, *names: str) -> None:
     """Until the proxy of cars has these policies and no others."""
+
     def known() -> bool:
         dump = mesh.exec("cars", "pilot-agent", "request", "GET", "config_dump")
         return all(f"-policy[{name}]-rule[0]" in dump for name in names) and dump.count("-policy[") >= len(names)
+
     until(known, what=f"{names} in the proxy")
 
 
 CASES: dict[str, list[Obj]] = {
-    "allow": [policy("a", {"selector": {"matchLabels": {"app": "cars"}}, "rules": [
-        {"from": [PORTAL], "to": [{"operation": {"methods": ["GET"], "paths": ["/items/*"]}}]}]})],
+    "allow": [
+        policy(
+            "a",
+            {
+                "selector": {"matchLabels": {"app": "cars"}},
+                "rules": [{"from": [PORTAL], "to": [{"operation": {"methods": ["GET"], "paths": ["/items/*"]}}]}],
+            },
+        )
+    ],
     "nothing": [policy("n", {})],
-    "two": [policy("n", {}), policy("a", {"rules": [
-        {"from": [{"source": {"namespaces": ["sh*"]}}], "to": [{"operation": {"paths": ["/"]}}]}]})],
+    "two": [
+        policy("n", {}),
+        policy("a", {"rules": [{"from": [{"source": {"namespaces": ["sh*"]}}], "to": [{"operation": {"paths": ["/"]}}]}]}),
+    ],
     "deny": [policy("d", {"action": "DENY", "rules": [{"to": [{"operation": {"paths": ["/admin"], "notMethods": ["POST"]}}]}]})],
     "root": [policy("r", {"rules": [{"from": [{"source": {"notPrincipals": ["cluster.local/ns/shop/sa/other"]}}]}]}, "istio-system")],
     "port": [policy("p", {"rules": [{"to": [{"operation": {"ports": ["8000"]}}], "from": [PORTAL]}]})],
-    "when": [policy("w", {"rules": [{"when": [{"key": "source.principal", "values": ["*/sa/portal"]},
-                                               {"key": "destination.port", "notValues": ["9000"]}]}]})],
+    "when": [
+        policy(
+            "w",
+            {
+                "rules": [
+                    {"when": [{"key": "source.principal", "values": ["*/sa/portal"]}, {"key": "destination.port", "notValues": ["9000"]}]}
+                ]
+            },
+        )
+    ],
 }
 
 
@@ -84,8 +103,15 @@ CASES: dict[str, list[Obj]] = {
 def test_envoy_answers_as_the_evaluator_predicts(mesh: Mesh, name: str) -> None:
     mesh.apply(*CASES[name])
     settled(mesh, *(obj["metadata"]["name"] for obj in CASES[name]))
-    inventory = take([*CASES[name], mesh.get("istio", "default"), mesh.get("deployment", "cars", "-n", "shop"),
-                      mesh.get("service", "cars", "-n", "shop"), mesh.get("namespace", "shop")])
+    inventory = take(
+        [
+            *CASES[name],
+            mesh.get("istio", "default"),
+            mesh.get("deployment", "cars", "-n", "shop"),
+            mesh.get("service", "cars", "-n", "shop"),
+            mesh.get("namespace", "shop"),
+        ]
+    )
     world = MeshPolicies(inventory.objects, inventory.mesh)
     cars = next(place for place in inventory.places if place.name == "cars")
     seen = set()
@@ -101,15 +127,25 @@ def test_envoy_answers_as_the_evaluator_predicts(mesh: Mesh, name: str) -> None:
 
 
 TOKENS: dict[str, tuple[str, Obj]] = {  # what becomes of the signature, and the claims that are not as usual
-    "none": ("none", {}), "good": ("good", {}), "another key": ("bad", {}), "another issuer": ("good", {"iss": "https://other.example.com"}),
-    "expired": ("good", {"exp": 1700000000}), "another audience": ("good", {"aud": "somebody"}), "no subject": ("good", {"sub": ""}),
-    "groups": ("good", {"groups": ["a", "partners"], "realm": {"role": "gold"}}), "scope": ("good", {"scope": "read write"}),
+    "none": ("none", {}),
+    "good": ("good", {}),
+    "another key": ("bad", {}),
+    "another issuer": ("good", {"iss": "https://other.example.com"}),
+    "expired": ("good", {"exp": 1700000000}),
+    "another audience": ("good", {"aud": "somebody"}),
+    "no subject": ("good", {"sub": ""}),
+    "groups": ("good", {"groups": ["a", "partners"], "realm": {"role": "gold"}}),
+    "scope": ("good", {"scope": "read write"}),
 }
 TOKEN_RULES: dict[str, Obj] = {
     "principal": {"from": [{"source": {"requestPrincipals": ["https://sso.example.com/gto*"]}}]},
     "any": {"from": [{"source": {"requestPrincipals": ["*"]}}]},
-    "claim": {"when": [{"key": "request.auth.claims[groups]", "values": ["partners"]},
-                       {"key": "request.auth.claims[realm][role]", "values": ["go*"]}]},
+    "claim": {
+        "when": [
+            {"key": "request.auth.claims[groups]", "values": ["partners"]},
+            {"key": "request.auth.claims[realm][role]", "values": ["go*"]},
+        ]
+    },
     "scope": {"when": [{"key": "request.auth.claims[scope]", "values": ["write"]}]},
     "not": {"from": [{"source": {"notRequestPrincipals": ["*"]}}]},
 }
@@ -125,14 +161,25 @@ def issuer() -> Iterator[TokenIssuer]:
 def test_envoy_reads_tokens_as_the_evaluator_predicts(mesh: Mesh, issuer: TokenIssuer, name: str) -> None:
     """Real tokens, and keys that the control plane fetches where the RequestAuthentication says."""
     rule = {"issuer": issuer.issuer, "jwksUri": f"{issuer.url}/certs", "audiences": ["travel"]}
-    reader = {"apiVersion": "security.istio.io/v1", "kind": "RequestAuthentication", "metadata": {"name": "sso", "namespace": "shop"},
-              "spec": {"selector": {"matchLabels": {"app": "cars"}}, "jwtRules": [rule]}}
+    reader = {
+        "apiVersion": "security.istio.io/v1",
+        "kind": "RequestAuthentication",
+        "metadata": {"name": "sso", "namespace": "shop"},
+        "spec": {"selector": {"matchLabels": {"app": "cars"}}, "jwtRules": [rule]},
+    }
     objects = [reader, policy("t", {"selector": {"matchLabels": {"app": "cars"}}, "rules": [TOKEN_RULES[name]]})]
     mesh.apply(*objects)
     settled(mesh, "t")
     until(lambda: " 401" not in send(mesh, "other", "GET", "/", issuer.sign(aud="travel")), 120, "the keys of the issuer")
-    inventory = take([*objects, mesh.get("istio", "default"), mesh.get("deployment", "cars", "-n", "shop"),
-                      mesh.get("service", "cars", "-n", "shop"), mesh.get("namespace", "shop")])
+    inventory = take(
+        [
+            *objects,
+            mesh.get("istio", "default"),
+            mesh.get("deployment", "cars", "-n", "shop"),
+            mesh.get("service", "cars", "-n", "shop"),
+            mesh.get("namespace", "shop"),
+        ]
+    )
     world = MeshPolicies(inventory.objects, inventory.mesh)
     cars, stranger = next(place for place in inventory.places if place.name == "cars"), TokenIssuer("stranger")
     statuses = {"passes": "200", "403": "403", "401": "401"}
@@ -155,8 +202,14 @@ def test_envoy_reads_tokens_as_the_evaluator_predicts(mesh: Mesh, issuer: TokenI
 def test_without_its_keys_no_token_is_good(mesh: Mesh, issuer: TokenIssuer) -> None:
     """istiod puts keys that nobody has in their place: 401 for every token, and callers without one pass."""
     rule = {"issuer": issuer.issuer, "jwksUri": "http://127.0.0.1:1/certs"}
-    mesh.apply({"apiVersion": "security.istio.io/v1", "kind": "RequestAuthentication", "metadata": {"name": "sso", "namespace": "shop"},
-                "spec": {"jwtRules": [rule]}})
+    mesh.apply(
+        {
+            "apiVersion": "security.istio.io/v1",
+            "kind": "RequestAuthentication",
+            "metadata": {"name": "sso", "namespace": "shop"},
+            "spec": {"jwtRules": [rule]},
+        }
+    )
     until(lambda: send(mesh, "other", "GET", "/", issuer.sign()).endswith(" 401"), 120, "no token is good")
     assert send(mesh, "other", "GET", "/").endswith(" 200")
 
@@ -171,13 +224,19 @@ def test_a_proxy_that_gets_no_news_keeps_its_policies(mesh: Mesh) -> None:
 
 
 def test_a_tcp_port_is_closed_without_an_answer(mesh: Mesh) -> None:
-    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "db", "namespace": "shop"}, "spec": {
-        "selector": {"app": "db"}, "ports": [{"name": "tcp", "port": 8000}]}}
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "db", "namespace": "shop"},
+        "spec": {"selector": {"app": "db"}, "ports": [{"name": "tcp", "port": 8000}]},
+    }
     mesh.apply(service)
     mesh.deploy("db")
     mesh.apply(service)  # deploy makes one that speaks HTTP
     mesh.restart("db")
-    mesh.apply(policy("a", {"selector": {"matchLabels": {"app": "db"}}, "rules": [{"from": [PORTAL]}]}),
-               policy("h", {"selector": {"matchLabels": {"app": "db"}}, "rules": [{"to": [{"operation": {"methods": ["GET"]}}]}]}))
+    mesh.apply(
+        policy("a", {"selector": {"matchLabels": {"app": "db"}}, "rules": [{"from": [PORTAL]}]}),
+        policy("h", {"selector": {"matchLabels": {"app": "db"}}, "rules": [{"to": [{"operation": {"methods": ["GET"]}}]}]}),
+    )
     until(lambda: mesh.call("other", "db") == "503", what="the connection of a caller that is not allowed is closed")
     assert mesh.call("portal", "db") == "200"

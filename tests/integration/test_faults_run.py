@@ -100,11 +100,19 @@ def kill_in(mesh: Mesh, layer: str, *tags: str) -> None:
 def test_killed_at_every_layer_it_goes_on_and_ends_as_if_nothing_had_been(mesh: Mesh, tmp_path: Path) -> None:
     mesh.bed.set_faults({"olm": {"delay": 0.1}})
     # as somebody repairs what the test before left: a pod that fits on no node
-    mesh.bed.kubectl("patch", "deployment", "servicemesh-operator3", "-n", "openshift-operators", "--type=merge",
-                     "-p", '{"spec":{"template":{"spec":{"nodeSelector":null}}}}')
+    mesh.bed.kubectl(
+        "patch",
+        "deployment",
+        "servicemesh-operator3",
+        "-n",
+        "openshift-operators",
+        "--type=merge",
+        "-p",
+        '{"spec":{"template":{"spec":{"nodeSelector":null}}}}',
+    )
     everything = only(",".join(LAYERS))  # not the checks, which have tests of their own
     for before, layer in itertools.pairwise((LAYERS[0], *KILLED)):
-        kill_in(mesh, layer, *LAYERS[LAYERS.index(before):LAYERS.index(layer) + 1])
+        kill_in(mesh, layer, *LAYERS[LAYERS.index(before) : LAYERS.index(layer) + 1])
     tree = tmp_path / "tree"
     files = mesh.start(intent(mesh_target="files", mesh_output=str(tree)), *everything)  # what is wanted, by a run that asks no cluster
     mesh.play(intent(), *everything).check()
@@ -184,10 +192,21 @@ def test_one_cluster_of_two_is_down_and_the_other_goes_on(mesh: Mesh, tmp_path: 
 
 def test_what_belongs_to_somebody_else_is_refused(mesh: Mesh) -> None:
     theirs = [
-        {"apiVersion": "networking.istio.io/v1", "kind": "Gateway", "metadata": {"name": "theirs", "namespace": "shop-system"}, "spec": {
-            "selector": {"istio": "theirs"}, "servers": [{"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}]}},
-        {"apiVersion": "route.openshift.io/v1", "kind": "Route", "metadata": {"name": "theirs", "namespace": "shop-system"},
-         "spec": {"host": "theirs.apps.example.com", "to": {"kind": "Service", "name": "theirs"}}},
+        {
+            "apiVersion": "networking.istio.io/v1",
+            "kind": "Gateway",
+            "metadata": {"name": "theirs", "namespace": "shop-system"},
+            "spec": {
+                "selector": {"istio": "theirs"},
+                "servers": [{"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}],
+            },
+        },
+        {
+            "apiVersion": "route.openshift.io/v1",
+            "kind": "Route",
+            "metadata": {"name": "theirs", "namespace": "shop-system"},
+            "spec": {"host": "theirs.apps.example.com", "to": {"kind": "Service", "name": "theirs"}},
+        },
     ]
     done = mesh.bed.kubectl("create", "-f", "-", stdin=yaml.safe_dump_all(theirs))
     assert done.returncode == 0, done.stderr
@@ -218,9 +237,12 @@ def test_rights_that_miss_for_one_kind_are_named(mesh: Mesh) -> None:
     ]
     role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "no-gateways"}, "rules": rules}
     binding = {
-        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "no-gateways"},
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "no-gateways"},
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "no-gateways"},
-        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "gina"}]}
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "gina"}],
+    }
     assert mesh.bed.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all([role, binding])).returncode == 0
     wanted = intent()
     wanted["mesh_gateways"].append({"name": "second", "hosts": ["second.apps.example.com"], "routes": []})
@@ -267,8 +289,11 @@ def test_a_version_that_is_end_of_life_fails_at_once_with_the_operators_words(me
     assert run.rc == 2
     assert "cluster west: Istio old: " in said(run)
     assert 'version "v1.24.3" is end-of-life and cannot be installed; use a supported version' in said(run)
-    times = [event["requestReceivedTimestamp"] for event in mesh.bed.audit(mark)
-             if event["user"]["username"] == mesh.user and "/istios/old" in event["requestURI"]]
+    times = [
+        event["requestReceivedTimestamp"]
+        for event in mesh.bed.audit(mark)
+        if event["user"]["username"] == mesh.user and "/istios/old" in event["requestURI"]
+    ]
     first, last = (datetime.fromisoformat(times[place]) for place in (0, -1))
     assert (last - first).total_seconds() < 30, "it sat out its timeout of 300 s"
 

@@ -30,8 +30,14 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 HOST = "gto.example.com"
 POD = {"metadata": {"namespace": ROOT, "labels": {"app": "gto", "istio": "gto-gateway"}}}
 PATHS = ["/flights", "/flights/*", "/insurances", "/insurances/*"]
-RULE = {"name": "partner", "from": ["anyone"], "to": ["gateway:gto"], "tokens": ["sso/*"], "paths": PATHS,
-        "claims": {"groups": ["partners"]}}
+RULE = {
+    "name": "partner",
+    "from": ["anyone"],
+    "to": ["gateway:gto"],
+    "tokens": ["sso/*"],
+    "paths": PATHS,
+    "claims": {"groups": ["partners"]},
+}
 
 
 def planned(issuer: TokenIssuer) -> list[Obj]:
@@ -45,24 +51,38 @@ def planned(issuer: TokenIssuer) -> list[Obj]:
 
 def config(folder: Path, port: int, admin: int, objects: list[Obj]) -> Path:
     """An ingress gateway's listener: mutual TLS, then the token, then the policies."""
-    kinds = {kind: envoy_rbac.attached([obj for obj in objects if obj["kind"] == kind], POD, ROOT) for kind in (
-        "RequestAuthentication", "AuthorizationPolicy")}
+    kinds = {
+        kind: envoy_rbac.attached([obj for obj in objects if obj["kind"] == kind], POD, ROOT)
+        for kind in ("RequestAuthentication", "AuthorizationPolicy")
+    }
     rows = [(envoy_jwt.NAME, envoy_jwt.filter_config(kinds["RequestAuthentication"], {}))]
     policies = envoy_rbac.filters(kinds["AuthorizationPolicy"], "http")
     rows += [(envoy_config.rbac_name(action), row) for action, row in policies.items()]
     filters = [{"name": name, "typed_config": row} for name, row in rows]
     answer = {"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": {"inline_string": "the application\n"}}}
-    manager = envoy_config.manager("https", *filters, route_config={"name": "https", "virtual_hosts": [
-        {"name": "all", "domains": ["*"], "routes": [answer]}]})
-    tls = {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
-           "require_client_certificate": True, "common_tls_context": {
-               "tls_certificates": [{"certificate_chain": {"filename": "server.crt"}, "private_key": {"filename": "server.key"}}],
-               "validation_context": {"trusted_ca": {"filename": "partner-ca.crt"}}}}
+    manager = envoy_config.manager(
+        "https", *filters, route_config={"name": "https", "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [answer]}]}
+    )
+    tls = {
+        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+        "require_client_certificate": True,
+        "common_tls_context": {
+            "tls_certificates": [{"certificate_chain": {"filename": "server.crt"}, "private_key": {"filename": "server.key"}}],
+            "validation_context": {"trusted_ca": {"filename": "partner-ca.crt"}},
+        },
+    }
     chain = {"filters": [manager], "transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": tls}}
     listener = {key: value for key, value in envoy_config.listener("https", port, [chain]).items() if key != "@type"}
     path = folder / "envoy.json"
-    path.write_text(json.dumps({"admin": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": admin}}},
-                                "static_resources": {"listeners": [listener]}}), encoding="utf-8")
+    path.write_text(
+        json.dumps(
+            {
+                "admin": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": admin}}},
+                "static_resources": {"listeners": [listener]},
+            }
+        ),
+        encoding="utf-8",
+    )
     return path
 
 
@@ -104,14 +124,23 @@ CALLS = [
 def test_no_token_403_a_spoilt_one_401_a_good_one_200(gateway: ProbedGateway) -> None:
     rows = call_all(gateway, CALLS, timeout=20, wait=120, interval=0.5)
     assert [(row.answer.verdict, row.answer.status, row.why) for row in rows] == [
-        ("denied", 403, ""), ("denied", 401, ""), ("allowed", 200, ""), ("denied", 403, ""), ("denied", 403, "")]
+        ("denied", 403, ""),
+        ("denied", 401, ""),
+        ("allowed", 200, ""),
+        ("denied", 403, ""),
+        ("denied", 403, ""),
+    ]
 
 
 def test_tokens_that_are_not_the_partner_s(gateway: ProbedGateway, issuer: TokenIssuer) -> None:
     good = [{"path": "/flights/Tallinn", "token": "good", "expected": "denied"}]
     other, stranger = TokenIssuer("https://other.example.com"), TokenIssuer(issuer.issuer)
-    for token, status in ((issuer.sign(groups=["staff"]), 403), (other.sign(groups=["partners"]), 401),
-                          (stranger.sign(groups=["partners"]), 401), (issuer.sign(groups=["partners"], exp=1700000000), 401)):
+    for token, status in (
+        (issuer.sign(groups=["staff"]), 403),
+        (other.sign(groups=["partners"]), 401),
+        (stranger.sign(groups=["partners"]), 401),
+        (issuer.sign(groups=["partners"], exp=1700000000), 401),
+    ):
         (row,) = call_all(ProbedGateway(**{**vars(gateway), "token": token}), good, timeout=20, wait=0, interval=1)
         assert (row.answer.verdict, row.answer.status) == ("denied", status), row.answer
 
@@ -119,23 +148,47 @@ def test_tokens_that_are_not_the_partner_s(gateway: ProbedGateway, issuer: Token
 @pytest.mark.parametrize(("password", "code"), [(PASSWORD, 0), ("another", 2)])
 def test_the_playbook_tries_what_the_partner_does(gateway: ProbedGateway, issuer: TokenIssuer, password: str, code: int) -> None:
     """The part of travel_partner_jwt that comes after the role: a token is fetched, and the gateway called."""
-    sso = {"issuer": issuer.issuer, "jwks_uri": f"{issuer.url}/certs", "token_uri": f"{issuer.url}/token", "client_id": "istio",
-           "username": "gtouser"}
-    given = {"travel_partner_host": HOST, "travel_partner_bundle": str(Path(gateway.roots).parent), "travel_partner_sso": sso,
-             "travel_reach": {"travel-api-gateway": {"address": "127.0.0.1", "port": gateway.port}}, "access_wait_timeout": 5,
-             "travel_partner_password": password, "travel_scenarios": ["partner_gateway", "zero_trust"], "mesh_mysql_password": "x"}
-    done = warm_ansible.run(["meshops.mesh.travel_partner_jwt", "-i", "inventories/travel", "--limit", "prod",
-                                "--skip-tags", "access,travel_found",
-                             "-e", json.dumps(given)])
+    sso = {
+        "issuer": issuer.issuer,
+        "jwks_uri": f"{issuer.url}/certs",
+        "token_uri": f"{issuer.url}/token",
+        "client_id": "istio",
+        "username": "gtouser",
+    }
+    given = {
+        "travel_partner_host": HOST,
+        "travel_partner_bundle": str(Path(gateway.roots).parent),
+        "travel_partner_sso": sso,
+        "travel_reach": {"travel-api-gateway": {"address": "127.0.0.1", "port": gateway.port}},
+        "access_wait_timeout": 5,
+        "travel_partner_password": password,
+        "travel_scenarios": ["partner_gateway", "zero_trust"],
+        "mesh_mysql_password": "x",
+    }
+    done = warm_ansible.run(
+        [
+            "meshops.mesh.travel_partner_jwt",
+            "-i",
+            "inventories/travel",
+            "--limit",
+            "prod",
+            "--skip-tags",
+            "access,travel_found",
+            "-e",
+            json.dumps(given),
+        ]
+    )
     assert done.returncode == code, done.stdout + done.stderr
     if code:
         assert "gave no token for gtouser (status 401, invalid_grant)" in " ".join(done.stdout.split())
         return
-    for line in ("/flights/Tallinn without a token: denied (403 RBAC: access denied), expected 403",
-                 "/flights/Tallinn with a token whose signature is another: denied (401 Jwt verification fails), expected 401",
-                 "/insurances/Tallinn with the token: allowed (200), expected allowed",
-                 "/cars/Tallinn with the token: denied (403 RBAC: access denied), expected denied",
-                 "5 calls: 2 allowed, 3 denied, 0 without a verdict; 5 as expected, 0 otherwise"):
+    for line in (
+        "/flights/Tallinn without a token: denied (403 RBAC: access denied), expected 403",
+        "/flights/Tallinn with a token whose signature is another: denied (401 Jwt verification fails), expected 401",
+        "/insurances/Tallinn with the token: allowed (200), expected allowed",
+        "/cars/Tallinn with the token: denied (403 RBAC: access denied), expected denied",
+        "5 calls: 2 allowed, 3 denied, 0 without a verdict; 5 as expected, 0 otherwise",
+    ):
         assert line in done.stdout, done.stdout
     assert gateway.token.partition(".")[0] not in done.stdout, "no token is shown"
 

@@ -64,12 +64,18 @@ class Olm:
         base = self.folder / f"play{time.monotonic_ns()}"
         base.mkdir()
         (base / "play.yml").write_text(PLAY)
-        common = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}",
-                  "allowed": list(allowed), "patience": patience}
-        (base / "hosts.yml").write_text(yaml.safe_dump({"all": {"vars": common, "hosts": {
-            name: {"subscriptions": subs} for name, subs in rows.items()}}}))
-        self.run(base / "play.yml", *args, bed=self.bed, kubeconfig=self.kubeconfig, inventory=base / "hosts.yml",
-                 env={"ANSIBLE_FORKS": "16"}).check()
+        common = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+            "allowed": list(allowed),
+            "patience": patience,
+        }
+        (base / "hosts.yml").write_text(
+            yaml.safe_dump({"all": {"vars": common, "hosts": {name: {"subscriptions": subs} for name, subs in rows.items()}}})
+        )
+        self.run(
+            base / "play.yml", *args, bed=self.bed, kubeconfig=self.kubeconfig, inventory=base / "hosts.yml", env={"ANSIBLE_FORKS": "16"}
+        ).check()
         return {name: json.loads((base / f"{name}.json").read_text()) for name in rows}
 
     def one(self, namespace: str, name: str, target: str = "", *args: str, **more: Any) -> Obj:
@@ -91,9 +97,17 @@ class Olm:
         return found
 
     def pending(self, namespace: str, csv: str) -> Obj:
-        found: Obj = self.until(f"a plan for {csv}", lambda: next(
-            (p for p in self.plans(namespace) if csv in p["spec"]["clusterServiceVersionNames"]
-             and p.get("status", {}).get("phase") == "RequiresApproval"), None))
+        found: Obj = self.until(
+            f"a plan for {csv}",
+            lambda: next(
+                (
+                    p
+                    for p in self.plans(namespace)
+                    if csv in p["spec"]["clusterServiceVersionNames"] and p.get("status", {}).get("phase") == "RequiresApproval"
+                ),
+                None,
+            ),
+        )
         return found
 
     def installed(self, namespace: str, name: str) -> str:
@@ -101,13 +115,20 @@ class Olm:
 
     def approve_as_somebody(self, plan: Obj) -> None:
         meta = plan["metadata"]
-        self.bed.api.request("PATCH", f"{OLM}/{meta['namespace']}/installplans/{meta['name']}", {"spec": {"approved": True}},
-                             "application/merge-patch+json")
+        self.bed.api.request(
+            "PATCH", f"{OLM}/{meta['namespace']}/installplans/{meta['name']}", {"spec": {"approved": True}}, "application/merge-patch+json"
+        )
 
     def approvals(self, since: int) -> list[Obj]:
         """What USER wrote to install plans; no dry run."""
-        return [event for event in self.bed.audit(since) if event["user"]["username"] == USER and event["verb"] in ("patch", "update")
-                and event["objectRef"]["resource"] == "installplans" and "dryRun=All" not in event["requestURI"]]
+        return [
+            event
+            for event in self.bed.audit(since)
+            if event["user"]["username"] == USER
+            and event["verb"] in ("patch", "update")
+            and event["objectRef"]["resource"] == "installplans"
+            and "dryRun=All" not in event["requestURI"]
+        ]
 
 
 @pytest.fixture(scope="module", name="bed")
@@ -128,20 +149,38 @@ def _olm(bed: Bed, playbook: Callable[..., Any], tmp_path: Path) -> Olm:
 
 def namespace(name: str, *groups: Obj) -> list[Obj]:
     """groups: the specs of its OperatorGroups."""
-    return [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}},
-            *({"apiVersion": V1, "kind": "OperatorGroup", "metadata": {"name": f"group-{number}", "namespace": name}, "spec": spec}
-              for number, spec in enumerate(groups))]
+    return [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}},
+        *(
+            {"apiVersion": V1, "kind": "OperatorGroup", "metadata": {"name": f"group-{number}", "namespace": name}, "spec": spec}
+            for number, spec in enumerate(groups)
+        ),
+    ]
 
 
 def subscription(where: str, package: str, **spec: str) -> Obj:
-    return {"apiVersion": V1A1, "kind": "Subscription", "metadata": {"name": package, "namespace": where}, "spec": {
-        "name": package, "channel": "stable", "source": "redhat-operators", "sourceNamespace": MARKET,
-        "installPlanApproval": "Automatic", **spec}}
+    return {
+        "apiVersion": V1A1,
+        "kind": "Subscription",
+        "metadata": {"name": package, "namespace": where},
+        "spec": {
+            "name": package,
+            "channel": "stable",
+            "source": "redhat-operators",
+            "sourceNamespace": MARKET,
+            "installPlanApproval": "Automatic",
+            **spec,
+        },
+    }
 
 
 def catalog(where: str, name: str) -> Obj:
-    return {"apiVersion": V1A1, "kind": "CatalogSource", "metadata": {"name": name, "namespace": where},
-            "spec": {"sourceType": "grpc", "image": "registry.example.com/catalog:v1"}}
+    return {
+        "apiVersion": V1A1,
+        "kind": "CatalogSource",
+        "metadata": {"name": name, "namespace": where},
+        "spec": {"sourceType": "grpc", "image": "registry.example.com/catalog:v1"},
+    }
 
 
 @dataclass(frozen=True)
@@ -158,36 +197,89 @@ class Case:
 
 
 CASES = {
-    "unknown-package": Case("UnknownPackage", "nosuch-package", "no operators found in package nosuch-package",
-                            "correct spec.name of Subscription nosuch-package"),
-    "unknown-channel": Case("UnknownChannel", "kiali-ossm", "no operators found in channel nosuch of package kiali-ossm",
-                            "a channel that package kiali-ossm has", spec={"channel": "nosuch"}),
-    "unknown-version": Case("UnknownStartingCSV", "kiali-ossm", "no operators found with name kiali-operator.v9.9.9",
-                            "a startingCSV of channel stable", spec={"startingCSV": "kiali-operator.v9.9.9"}),
-    "unknown-catalog": Case("CatalogMissing", "kiali-ossm", f"CatalogSource {MARKET}/nosuch-catalog, which does not exist",
-                            "correct source and sourceNamespace", spec={"source": "nosuch-catalog"}),
-    "no-group": Case("OperatorGroupMissing", "kiali-ossm", "namespace no-group has no OperatorGroup",
-                     "make one OperatorGroup in no-group", groups=()),
-    "two-groups": Case("OperatorGroupTwice", "kiali-ossm", "2 OperatorGroups (group-0, group-1)", "delete all of them but one",
-                       groups=({}, {})),
-    "no-account": Case("ServiceAccountNotFound", "tempo-product", "OperatorGroup no-account/group-0",
-                       "make the ServiceAccount no-account/nobody", groups=({"serviceAccountName": "nobody"},)),
-    "wrong-mode": Case("UnsupportedOperatorGroup", "sample-own", "AllNamespaces InstallModeType not supported",
-                       "an OperatorGroup with an install mode that the operator supports"),
-    "same-api": Case("InterOperatorGroupOwnerConflict", "elasticsearch-operator", "intersecting operatorgroups provide the same apis",
-                     "delete one of the two Subscriptions"),
+    "unknown-package": Case(
+        "UnknownPackage",
+        "nosuch-package",
+        "no operators found in package nosuch-package",
+        "correct spec.name of Subscription nosuch-package",
+    ),
+    "unknown-channel": Case(
+        "UnknownChannel",
+        "kiali-ossm",
+        "no operators found in channel nosuch of package kiali-ossm",
+        "a channel that package kiali-ossm has",
+        spec={"channel": "nosuch"},
+    ),
+    "unknown-version": Case(
+        "UnknownStartingCSV",
+        "kiali-ossm",
+        "no operators found with name kiali-operator.v9.9.9",
+        "a startingCSV of channel stable",
+        spec={"startingCSV": "kiali-operator.v9.9.9"},
+    ),
+    "unknown-catalog": Case(
+        "CatalogMissing",
+        "kiali-ossm",
+        f"CatalogSource {MARKET}/nosuch-catalog, which does not exist",
+        "correct source and sourceNamespace",
+        spec={"source": "nosuch-catalog"},
+    ),
+    "no-group": Case(
+        "OperatorGroupMissing", "kiali-ossm", "namespace no-group has no OperatorGroup", "make one OperatorGroup in no-group", groups=()
+    ),
+    "two-groups": Case(
+        "OperatorGroupTwice", "kiali-ossm", "2 OperatorGroups (group-0, group-1)", "delete all of them but one", groups=({}, {})
+    ),
+    "no-account": Case(
+        "ServiceAccountNotFound",
+        "tempo-product",
+        "OperatorGroup no-account/group-0",
+        "make the ServiceAccount no-account/nobody",
+        groups=({"serviceAccountName": "nobody"},),
+    ),
+    "wrong-mode": Case(
+        "UnsupportedOperatorGroup",
+        "sample-own",
+        "AllNamespaces InstallModeType not supported",
+        "an OperatorGroup with an install mode that the operator supports",
+    ),
+    "same-api": Case(
+        "InterOperatorGroupOwnerConflict",
+        "elasticsearch-operator",
+        "intersecting operatorgroups provide the same apis",
+        "delete one of the two Subscriptions",
+    ),
     "bad-step": Case("InstallPlanFailed", "badplan-operator", "bad-svc", "remove what the message names"),
-    "old-cluster": Case("RequirementsNotMet", "future-operator", "minKubeVersion (99.0.0) > server version",
-                        "a version of the operator that this cluster can run"),
+    "old-cluster": Case(
+        "RequirementsNotMet",
+        "future-operator",
+        "minKubeVersion (99.0.0) > server version",
+        "a version of the operator that this cluster can run",
+    ),
     "never-ready": Case("InstallCheckFailed", "broken-operator", "exceeded its progress deadline", "look at the operator's Deployment"),
-    "catalog-gone": Case("CatalogMissing", "jaeger-product", "CatalogSource catalog-gone/redhat-operators, which does not exist",
-                         "make that CatalogSource", spec={"sourceNamespace": "catalog-gone", "startingCSV": "jaeger-operator.v1.62.0-1",
-                                                          "installPlanApproval": "Manual"}, target="jaeger-operator.v1.65.0-4"),
+    "catalog-gone": Case(
+        "CatalogMissing",
+        "jaeger-product",
+        "CatalogSource catalog-gone/redhat-operators, which does not exist",
+        "make that CatalogSource",
+        spec={"sourceNamespace": "catalog-gone", "startingCSV": "jaeger-operator.v1.62.0-1", "installPlanApproval": "Manual"},
+        target="jaeger-operator.v1.65.0-4",
+    ),
     # Not of the table, but as silent.
-    "not-offered": Case("TargetNotOffered", "tempo-product", "offers nothing further, while tempo-operator.v9.9.9 is wanted",
-                        "correct the channel or the target", target="tempo-operator.v9.9.9"),
-    "plan-deleted": Case("InstallPlanLost", "kiali-ossm", "waits for InstallPlan plan-deleted/install-", "oc delete -n plan-deleted",
-                         spec={"installPlanApproval": "Manual"}),
+    "not-offered": Case(
+        "TargetNotOffered",
+        "tempo-product",
+        "offers nothing further, while tempo-operator.v9.9.9 is wanted",
+        "correct the channel or the target",
+        target="tempo-operator.v9.9.9",
+    ),
+    "plan-deleted": Case(
+        "InstallPlanLost",
+        "kiali-ossm",
+        "waits for InstallPlan plan-deleted/install-",
+        "oc delete -n plan-deleted",
+        spec={"installPlanApproval": "Manual"},
+    ),
 }
 WITHIN = 40.0  # of which the grace of each cause is up to 10 s, and OLM's own retries 6 s; fifteen processes share the machine
 
@@ -197,8 +289,12 @@ def _verdicts(bed: Bed, playbook: Callable[..., Any], tmp_path_factory: pytest.T
     """What the module says to each case, all of them at the same time."""
     bed.set_faults({"olm": {**QUICK, "hop_delay": 5.0}})
     olm = Olm(bed, bed.user_kubeconfig(USER, ["system:masters"]), playbook, tmp_path_factory.mktemp("verdicts"))
-    olm.make(*namespace("first-owner", {}), subscription("first-owner", "elasticsearch-operator"),
-             *namespace("catalog-gone", {}), catalog("catalog-gone", "redhat-operators"))
+    olm.make(
+        *namespace("first-owner", {}),
+        subscription("first-owner", "elasticsearch-operator"),
+        *namespace("catalog-gone", {}),
+        catalog("catalog-gone", "redhat-operators"),
+    )
     olm.installed("first-owner", "elasticsearch-operator")
     for name, case in CASES.items():
         olm.make(*(namespace(name, *case.groups)), subscription(name, case.package, **case.spec))
@@ -227,8 +323,10 @@ def test_what_stops_olm_is_told_by_name_with_a_remedy(verdicts: dict[str, Obj], 
 
 def test_an_unreachable_catalogue_of_the_global_namespace(olm: Olm) -> None:
     olm.make(*namespace("unreachable", {}), catalog(MARKET, "broken-catalog"))
-    olm.until("TRANSIENT_FAILURE", lambda: "TRANSIENT_FAILURE" in json.dumps(
-        olm.bed.api.get(f"{OLM}/{MARKET}/catalogsources/broken-catalog").get("status", {})))
+    olm.until(
+        "TRANSIENT_FAILURE",
+        lambda: "TRANSIENT_FAILURE" in json.dumps(olm.bed.api.get(f"{OLM}/{MARKET}/catalogsources/broken-catalog").get("status", {})),
+    )
     try:
         olm.make(subscription("unreachable", "kiali-ossm"))
         said = olm.one("unreachable", "kiali-ossm")
@@ -252,8 +350,10 @@ def test_a_stranger_is_refused_by_name_and_nothing_is_approved(olm: Olm) -> None
     # Allowed, a dry run says what it would do.
     would = olm.one(where, "tempo-product", ours, "--check", allowed=["kiali-operator.*"])
     assert would["changed"] is True and [sorted(row["csvs"]) for row in would["approved"]] == [[theirs, ours]]
-    assert would["summary"] == [f"tempo-product ({where}): would approve: InstallPlan {where}/{would['approved'][0]['name']} "
-                                f"brings {', '.join(would['approved'][0]['csvs'])}"]
+    assert would["summary"] == [
+        f"tempo-product ({where}): would approve: InstallPlan {where}/{would['approved'][0]['name']} "
+        f"brings {', '.join(would['approved'][0]['csvs'])}"
+    ]
     assert olm.approvals(mark) == []
     assert [plan["spec"]["approved"] for plan in olm.plans(where)] == [False]
 
@@ -279,8 +379,11 @@ def test_only_in_requires_approval_and_only_what_was_read(olm: Olm) -> None:
     assert said["subscriptions"][0]["hops"] == csvs, said
     sent = olm.approvals(mark)
     assert [event["responseStatus"]["code"] for event in sent] == [200] * 3
-    written = {event["responseObject"]["metadata"]["resourceVersion"]: event["responseObject"] for event in olm.bed.audit(mark)
-               if event.get("objectRef", {}).get("resource") == "installplans" and "metadata" in event.get("responseObject", {})}
+    written = {
+        event["responseObject"]["metadata"]["resourceVersion"]: event["responseObject"]
+        for event in olm.bed.audit(mark)
+        if event.get("objectRef", {}).get("resource") == "installplans" and "metadata" in event.get("responseObject", {})
+    }
     for event in sent:
         read = written[event["requestObject"]["metadata"]["resourceVersion"]]
         assert (read["metadata"]["name"], read["status"]["phase"]) == (event["objectRef"]["name"], "RequiresApproval")

@@ -20,8 +20,12 @@ HOME = "leaving-system"
 def _bed(beds: Callable[..., Bed]) -> Bed:
     bed = beds("maistra", tag="leaving")
     bed.api.ensure("/api/v1/namespaces", {"metadata": {"name": HOME}})
-    plane = {"apiVersion": "maistra.io/v2", "kind": "ServiceMeshControlPlane", "metadata": {"name": "basic", "namespace": HOME},
-             "spec": {"version": "v2.6", "tracing": {"type": "None"}, "profiles": ["default"]}}
+    plane = {
+        "apiVersion": "maistra.io/v2",
+        "kind": "ServiceMeshControlPlane",
+        "metadata": {"name": "basic", "namespace": HOME},
+        "spec": {"version": "v2.6", "tracing": {"type": "None"}, "profiles": ["default"]},
+    }
     until(lambda: bed.kubectl("apply", "-f", "-", stdin=json.dumps(plane)).returncode == 0, what="the operator's webhooks")
     return bed
 
@@ -37,9 +41,14 @@ def test_a_namespace_leaves(bed: Bed, playbook: Callable[..., Any], tmp_path: Pa
     path.write_text(yaml.safe_dump([role]), encoding="utf-8")
 
     def play(*members: str, **more: Any) -> Any:
-        given = {"mesh_name": style, "mesh_provider": "ossm2", "mesh_membership_style": style, **more,
-                 "mesh_control_plane": {"name": "basic", "namespace": HOME},
-                 "membership_domains": [{"name": "d", "namespaces": list(members)}]}
+        given = {
+            "mesh_name": style,
+            "mesh_provider": "ossm2",
+            "mesh_membership_style": style,
+            **more,
+            "mesh_control_plane": {"name": "basic", "namespace": HOME},
+            "membership_domains": [{"name": "d", "namespaces": list(members)}],
+        }
         return playbook(path, bed=bed, extra_vars=given).check()
 
     def labels() -> dict[str, str]:

@@ -24,18 +24,32 @@ Play = Callable[..., Run]
 MIGRATE, PLAN = "meshops.mesh.migrate_mesh", "meshops.mesh.plan_migration"
 REVISION = "production-v1-27-3"
 # Calls that the play makes itself after each move: the console's and the portals', to a domain that moves later and back.
-ACCESS: Obj = {"default_deny": False, "rules": [
-    {"name": "console-to-portals", "from": [f"{CONTROL}/control"], "to": [f"namespace:{PORTAL}"], "ports": [8000]},
-    {"name": "portals-to-travels", "from": [f"namespace:{PORTAL}"], "to": [f"{AGENCY}/travels"], "ports": [8000], "methods": ["GET"]}]}
-VARIABLES: Obj = {"mesh_provider": "ossm2", "mesh_mysql_password": "of-this-test-only", "mesh_control_plane": PLANE,
-                  "migration_access": ACCESS, "mesh_migration_restart": {"lock_seconds": 5},
-                  "mesh_operators_extra": [{"package": "servicemeshoperator3", "source": "redhat-operators", "channel": "stable"}]}
+ACCESS: Obj = {
+    "default_deny": False,
+    "rules": [
+        {"name": "console-to-portals", "from": [f"{CONTROL}/control"], "to": [f"namespace:{PORTAL}"], "ports": [8000]},
+        {"name": "portals-to-travels", "from": [f"namespace:{PORTAL}"], "to": [f"{AGENCY}/travels"], "ports": [8000], "methods": ["GET"]},
+    ],
+}
+VARIABLES: Obj = {
+    "mesh_provider": "ossm2",
+    "mesh_mysql_password": "of-this-test-only",
+    "mesh_control_plane": PLANE,
+    "migration_access": ACCESS,
+    "mesh_migration_restart": {"lock_seconds": 5},
+    "mesh_operators_extra": [{"package": "servicemeshoperator3", "source": "redhat-operators", "channel": "stable"}],
+}
 CLIENT = "client"
 TCP = {f"{AGENCY}/mysqldb"}
 # Where a run is killed: at a task of this name, so many seconds after it began.
-STEPS = (("Present | Label the namespaces", 0.5), ("Apply the layer", 1.0), ("Domain | Take to the new control plane", 3.0),
-         ("Gateways | Deliver the new gateways", 1.5), ("Gateways | Let the operator take the old ones away", 0.7),
-         ("Gateways | Take the Services over", 1.0))
+STEPS = (
+    ("Present | Label the namespaces", 0.5),
+    ("Apply the layer", 1.0),
+    ("Domain | Take to the new control plane", 3.0),
+    ("Gateways | Deliver the new gateways", 1.5),
+    ("Gateways | Let the operator take the old ones away", 0.7),
+    ("Gateways | Take the Services over", 1.0),
+)
 pytestmark = pytest.mark.long  # tests/unit/migration has the plan, and each move against a played API
 
 
@@ -68,8 +82,12 @@ def rows(bed: Bed, *what: str) -> list[Obj]:
 
 def revisions(bed: Bed, *namespaces: str) -> set[str]:
     """Of the proxies of all pods that are not on their way out; the client keeps the one it has."""
-    pods = [pod for space in namespaces for pod in rows(bed, "pods", "-n", space)
-            if "deletionTimestamp" not in pod["metadata"] and pod["metadata"]["name"] != CLIENT]
+    pods = [
+        pod
+        for space in namespaces
+        for pod in rows(bed, "pods", "-n", space)
+        if "deletionTimestamp" not in pod["metadata"] and pod["metadata"]["name"] != CLIENT
+    ]
     return {pod["metadata"]["annotations"].get("istio.io/rev", "none") for pod in pods}
 
 

@@ -43,15 +43,25 @@ class Role:
         (self.folder / "play.yml").write_text(PLAY)
         common = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
         (self.folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"vars": common, "hosts": {"west": {}}}}))
-        return self.run(playbook or self.folder / "play.yml", *args, bed=self.bed, kubeconfig=self.kubeconfig,
-                        inventory=self.folder / "hosts.yml",
-                        extra_vars={"mesh_name": "shop", "mesh_provider": generation, "operators_wait_timeout": 240, **variables})
+        return self.run(
+            playbook or self.folder / "play.yml",
+            *args,
+            bed=self.bed,
+            kubeconfig=self.kubeconfig,
+            inventory=self.folder / "hosts.yml",
+            extra_vars={"mesh_name": "shop", "mesh_provider": generation, "operators_wait_timeout": 240, **variables},
+        )
 
     def writes(self, since: int) -> list[str]:
         """What USER changed."""
-        return [f"{event['verb']} {event['requestURI']}" for event in self.bed.audit(since)
-                if event["user"]["username"] == USER and event["verb"] in ("create", "update", "patch", "delete")
-                and "dryRun=All" not in event["requestURI"] and not event["objectRef"]["resource"].endswith("reviews")]
+        return [
+            f"{event['verb']} {event['requestURI']}"
+            for event in self.bed.audit(since)
+            if event["user"]["username"] == USER
+            and event["verb"] in ("create", "update", "patch", "delete")
+            and "dryRun=All" not in event["requestURI"]
+            and not event["objectRef"]["resource"].endswith("reviews")
+        ]
 
     def approvals(self, since: int) -> list[str]:
         return [line for line in self.writes(since) if "/installplans/" in line]
@@ -70,8 +80,11 @@ class Role:
 
     def versions(self) -> dict[str, tuple[str, int]]:
         """Each object as somebody wanted it; OLM may still be writing statuses."""
-        return {f"{item['kind']} {item['metadata']['name']}": (item["metadata"]["uid"], item["metadata"].get("generation", 0))
-                for kind in ("subscriptions", "installplans", "clusterserviceversions", "operatorgroups") for item in self.listed(kind)}
+        return {
+            f"{item['kind']} {item['metadata']['name']}": (item["metadata"]["uid"], item["metadata"].get("generation", 0))
+            for kind in ("subscriptions", "installplans", "clusterserviceversions", "operatorgroups")
+            for item in self.listed(kind)
+        }
 
     def clear(self) -> None:
         """As if nobody had installed anything."""
@@ -112,8 +125,12 @@ def again_nothing(role: Role, generation: str, **variables: Any) -> None:
 OLD = {OSSM3: f"{OSSM3}.v3.0.0", "kiali-ossm": "kiali-operator.v2.4.0", "tempo-product": "tempo-operator.v0.15.4-1"}
 # What asks for three operators: a collector before Tempo would be a fourth.
 TOOLS: dict[str, Any] = {"mesh_observability": {"kiali": {"enabled": True}, "tempo": {}, "opentelemetry": {"enabled": False}}}
-MANUAL: dict[str, Any] = {"mesh_operators_approval": "Manual", "mesh_operators_starting_csvs": OLD,
-                          "mesh_operators_versions": {OSSM3: f"{OSSM3}.v3.1.0"}, **TOOLS}
+MANUAL: dict[str, Any] = {
+    "mesh_operators_approval": "Manual",
+    "mesh_operators_starting_csvs": OLD,
+    "mesh_operators_versions": {OSSM3: f"{OSSM3}.v3.1.0"},
+    **TOOLS,
+}
 JAEGER: dict[str, Any] = {"mesh_control_plane": {"tracing": {"provider": "jaeger"}}, "mesh_observability": {"kiali": {"enabled": True}}}
 
 
@@ -132,13 +149,22 @@ def test_ossm3_manual_hop_by_hop_to_the_target(role: Role) -> None:
     assert role.installed() == OLD and len(role.approvals(mark)) == 2  # Tempo has a namespace of its own
     mark = role.bed.mark()
     targets = {**MANUAL["mesh_operators_versions"], "kiali-ossm": "latest", "tempo-product": "latest"}
-    run = role.play("ossm3", playbook="meshops.mesh.upgrade_operators", mesh_operators_versions=targets,
-                    mesh_operators_starting_csvs=OLD, **TOOLS, mesh_control_plane={"name": "shop", "namespace": "shop-system"}).check()
+    run = role.play(
+        "ossm3",
+        playbook="meshops.mesh.upgrade_operators",
+        mesh_operators_versions=targets,
+        mesh_operators_starting_csvs=OLD,
+        **TOOLS,
+        mesh_control_plane={"name": "shop", "namespace": "shop-system"},
+    ).check()
     assert f"{OSSM3} ({GLOBAL}): {OSSM3}.v3.1.0 is Succeeded, by way of {OSSM3}.v3.0.0, {OSSM3}.v3.0.1" in said(run)
     assert "kiali-operator.v2.11.0 is the newest of channel stable, by way of kiali-operator.v2.4.0" in said(run)
     assert "tempo-operator.v0.16.0-1 is the newest of channel stable" in said(run)
-    assert role.installed() == {OSSM3: f"{OSSM3}.v3.1.0", "kiali-ossm": "kiali-operator.v2.11.0",
-                                "tempo-product": "tempo-operator.v0.16.0-1"}
+    assert role.installed() == {
+        OSSM3: f"{OSSM3}.v3.1.0",
+        "kiali-ossm": "kiali-operator.v2.11.0",
+        "tempo-product": "tempo-operator.v0.16.0-1",
+    }
     assert set(role.phases().values()) == {"Succeeded"}
     assert len(role.approvals(mark)) == 3  # two hops, the first with Kiali, and Tempo
     plan = role.bed.kubectl("wait", "installplan", "-n", GLOBAL, "--all", "--for=jsonpath={.status.phase}", "--timeout=30s")
@@ -159,10 +185,17 @@ def test_check_mode_says_what_it_would_approve_and_approves_nothing(role: Role) 
 
 def test_a_stranger_of_the_namespace_is_named(role: Role) -> None:
     """Somebody subscribes to something else in the namespace of our operators: OLM makes one plan of it and our next hop."""
-    other = {"apiVersion": "operators.coreos.com/v1alpha1", "kind": "Subscription",
-             "metadata": {"name": "elasticsearch-operator", "namespace": GLOBAL}, "spec": {
-                 "name": "elasticsearch-operator", "channel": "stable", "source": "redhat-operators",
-                 "sourceNamespace": "openshift-marketplace"}}
+    other = {
+        "apiVersion": "operators.coreos.com/v1alpha1",
+        "kind": "Subscription",
+        "metadata": {"name": "elasticsearch-operator", "namespace": GLOBAL},
+        "spec": {
+            "name": "elasticsearch-operator",
+            "channel": "stable",
+            "source": "redhat-operators",
+            "sourceNamespace": "openshift-marketplace",
+        },
+    }
     assert role.bed.kubectl("apply", "-f", "-", stdin=json.dumps(other)).returncode == 0
     end = time.monotonic() + 90
     while not any("elasticsearch-operator.v5.8.15" in plan["spec"]["clusterServiceVersionNames"] for plan in role.listed("installplans")):
@@ -204,9 +237,12 @@ def test_ossm3_automatic_by_channel(role: Role) -> None:
     # What another mesh of the cluster has asked for is not this intent's to prune.
     labels = {"app.kubernetes.io/managed-by": "meshops.mesh", "mesh.meshops.io/mesh": "operators", "mesh.meshops.io/layer": "operators"}
     role.bed.api.ensure("/api/v1/namespaces", {"metadata": {"name": "another-mesh"}})
-    other = {"apiVersion": "operators.coreos.com/v1alpha1", "kind": "Subscription", "metadata": {
-        "name": "kiali-ossm", "namespace": "another-mesh", "labels": labels}, "spec": {
-        "name": "kiali-ossm", "channel": "stable", "source": "redhat-operators", "sourceNamespace": "openshift-marketplace"}}
+    other = {
+        "apiVersion": "operators.coreos.com/v1alpha1",
+        "kind": "Subscription",
+        "metadata": {"name": "kiali-ossm", "namespace": "another-mesh", "labels": labels},
+        "spec": {"name": "kiali-ossm", "channel": "stable", "source": "redhat-operators", "sourceNamespace": "openshift-marketplace"},
+    }
     done = role.bed.kubectl("apply", "--server-side", "--field-manager=meshops.mesh", "-f", "-", stdin=json.dumps(other))
     assert done.returncode == 0, done.stderr
     again_nothing(role, "ossm3", mesh_prune=True, **further)
@@ -238,12 +274,26 @@ def test_a_plan_of_a_cluster_without_olm(role: Role, beds: Callable[..., Bed]) -
     assert [line for line in alone.writes(mark) if "operators.coreos.com" in line] == []
 
 
-@pytest.mark.parametrize(("variables", "wanted"), [
-    pytest.param({"mesh_operators_approval": "Automatic", "mesh_operators_channels": {OSSM2: "1.0"}}, f"{OSSM2}.v1.1.18", id="automatic",
-                 marks=pytest.mark.long),  # ossm3 is installed like this too
-    pytest.param({"mesh_operators_approval": "Manual", "mesh_operators_starting_csvs": {OSSM2: f"{OSSM2}.v2.6.0"},
-                  "mesh_operators_versions": {OSSM2: "latest"}}, f"{OSSM2}.v2.6.11", id="manual"),
-])
+@pytest.mark.parametrize(
+    ("variables", "wanted"),
+    [
+        pytest.param(
+            {"mesh_operators_approval": "Automatic", "mesh_operators_channels": {OSSM2: "1.0"}},
+            f"{OSSM2}.v1.1.18",
+            id="automatic",
+            marks=pytest.mark.long,
+        ),  # ossm3 is installed like this too
+        pytest.param(
+            {
+                "mesh_operators_approval": "Manual",
+                "mesh_operators_starting_csvs": {OSSM2: f"{OSSM2}.v2.6.0"},
+                "mesh_operators_versions": {OSSM2: "latest"},
+            },
+            f"{OSSM2}.v2.6.11",
+            id="manual",
+        ),
+    ],
+)
 def test_ossm2(role: Role, variables: dict[str, Any], wanted: str) -> None:
     role.clear()
     mark = role.bed.mark()
@@ -254,10 +304,14 @@ def test_ossm2(role: Role, variables: dict[str, Any], wanted: str) -> None:
     again_nothing(role, "ossm2", **variables, **JAEGER)
 
 
-@pytest.mark.parametrize(("variables", "words"), [
-    ({"mesh_operators_versions": {OSSM3: "3.2.0"}}, "such as servicemeshoperator3.v3.2.0, and have 3.2.0. Write the full name."),
-    ({"mesh_operators_channels": {"servicemeshoperator33": "stable"}}, "name servicemeshoperator33; the packages of ossm3 are"),
-], ids=["a mere version", "an unknown package"])
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"mesh_operators_versions": {OSSM3: "3.2.0"}}, "such as servicemeshoperator3.v3.2.0, and have 3.2.0. Write the full name."),
+        ({"mesh_operators_channels": {"servicemeshoperator33": "stable"}}, "name servicemeshoperator33; the packages of ossm3 are"),
+    ],
+    ids=["a mere version", "an unknown package"],
+)
 def test_what_is_wrong_is_said_before_anything_is_written(role: Role, variables: dict[str, Any], words: str) -> None:
     mark = role.bed.mark()
     run = role.play("ossm3", **variables)
@@ -268,8 +322,12 @@ def test_what_is_wrong_is_said_before_anything_is_written(role: Role, variables:
 def subscription(name: str, package: str, **more: Any) -> Obj:
     """Somebody else's."""
     namespace, source = more.pop("namespace", GLOBAL), more.pop("source", "redhat-operators")
-    return {"apiVersion": "operators.coreos.com/v1alpha1", "kind": "Subscription", "metadata": {"name": name, "namespace": namespace},
-            "spec": {"name": package, "channel": "stable", "source": source, "sourceNamespace": "openshift-marketplace", **more}}
+    return {
+        "apiVersion": "operators.coreos.com/v1alpha1",
+        "kind": "Subscription",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"name": package, "channel": "stable", "source": source, "sourceNamespace": "openshift-marketplace", **more},
+    }
 
 
 def test_all_that_the_catalogue_does_not_have_is_said_at_once(role: Role) -> None:
@@ -278,16 +336,23 @@ def test_all_that_the_catalogue_does_not_have_is_said_at_once(role: Role) -> Non
     role.bed.set_faults({"olm": {"delay": 0.2, "hop_delay": 1.0, "gone": ["jaeger-product"]}})
     until(lambda: role.bed.kubectl("get", "packagemanifest", "-n", "openshift-marketplace", "jaeger-product").returncode != 0)
     mark = role.bed.mark()
-    run = role.play("ossm2", **JAEGER, mesh_operators_channels={"kiali-ossm": "nightly"},
-                    mesh_operators_versions={OSSM2: f"{OSSM2}.v2.7.0"},
-                    mesh_operators_extra=[{"package": "no-such-operator", "source": "redhat-operators", "channel": "stable"}])
+    run = role.play(
+        "ossm2",
+        **JAEGER,
+        mesh_operators_channels={"kiali-ossm": "nightly"},
+        mesh_operators_versions={OSSM2: f"{OSSM2}.v2.7.0"},
+        mesh_operators_extra=[{"package": "no-such-operator", "source": "redhat-operators", "channel": "stable"}],
+    )
     role.bed.set_faults({"olm": {"delay": 0.2, "hop_delay": 1.0}})
     assert run.rc == 2 and role.writes(mark) == [], run.stdout[-3000:]
     where = "CatalogSource openshift-marketplace/redhat-operators"
-    for words in (f"package jaeger-product (mesh_control_plane.tracing.provider jaeger): {where} does not offer it",
-                  "Its support ended on 3 November 2025", f"package no-such-operator (mesh_operators_extra): {where} does not offer it",
-                  f"{where} has no channel nightly of it, it offers candidate, stable (by default stable)",
-                  f"channel stable of {where} has no {OSSM2}.v2.7.0 (mesh_operators_versions), it offers {OSSM2}.v2.6.11"):
+    for words in (
+        f"package jaeger-product (mesh_control_plane.tracing.provider jaeger): {where} does not offer it",
+        "Its support ended on 3 November 2025",
+        f"package no-such-operator (mesh_operators_extra): {where} does not offer it",
+        f"{where} has no channel nightly of it, it offers candidate, stable (by default stable)",
+        f"channel stable of {where} has no {OSSM2}.v2.7.0 (mesh_operators_versions), it offers {OSSM2}.v2.6.11",
+    ):
         assert words in said(run), words
     assert role.listed("subscriptions") == []
 
@@ -302,8 +367,16 @@ def test_a_second_mesh_operator_is_refused_and_kiali_of_somebody_else_is_used(ro
     assert run.rc == 2 and role.writes(mark) == [], run.stdout[-3000:]
     assert f"Subscription {GLOBAL}/sailoperator is a second mesh operator beside {OSSM3}: both work on the same objects" in said(run)
     for kind, name in (("subscription", "sailoperator"), ("csv", "sailoperator.v1.28.0")):
-        assert role.bed.kubectl("delete", f"{'subscriptions' if kind == 'subscription' else 'clusterserviceversions'}.operators.coreos.com",
-                                "-n", GLOBAL, name).returncode == 0
+        assert (
+            role.bed.kubectl(
+                "delete",
+                f"{'subscriptions' if kind == 'subscription' else 'clusterserviceversions'}.operators.coreos.com",
+                "-n",
+                GLOBAL,
+                name,
+            ).returncode
+            == 0
+        )
     run = role.play("ossm3", **TOOLS).check()
     assert f"kiali-ossm: Subscription {GLOBAL}/my-kiali of someone else has it (kiali-operator.v2.11.0)" in said(run)
     assert set(role.installed()) == {"my-kiali", OSSM3, "tempo-product"}
@@ -319,8 +392,12 @@ def test_a_namespace_that_somebody_blocks_is_refused(role: Role) -> None:
     assert run.rc == 2 and role.writes(mark) == [], run.stdout[-3000:]
     assert f"Subscription {GLOBAL}/not-there cannot be resolved, which blocks every package of namespace {GLOBAL}" in said(run)
     role.clear()
-    group = {"apiVersion": "operators.coreos.com/v1", "kind": "OperatorGroup", "spec": {},
-             "metadata": {"name": "one-more", "namespace": GLOBAL}}
+    group = {
+        "apiVersion": "operators.coreos.com/v1",
+        "kind": "OperatorGroup",
+        "spec": {},
+        "metadata": {"name": "one-more", "namespace": GLOBAL},
+    }
     assert role.bed.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(group)).returncode == 0
     run = role.play("ossm3")
     assert role.bed.kubectl("delete", "operatorgroup", "-n", GLOBAL, "one-more").returncode == 0
@@ -330,8 +407,12 @@ def test_a_namespace_that_somebody_blocks_is_refused(role: Role) -> None:
 def test_another_provider_does_not_move_a_mesh_that_runs(role: Role) -> None:
     """The kind of the second generation is there since its operator was installed above."""
     role.clear()
-    plane = {"apiVersion": "maistra.io/v2", "kind": "ServiceMeshControlPlane", "metadata": {"name": "shop", "namespace": "shop-system"},
-             "spec": {"version": "v2.6"}}
+    plane = {
+        "apiVersion": "maistra.io/v2",
+        "kind": "ServiceMeshControlPlane",
+        "metadata": {"name": "shop", "namespace": "shop-system"},
+        "spec": {"version": "v2.6"},
+    }
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop-system"}}
     assert role.bed.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all([namespace, plane])).returncode == 0
     mark = role.bed.mark()

@@ -16,15 +16,35 @@ from travel_support import USER, Playbook, Travel, role_play, said
 AGENCY, PORTAL, CONTROL = "dev-travel-agency", "dev-travel-portal", "dev-travel-control"
 ISTIO = ["virtualservices", "destinationrules", "gateways", "envoyfilters"]
 # As an operator brings it: everybody who is bound to edit gets these rights too.
-AGGREGATED = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
-              "metadata": {"name": "istio-crd-edit", "labels": {"rbac.authorization.k8s.io/aggregate-to-edit": "true"}},
-              "rules": [{"apiGroups": ["networking.istio.io"], "resources": ISTIO, "verbs": ["*"]}]}
-ASK = [{"name": "Ask", "hosts": "dev", "gather_facts": False, "tasks": [
-    {"name": "Ask for each right", "meshops.mesh.persona_access_info": {
-        "personas": "{{ mesh_personas }}", "control_plane_namespace": "{{ mesh_control_plane.namespace }}",
-        "member_namespaces": "{{ mesh_domains | map(attribute='namespaces') | flatten }}", "provider": "{{ mesh_provider }}"},
-     "register": "access"},
-    {"name": "Keep the answers", "ansible.builtin.copy": {"content": "{{ access | to_json }}", "dest": "{{ answers }}", "mode": "0600"}}]}]
+AGGREGATED = {
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "kind": "ClusterRole",
+    "metadata": {"name": "istio-crd-edit", "labels": {"rbac.authorization.k8s.io/aggregate-to-edit": "true"}},
+    "rules": [{"apiGroups": ["networking.istio.io"], "resources": ISTIO, "verbs": ["*"]}],
+}
+ASK = [
+    {
+        "name": "Ask",
+        "hosts": "dev",
+        "gather_facts": False,
+        "tasks": [
+            {
+                "name": "Ask for each right",
+                "meshops.mesh.persona_access_info": {
+                    "personas": "{{ mesh_personas }}",
+                    "control_plane_namespace": "{{ mesh_control_plane.namespace }}",
+                    "member_namespaces": "{{ mesh_domains | map(attribute='namespaces') | flatten }}",
+                    "provider": "{{ mesh_provider }}",
+                },
+                "register": "access",
+            },
+            {
+                "name": "Keep the answers",
+                "ansible.builtin.copy": {"content": "{{ access | to_json }}", "dest": "{{ answers }}", "mode": "0600"},
+            },
+        ],
+    }
+]
 
 
 @pytest.fixture(scope="module", name="people")
@@ -62,8 +82,11 @@ def ask(people: Travel, folder: Path, **extra: Any) -> dict[str, Any]:
 
 def writers(access: dict[str, Any]) -> set[tuple[str, str]]:
     """Who may create EnvoyFilters where."""
-    return {(cell["user"], cell["namespace"]) for cell in access["cells"]
-            if cell["resource"] == "envoyfilters" and cell["verb"] == "create" and cell["allowed"]}
+    return {
+        (cell["user"], cell["namespace"])
+        for cell in access["cells"]
+        if cell["resource"] == "envoyfilters" and cell["verb"] == "create" and cell["allowed"]
+    }
 
 
 def test_only_the_mesh_operator_writes_envoy_filters(people: Travel, tmp_path: Path) -> None:
@@ -79,12 +102,21 @@ def test_only_the_mesh_operator_writes_envoy_filters(people: Travel, tmp_path: P
 def test_a_viewer_and_a_developer_who_may_edit(people: Travel, edit: str, tmp_path: Path) -> None:
     access = ask(people, tmp_path)
     chain = f"RoleBinding {AGENCY}/{edit} -> ClusterRole edit (aggregated from istio-crd-edit) by user "
-    assert f"mia may create envoyfilters.networking.istio.io in {AGENCY} and must not (a viewer changes no Istio object), " \
-           f"granted by {chain}mia" in access["wrong"]
-    assert f"farid may create envoyfilters.networking.istio.io in {AGENCY} and must not (only a mesh operator writes EnvoyFilters), " \
-           f"granted by {chain}farid" in access["wrong"]
-    assert any(text.startswith(f"mia may get pods/log in {AGENCY} and must not (a viewer reads no log), "
-                               f"granted by RoleBinding {AGENCY}/{edit} -> ClusterRole edit") for text in access["wrong"])
+    assert (
+        f"mia may create envoyfilters.networking.istio.io in {AGENCY} and must not (a viewer changes no Istio object), "
+        f"granted by {chain}mia" in access["wrong"]
+    )
+    assert (
+        f"farid may create envoyfilters.networking.istio.io in {AGENCY} and must not (only a mesh operator writes EnvoyFilters), "
+        f"granted by {chain}farid" in access["wrong"]
+    )
+    assert any(
+        text.startswith(
+            f"mia may get pods/log in {AGENCY} and must not (a viewer reads no log), "
+            f"granted by RoleBinding {AGENCY}/{edit} -> ClusterRole edit"
+        )
+        for text in access["wrong"]
+    )
     assert {text.partition(" ")[0] for text in access["wrong"]} == {"mia", "farid"}
     assert writers(access) >= {("mia", AGENCY), ("farid", AGENCY)}
 
@@ -96,8 +128,10 @@ def test_the_role_and_the_check_end_with_the_binding(people: Travel, edit: str, 
     assert f"granted by RoleBinding {AGENCY}/{edit} -> ClusterRole edit" in said(run)
     check = people.play("meshops.mesh.check_mesh", extra_vars={"mesh_target_hosts": "dev", "mesh_check_only": ["OSM1702"]})
     assert check.rc != 0
-    assert f'User mia: may create envoyfilters.networking.istio.io in {AGENCY} (RBAC: allowed by RoleBinding "{edit}/{AGENCY}" ' \
-           'of ClusterRole "edit" to User "mia")' in said(check)
+    assert (
+        f'User mia: may create envoyfilters.networking.istio.io in {AGENCY} (RBAC: allowed by RoleBinding "{edit}/{AGENCY}" '
+        'of ClusterRole "edit" to User "mia")' in said(check)
+    )
     assert "User farid" not in said(check)
 
 
@@ -105,7 +139,9 @@ def test_the_role_and_the_check_end_with_the_binding(people: Travel, edit: str, 
 def test_a_right_that_comes_by_a_group(people: Travel, edit: str, tmp_path: Path) -> None:
     mia = {"name": "mia", "role": "mesh_application_viewer", "namespaces": [AGENCY], "groups": ["auditors"]}
     access = ask(people, tmp_path, mesh_personas=[mia])
-    assert f"mia may create envoyfilters.networking.istio.io in {AGENCY} and must not (a viewer changes no Istio object), granted by " \
-           f"RoleBinding {AGENCY}/{edit} -> ClusterRole edit (aggregated from istio-crd-edit) by group auditors" in access["wrong"]
+    assert (
+        f"mia may create envoyfilters.networking.istio.io in {AGENCY} and must not (a viewer changes no Istio object), granted by "
+        f"RoleBinding {AGENCY}/{edit} -> ClusterRole edit (aggregated from istio-crd-edit) by group auditors" in access["wrong"]
+    )
     alone = ask(people, tmp_path, mesh_personas=[{**mia, "groups": []}])
     assert not [text for text in alone["wrong"] if edit in text]

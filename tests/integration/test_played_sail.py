@@ -40,7 +40,9 @@ def play(bed: Bed) -> Play:
                     await scenario(kube, recorder)
             finally:
                 await kube.close()
+
         asyncio.run(go())
+
     return run
 
 
@@ -49,8 +51,9 @@ def recording(kind: str, name: str) -> list[Obj]:
     for line in (DATA / "sail-operator-status.jsonl").read_text().splitlines():
         entry = json.loads(line)
         if (entry["kind"], entry["name"]) == (kind, name):
-            found.append({"metadata": {"name": name, "generation": entry["generation"]}, "spec": entry["spec"],
-                          "status": entry.get("status", {})})
+            found.append(
+                {"metadata": {"name": name, "generation": entry["generation"]}, "spec": entry["spec"], "status": entry.get("status", {})}
+            )
     return found
 
 
@@ -84,9 +87,10 @@ async def make(kube: Kube, kind: str, name: str, api_version: str = API, **spec:
 async def space(kube: Kube, name: str, **labels: str) -> None:
     """A namespace with labels; keys are written with _ for the dots and slashes that Python does not take."""
     keys = {"rev": "istio.io/rev", "injection": "istio-injection"}
-    await kube.apply({"apiVersion": "v1", "kind": "Namespace",
-                      "metadata": {"name": name, "labels": {keys.get(k, k): v for k, v in labels.items()}}},
-                     "test")
+    await kube.apply(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {keys.get(k, k): v for k, v in labels.items()}}},
+        "test",
+    )
 
 
 async def state(kube: Kube, kind: str, name: str, wanted: str, *, version: str | None = None, timeout: float = 30) -> Obj:
@@ -95,6 +99,7 @@ async def state(kube: Kube, kind: str, name: str, wanted: str, *, version: str |
         if obj is None or view(obj)[2] != wanted or view(obj)[0] != view(obj)[1]:
             return None
         return obj if version in (None, obj["spec"].get("version")) else None
+
     found: Obj = await eventually(there, timeout, f"{kind} {name} {wanted}")
     return found
 
@@ -102,12 +107,17 @@ async def state(kube: Kube, kind: str, name: str, wanted: str, *, version: str |
 async def gone(kube: Kube, kind: str, name: str, timeout: float = 60) -> None:
     async def away() -> bool:
         return await kube.get(API, kind, name) is None
+
     await eventually(away, timeout, f"{kind} {name} is gone")
 
 
 def running_pod(name: str, namespace: str, *, image: str = "app:1", container: str = "app", **meta: dict[str, str]) -> Obj:
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": namespace, **meta},
-            "spec": {"containers": [{"name": container, "image": image}]}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": namespace, **meta},
+        "spec": {"containers": [{"name": container, "image": image}]},
+    }
 
 
 def test_missing_namespace_as_recorded(play: Play) -> None:
@@ -120,8 +130,9 @@ def test_missing_namespace_as_recorded(play: Play) -> None:
         await gone(kube, "IstioRevision", "missing-ns")
         for kind in ("Istio", "IstioRevision"):
             assert story(recorder.of(kind, "", "missing-ns")) == story(recording(kind, "missing-ns")), kind
-        assert any("object has been modified" in conditions(o).get("Reconciled", ("", "", ""))[2]
-                   for o in recorder.of("Istio", "", "missing-ns"))
+        assert any(
+            "object has been modified" in conditions(o).get("Reconciled", ("", "", ""))[2] for o in recorder.of("Istio", "", "missing-ns")
+        )
 
     play(scenario)
 
@@ -155,8 +166,10 @@ def test_in_place_as_recorded(play: Play, bed: Bed) -> None:
 
 def _stale_healthy(recorder: Recorder) -> None:
     """The trap: the Istio has observed its generation and is Healthy while its revision still speaks of the old one."""
+
     def version(obj: Obj) -> int:
         return int(obj["metadata"]["resourceVersion"])
+
     trap = next(o for o in recorder.of("Istio", "", "default") if view(o)[:3] == (2, 2, "Healthy"))
     before = [o for o in recorder.of("IstioRevision", "", "default") if version(o) < version(trap)]
     assert view(before[-1])[:3] == (2, 1, "Healthy")
@@ -166,8 +179,14 @@ def test_revision_based_as_recorded(play: Play) -> None:
     async def scenario(kube: Kube, recorder: Recorder) -> None:
         for name, labels in {"istio-prod": {}, "old": {"rev": "prod-v1-29-6"}, "new": {"rev": "prod-v1-30-3"}}.items():
             await space(kube, name, **labels)
-        istio = await make(kube, "Istio", "prod", namespace="istio-prod", version="v1.29.6",
-                           updateStrategy={"type": "RevisionBased", "inactiveRevisionDeletionGracePeriodSeconds": 3})
+        istio = await make(
+            kube,
+            "Istio",
+            "prod",
+            namespace="istio-prod",
+            version="v1.29.6",
+            updateStrategy={"type": "RevisionBased", "inactiveRevisionDeletionGracePeriodSeconds": 3},
+        )
         await state(kube, "Istio", "prod", "Healthy")
         await make(kube, "IstioRevisionTag", "prod-tag", targetRef={"kind": "Istio", "name": "prod"})
         tag = await state(kube, "IstioRevisionTag", "prod-tag", "NotReferencedByAnything")
@@ -180,12 +199,17 @@ def test_revision_based_as_recorded(play: Play) -> None:
         await space(kube, "old", rev="prod-v1-30-3")
         await gone(kube, "IstioRevision", "prod-v1-29-6")
         await eventually(lambda: _revisions(kube, {"total": 1, "ready": 1, "inUse": 1}))
-        await kube.patch({"apiVersion": "apps/v1", "kind": "Deployment",
-                          "metadata": {"name": "istiod-prod-v1-30-3", "namespace": "istio-prod"}},
-                         {"spec": {"replicas": 0}})
+        await kube.patch(
+            {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "istiod-prod-v1-30-3", "namespace": "istio-prod"}},
+            {"spec": {"replicas": 0}},
+        )
         await state(kube, "Istio", "prod", "IstiodNotReady")
-        for kind, name in (("Istio", "prod"), ("IstioRevision", "prod-v1-29-6"), ("IstioRevision", "prod-v1-30-3"),
-                           ("IstioRevisionTag", "prod-tag")):
+        for kind, name in (
+            ("Istio", "prod"),
+            ("IstioRevision", "prod-v1-29-6"),
+            ("IstioRevision", "prod-v1-30-3"),
+            ("IstioRevisionTag", "prod-tag"),
+        ):
             assert story(recorder.of(kind, "", name)) == story(recording(kind, name)), name
         await kube.delete({"apiVersion": API, "kind": "IstioRevisionTag", "metadata": {"name": "prod-tag"}})
         await kube.delete({"apiVersion": API, "kind": "Istio", "metadata": {"name": "prod"}})
@@ -224,8 +248,10 @@ def test_end_of_life_is_permanent(play: Play) -> None:
         await asyncio.sleep(2)
         seen = recorder.of("Istio", "", "ancient")[-1]
         assert conditions(seen)["Reconciled"] == (
-            "False", "ReconcileError",
-            'validation error: version "v1.24.3" is end-of-life and cannot be installed; use a supported version')
+            "False",
+            "ReconcileError",
+            'validation error: version "v1.24.3" is end-of-life and cannot be installed; use a supported version',
+        )
         assert seen["status"]["revisions"]["total"] == 0
         assert await kube.get(API, "IstioRevision", "ancient") is None
         await kube.delete({"apiVersion": API, "kind": "Istio", "metadata": {"name": "ancient"}})
@@ -292,12 +318,19 @@ async def _inject(kube: Kube) -> None:
     assert [c["name"] for c in spec["initContainers"]] == ["istio-init"]
     assert meta["annotations"]["istio.io/rev"] == "canary"
     assert json.loads(meta["annotations"]["sidecar.istio.io/status"])["revision"] == "canary"
-    assert meta["labels"] == {"app": "web", "version": "v2", "security.istio.io/tlsMode": "istio", "service.istio.io/canonical-name": "web",
-                              "service.istio.io/canonical-revision": "v2"}
-    gateway = await kube.create(running_pod("edge", "shop", image="auto", container="istio-proxy",
-                                            annotations={"inject.istio.io/templates": "gateway"}))
+    assert meta["labels"] == {
+        "app": "web",
+        "version": "v2",
+        "security.istio.io/tlsMode": "istio",
+        "service.istio.io/canonical-name": "web",
+        "service.istio.io/canonical-revision": "v2",
+    }
+    gateway = await kube.create(
+        running_pod("edge", "shop", image="auto", container="istio-proxy", annotations={"inject.istio.io/templates": "gateway"})
+    )
     assert [(c["name"], c["image"], c["args"][1]) for c in gateway["spec"]["containers"]] == [
-        ("istio-proxy", "docker.io/istio/proxyv2:1.30.2", "router")]
+        ("istio-proxy", "docker.io/istio/proxyv2:1.30.2", "router")
+    ]
     left = await kube.create(running_pod("left", "shop", labels={"sidecar.istio.io/inject": "false"}))
     other = await kube.create(running_pod("other", "plain"))
     assert [len(p["spec"]["containers"]) for p in (left, other)] == [1, 1]
@@ -320,14 +353,18 @@ async def _trust(kube: Kube) -> None:
 
     async def published() -> Obj | None:
         return await kube.get("v1", "ConfigMap", "istio-ca-root-cert", "shop")
+
     found = await eventually(published)
     assert found["data"] == {"root-cert.pem": root}
 
 
 async def _validate(kube: Kube) -> None:
-    bad = {"apiVersion": "networking.istio.io/v1", "kind": "Gateway",
-           "metadata": {"name": "bad", "namespace": "shop", "labels": {"istio.io/rev": "canary"}},
-           "spec": {"selector": {"istio": "ingressgateway"}}}
+    bad = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "Gateway",
+        "metadata": {"name": "bad", "namespace": "shop", "labels": {"istio.io/rev": "canary"}},
+        "spec": {"selector": {"istio": "ingressgateway"}},
+    }
     with pytest.raises(ApiError, match="gateway must have at least one server"):
         await kube.create(bad)
     server = {"hosts": ["*"], "port": {"number": 80, "name": "http", "protocol": "HTTP"}}
@@ -338,8 +375,14 @@ def test_istiod_is_put_back_and_depends_on_its_cni(play: Play) -> None:
     async def scenario(kube: Kube, recorder: Recorder) -> None:
         await space(kube, "cni-mesh")
         await space(kube, "istio-cni")
-        await make(kube, "Istio", "needy", namespace="cni-mesh", version="v1.30.3",
-                   values={"pilot": {"cni": {"enabled": True}, "autoscaleEnabled": False, "replicaCount": 2}})
+        await make(
+            kube,
+            "Istio",
+            "needy",
+            namespace="cni-mesh",
+            version="v1.30.3",
+            values={"pilot": {"cni": {"enabled": True}, "autoscaleEnabled": False, "replicaCount": 2}},
+        )
         await state(kube, "Istio", "needy", "IstioCNINotFound")
         await make(kube, "IstioCNI", "default", namespace="istio-cni", version="v1.30.3")
         await state(kube, "Istio", "needy", "Healthy")
@@ -351,6 +394,7 @@ def test_istiod_is_put_back_and_depends_on_its_cni(play: Play) -> None:
         async def back() -> bool:
             found = await kube.get("apps/v1", "Deployment", "istiod-needy", "cni-mesh")
             return bool(found and found["metadata"]["uid"] != old["metadata"]["uid"])
+
         await eventually(back, what="istiod is there again")
         for kind, name in (("Istio", "needy"), ("IstioCNI", "default")):
             await kube.delete({"apiVersion": API, "kind": kind, "metadata": {"name": name}})

@@ -81,9 +81,13 @@ def test_the_way_back_is_open_in_the_middle(bedded: Bedded, after: int) -> None:
     assert set(codes) == {"200"}
 
 
-@pytest.mark.parametrize(("fault", "reason"), [
-    pytest.param({"keep_root": ["shop/cars"]}, "it does not trust", id="keeps its root"),
-    pytest.param({"hang": ["shop/cars"]}, "did not answer", id="hangs", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        pytest.param({"keep_root": ["shop/cars"]}, "it does not trust", id="keeps its root"),
+        pytest.param({"hang": ["shop/cars"]}, "did not answer", id="hangs", marks=pytest.mark.long),
+    ],
+)
 def test_one_proxy_holds_the_switch_up_and_the_way_back_is_open(bedded: Bedded, fault: Obj, reason: str) -> None:
     bedded.bed.set_faults({"envoys": {"life": 6, **fault}})
     time.sleep(1)
@@ -135,10 +139,17 @@ def test_a_cacerts_that_is_deleted_in_the_middle_is_told_and_the_next_run_goes_o
 
 def play(bedded: Bedded, folder: Path, *args: str, **variables: Any) -> subprocess.Popen[str]:
     """The playbook as people run it, with an own CA in a store of this test."""
-    given: Obj = {"mesh_name": "shop-mesh", "mesh_provider": "sail", "mesh_control_plane": {"name": "default", "namespace": "istio-system"},
-                  "mesh_domains": [{"name": "shop", "namespaces": ["shop"]}], "mesh_kubeconfig": str(bedded.bed.kubeconfig),
-                  "ansible_python_interpreter": sys.executable, "mesh_certificates_store": str(folder / "pki"),
-                  "mesh_certificates_rotation": {"interval": 0.3, "gate_timeout": 240, "istiod_grace": 2, "lock_seconds": 5}, **variables}
+    given: Obj = {
+        "mesh_name": "shop-mesh",
+        "mesh_provider": "sail",
+        "mesh_control_plane": {"name": "default", "namespace": "istio-system"},
+        "mesh_domains": [{"name": "shop", "namespaces": ["shop"]}],
+        "mesh_kubeconfig": str(bedded.bed.kubeconfig),
+        "ansible_python_interpreter": sys.executable,
+        "mesh_certificates_store": str(folder / "pki"),
+        "mesh_certificates_rotation": {"interval": 0.3, "gate_timeout": 240, "istiod_grace": 2, "lock_seconds": 5},
+        **variables,
+    }
     for name in ("root", "authority"):
         given[f"mesh_certificates_{name}"] = {"name": f"{name}-2027", "key_type": "EC", "key_bits": 256}
     return start("meshops.mesh.rotate_certificates", *args, bed=bedded.bed, inventory="west,", extra_vars=given)

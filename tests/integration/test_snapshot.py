@@ -46,7 +46,8 @@ def test_snapshot_of_a_cluster(bed: Bed, namespace: str, tmp_path: Path) -> None
     # of each object the file keeps what is named by kind and field; that has tests of its own
     loaded = Snapshot.load(path)
     assert [(one["kind"], one["metadata"]["uid"]) for one in loaded.objects] == [
-        (one["kind"], one["metadata"]["uid"]) for one in snapshot.objects]
+        (one["kind"], one["metadata"]["uid"]) for one in snapshot.objects
+    ]
 
 
 def test_namespaces_limit_and_a_weak_login_is_noted(bed: Bed, namespace: str) -> None:

@@ -89,8 +89,17 @@ def test_files_need_no_cluster_and_the_api_takes_them(travel: Travel, tmp_path: 
     # what a GitOps tool makes first: no dry run knows a namespace that another line of it would make
     for name in {obj["metadata"]["namespace"] for text in objects for obj in yaml.safe_load_all(text) if "namespace" in obj["metadata"]}:
         travel.bed.api.ensure("/api/v1/namespaces", {"metadata": {"name": name}})
-    done = travel.bed.kubectl("apply", "--server-side", "--dry-run=server", "--validate=strict", "--field-manager=meshops.mesh",
-                              "-f", "-", stdin="\n---\n".join(objects), timeout=120)
+    done = travel.bed.kubectl(
+        "apply",
+        "--server-side",
+        "--dry-run=server",
+        "--validate=strict",
+        "--field-manager=meshops.mesh",
+        "-f",
+        "-",
+        stdin="\n---\n".join(objects),
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) >= len(files)
 
@@ -133,8 +142,12 @@ def test_a_deployment_of_somebody_else_is_refused(travel: Travel, tmp_path: Path
 
 def test_one_scenario_keeps_what_another_made(travel: Travel, tmp_path: Path) -> None:
     """Chapter 3, then chapter 4, as the documentation says it, also with prune; then the other way round changes nothing."""
-    more = {"mesh_certificates_store": str(tmp_path / "pki"), "travel_partner_bundle": str(tmp_path / "gto"),
-            "mesh_check_only": ["OSM1508", "OSM1505"], "mesh_prune": True}
+    more = {
+        "mesh_certificates_store": str(tmp_path / "pki"),
+        "travel_partner_bundle": str(tmp_path / "gto"),
+        "mesh_check_only": ["OSM1508", "OSM1505"],
+        "mesh_prune": True,
+    }
     travel.play("meshops.mesh.travel_https", extra_vars=more).check()
     second = travel.play("meshops.mesh.travel_partner_gateway", extra_vars=more).check()
     assert "scenarios that are kept: https" in second.stdout
@@ -163,7 +176,7 @@ def test_it_moves_under_the_corporate_ca_and_says_who_signs(travel: Travel, tmp_
         assert re.search(rf"^{phase}: proved safe.*, written \({proxies} proxies, 2 istiods", run.stdout, re.MULTILINE), run.stdout[-5000:]
     assert "settle: everybody has followed" in run.stdout and re.search(r"^\d+ passed, 0 warnings, 0 failed", run.stdout, re.MULTILINE)
     root, middle = (f"CN=Travel Agency Ltd {kind} CA,OU=Travel Agency Ltd Certificate Authority" for kind in ("Root", "Intermediate"))
-    table = run.stdout[run.stdout.index("the CA of istiod:"):]
+    table = run.stdout[run.stdout.index("the CA of istiod:") :]
     assert table.startswith(f"the CA of istiod:\n  before  O=cluster.local\n  after   {root}")
     assert f"gateways and workloads:\n  before  O=cluster.local ({proxies})\n  after   {middle}" in table, table[:2000]
     again = travel.play("meshops.mesh.travel_corporate_ca", extra_vars=more).check()
@@ -176,8 +189,10 @@ def test_a_namespace_leaves_the_mesh(travel: Travel, tmp_path: Path) -> None:
     travel.bed.api.ensure("/api/v1/namespaces", {"metadata": {"name": guests, "labels": {"app.kubernetes.io/managed-by": "Helm"}}})
     play = role_play(tmp_path, "membership")
     domains = [{"name": "guests", "namespaces": [guests]}]
-    members = [{"name": "travel-services", "namespaces": ["prod-travel-agency"]},
-               {"name": "travel-portal", "namespaces": ["prod-travel-portal", "prod-travel-control"]}]
+    members = [
+        {"name": "travel-services", "namespaces": ["prod-travel-agency"]},
+        {"name": "travel-portal", "namespaces": ["prod-travel-portal", "prod-travel-control"]},
+    ]
     travel.play(play, extra_vars={"membership_domains": members + domains}).check()
     travel.bed.kubectl("create", "deployment", "web", "-n", guests, "--image=registry.example.com/web:1")
     done = travel.bed.kubectl("wait", "deployment/web", "-n", guests, "--for=condition=Available", "--timeout=40s")
@@ -206,10 +221,16 @@ def somebodys(travel: Travel) -> set[str]:
 def test_it_is_not_removed_while_others_need_it_or_would_lose_something(travel: Travel) -> None:
     """Plain while pods of others have a proxy; with its namespaces, also by force, while something of others is in them."""
     portal = "prod-travel-portal"
-    planted = [{"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data", "namespace": portal},
-                "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}},
-               {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "notes", "namespace": portal}},
-               {"apiVersion": "kiali.io/v1alpha1", "kind": "Kiali", "metadata": {"name": "theirs", "namespace": portal}}]
+    planted = [
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": "data", "namespace": portal},
+            "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+        },
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "notes", "namespace": portal}},
+        {"apiVersion": "kiali.io/v1alpha1", "kind": "Kiali", "metadata": {"name": "theirs", "namespace": portal}},
+    ]
     assert travel.bed.kubectl("apply", "-f", "-", stdin="\n---\n".join(map(json.dumps, planted))).returncode == 0
     travel.bed.kubectl("scale", "deployment/legacy-v1", "-n", portal, "--replicas=1")
     done = travel.bed.kubectl("wait", "deployment/legacy-v1", "-n", portal, "--for=condition=Available", "--timeout=40s")
@@ -225,9 +246,10 @@ def test_it_is_not_removed_while_others_need_it_or_would_lose_something(travel: 
         more = {**mesh, "mesh_remove_force": True, "mesh_remove_namespaces": True, "mesh_remove_volumes": True}
         run = travel.play("meshops.mesh.remove_mesh", *asked, extra_vars=more)
         assert run.rc != 0
-        for line in (f"Namespace {portal} has in it what is not ours to delete: PersistentVolumeClaim {portal}/data (a volume)",
-                     *(f"{name} (written by" for name in (f"Deployment {portal}/legacy-v1", f"ConfigMap {portal}/notes",
-                                                          f"Kiali {portal}/theirs"))):
+        for line in (
+            f"Namespace {portal} has in it what is not ours to delete: PersistentVolumeClaim {portal}/data (a volume)",
+            *(f"{name} (written by" for name in (f"Deployment {portal}/legacy-v1", f"ConfigMap {portal}/notes", f"Kiali {portal}/theirs")),
+        ):
             assert line in said(run), said(run)[-3000:]
     assert travel.writes(mark) == []
     assert (travel.ours(), somebodys(travel)) == (before, there)
@@ -257,8 +279,15 @@ def test_with_namespaces_and_volumes_nothing_is_left_but_operators(travel: Trave
         assert run.rc != 0 and f"PersistentVolumeClaim prod-istio-system/{name} (a volume" in said(run) and travel.writes(mark) == []
         travel.bed.kubectl("delete", *claims, "-n", "prod-istio-system")
     travel.play("meshops.mesh.remove_mesh", extra_vars=more).check()
-    left = travel.bed.kubectl("get", "subscriptions.operators.coreos.com,operatorgroups,namespaces", "-A", "-o", "name",
-                              "-l", f"{OURS},mesh.meshops.io/layer=operators").stdout.split()
+    left = travel.bed.kubectl(
+        "get",
+        "subscriptions.operators.coreos.com,operatorgroups,namespaces",
+        "-A",
+        "-o",
+        "name",
+        "-l",
+        f"{OURS},mesh.meshops.io/layer=operators",
+    ).stdout.split()
     assert any("servicemeshoperator3" in name for name in left)
     assert len(travel.ours()) == len(left)
     assert [name for name in travel.namespaces() if name.startswith("prod-") or name == "istio-cni"] == ["prod-guests"]

@@ -68,6 +68,7 @@ class World:
 
         return int(until(found, what=f"the Envoy of {namespace}/{app}"))
 
+
 # Chapters 3 and 4; test_gateway_probe, test_envoys and tests/unit/roles/test_rendering_gateways.py have the pieces.
 pytestmark = pytest.mark.long
 
@@ -77,9 +78,15 @@ pytestmark = pytest.mark.long
 def _world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, worker_id: str, playbook: Playbook) -> Iterator[World]:
     provider, folder = request.param, tmp_path_factory.mktemp(f"gateways-{request.param}")
     bed = Bed.start(f"gateways-{provider}-{worker_id}", OPERATORS[provider], owner=os.getpid())
-    given = {"mesh_provider": provider, "mesh_workloads": WORKLOADS, "mesh_observability": {}, "mesh_operators_provider": "none",
-             "mesh_certificates_store": str(folder / "pki"), "travel_partner_bundle": str(folder / "gto"),
-             "mesh_check_categories": ["gateways", "workloads", "certificates"]}
+    given = {
+        "mesh_provider": provider,
+        "mesh_workloads": WORKLOADS,
+        "mesh_observability": {},
+        "mesh_operators_provider": "none",
+        "mesh_certificates_store": str(folder / "pki"),
+        "travel_partner_bundle": str(folder / "gto"),
+        "mesh_check_categories": ["gateways", "workloads", "certificates"],
+    }
     world = World(bed, playbook, folder, given)
     try:
         for name in (SYSTEM, AGENCY, CONTROL):
@@ -210,16 +217,27 @@ def test_the_partner_needs_a_token_of_the_single_sign_on(world: World) -> None:
     bundle = world.folder / "gto"
     own = {"certificate": bundle / "curl-client.crt", "key": bundle / "curl-client.key"}
     with issuing("https://sso.example.com/auth/realms/servicemesh-lab") as issuer:
-        sso = {"issuer": issuer.issuer, "jwks_uri": f"{issuer.url}/certs", "token_uri": f"{issuer.url}/token", "client_id": "istio",
-               "username": "gtouser"}
-        given = {**kept, "travel_reach": {"travel-api-gateway": {"address": "127.0.0.1", "port": port}}, "travel_partner_sso": sso,
-                 "access_wait_timeout": 120}
+        sso = {
+            "issuer": issuer.issuer,
+            "jwks_uri": f"{issuer.url}/certs",
+            "token_uri": f"{issuer.url}/token",
+            "client_id": "istio",
+            "username": "gtouser",
+        }
+        given = {
+            **kept,
+            "travel_reach": {"travel-api-gateway": {"address": "127.0.0.1", "port": port}},
+            "travel_partner_sso": sso,
+            "access_wait_timeout": 120,
+        }
         done = world.play("meshops.mesh.travel_partner_jwt", travel_partner_password=PASSWORD, **given).check()
         text = said(done)
-        for line in ("/flights/Tallinn without a token: denied (403 RBAC: access denied), expected 403",
-                     "/flights/Tallinn with a token whose signature is another: denied (401 Jwt verification fails), expected 401",
-                     "/flights/Tallinn with the token: allowed (200), expected allowed",
-                     "5 calls: 3 allowed, 2 denied, 0 without a verdict; 5 as expected, 0 otherwise"):
+        for line in (
+            "/flights/Tallinn without a token: denied (403 RBAC: access denied), expected 403",
+            "/flights/Tallinn with a token whose signature is another: denied (401 Jwt verification fails), expected 401",
+            "/flights/Tallinn with the token: allowed (200), expected allowed",
+            "5 calls: 3 allowed, 2 denied, 0 without a verdict; 5 as expected, 0 otherwise",
+        ):
             assert line in text, text[-4000:]
         assert issuer.sign().partition(".")[0] not in text, "no token is shown"
         assert call(port, PARTNER, "/flights/Tallinn", **own).status == 403
@@ -234,10 +252,17 @@ def test_the_partner_needs_a_token_of_the_single_sign_on(world: World) -> None:
 
 def test_a_gateway_that_lets_everybody_in_is_found(world: World) -> None:
     """The same host and certificate on another gateway, by a Gateway that forgot about clients."""
-    server = {"port": {"number": 443, "name": "https", "protocol": "HTTPS"}, "hosts": [PARTNER],
-              "tls": {"mode": "SIMPLE", "credentialName": "gto-external-secret"}}
-    forgotten = {"apiVersion": "networking.istio.io/v1beta1", "kind": "Gateway", "metadata": {"name": "forgotten", "namespace": SYSTEM},
-                 "spec": {"selector": {"istio": "ingressgateway"}, "servers": [server]}}
+    server = {
+        "port": {"number": 443, "name": "https", "protocol": "HTTPS"},
+        "hosts": [PARTNER],
+        "tls": {"mode": "SIMPLE", "credentialName": "gto-external-secret"},
+    }
+    forgotten = {
+        "apiVersion": "networking.istio.io/v1beta1",
+        "kind": "Gateway",
+        "metadata": {"name": "forgotten", "namespace": SYSTEM},
+        "spec": {"selector": {"istio": "ingressgateway"}, "servers": [server]},
+    }
     assert world.bed.kubectl("apply", "-f", "-", stdin=json.dumps(forgotten)).returncode == 0
     port = world.local(SYSTEM, "istio-ingressgateway", 8443)
     until(lambda: call(port, PARTNER).served == "CN=gto-external-secret", what="the forgotten Gateway")
@@ -261,7 +286,9 @@ def test_cars_takes_plain_text_after_its_exemption(world: World, tmp_path: Path,
 
     def mesh_call() -> str:
         pod = world.items("pods", AGENCY, "-l", "app=flights")[0]["metadata"]["name"]
-        return world.bed.kubectl("exec", "-n", AGENCY, pod, "-c", "flights", "--", "curl", "-s", "-i", "-m", "4", "http://cars:8000/").stdout
+        return world.bed.kubectl(
+            "exec", "-n", AGENCY, pod, "-c", "flights", "--", "curl", "-s", "-i", "-m", "4", "http://cars:8000/"
+        ).stdout
 
     peer = "x-testbed-peer: spiffe://" in until(lambda: mesh_call() if " 200 " in mesh_call() else "", what="a call inside of the mesh")
     assert peer is (mode == "PERMISSIVE"), "who has a certificate uses it where it is taken"

@@ -38,8 +38,9 @@ class Story(Travel):
     def failed(self, *codes: str, mesh: str = "dev") -> tuple[Any, dict[str, list[str]]]:
         """A check of these codes: the run, and the deviations by code."""
         report = self.bed.dir / "report.json"
-        run = self.play(CHECK, extra_vars={"mesh_target_hosts": f"travel_{mesh}", "mesh_check_only": list(codes),
-                                           "mesh_check_report": str(report)})
+        run = self.play(
+            CHECK, extra_vars={"mesh_target_hosts": f"travel_{mesh}", "mesh_check_only": list(codes), "mesh_check_report": str(report)}
+        )
         found: dict[str, list[str]] = {}
         for row in json.loads(report.read_text(encoding="utf-8"))["checks"]:
             if row["id"] in codes and row["status"] in ("failed", "warning"):
@@ -57,8 +58,12 @@ PROVIDERS = os.environ.get("MESH_TEST_PROVIDERS", "ossm2").split(",")
 def _story(request: pytest.FixtureRequest, beds: Callable[..., Bed], playbook: Playbook) -> Iterator[Story]:
     bed = beds(*OPERATORS, tag=f"two-{request.param}")
     # OLM's own namespaces are there before the story begins
-    for what, where in (("operatorgroup/global-operators", "openshift-operators"), ("serviceaccount/default", "openshift-operators"),
-                        ("serviceaccount/default", "openshift-marketplace"), ("configmap/kube-root-ca.crt", "openshift-marketplace")):
+    for what, where in (
+        ("operatorgroup/global-operators", "openshift-operators"),
+        ("serviceaccount/default", "openshift-operators"),
+        ("serviceaccount/default", "openshift-marketplace"),
+        ("configmap/kube-root-ca.crt", "openshift-marketplace"),
+    ):
         done = bed.kubectl("wait", what, "-n", where, "--for=create", "--timeout=50s")
         assert done.returncode == 0, done.stderr
     yield Story(bed, bed.user_kubeconfig(USER, ["system:masters"]), playbook, {**VARS, "mesh_provider": request.param})
@@ -86,10 +91,19 @@ def test_tools_and_catalogues_that_do_not_work_are_named(story: Story) -> None:
     place, source = "Deployment dev-istio-system", "CatalogSource openshift-marketplace/redhat-operators"
     story.bed.set_faults({"observability": {"never_ready": ["kiali", "jaeger"]}, "olm": {"unreachable": ["redhat-operators"]}})
     try:
-        waits = [("deployment", "-n", "dev-istio-system", "-l", f"app={tool}",
-                  "--for=jsonpath={.status.unavailableReplicas}=1") for tool in ("kiali", "jaeger")]
-        waits.append(("catalogsource", "redhat-operators", "-n", "openshift-marketplace",
-                      "--for=jsonpath={.status.connectionState.lastObservedState}=TRANSIENT_FAILURE"))
+        waits = [
+            ("deployment", "-n", "dev-istio-system", "-l", f"app={tool}", "--for=jsonpath={.status.unavailableReplicas}=1")
+            for tool in ("kiali", "jaeger")
+        ]
+        waits.append(
+            (
+                "catalogsource",
+                "redhat-operators",
+                "-n",
+                "openshift-marketplace",
+                "--for=jsonpath={.status.connectionState.lastObservedState}=TRANSIENT_FAILURE",
+            )
+        )
         for wait in waits:
             done = story.bed.kubectl("wait", *wait, "--timeout=55s")
             assert done.returncode == 0, done.stderr
@@ -115,10 +129,16 @@ def test_production_beside_it_touches_nothing_of_it(story: Story) -> None:
 
 def test_production_is_not_removed_while_others_use_it(story: Story) -> None:
     place = ("-n", "prod-travel-portal")
-    pod = {"metadata": {"labels": {"app": "theirs"}, "annotations": {"sidecar.istio.io/inject": "true"}},
-           "spec": {"containers": [{"name": "theirs", "image": "registry.example.com/theirs:1"}]}}
-    made = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "theirs", "namespace": "prod-travel-portal"},
-            "spec": {"selector": {"matchLabels": {"app": "theirs"}}, "template": pod}}
+    pod = {
+        "metadata": {"labels": {"app": "theirs"}, "annotations": {"sidecar.istio.io/inject": "true"}},
+        "spec": {"containers": [{"name": "theirs", "image": "registry.example.com/theirs:1"}]},
+    }
+    made = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "theirs", "namespace": "prod-travel-portal"},
+        "spec": {"selector": {"matchLabels": {"app": "theirs"}}, "template": pod},
+    }
     assert story.bed.kubectl("apply", "-f", "-", stdin=json.dumps(made)).returncode == 0
     assert story.bed.kubectl("wait", "deployment/theirs", *place, "--for=condition=Available", "--timeout=55s").returncode == 0
     before, mark = story.ours(), story.bed.mark()
@@ -179,7 +199,10 @@ def test_a_plan_needs_no_crd(beds: Callable[..., Bed], playbook: Playbook) -> No
     assert travel.writes(mark) == []
     assert travel.everything().keys() == before
     later = "would create, once its kind is installed,"
-    for line in (f"operators: {later} Subscription openshift-operators/servicemeshoperator3", f"control_plane: {later} Istio production",
-                 f"observability: {later} Kiali prod-istio-system/kiali",
-                 "workloads: would create Deployment prod-travel-agency/flights-v1"):
+    for line in (
+        f"operators: {later} Subscription openshift-operators/servicemeshoperator3",
+        f"control_plane: {later} Istio production",
+        f"observability: {later} Kiali prod-istio-system/kiali",
+        "workloads: would create Deployment prod-travel-agency/flights-v1",
+    ):
         assert line in said(run), line

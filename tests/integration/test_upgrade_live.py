@@ -35,13 +35,22 @@ pytestmark = pytest.mark.long  # tests/unit/upgrade has the plan, tests/unit/rol
 # With a real operator (MESH_SAIL_OPERATOR) name versions that it has: where the mesh begins, then its hops.
 VERSIONS = os.environ.get("MESH_TEST_VERSIONS", "").split(",") if os.environ.get("MESH_TEST_VERSIONS") else []
 # The first hop is for upgrade_mesh and its kills, the second for jobs of a wave each, what is left for the playbooks by turns.
-WAYS = {"ossm2": ["v2.3", "v2.4", "v2.5", "v2.6"], "InPlace": VERSIONS or ["v1.28.9", "v1.28.10", "v1.29.6", "v1.30.2", "v1.30.3"],
-        "RevisionBased": VERSIONS or ["v1.28.9", "v1.28.10", "v1.29.6", "v1.30.2", "v1.30.3"]}
+WAYS = {
+    "ossm2": ["v2.3", "v2.4", "v2.5", "v2.6"],
+    "InPlace": VERSIONS or ["v1.28.9", "v1.28.10", "v1.29.6", "v1.30.2", "v1.30.3"],
+    "RevisionBased": VERSIONS or ["v1.28.9", "v1.28.10", "v1.29.6", "v1.30.2", "v1.30.3"],
+}
 # Where a run is killed: at a task of this name, so many seconds after it began.
-STEPS = (("Begin | Make the waves", 0.5), ("| Apply the layer", 1.5), ("Call | rollout_waves: advanced", 3.0),
-         ("Gate | Judge the wave", 0.5), ("Tag | Let the tag lead", 0.8), ("Settle | Give namespaces their label back", 0.5),
-         ("Settle | Let the old revision go", 1.0),
-         ("Hop_go | Let the next run in", 0.5))
+STEPS = (
+    ("Begin | Make the waves", 0.5),
+    ("| Apply the layer", 1.5),
+    ("Call | rollout_waves: advanced", 3.0),
+    ("Gate | Judge the wave", 0.5),
+    ("Tag | Let the tag lead", 0.8),
+    ("Settle | Give namespaces their label back", 0.5),
+    ("Settle | Let the old revision go", 1.0),
+    ("Hop_go | Let the next run in", 0.5),
+)
 WAVES = [{"name": "portal", "namespaces": [PORTAL]}, {"name": "data", "namespaces": [SHOP]}]
 
 # One revision beside the other, and a tag; in place, test_faults_run has an istiod that never gets ready.
@@ -59,14 +68,23 @@ class Story:
     @property
     def variables(self) -> Obj:
         provider = "ossm2" if self.kind == "ossm2" else "ossm3"
-        plane = {"name": "shop", "namespace": SYSTEM, "update_strategy": "RevisionBased" if self.kind == "RevisionBased" else "InPlace",
-                 "egress": {"enabled": False}}
-        return {"ansible_python_interpreter": sys.executable, "mesh_kubeconfig": str(self.bed.kubeconfig),
-                "mesh_provider": provider, "mesh_name": "shop-mesh",
-                "mesh_control_plane": plane, "mesh_operators_provider": "none",
-                "mesh_domains": [{"name": "portal", "namespaces": [PORTAL]}, {"name": "data", "namespaces": [SHOP]}],
-                f"mesh_{provider}_version": WAYS[self.kind][0], "mesh_upgrade": {
-                    "waves": WAVES, "rollout": {"lock_seconds": 3, "interval": 0.5, "workload_timeout": 240}}}
+        plane = {
+            "name": "shop",
+            "namespace": SYSTEM,
+            "update_strategy": "RevisionBased" if self.kind == "RevisionBased" else "InPlace",
+            "egress": {"enabled": False},
+        }
+        return {
+            "ansible_python_interpreter": sys.executable,
+            "mesh_kubeconfig": str(self.bed.kubeconfig),
+            "mesh_provider": provider,
+            "mesh_name": "shop-mesh",
+            "mesh_control_plane": plane,
+            "mesh_operators_provider": "none",
+            "mesh_domains": [{"name": "portal", "namespaces": [PORTAL]}, {"name": "data", "namespaces": [SHOP]}],
+            f"mesh_{provider}_version": WAYS[self.kind][0],
+            "mesh_upgrade": {"waves": WAVES, "rollout": {"lock_seconds": 3, "interval": 0.5, "workload_timeout": 240}},
+        }
 
     def play(self, name: str | Path, **more: Any) -> Run:
         return self.run(name, bed=self.bed, inventory="west,", extra_vars={**self.variables, **more}, timeout=1800)
@@ -76,9 +94,14 @@ class Story:
         kept = self.get("configmap", "rollout-shop-mesh", "-n", SYSTEM).get("data", {}).get("state", "{}")
         state = json.loads(kept)
         tag = self.get("istiorevisiontag", "shop-mesh") if self.kind == "RevisionBased" else {}
-        return {"proxies": self.proxies(), "labels": self.labels(), "over": state.get("over"), "moved": state.get("labels"),
-                "tag": tag.get("status", {}).get("istioRevision", ""),
-                "holder": self.get("lease", "rollout-shop-mesh", "-n", SYSTEM).get("spec", {}).get("holderIdentity", "")}
+        return {
+            "proxies": self.proxies(),
+            "labels": self.labels(),
+            "over": state.get("over"),
+            "moved": state.get("labels"),
+            "tag": tag.get("status", {}).get("istioRevision", ""),
+            "holder": self.get("lease", "rollout-shop-mesh", "-n", SYSTEM).get("spec", {}).get("holderIdentity", ""),
+        }
 
     def get(self, *what: str) -> Obj:
         done = self.bed.kubectl("get", *what, "-o", "json")
@@ -91,8 +114,12 @@ class Story:
         for app, namespace in SERVICES.items():
             rows = self.get("pods", "-n", namespace, "-l", f"app={app}")["items"]
             pods = [pod for pod in rows if not pod["metadata"].get("deletionTimestamp")]
-            seen = {(proxy["image"].rpartition(":")[2].removeprefix("v"), pod["metadata"]["annotations"].get("istio.io/rev", ""))
-                    for pod in pods for proxy in pod["spec"]["containers"] if proxy["name"] == "istio-proxy"}
+            seen = {
+                (proxy["image"].rpartition(":")[2].removeprefix("v"), pod["metadata"]["annotations"].get("istio.io/rev", ""))
+                for pod in pods
+                for proxy in pod["spec"]["containers"]
+                if proxy["name"] == "istio-proxy"
+            }
             assert len(seen) == 1, (app, seen)
             found[app] = seen.pop()
         return found
@@ -104,13 +131,15 @@ class Story:
         """What of a way is still to come: tests before this one have gone a part, where they were played."""
         (version,) = self.versions()
         here = f"v{version}"
-        return way[way.index(here) + 1:] if here in way else way
+        return way[way.index(here) + 1 :] if here in way else way
 
     def control_planes(self) -> dict[str, str]:
         """Whether each is ready, by version."""
         kind = {"ossm2": "smcp", "InPlace": "istio", "RevisionBased": "istiorevision"}[self.kind]
-        return {item["spec"]["version"]: {c["type"]: c["status"] for c in item.get("status", {}).get("conditions", [])}.get("Ready", "")
-                for item in self.get(kind, "-A")["items"]}
+        return {
+            item["spec"]["version"]: {c["type"]: c["status"] for c in item.get("status", {}).get("conditions", [])}.get("Ready", "")
+            for item in self.get(kind, "-A")["items"]
+        }
 
     def labels(self) -> dict[str, str]:
         return {name: self.get("namespace", name)["metadata"]["labels"].get("istio.io/rev", "") for name in (SHOP, PORTAL)}
@@ -146,8 +175,19 @@ def story(request: pytest.FixtureRequest, worker_id: str, playbook: Play, tmp_pa
             bed.kubectl("create", "namespace", namespace)
             bed.kubectl("label", "namespace", namespace, f"{ASK}=true")
         path = tmp_path_factory.mktemp("play") / "install.yml"
-        path.write_text(yaml.safe_dump([{"name": "A mesh", "hosts": "all", "connection": "local", "gather_facts": False,
-                                         "roles": ["meshops.mesh.control_plane", "meshops.mesh.membership"]}]))
+        path.write_text(
+            yaml.safe_dump(
+                [
+                    {
+                        "name": "A mesh",
+                        "hosts": "all",
+                        "connection": "local",
+                        "gather_facts": False,
+                        "roles": ["meshops.mesh.control_plane", "meshops.mesh.membership"],
+                    }
+                ]
+            )
+        )
         made.play(path).check()
         done = bed.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects()}))
         assert done.returncode == 0, done.stderr
@@ -232,8 +272,16 @@ def test_killed_at_each_step_it_ends_as_undisturbed(story: Story) -> None:
     with story.calling() as seen:
         for at, after in STEPS:
             if not at.startswith("Tag") or story.kind == "RevisionBased":
-                killed_at(start("meshops.mesh.upgrade_mesh", bed=story.bed, inventory="west,", extra_vars={
-                    **story.variables, "upgrade_hops": [goal]}), at, after)
+                killed_at(
+                    start(
+                        "meshops.mesh.upgrade_mesh",
+                        bed=story.bed,
+                        inventory="west,",
+                        extra_vars={**story.variables, "upgrade_hops": [goal]},
+                    ),
+                    at,
+                    after,
+                )
         ended = story.play("meshops.mesh.upgrade_mesh", upgrade_hops=[goal]).check()
         assert f"mesh shop-mesh is at {goal}" in said(ended)
     assert {code for _service, code in seen} == {"200"}, seen

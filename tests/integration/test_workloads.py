@@ -71,8 +71,12 @@ def _bed(beds: Callable[..., Bed]) -> Bed:
     """A bed with one control plane that injects."""
     bed = beds("sail", tag="workloads")
     bed.api.ensure("/api/v1/namespaces", {"metadata": {"name": "istio-system"}})
-    istio = {"apiVersion": "sailoperator.io/v1", "kind": "Istio", "metadata": {"name": REVISION},
-             "spec": {"namespace": "istio-system", "version": "v1.27.3"}}
+    istio = {
+        "apiVersion": "sailoperator.io/v1",
+        "kind": "Istio",
+        "metadata": {"name": REVISION},
+        "spec": {"namespace": "istio-system", "version": "v1.27.3"},
+    }
     done = bed.kubectl("apply", "-f", "-", stdin=json.dumps(istio))
     assert done.returncode == 0, done.stderr
     done = bed.kubectl("wait", "--for=condition=Ready", f"istio/{REVISION}", "--timeout=60s")

@@ -26,6 +26,7 @@ PACKAGES = {"ossm3": "servicemeshoperator3", "ossm2": "servicemeshoperator"}
 # Real Envoys under every stage; test_envoys_policies asks one Envoy, tests/unit/access renders and proves the stages.
 pytestmark = pytest.mark.long
 
+
 # Both generations are as long again: MESH_TEST_PROVIDERS=ossm3,ossm2 plays both.
 @pytest.fixture(scope="module", params=os.environ.get("MESH_TEST_PROVIDERS", "ossm3").split(","))
 def provider(request: pytest.FixtureRequest) -> str:
@@ -42,10 +43,18 @@ def bed(worker_id: str, provider: str) -> Iterator[Bed]:
 @pytest.fixture(scope="module")
 def play(bed: Bed, provider: str, playbook: Play, tmp_path_factory: pytest.TempPathFactory) -> Play:
     """A play against the installed mesh."""
+
     def run(name: Any = "meshops.mesh.travel_zero_trust", **more: Any) -> Run:
-        values = {"mesh_provider": provider, "mesh_mysql_password": "of-this-test-only", "mesh_control_plane": PLANE,
-                  "mesh_operators_packages": [PACKAGES[provider]], "access_wait_timeout": 120,
-                  "access_probe_timeout": 30, "access_probe_total": 900, **more}
+        values = {
+            "mesh_provider": provider,
+            "mesh_mysql_password": "of-this-test-only",
+            "mesh_control_plane": PLANE,
+            "mesh_operators_packages": [PACKAGES[provider]],
+            "access_wait_timeout": 120,
+            "access_probe_timeout": 30,
+            "access_probe_total": 900,
+            **more,
+        }
         return playbook(name, bed=bed, inventory=INVENTORY, extra_vars=values)
 
     run(install_play(tmp_path_factory.mktemp("play"))).check()
@@ -94,9 +103,15 @@ def remembered(bed: Bed) -> str:
 def test_a_stage_of_a_run_that_was_killed_is_proven_or_taken_back(bed: Bed, provider: str, play: Play, pods: Pods) -> None:
     """SIGKILL between a stage and the end of its probes; what the proxies make of it decides about it in the next run."""
     assert remembered(bed) == "", "the stage that was taken back is forgotten"
-    values = {"mesh_provider": provider, "mesh_mysql_password": "of-this-test-only", "mesh_control_plane": PLANE,
-              "mesh_operators_packages": [PACKAGES[provider]], "access_wait_timeout": 600, "access_probe_timeout": 30,
-              "access_probe_total": 900}
+    values = {
+        "mesh_provider": provider,
+        "mesh_mysql_password": "of-this-test-only",
+        "mesh_control_plane": PLANE,
+        "mesh_operators_packages": [PACKAGES[provider]],
+        "access_wait_timeout": 600,
+        "access_probe_timeout": 30,
+        "access_probe_total": 900,
+    }
     for faulty in (True, False):
         bed.set_faults({"envoys": {"keep_policies": [f"{AGENCY}/cars"]}})
         process = start("meshops.mesh.travel_zero_trust", bed=bed, inventory=INVENTORY, extra_vars=values)
@@ -123,8 +138,11 @@ def test_nobody_who_is_meant_is_ever_refused(bed: Bed, provider: str, play: Play
     assert not clients.refused, clients.refused
     assert len(clients.pairs) == sum(len(targets) for targets in intended(provider).values())
     assert sum(clients.seen.values()) > 2 * len(clients.pairs)
-    stages = re.findall(r"(access_\w+|before|after): prod: (\d+) calls in [\d.]+ s: (\d+) allowed, (\d+) denied by policy, "
-                        r"(\d+) without a verdict; (\d+) as predicted, 0 otherwise", run.stdout)
+    stages = re.findall(
+        r"(access_\w+|before|after): prod: (\d+) calls in [\d.]+ s: (\d+) allowed, (\d+) denied by policy, "
+        r"(\d+) without a verdict; (\d+) as predicted, 0 otherwise",
+        run.stdout,
+    )
     assert [row[0] for row in stages] == ["before", "access_allow", "access_mtls", "access_deny", "after"]
     assert int(stages[0][3]) == 0 and int(stages[-1][3]) > 80
 
@@ -149,8 +167,12 @@ def test_a_second_run_writes_nothing(bed: Bed, play: Play) -> None:
 
 
 def test_a_stranger_s_policy_is_named_and_nothing_changes(bed: Bed, play: Play) -> None:
-    stranger = {"apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy", "metadata": {"name": "mine", "namespace": AGENCY},
-                "spec": {"rules": [{"from": [{"source": {"namespaces": ["prod-travel-control"]}}]}]}}
+    stranger = {
+        "apiVersion": "security.istio.io/v1",
+        "kind": "AuthorizationPolicy",
+        "metadata": {"name": "mine", "namespace": AGENCY},
+        "spec": {"rules": [{"from": [{"source": {"namespaces": ["prod-travel-control"]}}]}]},
+    }
     before = policies(bed)
     bed.kubectl("apply", "-f", "-", stdin=json.dumps(stranger))
     try:

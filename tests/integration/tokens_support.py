@@ -51,8 +51,9 @@ class TokenIssuer:
     @property
     def jwks(self) -> str:
         numbers = self.key.public_key().public_numbers()
-        return json.dumps({"keys": [{"kty": "RSA", "use": "sig", "alg": "RS256", "kid": "one", "n": _number(numbers.n),
-                                     "e": _number(numbers.e)}]})
+        return json.dumps(
+            {"keys": [{"kty": "RSA", "use": "sig", "alg": "RS256", "kid": "one", "n": _number(numbers.n), "e": _number(numbers.e)}]}
+        )
 
 
 @contextmanager

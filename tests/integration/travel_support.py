@@ -22,8 +22,15 @@ WRITES = {"create", "update", "patch", "delete", "deletecollection"}
 VARS: dict[str, Any] = {"mesh_provider": "ossm3", "mesh_mysql_password": "of-this-test-only"}
 INVENTORY = "inventories/travel"
 # What comes and goes by itself, or is no object of its own.
-PASSING = ("events", "events.events.k8s.io", "packagemanifests.packages.operators.coreos.com", "componentstatuses",
-           "leases.coordination.k8s.io", "endpointslices.discovery.k8s.io", "endpoints")
+PASSING = (
+    "events",
+    "events.events.k8s.io",
+    "packagemanifests.packages.operators.coreos.com",
+    "componentstatuses",
+    "leases.coordination.k8s.io",
+    "endpointslices.discovery.k8s.io",
+    "endpoints",
+)
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,22 @@ import yaml
 from testbed import Bed
 from testbed.patience import meanwhile, until
 
-__all__ = ["AGENCY", "CLOSED", "CONTROL", "INTENDED", "NAMESPACES", "PLANE", "PORTAL", "ROOT", "Clients", "Pods", "calling",
-           "install_play", "intended", "wake_envoys"]
+__all__ = [
+    "AGENCY",
+    "CLOSED",
+    "CONTROL",
+    "INTENDED",
+    "NAMESPACES",
+    "PLANE",
+    "PORTAL",
+    "ROOT",
+    "Clients",
+    "Pods",
+    "calling",
+    "install_play",
+    "intended",
+    "wake_envoys",
+]
 
 Obj = dict[str, Any]
 ROOT, AGENCY, PORTAL, CONTROL = "prod-istio-system", "prod-travel-agency", "prod-travel-portal", "prod-travel-control"
@@ -34,9 +48,18 @@ GATEWAY = f"{ROOT}/istio-ingressgateway"
 CLOSED = (*INTENDED, f"{AGENCY}/discounts", f"{AGENCY}/mysqldb")
 PORTS = {f"{CONTROL}/control": 8080, f"{AGENCY}/mysqldb": 3306}
 # One of everything, and nothing that watches: it is about who may call whom.
-PLANE: Obj = {"name": "production", "namespace": ROOT, "update_strategy": "InPlace", "istiod": {"replicas": 1}, "ingress": {"replicas": 1},
-              "egress": {"enabled": False}, "mtls": {"control_plane": True, "data_plane": True}, "outbound_traffic": "REGISTRY_ONLY",
-              "access_log": {"enabled": False}, "tracing": {"provider": "none"}}
+PLANE: Obj = {
+    "name": "production",
+    "namespace": ROOT,
+    "update_strategy": "InPlace",
+    "istiod": {"replicas": 1},
+    "ingress": {"replicas": 1},
+    "egress": {"enabled": False},
+    "mtls": {"control_plane": True, "data_plane": True},
+    "outbound_traffic": "REGISTRY_ONLY",
+    "access_log": {"enabled": False},
+    "tracing": {"provider": "none"},
+}
 
 
 def intended(provider: str) -> dict[str, set[str]]:

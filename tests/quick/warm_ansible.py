@@ -29,15 +29,25 @@ __all__ = ["PROGRAM", "run"]
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = str(Path(sys.executable).with_name("ansible-playbook"))
-ALWAYS = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0",
-          "ANSIBLE_LOCALHOST_WARNING": "false"}
+ALWAYS = {
+    "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+    "ANSIBLE_NOCOLOR": "1",
+    "ANSIBLE_FORCE_COLOR": "0",
+    "ANSIBLE_LOCALHOST_WARNING": "false",
+}
 # What Ansible and the libraries read as they are imported: one server for each set of these.
 AT_IMPORT = ("ANSIBLE_", "PYTHON", "HOME", "LANG", "LC_", "MESH_")
 REQUEST_FDS = 3  # output, error output, and where the request comes from and the answer goes
 COLLECTION = "ansible_collections.meshops.mesh.plugins"
 # Of Ansible; our own modules import what they use of the libraries.
-BESIDE = ("ansible.cli.playbook", "ansible.executor.playbook_executor", "ansible.plugins.strategy.linear",
-          "ansible.plugins.callback.default", "ansible.plugins.connection.local", "ansible.plugins.shell.sh")
+BESIDE = (
+    "ansible.cli.playbook",
+    "ansible.executor.playbook_executor",
+    "ansible.plugins.strategy.linear",
+    "ansible.plugins.callback.default",
+    "ansible.plugins.connection.local",
+    "ansible.plugins.shell.sh",
+)
 PACKAGES = ("module_utils", "plugin_utils", "modules")
 # Of these plugins Ansible reads the options, from the YAML of their documentation, as it finds them: half of the start of a playbook.
 KINDS = ("action", "become", "cache", "callback", "connection", "filter", "inventory", "lookup", "shell", "strategy", "test")
@@ -49,8 +59,14 @@ class _Server:
     def __init__(self, environment: dict[str, str], cwd: str) -> None:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # Its own group: a test that interrupts the group of the tests must not end it.
-        self.process = subprocess.Popen([sys.executable, __file__, str(theirs.fileno())], env=environment, cwd=cwd,
-                                        pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True)
+        self.process = subprocess.Popen(
+            [sys.executable, __file__, str(theirs.fileno())],
+            env=environment,
+            cwd=cwd,
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         theirs.close()
 
     def close(self) -> None:
@@ -77,8 +93,9 @@ def _server(environment: dict[str, str], cwd: str) -> _Server:
         return _servers[key]
 
 
-def run(arguments: Iterable[str], *, cwd: str | Path = ROOT, env: Mapping[str, str] = MappingProxyType({}),
-        timeout: float = 600.0) -> subprocess.CompletedProcess[str]:
+def run(
+    arguments: Iterable[str], *, cwd: str | Path = ROOT, env: Mapping[str, str] = MappingProxyType({}), timeout: float = 600.0
+) -> subprocess.CompletedProcess[str]:
     """Plays `ansible-playbook` with these arguments and this checkout's configuration; env: what is different from our own environment.
 
     Raises TimeoutExpired, as subprocess.run does, after it has killed what it started."""

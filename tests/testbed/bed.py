@@ -69,15 +69,25 @@ class Bed:
         return cls(BEDS / name)
 
     @classmethod
-    def start(cls, name: str, operators: Iterable[str] | None = None, *, nodes: int = 3, extra_crds: Iterable[str] = (),
-              owner: int | None = None, timeout: float = 400.0) -> Bed:
+    def start(
+        cls,
+        name: str,
+        operators: Iterable[str] | None = None,
+        *,
+        nodes: int = 3,
+        extra_crds: Iterable[str] = (),
+        owner: int | None = None,
+        timeout: float = 400.0,
+    ) -> Bed:
         """Idempotent: a running bed of that name is returned as it is. owner: the process with which the bed shall end."""
         self = cls.find(name)
         with binaries.locked(BEDS / f"{name}.lock"):
             if self.is_running():
                 if operators is not None and sorted(operators) != sorted(self.data["operators"]):
-                    raise BedError(f"Bed {name} runs with operators [{','.join(self.data['operators'])}], not with "
-                                   f"[{','.join(operators)}]: stop it first (python -m testbed down --name {name})")
+                    raise BedError(
+                        f"Bed {name} runs with operators [{','.join(self.data['operators'])}], not with "
+                        f"[{','.join(operators)}]: stop it first (python -m testbed down --name {name})"
+                    )
                 return self
             chosen = tuple(dict.fromkeys(operators or ()))
             if os.environ.get("MESH_ISTIOD") and not os.environ.get("MESH_SAIL_OPERATOR"):
@@ -105,11 +115,23 @@ class Bed:
             raise BedError(f"{sockets} belongs to somebody else")
         layout = Layout(name=self.name, folder=self.dir, sockets=sockets, ports=free_ports(_PORTS), binaries=found)
         prepare(layout)
-        write_atomic(self.dir / "spec.json", json.dumps({
-            "name": self.name, "sockets": str(sockets), "ports": layout.ports, "binaries": {n: str(p) for n, p in found.items()},
-            "operators": list(operators), "crds": list(dict.fromkeys([*crds.groups_for(operators), *extra_crds])), "nodes": nodes,
-            "sail_operator": os.environ.get("MESH_SAIL_OPERATOR"), "istiod": os.environ.get("MESH_ISTIOD"),
-            "cert_manager": os.environ.get("MESH_CERT_MANAGER")}))
+        write_atomic(
+            self.dir / "spec.json",
+            json.dumps(
+                {
+                    "name": self.name,
+                    "sockets": str(sockets),
+                    "ports": layout.ports,
+                    "binaries": {n: str(p) for n, p in found.items()},
+                    "operators": list(operators),
+                    "crds": list(dict.fromkeys([*crds.groups_for(operators), *extra_crds])),
+                    "nodes": nodes,
+                    "sail_operator": os.environ.get("MESH_SAIL_OPERATOR"),
+                    "istiod": os.environ.get("MESH_ISTIOD"),
+                    "cert_manager": os.environ.get("MESH_CERT_MANAGER"),
+                }
+            ),
+        )
 
     def _launch(self, owner: int | None, timeout: float) -> None:
         logs = self.dir / "logs"
@@ -117,8 +139,15 @@ class Bed:
         path = os.pathsep.join([str(TESTBED.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
         command = [sys.executable, "-m", "testbed.supervisor", "--dir", str(self.dir), *(["--owner", str(owner)] if owner else [])]
         with (logs / "supervisor.log").open("ab") as log:
-            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=self.dir,
-                                     env={**os.environ, "PYTHONPATH": path})
+            child = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                cwd=self.dir,
+                env={**os.environ, "PYTHONPATH": path},
+            )
         deadline = time.monotonic() + timeout
         while True:
             ended = child.poll() is not None
@@ -189,13 +218,21 @@ class Bed:
         chosen = str(kubeconfig or self.kubeconfig)
         return {**os.environ, "KUBECONFIG": chosen, "K8S_AUTH_KUBECONFIG": chosen}
 
-    def kubectl(self, *args: str, kubeconfig: Path | None = None, stdin: str | None = None,
-                timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
+    def kubectl(
+        self, *args: str, kubeconfig: Path | None = None, stdin: str | None = None, timeout: float = 60.0
+    ) -> subprocess.CompletedProcess[str]:
         """apply does not validate unless it is told to: for kinds that are new it would have the server make its whole OpenAPI."""
         told = args[0] != "apply" or any(arg.startswith("--validate") for arg in args)
         chosen = args if told else ("apply", "--validate=false", *args[1:])
-        return subprocess.run([self.data["binaries"]["kubectl"], *chosen], input=stdin, env=self.env(kubeconfig), capture_output=True,
-                              text=True, timeout=timeout, check=False)
+        return subprocess.run(
+            [self.data["binaries"]["kubectl"], *chosen],
+            input=stdin,
+            env=self.env(kubeconfig),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
 
     def install_crds(self, *groups: str) -> list[str]:
         return crds.install(self.api, groups)

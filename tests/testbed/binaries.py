@@ -37,8 +37,12 @@ class Project:
 PROJECTS = (
     Project("etcd", "go.etcd.io/etcd/server/v3", {"etcd": "go.etcd.io/etcd/server/v3"}),
     Project("kwok", "sigs.k8s.io/kwok", {"kwok": "sigs.k8s.io/kwok/cmd/kwok"}),
-    Project("kubernetes", "k8s.io/kubernetes", {n: f"k8s.io/kubernetes/cmd/{n}" for n in (
-        "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")}, stamped=True),
+    Project(
+        "kubernetes",
+        "k8s.io/kubernetes",
+        {n: f"k8s.io/kubernetes/cmd/{n}" for n in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")},
+        stamped=True,
+    ),
 )
 NAMES = tuple(name for project in PROJECTS for name in project.binaries)
 _MIN_KUBECTL = (1, 30)
@@ -67,8 +71,9 @@ def _go_version(command: str) -> tuple[int, ...]:
     """(1, 25, 4); empty when it does not say."""
     try:
         # With GOTOOLCHAIN=local it speaks of itself, whichever go.mod is near.
-        done = subprocess.run([command, "version"], env={**os.environ, "GOTOOLCHAIN": "local"}, capture_output=True, text=True, timeout=60,
-                              check=False)
+        done = subprocess.run(
+            [command, "version"], env={**os.environ, "GOTOOLCHAIN": "local"}, capture_output=True, text=True, timeout=60, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ()
     found = re.search(r"\bgo(\d+(?:\.\d+)+)", done.stdout)

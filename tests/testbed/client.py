@@ -27,17 +27,21 @@ class Client:
     def make(self) -> None:
         """The namespace has to ask for Envoys."""
         inject = {"sidecar.istio.io/inject": "true"}  # a label for OpenShift Service Mesh 3, an annotation for 2
-        pod = {"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"name": "app", "image": "example.com/app:1"}]},
-               "metadata": {"name": self.name, "namespace": self.namespace, "labels": {"app": self.name, **inject},
-                            "annotations": inject}}
+        pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "spec": {"containers": [{"name": "app", "image": "example.com/app:1"}]},
+            "metadata": {"name": self.name, "namespace": self.namespace, "labels": {"app": self.name, **inject}, "annotations": inject},
+        }
         done = self.bed.kubectl("apply", "-f", "-", stdin=json.dumps(pod))
         if done.returncode:
             raise RuntimeError(f"the pod {self.namespace}/{self.name} was refused: {done.stderr}")
 
     def call(self, url: str) -> str:
         """200, or what came instead."""
-        done = self.bed.kubectl("exec", "-n", self.namespace, self.name, "-c", "app", "--", "curl", "-s", "-m", "20",
-                                "-w", "\n%{http_code}", url)
+        done = self.bed.kubectl(
+            "exec", "-n", self.namespace, self.name, "-c", "app", "--", "curl", "-s", "-m", "20", "-w", "\n%{http_code}", url
+        )
         body, _newline, code = done.stdout.rpartition("\n")
         return code if code == "200" else f"{code} {body[:80]} {done.stderr[:80]}".strip()
 

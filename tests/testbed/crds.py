@@ -81,8 +81,15 @@ def shared_folder() -> Path | None:
 def _module_folder(module: str) -> Path | None:
     """The module in Go's cache, downloaded when it is missing; None without Go or a way to the proxy."""
     try:
-        done = subprocess.run([go(), "mod", "download", "-json", module], cwd=TESTBED / "build" / "crds", capture_output=True, text=True,
-                              timeout=120, check=False, env={**os.environ, "GOFLAGS": "-mod=mod"})
+        done = subprocess.run(
+            [go(), "mod", "download", "-json", module],
+            cwd=TESTBED / "build" / "crds",
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            env={**os.environ, "GOFLAGS": "-mod=mod"},
+        )
         found = json.loads(done.stdout).get("Dir") if done.returncode == 0 else None
     except (BedError, OSError, ValueError, subprocess.TimeoutExpired):
         return None
@@ -129,8 +136,12 @@ def _prepare(crd: dict[str, Any]) -> dict[str, Any]:
 
 def _parse(files: list[Path]) -> list[dict[str, Any]]:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return [_prepare(doc) for file in files for doc in yaml.load_all(file.read_text(), Loader=loader)
-            if doc and doc["kind"] == "CustomResourceDefinition"]
+    return [
+        _prepare(doc)
+        for file in files
+        for doc in yaml.load_all(file.read_text(), Loader=loader)
+        if doc and doc["kind"] == "CustomResourceDefinition"
+    ]
 
 
 def load(names: Iterable[str]) -> list[dict[str, Any]]:

@@ -21,9 +21,14 @@ FROM_API = ("PortForward", "Exec")
 def node(number: int) -> dict[str, Any]:
     name = f"node-{number}"
     # Daemon sets of real charts select linux nodes; topology labels are what locality settings read.
-    labels = {"kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64", "kubernetes.io/hostname": name,
-              "node-role.kubernetes.io/worker": "", "topology.kubernetes.io/region": "region-1",
-              "topology.kubernetes.io/zone": f"zone-{number % 3 + 1}"}
+    labels = {
+        "kubernetes.io/os": "linux",
+        "kubernetes.io/arch": "amd64",
+        "kubernetes.io/hostname": name,
+        "node-role.kubernetes.io/worker": "",
+        "topology.kubernetes.io/region": "region-1",
+        "topology.kubernetes.io/zone": f"zone-{number % 3 + 1}",
+    }
     return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}}
 
 
@@ -34,18 +39,37 @@ def port_forwards(forwards: dict[str, str]) -> list[dict[str, Any]]:
         pod, _colon, port = where.rpartition(":")
         host, _colon, number = target.rpartition(":")
         pods.setdefault(pod, []).append({"ports": [int(port)], "target": {"port": int(number), "address": host or "127.0.0.1"}})
-    return [{"apiVersion": _API, "kind": "PortForward", "metadata": {"namespace": pod.split("/")[0], "name": pod.split("/")[1]},
-             "spec": {"forwards": rules}} for pod, rules in pods.items()]
+    return [
+        {
+            "apiVersion": _API,
+            "kind": "PortForward",
+            "metadata": {"namespace": pod.split("/")[0], "name": pod.split("/")[1]},
+            "spec": {"forwards": rules},
+        }
+        for pod, rules in pods.items()
+    ]
 
 
 def pod_rules(bed_dir: Path, settings: dict[str, Any]) -> list[dict[str, Any]]:
     """settings: what kubelet.json holds, {"forwards": {"ns/pod:port": "host:port"}, "logs": {"ns/pod": "file"}}."""
-    logs = [{"apiVersion": _API, "kind": "Logs", "metadata": {"namespace": pod.split("/")[0], "name": pod.split("/")[1]},
-             "spec": {"logs": [{"logsFile": file, "follow": False}]}} for pod, file in sorted(settings.get("logs", {}).items())]
+    logs = [
+        {
+            "apiVersion": _API,
+            "kind": "Logs",
+            "metadata": {"namespace": pod.split("/")[0], "name": pod.split("/")[1]},
+            "spec": {"logs": [{"logsFile": file, "follow": False}]},
+        }
+        for pod, file in sorted(settings.get("logs", {}).items())
+    ]
     everything = [
         {"apiVersion": _API, "kind": "ClusterExec", "metadata": {"name": "all"}, "spec": {"execs": [{"local": {"workDir": str(bed_dir)}}]}},
-        {"apiVersion": _API, "kind": "ClusterLogs", "metadata": {"name": "all"},
-         "spec": {"logs": [{"logsFile": str(bed_dir / "pod.log"), "follow": False}]}}]
+        {
+            "apiVersion": _API,
+            "kind": "ClusterLogs",
+            "metadata": {"name": "all"},
+            "spec": {"logs": [{"logsFile": str(bed_dir / "pod.log"), "follow": False}]},
+        },
+    ]
     return [*port_forwards(settings.get("forwards", {})), *logs, *everything]
 
 

@@ -38,8 +38,9 @@ def _name(common_name: str, organizations: Iterable[str] = ()) -> x509.Name:
 
 
 def _key_pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> str:
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL,
-                             serialization.NoEncryption()).decode()
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    ).decode()
 
 
 def _alternative(name: str) -> x509.GeneralName:
@@ -63,13 +64,30 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = _name(f"testbed-{name}")
         now = datetime.datetime.now(datetime.UTC)
-        usage = x509.KeyUsage(digital_signature=True, key_cert_sign=True, crl_sign=True, content_commitment=False, key_encipherment=False,
-                              data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False)
-        cert = (x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
-                .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(hours=1)).not_valid_after(now + _YEAR)
-                .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True).add_extension(usage, critical=True)
-                .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-                .sign(key, hashes.SHA256()))
+        usage = x509.KeyUsage(
+            digital_signature=True,
+            key_cert_sign=True,
+            crl_sign=True,
+            content_commitment=False,
+            key_encipherment=False,
+            data_encipherment=False,
+            key_agreement=False,
+            encipher_only=False,
+            decipher_only=False,
+        )
+        cert = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(hours=1))
+            .not_valid_after(now + _YEAR)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(usage, critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .sign(key, hashes.SHA256())
+        )
         write_atomic(self.pair.key, _key_pem(key), 0o600)
         write_atomic(self.pair.cert, cert.public_bytes(serialization.Encoding.PEM).decode())
         return self
@@ -83,14 +101,20 @@ class Authority:
         now = datetime.datetime.now(datetime.UTC)
         names = list(names)
         usage = ExtendedKeyUsageOID.SERVER_AUTH if names else ExtendedKeyUsageOID.CLIENT_AUTH
-        builder = (x509.CertificateBuilder().subject_name(_name(common_name, organizations)).issuer_name(ca.subject)
-                   .public_key(key.public_key()).serial_number(x509.random_serial_number())
-                   .not_valid_before(now - datetime.timedelta(hours=1)).not_valid_after(now + _YEAR)
-                   .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-                   .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-                   # Python 3.13 and newer verify as strictly as RFC 5280, and want both.
-                   .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-                   .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False))
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(_name(common_name, organizations))
+            .issuer_name(ca.subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(hours=1))
+            .not_valid_after(now + _YEAR)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+            # Python 3.13 and newer verify as strictly as RFC 5280, and want both.
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
+        )
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName([_alternative(n) for n in names]), critical=False)
         pair = Pair(self.folder / f"{file}.crt", self.folder / f"{file}.key")
@@ -111,25 +135,47 @@ def write_service_account_keys(folder: Path) -> Pair:
 
 def _write(path: Path, name: str, cluster: dict[str, Any], *, user_name: str, user: dict[str, Any], namespace: str | None = None) -> Path:
     context = {"cluster": name, "user": user_name, **({"namespace": namespace} if namespace else {})}
-    write_atomic(path, yaml.safe_dump({
-        "apiVersion": "v1", "kind": "Config", "current-context": name, "preferences": {},
-        "clusters": [{"name": name, "cluster": cluster}],
-        "contexts": [{"name": name, "context": context}],
-        "users": [{"name": user_name, "user": user}]}, sort_keys=False), 0o600)
+    write_atomic(
+        path,
+        yaml.safe_dump(
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "current-context": name,
+                "preferences": {},
+                "clusters": [{"name": name, "cluster": cluster}],
+                "contexts": [{"name": name, "context": context}],
+                "users": [{"name": user_name, "user": user}],
+            },
+            sort_keys=False,
+        ),
+        0o600,
+    )
     return path
 
 
 def kubeconfig(path: Path, *, name: str, server: str, ca: Path, user: str, pair: Pair, embed: bool = False) -> Path:
     """embed: with the certificates inside, so that the one file can be handed on."""
     if not embed:
-        return _write(path, name, {"server": server, "certificate-authority": str(ca)}, user_name=user,
-                      user={"client-certificate": str(pair.cert), "client-key": str(pair.key)})
+        return _write(
+            path,
+            name,
+            {"server": server, "certificate-authority": str(ca)},
+            user_name=user,
+            user={"client-certificate": str(pair.cert), "client-key": str(pair.key)},
+        )
     text = {what: base64.b64encode(file.read_bytes()).decode() for what, file in (("ca", ca), ("cert", pair.cert), ("key", pair.key))}
-    return _write(path, name, {"server": server, "certificate-authority-data": text["ca"]}, user_name=user,
-                  user={"client-certificate-data": text["cert"], "client-key-data": text["key"]})
+    return _write(
+        path,
+        name,
+        {"server": server, "certificate-authority-data": text["ca"]},
+        user_name=user,
+        user={"client-certificate-data": text["cert"], "client-key-data": text["key"]},
+    )
 
 
 def token_kubeconfig(path: Path, *, name: str, server: str, ca: Path, user: str, token: str, namespace: str) -> Path:
     data = base64.b64encode(ca.read_bytes()).decode()
-    return _write(path, name, {"server": server, "certificate-authority-data": data}, user_name=user, user={"token": token},
-                  namespace=namespace)
+    return _write(
+        path, name, {"server": server, "certificate-authority-data": data}, user_name=user, user={"token": token}, namespace=namespace
+    )

@@ -38,6 +38,7 @@ def _die_with(parent: int) -> Callable[[], None]:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # the parent died before the call
             os._exit(1)
+
     return in_child
 
 
@@ -47,8 +48,13 @@ class Supervisor:
     def __init__(self, folder: Path) -> None:
         spec = json.loads((folder / "spec.json").read_text())
         self.spec: dict[str, Any] = spec
-        self.layout = Layout(name=spec["name"], folder=folder, sockets=Path(spec["sockets"]), ports=spec["ports"],
-                             binaries={name: Path(path) for name, path in spec["binaries"].items()})
+        self.layout = Layout(
+            name=spec["name"],
+            folder=folder,
+            sockets=Path(spec["sockets"]),
+            ports=spec["ports"],
+            binaries={name: Path(path) for name, path in spec["binaries"].items()},
+        )
         self.table: dict[str, Process] = {}
         self.children: dict[str, subprocess.Popen[bytes]] = {}
         self.state, self.error = "starting", ""
@@ -67,8 +73,14 @@ class Supervisor:
         log.parent.mkdir(exist_ok=True)
         with log.open("ab") as stream:
             self.children[process.name] = subprocess.Popen(
-                process.argv, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, env={**os.environ, **process.env},
-                cwd=self.layout.folder, preexec_fn=_die_with(os.getpid()))  # noqa: PLW1509  (no other thread holds a lock that it takes)
+                process.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                env={**os.environ, **process.env},
+                cwd=self.layout.folder,
+                preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509  (no other thread holds a lock that it takes)
+            )
         self.write()
 
     def alive(self) -> None:
@@ -142,6 +154,7 @@ class Supervisor:
         def only_this() -> None:
             if child is not None and child.poll() is not None:
                 raise BedError(f"The restarted process ended with code {child.returncode}, see {self.layout.folder / 'logs'}")
+
         self._wait("/readyz of the API server", lambda: self.api.get("/readyz") == "ok", check=only_this if child else None)
 
     def _bootstrap(self) -> None:
@@ -149,14 +162,14 @@ class Supervisor:
         for number in range(self.spec["nodes"]):
             self.api.ensure("/api/v1/nodes", kubelet.node(number))
         crds.install(self.api, self.spec["crds"], check=self.alive)
-        self._wait("the service account default/default",
-                   lambda: bool(self.api.get("/api/v1/namespaces/default/serviceaccounts/default")))
+        self._wait("the service account default/default", lambda: bool(self.api.get("/api/v1/namespaces/default/serviceaccounts/default")))
         self._wait("all nodes Ready", self._nodes_ready)
 
     def _nodes_ready(self) -> bool:
         nodes = self.api.get("/api/v1/nodes")["items"]
         return len(nodes) >= self.spec["nodes"] and all(
-            any(c["type"] == "Ready" and c["status"] == "True" for c in (n["status"].get("conditions") or [])) for n in nodes)
+            any(c["type"] == "Ready" and c["status"] == "True" for c in (n["status"].get("conditions") or [])) for n in nodes
+        )
 
     async def bring_up(self, egress: Egress) -> None:
         layout = self.layout
@@ -216,15 +229,35 @@ class Supervisor:
         """bed.json: what others need to know of this bed."""
         layout = self.layout
         pids = {name: child.pid for name, child in self.children.items() if child.poll() is None}
-        write_atomic(layout.folder / "bed.json", json.dumps({
-            "name": layout.name, "state": self.state, "error": self.error, "dir": str(layout.folder), "api": layout.server,
-            "kubeconfig": str(layout.config("admin")), "injector_port": layout.ports["injector"], "kubelet_port": layout.ports["kubelet"],
-            "ports": layout.ports, "supervisor": {"pid": os.getpid(), "start": start_time(os.getpid())}, "pids": pids,
-            "control": str(layout.sockets / "control.sock"), "ca_cert": str(layout.pki / "ca.crt"), "ca_key": str(layout.pki / "ca.key"),
-            "client_cert": str(layout.pki / "admin.crt"), "client_key": str(layout.pki / "admin.key"),
-            "binaries": {name: str(path) for name, path in layout.binaries.items()}, "operators": self.spec["operators"],
-            "istiod": self.spec.get("istiod"),
-            "crds": {name: crds.origin(name) for name in self.spec["crds"]}, "nodes": self.spec["nodes"]}, indent=1))
+        write_atomic(
+            layout.folder / "bed.json",
+            json.dumps(
+                {
+                    "name": layout.name,
+                    "state": self.state,
+                    "error": self.error,
+                    "dir": str(layout.folder),
+                    "api": layout.server,
+                    "kubeconfig": str(layout.config("admin")),
+                    "injector_port": layout.ports["injector"],
+                    "kubelet_port": layout.ports["kubelet"],
+                    "ports": layout.ports,
+                    "supervisor": {"pid": os.getpid(), "start": start_time(os.getpid())},
+                    "pids": pids,
+                    "control": str(layout.sockets / "control.sock"),
+                    "ca_cert": str(layout.pki / "ca.crt"),
+                    "ca_key": str(layout.pki / "ca.key"),
+                    "client_cert": str(layout.pki / "admin.crt"),
+                    "client_key": str(layout.pki / "admin.key"),
+                    "binaries": {name: str(path) for name, path in layout.binaries.items()},
+                    "operators": self.spec["operators"],
+                    "istiod": self.spec.get("istiod"),
+                    "crds": {name: crds.origin(name) for name in self.spec["crds"]},
+                    "nodes": self.spec["nodes"],
+                },
+                indent=1,
+            ),
+        )
 
     async def _command(self, order: dict[str, Any]) -> dict[str, Any]:
         verb, name = order.get("verb"), str(order.get("name", ""))
@@ -287,8 +320,14 @@ async def run(folder: Path, owner: int | None) -> int:
     tls = ssl.create_default_context(cafile=str(layout.pki / "ca.crt"))
     pair = layout.pair("supervisor")
     tls.load_cert_chain(pair.cert, pair.key)
-    egress = Egress(socket=layout.sockets / "egress.sock", services=layout.folder / "services.json", api=layout.server, tls=tls,
-                    injector_port=layout.ports["injector"], kubelet_port=layout.ports["kubelet"])
+    egress = Egress(
+        socket=layout.sockets / "egress.sock",
+        services=layout.folder / "services.json",
+        api=layout.server,
+        tls=tls,
+        injector_port=layout.ports["injector"],
+        kubelet_port=layout.ports["kubelet"],
+    )
     control = layout.sockets / "control.sock"
     control.unlink(missing_ok=True)
     server = await asyncio.start_unix_server(supervisor.control, path=str(control))

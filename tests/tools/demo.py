@@ -18,8 +18,12 @@ ASK = "testbed.example.com/envoy=true"
 
 def play(bed: Bed, *arguments: str) -> tuple[int, float]:
     """ansible-playbook on the inventory of the travel agency, as people run it: exit code and seconds."""
-    env = {**bed.env(), "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "false", "ANSIBLE_FORCE_COLOR": "1" if sys.stdout.isatty() else "0",
-           "PYTHONUNBUFFERED": "1"}
+    env = {
+        **bed.env(),
+        "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "false",
+        "ANSIBLE_FORCE_COLOR": "1" if sys.stdout.isatty() else "0",
+        "PYTHONUNBUFFERED": "1",
+    }
     command = ["ansible-playbook", "-i", "inventories/travel", *arguments]
     print("$ " + " ".join(command), flush=True)
     started = time.monotonic()
@@ -46,8 +50,10 @@ def main() -> int:
     code, seconds = play(bed, "-e", f"mesh_provider={options.provider}", options.playbook, *options.more)
     print(f"\nThe playbook took {seconds:.0f} s and ended with exit code {code}.")
     if code == 0:
-        print("Run `make demo` again to see that nothing changes.  Look around: kubectl --kubeconfig "
-              f"{os.path.relpath(bed.kubeconfig, ROOT)} get istio,smcp,pods -A")
+        print(
+            "Run `make demo` again to see that nothing changes.  Look around: kubectl --kubeconfig "
+            f"{os.path.relpath(bed.kubeconfig, ROOT)} get istio,smcp,pods -A"
+        )
     print("`make cluster-down` stops the cluster.")
     return code
 

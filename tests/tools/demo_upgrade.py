@@ -52,8 +52,11 @@ class Demo:
     def upgrade(self) -> Counter[tuple[str, str]]:
         """One wave, back, then all the way, while the client calls."""
         with self.client.calling(URLS) as seen:
-            times = [self.play("upgrade_mesh", upgrade_hops=self.hops[:1], upgrade_waves_limit=1),
-                     self.play("upgrade_mesh", upgrade_rollback=True), self.play("upgrade_mesh", upgrade_hops=self.hops)]
+            times = [
+                self.play("upgrade_mesh", upgrade_hops=self.hops[:1], upgrade_waves_limit=1),
+                self.play("upgrade_mesh", upgrade_rollback=True),
+                self.play("upgrade_mesh", upgrade_hops=self.hops),
+            ]
         way = " -> ".join((self.first, *self.hops))
         print(f"\n{way}: one wave {times[0]:.0f} s, back {times[1]:.0f} s, all the way {times[2]:.0f} s")
         return seen
@@ -73,8 +76,10 @@ def main() -> int:
     print(f"{seen.total()} calls of a client that called all the time:")
     for (service, answer), number in sorted(seen.items()):
         print(f"  {service}: {answer}: {number}")
-    print(f"Look around: kubectl --kubeconfig {os.path.relpath(demo.bed.kubeconfig, ROOT)} get istio,smcp,pods -A; "
-          "`make cluster-down` stops the cluster.")
+    print(
+        f"Look around: kubectl --kubeconfig {os.path.relpath(demo.bed.kubeconfig, ROOT)} get istio,smcp,pods -A; "
+        "`make cluster-down` stops the cluster."
+    )
     return 0 if {answer for _service, answer in seen} == {"200"} else 1
 
 

@@ -104,8 +104,8 @@ def circles(root: Path = ROOT) -> list[list[str]]:
             elif other in stack:
                 low[node] = min(low[node], index[other])
         if low[node] == index[node]:
-            part = stack[stack.index(node):]
-            del stack[stack.index(node):]
+            part = stack[stack.index(node) :]
+            del stack[stack.index(node) :]
             if len(part) > 1 or node in graph[node]:
                 found.append(sorted(part))
 

@@ -121,8 +121,19 @@ def environment(version: Version) -> tuple[Path, str] | None:
     if not done.is_file() or done.read_text() != wanted:
         shutil.rmtree(folder, ignore_errors=True)
         run([path, "-m", "venv", folder])
-        run([folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"ansible-core=={version.core}.*",
-             "-r", ROOT / "requirements.txt"])
+        run(
+            [
+                folder / "bin" / "python",
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                f"ansible-core=={version.core}.*",
+                "-r",
+                ROOT / "requirements.txt",
+            ]
+        )
         done.write_text(wanted)
     return folder, name
 
@@ -142,10 +153,24 @@ def play(folder: Path, bed: Bed, step: Step) -> str:
     """What went wrong, or nothing."""
     if step.proxies:
         bed.kubectl("label", "namespace", "-l", "mesh.meshops.io/mesh", ASK)
-    env = {**os.environ, **bed.env(), "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "ANSIBLE_CONFIG": str(FOLDER / "ansible.cfg"),
-           "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOCALHOST_WARNING": "false", "PYTHONPATH": "", "PATH": f"{folder / 'bin'}:{os.environ['PATH']}"}
-    command = [str(folder / "bin" / "ansible-playbook"), "-i", str(ROOT / "inventories" / "travel"), f"meshops.mesh.{step.playbook}",
-               *(["-e", json.dumps(step.given)] if step.given else []), *(["-l", "prod"] if step.playbook != "check_access" else [])]
+    env = {
+        **os.environ,
+        **bed.env(),
+        "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
+        "ANSIBLE_CONFIG": str(FOLDER / "ansible.cfg"),
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_LOCALHOST_WARNING": "false",
+        "PYTHONPATH": "",
+        "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
+    }
+    command = [
+        str(folder / "bin" / "ansible-playbook"),
+        "-i",
+        str(ROOT / "inventories" / "travel"),
+        f"meshops.mesh.{step.playbook}",
+        *(["-e", json.dumps(step.given)] if step.given else []),
+        *(["-l", "prod"] if step.playbook != "check_access" else []),
+    ]
     done = subprocess.run(command, cwd=FOLDER, env=env, capture_output=True, text=True, check=False)
     log = FOLDER / "logs" / folder.name / f"{step.name.replace(' ', '_').replace(',', '')}.log"
     log.parent.mkdir(parents=True, exist_ok=True)

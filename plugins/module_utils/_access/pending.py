@@ -26,8 +26,11 @@ LAYER = "access_pending"
 _ITEM = "before.json.gz"
 _LARGEST = 64 * 2**20
 _KINDS = {
-    "AuthorizationPolicy": "security.istio.io", "PeerAuthentication": "security.istio.io", "RequestAuthentication": "security.istio.io",
-    "DestinationRule": "networking.istio.io", "Sidecar": "networking.istio.io",
+    "AuthorizationPolicy": "security.istio.io",
+    "PeerAuthentication": "security.istio.io",
+    "RequestAuthentication": "security.istio.io",
+    "DestinationRule": "networking.istio.io",
+    "Sidecar": "networking.istio.io",
 }
 Obj = dict[str, Any]
 
@@ -42,7 +45,9 @@ def remember(stage: Mapping[str, Any], *, mesh: str, namespace: str, layer: str)
     before = {name: list(stage[name]) for name in ("saved", "made", "policies")}
     text = json.dumps(before, sort_keys=True, separators=(",", ":")).encode()
     return {
-        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": pending_name(mesh), "namespace": namespace},
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": pending_name(mesh), "namespace": namespace},
         "data": {"stage": stage["name"], "layer": layer, "about": "What was there before this stage, which is not proven yet."},
         "binaryData": {_ITEM: base64.b64encode(gzip.compress(text, mtime=0)).decode()},
     }
@@ -64,8 +69,10 @@ def recall(found: Mapping[str, Any] | None, live: Iterable[Mapping[str, Any]], *
         there = {(one["metadata"].get("namespace"), one["metadata"]["name"]) for one in live if one.get("kind") == "AuthorizationPolicy"}
         known = [one for one in policies if (one["namespace"], one["name"]) in there]
     except (KeyError, TypeError, ValueError, AttributeError, EOFError, OSError, zlib.error) as exc:
-        raise ConfigError(f"{where} remembers a stage that is not proven, and cannot be read ({type(exc).__name__}); look at the access "
-                          "of the mesh with check_access, then delete it and run this again") from exc
+        raise ConfigError(
+            f"{where} remembers a stage that is not proven, and cannot be read ({type(exc).__name__}); look at the access "
+            "of the mesh with check_access, then delete it and run this again"
+        ) from exc
     if strange:
         raise ConfigError(f"{where} remembers {strange[0]}, which no stage of an access has; find out who wrote it, then delete it")
     return {"name": shown(stage), "layer": layer, "saved": saved, "made": made, "policies": known}

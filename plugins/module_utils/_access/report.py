@@ -30,8 +30,7 @@ def _text(plan: AccessPlan, cluster: str) -> str:
     intended = sum(call["expected"] == "allowed" for call in plan.stages[-1].calls) if plan.stages else 0
     end = f"{len(plan.breaks)} times they deny calls on their way that are" if plan.breaks else "none of them denies a call that is"
     lines = [
-        f"{cluster}: exactly the intended access is allowed after {len(plan.stages)} stages, and {end} intended; "
-        f"{plan.coverage.seen.text}",
+        f"{cluster}: exactly the intended access is allowed after {len(plan.stages)} stages, and {end} intended; {plan.coverage.seen.text}",
         f"covered: all requests of {plan.coverage.sources} workloads, of callers without an identity and of unknown ones, to "
         f"{len(plan.closed)} closed workloads",
         *(_line(stage) for stage in plan.stages),

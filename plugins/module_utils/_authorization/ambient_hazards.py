@@ -103,8 +103,9 @@ def open_ports(scene: PolicyAnalysis) -> Iterator[Problem]:
         if gap.mode == "PERMISSIVE":
             found.setdefault((gap.by, gap.ports, _why_open(gap)), []).append(gap.place.ref)
     for (key, ports, why), refs in found.items():
-        yield Problem(f"PeerAuthentication {key}",
-                      f"{ports} of {names(refs)}: open to callers without mutual TLS, though STRICT is written; {why}")
+        yield Problem(
+            f"PeerAuthentication {key}", f"{ports} of {names(refs)}: open to callers without mutual TLS, though STRICT is written; {why}"
+        )
 
 
 def closed_ports(scene: PolicyAnalysis) -> Iterator[Problem]:
@@ -162,8 +163,9 @@ def panics(scene: PolicyAnalysis) -> Iterator[Problem]:
         rules = spec.get("rules")
         for number, rule in enumerate(rules if key in sent and isinstance(rules, list) else []):
             for problem in _without(rule):
-                yield Problem(f"AuthorizationPolicy {key}",
-                              f"rules[{number}].{problem}: istiod panics when it converts the policy for ztunnel")
+                yield Problem(
+                    f"AuthorizationPolicy {key}", f"rules[{number}].{problem}: istiod panics when it converts the policy for ztunnel"
+                )
 
 
 def unlabelled_pods(scene: PolicyAnalysis) -> Iterator[Problem]:
@@ -172,5 +174,6 @@ def unlabelled_pods(scene: PolicyAnalysis) -> Iterator[Problem]:
         if place.workload.kind == "ztunnel" and place.workload.unlabelled:
             given = ", ".join(dict.fromkeys(policy.key for policy in door.chain.policies if policy.selector))
             if given:
-                yield Problem(f"Workload {place.ref}",
-                              f"its pods have no label, and istiod gives them every policy with a selector: {given}")
+                yield Problem(
+                    f"Workload {place.ref}", f"its pods have no label, and istiod gives them every policy with a selector: {given}"
+                )

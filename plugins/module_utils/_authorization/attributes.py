@@ -137,8 +137,12 @@ def _tokens(key: str, mesh: Mesh) -> Attribute | None:
 
 def _callers(key: str, namespace: str, mesh: Mesh) -> Attribute | None:
     if key == "source.principal":
-        return Attribute(key, _peers, lambda value: string_matcher(value, "spiffe://"),
-                         expand=lambda values: expand_principals(values, mesh.trust_domains))
+        return Attribute(
+            key,
+            _peers,
+            lambda value: string_matcher(value, "spiffe://"),
+            expand=lambda values: expand_principals(values, mesh.trust_domains),
+        )
     if key == "source.namespace":
         return Attribute(key, _peers, namespace_matcher)
     if key == "source.serviceAccount" and mesh.abilities.service_accounts:

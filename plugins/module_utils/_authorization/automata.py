@@ -19,7 +19,7 @@ __all__ = ["Combination", "TooManyError", "combinations"]
 
 _SEGMENT_MARKS = "-._~%!$&'()+,;:@=*"
 _INSIDE = "xyzqwkjvuabcdefghilmnoprstXYZABCDEFGHIJKLMNOPQRSTUVW0123456789-_~.!$&'()+,;:@=*%"  # one that a template's segment takes
-_OUTSIDE = "[]{}|^<>\"`\\#?"  # and one that it does not
+_OUTSIDE = '[]{}|^<>"`\\#?'  # and one that it does not
 
 
 class TooManyError(TooComplex, ValueError):

@@ -354,8 +354,11 @@ def _spare(question: Callable[[Doors], Iterable[Spare]], view: View, intent: Int
 def policies_needed(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Proven for all requests to the workloads of the source. A namespace's default deny is not reported, nor is what the role access
     renders from mesh_access: it states who is meant, even where nothing denies other callers yet."""
-    stated = {f"AuthorizationPolicy {row.namespace}/{row.name}" for row in view.of(k.AUTHORIZATION_POLICY)
-              if is_ours(row.raw) and row.labels.get(LAYER) == _RENDERED}
+    stated = {
+        f"AuthorizationPolicy {row.namespace}/{row.name}"
+        for row in view.of(k.AUTHORIZATION_POLICY)
+        if is_ours(row.raw) and row.labels.get(LAYER) == _RENDERED
+    }
     yield from (one for one in _spare(spare_policies, view, intent, options) if one.resource not in stated)
 
 

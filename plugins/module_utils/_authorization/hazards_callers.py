@@ -53,8 +53,9 @@ def tokens_not_read(analysis: PolicyAnalysis) -> Iterator[Problem]:
         if _asks_for_token(analysis, policy):
             blind = [place.ref for place, door in analysis.at.get(id(policy), ()) if door.chain.protocol == HTTP and door.rules is None]
             if blind:
-                yield Problem(ref_of(policy),
-                              f"it asks for a token, and no RequestAuthentication reads one at {names(dict.fromkeys(blind))}")
+                yield Problem(
+                    ref_of(policy), f"it asks for a token, and no RequestAuthentication reads one at {names(dict.fromkeys(blind))}"
+                )
 
 
 def closed_to_all(analysis: PolicyAnalysis) -> Iterator[Problem]:
@@ -114,5 +115,6 @@ def waypoints_shut_out(analysis: PolicyAnalysis) -> Iterator[Problem]:
             facts = Facts(peer_names=(identity,), identity=(parts[0], parts[2], parts[4]), port=tuple(place.ports)[:1])
             answer = door.decide(facts)
             if not answer.allowed:
-                yield Problem(f"Workload {place.ref}",
-                              f"its waypoint may not call it: {identity.removeprefix('spiffe://')} is {answer.reason}")
+                yield Problem(
+                    f"Workload {place.ref}", f"its waypoint may not call it: {identity.removeprefix('spiffe://')} is {answer.reason}"
+                )

@@ -88,5 +88,5 @@ def _bundle(roots: tuple[str, ...], everybody: tuple[Material, ...]) -> bytes:
         whole = next(((part, raw) for part, raw in given if part and rest[: len(part)] == part), None)
         part, raw = whole or (rest[:1], pem[rest[0]])
         text += raw if raw.endswith(b"\n") else raw + b"\n"
-        rest = rest[len(part):]
+        rest = rest[len(part) :]
     return text

@@ -71,6 +71,10 @@ def held(body: bytes) -> ProxySecrets:
         raise FetchError(f"it has no certificate of its own (secret {_IDENTITY}); it has {there}")
     if not roots.strip():
         raise FetchError(f"it has no roots (secret {_ROOTS}); it has {there}")
-    served = {name.removeprefix(prefix): _public(secret, "tls_certificate", "certificate_chain")
-              for name, secret in secrets.items() for prefix in _CREDENTIALS if name.startswith(prefix)}
+    served = {
+        name.removeprefix(prefix): _public(secret, "tls_certificate", "certificate_chain")
+        for name, secret in secrets.items()
+        for prefix in _CREDENTIALS
+        if name.startswith(prefix)
+    }
     return ProxySecrets(chain, roots, {name: text for name, text in sorted(served.items()) if text.strip()})

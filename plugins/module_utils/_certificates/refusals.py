@@ -25,9 +25,7 @@ def certificate_refusals(given: Sequence[Mapping[str, Any]], *, with_material: b
     names = [str(entry.get("name")) for entry in given]
     refusals = []
     if len(set(names)) < len(names):
-        refusals.append(
-            f"A name is used twice among the CA, mesh_certificates_gateways and mesh_certificates_clients: {', '.join(names)}."
-        )
+        refusals.append(f"A name is used twice among the CA, mesh_certificates_gateways and mesh_certificates_clients: {', '.join(names)}.")
     if any(entry.get("role") == "gateway" and entry.get("name") in _OF_A_CA for entry in given):
         refusals.append(
             "mesh_certificates_gateways uses the name cacerts or istio-ca-secret, which is a CA's; give the gateway's Secret another name."

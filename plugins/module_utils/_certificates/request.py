@@ -11,8 +11,18 @@ from typing import Any
 from .._model.secrets_used import CACERTS
 from .intent import CertificateIntent, Entry, given
 
-__all__ = ["config_map_checks", "inline", "object_of", "objects_made", "objects_plugged", "pem_files", "pod_queries", "requests",
-           "secret_queries", "with_secret"]
+__all__ = [
+    "config_map_checks",
+    "inline",
+    "object_of",
+    "objects_made",
+    "objects_plugged",
+    "pem_files",
+    "pod_queries",
+    "requests",
+    "secret_queries",
+    "with_secret",
+]
 
 # What an entry may say of the certificate itself.
 _KEPT = ("subject", "days", "key_type", "key_bits", "path_length", "names")

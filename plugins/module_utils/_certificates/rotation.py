@@ -188,7 +188,7 @@ def needs_restart(istiod: Istiod, before: Authority, after: Authority) -> str:
 
 def _within(part: tuple[str, ...], whole: tuple[str, ...]) -> bool:
     """istiod looks for the bytes of the one in the other, so the order counts, and nothing may be between."""
-    return any(whole[start:start + len(part)] == part for start in range(len(whole) - len(part) + 1))
+    return any(whole[start : start + len(part)] == part for start in range(len(whole) - len(part) + 1))
 
 
 def unsettled(mesh: RotationState, roots: Sequence[str], signer: str = "") -> Iterable[Problem]:

@@ -177,8 +177,13 @@ def of_config_map(config_map: Mapping[str, Any], *, resource: str, item: str = "
 
 
 def of_proxy(
-    pod: Mapping[str, Any], *, chain: bytes = b"", roots: bytes = b"", identity: Mapping[str, str] | None = None,
-    served: Mapping[str, bytes] | None = None, error: str = ""
+    pod: Mapping[str, Any],
+    *,
+    chain: bytes = b"",
+    roots: bytes = b"",
+    identity: Mapping[str, str] | None = None,
+    served: Mapping[str, bytes] | None = None,
+    error: str = "",
 ) -> Source:
     """A proxy's live certificate: what its admin interface says, against the pod that it runs in."""
     metadata = pod["metadata"]

@@ -24,8 +24,12 @@ __all__ = ["Row", "from_cert_manager", "from_pem", "from_store", "secret_checks"
 
 Row = Mapping[str, Any]
 # Where Secrets have the parts: cacerts, kubernetes.io/tls, and the generic form that Istio reads for gateways.
-_ITEMS = {"certificate": ("ca-cert.pem", "tls.crt", "cert"), "key": ("ca-key.pem", "tls.key", "key"), "chain": ("cert-chain.pem",),
-          "roots": ("root-cert.pem", "ca.crt", "cacert")}
+_ITEMS = {
+    "certificate": ("ca-cert.pem", "tls.crt", "cert"),
+    "key": ("ca-key.pem", "tls.key", "key"),
+    "chain": ("cert-chain.pem",),
+    "roots": ("root-cert.pem", "ca.crt", "cacert"),
+}
 _ISSUED = {"certificate": ("tls.crt",), "key": ("tls.key",), "chain": (), "roots": ("ca.crt",)}
 _PURPOSES = {"authority": "ca", "gateway": "server", "client": "client"}
 
@@ -90,8 +94,13 @@ def text_checks(material: Iterable[Row]) -> list[dict[str, Any]]:
     """As certificate_check takes them, keys included. An empty part is not asked for."""
     found = []
     for one in material:
-        row = {"name": one["name"], "certificate_content": one["certificate"], "key_content": one["key"],
-               "purpose": _PURPOSES.get(one["role"], "any"), "hosts": list(one["intent"].get("hosts") or [])}
+        row = {
+            "name": one["name"],
+            "certificate_content": one["certificate"],
+            "key_content": one["key"],
+            "purpose": _PURPOSES.get(one["role"], "any"),
+            "hosts": list(one["intent"].get("hosts") or []),
+        }
         row |= {f"{part}_content": one[part] for part in ("chain", "roots") if one[part].strip()}
         found.append({**row, "passphrase": one["passphrase"]} if one["passphrase"] else row)
     return found

@@ -53,7 +53,7 @@ def seal(data: bytes, password: bytes) -> bytes:
     coder = Cipher(algorithms.AES(key), modes.CTR(counter)).encryptor()
     text = coder.update(pad.update(data) + pad.finalize()) + coder.finalize()
     body = binascii.hexlify(b"\n".join(map(binascii.hexlify, (salt, _mac(mac_key, text).finalize(), text))))
-    return _HEADER + b"\n".join(body[start:start + _WIDTH] for start in range(0, len(body), _WIDTH)) + b"\n"
+    return _HEADER + b"\n".join(body[start : start + _WIDTH] for start in range(0, len(body), _WIDTH)) + b"\n"
 
 
 def unseal(data: bytes, password: bytes) -> bytes:

@@ -40,8 +40,9 @@ def _read(cluster: Cluster, resource: Resource, namespace: str) -> _ContentsPart
     """One kind in one namespace."""
 
     def ask(fields: str | None = None) -> list[dict[str, Any]]:
-        return cluster.list(resource.api_version, resource.kind, namespace=namespace, field_selector=fields, metadata_only=True,
-                            trim=trimmed)
+        return cluster.list(
+            resource.api_version, resource.kind, namespace=namespace, field_selector=fields, metadata_only=True, trim=trimmed
+        )
 
     try:
         if (resource.api_version, resource.kind) != ("v1", "Secret"):
@@ -64,8 +65,9 @@ def contents_of(cluster: Cluster, namespaces: Sequence[str]) -> list[Contents]:
     jobs = [(namespace, resource) for namespace in namespaces for resource in _kinds(cluster)]
     parts = cluster.map(lambda job: _read(cluster, job[1], job[0]), jobs) if jobs else []
     objects: dict[str, list[dict[str, Any]]] = {namespace: [] for namespace in namespaces}
-    unknown: dict[str, list[str]] = {namespace: [f"the API group {group} does not answer" for group in sorted(cluster.stale_groups())]
-                                     for namespace in namespaces}
+    unknown: dict[str, list[str]] = {
+        namespace: [f"the API group {group} does not answer" for group in sorted(cluster.stale_groups())] for namespace in namespaces
+    }
     for (namespace, _resource), part in zip(jobs, parts, strict=True):
         objects[namespace] += part.objects
         if part.unknown:
@@ -81,8 +83,12 @@ def owners_of(cluster: Cluster, objects: Iterable[Mapping[str, Any]]) -> tuple[d
     owners: dict[str, dict[str, Any]] = {}
     gone: set[str] = set()
     for _unused in range(_DEPTH):
-        wanted = {str(ref["uid"]): (ref, row["metadata"].get("namespace")) for row in rows
-                  for ref in row["metadata"].get("ownerReferences") or [] if str(ref.get("uid")) not in met}
+        wanted = {
+            str(ref["uid"]): (ref, row["metadata"].get("namespace"))
+            for row in rows
+            for ref in row["metadata"].get("ownerReferences") or []
+            if str(ref.get("uid")) not in met
+        }
         if not wanted:
             break
         met |= wanted.keys()

@@ -69,8 +69,10 @@ class SubscriptionProgress:
         journeys = []
         for row in rows:
             if re.match(r"v?\d", row["target"] or ""):
-                raise ConfigError(f"Subscription {row['namespace']}/{row['name']}: target {row['target']} is a version, while the name "
-                                  "of a ClusterServiceVersion is expected; write it as in servicemeshoperator3.v3.2.0, or latest")
+                raise ConfigError(
+                    f"Subscription {row['namespace']}/{row['name']}: target {row['target']} is a version, while the name "
+                    "of a ClusterServiceVersion is expected; write it as in servicemeshoperator3.v3.2.0, or latest"
+                )
             peers = {r["name"]: r["target"] or "" for r in rows if r["namespace"] == row["namespace"] and r["name"] != row["name"]}
             journeys.append(cls(row["name"], row["namespace"], Target(row["target"] or "", patterns, peers)))
         return journeys
@@ -78,8 +80,16 @@ class SubscriptionProgress:
     def row(self) -> dict[str, Any]:
         """As install_plan returns it."""
         failed = {"code": self.failure.code, "remedy": self.failure.remedy} if self.failure else {}
-        return {"name": self.name, "namespace": self.namespace, "target": self.target.version, "installed_csv": self.installed_csv,
-                "hops": list(self.history.seen), "state": self.state, "reason": self.reason, **failed}
+        return {
+            "name": self.name,
+            "namespace": self.namespace,
+            "target": self.target.version,
+            "installed_csv": self.installed_csv,
+            "hops": list(self.history.seen),
+            "state": self.state,
+            "reason": self.reason,
+            **failed,
+        }
 
 
 def _read(cluster: Cluster, namespaces: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
@@ -100,8 +110,9 @@ def _read(cluster: Cluster, namespaces: Iterable[str]) -> dict[str, list[dict[st
     return found
 
 
-def _read_again(cluster: Cluster, journeys: Sequence[SubscriptionProgress], clock: Callable[[], float],
-                sleep: Callable[[float], None]) -> dict[str, list[dict[str, Any]]]:
+def _read_again(
+    cluster: Cluster, journeys: Sequence[SubscriptionProgress], clock: Callable[[], float], sleep: Callable[[float], None]
+) -> dict[str, list[dict[str, Any]]]:
     """Kinds that were there a moment ago are missed only when they stay away."""
     began = clock()
     while True:
@@ -149,8 +160,9 @@ def _take(journey: SubscriptionProgress, action: Action, dry_run: bool) -> None:
         journey.state, journey.failure = "failed", action
 
 
-def _look(cluster: Cluster, journeys: Sequence[SubscriptionProgress], objects: Mapping[str, list[dict[str, Any]]], now: float,
-          dry_run: bool) -> list[InstallPlan]:
+def _look(
+    cluster: Cluster, journeys: Sequence[SubscriptionProgress], objects: Mapping[str, list[dict[str, Any]]], now: float, dry_run: bool
+) -> list[InstallPlan]:
     """One step for each journey after one reading; gives back the plans that were approved."""
     approved: list[InstallPlan] = []
     for journey in journeys:
@@ -160,8 +172,11 @@ def _look(cluster: Cluster, journeys: Sequence[SubscriptionProgress], objects: M
         action, journey.history = step(seen, journey.target, now, journey.history)
         journey.installed_csv = seen.subscription.installed_csv if seen.subscription else ""
         _take(journey, action, dry_run)
-        if isinstance(action, Approve) and all(plan.uid != action.plan.uid for plan in approved) \
-                and _approve(cluster, action.plan, dry_run):
+        if (
+            isinstance(action, Approve)
+            and all(plan.uid != action.plan.uid for plan in approved)
+            and _approve(cluster, action.plan, dry_run)
+        ):
             approved.append(action.plan)
     return approved
 
@@ -184,8 +199,15 @@ def _too_late(cluster: Cluster, journeys: Sequence[SubscriptionProgress], limits
     return f"cluster {cluster.name}: not reached within {limits.timeout:.0f} s: {rest}; raise wait_timeout if it still makes progress"
 
 
-def travel(cluster: Cluster, journeys: Sequence[SubscriptionProgress], limits: ApprovalLimits, approved: list[dict[str, Any]], *,
-           clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep) -> str:
+def travel(
+    cluster: Cluster,
+    journeys: Sequence[SubscriptionProgress],
+    limits: ApprovalLimits,
+    approved: list[dict[str, Any]],
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> str:
     """Looks and acts until all have arrived; an error's text where they do not. A dry run looks once."""
     started, blind, met, progress = clock(), 0.0, False, Progress(cluster.name, clock)
     while True:
@@ -229,8 +251,9 @@ def remove(cluster: Cluster, journeys: Sequence[SubscriptionProgress], dry_run: 
     deleted: list[str] = []
     for journey in doomed:
         for kind, name in gone[journey.ref]:
-            if (not dry_run or cluster.get(ALPHA, kind, name, journey.namespace)) and \
-                    cluster.delete(ALPHA, kind, name, journey.namespace, dry_run=dry_run):
+            if (not dry_run or cluster.get(ALPHA, kind, name, journey.namespace)) and cluster.delete(
+                ALPHA, kind, name, journey.namespace, dry_run=dry_run
+            ):
                 deleted.append(f"{kind} {journey.namespace}/{name}")
         journey.reason = "deleted"
     return deleted
@@ -249,10 +272,16 @@ def _refuse_orphans(cluster: Cluster, csvs: Sequence[tuple[str, str]], mesh: str
             served.setdefault((group_of(version), kind), version)
     kinds = [(version, kind) for (_group, kind), version in served.items()]
     rows = cluster.map(lambda one: cluster.list(one[0], one[1], metadata_only=True, trim=trimmed), kinds)
-    left = sorted(Ref.of(row) for part in rows for row in part if not row["metadata"].get("ownerReferences")
-                  and not (mesh and made_by_us(row, mesh)) and not is_usual(row))
+    left = sorted(
+        Ref.of(row)
+        for part in rows
+        for row in part
+        if not row["metadata"].get("ownerReferences") and not (mesh and made_by_us(row, mesh)) and not is_usual(row)
+    )
     if left:
         operators = sorted({owned[group_of(ref.api_version), ref.kind] for ref in left})
-        raise ConfigError(f"cluster {cluster.name}: nothing was removed: {', '.join(operators)} would leave what is not of "
-                          f"{f'mesh {mesh}' if mesh else 'anybody who asked'} to itself: {listed(left)}; remove these first, or leave the "
-                          "operators where they are (mesh_remove_operators=false)")
+        raise ConfigError(
+            f"cluster {cluster.name}: nothing was removed: {', '.join(operators)} would leave what is not of "
+            f"{f'mesh {mesh}' if mesh else 'anybody who asked'} to itself: {listed(left)}; remove these first, or leave the "
+            "operators where they are (mesh_remove_operators=false)"
+        )

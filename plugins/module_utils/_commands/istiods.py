@@ -80,7 +80,11 @@ def _handshake(forward: Forward, server_name: str) -> bytes:
 
 
 def read_istiods(
-    dialer: Dialer, pods: Sequence[Mapping[str, Any]], roots: Mapping[str, bytes], *, timeout: float,
+    dialer: Dialer,
+    pods: Sequence[Mapping[str, Any]],
+    roots: Mapping[str, bytes],
+    *,
+    timeout: float,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[Source]:
     """One source for each pod. roots: by namespace, what its workloads trust. Whoever is silent is named."""

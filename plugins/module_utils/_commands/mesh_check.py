@@ -101,7 +101,5 @@ def check(params: dict[str, Any], warn: Callable[[str], None]) -> dict[str, Any]
         waits=lambda report: _say(progress, report, params["fail_on"]),
     )
     result = answer(report, params=params, warn=warn, **read_result(seen[-1]))
-    shown = table(
-        result["checks"], show_from=params["show_from"], summary=report.summary, about=report.about
-    )
+    shown = table(result["checks"], show_from=params["show_from"], summary=report.summary, about=report.about)
     return {**result, "table": shown}

@@ -66,8 +66,13 @@ def removing(cluster: Cluster, mesh: MeshIdentity, *, namespaces: bool, volumes:
     others = {(row.ref.namespace, row.ref.name) for row in foreign_in(Contents("", tuple(pods), owners, gone), mesh.name)}
     orphans = [pod for pod in pods if (pod["metadata"]["namespace"], pod["metadata"]["name"]) in others]
     named = mesh.members | {mesh.namespace}
-    doomed = [one["metadata"]["name"] for one in spaces if namespaces and may_be_deleted(one, mesh.name)
-              and (one["metadata"]["name"] in named or (one["metadata"].get("labels") or {}).get(MESH) == mesh.name)]
+    doomed = [
+        one["metadata"]["name"]
+        for one in spaces
+        if namespaces
+        and may_be_deleted(one, mesh.name)
+        and (one["metadata"]["name"] in named or (one["metadata"].get("labels") or {}).get(MESH) == mesh.name)
+    ]
     inside = contents_of(cluster, doomed) if doomed else []
     found = [text for contents in inside for text in obstacles(contents, mesh.name, volumes=volumes)]
     return Removing(tuple(grouped(orphans, owners)), tuple(found))
@@ -79,5 +84,9 @@ def members_of(cluster: Cluster, mesh: MeshIdentity) -> Members:
     going = leaving(spaces, mesh)
     pods = of_mesh(pods_of(cluster, going), spaces, replace(mesh, members=frozenset(going)))
     labelled = {one["metadata"]["name"] for one in spaces if MESH in (one["metadata"].get("labels") or {})}
-    return Members(tuple(going), tuple(name for name in going if name not in labelled), tuple(taken(spaces, mesh)),
-                   tuple(grouped(pods, owners_of(cluster, pods)[0])))
+    return Members(
+        tuple(going),
+        tuple(name for name in going if name not in labelled),
+        tuple(taken(spaces, mesh)),
+        tuple(grouped(pods, owners_of(cluster, pods)[0])),
+    )

@@ -22,8 +22,17 @@ def revisions_of(cluster: Cluster, istio: str) -> frozenset[str]:
         rows = cluster.list("sailoperator.io/v1", "IstioRevision", metadata_only=True)
     except KindMissing:
         rows = []
-    return frozenset({istio, *(row["metadata"]["name"] for row in rows for owner in row["metadata"].get("ownerReferences") or []
-                               if owner.get("kind") == "Istio" and owner.get("name") == istio)})
+    return frozenset(
+        {
+            istio,
+            *(
+                row["metadata"]["name"]
+                for row in rows
+                for owner in row["metadata"].get("ownerReferences") or []
+                if owner.get("kind") == "Istio" and owner.get("name") == istio
+            ),
+        }
+    )
 
 
 def namespaces_of(cluster: Cluster) -> list[dict[str, Any]]:

@@ -123,12 +123,16 @@ def obstacles(contents: Contents, mesh: str, *, volumes: bool = False) -> list[s
     foreign = foreign_in(contents, mesh, volumes_may_go=volumes)
     if foreign:
         own = any(row.reason == OUR_VOLUME for row in foreign)
-        found.append(f"Namespace {contents.namespace} has in it what is not ours to delete: {listed(foreign)}: move it or have its owner "
-                     "delete it, or leave the namespace there (without remove_namespaces, mesh_remove_namespaces for the roles)"
-                     + ("; volumes of ours go with remove_volumes (mesh_remove_volumes)" if own else ""))
+        found.append(
+            f"Namespace {contents.namespace} has in it what is not ours to delete: {listed(foreign)}: move it or have its owner "
+            "delete it, or leave the namespace there (without remove_namespaces, mesh_remove_namespaces for the roles)"
+            + ("; volumes of ours go with remove_volumes (mesh_remove_volumes)" if own else "")
+        )
     if contents.unknown:
-        found.append(f"what is in Namespace {contents.namespace} cannot be known: {listed(contents.unknown)}: use a login that may list "
-                     "every kind in it (as metadata is enough), or leave the namespace there")
+        found.append(
+            f"what is in Namespace {contents.namespace} cannot be known: {listed(contents.unknown)}: use a login that may list "
+            "every kind in it (as metadata is enough), or leave the namespace there"
+        )
     return found
 
 
@@ -166,9 +170,14 @@ def _claims(_cluster: Cluster, ref: Ref, obj: Mapping[str, Any], _mesh: str, all
     """A StatefulSet may be set to take its volumes along."""
     spec = obj.get("spec") or {}
     takes = (spec.get("persistentVolumeClaimRetentionPolicy") or {}).get("whenDeleted") == "Delete" and spec.get("volumeClaimTemplates")
-    return "" if allowed.volumes or not takes else (
-        f"{ref}: its volumes go with it (spec.persistentVolumeClaimRetentionPolicy.whenDeleted is Delete): set that to Retain, or say "
-        "remove_volumes (mesh_remove_volumes for the roles)")
+    return (
+        ""
+        if allowed.volumes or not takes
+        else (
+            f"{ref}: its volumes go with it (spec.persistentVolumeClaimRetentionPolicy.whenDeleted is Delete): set that to Retain, or say "
+            "remove_volumes (mesh_remove_volumes for the roles)"
+        )
+    )
 
 
 def _proxies(cluster: Cluster, ref: Ref, obj: Mapping[str, Any], mesh: str, allowed: Allowed) -> str:
@@ -181,13 +190,19 @@ def _proxies(cluster: Cluster, ref: Ref, obj: Mapping[str, Any], mesh: str, allo
     plane = MeshIdentity(mesh if ossm2 else "", ossm2, ref.name, home, frozenset(), revisions)
     pods = [pod for pod in of_mesh(pods_of(cluster), namespaces_of(cluster), plane) if pod["metadata"]["namespace"] != home]
     rows = grouped(pods, owners_of(cluster, pods)[0])
-    return "" if not rows else (
-        f"{ref}: pods still have its proxy: {listed(rows)}: restart them under the other control plane first (restart_data_plane), "
-        "or take the whole mesh away with remove_mesh")
+    return (
+        ""
+        if not rows
+        else (
+            f"{ref}: pods still have its proxy: {listed(rows)}: restart them under the other control plane first (restart_data_plane), "
+            "or take the whole mesh away with remove_mesh"
+        )
+    )
 
 
-def stale_objects(cluster: Cluster, keep: set[tuple[str, str, str | None, str]], mesh: str, layer: str,
-                  only: Collection[tuple[str, str]] = ()) -> Live:
+def stale_objects(
+    cluster: Cluster, keep: set[tuple[str, str, str | None, str]], mesh: str, layer: str, only: Collection[tuple[str, str]] = ()
+) -> Live:
     """Objects of this mesh and layer that we applied once and that are no longer wanted; only: of these kinds, else of every kind."""
     kinds: dict[tuple[str, str], str] = {}
     for (api_version, kind), resource in cluster.resources().items():

@@ -59,9 +59,7 @@ def settings_from(params: Mapping[str, Any]) -> RestartSettings:
 def lock_from(cluster: Cluster, params: Mapping[str, Any], namespace: str) -> Lock:
     """The one lock of a mesh for everybody who restarts its workloads. namespace: that of the control plane."""
     mesh = str(params["mesh"])
-    return Lock(
-        cluster, namespace=namespace, name=rollout_name(mesh), mesh=mesh, holder=params["holder"], seconds=params["lock_seconds"]
-    )
+    return Lock(cluster, namespace=namespace, name=rollout_name(mesh), mesh=mesh, holder=params["holder"], seconds=params["lock_seconds"])
 
 
 def space_of(title: str) -> str:
@@ -117,15 +115,23 @@ class RestartEngine:
 
     # looking
 
-    def _list(self, version: str, kind: str, namespace: str | None, trim: Callable[[dict[str, Any]], dict[str, Any]]
-              ) -> list[dict[str, Any]]:
+    def _list(
+        self, version: str, kind: str, namespace: str | None, trim: Callable[[dict[str, Any]], dict[str, Any]]
+    ) -> list[dict[str, Any]]:
         try:
             return self.cluster.list(version, kind, namespace=namespace, trim=trim)
         except KindMissing:
             return []
 
-    def look(self, namespaces: Iterable[str] | None = None, kinds: Sequence[str] = KINDS, *, budgets: bool = True,
-             kept: Rows | None = None, named: Collection[str] = ()) -> RolloutObservation:
+    def look(
+        self,
+        namespaces: Iterable[str] | None = None,
+        kinds: Sequence[str] = KINDS,
+        *,
+        budgets: bool = True,
+        kept: Rows | None = None,
+        named: Collection[str] = (),
+    ) -> RolloutObservation:
         """Everything at one moment, in these namespaces only where they are named.
 
         kept: rows of an earlier look by kind and namespace, which nobody is asked for again; those of this one are added.
@@ -146,10 +152,13 @@ class RestartEngine:
         known.update(((job[1], job[2]), part) for job, part in zip(asked, parts, strict=True))
         rows = [(job[1], one) for job in jobs for one in known[job[1], job[2]]]
         wanted = None if self.members is None else set(self.members)
-        return world_of((one for kind, one in rows if kind in KINDS), (one for kind, one in rows if kind == POD),
-                        budgets=(one for kind, one in rows if kind == BUDGET),
-                        namespaces=(one for kind, one in rows if kind == "Namespace"
-                                    and (wanted is None or one["metadata"]["name"] in wanted)), named=named)
+        return world_of(
+            (one for kind, one in rows if kind in KINDS),
+            (one for kind, one in rows if kind == POD),
+            budgets=(one for kind, one in rows if kind == BUDGET),
+            namespaces=(one for kind, one in rows if kind == "Namespace" and (wanted is None or one["metadata"]["name"] in wanted)),
+            named=named,
+        )
 
     def _look_at(self, members: Sequence[str], goal: Goal, kept: Rows, named: Collection[str]) -> RolloutObservation:
         """A look in which no workload is unfinished only because its pods are those of an earlier one."""
@@ -183,8 +192,15 @@ class RestartEngine:
 
     # restarting
 
-    def looks(self, members: Sequence[str], goal: Goal, limits: RestartLimits, *, may_begin: Callable[[], bool] = _always,
-              named: Collection[str] = ()) -> Iterator[Next]:
+    def looks(
+        self,
+        members: Sequence[str],
+        goal: Goal,
+        limits: RestartLimits,
+        *,
+        may_begin: Callable[[], bool] = _always,
+        named: Collection[str] = (),
+    ) -> Iterator[Next]:
         """Look after look at a wave, each after everybody who may begin was restarted. Whoever reads them ends it.
 
         may_begin: asked before each restart; who may not is held up by SHUT.

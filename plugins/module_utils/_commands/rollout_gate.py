@@ -43,7 +43,7 @@ def ask_proxies(
 ) -> list[gate.ProxyReport]:
     """The proxies themselves; where the first few of them do not answer, the others are not asked."""
     end = clock() + asking.total
-    chosen = pods[::max(1, -(-len(pods) // asking.limit))] if len(pods) > asking.limit else list(pods)
+    chosen = pods[:: max(1, -(-len(pods) // asking.limit))] if len(pods) > asking.limit else list(pods)
 
     def one(pod: tuple[str, str]) -> gate.ProxyReport:
         resource = f"Pod {pod[0]}/{pod[1]}"
@@ -76,8 +76,10 @@ def ask_prometheus(cluster: Cluster, namespace: str, query: Mapping[str, Any], f
     else:
         where = query.get("service") or {}
         port = where.get("port", 9090)
-        path = f"/api/v1/namespaces/{quote(str(where.get('namespace') or namespace), safe='')}/services/" \
-               f"{quote(str(where.get('name') or 'prometheus'), safe='')}:{port}/proxy/api/v1/query?{words}"
+        path = (
+            f"/api/v1/namespaces/{quote(str(where.get('namespace') or namespace), safe='')}/services/"
+            f"{quote(str(where.get('name') or 'prometheus'), safe='')}:{port}/proxy/api/v1/query?{words}"
+        )
         try:
             body = cluster.request("GET", path).body
         except FetchError as exc:

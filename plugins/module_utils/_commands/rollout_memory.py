@@ -57,29 +57,37 @@ class RolloutMemory(RestartEngine):
         """The ConfigMap, which has to be ours: what somebody else has under its name is neither followed nor taken away."""
         found = self.cluster.get("v1", "ConfigMap", self.name, self.namespace)
         if found is not None and not counts_as_ours(found, self.mesh):
-            raise ConfigError(f"{self.where} is not of mesh {self.mesh}: {owner_text(found)}. Nothing was changed; find out who needs it, "
-                              "then rename or delete it and run this again")
+            raise ConfigError(
+                f"{self.where} is not of mesh {self.mesh}: {owner_text(found)}. Nothing was changed; find out who needs it, "
+                "then rename or delete it and run this again"
+            )
         return found
 
     def _keep(self, state: State) -> None:
         self._write("v1", "ConfigMap", self.name, {"data": {"state": state.to_json()}}, namespace=self.namespace)
 
-    def start(self, orders: Sequence[WaveRequest], goal: Goal, origin: Goal, *, reason: str, by: str = "",
-              baseline: Sequence[str] = ()) -> State:
+    def start(
+        self, orders: Sequence[WaveRequest], goal: Goal, origin: Goal, *, reason: str, by: str = "", baseline: Sequence[str] = ()
+    ) -> State:
         """The rollout that is under way to this goal, or a new one. Another one that is not over is in the way."""
         found = self.state()
         if found is not None and not found.over:
             if found.direction == "back":
-                raise ConfigError(f"{self.where}: a way back ({found.reason}) is not over: go on with it (upgrade_rollback=true). "
-                                  "Nothing was changed")
+                raise ConfigError(
+                    f"{self.where}: a way back ({found.reason}) is not over: go on with it (upgrade_rollback=true). Nothing was changed"
+                )
             if not same_goal(found, goal, reason):
-                raise ConfigError(f"{self.where}: another rollout is not over: {found.reason}, to {found.goal.text}, "
-                                  f"{found.moved} of {found.total} workloads; go on with that one, go back with upgrade_rollback=true, or "
-                                  "forget it with state: absent. Nothing was changed")
+                raise ConfigError(
+                    f"{self.where}: another rollout is not over: {found.reason}, to {found.goal.text}, "
+                    f"{found.moved} of {found.total} workloads; go on with that one, go back with upgrade_rollback=true, or "
+                    "forget it with state: absent. Nothing was changed"
+                )
             return found
         if found is not None and found.labels and not same_goal(found, goal, reason):
-            raise ConfigError(f"{self.where}: {found.reason} has restarted everybody, and has not given {', '.join(found.labels)} their "
-                              f"label {REVISION} back yet: run that one again, to its end. Nothing was changed")
+            raise ConfigError(
+                f"{self.where}: {found.reason} has restarted everybody, and has not given {', '.join(found.labels)} their "
+                f"label {REVISION} back yet: run that one again, to its end. Nothing was changed"
+            )
         if found is not None and found.direction == "forward" and same_goal(found, goal, reason) and not (goal.version or goal.revision):
             return found  # a restart for this reason was done
         now = self.now()
@@ -89,8 +97,12 @@ class RolloutMemory(RestartEngine):
         state = replace(state, over=not state.waves, baseline=tuple(baseline))
         if found is not None and not state.waves and same_goal(found, goal, reason):
             return found
-        body = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"state": state.to_json()},
-                "metadata": {"name": self.name, "namespace": self.namespace, "labels": {MANAGED_BY: MANAGER, MESH: self.mesh}}}
+        body = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "data": {"state": state.to_json()},
+            "metadata": {"name": self.name, "namespace": self.namespace, "labels": {MANAGED_BY: MANAGER, MESH: self.mesh}},
+        }
         if found is not None:
             self._keep(state)
         elif state.waves or (goal.version and goal.version != origin.version):

@@ -41,7 +41,11 @@ def read_source(
 
 
 def read_whole(
-    params: Mapping[str, Any], *, kinds: Collection[tuple[str, str]], family: str, clock: Callable[[], datetime],
+    params: Mapping[str, Any],
+    *,
+    kinds: Collection[tuple[str, str]],
+    family: str,
+    clock: Callable[[], datetime],
     warn: Callable[[str], None] | None = None,
 ) -> Snapshot:
     """As read_source, of a cluster these kinds (group, kind) only; as require_whole, what may not be read is no answer."""

@@ -60,8 +60,10 @@ def ask_versions(
         answers = list(pool.map(one, pods))
     keys = [(pod["metadata"]["namespace"], pod["metadata"]["name"]) for pod in pods]
     said = dict(zip(keys, answers, strict=True))
-    return Asked({key: version for key, (version, _why) in said.items() if version},
-                 {key: why for key, (version, why) in said.items() if not version})
+    return Asked(
+        {key: version for key, (version, _why) in said.items() if version},
+        {key: why for key, (version, why) in said.items() if not version},
+    )
 
 
 def gather(
@@ -72,7 +74,5 @@ def gather(
     if not params["proxies"] or params["source"] != "cluster":
         return snapshot, Asked()
     pods = [pod for pod in snapshot.of("Pod", group="") if has_proxy(pod)]
-    asked = ask_versions(
-        dialer(params, name=params["cluster"]), pods, timeout=params["proxy_timeout"], total=params["proxies_timeout"]
-    )
+    asked = ask_versions(dialer(params, name=params["cluster"]), pods, timeout=params["proxy_timeout"], total=params["proxies_timeout"])
     return snapshot, asked

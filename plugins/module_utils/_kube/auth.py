@@ -156,8 +156,13 @@ class Dialer:
         sslopt = {"context": self.context, **({"server_hostname": self.options["name"]} if self.options.get("name") else {})}
         proxy = {key: value for key, value in self.options.items() if key.startswith(("http_", "proxy_"))}
         return websocket.create_connection(
-            "ws" + self.host.removeprefix("http") + path, timeout=timeout, header=lines, subprotocols=[protocol], sslopt=sslopt,
-            suppress_origin=True, **proxy,
+            "ws" + self.host.removeprefix("http") + path,
+            timeout=timeout,
+            header=lines,
+            subprotocols=[protocol],
+            sslopt=sslopt,
+            suppress_origin=True,
+            **proxy,
         )
 
 

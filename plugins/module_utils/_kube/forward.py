@@ -89,9 +89,7 @@ def forwarded(namespace: str, pod: str, port: int) -> tuple[str, str]:
     return f"/api/v1/namespaces/{quote(namespace, safe='')}/pods/{quote(pod, safe='')}/portforward?ports={port}", _PROTOCOL
 
 
-def admin_get(
-    dialer: Dialer, namespace: str, pod: str, path: str, *, timeout: float, clock: Callable[[], float] = time.monotonic
-) -> bytes:
+def admin_get(dialer: Dialer, namespace: str, pod: str, path: str, *, timeout: float, clock: Callable[[], float] = time.monotonic) -> bytes:
     """One GET at the admin interface of a pod's proxy; FetchError says why there is no answer."""
     deadline = clock() + timeout
     try:

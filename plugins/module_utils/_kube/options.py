@@ -35,8 +35,11 @@ MESH_CONFIG: Spec = {
 MEMBERS: Spec = {
     "mesh": {"type": "str", "required": True},
     "provider": {"type": "str", "choices": ["ossm2", "ossm3", "sail"], "required": True},
-    "control_plane": {"type": "dict", "required": True,
-                      "options": {"name": {"type": "str", "required": True}, "namespace": {"type": "str", "required": True}}},
+    "control_plane": {
+        "type": "dict",
+        "required": True,
+        "options": {"name": {"type": "str", "required": True}, "namespace": {"type": "str", "required": True}},
+    },
     "namespaces": {"type": "list", "elements": "str", "required": True},
 }
 RESTART: Spec = {

@@ -57,8 +57,10 @@ class ClockReading:
     def difference(self) -> str:
         """Both times, for a message."""
         side = "ahead" if self.ahead < 0 else "behind"
-        return (f"the API server's clock says {clock_text(self.theirs)} and the clock of this control node {clock_text(self.ours)}, "
-                f"which is {abs(self.ahead):.0f} s {side}")
+        return (
+            f"the API server's clock says {clock_text(self.theirs)} and the clock of this control node {clock_text(self.ours)}, "
+            f"which is {abs(self.ahead):.0f} s {side}"
+        )
 
 
 def read_clock(headers: Mapping[str, str], ours: datetime, took: float) -> ClockReading | None:

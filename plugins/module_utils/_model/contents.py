@@ -67,27 +67,61 @@ USUAL: tuple[Usual, ...] = (
     Usual("", ("Secret",), "the CA that istiod made for itself: it ends with its istiod", names=r"istio-ca-secret"),
     Usual("", ("ServiceAccount",), "Kubernetes makes it in every namespace", names="default"),
     Usual("", ("ServiceAccount",), "OpenShift makes it in every namespace", names="builder|deployer"),
-    Usual("rbac.authorization.k8s.io", ("RoleBinding",), "OpenShift makes it in every namespace",
-          names="system:(deployers|image-builders|image-pullers)"),
-    Usual("", ("Secret",), "a login of a ServiceAccount, which counts itself", annotations=(_ACCOUNT, _ACCOUNT_OPENSHIFT),
-          types=_ACCOUNT_SECRETS),
+    Usual(
+        "rbac.authorization.k8s.io",
+        ("RoleBinding",),
+        "OpenShift makes it in every namespace",
+        names="system:(deployers|image-builders|image-pullers)",
+    ),
+    Usual(
+        "",
+        ("Secret",),
+        "a login of a ServiceAccount, which counts itself",
+        annotations=(_ACCOUNT, _ACCOUNT_OPENSHIFT),
+        types=_ACCOUNT_SECRETS,
+    ),
     Usual("", ("ServiceAccount",), "OpenShift Pipelines makes it in every namespace", names="pipeline"),
     Usual("", ("ConfigMap",), "OpenShift Pipelines makes it in every namespace", names="config-(service|trusted)-cabundle"),
-    Usual("rbac.authorization.k8s.io", ("RoleBinding",), "OpenShift Pipelines makes it in every namespace",
-          names="openshift-pipelines-edit|pipelines-scc-rolebinding"),
+    Usual(
+        "rbac.authorization.k8s.io",
+        ("RoleBinding",),
+        "OpenShift Pipelines makes it in every namespace",
+        names="openshift-pipelines-edit|pipelines-scc-rolebinding",
+    ),
     Usual("authorization.openshift.io", ("Role", "RoleBinding"), "another view of what rbac.authorization.k8s.io has"),
     Usual("image.openshift.io", ("ImageStreamTag", "ImageTag"), "another view of an ImageStream, which counts itself"),
     Usual("operators.coreos.com", ("ClusterServiceVersion",), "OLM's copy of an operator of another namespace", labels=("olm.copiedFrom",)),
-    Usual("maistra.io", ("ServiceMeshMember", "ServiceMeshMemberRoll"), "the operator of OSSM 2 keeps it for a member",
-          annotations=("maistra.io/created-by",)),
-    Usual("k8s.cni.cncf.io", ("NetworkAttachmentDefinition",), "the operator of OSSM 2 puts it into every member",
-          names=r"(v\d+-\d+-)?(ossm-)?istio-cni"),
-    Usual("networking.k8s.io", ("NetworkPolicy",), "the operator of OSSM 2 puts it into every member", names="istio-.+",
-          labels=("maistra.io/owner", "maistra.io/member-of", "maistra-version")),
-    Usual("rbac.authorization.k8s.io", ("RoleBinding",), "the operator of OSSM 2 puts it into every member",
-          labels=("maistra.io/owner", "maistra.io/member-of")),
-    Usual("route.openshift.io", ("Route",), "the operator of OSSM 2 makes it from a Gateway, which counts itself",
-          labels=("maistra.io/generated-by",)),
+    Usual(
+        "maistra.io",
+        ("ServiceMeshMember", "ServiceMeshMemberRoll"),
+        "the operator of OSSM 2 keeps it for a member",
+        annotations=("maistra.io/created-by",),
+    ),
+    Usual(
+        "k8s.cni.cncf.io",
+        ("NetworkAttachmentDefinition",),
+        "the operator of OSSM 2 puts it into every member",
+        names=r"(v\d+-\d+-)?(ossm-)?istio-cni",
+    ),
+    Usual(
+        "networking.k8s.io",
+        ("NetworkPolicy",),
+        "the operator of OSSM 2 puts it into every member",
+        names="istio-.+",
+        labels=("maistra.io/owner", "maistra.io/member-of", "maistra-version"),
+    ),
+    Usual(
+        "rbac.authorization.k8s.io",
+        ("RoleBinding",),
+        "the operator of OSSM 2 puts it into every member",
+        labels=("maistra.io/owner", "maistra.io/member-of"),
+    ),
+    Usual(
+        "route.openshift.io",
+        ("Route",),
+        "the operator of OSSM 2 makes it from a Gateway, which counts itself",
+        labels=("maistra.io/generated-by",),
+    ),
 )
 
 
@@ -124,8 +158,12 @@ def trimmed(obj: Meta) -> dict[str, Any]:
     known = {key for row in USUAL for key in row.annotations} | {_CERTIFICATE}
     notes = {key: value for key, value in (meta.get("annotations") or {}).items() if key in known}
     kept = {key: meta[key] for key in ("name", "namespace", "uid", "labels", "ownerReferences", "managedFields") if key in meta}
-    return {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": {**kept, "annotations": notes},
-            **({"type": obj["type"]} if "type" in obj else {})}
+    return {
+        "apiVersion": obj["apiVersion"],
+        "kind": obj["kind"],
+        "metadata": {**kept, "annotations": notes},
+        **({"type": obj["type"]} if "type" in obj else {}),
+    }
 
 
 def certificate_of(obj: Meta) -> str:
@@ -158,8 +196,11 @@ class _ContentsJudge:
         self.mesh = mesh
         self.volumes_may_go = volumes_may_go
         self.by_uid = {**contents.owners, **{str(obj["metadata"].get("uid")): obj for obj in contents.objects}}
-        self.certificates = {obj["metadata"]["name"]: obj for obj in contents.objects
-                             if obj["kind"] == "Certificate" and group_of(obj["apiVersion"]) == "cert-manager.io"}
+        self.certificates = {
+            obj["metadata"]["name"]: obj
+            for obj in contents.objects
+            if obj["kind"] == "Certificate" and group_of(obj["apiVersion"]) == "cert-manager.io"
+        }
         self.known: dict[int, str] = {}
 
     def why(self, obj: Meta) -> str:

@@ -23,23 +23,48 @@ class Denial:
     remedy: str
 
 
-_RIGHT = Denial(True, "not allowed", "give this user the right (verb and resource above; playbook render_rights renders all that we need) "
-                                     "or use another login")
-_GRANT = Denial(True, "not allowed to grant this", "who makes a Role or a binding needs every right in it, or the verbs escalate and bind: "
-                                                   "have an administrator deliver it, or give this user those rights")
+_RIGHT = Denial(
+    True,
+    "not allowed",
+    "give this user the right (verb and resource above; playbook render_rights renders all that we need) or use another login",
+)
+_GRANT = Denial(
+    True,
+    "not allowed to grant this",
+    "who makes a Role or a binding needs every right in it, or the verbs escalate and bind: "
+    "have an administrator deliver it, or give this user those rights",
+)
 _OWNER = Denial(True, "not allowed", "give this user update on the finalizers of the owner's kind")
-_QUOTA = Denial(False, "a ResourceQuota of the namespace refuses it (no right is missing)",
-                "kubectl describe resourcequota -n NAMESPACE says what is used: free some of it, ask for less, or have the quota raised")
-_LIMIT_RANGE = Denial(False, "a LimitRange of the namespace refuses it (no right is missing)",
-                      "kubectl describe limitrange -n NAMESPACE says what is allowed: stay within it, or have it changed")
-_POD_SECURITY = Denial(False, "the namespace's Pod Security level refuses it (no right is missing)",
-                       "change the pod template, or the label pod-security.kubernetes.io/enforce of the namespace")
-_SCC = Denial(False, "no SecurityContextConstraints of OpenShift fits it (no right of this login is missing)",
-              "have the pod's ServiceAccount bound to one that fits: oc adm policy who-can use scc NAME")
-_WEBHOOK = Denial(False, "an admission webhook refuses it (no right is missing)",
-                  "whoever runs that webhook has the rule; change the object so that it is met, or have the rule changed")
-_POLICY = Denial(False, "a ValidatingAdmissionPolicy refuses it (no right is missing)",
-                 "kubectl get validatingadmissionpolicies,validatingadmissionpolicybindings has the rule; meet it, or have it changed")
+_QUOTA = Denial(
+    False,
+    "a ResourceQuota of the namespace refuses it (no right is missing)",
+    "kubectl describe resourcequota -n NAMESPACE says what is used: free some of it, ask for less, or have the quota raised",
+)
+_LIMIT_RANGE = Denial(
+    False,
+    "a LimitRange of the namespace refuses it (no right is missing)",
+    "kubectl describe limitrange -n NAMESPACE says what is allowed: stay within it, or have it changed",
+)
+_POD_SECURITY = Denial(
+    False,
+    "the namespace's Pod Security level refuses it (no right is missing)",
+    "change the pod template, or the label pod-security.kubernetes.io/enforce of the namespace",
+)
+_SCC = Denial(
+    False,
+    "no SecurityContextConstraints of OpenShift fits it (no right of this login is missing)",
+    "have the pod's ServiceAccount bound to one that fits: oc adm policy who-can use scc NAME",
+)
+_WEBHOOK = Denial(
+    False,
+    "an admission webhook refuses it (no right is missing)",
+    "whoever runs that webhook has the rule; change the object so that it is met, or have the rule changed",
+)
+_POLICY = Denial(
+    False,
+    "a ValidatingAdmissionPolicy refuses it (no right is missing)",
+    "kubectl get validatingadmissionpolicies,validatingadmissionpolicybindings has the rule; meet it, or have it changed",
+)
 _ADMISSION = Denial(False, "an admission rule of the API server refuses it (no right is missing)", "change the object so that it is met")
 
 # of LimitRanger: "maximum cpu usage per Container is 1, but limit is 2", "cpu max limit to request ratio per Pod is 2, ..."

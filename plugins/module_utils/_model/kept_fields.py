@@ -126,8 +126,17 @@ _WITHHELD = "-----BEGIN WITHHELD KEY-----\n-----END WITHHELD KEY-----"
 # metadata
 
 # Whose annotations are read; anything else on an object may be anybody's note.
-_OWNERS = ("istio.io", "maistra.io", "kiali.io", "sailoperator.io", "meshops.io", "jaegertracing.io", "cert-manager.io",
-           "k8s.v1.cni.cncf.io", "gateway.networking.k8s.io")
+_OWNERS = (
+    "istio.io",
+    "maistra.io",
+    "kiali.io",
+    "sailoperator.io",
+    "meshops.io",
+    "jaegertracing.io",
+    "cert-manager.io",
+    "k8s.v1.cni.cncf.io",
+    "gateway.networking.k8s.io",
+)
 _ALSO = frozenset({
     "kubectl.kubernetes.io/restartedAt", "kubectl.kubernetes.io/default-container", "deployment.kubernetes.io/revision",
     "prometheus.io/scrape", "prometheus.io/port", "prometheus.io/path", "networking.kubernetes.io/network-policy",
@@ -175,8 +184,9 @@ def _our_labels(value: Any) -> Any:
 
 
 _METADATA = {
-    **_set("name namespace generateName uid generation labels ownerReferences creationTimestamp deletionTimestamp finalizers"
-           " resourceVersion"),
+    **_set(
+        "name namespace generateName uid generation labels ownerReferences creationTimestamp deletionTimestamp finalizers resourceVersion"
+    ),
     "labels": as_it_is,
     "annotations": _annotations,
 }
@@ -189,8 +199,10 @@ _PROBE = {
     "httpGet": _set("port path scheme"), "tcpSocket": _set("port"), "grpc": _set("port"),
 }  # fmt: skip
 # Variables by which istiod, its CA and the proxies are switched; only in their own containers.
-_SWITCHES = re.compile(r"(PILOT|ENABLE|ISTIO|CITADEL|CA|AUTO|EXTERNAL|UNSAFE|XDS|K_|AMBIENT|TRUST|PROXY|DRY_RUN|INJECT|VALIDATE|LOCAL)_?\w*"
-                       r"|SHARED_MESH_CONFIG|REVISION|CLUSTER_ID|PLATFORM|ROOT_CA_DIR|POD_NAMESPACE|\w*TRUST_DOMAIN\w*")
+_SWITCHES = re.compile(
+    r"(PILOT|ENABLE|ISTIO|CITADEL|CA|AUTO|EXTERNAL|UNSAFE|XDS|K_|AMBIENT|TRUST|PROXY|DRY_RUN|INJECT|VALIDATE|LOCAL)_?\w*"
+    r"|SHARED_MESH_CONFIG|REVISION|CLUSTER_ID|PLATFORM|ROOT_CA_DIR|POD_NAMESPACE|\w*TRUST_DOMAIN\w*"
+)
 _OF_ISTIO = frozenset({"discovery", "istio-proxy", "istiod", "install-cni", "ztunnel"})
 
 
@@ -251,10 +263,14 @@ _POD_SPEC = {
     "securityContext": _set("runAsUser runAsGroup runAsNonRoot fsGroup sysctls"),
 }  # fmt: skip
 _TEMPLATE = {"metadata": {"labels": as_it_is, "annotations": _annotations, "name": ALL}, "spec": _POD_SPEC}
-_STATUS = {**_set("conditions observedGeneration replicas readyReplicas availableReplicas updatedReplicas unavailableReplicas"
-                  " currentReplicas collisionCount currentRevision updateRevision numberReady numberAvailable numberUnavailable"
-                  " desiredNumberScheduled currentNumberScheduled updatedNumberScheduled numberMisscheduled active succeeded failed phase"
-                  " state")}
+_STATUS = {
+    **_set(
+        "conditions observedGeneration replicas readyReplicas availableReplicas updatedReplicas unavailableReplicas"
+        " currentReplicas collisionCount currentRevision updateRevision numberReady numberAvailable numberUnavailable"
+        " desiredNumberScheduled currentNumberScheduled updatedNumberScheduled numberMisscheduled active succeeded failed phase"
+        " state"
+    )
+}
 _WORKLOAD_SPEC = {
     **_set("replicas selector strategy updateStrategy minReadySeconds progressDeadlineSeconds paused serviceName podManagementPolicy"
            " revisionHistoryLimit schedule suspend parallelism completions backoffLimit concurrencyPolicy test workloadRef"),
@@ -289,8 +305,15 @@ _PROVIDER = {
         "grpc": {"timeout": ALL, "initialMetadata": names_only},
     },
 }  # fmt: skip
-_TRACING = {**_set("sampling maxPathTagLength enableIstioTags"), "customTags": names_only, "zipkin": _set("address"),
-            "lightstep": _set("address"), "datadog": _set("address"), "stackdriver": _set("debug"), "tlsSettings": ALL}
+_TRACING = {
+    **_set("sampling maxPathTagLength enableIstioTags"),
+    "customTags": names_only,
+    "zipkin": _set("address"),
+    "lightstep": _set("address"),
+    "datadog": _set("address"),
+    "stackdriver": _set("debug"),
+    "tlsSettings": ALL,
+}
 _PROXY_CONFIG = {
     **_set("configPath binaryPath serviceCluster drainDuration discoveryAddress statsdUdpAddress proxyAdminPort concurrency"
            " interceptionMode statNameLength controlPlaneAuthPolicy customConfigFile holdApplicationUntilProxyStarts"
@@ -450,12 +473,20 @@ def certificates_of(key: str, value: Any) -> str:
 # traffic
 
 _HEADER_CHANGES = {"*": {"set": names_only, "add": names_only, "remove": ALL}}
-_HTTP = {"*": ALL, "headers": _HEADER_CHANGES, "directResponse": _set("status"), "fault": ALL,
-         "route": {"*": ALL, "headers": _HEADER_CHANGES}, "rewrite": ALL}
+_HTTP = {
+    "*": ALL,
+    "headers": _HEADER_CHANGES,
+    "directResponse": _set("status"),
+    "fault": ALL,
+    "route": {"*": ALL, "headers": _HEADER_CHANGES},
+    "rewrite": ALL,
+}
 _VIRTUAL_SERVICE = {"spec": {"*": ALL, "http": _HTTP}, "status": _set("conditions observedGeneration validationMessages")}
 _FILTER_HEADERS = {"set": names_only, "add": names_only, "remove": ALL}
-_ROUTE_FILTER = {**_set("type requestMirror requestRedirect urlRewrite extensionRef cors"),
-                 **_set("requestHeaderModifier responseHeaderModifier", _FILTER_HEADERS)}
+_ROUTE_FILTER = {
+    **_set("type requestMirror requestRedirect urlRewrite extensionRef cors"),
+    **_set("requestHeaderModifier responseHeaderModifier", _FILTER_HEADERS),
+}
 _ROUTE_RULE = {"*": ALL, "filters": _ROUTE_FILTER, "backendRefs": {"*": ALL, "filters": _ROUTE_FILTER}}
 _GATEWAY_ROUTE = {"spec": {"*": ALL, "rules": _ROUTE_RULE}, "status": ALL}
 _WHOLE = {"spec": ALL, "status": ALL}
@@ -504,9 +535,12 @@ _JAEGER = {
     },
     "status": _CONDITIONS,
 }  # fmt: skip
-_PROMETHEUS = _spec("replicas version image retention retentionSize serviceAccountName serviceMonitorSelector"
-                    " serviceMonitorNamespaceSelector podMonitorSelector podMonitorNamespaceSelector ruleSelector resources"
-                    " shards storage scrapeInterval", _CONDITIONS)
+_PROMETHEUS = _spec(
+    "replicas version image retention retentionSize serviceAccountName serviceMonitorSelector"
+    " serviceMonitorNamespaceSelector podMonitorSelector podMonitorNamespaceSelector ruleSelector resources"
+    " shards storage scrapeInterval",
+    _CONDITIONS,
+)
 
 # OSSM 2: what a migration is planned from, so every field of its CRD; free texts and variables are what may hold a secret
 
@@ -550,10 +584,16 @@ _CSV = {
 _POLICY = {"spec": ALL, "status": _set("conditions observedGeneration validationMessages")}
 _WEBHOOKS = {"webhooks": ALL}
 _ISTIO_GROUPS = ("networking.istio.io", "security.istio.io", "telemetry.istio.io", "extensions.istio.io")
-_CRD = {"spec": {**_set("group names scope"), "versions": _set("name served storage deprecated")},
-        "status": _set("conditions storedVersions acceptedNames")}
-_PACKAGE = {"status": {**_set("catalogSource catalogSourceNamespace catalogSourceDisplayName packageName defaultChannel"),
-                       "channels": {**_set("name currentCSV"), "entries": _set("name version")}}}
+_CRD = {
+    "spec": {**_set("group names scope"), "versions": _set("name served storage deprecated")},
+    "status": _set("conditions storedVersions acceptedNames"),
+}
+_PACKAGE = {
+    "status": {
+        **_set("catalogSource catalogSourceNamespace catalogSourceDisplayName packageName defaultChannel"),
+        "channels": {**_set("name currentCSV"), "entries": _set("name version")},
+    }
+}
 
 _KINDS: dict[tuple[str, str], Mapping[str, Rule] | Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     ("", "ConfigMap"): _config_map,

@@ -73,7 +73,13 @@ def still_enrolled(namespace: Obj) -> str:
     left = []
     for key in ENROLLING:
         if key in labels:
-            writers = sorted({str(entry.get("manager")) for entry in namespace["metadata"].get("managedFields") or []
-                              if sets_field(namespace, "labels", key, str(entry.get("manager")))} - {MANAGER})
+            writers = sorted(
+                {
+                    str(entry.get("manager"))
+                    for entry in namespace["metadata"].get("managedFields") or []
+                    if sets_field(namespace, "labels", key, str(entry.get("manager")))
+                }
+                - {MANAGER}
+            )
             left.append(f"{key}={labels[key]} (by {', '.join(writers) or 'unknown'})")
     return f"others set {', '.join(left)}, which keeps its pods in a mesh: take that off as well" if left else ""

@@ -36,7 +36,7 @@ def _bad(what: str, value: Any, expected: str) -> ConfigError:
 
 def _plain(value: Any, most: int) -> bool:
     """Whether it can be a part of a path on any system, with something before and after it."""
-    return isinstance(value, str) and 0 < len(value) <= most and value.isprintable() and not set("/\\%<>\"|?*") & set(value)
+    return isinstance(value, str) and 0 < len(value) <= most and value.isprintable() and not set('/\\%<>"|?*') & set(value)
 
 
 def check_cluster(name: Any) -> str:

@@ -117,8 +117,11 @@ def rendered_of(provider: str | None, observability: Mapping[str, Any]) -> list[
     prometheus = _part(observability, "prometheus")
     if provider == "ossm2" and prometheus.get("storage") is None:
         return []
-    found = [name for name, on in (("prometheus", True), ("grafana", False), ("kiali", False))
-             if _true(_part(observability, name).get("enabled", on))]
+    found = [
+        name
+        for name, on in (("prometheus", True), ("grafana", False), ("kiali", False))
+        if _true(_part(observability, name).get("enabled", on))
+    ]
     return found + (["volumes"] if any(_part(observability, name).get("storage") for name in found) else [])
 
 

@@ -77,8 +77,7 @@ def _names(meant: Mapping[str, Any], mesh: Any) -> Iterator[str]:
     for option, value in rows.items():
         if not LABEL.fullmatch(str(value)):
             yield (
-                f'{option} is "{shown(value)}", which Kubernetes takes for no name: '
-                "use lower-case letters, digits and dashes, at most 63."
+                f'{option} is "{shown(value)}", which Kubernetes takes for no name: use lower-case letters, digits and dashes, at most 63.'
             )
 
 

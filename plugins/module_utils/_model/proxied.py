@@ -64,8 +64,13 @@ def slim_pod(pod: Obj) -> dict[str, Any]:
     wanted = ("name", "namespace", "uid", "labels", "ownerReferences", "managedFields", "deletionTimestamp")
     kept = {key: meta[key] for key in wanted if key in meta}
     names = [{"name": one.get("name")} for part in ("containers", "initContainers") for one in spec.get(part) or []]
-    return {"apiVersion": pod["apiVersion"], "kind": pod["kind"], "metadata": {**kept, "annotations": notes},
-            "spec": {"containers": names}, "status": {"phase": (pod.get("status") or {}).get("phase")}}
+    return {
+        "apiVersion": pod["apiVersion"],
+        "kind": pod["kind"],
+        "metadata": {**kept, "annotations": notes},
+        "spec": {"containers": names},
+        "status": {"phase": (pod.get("status") or {}).get("phase")},
+    }
 
 
 def _labels(obj: Obj) -> Mapping[str, str]:
@@ -126,8 +131,11 @@ def enrolled(namespace: Obj, mesh: MeshIdentity) -> bool:
 
 def leaving(namespaces: Iterable[Obj], mesh: MeshIdentity) -> list[str]:
     """Namespaces that we made members and that the intent names no more."""
-    return sorted(one["metadata"]["name"] for one in namespaces
-                  if one["metadata"]["name"] not in mesh.members and not one["metadata"].get("deletionTimestamp") and enrolled(one, mesh))
+    return sorted(
+        one["metadata"]["name"]
+        for one in namespaces
+        if one["metadata"]["name"] not in mesh.members and not one["metadata"].get("deletionTimestamp") and enrolled(one, mesh)
+    )
 
 
 def taken(namespaces: Iterable[Obj], mesh: MeshIdentity) -> list[str]:
@@ -137,6 +145,9 @@ def taken(namespaces: Iterable[Obj], mesh: MeshIdentity) -> list[str]:
     for one in namespaces:
         labels = _labels(one)
         if one["metadata"]["name"] in mesh.members:
-            found += [f"{one['metadata']['name']} (label {key}={labels[key]}, expected {value or 'none'})"
-                      for key, value in wanted.items() if key in labels and labels[key] != value]
+            found += [
+                f"{one['metadata']['name']} (label {key}={labels[key]}, expected {value or 'none'})"
+                for key, value in wanted.items()
+                if key in labels and labels[key] != value
+            ]
     return found

@@ -349,8 +349,11 @@ def _member(obj: Mapping[str, Any], related: Lookup) -> Readiness:
 
 def _rolled_out(deployment: Mapping[str, Any], related: Lookup) -> Readiness:
     state, meta = _deployment(deployment, related), deployment["metadata"]
-    return state if state.state == "ready" else Readiness(
-        state.state, state.reason, f"Deployment {meta['namespace']}/{meta['name']}: {state.message}", state.grace)
+    return (
+        state
+        if state.state == "ready"
+        else Readiness(state.state, state.reason, f"Deployment {meta['namespace']}/{meta['name']}: {state.message}", state.grace)
+    )
 
 
 def _kiali(obj: Mapping[str, Any], related: Lookup) -> Readiness:

@@ -366,7 +366,7 @@ def _end_of_value(text: str) -> int:
             skip = False
         elif quote:
             skip, quote = char == "\\" and quote != "`", "" if char == quote else quote
-        elif char in "\"`":
+        elif char in '"`':
             quote = char
         elif char in _PAIRS:
             wanted.append(_PAIRS[char])

@@ -20,7 +20,15 @@ from .names import check_layer, check_mesh, check_object, file_names
 from .secrecy import holds_secret, masked
 
 __all__ = [
-    "HEADER", "KUSTOMIZATION", "Layer", "is_folder_of", "is_private", "layer_folder", "render_cluster", "render_layer", "shown_texts",
+    "HEADER",
+    "KUSTOMIZATION",
+    "Layer",
+    "is_folder_of",
+    "is_private",
+    "layer_folder",
+    "render_cluster",
+    "render_layer",
+    "shown_texts",
 ]
 
 try:
@@ -43,10 +51,23 @@ KEEP = "Prune=false,Delete=false"
 FLUX_PRUNE = "kustomize.toolkit.fluxcd.io/prune"
 LAST_WAVE = 990  # layers that nobody placed
 # API groups that every cluster has; anything else may come with an operator of an earlier wave.
-BUILT_IN_GROUPS = frozenset({
-    "", "admissionregistration.k8s.io", "apiextensions.k8s.io", "apps", "autoscaling", "batch", "coordination.k8s.io", "discovery.k8s.io",
-    "networking.k8s.io", "policy", "rbac.authorization.k8s.io", "scheduling.k8s.io", "storage.k8s.io",
-})
+BUILT_IN_GROUPS = frozenset(
+    {
+        "",
+        "admissionregistration.k8s.io",
+        "apiextensions.k8s.io",
+        "apps",
+        "autoscaling",
+        "batch",
+        "coordination.k8s.io",
+        "discovery.k8s.io",
+        "networking.k8s.io",
+        "policy",
+        "rbac.authorization.k8s.io",
+        "scheduling.k8s.io",
+        "storage.k8s.io",
+    }
+)
 _SECRET = re.compile(r"^kind: Secret$|PRIVATE KEY", re.MULTILINE)
 
 
@@ -95,8 +116,10 @@ def _check(objects: Iterable[Mapping[str, Any]], layer: Layer, allow_secrets: bo
             raise ConfigError(f"layer {layer.name}: {_what(obj)} cannot be a file, expected apiVersion, kind and metadata.name")
         check_object(obj, f"layer {layer.name}")
         if obj["kind"] == "Secret" and obj["apiVersion"] == "v1" and not allow_secrets:
-            raise ConfigError(f"layer {layer.name}: {_what(obj)} would be written in clear text; seal it (SealedSecret, ExternalSecret), "
-                              f"leave it to the cluster target, or say deliver_secrets_in_files: true")
+            raise ConfigError(
+                f"layer {layer.name}: {_what(obj)} would be written in clear text; seal it (SealedSecret, ExternalSecret), "
+                f"leave it to the cluster target, or say deliver_secrets_in_files: true"
+            )
 
 
 def _file_names(objects: Sequence[Mapping[str, Any]], layer: Layer) -> list[str]:
@@ -112,8 +135,12 @@ def _dressed(obj: Mapping[str, Any], layer: Layer) -> dict[str, Any]:
     """The object with the labels of ownership and the annotations that Argo CD reads; nothing of a live cluster."""
     new: dict[str, Any] = copy.deepcopy({k: v for k, v in obj.items() if k != "status"})
     meta = new["metadata"]
-    meta["labels"] = {**(meta.get("labels") or {}), "app.kubernetes.io/managed-by": "meshops.mesh",
-                      "mesh.meshops.io/mesh": layer.mesh, "mesh.meshops.io/layer": layer.name}
+    meta["labels"] = {
+        **(meta.get("labels") or {}),
+        "app.kubernetes.io/managed-by": "meshops.mesh",
+        "mesh.meshops.io/mesh": layer.mesh,
+        "mesh.meshops.io/layer": layer.name,
+    }
     annotations = {**(meta.get("annotations") or {})}
     annotations.setdefault(WAVE, str(layer.wave))
     if _group(obj) not in BUILT_IN_GROUPS:

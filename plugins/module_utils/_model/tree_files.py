@@ -90,8 +90,9 @@ def _wanted_files(root: Path, params: dict[str, Any]) -> dict[Path, str | None]:
     objects = params["objects"] if params["state"] == "present" else []
     rendered = render_layer(objects, layer, allow_secrets=params["allow_secrets"])
     existing = _folders(cluster)
-    files: dict[Path, str | None] = {path: None for old in existing if is_folder_of(old.name, params["layer"])
-                                     for path in sorted(old.glob("*.yaml")) if _ours(path)}
+    files: dict[Path, str | None] = {
+        path: None for old in existing if is_folder_of(old.name, params["layer"]) for path in sorted(old.glob("*.yaml")) if _ours(path)
+    }
     files.update({cluster / folder / name: text for name, text in rendered.items()})
     others = [p.name for p in existing if not is_folder_of(p.name, params["layer"]) and _is_layer(p.name) and _ours(p / KUSTOMIZATION)]
     folders = others + ([folder] if rendered else [])

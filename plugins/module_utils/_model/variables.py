@@ -18,8 +18,13 @@ from .secrecy import is_secret, names_a_secret
 __all__ = ["check_names", "check_value", "found_in", "misspelt", "shown"]
 
 _WORDS = {
-    "str": "a text", "path": "a path", "int": "a whole number", "float": "a number", "bool": "true or false",
-    "list": "a list", "dict": "a map",
+    "str": "a text",
+    "path": "a path",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "list": "a list",
+    "dict": "a map",
 }
 # Fields whose keys are the user's own, and whose values may be anything.
 _FREE = frozenset({"env", "data", "stringData", "args", "command", "key", "certificate", "chain", "roots"})

@@ -147,12 +147,20 @@ def _objections(plan: InstallPlan, seen: Observation, sub: Subscription, target:
         elif _beyond(csv, owner[csv][1], owner[csv][0]):
             far.append(f"{csv} (wanted for {owner[csv][0].name}: {owner[csv][1] or owner[csv][0].installed_csv})")
     if strangers:
-        return Obstacle("Strangers", f"{plan.ref} would also install {', '.join(strangers)}, which were not requested here",
-                        "name them in allowed, name their Subscriptions in the same call, or subscribe in another namespace: "
-                        "OLM makes one plan for all Subscriptions of a namespace", NEIGHBOUR_LAG)
+        return Obstacle(
+            "Strangers",
+            f"{plan.ref} would also install {', '.join(strangers)}, which were not requested here",
+            "name them in allowed, name their Subscriptions in the same call, or subscribe in another namespace: "
+            "OLM makes one plan for all Subscriptions of a namespace",
+            NEIGHBOUR_LAG,
+        )
     if far:
-        return Obstacle("BeyondTarget", f"{plan.ref} goes too far: {', '.join(far)}",
-                        "raise that target or name the CSV in allowed; versions between may not be in the channel", 0)
+        return Obstacle(
+            "BeyondTarget",
+            f"{plan.ref} goes too far: {', '.join(far)}",
+            "raise that target or name the CSV in allowed; versions between may not be in the channel",
+            0,
+        )
     return None
 
 
@@ -193,12 +201,19 @@ def _no_further(sub: Subscription, target: Target) -> Obstacle:
         return Obstacle("AtLatest", "", "", BETWEEN_HOPS)
     have, want = version_of(sub.installed_csv), version_of(target.version)
     if have and want and have > want:
-        return Obstacle("Downgrade", f"{sub.ref} has {sub.installed_csv}, newer than {target.version}",
-                        "OLM does not go back: delete the Subscription and its ClusterServiceVersion, then subscribe with startingCSV", 0)
-    return Obstacle("TargetNotOffered", f"{sub.ref} has {sub.installed_csv}, and channel {sub.channel} of package {sub.package} offers "
-                                        f"nothing further, while {target.version} is wanted",
-                    "correct the channel or the target; the version may be in another channel, or its catalogue not refreshed yet",
-                    BETWEEN_HOPS)
+        return Obstacle(
+            "Downgrade",
+            f"{sub.ref} has {sub.installed_csv}, newer than {target.version}",
+            "OLM does not go back: delete the Subscription and its ClusterServiceVersion, then subscribe with startingCSV",
+            0,
+        )
+    return Obstacle(
+        "TargetNotOffered",
+        f"{sub.ref} has {sub.installed_csv}, and channel {sub.channel} of package {sub.package} offers "
+        f"nothing further, while {target.version} is wanted",
+        "correct the channel or the target; the version may be in another channel, or its catalogue not refreshed yet",
+        BETWEEN_HOPS,
+    )
 
 
 def _watch(obstacles: list[Obstacle], now: float, since: Mapping[str, float]) -> tuple[Obstacle | None, dict[str, float]]:

@@ -26,8 +26,10 @@ def version_of(csv: str) -> tuple[int, ...] | None:
 
 
 def _conditions(status: Mapping[str, Any]) -> tuple[Condition, ...]:
-    return tuple(Condition(c.get("type", ""), c.get("status", ""), c.get("reason") or "", c.get("message") or "")
-                 for c in status.get("conditions") or [])
+    return tuple(
+        Condition(c.get("type", ""), c.get("status", ""), c.get("reason") or "", c.get("message") or "")
+        for c in status.get("conditions") or []
+    )
 
 
 @dataclass(frozen=True)
@@ -63,12 +65,21 @@ class Subscription:
         meta, spec, status = obj["metadata"], obj.get("spec") or {}, obj.get("status") or {}
         plan = status.get("installPlanRef") or {}
         return cls(
-            namespace=meta.get("namespace", ""), name=meta["name"], uid=meta.get("uid", ""), package=spec.get("name", ""),
-            channel=spec.get("channel") or "", source=spec.get("source", ""), source_namespace=spec.get("sourceNamespace", ""),
-            approval=spec.get("installPlanApproval") or "Automatic", starting_csv=spec.get("startingCSV") or "",
-            state=str(status.get("state") or ""), current_csv=str(status.get("currentCSV") or ""),
+            namespace=meta.get("namespace", ""),
+            name=meta["name"],
+            uid=meta.get("uid", ""),
+            package=spec.get("name", ""),
+            channel=spec.get("channel") or "",
+            source=spec.get("source", ""),
+            source_namespace=spec.get("sourceNamespace", ""),
+            approval=spec.get("installPlanApproval") or "Automatic",
+            starting_csv=spec.get("startingCSV") or "",
+            state=str(status.get("state") or ""),
+            current_csv=str(status.get("currentCSV") or ""),
             installed_csv=str(status.get("installedCSV") or ""),
-            plan_name=plan.get("name") or "", plan_uid=plan.get("uid") or "", conditions=_conditions(status),
+            plan_name=plan.get("name") or "",
+            plan_uid=plan.get("uid") or "",
+            conditions=_conditions(status),
         )
 
 
@@ -97,12 +108,18 @@ class InstallPlan:
     def from_dict(cls, obj: Mapping[str, Any]) -> InstallPlan:
         meta, spec, status = obj["metadata"], obj.get("spec") or {}, obj.get("status") or {}
         return cls(
-            namespace=meta.get("namespace", ""), name=meta["name"], uid=meta.get("uid", ""),
-            resource_version=meta.get("resourceVersion", ""), generation=int(spec.get("generation") or 0),
-            approval=spec.get("approval") or "", approved=bool(spec.get("approved")),
+            namespace=meta.get("namespace", ""),
+            name=meta["name"],
+            uid=meta.get("uid", ""),
+            resource_version=meta.get("resourceVersion", ""),
+            generation=int(spec.get("generation") or 0),
+            approval=spec.get("approval") or "",
+            approved=bool(spec.get("approved")),
             csvs=tuple(spec.get("clusterServiceVersionNames") or ()),
             owners=frozenset(o.get("uid", "") for o in meta.get("ownerReferences") or []),
-            phase=status.get("phase") or "", message=status.get("message") or "", conditions=_conditions(status),
+            phase=status.get("phase") or "",
+            message=status.get("message") or "",
+            conditions=_conditions(status),
         )
 
 
@@ -127,12 +144,20 @@ class Csv:
     @classmethod
     def from_dict(cls, obj: Mapping[str, Any]) -> Csv:
         spec, status = obj.get("spec") or {}, obj.get("status") or {}
-        unmet = tuple(f"{r.get('kind')} {r.get('name')}: {r.get('message') or r.get('status')}"
-                      for r in status.get("requirementStatus") or [] if r.get("status") != "Present")
+        unmet = tuple(
+            f"{r.get('kind')} {r.get('name')}: {r.get('message') or r.get('status')}"
+            for r in status.get("requirementStatus") or []
+            if r.get("status") != "Present"
+        )
         strategy = (spec.get("install") or {}).get("spec") or {}
         return cls(
-            name=obj["metadata"]["name"], phase=status.get("phase") or "", reason=status.get("reason") or "",
-            message=status.get("message") or "", replaces=spec.get("replaces") or "", skips=tuple(spec.get("skips") or ()), unmet=unmet,
+            name=obj["metadata"]["name"],
+            phase=status.get("phase") or "",
+            reason=status.get("reason") or "",
+            message=status.get("message") or "",
+            replaces=spec.get("replaces") or "",
+            skips=tuple(spec.get("skips") or ()),
+            unmet=unmet,
             deployments=tuple(d.get("name", "") for d in strategy.get("deployments") or []),
         )
 
@@ -203,6 +228,7 @@ class Observation:
     @classmethod
     def of(cls, name: str, namespace: str, objects: Mapping[str, Sequence[Mapping[str, Any]]]) -> Observation:
         """From lists of objects by kind; lists may hold more than this namespace's."""
+
         def here(kind: str) -> list[Mapping[str, Any]]:
             return [o for o in objects.get(kind, ()) if o["metadata"].get("namespace") == namespace]
 

@@ -403,8 +403,10 @@ def _leftovers(scene: _Scene, place: str, rows: Sequence[Package]) -> Iterator[s
     for row in rows if set(alone) - subscribed else ():
         known = _versions(scene, row) if scene.own(row) is None else set()
         for name in sorted(known & set(alone) - subscribed):
-            yield (f"ClusterServiceVersion {place}/{name} is there without a Subscription: OLM does not take it over, and a Subscription "
-                   f"for {row.package} would be blocked by it. Delete it; what it runs stays, without an operator for some seconds")
+            yield (
+                f"ClusterServiceVersion {place}/{name} is there without a Subscription: OLM does not take it over, and a Subscription "
+                f"for {row.package} would be blocked by it. Delete it; what it runs stays, without an operator for some seconds"
+            )
 
 
 def _versions(scene: _Scene, row: Package) -> set[str]:

@@ -14,11 +14,21 @@ __all__ = ["ACCESS", "reads"]
 _ISTIO, _SECURITY = "networking.istio.io", "security.istio.io"
 
 ACCESS: tuple[Right, ...] = (
-    *(Right(f"{kind}.{_SECURITY}", (*WRITE, "delete"), Where.MESH, why) for kind, why in (
-        ("authorizationpolicies", "who may call whom"), ("peerauthentications", "mutual TLS of namespaces, and its exceptions"),
-        ("requestauthentications", "whose tokens are accepted"))),
-    *(Right(f"{kind}.{_ISTIO}", (*WRITE, "delete"), Where.MESH, why) for kind, why in (
-        ("destinationrules", "callers are told about mutual TLS"), ("sidecars", "workloads are told about what they may call"))),
+    *(
+        Right(f"{kind}.{_SECURITY}", (*WRITE, "delete"), Where.MESH, why)
+        for kind, why in (
+            ("authorizationpolicies", "who may call whom"),
+            ("peerauthentications", "mutual TLS of namespaces, and its exceptions"),
+            ("requestauthentications", "whose tokens are accepted"),
+        )
+    ),
+    *(
+        Right(f"{kind}.{_ISTIO}", (*WRITE, "delete"), Where.MESH, why)
+        for kind, why in (
+            ("destinationrules", "callers are told about mutual TLS"),
+            ("sidecars", "workloads are told about what they may call"),
+        )
+    ),
     Right("configmaps", (*WRITE, "delete"), Where.PLANE, "what a stage has replaced is remembered until the stage is proven"),
     Right("pods/exec", ("get", "create"), Where.MESH, "the calls of the intent are made from the workloads"),
     Right("pods/portforward", ("get", "create"), Where.MESH, "each proxy is asked for the policies that it has"),

@@ -31,8 +31,14 @@ class Question:
     def attributes(self) -> dict[str, str]:
         """resourceAttributes of the review."""
         plural, _slash, sub = self.right.plural.partition("/")
-        found = {"verb": self.verb, "group": self.right.group, "resource": plural, "subresource": sub, "namespace": self.namespace,
-                 "name": self.name}
+        found = {
+            "verb": self.verb,
+            "group": self.right.group,
+            "resource": plural,
+            "subresource": sub,
+            "namespace": self.namespace,
+            "name": self.name,
+        }
         return {key: value for key, value in found.items() if value}
 
 
@@ -45,7 +51,9 @@ def questions(rights: Iterable[Right], scope: Scope) -> list[Question]:
     return [
         Question(right, verb, namespace, name)
         for namespace, rows in by_namespace(rights, scope).items()
-        for right in rows for verb in right.verbs for name in right.names or ("",)
+        for right in rows
+        for verb in right.verbs
+        for name in right.names or ("",)
     ]
 
 
@@ -66,5 +74,7 @@ def lines(refused: Iterable[Question]) -> list[str]:
 
 def to_rows(rights: Iterable[Right]) -> list[dict[str, Any]]:
     """The rights as a module returns them."""
-    return [{"resource": one.resource, "verbs": list(one.verbs), "where": one.where.name.lower(), "names": list(one.names), "why": one.why}
-            for one in rights]
+    return [
+        {"resource": one.resource, "verbs": list(one.verbs), "where": one.where.name.lower(), "names": list(one.names), "why": one.why}
+        for one in rights
+    ]

@@ -26,8 +26,19 @@ ACCESS = frozenset({*INPUTS, k.DESTINATION_RULE, k.REPLICA_SET, k.JOB, k.SMM})
 UPGRADE = kinds_read(Intent(), Options(categories=("upgrade",)))
 # What the plan of a migration, its checks and its steps read. The steps take owners off what stays in use, and look whose pods are old.
 MIGRATION = kinds_read(Intent(), Options(categories=("migration",))) | {
-    k.ISTIO_CNI, k.ISTIO_REVISION_TAG, k.JAEGER, k.PEER_AUTHENTICATION, k.ROLE, k.ROLE_BINDING, k.SERVICE, k.SERVICE_ACCOUNT, k.SMM, k.SMMR,
-    k.TELEMETRY, k.VALIDATING_WEBHOOK}
+    k.ISTIO_CNI,
+    k.ISTIO_REVISION_TAG,
+    k.JAEGER,
+    k.PEER_AUTHENTICATION,
+    k.ROLE,
+    k.ROLE_BINDING,
+    k.SERVICE,
+    k.SERVICE_ACCOUNT,
+    k.SMM,
+    k.SMMR,
+    k.TELEMETRY,
+    k.VALIDATING_WEBHOOK,
+}
 _OUR_OWN_READS = frozenset({k.SECRET, k.PACKAGE_MANIFEST, k.CERTIFICATE_SOURCE})  # by name, or of no API
 _IRREGULAR = {"Gateway": "gateways"}
 
@@ -50,8 +61,14 @@ def listed(read: Collection[k.Kind], why: Callable[[k.Kind], str], work: str = "
     """A list of each of these kinds in the whole cluster, as namespaces of others decide with them; Secrets by their names."""
     rows = [Right(_resource(kind), ("list",), Where.CLUSTER, why(kind)) for kind in sorted(set(read) - _OUR_OWN_READS)]
     if k.PACKAGE_MANIFEST in read:
-        rows.append(Right("packagemanifests.packages.operators.coreos.com", ("get",), Where.CLUSTER,
-                          "the channels of the operators that are subscribed"))
+        rows.append(
+            Right(
+                "packagemanifests.packages.operators.coreos.com",
+                ("get",),
+                Where.CLUSTER,
+                "the channels of the operators that are subscribed",
+            )
+        )
     if k.SECRET in read:
         rows += [
             Right("secrets", ("get",), Where.PLANE, "the CA of the mesh: its certificates, never listed", names=CA_SECRETS),
@@ -68,6 +85,13 @@ def check_reads(scope: Scope) -> list[Right]:
         for kind in row.inputs:
             readers[kind].add(row.category)
     rows = listed(kinds_read(scope.intent, options), lambda kind: f"read by the checks of {', '.join(sorted(readers[kind]))}")
-    rows.append(Right("subjectaccessreviews.authorization.k8s.io", ("create",), Where.CLUSTER,
-                      "asks the API server what each persona may do", when=("personas",)))
+    rows.append(
+        Right(
+            "subjectaccessreviews.authorization.k8s.io",
+            ("create",),
+            Where.CLUSTER,
+            "asks the API server what each persona may do",
+            when=("personas",),
+        )
+    )
     return rows

@@ -61,6 +61,13 @@ def manifests(family: str, rights: Iterable[Right], scope: Scope, subjects: Sequ
         kind, meta = ("Role" if namespace else "ClusterRole"), {"name": name, **({"namespace": namespace} if namespace else {})}
         objects.append({"apiVersion": f"{_API}/v1", "kind": kind, "metadata": meta, "rules": _rules(rows)})
         if who:
-            objects.append({"apiVersion": f"{_API}/v1", "kind": f"{kind}Binding", "metadata": dict(meta),
-                            "roleRef": {"apiGroup": _API, "kind": kind, "name": name}, "subjects": [dict(one) for one in who]})
+            objects.append(
+                {
+                    "apiVersion": f"{_API}/v1",
+                    "kind": f"{kind}Binding",
+                    "metadata": dict(meta),
+                    "roleRef": {"apiGroup": _API, "kind": kind, "name": name},
+                    "subjects": [dict(one) for one in who],
+                }
+            )
     return objects

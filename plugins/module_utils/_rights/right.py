@@ -81,11 +81,22 @@ class Scope:
         members = self.intent.members or ()
         cni = str((self.intent.control_plane or {}).get("cni", {}).get("namespace", "istio-cni"))
         found: dict[Where, Iterable[str]] = {
-            Where.CLUSTER: ("",), Where.PLANE: plane, Where.MEMBERS: members, Where.MESH: (*plane, *members),
-            Where.GATEWAYS: (*plane, *self.gateways), Where.SECRETS: self.secrets, Where.EXEMPT: self.exempt,
+            Where.CLUSTER: ("",),
+            Where.PLANE: plane,
+            Where.MEMBERS: members,
+            Where.MESH: (*plane, *members),
+            Where.GATEWAYS: (*plane, *self.gateways),
+            Where.SECRETS: self.secrets,
+            Where.EXEMPT: self.exempt,
             Where.PROXIES: (*plane, *members) if members else ("",),
-            Where.SERVED: (*plane, *self.served), Where.GIVEN: self.given, Where.TRUST: self.trust,
-            Where.SPACES: (*plane, *members, *([cni] if "cni" in self.parts else []),
-                           *(self.operators if "remove_operators" in self.parts else ())),
+            Where.SERVED: (*plane, *self.served),
+            Where.GIVEN: self.given,
+            Where.TRUST: self.trust,
+            Where.SPACES: (
+                *plane,
+                *members,
+                *([cni] if "cni" in self.parts else []),
+                *(self.operators if "remove_operators" in self.parts else ()),
+            ),
         }
         return tuple(dict.fromkeys(found[where]))

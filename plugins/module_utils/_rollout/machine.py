@@ -36,24 +36,31 @@ class WaveMemory:
     """What a run has seen of a wave so far; a run that goes on after another one begins with an empty one."""
 
     began: dict[str, float] = field(default_factory=dict)
-    done: dict[str, float] = field(default_factory=dict)   # seconds that each took
+    done: dict[str, float] = field(default_factory=dict)  # seconds that each took
     troubled: dict[str, tuple[str, float]] = field(default_factory=dict)
     held: dict[str, float] = field(default_factory=dict)
     least_ready: dict[str, int] = field(default_factory=dict)  # gateways
 
     def ages(self, now: float) -> dict[str, Any]:
         """For the next call of the module, whose clock may be another one."""
-        return {"began": {name: round(now - at, 1) for name, at in self.began.items()},
-                "held": {name: round(now - at, 1) for name, at in self.held.items()},
-                "troubled": {name: [text, round(now - at, 1)] for name, (text, at) in self.troubled.items()},
-                "done": {name: round(took, 1) for name, took in self.done.items()}, "least_ready": dict(self.least_ready)}
+        return {
+            "began": {name: round(now - at, 1) for name, at in self.began.items()},
+            "held": {name: round(now - at, 1) for name, at in self.held.items()},
+            "troubled": {name: [text, round(now - at, 1)] for name, (text, at) in self.troubled.items()},
+            "done": {name: round(took, 1) for name, took in self.done.items()},
+            "least_ready": dict(self.least_ready),
+        }
 
     @classmethod
     def from_ages(cls, data: Mapping[str, Any], now: float) -> WaveMemory:
         """The other way round."""
-        return cls({name: now - float(age) for name, age in (data.get("began") or {}).items()}, dict(data.get("done") or {}),
-                   {name: (str(text), now - float(age)) for name, (text, age) in (data.get("troubled") or {}).items()},
-                   {name: now - float(age) for name, age in (data.get("held") or {}).items()}, dict(data.get("least_ready") or {}))
+        return cls(
+            {name: now - float(age) for name, age in (data.get("began") or {}).items()},
+            dict(data.get("done") or {}),
+            {name: (str(text), now - float(age)) for name, (text, age) in (data.get("troubled") or {}).items()},
+            {name: now - float(age) for name, age in (data.get("held") or {}).items()},
+            dict(data.get("least_ready") or {}),
+        )
 
     def shift(self, seconds: float) -> None:
         """Time in which nothing could be seen (the API server was away) counts for nobody."""
@@ -77,8 +84,11 @@ class Next:
 
 def budgets_of(one: RestartedWorkload, world: RolloutObservation) -> list[Budget]:
     """The disruption budgets that its pods count for."""
-    return [budget for budget in world.budgets if budget.namespace == one.namespace
-            and any(matches(budget.selector, pod.labels) for pod in one.pods)]
+    return [
+        budget
+        for budget in world.budgets
+        if budget.namespace == one.namespace and any(matches(budget.selector, pod.labels) for pod in one.pods)
+    ]
 
 
 def _heeded(one: RestartedWorkload, world: RolloutObservation) -> list[Budget]:
@@ -94,14 +104,19 @@ def _hopeless(one: RestartedWorkload, budgets: Sequence[Budget]) -> Problem | No
     if one.obstacle:
         return Problem(one.title, one.obstacle, "do that, or leave it out of the waves")
     if one.gateway and one.cost and one.wanted - one.cost < 1:
-        return Problem(one.title, f"it is a gateway with {one.wanted} replica{'' if one.wanted == 1 else 's'} of which {one.cost} may be "
-                       "away at once, so there would be a moment without a ready one",
-                       "give it a rolling update with maxUnavailable 0, or more replicas")
+        return Problem(
+            one.title,
+            f"it is a gateway with {one.wanted} replica{'' if one.wanted == 1 else 's'} of which {one.cost} may be "
+            "away at once, so there would be a moment without a ready one",
+            "give it a rolling update with maxUnavailable 0, or more replicas",
+        )
     for budget in budgets:
         if budget.possible < one.cost:
-            return Problem(one.title, f"{budget.title} lets {budget.possible} pods go even when all are ready, and a restart takes "
-                           f"{one.cost} away at once", "give the workload more replicas or maxUnavailable 0, change the budget, or say "
-                           "budgets: ignore")
+            return Problem(
+                one.title,
+                f"{budget.title} lets {budget.possible} pods go even when all are ready, and a restart takes {one.cost} away at once",
+                "give the workload more replicas or maxUnavailable 0, change the budget, or say budgets: ignore",
+            )
     return None
 
 
@@ -112,8 +127,10 @@ def why_behind(one: RestartedWorkload, world: RolloutObservation, goal: Goal) ->
     said = f"its new pod {pod.name} has a proxy of {have}, expected {goal.text}"
     space = world.revisions.get(one.namespace, "")
     if one.own_revision and one.own_revision != space:
-        return f"{said}: its pod template has the label {REVISION}={one.own_revision}, its namespace " \
-               f"{f'{REVISION}={space}' if space else 'none'}, and the pod's label wins"
+        return (
+            f"{said}: its pod template has the label {REVISION}={one.own_revision}, its namespace "
+            f"{f'{REVISION}={space}' if space else 'none'}, and the pod's label wins"
+        )
     if goal.revision and pod.revision and pod.revision != goal.revision:
         return f"{said}: the label {REVISION}={one.own_revision or space or 'default'} leads there"
     return f"{said}: does an annotation (sidecar.istio.io/proxyImage) or another webhook set it?"
@@ -196,8 +213,13 @@ class _Look:
         if trouble is not None:
             self.out.failed.append(trouble)
         elif self.now - since >= self.limits.workload:
-            self.out.failed.append(Problem(one.title, f"it has not come back after {self.now - since:.0f} s: {said}",
-                                           f"kubectl describe {one.kind.lower()} {one.name} -n {one.namespace}"))
+            self.out.failed.append(
+                Problem(
+                    one.title,
+                    f"it has not come back after {self.now - since:.0f} s: {said}",
+                    f"kubectl describe {one.kind.lower()} {one.name} -n {one.namespace}",
+                )
+            )
         else:
             self.out.under_way[one.title] = said
 
@@ -226,8 +248,11 @@ class _Look:
     def _hold(self, one: RestartedWorkload, reason: str) -> None:
         spent = self.now - self.memory.held.setdefault(one.title, self.now)
         if spent >= self.limits.budget:
-            self.out.failed.append(Problem(one.title, f"held up for {spent:.0f} s: {reason}",
-                                           "bring the pods of that budget back to ready, or say budgets: ignore"))
+            self.out.failed.append(
+                Problem(
+                    one.title, f"held up for {spent:.0f} s: {reason}", "bring the pods of that budget back to ready, or say budgets: ignore"
+                )
+            )
         else:
             self.out.held[one.title] = reason
 

@@ -38,18 +38,25 @@ def plan_lines(planned: Sequence[PlannedWave], world: RolloutObservation) -> lis
     lines = []
     for number, wave in enumerate(planned, 1):
         pods = sum(len(world.workloads[title].pods) for title in wave.members)
-        lines.append(f"wave {number} of {len(planned)}, {wave.name}: {len(wave.members)} workloads, {pods} pods"
-                     f"{f', {wave.concurrency} at a time' if wave.concurrency else ''}")
-    return lines + [f"  left alone: {one}" for one in world.loose[:_SHOWN]] + \
-        ([f"  left alone: {len(world.loose) - _SHOWN} more pods"] if len(world.loose) > _SHOWN else [])
+        lines.append(
+            f"wave {number} of {len(planned)}, {wave.name}: {len(wave.members)} workloads, {pods} pods"
+            f"{f', {wave.concurrency} at a time' if wave.concurrency else ''}"
+        )
+    return (
+        lines
+        + [f"  left alone: {one}" for one in world.loose[:_SHOWN]]
+        + ([f"  left alone: {len(world.loose) - _SHOWN} more pods"] if len(world.loose) > _SHOWN else [])
+    )
 
 
 def state_lines(state: State) -> list[str]:
     """How the waves stand."""
     words = {"passed": "passed", "moved": "restarted, its gate is next", "moving": "under way", "failed": "failed", "waiting": "waits"}
-    return [f"wave {number} of {len(state.waves)}, {wave.name}: {words[wave.state]}, {len(wave.members)} workloads"
-            f"{f' in {seconds_text(wave.seconds)}' if wave.seconds else ''}{f': {wave.note}' if wave.note else ''}"
-            for number, wave in enumerate(state.waves, 1)]
+    return [
+        f"wave {number} of {len(state.waves)}, {wave.name}: {words[wave.state]}, {len(wave.members)} workloads"
+        f"{f' in {seconds_text(wave.seconds)}' if wave.seconds else ''}{f': {wave.note}' if wave.note else ''}"
+        for number, wave in enumerate(state.waves, 1)
+    ]
 
 
 def progress_line(state: State, number: int, found: Next, memory: WaveMemory, times: tuple[float, float]) -> str:

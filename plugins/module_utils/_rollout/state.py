@@ -88,11 +88,31 @@ class State:
 
     def to_json(self) -> str:
         """As it is kept."""
-        rows = [{"name": one.name, "members": list(one.members), "gateways": one.gateways, "concurrency": one.concurrency,
-                 "state": one.state, "seconds": round(one.seconds, 1), "note": one.note} for one in self.waves]
-        data = {"format": FORMAT, "id": self.id, "reason": self.reason, "goal": _goal(self.goal), "origin": _goal(self.origin),
-                "waves": rows, "direction": self.direction, "over": self.over, "labels": self.labels, "baseline": list(self.baseline),
-                "by": self.by}
+        rows = [
+            {
+                "name": one.name,
+                "members": list(one.members),
+                "gateways": one.gateways,
+                "concurrency": one.concurrency,
+                "state": one.state,
+                "seconds": round(one.seconds, 1),
+                "note": one.note,
+            }
+            for one in self.waves
+        ]
+        data = {
+            "format": FORMAT,
+            "id": self.id,
+            "reason": self.reason,
+            "goal": _goal(self.goal),
+            "origin": _goal(self.origin),
+            "waves": rows,
+            "direction": self.direction,
+            "over": self.over,
+            "labels": self.labels,
+            "baseline": list(self.baseline),
+            "by": self.by,
+        }
         return json.dumps(data, separators=(",", ":"))
 
     @classmethod
@@ -101,15 +121,30 @@ class State:
         try:
             data = json.loads(text)
             if data["format"] != FORMAT:
-                raise ConfigError(f"{where} has the format {data['format']}, this release reads {FORMAT}: go on with the release that "
-                                  "began it")
-            waves = tuple(Wave(row["name"], tuple(row["members"]), row["gateways"], row["concurrency"], row["state"], row["seconds"],
-                               row["note"]) for row in data["waves"])
-            return cls(data["id"], data["reason"], _read_goal(data["goal"]), _read_goal(data["origin"]), waves, data["direction"],
-                       data["over"], data["labels"], tuple(data["baseline"]), data["by"])
+                raise ConfigError(
+                    f"{where} has the format {data['format']}, this release reads {FORMAT}: go on with the release that began it"
+                )
+            waves = tuple(
+                Wave(row["name"], tuple(row["members"]), row["gateways"], row["concurrency"], row["state"], row["seconds"], row["note"])
+                for row in data["waves"]
+            )
+            return cls(
+                data["id"],
+                data["reason"],
+                _read_goal(data["goal"]),
+                _read_goal(data["origin"]),
+                waves,
+                data["direction"],
+                data["over"],
+                data["labels"],
+                tuple(data["baseline"]),
+                data["by"],
+            )
         except (ValueError, KeyError, TypeError) as exc:
-            raise ConfigError(f"{where} does not hold a rollout that can be read ({type(exc).__name__}: {exc}); delete it to begin anew: "
-                              "what was restarted already is seen by its pods") from exc
+            raise ConfigError(
+                f"{where} does not hold a rollout that can be read ({type(exc).__name__}: {exc}); delete it to begin anew: "
+                "what was restarted already is seen by its pods"
+            ) from exc
 
 
 def _goal(goal: Goal) -> dict[str, Any]:

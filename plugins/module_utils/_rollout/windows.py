@@ -61,13 +61,17 @@ def windows_from(rows: Sequence[Mapping[str, Any]]) -> list[Window]:
         try:
             start, end = (time.fromisoformat(str(row[key])) for key in ("start", "end"))
         except (KeyError, ValueError) as exc:
-            raise ConfigError(f"maintenance window {number} needs start and end as HH:MM in quotes (found start {row.get('start')!r}, end "
-                              f"{row.get('end')!r})") from exc
+            raise ConfigError(
+                f"maintenance window {number} needs start and end as HH:MM in quotes (found start {row.get('start')!r}, end "
+                f"{row.get('end')!r})"
+            ) from exc
         try:
             zone = ZoneInfo(str(row.get("timezone") or "UTC"))
         except (ZoneInfoNotFoundError, ValueError) as exc:
-            raise ConfigError(f"maintenance window {number} has the time zone {row.get('timezone')}, which this control node does not "
-                              "know: write it as Europe/Madrid; where it has no time zones, install the Python package tzdata") from exc
+            raise ConfigError(
+                f"maintenance window {number} has the time zone {row.get('timezone')}, which this control node does not "
+                "know: write it as Europe/Madrid; where it has no time zones, install the Python package tzdata"
+            ) from exc
         found.append(Window(tuple(_DAYS.index(day) for day in dict.fromkeys(days)), start, end, zone))
     return found
 

@@ -120,8 +120,16 @@ def _nodes(journey: UpgradeAssessment) -> list[_Node] | None:
         room = node.at("status", "allocatable", default={})
         cpu, memory, pods = used.get(node.name, [0.0, 0.0, 0.0])
         taints = tuple(node.items("spec", "taints"))
-        found.append(_Node(node.name, node.labels, taints, quantity(room.get("cpu")) - cpu, quantity(room.get("memory")) - memory,
-                           quantity(room.get("pods", 110)) - pods))
+        found.append(
+            _Node(
+                node.name,
+                node.labels,
+                taints,
+                quantity(room.get("cpu")) - cpu,
+                quantity(room.get("memory")) - memory,
+                quantity(room.get("pods", 110)) - pods,
+            )
+        )
     return found
 
 

@@ -62,8 +62,25 @@ _RESTARTABLE = frozenset(kind.kind for kind in _CONTROLLERS)
 _OVER = ("Succeeded", "Failed")
 # All that a fleet is read from.
 READS = (
-    k.NAMESPACE, k.POD, *_CONTROLLERS, k.REPLICA_SET, k.JOB, k.MUTATING_WEBHOOK, k.CRD, k.SUBSCRIPTION, k.CSV, k.INSTALL_PLAN,
-    k.PACKAGE_MANIFEST, k.ISTIO, k.ISTIO_REVISION, k.ISTIO_REVISION_TAG, k.ISTIO_CNI, k.Z_TUNNEL, k.SMCP, k.SMMR, k.SMM,
+    k.NAMESPACE,
+    k.POD,
+    *_CONTROLLERS,
+    k.REPLICA_SET,
+    k.JOB,
+    k.MUTATING_WEBHOOK,
+    k.CRD,
+    k.SUBSCRIPTION,
+    k.CSV,
+    k.INSTALL_PLAN,
+    k.PACKAGE_MANIFEST,
+    k.ISTIO,
+    k.ISTIO_REVISION,
+    k.ISTIO_REVISION_TAG,
+    k.ISTIO_CNI,
+    k.Z_TUNNEL,
+    k.SMCP,
+    k.SMMR,
+    k.SMM,
 )
 
 

@@ -135,8 +135,11 @@ def _proxy_skew(journey: UpgradeAssessment) -> Iterator[Problem]:
             message = f"{count} proxies have version {old}, their istiod {new}; at most {rule.behind} minor behind, never ahead"
             yield Problem(workload.ref, message, evidence={"source": rule.source})
     if unknown:
-        yield warning("", f"the version of {unknown} proxies is not known: their images have digests, and nothing says whose",
-                      "set proxies: true, so that each proxy is asked")
+        yield warning(
+            "",
+            f"the version of {unknown} proxies is not known: their images have digests, and nothing says whose",
+            "set proxies: true, so that each proxy is asked",
+        )
 
 
 # operators
@@ -335,8 +338,9 @@ def replicas(journey: UpgradeAssessment) -> Iterator[Problem]:
         if row.strategy == "Recreate":
             yield Problem(row.ref, f"strategy Recreate: the {word} is away while its {row.replicas} pods are made anew")
         elif row.replicas == 1 and (row.owner.kind == k.STATEFUL_SET.kind or row.max_surge in ("0", "0%")):
-            yield Problem(row.ref, f"its only pod goes before the new one comes: the {word} is away for about "
-                          f"{duration(journey.pace.rollout(row))}")
+            yield Problem(
+                row.ref, f"its only pod goes before the new one comes: the {word} is away for about {duration(journey.pace.rollout(row))}"
+            )
         elif row.replicas == 1 and word == "gateway":
             yield Problem(row.ref, "a gateway of one pod: connections that it holds end when it goes")
 

@@ -214,8 +214,12 @@ def _provider_of_telemetry(view: View, span: Span) -> Where:
 
 def _of_version(view: View, kind: k.Kind, versions: frozenset[str]) -> Where:
     """Objects that are there in an old version only: as manifests say, or as the CRD serves no other one."""
-    served = {version for row in view.of(k.CRD) if row.at("spec", "names", "kind") == kind.kind and row.at("spec", "group") == kind.group
-              for version in (item.get("name") for item in row.items("spec", "versions") if item.get("served", True))}
+    served = {
+        version
+        for row in view.of(k.CRD)
+        if row.at("spec", "names", "kind") == kind.kind and row.at("spec", "group") == kind.group
+        for version in (item.get("name") for item in row.items("spec", "versions") if item.get("served", True))
+    }
     for row in view.of(kind):
         version = str(row.raw.get("apiVersion", "")).rpartition("/")[2]
         if version in versions and (view.source == "manifests" or (served and served <= versions)):

@@ -110,9 +110,7 @@ GATEWAY_API: tuple[tuple[tuple[int, int], str, str], ...] = (
 def hops_for(provider: str, strategy: str, *, ambient: bool) -> Hops:
     """The rule for one mesh."""
     return next(
-        row
-        for row in HOPS
-        if row.provider == provider and (provider == "ossm2" or (row.strategy == strategy and row.ambient == ambient))
+        row for row in HOPS if row.provider == provider and (provider == "ossm2" or (row.strategy == strategy and row.ambient == ambient))
     )
 
 

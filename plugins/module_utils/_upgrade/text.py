@@ -88,5 +88,6 @@ def _now(plan: UpgradePlan) -> Iterator[str]:
         rows.append(("Kubernetes", journey.fleet.kubernetes))
     width = max((len(name) for name, _text in rows), default=0)
     for name, text in rows:
-        yield from textwrap.wrap(f"  {name:<{width}}  {text}", WIDTH, subsequent_indent=" " * (width + 4), break_long_words=False,
-                                 break_on_hyphens=False)
+        yield from textwrap.wrap(
+            f"  {name:<{width}}  {text}", WIDTH, subsequent_indent=" " * (width + 4), break_long_words=False, break_on_hyphens=False
+        )

@@ -20,8 +20,12 @@ from .journey import UpgradeAssessment
 
 __all__ = ["dropped_fields", "ending", "root"]
 
-_SOURCES = {"serviceAccounts": "service_accounts", "notServiceAccounts": "service_accounts", "trustDomains": "trust_domains",
-            "notTrustDomains": "trust_domains"}
+_SOURCES = {
+    "serviceAccounts": "service_accounts",
+    "notServiceAccounts": "service_accounts",
+    "trustDomains": "trust_domains",
+    "notTrustDomains": "trust_domains",
+}
 _TARGETED = (k.AUTHORIZATION_POLICY, k.REQUEST_AUTHENTICATION)
 _SPECIAL = {"ServiceEntry": "service_entry_targets", "GatewayClass": "gateway_class_targets"}
 
@@ -67,8 +71,9 @@ def _istio_csr(journey: UpgradeAssessment) -> Iterator[Problem]:
         for hop in journey.route.hops:
             if hop.revision not in known and not hop.revision.endswith("-"):
                 message = f"its revisions are {', '.join(map(str, known))}: istiod of {hop.revision} would get no certificate"
-                yield Problem(row.ref, message,
-                              f"add {hop.revision} to spec.istioCSRConfig.istio.revisions before the control plane's step")
+                yield Problem(
+                    row.ref, message, f"add {hop.revision} to spec.istioCSRConfig.istio.revisions before the control plane's step"
+                )
 
 
 def _issued_elsewhere(journey: UpgradeAssessment) -> bool:

@@ -19,8 +19,13 @@ OPERATORS = ("olm", "sail", "maistra", "openshift", "observability")
 # Never without being named: real Envoys behind pods cost memory, and a cert-manager is not part of a mesh.
 ASKED_FOR = ("envoys", "cert_manager")
 # Who installs an istiod needs somebody who plays it; real-istiod runs a real one behind each of Sail's instead.
-ISTIODS = {"sail": ("injection", "istiod"), "maistra": ("injection",), "istiod": ("injection", "istiod"),
-           "real-istiod": ("injection", "real_istiod"), "istio-csr": ("istio_csr",)}
+ISTIODS = {
+    "sail": ("injection", "istiod"),
+    "maistra": ("injection",),
+    "istiod": ("injection", "istiod"),
+    "real-istiod": ("injection", "real_istiod"),
+    "istio-csr": ("istio_csr",),
+}
 
 
 def load(names: list[str]) -> list[type[Controller]]:

@@ -51,11 +51,13 @@ class Kube:
     async def close(self) -> None:
         await self.session.close()
 
-    async def request(self, method: str, path: str, body: Any = None, *, params: dict[str, str] | None = None,
-                      content: str = "application/json") -> Any:
+    async def request(
+        self, method: str, path: str, body: Any = None, *, params: dict[str, str] | None = None, content: str = "application/json"
+    ) -> Any:
         data = None if body is None else json.dumps(body)
-        async with self.session.request(method, self.server + path, data=data, params=params,
-                                        headers={"Content-Type": content}) as response:
+        async with self.session.request(
+            method, self.server + path, data=data, params=params, headers={"Content-Type": content}
+        ) as response:
             text = await response.text()
             if response.status >= 400:
                 try:
@@ -116,8 +118,9 @@ class Kube:
         """Server-side apply, conflicts forced: an operator owns what it makes."""
         meta = obj["metadata"]
         path = await self._path(obj["apiVersion"], obj["kind"], meta.get("namespace"), meta["name"])
-        done: dict[str, Any] = await self.request("PATCH", path, obj, params={"fieldManager": manager, "force": "true"},
-                                                  content="application/apply-patch+yaml")
+        done: dict[str, Any] = await self.request(
+            "PATCH", path, obj, params={"fieldManager": manager, "force": "true"}, content="application/apply-patch+yaml"
+        )
         return done
 
     async def patch(self, obj: dict[str, Any], patch: dict[str, Any], *, sub: str = "") -> dict[str, Any]:
@@ -159,7 +162,7 @@ class Kube:
         brief = {"Accept": "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"}
         while True:
             with contextlib.suppress(TimeoutError, aiohttp.ClientError, OSError):
-                async with self.session.get(self.server + path, params={"watch": "1"}, headers=brief, read_bufsize=2 ** 24) as response:
+                async with self.session.get(self.server + path, params={"watch": "1"}, headers=brief, read_bufsize=2**24) as response:
                     async for _line in response.content:
                         # Discovery follows the definition a moment later, and many come together.
                         for delay in (0.2, 1.0, 3.0):
@@ -178,16 +181,22 @@ class Kube:
             try:
                 path = await self._path(api_version, kind, None)
                 found = await self.request("GET", path)
-                now = {(i["metadata"].get("namespace", ""), i["metadata"]["name"]): {"apiVersion": api_version, "kind": kind, **i}
-                       for i in found["items"]}
+                now = {
+                    (i["metadata"].get("namespace", ""), i["metadata"]["name"]): {"apiVersion": api_version, "kind": kind, **i}
+                    for i in found["items"]
+                }
                 for gone in set(known) - set(now):
                     yield "DELETED", known[gone]
                 for item in now.values():
                     yield "ADDED", item
                 known = now
                 version = found["metadata"]["resourceVersion"]
-                async with self.session.get(self.server + path, params={"watch": "1", "resourceVersion": version},
-                                            timeout=aiohttp.ClientTimeout(total=None), read_bufsize=2 ** 24) as response:
+                async with self.session.get(
+                    self.server + path,
+                    params={"watch": "1", "resourceVersion": version},
+                    timeout=aiohttp.ClientTimeout(total=None),
+                    read_bufsize=2**24,
+                ) as response:
                     if response.status >= 400:
                         raise ApiError(response.status, await response.text())
                     async for line in response.content:
@@ -345,5 +354,12 @@ def conditions_of(status: Mapping[str, Any] | None) -> list[dict[str, Any]]:
 def conditions(old: list[dict[str, Any]], *wanted: dict[str, Any]) -> list[dict[str, Any]]:
     """The wanted conditions, with the old lastTransitionTime where the status did not change."""
     before = {c["type"]: c for c in old}
-    return [{"lastTransitionTime": before[w["type"]]["lastTransitionTime"]
-             if w["type"] in before and before[w["type"]].get("status") == w["status"] else now(), **w} for w in wanted]
+    return [
+        {
+            "lastTransitionTime": before[w["type"]]["lastTransitionTime"]
+            if w["type"] in before and before[w["type"]].get("status") == w["status"]
+            else now(),
+            **w,
+        }
+        for w in wanted
+    ]

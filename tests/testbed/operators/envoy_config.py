@@ -17,19 +17,36 @@ from typing import Any
 from . import envoy_jwt
 from .envoy_rbac import ACTIONS, TYPES
 
-__all__ = ["Destination", "Proxy", "bootstrap", "clusters", "extension", "inbound", "listener", "manager", "rbac", "rbac_name", "routes",
-           "sds", "secrets"]
+__all__ = [
+    "Destination",
+    "Proxy",
+    "bootstrap",
+    "clusters",
+    "extension",
+    "inbound",
+    "listener",
+    "manager",
+    "rbac",
+    "rbac_name",
+    "routes",
+    "sds",
+    "secrets",
+]
 
 Obj = dict[str, Any]
 _V3 = "type.googleapis.com/envoy.config"
 _TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3"
 _HTTP = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 # Each call is a full handshake: a connection that was made before says nothing about the certificates of now.
-_OPTIONS: Obj = {"@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-                 "common_http_protocol_options": {"max_requests_per_connection": 1},
-                 "explicit_http_config": {"http_protocol_options": {}}}
-_ROUTER = {"name": "envoy.filters.http.router",
-           "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}
+_OPTIONS: Obj = {
+    "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+    "common_http_protocol_options": {"max_requests_per_connection": 1},
+    "explicit_http_config": {"http_protocol_options": {}},
+}
+_ROUTER = {
+    "name": "envoy.filters.http.router",
+    "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"},
+}
 
 # Istio's own for every route: what never reached a server is tried at another one.
 _RETRY = {"retry_on": "connect-failure,refused-stream,unavailable,cancelled", "num_retries": 2}
@@ -79,8 +96,13 @@ def _address(port: int) -> Obj:
 
 def _xds() -> Obj:
     """The server holds a question until it has something new."""
-    source = {"api_type": "REST", "transport_api_version": "V3", "cluster_names": ["xds"], "refresh_delay": "0.05s",
-              "request_timeout": "120s"}
+    source = {
+        "api_type": "REST",
+        "transport_api_version": "V3",
+        "cluster_names": ["xds"],
+        "refresh_delay": "0.05s",
+        "request_timeout": "120s",
+    }
     return {"api_config_source": source, "resource_api_version": "V3"}
 
 
@@ -91,9 +113,13 @@ def _sds(name: str) -> Obj:
 def _common_tls(*, prefix: str = "", exact: Sequence[str] = ()) -> Obj:
     matchers = [{"san_type": "URI", "matcher": {"prefix": prefix}}] if prefix else []
     matchers += [{"san_type": "URI", "matcher": {"exact": one}} for one in exact]
-    return {"tls_certificate_sds_secret_configs": [_sds("default")],
-            "combined_validation_context": {"default_validation_context": {"match_typed_subject_alt_names": matchers},
-                                            "validation_context_sds_secret_config": _sds("ROOTCA")}}
+    return {
+        "tls_certificate_sds_secret_configs": [_sds("default")],
+        "combined_validation_context": {
+            "default_validation_context": {"match_typed_subject_alt_names": matchers},
+            "validation_context_sds_secret_config": _sds("ROOTCA"),
+        },
+    }
 
 
 def _inline(pem: bytes) -> Obj:
@@ -103,8 +129,10 @@ def _inline(pem: bytes) -> Obj:
 def secrets(chain: bytes, key: bytes, roots: bytes) -> dict[str, Obj]:
     """By name, as a real sidecar's agent gives them to its Envoy."""
     identity = {"certificate_chain": _inline(chain), "private_key": _inline(key)}
-    return {"default": {"@type": f"{_TLS}.Secret", "name": "default", "tls_certificate": identity},
-            "ROOTCA": {"@type": f"{_TLS}.Secret", "name": "ROOTCA", "validation_context": {"trusted_ca": _inline(roots)}}}
+    return {
+        "default": {"@type": f"{_TLS}.Secret", "name": "default", "tls_certificate": identity},
+        "ROOTCA": {"@type": f"{_TLS}.Secret", "name": "ROOTCA", "validation_context": {"trusted_ca": _inline(roots)}},
+    }
 
 
 def rbac_name(action: str) -> str:
@@ -125,26 +153,44 @@ def _rbac(layer: str) -> list[Obj]:
 
 
 def _manager(name: str, *filters: Obj, **routes_from: Any) -> Obj:
-    return {"name": "envoy.filters.network.http_connection_manager",
-            "typed_config": {"@type": _HTTP, "stat_prefix": name, "http_filters": [*filters, _ROUTER], "normalize_path": True,
-                             "forward_client_cert_details": "SANITIZE_SET", **routes_from}}
+    return {
+        "name": "envoy.filters.network.http_connection_manager",
+        "typed_config": {
+            "@type": _HTTP,
+            "stat_prefix": name,
+            "http_filters": [*filters, _ROUTER],
+            "normalize_path": True,
+            "forward_client_cert_details": "SANITIZE_SET",
+            **routes_from,
+        },
+    }
 
 
 def _inbound(proxy: Proxy, port: int) -> Obj:
     """mTLS only; the application behind is played by Envoy itself: it says who it is, and who it was called by."""
-    said = [{"header": {"key": key, "value": value}} for key, value in (
-        ("x-testbed-pod", f"{proxy.namespace}/{proxy.name}"), ("x-testbed-peer", "%DOWNSTREAM_PEER_URI_SAN%"))]
+    said = [
+        {"header": {"key": key, "value": value}}
+        for key, value in (("x-testbed-pod", f"{proxy.namespace}/{proxy.name}"), ("x-testbed-peer", "%DOWNSTREAM_PEER_URI_SAN%"))
+    ]
     answer = {"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": {"inline_string": f"{proxy.namespace}/{proxy.name}\n"}}}
     host = {"name": "inbound", "domains": ["*"], "routes": [answer], "response_headers_to_add": said}
-    tls = {"@type": f"{_TLS}.DownstreamTlsContext", "require_client_certificate": True, "disable_stateless_session_resumption": True,
-           "common_tls_context": {**_common_tls(prefix=f"spiffe://{proxy.trust_domain}/"), "alpn_protocols": ["h2", "http/1.1"]}}
+    tls = {
+        "@type": f"{_TLS}.DownstreamTlsContext",
+        "require_client_certificate": True,
+        "disable_stateless_session_resumption": True,
+        "common_tls_context": {**_common_tls(prefix=f"spiffe://{proxy.trust_domain}/"), "alpn_protocols": ["h2", "http/1.1"]},
+    }
     routes_ = {"name": "inbound", "virtual_hosts": [host]}
     filters = [_manager("inbound", *([] if proxy.tcp else _rbac("http")), route_config=routes_)]
-    chain = {"filters": [*(_rbac("network") if proxy.tcp else []), *filters],
-             "transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": tls}}
+    chain = {
+        "filters": [*(_rbac("network") if proxy.tcp else []), *filters],
+        "transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": tls},
+    }
     # It reads the SNI, by which policies tell ports apart.
-    inspector = {"name": "envoy.filters.listener.tls_inspector", "typed_config": {
-        "@type": "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"}}
+    inspector = {
+        "name": "envoy.filters.listener.tls_inspector",
+        "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"},
+    }
     return {"name": "inbound", "address": _address(port), "listener_filters": [inspector], "filter_chains": [chain]}
 
 
@@ -160,15 +206,29 @@ def inbound(proxy: Proxy, port: int) -> Obj:
 def bootstrap(proxy: Proxy, socket: str, ports: dict[str, int]) -> str:
     """What one Envoy starts with; socket: where it asks for the rest. ports: admin, inbound, outbound."""
     rds = {"route_config_name": "mesh", "config_source": _xds()}
-    server = {"name": "xds", "type": "STATIC", "connect_timeout": "2s", "load_assignment": {"cluster_name": "xds", "endpoints": [
-        {"lb_endpoints": [{"endpoint": {"address": {"pipe": {"path": socket}}}}]}]}}
+    server = {
+        "name": "xds",
+        "type": "STATIC",
+        "connect_timeout": "2s",
+        "load_assignment": {
+            "cluster_name": "xds",
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"pipe": {"path": socket}}}}]}],
+        },
+    }
     outbound = {"name": "outbound", "address": _address(ports["outbound"]), "filter_chains": [{"filters": [_manager("outbound", rds=rds)]}]}
-    node = {"id": f"{proxy.role}~127.0.0.1~{proxy.name}.{proxy.namespace}~{proxy.namespace}.svc.cluster.local",
-            "cluster": f"{proxy.name}.{proxy.namespace}", "metadata": {"ISTIO_VERSION": proxy.version, "NAMESPACE": proxy.namespace}}
-    return json.dumps({
-        "node": node, "admin": {"address": _address(ports["admin"])},
-        "static_resources": {"listeners": [outbound], "clusters": [server]},
-        "dynamic_resources": {"cds_config": _xds(), "lds_config": _xds()}})
+    node = {
+        "id": f"{proxy.role}~127.0.0.1~{proxy.name}.{proxy.namespace}~{proxy.namespace}.svc.cluster.local",
+        "cluster": f"{proxy.name}.{proxy.namespace}",
+        "metadata": {"ISTIO_VERSION": proxy.version, "NAMESPACE": proxy.namespace},
+    }
+    return json.dumps(
+        {
+            "node": node,
+            "admin": {"address": _address(ports["admin"])},
+            "static_resources": {"listeners": [outbound], "clusters": [server]},
+            "dynamic_resources": {"cds_config": _xds(), "lds_config": _xds()},
+        }
+    )
 
 
 def clusters(destinations: Iterable[Destination]) -> list[Obj]:
@@ -176,14 +236,25 @@ def clusters(destinations: Iterable[Destination]) -> list[Obj]:
     made: list[Obj] = []
     for one in destinations:
         sni = f"outbound_.{one.ports[0]}_._.{one.cluster}.svc.cluster.local"
-        tls = {"@type": f"{_TLS}.UpstreamTlsContext", "max_session_keys": 0, "sni": sni,
-               "common_tls_context": {**_common_tls(exact=one.identities or ["spiffe://nobody"]), "alpn_protocols": ["http/1.1"]}}
+        tls = {
+            "@type": f"{_TLS}.UpstreamTlsContext",
+            "max_session_keys": 0,
+            "sni": sni,
+            "common_tls_context": {**_common_tls(exact=one.identities or ["spiffe://nobody"]), "alpn_protocols": ["http/1.1"]},
+        }
         rows = [{"endpoint": {"address": _address(port)}} for port in one.addresses]
         secure = {"transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": tls}}
-        made.append({"@type": f"{_V3}.cluster.v3.Cluster", "name": one.cluster, "type": "STATIC", "connect_timeout": "2s",
-                     "load_assignment": {"cluster_name": one.cluster, "endpoints": [{"lb_endpoints": rows}] if rows else []},
-                     "typed_extension_protocol_options": {_OPTIONS["@type"].rpartition("/")[2]: _OPTIONS},
-                     **({} if one.plain else secure)})
+        made.append(
+            {
+                "@type": f"{_V3}.cluster.v3.Cluster",
+                "name": one.cluster,
+                "type": "STATIC",
+                "connect_timeout": "2s",
+                "load_assignment": {"cluster_name": one.cluster, "endpoints": [{"lb_endpoints": rows}] if rows else []},
+                "typed_extension_protocol_options": {_OPTIONS["@type"].rpartition("/")[2]: _OPTIONS},
+                **({} if one.plain else secure),
+            }
+        )
     return made
 
 

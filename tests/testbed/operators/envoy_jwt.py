@@ -31,8 +31,9 @@ def _number(value: int) -> str:
 def nobody() -> str:
     """Keys that nobody signs with."""
     numbers = ec.generate_private_key(ec.SECP256R1()).public_key().public_numbers()
-    return json.dumps({"keys": [{"kty": "EC", "crv": "P-256", "alg": "ES256", "kid": "nobody", "x": _number(numbers.x),
-                                 "y": _number(numbers.y)}]})
+    return json.dumps(
+        {"keys": [{"kty": "EC", "crv": "P-256", "alg": "ES256", "kid": "nobody", "x": _number(numbers.x), "y": _number(numbers.y)}]}
+    )
 
 
 def _rules(policies: Iterable[Obj]) -> list[Obj]:
@@ -50,15 +51,23 @@ def filter_config(policies: Iterable[Obj], fetched: Mapping[str, str]) -> Obj:
     for rule in _rules(policies):
         keys = rule.get("jwks") or fetched.get(rule.get("jwksUri") or "") or nobody()
         providers[f"origins-{len(providers)}"] = {
-            "issuer": rule["issuer"], "local_jwks": {"inline_string": keys}, "payload_in_metadata": "payload",
+            "issuer": rule["issuer"],
+            "local_jwks": {"inline_string": keys},
+            "payload_in_metadata": "payload",
             "normalize_payload_in_metadata": {"space_delimited_claims": _BLANK_DELIMITED},
-            "forward": bool(rule.get("forwardOriginalToken")), **({"audiences": rule["audiences"]} if rule.get("audiences") else {})}
+            "forward": bool(rule.get("forwardOriginalToken")),
+            **({"audiences": rule["audiences"]} if rule.get("audiences") else {}),
+        }
     if not providers:
         return {"@type": TYPE}
     any_of: list[Obj] = [{"provider_name": name} for name in providers]
     requires = {"requires_any": {"requirements": [*any_of, {"allow_missing": {}}]}}
-    return {"@type": TYPE, "providers": providers, "rules": [{"match": {"prefix": "/"}, "requires": requires}],
-            "bypass_cors_preflight": True}
+    return {
+        "@type": TYPE,
+        "providers": providers,
+        "rules": [{"match": {"prefix": "/"}, "requires": requires}],
+        "bypass_cors_preflight": True,
+    }
 
 
 def payload(steps: Iterable[str], matcher: Obj) -> Obj:

@@ -18,8 +18,10 @@ __all__ = ["GATEWAY_PORTS", "by_mode", "credential_names", "credentials", "gatew
 
 Obj = dict[str, Any]
 _TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3"
-_INSPECTOR = {"name": "envoy.filters.listener.tls_inspector", "typed_config": {
-    "@type": "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"}}
+_INSPECTOR = {
+    "name": "envoy.filters.listener.tls_inspector",
+    "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"},
+}
 # The port of a Gateway, the port of its pods, and the local port that stands for it.
 GATEWAY_PORTS = {80: "http", 8080: "http", 443: "https", 8443: "https"}
 DOMAIN = ".svc.cluster.local"
@@ -154,12 +156,19 @@ def _socket(tls: Obj) -> Obj:
     """TLS that the gateway ends, with secrets that may come later."""
     name, mode = f"kubernetes://{tls['credentialName']}", tls.get("mode", "SIMPLE")
     least = {"TLSV1_3": "TLSv1_3"}.get(tls.get("minProtocolVersion", ""), "TLSv1_2")
-    common: Obj = {"alpn_protocols": ["h2", "http/1.1"], "tls_params": {"tls_minimum_protocol_version": least},
-                   "tls_certificate_sds_secret_configs": [envoy_config.sds(name)]}
+    common: Obj = {
+        "alpn_protocols": ["h2", "http/1.1"],
+        "tls_params": {"tls_minimum_protocol_version": least},
+        "tls_certificate_sds_secret_configs": [envoy_config.sds(name)],
+    }
     if mode in ("MUTUAL", "OPTIONAL_MUTUAL"):
         common["validation_context_sds_secret_config"] = envoy_config.sds(f"{name}-cacert")
-    context = {"@type": f"{_TLS}.DownstreamTlsContext", "require_client_certificate": mode == "MUTUAL", "common_tls_context": common,
-               "disable_stateless_session_resumption": True}
+    context = {
+        "@type": f"{_TLS}.DownstreamTlsContext",
+        "require_client_certificate": mode == "MUTUAL",
+        "common_tls_context": common,
+        "disable_stateless_session_resumption": True,
+    }
     return {"name": "envoy.transport_sockets.tls", "typed_config": context}
 
 
@@ -174,11 +183,19 @@ def gateway_listeners(pod: Obj, gateways: Iterable[Obj], services: Sequence[Obj]
             plain.setdefault(where, []).extend(hosts)
         elif where in ports and (server.get("tls") or {}).get("credentialName"):
             names = [host for host in _bare(server["hosts"]) if host != "*"]
-            secure.setdefault(where, []).append({**({"filter_chain_match": {"server_names": names}} if names else {}),
-                                                 "filters": [_manager(where, hosts)], "transport_socket": _socket(server["tls"])})
+            secure.setdefault(where, []).append(
+                {
+                    **({"filter_chain_match": {"server_names": names}} if names else {}),
+                    "filters": [_manager(where, hosts)],
+                    "transport_socket": _socket(server["tls"]),
+                }
+            )
     made = [envoy_config.listener(where, ports[where], [{"filters": [_manager(where, hosts)]}]) for where, hosts in plain.items()]
-    return made + [{**envoy_config.listener(where, ports[where], chains), "listener_filters": [_INSPECTOR]}
-                   for where, chains in secure.items() if where not in plain]
+    return made + [
+        {**envoy_config.listener(where, ports[where], chains), "listener_filters": [_INSPECTOR]}
+        for where, chains in secure.items()
+        if where not in plain
+    ]
 
 
 def _manager(name: str, hosts: list[Obj]) -> Obj:

@@ -73,8 +73,10 @@ def _methods(values: list[str]) -> list[Obj]:
 
 
 def _hosts(values: list[str]) -> list[Obj]:
-    return [{"header": {"name": ":authority", "string_match": {**_text(value), **({} if value == "*" else {"ignore_case": True})}}}
-            for value in values]
+    return [
+        {"header": {"name": ":authority", "string_match": {**_text(value), **({} if value == "*" else {"ignore_case": True})}}}
+        for value in values
+    ]
 
 
 def _paths(values: list[str]) -> list[Obj]:
@@ -97,8 +99,12 @@ def _request_principals(values: list[str]) -> list[Obj]:
 
 _SOURCES = {"principals": _principals, "namespaces": _namespaces, "requestPrincipals": _request_principals}
 _OPERATIONS = {"ports": _ports, "methods": _methods, "hosts": _hosts, "paths": _paths}
-_KEYS = {"source.principal": ("source", "principals"), "source.namespace": ("source", "namespaces"),
-         "request.auth.principal": ("source", "requestPrincipals"), "destination.port": ("operation", "ports")}
+_KEYS = {
+    "source.principal": ("source", "principals"),
+    "source.namespace": ("source", "namespaces"),
+    "request.auth.principal": ("source", "requestPrincipals"),
+    "destination.port": ("operation", "ports"),
+}
 _CLAIM = re.compile(r"request\.auth\.claims((?:\[[^\[\]]+\])+)")
 
 

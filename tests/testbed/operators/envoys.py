@@ -58,8 +58,13 @@ DRAIN = 5.0  # Istio's terminationDrainDuration
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 # What Envoys listen on comes from these; both generations have this version of them.
-_CONFIG = (("v1", "Secret"), ("networking.istio.io/v1beta1", "Gateway"), ("networking.istio.io/v1beta1", "VirtualService"),
-           ("networking.istio.io/v1beta1", "DestinationRule"), ("security.istio.io/v1beta1", "PeerAuthentication"))
+_CONFIG = (
+    ("v1", "Secret"),
+    ("networking.istio.io/v1beta1", "Gateway"),
+    ("networking.istio.io/v1beta1", "VirtualService"),
+    ("networking.istio.io/v1beta1", "DestinationRule"),
+    ("security.istio.io/v1beta1", "PeerAuthentication"),
+)
 _FORWARDS = {"sidecar": {ADMIN: "admin", 15006: "inbound"}, "router": {ADMIN: "admin", 8080: "http", 8443: "https"}}
 
 _CURL = """#!/bin/sh
@@ -121,8 +126,14 @@ def proxy_of(pod: Obj) -> tuple[Proxy, str] | None:
     env = _env(container)
     control = [*env.get("CA_ADDR", "").split(":")[0].split("."), ""][1] or "istio-system"
     role = "router" if "router" in (container.get("args") or []) else "sidecar"
-    return Proxy(pod["metadata"]["namespace"], pod["metadata"]["name"], pod["spec"].get("serviceAccountName") or "default",
-                 env.get("TRUST_DOMAIN") or "cluster.local", role, version=str(container.get("image", "")).rpartition(":")[2]), control
+    return Proxy(
+        pod["metadata"]["namespace"],
+        pod["metadata"]["name"],
+        pod["spec"].get("serviceAccountName") or "default",
+        env.get("TRUST_DOMAIN") or "cluster.local",
+        role,
+        version=str(container.get("image", "")).rpartition(":")[2],
+    ), control
 
 
 def _is_ready(pod: Obj) -> bool:
@@ -160,8 +171,14 @@ class Envoys(Controller):
     """Starts, renews and ends the Envoys of a bed, and tells them which Services there are."""
 
     name = "envoys"
-    kinds = (("v1", "Pod"), ("v1", "Service"), ("v1", "Namespace"), ("security.istio.io/v1", "AuthorizationPolicy"),
-             ("security.istio.io/v1", "RequestAuthentication"), *_CONFIG)
+    kinds = (
+        ("v1", "Pod"),
+        ("v1", "Service"),
+        ("v1", "Namespace"),
+        ("security.istio.io/v1", "AuthorizationPolicy"),
+        ("security.istio.io/v1", "RequestAuthentication"),
+        *_CONFIG,
+    )
     workers = 4
 
     def __init__(self, *args: Any) -> None:
@@ -240,12 +257,23 @@ class Envoys(Controller):
             selector, ports = service["spec"].get("selector") or {}, service["spec"].get("ports") or []
             if not selector or not ports:
                 continue
-            found = [(one, self.pods[pod]) for pod, one in sorted(self.running.items()) if one.served and pod in self.pods
-                     and pod[0] == ident[0] and selector.items() <= (self.pods[pod]["metadata"].get("labels") or {}).items()]
+            found = [
+                (one, self.pods[pod])
+                for pod, one in sorted(self.running.items())
+                if one.served
+                and pod in self.pods
+                and pod[0] == ident[0]
+                and selector.items() <= (self.pods[pod]["metadata"].get("labels") or {}).items()
+            ]
             ready = [one for one, pod in found if _is_ready(pod)]
             plain = is_plain(*ident, ports[0]["port"], self._known("DestinationRule"), [self._mode(one, pod) for one, pod in found])
-            yield Destination(*ident, tuple(row["port"] for row in ports), tuple(one.ports["inbound"] for one in ready),
-                              tuple(dict.fromkeys(one.proxy.spiffe for one, _pod in found)), plain)
+            yield Destination(
+                *ident,
+                tuple(row["port"] for row in ports),
+                tuple(one.ports["inbound"] for one in ready),
+                tuple(dict.fromkeys(one.proxy.spiffe for one, _pod in found)),
+                plain,
+            )
 
     def _mode(self, one: _Running, pod: Obj) -> str:
         return mode_of(pod, self._known("PeerAuthentication"), one.control)
@@ -307,8 +335,12 @@ class Envoys(Controller):
     def _speaks_tcp(self, pod: Obj) -> bool:
         """By the names of its Services' ports, as Istio tells protocols apart."""
         labels, space = pod["metadata"].get("labels") or {}, pod["metadata"]["namespace"]
-        rows = [row for ident, service in self.services.items() if ident[0] == space and (service["spec"].get("selector") or {})
-                and service["spec"]["selector"].items() <= labels.items() for row in service["spec"].get("ports") or []]
+        rows = [
+            row
+            for ident, service in self.services.items()
+            if ident[0] == space and (service["spec"].get("selector") or {}) and service["spec"]["selector"].items() <= labels.items()
+            for row in service["spec"].get("ports") or []
+        ]
         words = {(row.get("appProtocol") or row.get("name") or "").split("-")[0] for row in rows}
         return bool(words) and words <= _TCP_WORDS
 
@@ -391,8 +423,12 @@ class Envoys(Controller):
         roots = known.of(f"foreign-{order['roots']}").root if order.get("roots") else signer.root
         if order.get("authority"):
             signer = known.of(f"foreign-{order['authority']}")
-        proxy = Proxy(order.get("namespace") or ident[0], ident[1], order.get("service_account") or one.proxy.service_account,
-                      order.get("trust_domain") or one.proxy.trust_domain)
+        proxy = Proxy(
+            order.get("namespace") or ident[0],
+            ident[1],
+            order.get("service_account") or one.proxy.service_account,
+            order.get("trust_domain") or one.proxy.trust_domain,
+        )
         if one.roots and _meant(self.faults.get("keep_root") or [], ident):
             roots = one.roots
         life = float(order["life"])
@@ -421,8 +457,20 @@ class Envoys(Controller):
         write_atomic(one.folder / "bootstrap.json", envoy_config.bootstrap(one.proxy, str(self.xds.socket), one.ports))
         with (one.folder / "envoy.log").open("ab") as log:
             one.process = await asyncio.create_subprocess_exec(
-                str(self.binary), "-c", "bootstrap.json", "--concurrency", "1", "--disable-hot-restart", "--log-level", "warning",
-                cwd=one.folder, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=_die_with_parent)
+                str(self.binary),
+                "-c",
+                "bootstrap.json",
+                "--concurrency",
+                "1",
+                "--disable-hot-restart",
+                "--log-level",
+                "warning",
+                cwd=one.folder,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=_die_with_parent,
+            )
         one.stopped = False
         self._in_background(self._follow(ident, one.process))
 
@@ -455,10 +503,15 @@ class Envoys(Controller):
 
     async def _serve(self, ident: Ident, one: _Running) -> None:
         """What KWOK reads: where the pod's port 15000 and its exec lead."""
-        meta = {"namespace": ident[0], "name": ident[1], "ownerReferences": [
-            {"apiVersion": "v1", "kind": "Pod", "name": ident[1], "uid": one.uid}]}
-        targets = [{"ports": [port], "target": {"address": "127.0.0.1", "port": one.ports[name]}}
-                   for port, name in _FORWARDS[one.proxy.role].items()]
+        meta = {
+            "namespace": ident[0],
+            "name": ident[1],
+            "ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": ident[1], "uid": one.uid}],
+        }
+        targets = [
+            {"ports": [port], "target": {"address": "127.0.0.1", "port": one.ports[name]}}
+            for port, name in _FORWARDS[one.proxy.role].items()
+        ]
         envs = [{"name": f"TESTBED_{name.upper()}", "value": str(port)} for name, port in one.ports.items()]
         local = {"workDir": str(one.folder), "envs": [{"name": "TESTBED_POD", "value": "/".join(ident)}, *envs]}
         for kind, spec in (("PortForward", {"forwards": targets}), ("Exec", {"execs": [{"local": local}]})):
@@ -473,8 +526,10 @@ class Envoys(Controller):
         if pod is None or all(row.get("conditionType") != ASK for row in pod["spec"].get("readinessGates") or []):
             return
         now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        rows = [{**row, "status": "True", "lastTransitionTime": now} if row["type"] in (ASK, "Ready") else row
-                for row in (pod.get("status") or {}).get("conditions") or []]
+        rows = [
+            {**row, "status": "True", "lastTransitionTime": now} if row["type"] in (ASK, "Ready") else row
+            for row in (pod.get("status") or {}).get("conditions") or []
+        ]
         await self.kube.patch({"apiVersion": "v1", "kind": "Pod", **pod}, {"status": {"conditions": rows}}, sub="status")
 
     def _freeze(self, ident: Ident, one: _Running) -> None:

@@ -31,8 +31,17 @@ Obj = dict[str, Any]
 BELIEVED = 1.0
 
 
-def injector_config(name: str, namespace: str, *, revision: str, image: str, policy: str = "enabled", cni: bool = False,
-                    labels: dict[str, str] | None = None, prometheus_merge: bool = True) -> list[Obj]:
+def injector_config(
+    name: str,
+    namespace: str,
+    *,
+    revision: str,
+    image: str,
+    policy: str = "enabled",
+    cni: bool = False,
+    labels: dict[str, str] | None = None,
+    prometheus_merge: bool = True,
+) -> list[Obj]:
     """The ConfigMaps that an istiod named istiod-NAME (or istiod, for an empty name) injects by; image is the proxy's full reference."""
     suffix = f"-{name}" if name else ""
     values = {"global": {"istioNamespace": namespace, "proxy": {"image": image}}, "pilot": {"cni": {"enabled": cni}}, "revision": revision}
@@ -41,30 +50,46 @@ def injector_config(name: str, namespace: str, *, revision: str, image: str, pol
         meta = {"name": prefix + suffix, "namespace": namespace, "labels": {"istio.io/rev": revision or "default", **(labels or {})}}
         return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data}
 
-    return [config_map("istio-sidecar-injector", {"config": yaml.safe_dump({"policy": policy, "defaultTemplates": ["sidecar"]}),
-                                                  "values": json.dumps(values, sort_keys=True)}),
-            config_map("istio", {"mesh": yaml.safe_dump({"rootNamespace": namespace, "enablePrometheusMerge": prometheus_merge})})]
+    return [
+        config_map(
+            "istio-sidecar-injector",
+            {"config": yaml.safe_dump({"policy": policy, "defaultTemplates": ["sidecar"]}), "values": json.dumps(values, sort_keys=True)},
+        ),
+        config_map("istio", {"mesh": yaml.safe_dump({"rootNamespace": namespace, "enablePrometheusMerge": prometheus_merge})}),
+    ]
 
 
 def maistra_webhook(name: str, namespace: str, ca_bundle: str) -> dict[str, Any]:
     """The injection webhook of a ServiceMeshControlPlane: every pod of a member namespace passes, the injector decides."""
     return {
-        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
-        "metadata": {"name": f"istiod-{name}-{namespace}",
-                     "labels": {"app": "sidecar-injector", "istio.io/rev": name, "release": "istio", "maistra.io/owner": namespace}},
-        "webhooks": [{
-            "name": "sidecar-injector.istio.io", "sideEffects": "None", "failurePolicy": "Fail",
-            "admissionReviewVersions": ["v1beta1", "v1"],
-            "clientConfig": {"service": {"name": f"istiod-{name}", "namespace": namespace, "path": "/inject", "port": 443},
-                             "caBundle": ca_bundle},
-            "rules": [{"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "scope": "*"}],
-            "namespaceSelector": {"matchExpressions": [
-                {"key": "maistra.io/member-of", "operator": "In", "values": [namespace]},
-                {"key": "maistra.io/ignore-namespace", "operator": "DoesNotExist"},
-                {"key": "istio-injection", "operator": "NotIn", "values": ["disabled"]},
-                {"key": "istio-env", "operator": "DoesNotExist"}]},
-            "objectSelector": {"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["istiod"]}]},
-        }],
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "MutatingWebhookConfiguration",
+        "metadata": {
+            "name": f"istiod-{name}-{namespace}",
+            "labels": {"app": "sidecar-injector", "istio.io/rev": name, "release": "istio", "maistra.io/owner": namespace},
+        },
+        "webhooks": [
+            {
+                "name": "sidecar-injector.istio.io",
+                "sideEffects": "None",
+                "failurePolicy": "Fail",
+                "admissionReviewVersions": ["v1beta1", "v1"],
+                "clientConfig": {
+                    "service": {"name": f"istiod-{name}", "namespace": namespace, "path": "/inject", "port": 443},
+                    "caBundle": ca_bundle,
+                },
+                "rules": [{"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "scope": "*"}],
+                "namespaceSelector": {
+                    "matchExpressions": [
+                        {"key": "maistra.io/member-of", "operator": "In", "values": [namespace]},
+                        {"key": "maistra.io/ignore-namespace", "operator": "DoesNotExist"},
+                        {"key": "istio-injection", "operator": "NotIn", "values": ["disabled"]},
+                        {"key": "istio-env", "operator": "DoesNotExist"},
+                    ]
+                },
+                "objectSelector": {"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["istiod"]}]},
+            }
+        ],
     }
 
 
@@ -88,7 +113,7 @@ class InjectorServer(Controller):
         connection.context = self._contexts[name][1]
 
     async def run(self) -> None:
-        app = web.Application(client_max_size=2 ** 24)
+        app = web.Application(client_max_size=2**24)
         app.router.add_post("/inject{rest:.*}", self._inject)
         app.router.add_post("/validate{rest:.*}", self._validate)
         app.router.add_get("/ready", self._alive)

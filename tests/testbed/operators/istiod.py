@@ -43,17 +43,22 @@ class PlayedIstiod(Controller):
     """All istiods of the bed that Maistra did not make."""
 
     name = "istiod"
-    kinds = (("apps/v1", "Deployment"), ("v1", "ConfigMap"), ("v1", "Namespace"), ("v1", "Secret"),
-             *((ADMISSION, kind) for kind in WEBHOOKS))
+    kinds = (
+        ("apps/v1", "Deployment"),
+        ("v1", "ConfigMap"),
+        ("v1", "Namespace"),
+        ("v1", "Secret"),
+        *((ADMISSION, kind) for kind in WEBHOOKS),
+    )
     workers = 2
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.running: dict[Ident, str] = {}                   # and since when: the oldest one serves a namespace
+        self.running: dict[Ident, str] = {}  # and since when: the oldest one serves a namespace
         self.selectors: dict[Ident, list[Obj]] = {}
         self.namespaces: dict[str, dict[str, str]] = {}
         self.webhooks: dict[tuple[str, str], set[Ident]] = {}
-        self.roots: dict[str, bytes] = {}                     # what the istiods of a namespace hand out
+        self.roots: dict[str, bytes] = {}  # what the istiods of a namespace hand out
 
     def keys_for(self, event: str, obj: Obj) -> list[Key]:
         name = obj["metadata"]["name"]

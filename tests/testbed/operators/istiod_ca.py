@@ -116,8 +116,11 @@ async def _process(kube: Kube, namespace: str) -> Process | None:
         return None
     newest = max(found, key=lambda pod: (pod["metadata"]["creationTimestamp"], int(pod["metadata"].get("resourceVersion") or 0)))
     env = {row["name"]: str(row.get("value") or "") for c in newest["spec"]["containers"] for row in c.get("env") or []}
-    return Process(newest["metadata"]["uid"], _on(env.get("ISTIO_MULTIROOT_MESH"), default=False),
-                   _on(env.get("AUTO_RELOAD_PLUGIN_CERTS"), default=reloads_by_default(newest)))
+    return Process(
+        newest["metadata"]["uid"],
+        _on(env.get("ISTIO_MULTIROOT_MESH"), default=False),
+        _on(env.get("AUTO_RELOAD_PLUGIN_CERTS"), default=reloads_by_default(newest)),
+    )
 
 
 def reloads_by_default(pod: Obj) -> bool:
@@ -147,9 +150,16 @@ async def _own(kube: Kube, known: Authorities, namespace: str, *, again: bool) -
     own = Authority.new("cluster.local") if again else known.of(namespace)
     if secret is None:
         items = {"ca-cert.pem": own.cert, "ca-key.pem": own.key, "root-cert.pem": own.root, "cert-chain.pem": own.cert}
-        await kube.apply({"apiVersion": "v1", "kind": "Secret", "type": "istio.io/ca-root",
-                          "metadata": {"name": "istio-ca-secret", "namespace": namespace},
-                          "data": {key: base64.b64encode(value).decode() for key, value in items.items()}}, "istiod")
+        await kube.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "type": "istio.io/ca-root",
+                "metadata": {"name": "istio-ca-secret", "namespace": namespace},
+                "data": {key: base64.b64encode(value).decode() for key, value in items.items()},
+            },
+            "istiod",
+        )
     return own
 
 

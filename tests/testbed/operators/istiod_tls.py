@@ -66,8 +66,11 @@ async def serve(kube: Kube, bed: Obj, namespace: str, authority: Authority) -> N
     names = sorted({"istiod", *(f"istiod-{revision}" for revision in revisions if revision != "default")})
     await server.take(authority, tuple(f"{name}.{namespace}.svc" for name in names))
     for pod in pods:
-        meta = {"name": pod["metadata"]["name"], "namespace": namespace, "ownerReferences": [
-            {"apiVersion": "v1", "kind": "Pod", "name": pod["metadata"]["name"], "uid": pod["metadata"]["uid"]}]}
+        meta = {
+            "name": pod["metadata"]["name"],
+            "namespace": namespace,
+            "ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": pod["metadata"]["name"], "uid": pod["metadata"]["uid"]}],
+        }
         target = {"ports": [PORT], "target": {"address": "127.0.0.1", "port": server.port}}
         try:
             await kube.apply({"apiVersion": KWOK, "kind": "PortForward", "metadata": meta, "spec": {"forwards": [target]}})

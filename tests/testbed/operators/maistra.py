@@ -79,8 +79,14 @@ class Maistra(Controller):
 
     async def mesh(self, namespace: str, name: str = "") -> Obj | None:
         """The control plane of a namespace that is not being deleted."""
-        return next((m for m in await self.find(V2, "ServiceMeshControlPlane", namespace)
-                     if "deletionTimestamp" not in m["metadata"] and name in ("", m["metadata"]["name"])), None)
+        return next(
+            (
+                m
+                for m in await self.find(V2, "ServiceMeshControlPlane", namespace)
+                if "deletionTimestamp" not in m["metadata"] and name in ("", m["metadata"]["name"])
+            ),
+            None,
+        )
 
     async def change(self, obj: Obj, new: Callable[[Obj], Obj]) -> bool:
         """Writes the status that `new` makes of the object as it is now."""
@@ -102,8 +108,10 @@ class Maistra(Controller):
 
     async def finalize(self, obj: Obj, *, present: bool) -> None:
         others = [f for f in obj["metadata"].get("finalizers", []) if f != FINALIZER]
-        await self.kube.patch(obj, {"metadata": {"finalizers": others + ([FINALIZER] if present else []),
-                                                 "resourceVersion": obj["metadata"]["resourceVersion"]}})
+        await self.kube.patch(
+            obj,
+            {"metadata": {"finalizers": others + ([FINALIZER] if present else []), "resourceVersion": obj["metadata"]["resourceVersion"]}},
+        )
 
 
 class ControlPlanes(Maistra):
@@ -122,8 +130,11 @@ class ControlPlanes(Maistra):
                 for ref in obj["metadata"].get("ownerReferences", []):
                     component = obj["metadata"].get("labels", {}).get("app.kubernetes.io/component", "")
                     self._stirred.setdefault(ref["uid"], set()).add(component)
-            return [("ServiceMeshControlPlane", obj["metadata"]["namespace"], ref["name"])
-                    for ref in obj["metadata"].get("ownerReferences", []) if ref["kind"] == "ServiceMeshControlPlane"]
+            return [
+                ("ServiceMeshControlPlane", obj["metadata"]["namespace"], ref["name"])
+                for ref in obj["metadata"].get("ownerReferences", [])
+                if ref["kind"] == "ServiceMeshControlPlane"
+            ]
         return super().keys_for(event, obj)
 
     async def reconcile(self, key: Key) -> float | None:
@@ -145,8 +156,10 @@ class ControlPlanes(Maistra):
 
     async def _second(self, smcp: Obj) -> str:
         """The webhook would refuse it; without one it is an error of the later one."""
-        every = sorted(await self.find(V2, "ServiceMeshControlPlane", smcp["metadata"]["namespace"]),
-                       key=lambda m: (m["metadata"]["creationTimestamp"], m["metadata"]["name"]))
+        every = sorted(
+            await self.find(V2, "ServiceMeshControlPlane", smcp["metadata"]["namespace"]),
+            key=lambda m: (m["metadata"]["creationTimestamp"], m["metadata"]["name"]),
+        )
         first = every[0]["metadata"]["uid"] == smcp["metadata"]["uid"] if every else True
         return "" if first else "only one service mesh may be installed per project/namespace"
 
@@ -179,8 +192,10 @@ class ControlPlanes(Maistra):
             return self.delay()
         here = readiness(names, applied, [])
         self._stirred.pop(meta["uid"], None)
-        await self.change(smcp, lambda o: o.get("status", {}) if o["metadata"]["generation"] != meta["generation"]
-                          else smcp_status(o, DONE, here, now=now()))
+        await self.change(
+            smcp,
+            lambda o: o.get("status", {}) if o["metadata"]["generation"] != meta["generation"] else smcp_status(o, DONE, here, now=now()),
+        )
         return None
 
     async def _deployments(self, smcp: Obj) -> dict[str, list[Obj]]:
@@ -203,8 +218,10 @@ class ControlPlanes(Maistra):
         for component, obj in objects:
             wanted.add((obj["kind"], obj["metadata"]["name"]))
             if component in names:
-                await self.kube.apply(never_ready(obj) if obj["kind"] == "Deployment" and (
-                    component in never or obj["metadata"]["name"] in never) else obj, "testbed-maistra")
+                await self.kube.apply(
+                    never_ready(obj) if obj["kind"] == "Deployment" and (component in never or obj["metadata"]["name"] in never) else obj,
+                    "testbed-maistra",
+                )
         for component, deployments in (await self._deployments(smcp)).items():  # gateways and addons that were turned off
             for obj in deployments:
                 if component in names and ("Deployment", obj["metadata"]["name"]) not in wanted:
@@ -232,6 +249,7 @@ class ControlPlanes(Maistra):
 
     async def _objects(self, smcp: Obj) -> list[tuple[str, Obj]]:
         from .injection import ensure_authority, injector_config, maistra_webhook  # late: it needs a bed
+
         meta = smcp["metadata"]
         authority = await ensure_authority(self.kube, self.bed, meta["namespace"])
         objects = istiod_objects(smcp, gateways(smcp["spec"]), authority.root.decode())
@@ -241,15 +259,19 @@ class ControlPlanes(Maistra):
         objects.append(("istio-discovery", webhook))
         proxy = f"registry.example.com/proxyv2:{smcp['spec'].get('version', 'v2.6')}"
         auto = ((smcp["spec"].get("proxy") or {}).get("injection") or {}).get("autoInject")  # off in the profiles
-        injector = injector_config(meta["name"], meta["namespace"], revision=meta["name"], image=proxy,
-                                   policy="enabled" if auto else "disabled")[0]  # the other is mesh-config
+        injector = injector_config(
+            meta["name"], meta["namespace"], revision=meta["name"], image=proxy, policy="enabled" if auto else "disabled"
+        )[0]  # the other is mesh-config
         objects.append(("istio-discovery", injector))
         addons = addon_objects(smcp)
         objects += [(c, o) for c, o in addons if o["apiVersion"] not in (KIALI, JAEGER)]
         for version, kind in ((KIALI, "Kiali"), (JAEGER, "Jaeger")):
             for component, obj in addons:
-                if obj["apiVersion"] == version and await self.has(version, kind) and await self.kube.get(
-                        version, kind, obj["metadata"]["name"], meta["namespace"]) is None:
+                if (
+                    obj["apiVersion"] == version
+                    and await self.has(version, kind)
+                    and await self.kube.get(version, kind, obj["metadata"]["name"], meta["namespace"]) is None
+                ):
                     objects.append((component, obj))
         if await self.has(ROUTE, "Route"):
             objects += routes(smcp, objects)
@@ -260,8 +282,14 @@ class ControlPlanes(Maistra):
         names = components_of(smcp["spec"])
         stirred = self._stirred.pop(smcp["metadata"]["uid"], set()) & set(names)
         unready = {*await self._unready(smcp, names), *stirred}
-        await self.change(smcp, lambda o: mesh_status(o, readiness(names, names, unready), now=now())
-                          if o.get("status", {}).get("observedGeneration") == o["metadata"]["generation"] else o.get("status", {}))
+        await self.change(
+            smcp,
+            lambda o: (
+                mesh_status(o, readiness(names, names, unready), now=now())
+                if o.get("status", {}).get("observedGeneration") == o["metadata"]["generation"]
+                else o.get("status", {})
+            ),
+        )
         return self.delay(3) if stirred else None
 
     async def _remove(self, smcp: Obj) -> float | None:
@@ -270,8 +298,13 @@ class ControlPlanes(Maistra):
         await self.change(smcp, lambda o: failed(o, "Deleting service mesh", reason="Deleting", now=now()))
         await asyncio.sleep(self.delay(2))
         meta = smcp["metadata"]
-        await self.kube.delete({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
-                                "metadata": {"name": f"istiod-{meta['name']}-{meta['namespace']}"}})
+        await self.kube.delete(
+            {
+                "apiVersion": "admissionregistration.k8s.io/v1",
+                "kind": "MutatingWebhookConfiguration",
+                "metadata": {"name": f"istiod-{meta['name']}-{meta['namespace']}"},
+            }
+        )
         await self._mark(meta["namespace"], present=False)
         live = await self.kube.get(V2, "ServiceMeshControlPlane", meta["name"], meta["namespace"])
         if live:
@@ -304,13 +337,22 @@ class MemberRolls(Maistra):
             return None
         smms = await self.find(V1, "ServiceMeshMember")
         found = await self.kube.get(V1, kind, name, namespace) if await self.has(V1, kind) else None
-        named = [m["metadata"]["namespace"] for m in smms if m["spec"]["controlPlaneRef"]["namespace"] == namespace
-                 and "deletionTimestamp" not in m["metadata"] and not _made_by_roll(m)]
+        named = [
+            m["metadata"]["namespace"]
+            for m in smms
+            if m["spec"]["controlPlaneRef"]["namespace"] == namespace and "deletionTimestamp" not in m["metadata"] and not _made_by_roll(m)
+        ]
         mesh = await self.mesh(namespace)
         if found is None:
             if named and mesh:
-                await self.kube.create({"apiVersion": V1, "kind": kind, "metadata": {
-                    "name": name, "namespace": namespace, "annotations": {"maistra.io/created-by": "member-controller"}}, "spec": {}})
+                await self.kube.create(
+                    {
+                        "apiVersion": V1,
+                        "kind": kind,
+                        "metadata": {"name": name, "namespace": namespace, "annotations": {"maistra.io/created-by": "member-controller"}},
+                        "spec": {},
+                    }
+                )
             return None
         roll = {"apiVersion": V1, "kind": kind, **found}
         if "deletionTimestamp" in roll["metadata"]:
@@ -333,8 +375,11 @@ class MemberRolls(Maistra):
                     await self._make_member(member.namespace, mesh)
         await self.change(roll, lambda o: roll_status(o, members, mesh, now=now()))
         await self._release(roll, smms, set(wanted), spaces)
-        todo = [m for m in members if mesh and m.exists and not m.terminating and not m.other
-                and not (m.configured and m.generation == generation)]
+        todo = [
+            m
+            for m in members
+            if mesh and m.exists and not m.terminating and not m.other and not (m.configured and m.generation == generation)
+        ]
         if not todo or mesh is None:
             return None
         await asyncio.sleep(self.delay())
@@ -352,14 +397,25 @@ class MemberRolls(Maistra):
         labels = (space or {}).get("metadata", {}).get("labels", {})
         done = labels.get("maistra.io/member-of") == own and name in before | {name}
         generation = int((space or {}).get("metadata", {}).get("annotations", {}).get("testbed/mesh-generation", -1))
-        return Member(name, exists=space is not None, terminating=bool(space and "deletionTimestamp" in space["metadata"]), other=other,
-                      configured=done, generation=generation)
+        return Member(
+            name,
+            exists=space is not None,
+            terminating=bool(space and "deletionTimestamp" in space["metadata"]),
+            other=other,
+            configured=done,
+            generation=generation,
+        )
 
     async def _make_member(self, namespace: str, mesh: Obj) -> None:
         try:
-            await self.kube.create({"apiVersion": V1, "kind": "ServiceMeshMember", "metadata": {
-                "name": "default", "namespace": namespace, "annotations": {"maistra.io/created-by": "member-roll"}},
-                "spec": {"controlPlaneRef": {"name": mesh["metadata"]["name"], "namespace": mesh["metadata"]["namespace"]}}})
+            await self.kube.create(
+                {
+                    "apiVersion": V1,
+                    "kind": "ServiceMeshMember",
+                    "metadata": {"name": "default", "namespace": namespace, "annotations": {"maistra.io/created-by": "member-roll"}},
+                    "spec": {"controlPlaneRef": {"name": mesh["metadata"]["name"], "namespace": mesh["metadata"]["namespace"]}},
+                }
+            )
         except ApiError as error:
             if error.status != 409:
                 raise
@@ -367,18 +423,31 @@ class MemberRolls(Maistra):
     async def _configure(self, namespace: str, mesh: Obj) -> None:
         """Labels for the mesh and for Kiali, and the CA that proxies trust."""
         from .injection import ensure_authority
+
         own = mesh["metadata"]["namespace"]
         space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
-        await self.kube.patch(space, {"metadata": {
-            "labels": {"maistra.io/member-of": own, "kiali.io/member-of": own},
-            "annotations": {"testbed/mesh-generation": str(mesh.get("status", {}).get("observedGeneration", 0))}}})
+        await self.kube.patch(
+            space,
+            {
+                "metadata": {
+                    "labels": {"maistra.io/member-of": own, "kiali.io/member-of": own},
+                    "annotations": {"testbed/mesh-generation": str(mesh.get("status", {}).get("observedGeneration", 0))},
+                }
+            },
+        )
         if (mesh["spec"].get("security") or {}).get("manageNetworkPolicy") is not False:
             for policy in member_policies(namespace, own, mesh["metadata"]["name"]):
                 await self.kube.apply(policy, "testbed-maistra")
         authority = await ensure_authority(self.kube, self.bed, own)
-        await self.kube.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {
-            "name": "istio-ca-root-cert", "namespace": namespace, "labels": {"istio.io/config": "true"}},
-            "data": {"root-cert.pem": authority.root.decode()}}, "testbed-maistra")
+        await self.kube.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": {"name": "istio-ca-root-cert", "namespace": namespace, "labels": {"istio.io/config": "true"}},
+                "data": {"root-cert.pem": authority.root.decode()},
+            },
+            "testbed-maistra",
+        )
 
     async def _release(self, roll: Obj, smms: list[Obj], wanted: set[str], spaces: dict[str, Obj]) -> None:
         """Namespaces that are no members any more lose the labels, and the member that the roll made."""
@@ -393,9 +462,15 @@ class MemberRolls(Maistra):
                     for found in await self.kube.list("networking.k8s.io/v1", "NetworkPolicy", name):
                         if found["metadata"]["name"].startswith(policy["metadata"]["name"]):
                             await self.kube.delete({**policy, "metadata": found["metadata"]})
-                await self.kube.patch({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, {"metadata": {
-                    "labels": {"maistra.io/member-of": None, "kiali.io/member-of": None},
-                    "annotations": {"testbed/mesh-generation": None}}})
+                await self.kube.patch(
+                    {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}},
+                    {
+                        "metadata": {
+                            "labels": {"maistra.io/member-of": None, "kiali.io/member-of": None},
+                            "annotations": {"testbed/mesh-generation": None},
+                        }
+                    },
+                )
 
     async def _remove(self, roll: Obj, smms: list[Obj]) -> float | None:
         spaces = {n["metadata"]["name"]: n for n in await self.kube.list("v1", "Namespace")}

@@ -9,8 +9,16 @@ from typing import Any
 
 import yaml
 
-__all__ = ["addon_objects", "istiod_objects", "member_policies", "mtls_objects", "network_policies", "never_ready", "replicas_ready",
-           "routes"]
+__all__ = [
+    "addon_objects",
+    "istiod_objects",
+    "member_policies",
+    "mtls_objects",
+    "network_policies",
+    "never_ready",
+    "replicas_ready",
+    "routes",
+]
 
 Obj = dict[str, Any]
 Part = tuple[str, Obj]  # component, object
@@ -18,16 +26,33 @@ Part = tuple[str, Obj]  # component, object
 
 def _labels(smcp: Obj, component: str, name: str, **more: str) -> dict[str, str]:
     meta = smcp["metadata"]
-    return {"app": name, "app.kubernetes.io/component": component, "app.kubernetes.io/managed-by": "maistra-istio-operator",
-            "app.kubernetes.io/part-of": "istio", "maistra.io/owner": meta["namespace"], "maistra.io/owner-name": meta["name"],
-            "istio.io/rev": meta["name"], **more}
+    return {
+        "app": name,
+        "app.kubernetes.io/component": component,
+        "app.kubernetes.io/managed-by": "maistra-istio-operator",
+        "app.kubernetes.io/part-of": "istio",
+        "maistra.io/owner": meta["namespace"],
+        "maistra.io/owner-name": meta["name"],
+        "istio.io/rev": meta["name"],
+        **more,
+    }
 
 
 def _meta(smcp: Obj, component: str, name: str, **more: str) -> Obj:
-    owner = {"apiVersion": smcp["apiVersion"], "kind": smcp["kind"], "name": smcp["metadata"]["name"], "uid": smcp["metadata"]["uid"],
-             "controller": True, "blockOwnerDeletion": True}
-    return {"name": name, "namespace": smcp["metadata"]["namespace"], "labels": _labels(smcp, component, name, **more),
-            "ownerReferences": [owner]}
+    owner = {
+        "apiVersion": smcp["apiVersion"],
+        "kind": smcp["kind"],
+        "name": smcp["metadata"]["name"],
+        "uid": smcp["metadata"]["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+    return {
+        "name": name,
+        "namespace": smcp["metadata"]["namespace"],
+        "labels": _labels(smcp, component, name, **more),
+        "ownerReferences": [owner],
+    }
 
 
 def _replicas(runtime: Obj) -> int:
@@ -46,17 +71,41 @@ def _workload(smcp: Obj, component: str, name: str, ports: dict[str, int], runti
     env = (runtime.get("container") or {}).get("env") or {}
     pod = {**(runtime.get("pod") or {})}
     meta = _meta(smcp, component, name, **labels)
-    template = {"metadata": {"labels": {**meta["labels"], **selector}, "annotations": {"sidecar.istio.io/inject": "false"}},
-                "spec": {**({"nodeSelector": pod["nodeSelector"]} if pod.get("nodeSelector") else {}),
-                         "containers": [{"name": "discovery" if component == "istio-discovery" else "istio-proxy",
-                                         "image": f"registry.example.com/{component}:{smcp['spec'].get('version', 'v2.6')}",
-                                         "ports": [{"name": n, "containerPort": p} for n, p in ports.items()],
-                                         **({"env": [{"name": n, "value": str(v)} for n, v in env.items()]} if env else {}),
-                                         **({"resources": container} if container else {})}]}}
-    return [(component, {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": {
-                "replicas": _replicas(runtime), "selector": {"matchLabels": selector}, "template": template}}),
-            (component, {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {
-                "selector": selector, "ports": [{"name": n, "port": p, "targetPort": p} for n, p in ports.items()]}})]
+    template = {
+        "metadata": {"labels": {**meta["labels"], **selector}, "annotations": {"sidecar.istio.io/inject": "false"}},
+        "spec": {
+            **({"nodeSelector": pod["nodeSelector"]} if pod.get("nodeSelector") else {}),
+            "containers": [
+                {
+                    "name": "discovery" if component == "istio-discovery" else "istio-proxy",
+                    "image": f"registry.example.com/{component}:{smcp['spec'].get('version', 'v2.6')}",
+                    "ports": [{"name": n, "containerPort": p} for n, p in ports.items()],
+                    **({"env": [{"name": n, "value": str(v)} for n, v in env.items()]} if env else {}),
+                    **({"resources": container} if container else {}),
+                }
+            ],
+        },
+    }
+    return [
+        (
+            component,
+            {
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "metadata": meta,
+                "spec": {"replicas": _replicas(runtime), "selector": {"matchLabels": selector}, "template": template},
+            },
+        ),
+        (
+            component,
+            {
+                "apiVersion": "v1",
+                "kind": "Service",
+                "metadata": meta,
+                "spec": {"selector": selector, "ports": [{"name": n, "port": p, "targetPort": p} for n, p in ports.items()]},
+            },
+        ),
+    ]
 
 
 def _component_runtime(smcp: Obj, name: str) -> Obj:
@@ -76,13 +125,29 @@ def istiod_objects(smcp: Obj, gateways: Iterable[tuple[str, str, Obj]], root: st
         if port["port"] == 443:
             port["targetPort"] = 15017
     for container in parts[0][1]["spec"]["template"]["spec"]["containers"]:
-        container["ports"] = [{**p, "containerPort": 15017 if p["containerPort"] == 443 else p["containerPort"]}
-                              for p in container["ports"]]
-    parts += [("istio-discovery", {"apiVersion": "v1", "kind": "ConfigMap",
-                                   "metadata": _meta(smcp, "istio-discovery", "istio-ca-root-cert"),
-                                   "data": {"root-cert.pem": root}}),
-              ("mesh-config", {"apiVersion": "v1", "kind": "ConfigMap", "metadata": _meta(smcp, "mesh-config", f"istio-{name}"),
-                               "data": {"mesh": _mesh_config(smcp)}})]
+        container["ports"] = [
+            {**p, "containerPort": 15017 if p["containerPort"] == 443 else p["containerPort"]} for p in container["ports"]
+        ]
+    parts += [
+        (
+            "istio-discovery",
+            {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": _meta(smcp, "istio-discovery", "istio-ca-root-cert"),
+                "data": {"root-cert.pem": root},
+            },
+        ),
+        (
+            "mesh-config",
+            {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": _meta(smcp, "mesh-config", f"istio-{name}"),
+                "data": {"mesh": _mesh_config(smcp)},
+            },
+        ),
+    ]
     for component, gateway, settings in gateways:
         kind = component.removeprefix("istio-")
         extra = {"status-port": 15021, "http2": 80, "https": 443}
@@ -107,8 +172,12 @@ def _as_router(smcp: Obj, pod: Obj, account: str) -> None:
 
 
 def _policy(name: str, namespace: str, meta: Obj, pods: Obj, ingress: list[Obj]) -> Obj:
-    return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {**meta, "name": name, "namespace": namespace},
-            "spec": {"podSelector": pods, "ingress": ingress, "policyTypes": ["Ingress"]}}
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {**meta, "name": name, "namespace": namespace},
+        "spec": {"podSelector": pods, "ingress": ingress, "policyTypes": ["Ingress"]},
+    }
 
 
 def member_policies(namespace: str, mesh: str, name: str) -> list[Obj]:
@@ -116,8 +185,10 @@ def member_policies(namespace: str, mesh: str, name: str) -> list[Obj]:
     meta: Obj = {"labels": {"maistra-version": "2.6.0", "app": "istio", "release": "istio", "maistra.io/owner": mesh}}
     inside = [{"from": [{"namespaceSelector": {"matchLabels": {"maistra.io/member-of": mesh}}}]}]
     router = [{"from": [{"namespaceSelector": {"matchLabels": {"network.openshift.io/policy-group": "ingress"}}}]}]
-    return [_policy(f"istio-mesh-{name}", namespace, meta, {}, inside),
-            _policy(f"istio-expose-route-{name}", namespace, meta, {"matchLabels": {"maistra.io/expose-route": "true"}}, router)]
+    return [
+        _policy(f"istio-mesh-{name}", namespace, meta, {}, inside),
+        _policy(f"istio-expose-route-{name}", namespace, meta, {"matchLabels": {"maistra.io/expose-route": "true"}}, router),
+    ]
 
 
 def network_policies(smcp: Obj) -> list[Part]:
@@ -126,8 +197,10 @@ def network_policies(smcp: Obj) -> list[Part]:
         return []
     name, namespace = smcp["metadata"]["name"], smcp["metadata"]["namespace"]
     meta = _meta(smcp, "mesh-config", "istio", **{"maistra-version": "2.6.0"})
-    made = [("mesh-config", _policy(one["metadata"]["name"], namespace, meta, one["spec"]["podSelector"], one["spec"]["ingress"]))
-            for one in member_policies(namespace, namespace, name)]
+    made = [
+        ("mesh-config", _policy(one["metadata"]["name"], namespace, meta, one["spec"]["podSelector"], one["spec"]["ingress"]))
+        for one in member_policies(namespace, namespace, name)
+    ]
     istiod = {"matchLabels": {"app": f"istiod-{name}", "istio.io/rev": name}}
     return [*made, ("istio-discovery", _policy(f"istio-istiod-{name}", namespace, meta, istiod, [{}]))]
 
@@ -141,12 +214,24 @@ def mtls_objects(smcp: Obj) -> list[Part]:
     if not ((smcp["spec"].get("security") or {}).get("dataPlane") or {}).get("mtls"):
         return []
     meta, network = _meta(smcp, "mesh-config", "default"), "networking.istio.io/v1beta1"
-    strict = {"apiVersion": "security.istio.io/v1beta1", "kind": "PeerAuthentication", "metadata": meta,
-              "spec": {"mtls": {"mode": "STRICT"}}}
-    rules = [{"apiVersion": network, "kind": "DestinationRule", "metadata": _meta(smcp, "mesh-config", name),
-              "spec": {"host": host, "trafficPolicy": {"tls": {"mode": mode}}}}
-             for name, host, mode in (("default", "*.cluster.local", "ISTIO_MUTUAL"),
-                                      ("api-server", "kubernetes.default.svc.cluster.local", "DISABLE"))]
+    strict = {
+        "apiVersion": "security.istio.io/v1beta1",
+        "kind": "PeerAuthentication",
+        "metadata": meta,
+        "spec": {"mtls": {"mode": "STRICT"}},
+    }
+    rules = [
+        {
+            "apiVersion": network,
+            "kind": "DestinationRule",
+            "metadata": _meta(smcp, "mesh-config", name),
+            "spec": {"host": host, "trafficPolicy": {"tls": {"mode": mode}}},
+        }
+        for name, host, mode in (
+            ("default", "*.cluster.local", "ISTIO_MUTUAL"),
+            ("api-server", "kubernetes.default.svc.cluster.local", "DISABLE"),
+        )
+    ]
     return [("mesh-config", obj) for obj in (strict, *rules)]
 
 
@@ -154,12 +239,16 @@ def _mesh_config(smcp: Obj) -> str:
     spec = smcp["spec"]
     log = ((spec.get("proxy") or {}).get("accessLogging") or {}).get("file") or {}
     policy = (((spec.get("proxy") or {}).get("networking") or {}).get("trafficControl") or {}).get("outbound") or {}
-    text: str = yaml.safe_dump({
-        "accessLogFile": log.get("name", ""), "accessLogEncoding": log.get("encoding", "TEXT"),
-        "enableAutoMtls": bool(((spec.get("security") or {}).get("dataPlane") or {}).get("automtls", True)),
-        "outboundTrafficPolicy": {"mode": policy.get("policy", "ALLOW_ANY")},
-        "rootNamespace": smcp["metadata"]["namespace"],
-        "trustDomain": _trust_domain(smcp)})
+    text: str = yaml.safe_dump(
+        {
+            "accessLogFile": log.get("name", ""),
+            "accessLogEncoding": log.get("encoding", "TEXT"),
+            "enableAutoMtls": bool(((spec.get("security") or {}).get("dataPlane") or {}).get("automtls", True)),
+            "outboundTrafficPolicy": {"mode": policy.get("policy", "ALLOW_ANY")},
+            "rootNamespace": smcp["metadata"]["namespace"],
+            "trustDomain": _trust_domain(smcp),
+        }
+    )
     return text
 
 
@@ -170,6 +259,7 @@ def addon_objects(smcp: Obj) -> list[Part]:
 
     def on(name: str) -> bool:
         return bool((addons.get(name) or {}).get("enabled", True))
+
     if on("prometheus"):
         parts += _workload(smcp, "prometheus", "prometheus", {"http-prometheus": 9090})
     if on("grafana"):
@@ -179,12 +269,30 @@ def addon_objects(smcp: Obj) -> list[Part]:
     if (spec.get("tracing") or {}).get("type", "Jaeger") == "Jaeger":
         storage = ((addons.get("jaeger") or {}).get("install") or {}).get("storage") or {}
         strategy = "production" if storage.get("type") == "Elasticsearch" else "allInOne"
-        parts.append(("tracing", {"apiVersion": "jaegertracing.io/v1", "kind": "Jaeger", "metadata": _meta(smcp, "tracing", jaeger),
-                                  "spec": {"strategy": strategy}}))
+        parts.append(
+            (
+                "tracing",
+                {
+                    "apiVersion": "jaegertracing.io/v1",
+                    "kind": "Jaeger",
+                    "metadata": _meta(smcp, "tracing", jaeger),
+                    "spec": {"strategy": strategy},
+                },
+            )
+        )
     if on("kiali"):
         name = (addons.get("kiali") or {}).get("name", "kiali")
-        parts.append(("kiali", {"apiVersion": "kiali.io/v1alpha1", "kind": "Kiali", "metadata": _meta(smcp, "kiali", name), "spec": {
-            "istio_namespace": namespace, "deployment": {"namespace": namespace}}}))
+        parts.append(
+            (
+                "kiali",
+                {
+                    "apiVersion": "kiali.io/v1alpha1",
+                    "kind": "Kiali",
+                    "metadata": _meta(smcp, "kiali", name),
+                    "spec": {"istio_namespace": namespace, "deployment": {"namespace": namespace}},
+                },
+            )
+        )
     return parts
 
 
@@ -201,8 +309,17 @@ def routes(smcp: Obj, parts: Iterable[Part]) -> list[Part]:
             served = next(port["name"] for port in obj["spec"]["ports"] if port["name"] != "status-port")
             tls = {} if component == "istio-ingress" else {"tls": {"termination": "reencrypt"}}
             meta = _meta(smcp, component, name)
-            out.append((component, {"apiVersion": "route.openshift.io/v1", "kind": "Route", "metadata": meta, "spec": {
-                "to": {"kind": "Service", "name": name, "weight": 100}, "port": {"targetPort": served}, **tls}}))
+            out.append(
+                (
+                    component,
+                    {
+                        "apiVersion": "route.openshift.io/v1",
+                        "kind": "Route",
+                        "metadata": meta,
+                        "spec": {"to": {"kind": "Service", "name": name, "weight": 100}, "port": {"targetPort": served}, **tls},
+                    },
+                )
+            )
     return out
 
 

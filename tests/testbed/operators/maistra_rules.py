@@ -9,8 +9,24 @@ from typing import Any
 
 from .base import conditions_of
 
-__all__ = ["DONE", "PAUSING", "WORKING", "Components", "Member", "components_of", "failed", "gateways", "member_status", "members_of",
-           "mesh_status", "readiness", "roll_status", "smcp_status", "spec_error", "sweep"]
+__all__ = [
+    "DONE",
+    "PAUSING",
+    "WORKING",
+    "Components",
+    "Member",
+    "components_of",
+    "failed",
+    "gateways",
+    "member_status",
+    "members_of",
+    "mesh_status",
+    "readiness",
+    "roll_status",
+    "smcp_status",
+    "spec_error",
+    "sweep",
+]
 
 VERSIONS = ("v2.2", "v2.3", "v2.4", "v2.5", "v2.6")
 PROFILES = ("default", "small", "maistra")
@@ -61,9 +77,11 @@ def spec_error(spec: Mapping[str, Any]) -> str:
         return f"invalid Version specified; supported versions are: [{' '.join(VERSIONS)}]"
     for profile in spec.get("profiles") or ["default"]:
         if profile not in PROFILES:
-            return ("Error rendering helm charts: error: template cannot be loaded from user or default directory. Error from user: open "
-                    f"/OPERATOR/templates/{profile}: no such file or directory. Error from default: open "
-                    f"/OPERATOR/default-templates/{version}/{profile}: no such file or directory")
+            return (
+                "Error rendering helm charts: error: template cannot be loaded from user or default directory. Error from user: open "
+                f"/OPERATOR/templates/{profile}: no such file or directory. Error from default: open "
+                f"/OPERATOR/default-templates/{version}/{profile}: no such file or directory"
+            )
     return ""
 
 
@@ -83,9 +101,11 @@ def readiness(names: Iterable[str], applied: Iterable[str], unready: Iterable[st
     """pending: not applied in this round."""
     done, bad = set(applied), set(unready)
     listed = list(names)
-    return Components(ready=tuple(n for n in listed if n in done and n not in bad),
-                      unready=tuple(n for n in listed if n in done and n in bad),
-                      pending=tuple(n for n in listed if n not in done))
+    return Components(
+        ready=tuple(n for n in listed if n in done and n not in bad),
+        unready=tuple(n for n in listed if n in done and n in bad),
+        pending=tuple(n for n in listed if n not in done),
+    )
 
 
 def _conditions(old: Iterable[Obj], *wanted: tuple[str, str, str, str], now: str) -> list[Obj]:
@@ -100,8 +120,9 @@ def _conditions(old: Iterable[Obj], *wanted: tuple[str, str, str, str], now: str
 
 def _component_rows(old: Iterable[Obj], names: Iterable[str], applied: set[str], *, updating: bool, now: str) -> list[Obj]:
     before = {row["resource"]: row for row in old}
-    reason, message = ("ReconcileSuccessful", "Successfully reconciled") if updating else (
-        "InstallSuccessful", "Component installed successfully")
+    reason, message = (
+        ("ReconcileSuccessful", "Successfully reconciled") if updating else ("InstallSuccessful", "Component installed successfully")
+    )
     rows = []
     for name in names:
         known = conditions_of(before.get(name))
@@ -127,8 +148,7 @@ def smcp_status(smcp: Mapping[str, Any], stage: str, components: Components | No
         names = [n for n in components_of(smcp["spec"])]
         status["components"] = _component_rows(status.get("components") or [], names, applied, updating=bool(observed), now=now)
         always = [n for n in ALWAYS_READY if n in components.ready]
-        status["annotations"] = {"alwaysReadyComponents": ",".join(always),
-                                 "readyComponentCount": f"{len(components.ready)}/{len(names)}"}
+        status["annotations"] = {"alwaysReadyComponents": ",".join(always), "readyComponentCount": f"{len(components.ready)}/{len(names)}"}
         status["readiness"] = components.as_dict()
     status.setdefault("readiness", {})
     installed = ("Installed", "True", "InstallSuccessful", "Successfully installed all mesh components")
@@ -138,8 +158,13 @@ def smcp_status(smcp: Mapping[str, Any], stage: str, components: Components | No
         else:
             reconciled = ("InstallSuccessful", f"Successfully installed version {version}-{generation}")
         status["observedGeneration"] = generation
-        status["conditions"] = _conditions(old, installed, ("Reconciled", "True", *reconciled),
-                                           ("Ready", "True", "ComponentsReady", "All component deployments are Available"), now=now)
+        status["conditions"] = _conditions(
+            old,
+            installed,
+            ("Reconciled", "True", *reconciled),
+            ("Ready", "True", "ComponentsReady", "All component deployments are Available"),
+            now=now,
+        )
         return status
     if stage == PAUSING and components is not None:
         reason = "PausingUpdate" if observed else "PausingInstall"
@@ -157,11 +182,18 @@ def failed(smcp: Mapping[str, Any], message: str, *, reason: str = "ReconcileErr
     """An error of the spec (or the end, with reason Deleting): Installed stays what it was, observedGeneration too."""
     status: Obj = dict(smcp.get("status") or {})
     old = conditions_of(status)
-    first = next((c for c in old if c["type"] == "Installed"), {
-        "status": "False", "reason": "ResourceCreated", "message": f"Installing mesh generation {smcp['metadata']['generation']}"})
+    first = next(
+        (c for c in old if c["type"] == "Installed"),
+        {"status": "False", "reason": "ResourceCreated", "message": f"Installing mesh generation {smcp['metadata']['generation']}"},
+    )
     status.setdefault("readiness", {})
-    status["conditions"] = _conditions(old, ("Installed", first["status"], first.get("reason", ""), first.get("message", "")),
-                                       ("Reconciled", "False", reason, message), ("Ready", "False", reason, message), now=now)
+    status["conditions"] = _conditions(
+        old,
+        ("Installed", first["status"], first.get("reason", ""), first.get("message", "")),
+        ("Reconciled", "False", reason, message),
+        ("Ready", "False", reason, message),
+        now=now,
+    )
     return status
 
 
@@ -170,8 +202,12 @@ def mesh_status(smcp: Mapping[str, Any], components: Components, *, now: str) ->
     status: Obj = dict(smcp.get("status") or {})
     by_type = {c["type"]: c for c in conditions_of(status)}
     if components.unready:
-        ready = ("Ready", "False", "ComponentsNotReady",
-                 f"The following components are not fully available: [{' '.join(sorted(components.unready))}]")
+        ready = (
+            "Ready",
+            "False",
+            "ComponentsNotReady",
+            f"The following components are not fully available: [{' '.join(sorted(components.unready))}]",
+        )
     else:
         ready = ("Ready", "True", "ComponentsReady", "All component deployments are Available")
     kept = [(k, by_type[k]["status"], by_type[k].get("reason", ""), by_type[k].get("message", "")) for k in ("Installed", "Reconciled")]
@@ -191,10 +227,10 @@ class Member:
 
     namespace: str
     exists: bool = True
-    terminating: bool = False      # the namespace
-    other: str = ""                # namespace/name of another control plane that its ServiceMeshMember names
+    terminating: bool = False  # the namespace
+    other: str = ""  # namespace/name of another control plane that its ServiceMeshMember names
     configured: bool = False
-    generation: int = 0            # of the control plane, for which it was configured
+    generation: int = 0  # of the control plane, for which it was configured
 
 
 def sweep(labels: Mapping[str, str], selectors: Iterable[Mapping[str, Any]]) -> bool:
@@ -202,8 +238,15 @@ def sweep(labels: Mapping[str, str], selectors: Iterable[Mapping[str, Any]]) -> 
     for selector in selectors:
         wanted = selector.get("matchLabels") or {}
         terms = selector.get("matchExpressions") or []
-        held = all({"In": labels.get(t["key"]) in (t.get("values") or []), "NotIn": labels.get(t["key"]) not in (t.get("values") or []),
-                    "Exists": t["key"] in labels, "DoesNotExist": t["key"] not in labels}[t["operator"]] for t in terms)
+        held = all(
+            {
+                "In": labels.get(t["key"]) in (t.get("values") or []),
+                "NotIn": labels.get(t["key"]) not in (t.get("values") or []),
+                "Exists": t["key"] in labels,
+                "DoesNotExist": t["key"] not in labels,
+            }[t["operator"]]
+            for t in terms
+        )
         if held and all(labels.get(k) == v for k, v in wanted.items()) and (wanted or terms):
             return True
     return False
@@ -239,10 +282,16 @@ def roll_status(roll: Mapping[str, Any], members: Iterable[Member], mesh: Mappin
         ready = ("Ready", "False", "ReconcileError", f"The following namespaces are not yet configured: [{' '.join(pending)}]")
     else:
         ready = ("Ready", "True", "Configured", "All namespaces have been configured successfully")
-    status: Obj = {"observedGeneration": roll["metadata"]["generation"], "members": [m.namespace for m in listed],
-                   "configuredMembers": configured, "pendingMembers": pending, "terminatingMembers": [], "memberStatuses": rows,
-                   "annotations": {"configuredMemberCount": f"{len(configured)}/{len(listed)}"},
-                   "conditions": _conditions(conditions_of(roll.get("status")), ready, now=now)}
+    status: Obj = {
+        "observedGeneration": roll["metadata"]["generation"],
+        "members": [m.namespace for m in listed],
+        "configuredMembers": configured,
+        "pendingMembers": pending,
+        "terminatingMembers": [],
+        "memberStatuses": rows,
+        "annotations": {"configuredMemberCount": f"{len(configured)}/{len(listed)}"},
+        "conditions": _conditions(conditions_of(roll.get("status")), ready, now=now),
+    }
     return {**status, "meshGeneration": generation} if generation else status
 
 
@@ -252,8 +301,12 @@ def _row(member: Member) -> tuple[str, str, str, str]:
     if member.terminating:
         return "Reconciled", "False", "ErrorConfiguringNamespace", "namespace is terminating"
     if member.other:
-        return ("Reconciled", "False", "ReferencesDifferentControlPlane",
-                f"ServiceMeshMember {member.namespace}/default exists, but references ServiceMeshControlPlane {member.other}")
+        return (
+            "Reconciled",
+            "False",
+            "ReferencesDifferentControlPlane",
+            f"ServiceMeshMember {member.namespace}/default exists, but references ServiceMeshControlPlane {member.other}",
+        )
     return "Reconciled", "True" if member.configured else "Unknown", "", ""
 
 
@@ -267,8 +320,10 @@ def member_status(member: Mapping[str, Any], mesh: Mapping[str, Any] | None, *, 
         reason, message = "", ""
     word = "False" if reason else "True"
     old = conditions_of(member.get("status"))
-    status: Obj = {"observedGeneration": member["metadata"]["generation"],
-                   "conditions": _conditions(old, ("Reconciled", word, reason, message), ("Ready", word, reason, message), now=now)}
+    status: Obj = {
+        "observedGeneration": member["metadata"]["generation"],
+        "conditions": _conditions(old, ("Reconciled", word, reason, message), ("Ready", word, reason, message), now=now),
+    }
     if mesh is None:
         return status
     status["annotations"] = {"controlPlaneRef": f"{mesh['metadata']['namespace']}/{mesh['metadata']['name']}"}

@@ -15,8 +15,18 @@ import yaml
 from .base import Controller, Key, conditions
 from .charts import NOWHERE, merge, owner
 
-__all__ = ["CONTROLLERS", "CollectorController", "JaegerController", "KialiController", "TempoController", "collector_objects",
-           "elasticsearch_name", "jaeger_objects", "kiali_objects", "tempo_objects"]
+__all__ = [
+    "CONTROLLERS",
+    "CollectorController",
+    "JaegerController",
+    "KialiController",
+    "TempoController",
+    "collector_objects",
+    "elasticsearch_name",
+    "jaeger_objects",
+    "kiali_objects",
+    "tempo_objects",
+]
 
 Obj = dict[str, Any]
 KIALI, JAEGER = "kiali.io/v1alpha1", "jaegertracing.io/v1"
@@ -43,8 +53,14 @@ def _deployment(name: str, cr: Obj, labels: dict[str, str], image: str, **more: 
     if more.get("never_ready"):
         pod["nodeSelector"] = NOWHERE
     template = {"metadata": {"labels": labels, "annotations": {"sidecar.istio.io/inject": "false"}}, "spec": pod}
-    return _object("apps/v1", "Deployment", name, cr, labels=labels,
-                   spec={"replicas": more.get("replicas", 1), "selector": {"matchLabels": labels}, "template": template})
+    return _object(
+        "apps/v1",
+        "Deployment",
+        name,
+        cr,
+        labels=labels,
+        spec={"replicas": more.get("replicas", 1), "selector": {"matchLabels": labels}, "template": template},
+    )
 
 
 def _service(name: str, cr: Obj, labels: dict[str, str], ports: dict[str, int], **spec: Any) -> Obj:
@@ -53,8 +69,17 @@ def _service(name: str, cr: Obj, labels: dict[str, str], ports: dict[str, int], 
 
 
 def _route(name: str, cr: Obj, service: str, port: str) -> Obj:
-    return _object(ROUTE, "Route", name, cr, spec={"to": {"kind": "Service", "name": service, "weight": 100}, "port": {"targetPort": port},
-                                                   "tls": {"termination": "reencrypt", "insecureEdgeTerminationPolicy": "Redirect"}})
+    return _object(
+        ROUTE,
+        "Route",
+        name,
+        cr,
+        spec={
+            "to": {"kind": "Service", "name": service, "weight": 100},
+            "port": {"targetPort": port},
+            "tls": {"termination": "reencrypt", "insecureEdgeTerminationPolicy": "Redirect"},
+        },
+    )
 
 
 def kiali_objects(cr: Obj, *, route: bool, never_ready: bool = False) -> list[Obj]:
@@ -67,11 +92,21 @@ def kiali_objects(cr: Obj, *, route: bool, never_ready: bool = False) -> list[Ob
     image = f"{deployment.get('image_name') or 'quay.io/kiali/kiali'}:{deployment.get('image_version') or KIALI_VERSION}"
     config = merge({"istio_namespace": space, "auth": {"strategy": "openshift" if route else "token"}, "server": {"port": 20001}}, spec)
     account = f"{name}-service-account"
-    made = [_object("v1", "ServiceAccount", account, cr, labels=labels),
-            _object("v1", "ConfigMap", name, cr, labels=labels, data={"config.yaml": yaml.safe_dump(config)}),
-            _deployment(name, cr, labels, image, account=account, replicas=deployment.get("replicas", 1), never_ready=never_ready,
-                        resources=deployment.get("resources")),
-            _service(name, cr, labels, {"http": 20001, "http-metrics": 9090})]
+    made = [
+        _object("v1", "ServiceAccount", account, cr, labels=labels),
+        _object("v1", "ConfigMap", name, cr, labels=labels, data={"config.yaml": yaml.safe_dump(config)}),
+        _deployment(
+            name,
+            cr,
+            labels,
+            image,
+            account=account,
+            replicas=deployment.get("replicas", 1),
+            never_ready=never_ready,
+            resources=deployment.get("resources"),
+        ),
+        _service(name, cr, labels, {"http": 20001, "http-metrics": 9090}),
+    ]
     if route:
         made[-1]["metadata"]["annotations"] = {"service.beta.openshift.io/serving-cert-secret-name": f"{name}-cert-secret"}
         made.append(_route(name, cr, name, "http"))
@@ -88,9 +123,14 @@ def elasticsearch_name(cr: Obj) -> str:
 
 def _jaeger_labels(cr: Obj, component: str) -> dict[str, str]:
     name = cr["metadata"]["name"]
-    return {"app": "jaeger", "app.kubernetes.io/component": component, "app.kubernetes.io/instance": name,
-            "app.kubernetes.io/managed-by": "jaeger-operator", "app.kubernetes.io/name": f"{name}-{component}"[:63],
-            "app.kubernetes.io/part-of": "jaeger"}
+    return {
+        "app": "jaeger",
+        "app.kubernetes.io/component": component,
+        "app.kubernetes.io/instance": name,
+        "app.kubernetes.io/managed-by": "jaeger-operator",
+        "app.kubernetes.io/name": f"{name}-{component}"[:63],
+        "app.kubernetes.io/part-of": "jaeger",
+    }
 
 
 def _elasticsearch(cr: Obj, *, never_ready: bool) -> list[Obj]:
@@ -99,25 +139,68 @@ def _elasticsearch(cr: Obj, *, never_ready: bool) -> list[Obj]:
     size = (settings.get("storage") or {}).get("size")
     for number in range(1, int(settings.get("nodeCount", 3)) + 1):
         name = f"elasticsearch-cdm-{elasticsearch_name(cr)}-{number}"
-        labels = {"cluster-name": "elasticsearch", "component": "elasticsearch", "es-node-client": "true", "es-node-data": "true",
-                  "es-node-master": "true", "node-name": name[:63]}
-        made.append(_deployment(name, cr, labels, "registry.example.com/elasticsearch6:5.8", container="elasticsearch",
-                                resources=settings.get("resources"), never_ready=never_ready))
+        labels = {
+            "cluster-name": "elasticsearch",
+            "component": "elasticsearch",
+            "es-node-client": "true",
+            "es-node-data": "true",
+            "es-node-master": "true",
+            "node-name": name[:63],
+        }
+        made.append(
+            _deployment(
+                name,
+                cr,
+                labels,
+                "registry.example.com/elasticsearch6:5.8",
+                container="elasticsearch",
+                resources=settings.get("resources"),
+                never_ready=never_ready,
+            )
+        )
         if size:
-            made.append(_object("v1", "PersistentVolumeClaim", f"elasticsearch-{name}", cr, labels={"logging-cluster": "elasticsearch"},
-                                spec={"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}},
-                                      **({"storageClassName": settings["storage"]["storageClassName"]}
-                                         if settings["storage"].get("storageClassName") else {})}))
+            made.append(
+                _object(
+                    "v1",
+                    "PersistentVolumeClaim",
+                    f"elasticsearch-{name}",
+                    cr,
+                    labels={"logging-cluster": "elasticsearch"},
+                    spec={
+                        "accessModes": ["ReadWriteOnce"],
+                        "resources": {"requests": {"storage": size}},
+                        **(
+                            {"storageClassName": settings["storage"]["storageClassName"]}
+                            if settings["storage"].get("storageClassName")
+                            else {}
+                        ),
+                    },
+                )
+            )
     made.append(_service("elasticsearch", cr, {"cluster-name": "elasticsearch", "component": "elasticsearch"}, {"elasticsearch": 9200}))
     cleaner = (cr["spec"].get("storage") or {}).get("esIndexCleaner") or {}
     if cleaner.get("enabled", True):
         name, labels = f"{cr['metadata']['name']}-es-index-cleaner", _jaeger_labels(cr, "cronjob-es-index-cleaner")
-        container = {"name": name[:63], "image": f"quay.io/jaegertracing/jaeger-es-index-cleaner:{JAEGER_VERSION}",
-                     "args": [str(cleaner.get("numberOfDays", 7)), "https://elasticsearch:9200"]}
+        container = {
+            "name": name[:63],
+            "image": f"quay.io/jaegertracing/jaeger-es-index-cleaner:{JAEGER_VERSION}",
+            "args": [str(cleaner.get("numberOfDays", 7)), "https://elasticsearch:9200"],
+        }
         pod = {"metadata": {"labels": labels}, "spec": {"restartPolicy": "Never", "containers": [container]}}
-        made.append(_object("batch/v1", "CronJob", name[:52], cr, labels=labels,
-                            spec={"schedule": cleaner.get("schedule", "55 23 * * *"), "concurrencyPolicy": "Forbid",
-                                  "jobTemplate": {"spec": {"template": pod}}}))
+        made.append(
+            _object(
+                "batch/v1",
+                "CronJob",
+                name[:52],
+                cr,
+                labels=labels,
+                spec={
+                    "schedule": cleaner.get("schedule", "55 23 * * *"),
+                    "concurrencyPolicy": "Forbid",
+                    "jobTemplate": {"spec": {"template": pod}},
+                },
+            )
+        )
     return made
 
 
@@ -135,19 +218,47 @@ def jaeger_objects(cr: Obj, *, route: bool, never_ready: bool = False) -> list[O
     if production:
         for part in ("collector", "query"):
             labels, settings = _jaeger_labels(cr, part), spec.get(part) or {}
-            made.append(_deployment(f"{name}-{part}", cr, labels, f"{image}{part}:{JAEGER_VERSION}", container=f"jaeger-{part}",
-                                    account=name, replicas=settings.get("replicas", 1),
-                                    resources=settings.get("resources"), never_ready=never_ready))
+            made.append(
+                _deployment(
+                    f"{name}-{part}",
+                    cr,
+                    labels,
+                    f"{image}{part}:{JAEGER_VERSION}",
+                    container=f"jaeger-{part}",
+                    account=name,
+                    replicas=settings.get("replicas", 1),
+                    resources=settings.get("resources"),
+                    never_ready=never_ready,
+                )
+            )
     else:
-        made.append(_deployment(name, cr, _jaeger_labels(cr, "all-in-one"), f"{image}all-in-one:{JAEGER_VERSION}", container="jaeger",
-                                account=name, resources=(spec.get("allInOne") or {}).get("resources"), never_ready=never_ready))
+        made.append(
+            _deployment(
+                name,
+                cr,
+                _jaeger_labels(cr, "all-in-one"),
+                f"{image}all-in-one:{JAEGER_VERSION}",
+                container="jaeger",
+                account=name,
+                resources=(spec.get("allInOne") or {}).get("resources"),
+                never_ready=never_ready,
+            )
+        )
     collector = _jaeger_labels(cr, "collector" if production else "all-in-one")
     query = _jaeger_labels(cr, "query" if production else "all-in-one")
-    intake = {"http-zipkin": 9411, "grpc-jaeger": 14250, "http-c-tchan-trft": 14267, "http-c-binary-trft": 14268, "grpc-otlp": 4317,
-              "http-otlp": 4318}
-    made += [_service(f"{name}-collector", cr, collector, intake),
-             _service(f"{name}-collector-headless", cr, collector, intake, clusterIP="None"),
-             _service(f"{name}-query", cr, query, {"http-query": 16686, "grpc-query": 16685})]
+    intake = {
+        "http-zipkin": 9411,
+        "grpc-jaeger": 14250,
+        "http-c-tchan-trft": 14267,
+        "http-c-binary-trft": 14268,
+        "grpc-otlp": 4317,
+        "http-otlp": 4318,
+    }
+    made += [
+        _service(f"{name}-collector", cr, collector, intake),
+        _service(f"{name}-collector-headless", cr, collector, intake, clusterIP="None"),
+        _service(f"{name}-query", cr, query, {"http-query": 16686, "grpc-query": 16685}),
+    ]
     if route and (spec.get("ingress") or {}).get("enabled", True):
         made.append(_route(name, cr, f"{name}-query", "http-query"))
     return made
@@ -158,22 +269,34 @@ def jaeger_objects(cr: Obj, *, route: bool, never_ready: bool = False) -> list[O
 INTAKE = {"otlp-grpc": 4317, "otlp-http": 4318}
 # The parts of a TempoStack: whether it keeps something, and the ports of its Service.
 STACK: dict[str, tuple[bool, dict[str, int]]] = {
-    "compactor": (False, {"http": 3200}), "distributor": (False, {"http": 3200, **INTAKE}),
-    "ingester": (True, {"http": 3200, "grpc": 9095}), "querier": (False, {"http": 3200, "grpc": 9095}),
+    "compactor": (False, {"http": 3200}),
+    "distributor": (False, {"http": 3200, **INTAKE}),
+    "ingester": (True, {"http": 3200, "grpc": 9095}),
+    "querier": (False, {"http": 3200, "grpc": 9095}),
     "query-frontend": (False, {"http": 3200, "grpc": 9095, "jaeger-grpc": 16685, "jaeger-ui": 16686}),
 }
 
 
 def _tempo_labels(cr: Obj, component: str, name: str) -> dict[str, str]:
-    return {"app.kubernetes.io/component": component, "app.kubernetes.io/instance": cr["metadata"]["name"],
-            "app.kubernetes.io/managed-by": "tempo-operator", "app.kubernetes.io/name": name}
+    return {
+        "app.kubernetes.io/component": component,
+        "app.kubernetes.io/instance": cr["metadata"]["name"],
+        "app.kubernetes.io/managed-by": "tempo-operator",
+        "app.kubernetes.io/name": name,
+    }
 
 
 def _stateful(name: str, cr: Obj, labels: dict[str, str], *, size: str, storage_class: str = "", **more: Any) -> Obj:
     """A StatefulSet of one pod; size: of its volume, none where it is empty."""
     made = _deployment(name, cr, labels, f"docker.io/grafana/tempo:{TEMPO_VERSION}", container="tempo", **more)
-    claim = {"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}},
-                                                    **({"storageClassName": storage_class} if storage_class else {})}}
+    claim = {
+        "metadata": {"name": "data"},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": size}},
+            **({"storageClassName": storage_class} if storage_class else {}),
+        },
+    }
     made["kind"] = "StatefulSet"
     made["spec"] = {**made["spec"], "serviceName": "", **({"volumeClaimTemplates": [claim]} if size else {})}
     return made
@@ -190,11 +313,21 @@ def _monolithic(cr: Obj, *, route: bool, never_ready: bool) -> list[Obj]:
     labels = _tempo_labels(cr, "tempo", "tempo-monolithic")
     size = str(traces.get("size") or "10Gi") if traces.get("backend", "memory") == "pv" else ""
     settings: Obj = {"server": {"http_listen_port": 3200}, **((spec.get("extraConfig") or {}).get("tempo") or {})}
-    made = [_object("v1", "ServiceAccount", name, cr, labels=labels),
-            _object("v1", "ConfigMap", f"{name}-config", cr, labels=labels, data={"tempo.yaml": yaml.safe_dump(settings)}),
-            _stateful(name, cr, labels, size=size, storage_class=str(traces.get("storageClassName") or ""), account=name,
-                      resources=spec.get("resources"), never_ready=never_ready),
-            _service(name, cr, labels, {"http": 3200, **INTAKE})]
+    made = [
+        _object("v1", "ServiceAccount", name, cr, labels=labels),
+        _object("v1", "ConfigMap", f"{name}-config", cr, labels=labels, data={"tempo.yaml": yaml.safe_dump(settings)}),
+        _stateful(
+            name,
+            cr,
+            labels,
+            size=size,
+            storage_class=str(traces.get("storageClassName") or ""),
+            account=name,
+            resources=spec.get("resources"),
+            never_ready=never_ready,
+        ),
+        _service(name, cr, labels, {"http": 3200, **INTAKE}),
+    ]
     console = spec.get("jaegerui") or {}
     if console.get("enabled"):
         made.append(_service(f"{name}-jaegerui", cr, labels, {"jaeger-grpc": 16685, "jaeger-ui": 16686, "jaeger-metrics": 16687}))
@@ -209,11 +342,29 @@ def _stack(cr: Obj, *, route: bool, never_ready: bool) -> list[Obj]:
     for part, (keeps, ports) in STACK.items():
         labels = _tempo_labels(cr, part, "tempo")
         if keeps:
-            made.append(_stateful(f"{name}-{part}", cr, labels, size=str(spec.get("storageSize") or "10Gi"), account=name,
-                                  storage_class=str(spec.get("storageClassName") or ""), never_ready=never_ready))
+            made.append(
+                _stateful(
+                    f"{name}-{part}",
+                    cr,
+                    labels,
+                    size=str(spec.get("storageSize") or "10Gi"),
+                    account=name,
+                    storage_class=str(spec.get("storageClassName") or ""),
+                    never_ready=never_ready,
+                )
+            )
         else:
-            made.append(_deployment(f"{name}-{part}", cr, labels, f"docker.io/grafana/tempo:{TEMPO_VERSION}", container="tempo",
-                                    account=name, never_ready=never_ready))
+            made.append(
+                _deployment(
+                    f"{name}-{part}",
+                    cr,
+                    labels,
+                    f"docker.io/grafana/tempo:{TEMPO_VERSION}",
+                    container="tempo",
+                    account=name,
+                    never_ready=never_ready,
+                )
+            )
         made.append(_service(f"{name}-{part}", cr, labels, ports))
     console = ((spec.get("template") or {}).get("queryFrontend") or {}).get("jaegerQuery") or {}
     if route and console.get("enabled") and (console.get("ingress") or {}).get("type") == "route":
@@ -224,8 +375,15 @@ def _stack(cr: Obj, *, route: bool, never_ready: bool) -> list[Obj]:
 def tempo_conditions(old: list[Obj], kind: str, reason: str, message: str) -> list[Obj]:
     """One of them is True; the others are there, False, only where they were True once."""
     seen = [c["type"] for c in old if c["type"] != kind]
-    rest = [{"type": other, "status": "False", "reason": next(c["reason"] for c in old if c["type"] == other),
-             "message": next(c.get("message", "") for c in old if c["type"] == other)} for other in seen]
+    rest = [
+        {
+            "type": other,
+            "status": "False",
+            "reason": next(c["reason"] for c in old if c["type"] == other),
+            "message": next(c.get("message", "") for c in old if c["type"] == other),
+        }
+        for other in seen
+    ]
     return conditions(old, {"type": kind, "status": "True", "reason": reason, "message": message}, *rest)
 
 
@@ -236,18 +394,36 @@ def collector_objects(cr: Obj, *, route: bool, never_ready: bool = False) -> lis
     """The Deployment of a collector; its Service has a port for each receiver of its configuration."""
     spec, meta = cr.get("spec") or {}, cr["metadata"]
     name, config = f"{meta['name']}-collector", spec.get("config") or {}
-    labels = {"app.kubernetes.io/component": "opentelemetry-collector", "app.kubernetes.io/instance": f"{meta['namespace']}.{meta['name']}",
-              "app.kubernetes.io/managed-by": "opentelemetry-operator", "app.kubernetes.io/name": name,
-              "app.kubernetes.io/part-of": "opentelemetry"}
+    labels = {
+        "app.kubernetes.io/component": "opentelemetry-collector",
+        "app.kubernetes.io/instance": f"{meta['namespace']}.{meta['name']}",
+        "app.kubernetes.io/managed-by": "opentelemetry-operator",
+        "app.kubernetes.io/name": name,
+        "app.kubernetes.io/part-of": "opentelemetry",
+    }
     protocols = ((config.get("receivers") or {}).get("otlp") or {}).get("protocols") or {}
-    ports = {f"otlp-{kind}": int(str((row or {}).get("endpoint") or INTAKE[f"otlp-{kind}"]).rpartition(":")[2])
-             for kind, row in protocols.items() if f"otlp-{kind}" in INTAKE}
-    return [_object("v1", "ServiceAccount", name, cr, labels=labels),
-            _object("v1", "ConfigMap", name, cr, labels=labels, data={"collector.yaml": yaml.safe_dump(config)}),
-            _deployment(name, cr, labels, f"ghcr.io/open-telemetry/opentelemetry-collector:{COLLECTOR_VERSION}", container="otc-container",
-                        account=name, replicas=spec.get("replicas", 1), resources=spec.get("resources"), never_ready=never_ready),
-            *([_service(name, cr, labels, ports), _service(f"{name}-headless", cr, labels, ports, clusterIP="None")] if ports else []),
-            _service(f"{name}-monitoring", cr, labels, {"monitoring": 8888})]
+    ports = {
+        f"otlp-{kind}": int(str((row or {}).get("endpoint") or INTAKE[f"otlp-{kind}"]).rpartition(":")[2])
+        for kind, row in protocols.items()
+        if f"otlp-{kind}" in INTAKE
+    }
+    return [
+        _object("v1", "ServiceAccount", name, cr, labels=labels),
+        _object("v1", "ConfigMap", name, cr, labels=labels, data={"collector.yaml": yaml.safe_dump(config)}),
+        _deployment(
+            name,
+            cr,
+            labels,
+            f"ghcr.io/open-telemetry/opentelemetry-collector:{COLLECTOR_VERSION}",
+            container="otc-container",
+            account=name,
+            replicas=spec.get("replicas", 1),
+            resources=spec.get("resources"),
+            never_ready=never_ready,
+        ),
+        *([_service(name, cr, labels, ports), _service(f"{name}-headless", cr, labels, ports, clusterIP="None")] if ports else []),
+        _service(f"{name}-monitoring", cr, labels, {"monitoring": 8888}),
+    ]
 
 
 class _Tool(Controller):
@@ -292,19 +468,28 @@ class KialiController(_Tool):
         ident = (cr["metadata"]["uid"], cr["metadata"]["generation"], repr(self.faults))
         if self._finished.get(key) == ident:
             return None
-        await self._status(cr, {"type": "Running", "status": "True", "reason": "Running", "message": "Running reconciliation"},
-                           {"type": "Successful", "status": "False", "reason": "", "message": ""},
-                           {"type": "Failure", "status": "False", "reason": "", "message": ""})
+        await self._status(
+            cr,
+            {"type": "Running", "status": "True", "reason": "Running", "message": "Running reconciliation"},
+            {"type": "Successful", "status": "False", "reason": "", "message": ""},
+            {"type": "Failure", "status": "False", "reason": "", "message": ""},
+        )
         failed = await self._carry_out(cr, kiali_objects)
         self._finished[key] = ident
         if failed:
-            await self._status(cr, {"type": "Running", "status": "False", "reason": "Failed", "message": "Running reconciliation"},
-                               {"type": "Failure", "status": "True", "reason": "Failed", "message": failed},
-                               {"type": "Successful", "status": "False", "reason": "", "message": ""})
+            await self._status(
+                cr,
+                {"type": "Running", "status": "False", "reason": "Failed", "message": "Running reconciliation"},
+                {"type": "Failure", "status": "True", "reason": "Failed", "message": failed},
+                {"type": "Successful", "status": "False", "reason": "", "message": ""},
+            )
             return None
-        await self._status(cr, {"type": "Running", "status": "True", "reason": "Successful", "message": "Awaiting next reconciliation"},
-                           {"type": "Successful", "status": "True", "reason": "Successful", "message": "Last reconciliation succeeded"},
-                           {"type": "Failure", "status": "False", "reason": "", "message": ""})
+        await self._status(
+            cr,
+            {"type": "Running", "status": "True", "reason": "Successful", "message": "Awaiting next reconciliation"},
+            {"type": "Successful", "status": "True", "reason": "Successful", "message": "Last reconciliation succeeded"},
+            {"type": "Failure", "status": "False", "reason": "", "message": ""},
+        )
         return None
 
     async def _finalize(self, cr: Obj, finalizers: list[str]) -> None:
@@ -321,11 +506,16 @@ class KialiController(_Tool):
         openshift = await self.kube.serves(ROUTE, "Route")
         old = (now_there.get("status") or {}).get("conditions") or []
         done = any(w["type"] == "Successful" and w["status"] == "True" for w in wanted)
-        status = {"conditions": conditions(old, *wanted), "specVersion": (cr.get("spec") or {}).get("version") or "default",
-                  "deployment": {"instanceName": deployment.get("instance_name") or "kiali",
-                                 "namespace": deployment.get("namespace") or cr["metadata"]["namespace"]},
-                  "environment": {"isKubernetes": not openshift, "isOpenShift": openshift, "operatorVersion": KIALI_VERSION},
-                  "progress": {"message": "7. Finished all resource creation" if done else "1. Setting up", "duration": "0:00:01"}}
+        status = {
+            "conditions": conditions(old, *wanted),
+            "specVersion": (cr.get("spec") or {}).get("version") or "default",
+            "deployment": {
+                "instanceName": deployment.get("instance_name") or "kiali",
+                "namespace": deployment.get("namespace") or cr["metadata"]["namespace"],
+            },
+            "environment": {"isKubernetes": not openshift, "isOpenShift": openshift, "operatorVersion": KIALI_VERSION},
+            "progress": {"message": "7. Finished all resource creation" if done else "1. Setting up", "duration": "0:00:01"},
+        }
         await self.kube.patch(cr, {"status": status}, sub="status")
 
 
@@ -387,8 +577,9 @@ class TempoController(_Tool):
     async def _running(self, cr: Obj) -> bool:
         namespace, chosen = cr["metadata"]["namespace"], f"app.kubernetes.io/instance={cr['metadata']['name']}"
         labels = f"app.kubernetes.io/managed-by=tempo-operator,{chosen}"
-        rows = [row for kind in ("StatefulSet", "Deployment")
-                for row in await self.kube.list("apps/v1", kind, namespace, labelSelector=labels)]
+        rows = [
+            row for kind in ("StatefulSet", "Deployment") for row in await self.kube.list("apps/v1", kind, namespace, labelSelector=labels)
+        ]
         return bool(rows) and all((row.get("status") or {}).get("readyReplicas", 0) >= row["spec"].get("replicas", 1) for row in rows)
 
     async def _say(self, cr: Obj, kind: str, reason: str, message: str) -> None:

@@ -68,6 +68,7 @@ def _catalogue(extra: tuple[tuple[str, tuple[str, ...]], ...], gone: tuple[str, 
 @functools.lru_cache(maxsize=16)
 def _load_crds(groups: tuple[str, ...]) -> tuple[Obj, ...]:
     from testbed import crds  # late: the catalogue can be read without a bed
+
     return tuple(crds.load(list(groups)))
 
 
@@ -82,6 +83,7 @@ def _differs(old: Obj, new: Obj) -> bool:
         if isinstance(value, dict):
             return {k: clean(v) for k, v in value.items() if k not in strip}
         return [clean(v) for v in value] if isinstance(value, list) else value
+
     return bool(clean(old) != clean(new))
 
 
@@ -125,8 +127,10 @@ class Olm(Controller):
             return False
 
     async def sources(self) -> dict[tuple[str, str], Obj]:
-        return {(s["metadata"]["namespace"], s["metadata"]["name"]): s.get("status", {}).get("connectionState", {})
-                for s in await self.kube.list(V1A1, "CatalogSource")}
+        return {
+            (s["metadata"]["namespace"], s["metadata"]["name"]): s.get("status", {}).get("connectionState", {})
+            for s in await self.kube.list(V1A1, "CatalogSource")
+        }
 
     async def csvs(self, namespace: str) -> list[Obj]:
         return [c for c in await self.kube.list(V1A1, "ClusterServiceVersion", namespace) if not _copied(c)]
@@ -153,8 +157,14 @@ def _stamp(kind: str, old: Obj, status: Obj) -> Obj:
     if kind == "Subscription":
         before = {c["type"]: c for c in conditions_of(old)}
         stamped["conditions"] = [
-            {**c, "lastTransitionTime": before[c["type"]]["lastTransitionTime"]
-             if c["type"] in before and before[c["type"]].get("status") == c["status"] else now()} for c in conditions_of(status)]
+            {
+                **c,
+                "lastTransitionTime": before[c["type"]]["lastTransitionTime"]
+                if c["type"] in before and before[c["type"]].get("status") == c["status"]
+                else now(),
+            }
+            for c in conditions_of(status)
+        ]
         stamped["lastUpdated"] = now()
     return stamped
 
@@ -169,12 +179,25 @@ class Sources(Olm):
             return False
         for namespace in ("openshift-operators", GLOBAL):
             await self.kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}, "testbed-olm")
-        await self.kube.apply({"apiVersion": V1, "kind": "OperatorGroup", "spec": {},
-                               "metadata": {"name": "global-operators", "namespace": "openshift-operators"}}, "testbed-olm")
+        await self.kube.apply(
+            {
+                "apiVersion": V1,
+                "kind": "OperatorGroup",
+                "spec": {},
+                "metadata": {"name": "global-operators", "namespace": "openshift-operators"},
+            },
+            "testbed-olm",
+        )
         for name, spec in _catalog_file()["catalogs"].items():
-            await self.kube.apply({"apiVersion": V1A1, "kind": "CatalogSource", "metadata": {"name": name, "namespace": GLOBAL},
-                                   "spec": {"sourceType": "grpc", "displayName": spec["displayName"],
-                                            "image": f"registry.example.com/{name}:v1"}}, "testbed-olm")
+            await self.kube.apply(
+                {
+                    "apiVersion": V1A1,
+                    "kind": "CatalogSource",
+                    "metadata": {"name": name, "namespace": GLOBAL},
+                    "spec": {"sourceType": "grpc", "displayName": spec["displayName"], "image": f"registry.example.com/{name}:v1"},
+                },
+                "testbed-olm",
+            )
         return True
 
     async def reconcile(self, key: Key) -> float | None:
@@ -187,12 +210,18 @@ class Sources(Olm):
         seen = obj.get("status", {}).get("connectionState", {}).get("lastObservedState")
         state = "IDLE" if not seen else "READY" if served else "TRANSIENT_FAILURE"
         if seen != state:
-            await self.change("CatalogSource", namespace, name, lambda o: {**o.get("status", {}), "connectionState": {
-                "address": address, "lastConnect": now(), "lastObservedState": state}})
+            await self.change(
+                "CatalogSource",
+                namespace,
+                name,
+                lambda o: {
+                    **o.get("status", {}),
+                    "connectionState": {"address": address, "lastConnect": now(), "lastObservedState": state},
+                },
+            )
         if state == "READY":
             await self._offer(obj)
         return None  # its own change, and a fault that is set, bring it back here
-
 
     async def _offer(self, source: Obj) -> None:
         """A PackageManifest for each package; the real package server makes them up when it is asked."""
@@ -200,8 +229,10 @@ class Sources(Olm):
             return
         meta = source["metadata"]
         wanted = {package.name: package_manifest(package, source) for package in self.catalogue.sources[meta["name"]].values()}
-        there = {obj["metadata"]["name"]: obj for obj in await self.kube.list(
-            PACKAGES, "PackageManifest", meta["namespace"], labelSelector=f"catalog={meta['name']}")}
+        there = {
+            obj["metadata"]["name"]: obj
+            for obj in await self.kube.list(PACKAGES, "PackageManifest", meta["namespace"], labelSelector=f"catalog={meta['name']}")
+        }
         for name in there.keys() - wanted.keys():
             await self.kube.delete(there[name])
         for name, obj in wanted.items():
@@ -227,14 +258,28 @@ class Groups(Olm):
         status: Obj = {"lastUpdated": now()}
         account = spec.get("serviceAccountName")
         if account and await self.kube.get("v1", "ServiceAccount", account, namespace) is None:
-            return with_condition(status, "OperatorGroupServiceAccount", {
-                "status": "True", "reason": "ServiceAccountNotFound", "message": f"ServiceAccount {account} not found",
-                "lastTransitionTime": now()})
+            return with_condition(
+                status,
+                "OperatorGroupServiceAccount",
+                {
+                    "status": "True",
+                    "reason": "ServiceAccountNotFound",
+                    "message": f"ServiceAccount {account} not found",
+                    "lastTransitionTime": now(),
+                },
+            )
         status["namespaces"] = list(spec.get("targetNamespaces") or [""])
         if several:
-            return with_condition(status, "MultipleOperatorGroup", {
-                "status": "True", "reason": "MultipleOperatorGroupsFound", "lastTransitionTime": now(),
-                "message": "Multiple OperatorGroup found in the same namespace"})
+            return with_condition(
+                status,
+                "MultipleOperatorGroup",
+                {
+                    "status": "True",
+                    "reason": "MultipleOperatorGroupsFound",
+                    "lastTransitionTime": now(),
+                    "message": "Multiple OperatorGroup found in the same namespace",
+                },
+            )
         return status
 
 
@@ -300,26 +345,47 @@ class Resolver(Olm):
         """ResolutionFailed goes to every Subscription of the namespace."""
         value = {"status": "True", "reason": done.failure.reason, "message": done.failure.message} if done.failure else None
         for obj in objs:
-            await self.change("Subscription", namespace, obj["metadata"]["name"],
-                              lambda o: with_condition(o.get("status", {}), "ResolutionFailed", value))
+            await self.change(
+                "Subscription", namespace, obj["metadata"]["name"], lambda o: with_condition(o.get("status", {}), "ResolutionFailed", value)
+            )
 
     async def _plan(self, namespace: str, objs: list[Obj], targets: dict[str, Bundle], further: dict[str, Bundle]) -> float | None:
         """One plan with everything that is not installed; only those that it takes further will name it."""
         plans = await self.kube.list(V1A1, "InstallPlan", namespace)
         bundles = [targets[name] for name in sorted(targets, reverse=True)]
         kind = approval(SubView.of(obj) for obj in objs)
-        owners = [{"apiVersion": V1A1, "kind": "Subscription", "name": o["metadata"]["name"], "uid": o["metadata"]["uid"],
-                   "blockOwnerDeletion": False, "controller": False} for o in objs]  # all of the namespace, as the real one
-        plan = await self.kube.create({
-            "apiVersion": V1A1, "kind": "InstallPlan",
-            "metadata": {"name": f"install-{secrets.token_hex(3)[:5]}", "namespace": namespace, "ownerReferences": owners},
-            "spec": {"approval": kind, "approved": kind == "Automatic", "clusterServiceVersionNames": [b.csv for b in bundles],
-                     "generation": 1 + max([p["spec"].get("generation", 0) for p in plans], default=0)}})
+        owners = [
+            {
+                "apiVersion": V1A1,
+                "kind": "Subscription",
+                "name": o["metadata"]["name"],
+                "uid": o["metadata"]["uid"],
+                "blockOwnerDeletion": False,
+                "controller": False,
+            }
+            for o in objs
+        ]  # all of the namespace, as the real one
+        plan = await self.kube.create(
+            {
+                "apiVersion": V1A1,
+                "kind": "InstallPlan",
+                "metadata": {"name": f"install-{secrets.token_hex(3)[:5]}", "namespace": namespace, "ownerReferences": owners},
+                "spec": {
+                    "approval": kind,
+                    "approved": kind == "Automatic",
+                    "clusterServiceVersionNames": [b.csv for b in bundles],
+                    "generation": 1 + max([p["spec"].get("generation", 0) for p in plans], default=0),
+                },
+            }
+        )
         await self._prune(plans)
         await asyncio.sleep(float(self.faults.get("plan_delay", self.delay(0.7))))
         source = next(o["spec"]["source"] for o in objs if o["metadata"]["name"] in targets)
-        status = {"catalogSources": [source], "phase": "RequiresApproval" if kind == "Manual" else "Installing",
-                  "plan": plan_steps(bundles, source, GLOBAL)}
+        status = {
+            "catalogSources": [source],
+            "phase": "RequiresApproval" if kind == "Manual" else "Installing",
+            "plan": plan_steps(bundles, source, GLOBAL),
+        }
         try:
             phased = await self.kube.set_status({"apiVersion": V1A1, "kind": "InstallPlan", **plan}, status)
         except ApiError as error:
@@ -335,12 +401,18 @@ class Resolver(Olm):
         """Somebody wrote the plan before it had a phase: it is forgotten, and made again."""
         message = f"error ensuring InstallPlan: {str(error).split(': ', 1)[-1]}"
         for name in targets:
-            await self.change("Subscription", namespace, name, lambda o: with_condition(
-                o.get("status", {}), "BundleUnpackFailed", {"status": "True", "reason": "EnsureInstallPlanFailed", "message": message}))
+            await self.change(
+                "Subscription",
+                namespace,
+                name,
+                lambda o: with_condition(
+                    o.get("status", {}), "BundleUnpackFailed", {"status": "True", "reason": "EnsureInstallPlanFailed", "message": message}
+                ),
+            )
 
     async def _prune(self, plans: list[Obj]) -> None:
         """Five plans stay, whatever their phase."""
-        for plan in sorted(plans, key=lambda p: -p["spec"].get("generation", 0))[KEPT_PLANS - 1:]:
+        for plan in sorted(plans, key=lambda p: -p["spec"].get("generation", 0))[KEPT_PLANS - 1 :]:
             await self.kube.delete(plan)
 
 
@@ -348,10 +420,21 @@ def _pending(sub: Obj, plan: Obj, bundle: Bundle) -> Obj:
     meta, status = plan["metadata"], sub.get("status", {})
     for gone in ("BundleUnpackFailed", "InstallPlanMissing", "InstallPlanFailed"):
         status = with_condition(status, gone, None)
-    return {**status, "currentCSV": bundle.csv, "state": "UpgradePending", "installPlanGeneration": plan["spec"]["generation"],
-            "installPlanRef": {"apiVersion": V1A1, "kind": "InstallPlan", "name": meta["name"], "namespace": meta["namespace"],
-                               "resourceVersion": meta["resourceVersion"], "uid": meta["uid"]},
-            "installplan": {"apiVersion": V1A1, "kind": "InstallPlan", "name": meta["name"], "uuid": meta["uid"]}}
+    return {
+        **status,
+        "currentCSV": bundle.csv,
+        "state": "UpgradePending",
+        "installPlanGeneration": plan["spec"]["generation"],
+        "installPlanRef": {
+            "apiVersion": V1A1,
+            "kind": "InstallPlan",
+            "name": meta["name"],
+            "namespace": meta["namespace"],
+            "resourceVersion": meta["resourceVersion"],
+            "uid": meta["uid"],
+        },
+        "installplan": {"apiVersion": V1A1, "kind": "InstallPlan", "name": meta["name"], "uuid": meta["uid"]},
+    }
 
 
 class Subscriptions(Olm):
@@ -391,6 +474,7 @@ class Subscriptions(Olm):
             status = obj.get("status", {})
             same = (status.get("installPlanRef"), status.get("currentCSV", "")) == read
             return advance_subscription(obj, plan, csv_here, sources) if same else None
+
         changed = await self.change("Subscription", namespace, name, advance)
         return self.delay(0.5) if changed else None
 
@@ -420,8 +504,9 @@ class Plans(Olm):
             return None
         groups = await self.kube.list(V1, "OperatorGroup", namespace)
         if len(groups) != 1 or not groups[0].get("status", {}).get("namespaces"):
-            await self._outcome(plan, "Installing", False, reason="InstallCheckFailed",
-                                message="no operator group found that is managing this namespace")
+            await self._outcome(
+                plan, "Installing", False, reason="InstallCheckFailed", message="no operator group found that is managing this namespace"
+            )
             return 1.0
         await asyncio.sleep(self.delay())
         return await self._execute(plan, groups[0])
@@ -489,19 +574,38 @@ class Plans(Olm):
         refused: Obj = dict(bundle.refused or {})
         await self.kube.apply({**refused, "metadata": {**refused["metadata"], "namespace": namespace}}, "testbed-olm")
 
-    async def _outcome(self, plan: Obj, phase: str, installed: bool | None, *, reason: str = "", message: str = "",
-                       results: dict[tuple[str, str], str] | None = None, note: str = "") -> None:
+    async def _outcome(
+        self,
+        plan: Obj,
+        phase: str,
+        installed: bool | None,
+        *,
+        reason: str = "",
+        message: str = "",
+        results: dict[tuple[str, str], str] | None = None,
+        note: str = "",
+    ) -> None:
         def status(obj: Obj) -> Obj:
             old = obj["status"]
-            steps = [{**s, "status": (results or {}).get((s["resource"]["kind"], s["resource"]["name"]), s["status"])}
-                     for s in old.get("plan", [])]
+            steps = [
+                {**s, "status": (results or {}).get((s["resource"]["kind"], s["resource"]["name"]), s["status"])}
+                for s in old.get("plan", [])
+            ]
             new = {**{k: v for k, v in old.items() if k != "message"}, "phase": phase, "plan": steps, **({"message": note} if note else {})}
             if installed is None:
                 return new
             new["startTime"] = old.get("startTime") or now()
-            return with_condition(new, "Installed", {
-                "status": str(installed), "lastTransitionTime": now(), "lastUpdateTime": now(),
-                **({"reason": reason, "message": message} if not installed else {})})
+            return with_condition(
+                new,
+                "Installed",
+                {
+                    "status": str(installed),
+                    "lastTransitionTime": now(),
+                    "lastUpdateTime": now(),
+                    **({"reason": reason, "message": message} if not installed else {}),
+                },
+            )
+
         await self.change("InstallPlan", plan["metadata"]["namespace"], plan["metadata"]["name"], status)
 
 
@@ -515,8 +619,11 @@ class Csvs(Olm):
         if kind == "OperatorGroup":
             return [("OperatorGroup", meta["namespace"], "")]
         if kind == "Deployment":
-            return [("ClusterServiceVersion", meta["namespace"], ref["name"]) for ref in meta.get("ownerReferences", [])
-                    if ref["kind"] == "ClusterServiceVersion"]
+            return [
+                ("ClusterServiceVersion", meta["namespace"], ref["name"])
+                for ref in meta.get("ownerReferences", [])
+                if ref["kind"] == "ClusterServiceVersion"
+            ]
         if _copied(obj):
             return []
         related = [meta["name"], obj["spec"].get("replaces", ""), *obj["spec"].get("skips", [])]
@@ -572,13 +679,19 @@ class Csvs(Olm):
         if status.get("phase", "") == "Pending":
             met, rows = await self._requirements(csv, bundle)
         return CsvWorld(
-            mode=_mode(groups, namespace), modes=bundle.modes,
+            mode=_mode(groups, namespace),
+            modes=bundle.modes,
             conflict=not status.get("phase") and await self._conflict(csv, bundle),
-            requirements=met, problem=problem, deadline=deadline, deployment=bundle.deployment, missing=found is None,
+            requirements=met,
+            problem=problem,
+            deadline=deadline,
+            deployment=bundle.deployment,
+            missing=found is None,
             timeout=_age(status.get("lastTransitionTime")) > float(self.faults.get("install_timeout", 300)),
             replaced_by=newer["metadata"]["name"] if newer else "",
             replacement_done=bool(newer) and (newer or {}).get("status", {}).get("phase") == "Succeeded",
-            fail=self.faults.get("fail", {}).get(name, "")), rows
+            fail=self.faults.get("fail", {}).get(name, ""),
+        ), rows
 
     async def _requirements(self, csv: Obj, bundle: Bundle) -> tuple[bool, list[Obj]]:
         crds = {}
@@ -598,8 +711,11 @@ class Csvs(Olm):
             if other["metadata"]["namespace"] == csv["metadata"]["namespace"] or _copied(other):
                 continue
             owned = {c["name"] for c in other["spec"].get("customresourcedefinitions", {}).get("owned", [])}
-            if other.get("status", {}).get("phase") not in (None, "", "Failed") and owned & set(bundle.owned) \
-                    and await self._both_everywhere(csv, other):
+            if (
+                other.get("status", {}).get("phase") not in (None, "", "Failed")
+                and owned & set(bundle.owned)
+                and await self._both_everywhere(csv, other)
+            ):
                 return True
         return False
 
@@ -621,11 +737,22 @@ class Csvs(Olm):
         for namespace in [n["metadata"]["name"] for n in await self.kube.list("v1", "Namespace")]:
             if namespace == meta["namespace"] or await self.kube.get(V1A1, "ClusterServiceVersion", meta["name"], namespace):
                 continue
-            made = await self.kube.create({"apiVersion": V1A1, "kind": "ClusterServiceVersion", "spec": csv["spec"], "metadata": {
-                "name": meta["name"], "namespace": namespace, "labels": {"olm.copiedFrom": meta["namespace"]}}})
-            await self.kube.set_status({"apiVersion": V1A1, "kind": "ClusterServiceVersion", **made}, {
-                "phase": "Succeeded", "reason": "Copied",
-                "message": f"The operator is running in {meta['namespace']} but is managing this namespace"})
+            made = await self.kube.create(
+                {
+                    "apiVersion": V1A1,
+                    "kind": "ClusterServiceVersion",
+                    "spec": csv["spec"],
+                    "metadata": {"name": meta["name"], "namespace": namespace, "labels": {"olm.copiedFrom": meta["namespace"]}},
+                }
+            )
+            await self.kube.set_status(
+                {"apiVersion": V1A1, "kind": "ClusterServiceVersion", **made},
+                {
+                    "phase": "Succeeded",
+                    "reason": "Copied",
+                    "message": f"The operator is running in {meta['namespace']} but is managing this namespace",
+                },
+            )
 
 
 def _mode(groups: list[Obj], namespace: str) -> str:
@@ -651,9 +778,17 @@ def _phase(status: Obj, step: tuple[str, str, str], rows: list[Obj]) -> Obj:
     same = status.get("phase") == phase
     stamp = now()
     entry = {"phase": phase, "reason": reason, "message": message, "lastTransitionTime": stamp, "lastUpdateTime": stamp}
-    return {**status, "phase": phase, "reason": reason, "message": message, "lastUpdateTime": stamp,
-            "lastTransitionTime": status.get("lastTransitionTime", stamp) if same else stamp,
-            "conditions": [*conditions_of(status), entry][-20:], "requirementStatus": rows, "cleanup": {}}
+    return {
+        **status,
+        "phase": phase,
+        "reason": reason,
+        "message": message,
+        "lastUpdateTime": stamp,
+        "lastTransitionTime": status.get("lastTransitionTime", stamp) if same else stamp,
+        "conditions": [*conditions_of(status), entry][-20:],
+        "requirementStatus": rows,
+        "cleanup": {},
+    }
 
 
 CONTROLLERS: list[type[Controller]] = [Sources, Groups, Resolver, Subscriptions, Plans, Csvs]

@@ -9,9 +9,24 @@ from typing import Any
 
 from .base import conditions_of
 
-__all__ = ["Bundle", "Catalogue", "CsvWorld", "Failure", "Resolution", "SubView", "advance_csv", "advance_subscription",
-           "approval", "deployment_problem",
-           "moved", "needs_resolution", "requirement_status", "resolve", "source_condition", "with_condition"]
+__all__ = [
+    "Bundle",
+    "Catalogue",
+    "CsvWorld",
+    "Failure",
+    "Resolution",
+    "SubView",
+    "advance_csv",
+    "advance_subscription",
+    "approval",
+    "deployment_problem",
+    "moved",
+    "needs_resolution",
+    "requirement_status",
+    "resolve",
+    "source_condition",
+    "with_condition",
+]
 
 ALL_MODES = ("OwnNamespace", "SingleNamespace", "MultiNamespace", "AllNamespaces")
 HEALTHY = "all available catalogsources are healthy"
@@ -58,8 +73,7 @@ class Catalogue:
     sources: Mapping[str, Mapping[str, Package]]
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any], extra: Mapping[str, Iterable[str]] | None = None,
-                  gone: Iterable[str] = ()) -> Catalogue:
+    def from_dict(cls, data: Mapping[str, Any], extra: Mapping[str, Iterable[str]] | None = None, gone: Iterable[str] = ()) -> Catalogue:
         """extra: later CSVs of packages; gone: packages that no catalogue has any more."""
         lost = frozenset(gone)
         packages = {name: _package(name, spec, tuple((extra or {}).get(name, ()))) for name, spec in data["packages"].items()}
@@ -90,11 +104,21 @@ def _package(name: str, spec: Mapping[str, Any], extra: tuple[str, ...]) -> Pack
 
 def _bundle(name: str, spec: Mapping[str, Any], version: str, csv_of: Mapping[str, str], channels: Mapping[str, tuple[str, ...]]) -> Bundle:
     return Bundle(
-        csv=csv_of[version], package=name, version=version, deployment=spec["deployment"], channels=channels,
+        csv=csv_of[version],
+        package=name,
+        version=version,
+        deployment=spec["deployment"],
+        channels=channels,
         skips=tuple(csv_of.get(str(s), spec["csv"].format(version=s)) for s in spec.get("skips", {}).get(version, ())),
-        crds=tuple(spec.get("crds", ())), owned=tuple(spec.get("owned", ())), kinds=spec.get("kinds", {}),
-        modes=tuple(spec.get("modes", ("AllNamespaces",))), min_kube=str(spec.get("min_kube", "")),
-        never_ready=version in spec.get("never_ready", ()), deadline=int(spec.get("deadline", 600)), refused=spec.get("refused"))
+        crds=tuple(spec.get("crds", ())),
+        owned=tuple(spec.get("owned", ())),
+        kinds=spec.get("kinds", {}),
+        modes=tuple(spec.get("modes", ("AllNamespaces",))),
+        min_kube=str(spec.get("min_kube", "")),
+        never_ready=version in spec.get("never_ready", ()),
+        deadline=int(spec.get("deadline", 600)),
+        refused=spec.get("refused"),
+    )
 
 
 # --- resolution -------------------------------------------------------------------------------------------------------------------
@@ -119,11 +143,18 @@ class SubView:
     def of(cls, obj: Mapping[str, Any], csvs: Iterable[str] = ()) -> SubView:
         spec, status = obj["spec"], obj.get("status", {})
         current = status.get("currentCSV", "")
-        return cls(name=obj["metadata"]["name"], package=spec["name"], channel=spec.get("channel", ""), source=spec["source"],
-                   source_namespace=spec["sourceNamespace"], starting=spec.get("startingCSV", ""),
-                   installed=current if current in csvs else status.get("installedCSV", ""),
-                   state=status.get("state", ""), has_plan="installPlanRef" in status,
-                   manual=spec.get("installPlanApproval") == "Manual")
+        return cls(
+            name=obj["metadata"]["name"],
+            package=spec["name"],
+            channel=spec.get("channel", ""),
+            source=spec["source"],
+            source_namespace=spec["sourceNamespace"],
+            starting=spec.get("startingCSV", ""),
+            installed=current if current in csvs else status.get("installedCSV", ""),
+            state=status.get("state", ""),
+            has_plan="installPlanRef" in status,
+            manual=spec.get("installPlanApproval") == "Manual",
+        )
 
 
 @dataclass(frozen=True)
@@ -155,24 +186,43 @@ def moved(targets: Iterable[tuple[str, Bundle]], current: Mapping[str, str]) -> 
     return {name: bundle for name, bundle in targets if current.get(name) != bundle.csv}
 
 
-def resolve(namespace: str, subs: Iterable[SubView], csvs: Iterable[str], catalogue: Catalogue,
-            sources: Mapping[tuple[str, str], Status], *, global_namespace: str = "openshift-marketplace") -> Resolution:
+def resolve(
+    namespace: str,
+    subs: Iterable[SubView],
+    csvs: Iterable[str],
+    catalogue: Catalogue,
+    sources: Mapping[tuple[str, str], Status],
+    *,
+    global_namespace: str = "openshift-marketplace",
+) -> Resolution:
     """sources: (namespace, name) -> connectionState of the CatalogSource. One thing that cannot be satisfied stops the namespace."""
     here = set(csvs)
     ordered = sorted(subs, key=lambda s: s.name)
     for (source_namespace, name), state in sorted(sources.items()):
         if source_namespace == global_namespace and state.get("lastObservedState") == "TRANSIENT_FAILURE":
-            return Resolution(failure=Failure("ErrorPreventedResolution", (
-                f"error using catalogsource {source_namespace}/{name}: failed to list bundles: rpc error: code = Unavailable desc = "
-                f'connection error: desc = "transport: Error while dialing: dial tcp {state.get("address", "")}: connect: '
-                f'connection refused"')))
+            return Resolution(
+                failure=Failure(
+                    "ErrorPreventedResolution",
+                    (
+                        f"error using catalogsource {source_namespace}/{name}: failed to list bundles: rpc error: code = Unavailable desc "
+                        f'= connection error: desc = "transport: Error while dialing: dial tcp {state.get("address", "")}: connect: '
+                        f'connection refused"'
+                    ),
+                )
+            )
     targets: list[tuple[str, Bundle]] = []
     for sub in ordered:
         found = _candidates(sub, here, catalogue, sources)
         if isinstance(found, str):
-            return Resolution(failure=Failure("ConstraintsNotSatisfiable", (
-                f"constraints not satisfiable: no operators found {found} referenced by subscription {sub.name}, "
-                f"subscription {sub.name} exists")))
+            return Resolution(
+                failure=Failure(
+                    "ConstraintsNotSatisfiable",
+                    (
+                        f"constraints not satisfiable: no operators found {found} referenced by subscription {sub.name}, "
+                        f"subscription {sub.name} exists"
+                    ),
+                )
+            )
         conflict = _conflict(namespace, sub, found, here, catalogue)
         if conflict:
             return Resolution(failure=Failure("ConstraintsNotSatisfiable", f"constraints not satisfiable: {conflict}"))
@@ -211,9 +261,11 @@ def _conflict(namespace: str, sub: SubView, found: tuple[Bundle, ...], here: set
     offered = [f"{sub.source}/{sub.source_namespace}/{channel}/{b.csv}" for b in found]
     kept = [f"@existing/{namespace}//{sub.installed}"] if sub.installed in here else []
     everything = sorted([f"@existing/{namespace}//{csv}" for csv in existing] + offered)
-    return (f"{_words(everything, 'and')} originate from package {sub.package}, clusterserviceversion {orphans[0]} exists and is not "
-            f"referenced by a subscription, subscription {sub.name} exists, subscription {sub.name} requires at least one of "
-            f"{_words(offered + kept, 'or')}")
+    return (
+        f"{_words(everything, 'and')} originate from package {sub.package}, clusterserviceversion {orphans[0]} exists and is not "
+        f"referenced by a subscription, subscription {sub.name} exists, subscription {sub.name} requires at least one of "
+        f"{_words(offered + kept, 'or')}"
+    )
 
 
 def _words(items: list[str], last: str) -> str:
@@ -239,12 +291,16 @@ def source_condition(sub: SubView, sources: Iterable[tuple[str, str]]) -> Status
         return {"status": "False", "reason": "AllCatalogSourcesHealthy", "message": HEALTHY}
     if not known:
         return {"status": "True", "reason": "NoCatalogSourcesFound", "message": "dependency resolution requires at least one catalogsource"}
-    return {"status": "True", "reason": "UnhealthyCatalogSourceFound",
-            "message": f"targeted catalogsource {sub.source_namespace}/{sub.source} missing"}
+    return {
+        "status": "True",
+        "reason": "UnhealthyCatalogSourceFound",
+        "message": f"targeted catalogsource {sub.source_namespace}/{sub.source} missing",
+    }
 
 
-def advance_subscription(obj: Mapping[str, Any], plan: Mapping[str, Any] | None, csv_here: bool,
-                         sources: Iterable[tuple[str, str]]) -> Status | None:
+def advance_subscription(
+    obj: Mapping[str, Any], plan: Mapping[str, Any] | None, csv_here: bool, sources: Iterable[tuple[str, str]]
+) -> Status | None:
     """The next status of a Subscription, one write at a time; None where it has arrived."""
     status: Status = obj.get("status", {})
     wanted = source_condition(SubView.of(obj), sources)
@@ -269,8 +325,7 @@ def _follow_plan(status: Status, plan: Mapping[str, Any], csv_here: bool) -> Sta
     if phase in ("RequiresApproval", "Installing"):
         why = next((c.get("message") for c in conditions_of(plan["status"]) if c["status"] == "False"), None)
         if _reason(status, "InstallPlanPending") != phase:
-            return with_condition(status, "InstallPlanPending",
-                                  {"status": "True", "reason": phase, **({"message": why} if why else {})})
+            return with_condition(status, "InstallPlanPending", {"status": "True", "reason": phase, **({"message": why} if why else {})})
         # The CSV of a plan that waits may have come by another plan.
         return _settle(status, csv_here, False) if phase == "RequiresApproval" or plan["status"].get("message") else None
     settled = _settle(status, csv_here, phase == "Complete")
@@ -278,8 +333,11 @@ def _follow_plan(status: Status, plan: Mapping[str, Any], csv_here: bool) -> Sta
         return settled
     if phase == "Failed" and not _reason(status, "InstallPlanFailed"):
         failed = with_condition(status, "InstallPlanPending", None)
-        return with_condition(failed, "InstallPlanFailed", {"status": "True", "reason": "InstallComponentFailed",
-                                                            "message": plan["status"].get("message", "")})
+        return with_condition(
+            failed,
+            "InstallPlanFailed",
+            {"status": "True", "reason": "InstallComponentFailed", "message": plan["status"].get("message", "")},
+        )
     if phase == "Complete" and _reason(status, "InstallPlanPending"):
         return with_condition(status, "InstallPlanPending", None)
     return None
@@ -302,11 +360,11 @@ def _settle(status: Status, csv_here: bool, complete: bool) -> Status | None:
 class CsvWorld:
     """What the state machine of a CSV sees."""
 
-    mode: str = "AllNamespaces"            # of the OperatorGroup; "" where there is none
+    mode: str = "AllNamespaces"  # of the OperatorGroup; "" where there is none
     modes: tuple[str, ...] = ("AllNamespaces",)
     conflict: bool = False
     requirements: bool = True
-    problem: str = ""                      # of the Deployment; "" when it is ready
+    problem: str = ""  # of the Deployment; "" when it is ready
     deadline: bool = False
     timeout: bool = False
     replaced_by: str = ""
@@ -340,16 +398,32 @@ def requirement_status(name: str, bundle: Bundle, crds: Mapping[str, bool], acco
     """account: "" (missing), "ours" or "other"; server: the version of the API server."""
     rows: list[Status] = []
     if bundle.min_kube and _version(bundle.min_kube) > _version(server):
-        rows.append({"group": "operators.coreos.com", "version": "v1alpha1", "kind": "ClusterServiceVersion", "name": name,
-                     "status": "PresentNotSatisfied", "message": (f"CSV version requirement not met: minKubeVersion ({bundle.min_kube}) "
-                                                                  f"> server version ({server})")})
+        rows.append(
+            {
+                "group": "operators.coreos.com",
+                "version": "v1alpha1",
+                "kind": "ClusterServiceVersion",
+                "name": name,
+                "status": "PresentNotSatisfied",
+                "message": (f"CSV version requirement not met: minKubeVersion ({bundle.min_kube}) > server version ({server})"),
+            }
+        )
     for crd in bundle.owned:
         here = crds.get(crd, False)
-        rows.append({"group": "apiextensions.k8s.io", "version": "v1", "kind": "CustomResourceDefinition", "name": crd,
-                     "status": "Present" if here else "NotPresent",
-                     "message": "CRD is present and Established condition is true" if here else "CRD is not present"})
-    word, message = {"ours": ("Present", ""), "other": ("PresentNotSatisfied", "Service account is owned by another ClusterServiceVersion"),
-                     }.get(account, ("NotPresent", "Service account does not exist"))
+        rows.append(
+            {
+                "group": "apiextensions.k8s.io",
+                "version": "v1",
+                "kind": "CustomResourceDefinition",
+                "name": crd,
+                "status": "Present" if here else "NotPresent",
+                "message": "CRD is present and Established condition is true" if here else "CRD is not present",
+            }
+        )
+    word, message = {
+        "ours": ("Present", ""),
+        "other": ("PresentNotSatisfied", "Service account is owned by another ClusterServiceVersion"),
+    }.get(account, ("NotPresent", "Service account does not exist"))
     rows.append({"group": "", "version": "v1", "kind": "ServiceAccount", "name": bundle.deployment, "status": word, "message": message})
     return all(row["status"] == "Present" for row in rows), rows
 
@@ -398,8 +472,7 @@ def _advance_installing(status: Mapping[str, Any], world: CsvWorld) -> Step | No
     if not world.problem:
         return "Succeeded", "InstallSucceeded", "install strategy completed with no errors"
     if world.deadline:
-        return ("Failed", "InstallCheckFailed",
-                f"install failed: deployment {world.deployment} not ready before timeout: {world.problem}")
+        return ("Failed", "InstallCheckFailed", f"install failed: deployment {world.deployment} not ready before timeout: {world.problem}")
     if world.timeout:
         return "Failed", "InstallCheckFailed", "install timeout"
     message = f"installing: waiting for deployment {world.deployment} to become ready: {world.problem}"
@@ -411,8 +484,7 @@ def _advance_failed(reason: str, status: Mapping[str, Any], world: CsvWorld, uns
     if reason == "UnsupportedOperatorGroup" and not unsupported:
         return "Pending", "RequirementsUnknown", "InstallModes now support target namespaces"
     if reason == "InstallCheckFailed" and status.get("message") == "install timeout" and not world.deadline:
-        return ("Pending", "NeedsReinstall",
-                f"installing: waiting for deployment {world.deployment} to become ready: {world.problem}")
+        return ("Pending", "NeedsReinstall", f"installing: waiting for deployment {world.deployment} to become ready: {world.problem}")
     if reason == "ComponentUnhealthy":
         return "Pending", "NeedsReinstall", str(status.get("message", ""))
     return None

@@ -43,8 +43,12 @@ def admission(route: Obj, rivals: list[Obj], rejected: str | None = None) -> Obj
     older = [o for o in rivals if claim(o) == claim(route) and o["metadata"]["namespace"] != space and age(o) < age(route)]
     if older:
         first = min(older, key=age)["metadata"]
-        return {"type": "Admitted", "status": "False", "reason": "HostAlreadyClaimed",
-                "message": f"route {first['name']} already exposes {route['spec']['host']} and is older"}
+        return {
+            "type": "Admitted",
+            "status": "False",
+            "reason": "HostAlreadyClaimed",
+            "message": f"route {first['name']} already exposes {route['spec']['host']} and is older",
+        }
     return {"type": "Admitted", "status": "True"}
 
 
@@ -73,15 +77,21 @@ class RouterController(Controller):
         if route is None or route["metadata"].get("deletionTimestamp"):
             return None
         if not route["spec"].get("host"):
-            await self.kube.patch(route,
-                                  {"metadata": {"annotations": {"openshift.io/host.generated": "true"}}, "spec": {"host": host_of(route)}})
+            await self.kube.patch(
+                route, {"metadata": {"annotations": {"openshift.io/host.generated": "true"}}, "spec": {"host": host_of(route)}}
+            )
             return None
         found = admission(route, list(self.routes.values()), (self.faults.get("reject") or {}).get(f"{key[1]}/{key[2]}"))
         old: Obj = next((i for i in (route.get("status") or {}).get("ingress") or [] if i.get("routerName") == "default"), {})
         before: Obj = next((c for c in old.get("conditions") or [] if c["type"] == "Admitted"), {})
         since = before["lastTransitionTime"] if before.get("status") == found["status"] else now()
-        ingress = {"host": route["spec"]["host"], "routerName": "default", "routerCanonicalHostname": f"router-default.{DOMAIN}",
-                   "wildcardPolicy": route["spec"].get("wildcardPolicy") or "None", "conditions": [{**found, "lastTransitionTime": since}]}
+        ingress = {
+            "host": route["spec"]["host"],
+            "routerName": "default",
+            "routerCanonicalHostname": f"router-default.{DOMAIN}",
+            "wildcardPolicy": route["spec"].get("wildcardPolicy") or "None",
+            "conditions": [{**found, "lastTransitionTime": since}],
+        }
         if old != ingress:
             await self.kube.patch(route, {"status": {"ingress": [ingress]}}, sub="status")
         return None
@@ -118,12 +128,21 @@ class ServiceCAController(Controller):
         if found is None:
             names = [f"{name}.{namespace}.svc", f"{name}.{namespace}.svc.cluster.local"]
             cert, key = authorities(self.bed).of(SIGNER).leaf(*names)
-            secret = {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
-                      "metadata": {"name": secret_name, "namespace": namespace,
-                                   "ownerReferences": [{**owner(service), "controller": False, "blockOwnerDeletion": False}],
-                                   "annotations": {PREFIX + "originating-service-name": name,
-                                                   PREFIX + "originating-service-uid": service["metadata"]["uid"]}},
-                      "data": {"tls.crt": base64.b64encode(cert).decode(), "tls.key": base64.b64encode(key).decode()}}
+            secret = {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "type": "kubernetes.io/tls",
+                "metadata": {
+                    "name": secret_name,
+                    "namespace": namespace,
+                    "ownerReferences": [{**owner(service), "controller": False, "blockOwnerDeletion": False}],
+                    "annotations": {
+                        PREFIX + "originating-service-name": name,
+                        PREFIX + "originating-service-uid": service["metadata"]["uid"],
+                    },
+                },
+                "data": {"tls.crt": base64.b64encode(cert).decode(), "tls.key": base64.b64encode(key).decode()},
+            }
             try:
                 await self.kube.create(secret)
             except ApiError as error:

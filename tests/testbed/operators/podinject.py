@@ -16,8 +16,16 @@ __all__ = ["Injector", "inject", "json_patch", "wanted"]
 
 Obj = dict[str, Any]
 INJECT, TEMPLATES, STATUS = "sidecar.istio.io/inject", "inject.istio.io/templates", "sidecar.istio.io/status"
-VOLUMES = ("workload-socket", "credential-socket", "workload-certs", "istio-envoy", "istio-data", "istio-podinfo", "istio-token",
-           "istiod-ca-cert")
+VOLUMES = (
+    "workload-socket",
+    "credential-socket",
+    "workload-certs",
+    "istio-envoy",
+    "istio-data",
+    "istio-podinfo",
+    "istio-token",
+    "istiod-ca-cert",
+)
 NATIVE = "sidecar.istio.io/nativeSidecar"
 _ON, _OFF = ("y", "yes", "true", "on"), ("n", "no", "false", "off")
 
@@ -52,16 +60,19 @@ class Injector:
 
         labels = deployment["metadata"].get("labels") or {}
         image = full(proxy.get("image") or "proxyv2")
-        return cls(namespace=namespace, revision=values.get("revision") or labels.get("istio.io/rev") or "default", image=image,
-                   init_image=full((overall.get("proxy_init") or {}).get("image") or image),
-                   cni=bool((pilot.get("cni") or {}).get("enabled")),
-                   native=str((pilot.get("env") or {}).get("ENABLE_NATIVE_SIDECARS")).lower() == "true",
-                   policy=(yaml.safe_load(config.get("config") or "") or {}).get("policy", "enabled"),
-                   prometheus_merge=mesh_config.get("enablePrometheusMerge", True),
-                   trust_domain=mesh_config.get("trustDomain") or "cluster.local",
-                   proxy_metadata=(mesh_config.get("defaultConfig") or {}).get("proxyMetadata") or {},
-                   resources=proxy.get("resources")
-                   or {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"cpu": "2", "memory": "1Gi"}})
+        return cls(
+            namespace=namespace,
+            revision=values.get("revision") or labels.get("istio.io/rev") or "default",
+            image=image,
+            init_image=full((overall.get("proxy_init") or {}).get("image") or image),
+            cni=bool((pilot.get("cni") or {}).get("enabled")),
+            native=str((pilot.get("env") or {}).get("ENABLE_NATIVE_SIDECARS")).lower() == "true",
+            policy=(yaml.safe_load(config.get("config") or "") or {}).get("policy", "enabled"),
+            prometheus_merge=mesh_config.get("enablePrometheusMerge", True),
+            trust_domain=mesh_config.get("trustDomain") or "cluster.local",
+            proxy_metadata=(mesh_config.get("defaultConfig") or {}).get("proxyMetadata") or {},
+            resources=proxy.get("resources") or {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"cpu": "2", "memory": "1Gi"}},
+        )
 
 
 def wanted(injector: Injector, pod: Obj, namespace: str) -> bool:
@@ -78,52 +89,117 @@ def wanted(injector: Injector, pod: Obj, namespace: str) -> bool:
 
 
 def _env(injector: Injector, revision_service: str) -> list[Obj]:
-    fields = {"POD_NAME": "metadata.name", "POD_NAMESPACE": "metadata.namespace", "INSTANCE_IP": "status.podIP",
-              "SERVICE_ACCOUNT": "spec.serviceAccountName", "HOST_IP": "status.hostIP"}
+    fields = {
+        "POD_NAME": "metadata.name",
+        "POD_NAMESPACE": "metadata.namespace",
+        "INSTANCE_IP": "status.podIP",
+        "SERVICE_ACCOUNT": "spec.serviceAccountName",
+        "HOST_IP": "status.hostIP",
+    }
     made: list[Obj] = [{"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in fields.items()]
-    plain = {"PILOT_CERT_PROVIDER": "istiod", "CA_ADDR": f"{revision_service}:15012", "ISTIO_META_CLUSTER_ID": "Kubernetes",
-             "ISTIO_META_MESH_ID": "cluster.local", "TRUST_DOMAIN": injector.trust_domain, "ISTIO_META_REVISION": injector.revision,
-             **injector.proxy_metadata}
+    plain = {
+        "PILOT_CERT_PROVIDER": "istiod",
+        "CA_ADDR": f"{revision_service}:15012",
+        "ISTIO_META_CLUSTER_ID": "Kubernetes",
+        "ISTIO_META_MESH_ID": "cluster.local",
+        "TRUST_DOMAIN": injector.trust_domain,
+        "ISTIO_META_REVISION": injector.revision,
+        **injector.proxy_metadata,
+    }
     return made + [{"name": name, "value": value} for name, value in plain.items()]
 
 
 def _proxy(injector: Injector, pod: Obj, role: str) -> Obj:
     name = "istiod" if injector.revision == "default" else f"istiod-{injector.revision}"
     service = f"{name}.{injector.namespace}.svc"
-    mounts = {"workload-socket": "/var/run/secrets/workload-spiffe-uds", "credential-socket": "/var/run/secrets/credential-uds",
-              "workload-certs": "/var/run/secrets/workload-spiffe-credentials", "istiod-ca-cert": "/var/run/secrets/istio",
-              "istio-data": "/var/lib/istio/data", "istio-envoy": "/etc/istio/proxy", "istio-token": "/var/run/secrets/tokens",
-              "istio-podinfo": "/etc/istio/pod"}
+    mounts = {
+        "workload-socket": "/var/run/secrets/workload-spiffe-uds",
+        "credential-socket": "/var/run/secrets/credential-uds",
+        "workload-certs": "/var/run/secrets/workload-spiffe-credentials",
+        "istiod-ca-cert": "/var/run/secrets/istio",
+        "istio-data": "/var/lib/istio/data",
+        "istio-envoy": "/etc/istio/proxy",
+        "istio-token": "/var/run/secrets/tokens",
+        "istio-podinfo": "/etc/istio/pod",
+    }
     annotations = pod["metadata"].get("annotations") or {}
-    made: Obj = {"name": "istio-proxy", "image": annotations.get("sidecar.istio.io/proxyImage") or injector.image,
-                 "args": ["proxy", role, "--domain", "$(POD_NAMESPACE).svc.cluster.local"], "env": _env(injector, service),
-                 "ports": [{"containerPort": 15090, "name": "http-envoy-prom", "protocol": "TCP"}], "resources": injector.resources,
-                 "readinessProbe": {"httpGet": {"path": "/healthz/ready", "port": 15021}, "periodSeconds": 15, "timeoutSeconds": 3,
-                                    "failureThreshold": 4},
-                 "volumeMounts": [{"name": name, "mountPath": path} for name, path in mounts.items()]}
+    made: Obj = {
+        "name": "istio-proxy",
+        "image": annotations.get("sidecar.istio.io/proxyImage") or injector.image,
+        "args": ["proxy", role, "--domain", "$(POD_NAMESPACE).svc.cluster.local"],
+        "env": _env(injector, service),
+        "ports": [{"containerPort": 15090, "name": "http-envoy-prom", "protocol": "TCP"}],
+        "resources": injector.resources,
+        "readinessProbe": {
+            "httpGet": {"path": "/healthz/ready", "port": 15021},
+            "periodSeconds": 15,
+            "timeoutSeconds": 3,
+            "failureThreshold": 4,
+        },
+        "volumeMounts": [{"name": name, "mountPath": path} for name, path in mounts.items()],
+    }
     if role == "sidecar":
-        made["securityContext"] = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "readOnlyRootFilesystem": True,
-                                   "runAsGroup": 1337, "runAsNonRoot": True, "runAsUser": 1337}
+        made["securityContext"] = {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+            "runAsGroup": 1337,
+            "runAsNonRoot": True,
+            "runAsUser": 1337,
+        }
     return made
 
 
 def _volumes() -> list[Obj]:
     token = {"serviceAccountToken": {"audience": "istio-ca", "expirationSeconds": 43200, "path": "istio-token"}}
     podinfo = {"items": [{"path": name, "fieldRef": {"fieldPath": f"metadata.{name}"}} for name in ("labels", "annotations")]}
-    special: Obj = {"istio-podinfo": {"downwardAPI": podinfo}, "istio-token": {"projected": {"sources": [token]}},
-                    "istiod-ca-cert": {"configMap": {"name": "istio-ca-root-cert"}}, "istio-envoy": {"emptyDir": {"medium": "Memory"}}}
+    special: Obj = {
+        "istio-podinfo": {"downwardAPI": podinfo},
+        "istio-token": {"projected": {"sources": [token]}},
+        "istiod-ca-cert": {"configMap": {"name": "istio-ca-root-cert"}},
+        "istio-envoy": {"emptyDir": {"medium": "Memory"}},
+    }
     return [{"name": name, **special.get(name, {"emptyDir": {}})} for name in VOLUMES]
 
 
 def _init(injector: Injector) -> Obj:
-    args = ["istio-iptables", "-p", "15001", "-z", "15006", "-u", "1337", "-m", "REDIRECT", "-i", "*", "-x", "", "-b", "*", "-d",
-            "15090,15021,15020"]
+    args = [
+        "istio-iptables",
+        "-p",
+        "15001",
+        "-z",
+        "15006",
+        "-u",
+        "1337",
+        "-m",
+        "REDIRECT",
+        "-i",
+        "*",
+        "-x",
+        "",
+        "-b",
+        "*",
+        "-d",
+        "15090,15021,15020",
+    ]
     if injector.cni:
-        return {"name": "istio-validation", "image": injector.init_image, "args": [*args, "--run-validation", "--skip-rule-apply"],
-                "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "runAsUser": 1337,
-                                    "runAsNonRoot": True}}
-    return {"name": "istio-init", "image": injector.init_image, "args": args,
-            "securityContext": {"capabilities": {"add": ["NET_ADMIN", "NET_RAW"], "drop": ["ALL"]}, "runAsUser": 0, "runAsNonRoot": False}}
+        return {
+            "name": "istio-validation",
+            "image": injector.init_image,
+            "args": [*args, "--run-validation", "--skip-rule-apply"],
+            "securityContext": {
+                "allowPrivilegeEscalation": False,
+                "capabilities": {"drop": ["ALL"]},
+                "runAsUser": 1337,
+                "runAsNonRoot": True,
+            },
+        }
+    return {
+        "name": "istio-init",
+        "image": injector.init_image,
+        "args": args,
+        "securityContext": {"capabilities": {"add": ["NET_ADMIN", "NET_RAW"], "drop": ["ALL"]}, "runAsUser": 0, "runAsNonRoot": False},
+    }
 
 
 def _merged(template: Obj, own: Obj | None) -> Obj:
@@ -186,14 +262,22 @@ def inject(injector: Injector, pod: Obj, namespace: str) -> Obj | None:
         security.setdefault("sysctls", [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}])
     spec["securityContext"] = security
     _metadata(injector, out, [c["name"] for c in others], role)
-    status = {"initContainers": [c["name"] for c in inits] or None, "containers": None if native else ["istio-proxy"],
-              "volumes": list(VOLUMES), "imagePullSecrets": None, "revision": injector.revision}
+    status = {
+        "initContainers": [c["name"] for c in inits] or None,
+        "containers": None if native else ["istio-proxy"],
+        "volumes": list(VOLUMES),
+        "imagePullSecrets": None,
+        "revision": injector.revision,
+    }
     out["metadata"].setdefault("annotations", {})[STATUS] = json.dumps(status, separators=(",", ":"))
     return out
 
 
 def json_patch(before: Obj, after: Obj) -> list[Obj]:
     """The parts that injection changes, each replaced as a whole (`add` replaces what is there)."""
-    patch = [{"op": "add", "path": f"/metadata/{part}", "value": after["metadata"][part]} for part in ("labels", "annotations")
-             if after["metadata"].get(part) != before["metadata"].get(part)]
+    patch = [
+        {"op": "add", "path": f"/metadata/{part}", "value": after["metadata"][part]}
+        for part in ("labels", "annotations")
+        if after["metadata"].get(part) != before["metadata"].get(part)
+    ]
     return [*patch, {"op": "replace", "path": "/spec", "value": after["spec"]}]

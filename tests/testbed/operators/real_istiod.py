@@ -83,8 +83,13 @@ class RealIstiod(Controller):
     def _environment(deployment: Obj) -> dict[str, str]:
         meta, container = deployment["metadata"], deployment["spec"]["template"]["spec"]["containers"][0]
         plain = {e["name"]: e["value"] for e in container.get("env") or [] if "value" in e}
-        return {**plain, "POD_NAMESPACE": meta["namespace"], "POD_NAME": meta["name"] + "-0", "SERVICE_ACCOUNT": meta["name"],
-                "PILOT_CERT_PROVIDER": "istiod"}
+        return {
+            **plain,
+            "POD_NAMESPACE": meta["namespace"],
+            "POD_NAME": meta["name"] + "-0",
+            "SERVICE_ACCOUNT": meta["name"],
+            "PILOT_CERT_PROVIDER": "istiod",
+        }
 
     async def _stop(self, key: Key, process: asyncio.subprocess.Process) -> None:
         if process.returncode is None:
@@ -102,11 +107,35 @@ class RealIstiod(Controller):
         log = (folder / "logs" / f"{name}.{namespace}.log").open("ab")
         try:
             process = await asyncio.create_subprocess_exec(
-                self.bed["istiod"], "discovery", "--kubeconfig", self.bed["kubeconfig"], "--httpsAddr", f"127.0.0.1:{webhook}",
-                "--httpAddr", f"127.0.0.1:{plain}", "--grpcAddr", "", "--secureGRPCAddr", f"127.0.0.1:{xds}",
-                "--monitoringAddr", f"127.0.0.1:{monitoring}", "--ctrlz_port", str(control), "--domain", "cluster.local",
-                "--keepaliveMaxServerConnectionAge", "30m", "--log_output_level", "default:info", cwd=home, stdout=log, stderr=log,
-                stdin=asyncio.subprocess.DEVNULL, preexec_fn=_die_with_parent, env={**os.environ, **env})
+                self.bed["istiod"],
+                "discovery",
+                "--kubeconfig",
+                self.bed["kubeconfig"],
+                "--httpsAddr",
+                f"127.0.0.1:{webhook}",
+                "--httpAddr",
+                f"127.0.0.1:{plain}",
+                "--grpcAddr",
+                "",
+                "--secureGRPCAddr",
+                f"127.0.0.1:{xds}",
+                "--monitoringAddr",
+                f"127.0.0.1:{monitoring}",
+                "--ctrlz_port",
+                str(control),
+                "--domain",
+                "cluster.local",
+                "--keepaliveMaxServerConnectionAge",
+                "30m",
+                "--log_output_level",
+                "default:info",
+                cwd=home,
+                stdout=log,
+                stderr=log,
+                stdin=asyncio.subprocess.DEVNULL,
+                preexec_fn=_die_with_parent,
+                env={**os.environ, **env},
+            )
         finally:
             log.close()
         LOG.info("real istiod %s/%s runs as process %d", namespace, name, process.pid)

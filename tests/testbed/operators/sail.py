@@ -37,8 +37,12 @@ Obj = dict[str, Any]
 API = "sailoperator.io/v1"
 FINALIZER = "sailoperator.io/sail-operator"
 KINDS = ("Istio", "IstioRevision", "IstioRevisionTag", "IstioCNI", "ZTunnel")
-OWNED = (("apps/v1", "Deployment"), ("apps/v1", "DaemonSet"), ("v1", "Service"),
-         ("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration"))
+OWNED = (
+    ("apps/v1", "Deployment"),
+    ("apps/v1", "DaemonSet"),
+    ("v1", "Service"),
+    ("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration"),
+)
 # A chart takes the real operator this long; a status of before is seen for as long, as it is with the real one.
 CHART_SECONDS = 0.25
 GRACE_SECONDS = 30
@@ -66,8 +70,8 @@ class SailController(Controller):
         super().__init__(*args)
         self.store: dict[str, dict[str, Obj]] = {kind: {} for kind in KINDS}
         self.references = References()
-        self._owned: dict[tuple[str, str, str], int] = {}       # generation that we last saw of what we installed
-        self._installed: dict[Key, tuple[Any, ...]] = {}        # what the last installation was made of
+        self._owned: dict[tuple[str, str, str], int] = {}  # generation that we last saw of what we installed
+        self._installed: dict[Key, tuple[Any, ...]] = {}  # what the last installation was made of
         self._conflicted: set[str] = set()
         self._flaps: dict[str, int] = {}
         self._versions: list[str] = []
@@ -108,16 +112,21 @@ class SailController(Controller):
     def _targets(follower: Obj, obj: Obj) -> bool:
         target = follower["spec"].get("targetRef") or {}
         revision = _name(obj) if obj["kind"] == "IstioRevision" else (obj.get("status") or {}).get("activeRevisionName")
-        return (target.get("kind"), target.get("name")) == (obj["kind"], _name(obj)) \
-            or bool(revision and (follower.get("status") or {}).get("istioRevision") == revision)
+        return (target.get("kind"), target.get("name")) == (obj["kind"], _name(obj)) or bool(
+            revision and (follower.get("status") or {}).get("istioRevision") == revision
+        )
 
     def _namespace_event(self, event: str, obj: Obj) -> list[Key]:
         name, labels = _name(obj), obj["metadata"].get("labels") or {}
         old = self.references.namespaces.pop(name, {})
         if event != "DELETED":
             self.references.namespaces[name] = labels
-        keys: list[Key] = [(kind, "", n) for kind in ("IstioRevision", "IstioCNI", "ZTunnel") for n, o in self.store[kind].items()
-                 if o["spec"]["namespace"] == name]
+        keys: list[Key] = [
+            (kind, "", n)
+            for kind in ("IstioRevision", "IstioCNI", "ZTunnel")
+            for n, o in self.store[kind].items()
+            if o["spec"]["namespace"] == name
+        ]
         for named in {labels_revision(old), labels_revision(labels)} - {""}:
             keys += [("IstioRevision", "", named), ("IstioRevisionTag", "", named)]
         return keys
@@ -264,9 +273,11 @@ class SailController(Controller):
         self._conflicted.add(uid)
         if (istio.get("status") or {}).get("state"):
             return
-        raise SailError(f'failed to update IstioRevision "{_name(rev)}": Operation cannot be fulfilled on istiorevisions.sailoperator.io '
-                        f'"{_name(rev)}": the object has been modified; please apply your changes to the latest version and try again',
-                        retry=0.05)
+        raise SailError(
+            f'failed to update IstioRevision "{_name(rev)}": Operation cannot be fulfilled on istiorevisions.sailoperator.io '
+            f'"{_name(rev)}": the object has been modified; please apply your changes to the latest version and try again',
+            retry=0.05,
+        )
 
     async def _active_revision(self, istio: Obj) -> None:
         spec, name = istio["spec"], active_revision_name(istio)
@@ -278,8 +289,14 @@ class SailController(Controller):
         wanted = {"version": version, "namespace": spec["namespace"], "values": values}
         rev = await self.kube.get(API, "IstioRevision", name)
         if rev is None:
-            await self.kube.create({"apiVersion": API, "kind": "IstioRevision", "spec": wanted,
-                                    "metadata": {"name": name, "ownerReferences": [charts.owner(istio)]}})
+            await self.kube.create(
+                {
+                    "apiVersion": API,
+                    "kind": "IstioRevision",
+                    "spec": wanted,
+                    "metadata": {"name": name, "ownerReferences": [charts.owner(istio)]},
+                }
+            )
             return
         self._conflict(istio, rev)
         if rev["spec"] != wanted:
@@ -357,15 +374,21 @@ class SailController(Controller):
         values = rev["spec"].get("values") or {}
         pilot = values.get("pilot") or {}
         openshift = (values.get("global") or {}).get("platform") == "openshift"
-        needs = {"IstioCNI": bool((pilot.get("cni") or {}).get("enabled", openshift)),
-                 "ZTunnel": (pilot.get("env") or {}).get("PILOT_ENABLE_AMBIENT") == "true" or values.get("profile") == "ambient"}
+        needs = {
+            "IstioCNI": bool((pilot.get("cni") or {}).get("enabled", openshift)),
+            "ZTunnel": (pilot.get("env") or {}).get("PILOT_ENABLE_AMBIENT") == "true" or values.get("profile") == "ambient",
+        }
         for kind, needed in needs.items():
             found = await self.kube.get(API, kind, "default") if needed else None
             if needed and found is None:
                 return condition("DependenciesHealthy", "False", f"{kind}NotFound", f"{kind} resource does not exist")
             if found and (found.get("status") or {}).get("state") != "Healthy":
-                return condition("DependenciesHealthy", "False", f"{kind}NotHealthy",
-                                 f"{kind} resource status indicates that the component is not healthy")
+                return condition(
+                    "DependenciesHealthy",
+                    "False",
+                    f"{kind}NotHealthy",
+                    f"{kind} resource status indicates that the component is not healthy",
+                )
         return condition("DependenciesHealthy", "True", "DependenciesHealthy")
 
     async def _conditions(self, obj: Obj, deciding: list[Obj], more: list[Obj], **fields: str) -> None:
@@ -374,8 +397,9 @@ class SailController(Controller):
         conditions = list(status.get("conditions") or [])
         for new in (*deciding, *more):
             conditions = set_condition(conditions, new)
-        status.update({"observedGeneration": obj["metadata"]["generation"], "conditions": conditions, "state": derive_state(*deciding),
-                       **fields})
+        status.update(
+            {"observedGeneration": obj["metadata"]["generation"], "conditions": conditions, "state": derive_state(*deciding), **fields}
+        )
         await self._write(obj, status)
 
     # IstioRevisionTag
@@ -434,8 +458,11 @@ class SailController(Controller):
             await self._install(key, obj, *fields.values())
         except SailError as raised:
             error = raised
-        reconciled = condition("Reconciled", "False", "ReconcileError", f"error reconciling resource: {error}") if error \
+        reconciled = (
+            condition("Reconciled", "False", "ReconcileError", f"error reconciling resource: {error}")
+            if error
             else condition("Reconciled", "True", "Reconciled")
+        )
         ready = daemon_set_ready(name, await self.kube.get("apps/v1", "DaemonSet", name, obj["spec"]["namespace"]))
         await self._conditions(obj, [reconciled, ready], [], **fields)
         return error.retry if error else None

@@ -13,8 +13,23 @@ from typing import Any
 from .base import now
 from .charts import selects
 
-__all__ = ["OLDEST_SUPPORTED", "References", "SailError", "ValidationError", "active_revision_name", "condition", "daemon_set_ready",
-           "derive_state", "discovers", "find_condition", "istio_status", "istiod_ready", "labels_revision", "resolve", "set_condition"]
+__all__ = [
+    "OLDEST_SUPPORTED",
+    "References",
+    "SailError",
+    "ValidationError",
+    "active_revision_name",
+    "condition",
+    "daemon_set_ready",
+    "derive_state",
+    "discovers",
+    "find_condition",
+    "istio_status",
+    "istiod_ready",
+    "labels_revision",
+    "resolve",
+    "set_condition",
+]
 
 Obj = dict[str, Any]
 # Older minors stay valid in the CRD and fail as end-of-life.
@@ -131,8 +146,10 @@ def istio_status(istio: Obj, revisions: list[Obj], error: SailError | None) -> O
     status: Obj = {k: v for k, v in (istio.get("status") or {}).items() if k != "state"}
     conditions = list(status.get("conditions") or [])
     if error:
-        fresh = [condition("Reconciled", "False", "ReconcileError", str(error)),
-                 condition("Ready", "Unknown", "ReconcileError", "cannot determine readiness due to reconciliation error")]
+        fresh = [
+            condition("Reconciled", "False", "ReconcileError", str(error)),
+            condition("Ready", "Unknown", "ReconcileError", "cannot determine readiness due to reconciliation error"),
+        ]
         state = "ReconcileError"
     else:
         name = status["activeRevisionName"] = active_revision_name(istio)
@@ -146,8 +163,11 @@ def istio_status(istio: Obj, revisions: list[Obj], error: SailError | None) -> O
     for found in fresh:
         conditions = set_condition(conditions, found)
     counts = {kind: sum(find_condition(rev, kind)["status"] == "True" for rev in revisions) for kind in ("Ready", "InUse")}
-    status.update(observedGeneration=istio["metadata"]["generation"], conditions=conditions,
-                  revisions={"total": len(revisions), "ready": counts["Ready"], "inUse": counts["InUse"]})
+    status.update(
+        observedGeneration=istio["metadata"]["generation"],
+        conditions=conditions,
+        revisions={"total": len(revisions), "ready": counts["Ready"], "inUse": counts["InUse"]},
+    )
     return {**status, **({"state": state} if state else {})}
 
 
@@ -166,10 +186,10 @@ def pod_asks(labels: dict[str, str]) -> str:
 class References:
     """Who names revisions and tags: namespaces by labels, pods by the annotation of their injection or by labels, tags by their target."""
 
-    namespaces: dict[str, dict[str, str]] = field(default_factory=dict)          # name: labels
+    namespaces: dict[str, dict[str, str]] = field(default_factory=dict)  # name: labels
     # (namespace, name): (revision injected, revision asked for)
     pods: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
-    tags: dict[str, str] = field(default_factory=dict)                           # name: status.istioRevision
+    tags: dict[str, str] = field(default_factory=dict)  # name: status.istioRevision
 
     def _labelled(self, name: str) -> bool:
         return any(labels_revision(labels) == name for labels in self.namespaces.values())
@@ -181,8 +201,10 @@ class References:
     def revision_in_use(self, name: str) -> bool:
         if name in self.tags.values() or self._labelled(name):
             return True
-        return any(namespace in self.namespaces and (injected == name or (asked == name and self._asked(namespace)))
-                   for (namespace, _pod), (injected, asked) in self.pods.items())
+        return any(
+            namespace in self.namespaces and (injected == name or (asked == name and self._asked(namespace)))
+            for (namespace, _pod), (injected, asked) in self.pods.items()
+        )
 
     def tag_in_use(self, name: str) -> bool:
         asking = any(asked == name and self._asked(namespace) for (namespace, _pod), (_by, asked) in self.pods.items())

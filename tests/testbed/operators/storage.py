@@ -11,9 +11,12 @@ __all__ = ["CONTROLLERS", "ProvisionerController", "volume_for"]
 
 PROVISIONER = "testbed.meshops.io/none"
 STORAGE_CLASS = {
-    "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "provisioner": PROVISIONER,
+    "apiVersion": "storage.k8s.io/v1",
+    "kind": "StorageClass",
+    "provisioner": PROVISIONER,
     "metadata": {"name": "standard", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
-    "reclaimPolicy": "Delete", "volumeBindingMode": "Immediate",
+    "reclaimPolicy": "Delete",
+    "volumeBindingMode": "Immediate",
 }
 
 
@@ -21,15 +24,23 @@ def volume_for(claim: dict[str, Any]) -> dict[str, Any]:
     """The PersistentVolume that is made for a claim, already reserved for it."""
     meta = claim["metadata"]
     return {
-        "apiVersion": "v1", "kind": "PersistentVolume",
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
         "metadata": {"name": f"pvc-{meta['uid']}", "annotations": {"pv.kubernetes.io/provisioned-by": PROVISIONER}},
         "spec": {
             "capacity": {"storage": claim["spec"]["resources"]["requests"]["storage"]},
-            "accessModes": claim["spec"]["accessModes"], "storageClassName": "standard", "persistentVolumeReclaimPolicy": "Retain",
+            "accessModes": claim["spec"]["accessModes"],
+            "storageClassName": "standard",
+            "persistentVolumeReclaimPolicy": "Retain",
             "volumeMode": claim["spec"].get("volumeMode", "Filesystem"),
             "hostPath": {"path": f"/var/empty/{meta['uid']}"},
-            "claimRef": {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "name": meta["name"],
-                         "namespace": meta["namespace"], "uid": meta["uid"]},
+            "claimRef": {
+                "apiVersion": "v1",
+                "kind": "PersistentVolumeClaim",
+                "name": meta["name"],
+                "namespace": meta["namespace"],
+                "uid": meta["uid"],
+            },
         },
     }
 

@@ -81,8 +81,12 @@ def _peer_authentication(spec: Obj) -> list[str]:
 
 
 _RULES: dict[str, Callable[[Obj], list[str]]] = {
-    "Gateway": _gateway, "VirtualService": _virtual_service, "DestinationRule": _destination_rule, "ServiceEntry": _service_entry,
-    "AuthorizationPolicy": _authorization_policy, "PeerAuthentication": _peer_authentication,
+    "Gateway": _gateway,
+    "VirtualService": _virtual_service,
+    "DestinationRule": _destination_rule,
+    "ServiceEntry": _service_entry,
+    "AuthorizationPolicy": _authorization_policy,
+    "PeerAuthentication": _peer_authentication,
 }
 
 

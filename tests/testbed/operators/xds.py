@@ -44,7 +44,7 @@ class Xds:
 
     def forget(self, *start: str) -> None:
         """All topics that begin so."""
-        for topic in [one for one in self._resources if one[:len(start)] == start]:
+        for topic in [one for one in self._resources if one[: len(start)] == start]:
             for known in (self._resources, self._versions):
                 known.pop(topic, None)
             self._changed.pop(topic, asyncio.Event()).set()

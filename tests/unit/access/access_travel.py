@@ -25,10 +25,18 @@ def workload(namespace: str, name: str, port: int = 8000, word: str = "http", *,
 
 def mesh() -> list[Obj]:
     """Everything but policies."""
-    found: list[Obj] = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {"istio-injection": "enabled"}}}
-                        for name in (AGENCY, PORTAL, CONTROL, ROOT)]
-    found.append({"apiVersion": "sailoperator.io/v1", "kind": "Istio", "metadata": {"name": "production"},
-                  "spec": {"namespace": ROOT, "version": "v1.27.3"}})
+    found: list[Obj] = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {"istio-injection": "enabled"}}}
+        for name in (AGENCY, PORTAL, CONTROL, ROOT)
+    ]
+    found.append(
+        {
+            "apiVersion": "sailoperator.io/v1",
+            "kind": "Istio",
+            "metadata": {"name": "production"},
+            "spec": {"namespace": ROOT, "version": "v1.27.3"},
+        }
+    )
     for name in ("travels", *SERVICES, "discounts"):
         found += workload(AGENCY, name)
     found += workload(AGENCY, "mysqldb", 3306, "tcp")
@@ -38,8 +46,14 @@ def mesh() -> list[Obj]:
     gateway = {"app": "istio-ingressgateway", "istio": "ingressgateway"}
     found += workload(ROOT, "istio-ingressgateway", 8080, labels=gateway, account="istio-ingressgateway")
     found[-2]["metadata"]["name"] = "istio-ingressgateway"
-    found.append({"apiVersion": "security.istio.io/v1", "kind": "PeerAuthentication", "metadata": {
-        "namespace": ROOT, "name": "default", "creationTimestamp": "2026-01-01T00:00:00Z"}, "spec": {"mtls": {"mode": "STRICT"}}})
+    found.append(
+        {
+            "apiVersion": "security.istio.io/v1",
+            "kind": "PeerAuthentication",
+            "metadata": {"namespace": ROOT, "name": "default", "creationTimestamp": "2026-01-01T00:00:00Z"},
+            "spec": {"mtls": {"mode": "STRICT"}},
+        }
+    )
     return found
 
 

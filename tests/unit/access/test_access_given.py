@@ -25,17 +25,27 @@ ISSUER = "https://sso.example.com/auth/realms/servicemesh-lab"
 
 
 def partner_mesh() -> list[Obj]:
-    found = workload(ROOT, "gto-external-ingressgateway", 8443, "https", account="gto-external-ingressgateway",
-                     labels={"app": "gto-external-ingressgateway", "istio": "gto-external-ingressgateway"})
+    found = workload(
+        ROOT,
+        "gto-external-ingressgateway",
+        8443,
+        "https",
+        account="gto-external-ingressgateway",
+        labels={"app": "gto-external-ingressgateway", "istio": "gto-external-ingressgateway"},
+    )
     found[0]["metadata"]["name"] = "gto-external-ingressgateway"
     return [*mesh(), *found]
 
 
 def book() -> list[Obj]:
     """The stages of the inventory, as Ansible makes them."""
-    values = {"mesh_environment": "prod", "mesh_control_plane": {"namespace": ROOT}, "travel_partner_sso": {
-        "issuer": ISSUER, "jwks_uri": f"{ISSUER}/certs"}, "travel_book_api": "security.istio.io/v1",
-        "travel_book_suffix": ""}
+    values = {
+        "mesh_environment": "prod",
+        "mesh_control_plane": {"namespace": ROOT},
+        "travel_partner_sso": {"issuer": ISSUER, "jwks_uri": f"{ISSUER}/certs"},
+        "travel_book_api": "security.istio.io/v1",
+        "travel_book_suffix": "",
+    }
     found: Obj = yaml.safe_load(BOOK.read_text(encoding="utf-8"))
 
     def filled(value: Any) -> Any:
@@ -57,15 +67,27 @@ def plan(stages: Any, objects: list[Obj] | None = None) -> AccessPlan:
 def after(number: int, objects: list[Obj]) -> list[Obj]:
     state: list[Any] = list(objects)
     for stage in read_stages(book())[:number]:
-        state = list(overlaid(state, [{**obj, "metadata": {**obj["metadata"], "creationTimestamp": "2026-05-01T00:00:00Z"}}
-                                      for obj in stage.objects], stage.remove))
+        state = list(
+            overlaid(
+                state,
+                [{**obj, "metadata": {**obj["metadata"], "creationTimestamp": "2026-05-01T00:00:00Z"}} for obj in stage.objects],
+                stage.remove,
+            )
+        )
     return state
 
 
 def test_after_each_stage_of_the_book_exactly_what_its_text_says_is_allowed() -> None:
     done = plan(book())
-    assert [stage.name for stage in done.stages] == ["00-partner-token", "01-default-deny", "02-console", "03-partner-to-agency",
-                                                    "04-inside-agency", "05-portals-to-agency", "06-partner-paths"]
+    assert [stage.name for stage in done.stages] == [
+        "00-partner-token",
+        "01-default-deny",
+        "02-console",
+        "03-partner-to-agency",
+        "04-inside-agency",
+        "05-portals-to-agency",
+        "06-partner-paths",
+    ]
     last = {(call["from"], call["to"]): call["expected"] for call in done.stages[-1].calls}
     assert last[(f"{PORTAL}/viaggi-v1", f"{AGENCY}/travels-v1")] == "allowed"
     assert last[(f"{CONTROL}/control-v1", f"{AGENCY}/travels-v1")] == "denied"
@@ -99,15 +121,24 @@ def test_the_way_back_of_a_stage_is_what_the_stage_before_left() -> None:
     (saved,) = stages["06-partner-paths"].saved
     assert saved["metadata"]["name"] == "authpolicy-gto-external" and "to" not in saved["spec"]["rules"][0]
     assert not stages["06-partner-paths"].made and [obj["metadata"]["name"] for obj in stages["04-inside-agency"].made] == [
-        "travel-agency-allow"]
+        "travel-agency-allow"
+    ]
 
 
 def test_the_book_s_own_06_does_not_mean_what_its_text_says() -> None:
     """With the name of the policy that it replaces, and DENY: whoever has no token gets everywhere."""
     stages = copy.deepcopy(book())
     deny = stages[-1]["objects"][0]
-    deny["spec"] = {"selector": deny["spec"]["selector"], "action": "DENY", "rules": [
-        {"from": [{"source": {"requestPrincipals": [f"{ISSUER}/*"]}}], "to": [{"operation": {"notPaths": ["/flights*", "/insurances*"]}}]}]}
+    deny["spec"] = {
+        "selector": deny["spec"]["selector"],
+        "action": "DENY",
+        "rules": [
+            {
+                "from": [{"source": {"requestPrincipals": [f"{ISSUER}/*"]}}],
+                "to": [{"operation": {"notPaths": ["/flights*", "/insurances*"]}}],
+            }
+        ],
+    }
     with pytest.raises(ConfigError) as caught:
         plan(stages)
     assert "after stage 06-partner-paths the policies would not mean what is expected" in str(caught.value)
@@ -121,13 +152,17 @@ def test_the_book_s_own_01_leaves_the_portal_open() -> None:
         plan(stages)
 
 
-@pytest.mark.parametrize(("value", "said"), [
-    ([], "access_stages is [], expected a list"), (["x"], "access_stages[0] is 'x', expected a map"),
-    ([{"name": "a", "closed": ["namespace:x"]}], "access_stages[0] (a) has neither objects nor remove"),
-    ([{"name": "a", "objects": [{"apiVersion": "v1", "kind": "Secret"}]}], "access_stages[0] (a) has no closed"),
-    ([{"name": "a", "closed": ["x/y"], "objects": [{"apiVersion": "v1", "kind": "Secret"}]}], "Secret v1 is no object of security."),
-    ([{"name": "a", "closed": ["x/y"], "remove": ["z"], "expected": [{"from": [], "to": ["a/b"]}]}], "from is an empty list"),
-])
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ([], "access_stages is [], expected a list"),
+        (["x"], "access_stages[0] is 'x', expected a map"),
+        ([{"name": "a", "closed": ["namespace:x"]}], "access_stages[0] (a) has neither objects nor remove"),
+        ([{"name": "a", "objects": [{"apiVersion": "v1", "kind": "Secret"}]}], "access_stages[0] (a) has no closed"),
+        ([{"name": "a", "closed": ["x/y"], "objects": [{"apiVersion": "v1", "kind": "Secret"}]}], "Secret v1 is no object of security."),
+        ([{"name": "a", "closed": ["x/y"], "remove": ["z"], "expected": [{"from": [], "to": ["a/b"]}]}], "from is an empty list"),
+    ],
+)
 def test_stages_that_cannot_be_used(value: Any, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         read_stages(value)

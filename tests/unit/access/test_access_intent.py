@@ -42,12 +42,18 @@ FORMS: dict[str, tuple[Any, str]] = {
     "path": (with_rule(paths=["items"]), "'items' never matches, a path begins with /"),
     "issuer": ({"rules": [GOOD], "issuers": [{"name": "a", "issuer": "b"}]}, "issuers[0] needs one of jwks_uri and jwks"),
     "issuers": ({"rules": [GOOD], "issuers": [PARTNER, PARTNER]}, "there are several mesh_access.issuers of the name partner"),
-    "mode": ({"rules": [GOOD], "mtls": {"mode": "strict"}},
-             "mesh_access.mtls.mode is 'strict', expected one of STRICT, PERMISSIVE, DISABLE"),
-    "nothing said": ({"rules": [GOOD], "mtls": {"exceptions": [{"for": f"{AGENCY}/cars"}]}},
-                     "has no mode and no ports, so it says nothing"),
-    "ports of all": ({"rules": [GOOD], "mtls": {"exceptions": [{"for": f"namespace:{AGENCY}", "ports": {80: "DISABLE"}}]}},
-                     "ports are those of a workload"),
+    "mode": (
+        {"rules": [GOOD], "mtls": {"mode": "strict"}},
+        "mesh_access.mtls.mode is 'strict', expected one of STRICT, PERMISSIVE, DISABLE",
+    ),
+    "nothing said": (
+        {"rules": [GOOD], "mtls": {"exceptions": [{"for": f"{AGENCY}/cars"}]}},
+        "has no mode and no ports, so it says nothing",
+    ),
+    "ports of all": (
+        {"rules": [GOOD], "mtls": {"exceptions": [{"for": f"namespace:{AGENCY}", "ports": {80: "DISABLE"}}]}},
+        "ports are those of a workload",
+    ),
 }
 
 
@@ -71,29 +77,39 @@ def test_without_domains_nothing_would_be_closed() -> None:
 
 
 NAMES: dict[str, tuple[Obj, str]] = {
-    "workload": (with_rule(to=[f"{AGENCY}/trains"]),
-                 f"(good).to: {AGENCY}/trains does not exist; there are {AGENCY}/cars, {AGENCY}/discounts"),
+    "workload": (
+        with_rule(to=[f"{AGENCY}/trains"]),
+        f"(good).to: {AGENCY}/trains does not exist; there are {AGENCY}/cars, {AGENCY}/discounts",
+    ),
     "namespace": (with_rule(**{"from": ["namespace:nowhere"]}), "(good).from: namespace:nowhere does not exist; it has no workload"),
     "domain": (with_rule(**{"from": ["domain:trains"]}), "domain:trains does not exist; mesh_domains has travel-services, travel-portal"),
     "gateway": (with_rule(**{"from": ["gateway:partner"]}), "gateway:partner does not exist; there are istio-ingressgateway"),
     "service": (with_rule(to=[f"service:{AGENCY}/trains"]), f"service:{AGENCY}/trains does not exist; there is no such Service"),
-    "account": (with_rule(**{"from": [f"serviceaccount:{AGENCY}/robot"]}),
-                f"serviceaccount:{AGENCY}/robot does not exist, and no workload"),
+    "account": (
+        with_rule(**{"from": [f"serviceaccount:{AGENCY}/robot"]}),
+        f"serviceaccount:{AGENCY}/robot does not exist, and no workload",
+    ),
     "issuer": (with_rule(tokens=["partner/*"]), "'partner/*' is no ISSUER/SUBJECT of an issuer of mesh_access.issuers (which is empty)"),
     "closed namespace": ({"rules": [GOOD], "namespaces": [AGENCY, "empty"]}, "mesh_access.namespaces: empty has no workload in the source"),
-    "open namespace": ({"rules": [GOOD], "namespaces": [PORTAL]},
-                       f"{AGENCY}/discounts-v1 is in {AGENCY}, which mesh_access.namespaces does not name"),
+    "open namespace": (
+        {"rules": [GOOD], "namespaces": [PORTAL]},
+        f"{AGENCY}/discounts-v1 is in {AGENCY}, which mesh_access.namespaces does not name",
+    ),
     "port": (with_rule(ports=[9000]), f"(good).ports: {AGENCY}/discounts-v1 has no 9000; its Services lead to 8000"),
-    "http at tcp": (with_rule(to=[f"{AGENCY}/mysqldb"], methods=["GET"]),
-                    f"asks for methods at {AGENCY}/mysqldb-v1, whose Service says TCP"),
+    "http at tcp": (
+        with_rule(to=[f"{AGENCY}/mysqldb"], methods=["GET"]),
+        f"asks for methods at {AGENCY}/mysqldb-v1, whose Service says TCP",
+    ),
     "anyone and more": (with_rule(**{"from": ["anyone", f"{AGENCY}/cars"]}), "anyone includes every caller, so anyone, "),
-    "disabled": ({"rules": [GOOD], "mtls": {"exceptions": [{"for": f"{AGENCY}/discounts", "mode": "DISABLE"}]}},
-                 f"lets {AGENCY}/cars call {AGENCY}/discounts-v1 by identity, and mesh_access.mtls.exceptions for "
-                 f"{AGENCY}/discounts says DISABLE"),
-    "never": ({"rules": [GOOD], "never": [
-        {"name": "bad", "from": ["domain:travel-services"], "to": [f"{AGENCY}/discounts"], "paths": ["/a*"]}]},
-              f"mesh_access.rules[0] (good) (from {AGENCY}/cars to {AGENCY}/discounts) lets {AGENCY}/cars call {AGENCY}/discounts-v1, and "
-              "mesh_access.never[0] (bad)"),
+    "disabled": (
+        {"rules": [GOOD], "mtls": {"exceptions": [{"for": f"{AGENCY}/discounts", "mode": "DISABLE"}]}},
+        f"lets {AGENCY}/cars call {AGENCY}/discounts-v1 by identity, and mesh_access.mtls.exceptions for {AGENCY}/discounts says DISABLE",
+    ),
+    "never": (
+        {"rules": [GOOD], "never": [{"name": "bad", "from": ["domain:travel-services"], "to": [f"{AGENCY}/discounts"], "paths": ["/a*"]}]},
+        f"mesh_access.rules[0] (good) (from {AGENCY}/cars to {AGENCY}/discounts) lets {AGENCY}/cars call {AGENCY}/discounts-v1, and "
+        "mesh_access.never[0] (bad)",
+    ),
 }
 
 
@@ -134,8 +150,12 @@ def test_anyone_at_a_sidecar_under_strict_mutual_tls_is_less_than_meant() -> Non
 
 
 def test_a_policy_of_somebody_else_that_allows_more_is_named() -> None:
-    more = {"apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy", "metadata": {"name": "mine", "namespace": AGENCY},
-            "spec": {"rules": [{"from": [{"source": {"namespaces": [CONTROL]}}]}]}}
+    more = {
+        "apiVersion": "security.istio.io/v1",
+        "kind": "AuthorizationPolicy",
+        "metadata": {"name": "mine", "namespace": AGENCY},
+        "spec": {"rules": [{"from": [{"source": {"namespaces": [CONTROL]}}]}]},
+    }
     with pytest.raises(ConfigError) as caught:
         plan(intent(), [*mesh(), more])
     assert "nothing was changed" in str(caught.value)
@@ -143,7 +163,11 @@ def test_a_policy_of_somebody_else_that_allows_more_is_named() -> None:
 
 
 def test_a_policy_of_somebody_else_that_denies_a_call_is_named() -> None:
-    less = {"apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy", "metadata": {"name": "block", "namespace": ROOT},
-            "spec": {"action": "DENY", "rules": [{"from": [{"source": {"namespaces": [CONTROL]}}]}]}}
+    less = {
+        "apiVersion": "security.istio.io/v1",
+        "kind": "AuthorizationPolicy",
+        "metadata": {"name": "block", "namespace": ROOT},
+        "spec": {"action": "DENY", "rules": [{"from": [{"source": {"namespaces": [CONTROL]}}]}]},
+    }
     with pytest.raises(ConfigError, match=f"intended and not allowed: prod-travel-control/control-v1(.|\n)*{ROOT}/block"):
         plan(intent(), [*mesh(), less])

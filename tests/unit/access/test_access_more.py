@@ -47,6 +47,7 @@ def refused(value: Obj, objects: list[Obj] | None = None, **settings: Any) -> st
 
 # -- tokens and claims
 
+
 def partner(**rule: Any) -> Obj:
     """Only the partner's gateway is closed."""
     own = {"name": "partner", "from": ["anyone"], "to": ["gateway:gto"], "tokens": ["sso/*"], **rule}
@@ -63,29 +64,42 @@ def test_a_token_of_an_issuer_is_demanded_at_one_gateway_and_nothing_else_is_clo
     done = plan(partner(), with_gateway())
     assert done.closed == (f"{ROOT}/gto",)
     assert [stage.name for stage in done.stages] == ["access_tokens", "access_allow"]
-    assert made(done, "RequestAuthentication") == {f"{ROOT}/access-gto": {
-        "selector": {"matchLabels": {"app": "gto"}}, "jwtRules": [{"issuer": ISSUER["issuer"], "jwksUri": ISSUER["jwks_uri"]}]}}
-    assert made(done, "AuthorizationPolicy") == {f"{ROOT}/access-gto": {
-        "selector": {"matchLabels": {"app": "gto"}}, "action": "ALLOW",
-        "rules": [{"from": [{"source": {"requestPrincipals": [f"{ISSUER['issuer']}/*"]}}]}]}}
+    assert made(done, "RequestAuthentication") == {
+        f"{ROOT}/access-gto": {
+            "selector": {"matchLabels": {"app": "gto"}},
+            "jwtRules": [{"issuer": ISSUER["issuer"], "jwksUri": ISSUER["jwks_uri"]}],
+        }
+    }
+    assert made(done, "AuthorizationPolicy") == {
+        f"{ROOT}/access-gto": {
+            "selector": {"matchLabels": {"app": "gto"}},
+            "action": "ALLOW",
+            "rules": [{"from": [{"source": {"requestPrincipals": [f"{ISSUER['issuer']}/*"]}}]}],
+        }
+    }
 
 
 def test_claims_become_conditions_and_are_part_of_the_proof() -> None:
     done = plan(partner(claims={"groups": ["partners", "gold"], "realm_access[roles]": ["search"]}), with_gateway())
     (policy,) = made(done, "AuthorizationPolicy").values()
-    assert policy["rules"][0]["when"] == [{"key": "request.auth.claims[groups]", "values": ["partners", "gold"]},
-                                          {"key": "request.auth.claims[realm_access][roles]", "values": ["search"]}]
+    assert policy["rules"][0]["when"] == [
+        {"key": "request.auth.claims[groups]", "values": ["partners", "gold"]},
+        {"key": "request.auth.claims[realm_access][roles]", "values": ["search"]},
+    ]
     policy["rules"][0]["when"].pop()
     inventory = take(applied(done, with_gateway()))
     proof = prove(MeshPolicies(inventory.objects, inventory.mesh), inventory, read_matrix(done.matrix), [ROOT])
     assert any("realm_access" in str(group.to_dict()) for group in proof.more), "one condition less is more access"
 
 
-@pytest.mark.parametrize(("rule", "said"), [
-    ({"claims": {}}, "claims is {}, expected a map of a claim's name to a list of values"),
-    ({"claims": {"groups": []}}, "claims.groups is an empty list"),
-    ({"claims": {"a]b": ["x"]}}, "'a]b' is no name of a claim"),
-])
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ({"claims": {}}, "claims is {}, expected a map of a claim's name to a list of values"),
+        ({"claims": {"groups": []}}, "claims.groups is an empty list"),
+        ({"claims": {"a]b": ["x"]}}, "'a]b' is no name of a claim"),
+    ],
+)
 def test_claims_that_cannot_be_used(rule: Obj, said: str) -> None:
     assert said in refused(partner(**rule), with_gateway())
 
@@ -97,10 +111,15 @@ def test_claims_need_an_issuer() -> None:
 
 # -- waypoints
 
+
 def ambient(*also: Obj) -> list[Obj]:
     """The agency in ambient behind a waypoint; portal and control in ambient; the gateway as ever."""
-    way: Obj = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": "way", "namespace": AGENCY},
-                "spec": {"gatewayClassName": "istio-waypoint"}}
+    way: Obj = {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "Gateway",
+        "metadata": {"name": "way", "namespace": AGENCY},
+        "spec": {"gatewayClassName": "istio-waypoint"},
+    }
     found = [*mesh(), way, *also]
     for obj in found:
         if obj["kind"] == "Namespace" and obj["metadata"]["name"] != ROOT:
@@ -119,12 +138,17 @@ def test_a_rule_is_kept_by_the_waypoint_and_the_workload_takes_only_the_waypoint
     policies = made(done, "AuthorizationPolicy")
     cars = policies[f"{AGENCY}/access-service-cars"]
     assert cars["targetRefs"] == [{"group": "", "kind": "Service", "name": "cars"}] and "selector" not in cars
-    assert cars["rules"] == [{"from": [{"source": {"principals": [f"cluster.local/ns/{AGENCY}/sa/travels"]}}],
-                              "to": [{"operation": {"methods": ["GET"]}}]}]
-    assert policies[f"{AGENCY}/access-cars"] == {"selector": {"matchLabels": {"app": "cars"}}, "action": "ALLOW", "rules": [
-        {"from": [{"source": {"principals": [f"cluster.local/ns/{AGENCY}/sa/way"]}}]}]}
-    assert policies[f"{PORTAL}/access-viaggi"]["rules"][0]["from"] == [{"source": {"principals": [
-        f"cluster.local/ns/{CONTROL}/sa/control"]}}]
+    assert cars["rules"] == [
+        {"from": [{"source": {"principals": [f"cluster.local/ns/{AGENCY}/sa/travels"]}}], "to": [{"operation": {"methods": ["GET"]}}]}
+    ]
+    assert policies[f"{AGENCY}/access-cars"] == {
+        "selector": {"matchLabels": {"app": "cars"}},
+        "action": "ALLOW",
+        "rules": [{"from": [{"source": {"principals": [f"cluster.local/ns/{AGENCY}/sa/way"]}}]}],
+    }
+    assert policies[f"{PORTAL}/access-viaggi"]["rules"][0]["from"] == [
+        {"source": {"principals": [f"cluster.local/ns/{CONTROL}/sa/control"]}}
+    ]
     assert {f"{AGENCY}/cars (waypoint way)", f"{AGENCY}/cars-v1"} <= set(done.closed)
 
 
@@ -132,7 +156,8 @@ def test_a_service_that_nobody_may_call_is_closed_at_the_waypoint_too() -> None:
     rules = [rule for rule in intent()["rules"] if rule["name"] != "discounts"]
     done = plan(intent(rules=rules), ambient())
     assert made(done, "AuthorizationPolicy")[f"{AGENCY}/access-service-discounts"] == {
-        "targetRefs": [{"group": "", "kind": "Service", "name": "discounts"}]}
+        "targetRefs": [{"group": "", "kind": "Service", "name": "discounts"}]
+    }
 
 
 def test_ports_at_a_waypoint_are_those_of_the_service() -> None:
@@ -155,14 +180,27 @@ def test_a_caller_with_a_sidecar_goes_past_the_waypoint() -> None:
     assert f"who can call {AGENCY}/travels-v1 past the waypoint of travels" in text
     rules = [{key: value for key, value in rule.items() if key != "methods"} for rule in intent()["rules"]]
     policy = made(plan(intent(rules=rules), objects), "AuthorizationPolicy")[f"{AGENCY}/access-travels"]
-    assert policy["rules"] == [{"from": [{"source": {"principals": [
-        f"cluster.local/ns/{AGENCY}/sa/way", *(f"cluster.local/ns/{PORTAL}/sa/{name}" for name in ("travels", "viaggi", "voyages"))]}}]}]
+    assert policy["rules"] == [
+        {
+            "from": [
+                {
+                    "source": {
+                        "principals": [
+                            f"cluster.local/ns/{AGENCY}/sa/way",
+                            *(f"cluster.local/ns/{PORTAL}/sa/{name}" for name in ("travels", "viaggi", "voyages")),
+                        ]
+                    }
+                }
+            ]
+        }
+    ]
 
 
 def test_a_method_without_a_waypoint_is_refused() -> None:
     objects = [obj for obj in ambient() if obj["kind"] != "Gateway"]
     assert f"asks for methods at {AGENCY}/cars-v1, which ztunnel guards: it sees only connections; give its Service a waypoint" in refused(
-        intent(), objects)
+        intent(), objects
+    )
 
 
 def test_calls_through_a_waypoint_are_predicted_as_the_caller_sees_them() -> None:
@@ -175,12 +213,17 @@ def test_calls_through_a_waypoint_are_predicted_as_the_caller_sees_them() -> Non
 
 # -- what callers are told
 
+
 def test_callers_are_told_of_mutual_tls_where_asked() -> None:
-    exceptions = [{"name": "old kiosk", "for": f"{CONTROL}/control", "ports": {8080: "PERMISSIVE"}},
-                  {"for": f"{AGENCY}/discounts", "mode": "PERMISSIVE"}]
+    exceptions = [
+        {"name": "old kiosk", "for": f"{CONTROL}/control", "ports": {8080: "PERMISSIVE"}},
+        {"for": f"{AGENCY}/discounts", "mode": "PERMISSIVE"},
+    ]
     done = plan(intent(mtls={"mode": "STRICT", "destination_rules": True, "exceptions": exceptions}))
-    assert made(done, "DestinationRule") == {f"{space}/access-mtls": {
-        "host": f"*.{space}.svc.cluster.local", "trafficPolicy": {"tls": {"mode": "ISTIO_MUTUAL"}}} for space in (AGENCY, CONTROL, PORTAL)}
+    assert made(done, "DestinationRule") == {
+        f"{space}/access-mtls": {"host": f"*.{space}.svc.cluster.local", "trafficPolicy": {"tls": {"mode": "ISTIO_MUTUAL"}}}
+        for space in (AGENCY, CONTROL, PORTAL)
+    }
     named = [obj for stage in done.stages for obj in stage.objects if obj["metadata"].get("annotations")]
     assert [obj["metadata"]["annotations"] for obj in named] == [{"mesh.meshops.io/exception": "old kiosk"}]
     assert not made(plan(intent()), "DestinationRule")
@@ -191,7 +234,9 @@ def test_a_caller_of_a_plain_workload_is_told_so() -> None:
     exceptions = [{"for": f"{AGENCY}/discounts", "mode": "DISABLE"}]
     done = plan(intent(rules=rules, mtls={"mode": "STRICT", "destination_rules": True, "exceptions": exceptions}))
     assert made(done, "DestinationRule")[f"{AGENCY}/access-discounts-discounts"] == {
-        "host": f"discounts.{AGENCY}.svc.cluster.local", "trafficPolicy": {"tls": {"mode": "DISABLE"}}}
+        "host": f"discounts.{AGENCY}.svc.cluster.local",
+        "trafficPolicy": {"tls": {"mode": "DISABLE"}},
+    }
     assert next(stage.name for stage in done.stages) == "access_exceptions"
 
 
@@ -202,21 +247,29 @@ def test_workloads_know_only_the_hosts_that_they_may_call_where_asked() -> None:
     hosts = sidecars[f"{AGENCY}/access-cars"]["egress"][0]["hosts"]
     assert sidecars[f"{AGENCY}/access-cars"] == {"workloadSelector": {"labels": {"app": "cars"}}, "egress": [{"hosts": hosts}]}
     assert sorted(hosts) == hosts and set(hosts) == {
-        "egress/api.partner.example.com", f"{ROOT}/*", f"{ROOT}/istio-ingressgateway.{ROOT}.svc.cluster.local",
-        f"{AGENCY}/discounts.{AGENCY}.svc.cluster.local", f"{AGENCY}/mysqldb.{AGENCY}.svc.cluster.local"}
+        "egress/api.partner.example.com",
+        f"{ROOT}/*",
+        f"{ROOT}/istio-ingressgateway.{ROOT}.svc.cluster.local",
+        f"{AGENCY}/discounts.{AGENCY}.svc.cluster.local",
+        f"{AGENCY}/mysqldb.{AGENCY}.svc.cluster.local",
+    }
     assert len(sidecars) == 11 and not any("cars." in host for host in sidecars[f"{AGENCY}/access-discounts"]["egress"][0]["hosts"])
 
 
-@pytest.mark.parametrize(("value", "said"), [
-    ({"egress": {"sidecars": True, "also": ["example.com"]}}, "'example.com' is no NAMESPACE/HOST"),
-    ({"egress": {"sidecar": True}}, "mesh_access.egress.sidecar is not known"),
-    ({"default_deny": "perhaps"}, "mesh_access.default_deny is 'perhaps', expected true or false"),
-])
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ({"egress": {"sidecars": True, "also": ["example.com"]}}, "'example.com' is no NAMESPACE/HOST"),
+        ({"egress": {"sidecar": True}}, "mesh_access.egress.sidecar is not known"),
+        ({"default_deny": "perhaps"}, "mesh_access.default_deny is 'perhaps', expected true or false"),
+    ],
+)
 def test_forms(value: Obj, said: str) -> None:
     assert said in refused(intent(**value))
 
 
 # -- what is closed stays closed
+
 
 def test_a_smaller_intent_does_not_open_what_an_older_one_has_closed() -> None:
     state = applied(plan(intent(), with_gateway()), with_gateway())
@@ -236,17 +289,23 @@ def test_a_rule_that_goes_closes_and_needs_no_word() -> None:
 
 # -- callers that no team thinks of
 
+
 def with_pod(name: str, annotations: Obj, container: Obj) -> list[Obj]:
     objects = mesh()
     template = next(obj for obj in objects if obj["metadata"]["name"] == f"{name}-v1" and obj["metadata"]["namespace"] == AGENCY)["spec"][
-        "template"]
+        "template"
+    ]
     template["metadata"]["annotations"] = annotations
     template["spec"]["containers"] = [container]
     return objects
 
 
-PROBED: Obj = {"name": "app", "ports": [{"name": "web", "containerPort": 8000}, {"name": "metrics", "containerPort": 9102}],
-               "livenessProbe": {"httpGet": {"port": "web"}}, "readinessProbe": {"exec": {"command": ["true"]}}}
+PROBED: Obj = {
+    "name": "app",
+    "ports": [{"name": "web", "containerPort": 8000}, {"name": "metrics", "containerPort": 9102}],
+    "livenessProbe": {"httpGet": {"port": "web"}},
+    "readinessProbe": {"exec": {"command": ["true"]}},
+}
 
 
 def test_a_probe_that_is_not_rewritten_would_stop_the_pod() -> None:
@@ -270,8 +329,14 @@ def test_metrics_that_nobody_could_read_any_more_are_named(how: str) -> None:
     service["spec"]["ports"].append({"name": "metrics", "port": 9102, "targetPort": "metrics"})
     if how.endswith("Monitor"):
         key, labels = ("podMetricsEndpoints", {"app": "cars"}) if how == "PodMonitor" else ("endpoints", {"team": "cars"})
-        objects.append({"apiVersion": "monitoring.coreos.com/v1", "kind": how, "metadata": {"name": "cars", "namespace": AGENCY},
-                        "spec": {"selector": {"matchLabels": labels}, key: [{"port": "metrics"}]}})
+        objects.append(
+            {
+                "apiVersion": "monitoring.coreos.com/v1",
+                "kind": how,
+                "metadata": {"name": "cars", "namespace": AGENCY},
+                "spec": {"selector": {"matchLabels": labels}, key: [{"port": "metrics"}]},
+            }
+        )
     rules = [rule | {"ports": [8000]} if rule["name"] == "search" else rule for rule in intent()["rules"]]
     notes = plan(intent(rules=rules), objects).notes
     assert [f"read port 9102 of {AGENCY}/cars-v1" in note for note in notes] == ([] if how == "merged" else [True])
@@ -279,10 +344,15 @@ def test_metrics_that_nobody_could_read_any_more_are_named(how: str) -> None:
 
 # -- pods that no selector can mean
 
+
 def bare_pod(**labels: str) -> Obj:
     """Somebody's debugging pod, in the mesh."""
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": AGENCY, "name": "shell", **({"labels": labels} if labels else {})},
-            "spec": {"serviceAccountName": "default", "containers": [{"name": "shell", "image": "busybox"}, {"name": "istio-proxy"}]}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"namespace": AGENCY, "name": "shell", **({"labels": labels} if labels else {})},
+        "spec": {"serviceAccountName": "default", "containers": [{"name": "shell", "image": "busybox"}, {"name": "istio-proxy"}]},
+    }
 
 
 def test_a_pod_without_labels_that_nobody_calls_is_closed_by_the_default_deny_of_its_namespace() -> None:

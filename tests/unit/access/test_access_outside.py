@@ -55,10 +55,22 @@ def test_nobody_there_is_no_verdict() -> None:
 
 # -- traffic in files
 
+
 def params(folder: Path, **given: Any) -> Obj:
     (folder / "mesh.yml").write_text(yaml.safe_dump_all(mesh()), encoding="utf-8")
-    base: Obj = {"prometheus": None, "prometheus_answers": [], "logs": [], "source": "manifests", "path": str(folder / "mesh.yml"),
-                 "cluster": "west", "access": None, "domains": DOMAINS, "detail": "methods", "root_namespace": None, "trust_domain": None}
+    base: Obj = {
+        "prometheus": None,
+        "prometheus_answers": [],
+        "logs": [],
+        "source": "manifests",
+        "path": str(folder / "mesh.yml"),
+        "cluster": "west",
+        "access": None,
+        "domains": DOMAINS,
+        "detail": "methods",
+        "root_namespace": None,
+        "trust_domain": None,
+    }
     return {**base, **given}
 
 
@@ -83,10 +95,15 @@ def test_traffic_of_files_becomes_a_proposal_and_is_compared(tmp_path: Path) -> 
     assert write_proposal(path, found["yaml"], dry=False) and not write_proposal(path, found["yaml"], dry=False)
 
 
-@pytest.mark.parametrize(("path", "owner"), [
-    ("must/namespaces/prod-a/pods/cars-v1-1-x/istio-proxy/istio-proxy/logs/current.log", "prod-a/cars-v1-1-x"),
-    ("pods/prod-a_cars-v1-1-x_0a1b2c3d-0000-4000-8000-000000000000/istio-proxy/0.log", "prod-a/cars-v1-1-x"),
-    ("containers/cars-v1-1-x_prod-a_istio-proxy-0123abcd.log", "prod-a/cars-v1-1-x"), ("prod-a/cars-v1-1-x.log", "prod-a/cars-v1-1-x")])
+@pytest.mark.parametrize(
+    ("path", "owner"),
+    [
+        ("must/namespaces/prod-a/pods/cars-v1-1-x/istio-proxy/istio-proxy/logs/current.log", "prod-a/cars-v1-1-x"),
+        ("pods/prod-a_cars-v1-1-x_0a1b2c3d-0000-4000-8000-000000000000/istio-proxy/0.log", "prod-a/cars-v1-1-x"),
+        ("containers/cars-v1-1-x_prod-a_istio-proxy-0123abcd.log", "prod-a/cars-v1-1-x"),
+        ("prod-a/cars-v1-1-x.log", "prod-a/cars-v1-1-x"),
+    ],
+)
 def test_whose_log_it_is(tmp_path: Path, path: str, owner: str) -> None:
     (tmp_path / path).parent.mkdir(parents=True)
     (tmp_path / path).write_text(TEXT + "\n", encoding="utf-8")
@@ -94,10 +111,14 @@ def test_whose_log_it_is(tmp_path: Path, path: str, owner: str) -> None:
     assert call.source == owner
 
 
-@pytest.mark.parametrize(("given", "said"), [
-    ((None, [], []), "nothing to read"), ((None, ["/nowhere/x.json"], []), "there is no file /nowhere/x.json"),
-    ((Prometheus("http://127.0.0.1:1", "soon"), [], []), "window is 'soon', expected a duration of Prometheus such as 7d"),
-])
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ((None, [], []), "nothing to read"),
+        ((None, ["/nowhere/x.json"], []), "there is no file /nowhere/x.json"),
+        ((Prometheus("http://127.0.0.1:1", "soon"), [], []), "window is 'soon', expected a duration of Prometheus such as 7d"),
+    ],
+)
 def test_what_cannot_be_read(given: Any, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         read_traffic(*given)
@@ -128,9 +149,16 @@ def test_a_login_in_the_address_of_prometheus_is_not_shown(address: str) -> None
 def test_the_playbook_says_what_the_intent_would_deny(tmp_path: Path, fail_on: str, code: int) -> None:
     (tmp_path / "mesh.yml").write_text(yaml.safe_dump_all(mesh()), encoding="utf-8")
     (tmp_path / "answer.json").write_text(json.dumps(answer(metric(4, f"{PORTAL}/viaggi-v1", f"{AGENCY}/mysqldb-v1"))), encoding="utf-8")
-    given = {"mesh_traffic_source": "manifests", "mesh_traffic_path": str(tmp_path / "mesh.yml"), "mesh_domains": DOMAINS,
-             "mesh_traffic_answers": [str(tmp_path / "answer.json")], "mesh_access": intent(), "mesh_traffic_fail_on": fail_on,
-             "mesh_traffic_proposal": str(tmp_path / "proposal.yml"), "mesh_hosts": "localhost"}
+    given = {
+        "mesh_traffic_source": "manifests",
+        "mesh_traffic_path": str(tmp_path / "mesh.yml"),
+        "mesh_domains": DOMAINS,
+        "mesh_traffic_answers": [str(tmp_path / "answer.json")],
+        "mesh_access": intent(),
+        "mesh_traffic_fail_on": fail_on,
+        "mesh_traffic_proposal": str(tmp_path / "proposal.yml"),
+        "mesh_hosts": "localhost",
+    }
     done = warm_ansible.run(["meshops.mesh.access_from_traffic", "-e", json.dumps(given)], cwd=tmp_path)
     assert done.returncode == code, done.stdout + done.stderr
     assert f"{PORTAL}/viaggi-v1 -> {AGENCY}/mysqldb-v1 (4 calls)" in done.stdout

@@ -25,9 +25,15 @@ NOW = datetime(2026, 6, 1, tzinfo=UTC)
 def others() -> list[dict[str, Any]]:
     """One object of each further kind that a snapshot of a cluster has, beside the workloads."""
     more = (*COLLECTED, ("telemetry.istio.io/v1", "Telemetry"), ("networking.istio.io/v1", "EnvoyFilter"))
-    made = [{"apiVersion": version, "kind": kind, "metadata": {"name": "more", "namespace": AGENCY},
-             "spec": {"selector": {"app": "cars"}, "workloadSelector": {"labels": {"app": "cars"}}, "host": "cars", "hosts": ["*"]}}
-            for version, kind in more]
+    made = [
+        {
+            "apiVersion": version,
+            "kind": kind,
+            "metadata": {"name": "more", "namespace": AGENCY},
+            "spec": {"selector": {"app": "cars"}, "workloadSelector": {"labels": {"app": "cars"}}, "host": "cars", "hosts": ["*"]},
+        }
+        for version, kind in more
+    ]
     return [obj for obj in made if (group_of(str(obj["apiVersion"])), obj["kind"]) not in ACCESS]
 
 

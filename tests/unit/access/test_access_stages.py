@@ -22,8 +22,12 @@ from ansible_collections.meshops.mesh.plugins.module_utils._model.overlay import
 Obj = dict[str, Any]
 GOLDEN = Path(__file__).parent / "golden"
 SETTINGS = StageSettings(mesh="travel-prod", taken_at="2026-06-01T00:00:00Z")
-ISSUER: Obj = {"name": "partner", "issuer": "https://sso.example.com/auth", "jwks_uri": "https://sso.example.com/certs",
-                "audiences": ["travel"]}
+ISSUER: Obj = {
+    "name": "partner",
+    "issuer": "https://sso.example.com/auth",
+    "jwks_uri": "https://sso.example.com/certs",
+    "audiences": ["travel"],
+}
 
 
 def plan(value: Obj, objects: list[Obj] | None = None, settings: StageSettings = SETTINGS) -> AccessPlan:
@@ -57,14 +61,30 @@ def test_golden(version: str) -> None:
 
 
 def test_allow_comes_first_and_the_default_deny_last() -> None:
-    done = plan({**intent(), "issuers": [ISSUER], "rules": [*intent()["rules"], {
-        "name": "partner", "from": ["authenticated"], "to": [f"{AGENCY}/travels"], "paths": ["/partner/*"], "tokens": ["partner/*"]}],
-        "mtls": {"mode": "STRICT", "exceptions": [{"for": f"{CONTROL}/control", "ports": {8080: "PERMISSIVE"}}]}})
+    done = plan(
+        {
+            **intent(),
+            "issuers": [ISSUER],
+            "rules": [
+                *intent()["rules"],
+                {
+                    "name": "partner",
+                    "from": ["authenticated"],
+                    "to": [f"{AGENCY}/travels"],
+                    "paths": ["/partner/*"],
+                    "tokens": ["partner/*"],
+                },
+            ],
+            "mtls": {"mode": "STRICT", "exceptions": [{"for": f"{CONTROL}/control", "ports": {8080: "PERMISSIVE"}}]},
+        }
+    )
     assert [stage.name for stage in done.stages] == [name for name in LAYERS if name != "access_egress"]
     assert all(stage.changed and not stage.saved and len(stage.made) == len(stage.objects) for stage in done.stages)
     tokens = done.stages[0].objects[0]
-    assert tokens["spec"] == {"selector": {"matchLabels": {"app": "travels"}}, "jwtRules": [
-        {"issuer": ISSUER["issuer"], "jwksUri": ISSUER["jwks_uri"], "audiences": ["travel"]}]}
+    assert tokens["spec"] == {
+        "selector": {"matchLabels": {"app": "travels"}},
+        "jwtRules": [{"issuer": ISSUER["issuer"], "jwksUri": ISSUER["jwks_uri"], "audiences": ["travel"]}],
+    }
     assert done.stages[1].objects[0]["spec"]["portLevelMtls"] == {"8080": {"mode": "PERMISSIVE"}}
 
 
@@ -98,8 +118,11 @@ def test_what_is_there_already_is_no_change() -> None:
 
 
 def test_an_older_intent_leaves_what_goes_last() -> None:
-    older = {**intent(), "rules": [*intent()["rules"], {"name": "old", "from": [f"{AGENCY}/cars"], "to": [f"{AGENCY}/hotels"]}],
-             "mtls": {"mode": "STRICT", "exceptions": [{"for": f"{CONTROL}/control", "mode": "PERMISSIVE"}]}}
+    older = {
+        **intent(),
+        "rules": [*intent()["rules"], {"name": "old", "from": [f"{AGENCY}/cars"], "to": [f"{AGENCY}/hotels"]}],
+        "mtls": {"mode": "STRICT", "exceptions": [{"for": f"{CONTROL}/control", "mode": "PERMISSIVE"}]},
+    }
     done = plan(intent(), applied(plan(older), mesh()))
     assert names(done.leftovers) == {"PeerAuthentication prod-travel-control/access-control"}
     changed = {stage.name: stage for stage in done.stages if stage.changed}
@@ -118,7 +141,9 @@ def test_versions_with_the_same_rules_share_a_policy_and_others_do_not() -> None
     more = intent(rules=[*intent()["rules"], {"name": "canary", "from": [f"{AGENCY}/discounts"], "to": [f"{AGENCY}/cars-v2"]}])
     apart = {obj["metadata"]["name"]: obj["spec"] for obj in plan(more, objects).stages[0].objects if "cars" in obj["metadata"]["name"]}
     assert {name: spec["selector"]["matchLabels"] for name, spec in apart.items()} == {
-        "access-cars-v1": {"app": "cars", "version": "v1"}, "access-cars-v2": {"app": "cars", "version": "v2"}}
+        "access-cars-v1": {"app": "cars", "version": "v1"},
+        "access-cars-v2": {"app": "cars", "version": "v2"},
+    }
     assert [len(spec["rules"]) for spec in apart.values()] == [1, 2]
 
 
@@ -131,8 +156,20 @@ def test_a_gateway_is_closed_when_it_is_named_only() -> None:
 
 
 def test_probes_predict_each_stage_and_send_nothing_that_changes() -> None:
-    done = plan(intent(rules=[*intent()["rules"], {"name": "write", "from": [f"{PORTAL}/viaggi"], "to": [f"{AGENCY}/travels"],
-                                                   "methods": ["POST"], "paths": ["/booking/{*}"]}]))
+    done = plan(
+        intent(
+            rules=[
+                *intent()["rules"],
+                {
+                    "name": "write",
+                    "from": [f"{PORTAL}/viaggi"],
+                    "to": [f"{AGENCY}/travels"],
+                    "methods": ["POST"],
+                    "paths": ["/booking/{*}"],
+                },
+            ]
+        )
+    )
     assert all(call["expected"] == "allowed" for call in done.baseline)
     last = {(call["from"], call["to"], call.get("method"), call.get("path")): call["expected"] for call in done.stages[-1].calls}
     assert {key[2] for key in last} == {"GET", None}

@@ -22,8 +22,16 @@ from ansible_collections.meshops.mesh.plugins.module_utils._access.verdict impor
     wget,
 )
 
-CALL: dict[str, Any] = {"from": "shop/a", "to": "shop/b", "host": "b.shop", "port": 8000, "protocol": "http", "method": "GET", "path": "/x",
-                        "expected": "denied"}
+CALL: dict[str, Any] = {
+    "from": "shop/a",
+    "to": "shop/b",
+    "host": "b.shop",
+    "port": 8000,
+    "protocol": "http",
+    "method": "GET",
+    "path": "/x",
+    "expected": "denied",
+}
 RBAC = "RBAC: access denied"
 
 
@@ -69,8 +77,10 @@ def test_judge(code: int | None, stdout: str, stderr: str, verdict: str, said: s
     assert (found.verdict, said in found.said) == (verdict, True), found
 
 
-@pytest.mark.parametrize(("code", "stdout", "verdict"), [(0, "J\x00\x00mysql", ALLOWED), (52, "", NONE), (56, "", NONE), (28, "", NONE),
-                                                         (0, http("503 Service Unavailable"), NONE)])
+@pytest.mark.parametrize(
+    ("code", "stdout", "verdict"),
+    [(0, "J\x00\x00mysql", ALLOWED), (52, "", NONE), (56, "", NONE), (28, "", NONE), (0, http("503 Service Unavailable"), NONE)],
+)
 def test_a_tcp_port_gives_bytes_or_no_verdict(code: int, stdout: str, verdict: str) -> None:
     assert judge({**CALL, "protocol": "tcp"}, code, stdout, "").verdict == verdict
 

@@ -131,9 +131,7 @@ def test_ztunnel_has_the_policies_that_istiod_sent_it(ambient: dict[str, list[di
         }, row["id"]
 
 
-def test_admission_refuses_what_istio_refused(
-    rows: list[dict[str, Any]], ambient: dict[str, list[dict[str, Any]]], worlds: Worlds
-) -> None:
+def test_admission_refuses_what_istio_refused(rows: list[dict[str, Any]], ambient: dict[str, list[dict[str, Any]]], worlds: Worlds) -> None:
     every = {row["set"]: row for row in (*rows, *ambient["ztunnel"], *ambient["waypoint"])}
     for row in every.values():
         refused = [finding for finding in worlds.of(row).findings if finding.effect in ("rejected", "unreadable")]

@@ -142,11 +142,22 @@ def test_before_1_21_a_request_principal_is_one_text(value: str) -> None:
     for issuer, subject in itertools.product(ISSUERS, SUBJECTS):
         request = http(claims={"iss": issuer, "sub": subject})
         closed = wide.allows(wide.facts(request)) and not narrow.allows(narrow.facts(request))
-        bits = {name: next((number for number, one in enumerate(space.values[name]) if one.witness is not None and one.matched == tuple(
-            matcher.matches(side) for matcher in space.matchers[name])), None)
-            for name, side in zip(("request.auth.claims[iss]", "request.auth.claims[sub]"), (issuer, subject), strict=True)}
-        inside = any(all(box[space.names.index(name)] >> bit & 1 for name, bit in bits.items() if bit is not None)
-                     for change in changes for box in change.boxes)
+        bits = {
+            name: next(
+                (
+                    number
+                    for number, one in enumerate(space.values[name])
+                    if one.witness is not None and one.matched == tuple(matcher.matches(side) for matcher in space.matchers[name])
+                ),
+                None,
+            )
+            for name, side in zip(("request.auth.claims[iss]", "request.auth.claims[sub]"), (issuer, subject), strict=True)
+        }
+        inside = any(
+            all(box[space.names.index(name)] >> bit & 1 for name, bit in bits.items() if bit is not None)
+            for change in changes
+            for box in change.boxes
+        )
         assert inside is closed, (issuer, subject)
 
 

@@ -27,8 +27,9 @@ def test_a_row_is_met_up_to_what_is_wanted() -> None:
 
 
 def test_the_table_has_a_line_for_each_row_and_shouts_a_missed_target() -> None:
-    text = render([Row("travel", "first", 123.4, floor=20.0, wanted=90.0, note="floor: kubectl"),
-                   Row("travel", "second", 9.87, wanted=20.0)])
+    text = render(
+        [Row("travel", "first", 123.4, floor=20.0, wanted=90.0, note="floor: kubectl"), Row("travel", "second", 9.87, wanted=20.0)]
+    )
     head, missed, met = text.splitlines()
     assert head.split() == ["figure", "what", "value", "floor", "ratio", "wanted", "met"]
     assert missed.split() == ["travel", "first", "123", "s", "20.0", "6.2", "90.0", "NO", "floor:", "kubectl"]
@@ -44,11 +45,14 @@ def test_a_line_through_points() -> None:
         fit({10: 1.0})
 
 
-@pytest.mark.parametrize(("grows", "expected"), [
-    (lambda size: 5 + 0.02 * size, 1.0),
-    (lambda size: size**2, 2.81),
-    (lambda size: 7.0, 1.0),
-])
+@pytest.mark.parametrize(
+    ("grows", "expected"),
+    [
+        (lambda size: 5 + 0.02 * size, 1.0),
+        (lambda size: size**2, 2.81),
+        (lambda size: 7.0, 1.0),
+    ],
+)
 def test_the_bend_tells_a_line_from_a_square(grows, expected) -> None:
     assert bend({size: grows(size) for size in (300, 10, 100)}) == pytest.approx(expected, abs=0.01)
 
@@ -64,14 +68,21 @@ def _event(verb: str, uri: str, agent: str = "meshops.mesh", stage: str = "Respo
 
 def test_calls_are_ours_only_and_pages_of_a_list_are_one_call() -> None:
     pods = "/api/v1/pods?limit=500"
-    found = count([
-        _event("get", "/apis"), _event("get", "/apis"), _event("get", "/apis"),
-        _event("list", pods), _event("list", pods + "&continue=abc"), _event("list", "/api/v1/pods", "OpenAPI-Generator/37.0.2/python"),
-        _event("list", pods, "kube-controller-manager/v1"), _event("list", pods, stage="ResponseStarted"),
-        _event("list", pods + "&labelSelector=a%3Db"),
-        _event("create", "/apis/authorization.k8s.io/v1/subjectaccessreviews"),
-        _event("create", "/apis/authorization.k8s.io/v1/subjectaccessreviews"),
-    ])
+    found = count(
+        [
+            _event("get", "/apis"),
+            _event("get", "/apis"),
+            _event("get", "/apis"),
+            _event("list", pods),
+            _event("list", pods + "&continue=abc"),
+            _event("list", "/api/v1/pods", "OpenAPI-Generator/37.0.2/python"),
+            _event("list", pods, "kube-controller-manager/v1"),
+            _event("list", pods, stage="ResponseStarted"),
+            _event("list", pods + "&labelSelector=a%3Db"),
+            _event("create", "/apis/authorization.k8s.io/v1/subjectaccessreviews"),
+            _event("create", "/apis/authorization.k8s.io/v1/subjectaccessreviews"),
+        ]
+    )
     assert (found.total, found.reviews, found.discovery) == (9, 2, 3)
     assert found.verbs == {"get": 3, "list": 4, "create": 2}
     assert found.repeated == (("list /api/v1/pods", 2), ("list /api/v1/pods?labelSelector=a%3Db", 1))

@@ -56,11 +56,15 @@ def test_a_tls_secret_is_a_ca_too() -> None:
     assert found.authority == NEW.authority and sorted(found.data()) == sorted(NEW.data())
 
 
-@pytest.mark.parametrize(("items", "words"), [
-    ({}, "no CA that can be read"),
-    ({"ca_cert": SELF_SIGNED.pem}, "no private key"),
-    ({"ca_cert": MIDDLE.pem, "ca_key": MIDDLE.key_pem(), "root_cert": OTHER.pem}, "does not lead to any root"),
-], ids=["empty", "no key", "another root"])
+@pytest.mark.parametrize(
+    ("items", "words"),
+    [
+        ({}, "no CA that can be read"),
+        ({"ca_cert": SELF_SIGNED.pem}, "no private key"),
+        ({"ca_cert": MIDDLE.pem, "ca_key": MIDDLE.key_pem(), "root_cert": OTHER.pem}, "does not lead to any root"),
+    ],
+    ids=["empty", "no key", "another root"],
+)
 def test_what_is_no_ca_is_refused(items: dict[str, str], words: str) -> None:
     with pytest.raises(ConfigError, match=f"goal.*{words}"):
         Material.of(encoded(**items), "goal")
@@ -74,14 +78,21 @@ def row(resource: str, item: str, issuer: str, *, position: int = 0, is_ca: bool
     return {"resource": resource, "item": item, "issuer": issuer, "position": position, "is_ca": is_ca}
 
 
-BEFORE = [row("Secret s/istio-ca-secret", "ca-cert.pem", "O=cluster.local", is_ca=True),
-          row("ConfigMap a/istio-ca-root-cert", "root-cert.pem", "O=cluster.local", is_ca=True),
-          row("ConfigMap b/istio-ca-root-cert", "root-cert.pem", "O=cluster.local", is_ca=True),
-          row("MutatingWebhookConfiguration i webhooks[0]", "", "O=cluster.local", is_ca=True),
-          row("Pod s/istiod-7d port 15012", "", "O=cluster.local"),
-          row("Pod a/cars", "", "O=cluster.local"), row("Pod a/cars", "", "O=cluster.local", position=1, is_ca=True)]
-AFTER = [row("Secret s/cacerts", "ca-cert.pem", "CN=root", is_ca=True), row("Secret s/cacerts", "root-cert.pem", "CN=root", is_ca=True),
-         row("Secret s/istio-ca-secret", "ca-cert.pem", "O=cluster.local", is_ca=True), row("Pod a/cars", "", "CN=corporate")]
+BEFORE = [
+    row("Secret s/istio-ca-secret", "ca-cert.pem", "O=cluster.local", is_ca=True),
+    row("ConfigMap a/istio-ca-root-cert", "root-cert.pem", "O=cluster.local", is_ca=True),
+    row("ConfigMap b/istio-ca-root-cert", "root-cert.pem", "O=cluster.local", is_ca=True),
+    row("MutatingWebhookConfiguration i webhooks[0]", "", "O=cluster.local", is_ca=True),
+    row("Pod s/istiod-7d port 15012", "", "O=cluster.local"),
+    row("Pod a/cars", "", "O=cluster.local"),
+    row("Pod a/cars", "", "O=cluster.local", position=1, is_ca=True),
+]
+AFTER = [
+    row("Secret s/cacerts", "ca-cert.pem", "CN=root", is_ca=True),
+    row("Secret s/cacerts", "root-cert.pem", "CN=root", is_ca=True),
+    row("Secret s/istio-ca-secret", "ca-cert.pem", "O=cluster.local", is_ca=True),
+    row("Pod a/cars", "", "CN=corporate"),
+]
 
 
 def test_who_signs_in_each_place() -> None:
@@ -103,13 +114,17 @@ def ca(begins: int, ends: int, root_begins: int = -240, root_ends: int = 2400) -
     return Material.of(encoded(ca_cert=signer.pem, ca_key=signer.key_pem(), cert_chain=signer.pem + root.pem, root_cert=root.pem), "goal")
 
 
-@pytest.mark.parametrize(("material", "words"), [
-    (ca(-1, 24), []),
-    (ca(2, 24), ["CN=Signer,O=Travel is not valid before"]),
-    (ca(-24, -2), ["CN=Signer,O=Travel expired at"]),
-    (ca(-1, 24, root_begins=2), ["CN=Root,O=Travel is not valid before"]),
-    (ca(2, 24, root_begins=2), ["CN=Signer,O=Travel is not valid before", "CN=Root,O=Travel is not valid before"]),
-], ids=("valid", "not yet", "expired", "root not yet", "both not yet"))
+@pytest.mark.parametrize(
+    ("material", "words"),
+    [
+        (ca(-1, 24), []),
+        (ca(2, 24), ["CN=Signer,O=Travel is not valid before"]),
+        (ca(-24, -2), ["CN=Signer,O=Travel expired at"]),
+        (ca(-1, 24, root_begins=2), ["CN=Root,O=Travel is not valid before"]),
+        (ca(2, 24, root_begins=2), ["CN=Signer,O=Travel is not valid before", "CN=Root,O=Travel is not valid before"]),
+    ],
+    ids=("valid", "not yet", "expired", "root not yet", "both not yet"),
+)
 def test_a_ca_that_nobody_would_accept_now(material: Material, words: list[str]) -> None:
     found = unfit(material.chain, NOW)
     assert len(found) == len(words) and all(text.startswith(word) for text, word in zip(found, words, strict=True))

@@ -269,8 +269,11 @@ def test_our_vault_is_ansibles() -> None:
         assert unseal(theirs.encrypt(text, VaultSecret(b"correct horse")), b"correct horse") == text
         assert unseal(theirs.encrypt(text, VaultSecret(b"correct horse"), vault_id="prod"), b"correct horse") == text
     sealed = seal(b"secret", b"correct horse")
-    for bad, reason in ((sealed[:-20], "does not open it|damaged"), (sealed.replace(b";1.1;", b";0.9;"), "is not known"),
-                        (sealed.splitlines()[0] + b"\nzz", "damaged")):
+    for bad, reason in (
+        (sealed[:-20], "does not open it|damaged"),
+        (sealed.replace(b";1.1;", b";0.9;"), "is not known"),
+        (sealed.splitlines()[0] + b"\nzz", "damaged"),
+    ):
         with pytest.raises(ValueError, match=reason):
             unseal(bad, b"correct horse")
 

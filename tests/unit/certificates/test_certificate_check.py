@@ -152,8 +152,13 @@ def test_a_mesh_is_checked_offline(check: Any, tmp_path: Path, source: str) -> N
 def test_clusters_that_share_a_root(check: Any, tmp_path: Path) -> None:
     """West signs under Root and hands out its twin; east is known by a snapshot, by what this module returned there, or by a file."""
     write_source(tmp_path, "snapshot")
-    west = {"source": "snapshot", "path": str(tmp_path / "west.json.gz"), "mesh": True, "only": ["OSM2509"],
-            "control_plane": {"name": "production", "namespace": "istio-system"}}
+    west = {
+        "source": "snapshot",
+        "path": str(tmp_path / "west.json.gz"),
+        "mesh": True,
+        "only": ["OSM2509"],
+        "control_plane": {"name": "production", "namespace": "istio-system"},
+    }
     there = check(**west)
     assert there["roots"] == expand("{pem:twin}") and statuses(there)["OSM2509"] == "skipped"
     by_result = failed(check(**west, shares_root_with=[{"cluster": "east", "roots_content": there["roots"]}]))

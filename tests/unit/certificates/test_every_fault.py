@@ -62,8 +62,9 @@ def test_a_fault_of_a_file(check: Any, tmp_path: Path, fault: str) -> None:
     parts, code = FILES[fault]
     given = {"roots": "root", **parts}
     bytes_of = {name: given[name] for name in ("certificate", "chain", "roots", "key") if name in given}
-    files = write(tmp_path, **{name: named("leaf").key_pem("secret") if text == "locked" else content(text)
-                               for name, text in bytes_of.items()})
+    files = write(
+        tmp_path, **{name: named("leaf").key_pem("secret") if text == "locked" else content(text) for name, text in bytes_of.items()}
+    )
     result = check(certificates=[{**files, **{name: parts[name] for name in ("purpose", "hosts") if name in parts}}])
     one_code(result, code)
     assert "PRIVATE KEY" not in str(result)
@@ -76,8 +77,17 @@ def test_two_serials_of_one_issuer(check: Any) -> None:
 
 
 def test_two_roots_of_a_mesh(check: Any, tmp_path: Path) -> None:
-    cacerts = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "cacerts", "namespace": "istio-system"}, "data": {
-        "ca-cert.pem": "{b64:middle}", "ca-key.pem": "", "cert-chain.pem": "{b64:middle+root}", "root-cert.pem": "{b64:root+other_root}"}}
+    cacerts = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "cacerts", "namespace": "istio-system"},
+        "data": {
+            "ca-cert.pem": "{b64:middle}",
+            "ca-key.pem": "",
+            "cert-chain.pem": "{b64:middle+root}",
+            "root-cert.pem": "{b64:root+other_root}",
+        },
+    }
     (tmp_path / "mesh.yaml").write_text(str(expand(cacerts)))
     plane = {"name": "default", "namespace": "istio-system"}
     one_code(check(source="manifests", path=str(tmp_path), mesh=True, control_plane=plane), "OSM2205")

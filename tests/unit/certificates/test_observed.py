@@ -22,18 +22,25 @@ def print_of(name: str) -> str:
 
 def secret(made: str = "2026-01-01T00:00:00Z", **data: str) -> dict[str, Any]:
     items = {name.replace("_", "."): base64.b64encode(content(value)).decode() for name, value in data.items()}
-    named = {name.replace("cacert", "ca-cert").replace("rootcert", "root-cert").replace("certchain", "cert-chain"): value
-             for name, value in items.items()}
+    named = {
+        name.replace("cacert", "ca-cert").replace("rootcert", "root-cert").replace("certchain", "cert-chain"): value
+        for name, value in items.items()
+    }
     return {"kind": "Secret", "metadata": {"name": "cacerts", "namespace": SYSTEM, "creationTimestamp": made}, "data": named}
 
 
-@pytest.mark.parametrize(("data", "signer", "anchor", "roots"), [
-    ({"cacert_pem": "middle", "rootcert_pem": "root", "certchain_pem": "middle+root"}, "middle", "root", ["root"]),
-    ({"cacert_pem": "middle", "rootcert_pem": "root+other_root"}, "middle", "root", ["root", "other_root"]),
-    ({"cacert_pem": "middle", "rootcert_pem": "other_root+root+other_root"}, "middle", "root", ["other_root", "root"]),
-    ({"tls_crt": "middle", "ca_crt": "root"}, "middle", "root", ["root"]),
-    ({"cacert_pem": "root"}, "root", "root", ["root"]),
-    ({"cacert_pem": "middle", "rootcert_pem": "other_root"}, "middle", "", ["other_root"])], ids=str)
+@pytest.mark.parametrize(
+    ("data", "signer", "anchor", "roots"),
+    [
+        ({"cacert_pem": "middle", "rootcert_pem": "root", "certchain_pem": "middle+root"}, "middle", "root", ["root"]),
+        ({"cacert_pem": "middle", "rootcert_pem": "root+other_root"}, "middle", "root", ["root", "other_root"]),
+        ({"cacert_pem": "middle", "rootcert_pem": "other_root+root+other_root"}, "middle", "root", ["other_root", "root"]),
+        ({"tls_crt": "middle", "ca_crt": "root"}, "middle", "root", ["root"]),
+        ({"cacert_pem": "root"}, "root", "root", ["root"]),
+        ({"cacert_pem": "middle", "rootcert_pem": "other_root"}, "middle", "", ["other_root"]),
+    ],
+    ids=str,
+)
 def test_the_ca_in_a_secret(data: dict[str, str], signer: str, anchor: str, roots: list[str]) -> None:
     found = authority_of(secret(**data))
     assert found is not None and found.signer == print_of(signer) and found.anchor == (print_of(anchor) if anchor else "")
@@ -48,9 +55,12 @@ def test_no_ca_is_no_ca() -> None:
 
 
 def pod(start: str = "2026-01-01T00:00:01Z", image: str = "istio/pilot:1.29.6", ready: str = "True", **env: str) -> dict[str, Any]:
-    return {"kind": "Pod", "metadata": {"name": "istiod-1", "namespace": SYSTEM, "labels": {"app": "istiod"}},
-            "spec": {"containers": [{"name": "discovery", "image": image, "env": [{"name": n, "value": v} for n, v in env.items()]}]},
-            "status": {"phase": "Running", "startTime": start, "conditions": [{"type": "Ready", "status": ready}]}}
+    return {
+        "kind": "Pod",
+        "metadata": {"name": "istiod-1", "namespace": SYSTEM, "labels": {"app": "istiod"}},
+        "spec": {"containers": [{"name": "discovery", "image": image, "env": [{"name": n, "value": v} for n, v in env.items()]}]},
+        "status": {"phase": "Running", "startTime": start, "conditions": [{"type": "Ready", "status": ready}]},
+    }
 
 
 def istiod(one: dict[str, Any], cacerts: dict[str, Any] | None) -> Any:
@@ -72,20 +82,33 @@ def test_everything_at_one_moment() -> None:
     hook = {"caBundle": base64.b64encode(content("root")).decode(), "service": {"name": "istiod", "namespace": SYSTEM}}
     foreign = {"caBundle": hook["caBundle"], "service": {"name": "istiod", "namespace": "elsewhere"}}
     objects: list[dict[str, Any]] = [
-        pod(), {**pod(), "metadata": {**pod()["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z"}},
+        pod(),
+        {**pod(), "metadata": {**pod()["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z"}},
         {**pod(), "metadata": {**pod()["metadata"], "namespace": "elsewhere"}},
-        {"kind": "MutatingWebhookConfiguration", "metadata": {"name": "hook"},
-         "webhooks": [{"clientConfig": foreign}, {"clientConfig": hook}]},
-        {"kind": "ConfigMap", "metadata": {"name": "other", "namespace": SYSTEM}, "data": {}}]
-    objects += [{"kind": "ConfigMap", "metadata": {"name": "istio-ca-root-cert", "namespace": name},
-                 "data": {"root-cert.pem": content(roots).decode()}} for name, roots in ((SYSTEM, "root+other_root"), ("shop", "root"))]
+        {
+            "kind": "MutatingWebhookConfiguration",
+            "metadata": {"name": "hook"},
+            "webhooks": [{"clientConfig": foreign}, {"clientConfig": hook}],
+        },
+        {"kind": "ConfigMap", "metadata": {"name": "other", "namespace": SYSTEM}, "data": {}},
+    ]
+    objects += [
+        {
+            "kind": "ConfigMap",
+            "metadata": {"name": "istio-ca-root-cert", "namespace": name},
+            "data": {"root-cert.pem": content(roots).decode()},
+        }
+        for name, roots in ((SYSTEM, "root+other_root"), ("shop", "root"))
+    ]
     cart = {"metadata": {"namespace": "shop", "name": "cart"}}
     live = of_proxy(cart, chain=content("workload+middle"), roots=content("root"))
     mesh = mesh_of(objects, [live], namespace=SYSTEM, cacerts=None, known=read_bundle(content("twin"), "").certificates)
     root, other = print_of("root"), print_of("other_root")
     assert [(one.name, one.roots) for one in mesh.istiods] == [(f"Pod {SYSTEM}/istiod-1", (root, other))]
     assert {place.name: place.roots for place in mesh.places} == {
-        "MutatingWebhookConfiguration hook webhooks[1]": (root,), f"ConfigMap {SYSTEM}/istio-ca-root-cert": (root, other),
-        "ConfigMap shop/istio-ca-root-cert": (root,)}
+        "MutatingWebhookConfiguration hook webhooks[1]": (root,),
+        f"ConfigMap {SYSTEM}/istio-ca-root-cert": (root, other),
+        "ConfigMap shop/istio-ca-root-cert": (root,),
+    }
     assert [(one.name, one.anchor, one.roots) for one in mesh.proxies] == [("Pod shop/cart", root, (root,))]
     assert set(mesh.titles) == {root, other, print_of("twin")}

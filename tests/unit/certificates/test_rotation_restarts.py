@@ -64,8 +64,10 @@ def test_a_budget_that_blocks_for_good_is_named_and_nothing_is_restarted() -> No
     west = played(least=9)
     run = PlayedRotation(west, limits=limits())
     assert run.turn(NEW).phase == Phase.DISTRIBUTE  # type: ignore[union-attr]
-    blocked = (r"cluster west: StatefulSet shop/bookings: PodDisruptionBudget shop/data lets 0 pods go even when all are ready, and a "
-               r"restart takes 1 away at once .*budgets: ignore.*; nothing is lost: run this again")
+    blocked = (
+        r"cluster west: StatefulSet shop/bookings: PodDisruptionBudget shop/data lets 0 pods go even when all are ready, and a "
+        r"restart takes 1 away at once .*budgets: ignore.*; nothing is lost: run this again"
+    )
     with pytest.raises(NotReady, match=blocked):
         run.turn(NEW)
     assert stamps(west) == {"istiod": 1, "bookings": 0, "cars": 0, "hotels": 0}
@@ -89,8 +91,11 @@ def test_an_istiod_that_a_budget_never_lets_go_is_named_before_anything_is_writt
     west.apps["Deployment system/istiod"].spec = WHOLE
     west.budgets.append({"namespace": "system", "name": "istiod", "selector": {"matchLabels": {"app": "istiod"}}, "min": 2})
     run = PlayedRotation(west, limits=limits())
-    with pytest.raises(NotReady, match=r"nothing was written for distribute, which needs restarts that cannot be made: Deployment "
-                                       r"system/istiod: PodDisruptionBudget system/istiod lets 0 pods go even when all are ready"):
+    with pytest.raises(
+        NotReady,
+        match=r"nothing was written for distribute, which needs restarts that cannot be made: Deployment "
+        r"system/istiod: PodDisruptionBudget system/istiod lets 0 pods go even when all are ready",
+    ):
         run.turn(NEW)
     assert west.writes == [] and not run.changed
     west.budgets[1]["min"] = 1
@@ -137,7 +142,8 @@ def test_a_pod_of_nobody_is_left_alone_and_named() -> None:
     with pytest.raises(NotReady, match=told):
         run.turn(NEW)
     assert run.turns[-1].to_dict()["loose"] == [
-        {"resource": "Pod shop/debug", "reason": "no controller would recreate it: delete and recreate it yourself"}]
+        {"resource": "Pod shop/debug", "reason": "no controller would recreate it: delete and recreate it yourself"}
+    ]
     west.extra_pods = []
     assert rotated(west) == PHASES[1:]
 
@@ -146,8 +152,17 @@ def test_a_pod_of_nobody_is_left_alone_and_named() -> None:
 
 
 def lock(west: Signed, holder: str) -> Lock:
-    return Lock(west, namespace="system", name="rollout-travel", mesh="travel", holder=holder, seconds=20,  # type: ignore[arg-type]
-                clock=west.clock, sleep=west.sleep, renews=False)
+    return Lock(
+        west,
+        namespace="system",
+        name="rollout-travel",
+        mesh="travel",
+        holder=holder,
+        seconds=20,  # type: ignore[arg-type]
+        clock=west.clock,
+        sleep=west.sleep,
+        renews=False,
+    )
 
 
 @pytest.fixture(name="west")
@@ -162,8 +177,18 @@ def _west(monkeypatch: pytest.MonkeyPatch) -> Signed:
 
 def call(state: str, *, holder: str = "bob", check_mode: bool = False, **given: Any) -> dict[str, Any]:
     params = {name: option.get("default") for name, option in module.ARGUMENT_SPEC.items()}
-    params |= {"context": None, "host": None, "mesh": "travel", "namespace": "system", "members": ["shop"], "goal": NEW.data(),
-               "state": state, "renew": "restart", "holder": holder, **given}
+    params |= {
+        "context": None,
+        "host": None,
+        "mesh": "travel",
+        "namespace": "system",
+        "members": ["shop"],
+        "goal": NEW.data(),
+        "state": state,
+        "renew": "restart",
+        "holder": holder,
+        **given,
+    }
     run = command.RotationRun(params, check_mode=check_mode)
     run.go()
     return run.result()

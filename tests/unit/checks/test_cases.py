@@ -30,8 +30,9 @@ def needed(code: str) -> set[str]:
 
 
 # They speak of the control plane that OSM1201 requires, and are skipped without it; or of a source that has nothing to say.
-BY_REQUIREMENT = frozenset({"OSM1001", "OSM1002", "OSM1003", "OSM1105"}
-                           | {code for code in CATALOGUE.by_id if {"OSM1201", "OSM4201"} & needed(code)})
+BY_REQUIREMENT = frozenset(
+    {"OSM1001", "OSM1002", "OSM1003", "OSM1105"} | {code for code in CATALOGUE.by_id if {"OSM1201", "OSM4201"} & needed(code)}
+)
 
 
 def ask(code: str, objects: list[dict[str, Any]], setting: dict[str, Any]) -> tuple[list[Problem], View]:

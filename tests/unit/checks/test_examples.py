@@ -37,11 +37,14 @@ def test_an_example_is_yaml_without_material(code: str) -> None:
     assert shown.fails != shown.passes
 
 
-@pytest.mark.parametrize(("code", "names"), [
-    ("OSM1003", ["kubernetes_oldest"]),
-    ("OSM1210", ["proxy_skew_minors"]),
-    ("OSM2103", ["certificate_days", "certificate_fraction"]),
-    ("OSM2202", []),
-])
+@pytest.mark.parametrize(
+    ("code", "names"),
+    [
+        ("OSM1003", ["kubernetes_oldest"]),
+        ("OSM1210", ["proxy_skew_minors"]),
+        ("OSM2103", ["certificate_days", "certificate_fraction"]),
+        ("OSM2202", []),
+    ],
+)
 def test_limits_are_those_that_change_an_answer(code: str, names: list[str]) -> None:
     assert thresholds_of(code) == names

@@ -54,7 +54,7 @@ def wrong_types() -> Iterator[Any]:
                 for path in paths(obj):
                     number += 1
                     value = OTHERS[number % len(OTHERS)]
-                    yield code, case, [*objects[:index], changed(obj, path, value), *objects[index + 1:]], obj, path, value
+                    yield code, case, [*objects[:index], changed(obj, path, value), *objects[index + 1 :]], obj, path, value
 
 
 # The daily suite takes a part of them, another one for each number of CPUs' worth; make test-long takes all.
@@ -96,8 +96,7 @@ def policies(*specs: Any) -> Any:
 def test_the_others_are_judged_as_if_it_were_not_there() -> None:
     good = {"action": "DENY", "rules": [{"to": [{"operation": {"methods": ["get"]}}]}]}
     report = run_checks(policies({"rules": "text"}, good), intent(), options(only=("OSM3107",)))
-    assert [(row.status, row.resource) for row in report.rows if row.id == "OSM3107"][-1] == (
-        Status.FAILED, "AuthorizationPolicy shop/p1")
+    assert [(row.status, row.resource) for row in report.rows if row.id == "OSM3107"][-1] == (Status.FAILED, "AuthorizationPolicy shop/p1")
 
 
 @pytest.mark.parametrize("rules", [None, [None], [{"from": [None]}], [{"from": [{"source": None}]}], [{"when": [None]}]])
@@ -108,8 +107,12 @@ def test_an_empty_item_that_a_template_left_is_no_exception(rules: Any) -> None:
 
 @pytest.mark.parametrize("item", [None, 7, "text", []])
 def test_an_empty_token_rule_is_a_finding_about_its_object(item: Any) -> None:
-    obj = {"apiVersion": "security.istio.io/v1", "kind": "RequestAuthentication", "metadata": {"name": "api", "namespace": "shop"},
-           "spec": {"jwtRules": [item]}}
+    obj = {
+        "apiVersion": "security.istio.io/v1",
+        "kind": "RequestAuthentication",
+        "metadata": {"name": "api", "namespace": "shop"},
+        "spec": {"jwtRules": [item]},
+    }
     given = snapshot([])
     report = run_checks(type(given)(**{**given.__dict__, "objects": (obj,)}), intent(), options(categories=("authorization",)))
     failed = [row for row in report.rows if row.status is Status.FAILED and row.category == "authorization"]

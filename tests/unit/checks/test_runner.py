@@ -90,11 +90,24 @@ def test_an_ignored_requirement_does_not_hold_its_dependents_back() -> None:
 
 
 PLANE = [
-    {"Istio production": {"generation": 1, "spec": {"namespace": "istio-system", "version": "v1.30.3"}, "status": {
-        "observedGeneration": 1, "activeRevisionName": "production",
-        "conditions": [{"type": "Ready", "status": "True"}, {"type": "Reconciled", "status": "True"}]}}},
-    {"IstioRevision production": {"spec": {"version": "v1.30.3"}, "status": {"conditions": [{"type": "Ready", "status": "True"}]},
-                                  "ownerReferences": [{"kind": "Istio", "name": "production"}]}},
+    {
+        "Istio production": {
+            "generation": 1,
+            "spec": {"namespace": "istio-system", "version": "v1.30.3"},
+            "status": {
+                "observedGeneration": 1,
+                "activeRevisionName": "production",
+                "conditions": [{"type": "Ready", "status": "True"}, {"type": "Reconciled", "status": "True"}],
+            },
+        }
+    },
+    {
+        "IstioRevision production": {
+            "spec": {"version": "v1.30.3"},
+            "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+            "ownerReferences": [{"kind": "Istio", "name": "production"}],
+        }
+    },
 ]
 INJECTED = {"labels": {"istio.io/rev": "production"}}
 BARE = {"spec": {"containers": [{"name": "app"}]}, "status": {"phase": "Running"}}
@@ -122,8 +135,12 @@ def test_a_gateway_without_pods_does_not_hide_the_ports_of_another() -> None:
 
     ready = {"labels": {"app": "edge"}, "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}}
     service = {"spec": {"selector": {"app": "edge"}, "ports": [{"port": 80}]}}
-    objects = [{"Gateway shop/gone": gateway("gone", 80)}, {"Gateway shop/edge": gateway("edge", 8080)}, {"Pod shop/edge-1": ready},
-               {"Service shop/edge": service}]
+    objects = [
+        {"Gateway shop/gone": gateway("gone", 80)},
+        {"Gateway shop/edge": gateway("edge", 8080)},
+        {"Pod shop/edge-1": ready},
+        {"Service shop/edge": service},
+    ]
     rows = by_code(run_checks(snapshot(objects), intent(), options(only=("OSM1501", "OSM1502"))))
     told = [(row.status, row.resource) for row in rows["OSM1502"]]
     assert told == [(Status.FAILED, "Gateway shop/edge"), (Status.SKIPPED, "Gateway shop/gone")]

@@ -130,8 +130,10 @@ def test_pages_and_an_expired_list() -> None:
 def test_objects_are_trimmed_as_they_come() -> None:
     """A page is made small before the next one is asked for: whole pods of all pages are never in memory together."""
     log: list[str] = []
-    pages = [reply(200, {"items": [{"metadata": {"name": name}, "data": {"x": "y"}}], "metadata": {"continue": more}})
-             for name, more in (("a", "next"), ("b", ""))]
+    pages = [
+        reply(200, {"items": [{"metadata": {"name": name}, "data": {"x": "y"}}], "metadata": {"continue": more}})
+        for name, more in (("a", "next"), ("b", ""))
+    ]
     script = Script(*pages)
 
     def trim(obj: dict[str, Any]) -> dict[str, Any]:
@@ -226,8 +228,11 @@ CHANGES: dict[str, Any] = {
 @pytest.mark.parametrize("change", CHANGES)
 def test_nothing_is_written_while_the_clocks_differ(change: str, ahead: float) -> None:
     script = Skewed(ahead)
-    with pytest.raises(errors.ClockSkew, match=r"cluster west \(https://api.west:6443\): the API server's clock says 2026-03-01T"
-                                               r".*this control node 2026-03-01T12:00:00Z.*60 s are allowed.*timedatectl"):
+    with pytest.raises(
+        errors.ClockSkew,
+        match=r"cluster west \(https://api.west:6443\): the API server's clock says 2026-03-01T"
+        r".*this control node 2026-03-01T12:00:00Z.*60 s are allowed.*timedatectl",
+    ):
         CHANGES[change](script.cluster())
     assert script.seen == ["GET /version"], "it was asked once more, and nothing was written"
 

@@ -71,23 +71,38 @@ def run(*frames: Any, timeout: float = 0.2) -> CommandResult:
 def test_a_command_is_quoted_and_its_output_put_together() -> None:
     dialer = Dialer(b"\x01hel", b"\x02warn", b"\x01lo", SUCCESS)
     assert run_in_pod(dialer, COMMAND, timeout=1) == CommandResult(0, "hello", "warn")  # type: ignore[arg-type]
-    assert dialer.paths == ["/api/v1/namespaces/shop/pods/a-1/exec?command=curl&command=-H&command=x%3A+y+z&"
-                            "command=http%3A%2F%2Fb%2F%3Fq%3D1%26r%3D2&container=app&stdout=true&stderr=true"]
+    assert dialer.paths == [
+        "/api/v1/namespaces/shop/pods/a-1/exec?command=curl&command=-H&command=x%3A+y+z&"
+        "command=http%3A%2F%2Fb%2F%3Fq%3D1%26r%3D2&container=app&stdout=true&stderr=true"
+    ]
 
 
-@pytest.mark.parametrize(("status", "code"), [(failure(code="28"), 28), (failure("command terminated with exit code 7"), 7),
-                                              (failure("error executing command: cmd wait: curl: exit status 6"), 6),
-                                              (failure('exec: "curl": executable file not found in $PATH'), 127)])
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (failure(code="28"), 28),
+        (failure("command terminated with exit code 7"), 7),
+        (failure("error executing command: cmd wait: curl: exit status 6"), 6),
+        (failure('exec: "curl": executable file not found in $PATH'), 127),
+    ],
+)
 def test_exit_codes(status: bytes, code: int) -> None:
     assert run(b"\x02x", status).code == code
 
 
-@pytest.mark.parametrize(("frames", "said"), [
-    ((None,), "did not end within 0.2 s"), ((b"\x01half",), "ended without saying how the command did"),
-    ((failure("the node is away"),), "could not be run: the node is away"), ((b"\x03no json",), "which is no status"),
-    ((websocket.WebSocketConnectionClosedException("gone"),), "no exec: gone"), ((b"\x01x", OSError("reset")), "the exec broke off: reset"),
-    ((websocket.WebSocketBadStatusException("no %s %s", 403),), "needs create (and get) on pods/exec"),
-    ((websocket.WebSocketBadStatusException("no %s %s", 404),), "the pod or its container is gone")])
+@pytest.mark.parametrize(
+    ("frames", "said"),
+    [
+        ((None,), "did not end within 0.2 s"),
+        ((b"\x01half",), "ended without saying how the command did"),
+        ((failure("the node is away"),), "could not be run: the node is away"),
+        ((b"\x03no json",), "which is no status"),
+        ((websocket.WebSocketConnectionClosedException("gone"),), "no exec: gone"),
+        ((b"\x01x", OSError("reset")), "the exec broke off: reset"),
+        ((websocket.WebSocketBadStatusException("no %s %s", 403),), "needs create (and get) on pods/exec"),
+        ((websocket.WebSocketBadStatusException("no %s %s", 404),), "the pod or its container is gone"),
+    ],
+)
 def test_no_answer_says_why(frames: tuple[Any, ...], said: str) -> None:
     with pytest.raises(FetchError) as caught:
         run(*frames)
@@ -103,9 +118,11 @@ def pod(name: str, *, proxy: bool = True, containers: tuple[str, ...] = ("app", 
     owner = [{"kind": "ReplicaSet", "name": f"{name}-55d"}]
     notes = {"sidecar.istio.io/status": "{}"} if proxy else {}
     meta = {"name": f"{name}-55d-x", "namespace": "shop", "labels": {"app": name}, "ownerReferences": owner, "annotations": notes}
-    return {"metadata": meta,
-            "spec": {"containers": [{"name": one} for one in containers if proxy or one != "istio-proxy"]},
-            "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}}
+    return {
+        "metadata": meta,
+        "spec": {"containers": [{"name": one} for one in containers if proxy or one != "istio-proxy"]},
+        "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
+    }
 
 
 class Cluster:
@@ -123,13 +140,26 @@ class Cluster:
         return [trim(one) for one in self.pods if one["metadata"]["namespace"] == namespace]
 
 
-CALL = {"from": "shop/a", "to": "shop/b", "host": "b.shop", "port": 8000, "protocol": "http", "method": "GET", "path": "/",
-        "expected": "denied"}
+CALL = {
+    "from": "shop/a",
+    "to": "shop/b",
+    "host": "b.shop",
+    "port": 8000,
+    "protocol": "http",
+    "method": "GET",
+    "path": "/",
+    "expected": "denied",
+}
 POLICY = {"namespace": "shop", "name": "p", "rules": 1, "selector": {"app": "b"}}
 
 
-def probed(monkeypatch: pytest.MonkeyPatch, frames: tuple[bytes, ...], *pods: dict[str, Any], dump: bytes = b"ns[shop]-policy[p]-rule[0]",
-           **call: Any) -> Any:
+def probed(
+    monkeypatch: pytest.MonkeyPatch,
+    frames: tuple[bytes, ...],
+    *pods: dict[str, Any],
+    dump: bytes = b"ns[shop]-policy[p]-rule[0]",
+    **call: Any,
+) -> Any:
     monkeypatch.setattr(probing, "admin_get", lambda *_args, **_more: b'{"dynamic_listeners": [{}]}' + dump)
     return probe(Cluster(*pods), Dialer(*frames), [{**CALL, **call}], [POLICY], ProbeLimits(interval=0.01))  # type: ignore[arg-type]
 
@@ -139,11 +169,15 @@ def test_an_answer_as_predicted_needs_no_explanation(monkeypatch: pytest.MonkeyP
     assert row.agrees is True and row.why == ""
 
 
-@pytest.mark.parametrize(("pods", "dump", "why"), [
-    ((pod("a"), pod("b")), b"ns[shop]-policy[other]-rule[0]", "the proxy of shop/b-55d-x does not have shop/p yet"),
-    ((pod("a"), pod("b", proxy=False)), b"", "shop/b-55d-x has no proxy, so nothing is enforced there"),
-    ((pod("a", proxy=False), pod("b")), b"ns[shop]-policy[p]-rule[0]", "shop/a has no proxy, so it calls without an identity"),
-    ((pod("a"), pod("b")), b"ns[shop]-policy[p]-rule[0]", "the proxies have the policies and let it pass")])
+@pytest.mark.parametrize(
+    ("pods", "dump", "why"),
+    [
+        ((pod("a"), pod("b")), b"ns[shop]-policy[other]-rule[0]", "the proxy of shop/b-55d-x does not have shop/p yet"),
+        ((pod("a"), pod("b", proxy=False)), b"", "shop/b-55d-x has no proxy, so nothing is enforced there"),
+        ((pod("a", proxy=False), pod("b")), b"ns[shop]-policy[p]-rule[0]", "shop/a has no proxy, so it calls without an identity"),
+        ((pod("a"), pod("b")), b"ns[shop]-policy[p]-rule[0]", "the proxies have the policies and let it pass"),
+    ],
+)
 def test_a_difference_is_explained(monkeypatch: pytest.MonkeyPatch, pods: tuple[Any, ...], dump: bytes, why: str) -> None:
     found = probed(monkeypatch, (ALLOWED, SUCCESS), *pods, dump=dump)
     assert found.rows[0].agrees is False and why in found.rows[0].why
@@ -165,11 +199,15 @@ def test_a_proxy_that_cannot_be_asked_is_named(monkeypatch: pytest.MonkeyPatch) 
     assert found.silent == ("shop/b-55d-x",) and "could not be asked" in found.rows[0].why and not found.waiting
 
 
-@pytest.mark.parametrize(("frames", "pods", "said"), [
-    ((failure('"curl": executable file not found in $PATH'),), (pod("a"), pod("b")), "has neither curl nor wget"),
-    ((DENIED, SUCCESS), (pod("b"),), "shop/a has no ready pod to call from"),
-    ((failure("the node is away"),), (pod("a"), pod("b")), "shop/a-55d-x: the command could not be run: the node is away"),
-    ((DENIED, SUCCESS), (pod("a", containers=("istio-proxy",)), pod("b")), "but sent past the proxy")])
+@pytest.mark.parametrize(
+    ("frames", "pods", "said"),
+    [
+        ((failure('"curl": executable file not found in $PATH'),), (pod("a"), pod("b")), "has neither curl nor wget"),
+        ((DENIED, SUCCESS), (pod("b"),), "shop/a has no ready pod to call from"),
+        ((failure("the node is away"),), (pod("a"), pod("b")), "shop/a-55d-x: the command could not be run: the node is away"),
+        ((DENIED, SUCCESS), (pod("a", containers=("istio-proxy",)), pod("b")), "but sent past the proxy"),
+    ],
+)
 def test_what_gives_no_verdict(monkeypatch: pytest.MonkeyPatch, frames: tuple[bytes, ...], pods: tuple[Any, ...], said: str) -> None:
     row = probed(monkeypatch, frames, *pods, expected="allowed").rows[0]
     assert row.agrees is None and said in row.answer.said

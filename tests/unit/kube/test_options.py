@@ -50,9 +50,7 @@ def test_there_are_pieces_and_users() -> None:
 @pytest.mark.parametrize("piece", PIECES)
 def test_a_piece_and_its_twin_say_the_same(piece: str) -> None:
     said = yaml.safe_load(getattr(ModuleDocFragment, piece))["options"]
-    assert {name: facts(option) for name, option in said.items()} == {
-        name: facts(option) for name, option in getattr(twins, piece).items()
-    }
+    assert {name: facts(option) for name, option in said.items()} == {name: facts(option) for name, option in getattr(twins, piece).items()}
 
 
 @pytest.mark.parametrize("name", users())

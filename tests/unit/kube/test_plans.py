@@ -23,22 +23,43 @@ NS = "operators"
 HEALTHY = {"type": "CatalogSourcesUnhealthy", "status": "False", "reason": "AllCatalogSourcesHealthy"}
 
 
-def subscription(name: str = "mesh", *, installed: str = "", current: str = "", plan: str = "", conditions: Iterable[Obj] = (),
-                 by: str = "meshops.mesh", **labels: str) -> Obj:
+def subscription(
+    name: str = "mesh",
+    *,
+    installed: str = "",
+    current: str = "",
+    plan: str = "",
+    conditions: Iterable[Obj] = (),
+    by: str = "meshops.mesh",
+    **labels: str,
+) -> Obj:
     status: Obj = {"conditions": [HEALTHY, *conditions]}
     status |= {"state": "UpgradePending", "currentCSV": current} if current else {}
     status |= {"installedCSV": installed} if installed else {}
     status |= {"installPlanRef": {"name": plan, "uid": f"uid-{plan}"}} if plan else {}
     fields = {"f:metadata": {"f:labels": {f"f:{key}": {} for key in labels}}}
-    meta = {"name": name, "namespace": NS, "uid": f"uid-{name}", "labels": labels,
-            "managedFields": [{"manager": by, "operation": "Apply", "fieldsV1": fields}]}
-    return {"kind": "Subscription", "metadata": meta, "status": status,
-            "spec": {"name": name, "channel": "stable", "source": "cat", "sourceNamespace": "market", "installPlanApproval": "Manual"}}
+    meta = {
+        "name": name,
+        "namespace": NS,
+        "uid": f"uid-{name}",
+        "labels": labels,
+        "managedFields": [{"manager": by, "operation": "Apply", "fieldsV1": fields}],
+    }
+    return {
+        "kind": "Subscription",
+        "metadata": meta,
+        "status": status,
+        "spec": {"name": name, "channel": "stable", "source": "cat", "sourceNamespace": "market", "installPlanApproval": "Manual"},
+    }
 
 
 def plan(name: str, *csvs: str, phase: str = "RequiresApproval", version: str = "7") -> Obj:
-    return {"kind": "InstallPlan", "metadata": {"name": name, "namespace": NS, "uid": f"uid-{name}", "resourceVersion": version},
-            "spec": {"approved": False, "generation": 1, "clusterServiceVersionNames": list(csvs)}, "status": {"phase": phase}}
+    return {
+        "kind": "InstallPlan",
+        "metadata": {"name": name, "namespace": NS, "uid": f"uid-{name}", "resourceVersion": version},
+        "spec": {"approved": False, "generation": 1, "clusterServiceVersionNames": list(csvs)},
+        "status": {"phase": phase},
+    }
 
 
 def csv(name: str, phase: str = "Succeeded", **spec: Any) -> Obj:
@@ -113,12 +134,19 @@ class Dictionaries:
         self.now += seconds
 
 
-def go(cluster: Dictionaries, *rows: Obj, allowed: Iterable[str] = (), timeout: float = 60.0,
-       dry_run: bool = False) -> tuple[str, list[SubscriptionProgress], list[Obj]]:
+def go(
+    cluster: Dictionaries, *rows: Obj, allowed: Iterable[str] = (), timeout: float = 60.0, dry_run: bool = False
+) -> tuple[str, list[SubscriptionProgress], list[Obj]]:
     journeys = SubscriptionProgress.of([{"namespace": NS, "target": "", **row} for row in rows or ({"name": "mesh"},)], allowed)
     approved: list[Obj] = []
-    error = travel(cluster, journeys, ApprovalLimits(timeout, 1.0, dry_run), approved,  # type: ignore[arg-type]
-                   clock=lambda: cluster.now, sleep=cluster.sleep)
+    error = travel(
+        cluster,
+        journeys,
+        ApprovalLimits(timeout, 1.0, dry_run),
+        approved,  # type: ignore[arg-type]
+        clock=lambda: cluster.now,
+        sleep=cluster.sleep,
+    )
     return error, journeys, approved
 
 
@@ -141,6 +169,7 @@ def test_a_plan_that_changed_meanwhile_is_read_again() -> None:
         found = cluster.find("InstallPlan", "p1")
         assert found
         found["metadata"]["resourceVersion"] = "8"
+
     cluster.before_patch.append(touched)
     error, _journeys, approved = go(cluster)
     assert error == ""
@@ -155,6 +184,7 @@ def test_a_plan_that_somebody_else_approves_is_not_ours() -> None:
         found = cluster.find("InstallPlan", "p1")
         assert found
         cluster.carry_out(found)
+
     cluster.before_patch.append(theirs)
     error, journeys, approved = go(cluster)
     assert (error, journeys[0].state, approved) == ("", "done", [])
@@ -168,6 +198,7 @@ def test_an_approval_whose_answer_was_lost_is_ours() -> None:
         assert found
         cluster.carry_out(found)
         found["metadata"]["managedFields"] = [{"manager": "meshops.mesh", "fieldsV1": {"f:spec": {"f:approved": {}}}}]
+
     cluster.before_patch.append(sent_before)
     error, _journeys, approved = go(cluster)
     assert (error, [row["name"] for row in approved]) == ("", ["p1"])
@@ -178,6 +209,7 @@ def test_a_plan_that_goes_in_between_is_no_error_of_its_own() -> None:
 
     def replaced() -> None:
         cluster.objects[:2] = [subscription(current="mesh.v1.0.0", plan="p2"), plan("p2", "mesh.v1.0.0")]
+
     cluster.before_patch.append(replaced)
     error, _journeys, approved = go(cluster)
     assert (error, [row["name"] for row in approved]) == ("", ["p2"])
@@ -194,6 +226,7 @@ def test_a_look_that_had_to_wait_for_the_api_server_does_not_age_an_obstacle() -
 
     def heals() -> None:
         cluster.objects[0] = healthy
+
     cluster.before_read += [lambda: None, lambda: None, away, heals]
     error, journeys, _approved = go(cluster, timeout=120)
     assert (error, journeys[0].state) == ("", "done")
@@ -205,6 +238,7 @@ def test_kinds_of_a_starting_api_server_come_back(looks: int, ends_well: bool) -
 
     def missing() -> None:
         raise errors.KindMissing("cluster west: the API does not serve it (any more)")
+
     cluster.before_read += [lambda: None, *[missing] * looks]
     if ends_well:
         assert go(cluster)[0] == ""
@@ -219,6 +253,7 @@ def test_a_cluster_without_olm_is_told_at_once() -> None:
 
     def missing() -> None:
         raise errors.KindMissing("cluster west: the API has no kind Subscription")
+
     cluster.before_read += [missing]
     with pytest.raises(errors.KindMissing):
         go(cluster)
@@ -237,9 +272,16 @@ def test_an_obstacle_that_stays_ends_the_wait() -> None:
 
 def test_one_cause_is_told_once_with_all_whom_it_stops() -> None:
     both = {"plan": "p1", "current": "mesh.v1.0.0"}
-    cluster = Dictionaries([subscription(**both), subscription("kiali", **{**both, "current": "kiali.v2.0.0"}),
-                            subscription("stranger", **{**both, "current": "stranger.v9.0.0"}),
-                            plan("p1", "mesh.v1.0.0", "kiali.v2.0.0", "stranger.v9.0.0"), GROUP, CATALOG])
+    cluster = Dictionaries(
+        [
+            subscription(**both),
+            subscription("kiali", **{**both, "current": "kiali.v2.0.0"}),
+            subscription("stranger", **{**both, "current": "stranger.v9.0.0"}),
+            plan("p1", "mesh.v1.0.0", "kiali.v2.0.0", "stranger.v9.0.0"),
+            GROUP,
+            CATALOG,
+        ]
+    )
     error, _journeys, approved = go(cluster, {"name": "mesh"}, {"name": "kiali"})
     assert approved == [] and cluster.patches == []
     assert error.count("would also install stranger.v9.0.0") == 1
@@ -248,10 +290,18 @@ def test_one_cause_is_told_once_with_all_whom_it_stops() -> None:
 
 def test_what_is_installed_already_is_no_stranger() -> None:
     """B 97 of the recording: the neighbour has a later plan, ours still has its older version, which is there."""
-    cluster = Dictionaries([
-        subscription(current="mesh.v1.1.0", plan="p3", installed="mesh.v1.0.0"), csv("mesh.v1.0.0"),
-        subscription("kiali", current="kiali.v2.1.0", plan="p4", installed="kiali.v2.0.0"), csv("kiali.v2.0.0"),
-        plan("p3", "mesh.v1.1.0", "kiali.v2.0.0"), plan("p4", "kiali.v2.1.0", "mesh.v1.1.0"), GROUP, CATALOG])
+    cluster = Dictionaries(
+        [
+            subscription(current="mesh.v1.1.0", plan="p3", installed="mesh.v1.0.0"),
+            csv("mesh.v1.0.0"),
+            subscription("kiali", current="kiali.v2.1.0", plan="p4", installed="kiali.v2.0.0"),
+            csv("kiali.v2.0.0"),
+            plan("p3", "mesh.v1.1.0", "kiali.v2.0.0"),
+            plan("p4", "kiali.v2.1.0", "mesh.v1.1.0"),
+            GROUP,
+            CATALOG,
+        ]
+    )
     error, _journeys, approved = go(cluster, {"name": "mesh", "target": "mesh.v1.1.0"})
     assert (error, [row["name"] for row in approved]) == ("", ["p3"])
 
@@ -263,14 +313,17 @@ def test_a_dry_run_looks_once_and_says_what_it_would_do() -> None:
     assert [row["name"] for row in approved] == ["p1"]
     assert [journey.line for journey in journeys] == [
         "mesh (operators): would approve: InstallPlan operators/p1 brings mesh.v1.0.0",
-        "kiali (operators): not there yet: the Subscription would be made, and OLM would make its first plan"]
+        "kiali (operators): not there yet: the Subscription would be made, and OLM would make its first plan",
+    ]
 
 
 def test_the_end_of_the_time_tells_where_it_stands() -> None:
     cluster = Dictionaries([subscription(current="mesh.v1.0.0", plan="p1"), plan("p1", "mesh.v1.0.0", phase="Installing"), GROUP, CATALOG])
     error, _journeys, _approved = go(cluster, {"name": "mesh", "target": "mesh.v1.0.0"}, timeout=5)
-    assert error == ("cluster west: not reached within 5 s: Subscription operators/mesh (wanted: mesh.v1.0.0): InstallPlan operators/p1 "
-                     "(mesh.v1.0.0) is Installing; raise wait_timeout if it still makes progress")
+    assert error == (
+        "cluster west: not reached within 5 s: Subscription operators/mesh (wanted: mesh.v1.0.0): InstallPlan operators/p1 "
+        "(mesh.v1.0.0) is Installing; raise wait_timeout if it still makes progress"
+    )
 
 
 @pytest.mark.parametrize("target", ["3.2.0", "v3.2.0"])
@@ -281,8 +334,14 @@ def test_a_target_that_is_a_mere_version(target: str) -> None:
 
 def test_what_belongs_to_others_is_not_removed() -> None:
     ours = {"app.kubernetes.io/managed-by": "meshops.mesh", "mesh.meshops.io/mesh": "operators"}
-    cluster = Dictionaries([subscription(installed="mesh.v1.0.0", current="mesh.v1.0.0", **ours), csv("mesh.v1.0.0"),
-                            subscription("kiali", installed="kiali.v2.0.0"), csv("kiali.v2.0.0")])
+    cluster = Dictionaries(
+        [
+            subscription(installed="mesh.v1.0.0", current="mesh.v1.0.0", **ours),
+            csv("mesh.v1.0.0"),
+            subscription("kiali", installed="kiali.v2.0.0"),
+            csv("kiali.v2.0.0"),
+        ]
+    )
     journeys = SubscriptionProgress.of([{"name": name, "namespace": NS, "target": ""} for name in ("mesh", "kiali", "nobody")], ())
     wanted = ["Subscription operators/mesh", "ClusterServiceVersion operators/mesh.v1.0.0"]
     assert remove(cluster, journeys, True, "operators") == wanted  # type: ignore[arg-type]
@@ -298,8 +357,11 @@ OURS = {"app.kubernetes.io/managed-by": "meshops.mesh", "mesh.meshops.io/mesh": 
 def custom(name: str, mesh: str = "", by: str = "kubectl", **meta: Any) -> Obj:
     labels = {**OURS, "mesh.meshops.io/mesh": mesh} if mesh else {}
     fields = {"f:metadata": {"f:labels": {f"f:{key}": {} for key in labels}}}
-    return {"apiVersion": "kiali.io/v1alpha1", "kind": "Kiali", "metadata": {
-        "name": name, "namespace": "shop", "labels": labels, "managedFields": [{"manager": by, "fieldsV1": fields}], **meta}}
+    return {
+        "apiVersion": "kiali.io/v1alpha1",
+        "kind": "Kiali",
+        "metadata": {"name": name, "namespace": "shop", "labels": labels, "managedFields": [{"manager": by, "fieldsV1": fields}], **meta},
+    }
 
 
 @pytest.mark.parametrize(

@@ -74,9 +74,17 @@ def test_the_same_reason_of_many_threads_is_one_line(lines: list[str]) -> None:
     assert len(lines) == 2
 
 
-@pytest.mark.parametrize(("text", "shown"), [
-    ("a\n√ all is well", "a\\x0a√ all is well"), ("\x1b[2J\x1b]0;t\x07", "\\x1b[2J\\x1b]0;t\\x07"), ("\r::error::", "\\x0d::error::"),
-    ("\u202egood", "\\x202egood"), ("\x9b31m", "\\x9b31m"), ("plain – ümlaut", "plain – ümlaut")])
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\n√ all is well", "a\\x0a√ all is well"),
+        ("\x1b[2J\x1b]0;t\x07", "\\x1b[2J\\x1b]0;t\\x07"),
+        ("\r::error::", "\\x0d::error::"),
+        ("\u202egood", "\\x202egood"),
+        ("\x9b31m", "\\x9b31m"),
+        ("plain – ümlaut", "plain – ümlaut"),
+    ],
+)
 def test_data_of_a_cluster_cannot_forge_a_line(lines: list[str], text: str, shown: str) -> None:
     told(11, text)
     assert lines == [f"west: waits since 10 s: {shown}"]
@@ -97,9 +105,13 @@ class Late:
         return {("apps/v1", "Deployment"): None}
 
     def get(self, *_args: Any) -> dict[str, Any]:
-        return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d", "namespace": "n", "generation": 2,
-                                                                           "deletionTimestamp": "2026-03-01T12:00:00Z"},
-                "spec": {"replicas": 2}, "status": {"observedGeneration": 2, "replicas": 1, "updatedReplicas": 1}}
+        return {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "d", "namespace": "n", "generation": 2, "deletionTimestamp": "2026-03-01T12:00:00Z"},
+            "spec": {"replicas": 2},
+            "status": {"observedGeneration": 2, "replicas": 1, "updatedReplicas": 1},
+        }
 
     def list(self, *_args: Any, **_more: Any) -> list[Any]:
         return []

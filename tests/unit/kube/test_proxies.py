@@ -32,17 +32,24 @@ def text(data: bytes) -> dict[str, str]:
 
 def dump(chain: bytes = CHAIN, roots: bytes = ROOTS) -> bytes:
     key = text(b"[redacted]")
-    return json.dumps({"configs": [
-        {"name": "default", "secret": {"tls_certificate": {"certificate_chain": text(chain), "private_key": key}}},
-        {"name": "ROOTCA", "secret": {"validation_context": {"trusted_ca": text(roots)}}}]}).encode()
+    return json.dumps(
+        {
+            "configs": [
+                {"name": "default", "secret": {"tls_certificate": {"certificate_chain": text(chain), "private_key": key}}},
+                {"name": "ROOTCA", "secret": {"validation_context": {"trusted_ca": text(roots)}}},
+            ]
+        }
+    ).encode()
 
 
 def test_what_a_gateway_serves_is_read_too() -> None:
     """By its own Gateways, and by the Gateway API; a CA for clients is no certificate."""
     rows = json.loads(dump())["configs"]
-    rows += [{"name": "kubernetes://web-tls", "secret": {"tls_certificate": {"certificate_chain": text(b"web")}}},
-             {"name": "kubernetes://web-tls-cacert", "secret": {"validation_context": {"trusted_ca": text(b"clients")}}},
-             {"name": "kubernetes-gateway://shop/api-tls", "secret": {"tls_certificate": {"certificate_chain": text(b"api")}}}]
+    rows += [
+        {"name": "kubernetes://web-tls", "secret": {"tls_certificate": {"certificate_chain": text(b"web")}}},
+        {"name": "kubernetes://web-tls-cacert", "secret": {"validation_context": {"trusted_ca": text(b"clients")}}},
+        {"name": "kubernetes-gateway://shop/api-tls", "secret": {"tls_certificate": {"certificate_chain": text(b"api")}}},
+    ]
     found = held(json.dumps({"configs": rows}).encode())
     assert found.served == {"web-tls": b"web", "shop/api-tls": b"api"} and found.chain == CHAIN
 
@@ -94,7 +101,7 @@ class Dialer:
 
 
 def frames(data: bytes, size: int = 50) -> list[bytes]:
-    return [*NAMED, *(b"\x00" + data[at:at + size] for at in range(0, len(data), size))]
+    return [*NAMED, *(b"\x00" + data[at : at + size] for at in range(0, len(data), size))]
 
 
 def ask(*rows: Any, timeout: float = 0.3) -> bytes:
@@ -113,17 +120,21 @@ def test_a_chunked_answer() -> None:
     assert ask(*frames(body, 7)) == b"hello"
 
 
-@pytest.mark.parametrize(("rows", "message"), [
-    ([*NAMED, None], "no answer for 0.3 s"),
-    ([*NAMED, b"\x00HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhal", None], "no answer for 0.3 s"),
-    ([*NAMED, b"\x01dial tcp 127.0.0.1:15000: connection refused"], "connection refused"),
-    ([*NAMED, b"\x05x"], "channel 5"),
-    ([*NAMED, b"\x00junk\r\n\r\n"], "broke off"),
-    ([*NAMED], "broke off"),
-    ([*NAMED, b"\x00HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhal"], "broke off"),
-    ([*NAMED, websocket.WebSocketConnectionClosedException("gone")], "broke off: gone"),
-    ([*NAMED, b"\x00" + answer(b"no", "404 Not Found")], "answered 404"),
-], ids=["silent", "half", "refused", "channel", "junk", "empty", "cut", "closed", "404"])
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([*NAMED, None], "no answer for 0.3 s"),
+        ([*NAMED, b"\x00HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhal", None], "no answer for 0.3 s"),
+        ([*NAMED, b"\x01dial tcp 127.0.0.1:15000: connection refused"], "connection refused"),
+        ([*NAMED, b"\x05x"], "channel 5"),
+        ([*NAMED, b"\x00junk\r\n\r\n"], "broke off"),
+        ([*NAMED], "broke off"),
+        ([*NAMED, b"\x00HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhal"], "broke off"),
+        ([*NAMED, websocket.WebSocketConnectionClosedException("gone")], "broke off: gone"),
+        ([*NAMED, b"\x00" + answer(b"no", "404 Not Found")], "answered 404"),
+    ],
+    ids=["silent", "half", "refused", "channel", "junk", "empty", "cut", "closed", "404"],
+)
 def test_what_is_no_answer(rows: list[Any], message: str) -> None:
     with pytest.raises(FetchError, match=message):
         ask(*rows)
@@ -153,9 +164,11 @@ def test_a_dripping_answer_is_cut_at_the_deadline() -> None:
 
 def pod(name: str) -> dict[str, Any]:
     env = [{"name": "CA_ADDR", "value": "istiod-prod.prod-system.svc:15012"}, {"name": "TRUST_DOMAIN", "value": "td"}]
-    return {"metadata": {"name": name, "namespace": "shop", "annotations": {"sidecar.istio.io/status": "{}"}},
-            "spec": {"serviceAccountName": "sa", "containers": [{"name": "app"}, {"name": "istio-proxy", "env": env}]},
-            "status": {"phase": "Running"}}
+    return {
+        "metadata": {"name": name, "namespace": "shop", "annotations": {"sidecar.istio.io/status": "{}"}},
+        "spec": {"serviceAccountName": "sa", "containers": [{"name": "app"}, {"name": "istio-proxy", "env": env}]},
+        "status": {"phase": "Running"},
+    }
 
 
 def test_all_are_asked_in_order_and_the_silent_ones_are_named() -> None:
@@ -177,18 +190,30 @@ def test_all_are_asked_in_order_and_the_silent_ones_are_named() -> None:
 def test_all_together_are_bounded_too() -> None:
     names = [f"p{number}" for number in range(30)]
     began = time.monotonic()
-    found = read_proxies(Dialer({name: [*NAMED, None] for name in names}), [pod(name) for name in names],  # type: ignore[arg-type]
-                         timeout=0.3, total=0.5, workers=4)
+    found = read_proxies(
+        Dialer({name: [*NAMED, None] for name in names}),
+        [pod(name) for name in names],  # type: ignore[arg-type]
+        timeout=0.3,
+        total=0.5,
+        workers=4,
+    )
     assert time.monotonic() - began < 2
     errors = [str(source.endpoint["error"]) for source in found if source.endpoint]
     assert len(errors) == 30 and any("it was not asked" in error for error in errors)
     assert threading.active_count() < 10
 
 
-@pytest.mark.parametrize(("body", "message"), [
-    (b"upstream error", "something else than secrets"), (b"[]", "something else than secrets"), (b"{}", "no secret at all"),
-    (dump(chain=b""), "no certificate of its own"), (dump(roots=b" "), "no roots"),
-    (b'{"configs": [{"name": "default", "secret": {"tls_certificate": {"certificate_chain": {"inline_bytes": "%"}}}}]}', "not base64")])
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"upstream error", "something else than secrets"),
+        (b"[]", "something else than secrets"),
+        (b"{}", "no secret at all"),
+        (dump(chain=b""), "no certificate of its own"),
+        (dump(roots=b" "), "no roots"),
+        (b'{"configs": [{"name": "default", "secret": {"tls_certificate": {"certificate_chain": {"inline_bytes": "%"}}}}]}', "not base64"),
+    ],
+)
 def test_secrets_that_say_nothing(body: bytes, message: str) -> None:
     with pytest.raises(FetchError, match=message):
         held(body)
@@ -213,8 +238,14 @@ def opened(monkeypatch: pytest.MonkeyPatch, **params: Any) -> tuple[str, dict[st
 
 
 def test_a_stream_logs_in_as_requests_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    url, options = opened(monkeypatch, host="https://api.example.com:6443/", api_key="abc", validate_certs=False,
-                          impersonate_user="jane", impersonate_groups=["ops", "dev"])
+    url, options = opened(
+        monkeypatch,
+        host="https://api.example.com:6443/",
+        api_key="abc",
+        validate_certs=False,
+        impersonate_user="jane",
+        impersonate_groups=["ops", "dev"],
+    )
     assert url == "wss://api.example.com:6443/api/x" and options["timeout"] == 3.0
     assert options["subprotocols"] == ["v4.channel.k8s.io"]
     lines = {line.lower() for line in options["header"]}
@@ -224,8 +255,14 @@ def test_a_stream_logs_in_as_requests_do(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_stream_verifies_and_goes_through_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    _url, options = opened(monkeypatch, host="https://api.example.com", api_key="abc", validate_certs=True,
-                           proxy="http://proxy.example.com:3128", no_proxy="localhost,example.org")
+    _url, options = opened(
+        monkeypatch,
+        host="https://api.example.com",
+        api_key="abc",
+        validate_certs=True,
+        proxy="http://proxy.example.com:3128",
+        no_proxy="localhost,example.org",
+    )
     assert options["sslopt"]["context"].verify_mode is ssl.CERT_REQUIRED and options["sslopt"]["context"].check_hostname
     assert (options["http_proxy_host"], options["http_proxy_port"], options["proxy_type"]) == ("proxy.example.com", 3128, "http")
     assert options["http_no_proxy"] == ["localhost", "example.org"]

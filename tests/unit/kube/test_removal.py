@@ -27,9 +27,19 @@ def thing(kind: str, name: str, api: str = "v1", namespace: str = "", **more: An
     meta, labels, by = more.pop("meta", {}), more.pop("labels", {}), more.pop("by", "kubectl")
     notes = meta.get("annotations", {})
     fields = {f"f:{part}": {f"f:{key}": {} for key in keys} for part, keys in (("labels", labels), ("annotations", notes))}
-    return {"apiVersion": api, "kind": kind, **more, "metadata": {
-        "name": name, "uid": f"{kind}/{name}", "labels": labels, **({"namespace": namespace} if namespace else {}), **meta,
-        "managedFields": [{"manager": by, "operation": "Apply", "fieldsV1": {"f:metadata": fields}}]}}
+    return {
+        "apiVersion": api,
+        "kind": kind,
+        **more,
+        "metadata": {
+            "name": name,
+            "uid": f"{kind}/{name}",
+            "labels": labels,
+            **({"namespace": namespace} if namespace else {}),
+            **meta,
+            "managedFields": [{"manager": by, "operation": "Apply", "fieldsV1": {"f:metadata": fields}}],
+        },
+    }
 
 
 def ours(kind: str, name: str, api: str = "v1", namespace: str = "", **more: Any) -> Obj:
@@ -41,8 +51,17 @@ def made(name: str, **labels: str) -> Obj:
 
 
 def owned_by(owner: Obj) -> Obj:
-    return {"ownerReferences": [{"apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": owner["metadata"]["name"],
-                                 "uid": owner["metadata"]["uid"], "controller": True}]}
+    return {
+        "ownerReferences": [
+            {
+                "apiVersion": owner["apiVersion"],
+                "kind": owner["kind"],
+                "name": owner["metadata"]["name"],
+                "uid": owner["metadata"]["uid"],
+                "controller": True,
+            }
+        ]
+    }
 
 
 @dataclass
@@ -57,8 +76,10 @@ class Dictionaries:
 
     def resources(self) -> dict[tuple[str, str], Resource]:
         verbs = ("list", "delete")
-        return {(o["apiVersion"], o["kind"]): Resource(o["apiVersion"], o["kind"], "x", "namespace" in o["metadata"], verbs)
-                for o in self.objects}
+        return {
+            (o["apiVersion"], o["kind"]): Resource(o["apiVersion"], o["kind"], "x", "namespace" in o["metadata"], verbs)
+            for o in self.objects
+        }
 
     def resource(self, api_version: str, kind: str) -> Resource:
         if (api_version, kind) not in self.resources():
@@ -74,8 +95,9 @@ class Dictionaries:
     def get(self, _version: str, kind: str, name: str, _namespace: str | None = None) -> Obj | None:
         return next((copy.deepcopy(o) for o in self.objects if (o["kind"], o["metadata"]["name"]) == (kind, name)), None)
 
-    def list(self, _version: str, kind: str, *, namespace: str | None = None, trim: Any = None, metadata_only: bool = False,
-             **_more: Any) -> list[Obj]:
+    def list(
+        self, _version: str, kind: str, *, namespace: str | None = None, trim: Any = None, metadata_only: bool = False, **_more: Any
+    ) -> list[Obj]:
         self.listed.append((kind, "metadata" if metadata_only else "whole"))
         if kind in self.forbidden:
             raise Forbidden("no")
@@ -111,8 +133,12 @@ def test_what_becomes_of_it(one: Obj, allowed: Allowed, expected: str) -> None:
     assert set(plan(Dictionaries([]), one, allowed=allowed).values()) == {expected}
 
 
-DEFINITION = ours("CustomResourceDefinition", "widgets.example.com", CRD, spec={
-    "group": "example.com", "names": {"kind": "Widget"}, "versions": [{"name": "v1", "served": True}]})
+DEFINITION = ours(
+    "CustomResourceDefinition",
+    "widgets.example.com",
+    CRD,
+    spec={"group": "example.com", "names": {"kind": "Widget"}, "versions": [{"name": "v1", "served": True}]},
+)
 GROUP = ours("OperatorGroup", "tools", "operators.coreos.com/v1", "tools")
 KEEPS = {"persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Delete"}, "volumeClaimTemplates": [{}]}
 DATABASE = ours("StatefulSet", "db", "apps/v1", "s", spec=KEEPS)
@@ -121,8 +147,14 @@ REVISION = thing("IstioRevision", "prod-v1", SAIL, meta=owned_by(ISTIO))
 
 
 def proxied(namespace: str, name: str = "p", revision: str = "prod-v1", **meta: Any) -> Obj:
-    return thing("Pod", name, namespace=namespace, meta={"annotations": {"istio.io/rev": revision}, **meta},
-                 spec={"containers": [{"name": "istio-proxy"}]}, status={"phase": "Running"})
+    return thing(
+        "Pod",
+        name,
+        namespace=namespace,
+        meta={"annotations": {"istio.io/rev": revision}, **meta},
+        spec={"containers": [{"name": "istio-proxy"}]},
+        status={"phase": "Running"},
+    )
 
 
 @pytest.mark.parametrize(
@@ -140,8 +172,12 @@ def proxied(namespace: str, name: str = "p", revision: str = "prod-v1", **meta: 
         (ISTIO, [REVISION, proxied("shop"), thing("Namespace", "shop")], ALL, "pods still have its proxy: Pod shop/p"),
         (ISTIO, [REVISION, proxied("shop"), thing("Namespace", "shop")], Allowed(control_planes=True), ""),
         (ISTIO, [REVISION, proxied("system"), proxied("shop", revision="other")], ALL, ""),
-        (ours("ServiceMeshControlPlane", "prod", "maistra.io/v2", "system"),
-         [proxied("shop"), thing("Namespace", "shop", labels={"maistra.io/member-of": "system"})], ALL, "still have its proxy: Pod shop/p"),
+        (
+            ours("ServiceMeshControlPlane", "prod", "maistra.io/v2", "system"),
+            [proxied("shop"), thing("Namespace", "shop", labels={"maistra.io/member-of": "system"})],
+            ALL,
+            "still have its proxy: Pod shop/p",
+        ),
         (made("s"), [thing("Secret", "x", namespace="s")], ALL, "not ours to delete: Secret s/x"),
         (made("s"), [ours("PersistentVolumeClaim", "x", namespace="s")], Allowed(namespaces=True), "of ours go with remove_volumes"),
         (made("s"), [ours("PersistentVolumeClaim", "x", namespace="s")], ALL, ""),
@@ -171,14 +207,22 @@ def test_what_cannot_be_known_is_not_deleted(forbidden: set[str], stale: set[str
 
 RBAC = "rbac.authorization.k8s.io/v1"
 PERSONAS = frozenset({("rbac.authorization.k8s.io", "ClusterRole"), ("rbac.authorization.k8s.io", "RoleBinding")})
-LAYERED = [ours("ClusterRole", "viewer", RBAC), ours("RoleBinding", "viewer", RBAC, "shop"), ours("ConfigMap", "a", namespace="shop"),
-           ours("Secret", "a", namespace="shop"), thing("ClusterRole", "theirs", RBAC)]
+LAYERED = [
+    ours("ClusterRole", "viewer", RBAC),
+    ours("RoleBinding", "viewer", RBAC, "shop"),
+    ours("ConfigMap", "a", namespace="shop"),
+    ours("Secret", "a", namespace="shop"),
+    thing("ClusterRole", "theirs", RBAC),
+]
 
 
-@pytest.mark.parametrize(("only", "stale"), [
-    ((), {"ClusterRole viewer", "RoleBinding shop/viewer", "ConfigMap shop/a", "Secret shop/a"}),
-    (PERSONAS, {"ClusterRole viewer", "RoleBinding shop/viewer"}),
-])
+@pytest.mark.parametrize(
+    ("only", "stale"),
+    [
+        ((), {"ClusterRole viewer", "RoleBinding shop/viewer", "ConfigMap shop/a", "Secret shop/a"}),
+        (PERSONAS, {"ClusterRole viewer", "RoleBinding shop/viewer"}),
+    ],
+)
 def test_what_is_stale_of_every_kind_or_of_those_that_a_layer_can_have(only: frozenset[tuple[str, str]], stale: set[str]) -> None:
     cluster: Any = Dictionaries(copy.deepcopy(LAYERED))
     assert {str(ref) for ref in stale_objects(cluster, set(), "m", "l", only)} == stale
@@ -243,4 +287,5 @@ def test_who_leaves_is_told_with_what_still_has_a_proxy() -> None:
     found = members_of(cluster, mesh_of(cluster, PARAMS))
     assert (found.leaving, found.unlabelled, found.taken) == (("old",), (), ())
     assert [(str(row), row.remedy) for row in found.proxied] == [
-        ("StatefulSet old/db (1 pod)", "kubectl rollout restart statefulset/db -n old")]
+        ("StatefulSet old/db (1 pod)", "kubectl rollout restart statefulset/db -n old")
+    ]

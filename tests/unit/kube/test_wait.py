@@ -16,9 +16,13 @@ WEB = Ref("apps/v1", "Deployment", "shop", "web")
 
 
 def deployment(ready: int) -> dict[str, Any]:
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "shop", "generation": 1},
-            "spec": {"replicas": 1},
-            "status": {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "readyReplicas": ready, "availableReplicas": ready}}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "web", "namespace": "shop", "generation": 1},
+        "spec": {"replicas": 1},
+        "status": {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "readyReplicas": ready, "availableReplicas": ready},
+    }
 
 
 class Played:
@@ -100,11 +104,14 @@ class Reader:
         return [fn(item) for item in items]
 
 
-@pytest.mark.parametrize(("kind", "no_list", "asked"), [
-    ("ConfigMap", (), ["list"]),
-    ("ConfigMap", ("ConfigMap",), ["list", *["get"] * 10]),  # the right to list is more than is needed
-    ("Secret", (), ["get"] * 10),  # those of others stay unread
-])
+@pytest.mark.parametrize(
+    ("kind", "no_list", "asked"),
+    [
+        ("ConfigMap", (), ["list"]),
+        ("ConfigMap", ("ConfigMap",), ["list", *["get"] * 10]),  # the right to list is more than is needed
+        ("Secret", (), ["get"] * 10),  # those of others stay unread
+    ],
+)
 def test_many_of_a_kind_are_read_by_a_list_where_that_is_allowed(kind: str, no_list: tuple[str, ...], asked: list[str]) -> None:
     west, refs = Reader(*no_list), [Ref("v1", kind, "shop", str(number)) for number in range(10)]
     assert {ref.name for ref in read_all(west, refs)} == {str(number) for number in range(9)}  # type: ignore[arg-type]

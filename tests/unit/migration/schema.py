@@ -13,7 +13,12 @@ from testbed import crds
 __all__ = ["leaves", "problems", "schema_of"]
 
 _TYPES: dict[str, type | tuple[type, ...]] = {
-    "object": dict, "array": list, "string": str, "boolean": bool, "integer": int, "number": (int, float),
+    "object": dict,
+    "array": list,
+    "string": str,
+    "boolean": bool,
+    "integer": int,
+    "number": (int, float),
 }
 Obj = dict[str, Any]
 

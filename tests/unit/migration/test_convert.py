@@ -21,8 +21,12 @@ needs_real = pytest.mark.skipif(not REAL, reason="the real definitions are not o
 
 
 def smcp(**spec: Any) -> Obj:
-    return {"apiVersion": "maistra.io/v2", "kind": "ServiceMeshControlPlane", "metadata": {"name": "basic", "namespace": "istio-system"},
-            "spec": spec}
+    return {
+        "apiVersion": "maistra.io/v2",
+        "kind": "ServiceMeshControlPlane",
+        "metadata": {"name": "basic", "namespace": "istio-system"},
+        "spec": spec,
+    }
 
 
 def golden(mesh: str) -> Obj:
@@ -61,10 +65,18 @@ def test_travel_is_accounted_for_field_by_field(mesh: str) -> None:
 
 def test_chapter_three_becomes_what_it_asks_for() -> None:
     made = convert(golden("prod"))
-    assert made.values["meshConfig"] == {"accessLogFile": "/dev/stdout", "accessLogEncoding": "JSON", "enableAutoMtls": True,
-                                         "outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"}, "dnsRefreshRate": "300s"}
-    assert made.values["pilot"] == {"autoscaleEnabled": False, "replicaCount": 2,
-                                    "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}}}
+    assert made.values["meshConfig"] == {
+        "accessLogFile": "/dev/stdout",
+        "accessLogEncoding": "JSON",
+        "enableAutoMtls": True,
+        "outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"},
+        "dnsRefreshRate": "300s",
+    }
+    assert made.values["pilot"] == {
+        "autoscaleEnabled": False,
+        "replicaCount": 2,
+        "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}},
+    }
     # the same pods have a proxy as before: those that ask for one
     assert made.values["global"] == {"logging": {"level": "default:warn"}, "proxy": {"autoInject": "disabled"}}
 
@@ -151,28 +163,78 @@ def test_every_field_of_the_crd_that_is_mapped_lands_where_the_istio_crd_has_it(
     assert mapped > 120
 
 
-@pytest.mark.parametrize(("spec", "path", "outcome", "to", "value"), [
-    ({"proxy": {"networking": {"trafficControl": {"inbound": {"excludedPorts": [15020, 8443]}}}}},
-     "spec.proxy.networking.trafficControl.inbound.excludedPorts", "mapped", ("global", "proxy", "excludeInboundPorts"), "15020,8443"),
-    ({"general": {"logging": {"componentLevels": {"default": "info", "ads": "debug"}}}},
-     "spec.general.logging.componentLevels", "mapped", ("global", "logging", "level"), "ads:debug,default:info"),
-    ({"security": {"certificateAuthority": {"istiod": {"workloadCertTTLDefault": "12h"}}}},
-     "spec.security.certificateAuthority.istiod.workloadCertTTLDefault", "mapped", ("pilot", "env", "DEFAULT_WORKLOAD_CERT_TTL"), "12h"),
-    ({"security": {"certificateAuthority": {"type": "cert-manager", "cert-manager": {"address": "csr.istio-csr.svc:443"}}}},
-     "spec.security.certificateAuthority.cert-manager.address", "mapped", ("global", "caAddress"), "csr.istio-csr.svc:443"),
-    ({"proxy": {"injection": {"autoInject": True}}}, "spec.proxy.injection.autoInject", "mapped",
-     ("global", "proxy", "autoInject"), "enabled"),
-    ({"proxy": {"runtime": {"container": {"env": {"A": 1}}}}}, "spec.proxy.runtime.container.env", "mapped",
-     ("meshConfig", "defaultConfig", "proxyMetadata"), {"A": "1"}),
-    ({"cluster": {"multiCluster": {"meshNetworks": {"east": {"endpoints": [{"fromRegistry": "east"}], "gateways": [{"service": "x"}]}}}}},
-     'spec.cluster.multiCluster.meshNetworks.east.endpoints[0].fromRegistry', "mapped", ("global", "meshNetworks"),
-     {"east": {"endpoints": [{"fromRegistry": "east"}]}}),
-    ({"techPreview": {"meshConfig": {"defaultConfig": {"proxyMetadata": {"ISTIO_META_DNS_CAPTURE": "true"}}}}},
-     "spec.techPreview.meshConfig.defaultConfig.proxyMetadata.ISTIO_META_DNS_CAPTURE", "mapped",
-     ("meshConfig", "defaultConfig", "proxyMetadata"), {"ISTIO_META_DNS_CAPTURE": "true"}),
-    ({"meshConfig": {"extensionProviders": [{"name": "prom", "prometheus": {}}]}}, "spec.meshConfig.extensionProviders[0].prometheus",
-     "mapped", ("meshConfig", "extensionProviders"), [{"name": "prom", "prometheus": {}}]),
-])
+@pytest.mark.parametrize(
+    ("spec", "path", "outcome", "to", "value"),
+    [
+        (
+            {"proxy": {"networking": {"trafficControl": {"inbound": {"excludedPorts": [15020, 8443]}}}}},
+            "spec.proxy.networking.trafficControl.inbound.excludedPorts",
+            "mapped",
+            ("global", "proxy", "excludeInboundPorts"),
+            "15020,8443",
+        ),
+        (
+            {"general": {"logging": {"componentLevels": {"default": "info", "ads": "debug"}}}},
+            "spec.general.logging.componentLevels",
+            "mapped",
+            ("global", "logging", "level"),
+            "ads:debug,default:info",
+        ),
+        (
+            {"security": {"certificateAuthority": {"istiod": {"workloadCertTTLDefault": "12h"}}}},
+            "spec.security.certificateAuthority.istiod.workloadCertTTLDefault",
+            "mapped",
+            ("pilot", "env", "DEFAULT_WORKLOAD_CERT_TTL"),
+            "12h",
+        ),
+        (
+            {"security": {"certificateAuthority": {"type": "cert-manager", "cert-manager": {"address": "csr.istio-csr.svc:443"}}}},
+            "spec.security.certificateAuthority.cert-manager.address",
+            "mapped",
+            ("global", "caAddress"),
+            "csr.istio-csr.svc:443",
+        ),
+        (
+            {"proxy": {"injection": {"autoInject": True}}},
+            "spec.proxy.injection.autoInject",
+            "mapped",
+            ("global", "proxy", "autoInject"),
+            "enabled",
+        ),
+        (
+            {"proxy": {"runtime": {"container": {"env": {"A": 1}}}}},
+            "spec.proxy.runtime.container.env",
+            "mapped",
+            ("meshConfig", "defaultConfig", "proxyMetadata"),
+            {"A": "1"},
+        ),
+        (
+            {
+                "cluster": {
+                    "multiCluster": {"meshNetworks": {"east": {"endpoints": [{"fromRegistry": "east"}], "gateways": [{"service": "x"}]}}}
+                }
+            },
+            "spec.cluster.multiCluster.meshNetworks.east.endpoints[0].fromRegistry",
+            "mapped",
+            ("global", "meshNetworks"),
+            {"east": {"endpoints": [{"fromRegistry": "east"}]}},
+        ),
+        (
+            {"techPreview": {"meshConfig": {"defaultConfig": {"proxyMetadata": {"ISTIO_META_DNS_CAPTURE": "true"}}}}},
+            "spec.techPreview.meshConfig.defaultConfig.proxyMetadata.ISTIO_META_DNS_CAPTURE",
+            "mapped",
+            ("meshConfig", "defaultConfig", "proxyMetadata"),
+            {"ISTIO_META_DNS_CAPTURE": "true"},
+        ),
+        (
+            {"meshConfig": {"extensionProviders": [{"name": "prom", "prometheus": {}}]}},
+            "spec.meshConfig.extensionProviders[0].prometheus",
+            "mapped",
+            ("meshConfig", "extensionProviders"),
+            [{"name": "prom", "prometheus": {}}],
+        ),
+    ],
+)
 def test_values_are_carried(spec: Obj, path: str, outcome: str, to: tuple[str, ...], value: Any) -> None:
     made = convert(smcp(**spec))
     row = next(row for row in made.rows if row.path == path)
@@ -220,8 +282,12 @@ def test_two_fields_for_one_place_are_told() -> None:
 
 
 def test_secrets_are_not_shown() -> None:
-    made = convert(smcp(addons={"stackdriver": {"telemetry": {"auth": {"apiKey": "s3cret"}}}},
-                        proxy={"runtime": {"container": {"env": {"TOKEN": "s3cret"}}}}))
+    made = convert(
+        smcp(
+            addons={"stackdriver": {"telemetry": {"auth": {"apiKey": "s3cret"}}}},
+            proxy={"runtime": {"container": {"env": {"TOKEN": "s3cret"}}}},
+        )
+    )
     assert "s3cret" not in str([row.to_dict() for row in made.rows])
 
 
@@ -236,9 +302,14 @@ def test_what_is_implied_is_a_field_too_and_the_profile_goes_first() -> None:
 
 
 def test_affinity_in_the_short_form_becomes_that_of_kubernetes() -> None:
-    short = {"podAntiAffinity": {"requiredDuringScheduling": [{"key": "istio", "operator": "In", "values": ["pilot"],
-                                                               "topologyKey": "topology.kubernetes.io/zone"}],
-                                 "preferredDuringScheduling": [{"key": "app", "operator": "Exists"}]}}
+    short = {
+        "podAntiAffinity": {
+            "requiredDuringScheduling": [
+                {"key": "istio", "operator": "In", "values": ["pilot"], "topologyKey": "topology.kubernetes.io/zone"}
+            ],
+            "preferredDuringScheduling": [{"key": "app", "operator": "Exists"}],
+        }
+    }
     made = convert(smcp(runtime={"components": {"pilot": {"pod": {"affinity": short}}}}))
     anti = made.values["pilot"]["affinity"]["podAntiAffinity"]
     assert anti["requiredDuringSchedulingIgnoredDuringExecution"][0]["labelSelector"]["matchExpressions"][0]["values"] == ["pilot"]

@@ -47,22 +47,40 @@ class PlayedMigration(Migration):
 
     def _look(self) -> Snapshot:
         west: Any = self.cluster
-        spaces = [obj(f"Namespace {name}", labels={key: value for key, value in labels.items() if value is not None})
-                  for name, labels in west.namespaces.items()]
+        spaces = [
+            obj(f"Namespace {name}", labels={key: value for key, value in labels.items() if value is not None})
+            for name, labels in west.namespaces.items()
+        ]
         rows = [one for kind in ("Deployment", "StatefulSet", "DaemonSet", "Pod") for one in west._rows(kind)]
         return seen(SMCP, *NEW_PLANE, *CA, *spaces, *rows)
 
 
 def lock(west: Two, holder: str) -> Lock:
-    return Lock(west, namespace="istio-system", name="rollout-travel", mesh="travel", holder=holder, seconds=20,  # type: ignore[arg-type]
-                clock=west.clock, sleep=west.sleep, renews=False)
+    return Lock(
+        west,
+        namespace="istio-system",
+        name="rollout-travel",
+        mesh="travel",
+        holder=holder,
+        seconds=20,  # type: ignore[arg-type]
+        clock=west.clock,
+        sleep=west.sleep,
+        renews=False,
+    )
 
 
 def take(west: Two, step: str, *, budgets: bool = True, concurrency: str = "", holder: str = "", **more: Any) -> Migration:
     restart = RestartSettings(RestartLimits(60.0, 30.0, budgets, concurrency))
     lock_of: Callable[[str], Lock] | None = (lambda _namespace: lock(west, holder)) if holder else None
-    run = PlayedMigration(west, SETTINGS, domains=[{"name": "shop", "namespaces": ["shop"]}], restart=restart,  # type: ignore[arg-type]
-                          timing=Timing(120.0, 1.0, west.clock, west.sleep), lock_of=lock_of, **more)
+    run = PlayedMigration(
+        west,
+        SETTINGS,
+        domains=[{"name": "shop", "namespaces": ["shop"]}],
+        restart=restart,  # type: ignore[arg-type]
+        timing=Timing(120.0, 1.0, west.clock, west.sleep),
+        lock_of=lock_of,
+        **more,
+    )
     run.take(step, "shop")
     return run
 
@@ -99,8 +117,10 @@ def test_a_budget_that_blocks_for_good_is_named_and_nothing_is_written(step: str
         take(west, "moved")
     west.budgets[0]["min"] = 9
     before, spaces = stamps(west), {name: dict(labels) for name, labels in west.namespaces.items()}
-    blocked = (r"cluster west: domain shop: nothing was written: StatefulSet shop/bookings: PodDisruptionBudget shop/data lets 0 pods go "
-               r"even when all are ready, and a restart takes 1 away at once .*budgets: ignore")
+    blocked = (
+        r"cluster west: domain shop: nothing was written: StatefulSet shop/bookings: PodDisruptionBudget shop/data lets 0 pods go "
+        r"even when all are ready, and a restart takes 1 away at once .*budgets: ignore"
+    )
     for dry_run in (True, False):
         with pytest.raises(NotReady, match=blocked):
             take(west, step, dry_run=dry_run)
@@ -161,8 +181,13 @@ def test_a_run_whose_lock_was_taken_over_stops_before_its_next_write() -> None:
         bob.renew()
 
     west.at(2, take_over)
-    run = PlayedMigration(west, SETTINGS, domains=[{"name": "shop", "namespaces": ["shop"]}],  # type: ignore[arg-type]
-                          timing=Timing(120.0, 1.0, west.clock, west.sleep), lock_of=lambda _namespace: bob)
+    run = PlayedMigration(
+        west,
+        SETTINGS,
+        domains=[{"name": "shop", "namespaces": ["shop"]}],  # type: ignore[arg-type]
+        timing=Timing(120.0, 1.0, west.clock, west.sleep),
+        lock_of=lambda _namespace: bob,
+    )
     with pytest.raises(LeaseHeld, match="this run stops, because Lease istio-system/rollout-travel is held by ann now"):
         run.take("moved", "shop")
     assert sum(stamps(west).values()) == 1 and west.objects["Lease", "rollout-travel"]["spec"]["holderIdentity"] == "ann"

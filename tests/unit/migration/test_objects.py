@@ -19,8 +19,13 @@ from .test_convert import REAL, golden, smcp
 
 Obj = dict[str, Any]
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-GROUPS = {"sailoperator.io": "sail", "kiali.io": "kiali", "jaegertracing.io": "jaeger", "telemetry.istio.io": "istio",
-          "security.istio.io": "istio"}
+GROUPS = {
+    "sailoperator.io": "sail",
+    "kiali.io": "kiali",
+    "jaegertracing.io": "jaeger",
+    "telemetry.istio.io": "istio",
+    "security.istio.io": "istio",
+}
 
 
 def snapshot(*objects: Obj, source: str = "manifests") -> Snapshot:
@@ -33,42 +38,96 @@ def plan(*objects: Obj, source: str = "manifests", domains: Any = None, **settin
 
 
 def by_name(made: MigrationPlan) -> dict[str, Obj]:
-    return {f"{obj['kind']} {obj['metadata']['name']}": obj for name, layer in made.layers.items() for obj in layer
-            if name != "migration_final"}
+    return {
+        f"{obj['kind']} {obj['metadata']['name']}": obj for name, layer in made.layers.items() for obj in layer if name != "migration_final"
+    }
 
 
 def roll(*members: str) -> Obj:
-    return {"apiVersion": "maistra.io/v1", "kind": "ServiceMeshMemberRoll", "metadata": {"name": "default", "namespace": "istio-system"},
-            "spec": {"members": list(members)}}
+    return {
+        "apiVersion": "maistra.io/v1",
+        "kind": "ServiceMeshMemberRoll",
+        "metadata": {"name": "default", "namespace": "istio-system"},
+        "spec": {"members": list(members)},
+    }
 
 
 BIG = smcp(
-    mode="ClusterWide", tracing={"type": "Jaeger", "sampling": 250}, security={"dataPlane": {"mtls": True}},
-    addons={"jaeger": {"name": "j", "install": {"storage": {"type": "Elasticsearch", "elasticsearch": {
-                "nodeCount": 3, "redundancyPolicy": "SingleRedundancy", "storage": {"size": "1Gi"},
-                "indexCleaner": {"enabled": True, "numberOfDays": 7, "schedule": "55 23 * * *"}}}, "ingress": {"enabled": False}}},
-            "kiali": {"name": "k", "install": {"dashboard": {"viewOnly": True, "enableTracing": True}, "deployment": {
-                "resources": {"requests": {"cpu": "10m"}}, "nodeSelector": {"infra": ""}, "tolerations": [{"key": "infra"}],
-                "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
-                    {"matchExpressions": [{"key": "infra", "operator": "Exists"}]}]}}}},
-                "service": {"ingress": {"enabled": True, "contextPath": "/kiali"}}}}},
-    gateways={"ingress": {"service": {"type": "LoadBalancer", "metadata": {"labels": {"a": "b"}, "annotations": {"lb": "x"}},
-                                      "ports": [{"name": "tls", "port": 8443, "targetPort": 8443}]},
-                          "runtime": {"deployment": {"autoScaling": {"enabled": True, "minReplicas": 2, "maxReplicas": 4}},
-                                      "container": {"resources": {"limits": {"cpu": "1"}}, "env": {"A": "1"}},
-                                      "pod": {"tolerations": [{"key": "infra"}], "metadata": {"labels": {"team": "x"}}}},
-                          "volumes": [{"volume": {"secret": {"secretName": "s"}}, "volumeMount": {"name": "s", "mountPath": "/s"}}]},
-              "egress": {"enabled": False},
-              "additionalIngress": {"partner": {"enabled": True, "namespace": "edge", "service": {"metadata": {"labels": {
-                  "app": "partner", "istio": "partner"}}}}, "off": {}},
-              "additionalEgress": {"out": {"enabled": True, "routerMode": "sni-dnat", "requestedNetworkView": ["n1"]}}})
+    mode="ClusterWide",
+    tracing={"type": "Jaeger", "sampling": 250},
+    security={"dataPlane": {"mtls": True}},
+    addons={
+        "jaeger": {
+            "name": "j",
+            "install": {
+                "storage": {
+                    "type": "Elasticsearch",
+                    "elasticsearch": {
+                        "nodeCount": 3,
+                        "redundancyPolicy": "SingleRedundancy",
+                        "storage": {"size": "1Gi"},
+                        "indexCleaner": {"enabled": True, "numberOfDays": 7, "schedule": "55 23 * * *"},
+                    },
+                },
+                "ingress": {"enabled": False},
+            },
+        },
+        "kiali": {
+            "name": "k",
+            "install": {
+                "dashboard": {"viewOnly": True, "enableTracing": True},
+                "deployment": {
+                    "resources": {"requests": {"cpu": "10m"}},
+                    "nodeSelector": {"infra": ""},
+                    "tolerations": [{"key": "infra"}],
+                    "affinity": {
+                        "nodeAffinity": {
+                            "requiredDuringSchedulingIgnoredDuringExecution": {
+                                "nodeSelectorTerms": [{"matchExpressions": [{"key": "infra", "operator": "Exists"}]}]
+                            }
+                        }
+                    },
+                },
+                "service": {"ingress": {"enabled": True, "contextPath": "/kiali"}},
+            },
+        },
+    },
+    gateways={
+        "ingress": {
+            "service": {
+                "type": "LoadBalancer",
+                "metadata": {"labels": {"a": "b"}, "annotations": {"lb": "x"}},
+                "ports": [{"name": "tls", "port": 8443, "targetPort": 8443}],
+            },
+            "runtime": {
+                "deployment": {"autoScaling": {"enabled": True, "minReplicas": 2, "maxReplicas": 4}},
+                "container": {"resources": {"limits": {"cpu": "1"}}, "env": {"A": "1"}},
+                "pod": {"tolerations": [{"key": "infra"}], "metadata": {"labels": {"team": "x"}}},
+            },
+            "volumes": [{"volume": {"secret": {"secretName": "s"}}, "volumeMount": {"name": "s", "mountPath": "/s"}}],
+        },
+        "egress": {"enabled": False},
+        "additionalIngress": {
+            "partner": {"enabled": True, "namespace": "edge", "service": {"metadata": {"labels": {"app": "partner", "istio": "partner"}}}},
+            "off": {},
+        },
+        "additionalEgress": {"out": {"enabled": True, "routerMode": "sni-dnat", "requestedNetworkView": ["n1"]}},
+    },
+)
 
 
-@pytest.mark.parametrize("plane", [golden("dev"), golden("prod"), smcp(tracing={"type": "Jaeger"}), BIG],
-                         ids=["dev", "prod", "empty", "big"])
-@pytest.mark.parametrize("more", [
-    {}, {"strategy": "InPlace", "name": "mesh"}, {"tracing": "opentelemetry", "tracing_host": "otel.observability.svc"},
-], ids=["default", "inplace", "otel"])
+@pytest.mark.parametrize(
+    "plane", [golden("dev"), golden("prod"), smcp(tracing={"type": "Jaeger"}), BIG], ids=["dev", "prod", "empty", "big"]
+)
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"strategy": "InPlace", "name": "mesh"},
+        {"tracing": "opentelemetry", "tracing_host": "otel.observability.svc"},
+    ],
+    ids=["default", "inplace", "otel"],
+)
 def test_objects_fit_the_real_crds(plane: Obj, more: Obj) -> None:
     made = plan(plane, roll("shop"), **more)
     checked = 0
@@ -92,7 +151,8 @@ def test_travel_of_chapter_three() -> None:
     assert istio["namespace"] == "prod-istio-system" and istio["updateStrategy"] == {"type": "RevisionBased"}
     assert istio["values"]["meshConfig"]["discoverySelectors"] == [{"matchLabels": {"istio-discovery": "travel-prod"}}]
     assert istio["values"]["meshConfig"]["extensionProviders"] == [
-        {"name": "tracing", "zipkin": {"service": "jaeger-small-production-collector.prod-istio-system.svc.cluster.local", "port": 9411}}]
+        {"name": "tracing", "zipkin": {"service": "jaeger-small-production-collector.prod-istio-system.svc.cluster.local", "port": 9411}}
+    ]
     telemetry = found["Telemetry mesh-default"]
     assert telemetry["spec"]["tracing"] == [{"providers": [{"name": "tracing"}], "randomSamplingPercentage": 5.0}]
     # the istiod of OSSM 2 knows no provider of that name, and must not read it
@@ -114,8 +174,16 @@ def test_travel_of_chapter_three() -> None:
 
 def test_on_a_cluster_the_service_keeps_its_ports_and_its_selector() -> None:
     selector = {"app": "istio-ingressgateway", "istio": "ingressgateway", "maistra.io/owner-name": "basic"}
-    live = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "istio-ingressgateway", "namespace": "istio-system"}, "spec": {
-        "type": "ClusterIP", "selector": selector, "ports": [{"name": "mongo", "port": 27017, "targetPort": 27017, "nodePort": 31000}]}}
+    live = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "istio-ingressgateway", "namespace": "istio-system"},
+        "spec": {
+            "type": "ClusterIP",
+            "selector": selector,
+            "ports": [{"name": "mongo", "port": 27017, "targetPort": 27017, "nodePort": 31000}],
+        },
+    }
     found = by_name(plan(smcp(), live, source="cluster"))
     assert found["Service istio-ingressgateway"]["spec"]["ports"] == live["spec"]["ports"]
     assert found["Service istio-ingressgateway"]["spec"]["selector"] == selector
@@ -146,9 +214,13 @@ def test_the_big_one() -> None:
 def test_network_policies_of_the_same_effect_by_a_label_that_stays() -> None:
     made = plan(smcp(), roll("shop", "pay"))
     names = sorted(f"{obj['metadata']['namespace']}/{obj['metadata']['name']}" for obj in made.layers["migration_networks"])
-    assert names == ["istio-system/mesh-expose-route", "istio-system/mesh-istio-ingressgateway", "istio-system/mesh-istiod",
-                     "istio-system/mesh-members",
-                     *(f"{space}/mesh-{what}" for space in ("pay", "shop") for what in ("expose-route", "members"))]
+    assert names == [
+        "istio-system/mesh-expose-route",
+        "istio-system/mesh-istio-ingressgateway",
+        "istio-system/mesh-istiod",
+        "istio-system/mesh-members",
+        *(f"{space}/mesh-{what}" for space in ("pay", "shop") for what in ("expose-route", "members")),
+    ]
     assert "maistra.io/member-of" not in str(made.layers["migration_networks"])
     assert plan(smcp(security={"manageNetworkPolicy": False})).layers["migration_networks"] == []
 
@@ -184,8 +256,12 @@ def test_a_jaeger_is_made_only_where_nobody_has_it() -> None:
 
 def test_a_telemetry_for_the_mesh_that_is_there_goes_on() -> None:
     meta = {"name": "all", "namespace": "istio-system"}
-    theirs = {"apiVersion": "telemetry.istio.io/v1alpha1", "kind": "Telemetry", "metadata": meta,
-              "spec": {"tracing": [{"providers": [{"name": "otel"}]}]}}
+    theirs = {
+        "apiVersion": "telemetry.istio.io/v1alpha1",
+        "kind": "Telemetry",
+        "metadata": meta,
+        "spec": {"tracing": [{"providers": [{"name": "otel"}]}]},
+    }
     assert "Telemetry" not in str(plan(smcp(), theirs, source="cluster").layers["migration_mesh"])
 
 
@@ -194,11 +270,14 @@ def test_a_second_mesh_uses_the_cni_that_is_there() -> None:
     assert "IstioCNI default" not in by_name(plan(smcp(), cni, source="cluster"))
 
 
-@pytest.mark.parametrize(("objects", "text"), [
-    ([], "found none, expected one; there are: none"),
-    ([smcp(), {**smcp(), "metadata": {"name": "other", "namespace": "b"}}], "found istio-system/basic, b/other, expected one"),
-    ([{**smcp(), "apiVersion": "maistra.io/v1"}], "is maistra.io/v1, expected maistra.io/v2"),
-])
+@pytest.mark.parametrize(
+    ("objects", "text"),
+    [
+        ([], "found none, expected one; there are: none"),
+        ([smcp(), {**smcp(), "metadata": {"name": "other", "namespace": "b"}}], "found istio-system/basic, b/other, expected one"),
+        ([{**smcp(), "apiVersion": "maistra.io/v1"}], "is maistra.io/v1, expected maistra.io/v2"),
+    ],
+)
 def test_the_control_plane_has_to_be_clear(objects: list[Obj], text: str) -> None:
     with pytest.raises(ConfigError, match=text):
         plan(*objects)
@@ -235,8 +314,12 @@ def test_every_label_of_a_gateway_is_on_service_selector_and_pods(service: Obj, 
 
 
 def test_labels_of_a_service_that_is_there_are_its_selector_s() -> None:
-    there = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "istio-ingressgateway", "namespace": "istio-system"},
-             "spec": {"selector": {"istio": "ingressgateway", "serving": "edge"}}}
+    there = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "istio-ingressgateway", "namespace": "istio-system"},
+        "spec": {"selector": {"istio": "ingressgateway", "serving": "edge"}},
+    }
     made = plan(smcp(gateways={"ingress": {"service": {"metadata": {"labels": {"other": "x"}}}}}), there)
     (found,) = [obj for obj in made.layers["migration_services"] if obj["kind"] == "Service" and "ingress" in obj["metadata"]["name"]]
     assert found["spec"]["selector"] == {"istio": "ingressgateway", "serving": "edge"}
@@ -250,7 +333,7 @@ def test_a_wrong_type_is_converted_around_or_named() -> None:
             number += 1
             value = OTHERS[number % len(OTHERS)]
             try:
-                plan(*objects[:index], changed(one, path, value), *objects[index + 1:])
+                plan(*objects[:index], changed(one, path, value), *objects[index + 1 :])
             except MeshError as exc:
                 named += "does not have the structure of its kind" in str(exc)
                 assert "an object of the source" not in str(exc), (path, value, exc)

@@ -49,8 +49,9 @@ def test_a_slow_way_hides_no_more_than_it_took() -> None:
 
 def test_both_times_are_named_and_whose_is_ahead() -> None:
     text = reading(0.0, offset=-7200).difference()
-    assert text == ("the API server's clock says 2026-03-01T10:00:00Z and the clock of this control node 2026-03-01T12:00:00Z, "
-                    "which is 7199 s ahead")
+    assert text == (
+        "the API server's clock says 2026-03-01T10:00:00Z and the clock of this control node 2026-03-01T12:00:00Z, which is 7199 s ahead"
+    )
     assert "which is 7200 s behind" in reading(0.0, offset=7200).difference()
 
 

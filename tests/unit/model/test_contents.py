@@ -40,17 +40,34 @@ Obj = dict[str, Any]
 def written(manager: str, *, labels: Any = (), annotations: Any = (), operation: str = "Apply", subresource: str = "") -> Obj:
     parts = {"labels": labels, "annotations": annotations}
     fields = {f"f:{part}": {f"f:{key}": {} for key in keys} for part, keys in parts.items() if keys}
-    return {"manager": manager, "operation": operation, "fieldsV1": {"f:metadata": fields},
-            **({"subresource": subresource} if subresource else {})}
+    return {
+        "manager": manager,
+        "operation": operation,
+        "fieldsV1": {"f:metadata": fields},
+        **({"subresource": subresource} if subresource else {}),
+    }
 
 
 def thing(kind: str, name: str = "x", api: str = "v1", by: str = "kubectl-create", owner: Obj | None = None, **more: Any) -> Obj:
     labels, notes = more.pop("labels", {}), more.pop("annotations", {})
-    meta = {"name": name, "namespace": "shop", "uid": f"{kind}/{name}", "labels": labels, "annotations": notes,
-            "managedFields": [written(by, labels=labels, annotations=notes)]}
+    meta = {
+        "name": name,
+        "namespace": "shop",
+        "uid": f"{kind}/{name}",
+        "labels": labels,
+        "annotations": notes,
+        "managedFields": [written(by, labels=labels, annotations=notes)],
+    }
     if owner:
-        meta["ownerReferences"] = [{"apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": owner["metadata"]["name"],
-                                    "uid": owner["metadata"]["uid"], "controller": True}]
+        meta["ownerReferences"] = [
+            {
+                "apiVersion": owner["apiVersion"],
+                "kind": owner["kind"],
+                "name": owner["metadata"]["name"],
+                "uid": owner["metadata"]["uid"],
+                "controller": True,
+            }
+        ]
     return {"apiVersion": api, "kind": kind, "metadata": meta, **more}
 
 
@@ -71,10 +88,18 @@ USUALS = [
     thing("Secret", "istio-ca-secret"),
     thing("ServiceAccount", "default"),
     thing("ServiceAccount", "builder"),
-    thing("Secret", "default-token-x1", type="kubernetes.io/service-account-token",
-          annotations={"kubernetes.io/service-account.name": "default"}),
-    thing("Secret", "default-dockercfg-x1", type="kubernetes.io/dockercfg",
-          annotations={"openshift.io/internal-registry-auth-token.service-account": "default"}),
+    thing(
+        "Secret",
+        "default-token-x1",
+        type="kubernetes.io/service-account-token",
+        annotations={"kubernetes.io/service-account.name": "default"},
+    ),
+    thing(
+        "Secret",
+        "default-dockercfg-x1",
+        type="kubernetes.io/dockercfg",
+        annotations={"openshift.io/internal-registry-auth-token.service-account": "default"},
+    ),
     thing("RoleBinding", "system:image-pullers", "rbac.authorization.k8s.io/v1"),
     thing("RoleBinding", "admin", "authorization.openshift.io/v1"),
     thing("Event"),
@@ -128,17 +153,28 @@ def test_the_rights_of_an_account_of_a_mesh_are_nobodys(kind: str) -> None:
         return found(thing(kind, name, api, "kubectl-client-side-apply", labels={**RIGHTS, **labels}))
 
     assert named("meshops-remove-m") == named("meshops-install-m") == named("meshops-remove-other", **{MESH: "other"}) == []
-    for others in (named("admin"), named("meshops-remove-other"), named("meshops-remove-m", api="example.com/v1"),
-                   named("meshops-remove-m", **{LAYER: "personas"}), named("meshops-remove-m", **{MESH: "other"}),
-                   named("meshops-remove-m", **{MANAGED_BY: "helm"})):
+    for others in (
+        named("admin"),
+        named("meshops-remove-other"),
+        named("meshops-remove-m", api="example.com/v1"),
+        named("meshops-remove-m", **{LAYER: "personas"}),
+        named("meshops-remove-m", **{MESH: "other"}),
+        named("meshops-remove-m", **{MANAGED_BY: "helm"}),
+    ):
         assert len(others) == 1
 
 
 def test_every_row_says_why() -> None:
     assert all(row.reason and row.kinds for row in USUAL)
-    assert all(row.names or row.labels or row.annotations or row.types or row.kinds in (
-        ("Event",), ("Endpoints",), ("EndpointSlice",), ("Lease",), ("Role", "RoleBinding"), ("ImageStreamTag", "ImageTag"))
-        for row in USUAL), "no row waves a whole kind through that a person writes"
+    assert all(
+        row.names
+        or row.labels
+        or row.annotations
+        or row.types
+        or row.kinds
+        in (("Event",), ("Endpoints",), ("EndpointSlice",), ("Lease",), ("Role", "RoleBinding"), ("ImageStreamTag", "ImageTag"))
+        for row in USUAL
+    ), "no row waves a whole kind through that a person writes"
 
 
 def test_what_ours_own_is_ours() -> None:
@@ -247,8 +283,16 @@ def test_labels_alone_make_nothing_ours(entries: list[Obj], expected: bool, text
 def space(labels: Obj | None = None, *, made: bool = True, by: str = "meshops.mesh", more: Any = ()) -> Obj:
     labels = OURS if labels is None else labels
     notes = {CREATED: "true"} if made else {}
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {
-        "name": "shop", "labels": labels, "annotations": notes, "managedFields": [written(by, labels=labels, annotations=notes), *more]}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {
+            "name": "shop",
+            "labels": labels,
+            "annotations": notes,
+            "managedFields": [written(by, labels=labels, annotations=notes), *more],
+        },
+    }
 
 
 @pytest.mark.parametrize(

@@ -21,22 +21,31 @@ RIGHTS = [
 ]
 RULES = [
     ('pods "web" is forbidden: exceeded quota: compute, requested: pods=1, used: pods=10, limited: pods=10', "ResourceQuota"),
-    ('services "web" is forbidden: exceeded quota: q, requested: count/services=1, used: count/services=2, limited: count/services=2',
-     "ResourceQuota"),
+    (
+        'services "web" is forbidden: exceeded quota: q, requested: count/services=1, used: count/services=2, limited: count/services=2',
+        "ResourceQuota",
+    ),
     ('pods "web" is forbidden: failed quota: compute: must specify limits.cpu for: web; requests.memory for: web', "ResourceQuota"),
     ('persistentvolumeclaims "d" is forbidden: status unknown for quota: storage, resources: requests.storage', "ResourceQuota"),
     ('pods "web" is forbidden: maximum cpu usage per Container is 1, but limit is 2', "LimitRange"),
-    ('pods "web" is forbidden: [minimum memory usage per Container is 64Mi, but request is 1Mi, maximum cpu usage per Pod is 1, but limit '
-     "is 2]", "LimitRange"),
+    (
+        'pods "web" is forbidden: [minimum memory usage per Container is 64Mi, but request is 1Mi, maximum cpu usage per Pod is 1, but '
+        "limit is 2]",
+        "LimitRange",
+    ),
     ('pods "web" is forbidden: memory max limit to request ratio per Container is 2, but provided ratio is 4.000000', "LimitRange"),
     ('persistentvolumeclaims "d" is forbidden: maximum storage usage per PersistentVolumeClaim is 1Gi, but request is 2Gi', "LimitRange"),
     ('pods "web" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true', "Pod Security"),
-    ('pods "web" is forbidden: unable to validate against any security context constraint: [provider "anyuid": Forbidden]',
-     "SecurityContextConstraints"),
+    (
+        'pods "web" is forbidden: unable to validate against any security context constraint: [provider "anyuid": Forbidden]',
+        "SecurityContextConstraints",
+    ),
     ('admission webhook "validate.kyverno.svc" denied the request: User "x" cannot list secrets', "webhook"),
-    ("virtualservices.networking.istio.io \"a\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: exceeded "
-     "quota:",
-     "ValidatingAdmissionPolicy"),
+    (
+        "virtualservices.networking.istio.io \"a\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: exceeded "
+        "quota:",
+        "ValidatingAdmissionPolicy",
+    ),
     ('pods "web" is forbidden: error looking up service account shop/web: serviceaccount "web" not found', "admission"),
 ]
 

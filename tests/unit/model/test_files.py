@@ -142,9 +142,14 @@ def test_a_bomb_of_gzip_is_refused_before_it_fills_the_memory(tmp_path: Path, mo
         Snapshot.load(path)
 
 
-@pytest.mark.parametrize(("content", "text"), [
-    (b"", "is empty: the run that wrote it did not end"), (b"\x1f\x8b\x08", "cannot be read"), (b'{"a":' * 100_000, "nested too deeply"),
-])
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"", "is empty: the run that wrote it did not end"),
+        (b"\x1f\x8b\x08", "cannot be read"),
+        (b'{"a":' * 100_000, "nested too deeply"),
+    ],
+)
 def test_a_damaged_snapshot_is_named(tmp_path: Path, content: bytes, text: str) -> None:
     path = tmp_path / "s.json"
     path.write_bytes(content)

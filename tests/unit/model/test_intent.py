@@ -10,41 +10,63 @@ import yaml
 from ansible_collections.meshops.mesh.plugins.module_utils._model.variables import check_names, check_value, misspelt, shown
 
 APPLICATION = {"name": {"type": "str", "required": True}, "port": {"type": "int"}, "inject": {"type": "bool"}, "env": {"type": "dict"}}
-SPEC: dict[str, Any] = {"type": "list", "elements": "dict", "options": {
-    "namespace": {"type": "str", "required": True},
-    "kind": {"type": "str", "choices": ["User", "Group"]},
-    "applications": {"type": "list", "elements": "dict", "options": APPLICATION},
-    "hosts": {"type": "list", "elements": "str"}}}
+SPEC: dict[str, Any] = {
+    "type": "list",
+    "elements": "dict",
+    "options": {
+        "namespace": {"type": "str", "required": True},
+        "kind": {"type": "str", "choices": ["User", "Group"]},
+        "applications": {"type": "list", "elements": "dict", "options": APPLICATION},
+        "hosts": {"type": "list", "elements": "str"},
+    },
+}
 
 
-@pytest.mark.parametrize(("value", "expected"), [
-    ("[{namespace: a, applications: [{name: b, port: '80', inject: 'yes', env: {A: b}}]}]", []),
-    ("[{namespace: 7, hosts: 'a,b', kind: Group}]", []),
-    ("[]", []),
-    ("prod", ["v: expected a list, found 'prod'"]),
-    ("{namespace: a}", ["v: expected a list, found a map (namespace)"]),
-    ("[a]", ["v[0]: expected a map, found 'a'"]),
-    ("[null]", ["v[0]: has no value, expected a map"]),
-    ("[{namespace: null}]", ["v[0].namespace: has no value, expected a text"]),
-    ("[{}]", ["v[0].namespace: is missing, expected a text"]),
-    ("[{namespace: [a]}]", ["v[0].namespace: expected a text, found a list of 1"]),
-    ("[{namespace: a, kind: Robot}]", ["v[0].kind: expected one of User, Group, found 'Robot'"]),
-    ("[{namespace: a, aplications: []}]", ["v[0].aplications: not known; did you mean applications?"]),
-    ("[{namespace: a, zzz: 1}]", ["v[0].zzz: not known; there are applications, hosts, kind, namespace"]),
-    ("[{namespace: a, applications: [{name: b, port: eighty}]}]", ["v[0].applications[0].port: expected a whole number, found 'eighty'"]),
-    ("[{namespace: a, applications: [{name: b, port: true}]}]", ["v[0].applications[0].port: expected a whole number, found True (bool)"]),
-    ("[{namespace: a, applications: [{name: b, inject: maybe}]}]", ["v[0].applications[0].inject: expected true or false, found 'maybe'"]),
-    ("[{namespace: a, applications: [{name: b, env: [A]}]}]", ["v[0].applications[0].env: expected a map, found a list of 1"]),
-])
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("[{namespace: a, applications: [{name: b, port: '80', inject: 'yes', env: {A: b}}]}]", []),
+        ("[{namespace: 7, hosts: 'a,b', kind: Group}]", []),
+        ("[]", []),
+        ("prod", ["v: expected a list, found 'prod'"]),
+        ("{namespace: a}", ["v: expected a list, found a map (namespace)"]),
+        ("[a]", ["v[0]: expected a map, found 'a'"]),
+        ("[null]", ["v[0]: has no value, expected a map"]),
+        ("[{namespace: null}]", ["v[0].namespace: has no value, expected a text"]),
+        ("[{}]", ["v[0].namespace: is missing, expected a text"]),
+        ("[{namespace: [a]}]", ["v[0].namespace: expected a text, found a list of 1"]),
+        ("[{namespace: a, kind: Robot}]", ["v[0].kind: expected one of User, Group, found 'Robot'"]),
+        ("[{namespace: a, aplications: []}]", ["v[0].aplications: not known; did you mean applications?"]),
+        ("[{namespace: a, zzz: 1}]", ["v[0].zzz: not known; there are applications, hosts, kind, namespace"]),
+        (
+            "[{namespace: a, applications: [{name: b, port: eighty}]}]",
+            ["v[0].applications[0].port: expected a whole number, found 'eighty'"],
+        ),
+        (
+            "[{namespace: a, applications: [{name: b, port: true}]}]",
+            ["v[0].applications[0].port: expected a whole number, found True (bool)"],
+        ),
+        (
+            "[{namespace: a, applications: [{name: b, inject: maybe}]}]",
+            ["v[0].applications[0].inject: expected true or false, found 'maybe'"],
+        ),
+        ("[{namespace: a, applications: [{name: b, env: [A]}]}]", ["v[0].applications[0].env: expected a map, found a list of 1"]),
+    ],
+)
 def test_types_and_keys(value: str, expected: list[str]) -> None:
     assert check_value(SPEC, yaml.safe_load(value), "v") == expected
 
 
-@pytest.mark.parametrize(("value", "expected"), [
-    (["namespaces", "volumes"], []), ([], []), ("namespaces, volumes", []),
-    (["volume"], ["v[0]: expected one of namespaces, volumes, found 'volume'"]),
-    ("namespaces,volume", ["v[1]: expected one of namespaces, volumes, found 'volume'"]),
-])
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (["namespaces", "volumes"], []),
+        ([], []),
+        ("namespaces, volumes", []),
+        (["volume"], ["v[0]: expected one of namespaces, volumes, found 'volume'"]),
+        ("namespaces,volume", ["v[1]: expected one of namespaces, volumes, found 'volume'"]),
+    ],
+)
 def test_each_entry_of_a_list_is_to_be_chosen(value: Any, expected: list[str]) -> None:
     assert check_value({"type": "list", "elements": "str", "choices": ["namespaces", "volumes"]}, value, "v") == expected
 
@@ -56,18 +78,21 @@ def test_a_map_may_come_as_json() -> None:
     assert check_value(spec, "name", "v") == ["v: expected a map, found 'name'"]
 
 
-@pytest.mark.parametrize(("good", "bad"), [
-    ({"mesh_name": "a" * 63}, {"mesh_name": "a" * 64}),
-    ({"mesh_name": "a"}, {"mesh_name": ""}),
-    ({"mesh_control_plane": {"namespace": "a-1"}}, {"mesh_control_plane": {"namespace": "a.b"}}),
-    ({"mesh_domains": [{"name": "Team_A", "namespaces": ["7up"]}]}, {"mesh_domains": [{"name": "a", "namespaces": ["münchen"]}]}),
-    ({"mesh_workloads": [{"applications": [{"name": "a"}]}]}, {"mesh_workloads": [{"applications": [{"name": "7up"}]}]}),
-    ({"mesh_workloads": [{"applications": [{"name": "a"}]}]}, {"mesh_workloads": [{"applications": [{"name": "a\n"}]}]}),
-    ({"mesh_gateways": [{"hosts": ["*.a.example", "*", "b.example"]}]}, {"mesh_gateways": [{"hosts": ["a.*.example"]}]}),
-    ({"mesh_personas": [{"name": "Jürgen Groß"}]}, {"mesh_personas": [{"name": "a\nb"}]}),
-    ({"mesh_personas": [{"name": "x" * 253}]}, {"mesh_personas": [{"name": "x" * 300}]}),
-    ({"mesh_observability": None}, {"mesh_observability": {"jaeger": {"name": "A"}}}),
-])
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        ({"mesh_name": "a" * 63}, {"mesh_name": "a" * 64}),
+        ({"mesh_name": "a"}, {"mesh_name": ""}),
+        ({"mesh_control_plane": {"namespace": "a-1"}}, {"mesh_control_plane": {"namespace": "a.b"}}),
+        ({"mesh_domains": [{"name": "Team_A", "namespaces": ["7up"]}]}, {"mesh_domains": [{"name": "a", "namespaces": ["münchen"]}]}),
+        ({"mesh_workloads": [{"applications": [{"name": "a"}]}]}, {"mesh_workloads": [{"applications": [{"name": "7up"}]}]}),
+        ({"mesh_workloads": [{"applications": [{"name": "a"}]}]}, {"mesh_workloads": [{"applications": [{"name": "a\n"}]}]}),
+        ({"mesh_gateways": [{"hosts": ["*.a.example", "*", "b.example"]}]}, {"mesh_gateways": [{"hosts": ["a.*.example"]}]}),
+        ({"mesh_personas": [{"name": "Jürgen Groß"}]}, {"mesh_personas": [{"name": "a\nb"}]}),
+        ({"mesh_personas": [{"name": "x" * 253}]}, {"mesh_personas": [{"name": "x" * 300}]}),
+        ({"mesh_observability": None}, {"mesh_observability": {"jaeger": {"name": "A"}}}),
+    ],
+)
 def test_names(good: dict[str, Any], bad: dict[str, Any]) -> None:
     assert check_names(good) == []
     assert len(check_names(bad)) == 1
@@ -84,7 +109,10 @@ def test_only_what_looks_like_ours_is_misspelt() -> None:
     known = {"mesh_gateways", "mesh_domains", "mesh_control_plane"}
     assert misspelt({"mesh_gateways", "mesh_apps_domain", "mesh_environment", "mesh_mysql_password"}, known) == []
     assert [text.split(":")[0] for text in misspelt({"mesh_gatewys", "mesh_domain", "mesh_control_plan"}, known)] == [
-        "mesh_control_plan", "mesh_domain", "mesh_gatewys"]
+        "mesh_control_plan",
+        "mesh_domain",
+        "mesh_gatewys",
+    ]
 
 
 def test_a_number_may_be_written_with_an_exponent() -> None:
@@ -92,15 +120,31 @@ def test_a_number_may_be_written_with_an_exponent() -> None:
     assert check_value({"type": "float"}, "1e", "x")
 
 
-HIDING: dict[str, Any] = {"type": "dict", "options": {
-    "secrets": {"type": "list", "elements": "dict", "options": {"name": {"type": "str"}, "data": {"type": "dict"}}},
-    "env": {"type": "dict"}, "passphrase": {"type": "dict"}, "kind": {"type": "str", "choices": ["a", "b"]}, "key": {"type": "list"}}}
+HIDING: dict[str, Any] = {
+    "type": "dict",
+    "options": {
+        "secrets": {"type": "list", "elements": "dict", "options": {"name": {"type": "str"}, "data": {"type": "dict"}}},
+        "env": {"type": "dict"},
+        "passphrase": {"type": "dict"},
+        "kind": {"type": "str", "choices": ["a", "b"]},
+        "key": {"type": "list"},
+    },
+}
 
 
-@pytest.mark.parametrize("value", [
-    {"secrets": "hunter2"}, {"secrets": ["hunter2"]}, {"secrets": [{"data": "hunter2"}]}, {"env": "hunter2"}, {"passphrase": "hunter2"},
-    {"key": 5}, {"kind": "https://me:hunter2@example.com"}, {"kind": "-----BEGIN PRIVATE KEY----- hunter2"},
-])
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"secrets": "hunter2"},
+        {"secrets": ["hunter2"]},
+        {"secrets": [{"data": "hunter2"}]},
+        {"env": "hunter2"},
+        {"passphrase": "hunter2"},
+        {"key": 5},
+        {"kind": "https://me:hunter2@example.com"},
+        {"kind": "-----BEGIN PRIVATE KEY----- hunter2"},
+    ],
+)
 def test_a_message_has_nothing_of_what_may_be_a_secret(value: dict[str, Any]) -> None:
     (problem,) = check_value(HIDING, value, "v")
     assert "hunter2" not in problem and ("characters" in problem or "of the type int" in problem)

@@ -68,25 +68,39 @@ def test_booleans_and_numbers_are_not_taken_for_each_other() -> None:
     assert [type(item) for item in value.values()] == [int, bool, str, float, str, str, str, int, int, int]
 
 
-@pytest.mark.parametrize("block", [
-    "[1.2.3.4, 001:db8::]", "[001:db8::]", "[fd00::, fe80::]", "[a:, b:]", "[spiffe://td/ns/a:]", "[it's::, x]",
-])
+@pytest.mark.parametrize(
+    "block",
+    [
+        "[1.2.3.4, 001:db8::]",
+        "[001:db8::]",
+        "[fd00::, fe80::]",
+        "[a:, b:]",
+        "[spiffe://td/ns/a:]",
+        "[it's::, x]",
+    ],
+)
 def test_a_colon_at_the_end_of_a_text_in_a_list_belongs_to_it(block: str) -> None:
     ((_line, value),) = documents(f"kind: X\nblocks: {block}\n")
     assert all(isinstance(item, str) for item in value["blocks"]) and len(value["blocks"]) == block.count(",") + 1
 
 
-@pytest.mark.parametrize(("text", "reason"), [
-    ("[" * 100_000, "nested deeper"),
-    ("- " * 100_000 + "x", "nested deeper"),
-    ('{"a":' * 100_000 + "1" + "}" * 100_000, "nested deeper"),
-    ("".join(" " * depth + "a:\n" for depth in range(2000)), "nested deeper"),
-    ('{"a":' * 200 + "1" + "}" * 200, "nested deeper"),
-    ("a: &a [*a]\n", "aliases stand for"),
-    ("a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
-     + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12)), "aliases stand for"),
-    ("a0: &a0 {k: x}\n" + "".join(f"a{n}: &a{n} {{k: *a{n - 1}, l: *a{n - 1}}}\n" for n in range(1, 60)), "aliases stand for"),
-], ids=["brackets", "dashes", "json", "indents", "json-200", "itself", "list-bomb", "map-bomb"])
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[" * 100_000, "nested deeper"),
+        ("- " * 100_000 + "x", "nested deeper"),
+        ('{"a":' * 100_000 + "1" + "}" * 100_000, "nested deeper"),
+        ("".join(" " * depth + "a:\n" for depth in range(2000)), "nested deeper"),
+        ('{"a":' * 200 + "1" + "}" * 200, "nested deeper"),
+        ("a: &a [*a]\n", "aliases stand for"),
+        (
+            "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12)),
+            "aliases stand for",
+        ),
+        ("a0: &a0 {k: x}\n" + "".join(f"a{n}: &a{n} {{k: *a{n - 1}, l: *a{n - 1}}}\n" for n in range(1, 60)), "aliases stand for"),
+    ],
+    ids=["brackets", "dashes", "json", "indents", "json-200", "itself", "list-bomb", "map-bomb"],
+)
 def test_a_bomb_is_named_with_its_bound_and_the_rest_is_read(tmp_path: Path, text: str, reason: str) -> None:
     root = put(tmp_path, {"a.yaml": ONE, "bomb.yaml": text})
     found = read_manifests(root)
@@ -113,15 +127,18 @@ def test_too_many_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_one_bad_file_stops_nobody_and_is_named(tmp_path: Path) -> None:
-    root = put(tmp_path, {
-        "app/a.yaml": ONE,
-        "app/broken.yaml": "kind: Service\n\tapiVersion: v1\n",
-        "app/half.yaml": ONE.replace("one", "two") + "---\nkind: [\n---\n" + ONE.replace("one", "three"),
-        "data/rows.json": '{"rating": 5}\n{"rating": 4}\n',
-        "values.yaml": "mesh: {policies: strict}\n",
-        "README.md": "no manifest",
-        "deep/x.json": json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "four"}}),
-    })
+    root = put(
+        tmp_path,
+        {
+            "app/a.yaml": ONE,
+            "app/broken.yaml": "kind: Service\n\tapiVersion: v1\n",
+            "app/half.yaml": ONE.replace("one", "two") + "---\nkind: [\n---\n" + ONE.replace("one", "three"),
+            "data/rows.json": '{"rating": 5}\n{"rating": 4}\n',
+            "values.yaml": "mesh: {policies: strict}\n",
+            "README.md": "no manifest",
+            "deep/x.json": json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "four"}}),
+        },
+    )
     found = read_manifests(root)
     assert names(found) == ["four", "one", "three", "two"]
     assert set(faults(found)) == {"app/broken.yaml", "app/half.yaml"} and "line 2" in faults(found)["app/broken.yaml"]
@@ -137,13 +154,22 @@ def test_one_bad_file_stops_nobody_and_is_named(tmp_path: Path) -> None:
     assert read_manifests(root, fail=True, exclude=["broken.yaml", "app/half.yaml"]).objects
 
 
-@pytest.mark.parametrize(("pattern", "left"), [
-    ("data", ["one"]), ("data/*", ["one"]), ("data/x", ["one", "z"]), ("*.YAML", ["one", "y", "z"]), ("**/z.yaml", ["one", "x", "y"]),
-    ("./data/x/", ["one", "z"]), ("data/x/*.json", ["one", "x", "z"]),
-])
+@pytest.mark.parametrize(
+    ("pattern", "left"),
+    [
+        ("data", ["one"]),
+        ("data/*", ["one"]),
+        ("data/x", ["one", "z"]),
+        ("*.YAML", ["one", "y", "z"]),
+        ("**/z.yaml", ["one", "x", "y"]),
+        ("./data/x/", ["one", "z"]),
+        ("data/x/*.json", ["one", "x", "z"]),
+    ],
+)
 def test_what_is_excluded(tmp_path: Path, pattern: str, left: list[str]) -> None:
-    root = put(tmp_path, {"a.yaml": ONE, **{f"data/{path}": ONE.replace("one", name) for path, name in (
-        ("z.yaml", "z"), ("x/x.YAML", "x"))}})
+    root = put(
+        tmp_path, {"a.yaml": ONE, **{f"data/{path}": ONE.replace("one", name) for path, name in (("z.yaml", "z"), ("x/x.YAML", "x"))}}
+    )
     (root / "data/x/y.json").write_text(json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "y"}}))
     assert names(read_manifests(root, exclude=[pattern])) == left
     assert read_manifests(root, exclude=[pattern]).warnings() == []
@@ -153,37 +179,49 @@ def test_a_pattern_that_excludes_nothing_is_a_warning(tmp_path: Path) -> None:
     assert read_manifests(put(tmp_path, {"a.yaml": ONE}), exclude=["b*"]).warnings() == ["exclude: b* matches no file"]
 
 
-@pytest.mark.parametrize(("files", "text"), [
-    ({"README.md": "x", "values.yaml": "a: 1"}, r"in 1 file of YAML or JSON; 1 other file is there: values\.yaml: no Kub"),
-    ({}, "no Kubernetes object in 0 files"),
-    ({"kustomization.yaml": "resources: [../base]\n"}, "render it first .oc kustomize"),
-    ({"kustomization.yml": "kind: Kustomization\napiVersion: kustomize.config.k8s.io/v1beta1\n"}, "render it first .oc kustomize"),
-    ({"Chart.yaml": "apiVersion: v2\nname: x\nversion: 1.0.0\n", "templates/a.yaml": "kind: {{ .k }}\n"}, "render it first .helm template"),
-    ({"a.yaml": "# nothing\n"}, "no Kubernetes object in 1 file"),
-    ({"a.yaml": "kind: List\napiVersion: v1\nitems: []\n"}, "no Kubernetes object in 1 file"),
-])
+@pytest.mark.parametrize(
+    ("files", "text"),
+    [
+        ({"README.md": "x", "values.yaml": "a: 1"}, r"in 1 file of YAML or JSON; 1 other file is there: values\.yaml: no Kub"),
+        ({}, "no Kubernetes object in 0 files"),
+        ({"kustomization.yaml": "resources: [../base]\n"}, "render it first .oc kustomize"),
+        ({"kustomization.yml": "kind: Kustomization\napiVersion: kustomize.config.k8s.io/v1beta1\n"}, "render it first .oc kustomize"),
+        (
+            {"Chart.yaml": "apiVersion: v2\nname: x\nversion: 1.0.0\n", "templates/a.yaml": "kind: {{ .k }}\n"},
+            "render it first .helm template",
+        ),
+        ({"a.yaml": "# nothing\n"}, "no Kubernetes object in 1 file"),
+        ({"a.yaml": "kind: List\napiVersion: v1\nitems: []\n"}, "no Kubernetes object in 1 file"),
+    ],
+)
 def test_nothing_is_an_error_that_says_what_was_looked_at(tmp_path: Path, files: dict[str, str], text: str) -> None:
     with pytest.raises(ConfigError, match=text):
         Snapshot.from_manifests(put(tmp_path, files))
 
 
-@pytest.mark.parametrize("text", [
-    "apiVersion: v1\nkind: Service\nmetadata:\n  name: {{ .Release.Name }}\n",
-    "{{- if .Values.on }}\napiVersion: v1\nkind: Service\n{{- end }}\n",
-    'apiVersion: v1\nkind: Service\nmetadata:\n  name: "{{ include \\"x\\" . }}"\n  namespace: {{ .x }}\n',
-    "{% for x in y %}\napiVersion: v1\n{% endfor %}\n",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "apiVersion: v1\nkind: Service\nmetadata:\n  name: {{ .Release.Name }}\n",
+        "{{- if .Values.on }}\napiVersion: v1\nkind: Service\n{{- end }}\n",
+        'apiVersion: v1\nkind: Service\nmetadata:\n  name: "{{ include \\"x\\" . }}"\n  namespace: {{ .x }}\n',
+        "{% for x in y %}\napiVersion: v1\n{% endfor %}\n",
+    ],
+)
 def test_a_template_is_called_one(tmp_path: Path, text: str) -> None:
     found = read_manifests(put(tmp_path, {"a.yaml": ONE, "templates/x.yaml": text}))
     assert "template" in faults(found)["templates/x.yaml"] and names(found) == ["one"]
 
 
-@pytest.mark.parametrize(("extra", "fault"), [
-    ("resources: [a.yaml]\n", ""),
-    ("resources: [a.yaml]\npatches: [{path: p}]\nnamespace: x\n", "it changes what it lists .namespace, patches."),
-    ("resources: [../base]\n", r"not in the folder .\.\./base."),
-    ("resources: [https://example.com/x.yaml]\n", "not in the folder"),
-])
+@pytest.mark.parametrize(
+    ("extra", "fault"),
+    [
+        ("resources: [a.yaml]\n", ""),
+        ("resources: [a.yaml]\npatches: [{path: p}]\nnamespace: x\n", "it changes what it lists .namespace, patches."),
+        ("resources: [../base]\n", r"not in the folder .\.\./base."),
+        ("resources: [https://example.com/x.yaml]\n", "not in the folder"),
+    ],
+)
 def test_a_kustomization_that_changes_what_it_lists_is_told(tmp_path: Path, extra: str, fault: str) -> None:
     head = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
     found = faults(read_manifests(put(tmp_path, {"a.yaml": ONE, "kustomization.yaml": head + extra})))
@@ -193,14 +231,20 @@ def test_a_kustomization_that_changes_what_it_lists_is_told(tmp_path: Path, extr
             read_manifests(tmp_path, fail=True)
 
 
-@pytest.mark.parametrize(("metadata", "reason"), [
-    ("metadata: {}", "has no metadata.name"), ("metadata: {name: 1.10}", "a name is a text: quote it"),
-    ("metadata: [x]", "metadata is list"),
-    ("metadata: {name: a, namespace: 7}", "namespace 7"), ("metadata: {name: a, labels: [x]}", "metadata.labels"),
-    ("metadata: {name: a, annotations: x}", "metadata.annotations"), ("spec: {}", "has no metadata"),
-    ("metadata: null", "metadata is NoneType"),
-    ("metadata: {name: on}", "a name is a text: quote it"),
-])
+@pytest.mark.parametrize(
+    ("metadata", "reason"),
+    [
+        ("metadata: {}", "has no metadata.name"),
+        ("metadata: {name: 1.10}", "a name is a text: quote it"),
+        ("metadata: [x]", "metadata is list"),
+        ("metadata: {name: a, namespace: 7}", "namespace 7"),
+        ("metadata: {name: a, labels: [x]}", "metadata.labels"),
+        ("metadata: {name: a, annotations: x}", "metadata.annotations"),
+        ("spec: {}", "has no metadata"),
+        ("metadata: null", "metadata is NoneType"),
+        ("metadata: {name: on}", "a name is a text: quote it"),
+    ],
+)
 def test_what_no_api_server_would_take_is_named(tmp_path: Path, metadata: str, reason: str) -> None:
     found = read_manifests(put(tmp_path, {"a.yaml": ONE, "b.yaml": f"apiVersion: v1\nkind: Service\n{metadata}\n"}))
     assert reason in faults(found)["b.yaml"] and names(found) == ["one"]
@@ -228,8 +272,10 @@ def test_endings_in_capitals_links_and_what_is_hidden(tmp_path: Path) -> None:
     assert names(found) == ["json", "n0", "n1", "n2", "n3", "one", "r"], "config.yaml is read by its link, as in a mounted ConfigMap"
     assert set(faults(found)) == {"out", "out.yaml", "gone.yaml"} and "out of the folder" in faults(found)["out"]
     assert {row.path: row.reason for row in found.unread if not row.fault} == {
-        "linked": "the same as real", "loop": "the same as .",
-        ".hidden": "hidden, because its name begins with a dot", ".h.yaml": "hidden, because its name begins with a dot",
+        "linked": "the same as real",
+        "loop": "the same as .",
+        ".hidden": "hidden, because its name begins with a dot",
+        ".h.yaml": "hidden, because its name begins with a dot",
     }
 
 

@@ -28,14 +28,22 @@ def pod(namespace: str, name: str = "p", *, proxy: str = "containers", revision:
     spec: Obj = {"containers": [{"name": "app", "env": [{"name": "PASSWORD", "value": "needle"}]}]}
     if proxy:
         spec.setdefault(proxy, []).append({"name": "istio-proxy"})
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": namespace, "uid": f"{namespace}/{name}",
-                                                             "annotations": notes, **meta}, "spec": spec, "status": {"phase": phase}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": namespace, "uid": f"{namespace}/{name}", "annotations": notes, **meta},
+        "spec": spec,
+        "status": {"phase": phase},
+    }
 
 
 def space(name: str, by: str = "meshops.mesh", **labels: str) -> Obj:
     fields = {"f:metadata": {"f:labels": {f"f:{key}": {} for key in labels}}}
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {
-        "name": name, "labels": labels, "managedFields": [{"manager": by, "operation": "Apply", "fieldsV1": fields}]}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": name, "labels": labels, "managedFields": [{"manager": by, "operation": "Apply", "fieldsV1": fields}]},
+    }
 
 
 @pytest.mark.parametrize(
@@ -70,12 +78,18 @@ def test_no_environment_is_carried_along() -> None:
 
 def test_pods_are_named_by_what_is_restarted() -> None:
     deployment = {"kind": "Deployment", "metadata": {"name": "web", "namespace": "shop", "uid": "d"}}
-    replicas = {"kind": "ReplicaSet", "metadata": {"name": "web-1", "namespace": "shop", "uid": "r",
-                                                    "ownerReferences": [{"uid": "d", "controller": True}]}}
+    replicas = {
+        "kind": "ReplicaSet",
+        "metadata": {"name": "web-1", "namespace": "shop", "uid": "r", "ownerReferences": [{"uid": "d", "controller": True}]},
+    }
     cluster_wide = {"kind": "Machine", "metadata": {"name": "m", "uid": "m"}}
     of_replicas = {"ownerReferences": [{"uid": "r", "controller": True}]}
-    pods = [pod("shop", "web-1-a", **of_replicas), pod("shop", "web-1-b", **of_replicas), pod("shop", "lone"),
-            pod("shop", "odd", ownerReferences=[{"uid": "m", "controller": True}])]
+    pods = [
+        pod("shop", "web-1-a", **of_replicas),
+        pod("shop", "web-1-b", **of_replicas),
+        pod("shop", "lone"),
+        pod("shop", "odd", ownerReferences=[{"uid": "m", "controller": True}]),
+    ]
     rows = grouped(pods, {"d": deployment, "r": replicas, "m": cluster_wide})
     assert [str(row) for row in rows] == ["Deployment shop/web (2 pods)", "Pod shop/lone", "Pod shop/odd"]
     assert rows[0].remedy == "kubectl rollout restart deployment/web -n shop"

@@ -218,22 +218,35 @@ TOOLS = [
     ("Kiali", {"deployment": {"instance_name": "view"}}, KIALI_DONE, [tool("kiali")], "waiting", "Deployment mesh/view is not there"),
     ("Kiali", {}, {"conditions": [{"type": "Failure", "status": "True", "message": "task X"}]}, [tool("kiali")], "failed", "task X"),
     ("Jaeger", {}, {"phase": "Running"}, [tool("jaeger-query", **JAEGER_LABELS)], "ready", ""),
-    ("Jaeger", {}, {"phase": "Running"}, [tool("jaeger-query", updated=0, **JAEGER_LABELS)], "waiting",
-     "Deployment mesh/jaeger-query: updatedReplicas 0 of 1"),
+    (
+        "Jaeger",
+        {},
+        {"phase": "Running"},
+        [tool("jaeger-query", updated=0, **JAEGER_LABELS)],
+        "waiting",
+        "Deployment mesh/jaeger-query: updatedReplicas 0 of 1",
+    ),
     ("Jaeger", {}, {"phase": "Running"}, [tool("of-another", updated=0, app="jaeger")], "ready", ""),
     ("Jaeger", {}, {}, [], "waiting", "phase not set"),
     # the operator of OpenTelemetry counts replicas, and says nothing else
     ("OpenTelemetryCollector", {"mode": "deployment"}, {"scale": {}}, [tool("opentelemetrycollector-collector")], "ready", ""),
     ("OpenTelemetryCollector", {}, {}, [], "waiting", "Deployment mesh/opentelemetrycollector-collector is not there"),
-    ("OpenTelemetryCollector", {}, {}, [tool("opentelemetrycollector-collector", updated=0)], "waiting",
-     "Deployment mesh/opentelemetrycollector-collector: updatedReplicas 0 of 1"),
+    (
+        "OpenTelemetryCollector",
+        {},
+        {},
+        [tool("opentelemetrycollector-collector", updated=0)],
+        "waiting",
+        "Deployment mesh/opentelemetrycollector-collector: updatedReplicas 0 of 1",
+    ),
     ("OpenTelemetryCollector", {"mode": "sidecar"}, {}, [], "ready", ""),
 ]
 
 
 @pytest.mark.parametrize(("kind", "spec", "status", "others", "state", "message"), TOOLS)
-def test_tools_are_ready_when_their_deployments_run(*, kind: str, spec: dict[str, Any], status: dict[str, Any],
-                                                    others: list[dict[str, Any]], state: str, message: str) -> None:
+def test_tools_are_ready_when_their_deployments_run(
+    *, kind: str, spec: dict[str, Any], status: dict[str, Any], others: list[dict[str, Any]], state: str, message: str
+) -> None:
     version = {"Kiali": "kiali.io/v1alpha1", "Jaeger": "jaegertracing.io/v1", "OpenTelemetryCollector": "opentelemetry.io/v1beta1"}[kind]
     found = judge(obj(version, kind, kind.lower(), "mesh", spec=spec, status=status), related(*others))
     assert (found.state, found.message) == (state, message)

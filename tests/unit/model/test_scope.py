@@ -19,26 +19,29 @@ def obj(version: str, kind: str, namespace: str | None = None, **body: Any) -> O
     return {"apiVersion": version, "kind": kind, "metadata": {"name": "a", **({"namespace": namespace} if namespace else {})}, **body}
 
 
-@pytest.mark.parametrize(("given", "namespace"), [
-    (obj("v1", "Service"), "default"),
-    (obj("v1", "Service", "shop"), "shop"),
-    (obj("apps/v1", "Deployment"), "default"),
-    (obj("maistra.io/v2", "ServiceMeshControlPlane"), "default"),
-    (obj("security.istio.io/v1", "AuthorizationPolicy"), "default"),
-    (obj("networking.k8s.io/v1", "Ingress"), "default"),
-    (obj("operators.coreos.com/v1alpha1", "Subscription"), "default"),
-    (obj("argoproj.io/v1alpha1", "Rollout"), "default"),
-    (obj("v1", "Namespace"), None),
-    (obj("v1", "Node"), None),
-    (obj("sailoperator.io/v1", "Istio"), None),
-    (obj("sailoperator.io/v1", "ZTunnel"), None),
-    (obj("rbac.authorization.k8s.io/v1", "ClusterRole"), None),
-    (obj("rbac.authorization.k8s.io/v1", "RoleBinding"), "default"),
-    (obj("gateway.networking.k8s.io/v1", "GatewayClass"), None),
-    (obj("gateway.networking.k8s.io/v1", "Gateway"), "default"),
-    (obj("config.openshift.io/v1", "Ingress"), None),
-    (obj("kyverno.io/v1", "ClusterPolicy"), None),
-])
+@pytest.mark.parametrize(
+    ("given", "namespace"),
+    [
+        (obj("v1", "Service"), "default"),
+        (obj("v1", "Service", "shop"), "shop"),
+        (obj("apps/v1", "Deployment"), "default"),
+        (obj("maistra.io/v2", "ServiceMeshControlPlane"), "default"),
+        (obj("security.istio.io/v1", "AuthorizationPolicy"), "default"),
+        (obj("networking.k8s.io/v1", "Ingress"), "default"),
+        (obj("operators.coreos.com/v1alpha1", "Subscription"), "default"),
+        (obj("argoproj.io/v1alpha1", "Rollout"), "default"),
+        (obj("v1", "Namespace"), None),
+        (obj("v1", "Node"), None),
+        (obj("sailoperator.io/v1", "Istio"), None),
+        (obj("sailoperator.io/v1", "ZTunnel"), None),
+        (obj("rbac.authorization.k8s.io/v1", "ClusterRole"), None),
+        (obj("rbac.authorization.k8s.io/v1", "RoleBinding"), "default"),
+        (obj("gateway.networking.k8s.io/v1", "GatewayClass"), None),
+        (obj("gateway.networking.k8s.io/v1", "Gateway"), "default"),
+        (obj("config.openshift.io/v1", "Ingress"), None),
+        (obj("kyverno.io/v1", "ClusterPolicy"), None),
+    ],
+)
 def test_where_an_object_is(given: Obj, namespace: str | None) -> None:
     (found,) = in_their_namespaces([given])
     assert found["metadata"].get("namespace") == namespace and found["metadata"]["name"] == "a"
@@ -47,15 +50,21 @@ def test_where_an_object_is(given: Obj, namespace: str | None) -> None:
 def test_a_definition_of_the_source_goes_before_any_guess() -> None:
     names = {"group": "example.com", "names": {"kind": "Fleet"}}
     for scope, namespace in (("Cluster", None), ("Namespaced", "default")):
-        crd = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "fleets.example.com"},
-               "spec": {**names, "scope": scope}}
+        crd = {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": "fleets.example.com"},
+            "spec": {**names, "scope": scope},
+        }
         found = in_their_namespaces([obj("example.com/v1", "Fleet"), crd])
         assert [row["metadata"].get("namespace") for row in found] == [namespace, None]
 
 
 def test_the_kinds_that_checks_read_as_the_cluster_s_are_so() -> None:
-    assert not any(is_namespaced(kind.group, kind.kind) for kind in (kinds.ISTIO, kinds.ISTIO_CNI, kinds.NAMESPACE, kinds.NODE, kinds.CRD,
-                                                                     kinds.MUTATING_WEBHOOK, kinds.VALIDATING_WEBHOOK))
+    assert not any(
+        is_namespaced(kind.group, kind.kind)
+        for kind in (kinds.ISTIO, kinds.ISTIO_CNI, kinds.NAMESPACE, kinds.NODE, kinds.CRD, kinds.MUTATING_WEBHOOK, kinds.VALIDATING_WEBHOOK)
+    )
     spaced = (kinds.SMCP, kinds.SMMR, kinds.POD, kinds.SUBSCRIPTION, kinds.ROUTE, kinds.KIALI)
     assert all(is_namespaced(kind.group, kind.kind) for kind in spaced)
 

@@ -18,8 +18,13 @@ def thing(api: str, kind: str, home: str, name: str = "x", **more: Any) -> dict[
 
 def gateway(namespace: str, *names: str, selector: dict[str, str] | None = None) -> dict[str, Any]:
     servers = [{"tls": {"mode": "SIMPLE", "credentialName": name}} for name in names]
-    return thing("networking.istio.io/v1", "Gateway", namespace, selector={"istio": "ingressgateway"} if selector is None else selector,
-                 servers=servers)
+    return thing(
+        "networking.istio.io/v1",
+        "Gateway",
+        namespace,
+        selector={"istio": "ingressgateway"} if selector is None else selector,
+        servers=servers,
+    )
 
 
 def pod(namespace: str, **more: Any) -> dict[str, Any]:
@@ -57,14 +62,39 @@ def own(namespace: str) -> set[tuple[str, str]]:
         # an empty selector is every gateway: none of the pods is said to be one
         ([gateway("shop", "tls", selector={}), pod("ingress")], {}, both("shop", "tls")),
         ([gateway("shop", "", "kubernetes-gateway://x", "kubernetes://y")], {}, set()),
-        ([thing("gateway.networking.k8s.io/v1", "Gateway", "shop", listeners=[
-            {"tls": {"certificateRefs": [{"name": "web"}, {"name": "far", "namespace": "pki"},
-                                         {"kind": "ConfigMap", "name": "no"}]}}, {}])],
-         {}, {("shop", "web"), ("pki", "far")}),
+        (
+            [
+                thing(
+                    "gateway.networking.k8s.io/v1",
+                    "Gateway",
+                    "shop",
+                    listeners=[
+                        {
+                            "tls": {
+                                "certificateRefs": [
+                                    {"name": "web"},
+                                    {"name": "far", "namespace": "pki"},
+                                    {"kind": "ConfigMap", "name": "no"},
+                                ]
+                            }
+                        },
+                        {},
+                    ],
+                )
+            ],
+            {},
+            {("shop", "web"), ("pki", "far")},
+        ),
         # wrong types end as nothing
-        ([thing("networking.istio.io/v1", "Gateway", "shop", servers="x"),
-          thing("gateway.networking.k8s.io/v1", "Gateway", "s", listeners=1),
-          {"apiVersion": 3, "kind": None}], {}, set()),
+        (
+            [
+                thing("networking.istio.io/v1", "Gateway", "shop", servers="x"),
+                thing("gateway.networking.k8s.io/v1", "Gateway", "s", listeners=1),
+                {"apiVersion": 3, "kind": None},
+            ],
+            {},
+            set(),
+        ),
     ],
 )
 def test_the_names(objects: list[dict[str, Any]], given: dict[str, Any], found: set[tuple[str, str]]) -> None:

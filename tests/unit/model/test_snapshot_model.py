@@ -22,8 +22,15 @@ SECRET = {
     "apiVersion": "v1",
     "kind": "Secret",
     "metadata": {"name": "s", "namespace": "n", "annotations": {"note": "hunter2"}},
-    "data": {"tls.crt": CERT, "tls.key": "aHVudGVyMg==", "all.pem": BOTH.decode(), "token": "aHVudGVyMg==",
-             "cert": CERT, "cacert": CERT, "key": "aHVudGVyMg=="},
+    "data": {
+        "tls.crt": CERT,
+        "tls.key": "aHVudGVyMg==",
+        "all.pem": BOTH.decode(),
+        "token": "aHVudGVyMg==",
+        "cert": CERT,
+        "cacert": CERT,
+        "key": "aHVudGVyMg==",
+    },
     "stringData": {"plain": "hunter2"},
 }
 
@@ -38,7 +45,15 @@ def test_round_trip_without_secrets(tmp_path: Path, name: str) -> None:
     secret = found.get("Secret", "s", "n")
     assert secret is not None
     assert secret["data"] == {
-        "tls.crt": CERT, "tls.key": "", "all.pem": WITHHELD, "token": "", "plain": "", "cert": CERT, "cacert": CERT, "key": ""}
+        "tls.crt": CERT,
+        "tls.key": "",
+        "all.pem": WITHHELD,
+        "token": "",
+        "plain": "",
+        "cert": CERT,
+        "cacert": CERT,
+        "key": "",
+    }
     text = json.dumps(found.to_json())
     assert "hunter2" not in text and "aHVudGVyMg" not in text
 
@@ -80,9 +95,15 @@ def test_the_collector_is_off_while_many_objects_are_read_and_as_before_after_th
         gc.enable()
 
 
-@pytest.mark.parametrize(("name", "owner", "kept"), [
-    ("istio", "", True), ("rollout-travel-prod", "meshops.mesh", True), ("rollout-travel-prod", "somebody", False), ("app", "", False)])
+@pytest.mark.parametrize(
+    ("name", "owner", "kept"),
+    [("istio", "", True), ("rollout-travel-prod", "meshops.mesh", True), ("rollout-travel-prod", "somebody", False), ("app", "", False)],
+)
 def test_of_config_maps_of_others_only_the_names_are_kept(name: str, owner: str, kept: bool) -> None:
-    obj = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"state": "{}"},
-           "metadata": {"name": name, "namespace": "n", "labels": {"app.kubernetes.io/managed-by": owner}}}
+    obj = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "data": {"state": "{}"},
+        "metadata": {"name": name, "namespace": "n", "labels": {"app.kubernetes.io/managed-by": owner}},
+    }
     assert ("data" in slim(obj)) is kept

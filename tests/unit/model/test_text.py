@@ -12,18 +12,37 @@ from ansible_collections.meshops.mesh.plugins.module_utils._module import for_pe
 from ansible_collections.meshops.mesh.plugins.module_utils._text import escaped_json, joined, shown, shown_line, shown_lines
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("as it is: Kind ns/name, spiffe://td/ns/a/sa/b, ::1, [::]:80, a::b::c, √ inside, #1, ##, üñ 漢字 😀", None),
-    ("a\nb", "a\\nb"), ("a\r\nb\tc", "a\\r\\nb\\tc"), ("\x1b[2J", "\\x1b[2J"), ("\x1b]8;;http://x\x07y", "\\x1b]8;;http://x\\x07y"),
-    ("\x9b31m", "\\x9b31m"), ("a\x85b\u2028c\u2029d", "a\\x85b\\u2028c\\u2029d"), ("a\u202eb\u2066c", "a\\u202eb\\u2066c"),
-    ("pay\u200bload\ufeff", "pay\\u200bload\\ufeff"), ("\ud800", "\\ud800"), ("\U000e0041", "\\U000e0041"), ("a\0", "a\\x00"),
-    ("\u3164\u2800\ufe0f", "\\u3164\\u2800\\ufe0f"), ("\xa0\xad", "\\xa0\\xad"),
-    ("√ all good", "\\u221a all good"), ("  × no", "  \\xd7 no"), ("‼", "\\u203c"), ("· skipped", "\\xb7 skipped"),
-    ("::error::x", ":\\:error::x"), ("  ::Warning file=a,line=1::x", "  :\\:Warning file=a,line=1::x"),
-    ("x: ::set-output name=a::b", "x: :\\:set-output name=a::b"), ("::anything::", ":\\:anything::"),
-    ("##vso[task.setvariable]x", "#\\#vso[task.setvariable]x"), ("x ##[error]y", "x #\\#[error]y"),
-    ("###[group]", "##\\#[group]"), ("##teamcity[message]", "#\\#teamcity[message]"),
-])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("as it is: Kind ns/name, spiffe://td/ns/a/sa/b, ::1, [::]:80, a::b::c, √ inside, #1, ##, üñ 漢字 😀", None),
+        ("a\nb", "a\\nb"),
+        ("a\r\nb\tc", "a\\r\\nb\\tc"),
+        ("\x1b[2J", "\\x1b[2J"),
+        ("\x1b]8;;http://x\x07y", "\\x1b]8;;http://x\\x07y"),
+        ("\x9b31m", "\\x9b31m"),
+        ("a\x85b\u2028c\u2029d", "a\\x85b\\u2028c\\u2029d"),
+        ("a\u202eb\u2066c", "a\\u202eb\\u2066c"),
+        ("pay\u200bload\ufeff", "pay\\u200bload\\ufeff"),
+        ("\ud800", "\\ud800"),
+        ("\U000e0041", "\\U000e0041"),
+        ("a\0", "a\\x00"),
+        ("\u3164\u2800\ufe0f", "\\u3164\\u2800\\ufe0f"),
+        ("\xa0\xad", "\\xa0\\xad"),
+        ("√ all good", "\\u221a all good"),
+        ("  × no", "  \\xd7 no"),
+        ("‼", "\\u203c"),
+        ("· skipped", "\\xb7 skipped"),
+        ("::error::x", ":\\:error::x"),
+        ("  ::Warning file=a,line=1::x", "  :\\:Warning file=a,line=1::x"),
+        ("x: ::set-output name=a::b", "x: :\\:set-output name=a::b"),
+        ("::anything::", ":\\:anything::"),
+        ("##vso[task.setvariable]x", "#\\#vso[task.setvariable]x"),
+        ("x ##[error]y", "x #\\#[error]y"),
+        ("###[group]", "##\\#[group]"),
+        ("##teamcity[message]", "#\\#teamcity[message]"),
+    ],
+)
 def test_a_part_of_a_line(text: str, expected: str | None) -> None:
     assert shown(text) == (text if expected is None else expected)
     assert shown(shown(text)) == shown(text), "once more changes nothing"

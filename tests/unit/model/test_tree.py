@@ -34,8 +34,10 @@ def rendered(*objects: Object, layer: Layer = LAYER, **options: bool) -> dict[st
     return {name: yaml.safe_load(text) for name, text in render_layer(list(objects), layer, **options).items()}
 
 
-@pytest.mark.parametrize(("name", "wave", "folder"), [("operators", 10, "01-operators"), ("control_plane", 30, "03-control_plane"),
-                                                      ("unplaced", 990, "99-unplaced")])
+@pytest.mark.parametrize(
+    ("name", "wave", "folder"),
+    [("operators", 10, "01-operators"), ("control_plane", 30, "03-control_plane"), ("unplaced", 990, "99-unplaced")],
+)
 def test_the_place_in_the_order_is_wave_and_folder(name: str, wave: int, folder: str) -> None:
     layer = Layer.of(name, "travel", ORDER)
     assert (layer.wave, layer_folder(layer)) == (wave, folder)
@@ -47,8 +49,17 @@ def test_a_layer_that_cannot_be_a_folder_is_refused(name: str) -> None:
         Layer.of(name, "travel", ORDER)
 
 
-@pytest.mark.parametrize(("folder", "expected"), [("02-namespaces", True), ("07-namespaces", True), ("02-namespaces-old", False),
-                                                  ("namespaces", False), ("x2-namespaces", False), ("02-control_plane", False)])
+@pytest.mark.parametrize(
+    ("folder", "expected"),
+    [
+        ("02-namespaces", True),
+        ("07-namespaces", True),
+        ("02-namespaces-old", False),
+        ("namespaces", False),
+        ("x2-namespaces", False),
+        ("02-control_plane", False),
+    ],
+)
 def test_a_folder_of_an_earlier_order_is_known(folder: str, expected: bool) -> None:
     assert is_folder_of(folder, "namespaces") is expected
 
@@ -77,15 +88,30 @@ def test_a_wave_that_somebody_set_stays() -> None:
 def test_what_others_keep_something_in_outlives_its_file() -> None:
     """Argo CD and Flux delete what is no longer in the tree: never a namespace, a volume or a kind."""
     kept = {"argocd.argoproj.io/sync-options": "Prune=false,Delete=false", "kustomize.toolkit.fluxcd.io/prune": "disabled"}
-    objects = (obj("Namespace", "a"), obj("PersistentVolumeClaim", "b", metadata={"namespace": "a"}), obj("ServiceAccount", "c"),
-               {**obj("CustomResourceDefinition", "d.example.com"), "apiVersion": "apiextensions.k8s.io/v1"})
+    objects = (
+        obj("Namespace", "a"),
+        obj("PersistentVolumeClaim", "b", metadata={"namespace": "a"}),
+        obj("ServiceAccount", "c"),
+        {**obj("CustomResourceDefinition", "d.example.com"), "apiVersion": "apiextensions.k8s.io/v1"},
+    )
     found = {name: one["metadata"]["annotations"].items() for name, one in rendered(*objects).items() if name != "kustomization.yaml"}
     assert {name for name, notes in found.items() if kept.items() <= notes} == {
-        "namespace-a.yaml", "persistentvolumeclaim-a-b.yaml", "customresourcedefinition-d.example.com.yaml"}
+        "namespace-a.yaml",
+        "persistentvolumeclaim-a-b.yaml",
+        "customresourcedefinition-d.example.com.yaml",
+    }
 
 
-@pytest.mark.parametrize(("api_version", "skips"), [("v1", False), ("apps/v1", False), ("rbac.authorization.k8s.io/v1", False),
-                                                    ("sailoperator.io/v1", True), ("networking.istio.io/v1", True)])
+@pytest.mark.parametrize(
+    ("api_version", "skips"),
+    [
+        ("v1", False),
+        ("apps/v1", False),
+        ("rbac.authorization.k8s.io/v1", False),
+        ("sailoperator.io/v1", True),
+        ("networking.istio.io/v1", True),
+    ],
+)
 def test_argo_waits_for_kinds_that_an_operator_brings(api_version: str, skips: bool) -> None:
     (found,) = [body for name, body in rendered(obj("Thing", "a", api_version=api_version)).items() if name != KUSTOMIZATION]
     options = found["metadata"]["annotations"].get("argocd.argoproj.io/sync-options")

@@ -20,9 +20,13 @@ for name in names:
 print(json.dumps([names, sorted(sys.modules)]))
 """
 # The checks with their proofs, and a library of C: a second for each task, before it does anything.
-SLOW = ("cryptography", "kubernetes", "ansible_collections.meshops.mesh.plugins.module_utils._authorization",
-        "ansible_collections.meshops.mesh.plugins.module_utils._catalogue",
-        "ansible_collections.meshops.mesh.plugins.module_utils._upgrade.fleet")
+SLOW = (
+    "cryptography",
+    "kubernetes",
+    "ansible_collections.meshops.mesh.plugins.module_utils._authorization",
+    "ansible_collections.meshops.mesh.plugins.module_utils._catalogue",
+    "ansible_collections.meshops.mesh.plugins.module_utils._upgrade.fleet",
+)
 
 
 def test_no_filter_loads_what_only_its_use_needs() -> None:

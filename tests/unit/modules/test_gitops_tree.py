@@ -155,17 +155,32 @@ def test_a_file_that_is_no_yaml_any_more_is_not_shown(run: Run, tmp_path: Path) 
     path.write_text(path.read_text() + "password: {hunter2")
     result = run(secret("hunter2"), allow_secrets=True, diff=True)
     assert result["changed"] and "hunter2" not in json.dumps(result)
+
+
 def named(kind: str, name: Any, namespace: Any = "shop", version: str = "v1") -> Result:
     return {"apiVersion": version, "kind": kind, "metadata": {"name": name, "namespace": namespace}}
 
 
-@pytest.mark.parametrize("bad", [
-    named("ConfigMap", "../../../up"), named("ConfigMap", "/etc/up"), named("ConfigMap", "a\0b"), named("ConfigMap", "x" * 254),
-    named("ConfigMap", ".."), named("ConfigMap", "a\nb"), named("ConfigMap", "a\u202eb"), named("ConfigMap", 7),
-    named("ConfigMap", "a", "../.."),
-    named("ConfigMap", "a", "n" * 64), named("../Up", "a"), named("Config/Map", "a"), named("ConfigMap", "a", version="../v1"),
-    named("ConfigMap", "a", version="a/b/v1"), named("ConfigMap", "a", ["x"]),
-])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        named("ConfigMap", "../../../up"),
+        named("ConfigMap", "/etc/up"),
+        named("ConfigMap", "a\0b"),
+        named("ConfigMap", "x" * 254),
+        named("ConfigMap", ".."),
+        named("ConfigMap", "a\nb"),
+        named("ConfigMap", "a\u202eb"),
+        named("ConfigMap", 7),
+        named("ConfigMap", "a", "../.."),
+        named("ConfigMap", "a", "n" * 64),
+        named("../Up", "a"),
+        named("Config/Map", "a"),
+        named("ConfigMap", "a", version="../v1"),
+        named("ConfigMap", "a", version="a/b/v1"),
+        named("ConfigMap", "a", ["x"]),
+    ],
+)
 def test_a_name_that_is_no_file_is_refused_before_anything_is_written(run: Run, tmp_path: Path, bad: Result) -> None:
     before = sorted(path.name for path in tmp_path.parent.iterdir())
     result = run(config_map("good"), bad)
@@ -173,10 +188,23 @@ def test_a_name_that_is_no_file_is_refused_before_anything_is_written(run: Run, 
     assert files(tmp_path) == {} and sorted(path.name for path in tmp_path.parent.iterdir()) == before
 
 
-@pytest.mark.parametrize("option", [
-    {"cluster": "../up"}, {"cluster": "/abs"}, {"cluster": ".git"}, {"cluster": "a\0b"}, {"cluster": "x" * 300}, {"cluster": "NUL"},
-    {"mesh": "../../up"}, {"mesh": "a\nb"}, {"mesh": "x" * 64}, {"layer": "../up"}, {"layer": "x" * 200}, {"layer": "a\n"},
-])
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"cluster": "../up"},
+        {"cluster": "/abs"},
+        {"cluster": ".git"},
+        {"cluster": "a\0b"},
+        {"cluster": "x" * 300},
+        {"cluster": "NUL"},
+        {"mesh": "../../up"},
+        {"mesh": "a\nb"},
+        {"mesh": "x" * 64},
+        {"layer": "../up"},
+        {"layer": "x" * 200},
+        {"layer": "a\n"},
+    ],
+)
 def test_so_is_a_name_of_cluster_mesh_or_layer(run: Run, tmp_path: Path, option: dict[str, str]) -> None:
     result = run(config_map("a"), **option)
     assert result["failed"] and files(tmp_path) == {} and "found a name that cannot be a folder" in result["msg"]

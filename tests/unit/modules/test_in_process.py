@@ -32,16 +32,19 @@ class Secret:
         return "opened"
 
 
-@pytest.mark.parametrize(("given", "expected"), [
-    (Tagged("web"), "web"),
-    (Number(8000), 8000),
-    (True, True),
-    (None, None),
-    (1.5, 1.5),
-    (date(2026, 11, 28), "2026-11-28"),
-    (Secret(), "opened"),
-    (UserDict({Tagged("kind"): [Tagged("Service"), (Number(1), UserDict({"a": False}))]}), {"kind": ["Service", [1, {"a": False}]]}),
-])
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (Tagged("web"), "web"),
+        (Number(8000), 8000),
+        (True, True),
+        (None, None),
+        (1.5, 1.5),
+        (date(2026, 11, 28), "2026-11-28"),
+        (Secret(), "opened"),
+        (UserDict({Tagged("kind"): [Tagged("Service"), (Number(1), UserDict({"a": False}))]}), {"kind": ["Service", [1, {"a": False}]]}),
+    ],
+)
 def test_values_are_those_of_json(given: Any, expected: Any) -> None:
     found = plain(given)
     assert found == expected and json.loads(json.dumps(found)) == expected
@@ -60,7 +63,11 @@ def task(module: ModuleType, args: dict[str, Any], *, check_mode: bool = False) 
     action: InProcess = type("Action", (InProcess,), {"MODULE": module})(
         SimpleNamespace(args=args, check_mode=check_mode, diff=False, async_val=0, environment=None, action="x"),
         SimpleNamespace(transport="local", become=None, _shell=SimpleNamespace(tmpdir=None)),
-        None, SimpleNamespace(get_basedir=lambda: "."), SimpleNamespace(template=lambda value: value), None)
+        None,
+        SimpleNamespace(get_basedir=lambda: "."),
+        SimpleNamespace(template=lambda value: value),
+        None,
+    )
     action._compute_environment_string = lambda found=None: ""  # type: ignore[method-assign]
     return action
 

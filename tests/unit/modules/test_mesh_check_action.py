@@ -19,8 +19,12 @@ from ansible_collections.meshops.mesh.plugins.module_utils._kube import auth
 
 SHELL = SimpleNamespace(tmpdir="/nowhere", env_prefix=lambda **_env: "")
 LOCAL = {"transport": "local", "become": None, "has_native_async": False, "_shell": SHELL}
-SERVICE = {"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": {"name": "web", "namespace": "shop"},
-           "spec": {"hosts": ["web"], "gateways": ["nosuch"], "http": [{"route": [{"destination": {"host": "web"}}]}]}}
+SERVICE = {
+    "apiVersion": "networking.istio.io/v1",
+    "kind": "VirtualService",
+    "metadata": {"name": "web", "namespace": "shop"},
+    "spec": {"hosts": ["web"], "gateways": ["nosuch"], "http": [{"route": [{"destination": {"host": "web"}}]}]},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -44,25 +48,31 @@ def action(args: dict[str, Any], base: Path, *, background: int = 0, environment
     return plugin.ActionModule(task, SimpleNamespace(**LOCAL | connection), SimpleNamespace(), loader, templar, None)
 
 
-@pytest.mark.parametrize(("wanted", "more", "here"), [
-    (None, {}, True),
-    (sys.executable, {}, True),
-    ("auto_silent", {}, True),
-    ("/usr/libexec/other-python", {}, False),
-    (None, {"transport": "ssh"}, False),
-    (None, {"become": object()}, False),
-    (None, {"background": 60}, False),
-])
-def test_it_works_by_itself_only_where_the_module_would_run_the_same(tmp_path: Path, wanted: str | None, more: dict[str, Any],
-                                                                     here: bool) -> None:
+@pytest.mark.parametrize(
+    ("wanted", "more", "here"),
+    [
+        (None, {}, True),
+        (sys.executable, {}, True),
+        ("auto_silent", {}, True),
+        ("/usr/libexec/other-python", {}, False),
+        (None, {"transport": "ssh"}, False),
+        (None, {"become": object()}, False),
+        (None, {"background": 60}, False),
+    ],
+)
+def test_it_works_by_itself_only_where_the_module_would_run_the_same(
+    tmp_path: Path, wanted: str | None, more: dict[str, Any], here: bool
+) -> None:
     given = {"ansible_playbook_python": sys.executable} | ({"ansible_python_interpreter": wanted} if wanted else {})
     assert action({}, tmp_path, **more)._here(given) is here
 
 
-@pytest.mark.parametrize(("more", "missing", "background"), [({"transport": "ssh"}, None, 0), ({}, "no module named kubernetes", 0),
-                                                             ({}, None, 60)])
-def test_else_the_module_runs(monkeypatch: pytest.MonkeyPatch, tree: Path, more: dict[str, Any], missing: str | None,
-                              background: int) -> None:
+@pytest.mark.parametrize(
+    ("more", "missing", "background"), [({"transport": "ssh"}, None, 0), ({}, "no module named kubernetes", 0), ({}, None, 60)]
+)
+def test_else_the_module_runs(
+    monkeypatch: pytest.MonkeyPatch, tree: Path, more: dict[str, Any], missing: str | None, background: int
+) -> None:
     ran: list[dict[str, Any]] = []
     monkeypatch.setattr(auth, "IMPORT_ERROR", missing)
     monkeypatch.setattr(plugin.ActionModule, "_execute_module", lambda _self, **given: ran.append(given) or {"summary": "the module's"})

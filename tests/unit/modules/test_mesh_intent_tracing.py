@@ -15,12 +15,18 @@ PLANE = {"name": "shop", "namespace": "shop-system", "tracing": {"provider": "ja
 JAEGER = {"mesh_control_plane": PLANE, "mesh_observability": {"jaeger": {}}}
 
 
-@pytest.mark.parametrize(("provider", "state", "says"), [
-    ("ossm3", "present", ["mesh_control_plane.tracing.provider: jaeger is not available for ossm3",
-                          "mesh_observability.jaeger: its operator is not"]),
-    ("ossm3", "absent", []),
-    ("ossm2", "present", []),
-])
+@pytest.mark.parametrize(
+    ("provider", "state", "says"),
+    [
+        (
+            "ossm3",
+            "present",
+            ["mesh_control_plane.tracing.provider: jaeger is not available for ossm3", "mesh_observability.jaeger: its operator is not"],
+        ),
+        ("ossm3", "absent", []),
+        ("ossm2", "present", []),
+    ],
+)
 def test_a_jaeger(provider: str, state: str, says: list[str], tmp_path: Path) -> None:
     roles = ["operators", "control_plane", "observability"]
     tasks = [{"meshops.mesh.mesh_intent": {"roles": roles, "state": state}}]

@@ -53,9 +53,15 @@ def test_versions_have_no_gap() -> None:
     assert [f"2.{minor}" for minor in range(first, last + 1)] == CORES
 
 
-@pytest.mark.parametrize(("only", "expected"), [
-    ("", CORES), ("newest", CORES[-1:]), ("2.16,newest", ["2.16", CORES[-1]]), ("2.18", ["2.18"]),
-])
+@pytest.mark.parametrize(
+    ("only", "expected"),
+    [
+        ("", CORES),
+        ("newest", CORES[-1:]),
+        ("2.16,newest", ["2.16", CORES[-1]]),
+        ("2.18", ["2.18"]),
+    ],
+)
 def test_versions_are_chosen_by_name(only: str, expected: list[str]) -> None:
     assert [version.core for version in MATRIX.chosen(only, list(MATRIX.VERSIONS))] == expected
 

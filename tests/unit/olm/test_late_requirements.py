@@ -17,19 +17,35 @@ VERSION = {"kind": "ClusterServiceVersion", "name": "jaeger-operator.v1", "statu
 def observation(requirements: list[dict[str, str]], *plans: dict[str, Any]) -> Observation:
     where: dict[str, Any] = {"namespace": "tracing"}
     csv = "jaeger-operator.v1.65.0"
-    return Observation.of("jaeger-product", "tracing", {
-        "Subscription": [{"metadata": {**where, "name": "jaeger-product", "uid": "1"}, "spec": {"name": "jaeger-product"},
-                          "status": {"state": "AtLatestKnown", "currentCSV": csv, "installedCSV": csv}}],
-        "OperatorGroup": [{"metadata": {**where, "name": "tracing"}}],
-        "ClusterServiceVersion": [{"metadata": {**where, "name": csv}, "status": {
-            "phase": "Pending", "reason": "RequirementsNotMet", "requirementStatus": requirements}}],
-        "InstallPlan": [{"metadata": {**where, "name": "install-abc", "uid": "2"}, "spec": {"clusterServiceVersionNames": [csv]},
-                         "status": status} for status in plans],
-    })
+    return Observation.of(
+        "jaeger-product",
+        "tracing",
+        {
+            "Subscription": [
+                {
+                    "metadata": {**where, "name": "jaeger-product", "uid": "1"},
+                    "spec": {"name": "jaeger-product"},
+                    "status": {"state": "AtLatestKnown", "currentCSV": csv, "installedCSV": csv},
+                }
+            ],
+            "OperatorGroup": [{"metadata": {**where, "name": "tracing"}}],
+            "ClusterServiceVersion": [
+                {
+                    "metadata": {**where, "name": csv},
+                    "status": {"phase": "Pending", "reason": "RequirementsNotMet", "requirementStatus": requirements},
+                }
+            ],
+            "InstallPlan": [
+                {"metadata": {**where, "name": "install-abc", "uid": "2"}, "spec": {"clusterServiceVersionNames": [csv]}, "status": status}
+                for status in plans
+            ],
+        },
+    )
 
 
-@pytest.mark.parametrize(("requirements", "grace"), [([CRD, ACCOUNT], 90), ([VERSION], 8), ([CRD, VERSION], 8)],
-                         ids=["what the plan brings", "version", "both"])
+@pytest.mark.parametrize(
+    ("requirements", "grace"), [([CRD, ACCOUNT], 90), ([VERSION], 8), ([CRD, VERSION], 8)], ids=["what the plan brings", "version", "both"]
+)
 def test_how_long_a_requirement_may_be_missing(requirements: list[dict[str, str]], grace: float) -> None:
     found = [obstacle for obstacle in find(observation(requirements), None) if obstacle.code == "RequirementsNotMet"]
     assert [obstacle.grace for obstacle in found] == [grace]

@@ -37,6 +37,7 @@ def after(seconds: float, observation: Observation, target: Target) -> Any:
 
 # -- which plan is ours
 
+
 def test_the_plan_that_the_subscription_names_counts_and_no_other() -> None:
     other = plan(V2, name="install-2", generation=2, owners=frozenset({"uid-mesh"}))
     assert our_plan(seen(sub(plan="install-1"), other, plan(V1))) == plan(V1)
@@ -68,6 +69,7 @@ def test_a_plan_that_is_only_owned_is_judged_like_any_other() -> None:
 
 
 # -- whether what is installed counts
+
 
 @pytest.mark.parametrize(("subscription", "objects", "reason"), [
     pytest.param(sub(), [], f"Subscription {NS}/mesh has nothing installed yet", id="nothing"),
@@ -122,6 +124,7 @@ def test_the_way_is_remembered() -> None:
 
 
 # -- who may come along with a plan
+
 
 def offered(*csvs: str, **more: Any) -> list[Any]:
     """V1 works, and a plan offers more."""
@@ -230,6 +233,7 @@ def test_a_version_that_was_lost_and_comes_again_by_our_plan_is_approved() -> No
 
 # -- how it ends, and what is said until then
 
+
 def test_latest_is_believed_after_a_silence_that_is_longer_than_olms() -> None:
     observation = seen(sub(installed=V1, plan="install-1"), plan(V1, phase="Complete"), csv(V1))
     assert after(7.9, observation, Target(LATEST)) == Wait(f"Subscription {NS}/mesh is at {V1}, waiting for what comes next")
@@ -247,12 +251,15 @@ def test_the_silence_begins_when_the_plan_is_through(phase: str) -> None:
     assert "AtLatest" in history.since
 
 
-@pytest.mark.parametrize(("target", "code", "seconds", "text"), [
-    pytest.param("mesh.v1.0.5", "Downgrade", 0.0, f"Subscription {NS}/mesh has {V1}, newer than mesh.v1.0.5", id="older"),
-    pytest.param("mesh.v1.9.0", "TargetNotOffered", 8.0, "offers nothing further, while mesh.v1.9.0 is wanted", id="newer"),
-    pytest.param("mesh.v1.1.0-beta", "TargetNotOffered", 8.0, "offers nothing further", id="same-number"),
-    pytest.param("mesh-b", "TargetNotOffered", 8.0, "offers nothing further", id="no-version"),
-])
+@pytest.mark.parametrize(
+    ("target", "code", "seconds", "text"),
+    [
+        pytest.param("mesh.v1.0.5", "Downgrade", 0.0, f"Subscription {NS}/mesh has {V1}, newer than mesh.v1.0.5", id="older"),
+        pytest.param("mesh.v1.9.0", "TargetNotOffered", 8.0, "offers nothing further, while mesh.v1.9.0 is wanted", id="newer"),
+        pytest.param("mesh.v1.1.0-beta", "TargetNotOffered", 8.0, "offers nothing further", id="same-number"),
+        pytest.param("mesh-b", "TargetNotOffered", 8.0, "offers nothing further", id="no-version"),
+    ],
+)
 def test_a_target_that_will_not_come(target: str, code: str, seconds: float, text: str) -> None:
     observation = seen(sub(installed=V1, current=""), csv(V1))
     if seconds:
@@ -266,11 +273,14 @@ def test_an_installed_name_without_a_version_is_no_downgrade() -> None:
     assert after(8.0, seen(sub(installed="mesh-b"), csv("mesh-b")), Target(V1)).code == "TargetNotOffered"
 
 
-@pytest.mark.parametrize("observation", [
-    pytest.param(seen(sub(installed=V1, current=V2), csv(V1)), id="the-next-is-announced"),
-    pytest.param(seen(sub(installed=V1, plan="install-1"), plan(V2, phase="Installing"), csv(V1)), id="a-plan-is-under-way"),
-    pytest.param(seen(sub(installed=V1), csv(V1, "Installing")), id="not-ready"),
-])
+@pytest.mark.parametrize(
+    "observation",
+    [
+        pytest.param(seen(sub(installed=V1, current=V2), csv(V1)), id="the-next-is-announced"),
+        pytest.param(seen(sub(installed=V1, plan="install-1"), plan(V2, phase="Installing"), csv(V1)), id="a-plan-is-under-way"),
+        pytest.param(seen(sub(installed=V1), csv(V1, "Installing")), id="not-ready"),
+    ],
+)
 def test_while_something_goes_on_nothing_is_the_newest(observation: Observation) -> None:
     assert isinstance(after(100.0, observation, Target(LATEST)), Wait)
 

@@ -34,13 +34,23 @@ def _events() -> list[tuple[str, dict[str, Any]]]:
 def _object(event: dict[str, Any], uids: dict[Key, str]) -> dict[str, Any]:
     """The object again; uids of plans were recorded only where a Subscription names them."""
     key = (event["kind"], event["namespace"], event["name"])
-    meta: dict[str, Any] = {"name": event["name"], "namespace": event["namespace"], "generation": event.get("generation"),
-                            "resourceVersion": str(event["resourceVersion"]), "uid": uids.get(key, "/".join(key))}
+    meta: dict[str, Any] = {
+        "name": event["name"],
+        "namespace": event["namespace"],
+        "generation": event.get("generation"),
+        "resourceVersion": str(event["resourceVersion"]),
+        "uid": uids.get(key, "/".join(key)),
+    }
     if event.get("copied"):
         meta["labels"] = {"olm.copiedFrom": "x"}
     meta["ownerReferences"] = [{"uid": f"{o.split('/')[0]}/{event['namespace']}/{o.split('/')[1]}"} for o in event.get("owners") or []]
-    return {"apiVersion": event["apiVersion"], "kind": event["kind"], "metadata": meta, "spec": event["spec"],
-            "status": event.get("status") or {}}
+    return {
+        "apiVersion": event["apiVersion"],
+        "kind": event["kind"],
+        "metadata": meta,
+        "spec": event["spec"],
+        "status": event.get("status") or {},
+    }
 
 
 @cache
@@ -76,8 +86,9 @@ def readings(first: str, last: str) -> Iterator[tuple[float, str, dict[str, list
             yield event["t"], now, objects
 
 
-def run(first: str, last: str, namespace: str, name: str, target: Target, *,
-        until: float = 1e9, still: int = 20) -> list[tuple[float, str, Any]]:
+def run(
+    first: str, last: str, namespace: str, name: str, target: Target, *, until: float = 1e9, still: int = 20
+) -> list[tuple[float, str, Any]]:
     """Every change of mind with its time; time goes on in steps of 1 s where nothing happens, as a poll would see it."""
     history, minds, before = History(), [], None
 
@@ -148,10 +159,14 @@ def test_without_a_target_the_first_install_is_enough() -> None:
     assert isinstance(minds[-1][2], PlanDone)
 
 
-@pytest.mark.parametrize(("first", "namespace", "name", "version"), [
-    ("B 03", "openshift-operators", OSSM, ""), ("B 03", "openshift-operators", OSSM, f"{OSSM}.v3.2.0"),
-    ("B 81", "openshift-operators", OSSM, f"{OSSM}.v3.2.0"),
-])
+@pytest.mark.parametrize(
+    ("first", "namespace", "name", "version"),
+    [
+        ("B 03", "openshift-operators", OSSM, ""),
+        ("B 03", "openshift-operators", OSSM, f"{OSSM}.v3.2.0"),
+        ("B 81", "openshift-operators", OSSM, f"{OSSM}.v3.2.0"),
+    ],
+)
 def test_automatic_is_waited_for(first: str, namespace: str, name: str, version: str) -> None:
     minds = run(first, first, namespace, name, Target(version=version))
     assert approvals(minds) == []
@@ -186,10 +201,12 @@ def _name_in(namespace: str, first: str, last: str) -> str:
     raise AssertionError(f"no Subscription in {namespace}")
 
 
-@pytest.mark.parametrize(("first", "last", "namespace", "name", "code", "reason", "remedy", "seconds"), FAILURES,
-                         ids=[f"{row[0]}-{row[4]}" for row in FAILURES])
-def test_cannot_go_on_ends_with_cause_and_remedy(*, first: str, last: str, namespace: str, name: str | None, code: str, reason: str,
-                                                 remedy: str, seconds: float) -> None:
+@pytest.mark.parametrize(
+    ("first", "last", "namespace", "name", "code", "reason", "remedy", "seconds"), FAILURES, ids=[f"{row[0]}-{row[4]}" for row in FAILURES]
+)
+def test_cannot_go_on_ends_with_cause_and_remedy(
+    *, first: str, last: str, namespace: str, name: str | None, code: str, reason: str, remedy: str, seconds: float
+) -> None:
     name = name or _name_in(namespace, first, last)
     minds = run(first, last, namespace, name, Target(version="latest"))
     when, _now, action = minds[-1]
@@ -208,11 +225,15 @@ def test_one_plan_with_a_neighbours_csv_is_refused_by_name() -> None:
     assert "kiali-operator.v2.4.0" in action.reason and OSSM not in action.reason.split("would also install")[1]
 
 
-@pytest.mark.parametrize("target", [
-    Target(version=f"{OSSM}.v3.0.0", allowed=("kiali-operator.*",)),
-    Target(version=f"{OSSM}.v3.0.0", peers={"kiali-ossm": "kiali-operator.v2.4.0"}),
-    Target(version=f"{OSSM}.v3.0.0", peers={"kiali-ossm": ""}),
-], ids=["allowed", "peer-with-target", "peer-first-install"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        Target(version=f"{OSSM}.v3.0.0", allowed=("kiali-operator.*",)),
+        Target(version=f"{OSSM}.v3.0.0", peers={"kiali-ossm": "kiali-operator.v2.4.0"}),
+        Target(version=f"{OSSM}.v3.0.0", peers={"kiali-ossm": ""}),
+    ],
+    ids=["allowed", "peer-with-target", "peer-first-install"],
+)
 def test_a_neighbour_that_was_named_may_come_along(target: Target) -> None:
     minds = run("B 30", "B 31", "openshift-operators", OSSM, target)
     assert approvals(minds) == [f"{OSSM}.v3.0.0,kiali-operator.v2.4.0"]

@@ -193,8 +193,10 @@ def test_all_of_it_is_said(wanted: Ask, seen: OperatorState, says: list[str]) ->
 
 
 def test_everything_at_once() -> None:
-    found = survey(ask(tools=KIALI_TOO, channels={"kiali-ossm": "nightly"}), with_more(
-        without("servicemeshoperator3"), subscriptions=[sub("sailoperator")], groups=[group("second")]))
+    found = survey(
+        ask(tools=KIALI_TOO, channels={"kiali-ossm": "nightly"}),
+        with_more(without("servicemeshoperator3"), subscriptions=[sub("sailoperator")], groups=[group("second")]),
+    )
     assert len(found.refusals) == 4
 
 

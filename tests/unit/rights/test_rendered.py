@@ -23,8 +23,14 @@ SHOP = {"mesh_name": "shop", "mesh_control_plane": {"name": "default", "namespac
 INTENTS: dict[str, dict[str, Any]] = {
     "prod-ossm3": {"mesh_provider": "ossm3", "mesh_mtls": EXEMPT, "travel_scenarios": ["partner_gateway"]},
     "prod-ossm2": {"mesh_provider": "ossm2"},
-    "least-sail": {"mesh_provider": "sail", "mesh_operators_provider": "none", "mesh_observability": {}, "mesh_workloads": [],
-                   "mesh_personas": [], **SHOP},
+    "least-sail": {
+        "mesh_provider": "sail",
+        "mesh_operators_provider": "none",
+        "mesh_observability": {},
+        "mesh_workloads": [],
+        "mesh_personas": [],
+        **SHOP,
+    },
 }
 # Those that use all that their kind of intent can have: for them nothing is granted for nothing.
 WHOLE = ("prod-ossm3", "prod-ossm2")
@@ -40,17 +46,25 @@ def _made(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
     local = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
     hosts = {name: {"mesh_context": name, **intent} for name, intent in INTENTS.items()}
     (inventory / "hosts.yml").write_text(
-        yaml.safe_dump({"all": {"vars": local, "children": {"travel": {"children": {"travel_prod": {"hosts": hosts}}}}}}), encoding="utf-8")
-    made = render(folder, ROLES, inventory=str(inventory), mesh_mysql_password="x", mesh_rights_families="install",
-                  travel_partner_bundle=str(folder))
+        yaml.safe_dump({"all": {"vars": local, "children": {"travel": {"children": {"travel_prod": {"hosts": hosts}}}}}}), encoding="utf-8"
+    )
+    made = render(
+        folder, ROLES, inventory=str(inventory), mesh_mysql_password="x", mesh_rights_families="install", travel_partner_bundle=str(folder)
+    )
     assert made.code == 0, made.output[-3000:]
     return made
 
 
 def allowed(made: Rendered, host: str) -> set[tuple[str, str, str]]:
     """Verb, resource and namespace of every rule; an empty namespace is the whole cluster."""
-    return {(verb, f"{name}.{group}".rstrip("."), obj["metadata"].get("namespace", "")) for obj in made.objects(host, "rights").values()
-            for rule in obj["rules"] for verb in rule["verbs"] for name in rule["resources"] for group in rule["apiGroups"]}
+    return {
+        (verb, f"{name}.{group}".rstrip("."), obj["metadata"].get("namespace", ""))
+        for obj in made.objects(host, "rights").values()
+        for rule in obj["rules"]
+        for verb in rule["verbs"]
+        for name in rule["resources"]
+        for group in rule["apiGroups"]
+    }
 
 
 def written(made: Rendered, host: str) -> Iterator[tuple[str, str]]:
@@ -64,8 +78,12 @@ def written(made: Rendered, host: str) -> Iterator[tuple[str, str]]:
 def test_the_roles_have_what_is_written(made: Rendered, host: str) -> None:
     rights, objects = allowed(made, host), set(written(made, host))
     assert objects
-    assert {(verb, resource, place) for resource, place in objects for verb in ("get", "create", "patch")
-            if (verb, resource, place) not in rights and (verb, resource, "") not in rights} == set()
+    assert {
+        (verb, resource, place)
+        for resource, place in objects
+        for verb in ("get", "create", "patch")
+        if (verb, resource, place) not in rights and (verb, resource, "") not in rights
+    } == set()
 
 
 @pytest.mark.parametrize("host", WHOLE)

@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-NOTES = '''
+NOTES = """
 import json, os
 from pathlib import Path
 from ansible.plugins.action import ActionBase
@@ -33,7 +33,7 @@ class ActionModule(ActionBase):
         found = rows.pop(0) if len(rows) > 1 else rows[0]
         (folder / "answers.json").write_text(json.dumps(answers))
         return {"changed": False, **found}
-'''
+"""
 MODULES = ("access_plan", "authorization_probe", "mesh_apply", "mesh_show", "mesh_objects_info")
 Obj = dict[str, Any]
 
@@ -44,16 +44,30 @@ def policy(name: str) -> Obj:
 
 def stage(name: str, *, changed: bool) -> Obj:
     memory = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "access-pending-m", "namespace": "istio-system"}}
-    return {"name": name, "objects": [policy("new")], "saved": [], "made": [policy("new")], "gone": [], "changed": changed, "policies": [],
-            "calls": [{"stage": name}], "memory": memory if changed else None}
+    return {
+        "name": name,
+        "objects": [policy("new")],
+        "saved": [],
+        "made": [policy("new")],
+        "gone": [],
+        "changed": changed,
+        "policies": [],
+        "calls": [{"stage": name}],
+        "memory": memory if changed else None,
+    }
 
 
 def plan(*stages: Obj, pending: Obj | None = None) -> Obj:
     return {"stages": list(stages), "leftovers": [], "baseline": [{"stage": "before"}], "text": "a plan", "pending": pending}
 
 
-PENDING: Obj = {"name": "access_allow", "layer": "access_allow", "saved": [policy("old")], "made": [policy("new")],
-                "policies": [{"namespace": "shop", "name": "new", "rules": 1}]}
+PENDING: Obj = {
+    "name": "access_allow",
+    "layer": "access_allow",
+    "saved": [policy("old")],
+    "made": [policy("new")],
+    "policies": [{"namespace": "shop", "name": "new", "rules": 1}],
+}
 GOOD: Obj = {"text": "1 call", "results": []}
 BAD: Obj = {"failed": True, "msg": "the proxy of shop/a does not have shop/new yet", "text": "1 call", "results": []}
 APPLIED: Obj = {"objects": [], "lines": [], "leaving": [], "seconds": 0.1, "summary": {}}
@@ -71,17 +85,28 @@ def play(folder: Path, cases: dict[str, dict[str, list[Obj]]]) -> str:
     for host, answers in cases.items():
         (folder / host).mkdir()
         (folder / host / "answers.json").write_text(json.dumps({"mesh_apply": [APPLIED], **answers}), encoding="utf-8")
-    variables = {"mesh_provider": "ossm3", "mesh_name": "m", "mesh_control_plane": {"name": "m", "namespace": "istio-system"},
-                 "mesh_access": {"rules": [{"from": ["a"], "to": ["b"]}]}, "mesh_domains": [{"name": "d", "namespaces": ["shop"]}]}
+    variables = {
+        "mesh_provider": "ossm3",
+        "mesh_name": "m",
+        "mesh_control_plane": {"name": "m", "namespace": "istio-system"},
+        "mesh_access": {"rules": [{"from": ["a"], "to": ["b"]}]},
+        "mesh_domains": [{"name": "d", "namespaces": ["shop"]}],
+    }
     tasks = [{"ansible.builtin.include_role": {"name": "meshops.mesh.access"}}]
     (folder / "ansible.cfg").write_text("[defaults]\ninternal_poll_interval = 0.005\n", encoding="utf-8")
     path = folder / "play.yml"
     path.write_text(yaml.safe_dump([{"hosts": "all", "connection": "local", "gather_facts": False, "vars": variables, "tasks": tasks}]))
-    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(folder / "collections"), "NOTES": str(folder),
-                   "ANSIBLE_CONFIG": str(folder / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+    environment = {
+        **os.environ,
+        "ANSIBLE_COLLECTIONS_PATH": str(folder / "collections"),
+        "NOTES": str(folder),
+        "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
+        "ANSIBLE_NOCOLOR": "1",
+    }
     program = str(Path(sys.executable).with_name("ansible-playbook"))
-    done = subprocess.run([program, str(path), "-i", f"{','.join(cases)},"], env=environment, cwd=folder, capture_output=True, text=True,
-                          check=False)
+    done = subprocess.run(
+        [program, str(path), "-i", f"{','.join(cases)},"], env=environment, cwd=folder, capture_output=True, text=True, check=False
+    )
     return done.stdout + done.stderr
 
 

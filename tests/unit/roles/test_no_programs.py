@@ -35,9 +35,5 @@ def test_what_a_program_is(line: str, found: bool) -> None:
 
 
 def test_no_program_in_jinja() -> None:
-    wrong = {
-        str(path.relative_to(ROOT)): lines
-        for path in FILES
-        if (lines := programs(path.read_text(encoding="utf-8")))
-    }
+    wrong = {str(path.relative_to(ROOT)): lines for path in FILES if (lines := programs(path.read_text(encoding="utf-8")))}
     assert len(FILES) > 150 and wrong == {}

@@ -94,7 +94,8 @@ def test_the_partner_s_tokens_alone_and_with_zero_trust(tmp_path: Path) -> None:
     both = done(["access"], "zero_trust")
     allow = both.objects("prod", "access_allow")
     assert allow[f"AuthorizationPolicy {name}"]["spec"]["rules"][0]["to"] == [
-        {"operation": {"paths": ["/flights", "/flights/*", "/insurances", "/insurances/*"]}}]
+        {"operation": {"paths": ["/flights", "/flights/*", "/insurances", "/insurances/*"]}}
+    ]
     gateway = "cluster.local/ns/prod-istio-system/sa/gto-external-ingressgateway"
     callers = {app: str(allow[f"AuthorizationPolicy {AGENCY}/access-{app}"]) for app in ("flights", "insurances", "cars")}
     assert [app for app, text in callers.items() if gateway in text] == ["flights", "insurances"]

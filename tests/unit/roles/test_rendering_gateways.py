@@ -23,8 +23,14 @@ KEPT = ("gateways", "control_plane", "control_plane_gateways")
 
 @pytest.fixture(scope="module", params=["ossm2", "ossm3"])
 def travel(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Rendered]]:
-    rendered = render(tmp_path_factory.mktemp(request.param), ["control_plane", "workloads", "gateways"], limit="prod",
-                      mesh_provider=request.param, travel_scenarios=SCENARIOS, mesh_mysql_password="of-this-test-only")
+    rendered = render(
+        tmp_path_factory.mktemp(request.param),
+        ["control_plane", "workloads", "gateways"],
+        limit="prod",
+        mesh_provider=request.param,
+        travel_scenarios=SCENARIOS,
+        mesh_mysql_password="of-this-test-only",
+    )
     assert rendered.code == 0, rendered.output[-3000:]
     yield request.param, rendered
 
@@ -62,16 +68,20 @@ def test_the_partner_has_pods_of_its_own(travel: tuple[str, Rendered]) -> None:
     assert selector.items() <= labels.items() and labels["app"] == labels["istio"] == PARTNER
     gateways = rendered.objects("prod", "gateways")
     selectors = {name: obj["spec"]["selector"] for name, obj in gateways.items() if obj["kind"] == "Gateway"}
-    assert selectors == {"Gateway prod-istio-system/travel-api-gateway": {"app": PARTNER},
-                         "Gateway prod-istio-system/control-gateway": {"istio": "ingressgateway"}}
+    assert selectors == {
+        "Gateway prod-istio-system/travel-api-gateway": {"app": PARTNER},
+        "Gateway prod-istio-system/control-gateway": {"istio": "ingressgateway"},
+    }
     assert not any(selectors["Gateway prod-istio-system/control-gateway"].items() <= found.items() for found in (labels,))
 
 
 def test_routes_pass_tls_through_to_the_gateway_that_ends_it(travel: tuple[str, Rendered]) -> None:
     _provider, rendered = travel
     gateways = rendered.objects("prod", "gateways")
-    for name, service, mode, host in (("control-gateway", "istio-ingressgateway", "SIMPLE", "travel-prod.apps.prod.example.com"),
-                                      ("travel-api-gateway", PARTNER, "MUTUAL", "gto-external-prod-istio-system.apps.prod.example.com")):
+    for name, service, mode, host in (
+        ("control-gateway", "istio-ingressgateway", "SIMPLE", "travel-prod.apps.prod.example.com"),
+        ("travel-api-gateway", PARTNER, "MUTUAL", "gto-external-prod-istio-system.apps.prod.example.com"),
+    ):
         route = gateways[f"Route prod-istio-system/{name}"]["spec"]
         assert (route["tls"]["termination"], route["port"]["targetPort"], route["to"]["name"]) == ("passthrough", "https", service)
         (server,) = gateways[f"Gateway prod-istio-system/{name}"]["spec"]["servers"]
@@ -83,8 +93,9 @@ def test_the_partner_reaches_five_services_by_prefix_from_the_owner_s_namespace(
     service = rendered.objects("prod", "gateways")["VirtualService prod-travel-agency/travel-api"]["spec"]
     assert service["gateways"] == ["prod-istio-system/travel-api-gateway"]
     found = {rule["match"][0]["uri"]["prefix"]: rule["route"][0]["destination"]["host"] for rule in service["http"]}
-    assert found == {f"/{name}": f"{name}.prod-travel-agency.svc.cluster.local" for name in
-                     ("cars", "insurances", "flights", "hotels", "travels")}
+    assert found == {
+        f"/{name}": f"{name}.prod-travel-agency.svc.cluster.local" for name in ("cars", "insurances", "flights", "hotels", "travels")
+    }
 
 
 def test_cars_takes_both_and_needs_no_destination_rule(travel: tuple[str, Rendered]) -> None:
@@ -97,18 +108,40 @@ def test_cars_takes_both_and_needs_no_destination_rule(travel: tuple[str, Render
 
 EXEMPTIONS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "a namespace": ({"namespace": "shop", "mode": "PERMISSIVE"}, {"PeerAuthentication shop/default": {"mtls": {"mode": "PERMISSIVE"}}}),
-    "a namespace in plain text": ({"namespace": "shop", "mode": "DISABLE"}, {
-        "PeerAuthentication shop/default": {"mtls": {"mode": "DISABLE"}},
-        "DestinationRule shop/default-plaintext": {"host": "*.shop.svc.cluster.local", "trafficPolicy": {"tls": {"mode": "DISABLE"}}}}),
-    "one port": ({"namespace": "shop", "application": "cars", "ports": {"8000": "DISABLE"}}, {
-        "PeerAuthentication shop/cars": {"selector": {"matchLabels": {"app": "cars"}}, "portLevelMtls": {"8000": {"mode": "DISABLE"}}},
-        "DestinationRule shop/cars-plaintext": {"host": "cars.shop.svc.cluster.local", "trafficPolicy": {
-            "portLevelSettings": [{"port": {"number": 8000}, "tls": {"mode": "DISABLE"}}]}}}),
-    "all but one port": ({"namespace": "shop", "application": "cars", "mode": "DISABLE", "ports": {9000: "STRICT"}}, {
-        "PeerAuthentication shop/cars": {"selector": {"matchLabels": {"app": "cars"}}, "mtls": {"mode": "DISABLE"},
-                                         "portLevelMtls": {"9000": {"mode": "STRICT"}}},
-        "DestinationRule shop/cars-plaintext": {"host": "cars.shop.svc.cluster.local", "trafficPolicy": {
-            "tls": {"mode": "DISABLE"}, "portLevelSettings": [{"port": {"number": 9000}, "tls": {"mode": "ISTIO_MUTUAL"}}]}}}),
+    "a namespace in plain text": (
+        {"namespace": "shop", "mode": "DISABLE"},
+        {
+            "PeerAuthentication shop/default": {"mtls": {"mode": "DISABLE"}},
+            "DestinationRule shop/default-plaintext": {"host": "*.shop.svc.cluster.local", "trafficPolicy": {"tls": {"mode": "DISABLE"}}},
+        },
+    ),
+    "one port": (
+        {"namespace": "shop", "application": "cars", "ports": {"8000": "DISABLE"}},
+        {
+            "PeerAuthentication shop/cars": {"selector": {"matchLabels": {"app": "cars"}}, "portLevelMtls": {"8000": {"mode": "DISABLE"}}},
+            "DestinationRule shop/cars-plaintext": {
+                "host": "cars.shop.svc.cluster.local",
+                "trafficPolicy": {"portLevelSettings": [{"port": {"number": 8000}, "tls": {"mode": "DISABLE"}}]},
+            },
+        },
+    ),
+    "all but one port": (
+        {"namespace": "shop", "application": "cars", "mode": "DISABLE", "ports": {9000: "STRICT"}},
+        {
+            "PeerAuthentication shop/cars": {
+                "selector": {"matchLabels": {"app": "cars"}},
+                "mtls": {"mode": "DISABLE"},
+                "portLevelMtls": {"9000": {"mode": "STRICT"}},
+            },
+            "DestinationRule shop/cars-plaintext": {
+                "host": "cars.shop.svc.cluster.local",
+                "trafficPolicy": {
+                    "tls": {"mode": "DISABLE"},
+                    "portLevelSettings": [{"port": {"number": 9000}, "tls": {"mode": "ISTIO_MUTUAL"}}],
+                },
+            },
+        },
+    ),
 }
 
 
@@ -130,19 +163,35 @@ def test_exemptions(case: str, exempted: Rendered) -> None:
     assert found == EXEMPTIONS[case][1]
 
 
-SECURE = {"name": "secure", "hosts": ["a.example.com"], "port": 443, "protocol": "HTTPS",
-          "tls": {"credential_name": "cert", "mode": "MUTUAL"}}
+SECURE = {
+    "name": "secure",
+    "hosts": ["a.example.com"],
+    "port": 443,
+    "protocol": "HTTPS",
+    "tls": {"credential_name": "cert", "mode": "MUTUAL"},
+}
 # What names and exemptions cannot mean is in tests/unit/model/test_plane_refusals.py and test_workload_refusals.py.
 REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
-    "a gateway that is not there": ("gateways", {"mesh_gateways": [{**SECURE, "gateway": "edge"}]},
-                                    "wants the gateway edge, which is neither ingress nor egress nor one of"),
-    "a handshake with nobody": ("gateways", {"mesh_gateways": [SECURE], "mesh_gateways_handshakes": [{"gateway": "other"}]},
-                                "mesh_gateways_handshakes names other, which is no gateway with the protocol HTTPS; there are secure"),
-    "a handshake without a certificate": ("gateways", {"mesh_gateways": [SECURE], "mesh_gateways_handshakes": [{"gateway": "secure"}]},
-                                          "mesh_gateways_handshakes secure: the gateway wants client certificates"),
-    "two of one name": ("workloads", {"mesh_workloads": [], "mesh_mtls": [{"namespace": "shop", "mode": "DISABLE"},
-                                                                          {"namespace": "shop", "mode": "STRICT"}]},
-                        "mesh_mtls makes one PeerAuthentication twice: shop/default, shop/default"),
+    "a gateway that is not there": (
+        "gateways",
+        {"mesh_gateways": [{**SECURE, "gateway": "edge"}]},
+        "wants the gateway edge, which is neither ingress nor egress nor one of",
+    ),
+    "a handshake with nobody": (
+        "gateways",
+        {"mesh_gateways": [SECURE], "mesh_gateways_handshakes": [{"gateway": "other"}]},
+        "mesh_gateways_handshakes names other, which is no gateway with the protocol HTTPS; there are secure",
+    ),
+    "a handshake without a certificate": (
+        "gateways",
+        {"mesh_gateways": [SECURE], "mesh_gateways_handshakes": [{"gateway": "secure"}]},
+        "mesh_gateways_handshakes secure: the gateway wants client certificates",
+    ),
+    "two of one name": (
+        "workloads",
+        {"mesh_workloads": [], "mesh_mtls": [{"namespace": "shop", "mode": "DISABLE"}, {"namespace": "shop", "mode": "STRICT"}]},
+        "mesh_mtls makes one PeerAuthentication twice: shop/default, shop/default",
+    ),
 }
 
 

@@ -77,8 +77,12 @@ def test_production_says_what_chapter_three_asks_for(travel: tuple[str, Rendered
     collector = tracing["OpenTelemetryCollector prod-istio-system/otel"]["spec"]["config"]
     assert collector["exporters"]["otlp"]["endpoint"] == "tempo-small-production.prod-istio-system.svc.cluster.local:4317"
     kiali = rendered.objects("prod", "observability")["Kiali prod-istio-system/kiali"]["spec"]["external_services"]["tracing"]
-    assert kiali == {"enabled": True, "provider": "tempo", "use_grpc": False,
-                     "internal_url": "http://tempo-small-production.prod-istio-system.svc.cluster.local:3200"}
+    assert kiali == {
+        "enabled": True,
+        "provider": "tempo",
+        "use_grpc": False,
+        "internal_url": "http://tempo-small-production.prod-istio-system.svc.cluster.local:3200",
+    }
     spec = plane["Istio production"]["spec"]
     (provider_of_spans,) = spec["values"]["meshConfig"]["extensionProviders"]
     assert provider_of_spans["opentelemetry"] == {"service": "otel-collector.prod-istio-system.svc.cluster.local", "port": 4317}
@@ -179,8 +183,14 @@ def test_a_namespace_in_two_meshes_of_one_cluster_is_refused(tmp_path: Path) -> 
 def test_gateway_protocols(tmp_path: Path) -> None:
     routes = [{"namespace": "shop", "service": "web", "port": 8443}]
     gateways = [
-        {"name": "secure", "hosts": ["a.example.com"], "port": 443, "protocol": "HTTPS",
-         "tls": {"credential_name": "cert"}, "routes": routes},
+        {
+            "name": "secure",
+            "hosts": ["a.example.com"],
+            "port": 443,
+            "protocol": "HTTPS",
+            "tls": {"credential_name": "cert"},
+            "routes": routes,
+        },
         {"name": "through", "hosts": ["b.example.com", "*.c.example.com"], "port": 443, "protocol": "TLS", "routes": routes},
     ]
     rendered = render(tmp_path, ["gateways"], limit="dev", mesh_gateways=gateways)
@@ -201,17 +211,32 @@ def test_https_without_a_certificate_is_refused(tmp_path: Path) -> None:
     assert "tls.credential_name does not name the Secret" in rendered.output
 
 
-@pytest.mark.parametrize(("observability", "service", "objects"), [
-    ({"tempo": {"name": "traces"}, "opentelemetry": {"enabled": False}}, "tempo-traces", ["TempoMonolithic mesh-system/traces"]),
-    ({"tempo": {"mode": "stack", "object_storage": {"secret": "bucket"}, "storage": "5Gi"},
-      "opentelemetry": {"name": "spans", "replicas": 2}},
-     "spans-collector", ["OpenTelemetryCollector mesh-system/spans", "TempoStack mesh-system/tempo"]),
-    ({"opentelemetry": {"exporter": "backend.example.com:4317"}}, "otel-collector", ["OpenTelemetryCollector mesh-system/otel"]),
-], ids=["straight to Tempo", "a stack", "a backend elsewhere"])
+@pytest.mark.parametrize(
+    ("observability", "service", "objects"),
+    [
+        ({"tempo": {"name": "traces"}, "opentelemetry": {"enabled": False}}, "tempo-traces", ["TempoMonolithic mesh-system/traces"]),
+        (
+            {
+                "tempo": {"mode": "stack", "object_storage": {"secret": "bucket"}, "storage": "5Gi"},
+                "opentelemetry": {"name": "spans", "replicas": 2},
+            },
+            "spans-collector",
+            ["OpenTelemetryCollector mesh-system/spans", "TempoStack mesh-system/tempo"],
+        ),
+        ({"opentelemetry": {"exporter": "backend.example.com:4317"}}, "otel-collector", ["OpenTelemetryCollector mesh-system/otel"]),
+    ],
+    ids=["straight to Tempo", "a stack", "a backend elsewhere"],
+)
 def test_spans_go_where_the_intent_says(observability: dict[str, Any], service: str, objects: list[str], tmp_path: Path) -> None:
     plane = {"name": "plane", "namespace": "mesh-system", "tracing": {"provider": "opentelemetry"}}
-    rendered = render(tmp_path, ["control_plane", "observability"], limit="dev", mesh_provider="ossm3", mesh_control_plane=plane,
-                      mesh_observability=observability)
+    rendered = render(
+        tmp_path,
+        ["control_plane", "observability"],
+        limit="dev",
+        mesh_provider="ossm3",
+        mesh_control_plane=plane,
+        mesh_observability=observability,
+    )
     assert rendered.code == 0, rendered.output[-2000:]
     (made,) = rendered.objects("dev", "control_plane")["Istio plane"]["spec"]["values"]["meshConfig"]["extensionProviders"]
     assert made["opentelemetry"]["service"] == f"{service}.mesh-system.svc.cluster.local"

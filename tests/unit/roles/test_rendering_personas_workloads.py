@@ -49,8 +49,12 @@ def test_the_roles_grant_the_matrix_and_nothing_that_it_forbids(travel: tuple[st
     plane = people["mesh_control_plane"]
     names = {"control_plane": plane["name"], "mesh": people["mesh_name"]}
     cells = expected_cells(people["mesh_personas"], plane["namespace"], members, provider, **names)
-    admin = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "cluster-admin"},
-             "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]}
+    admin = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "cluster-admin"},
+        "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}],
+    }
     rbac = Rbac.from_objects([admin, *rendered.objects(host, "personas").values()])
     wrong = [cell for cell in cells if bool(explain(rbac, cell)) is not cell.allowed]
     assert len(cells) > 200 and {cell.allowed for cell in cells} == {True, False}
@@ -96,8 +100,15 @@ def one(tmp_path: Path, provider: str = "ossm3", **fields: Any) -> dict[str, Obj
 
 
 def test_versions_images_and_an_account(tmp_path: Path) -> None:
-    objects = one(tmp_path, versions=["v1", "v2"], images={"v2": "registry.example.com/web:2"}, service_account="web", replicas=3,
-                  protocol="grpc", env={"A": "b: c", "N": 5, "S": {"valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}})
+    objects = one(
+        tmp_path,
+        versions=["v1", "v2"],
+        images={"v2": "registry.example.com/web:2"},
+        service_account="web",
+        replicas=3,
+        protocol="grpc",
+        env={"A": "b: c", "N": 5, "S": {"valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}},
+    )
     assert set(objects) == {"ServiceAccount shop/web", "Service shop/web", "Deployment shop/web-v1", "Deployment shop/web-v2"}
     pods = {name: objects[f"Deployment shop/web-{name}"]["spec"]["template"]["spec"] for name in ("v1", "v2")}
     assert {name: pod["containers"][0]["image"].rpartition(":")[2] for name, pod in pods.items()} == {"v1": "1", "v2": "2"}
@@ -116,10 +127,14 @@ def test_an_application_outside_of_the_mesh_says_so(tmp_path: Path, provider: st
 
 
 PEOPLE = {
-    "strange namespace": ({"name": "ann", "role": "mesh_developer", "namespaces": ["elsewhere"]},
-                          "mesh_personas gives ann the role mesh_developer in elsewhere"),
-    "operator of a domain": ({"name": "ann", "role": "mesh_operator", "namespaces": ["dev-travel-portal"]},
-                             "mesh_personas makes somebody mesh_operator in dev-travel-portal"),
+    "strange namespace": (
+        {"name": "ann", "role": "mesh_developer", "namespaces": ["elsewhere"]},
+        "mesh_personas gives ann the role mesh_developer in elsewhere",
+    ),
+    "operator of a domain": (
+        {"name": "ann", "role": "mesh_operator", "namespaces": ["dev-travel-portal"]},
+        "mesh_personas makes somebody mesh_operator in dev-travel-portal",
+    ),
     "unknown role": ({"name": "ann", "role": "boss"}, "value of role must be one of"),
 }
 

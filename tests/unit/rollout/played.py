@@ -143,13 +143,26 @@ class Played:
         if app.gateway:
             notes["inject.istio.io/templates"] = "gateway"
         updated = app.replicas if done else 0
-        status: Obj = {"observedGeneration": generation, "replicas": app.replicas + (0 if done else 1), "updatedReplicas": updated,
-                       "readyReplicas": self.ready(app), "availableReplicas": self.ready(app), "desiredNumberScheduled": app.replicas,
-                       "updatedNumberScheduled": updated, "numberAvailable": self.ready(app), "numberReady": self.ready(app)}
+        status: Obj = {
+            "observedGeneration": generation,
+            "replicas": app.replicas + (0 if done else 1),
+            "updatedReplicas": updated,
+            "readyReplicas": self.ready(app),
+            "availableReplicas": self.ready(app),
+            "desiredNumberScheduled": app.replicas,
+            "updatedNumberScheduled": updated,
+            "numberAvailable": self.ready(app),
+            "numberReady": self.ready(app),
+        }
         meta = {"labels": {"app": app.name, **app.labels}, "annotations": notes}
         own = {"name": app.name, "namespace": app.namespace, "generation": generation}
-        return {"apiVersion": "apps/v1", "kind": app.kind, "metadata": own,
-                "spec": {"replicas": app.replicas, **app.spec, "template": {"metadata": meta}}, "status": status}
+        return {
+            "apiVersion": "apps/v1",
+            "kind": app.kind,
+            "metadata": own,
+            "spec": {"replicas": app.replicas, **app.spec, "template": {"metadata": meta}},
+            "status": status,
+        }
 
     def _pod(self, app: App, number: int, *, new: bool = False) -> Obj:
         tail = hashlib.sha256(f"{app.made}{app.stamps}{number}{new}".encode()).hexdigest()[:5]
@@ -161,13 +174,24 @@ class Played:
         made = START + timedelta(seconds=app.restarted_at or self.seconds if new else app.made)
         waiting = {"name": "istio-proxy", "state": {"waiting": {"reason": app.trouble, "message": "manifest unknown"}}}
         image = f"docker.io/istio/proxyv2:{version}" if version else "docker.io/istio/proxyv2@sha256:0123"
-        return {"apiVersion": "v1", "kind": "Pod", "metadata": {
-            "name": f"{owner[1]}-{tail}", "namespace": app.namespace, "labels": labels, "annotations": {"istio.io/rev": revision},
-            "creationTimestamp": made.strftime("%Y-%m-%dT%H:%M:%SZ"), "ownerReferences": [
-                {"kind": owner[0], "name": owner[1], "controller": True}]},
+        return {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {
+                "name": f"{owner[1]}-{tail}",
+                "namespace": app.namespace,
+                "labels": labels,
+                "annotations": {"istio.io/rev": revision},
+                "creationTimestamp": made.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "ownerReferences": [{"kind": owner[0], "name": owner[1], "controller": True}],
+            },
             "spec": {"containers": [{"name": "app", "image": "app:1"}, *([] if app.bare else [{"name": "istio-proxy", "image": image}])]},
-            "status": {"phase": "Pending" if new else "Running", "conditions": [{"type": "Ready", "status": "False" if new else "True"}],
-                       "containerStatuses": [waiting] if new and app.trouble else []}}
+            "status": {
+                "phase": "Pending" if new else "Running",
+                "conditions": [{"type": "Ready", "status": "False" if new else "True"}],
+                "containerStatuses": [waiting] if new and app.trouble else [],
+            },
+        }
 
     def _pods(self, app: App) -> list[Obj]:
         new = [self._pod(app, 9, new=True)] if self.under_way(app) else []
@@ -181,17 +205,25 @@ class Played:
         if kind == "PodDisruptionBudget":
             return [self._budget(one) for one in self.budgets]
         if kind == "Namespace":
-            return [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(labels)}}
-                    for name, labels in self.namespaces.items()]
+            return [
+                {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(labels)}}
+                for name, labels in self.namespaces.items()
+            ]
         return [one for (found, _name), one in self.objects.items() if found == kind]
 
     def _budget(self, one: Obj) -> Obj:
         least, wanted = one["min"], one["selector"]["matchLabels"]
-        fits = [app for app in self.apps.values()
-                if app.namespace == one["namespace"] and wanted.items() <= {"app": app.name, **app.labels}.items()]
+        fits = [
+            app
+            for app in self.apps.values()
+            if app.namespace == one["namespace"] and wanted.items() <= {"app": app.name, **app.labels}.items()
+        ]
         expected, healthy = sum(app.replicas for app in fits), sum(self.ready(app) for app in fits) - one.get("sick", 0)
-        return {"metadata": {"name": one["name"], "namespace": one["namespace"]}, "spec": {"selector": one["selector"]},
-                "status": {"expectedPods": expected, "desiredHealthy": least, "disruptionsAllowed": max(0, healthy - least)}}
+        return {
+            "metadata": {"name": one["name"], "namespace": one["namespace"]},
+            "spec": {"selector": one["selector"]},
+            "status": {"expectedPods": expected, "desiredHealthy": least, "disruptionsAllowed": max(0, healthy - least)},
+        }
 
     # what a Cluster does
 

@@ -28,8 +28,18 @@ def west(monkeypatch: pytest.MonkeyPatch) -> Played:
 
 def call(state: str, *, check_mode: bool = False, **given: Any) -> dict[str, Any]:
     params = {name: option.get("default") for name, option in module.ARGUMENT_SPEC.items()}
-    params |= {"context": None, "host": None, "mesh": "travel", "namespace": "system", "members": ["shop"], "goal": {"version": "v1.27.5"},
-               "origin": {"version": "v1.27.3"}, "interval": 3, "state": state, **given}
+    params |= {
+        "context": None,
+        "host": None,
+        "mesh": "travel",
+        "namespace": "system",
+        "members": ["shop"],
+        "goal": {"version": "v1.27.5"},
+        "origin": {"version": "v1.27.3"},
+        "interval": 3,
+        "state": state,
+        **given,
+    }
     run = command.RolloutRun(params, check_mode=check_mode)
     try:
         run.run()

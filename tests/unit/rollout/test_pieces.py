@@ -30,63 +30,98 @@ def workload(name: str, *, namespace: str = "shop", gateway: bool = False, versi
     return RestartedWorkload("Deployment", namespace, name, 1, 1, 0, gateway=gateway, labels=labels, pods=(pod,), **more)
 
 
-@pytest.mark.parametrize(("text", "plain"), [
-    ("v1.27.3", "1.27.3"), ("1.27.3-distroless", "1.27.3"), ("1.30.0-alpha.1", "1.30.0-alpha.1"), ("latest", ""), ("", ""),
-    ("sha256:11", ""), ("v2.6", "2.6"), ("22", ""), ("v1.30-latest", "1.30")])
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("v1.27.3", "1.27.3"),
+        ("1.27.3-distroless", "1.27.3"),
+        ("1.30.0-alpha.1", "1.30.0-alpha.1"),
+        ("latest", ""),
+        ("", ""),
+        ("sha256:11", ""),
+        ("v2.6", "2.6"),
+        ("22", ""),
+        ("v1.30-latest", "1.30"),
+    ],
+)
 def test_versions(text: str, plain: str) -> None:
     assert plain_version(text) == plain
 
 
-@pytest.mark.parametrize(("goal", "pod", "stamped", "there"), [
-    (Goal("v1.27.5"), ("1.27.5", "x", 1), False, True),
-    (Goal("v1.27.5"), ("1.27.3", "x", 13), True, False),
-    (Goal("v2.6"), ("2.6.4", "x", 1), False, True),
-    (Goal("v2.6"), ("2.60.1", "x", 1), False, False),
-    # an alias: what it leads to counts, and any patch of its minor where nobody could say
-    (Goal("v1.27-latest", runs="v1.27.5"), ("1.27.5", "x", 1), False, True),
-    (Goal("v1.27-latest", runs="v1.27.5"), ("1.27.3", "x", 13), True, False),
-    (Goal("v1.27-latest"), ("1.27.3", "x", 1), False, True),
-    (Goal("v1.27-latest"), ("1.26.8", "x", 13), True, False),
-    (Goal("v1.27-latest", "r-latest", runs="v1.27.5"), ("1.27.5", "r-latest", 1), False, True),
-    (Goal("v1.27.5", "r-5"), ("1.27.5", "r-3", 13), True, False),
-    (Goal("v1.27.5", "r-5"), ("", "r-5", 1), False, True),
-    (Goal("v1.27.5", since=NOON), ("", "x", 13), False, True),
-    (Goal("v1.27.5", since=NOON), ("", "x", 12), False, False),
-    (Goal("v1.27.5", since=NOON), ("", "x", 12), True, True),
-    (Goal(since=NOON), ("1.27.5", "x", 11), False, False),
-    (Goal("v1.27.5"), ("", "x", 13), True, False)])
+@pytest.mark.parametrize(
+    ("goal", "pod", "stamped", "there"),
+    [
+        (Goal("v1.27.5"), ("1.27.5", "x", 1), False, True),
+        (Goal("v1.27.5"), ("1.27.3", "x", 13), True, False),
+        (Goal("v2.6"), ("2.6.4", "x", 1), False, True),
+        (Goal("v2.6"), ("2.60.1", "x", 1), False, False),
+        # an alias: what it leads to counts, and any patch of its minor where nobody could say
+        (Goal("v1.27-latest", runs="v1.27.5"), ("1.27.5", "x", 1), False, True),
+        (Goal("v1.27-latest", runs="v1.27.5"), ("1.27.3", "x", 13), True, False),
+        (Goal("v1.27-latest"), ("1.27.3", "x", 1), False, True),
+        (Goal("v1.27-latest"), ("1.26.8", "x", 13), True, False),
+        (Goal("v1.27-latest", "r-latest", runs="v1.27.5"), ("1.27.5", "r-latest", 1), False, True),
+        (Goal("v1.27.5", "r-5"), ("1.27.5", "r-3", 13), True, False),
+        (Goal("v1.27.5", "r-5"), ("", "r-5", 1), False, True),
+        (Goal("v1.27.5", since=NOON), ("", "x", 13), False, True),
+        (Goal("v1.27.5", since=NOON), ("", "x", 12), False, False),
+        (Goal("v1.27.5", since=NOON), ("", "x", 12), True, True),
+        (Goal(since=NOON), ("1.27.5", "x", 11), False, False),
+        (Goal("v1.27.5"), ("", "x", 13), True, False),
+    ],
+)
 def test_what_a_pod_has_to_be(goal: Goal, pod: tuple[str, str, int], stamped: bool, there: bool) -> None:
     version, revision, hour = pod
     assert ProxyPod("a", "b", NOON.replace(hour=hour), version, revision).at(goal, stamped=stamped) is there
 
 
-@pytest.mark.parametrize(("kind", "spec", "wanted", "cost"), [
-    ("Deployment", {}, 3, 0), ("Deployment", {}, 8, 2), ("Deployment", {"strategy": {"type": "Recreate"}}, 3, 3),
-    ("Deployment", {"strategy": {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 0}}}, 3, 1),
-    ("Deployment", {"strategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": "50%"}}}, 5, 2),
-    ("StatefulSet", {}, 3, 1), ("StatefulSet", {"updateStrategy": {"rollingUpdate": {"maxUnavailable": 2}}}, 3, 2),
-    ("DaemonSet", {}, 9, 1), ("DaemonSet", {"updateStrategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}}, 9, 0),
-    ("DaemonSet", {"updateStrategy": {"rollingUpdate": {"maxUnavailable": "20%"}}}, 9, 2)])
+@pytest.mark.parametrize(
+    ("kind", "spec", "wanted", "cost"),
+    [
+        ("Deployment", {}, 3, 0),
+        ("Deployment", {}, 8, 2),
+        ("Deployment", {"strategy": {"type": "Recreate"}}, 3, 3),
+        ("Deployment", {"strategy": {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 0}}}, 3, 1),
+        ("Deployment", {"strategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": "50%"}}}, 5, 2),
+        ("StatefulSet", {}, 3, 1),
+        ("StatefulSet", {"updateStrategy": {"rollingUpdate": {"maxUnavailable": 2}}}, 3, 2),
+        ("DaemonSet", {}, 9, 1),
+        ("DaemonSet", {"updateStrategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}}, 9, 0),
+        ("DaemonSet", {"updateStrategy": {"rollingUpdate": {"maxUnavailable": "20%"}}}, 9, 2),
+    ],
+)
 def test_how_many_pods_are_away_during_a_restart(kind: str, spec: dict[str, Any], wanted: int, cost: int) -> None:
     assert _cost(kind, spec, wanted) == cost
 
 
-@pytest.mark.parametrize(("selector", "fits"), [
-    ({}, True), ({"matchLabels": {"a": "1"}}, True), ({"matchLabels": {"a": "2"}}, False),
-    ({"matchExpressions": [{"key": "a", "operator": "In", "values": ["1", "2"]}]}, True),
-    ({"matchExpressions": [{"key": "a", "operator": "NotIn", "values": ["1"]}]}, False),
-    ({"matchExpressions": [{"key": "b", "operator": "Exists"}]}, False),
-    ({"matchExpressions": [{"key": "b", "operator": "DoesNotExist"}]}, True),
-    ({"matchExpressions": [{"key": "a", "operator": "Gt", "values": ["0"]}]}, False)])
+@pytest.mark.parametrize(
+    ("selector", "fits"),
+    [
+        ({}, True),
+        ({"matchLabels": {"a": "1"}}, True),
+        ({"matchLabels": {"a": "2"}}, False),
+        ({"matchExpressions": [{"key": "a", "operator": "In", "values": ["1", "2"]}]}, True),
+        ({"matchExpressions": [{"key": "a", "operator": "NotIn", "values": ["1"]}]}, False),
+        ({"matchExpressions": [{"key": "b", "operator": "Exists"}]}, False),
+        ({"matchExpressions": [{"key": "b", "operator": "DoesNotExist"}]}, True),
+        ({"matchExpressions": [{"key": "a", "operator": "Gt", "values": ["0"]}]}, False),
+    ],
+)
 def test_selectors(selector: dict[str, Any], fits: bool) -> None:
     assert matches(selector, {"a": "1"}) is fits
 
 
 def test_a_native_sidecar_s_image_and_the_status_of_older_injectors_are_read() -> None:
-    raw = {"metadata": {"name": "a", "namespace": "b", "creationTimestamp": "2026-03-01T00:00:00Z",
-                        "annotations": {"sidecar.istio.io/status": '{"revision": "r-3"}'}},
-           "spec": {"initContainers": [{"name": "istio-proxy", "image": "registry:5000/istio/proxyv2:1.27.3"}]},
-           "status": {"phase": "Running"}}
+    raw = {
+        "metadata": {
+            "name": "a",
+            "namespace": "b",
+            "creationTimestamp": "2026-03-01T00:00:00Z",
+            "annotations": {"sidecar.istio.io/status": '{"revision": "r-3"}'},
+        },
+        "spec": {"initContainers": [{"name": "istio-proxy", "image": "registry:5000/istio/proxyv2:1.27.3"}]},
+        "status": {"phase": "Running"},
+    }
     pod = pod_of(thin_pod(raw))
     assert pod is not None and (pod.version, pod.revision) == ("1.27.3", "r-3")
     raw["metadata"]["annotations"] = {"sidecar.istio.io/status": "broken"}  # type: ignore[index]
@@ -97,23 +132,33 @@ def test_a_native_sidecar_s_image_and_the_status_of_older_injectors_are_read() -
 
 # waves
 
+
 def names(found: list[PlannedWave]) -> dict[str, list[str]]:
     return {one.name: [title.rpartition("/")[2] for title in one.members] for one in found}
 
 
-FLEET = world(*[workload(f"app-{number}") for number in range(8)], workload("web", namespace="portal", labels={"tier": "front"}),
-              workload("done", version="1.27.5"), workload("ingress", namespace="system", gateway=True), domains={"portal": "front"})
+FLEET = world(
+    *[workload(f"app-{number}") for number in range(8)],
+    workload("web", namespace="portal", labels={"tier": "front"}),
+    workload("done", version="1.27.5"),
+    workload("ingress", namespace="system", gateway=True),
+    domains={"portal": "front"},
+)
 
 
-@pytest.mark.parametrize(("orders", "sizes"), [
-    ([], {"workloads": 9, "gateways": 1}),
-    ([{"name": "a", "share": 20}], {"a": 2, "rest": 7, "gateways": 1}),
-    ([{"name": "a", "share": "50%", "namespaces": ["portal"]}], {"a": 1, "rest": 8, "gateways": 1}),
-    ([{"name": "a", "domains": ["front"]}, {"name": "gw", "gateways": True}, {"name": "b", "rest": True}], {"a": 1, "gw": 1, "b": 8}),
-    ([{"name": "a", "labels": {"tier": "front"}}], {"a": 1, "rest": 8, "gateways": 1}),
-    ([{"name": "a", "workloads": ["shop/app-1", "Deployment shop/app-2"]}], {"a": 2, "rest": 7, "gateways": 1}),
-    ([{"name": "rest", "workloads": ["shop/app-1"]}], {"rest": 1, "rest-left": 8, "gateways": 1}),
-    ([{"name": "nobody", "namespaces": ["elsewhere"]}], {"rest": 9, "gateways": 1})])
+@pytest.mark.parametrize(
+    ("orders", "sizes"),
+    [
+        ([], {"workloads": 9, "gateways": 1}),
+        ([{"name": "a", "share": 20}], {"a": 2, "rest": 7, "gateways": 1}),
+        ([{"name": "a", "share": "50%", "namespaces": ["portal"]}], {"a": 1, "rest": 8, "gateways": 1}),
+        ([{"name": "a", "domains": ["front"]}, {"name": "gw", "gateways": True}, {"name": "b", "rest": True}], {"a": 1, "gw": 1, "b": 8}),
+        ([{"name": "a", "labels": {"tier": "front"}}], {"a": 1, "rest": 8, "gateways": 1}),
+        ([{"name": "a", "workloads": ["shop/app-1", "Deployment shop/app-2"]}], {"a": 2, "rest": 7, "gateways": 1}),
+        ([{"name": "rest", "workloads": ["shop/app-1"]}], {"rest": 1, "rest-left": 8, "gateways": 1}),
+        ([{"name": "nobody", "namespaces": ["elsewhere"]}], {"rest": 9, "gateways": 1}),
+    ],
+)
 def test_waves(orders: list[dict[str, Any]], sizes: dict[str, int]) -> None:
     found = plan(FLEET, GOAL, orders_from(orders))
     assert {one.name: len(one.members) for one in found} == sizes
@@ -132,8 +177,13 @@ def test_domains_of_the_inventory_stand_for_their_namespaces() -> None:
 def test_all_mistakes_of_the_waves_come_at_once() -> None:
     with pytest.raises(ConfigError) as found:
         orders_from([{"name": "a", "shares": 10}, {"name": "a", "share": 120}, {"rest": True, "concurrency": "many"}])
-    for text in ("wave a has the unknown key shares", "wave a selects nothing", "wave a has the share 120",
-                 "wave wave-3: the concurrency many is", "several waves are called a"):
+    for text in (
+        "wave a has the unknown key shares",
+        "wave a selects nothing",
+        "wave a has the share 120",
+        "wave wave-3: the concurrency many is",
+        "several waves are called a",
+    ):
         assert text in str(found.value)
 
 
@@ -144,14 +194,20 @@ def test_width(text: str, size: int, wide: int) -> None:
 
 # windows
 
-@pytest.mark.parametrize(("row", "opened", "opens"), [
-    ({"start": "11:00", "end": "13:00"}, True, "05 11:00"), ({"start": "22:00", "end": "04:00"}, False, "04 22:00"),
-    ({"start": "22:00", "end": "13:00"}, True, "04 22:00"),
-    ({"days": ["tue"], "start": "22:00", "end": "13:00"}, True, "10 22:00"),
-    ({"days": ["wed"], "start": "22:00", "end": "13:00"}, False, "04 22:00"),
-    ({"days": ["Sat"], "start": "11:00", "end": "13:00"}, False, "07 11:00"),
-    ({"start": "12:30", "end": "14:00", "timezone": "Europe/Madrid"}, True, "05 12:30"),
-    ({"start": "12:00", "end": "12:00"}, True, "05 12:00")])
+
+@pytest.mark.parametrize(
+    ("row", "opened", "opens"),
+    [
+        ({"start": "11:00", "end": "13:00"}, True, "05 11:00"),
+        ({"start": "22:00", "end": "04:00"}, False, "04 22:00"),
+        ({"start": "22:00", "end": "13:00"}, True, "04 22:00"),
+        ({"days": ["tue"], "start": "22:00", "end": "13:00"}, True, "10 22:00"),
+        ({"days": ["wed"], "start": "22:00", "end": "13:00"}, False, "04 22:00"),
+        ({"days": ["Sat"], "start": "11:00", "end": "13:00"}, False, "07 11:00"),
+        ({"start": "12:30", "end": "14:00", "timezone": "Europe/Madrid"}, True, "05 12:30"),
+        ({"start": "12:00", "end": "12:00"}, True, "05 12:00"),
+    ],
+)
 def test_windows(row: dict[str, Any], opened: bool, opens: str) -> None:
     found = windows_from([row])
     assert is_open(found, NOON) is opened
@@ -159,16 +215,22 @@ def test_windows(row: dict[str, Any], opened: bool, opens: str) -> None:
     assert is_open([], NOON)
 
 
-@pytest.mark.parametrize(("row", "text"), [
-    ({"start": "22:00"}, "needs start and end"), ({"start": "22:00", "end": 4}, "needs start and end"),
-    ({"days": ["someday"], "start": "1:00", "end": "2:00"}, "names the day som"),
-    ({"start": "01:00", "end": "02:00", "timezone": "Mars/North"}, "time zone Mars/North")])
+@pytest.mark.parametrize(
+    ("row", "text"),
+    [
+        ({"start": "22:00"}, "needs start and end"),
+        ({"start": "22:00", "end": 4}, "needs start and end"),
+        ({"days": ["someday"], "start": "1:00", "end": "2:00"}, "names the day som"),
+        ({"start": "01:00", "end": "02:00", "timezone": "Mars/North"}, "time zone Mars/North"),
+    ],
+)
 def test_windows_that_are_none(row: dict[str, Any], text: str) -> None:
     with pytest.raises(ConfigError, match=text):
         windows_from([row])
 
 
 # what is remembered
+
 
 def test_a_state_comes_back_as_it_was_and_a_stranger_s_is_refused() -> None:
     state = begin([PlannedWave("a", ("Deployment x/y",), concurrency="3")], GOAL, Goal("1.27.3"), reason="r", now=NOON, by="ann")
@@ -186,6 +248,7 @@ def test_a_memory_survives_another_process_with_another_clock() -> None:
 
 
 # lines
+
 
 @pytest.mark.parametrize(("seconds", "text"), [(42, "42 s"), (200, "3 min"), (7500, "2 h 5 min")])
 def test_seconds(seconds: float, text: str) -> None:

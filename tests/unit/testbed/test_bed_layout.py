@@ -79,8 +79,9 @@ def test_certificates_carry_user_groups_and_names(tmp_path: Path) -> None:
 def test_kubeconfig(tmp_path: Path, embed: bool) -> None:
     authority = Authority.create(tmp_path, "t")
     pair = authority.issue("u", "ada")
-    file = kubeconfig(tmp_path / "config", name="t", server="https://127.0.0.1:1", ca=authority.pair.cert, user="ada", pair=pair,
-                      embed=embed)
+    file = kubeconfig(
+        tmp_path / "config", name="t", server="https://127.0.0.1:1", ca=authority.pair.cert, user="ada", pair=pair, embed=embed
+    )
     data = yaml.safe_load(file.read_text())
     assert data["current-context"] == "t"
     assert ("client-key-data" in data["users"][0]["user"]) is embed
@@ -89,12 +90,17 @@ def test_kubeconfig(tmp_path: Path, embed: bool) -> None:
 
 
 def test_kwoks_configuration_has_single_pods_before_everybody(tmp_path: Path) -> None:
-    (tmp_path / "kubelet.json").write_text(json.dumps({
-        "forwards": {"ns/pod:15000": "127.0.0.1:1", "ns/pod:15001": ":2", "ns/other:80": "127.0.0.1:3"}, "logs": {"ns/pod": "/a/log"}}))
+    (tmp_path / "kubelet.json").write_text(
+        json.dumps(
+            {"forwards": {"ns/pod:15000": "127.0.0.1:1", "ns/pod:15001": ":2", "ns/other:80": "127.0.0.1:3"}, "logs": {"ns/pod": "/a/log"}}
+        )
+    )
     docs = list(yaml.safe_load_all(kubelet.write_config(tmp_path).read_text()))
     kinds = [(d["kind"], d["metadata"]["name"]) for d in docs]
     assert kinds[:2] == [("Stage", "node-ready"), ("Stage", "node-heartbeat")]
     assert kinds[-5:] == [("PortForward", "other"), ("PortForward", "pod"), ("Logs", "pod"), ("ClusterExec", "all"), ("ClusterLogs", "all")]
     forwards = docs[-4]["spec"]["forwards"]
-    assert forwards == [{"ports": [15000], "target": {"port": 1, "address": "127.0.0.1"}},
-                        {"ports": [15001], "target": {"port": 2, "address": "127.0.0.1"}}]
+    assert forwards == [
+        {"ports": [15000], "target": {"port": 1, "address": "127.0.0.1"}},
+        {"ports": [15001], "target": {"port": 2, "address": "127.0.0.1"}},
+    ]

@@ -58,9 +58,15 @@ def pip(scripts: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return asked
 
 
-@pytest.mark.parametrize(("says", "taken"), [
-    ("go version go1.25.4 linux/amd64", True), ("go version go1.21 linux/amd64", True), ("go version go1.18.1 linux/amd64", False),
-    ("go version devel", False)])
+@pytest.mark.parametrize(
+    ("says", "taken"),
+    [
+        ("go version go1.25.4 linux/amd64", True),
+        ("go version go1.21 linux/amd64", True),
+        ("go version go1.18.1 linux/amd64", False),
+        ("go version devel", False),
+    ],
+)
 def test_go_of_path_counts_when_it_can_fetch_toolchains(nothing: Path, pip: list[str], says: str, taken: bool) -> None:
     file = script(nothing / "path", "go", says)
     assert binaries.go() == str(file if taken else nothing / "scripts" / "go")
@@ -85,17 +91,20 @@ def test_versions_are_those_of_go_mod(project: Project, version: str) -> None:
     assert binaries.pinned_version(project) == version
 
 
-@pytest.mark.parametrize(("name", "says", "taken"), [
-    ("etcd", "etcd Version: 3.6.4", True),
-    ("etcd", "etcd Version: 3.5.21", False),
-    ("kube-apiserver", "Kubernetes v1.35.4", True),
-    ("kube-apiserver", "Kubernetes v1.34.0", False),
-    ("kube-apiserver", "no version at all", False),
-    ("kubectl", "Client Version: v1.30.0", True),
-    ("kubectl", "Client Version: v1.36.1", True),
-    ("kubectl", "Client Version: v1.29.9", False),
-    ("kubectl", "Client Version: v1.9.0", False),
-])
+@pytest.mark.parametrize(
+    ("name", "says", "taken"),
+    [
+        ("etcd", "etcd Version: 3.6.4", True),
+        ("etcd", "etcd Version: 3.5.21", False),
+        ("kube-apiserver", "Kubernetes v1.35.4", True),
+        ("kube-apiserver", "Kubernetes v1.34.0", False),
+        ("kube-apiserver", "no version at all", False),
+        ("kubectl", "Client Version: v1.30.0", True),
+        ("kubectl", "Client Version: v1.36.1", True),
+        ("kubectl", "Client Version: v1.29.9", False),
+        ("kubectl", "Client Version: v1.9.0", False),
+    ],
+)
 def test_path_counts_only_at_the_right_version(nothing: Path, monkeypatch: pytest.MonkeyPatch, name: str, says: str, taken: bool) -> None:
     file = script(nothing / "path", name, says)
     monkeypatch.setenv("PATH", f"{nothing / 'path'}:/usr/bin:/bin")

@@ -23,15 +23,18 @@ def shape(crd: dict[str, Any]) -> tuple[Any, ...]:
     return spec["group"], spec["scope"], spec["names"]["kind"], spec["names"]["plural"], spec["names"].get("shortNames", []), versions
 
 
-@pytest.mark.parametrize(("operators", "groups"), [
-    ((), ()),
-    (("sail",), ("sail", "istio", "gateway-api")),
-    (("maistra",), ("maistra", "istio", "openshift")),
-    (("olm",), ("olm", "packages", "openshift", "gateway-api")),
-    (("olm", "sail", "maistra", "observability"), ("olm", "packages", "openshift", "gateway-api")),
-    (("olm", "openshift"), ("olm", "packages", "openshift", "gateway-api", "monitoring")),
-    (("sail", "observability"), ("sail", "istio", "gateway-api", "kiali", "jaeger", "tempo", "opentelemetry", "monitoring")),
-])
+@pytest.mark.parametrize(
+    ("operators", "groups"),
+    [
+        ((), ()),
+        (("sail",), ("sail", "istio", "gateway-api")),
+        (("maistra",), ("maistra", "istio", "openshift")),
+        (("olm",), ("olm", "packages", "openshift", "gateway-api")),
+        (("olm", "sail", "maistra", "observability"), ("olm", "packages", "openshift", "gateway-api")),
+        (("olm", "openshift"), ("olm", "packages", "openshift", "gateway-api", "monitoring")),
+        (("sail", "observability"), ("sail", "istio", "gateway-api", "kiali", "jaeger", "tempo", "opentelemetry", "monitoring")),
+    ],
+)
 def test_operators_bring_their_groups(operators: tuple[str, ...], groups: tuple[str, ...]) -> None:
     assert crds.groups_for(operators) == groups
 

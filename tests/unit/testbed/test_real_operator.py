@@ -43,8 +43,16 @@ def test_it_starts_with_its_kinds_and_again_when_it_ends(monkeypatch: pytest.Mon
     monkeypatch.setattr(bed, "spawn", spawn, raising=False)
     monkeypatch.setattr(supervisor.processes, "sail_operator", lambda _layout, _binary: SimpleNamespace(name="sail-operator"))
     seen: list[int] = []
-    story = iter([lambda: setattr(api, "kinds", KINDS[:2]), lambda: setattr(api, "kinds", KINDS), lambda: None,
-                  lambda: setattr(child, "code", 1), lambda: bed.killed.add("sail-operator"), lambda: setattr(child, "code", -9)])
+    story = iter(
+        [
+            lambda: setattr(api, "kinds", KINDS[:2]),
+            lambda: setattr(api, "kinds", KINDS),
+            lambda: None,
+            lambda: setattr(child, "code", 1),
+            lambda: bed.killed.add("sail-operator"),
+            lambda: setattr(child, "code", -9),
+        ]
+    )
 
     async def sleep(_seconds: float) -> None:
         seen.append(len(started))

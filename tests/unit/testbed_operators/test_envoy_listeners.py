@@ -15,8 +15,10 @@ PEM = base64.b64encode(b"-----BEGIN CERTIFICATE-----\n").decode()
 
 
 def pod(namespace: str = "shop", port: int = 8000, **labels: str) -> Obj:
-    return {"metadata": {"namespace": namespace, "name": "one", "labels": labels},
-            "spec": {"containers": [{"name": "app", "ports": [{"containerPort": port}]}]}}
+    return {
+        "metadata": {"namespace": namespace, "name": "one", "labels": labels},
+        "spec": {"containers": [{"name": "app", "ports": [{"containerPort": port}]}]},
+    }
 
 
 def policy(namespace: str, mode: str | None, at: str = "1", ports: dict[str, str] | None = None, **labels: str) -> Obj:
@@ -32,20 +34,23 @@ def rule(host: str, mode: str | None, namespace: str = "shop", ports: dict[int, 
     return {"metadata": {"namespace": namespace, "name": "r"}, "spec": {"host": host, "trafficPolicy": traffic}}
 
 
-@pytest.mark.parametrize(("policies", "mode"), [
-    ([], "PERMISSIVE"),
-    ([policy("istio-system", "STRICT")], "STRICT"),
-    ([policy("elsewhere", "STRICT")], "PERMISSIVE"),
-    ([policy("istio-system", "STRICT"), policy("shop", "DISABLE")], "DISABLE"),
-    ([policy("istio-system", "STRICT"), policy("shop", "DISABLE"), policy("shop", "PERMISSIVE", app="cars")], "PERMISSIVE"),
-    ([policy("shop", "DISABLE", app="other"), policy("istio-system", "STRICT")], "STRICT"),
-    ([policy("istio-system", "DISABLE", app="cars")], "PERMISSIVE"),
-    ([policy("istio-system", "STRICT"), policy("shop", "UNSET", app="cars")], "STRICT"),
-    ([policy("shop", "DISABLE", at="2"), policy("shop", "STRICT", at="1")], "STRICT"),
-    ([policy("shop", "STRICT", ports={"8000": "DISABLE"}, app="cars")], "DISABLE"),
-    ([policy("shop", "STRICT", ports={"9000": "DISABLE"}, app="cars")], "STRICT"),
-    ([policy("istio-system", "STRICT"), policy("shop", None, ports={"8000": "PERMISSIVE"}, app="cars")], "PERMISSIVE"),
-])
+@pytest.mark.parametrize(
+    ("policies", "mode"),
+    [
+        ([], "PERMISSIVE"),
+        ([policy("istio-system", "STRICT")], "STRICT"),
+        ([policy("elsewhere", "STRICT")], "PERMISSIVE"),
+        ([policy("istio-system", "STRICT"), policy("shop", "DISABLE")], "DISABLE"),
+        ([policy("istio-system", "STRICT"), policy("shop", "DISABLE"), policy("shop", "PERMISSIVE", app="cars")], "PERMISSIVE"),
+        ([policy("shop", "DISABLE", app="other"), policy("istio-system", "STRICT")], "STRICT"),
+        ([policy("istio-system", "DISABLE", app="cars")], "PERMISSIVE"),
+        ([policy("istio-system", "STRICT"), policy("shop", "UNSET", app="cars")], "STRICT"),
+        ([policy("shop", "DISABLE", at="2"), policy("shop", "STRICT", at="1")], "STRICT"),
+        ([policy("shop", "STRICT", ports={"8000": "DISABLE"}, app="cars")], "DISABLE"),
+        ([policy("shop", "STRICT", ports={"9000": "DISABLE"}, app="cars")], "STRICT"),
+        ([policy("istio-system", "STRICT"), policy("shop", None, ports={"8000": "PERMISSIVE"}, app="cars")], "PERMISSIVE"),
+    ],
+)
 def test_the_narrowest_policy_wins(policies: list[Obj], mode: str) -> None:
     assert mode_of(pod(app="cars"), policies, "istio-system") == mode
 
@@ -59,18 +64,21 @@ def test_a_listener_takes_what_its_mode_says(mode: str, plain: int, secure: int)
     assert [one["name"] for one in found["listener_filters"]] == ["envoy.filters.listener.tls_inspector"]
 
 
-@pytest.mark.parametrize(("rules", "modes", "plain"), [
-    ([], ["STRICT"], False),
-    ([], ["DISABLE"], True),
-    ([], ["DISABLE", "STRICT"], False),
-    ([rule("*.cluster.local", "ISTIO_MUTUAL", "istio-system")], ["DISABLE"], False),
-    ([rule("*.cluster.local", "ISTIO_MUTUAL", "istio-system"), rule("cars.shop.svc.cluster.local", "DISABLE")], ["DISABLE"], True),
-    ([rule("cars", "DISABLE")], ["STRICT"], True),
-    ([rule("cars", "DISABLE", "elsewhere")], ["STRICT"], False),
-    ([rule("*.shop.svc.cluster.local", "DISABLE"), rule("*.cluster.local", "ISTIO_MUTUAL")], ["STRICT"], True),
-    ([rule("cars", None, ports={8000: "DISABLE"})], ["STRICT"], True),
-    ([rule("cars", None, ports={9000: "DISABLE"})], ["STRICT"], False),
-])
+@pytest.mark.parametrize(
+    ("rules", "modes", "plain"),
+    [
+        ([], ["STRICT"], False),
+        ([], ["DISABLE"], True),
+        ([], ["DISABLE", "STRICT"], False),
+        ([rule("*.cluster.local", "ISTIO_MUTUAL", "istio-system")], ["DISABLE"], False),
+        ([rule("*.cluster.local", "ISTIO_MUTUAL", "istio-system"), rule("cars.shop.svc.cluster.local", "DISABLE")], ["DISABLE"], True),
+        ([rule("cars", "DISABLE")], ["STRICT"], True),
+        ([rule("cars", "DISABLE", "elsewhere")], ["STRICT"], False),
+        ([rule("*.shop.svc.cluster.local", "DISABLE"), rule("*.cluster.local", "ISTIO_MUTUAL")], ["STRICT"], True),
+        ([rule("cars", None, ports={8000: "DISABLE"})], ["STRICT"], True),
+        ([rule("cars", None, ports={9000: "DISABLE"})], ["STRICT"], False),
+    ],
+)
 def test_callers_speak_as_the_narrowest_rule_says(rules: list[Obj], modes: list[str], plain: bool) -> None:
     assert is_plain("shop", "cars", 8000, rules, modes) is plain
 
@@ -96,8 +104,12 @@ def test_a_gateway_of_other_pods_is_not_served() -> None:
 
 
 def test_tls_is_ended_for_its_hosts_with_the_secret_that_it_names() -> None:
-    (found,) = gateway_listeners(EDGE, [gateway(443, "HTTPS", "a.example.com", tls=TLS)],
-                                 [service("a.example.com", cars="cars.shop.svc.cluster.local", hotels="hotels")], PORTS)
+    (found,) = gateway_listeners(
+        EDGE,
+        [gateway(443, "HTTPS", "a.example.com", tls=TLS)],
+        [service("a.example.com", cars="cars.shop.svc.cluster.local", hotels="hotels")],
+        PORTS,
+    )
     (chain,) = found["filter_chains"]
     assert chain["filter_chain_match"] == {"server_names": ["a.example.com"]} and found["address"]["socket_address"]["port_value"] == 2
     context = chain["transport_socket"]["typed_config"]

@@ -24,18 +24,27 @@ def rules(spec: Obj, layer: str = "http") -> Obj:
     return found
 
 
-@pytest.mark.parametrize("rule", [
-    {"from": [{"source": {"ipBlocks": ["10.0.0.0/8"]}}]}, {"from": [{"source": {"requestPrincipals": ["https://*/x"]}}]},
-    {"to": [{"operation": {"paths": ["/a/{*}"]}}]}, {"when": [{"key": "source.ip", "values": ["10.0.0.1"]}]},
-    {"when": [{"key": "request.headers[x]", "notValues": ["1"]}]}])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"from": [{"source": {"ipBlocks": ["10.0.0.0/8"]}}]},
+        {"from": [{"source": {"requestPrincipals": ["https://*/x"]}}]},
+        {"to": [{"operation": {"paths": ["/a/{*}"]}}]},
+        {"when": [{"key": "source.ip", "values": ["10.0.0.1"]}]},
+        {"when": [{"key": "request.headers[x]", "notValues": ["1"]}]},
+    ],
+)
 def test_what_cannot_be_said_is_denied(rule: Obj) -> None:
     assert rules({"rules": [rule]}) == {"ns[shop]-policy[p]-rule[0]": NEVER}
     assert rules({"action": "DENY", "rules": [rule]}) == {"ns[shop]-policy[p]-rule[0]": {"permissions": [ANY], "principals": [ANY]}}
 
 
 def test_http_at_a_tcp_port_is_denied() -> None:
-    for rule in ({"to": [{"operation": {"methods": ["GET"]}}]}, {"from": [{"source": {"requestPrincipals": ["*"]}}]},
-                 {"when": [{"key": "request.auth.claims[groups]", "values": ["a"]}]}):
+    for rule in (
+        {"to": [{"operation": {"methods": ["GET"]}}]},
+        {"from": [{"source": {"requestPrincipals": ["*"]}}]},
+        {"when": [{"key": "request.auth.claims[groups]", "values": ["a"]}]},
+    ):
         assert rules({"rules": [rule]}, "network") == {"ns[shop]-policy[p]-rule[0]": NEVER}
         assert rules({"rules": [rule]}, "http") != {"ns[shop]-policy[p]-rule[0]": NEVER}
 
@@ -53,6 +62,12 @@ def test_an_empty_rule_is_anyone() -> None:
 def test_which_pod_has_which_policies() -> None:
     pod = {"metadata": {"namespace": "shop", "labels": {"app": "cars", "version": "v1"}}}
     mine = {"selector": {"matchLabels": {"app": "cars"}}}
-    every = [policy("a", {}), policy("b", mine), policy("c", {"selector": {"matchLabels": {"app": "other"}}}), policy("d", {}, "elsewhere"),
-             policy("e", {}, "root"), policy("f", {"targetRefs": [{"kind": "Gateway", "name": "x"}]})]
+    every = [
+        policy("a", {}),
+        policy("b", mine),
+        policy("c", {"selector": {"matchLabels": {"app": "other"}}}),
+        policy("d", {}, "elsewhere"),
+        policy("e", {}, "root"),
+        policy("f", {"targetRefs": [{"kind": "Gateway", "name": "x"}]}),
+    ]
     assert [one["metadata"]["name"] for one in attached(every, pod, "root")] == ["e", "a", "b"]

@@ -24,27 +24,41 @@ def injector(policy: str = "enabled", **more: Any) -> Injector:
 
 
 def pod(labels: Obj | None = None, annotations: Obj | None = None, **spec: Any) -> Obj:
-    return {"metadata": {"name": "web", "labels": labels or {}, "annotations": annotations or {}},
-            "spec": {"containers": [{"name": "app", "image": "app:1"}], **spec}}
+    return {
+        "metadata": {"name": "web", "labels": labels or {}, "annotations": annotations or {}},
+        "spec": {"containers": [{"name": "app", "image": "app:1"}], **spec},
+    }
 
 
-@pytest.mark.parametrize(("policy", "labels", "annotations", "spec", "namespace", "expected"), [
-    ("enabled", {}, {}, {}, "shop", True), ("disabled", {}, {}, {}, "shop", False),
-    ("disabled", {}, {INJECT: "true"}, {}, "shop", True), ("disabled", {INJECT: "true"}, {}, {}, "shop", True),
-    ("enabled", {INJECT: "false"}, {INJECT: "true"}, {}, "shop", False), ("enabled", {}, {INJECT: "false"}, {}, "shop", False),
-    ("enabled", {}, {}, {"hostNetwork": True}, "shop", False), ("enabled", {}, {}, {}, "kube-system", False),
-])
+@pytest.mark.parametrize(
+    ("policy", "labels", "annotations", "spec", "namespace", "expected"),
+    [
+        ("enabled", {}, {}, {}, "shop", True),
+        ("disabled", {}, {}, {}, "shop", False),
+        ("disabled", {}, {INJECT: "true"}, {}, "shop", True),
+        ("disabled", {INJECT: "true"}, {}, {}, "shop", True),
+        ("enabled", {INJECT: "false"}, {INJECT: "true"}, {}, "shop", False),
+        ("enabled", {}, {INJECT: "false"}, {}, "shop", False),
+        ("enabled", {}, {}, {"hostNetwork": True}, "shop", False),
+        ("enabled", {}, {}, {}, "kube-system", False),
+    ],
+)
 def test_wanted(  # noqa: PLR0917
-        policy: str, labels: Obj, annotations: Obj, spec: Obj, namespace: str, expected: bool) -> None:
+    policy: str, labels: Obj, annotations: Obj, spec: Obj, namespace: str, expected: bool
+) -> None:
     assert wanted(injector(policy), pod(labels, annotations, **spec), namespace) is expected
 
 
-@pytest.mark.parametrize(("how", "annotations", "inits", "containers"), [
-    ({}, {}, ["istio-init"], ["app", "istio-proxy"]), ({"cni": True}, {}, ["istio-validation"], ["app", "istio-proxy"]),
-    ({"native": True}, {}, ["istio-init", "istio-proxy"], ["app"]),
-    ({}, {"sidecar.istio.io/nativeSidecar": "true"}, ["istio-init", "istio-proxy"], ["app"]),
-    ({"native": True}, {"sidecar.istio.io/nativeSidecar": "false"}, ["istio-init"], ["app", "istio-proxy"]),
-])
+@pytest.mark.parametrize(
+    ("how", "annotations", "inits", "containers"),
+    [
+        ({}, {}, ["istio-init"], ["app", "istio-proxy"]),
+        ({"cni": True}, {}, ["istio-validation"], ["app", "istio-proxy"]),
+        ({"native": True}, {}, ["istio-init", "istio-proxy"], ["app"]),
+        ({}, {"sidecar.istio.io/nativeSidecar": "true"}, ["istio-init", "istio-proxy"], ["app"]),
+        ({"native": True}, {"sidecar.istio.io/nativeSidecar": "false"}, ["istio-init"], ["app", "istio-proxy"]),
+    ],
+)
 def test_sidecar(how: Obj, annotations: Obj, inits: list[str], containers: list[str]) -> None:
     out = inject(injector(**how), pod(annotations=annotations), "shop")
     assert out
@@ -65,10 +79,15 @@ def test_gateway_template_replaces_the_image_auto_and_keeps_the_rest() -> None:
     assert "security.istio.io/tlsMode" not in out["metadata"]["labels"]
 
 
-@pytest.mark.parametrize(("labels", "name", "revision"), [
-    ({"app": "web", "version": "v2"}, "web", "v2"), ({"app.kubernetes.io/name": "n", "app": "web"}, "n", "latest"), ({}, "web", "latest"),
-    ({"service.istio.io/canonical-name": "mine"}, "mine", "latest"),
-])
+@pytest.mark.parametrize(
+    ("labels", "name", "revision"),
+    [
+        ({"app": "web", "version": "v2"}, "web", "v2"),
+        ({"app.kubernetes.io/name": "n", "app": "web"}, "n", "latest"),
+        ({}, "web", "latest"),
+        ({"service.istio.io/canonical-name": "mine"}, "mine", "latest"),
+    ],
+)
 def test_canonical_service(labels: Obj, name: str, revision: str) -> None:
     out = inject(injector(), pod(labels), "shop")
     assert out
@@ -91,8 +110,9 @@ def test_the_patch_makes_what_was_injected() -> None:
 
 
 def test_an_injector_is_read_from_its_config_maps() -> None:
-    injection, mesh = injector_config("basic", "cp", revision="basic", image="hub/proxyv2-rhel8:2.5", policy="disabled", cni=True,
-                                      prometheus_merge=False)
+    injection, mesh = injector_config(
+        "basic", "cp", revision="basic", image="hub/proxyv2-rhel8:2.5", policy="disabled", cni=True, prometheus_merge=False
+    )
     assert (injection["metadata"]["name"], mesh["metadata"]["name"]) == ("istio-sidecar-injector-basic", "istio-basic")
     deployment = {"metadata": {}, "spec": {"template": {"spec": {"containers": [{"image": "hub/pilot:1.2.3"}]}}}}
     found = Injector.parse("cp", injection["data"], mesh["data"], deployment)
@@ -112,24 +132,27 @@ NETWORK, SECURITY = "networking.istio.io/v1", "security.istio.io/v1"
 PORT = {"number": 80, "name": "http", "protocol": "HTTP"}
 
 
-@pytest.mark.parametrize(("api", "kind", "spec", "message"), [
-    (NETWORK, "Gateway", {}, "at least one server"),
-    (NETWORK, "Gateway", {"servers": [{"port": PORT}]}, "at least one host"),
-    (NETWORK, "Gateway", {"servers": [{"hosts": ["*"], "port": {**PORT, "protocol": "HTTPS"}}]}, "TLS settings"),
-    (NETWORK, "Gateway", {"servers": [{"hosts": ["*"], "port": PORT}]}, None),
-    (NETWORK, "VirtualService", {"http": [{"route": [{}]}]}, "at least one host"),
-    (NETWORK, "VirtualService", {"hosts": ["a"]}, "http, tcp or tls"),
-    (NETWORK, "VirtualService", {"hosts": ["a"], "http": [{}]}, "route, redirect"),
-    (NETWORK, "VirtualService", {"hosts": ["a"], "http": [{"route": [{"destination": {"host": "a"}}]}]}, None),
-    (NETWORK, "DestinationRule", {}, "invalid host"),
-    (NETWORK, "DestinationRule", {"host": "a"}, None),
-    (NETWORK, "ServiceEntry", {"hosts": [f"h{n}.example.com" for n in range(257)], "ports": [PORT]}, "256 hosts"),
-    (SECURITY, "AuthorizationPolicy", {"action": "CUSTOM"}, "provider.name"),
-    (SECURITY, "AuthorizationPolicy", {"rules": [{"from": []}]}, "`from`"),
-    (SECURITY, "AuthorizationPolicy", {}, None),
-    (SECURITY, "PeerAuthentication", {"portLevelMtls": {80: {"mode": "DISABLE"}}}, "without workload selector"),
-    ("gateway.networking.k8s.io/v1", "Gateway", {}, None),
-])
+@pytest.mark.parametrize(
+    ("api", "kind", "spec", "message"),
+    [
+        (NETWORK, "Gateway", {}, "at least one server"),
+        (NETWORK, "Gateway", {"servers": [{"port": PORT}]}, "at least one host"),
+        (NETWORK, "Gateway", {"servers": [{"hosts": ["*"], "port": {**PORT, "protocol": "HTTPS"}}]}, "TLS settings"),
+        (NETWORK, "Gateway", {"servers": [{"hosts": ["*"], "port": PORT}]}, None),
+        (NETWORK, "VirtualService", {"http": [{"route": [{}]}]}, "at least one host"),
+        (NETWORK, "VirtualService", {"hosts": ["a"]}, "http, tcp or tls"),
+        (NETWORK, "VirtualService", {"hosts": ["a"], "http": [{}]}, "route, redirect"),
+        (NETWORK, "VirtualService", {"hosts": ["a"], "http": [{"route": [{"destination": {"host": "a"}}]}]}, None),
+        (NETWORK, "DestinationRule", {}, "invalid host"),
+        (NETWORK, "DestinationRule", {"host": "a"}, None),
+        (NETWORK, "ServiceEntry", {"hosts": [f"h{n}.example.com" for n in range(257)], "ports": [PORT]}, "256 hosts"),
+        (SECURITY, "AuthorizationPolicy", {"action": "CUSTOM"}, "provider.name"),
+        (SECURITY, "AuthorizationPolicy", {"rules": [{"from": []}]}, "`from`"),
+        (SECURITY, "AuthorizationPolicy", {}, None),
+        (SECURITY, "PeerAuthentication", {"portLevelMtls": {80: {"mode": "DISABLE"}}}, "without workload selector"),
+        ("gateway.networking.k8s.io/v1", "Gateway", {}, None),
+    ],
+)
 def test_validation(api: str, kind: str, spec: Obj, message: str | None) -> None:
     found = problems({"apiVersion": api, "kind": kind, "spec": spec})
     assert (not found) if message is None else any(message in text for text in found)
@@ -151,9 +174,16 @@ def test_a_leaf_is_signed_for_its_names() -> None:
     assert names == ["istiod.mesh.svc", "istiod.mesh.svc.cluster.local"]
 
 
-@pytest.mark.parametrize(("labels", "namespace", "gates", "expected"), [
-    ({}, "shop", [], [ASK]), ({ASK: "true"}, "shop", ["mine"], ["mine", ASK]), ({}, "shop", [ASK], [ASK]),
-    ({ASK: "false"}, "shop", [], []), ({}, "office", [], [])])
+@pytest.mark.parametrize(
+    ("labels", "namespace", "gates", "expected"),
+    [
+        ({}, "shop", [], [ASK]),
+        ({ASK: "true"}, "shop", ["mine"], ["mine", ASK]),
+        ({}, "shop", [ASK], [ASK]),
+        ({ASK: "false"}, "shop", [], []),
+        ({}, "office", [], []),
+    ],
+)
 def test_a_pod_that_gets_an_envoy_is_ready_with_it(labels: Obj, namespace: str, gates: list[str], expected: list[str]) -> None:
     given = pod(labels, readinessGates=[{"conditionType": name} for name in gates])
     found = gated(given, namespace, {"shop"})

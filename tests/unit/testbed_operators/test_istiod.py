@@ -42,14 +42,21 @@ class FakeKube:
 
 def istiod(revision: str = "", namespace: str = "istio-system", ready: int = 1, app: str = "istiod") -> Obj:
     name = f"istiod-{revision}" if revision else "istiod"
-    return {"kind": "Deployment", "status": {"readyReplicas": ready},
-            "metadata": {"name": name, "namespace": namespace, "labels": {"app": app}, "creationTimestamp": "2026-01-01T00:00:00Z"}}
+    return {
+        "kind": "Deployment",
+        "status": {"readyReplicas": ready},
+        "metadata": {"name": name, "namespace": namespace, "labels": {"app": app}, "creationTimestamp": "2026-01-01T00:00:00Z"},
+    }
 
 
 def webhook(kind: str, service: str, namespace: str = "istio-system") -> Obj:
     client = {"service": {"name": service, "namespace": namespace, "path": "/x"}}
-    return {"apiVersion": ADMISSION, "kind": kind, "metadata": {"name": f"{kind}-{service}", "resourceVersion": "7"},
-            "webhooks": [{"name": "one", "failurePolicy": "Ignore", "clientConfig": client}]}
+    return {
+        "apiVersion": ADMISSION,
+        "kind": kind,
+        "metadata": {"name": f"{kind}-{service}", "resourceVersion": "7"},
+        "webhooks": [{"name": "one", "failurePolicy": "Ignore", "clientConfig": client}],
+    }
 
 
 def space(name: str, **labels: str) -> Obj:
@@ -57,8 +64,11 @@ def space(name: str, **labels: str) -> Obj:
 
 
 def mesh(revision: str, text: str) -> Obj:
-    return {"kind": "ConfigMap", "metadata": {"name": f"istio-{revision}" if revision else "istio", "namespace": "istio-system"},
-            "data": {"mesh": text}}
+    return {
+        "kind": "ConfigMap",
+        "metadata": {"name": f"istio-{revision}" if revision else "istio", "namespace": "istio-system"},
+        "data": {"mesh": text},
+    }
 
 
 def play(tmp_path: Path, *objects: Obj) -> FakeKube:
@@ -89,18 +99,25 @@ def test_a_ready_istiod_patches_its_webhooks(tmp_path: Path, kind: str, policy: 
     assert kube.objects[kind, None, hook["metadata"]["name"]]["webhooks"][0]["failurePolicy"] == policy
 
 
-@pytest.mark.parametrize("other", [istiod("canary", ready=0), istiod("stable"), istiod("canary", namespace="elsewhere"),
-                                   istiod("canary", app="istiod-canary")], ids=["not ready", "another one", "elsewhere", "of Maistra"])
+@pytest.mark.parametrize(
+    "other",
+    [istiod("canary", ready=0), istiod("stable"), istiod("canary", namespace="elsewhere"), istiod("canary", app="istiod-canary")],
+    ids=["not ready", "another one", "elsewhere", "of Maistra"],
+)
 def test_a_webhook_of_no_ready_istiod_stays_closed(tmp_path: Path, other: Obj) -> None:
     hook = webhook("MutatingWebhookConfiguration", "istiod-canary")
     assert bundle(play(tmp_path, hook, other), hook) is None
 
 
-@pytest.mark.parametrize(("selectors", "labels", "published"), [
-    ("", {}, True),
-    ("discoverySelectors: [{matchLabels: {mesh: prod}}]", {"mesh": "prod"}, True),
-    ("discoverySelectors: [{matchLabels: {mesh: prod}}]", {"mesh": "dev"}, False),
-    ("discoverySelectors: [{matchLabels: {mesh: prod}}, {matchLabels: {shared: 'yes'}}]", {"shared": "yes"}, True)])
+@pytest.mark.parametrize(
+    ("selectors", "labels", "published"),
+    [
+        ("", {}, True),
+        ("discoverySelectors: [{matchLabels: {mesh: prod}}]", {"mesh": "prod"}, True),
+        ("discoverySelectors: [{matchLabels: {mesh: prod}}]", {"mesh": "dev"}, False),
+        ("discoverySelectors: [{matchLabels: {mesh: prod}}, {matchLabels: {shared: 'yes'}}]", {"shared": "yes"}, True),
+    ],
+)
 def test_the_root_is_published_where_istiod_looks(tmp_path: Path, selectors: str, labels: dict[str, str], published: bool) -> None:
     kube = play(tmp_path, mesh("", selectors), space("shop", **labels), istiod())
     found = kube.objects.get(("ConfigMap", "shop", ROOT))
@@ -114,11 +131,15 @@ def test_a_system_namespace_gets_no_root(tmp_path: Path) -> None:
     assert ("ConfigMap", "kube-system", ROOT) not in play(tmp_path, space("kube-system"), istiod()).objects
 
 
-@pytest.mark.parametrize(("names", "there", "away"), [
-    (["sail"], {"SailController", "InjectorServer", "PlayedIstiod"}, {"RealIstiod"}),
-    (["olm", "istiod"], {"InjectorServer", "PlayedIstiod"}, {"SailController"}),
-    (["maistra", "istiod", "real-istiod"], {"InjectorServer", "RealIstiod"}, {"PlayedIstiod"}),
-    (["olm"], set(), {"InjectorServer", "PlayedIstiod", "RealIstiod"})])
+@pytest.mark.parametrize(
+    ("names", "there", "away"),
+    [
+        (["sail"], {"SailController", "InjectorServer", "PlayedIstiod"}, {"RealIstiod"}),
+        (["olm", "istiod"], {"InjectorServer", "PlayedIstiod"}, {"SailController"}),
+        (["maistra", "istiod", "real-istiod"], {"InjectorServer", "RealIstiod"}, {"PlayedIstiod"}),
+        (["olm"], set(), {"InjectorServer", "PlayedIstiod", "RealIstiod"}),
+    ],
+)
 def test_who_installs_an_istiod_brings_who_plays_it(names: list[str], there: set[str], away: set[str]) -> None:
     loaded = [controller.__name__ for controller in load(names)]
     assert there <= set(loaded) and not away & set(loaded) and len(loaded) == len(set(loaded))

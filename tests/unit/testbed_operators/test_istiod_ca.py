@@ -22,17 +22,32 @@ NO_ROOTS, NOT_THIS = "Multi root not supported", "Updating new ROOT-CA not suppo
 
 def secret(authority: Authority, root: bytes, **more: bytes) -> Obj:
     data = {"ca-cert.pem": authority.cert, "ca-key.pem": authority.key, "root-cert.pem": root, "cert-chain.pem": authority.cert, **more}
-    return {"kind": "Secret", "metadata": {"name": "cacerts", "namespace": "istio-system"},
-            "data": {name: base64.b64encode(value).decode() for name, value in data.items()}}
+    return {
+        "kind": "Secret",
+        "metadata": {"name": "cacerts", "namespace": "istio-system"},
+        "data": {name: base64.b64encode(value).decode() for name, value in data.items()},
+    }
 
 
-@pytest.mark.parametrize(("process", "before", "after", "warning"), [
-    (PLAIN, (A, A.root), (B, A.root), ""), (PLAIN, (A, A.root), (A, AB), NO_ROOTS), (PLAIN, (A, A.root), (B, B.root), NO_ROOTS),
-    (MULTI, (A, A.root), (A, AB), ""), (MULTI, (A, AB), (B, AB), ""), (MULTI, (B, AB), (B, B.root), ""),
-    (MULTI, (A, A.root), (B, B.root), NOT_THIS), (MULTI, (A, AB), (A, BA), NOT_THIS), (MULTI, (A, AB), (C, C.root), NOT_THIS),
-    (Process("1", reloads=False), (A, A.root), (B, A.root), "AUTO_RELOAD_PLUGIN_CERTS is off"), (PLAIN, (A, A.root), (A, A.root), "")])
-def test_a_running_istiod_and_a_changed_cacerts(process: Process, before: tuple[Authority, bytes], after: tuple[Authority, bytes],
-                                                warning: str) -> None:
+@pytest.mark.parametrize(
+    ("process", "before", "after", "warning"),
+    [
+        (PLAIN, (A, A.root), (B, A.root), ""),
+        (PLAIN, (A, A.root), (A, AB), NO_ROOTS),
+        (PLAIN, (A, A.root), (B, B.root), NO_ROOTS),
+        (MULTI, (A, A.root), (A, AB), ""),
+        (MULTI, (A, AB), (B, AB), ""),
+        (MULTI, (B, AB), (B, B.root), ""),
+        (MULTI, (A, A.root), (B, B.root), NOT_THIS),
+        (MULTI, (A, AB), (A, BA), NOT_THIS),
+        (MULTI, (A, AB), (C, C.root), NOT_THIS),
+        (Process("1", reloads=False), (A, A.root), (B, A.root), "AUTO_RELOAD_PLUGIN_CERTS is off"),
+        (PLAIN, (A, A.root), (A, A.root), ""),
+    ],
+)
+def test_a_running_istiod_and_a_changed_cacerts(
+    process: Process, before: tuple[Authority, bytes], after: tuple[Authority, bytes], warning: str
+) -> None:
     old, wanted = plugged_in(secret(*before)), plugged_in(secret(*after))
     assert old is not None
     assert next_authority(Running(process, old, plugged=True), secret(*after)) == ((old if warning else wanted), warning)
@@ -79,8 +94,16 @@ def test_a_restart_takes_what_is_there_and_a_deleted_ca_is_made_anew(tmp_path: P
     assert fresh not in (own, A.root)
 
 
-@pytest.mark.parametrize(("image", "reloads"), [
-    ("docker.io/istio/pilot:1.29.6", True), ("pilot:1.17.8-distroless", False), ("registry.example.com/istio-discovery:v2.4", False),
-    ("registry.example.com:5000/istio-discovery:v2.6", True), ("registry.example.com:5000/pilot", True), ("pilot@sha256:0f1e2d", True)])
+@pytest.mark.parametrize(
+    ("image", "reloads"),
+    [
+        ("docker.io/istio/pilot:1.29.6", True),
+        ("pilot:1.17.8-distroless", False),
+        ("registry.example.com/istio-discovery:v2.4", False),
+        ("registry.example.com:5000/istio-discovery:v2.6", True),
+        ("registry.example.com:5000/pilot", True),
+        ("pilot@sha256:0f1e2d", True),
+    ],
+)
 def test_older_versions_do_not_look_again(image: str, reloads: bool) -> None:
     assert reloads_by_default({"spec": {"containers": [{"image": image}]}}) is reloads

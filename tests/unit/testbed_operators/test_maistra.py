@@ -26,13 +26,20 @@ from testbed.operators.maistra_rules import (
 )
 
 NOW = "2026-01-01T00:00:00Z"
-OFF: dict[str, Any] = {"tracing": {"type": "None"},
-                       "addons": {"kiali": {"enabled": False}, "grafana": {"enabled": False}, "prometheus": {"enabled": False}}}
+OFF: dict[str, Any] = {
+    "tracing": {"type": "None"},
+    "addons": {"kiali": {"enabled": False}, "grafana": {"enabled": False}, "prometheus": {"enabled": False}},
+}
 
 
 def smcp(generation: int = 1, spec: dict[str, Any] | None = None, **status: Any) -> dict[str, Any]:
-    return {"apiVersion": "maistra.io/v2", "kind": "ServiceMeshControlPlane", "spec": OFF if spec is None else spec, "status": status,
-            "metadata": {"name": "basic", "namespace": "mesh", "generation": generation, "uid": "u"}}
+    return {
+        "apiVersion": "maistra.io/v2",
+        "kind": "ServiceMeshControlPlane",
+        "spec": OFF if spec is None else spec,
+        "status": status,
+        "metadata": {"name": "basic", "namespace": "mesh", "generation": generation, "uid": "u"},
+    }
 
 
 def shown(status: dict[str, Any]) -> dict[str, str]:
@@ -47,7 +54,10 @@ def test_stages_of_an_install_and_an_update() -> None:
     paused = smcp_status(smcp(**first), PAUSING, here, now=NOW)
     assert shown(paused) == {"Installed": "False/ResourceCreated", "Reconciled": "False/PausingInstall", "Ready": "False/PausingInstall"}
     assert paused["readiness"]["components"] == {
-        "pending": ["istio-egress", "istio-ingress", "mesh-config", "telemetry-common"], "ready": [], "unready": ["istio-discovery"]}
+        "pending": ["istio-egress", "istio-ingress", "mesh-config", "telemetry-common"],
+        "ready": [],
+        "unready": ["istio-discovery"],
+    }
     assert "observedGeneration" not in paused
     done = smcp_status(smcp(**paused), DONE, readiness(names, names, []), now=NOW)
     assert shown(done) == {"Installed": "True/InstallSuccessful", "Reconciled": "True/InstallSuccessful", "Ready": "True/ComponentsReady"}
@@ -72,26 +82,40 @@ def test_between_rounds_only_ready_moves() -> None:
     names = components_of(OFF)
     done = smcp_status(smcp(), DONE, readiness(names, names, []), now=NOW)
     down = mesh_status(smcp(**done), readiness(names, names, ["istio-discovery"]), now=NOW)
-    assert shown(down) == {"Installed": "True/InstallSuccessful", "Reconciled": "True/InstallSuccessful",
-                           "Ready": "False/ComponentsNotReady"}
+    assert shown(down) == {
+        "Installed": "True/InstallSuccessful",
+        "Reconciled": "True/InstallSuccessful",
+        "Ready": "False/ComponentsNotReady",
+    }
     assert shown(mesh_status(smcp(**down), readiness(names, names, []), now=NOW))["Ready"] == "True/ComponentsReady"
 
 
-@pytest.mark.parametrize(("spec", "part"), [
-    ({"version": "v9.9"}, "invalid Version specified; supported versions are: [v2.2 v2.3 v2.4 v2.5 v2.6]"),
-    ({"version": "v2.5", "profiles": ["nosuch"]}, "/default-templates/v2.5/nosuch: no such file or directory"),
-    ({"version": "v2.6", "profiles": ["default"]}, ""),
-    ({}, ""),
-])
+@pytest.mark.parametrize(
+    ("spec", "part"),
+    [
+        ({"version": "v9.9"}, "invalid Version specified; supported versions are: [v2.2 v2.3 v2.4 v2.5 v2.6]"),
+        ({"version": "v2.5", "profiles": ["nosuch"]}, "/default-templates/v2.5/nosuch: no such file or directory"),
+        ({"version": "v2.6", "profiles": ["default"]}, ""),
+        ({}, ""),
+    ],
+)
 def test_errors_of_the_spec(spec: dict[str, Any], part: str) -> None:
     assert spec_error(spec).endswith(part) and bool(spec_error(spec)) is bool(part)
 
 
 def test_gateways_and_their_objects() -> None:
-    spec = {**OFF, "version": "v2.6", "gateways": {
-        "ingress": {"runtime": {"deployment": {"replicas": 2}}}, "egress": {"enabled": False},
-        "additionalIngress": {"partner": {"enabled": True, "runtime": {"deployment": {"autoScaling": {"enabled": True, "minReplicas": 3}}}},
-                              "said-nothing": {}}}}
+    spec = {
+        **OFF,
+        "version": "v2.6",
+        "gateways": {
+            "ingress": {"runtime": {"deployment": {"replicas": 2}}},
+            "egress": {"enabled": False},
+            "additionalIngress": {
+                "partner": {"enabled": True, "runtime": {"deployment": {"autoScaling": {"enabled": True, "minReplicas": 3}}}},
+                "said-nothing": {},
+            },
+        },
+    }
     assert [(c, n) for c, n, _s in gateways(spec)] == [("istio-ingress", "istio-ingressgateway"), ("istio-ingress", "partner")]
     parts = istiod_objects(smcp(spec=spec), gateways(spec), "ROOT")
     replicas = {o["metadata"]["name"]: o["spec"]["replicas"] for _c, o in parts if o["kind"] == "Deployment"}
@@ -116,19 +140,37 @@ def test_mutual_tls_of_the_data_plane_is_a_policy_and_rules_that_name_it() -> No
 def test_addons() -> None:
     full = {"addons": {"jaeger": {"name": "small", "install": {"storage": {"type": "Elasticsearch"}}}}}
     made = [(o["kind"], o["metadata"]["name"]) for _c, o in addon_objects(smcp(spec=full))]
-    assert made == [("Deployment", "prometheus"), ("Service", "prometheus"), ("Deployment", "grafana"), ("Service", "grafana"),
-                    ("Jaeger", "small"), ("Kiali", "kiali")]
+    assert made == [
+        ("Deployment", "prometheus"),
+        ("Service", "prometheus"),
+        ("Deployment", "grafana"),
+        ("Service", "grafana"),
+        ("Jaeger", "small"),
+        ("Kiali", "kiali"),
+    ]
     assert addon_objects(smcp(spec=OFF)) == []
-    assert components_of({}) == ["istio-discovery", "mesh-config", "telemetry-common", "prometheus", "tracing", "istio-ingress",
-                                 "istio-egress", "grafana", "kiali"]
+    assert components_of({}) == [
+        "istio-discovery",
+        "mesh-config",
+        "telemetry-common",
+        "prometheus",
+        "tracing",
+        "istio-ingress",
+        "istio-egress",
+        "grafana",
+        "kiali",
+    ]
 
 
-@pytest.mark.parametrize(("status", "replicas", "wanted"), [
-    ({"observedGeneration": 1, "updatedReplicas": 1, "availableReplicas": 1}, 1, True),
-    ({"observedGeneration": 0, "updatedReplicas": 1, "availableReplicas": 1}, 1, False),
-    ({"observedGeneration": 1, "updatedReplicas": 1}, 1, False),
-    ({"observedGeneration": 1}, 0, True),
-])
+@pytest.mark.parametrize(
+    ("status", "replicas", "wanted"),
+    [
+        ({"observedGeneration": 1, "updatedReplicas": 1, "availableReplicas": 1}, 1, True),
+        ({"observedGeneration": 0, "updatedReplicas": 1, "availableReplicas": 1}, 1, False),
+        ({"observedGeneration": 1, "updatedReplicas": 1}, 1, False),
+        ({"observedGeneration": 1}, 0, True),
+    ],
+)
 def test_nothing_wanted_is_ready(status: dict[str, int], replicas: int, wanted: bool) -> None:
     assert replicas_ready({"metadata": {"generation": 1}, "spec": {"replicas": replicas}, "status": status}) is wanted
 
@@ -144,14 +186,17 @@ def test_members_by_name_by_selector_and_by_member() -> None:
     assert not sweep({"a": "b"}, [{}]) and sweep({"a": "b"}, [{"matchExpressions": [{"key": "a", "operator": "In", "values": ["b"]}]}])
 
 
-@pytest.mark.parametrize(("members", "mesh", "reason", "pending"), [
-    ([Member("a", configured=True)], None, "ErrSMCPMissing", ["a"]),
-    ([Member("a")], smcp(), "ReconcileError", ["a"]),
-    ([Member("a", configured=True), Member("b", exists=False)], smcp(), "ReconcileError", ["b"]),
-    ([Member("a", configured=True)], smcp(), "Configured", []),
-    ([Member("a", configured=True, generation=1)], smcp(observedGeneration=2), "ReconcileError", ["a"]),
-    ([Member("a", configured=True, other="mesh2/basic")], smcp(), "ReconcileError", ["a"]),
-])
+@pytest.mark.parametrize(
+    ("members", "mesh", "reason", "pending"),
+    [
+        ([Member("a", configured=True)], None, "ErrSMCPMissing", ["a"]),
+        ([Member("a")], smcp(), "ReconcileError", ["a"]),
+        ([Member("a", configured=True), Member("b", exists=False)], smcp(), "ReconcileError", ["b"]),
+        ([Member("a", configured=True)], smcp(), "Configured", []),
+        ([Member("a", configured=True, generation=1)], smcp(observedGeneration=2), "ReconcileError", ["a"]),
+        ([Member("a", configured=True, other="mesh2/basic")], smcp(), "ReconcileError", ["a"]),
+    ],
+)
 def test_member_roll(members: list[Member], mesh: dict[str, Any] | None, reason: str, pending: list[str]) -> None:
     status = roll_status(roll(), members, mesh, now=NOW)
     assert (status["conditions"][0]["reason"], status["pendingMembers"]) == (reason, pending)

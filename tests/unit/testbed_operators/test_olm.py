@@ -35,8 +35,9 @@ OSSM3 = "servicemeshoperator3"
 
 
 def view(package: str = OSSM3, **more: Any) -> SubView:
-    return SubView(**{"name": package, "package": package, "channel": "stable", "source": "redhat-operators", "source_namespace": MARKET,
-                      **more})
+    return SubView(
+        **{"name": package, "package": package, "channel": "stable", "source": "redhat-operators", "source_namespace": MARKET, **more}
+    )
 
 
 def target(sub: SubView, *csvs: str) -> str | None:
@@ -45,39 +46,52 @@ def target(sub: SubView, *csvs: str) -> str | None:
     return done.targets[0][1].csv if done.targets else None
 
 
-@pytest.mark.parametrize(("channel", "starting", "installed", "wanted"), [
-    ("stable", "", "", "v3.2.0"),
-    ("stable", "v3.0.0", "", "v3.0.0"),
-    ("stable", "v3.0.0", "v3.0.0", "v3.0.1"),
-    ("stable", "", "v3.1.0", "v3.2.0"),
-    ("stable", "", "v3.2.0", None),
-    ("stable-3.0", "", "v3.0.1", None),
-    ("candidates", "v3.1.1", "", "v3.1.1"),
-    ("candidates", "", "v3.1.1", "v3.2.0"),
-    ("candidates", "", "v3.1.0", "v3.2.0"),
-    ("", "", "", "v3.2.0"),
-])
+@pytest.mark.parametrize(
+    ("channel", "starting", "installed", "wanted"),
+    [
+        ("stable", "", "", "v3.2.0"),
+        ("stable", "v3.0.0", "", "v3.0.0"),
+        ("stable", "v3.0.0", "v3.0.0", "v3.0.1"),
+        ("stable", "", "v3.1.0", "v3.2.0"),
+        ("stable", "", "v3.2.0", None),
+        ("stable-3.0", "", "v3.0.1", None),
+        ("candidates", "v3.1.1", "", "v3.1.1"),
+        ("candidates", "", "v3.1.1", "v3.2.0"),
+        ("candidates", "", "v3.1.0", "v3.2.0"),
+        ("", "", "", "v3.2.0"),
+    ],
+)
 def test_next_version(channel: str, starting: str, installed: str, wanted: str | None) -> None:
     def full(version: str) -> str:
         return f"{OSSM3}.{version}" if version else ""
+
     found = target(view(channel=channel, starting=full(starting), installed=full(installed)), *([full(installed)] if installed else []))
     assert found == (full(wanted) if wanted else None)
 
 
-@pytest.mark.parametrize(("sub", "csvs", "part"), [
-    (view("nosuch"), (),
-     "no operators found in package nosuch in the catalog referenced by subscription nosuch, subscription nosuch exists"),
-    (view(channel="nosuch"), (), f"no operators found in channel nosuch of package {OSSM3} in the catalog"),
-    (view(starting="x.v9"), (), f"no operators found with name x.v9 in channel stable of package {OSSM3} in the catalog"),
-    (view(source="nosuch"), (), f"no operators found from catalog nosuch in namespace {MARKET} referenced"),
-    (view(), (f"{OSSM3}.v3.2.0",), f"clusterserviceversion {OSSM3}.v3.2.0 exists and is not referenced by a subscription"),
-    (view("fragile-operator", installed="fragile-operator.v1.1.0"), ("fragile-operator.v1.0.0", "fragile-operator.v1.1.0"),
-     "constraints not satisfiable: @existing/ns//fragile-operator.v1.0.0, @existing/ns//fragile-operator.v1.1.0 and redhat-operators/"
-     "openshift-marketplace/stable/fragile-operator.v1.2.0 originate from package fragile-operator, clusterserviceversion "
-     "fragile-operator.v1.0.0 exists and is not referenced by a subscription, subscription fragile-operator exists, subscription "
-     "fragile-operator requires at least one of redhat-operators/openshift-marketplace/stable/fragile-operator.v1.2.0 or "
-     "@existing/ns//fragile-operator.v1.1.0"),
-])
+@pytest.mark.parametrize(
+    ("sub", "csvs", "part"),
+    [
+        (
+            view("nosuch"),
+            (),
+            "no operators found in package nosuch in the catalog referenced by subscription nosuch, subscription nosuch exists",
+        ),
+        (view(channel="nosuch"), (), f"no operators found in channel nosuch of package {OSSM3} in the catalog"),
+        (view(starting="x.v9"), (), f"no operators found with name x.v9 in channel stable of package {OSSM3} in the catalog"),
+        (view(source="nosuch"), (), f"no operators found from catalog nosuch in namespace {MARKET} referenced"),
+        (view(), (f"{OSSM3}.v3.2.0",), f"clusterserviceversion {OSSM3}.v3.2.0 exists and is not referenced by a subscription"),
+        (
+            view("fragile-operator", installed="fragile-operator.v1.1.0"),
+            ("fragile-operator.v1.0.0", "fragile-operator.v1.1.0"),
+            "constraints not satisfiable: @existing/ns//fragile-operator.v1.0.0, @existing/ns//fragile-operator.v1.1.0 and redhat-"
+            "operators/openshift-marketplace/stable/fragile-operator.v1.2.0 originate from package fragile-operator, clusterserviceversion "
+            "fragile-operator.v1.0.0 exists and is not referenced by a subscription, subscription fragile-operator exists, subscription "
+            "fragile-operator requires at least one of redhat-operators/openshift-marketplace/stable/fragile-operator.v1.2.0 or "
+            "@existing/ns//fragile-operator.v1.1.0",
+        ),
+    ],
+)
 def test_what_cannot_be_resolved(sub: SubView, csvs: tuple[str, ...], part: str) -> None:
     done = resolve("ns", [sub, view("kiali-ossm")], csvs, CATALOGUE, SOURCES)
     assert done.failure and done.failure.reason == "ConstraintsNotSatisfiable" and part in done.failure.message
@@ -123,8 +137,11 @@ def test_extra_csvs_follow_the_head() -> None:
 def subscription(**status: Any) -> dict[str, Any]:
     healthy = {"type": "CatalogSourcesUnhealthy", "status": "False", "reason": "AllCatalogSourcesHealthy", "message": ""}
     conditions = [healthy, *status.pop("conditions", [])]
-    return {"metadata": {"name": "s"}, "status": {**status, "conditions": conditions}, "spec": {
-        "name": OSSM3, "source": "redhat-operators", "sourceNamespace": MARKET}}
+    return {
+        "metadata": {"name": "s"},
+        "status": {**status, "conditions": conditions},
+        "spec": {"name": OSSM3, "source": "redhat-operators", "sourceNamespace": MARKET},
+    }
 
 
 def plan(phase: str, **status: Any) -> dict[str, Any]:
@@ -139,23 +156,57 @@ REF = {"installPlanRef": {"name": "p"}, "currentCSV": "b", "installedCSV": "a", 
 PENDING = {"type": "InstallPlanPending", "status": "True"}
 
 
-@pytest.mark.parametrize(("status", "of", "csv_here", "state", "installed", "conditions"), [
-    (REF, plan("RequiresApproval"), False, "UpgradePending", "a", {"InstallPlanPending": "RequiresApproval"}),
-    ({**REF, "conditions": [{**PENDING, "reason": "RequiresApproval"}]}, plan("Installing"), False, "UpgradePending", "a",
-     {"InstallPlanPending": "Installing"}),
-    ({**REF, "conditions": [{**PENDING, "reason": "Installing"}]}, plan("Complete"), True, "AtLatestKnown", "b",
-     {"InstallPlanPending": "Installing"}),
-    ({**REF, "state": "AtLatestKnown", "installedCSV": "b", "conditions": [{**PENDING, "reason": "Installing"}]}, plan("Complete"), True,
-     "AtLatestKnown", "b", {}),
-    # B 100: what the pending plan would bring has come by another one.
-    ({**REF, "conditions": [{**PENDING, "reason": "RequiresApproval"}]}, plan("RequiresApproval"), True, "AtLatestKnown", "b",
-     {"InstallPlanPending": "RequiresApproval"}),
-    ({**REF, "state": "AtLatestKnown", "installedCSV": "b"}, plan("Complete"), False, "UpgradePending", "b", {}),
-    ({**REF, "state": "AtLatestKnown", "installedCSV": "b", "conditions": [{**PENDING, "reason": "Installing"}]},
-     plan("Failed", message="why"), True, "AtLatestKnown", "b", {"InstallPlanFailed": "InstallComponentFailed"}),
-])
-def test_subscription_follows_its_plan(*, status: dict[str, Any], of: dict[str, Any], csv_here: bool, state: str, installed: str,
-                                       conditions: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("status", "of", "csv_here", "state", "installed", "conditions"),
+    [
+        (REF, plan("RequiresApproval"), False, "UpgradePending", "a", {"InstallPlanPending": "RequiresApproval"}),
+        (
+            {**REF, "conditions": [{**PENDING, "reason": "RequiresApproval"}]},
+            plan("Installing"),
+            False,
+            "UpgradePending",
+            "a",
+            {"InstallPlanPending": "Installing"},
+        ),
+        (
+            {**REF, "conditions": [{**PENDING, "reason": "Installing"}]},
+            plan("Complete"),
+            True,
+            "AtLatestKnown",
+            "b",
+            {"InstallPlanPending": "Installing"},
+        ),
+        (
+            {**REF, "state": "AtLatestKnown", "installedCSV": "b", "conditions": [{**PENDING, "reason": "Installing"}]},
+            plan("Complete"),
+            True,
+            "AtLatestKnown",
+            "b",
+            {},
+        ),
+        # B 100: what the pending plan would bring has come by another one.
+        (
+            {**REF, "conditions": [{**PENDING, "reason": "RequiresApproval"}]},
+            plan("RequiresApproval"),
+            True,
+            "AtLatestKnown",
+            "b",
+            {"InstallPlanPending": "RequiresApproval"},
+        ),
+        ({**REF, "state": "AtLatestKnown", "installedCSV": "b"}, plan("Complete"), False, "UpgradePending", "b", {}),
+        (
+            {**REF, "state": "AtLatestKnown", "installedCSV": "b", "conditions": [{**PENDING, "reason": "Installing"}]},
+            plan("Failed", message="why"),
+            True,
+            "AtLatestKnown",
+            "b",
+            {"InstallPlanFailed": "InstallComponentFailed"},
+        ),
+    ],
+)
+def test_subscription_follows_its_plan(
+    *, status: dict[str, Any], of: dict[str, Any], csv_here: bool, state: str, installed: str, conditions: dict[str, str]
+) -> None:
     new = advance_subscription(subscription(**status), of, csv_here, SOURCES)
     assert new and (new["state"], new["installedCSV"], reasons(new)) == (state, installed, conditions)
 
@@ -166,60 +217,91 @@ def test_a_settled_subscription_stays_and_a_pending_one_without_its_plan_says_no
     assert advance_subscription(subscription(**REF), None, False, SOURCES) is None
 
 
-@pytest.mark.parametrize(("status", "world", "wanted"), [
-    ({}, CsvWorld(), ("Pending", "RequirementsUnknown")),
-    ({}, CsvWorld(conflict=True), ("Failed", "InterOperatorGroupOwnerConflict")),
-    ({}, CsvWorld(modes=("OwnNamespace",)), ("Failed", "UnsupportedOperatorGroup")),
-    ({"phase": "Failed", "reason": "UnsupportedOperatorGroup"}, CsvWorld(), ("Pending", "RequirementsUnknown")),
-    ({"phase": "Failed", "reason": "InterOperatorGroupOwnerConflict"}, CsvWorld(), None),
-    ({"phase": "Pending", "reason": "RequirementsUnknown"}, CsvWorld(requirements=False), ("Pending", "RequirementsNotMet")),
-    ({"phase": "Pending", "reason": "RequirementsNotMet"}, CsvWorld(requirements=False), None),
-    ({"phase": "Pending", "reason": "RequirementsNotMet"}, CsvWorld(), ("InstallReady", "AllRequirementsMet")),
-    ({"phase": "InstallReady"}, CsvWorld(), ("Installing", "InstallSucceeded")),
-    ({"phase": "InstallReady"}, CsvWorld(fail="no"), ("Failed", "InstallComponentFailed")),
-    ({"phase": "Installing"}, CsvWorld(problem="slow", deployment="d"), ("Installing", "InstallWaiting")),
-    ({"phase": "Installing", "message": "installing: waiting for deployment d to become ready: slow"},
-     CsvWorld(problem="slow", deployment="d"), None),
-    ({"phase": "Installing"}, CsvWorld(problem="slow", deadline=True), ("Failed", "InstallCheckFailed")),
-    ({"phase": "Installing"}, CsvWorld(problem="slow", timeout=True), ("Failed", "InstallCheckFailed")),
-    ({"phase": "Failed", "reason": "InstallCheckFailed", "message": "install timeout"}, CsvWorld(problem="slow"),
-     ("Pending", "NeedsReinstall")),
-    ({"phase": "Failed", "reason": "InstallCheckFailed", "message": "install failed"}, CsvWorld(problem="slow"), None),
-    ({"phase": "Installing"}, CsvWorld(), ("Succeeded", "InstallSucceeded")),
-    ({"phase": "Succeeded"}, CsvWorld(), None),
-    ({"phase": "Succeeded"}, CsvWorld(replaced_by="n"), ("Replacing", "BeingReplaced")),
-    ({"phase": "Succeeded"}, CsvWorld(missing=True, problem="missing deployment with name=d"), ("Failed", "ComponentUnhealthy")),
-    ({"phase": "Failed", "reason": "ComponentUnhealthy"}, CsvWorld(), ("Pending", "NeedsReinstall")),
-    ({"phase": "Replacing"}, CsvWorld(replaced_by="n"), None),
-    ({"phase": "Replacing"}, CsvWorld(replaced_by="n", replacement_done=True), ("Deleting", "Replaced")),
-])
+@pytest.mark.parametrize(
+    ("status", "world", "wanted"),
+    [
+        ({}, CsvWorld(), ("Pending", "RequirementsUnknown")),
+        ({}, CsvWorld(conflict=True), ("Failed", "InterOperatorGroupOwnerConflict")),
+        ({}, CsvWorld(modes=("OwnNamespace",)), ("Failed", "UnsupportedOperatorGroup")),
+        ({"phase": "Failed", "reason": "UnsupportedOperatorGroup"}, CsvWorld(), ("Pending", "RequirementsUnknown")),
+        ({"phase": "Failed", "reason": "InterOperatorGroupOwnerConflict"}, CsvWorld(), None),
+        ({"phase": "Pending", "reason": "RequirementsUnknown"}, CsvWorld(requirements=False), ("Pending", "RequirementsNotMet")),
+        ({"phase": "Pending", "reason": "RequirementsNotMet"}, CsvWorld(requirements=False), None),
+        ({"phase": "Pending", "reason": "RequirementsNotMet"}, CsvWorld(), ("InstallReady", "AllRequirementsMet")),
+        ({"phase": "InstallReady"}, CsvWorld(), ("Installing", "InstallSucceeded")),
+        ({"phase": "InstallReady"}, CsvWorld(fail="no"), ("Failed", "InstallComponentFailed")),
+        ({"phase": "Installing"}, CsvWorld(problem="slow", deployment="d"), ("Installing", "InstallWaiting")),
+        (
+            {"phase": "Installing", "message": "installing: waiting for deployment d to become ready: slow"},
+            CsvWorld(problem="slow", deployment="d"),
+            None,
+        ),
+        ({"phase": "Installing"}, CsvWorld(problem="slow", deadline=True), ("Failed", "InstallCheckFailed")),
+        ({"phase": "Installing"}, CsvWorld(problem="slow", timeout=True), ("Failed", "InstallCheckFailed")),
+        (
+            {"phase": "Failed", "reason": "InstallCheckFailed", "message": "install timeout"},
+            CsvWorld(problem="slow"),
+            ("Pending", "NeedsReinstall"),
+        ),
+        ({"phase": "Failed", "reason": "InstallCheckFailed", "message": "install failed"}, CsvWorld(problem="slow"), None),
+        ({"phase": "Installing"}, CsvWorld(), ("Succeeded", "InstallSucceeded")),
+        ({"phase": "Succeeded"}, CsvWorld(), None),
+        ({"phase": "Succeeded"}, CsvWorld(replaced_by="n"), ("Replacing", "BeingReplaced")),
+        ({"phase": "Succeeded"}, CsvWorld(missing=True, problem="missing deployment with name=d"), ("Failed", "ComponentUnhealthy")),
+        ({"phase": "Failed", "reason": "ComponentUnhealthy"}, CsvWorld(), ("Pending", "NeedsReinstall")),
+        ({"phase": "Replacing"}, CsvWorld(replaced_by="n"), None),
+        ({"phase": "Replacing"}, CsvWorld(replaced_by="n", replacement_done=True), ("Deleting", "Replaced")),
+    ],
+)
 def test_phases_of_a_csv(status: dict[str, Any], world: CsvWorld, wanted: tuple[str, str] | None) -> None:
     step = advance_csv(status, world)
     assert (step[:2] if step else None) == wanted
 
 
 def _deployment(generation: int = 1, *, conditions: tuple[dict[str, str], ...] = (), **status: int) -> dict[str, Any]:
-    return {"metadata": {"generation": generation}, "spec": {"replicas": 1},
-            "status": {"observedGeneration": 1, "conditions": list(conditions), **status}}
+    return {
+        "metadata": {"generation": generation},
+        "spec": {"replicas": 1},
+        "status": {"observedGeneration": 1, "conditions": list(conditions), **status},
+    }
 
 
-@pytest.mark.parametrize(("found", "wanted"), [
-    (None, ("missing deployment with name=d", False)),
-    (_deployment(2), ('waiting for spec update of deployment "d" to be observed...', False)),
-    (_deployment(conditions=({"type": "Progressing", "reason": "ProgressDeadlineExceeded"},)),
-     ('deployment "d" exceeded its progress deadline', True)),
-    (_deployment(updatedReplicas=1, replicas=2), ('deployment "d" waiting for 1 outdated replica(s) to be terminated', False)),
-    (_deployment(conditions=({"type": "Available", "status": "False", "message": "Deployment does not have minimum availability."},),
-                 updatedReplicas=1, replicas=1), ('deployment "d" not available: Deployment does not have minimum availability.', False)),
-    (_deployment(conditions=({"type": "Available", "status": "True"},), updatedReplicas=1, replicas=1), ("", False)),
-])
+@pytest.mark.parametrize(
+    ("found", "wanted"),
+    [
+        (None, ("missing deployment with name=d", False)),
+        (_deployment(2), ('waiting for spec update of deployment "d" to be observed...', False)),
+        (
+            _deployment(conditions=({"type": "Progressing", "reason": "ProgressDeadlineExceeded"},)),
+            ('deployment "d" exceeded its progress deadline', True),
+        ),
+        (_deployment(updatedReplicas=1, replicas=2), ('deployment "d" waiting for 1 outdated replica(s) to be terminated', False)),
+        (
+            _deployment(
+                conditions=({"type": "Available", "status": "False", "message": "Deployment does not have minimum availability."},),
+                updatedReplicas=1,
+                replicas=1,
+            ),
+            ('deployment "d" not available: Deployment does not have minimum availability.', False),
+        ),
+        (_deployment(conditions=({"type": "Available", "status": "True"},), updatedReplicas=1, replicas=1), ("", False)),
+    ],
+)
 def test_deployment_problem(found: dict[str, Any] | None, wanted: tuple[str, bool]) -> None:
     assert deployment_problem("d", found) == wanted
 
 
-@pytest.mark.parametrize(("min_kube", "account", "crd", "met"), [
-    ("", "ours", True, True), ("", "", True, False), ("", "other", True, False), ("", "ours", False, False),
-    ("99.0.0", "ours", True, False), ("1.20.0", "ours", True, True)])
+@pytest.mark.parametrize(
+    ("min_kube", "account", "crd", "met"),
+    [
+        ("", "ours", True, True),
+        ("", "", True, False),
+        ("", "other", True, False),
+        ("", "ours", False, False),
+        ("99.0.0", "ours", True, False),
+        ("1.20.0", "ours", True, True),
+    ],
+)
 def test_requirements(min_kube: str, account: str, crd: bool, met: bool) -> None:
     bundle = Bundle(csv="x.v1", package="x", version="1", deployment="x", owned=("as.b.c",), min_kube=min_kube)
     assert requirement_status("x.v1", bundle, {"as.b.c": crd}, account, "1.35.4-x+y")[0] is met
@@ -252,7 +334,8 @@ def test_null_is_an_empty_list() -> None:
     pending = subscription(**REF, conditions=[{**PENDING, "reason": "Installing"}])
     assert advance_subscription(pending, plan("Installing", conditions=None), False, SOURCES) is None
     assert deployment_problem("d", {"metadata": {}, "spec": {}, "status": {"updatedReplicas": 1, "conditions": None}})[0].startswith(
-        'deployment "d" not available')
+        'deployment "d" not available'
+    )
     assert source_condition(SubView.of(sub), SOURCES)["status"] == "False"
 
 

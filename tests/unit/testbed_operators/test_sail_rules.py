@@ -14,10 +14,17 @@ SUPPORTED = ["v1.31.0-beta.1", "v1.30.3", "v1.30.2", "v1.29.10", "v1.29.9", "v1.
 Obj = dict[str, Any]
 
 
-@pytest.mark.parametrize(("asked", "installed"), [
-    ("v1.30.2", "v1.30.2"), ("v1.30-latest", "v1.30.3"), ("v1.29-latest", "v1.29.10"), ("v1.31-latest", "v1.31.0-beta.1"),
-    ("v1.27.0", "v1.27.0"), ("master", "v1.32.0-alpha.8dc789c5"),
-])
+@pytest.mark.parametrize(
+    ("asked", "installed"),
+    [
+        ("v1.30.2", "v1.30.2"),
+        ("v1.30-latest", "v1.30.3"),
+        ("v1.29-latest", "v1.29.10"),
+        ("v1.31-latest", "v1.31.0-beta.1"),
+        ("v1.27.0", "v1.27.0"),
+        ("master", "v1.32.0-alpha.8dc789c5"),
+    ],
+)
 def test_resolve(asked: str, installed: str) -> None:
     assert rules.resolve(asked, SUPPORTED) == installed
 
@@ -36,9 +43,14 @@ def test_an_unknown_version_is_not_end_of_life(asked: str) -> None:
     assert not isinstance(caught.value, rules.ValidationError)
 
 
-@pytest.mark.parametrize(("strategy", "name"), [
-    (None, "prod"), ({"type": "InPlace"}, "prod"), ({"type": "RevisionBased"}, "prod-v1-30-latest"),
-])
+@pytest.mark.parametrize(
+    ("strategy", "name"),
+    [
+        (None, "prod"),
+        ({"type": "InPlace"}, "prod"),
+        ({"type": "RevisionBased"}, "prod-v1-30-latest"),
+    ],
+)
 def test_active_revision_name(strategy: Obj | None, name: str) -> None:
     istio = {"metadata": {"name": "prod"}, "spec": {"version": "v1.30-latest", "updateStrategy": strategy}}
     assert rules.active_revision_name(istio) == name
@@ -48,46 +60,59 @@ def test_set_condition_moves_the_time_only_with_the_status(monkeypatch: pytest.M
     monkeypatch.setattr(rules, "now", lambda: "later")
     old = [{"type": "Ready", "status": "False", "reason": "A", "lastTransitionTime": "earlier"}]
     assert rules.set_condition(old, rules.condition("Ready", "False", "B")) == [
-        {"type": "Ready", "status": "False", "reason": "B", "lastTransitionTime": "earlier"}]
+        {"type": "Ready", "status": "False", "reason": "B", "lastTransitionTime": "earlier"}
+    ]
     assert rules.set_condition(old, rules.condition("Ready", "True", "Ready"))[0]["lastTransitionTime"] == "later"
     assert [c["type"] for c in rules.set_condition(old, rules.condition("InUse", "True"))] == ["Ready", "InUse"]
 
 
-@pytest.mark.parametrize(("found", "state"), [
-    ([("True", "Reconciled"), ("True", "Ready")], "Healthy"),
-    ([("True", "Reconciled"), ("False", "IstiodNotReady"), ("False", "ZTunnelNotFound")], "IstiodNotReady"),
-    ([("False", "ReconcileError"), ("False", "IstiodNotReady")], "ReconcileError"),
-    ([("Unknown", ""), ("True", "Ready")], ""),
-])
+@pytest.mark.parametrize(
+    ("found", "state"),
+    [
+        ([("True", "Reconciled"), ("True", "Ready")], "Healthy"),
+        ([("True", "Reconciled"), ("False", "IstiodNotReady"), ("False", "ZTunnelNotFound")], "IstiodNotReady"),
+        ([("False", "ReconcileError"), ("False", "IstiodNotReady")], "ReconcileError"),
+        ([("Unknown", ""), ("True", "Ready")], ""),
+    ],
+)
 def test_state_is_the_reason_of_the_first_condition_that_is_not_true(found: list[tuple[str, str]], state: str) -> None:
     assert rules.derive_state(*(rules.condition("X", *pair) for pair in found)) == state
 
 
-@pytest.mark.parametrize(("status", "expected"), [
-    (None, ("False", "istiod Deployment not found")),
-    ({}, ("False", "istiod Deployment is scaled to zero replicas")),
-    ({"replicas": 2, "readyReplicas": 1}, ("False", "not all istiod pods are ready")),
-    ({"replicas": 2, "readyReplicas": 2, "updatedReplicas": 0}, ("True", None)),
-])
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (None, ("False", "istiod Deployment not found")),
+        ({}, ("False", "istiod Deployment is scaled to zero replicas")),
+        ({"replicas": 2, "readyReplicas": 1}, ("False", "not all istiod pods are ready")),
+        ({"replicas": 2, "readyReplicas": 2, "updatedReplicas": 0}, ("True", None)),
+    ],
+)
 def test_istiod_ready(status: Obj | None, expected: tuple[str, str | None]) -> None:
     found = rules.istiod_ready(None if status is None else {"status": status})
     assert (found["status"], found.get("message")) == expected
 
 
-@pytest.mark.parametrize(("status", "expected"), [
-    (None, ("False", "ztunnel DaemonSet not found")),
-    ({"currentNumberScheduled": 0}, ("False", "no ztunnel pods are currently scheduled")),
-    ({"currentNumberScheduled": 3, "numberReady": 2}, ("False", "not all ztunnel pods are ready")),
-    ({"currentNumberScheduled": 3, "numberReady": 3}, ("True", None)),
-])
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (None, ("False", "ztunnel DaemonSet not found")),
+        ({"currentNumberScheduled": 0}, ("False", "no ztunnel pods are currently scheduled")),
+        ({"currentNumberScheduled": 3, "numberReady": 2}, ("False", "not all ztunnel pods are ready")),
+        ({"currentNumberScheduled": 3, "numberReady": 3}, ("True", None)),
+    ],
+)
 def test_daemon_set_ready(status: Obj | None, expected: tuple[str, str | None]) -> None:
     found = rules.daemon_set_ready("ztunnel", None if status is None else {"status": status})
     assert (found["status"], found.get("message")) == expected
 
 
 def _istio(status: Obj | None = None) -> Obj:
-    return {"metadata": {"name": "default", "generation": 2}, "spec": {"version": "v1.30.3", "namespace": "istio-system"},
-            "status": status or {}}
+    return {
+        "metadata": {"name": "default", "generation": 2},
+        "spec": {"version": "v1.30.3", "namespace": "istio-system"},
+        "status": status or {},
+    }
 
 
 def test_an_istio_copies_what_its_revision_last_said() -> None:
@@ -96,8 +121,11 @@ def test_an_istio_copies_what_its_revision_last_said() -> None:
     rev = {"metadata": {"name": "default"}, "status": {"observedGeneration": 1, "state": "Healthy", "conditions": said}}
     found = rules.istio_status(_istio(), [rev], None)
     assert (found["observedGeneration"], found["state"], found["activeRevisionName"]) == (2, "Healthy", "default")
-    assert [(c["type"], c["status"]) for c in found["conditions"]] == [("Reconciled", "True"), ("Ready", "True"),
-                                                                       ("DependenciesHealthy", "Unknown")]
+    assert [(c["type"], c["status"]) for c in found["conditions"]] == [
+        ("Reconciled", "True"),
+        ("Ready", "True"),
+        ("DependenciesHealthy", "Unknown"),
+    ]
     assert found["revisions"] == {"total": 1, "ready": 1, "inUse": 1}
 
 
@@ -113,11 +141,16 @@ def test_an_istio_without_its_revision() -> None:
     assert {c["reason"] for c in found["conditions"]} == {"ActiveRevisionNotFound"}
 
 
-@pytest.mark.parametrize(("labels", "revision"), [
-    ({}, ""), ({"istio-injection": "enabled"}, "default"), ({"istio.io/rev": "canary"}, "canary"),
-    ({"istio-injection": "enabled", "istio.io/rev": "canary"}, "default"),
-    ({"istio-injection": "disabled", "istio.io/rev": "canary"}, "canary"),
-])
+@pytest.mark.parametrize(
+    ("labels", "revision"),
+    [
+        ({}, ""),
+        ({"istio-injection": "enabled"}, "default"),
+        ({"istio.io/rev": "canary"}, "canary"),
+        ({"istio-injection": "enabled", "istio.io/rev": "canary"}, "default"),
+        ({"istio-injection": "disabled", "istio.io/rev": "canary"}, "canary"),
+    ],
+)
 def test_labels_of_a_namespace(labels: dict[str, str], revision: str) -> None:
     assert rules.labels_revision(labels) == revision
 
@@ -126,18 +159,21 @@ def _pod(phase: str = "Running", *, labels: Obj | None = None, annotations: Obj 
     return {"metadata": {"labels": labels or {}, "annotations": annotations or {}}, "status": {"phase": phase}}
 
 
-@pytest.mark.parametrize(("namespaces", "pod", "tags", "used"), [
-    ({"a": {}}, None, {}, False),
-    ({"a": {"istio.io/rev": "canary"}}, None, {}, True),
-    ({"a": {}}, None, {"stable": "canary"}, True),
-    ({"a": {}}, _pod(annotations={"istio.io/rev": "canary"}), {}, True),
-    ({"a": {}}, _pod("Succeeded", annotations={"istio.io/rev": "canary"}), {}, False),
-    ({"a": {}}, _pod("Failed", annotations={"istio.io/rev": "canary"}), {}, True),
-    ({}, _pod(annotations={"istio.io/rev": "canary"}), {}, False),
-    ({"a": {}}, _pod(labels={"istio.io/rev": "canary"}), {}, True),
-    ({"a": {}}, _pod(labels={"istio.io/rev": "canary", "sidecar.istio.io/inject": "false"}), {}, False),
-    ({"a": {"istio.io/rev": "other"}}, _pod(labels={"istio.io/rev": "canary"}), {}, False),
-])
+@pytest.mark.parametrize(
+    ("namespaces", "pod", "tags", "used"),
+    [
+        ({"a": {}}, None, {}, False),
+        ({"a": {"istio.io/rev": "canary"}}, None, {}, True),
+        ({"a": {}}, None, {"stable": "canary"}, True),
+        ({"a": {}}, _pod(annotations={"istio.io/rev": "canary"}), {}, True),
+        ({"a": {}}, _pod("Succeeded", annotations={"istio.io/rev": "canary"}), {}, False),
+        ({"a": {}}, _pod("Failed", annotations={"istio.io/rev": "canary"}), {}, True),
+        ({}, _pod(annotations={"istio.io/rev": "canary"}), {}, False),
+        ({"a": {}}, _pod(labels={"istio.io/rev": "canary"}), {}, True),
+        ({"a": {}}, _pod(labels={"istio.io/rev": "canary", "sidecar.istio.io/inject": "false"}), {}, False),
+        ({"a": {"istio.io/rev": "other"}}, _pod(labels={"istio.io/rev": "canary"}), {}, False),
+    ],
+)
 def test_a_revision_in_use(namespaces: dict[str, dict[str, str]], pod: Obj | None, tags: dict[str, str], used: bool) -> None:
     counted = rules.References.pod(pod) if pod else None
     references = rules.References(namespaces, {("a", "pod"): counted} if counted else {}, tags)
@@ -150,22 +186,31 @@ def test_an_injected_pod_does_not_hold_a_tag() -> None:
     assert rules.References({"a": {"istio.io/rev": "stable"}}).tag_in_use("stable")
 
 
-@pytest.mark.parametrize(("selector", "selected"), [
-    ({}, True), ({"matchLabels": {"mesh": "prod"}}, True), ({"matchLabels": {"mesh": "dev"}}, False),
-    ({"matchExpressions": [{"key": "mesh", "operator": "In", "values": ["dev", "prod"]}]}, True),
-    ({"matchExpressions": [{"key": "mesh", "operator": "NotIn", "values": ["prod"]}]}, False),
-    ({"matchExpressions": [{"key": "team", "operator": "NotIn", "values": ["prod"]}]}, True),
-    ({"matchExpressions": [{"key": "team", "operator": "Exists"}]}, False),
-    ({"matchExpressions": [{"key": "team", "operator": "DoesNotExist"}], "matchLabels": {"mesh": "prod"}}, True),
-])
+@pytest.mark.parametrize(
+    ("selector", "selected"),
+    [
+        ({}, True),
+        ({"matchLabels": {"mesh": "prod"}}, True),
+        ({"matchLabels": {"mesh": "dev"}}, False),
+        ({"matchExpressions": [{"key": "mesh", "operator": "In", "values": ["dev", "prod"]}]}, True),
+        ({"matchExpressions": [{"key": "mesh", "operator": "NotIn", "values": ["prod"]}]}, False),
+        ({"matchExpressions": [{"key": "team", "operator": "NotIn", "values": ["prod"]}]}, True),
+        ({"matchExpressions": [{"key": "team", "operator": "Exists"}]}, False),
+        ({"matchExpressions": [{"key": "team", "operator": "DoesNotExist"}], "matchLabels": {"mesh": "prod"}}, True),
+    ],
+)
 def test_selectors(selector: Obj, selected: bool) -> None:
     assert charts.selects(selector, {"mesh": "prod"}) is selected
 
 
 def _rev(name: str, namespace: str = "istio-system", **values: Any) -> Obj:
     values = {**values, "revision": "" if name == "default" else name}
-    return {"apiVersion": "sailoperator.io/v1", "kind": "IstioRevision", "metadata": {"name": name, "uid": "u"},
-            "spec": {"version": "v1.30.3", "namespace": namespace, "values": values}}
+    return {
+        "apiVersion": "sailoperator.io/v1",
+        "kind": "IstioRevision",
+        "metadata": {"name": name, "uid": "u"},
+        "spec": {"version": "v1.30.3", "namespace": namespace, "values": values},
+    }
 
 
 def _by_kind(objects: list[Obj]) -> dict[str, list[str]]:
@@ -175,13 +220,26 @@ def _by_kind(objects: list[Obj]) -> dict[str, list[str]]:
     return found
 
 
-@pytest.mark.parametrize(("name", "namespace", "webhook", "validators", "hooks"), [
-    ("default", "istio-system", "istio-sidecar-injector", ["istio-validator-istio-system", "istiod-default-validator"],
-     ["rev.namespace.", "rev.object.", "namespace.", "object."]),
-    ("default", "mesh", "istio-sidecar-injector-mesh", ["istio-validator-mesh", "istiod-default-validator"],
-     ["rev.namespace.", "rev.object.", "namespace.", "object."]),
-    ("canary", "mesh", "istio-sidecar-injector-canary-mesh", ["istio-validator-canary-mesh"], ["rev.namespace.", "rev.object."]),
-])
+@pytest.mark.parametrize(
+    ("name", "namespace", "webhook", "validators", "hooks"),
+    [
+        (
+            "default",
+            "istio-system",
+            "istio-sidecar-injector",
+            ["istio-validator-istio-system", "istiod-default-validator"],
+            ["rev.namespace.", "rev.object.", "namespace.", "object."],
+        ),
+        (
+            "default",
+            "mesh",
+            "istio-sidecar-injector-mesh",
+            ["istio-validator-mesh", "istiod-default-validator"],
+            ["rev.namespace.", "rev.object.", "namespace.", "object."],
+        ),
+        ("canary", "mesh", "istio-sidecar-injector-canary-mesh", ["istio-validator-canary-mesh"], ["rev.namespace.", "rev.object."]),
+    ],
+)
 def test_istiod_names(name: str, namespace: str, webhook: str, validators: list[str], hooks: list[str]) -> None:
     objects = charts.istiod(_rev(name, namespace), "Q0E=")
     found, suffix = _by_kind(objects), "" if name == "default" else f"-{name}"
@@ -193,10 +251,15 @@ def test_istiod_names(name: str, namespace: str, webhook: str, validators: list[
     assert {h["clientConfig"]["service"]["name"] for h in made["webhooks"]} == {f"istiod{suffix}"}
 
 
-@pytest.mark.parametrize(("pilot", "replicas", "scaled"), [
-    ({}, None, True), ({"replicaCount": 2}, None, True), ({"autoscaleEnabled": False, "replicaCount": 2}, 2, False),
-    ({"autoscaleEnabled": False}, 1, False),
-])
+@pytest.mark.parametrize(
+    ("pilot", "replicas", "scaled"),
+    [
+        ({}, None, True),
+        ({"replicaCount": 2}, None, True),
+        ({"autoscaleEnabled": False, "replicaCount": 2}, 2, False),
+        ({"autoscaleEnabled": False}, 1, False),
+    ],
+)
 def test_replicas_are_left_to_the_autoscaler(pilot: Obj, replicas: int | None, scaled: bool) -> None:
     objects = charts.istiod(_rev("default", pilot=pilot), "Q0E=")
     deployment = next(o for o in objects if o["kind"] == "Deployment")
@@ -215,8 +278,10 @@ def test_the_mesh_config_map_holds_the_users_mesh_config() -> None:
 def test_a_tag_leads_to_the_istiod_of_its_revision() -> None:
     tag = {"apiVersion": "sailoperator.io/v1", "kind": "IstioRevisionTag", "metadata": {"name": "stable", "uid": "t"}}
     objects = charts.tag(tag, _rev("canary", "mesh"), "Q0E=")
-    assert _by_kind(objects) == {"Service": ["istiod-revision-tag-stable"],
-                                 "MutatingWebhookConfiguration": ["istio-revision-tag-stable-mesh"]}
+    assert _by_kind(objects) == {
+        "Service": ["istiod-revision-tag-stable"],
+        "MutatingWebhookConfiguration": ["istio-revision-tag-stable-mesh"],
+    }
     hook = objects[1]["webhooks"][0]
     assert hook["clientConfig"]["service"]["name"] == "istiod-canary"
     assert hook["namespaceSelector"]["matchExpressions"][0] == {"key": "istio.io/rev", "operator": "In", "values": ["stable"]}

@@ -11,8 +11,9 @@ from ansible_collections.meshops.mesh.plugins.module_utils._upgrade.fleet import
 from upgrade.world import HUB, deployment, istio, istiod, namespace, obj, owner, pod, revision, snapshot, tag
 
 PLANE = (
-    istio("prod", "v1.30.3", updateStrategy={"type": "RevisionBased", "updateWorkloads": True},
-          status={"activeRevisionName": "prod-v1-30-3"}),
+    istio(
+        "prod", "v1.30.3", updateStrategy={"type": "RevisionBased", "updateWorkloads": True}, status={"activeRevisionName": "prod-v1-30-3"}
+    ),
     revision("prod-v1-30-3", "v1.30.3", istio_name="prod"),
     revision("prod-v1-29-4", "v1.29.4", istio_name="prod"),
     istiod("prod-v1-30-3", "1.30.3"),
@@ -31,20 +32,37 @@ HASH = {"pod-template-hash": "7d9f"}
 OWNERS: dict[str, tuple[list[dict[str, Any]], dict[str, Any], str, bool]] = {
     "Deployment by its ReplicaSet": (
         [deployment("shop/cart"), obj("apps/v1", "ReplicaSet", "shop/cart-7d9f", metadata=owner("Deployment", "cart"))],
-        {"owned_by": owner("ReplicaSet", "cart-7d9f"), "labels": HASH}, "Deployment shop/cart", True),
+        {"owned_by": owner("ReplicaSet", "cart-7d9f"), "labels": HASH},
+        "Deployment shop/cart",
+        True,
+    ),
     "Deployment without ReplicaSets in the source": (
-        [deployment("shop/cart")], {"owned_by": owner("ReplicaSet", "cart-7d9f"), "labels": HASH}, "Deployment shop/cart", True),
+        [deployment("shop/cart")],
+        {"owned_by": owner("ReplicaSet", "cart-7d9f"), "labels": HASH},
+        "Deployment shop/cart",
+        True,
+    ),
     "ReplicaSet of nobody": (
-        [obj("apps/v1", "ReplicaSet", "shop/cart")], {"owned_by": owner("ReplicaSet", "cart")}, "ReplicaSet shop/cart", False),
+        [obj("apps/v1", "ReplicaSet", "shop/cart")],
+        {"owned_by": owner("ReplicaSet", "cart")},
+        "ReplicaSet shop/cart",
+        False,
+    ),
     "ReplicaSet of an Argo Rollout": (
         [obj("apps/v1", "ReplicaSet", "shop/cart-7d9f", metadata=owner("Rollout", "cart", "argoproj.io/v1alpha1"))],
-        {"owned_by": owner("ReplicaSet", "cart-7d9f"), "labels": HASH}, "Rollout shop/cart", False),
+        {"owned_by": owner("ReplicaSet", "cart-7d9f"), "labels": HASH},
+        "Rollout shop/cart",
+        False,
+    ),
     "StatefulSet": ([deployment("shop/db", kind="StatefulSet")], {"owned_by": owner("StatefulSet", "db")}, "StatefulSet shop/db", True),
     "DaemonSet": ([deployment("shop/log", kind="DaemonSet")], {"owned_by": owner("DaemonSet", "log")}, "DaemonSet shop/log", True),
     "Job": ([obj("batch/v1", "Job", "shop/once")], {"owned_by": owner("Job", "once", "batch/v1")}, "Job shop/once", False),
     "Job of a CronJob": (
         [obj("batch/v1", "Job", "shop/nightly-1", metadata=owner("CronJob", "nightly", "batch/v1"))],
-        {"owned_by": owner("Job", "nightly-1", "batch/v1")}, "CronJob shop/nightly", False),
+        {"owned_by": owner("Job", "nightly-1", "batch/v1")},
+        "CronJob shop/nightly",
+        False,
+    ),
     "bare": ([], {}, "Pod shop/x", False),
 }
 
@@ -76,9 +94,7 @@ def test_pods_that_are_over_or_going_do_not_count() -> None:
         ({"istio.io/rev": "gone"}, {}, "gone", "", ""),
     ],
 )
-def test_what_the_next_pod_would_get(
-    labels: dict[str, str], template: dict[str, str], follows: str, leads: str, overruled: str
-) -> None:
+def test_what_the_next_pod_would_get(labels: dict[str, str], template: dict[str, str], follows: str, leads: str, overruled: str) -> None:
     shop = obj("v1", "Namespace", "shop", labels=labels)
     found = only(fleet_of(snapshot(*PLANE, shop, deployment("shop/cart", labels=template, replicas=0))))
     assert (found.follows, found.next_revision, found.overruled) == (follows, leads, overruled)
@@ -146,11 +162,23 @@ def test_roles(role: str) -> None:
 
 def test_gateways_of_the_gateway_api_are_rolled_by_istiod() -> None:
     labels = {"gateway.istio.io/managed": "istio.io-gateway-controller", "istio.io/rev": "stable"}
-    found = only(fleet_of(snapshot(
-        *PLANE, namespace("shop"), deployment("shop/gw-istio", labels={**labels, "sidecar.istio.io/inject": "false"}),
-        pod("shop/x", owned_by=owner("ReplicaSet", "gw-istio-7d9f"), labels={**HASH, **labels}, containers=()))))
+    found = only(
+        fleet_of(
+            snapshot(
+                *PLANE,
+                namespace("shop"),
+                deployment("shop/gw-istio", labels={**labels, "sidecar.istio.io/inject": "false"}),
+                pod("shop/x", owned_by=owner("ReplicaSet", "gw-istio-7d9f"), labels={**HASH, **labels}, containers=()),
+            )
+        )
+    )
     assert (found.role, found.managed, found.restartable, found.follows, found.next_revision) == (
-        "gateway", True, False, "stable", "prod-v1-29-4")
+        "gateway",
+        True,
+        False,
+        "stable",
+        "prod-v1-29-4",
+    )
 
 
 def test_ztunnel_is_no_proxy_of_a_workload() -> None:
@@ -169,8 +197,12 @@ def test_the_control_plane() -> None:
 
 
 def test_an_istiod_and_a_tag_that_no_operator_made() -> None:
-    hook = obj("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", "istio-revision-tag-stable",
-               labels={"istio.io/tag": "stable", "istio.io/rev": "1-29"})
+    hook = obj(
+        "admissionregistration.k8s.io/v1",
+        "MutatingWebhookConfiguration",
+        "istio-revision-tag-stable",
+        labels={"istio.io/tag": "stable", "istio.io/rev": "1-29"},
+    )
     fleet = fleet_of(snapshot(istiod("1-29", "1.29.4"), hook, namespace("shop", istio__io="x")))
     (found,) = fleet.revisions
     assert (found.name, found.version, found.made_by, found.ref) == ("1-29", "1.29.4", "Deployment", "Deployment istio-system/istiod-1-29")
@@ -182,49 +214,94 @@ def test_node_components_and_crds() -> None:
     nodes = deployment("istio-cni/istio-cni-node", kind="DaemonSet")
     nodes["spec"]["template"]["spec"]["containers"] = [{"name": "install-cni", "image": f"{HUB}/install-cni:1.29.1"}]
     nodes["status"] = {"desiredNumberScheduled": 3, "numberReady": 2}
-    crd = obj("apiextensions.k8s.io/v1", "CustomResourceDefinition", "gateways.gateway.networking.k8s.io",
-              annotations={"gateway.networking.k8s.io/bundle-version": "v1.4.0"},
-              spec={"group": "gateway.networking.k8s.io",
-                    "versions": [{"name": "v1", "served": True, "storage": True}, {"name": "v1beta1", "served": True, "deprecated": True}]})
+    crd = obj(
+        "apiextensions.k8s.io/v1",
+        "CustomResourceDefinition",
+        "gateways.gateway.networking.k8s.io",
+        annotations={"gateway.networking.k8s.io/bundle-version": "v1.4.0"},
+        spec={
+            "group": "gateway.networking.k8s.io",
+            "versions": [{"name": "v1", "served": True, "storage": True}, {"name": "v1beta1", "served": True, "deprecated": True}],
+        },
+    )
     fleet = fleet_of(snapshot(cni, nodes, crd))
     (component,) = fleet.components
     assert (component.ref, component.version, component.running, component.nodes, component.ready) == (
-        "IstioCNI default", "v1.29.4", "1.29.1", 3, False)
+        "IstioCNI default",
+        "v1.29.4",
+        "1.29.1",
+        3,
+        False,
+    )
     (found,) = fleet.crds
     assert (found.served, found.storage, found.deprecated, found.bundle) == (("v1", "v1beta1"), "v1", ("v1beta1",), "v1.4.0")
 
 
 def subscription(**status: Any) -> dict[str, Any]:
-    spec = {"name": "servicemeshoperator3", "channel": "stable", "source": "redhat-operators", "sourceNamespace": "openshift-marketplace",
-            "installPlanApproval": "Manual"}
+    spec = {
+        "name": "servicemeshoperator3",
+        "channel": "stable",
+        "source": "redhat-operators",
+        "sourceNamespace": "openshift-marketplace",
+        "installPlanApproval": "Manual",
+    }
     return obj("operators.coreos.com/v1alpha1", "Subscription", "openshift-operators/ossm3", spec=spec, status=status)
 
 
 def test_an_operator_with_its_pending_plan_and_channel() -> None:
-    sub = subscription(installedCSV="servicemeshoperator3.v3.1.0", currentCSV="servicemeshoperator3.v3.1.1", state="UpgradePending",
-                       installPlanRef={"name": "install-b", "uid": "u2"})
-    csv = obj("operators.coreos.com/v1alpha1", "ClusterServiceVersion", "openshift-operators/servicemeshoperator3.v3.1.0",
-              status={"phase": "Succeeded"})
-    plans = [obj("operators.coreos.com/v1alpha1", "InstallPlan", f"openshift-operators/install-{name}", metadata={"uid": uid},
-                 spec={"approved": False, "clusterServiceVersionNames": [csv_name]}, status={"phase": "RequiresApproval"})
-             for name, uid, csv_name in (("a", "u1", "old.v1"), ("b", "u2", "servicemeshoperator3.v3.1.1"))]
+    sub = subscription(
+        installedCSV="servicemeshoperator3.v3.1.0",
+        currentCSV="servicemeshoperator3.v3.1.1",
+        state="UpgradePending",
+        installPlanRef={"name": "install-b", "uid": "u2"},
+    )
+    csv = obj(
+        "operators.coreos.com/v1alpha1",
+        "ClusterServiceVersion",
+        "openshift-operators/servicemeshoperator3.v3.1.0",
+        status={"phase": "Succeeded"},
+    )
+    plans = [
+        obj(
+            "operators.coreos.com/v1alpha1",
+            "InstallPlan",
+            f"openshift-operators/install-{name}",
+            metadata={"uid": uid},
+            spec={"approved": False, "clusterServiceVersionNames": [csv_name]},
+            status={"phase": "RequiresApproval"},
+        )
+        for name, uid, csv_name in (("a", "u1", "old.v1"), ("b", "u2", "servicemeshoperator3.v3.1.1"))
+    ]
     entries = [{"name": f"servicemeshoperator3.v{version}"} for version in ("3.2.0", "3.1.1", "3.1.0")]
-    manifest = obj("packages.operators.coreos.com/v1", "PackageManifest", "openshift-marketplace/servicemeshoperator3",
-                   status={"catalogSource": "redhat-operators",
-                           "channels": [{"name": "stable", "currentCSV": "servicemeshoperator3.v3.2.0", "entries": entries}]})
+    manifest = obj(
+        "packages.operators.coreos.com/v1",
+        "PackageManifest",
+        "openshift-marketplace/servicemeshoperator3",
+        status={
+            "catalogSource": "redhat-operators",
+            "channels": [{"name": "stable", "currentCSV": "servicemeshoperator3.v3.2.0", "entries": entries}],
+        },
+    )
     (found,) = fleet_of(snapshot(sub, csv, *plans, manifest)).operators
     assert (found.ref, found.phase, found.installed_csv, found.next_csv) == (
-        "Subscription openshift-operators/ossm3", "Succeeded", "servicemeshoperator3.v3.1.0", "servicemeshoperator3.v3.1.1")
+        "Subscription openshift-operators/ossm3",
+        "Succeeded",
+        "servicemeshoperator3.v3.1.0",
+        "servicemeshoperator3.v3.1.1",
+    )
     assert found.pending is not None and found.pending.csvs == ("servicemeshoperator3.v3.1.1",)
     assert (found.head, found.hops) == (
-        "servicemeshoperator3.v3.2.0", tuple(f"servicemeshoperator3.v{version}" for version in ("3.1.0", "3.1.1", "3.2.0")))
+        "servicemeshoperator3.v3.2.0",
+        tuple(f"servicemeshoperator3.v{version}" for version in ("3.1.0", "3.1.1", "3.2.0")),
+    )
 
 
 def maistra(*, inject: str = "true") -> list[dict[str, Any]]:
     return [
         obj("maistra.io/v2", "ServiceMeshControlPlane", "mesh/basic", spec={"version": "v2.5"}, status={"chartVersion": "2.5.9"}),
         obj("maistra.io/v1", "ServiceMeshMemberRoll", "mesh/default", spec={"members": ["shop"]}, status={"configuredMembers": ["shop"]}),
-        namespace("shop"), namespace("mesh"),
+        namespace("shop"),
+        namespace("mesh"),
         deployment("shop/cart", annotations={"sidecar.istio.io/inject": inject}),
         pod("shop/x", owned_by=owner("ReplicaSet", "cart-7d9f"), labels=HASH, rev="basic", image="quay.io/maistra/proxyv2-ubi8:2.5.9"),
     ]
@@ -245,7 +322,14 @@ def test_a_mesh_of_the_second_generation() -> None:
 
 
 def test_a_folder_of_manifests_has_a_fleet_too() -> None:
-    found = fleet_of(snapshot(istio("prod", "v1.30.3", status={}), obj("v1", "Namespace", "shop", labels={"istio.io/rev": "prod"}),
-                              deployment("shop/cart", replicas=3), source="manifests", server_version=None))
+    found = fleet_of(
+        snapshot(
+            istio("prod", "v1.30.3", status={}),
+            obj("v1", "Namespace", "shop", labels={"istio.io/rev": "prod"}),
+            deployment("shop/cart", replicas=3),
+            source="manifests",
+            server_version=None,
+        )
+    )
     assert [(row.next_revision, row.replicas) for row in found.workloads] == [("prod", 3)]
     assert found.kubernetes == ""

@@ -30,15 +30,23 @@ def mesh(*, strategy: str = "InPlace", word: str = "prod", version: str = "1.29.
     gateway = {"inject.istio.io/templates": "gateway"}
 
     def of(workload: str, **more: Any) -> dict[str, Any]:
-        return pod(f"shop/{workload}-1", owned_by=owner("ReplicaSet", f"{workload}-7d9f"), labels=HASH, rev=name,
-                   image=f"{HUB}/proxyv2:{version}", **more)
+        return pod(
+            f"shop/{workload}-1",
+            owned_by=owner("ReplicaSet", f"{workload}-7d9f"),
+            labels=HASH,
+            rev=name,
+            image=f"{HUB}/proxyv2:{version}",
+            **more,
+        )
 
     return [
         istio("prod", "v1.29.4", updateStrategy={"type": strategy, **spec}, status={"activeRevisionName": name}),
-        revision(name, "v1.29.4", istio_name="prod"), istiod(name, "1.29.4"),
+        revision(name, "v1.29.4", istio_name="prod"),
+        istiod(name, "1.29.4"),
         obj("sailoperator.io/v1", "IstioCNI", "default", spec={"namespace": "istio-cni", "version": "v1.29.4"}),
         obj("v1", "Namespace", "shop", labels={"istio.io/rev": word}),
-        deployment("shop/cart", replicas=4), of("cart"),
+        deployment("shop/cart", replicas=4),
+        of("cart"),
         deployment("shop/edge", annotations=gateway, containers=("istio-proxy",), replicas=2),
         of("edge", annotations=gateway, containers=()),
         pod("shop/job-1", owned_by=owner("Job", "report", "batch/v1"), rev=name, image=f"{HUB}/proxyv2:{version}"),
@@ -74,11 +82,21 @@ def test_in_place() -> None:
 
 def test_two_hops_restart_everything_twice() -> None:
     found = planned(*mesh(), target="v1.31.0")
-    assert kinds(found) == ["1:control_plane", "1:cni", "1:workloads", "1:gateways",
-                            "2:control_plane", "2:cni", "2:workloads", "2:gateways", "2:leftover"]
+    assert kinds(found) == [
+        "1:control_plane",
+        "1:cni",
+        "1:workloads",
+        "1:gateways",
+        "2:control_plane",
+        "2:cni",
+        "2:workloads",
+        "2:gateways",
+        "2:leftover",
+    ]
     assert [row.what for row in found.plan.steps if row.kind == "cni"] == [
         "set IstioCNI default spec.version from v1.29.4 to v1.30-latest (0 nodes)",
-        "set IstioCNI default spec.version from v1.30-latest to v1.31.0 (0 nodes)"]
+        "set IstioCNI default spec.version from v1.30-latest to v1.31.0 (0 nodes)",
+    ]
 
 
 def test_proxies_that_the_next_control_plane_could_not_serve_are_moved_first() -> None:
@@ -120,8 +138,12 @@ def test_a_hop_over_a_minor_has_the_node_agent_last() -> None:
 def test_ambient_goes_control_plane_cni_ztunnel() -> None:
     ztunnel = obj("sailoperator.io/v1", "ZTunnel", "default", spec={"namespace": "ztunnel", "version": "v1.29.4"})
     waypoint = {"gateway.istio.io/managed": "istio.io-mesh-controller"}
-    found = planned(*mesh(), ztunnel, deployment("shop/wp", labels=waypoint, containers=("istio-proxy",)),
-                    pod("shop/wp-1", owned_by=owner("ReplicaSet", "wp-7d9f"), labels={**HASH, **waypoint}, containers=(), rev="prod"))
+    found = planned(
+        *mesh(),
+        ztunnel,
+        deployment("shop/wp", labels=waypoint, containers=("istio-proxy",)),
+        pod("shop/wp-1", owned_by=owner("ReplicaSet", "wp-7d9f"), labels={**HASH, **waypoint}, containers=(), rev="prod"),
+    )
     assert kinds(found)[:4] == ["1:control_plane", "1:cni", "1:ztunnel", "1:managed"]
     assert found.plan.journey.route.ambient and "Deployment shop/wp" not in step(found, "workloads").objects
     assert [note.text for _hop, note in found.plan.notes] == ["istio-cni takes pods of excluded namespaces out of the mesh"]
@@ -129,10 +151,20 @@ def test_ambient_goes_control_plane_cni_ztunnel() -> None:
 
 def test_the_operator_comes_first_with_what_else_its_plan_installs() -> None:
     status = {"installedCSV": "sailoperator.v1.29.1", "currentCSV": "sailoperator.v1.30.3", "installPlanRef": {"name": "install-x"}}
-    sub = obj("operators.coreos.com/v1alpha1", "Subscription", "operators/mesh", status=status,
-              spec={"name": "sailoperator", "channel": "stable", "installPlanApproval": "Manual"})
-    plan = obj("operators.coreos.com/v1alpha1", "InstallPlan", "operators/install-x",
-               spec={"approved": False, "clusterServiceVersionNames": ["sailoperator.v1.30.3"]}, status={"phase": "RequiresApproval"})
+    sub = obj(
+        "operators.coreos.com/v1alpha1",
+        "Subscription",
+        "operators/mesh",
+        status=status,
+        spec={"name": "sailoperator", "channel": "stable", "installPlanApproval": "Manual"},
+    )
+    plan = obj(
+        "operators.coreos.com/v1alpha1",
+        "InstallPlan",
+        "operators/install-x",
+        spec={"approved": False, "clusterServiceVersionNames": ["sailoperator.v1.30.3"]},
+        status={"phase": "RequiresApproval"},
+    )
     found = planned(*mesh(), sub, plan)
     assert kinds(found)[:2] == ["1:operator", "1:control_plane"]
     assert step(found, "operator").what == "sailoperator.v1.29.1 -> sailoperator.v1.30.3, approving install-x first"
@@ -235,7 +267,7 @@ def test_a_wrong_type_is_planned_around_or_named() -> None:
             number += 1
             value = OTHERS[number % len(OTHERS)]
             try:
-                planned(*objects[:index], changed(one, path, value), *objects[index + 1:], source="manifests")
+                planned(*objects[:index], changed(one, path, value), *objects[index + 1 :], source="manifests")
             except MeshError as exc:
                 named += "does not have the structure of its kind" in str(exc)
                 assert "an object of the source" not in str(exc), (path, value, exc)

@@ -21,8 +21,9 @@ from upgrade.world import pod, rollout, snapshot
 
 
 def workload(name: str = "cart", kind: str = "Deployment", replicas: int = 1, **fields: Any) -> FleetWorkload:
-    return FleetWorkload(RestartOwner(kind, "shop", name, "apps/v1"), "sidecar", replicas, (), "stable", "stable",
-                    **{"strategy": "RollingUpdate", **fields})
+    return FleetWorkload(
+        RestartOwner(kind, "shop", name, "apps/v1"), "sidecar", replicas, (), "stable", "stable", **{"strategy": "RollingUpdate", **fields}
+    )
 
 
 @pytest.mark.parametrize(
@@ -68,9 +69,14 @@ def aged(name: str, ready: str, status: str = "True") -> dict[str, Any]:
 
 
 def test_pods_say_how_long_they_took() -> None:
-    pods = [aged("a", "2026-11-21T10:00:04Z"), aged("b", "2026-11-21T10:00:08Z"), aged("c", "2026-11-21T10:00:20Z"),
-            aged("flapped", "2026-11-21T11:30:00Z"), aged("never", "2026-11-21T10:00:09Z", "False"),
-            aged("stranger", "2026-11-21T10:00:01Z")]
+    pods = [
+        aged("a", "2026-11-21T10:00:04Z"),
+        aged("b", "2026-11-21T10:00:08Z"),
+        aged("c", "2026-11-21T10:00:20Z"),
+        aged("flapped", "2026-11-21T11:30:00Z"),
+        aged("never", "2026-11-21T10:00:09Z", "False"),
+        aged("stranger", "2026-11-21T10:00:01Z"),
+    ]
     owners = {("shop", name): "Deployment shop/cart" for name in ("a", "b", "c", "flapped", "never")}
     pace = pace_of(View(snapshot(*pods)), owners)
     assert (pace.ready, pace.middle, pace.measured) == ({"Deployment shop/cart": 8.0}, 8.0, 3)
@@ -88,12 +94,19 @@ def test_durations_for_people(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-@pytest.mark.parametrize(("found", "rate"), [
-    (rollout([(10, 30.0, "passed"), (30, 90.0, "passed"), (50, 5.0, "moving")]), 20.0),
-    (rollout([(19, 30.0, "passed")]), None), (rollout([(20, 30.0, "passed")]), 40.0),
-    (rollout([(40, 30.0, "passed")], gateways=True), None), (rollout([(40, 0.0, "passed")]), None),
-    (rollout([(40, 30.0, "passed")], mine=False), None), (rollout([], text="{}"), None),
-], ids=["passed waves", "too few", "enough", "gateways", "no time", "a stranger's", "unreadable"])
+@pytest.mark.parametrize(
+    ("found", "rate"),
+    [
+        (rollout([(10, 30.0, "passed"), (30, 90.0, "passed"), (50, 5.0, "moving")]), 20.0),
+        (rollout([(19, 30.0, "passed")]), None),
+        (rollout([(20, 30.0, "passed")]), 40.0),
+        (rollout([(40, 30.0, "passed")], gateways=True), None),
+        (rollout([(40, 0.0, "passed")]), None),
+        (rollout([(40, 30.0, "passed")], mine=False), None),
+        (rollout([], text="{}"), None),
+    ],
+    ids=["passed waves", "too few", "enough", "gateways", "no time", "a stranger's", "unreadable"],
+)
 def test_the_rate_of_the_last_rollout(found: dict[str, Any], rate: float | None) -> None:
     view = View(snapshot(found))
     assert earlier_rate(view, "mesh") == rate
