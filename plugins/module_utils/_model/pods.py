@@ -17,7 +17,7 @@ from .selectors import ByLabel
 from .view import View
 from .workloads import Shape, groups_of, may_have_pods
 
-__all__ = ["named_ports", "port_numbers", "selected_pods"]
+__all__ = ["every_pod", "named_ports", "port_numbers", "selected_pods"]
 
 
 def _pods(view: View) -> dict[str, ByLabel[tuple[str, Shape]]]:
@@ -32,6 +32,12 @@ def _pods(view: View) -> dict[str, ByLabel[tuple[str, Shape]]]:
         found[""].append(gateway)
         found.setdefault(namespace, []).append(gateway)
     return {namespace: ByLabel((pod, pod[1].labels) for pod in pods) for namespace, pods in found.items()}
+
+
+def every_pod(view: View) -> list[tuple[str, Shape]]:
+    """All of a view, each with its namespace."""
+    view.of(k.POD)  # read by whoever asks, also where the answer is known
+    return view.memo("model.pods", view, lambda: _pods(view))[""].matching({})
 
 
 def _made_gateways(view: View) -> Iterator[tuple[str, str, dict[str, str]]]:

@@ -17,9 +17,10 @@ from .._checks.types import Category, CheckRow, Options
 from .._gateways.checks import gateways_of, homes_of, root_namespace
 from .._model import kinds as k
 from .._model.fields import section, sections
+from .._model.injector_annotations import rejected_annotations
 from .._model.intent import Intent
 from .._model.istiods import READS, service_ends
-from .._model.pods import named_ports, port_numbers, selected_pods
+from .._model.pods import every_pod, named_ports, port_numbers, selected_pods
 from .._model.problem import Problem, Severity
 from .._model.revisions import LABEL
 from .._model.routing import (
@@ -348,6 +349,25 @@ def _pod_ports(view: View, namespace: str, selector: Mapping[str, Any]) -> tuple
 def _machine(row: Obj, selector: Mapping[str, Any]) -> bool:
     holder = section(row.raw, "spec", "metadata") if row.kind == k.WORKLOAD_GROUP else section(row.raw, "spec")
     return matches_labels(selector, section(holder, "labels"))
+
+
+@check(
+    "OSM1809",
+    title="each annotation for the proxy has a value that the injector accepts",
+    hint="correct the value; a range of ports is written as the list of its numbers",
+    inputs=INPUTS,
+    live=False,
+    subjects=(k.DEPLOYMENT, k.STATEFUL_SET, k.DAEMON_SET, k.CRON_JOB, k.POD),
+)
+def annotations_accepted(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
+    """The webhook refuses a pod with another value, so that no pod of the workload starts. There are no ranges of ports, and an asterisk is
+    accepted only for what is included."""
+    scene = analysis_of(view, intent)
+    injected = {ref for place in scene.inventory.places if place.workload.kind == "sidecar" and not place.outside for ref in place.refs}
+    for namespace, pod in every_pod(view):
+        if not pod.live and f"{namespace}/{pod.name}" in injected:
+            for key, value, accepted in rejected_annotations(pod.annotations):
+                yield Problem(f"Workload {namespace}/{pod.name}", f"the injector refuses its pods: {key} is {value!r}, expected {accepted}")
 
 
 def _several(question: tuple[k.Kind, str, str], view: View, intent: Intent, options: Options) -> Iterator[Problem]:
