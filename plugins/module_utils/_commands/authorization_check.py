@@ -101,6 +101,10 @@ def _revisions(inventory: MeshInventory) -> tuple[Mapping[str, Any], ...]:
     )
 
 
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s'[: number != 1]}"
+
+
 def _text(
     report: Report, coverage: Coverage, proven: bool | None, assumptions: Sequence[str], revisions: Sequence[Mapping[str, Any]]
 ) -> str:
@@ -111,8 +115,9 @@ def _text(
     }[proven]
     lines = [
         f"{shown(report.cluster)}: {verdict}; {coverage.seen.text}",
-        f"covered: all requests of {coverage.sources} workloads, of callers without an identity and of unknown ones, to "
-        f"{coverage.destinations} workloads; of {coverage.pairs} pairs {coverage.allowed_pairs} have something that passes",
+        f"covered: all requests of {_counted(coverage.sources, 'workload')}, of callers without an identity and of unknown ones, to "
+        f"{_counted(coverage.destinations, 'workload')}; of {_counted(coverage.pairs, 'pair')} {coverage.allowed_pairs} let some request "
+        "pass from the caller to the destination",
     ]
     lines += [f"open to anyone: {text}" for text in coverage.open[:_SHOWN]]
     lines += [f"... and {len(coverage.open) - _SHOWN} more places that are open to anyone"] if len(coverage.open) > _SHOWN else []

@@ -21,7 +21,7 @@ from .._model.injector_annotations import rejected_annotations
 from .._model.intent import Intent
 from .._model.istiods import READS, service_ends
 from .._model.pods import every_pod, named_ports, port_numbers, selected_pods
-from .._model.problem import Problem, Severity
+from .._model.problem import Problem, Severity, skip
 from .._model.revisions import LABEL
 from .._model.routing import (
     Rules,
@@ -88,6 +88,9 @@ def _unseen(view: View, service: Obj, gateways: Iterable[Obj]) -> Iterator[Probl
             words = ", ".join(export_words(service.raw))
             text = f"it is not exported to {', '.join(_first(homes))} (exportTo: {words}), where the pods of {gateway.ref} run"
             yield Problem(service.ref, f"{text}: they serve none of its hosts", remedy="add the namespace of its pods to exportTo")
+        elif not homes and view.source == "manifests" and not exported_to(service.raw, gateway.namespace):
+            words = ", ".join(export_words(service.raw))
+            yield skip(f"{service.ref} is exported to {words} only, and the manifests do not have the pods of {gateway.ref}")
 
 
 def _first(texts: Iterable[str]) -> list[str]:
