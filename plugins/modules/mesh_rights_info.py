@@ -269,26 +269,37 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "membership_style": {"type": "str", "choices": ["roll", "members"], "default": "roll"},
     "operators": {"type": "str", "choices": ["olm", "manual", "none"], "default": "olm"},
     "routes": {"type": "bool", "default": False},
-    **{name: {**_WORDS, "default": []} for name in
-       ("gateway_namespaces", "exempt_namespaces", "operator_namespaces", "categories", "only")},
+    **{
+        name: {**_WORDS, "default": []} for name in ("gateway_namespaces", "exempt_namespaces", "operator_namespaces", "categories", "only")
+    },
     "prune": {"type": "bool", "default": False},
     "removes": {**_WORDS, "choices": ["namespaces", "volumes", "operators"], "default": []},
     "secret_namespaces": {**_WORDS, "default": [], "no_log": False},  # names of namespaces
-    "certificates": {"type": "dict", "apply_defaults": True, "options": {
-        **{name: {**_WORDS, "default": []} for name in ("served", "given", "trust")},
-        "provider": {"type": "str", "choices": ["own_ca", "pem", "cert_manager"], "default": "own_ca"},
-        "renew": {"type": "str", "choices": ["wait", "restart"], "default": "wait"}}},
-    "upgrade": {"type": "dict", "apply_defaults": True,
-                "options": {name: {"type": "bool", "default": False} for name in ("probe", "queries")}},
+    "certificates": {
+        "type": "dict",
+        "apply_defaults": True,
+        "options": {
+            **{name: {**_WORDS, "default": []} for name in ("served", "given", "trust")},
+            "provider": {"type": "str", "choices": ["own_ca", "pem", "cert_manager"], "default": "own_ca"},
+            "renew": {"type": "str", "choices": ["wait", "restart"], "default": "wait"},
+        },
+    },
+    "upgrade": {
+        "type": "dict",
+        "apply_defaults": True,
+        "options": {name: {"type": "bool", "default": False} for name in ("probe", "queries")},
+    },
     "subjects": {"type": "list", "elements": "dict", "default": [], "options": _SUBJECT},
 }
 
 
 def _advice(cluster: str, families: list[str], missing: list[str]) -> str:
     names = ",".join(families)
-    return (f"cluster {cluster}: this login lacks {len(missing)} of the rights that {names} needs; nothing was changed. "
-            f"Have an administrator grant them (playbook "
-            f"render_rights with -e mesh_rights_families={names} renders the roles), or use another login:")
+    return (
+        f"cluster {cluster}: this login lacks {len(missing)} of the rights that {names} needs; nothing was changed. "
+        f"Have an administrator grant them (playbook "
+        f"render_rights with -e mesh_rights_families={names} renders the roles), or use another login:"
+    )
 
 
 @contained

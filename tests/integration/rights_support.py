@@ -29,14 +29,18 @@ _BY_ADMISSION = {
     Use("create", "routes/custom-host.route.openshift.io"): Use("create", "routes.route.openshift.io"),  # OpenShift, of spec.host
     Use("update", "routes/custom-host.route.openshift.io"): Use("patch", "routes.route.openshift.io"),
     # the API server asks for both when a GET opens a stream
-    Use("create", "pods/exec"): Use("get", "pods/exec"), Use("create", "pods/portforward"): Use("get", "pods/portforward"),
+    Use("create", "pods/exec"): Use("get", "pods/exec"),
+    Use("create", "pods/portforward"): Use("get", "pods/portforward"),
 }
 
 
 def apply(bed: Bed, what: Iterable[Path | dict[str, Any]]) -> None:
     """Files below a folder, or objects, as an administrator."""
-    texts = [text for one in what for text in ([json.dumps(one)] if isinstance(one, dict) else
-                                               [path.read_text(encoding="utf-8") for path in _files(one)])]
+    texts = [
+        text
+        for one in what
+        for text in ([json.dumps(one)] if isinstance(one, dict) else [path.read_text(encoding="utf-8") for path in _files(one)])
+    ]
     assert texts
     done = bed.kubectl("apply", "-f", "-", stdin="\n---\n".join(texts))
     assert done.returncode == 0, done.stderr
@@ -51,8 +55,12 @@ def taken(folder: Path, rights: set[Use]) -> list[dict[str, Any]]:
     found = []
     for obj in _objects(folder):
         place = obj["metadata"].get("namespace", "")
-        rules = [{**rule, "resources": [plural], "verbs": verbs} for rule in obj["rules"] for plural in rule["resources"]
-                 if (verbs := [verb for verb in rule["verbs"] if Use(verb, _resource(plural, rule["apiGroups"][0]), place) not in rights])]
+        rules = [
+            {**rule, "resources": [plural], "verbs": verbs}
+            for rule in obj["rules"]
+            for plural in rule["resources"]
+            if (verbs := [verb for verb in rule["verbs"] if Use(verb, _resource(plural, rule["apiGroups"][0]), place) not in rights])
+        ]
         found.append({**obj, "rules": rules})
     return found
 
@@ -63,8 +71,12 @@ def _resource(plural: str, group: str) -> str:
 
 def _objects(folder: Path) -> list[dict[str, Any]]:
     """ClusterRoles and Roles."""
-    return [obj for path in _files(folder) for obj in yaml.safe_load_all(path.read_text(encoding="utf-8"))
-            if obj["kind"] in ("ClusterRole", "Role")]
+    return [
+        obj
+        for path in _files(folder)
+        for obj in yaml.safe_load_all(path.read_text(encoding="utf-8"))
+        if obj["kind"] in ("ClusterRole", "Role")
+    ]
 
 
 def served(bed: Bed) -> set[str]:
@@ -74,8 +86,13 @@ def served(bed: Bed) -> set[str]:
 
 def grant(bed: Bed, playbook: Callable[..., Any], user: str, family: str, folder: Path, **given: Any) -> Path:
     """Renders the roles of a family as files, applies them as an administrator, and gives the kubeconfig of who has them."""
-    extra = {**given.pop("extra_vars"), "mesh_rights_families": family, "mesh_rights_subjects": [{"kind": "User", "name": user}],
-             "mesh_target": "files", "mesh_output": str(folder)}
+    extra = {
+        **given.pop("extra_vars"),
+        "mesh_rights_families": family,
+        "mesh_rights_subjects": [{"kind": "User", "name": user}],
+        "mesh_target": "files",
+        "mesh_output": str(folder),
+    }
     playbook("meshops.mesh.render_rights", bed=bed, extra_vars=extra, **given).check()
     apply(bed, [folder])
     return bed.user_kubeconfig(user)
@@ -83,8 +100,14 @@ def grant(bed: Bed, playbook: Callable[..., Any], user: str, family: str, folder
 
 def granted(folder: Path) -> set[Use]:
     """What the rendered roles allow."""
-    return {Use(verb, _resource(plural, group), obj["metadata"].get("namespace", "")) for obj in _objects(folder) for rule in obj["rules"]
-            for verb in rule["verbs"] for plural in rule["resources"] for group in rule["apiGroups"]}
+    return {
+        Use(verb, _resource(plural, group), obj["metadata"].get("namespace", ""))
+        for obj in _objects(folder)
+        for rule in obj["rules"]
+        for verb in rule["verbs"]
+        for plural in rule["resources"]
+        for group in rule["apiGroups"]
+    }
 
 
 def _mine(events: Iterable[dict[str, Any]], user: str) -> list[dict[str, Any]]:
@@ -127,5 +150,10 @@ def unused(rights: Iterable[Use], uses: set[Use], kinds: set[str]) -> list[Use]:
 
 def forbidden(events: Iterable[dict[str, Any]], user: str) -> list[str]:
     """Requests that were refused for want of a right."""
-    return sorted({f"{event['verb']} {event['requestURI'].partition('?')[0]}" for event in _mine(events, user)
-                   if (event.get("annotations") or {}).get("authorization.k8s.io/decision") == "forbid"})
+    return sorted(
+        {
+            f"{event['verb']} {event['requestURI'].partition('?')[0]}"
+            for event in _mine(events, user)
+            if (event.get("annotations") or {}).get("authorization.k8s.io/decision") == "forbid"
+        }
+    )

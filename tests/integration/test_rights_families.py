@@ -23,28 +23,61 @@ Obj = dict[str, Any]
 Play = Callable[..., Run]
 SYSTEM, AGENCY, PORTAL, CONTROL = "prod-istio-system", "prod-travel-agency", "prod-travel-portal", "prod-travel-control"
 OSSM3, COLLECTOR = "servicemeshoperator3", "opentelemetry-product"
-WORKLOADS = [{"namespace": space, "applications": [{"name": name, "image": "registry.example.com/travel:1", "service_account": name,
-                                                    "port": port}]}
-             for space, name, port in ((AGENCY, "cars", 8000), (PORTAL, "travels", 8000), (CONTROL, "control", 8080))]
+WORKLOADS = [
+    {"namespace": space, "applications": [{"name": name, "image": "registry.example.com/travel:1", "service_account": name, "port": port}]}
+    for space, name, port in ((AGENCY, "cars", 8000), (PORTAL, "travels", 8000), (CONTROL, "control", 8080))
+]
 # One of each kind that a wave restarts.
 MORE = [{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": AGENCY}} for name in ("shelf", "agent")] + [
-    {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name, "namespace": AGENCY}, "spec": {
-        "selector": {"matchLabels": {"app": name}}, "template": {"metadata": {"labels": {"app": name}}, "spec": {
-            "serviceAccountName": name, "containers": [{"name": "app", "image": "registry.example.com/travel:1"}]}}}}
-    for kind, name in (("StatefulSet", "shelf"), ("DaemonSet", "agent"))]
-PLANE: Obj = {"name": "production", "namespace": SYSTEM, "update_strategy": "RevisionBased", "istiod": {"replicas": 1},
-              "ingress": {"replicas": 2}, "egress": {"enabled": False}, "mtls": {"control_plane": True, "data_plane": True},
-              "access_log": {"enabled": True, "encoding": "JSON"}, "tracing": {"provider": "none"}}
-LOCKED: Obj = {"mtls": {"mode": "STRICT", "destination_rules": True}, "egress": {"sidecars": True}, "rules": [
-    {"name": "console", "from": ["anyone"], "to": ["gateway:ingress"]},
-    {"name": "gateway-to-console", "from": ["gateway:ingress"], "to": [f"{CONTROL}/control"], "ports": [8080]},
-    {"name": "console-to-portals", "from": [f"{CONTROL}/control"], "to": [f"namespace:{PORTAL}"], "ports": [8000]},
-    {"name": "portals-to-cars", "from": [f"namespace:{PORTAL}"], "to": [f"{AGENCY}/cars"], "ports": [8000], "methods": ["GET"]}]}
-TOKENS: Obj = {"default_deny": False, "issuers": [{"name": "sso", "issuer": "https://sso.example.com/auth", "jwks": '{"keys": []}'}],
-               "rules": [{"name": "partner", "from": ["anyone"], "to": ["gateway:ingress"], "tokens": ["sso/*"]}]}
-SEEN: Obj = {"reporter": "destination", "source_workload": "travels-v1", "source_workload_namespace": PORTAL,
-             "source_principal": f"spiffe://cluster.local/ns/{PORTAL}/sa/travels", "destination_workload": "cars-v1",
-             "destination_workload_namespace": AGENCY, "response_code": "200"}
+    {
+        "apiVersion": "apps/v1",
+        "kind": kind,
+        "metadata": {"name": name, "namespace": AGENCY},
+        "spec": {
+            "selector": {"matchLabels": {"app": name}},
+            "template": {
+                "metadata": {"labels": {"app": name}},
+                "spec": {"serviceAccountName": name, "containers": [{"name": "app", "image": "registry.example.com/travel:1"}]},
+            },
+        },
+    }
+    for kind, name in (("StatefulSet", "shelf"), ("DaemonSet", "agent"))
+]
+PLANE: Obj = {
+    "name": "production",
+    "namespace": SYSTEM,
+    "update_strategy": "RevisionBased",
+    "istiod": {"replicas": 1},
+    "ingress": {"replicas": 2},
+    "egress": {"enabled": False},
+    "mtls": {"control_plane": True, "data_plane": True},
+    "access_log": {"enabled": True, "encoding": "JSON"},
+    "tracing": {"provider": "none"},
+}
+LOCKED: Obj = {
+    "mtls": {"mode": "STRICT", "destination_rules": True},
+    "egress": {"sidecars": True},
+    "rules": [
+        {"name": "console", "from": ["anyone"], "to": ["gateway:ingress"]},
+        {"name": "gateway-to-console", "from": ["gateway:ingress"], "to": [f"{CONTROL}/control"], "ports": [8080]},
+        {"name": "console-to-portals", "from": [f"{CONTROL}/control"], "to": [f"namespace:{PORTAL}"], "ports": [8000]},
+        {"name": "portals-to-cars", "from": [f"namespace:{PORTAL}"], "to": [f"{AGENCY}/cars"], "ports": [8000], "methods": ["GET"]},
+    ],
+}
+TOKENS: Obj = {
+    "default_deny": False,
+    "issuers": [{"name": "sso", "issuer": "https://sso.example.com/auth", "jwks": '{"keys": []}'}],
+    "rules": [{"name": "partner", "from": ["anyone"], "to": ["gateway:ingress"], "tokens": ["sso/*"]}],
+}
+SEEN: Obj = {
+    "reporter": "destination",
+    "source_workload": "travels-v1",
+    "source_workload_namespace": PORTAL,
+    "source_principal": f"spiffe://cluster.local/ns/{PORTAL}/sa/travels",
+    "destination_workload": "cars-v1",
+    "destination_workload_namespace": AGENCY,
+    "response_code": "200",
+}
 
 
 @dataclass
@@ -59,14 +92,22 @@ class World:
     marks: dict[str, int] = field(default_factory=dict)
 
     def play(self, playbook: str | Path, *args: str, account: str = "", **more: Any) -> Run:
-        return self.run(playbook, *args, bed=self.bed, inventory=INVENTORY, kubeconfig=self.accounts.get(account),
-                        extra_vars={**self.vars, **more}, timeout=1800)
+        return self.run(
+            playbook,
+            *args,
+            bed=self.bed,
+            inventory=INVENTORY,
+            kubeconfig=self.accounts.get(account),
+            extra_vars={**self.vars, **more},
+            timeout=1800,
+        )
 
     def account(self, family: str, **more: Any) -> str:
         """Who has the roles of a family."""
         user = f"rights-{family}"
-        self.accounts[user] = grant(self.bed, self.run, user, family, self.folder / family, inventory=INVENTORY,
-                                    extra_vars={**self.vars, **more})
+        self.accounts[user] = grant(
+            self.bed, self.run, user, family, self.folder / family, inventory=INVENTORY, extra_vars={**self.vars, **more}
+        )
         self.marks[user] = self.bed.mark()
         return user
 
@@ -95,13 +136,29 @@ class World:
 def given(folder: Path) -> Obj:
     """The intent, as small as the playbooks take it."""
     rotation = {"interval": 0.3, "gate_timeout": 240, "istiod_grace": 2, "renew": "restart"}
-    collector = {"package": COLLECTOR, "source": "redhat-operators", "channel": "stable", "namespace": "openshift-collector",
-                 "own_group": True}
-    return {"mesh_provider": "ossm3", "mesh_workloads": WORKLOADS, "mesh_observability": {}, "mesh_personas": [],
-            "mesh_control_plane": PLANE, "mesh_ossm3_version": "v1.28.9", "mesh_operators_extra": [collector],
-            "mesh_certificates_store": str(folder / "pki"), "mesh_certificates_rotation": rotation, "mesh_check_fail_on": "never",
-            "mesh_upgrade": {"rollout": {"interval": 0.5}}, "access_wait_timeout": 120,
-            "mesh_hosts": "travel_prod", "mesh_target_hosts": "travel_prod"}
+    collector = {
+        "package": COLLECTOR,
+        "source": "redhat-operators",
+        "channel": "stable",
+        "namespace": "openshift-collector",
+        "own_group": True,
+    }
+    return {
+        "mesh_provider": "ossm3",
+        "mesh_workloads": WORKLOADS,
+        "mesh_observability": {},
+        "mesh_personas": [],
+        "mesh_control_plane": PLANE,
+        "mesh_ossm3_version": "v1.28.9",
+        "mesh_operators_extra": [collector],
+        "mesh_certificates_store": str(folder / "pki"),
+        "mesh_certificates_rotation": rotation,
+        "mesh_check_fail_on": "never",
+        "mesh_upgrade": {"rollout": {"interval": 0.5}},
+        "access_wait_timeout": 120,
+        "mesh_hosts": "travel_prod",
+        "mesh_target_hosts": "travel_prod",
+    }
 
 
 def install(world: World) -> None:
@@ -152,8 +209,13 @@ def test_access(world: World) -> None:
     locked = world.play("meshops.mesh.travel_zero_trust", account=user, travel_zero_trust=LOCKED).check()
     assert "0 otherwise" in said(locked)
     proposal = world.folder / "proposal.yml"
-    world.play("meshops.mesh.access_from_traffic", account=user, travel_zero_trust=LOCKED, mesh_traffic_answers=[str(answer)],
-               mesh_traffic_proposal=str(proposal)).check()
+    world.play(
+        "meshops.mesh.access_from_traffic",
+        account=user,
+        travel_zero_trust=LOCKED,
+        mesh_traffic_answers=[str(answer)],
+        mesh_traffic_proposal=str(proposal),
+    ).check()
     assert f"{AGENCY}/cars" in proposal.read_text(encoding="utf-8")
     world.play("meshops.mesh.travel_zero_trust", account=user, travel_zero_trust=LOCKED, access_state="absent").check()
     uses = world.proven("access")
@@ -170,32 +232,49 @@ def drift(world: World) -> None:
 @pytest.mark.long  # three ways to restart every Envoy
 def test_upgrade(world: World) -> None:
     user, first, second = world.account("upgrade"), "v1.28.10", "v1.29.6"
-    world.play("meshops.mesh.plan_upgrade", account=user, plan_upgrade_target=first, plan_upgrade_proxies=True,
-               plan_upgrade_fail_on="never").check()
+    world.play(
+        "meshops.mesh.plan_upgrade", account=user, plan_upgrade_target=first, plan_upgrade_proxies=True, plan_upgrade_fail_on="never"
+    ).check()
     world.play("meshops.mesh.upgrade_operators", account=user, mesh_operators_versions={OSSM3: f"{OSSM3}.v3.1.0"}).check()
     drift(world)
     world.play("meshops.mesh.upgrade_control_plane", account=user, mesh_ossm3_version=first).check()
     world.play("meshops.mesh.upgrade_data_plane", account=user, mesh_ossm3_version=first).check()
     world.play("meshops.mesh.restart_data_plane", account=user, mesh_ossm3_version=first, upgrade_reason="more memory").check()
-    there = world.play("meshops.mesh.upgrade_mesh", account=user, mesh_ossm3_version=second,
-                       mesh_operators_versions={OSSM3: f"{OSSM3}.v3.1.0"}).check()
+    there = world.play(
+        "meshops.mesh.upgrade_mesh", account=user, mesh_ossm3_version=second, mesh_operators_versions={OSSM3: f"{OSSM3}.v3.1.0"}
+    ).check()
     assert f"is at {second}" in said(there)
     world.proven("upgrade")
 
 
 # Each that changes something; the first of each family every day, tests/unit/rights/test_playbooks.py looks that all of them ask first.
 NEEDS = {"rotate_certificates": "certificates", "travel_zero_trust": "access", "upgrade_mesh": "upgrade"}
-FURTHER = {"travel_corporate_ca": "certificates", "travel_https": "certificates", "travel_partner_jwt": "access",
-           "upgrade_operators": "upgrade", "upgrade_control_plane": "upgrade", "upgrade_data_plane": "upgrade",
-           "restart_data_plane": "upgrade"}
+FURTHER = {
+    "travel_corporate_ca": "certificates",
+    "travel_https": "certificates",
+    "travel_partner_jwt": "access",
+    "upgrade_operators": "upgrade",
+    "upgrade_control_plane": "upgrade",
+    "upgrade_data_plane": "upgrade",
+    "restart_data_plane": "upgrade",
+}
 
 
 @pytest.mark.parametrize("name", [*NEEDS, *(pytest.param(name, marks=pytest.mark.long) for name in FURTHER)])
 def test_a_login_that_lacks_rights_is_told_all_and_writes_nothing(bed: Bed, playbook: Play, name: str) -> None:
     user, mark, family = f"nobody-{name.replace('_', '-')}", bed.mark(), (NEEDS | FURTHER)[name]
-    run = playbook(f"meshops.mesh.{name}", bed=bed, kubeconfig=bed.user_kubeconfig(user), inventory=INVENTORY,
-                   extra_vars={"mesh_provider": "ossm3", "mesh_mysql_password": "of-this-test-only", "mesh_hosts": "travel_prod",
-                               "mesh_target_hosts": "travel_prod"})
+    run = playbook(
+        f"meshops.mesh.{name}",
+        bed=bed,
+        kubeconfig=bed.user_kubeconfig(user),
+        inventory=INVENTORY,
+        extra_vars={
+            "mesh_provider": "ossm3",
+            "mesh_mysql_password": "of-this-test-only",
+            "mesh_hosts": "travel_prod",
+            "mesh_target_hosts": "travel_prod",
+        },
+    )
     found = re.search(rf"lacks (\d+) of the rights that {family} needs; nothing was changed", said(run))
     assert run.rc == 2 and found and int(found[1]) > 3, run.stdout[-3000:]
     assert f"mesh_rights_families={family}" in said(run)

@@ -21,8 +21,11 @@ pytestmark = pytest.mark.xdist_group("rights")
 HOME, MEMBERS = "prod-istio-system", ("prod-travel-agency", "prod-travel-portal", "prod-travel-control")
 CHECKER, REMOVER = "rights-checker", "rights-remover"
 # All that an intent can have: exemptions from mutual TLS, plans that we approve.
-MORE: dict[str, Any] = {"mesh_hosts": "travel_prod", "mesh_operators_approval": "Manual",
-                        "mesh_mtls": [{"namespace": MEMBERS[0], "application": "cars", "mode": "DISABLE"}]}
+MORE: dict[str, Any] = {
+    "mesh_hosts": "travel_prod",
+    "mesh_operators_approval": "Manual",
+    "mesh_mtls": [{"namespace": MEMBERS[0], "application": "cars", "mode": "DISABLE"}],
+}
 NOT_GONE = [{"name": "mus", "kind": "User", "role": "mesh_application_viewer", "namespaces": [MEMBERS[0]]}]
 
 
@@ -32,23 +35,34 @@ def policy(name: str, group: str, resource: str, *says: str) -> list[dict[str, A
     rule = {"apiGroups": [group], "apiVersions": ["*"], "operations": ["CREATE", "UPDATE"], "resources": [resource]}
     spec = {"failurePolicy": "Fail", "matchConstraints": {"resourceRules": [rule]}, "validations": [{"expression": one} for one in says]}
     binding = {"policyName": name, "validationActions": ["Deny"]}
-    return [{"apiVersion": api, "kind": "ValidatingAdmissionPolicy", "metadata": {"name": name}, "spec": spec},
-            {"apiVersion": api, "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": name}, "spec": binding}]
+    return [
+        {"apiVersion": api, "kind": "ValidatingAdmissionPolicy", "metadata": {"name": name}, "spec": spec},
+        {"apiVersion": api, "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": name}, "spec": binding},
+    ]
 
 
 def each_member() -> list[str]:
     """An expression for each place in the roll: three questions to the authorizer cost more than one expression may."""
     members = "object.spec.members"
-    return [f"!has({members}) || size({members}) <= {MOST}", *(
-        f"!has({members}) || size({members}) <= {place} || "
-        f"authorizer.group('').resource('pods').namespace({members}[{place}]).check('update').allowed()" for place in range(MOST))]
+    return [
+        f"!has({members}) || size({members}) <= {MOST}",
+        *(
+            f"!has({members}) || size({members}) <= {place} || "
+            f"authorizer.group('').resource('pods').namespace({members}[{place}]).check('update').allowed()"
+            for place in range(MOST)
+        ),
+    ]
 
 
 MOST = 8
 ADMISSION = [
-    *policy("custom-host.example.com", "route.openshift.io", "routes",
-            "!has(object.spec.host) || object.spec.host == '' || authorizer.group('route.openshift.io').resource('routes')"
-            ".subresource('custom-host').namespace(object.metadata.namespace).check('create').allowed()"),
+    *policy(
+        "custom-host.example.com",
+        "route.openshift.io",
+        "routes",
+        "!has(object.spec.host) || object.spec.host == '' || authorizer.group('route.openshift.io').resource('routes')"
+        ".subresource('custom-host').namespace(object.metadata.namespace).check('create').allowed()",
+    ),
     *policy("roll.example.com", "maistra.io", "servicemeshmemberrolls", *each_member()),
 ]
 
@@ -92,8 +106,18 @@ def missing(run: Any) -> list[str]:
 
 def test_all_that_is_missing_is_told_before_anything_is_written(prod: World) -> None:
     bed, mark, before = prod.travel.bed, prod.travel.bed.mark(), prod.travel.ours("mesh.meshops.io/layer!=rights")
-    apply(bed, taken(prod.roles["install"], {Use("create", "namespaces"), Use("patch", "deployments.apps", MEMBERS[1]),
-                                              Use("get", "secrets", HOME), Use("list", "subscriptions.operators.coreos.com")}))
+    apply(
+        bed,
+        taken(
+            prod.roles["install"],
+            {
+                Use("create", "namespaces"),
+                Use("patch", "deployments.apps", MEMBERS[1]),
+                Use("get", "secrets", HOME),
+                Use("list", "subscriptions.operators.coreos.com"),
+            },
+        ),
+    )
     run = prod.travel.play()
     apply(bed, [prod.roles["install"]])
     assert run.rc != 0 and run.changed == 0
@@ -118,13 +142,24 @@ def played(mesh: World, folder: Path) -> None:
     assert travel.play().check().changed == 0
     assert travel.writes(again) == []
     mine = {"app.kubernetes.io/managed-by": "meshops.mesh", "mesh.meshops.io/mesh": "travel-prod", "mesh.meshops.io/layer": "personas"}
-    stale = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "rules": [],
-             "metadata": {"name": "travel-prod-mesh-former", "labels": mine}}
+    stale = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "rules": [],
+        "metadata": {"name": "travel-prod-mesh-former", "labels": mine},
+    }
     done = travel.bed.kubectl("apply", "--server-side", "--field-manager=meshops.mesh", "-f", "-", stdin=json.dumps(stale))
     assert done.returncode == 0, done.stderr
     travel.play(role_play(folder, "personas"), extra_vars={"mesh_personas": NOT_GONE, "personas_verify": False}).check()
-    left = travel.bed.kubectl("get", "clusterroles,clusterrolebindings,rolebindings", "-A", "-o", "name", "-l",
-                              ",".join(f"{key}={value}" for key, value in mine.items())).stdout.split()
+    left = travel.bed.kubectl(
+        "get",
+        "clusterroles,clusterrolebindings,rolebindings",
+        "-A",
+        "-o",
+        "name",
+        "-l",
+        ",".join(f"{key}={value}" for key, value in mine.items()),
+    ).stdout.split()
     bound = {name.rpartition("/")[2] for name in left if "binding" in name}
     assert bound == {"travel-prod-mesh-application-viewer", "travel-prod-mesh-observer"}
     assert not any(name.endswith("mesh-former") for name in left)
@@ -140,8 +175,13 @@ def test_an_installation_needs_these_rights_and_no_others(prod: World, tmp_path:
 
 def test_a_check_needs_these_rights_and_no_others(prod: World) -> None:
     mark = prod.travel.bed.mark()
-    run = prod.travel.run("meshops.mesh.check_mesh", bed=prod.travel.bed, kubeconfig=prod.checker, inventory=INVENTORY,
-                          extra_vars={**prod.travel.vars, "mesh_target_hosts": "travel_prod", "mesh_check_fail_on": "never"}).check()
+    run = prod.travel.run(
+        "meshops.mesh.check_mesh",
+        bed=prod.travel.bed,
+        kubeconfig=prod.checker,
+        inventory=INVENTORY,
+        extra_vars={**prod.travel.vars, "mesh_target_hosts": "travel_prod", "mesh_check_fail_on": "never"},
+    ).check()
     assert "√ the account has the rights to read the mesh" in run.stdout
     assert prod.lacks(mark, "check", CHECKER) == ([], [])
 
@@ -151,8 +191,12 @@ def _quota(prod: World) -> Iterator[str]:
     """A quota that allows no Service more than there are."""
     bed, space = prod.travel.bed, MEMBERS[1]
     there = len(bed.kubectl("get", "services", "-n", space, "-o", "name").stdout.split())
-    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "small", "namespace": space},
-             "spec": {"hard": {"services": str(there)}}}
+    quota = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "small", "namespace": space},
+        "spec": {"hard": {"services": str(there)}},
+    }
     assert bed.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(quota)).returncode == 0
     done = bed.kubectl("wait", "resourcequota/small", "-n", space, "--for=jsonpath={.status.used.services}", "--timeout=30s")
     assert done.returncode == 0, done.stderr
@@ -175,8 +219,17 @@ def enrols(mesh: World) -> None:
     assert set(bed.kubectl("get", "smmr", "default", *space, "-o", "jsonpath={.spec.members[*]}").stdout.split()) == {*MEMBERS}
 
     def touched() -> Any:
-        return bed.kubectl("patch", "smmr", "default", *space, "--type=merge", "--dry-run=server", "-p",
-                           json.dumps({"metadata": {"annotations": {"seen": "true"}}}), kubeconfig=mesh.travel.kubeconfig)
+        return bed.kubectl(
+            "patch",
+            "smmr",
+            "default",
+            *space,
+            "--type=merge",
+            "--dry-run=server",
+            "-p",
+            json.dumps({"metadata": {"annotations": {"seen": "true"}}}),
+            kubeconfig=mesh.travel.kubeconfig,
+        )
 
     assert touched().returncode == 0, touched().stderr
     apply(bed, taken(roles, {Use("update", "pods", MEMBERS[1])}))
@@ -186,27 +239,46 @@ def enrols(mesh: World) -> None:
 
 
 REMOVED = {"mesh_remove_force": True, "mesh_remove_namespaces": True, "mesh_remove_volumes": True, "mesh_remove_operators": True}
-RULES = {"security.istio.io/v1beta1": ("AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication"),
-         "networking.istio.io/v1beta1": ("DestinationRule", "Sidecar")}
+RULES = {
+    "security.istio.io/v1beta1": ("AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication"),
+    "networking.istio.io/v1beta1": ("DestinationRule", "Sidecar"),
+}
 
 
 def planted(bed: Bed) -> None:
     """Rules of access, as the role access leaves them, and workloads of others with our proxy, of every kind that makes pods."""
     mine = {"app.kubernetes.io/managed-by": "meshops.mesh", "mesh.meshops.io/mesh": "travel-prod", "mesh.meshops.io/layer": "access_given"}
     meta = {"name": "rights", "namespace": MEMBERS[0], "labels": mine}
-    rules = [{"apiVersion": version, "kind": kind, "metadata": meta, "spec": {"host": "cars"} if kind == "DestinationRule" else {}}
-             for version, kinds in RULES.items() for kind in kinds]
+    rules = [
+        {"apiVersion": version, "kind": kind, "metadata": meta, "spec": {"host": "cars"} if kind == "DestinationRule" else {}}
+        for version, kinds in RULES.items()
+        for kind in kinds
+    ]
     done = bed.kubectl("apply", "--server-side", "--field-manager=meshops.mesh", "-f", "-", stdin="\n---\n".join(map(json.dumps, rules)))
     assert done.returncode == 0, done.stderr
     place = {"namespace": MEMBERS[1], "labels": {"app": "theirs"}}
     pod = {"metadata": {"labels": {"app": "theirs"}}, "spec": {"containers": [{"name": "c", "image": "registry.example.com/theirs:1"}]}}
     once = {**pod, "spec": {**pod["spec"], "restartPolicy": "Never"}}
     spec = {"selector": {"matchLabels": {"app": "theirs"}}, "template": pod}
-    cron = {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "theirs", **place},
-            "spec": {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": {"template": once}}}}
-    apply(bed, [{"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "theirs-db", **place},
-                 "spec": {**spec, "serviceName": "theirs"}},
-                {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "theirs-agent", **place}, "spec": spec}, cron])
+    cron = {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": {"name": "theirs", **place},
+        "spec": {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": {"template": once}}},
+    }
+    apply(
+        bed,
+        [
+            {
+                "apiVersion": "apps/v1",
+                "kind": "StatefulSet",
+                "metadata": {"name": "theirs-db", **place},
+                "spec": {**spec, "serviceName": "theirs"},
+            },
+            {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "theirs-agent", **place}, "spec": spec},
+            cron,
+        ],
+    )
     done = bed.kubectl("create", "job", "theirs-now", "--from=cronjob/theirs", "-n", MEMBERS[1])
     assert done.returncode == 0, done.stderr
     done = bed.kubectl("wait", "pod", "-l", "app=theirs", "-n", MEMBERS[1], "--for=condition=Ready", "--timeout=60s")

@@ -179,8 +179,10 @@ def rights_page() -> str:
     everything = Scope(Intent(), parts=frozenset(PARTS))
     checked = {right.why for right in rights_of("check", everything)}
     words = "\n".join(f"| `{word}` | {text} |" for word, text in PARTS.items())
-    found = [f"# Rights\n\n{RIGHTS_NOTE}{RIGHTS_HEAD}",
-             f"## When\n\nThe words of the column *when*.\n\n| word | where |\n|---|---|\n{words}\n"]
+    found = [
+        f"# Rights\n\n{RIGHTS_NOTE}{RIGHTS_HEAD}",
+        f"## When\n\nThe words of the column *when*.\n\n| word | where |\n|---|---|\n{words}\n",
+    ]
     for family, (about, own) in FAMILIES.items():
         listed = listed_by(family, everything)
         rows = [[right] for right in (listed if family == "check" else own)]

@@ -34,19 +34,25 @@ CERTIFICATES: tuple[Right, ...] = (
     Right("deployments.apps", ("list", "patch"), Where.PLANE, "istiod is restarted where it does not take its CA by itself", work=_CA),
     Right("poddisruptionbudgets.policy", ("list",), Where.PLANE, "how many of istiod's pods may be away at a time", work=_CA),
     Right("leases.coordination.k8s.io", WRITE, Where.PLANE, "one run at a time", work=_CA),
-    *(Right(f"{kind}.apps", ("list", "patch"), Where.PROXIES, "workloads are restarted in waves", when=("restart",), work=_CA)
-      for kind in ("deployments", "statefulsets", "daemonsets")),
+    *(
+        Right(f"{kind}.apps", ("list", "patch"), Where.PROXIES, "workloads are restarted in waves", when=("restart",), work=_CA)
+        for kind in ("deployments", "statefulsets", "daemonsets")
+    ),
     Right("poddisruptionbudgets.policy", ("list",), Where.PROXIES, "how many may be away at a time", when=("restart",), work=_CA),
     Right("secrets", WRITE, Where.SERVED, "certificates of gateways and clients", work=_SERVING),
     Right("configmaps", WRITE, Where.TRUST, "roots that applications are to trust", when=("trust",), work=_SERVING),
     Right("pods/portforward", ("get", "create"), Where.SERVED, "each gateway is asked for the certificates that it has", work=_SERVING),
     Right(f"certificates.{_CM}", ("list",), Where.CLUSTER, "whether cert-manager writes the same Secrets", work=_SERVING),
-    *(Right(f"{kind}.{_CM}", WRITE, Where.SERVED, "cert-manager issues the certificates", when=("cert_manager",), work=_SERVING)
-      for kind in ("issuers", "certificates")),
-    Right(f"certificaterequests.{_CM}", ("list",), Where.SERVED, "why cert-manager does not issue one", when=("cert_manager",),
-          work=_SERVING),
-    Right(f"clusterissuers.{_CM}", ("get",), Where.CLUSTER, "whether an issuer of the cluster is ready", when=("cert_manager",),
-          work=_SERVING),
+    *(
+        Right(f"{kind}.{_CM}", WRITE, Where.SERVED, "cert-manager issues the certificates", when=("cert_manager",), work=_SERVING)
+        for kind in ("issuers", "certificates")
+    ),
+    Right(
+        f"certificaterequests.{_CM}", ("list",), Where.SERVED, "why cert-manager does not issue one", when=("cert_manager",), work=_SERVING
+    ),
+    Right(
+        f"clusterissuers.{_CM}", ("get",), Where.CLUSTER, "whether an issuer of the cluster is ready", when=("cert_manager",), work=_SERVING
+    ),
     Right(f"gateways.{_ISTIO}", WRITE, Where.PLANE, "the gateways of the intent", work=_SERVING),
     Right(f"virtualservices.{_ISTIO}", WRITE, Where.MESH, "the routes of the gateways", work=_SERVING),
     Right("routes.route.openshift.io", WRITE, Where.PLANE, "Routes of OpenShift to the gateways", when=("routes",), work=_SERVING),

@@ -59,8 +59,11 @@ def _mesh(params: Mapping[str, Any]) -> set[str]:
     if generation in (None, "ossm2"):
         found |= {"ossm2", "roll" if params["membership_style"] == "roll" else "members"}
     if generation != "ossm2":
-        found |= {"ossm3", *(["cni"] if section(plane, "cni").get("manage", True) else []),
-                  *(["revisions"] if plane.get("update_strategy") == "RevisionBased" else [])}
+        found |= {
+            "ossm3",
+            *(["cni"] if section(plane, "cni").get("manage", True) else []),
+            *(["revisions"] if plane.get("update_strategy") == "RevisionBased" else []),
+        }
     return found | ({"spans"} if section(plane, "tracing").get("provider") == "opentelemetry" else set())
 
 
@@ -79,8 +82,14 @@ def parts_of(params: Mapping[str, Any]) -> frozenset[str]:
     if params.get("personas"):
         found |= {"personas", *(["proof"] if params["categories"] or params["only"] else [])}
     certificates, upgrade = params["certificates"], params["upgrade"]
-    switched = {"routes": params["routes"], "exempt": params["exempt_namespaces"], "secrets": params["secret_namespaces"],
-                "cert_manager": certificates["provider"] == "cert_manager", "restart": certificates["renew"] == "restart",
-                **{word: certificates[word] for word in ("given", "trust")}, **{word: upgrade[word] for word in ("probe", "queries")},
-                "prune": params["prune"]}
+    switched = {
+        "routes": params["routes"],
+        "exempt": params["exempt_namespaces"],
+        "secrets": params["secret_namespaces"],
+        "cert_manager": certificates["provider"] == "cert_manager",
+        "restart": certificates["renew"] == "restart",
+        **{word: certificates[word] for word in ("given", "trust")},
+        **{word: upgrade[word] for word in ("probe", "queries")},
+        "prune": params["prune"],
+    }
     return frozenset(found | {word for word, on in switched.items() if on} | {f"remove_{what}" for what in params["removes"]})

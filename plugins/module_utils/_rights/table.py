@@ -31,19 +31,31 @@ __all__ = ["FAMILIES", "WORKS", "listed_by", "rights_of", "scope_from"]
 # What the playbooks of a family do beside the check with which they end.
 FAMILIES: Mapping[str, tuple[str, tuple[Right, ...]]] = {
     "check": ("check_mesh", ()),
-    "install": ("install_mesh, travel_prod and travel_dev, from operators to applications and the check at the end; with `certificates` "
-                "for travel_partner_gateway", INSTALL),
-    "certificates": ("rotate_certificates, travel_corporate_ca and check_shared_root (work `authority`), and travel_https with the check "
-                     "at the end (work `gateways`)", (*CERTIFICATES, replace(PRUNE, work="gateways"))),
+    "install": (
+        "install_mesh, travel_prod and travel_dev, from operators to applications and the check at the end; with `certificates` "
+        "for travel_partner_gateway",
+        INSTALL,
+    ),
+    "certificates": (
+        "rotate_certificates, travel_corporate_ca and check_shared_root (work `authority`), and travel_https with the check "
+        "at the end (work `gateways`)",
+        (*CERTIFICATES, replace(PRUNE, work="gateways")),
+    ),
     "access": ("travel_zero_trust, travel_partner_jwt and access_from_traffic; check_access needs no cluster", (*ACCESS, PRUNE)),
-    "upgrade": ("upgrade_operators (work `operators`), upgrade_control_plane (work `control_plane`), restart_data_plane (work `proxies`), "
-                "upgrade_data_plane (both of these), upgrade_mesh (all three) and plan_upgrade (work `plan`)", UPGRADE),
+    "upgrade": (
+        "upgrade_operators (work `operators`), upgrade_control_plane (work `control_plane`), restart_data_plane (work `proxies`), "
+        "upgrade_data_plane (both of these), upgrade_mesh (all three) and plan_upgrade (work `plan`)",
+        UPGRADE,
+    ),
     "remove": ("remove_mesh", REMOVE),
 }
 # What they read as it follows from code; where none is named, what mesh_check reads.
 _READS: Mapping[str, Callable[[Scope], list[Right]]] = {
-    "certificates": certificates_reads, "access": access_reads, "upgrade": upgrade_reads,
-    "remove": lambda scope: []}
+    "certificates": certificates_reads,
+    "access": access_reads,
+    "upgrade": upgrade_reads,
+    "remove": lambda scope: [],
+}
 # What a family can be asked for a part of.
 WORKS = tuple(sorted({right.work for _about, rights in FAMILIES.values() for right in rights if right.work} | {"plan"}))
 
@@ -70,14 +82,27 @@ def _merged(rights: Sequence[Right]) -> list[Right]:
 def rights_of(family: str, scope: Scope) -> list[Right]:
     """The rights of a family for an intent."""
     rows = (*FAMILIES[family][1], *listed_by(family, scope))
-    return _merged([right for right in rows if (not right.when or scope.parts & set(right.when))
-                    and (not right.work or not scope.works or right.work in scope.works)])
+    return _merged(
+        [
+            right
+            for right in rows
+            if (not right.when or scope.parts & set(right.when)) and (not right.work or not scope.works or right.work in scope.works)
+        ]
+    )
 
 
 def scope_from(params: Mapping[str, Any]) -> Scope:
     """What a module's options say."""
     intent = intent_from({**params, "observability": tools_of(params["observability"] or {})})
-    return Scope(intent, tuple(params["gateway_namespaces"]), tuple(params["secret_namespaces"]), tuple(params["exempt_namespaces"]),
-                 tuple(params["categories"]), tuple(params["only"]), parts_of(params), works=tuple(params["works"]),
-                 operators=tuple(params["operator_namespaces"]),
-                 **{name: tuple(params["certificates"][name]) for name in ("served", "given", "trust")})
+    return Scope(
+        intent,
+        tuple(params["gateway_namespaces"]),
+        tuple(params["secret_namespaces"]),
+        tuple(params["exempt_namespaces"]),
+        tuple(params["categories"]),
+        tuple(params["only"]),
+        parts_of(params),
+        works=tuple(params["works"]),
+        operators=tuple(params["operator_namespaces"]),
+        **{name: tuple(params["certificates"][name]) for name in ("served", "given", "trust")},
+    )

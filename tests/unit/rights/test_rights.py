@@ -26,16 +26,39 @@ PLANE = {"name": "default", "namespace": "istio-system"}
 EMMA = {"name": "emma", "role": "mesh_operator"}
 SEEN = {"prometheus": {"storage": "1Gi"}, "grafana": {"enabled": True}, "kiali": {"enabled": True}, "jaeger": {}, "tempo": {}}
 NOTHING: dict[str, Any] = {
-    "mesh": "shop", "provider": "ossm3", "control_plane": PLANE, "members": ["shop", "pay"], "personas": None, "observability": {},
-    "membership_style": "roll", "operators": "olm", "routes": False, "gateway_namespaces": [], "secret_namespaces": [],
-    "exempt_namespaces": [], "operator_namespaces": ["tempo"], "prune": False, "removes": [], "categories": [], "only": [], "works": [],
+    "mesh": "shop",
+    "provider": "ossm3",
+    "control_plane": PLANE,
+    "members": ["shop", "pay"],
+    "personas": None,
+    "observability": {},
+    "membership_style": "roll",
+    "operators": "olm",
+    "routes": False,
+    "gateway_namespaces": [],
+    "secret_namespaces": [],
+    "exempt_namespaces": [],
+    "operator_namespaces": ["tempo"],
+    "prune": False,
+    "removes": [],
+    "categories": [],
+    "only": [],
+    "works": [],
     "certificates": {"provider": "own_ca", "served": [], "given": [], "trust": [], "renew": "wait"},
-    "upgrade": {"probe": False, "queries": False}}
+    "upgrade": {"probe": False, "queries": False},
+}
 EVERYTHING: dict[str, Any] = NOTHING | {
-    "control_plane": PLANE | {"update_strategy": "RevisionBased", "tracing": {"provider": "opentelemetry"}}, "personas": [EMMA],
-    "observability": SEEN, "operators": "manual", "routes": True, "secret_namespaces": ["shop"], "exempt_namespaces": ["pay"],
+    "control_plane": PLANE | {"update_strategy": "RevisionBased", "tracing": {"provider": "opentelemetry"}},
+    "personas": [EMMA],
+    "observability": SEEN,
+    "operators": "manual",
+    "routes": True,
+    "secret_namespaces": ["shop"],
+    "exempt_namespaces": ["pay"],
     "certificates": {"provider": "cert_manager", "served": ["edge"], "given": ["pki"], "trust": ["shop"], "renew": "restart"},
-    "upgrade": {"probe": True, "queries": True}, "removes": ["namespaces", "volumes", "operators"]}
+    "upgrade": {"probe": True, "queries": True},
+    "removes": ["namespaces", "volumes", "operators"],
+}
 
 
 def scope(provider: str = "ossm3", **more: Any) -> Scope:
@@ -63,8 +86,12 @@ def test_no_family_may_list_secrets_or_do_everything(family: str, provider: str)
 def test_pruning_and_removing_namespaces_are_said_to_list_everything() -> None:
     def listed(family: str, **more: Any) -> set[tuple[str, str]]:
         made = manifests(family, rights_of(family, scope(**more)), scope(**more))
-        return {(obj["kind"], obj["metadata"].get("namespace", "")) for obj in made for rule in obj.get("rules", ())
-                if {"*"} == {*rule["apiGroups"], *rule["resources"]} and "list" in rule["verbs"]}
+        return {
+            (obj["kind"], obj["metadata"].get("namespace", ""))
+            for obj in made
+            for rule in obj.get("rules", ())
+            if {"*"} == {*rule["apiGroups"], *rule["resources"]} and "list" in rule["verbs"]
+        }
 
     assert listed("install", prune=True) == {("ClusterRole", "")} and listed("install") == set()
     assert listed("remove") == {("Role", name) for name in ("istio-system", "shop", "pay", "istio-cni", "tempo")}
@@ -101,28 +128,37 @@ def test_each_condition_is_a_word_that_a_scope_can_have(family: str) -> None:
     assert {word for right in FAMILIES[family][1] for word in right.when} <= PARTS.keys()
 
 
-OTHERS = [{}, {"provider": "ossm2", "membership_style": "members"}, {"operators": "none"}, {"only": ["OSM1101"]}, {"prune": True},
-          {"observability": {"tempo": {"mode": "stack"}}}]
+OTHERS = [
+    {},
+    {"provider": "ossm2", "membership_style": "members"},
+    {"operators": "none"},
+    {"only": ["OSM1101"]},
+    {"prune": True},
+    {"observability": {"tempo": {"mode": "stack"}}},
+]
 
 
 def test_each_word_is_said_of_some_intent_and_no_other_word_is() -> None:
     assert set().union(*(scope(**{"provider": "ossm2", **more}).parts | scope(**more).parts for more in OTHERS)) == PARTS.keys()
 
 
-@pytest.mark.parametrize(("given", "there", "away"), [
-    ({}, {"ossm3", "olm", "cni", "prometheus"}, {"ossm2", "roll", "personas", "volumes", "kiali", "none", "manual", "revisions"}),
-    ({"provider": "sail", "operators": "none"}, {"ossm3", "none"}, {"olm"}),
-    ({"provider": "ossm2"}, {"ossm2", "roll"}, {"ossm3", "prometheus", "cni"}),  # its addon has no volume
-    ({"provider": "ossm2", "observability": SEEN}, {"prometheus", "volumes", "kiali", "jaeger"}, {"stack"}),
-    ({"provider": "ossm2", "membership_style": "members"}, {"members"}, {"roll"}),
-    ({"provider": None}, {"ossm2", "ossm3"}, set()),
-    ({"control_plane": PLANE | {"cni": {"manage": False}}}, {"ossm3"}, {"cni"}),
-    ({"observability": {"prometheus": {"enabled": "no"}}}, set(), {"prometheus"}),
-    ({"observability": {"tempo": {"mode": "stack"}}}, {"stack", "opentelemetry"}, {"monolithic"}),
-    ({"observability": None}, {"prometheus"}, {"kiali"}),
-    ({"personas": [EMMA], "categories": ["traffic"]}, {"personas", "proof"}, set()),
-    ({"categories": ["traffic"]}, set(), {"personas", "proof"}),
-])
+@pytest.mark.parametrize(
+    ("given", "there", "away"),
+    [
+        ({}, {"ossm3", "olm", "cni", "prometheus"}, {"ossm2", "roll", "personas", "volumes", "kiali", "none", "manual", "revisions"}),
+        ({"provider": "sail", "operators": "none"}, {"ossm3", "none"}, {"olm"}),
+        ({"provider": "ossm2"}, {"ossm2", "roll"}, {"ossm3", "prometheus", "cni"}),  # its addon has no volume
+        ({"provider": "ossm2", "observability": SEEN}, {"prometheus", "volumes", "kiali", "jaeger"}, {"stack"}),
+        ({"provider": "ossm2", "membership_style": "members"}, {"members"}, {"roll"}),
+        ({"provider": None}, {"ossm2", "ossm3"}, set()),
+        ({"control_plane": PLANE | {"cni": {"manage": False}}}, {"ossm3"}, {"cni"}),
+        ({"observability": {"prometheus": {"enabled": "no"}}}, set(), {"prometheus"}),
+        ({"observability": {"tempo": {"mode": "stack"}}}, {"stack", "opentelemetry"}, {"monolithic"}),
+        ({"observability": None}, {"prometheus"}, {"kiali"}),
+        ({"personas": [EMMA], "categories": ["traffic"]}, {"personas", "proof"}, set()),
+        ({"categories": ["traffic"]}, set(), {"personas", "proof"}),
+    ],
+)
 def test_what_an_intent_says(given: dict[str, Any], there: set[str], away: set[str]) -> None:
     parts = scope_from(NOTHING | given).parts
     assert there <= parts and not away & parts
@@ -153,7 +189,8 @@ def test_what_a_provider_and_an_intent_do_not_have_is_not_granted() -> None:
     small = scope_from(NOTHING | {"provider": "sail", "operators": "none"})
     found = {right.resource for right in rights_of("install", small)}
     assert not {"subjectaccessreviews.authorization.k8s.io", "routes.route.openshift.io"} & {
-        right.resource for right in rights_of("install", small) if right.verbs != ("list",)}
+        right.resource for right in rights_of("install", small) if right.verbs != ("list",)
+    }
     assert "deployments.apps" in found
 
 
@@ -164,11 +201,21 @@ def test_a_check_of_some_categories_needs_less() -> None:
 
 
 def test_the_roles_of_a_check() -> None:
-    objects = manifests("check", rights_of("check", scope(gateway_namespaces=["ingress"])), scope(gateway_namespaces=["ingress"]),
-                        [{"kind": "ServiceAccount", "name": "robot", "namespace": "ci"}])
+    objects = manifests(
+        "check",
+        rights_of("check", scope(gateway_namespaces=["ingress"])),
+        scope(gateway_namespaces=["ingress"]),
+        [{"kind": "ServiceAccount", "name": "robot", "namespace": "ci"}],
+    )
     places = {(obj["kind"], obj["metadata"].get("namespace")) for obj in objects}
-    assert places == {("ClusterRole", None), ("ClusterRoleBinding", None), ("Role", "ingress"), ("RoleBinding", "ingress"),
-                      ("Role", "istio-system"), ("RoleBinding", "istio-system")}
+    assert places == {
+        ("ClusterRole", None),
+        ("ClusterRoleBinding", None),
+        ("Role", "ingress"),
+        ("RoleBinding", "ingress"),
+        ("Role", "istio-system"),
+        ("RoleBinding", "istio-system"),
+    }
     assert {obj["metadata"]["name"] for obj in objects} == {"meshops-check-shop"}
     role = next(obj for obj in objects if obj["kind"] == "Role" and obj["metadata"]["namespace"] == "ingress")
     assert role["rules"] == [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]
@@ -177,8 +224,15 @@ def test_the_roles_of_a_check() -> None:
     assert binding["roleRef"] == {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "meshops-check-shop"}
 
 
-@pytest.mark.parametrize("subject", [{"kind": "ServiceAccount", "name": "x"}, {"kind": "User", "name": "x", "namespace": "y"},
-                                     {"kind": "Robot", "name": "x"}, {"kind": "User"}])
+@pytest.mark.parametrize(
+    "subject",
+    [
+        {"kind": "ServiceAccount", "name": "x"},
+        {"kind": "User", "name": "x", "namespace": "y"},
+        {"kind": "Robot", "name": "x"},
+        {"kind": "User"},
+    ],
+)
 def test_a_subject_that_cannot_be(subject: dict[str, str]) -> None:
     with pytest.raises(ConfigError, match="ServiceAccount"):
         manifests("check", rights_of("check", scope()), scope(), [subject])
@@ -222,7 +276,8 @@ def test_everything_that_is_missing_is_said_with_place_and_reason() -> None:
 def test_one_verb_that_is_missing_is_one_line() -> None:
     assert ask(Server(lambda asked: asked["verb"] != "*" and asked != {"verb": "create", "resource": "namespaces"})) == [
         "create namespaces in the whole cluster: namespaces are made, and labelled as members unless others have them; "
-        "read by the checks of authorization, control_plane, membership, traffic, workloads"]
+        "read by the checks of authorization, control_plane, membership, traffic, workloads"
+    ]
 
 
 def test_a_namespace_role_has_nothing_that_the_cluster_role_has() -> None:
