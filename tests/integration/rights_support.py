@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 from testbed import Bed
+from travel_support import INVENTORY
 
-__all__ = ["Use", "apply", "forbidden", "grant", "granted", "served", "taken", "unused", "used"]
+__all__ = ["Accounts", "Use", "apply", "forbidden", "grant", "granted", "served", "taken", "unused", "used"]
 
 
 class Use(NamedTuple):
@@ -157,3 +159,57 @@ def forbidden(events: Iterable[dict[str, Any]], user: str) -> list[str]:
             if (event.get("annotations") or {}).get("authorization.k8s.io/decision") == "forbid"
         }
     )
+
+
+@dataclass
+class Accounts:
+    """Accounts of one mesh that have the rendered roles of a family each, and what they asked for."""
+
+    bed: Bed
+    run: Callable[..., Any]
+    folder: Path
+    vars: dict[str, Any]
+    accounts: dict[str, Path] = field(default_factory=dict)
+    marks: dict[str, int] = field(default_factory=dict)
+
+    def play(self, playbook: str | Path, *args: str, account: str = "", **more: Any) -> Any:
+        return self.run(
+            playbook,
+            *args,
+            bed=self.bed,
+            inventory=INVENTORY,
+            kubeconfig=self.accounts.get(account),
+            extra_vars={**self.vars, **more},
+            timeout=1800,
+        )
+
+    def account(self, family: str, *works: str, **more: Any) -> str:
+        """Who has the roles of a family, or of these works of it; whoever had some of the family before has them no more."""
+        user = "-".join(("rights", *family.split(","), *works))
+        self.accounts[user] = grant(
+            self.bed,
+            self.run,
+            user,
+            family,
+            self.folder / user,
+            inventory=INVENTORY,
+            extra_vars={**self.vars, "rights_works": [*works], **more},
+        )
+        self.marks[user] = self.bed.mark()
+        return user
+
+    def uses(self, user: str) -> set[Use]:
+        """What an account asked for, none of which was refused."""
+        events = list(self.bed.audit(self.marks[user]))
+        refused = forbidden(events, user)
+        assert not refused, f"{user}: {refused}"
+        return used(events, user)
+
+    def proven(self, *users: str) -> set[Use]:
+        """What these accounts asked for, which is all that they may and nothing else."""
+        kinds, uses = served(self.bed), set[Use]().union(*map(self.uses, users))
+        rights = set[Use]().union(*(granted(self.folder / user) for user in users))
+        idle = unused(rights, uses, kinds)
+        assert rights and not idle, f"{users}: {idle}"
+        assert unused({*rights, Use("watch", "pods")}, uses, kinds) == [Use("watch", "pods")], "one too many is seen"
+        return uses

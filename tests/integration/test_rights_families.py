@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import pytest
 import yaml
 from conftest import Run
 from envoys_support import ASK, until
-from rights_support import Use, forbidden, grant, granted, served, unused, used
+from rights_support import Accounts, used
 from testbed import Bed
 from travel_support import INVENTORY, said
 
@@ -81,45 +81,8 @@ SEEN: Obj = {
 
 
 @dataclass
-class World:
+class World(Accounts):
     """The production mesh, as small as its playbooks take it, and accounts for them."""
-
-    bed: Bed
-    run: Play
-    folder: Path
-    vars: Obj
-    accounts: dict[str, Path] = field(default_factory=dict)
-    marks: dict[str, int] = field(default_factory=dict)
-
-    def play(self, playbook: str | Path, *args: str, account: str = "", **more: Any) -> Run:
-        return self.run(
-            playbook,
-            *args,
-            bed=self.bed,
-            inventory=INVENTORY,
-            kubeconfig=self.accounts.get(account),
-            extra_vars={**self.vars, **more},
-            timeout=1800,
-        )
-
-    def account(self, family: str, **more: Any) -> str:
-        """Who has the roles of a family."""
-        user = f"rights-{family}"
-        self.accounts[user] = grant(
-            self.bed, self.run, user, family, self.folder / family, inventory=INVENTORY, extra_vars={**self.vars, **more}
-        )
-        self.marks[user] = self.bed.mark()
-        return user
-
-    def proven(self, family: str) -> set[Use]:
-        """What the account of a family asked for, which is all that it may and nothing else."""
-        user, kinds = f"rights-{family}", served(self.bed)
-        events = list(self.bed.audit(self.marks[user]))
-        rights, uses = granted(self.folder / family), used(events, user)
-        assert forbidden(events, user) == []
-        assert rights and unused(rights, uses, kinds) == []
-        assert unused({*rights, Use("watch", "pods")}, uses, kinds) == [Use("watch", "pods")], "one too many is seen"
-        return uses
 
     def ports(self, namespace: str, app: str, port: int) -> int:
         """The local port behind a pod's port."""
@@ -187,14 +150,15 @@ def _world(tmp_path_factory: pytest.TempPathFactory, worker_id: str, playbook: P
 
 @pytest.mark.long  # real Envoys, and a restart of each of them for each step
 def test_certificates(world: World) -> None:
-    user, port = world.account("certificates"), world.ports(SYSTEM, "istio-ingressgateway", 8443)
+    serving, port = world.account("certificates", "gateways"), world.ports(SYSTEM, "istio-ingressgateway", 8443)
     reach = {"control-gateway": {"address": "127.0.0.1", "port": port}}
-    world.play("meshops.mesh.travel_https", account=user, travel_reach=reach).check()
+    world.play("meshops.mesh.travel_https", account=serving, travel_reach=reach).check()
+    user = world.account("certificates", "authority")
     world.play("meshops.mesh.travel_corporate_ca", account=user).check()
     corporate = {f"mesh_certificates_{name}": {"name": f"{name}-2027", "key_type": "EC", "key_bits": 256} for name in ("root", "authority")}
     world.play("meshops.mesh.rotate_certificates", account=user, **corporate).check()
     world.play("meshops.mesh.check_shared_root", account=user).check()
-    uses = world.proven("certificates")
+    uses = world.proven(serving, user)
     assert {use.namespace for use in uses if use.resource == "secrets"} == {SYSTEM}
 
 
@@ -218,7 +182,7 @@ def test_access(world: World) -> None:
     ).check()
     assert f"{AGENCY}/cars" in proposal.read_text(encoding="utf-8")
     world.play("meshops.mesh.travel_zero_trust", account=user, travel_zero_trust=LOCKED, access_state="absent").check()
-    uses = world.proven("access")
+    uses = world.proven(user)
     assert not [use for use in uses if use.resource == "secrets"]
 
 
@@ -231,24 +195,38 @@ def drift(world: World) -> None:
 
 @pytest.mark.long  # three ways to restart every Envoy
 def test_upgrade(world: World) -> None:
-    user, first, second = world.account("upgrade"), "v1.28.10", "v1.29.6"
-    world.play(
-        "meshops.mesh.plan_upgrade", account=user, plan_upgrade_target=first, plan_upgrade_proxies=True, plan_upgrade_fail_on="never"
-    ).check()
-    world.play("meshops.mesh.upgrade_operators", account=user, mesh_operators_versions={OSSM3: f"{OSSM3}.v3.1.0"}).check()
+    first, second, users = "v1.28.10", "v1.29.6", []
+
+    def play(name: str, *works: str, **more: Any) -> Run:
+        users.append(world.account("upgrade", *works))
+        return world.play(f"meshops.mesh.{name}", account=users[-1], **more).check()
+
+    plan = {"plan_upgrade_target": first, "plan_upgrade_fail_on": "never"}
+    play("plan_upgrade", "plan", **plan)
+    play("plan_upgrade", "plan", "proxies", **plan, plan_upgrade_proxies=True)
+    play("upgrade_operators", "operators", mesh_operators_versions={OSSM3: f"{OSSM3}.v3.1.0"})
     drift(world)
-    world.play("meshops.mesh.upgrade_control_plane", account=user, mesh_ossm3_version=first).check()
-    world.play("meshops.mesh.upgrade_data_plane", account=user, mesh_ossm3_version=first).check()
-    world.play("meshops.mesh.restart_data_plane", account=user, mesh_ossm3_version=first, upgrade_reason="more memory").check()
-    there = world.play(
-        "meshops.mesh.upgrade_mesh", account=user, mesh_ossm3_version=second, mesh_operators_versions={OSSM3: f"{OSSM3}.v3.1.0"}
-    ).check()
+    play("upgrade_control_plane", "control_plane", mesh_ossm3_version=first)
+    play("upgrade_data_plane", "control_plane", "proxies", mesh_ossm3_version=first)
+    play("restart_data_plane", "proxies", mesh_ossm3_version=first, upgrade_reason="more memory")
+    there = play(
+        "upgrade_mesh",
+        "operators",
+        "control_plane",
+        "proxies",
+        mesh_ossm3_version=second,
+        mesh_operators_versions={OSSM3: f"{OSSM3}.v3.1.0"},
+    )
     assert f"is at {second}" in said(there)
-    world.proven("upgrade")
+    world.proven(*users)
 
 
 # Each that changes something; the first of each family every day, tests/unit/rights/test_playbooks.py looks that all of them ask first.
-NEEDS = {"rotate_certificates": "certificates", "travel_zero_trust": "access", "upgrade_mesh": "upgrade"}
+NEEDS = {
+    "rotate_certificates": "certificates",
+    "travel_zero_trust": "access",
+    "upgrade_mesh": "upgrade",
+}
 FURTHER = {
     "travel_corporate_ca": "certificates",
     "travel_https": "certificates",

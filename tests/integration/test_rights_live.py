@@ -257,8 +257,12 @@ def planted(bed: Bed) -> None:
     done = bed.kubectl("apply", "--server-side", "--field-manager=meshops.mesh", "-f", "-", stdin="\n---\n".join(map(json.dumps, rules)))
     assert done.returncode == 0, done.stderr
     place = {"namespace": MEMBERS[1], "labels": {"app": "theirs"}}
-    pod = {"metadata": {"labels": {"app": "theirs"}}, "spec": {"containers": [{"name": "c", "image": "registry.example.com/theirs:1"}]}}
-    once = {**pod, "spec": {**pod["spec"], "restartPolicy": "Never"}}
+    pod = {
+        "metadata": {"labels": {"app": "theirs"}, "annotations": {"sidecar.istio.io/inject": "true"}},
+        "spec": {"containers": [{"name": "c", "image": "registry.example.com/theirs:1"}]},
+    }
+    held = {"app": "theirs-once", "testbed.meshops.io/hold": "true"}  # a Job's pod would be done, and need no proxy any more
+    once = {"metadata": {**pod["metadata"], "labels": held}, "spec": {**pod["spec"], "restartPolicy": "Never"}}
     spec = {"selector": {"matchLabels": {"app": "theirs"}}, "template": pod}
     cron = {
         "apiVersion": "batch/v1",
@@ -281,8 +285,9 @@ def planted(bed: Bed) -> None:
     )
     done = bed.kubectl("create", "job", "theirs-now", "--from=cronjob/theirs", "-n", MEMBERS[1])
     assert done.returncode == 0, done.stderr
-    done = bed.kubectl("wait", "pod", "-l", "app=theirs", "-n", MEMBERS[1], "--for=condition=Ready", "--timeout=60s")
-    assert done.returncode == 0, done.stderr
+    for app, state in (("theirs", "condition=Ready"), ("theirs-once", "create")):
+        done = bed.kubectl("wait", "pod", "-l", f"app={app}", "-n", MEMBERS[1], f"--for={state}", "--timeout=60s", timeout=90.0)
+        assert done.returncode == 0, done.stderr
 
 
 def removed(mesh: World, playbook: Playbook, folder: Path) -> None:

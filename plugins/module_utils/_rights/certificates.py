@@ -41,6 +41,7 @@ CERTIFICATES: tuple[Right, ...] = (
     Right("poddisruptionbudgets.policy", ("list",), Where.PROXIES, "how many may be away at a time", when=("restart",), work=_CA),
     Right("secrets", WRITE, Where.SERVED, "certificates of gateways and clients", work=_SERVING),
     Right("configmaps", WRITE, Where.TRUST, "roots that applications are to trust", when=("trust",), work=_SERVING),
+    Right("configmaps", ("get",), Where.PLANE, "the roots that istiod hands out", names=(ROOT_MAP,), work=_SERVING),
     Right("pods/portforward", ("get", "create"), Where.SERVED, "each gateway is asked for the certificates that it has", work=_SERVING),
     Right(f"certificates.{_CM}", ("list",), Where.CLUSTER, "whether cert-manager writes the same Secrets", work=_SERVING),
     *(

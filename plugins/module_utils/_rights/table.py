@@ -44,7 +44,8 @@ FAMILIES: Mapping[str, tuple[str, tuple[Right, ...]]] = {
     "access": ("travel_zero_trust, travel_partner_jwt and access_from_traffic; check_access needs no cluster", (*ACCESS, PRUNE)),
     "upgrade": (
         "upgrade_operators (work `operators`), upgrade_control_plane (work `control_plane`), restart_data_plane (work `proxies`), "
-        "upgrade_data_plane (both of these), upgrade_mesh (all three) and plan_upgrade (work `plan`)",
+        "upgrade_data_plane (both of these), upgrade_mesh (all three) and plan_upgrade (work `plan`; with `plan_upgrade_proxies` "
+        "`proxies`, too)",
         UPGRADE,
     ),
     "remove": ("remove_mesh", REMOVE),

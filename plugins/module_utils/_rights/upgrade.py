@@ -18,7 +18,10 @@ _MOVES, _PLANE, _PROXIES, _PLAN = "operators", "control_plane", "proxies", "plan
 _AS_BEFORE = "whether it is as in the inventory, and made so"
 UPGRADE: tuple[Right, ...] = (
     Right(f"subscriptions.{_OLM}", ("get", "patch"), Where.CLUSTER, "operators go to their channels", when=("olm",), work=_MOVES),
-    Right(f"operatorgroups.{_OLM}", ("get",), Where.CLUSTER, "whether they are as they should be", when=("olm",), work=_MOVES),
+    *(
+        Right(resource, ("get",), Where.CLUSTER, "whether they are as they should be", when=("olm",), work=_MOVES)
+        for resource in ("namespaces", f"operatorgroups.{_OLM}")
+    ),
     Right(
         "packagemanifests.packages.operators.coreos.com",
         ("get",),
@@ -86,8 +89,11 @@ UPGRADE: tuple[Right, ...] = (
         when=("revisions",),
         work=_PROXIES,
     ),
-    Right("configmaps", WRITE, Where.PLANE, "how far the waves are", work=_PROXIES),
-    Right("leases.coordination.k8s.io", WRITE, Where.PLANE, "one run at a time", work=_PROXIES),
+    *(
+        Right(resource, WRITE, Where.PLANE, why, work=work)
+        for work in (_PLANE, _PROXIES)
+        for resource, why in (("configmaps", "how far the waves are"), ("leases.coordination.k8s.io", "one run at a time"))
+    ),
     *(
         Right(f"{kind}.apps", ("list", "patch"), Where.MESH, "workloads are restarted in waves", work=_PROXIES)
         for kind in ("deployments", "statefulsets", "daemonsets")
