@@ -30,6 +30,12 @@ options:
     type: list
     elements: str
     default: []
+  access_only:
+    description:
+      - Read only what M(meshops.mesh.authorization_diff) and M(meshops.mesh.access_plan) are made of, who is there and who may call whom.
+        It needs far fewer rights, and no Secrets.
+    type: bool
+    default: false
   reviews:
     description: Questions for the API server's authorizer, whose answers become part of the snapshot.
     type: list
@@ -141,6 +147,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import C
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.collect import collect
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
+from ansible_collections.meshops.mesh.plugins.module_utils._rights.reads import ACCESS
 
 REVIEW: dict[str, Any] = {
     "user": {"type": "str", "required": True},
@@ -154,6 +161,7 @@ REVIEW: dict[str, Any] = {
 ARGUMENT_SPEC: dict[str, Any] = {
     "path": {"type": "path", "required": True},
     "namespaces": {"type": "list", "elements": "str", "default": []},
+    "access_only": {"type": "bool", "default": False},
     "reviews": {"type": "list", "elements": "dict", "default": [], "options": REVIEW},
     **CLUSTER,
 }
@@ -169,7 +177,8 @@ def main() -> None:
     name = display_name(params)
     try:
         cluster = Cluster.from_params(params, name=name)
-        snapshot = collect(cluster, reviews=params["reviews"], namespaces=params["namespaces"])
+        kinds = ACCESS if params["access_only"] else None
+        snapshot = collect(cluster, reviews=params["reviews"], namespaces=params["namespaces"], kinds=kinds)
         if not module.check_mode:
             snapshot.save(params["path"])
     except MeshError as exc:

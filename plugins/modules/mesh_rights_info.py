@@ -27,7 +27,7 @@ options:
     description: The families of playbooks, as in C(docs/rights.md).
     type: list
     elements: str
-    choices: [check, install, certificates, access, upgrade, remove]
+    choices: [check, install, certificates, access, upgrade, migration, remove]
     required: true
   works:
     description: What of the families is meant, as in C(docs/rights.md); all of it where none is named.
@@ -134,6 +134,18 @@ options:
         default: false
       queries:
         description: Whether a Prometheus is asked through the API server.
+        type: bool
+        default: false
+  migration:
+    description: What a migration from OpenShift Service Mesh 2 to 3 does beside the moves.
+    type: dict
+    suboptions:
+      calls:
+        description: Whether calls of the access are made after each move.
+        type: bool
+        default: false
+      remove:
+        description: Whether OpenShift Service Mesh 2 is removed at the end.
         type: bool
         default: false
   prune:
@@ -288,6 +300,11 @@ ARGUMENT_SPEC: dict[str, Any] = {
         "type": "dict",
         "apply_defaults": True,
         "options": {name: {"type": "bool", "default": False} for name in ("probe", "queries")},
+    },
+    "migration": {
+        "type": "dict",
+        "apply_defaults": True,
+        "options": {name: {"type": "bool", "default": False} for name in ("calls", "remove")},
     },
     "subjects": {"type": "list", "elements": "dict", "default": [], "options": _SUBJECT},
 }

@@ -222,11 +222,7 @@ def test_upgrade(world: World) -> None:
 
 
 # Each that changes something; the first of each family every day, tests/unit/rights/test_playbooks.py looks that all of them ask first.
-NEEDS = {
-    "rotate_certificates": "certificates",
-    "travel_zero_trust": "access",
-    "upgrade_mesh": "upgrade",
-}
+NEEDS = {"rotate_certificates": "certificates", "travel_zero_trust": "access", "upgrade_mesh": "upgrade", "migrate_mesh": "migration"}
 FURTHER = {
     "travel_corporate_ca": "certificates",
     "travel_https": "certificates",

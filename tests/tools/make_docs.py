@@ -152,7 +152,7 @@ What an account needs on a cluster to run the playbooks, and nothing else. The p
 * `escalate` and `bind` make an account as strong as an administrator. Without them `install_mesh` cannot give tools and personas their
   rights.
 * `mesh_prune` looks for what is not wanted any more at every kind of the API: with it an installation needs an administrator.
-* Snapshots and migrations need more than is said here, and `state: absent` of a single role what `remove` has.
+* Snapshots need more than is said here (but for those with `access_only`), and `state: absent` of a single role what `remove` has.
 """
 
 

@@ -110,7 +110,8 @@ class Migration:
     # parts
 
     def _look(self) -> Snapshot:
-        return require_whole(collect(self.cluster, kinds=MIGRATION), kinds=MIGRATION, family="upgrade")
+        """Of Secrets the CA of this mesh only: an account of one mesh may not read those of another."""
+        return require_whole(collect(self.cluster, kinds=MIGRATION, plane=self.namespace), kinds=MIGRATION, family="migration")
 
     def _write(self, step: MigrationStep, what: str) -> None:
         if step.blockers:

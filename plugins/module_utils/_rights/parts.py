@@ -45,6 +45,8 @@ PARTS: Mapping[str, str] = {
     "restart": "workloads are restarted for new certificates (`mesh_certificates_rotation.renew`)",
     "probe": "calls are made after each wave (`mesh_upgrade.probe`)",
     "queries": "a Prometheus is asked through the API server after each wave (`mesh_upgrade.queries` with a `service`)",
+    "calls": "calls are made after each move (`mesh_access` or `migration_access`, and `migration_probe`)",
+    "remove_ossm2": "`migration_remove`",
     "prune": "`mesh_prune`",
     "remove_namespaces": "`mesh_remove_namespaces`",
     "remove_volumes": "`mesh_remove_volumes`",
@@ -81,7 +83,7 @@ def parts_of(params: Mapping[str, Any]) -> frozenset[str]:
     found = _mesh(params) | _tools(params) | {params["operators"], *(["olm"] if params["operators"] == "manual" else [])}
     if params.get("personas"):
         found |= {"personas", *(["proof"] if params["categories"] or params["only"] else [])}
-    certificates, upgrade = params["certificates"], params["upgrade"]
+    certificates, upgrade, migration = params["certificates"], params["upgrade"], params["migration"]
     switched = {
         "routes": params["routes"],
         "exempt": params["exempt_namespaces"],
@@ -90,6 +92,8 @@ def parts_of(params: Mapping[str, Any]) -> frozenset[str]:
         "restart": certificates["renew"] == "restart",
         **{word: certificates[word] for word in ("given", "trust")},
         **{word: upgrade[word] for word in ("probe", "queries")},
+        "calls": migration["calls"],
+        "remove_ossm2": migration["remove"],
         "prune": params["prune"],
     }
     return frozenset(found | {word for word, on in switched.items() if on} | {f"remove_{what}" for what in params["removes"]})

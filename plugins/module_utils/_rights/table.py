@@ -19,6 +19,8 @@ from .access import reads as access_reads
 from .certificates import CERTIFICATES
 from .certificates import reads as certificates_reads
 from .install import INSTALL, PRUNE
+from .migration import MIGRATION
+from .migration import reads as migration_reads
 from .parts import parts_of
 from .reads import check_reads
 from .remove import REMOVE
@@ -48,6 +50,7 @@ FAMILIES: Mapping[str, tuple[str, tuple[Right, ...]]] = {
         "`proxies`, too)",
         UPGRADE,
     ),
+    "migration": ("migrate_mesh; plan_migration only reads", MIGRATION),
     "remove": ("remove_mesh", REMOVE),
 }
 # What they read as it follows from code; where none is named, what mesh_check reads.
@@ -55,6 +58,7 @@ _READS: Mapping[str, Callable[[Scope], list[Right]]] = {
     "certificates": certificates_reads,
     "access": access_reads,
     "upgrade": upgrade_reads,
+    "migration": migration_reads,
     "remove": lambda scope: [],
 }
 # What a family can be asked for a part of.

@@ -12,16 +12,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._rights.table import 
 
 PLAYBOOKS = Path(__file__).resolve().parents[3] / "playbooks"
 # They change nothing on a cluster, or what they do is not in the table.
-OTHERS = {
-    "check_access",
-    "check_mesh",
-    "check_shared_root",
-    "access_from_traffic",
-    "plan_upgrade",
-    "plan_migration",
-    "render_rights",
-    "migrate_mesh",
-}
+OTHERS = {"check_access", "check_mesh", "check_shared_root", "access_from_traffic", "plan_upgrade", "plan_migration", "render_rights"}
 # What the inventory says may be looked at before.
 BEFORE = {"meshops.mesh.mesh_intent"}
 ROLE = "ansible.builtin.include_role"
@@ -54,6 +45,6 @@ def test_rights_are_required_before_anything_else(name: str) -> None:
 
 
 def test_those_of_the_families_are_among_them() -> None:
-    assert {"install_mesh", "rotate_certificates", "travel_https", "travel_zero_trust", "upgrade_mesh"} <= ASKING.keys()
+    assert {"install_mesh", "rotate_certificates", "travel_https", "travel_zero_trust", "upgrade_mesh", "migrate_mesh"} <= ASKING.keys()
     named = " ".join(about for about, _rights in FAMILIES.values())
     assert not [name for name in ASKING if name not in named], "docs/rights.md names each of them"

@@ -46,6 +46,7 @@ NOTHING: dict[str, Any] = {
     "works": [],
     "certificates": {"provider": "own_ca", "served": [], "given": [], "trust": [], "renew": "wait"},
     "upgrade": {"probe": False, "queries": False},
+    "migration": {"calls": False, "remove": False},
 }
 EVERYTHING: dict[str, Any] = NOTHING | {
     "control_plane": PLANE | {"update_strategy": "RevisionBased", "tracing": {"provider": "opentelemetry"}},
@@ -57,6 +58,7 @@ EVERYTHING: dict[str, Any] = NOTHING | {
     "exempt_namespaces": ["pay"],
     "certificates": {"provider": "cert_manager", "served": ["edge"], "given": ["pki"], "trust": ["shop"], "renew": "restart"},
     "upgrade": {"probe": True, "queries": True},
+    "migration": {"calls": True, "remove": True},
     "removes": ["namespaces", "volumes", "operators"],
 }
 
