@@ -33,7 +33,7 @@ options:
     description: What of the families is meant, as in C(docs/rights.md); all of it where none is named.
     type: list
     elements: str
-    choices: [authority, control_plane, gateways, operators, plan, proxies]
+    choices: [authority, control_plane, gateways, mesh, operators, plan, proxies]
     default: []
   ask:
     description: Whether to ask the API server what is missing. Without it no cluster is talked to.

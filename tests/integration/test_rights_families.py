@@ -221,9 +221,23 @@ def test_upgrade(world: World) -> None:
     world.proven(*users)
 
 
+@pytest.mark.long  # goes on where the certificates are
+def test_a_further_gateway_needs_no_more_than_its_works(world: World) -> None:
+    user = world.account("install,certificates", "gateways")
+    world.play(
+        "meshops.mesh.travel_partner_gateway",
+        account=user,
+        travel_partner_bundle=str(world.folder / "gto"),
+        mesh_control_plane={**PLANE, "additional_ingress": "{{ travel_partner_ingress }}"},
+    ).check()
+    written = {use.resource for use in world.uses(user) if use.verb in ("create", "patch")}
+    assert {"deployments.apps", "gateways.networking.istio.io", "secrets"} <= written
+
+
 # Each that changes something; the first of each family every day, tests/unit/rights/test_playbooks.py looks that all of them ask first.
 NEEDS = {"rotate_certificates": "certificates", "travel_zero_trust": "access", "upgrade_mesh": "upgrade", "migrate_mesh": "migration"}
 FURTHER = {
+    "travel_partner_gateway": "install,certificates",
     "travel_corporate_ca": "certificates",
     "travel_https": "certificates",
     "travel_partner_jwt": "access",

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .right import WRITE, Right, Where
 
 __all__ = ["INSTALL", "PRUNE"]
@@ -25,8 +27,41 @@ PRUNE = Right(
     when=("prune",),
 )
 
-INSTALL: tuple[Right, ...] = (
+# What a further gateway needs, too: the control plane with its gateways, and their routes.
+_OF_GATEWAYS: tuple[Right, ...] = (
     Right("namespaces", (*WRITE, "list"), Where.CLUSTER, "namespaces are made, and labelled as members unless others have them"),
+    Right(f"istios.{_SAIL}", WRITE, Where.CLUSTER, "the control plane", when=("ossm3",)),
+    Right(f"istiocnis.{_SAIL}", WRITE, Where.CLUSTER, "the CNI plugin", when=("cni",)),
+    Right(f"istiorevisiontags.{_SAIL}", WRITE, Where.CLUSTER, "the tag by which members choose a revision", when=("revisions",)),
+    Right(
+        f"istiorevisions.{_SAIL}",
+        ("get", "list"),
+        Where.CLUSTER,
+        "the active revision, while it is waited for, and which of them are of this mesh",
+        when=("ossm3",),
+    ),
+    Right(f"servicemeshcontrolplanes.{_MAISTRA}", WRITE, Where.PLANE, "the control plane", when=("ossm2",)),
+    Right(f"roles.{_RBAC}", (*WRITE, "escalate", "bind"), Where.PLANE, _GRANTS),
+    Right(f"rolebindings.{_RBAC}", WRITE, Where.PLANE, _GRANTS),
+    Right("serviceaccounts", WRITE, Where.MESH, "identities of gateways, tools and applications"),
+    Right("services", WRITE, Where.MESH, "gateways, tools and applications"),
+    Right("deployments.apps", WRITE, Where.MESH, "gateways, tools and applications"),
+    Right("poddisruptionbudgets.policy", WRITE, Where.PLANE, "gateways stay up while nodes are drained", when=("ossm3",)),
+    Right("peerauthentications.security.istio.io", WRITE, Where.PLANE, "mutual TLS of the mesh", when=("ossm3",)),
+    Right("telemetries.telemetry.istio.io", WRITE, Where.PLANE, "access logs and tracing", when=("ossm3", "spans")),
+    Right("gateways.networking.istio.io", WRITE, Where.PLANE, "the gateways of the intent"),
+    Right("virtualservices.networking.istio.io", WRITE, Where.MESH, "the routes of the gateways"),
+    Right("routes.route.openshift.io", (*WRITE, "list"), Where.PLANE, _ROUTES, when=("routes",)),
+    Right(
+        "routes.route.openshift.io/custom-host",
+        ("create", "update"),
+        Where.PLANE,
+        "OpenShift asks for it of whoever gives a Route the host of a gateway",
+        when=("routes",),
+    ),
+    PRUNE,
+)
+_OF_ALL_ELSE: tuple[Right, ...] = (
     Right("pods", ("list",), Where.CLUSTER, "whether operators come up, and who has a proxy"),
     Right(f"subscriptions.{_OLM}", (*WRITE, "list"), Where.CLUSTER, "operators are subscribed", when=("olm",)),
     Right(f"operatorgroups.{_OLM}", (*WRITE, "list"), Where.CLUSTER, "operators with a namespace of their own need one", when=("olm",)),
@@ -50,18 +85,7 @@ INSTALL: tuple[Right, ...] = (
     ),
     Right("deployments.apps", ("list",), Where.CLUSTER, _OTHERS, when=("olm",)),
     Right(f"servicemeshcontrolplanes.{_MAISTRA}", ("list",), Where.CLUSTER, _OTHERS),
-    Right(f"istios.{_SAIL}", WRITE, Where.CLUSTER, "the control plane", when=("ossm3",)),
     Right(f"istios.{_SAIL}", ("list",), Where.CLUSTER, _OTHERS),
-    Right(f"istiocnis.{_SAIL}", WRITE, Where.CLUSTER, "the CNI plugin", when=("cni",)),
-    Right(f"istiorevisiontags.{_SAIL}", WRITE, Where.CLUSTER, "the tag by which members choose a revision", when=("revisions",)),
-    Right(
-        f"istiorevisions.{_SAIL}",
-        ("get", "list"),
-        Where.CLUSTER,
-        "the active revision, while it is waited for, and which of them are of this mesh",
-        when=("ossm3",),
-    ),
-    Right(f"servicemeshcontrolplanes.{_MAISTRA}", WRITE, Where.PLANE, "the control plane", when=("ossm2",)),
     Right(f"servicemeshmemberrolls.{_MAISTRA}", WRITE, Where.PLANE, "the members", when=("roll",)),
     Right(f"servicemeshmemberrolls.{_MAISTRA}", ("get",), Where.PLANE, "whether the members have come", when=("members",)),
     Right(f"servicemeshmembers.{_MAISTRA}", WRITE, Where.MEMBERS, "the members", when=("members",)),
@@ -71,35 +95,19 @@ INSTALL: tuple[Right, ...] = (
     Right(f"clusterroles.{_RBAC}", ("list", "delete"), Where.CLUSTER, _TAKES),
     Right(f"clusterrolebindings.{_RBAC}", WRITE, Where.CLUSTER, _GRANTS),
     Right(f"clusterrolebindings.{_RBAC}", ("list", "delete"), Where.CLUSTER, _TAKES),
-    Right(f"roles.{_RBAC}", (*WRITE, "escalate", "bind"), Where.MESH, _GRANTS),
+    Right(f"roles.{_RBAC}", (*WRITE, "escalate", "bind"), Where.MEMBERS, _GRANTS),
     Right(f"roles.{_RBAC}", ("list",), Where.CLUSTER, "tells which role grants too much", when=("proof",)),
-    Right(f"rolebindings.{_RBAC}", WRITE, Where.MESH, _GRANTS),
+    Right(f"rolebindings.{_RBAC}", WRITE, Where.MEMBERS, _GRANTS),
     Right(f"rolebindings.{_RBAC}", ("list", "delete"), Where.CLUSTER, _TAKES),
-    Right("serviceaccounts", WRITE, Where.MESH, "identities of gateways, tools and applications"),
-    Right("services", WRITE, Where.MESH, "gateways, tools and applications"),
-    Right("deployments.apps", WRITE, Where.MESH, "gateways, tools and applications"),
     Right("configmaps", WRITE, Where.PLANE, "settings of the tools", when=("prometheus", "grafana")),
     Right("persistentvolumeclaims", WRITE, Where.PLANE, "storage of the tools", when=("volumes",)),
-    Right("poddisruptionbudgets.policy", WRITE, Where.PLANE, "gateways stay up while nodes are drained", when=("ossm3",)),
-    Right("peerauthentications.security.istio.io", WRITE, Where.PLANE, "mutual TLS of the mesh", when=("ossm3",)),
     Right("peerauthentications.security.istio.io", WRITE, Where.EXEMPT, "exemptions from mutual TLS (mesh_mtls)", when=("exempt",)),
     Right("destinationrules.networking.istio.io", WRITE, Where.EXEMPT, "callers of what has no mutual TLS (mesh_mtls)", when=("exempt",)),
-    Right("telemetries.telemetry.istio.io", WRITE, Where.PLANE, "access logs and tracing", when=("ossm3", "spans")),
-    Right("gateways.networking.istio.io", WRITE, Where.PLANE, "the gateways of the intent"),
-    Right("virtualservices.networking.istio.io", WRITE, Where.MESH, "the routes of the gateways"),
-    Right("routes.route.openshift.io", (*WRITE, "list"), Where.PLANE, _ROUTES, when=("routes",)),
-    Right(
-        "routes.route.openshift.io/custom-host",
-        ("create", "update"),
-        Where.PLANE,
-        "OpenShift asks for it of whoever gives a Route the host of a gateway",
-        when=("routes",),
-    ),
     Right("kialis.kiali.io", WRITE, Where.PLANE, "the console", when=("kiali",)),
     Right("jaegers.jaegertracing.io", WRITE, Where.PLANE, "tracing", when=("jaeger",)),
     Right("tempomonolithics.tempo.grafana.com", WRITE, Where.PLANE, "tracing", when=("monolithic",)),
     Right("tempostacks.tempo.grafana.com", WRITE, Where.PLANE, "tracing", when=("stack",)),
     Right("opentelemetrycollectors.opentelemetry.io", WRITE, Where.PLANE, "tracing", when=("opentelemetry",)),
     Right("secrets", WRITE, Where.SECRETS, "Secrets of the intent's workloads", when=("secrets",)),
-    PRUNE,
 )
+INSTALL: tuple[Right, ...] = (*_OF_GATEWAYS, *(replace(right, work="mesh") for right in _OF_ALL_ELSE))

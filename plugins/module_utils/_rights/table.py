@@ -34,8 +34,8 @@ __all__ = ["FAMILIES", "WORKS", "listed_by", "rights_of", "scope_from"]
 FAMILIES: Mapping[str, tuple[str, tuple[Right, ...]]] = {
     "check": ("check_mesh", ()),
     "install": (
-        "install_mesh, travel_prod and travel_dev, from operators to applications and the check at the end; with `certificates` "
-        "for travel_partner_gateway",
+        "install_mesh, travel_prod and travel_dev, from operators to applications and the check at the end (work `mesh`); with "
+        "`certificates` for travel_partner_gateway (work `gateways`)",
         INSTALL,
     ),
     "certificates": (

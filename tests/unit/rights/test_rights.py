@@ -118,6 +118,19 @@ def test_a_work_of_a_family_needs_a_part_of_its_rights() -> None:
     assert not [right for right in serving if right.resource == "deployments.apps" and "patch" in right.verbs]
 
 
+def test_a_further_gateway_needs_a_part_of_an_installation() -> None:
+    def rules(*works: str) -> set[tuple[str, str]]:
+        return {(right.resource, verb) for right in rights_of("install", scope(works=works)) for verb in right.verbs}
+
+    some, every = rules("gateways"), rules()
+    assert rules("mesh") == every and some < every
+    assert {("istios.sailoperator.io", "patch"), ("gateways.networking.istio.io", "create")} <= some
+    away = {"subscriptions.operators.coreos.com", "clusterroles.rbac.authorization.k8s.io", "kialis.kiali.io", "persistentvolumeclaims"}
+    assert not {resource for resource, verb in some if verb not in ("list", "get")} & away
+    granting = next(right for right in rights_of("install", scope(works=["gateways"])) if "escalate" in right.verbs)
+    assert granting.where is Where.PLANE, "nobody's rights in the members"
+
+
 def test_where_no_member_is_named_proxies_are_everywhere() -> None:
     nobody = scope(members=[])
     objects = manifests("certificates", rights_of("certificates", nobody), nobody)
