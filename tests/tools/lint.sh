@@ -7,6 +7,7 @@ step() { echo "--- $*"; }
 
 step "ruff"
 ruff check plugins tests bench
+ruff format --check --quiet plugins tests bench || { echo "run: ruff format plugins tests bench"; exit 1; }
 step "changelog fragments"
 antsibull-changelog lint
 step "mypy"

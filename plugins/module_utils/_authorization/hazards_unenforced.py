@@ -109,7 +109,7 @@ def _ignored_in_root(analysis: PolicyAnalysis) -> Iterator[Problem]:
                 f"{one.namespace}",
                 severity=Severity.ERROR,
                 remedy="move it to the namespace of its workloads; workloads in the root namespace itself have the mesh-wide "
-                       "PeerAuthentication, which has no selector",
+                "PeerAuthentication, which has no selector",
             )
 
 
@@ -174,9 +174,7 @@ def _why_lost(analysis: PolicyAnalysis, policy: AuthorizationPolicy) -> Iterator
     elif policy.target_refs:
         wanted = ", ".join(f"{ref.kind} {ref.name}" for ref in policy.target_refs)
         told = (why_not(policy, place.workload, where) for place in near if GATEWAY_NAME in place.workload.labels)
-        why = next(
-            (text for text in told if text), "only a gateway of the Gateway API or a waypoint follows targetRefs, and there is none"
-        )
+        why = next((text for text in told if text), "only a gateway of the Gateway API or a waypoint follows targetRefs, and there is none")
         yield Problem(ref_of(policy), f"no workload enforces it: it is for {wanted}, and {why}")
     elif any(place.workload.kind == "waypoint" and not why_not(policy, _as_sidecar(place).workload, where) for place in near):
         yield Problem(ref_of(policy), "no workload enforces it: its selector is for a waypoint, and a waypoint follows targetRefs only")

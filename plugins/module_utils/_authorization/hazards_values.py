@@ -134,8 +134,9 @@ def stars(analysis: PolicyAnalysis) -> Iterator[Problem]:
         if name == "paths" and ("{*}" in value or "{**}" in value):
             problem = _template(value)
             if problem:
-                yield Problem(ref_of(policy),
-                              f"{where}: {problem} in {value}: Istio accepts it, and Envoy refuses the listener that has it")
+                yield Problem(
+                    ref_of(policy), f"{where}: {problem} in {value}: Istio accepts it, and Envoy refuses the listener that has it"
+                )
             continue
         if name == "namespaces":
             ambient = any(place.workload.kind == "ztunnel" for place, _door in analysis.at.get(id(policy), ()))

@@ -299,9 +299,7 @@ def _waypoint_services(reader: _WorkloadReader, places: Iterable[Workload]) -> I
                 ref = ServiceRef(name_of(service), namespace)
                 workload = PolicyTarget(found.namespace, found.workload.labels, "waypoint", ref)
                 ports = {
-                    int(port["port"]): HTTP
-                    for port in sections(section(service, "spec").get("ports"))
-                    if str(port.get("port")).isdigit()
+                    int(port["port"]): HTTP for port in sections(section(service, "spec").get("ports")) if str(port.get("port")).isdigit()
                 }
                 name = ref.name if namespace == found.namespace else f"{namespace}/{ref.name}"
                 yield Workload(f"{name} (waypoint {found.name})", workload, found.account, ports)

@@ -196,8 +196,10 @@ def _whose(view: View, gateway: Obj) -> list[str]:
     selector = _selector(gateway)
     words = _words(selector)
     if words not in known:
-        labels = ((space, {key: value for key, value in shape.labels.items() if key not in _HASHES})
-                  for space, shape in selected_pods(view, selector))
+        labels = (
+            (space, {key: value for key, value in shape.labels.items() if key not in _HASHES})
+            for space, shape in selected_pods(view, selector)
+        )
         known[words] = list(dict.fromkeys([words, *(f"{space}: {_words(own)}" for space, own in labels)]))
     view.of(k.POD)  # what it stands on, also where the answer is known
     return known[words]

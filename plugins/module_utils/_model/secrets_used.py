@@ -22,8 +22,15 @@ CACERTS, OWN = CA_SECRETS = ("cacerts", "istio-ca-secret")
 CACERTS_ITEMS = ("ca-cert.pem", "ca-key.pem", "cert-chain.pem", "root-cert.pem")  # in istiod's own form
 ROOT_MAP = "istio-ca-root-cert"  # the ConfigMap in which istiod hands its roots out
 # What says which Secrets they are. Where one of these may not be read nobody knows.
-SOURCES = frozenset({("", "Pod"), ("networking.istio.io", "Gateway"), ("gateway.networking.k8s.io", "Gateway"),
-                     ("sailoperator.io", "Istio"), ("maistra.io", "ServiceMeshControlPlane")})
+SOURCES = frozenset(
+    {
+        ("", "Pod"),
+        ("networking.istio.io", "Gateway"),
+        ("gateway.networking.k8s.io", "Gateway"),
+        ("sailoperator.io", "Istio"),
+        ("maistra.io", "ServiceMeshControlPlane"),
+    }
+)
 _HOME = "istio-system"
 
 Rows = Mapping[tuple[str, str], list[Mapping[str, Any]]]
@@ -52,8 +59,11 @@ def credential_names(server: Any) -> list[str]:
 def certificate_refs(gateway: Mapping[str, Any], listener: Any) -> list[tuple[str, str]]:
     """Namespace and name of the Secrets that a listener of a Gateway of the Gateway API names."""
     refs = [ref for ref in sections(section(listener, "tls").get("certificateRefs")) if ref.get("kind", "Secret") == "Secret"]
-    named = [(str(ref.get("namespace") or metadata_of(gateway, "namespace")), str(ref["name"])) for ref in refs
-             if not ref.get("group") and ref.get("name")]
+    named = [
+        (str(ref.get("namespace") or metadata_of(gateway, "namespace")), str(ref["name"]))
+        for ref in refs
+        if not ref.get("group") and ref.get("name")
+    ]
     return list(dict.fromkeys(named))
 
 
@@ -64,8 +74,11 @@ def _credentials(gateway: Mapping[str, Any]) -> Iterator[str]:
 
 def _of_gateways(rows: Rows, plane: str, scope: Collection[str] | None, where: Collection[str] | None) -> Iterator[tuple[str, str]]:
     """A Secret is read by the proxy, so it is in the namespace of the gateway's pods. where: the namespaces whose pods count."""
-    pods = ByLabel((metadata_of(pod, "namespace"), texts(section(pod, "metadata", "labels"))) for pod in rows.get(("", "Pod"), ())
-                   if (where is None or metadata_of(pod, "namespace") in where) and not metadata_of(pod, "deletionTimestamp"))
+    pods = ByLabel(
+        (metadata_of(pod, "namespace"), texts(section(pod, "metadata", "labels")))
+        for pod in rows.get(("", "Pod"), ())
+        if (where is None or metadata_of(pod, "namespace") in where) and not metadata_of(pod, "deletionTimestamp")
+    )
     for gateway in rows.get(("networking.istio.io", "Gateway"), ()):
         names = sorted(set(_credentials(gateway)))
         if not names or (scope is not None and metadata_of(gateway, "namespace") not in scope):

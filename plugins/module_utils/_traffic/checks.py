@@ -294,9 +294,7 @@ def _targets(view: View, service: Obj, port: Mapping[str, Any]) -> tuple[int | N
     return tuple(sorted(named_ports(pods, target))) or (None,)
 
 
-def _disagreement(
-    view: View, scene: PolicyAnalysis, service: Obj, port: Mapping[str, Any], mode: str
-) -> tuple[Workload | None, str]:
+def _disagreement(view: View, scene: PolicyAnalysis, service: Obj, port: Mapping[str, Any], mode: str) -> tuple[Workload | None, str]:
     """The first workload behind the port that wants something else, and what."""
     for place, number in product(_behind(scene, service), _targets(view, service, port)):
         found, by = scene.world.mutual_tls(place.workload, number)

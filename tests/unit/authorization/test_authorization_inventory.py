@@ -98,16 +98,31 @@ def test_openshift_service_mesh_2_injects_only_what_says_so_and_makes_its_gatewa
     assert inventory.identity(inventory.places[0]) is None and inventory.assumptions == ()
 
 
-@pytest.mark.parametrize(("gateways", "made"), [
-    ({}, ["cp/istio-egressgateway", "cp/istio-ingressgateway"]),
-    ({"gateways": {"ingress": {"namespace": "edge"}, "egress": {"enabled": False}}}, ["edge/istio-ingressgateway"]),
-    ({"gateways": {"egress": {"enabled": False}, "ingress": {"enabled": False}, "additionalEgress": {"a": {}, "b": {"enabled": False}}}},
-     ["cp/a"]),
-    ({"gateways": {"enabled": False}}, []),
-])
+@pytest.mark.parametrize(
+    ("gateways", "made"),
+    [
+        ({}, ["cp/istio-egressgateway", "cp/istio-ingressgateway"]),
+        ({"gateways": {"ingress": {"namespace": "edge"}, "egress": {"enabled": False}}}, ["edge/istio-ingressgateway"]),
+        (
+            {
+                "gateways": {
+                    "egress": {"enabled": False},
+                    "ingress": {"enabled": False},
+                    "additionalEgress": {"a": {}, "b": {"enabled": False}},
+                }
+            },
+            ["cp/a"],
+        ),
+        ({"gateways": {"enabled": False}}, []),
+    ],
+)
 def test_the_gateways_of_a_control_plane_of_ossm_2_are_there_unless_they_are_switched_off(gateways: Any, made: list[str]) -> None:
-    plane = {"apiVersion": "maistra.io/v2", "kind": "ServiceMeshControlPlane", "metadata": {"name": "basic", "namespace": "cp"},
-             "spec": {"version": "v2.6", **gateways}}
+    plane = {
+        "apiVersion": "maistra.io/v2",
+        "kind": "ServiceMeshControlPlane",
+        "metadata": {"name": "basic", "namespace": "cp"},
+        "spec": {"version": "v2.6", **gateways},
+    }
     assert sorted(kinds(take([plane]))) == made
     assert kinds(take([plane], assume=False)) == {}, "a cluster has their Deployments"
 

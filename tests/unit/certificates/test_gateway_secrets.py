@@ -30,11 +30,20 @@ def b64(value: str | bytes) -> str:
 
 
 def gateway(data: dict[str, str], mode: str = "SIMPLE") -> list[dict[str, Any]]:
-    server = {"hosts": ["travel.example.com"], "port": {"number": 443, "name": "https", "protocol": "HTTPS"},
-              "tls": {"mode": mode, "credentialName": "shop"}}
-    return [{"apiVersion": "networking.istio.io/v1", "kind": "Gateway", "metadata": {"name": "shop", "namespace": "edge"},
-             "spec": {"selector": {"istio": "i"}, "servers": [server]}},
-            {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": {"name": "shop", "namespace": "edge"}, "data": data}]
+    server = {
+        "hosts": ["travel.example.com"],
+        "port": {"number": 443, "name": "https", "protocol": "HTTPS"},
+        "tls": {"mode": mode, "credentialName": "shop"},
+    }
+    return [
+        {
+            "apiVersion": "networking.istio.io/v1",
+            "kind": "Gateway",
+            "metadata": {"name": "shop", "namespace": "edge"},
+            "spec": {"selector": {"istio": "i"}, "servers": [server]},
+        },
+        {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": {"name": "shop", "namespace": "edge"}, "data": data},
+    ]
 
 
 def told(objects: list[dict[str, Any]], source: str) -> list[tuple[str, str]]:
@@ -63,16 +72,30 @@ def test_rubbish_is_never_silence(data: dict[str, str], expected: tuple[str, str
 
 def api_gateway(**tls: Any) -> dict[str, Any]:
     listener = {"name": "https", "port": 443, "protocol": "HTTPS", "hostname": "travel.example.com", "tls": tls}
-    return {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": "shop", "namespace": "edge"},
-            "spec": {"gatewayClassName": "istio", "listeners": [listener]}}
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "Gateway",
+        "metadata": {"name": "shop", "namespace": "edge"},
+        "spec": {"gatewayClassName": "istio", "listeners": [listener]},
+    }
 
 
 @pytest.mark.parametrize("source", ["manifests", "cluster", "snapshot"])
-@pytest.mark.parametrize("others", [
-    [{"spec": {"servers": [{"hosts": ["*"], "port": {"number": 443}, "tls": {"mode": "SIMPLE", "credentialNames": ["other", "shop"]}}]}}],
-    [api_gateway(certificateRefs=[{"name": "shop"}])],
-    [api_gateway(mode="Terminate", certificateRefs=[{"group": "", "kind": "Secret", "name": "shop", "namespace": "edge"}])],
-], ids=["several names", "Gateway API", "Gateway API, written out"])
+@pytest.mark.parametrize(
+    "others",
+    [
+        [
+            {
+                "spec": {
+                    "servers": [{"hosts": ["*"], "port": {"number": 443}, "tls": {"mode": "SIMPLE", "credentialNames": ["other", "shop"]}}]
+                }
+            }
+        ],
+        [api_gateway(certificateRefs=[{"name": "shop"}])],
+        [api_gateway(mode="Terminate", certificateRefs=[{"group": "", "kind": "Secret", "name": "shop", "namespace": "edge"}])],
+    ],
+    ids=["several names", "Gateway API", "Gateway API, written out"],
+)
 def test_rubbish_is_found_however_a_gateway_names_it(others: list[dict[str, Any]], source: str) -> None:
     found, secret = gateway({"tls.crt": b64("not a cert"), "tls.key": ""})
     named_by = [other if "kind" in other else {**found, **other} for other in others]
