@@ -180,7 +180,7 @@ def test_rights_that_do_not_suffice_are_said_before_anything(mesh: Bed, playbook
     )
     assert run.rc == 2
     assert "the account has the rights to read the mesh  [OSM1002]" in run.stdout
-    assert "render_rights" in run.stdout and "cluster-reader does not do" in run.stdout
+    assert "render_rights" in run.stdout and "cluster-reader is not enough" in run.stdout
     assert "we may not read Namespace (see OSM1002)" in run.stdout
 
 

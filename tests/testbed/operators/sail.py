@@ -72,7 +72,7 @@ class SailController(Controller):
         self.references = References()
         self._owned: dict[tuple[str, str, str], int] = {}  # generation that we last saw of what we installed
         self._installed: dict[Key, tuple[Any, ...]] = {}  # what the last installation was made of
-        self._conflicted: set[str] = set()
+        self._made_now: set[str] = set()  # Istios whose revision was just made
         self._flaps: dict[str, int] = {}
         self._versions: list[str] = []
 
@@ -268,11 +268,13 @@ class SailController(Controller):
     def _conflict(self, istio: Obj, rev: Obj) -> None:
         """Just after an install in place, the operator's cache lags behind its own finalizer; the error passes within the first second."""
         uid = istio["metadata"]["uid"]
-        if uid in self._conflicted or active_revision_name(istio) != _name(istio) or FINALIZER not in rev["metadata"].get("finalizers", []):
+        if (
+            uid not in self._made_now
+            or active_revision_name(istio) != _name(istio)
+            or FINALIZER not in rev["metadata"].get("finalizers", [])
+        ):
             return
-        self._conflicted.add(uid)
-        if (istio.get("status") or {}).get("state"):
-            return
+        self._made_now.discard(uid)
         raise SailError(
             f'failed to update IstioRevision "{_name(rev)}": Operation cannot be fulfilled on istiorevisions.sailoperator.io '
             f'"{_name(rev)}": the object has been modified; please apply your changes to the latest version and try again',
@@ -289,6 +291,7 @@ class SailController(Controller):
         wanted = {"version": version, "namespace": spec["namespace"], "values": values}
         rev = await self.kube.get(API, "IstioRevision", name)
         if rev is None:
+            self._made_now.add(istio["metadata"]["uid"])
             await self.kube.create(
                 {
                     "apiVersion": API,
