@@ -50,9 +50,13 @@ def main() -> int:
     code, seconds = play(bed, "-e", f"mesh_provider={options.provider}", options.playbook, *options.more)
     print(f"\nThe playbook took {seconds:.0f} s and ended with exit code {code}.")
     if code == 0:
+        kubectl, config = (os.path.relpath(path, ROOT) for path in (bed.data["binaries"]["kubectl"], bed.kubeconfig))
+        plane = {"ossm2": "smcp", "ossm3": "istio"}[options.provider]
         print(
-            "Run `make demo` again to see that nothing changes.  Look around: kubectl --kubeconfig "
-            f"{os.path.relpath(bed.kubeconfig, ROOT)} get istio,smcp,pods -A"
+            "Run `make demo` again to see that nothing changes.\n"
+            f"Check the mesh: K8S_AUTH_KUBECONFIG={config} .venv/bin/ansible-playbook -i inventories/travel --limit prod "
+            f"-e mesh_provider={options.provider} meshops.mesh.check_mesh\n"
+            f"Look around: {kubectl} --kubeconfig {config} get {plane},pods -A"
         )
     print("`make cluster-down` stops the cluster.")
     return code

@@ -15,7 +15,7 @@ from .._catalogue import kinds_read, run_checks
 from .._checks.answer import answer
 from .._checks.render import table
 from .._checks.runner import Report, run_until
-from .._errors import FetchError
+from .._errors import ConfigError, FetchError
 from .._inputs import intent_from, options_from, reviews_for
 from .._kube.auth import AUTH_ARG_SPEC
 from .._kube.client import Cluster
@@ -23,8 +23,11 @@ from .._kube.collect import collect
 from .._kube.options import CLUSTER, REPORT, SOURCE, display_name, wait_options
 from .._kube.progress import Progress, few
 from .._model.clock import utc_now
+from .._model.intent import Intent
 from .._model.packages import TOOLS
+from .._model.scope import strangers
 from .._model.snapshot import Snapshot
+from .._text import shortened
 from .certificate_sources import clock_source
 from .sources import nothing, read_result, read_source
 
@@ -72,12 +75,26 @@ def look(params: dict[str, Any], warn: Callable[[str], None] | None = None, note
             snapshot, options = replace(snapshot, objects=(*snapshot.objects, *clocks)), replace(options, now=snapshot.taken_at)
         else:
             snapshot = read_source(params, clock=utc_now, warn=warn)
+            _require_ours(snapshot, intent, params)
     except FetchError as exc:
         snapshot = nothing(params["cluster"], now=utc_now())
         options = options_from(params, now=utc_now(), fetch_error=str(exc))
     if note:
         note(snapshot)
     return run_checks(snapshot, intent, options)
+
+
+def _require_ours(snapshot: Snapshot, intent: Intent, params: dict[str, Any]) -> None:
+    """Manifests of another mesh pass every check of this one, as nothing of them is looked at."""
+    if params["source"] != "manifests" or not intent.members:
+        return
+    ours = [*intent.members, *([intent.namespace] if intent.namespace else [])]
+    found = strangers(snapshot.objects, ours)
+    if found:
+        raise ConfigError(
+            f"{params['cluster']}: nothing was checked. The objects of {params['path']} are in {shortened(found, 5)}, and none of these is "
+            f"a namespace of this mesh ({shortened(ours, 5)}): give the inventory of these manifests (-i), or correct mesh_domains"
+        )
 
 
 def _say(progress: Progress, report: Report, fail_on: str) -> None:

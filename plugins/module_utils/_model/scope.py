@@ -12,7 +12,7 @@ from typing import Any
 
 from .objects import group_of
 
-__all__ = ["DEFAULT", "in_their_namespaces", "is_namespaced"]
+__all__ = ["DEFAULT", "in_their_namespaces", "is_namespaced", "strangers"]
 
 DEFAULT = "default"
 # Groups of which every kind is of the whole cluster.
@@ -60,3 +60,16 @@ def in_their_namespaces(objects: Iterable[dict[str, Any]]) -> list[dict[str, Any
     scopes = _scopes(rows)
     return [obj if obj["metadata"].get("namespace") or not is_namespaced(group_of(obj["apiVersion"]), obj["kind"], scopes)
             else {**obj, "metadata": {**obj["metadata"], "namespace": DEFAULT}} for obj in rows]  # fmt: skip
+
+
+def strangers(objects: Iterable[Mapping[str, Any]], ours: Iterable[str]) -> list[str]:
+    """The namespaces of these objects where none of them is one of ours: whoever judges ours judges nothing. Else nothing.
+
+    objects: as a source has them, each with its namespace; one that is a Namespace counts by its name."""
+    found: set[str] = set()
+    for obj in objects:
+        meta = obj.get("metadata")
+        if isinstance(meta, Mapping):
+            found.add(str(meta.get("name" if obj.get("kind") == "Namespace" else "namespace") or ""))
+    found.discard("")
+    return [] if found & set(ours) else sorted(found)

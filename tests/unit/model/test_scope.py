@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.meshops.mesh.plugins.module_utils._model import kinds
-from ansible_collections.meshops.mesh.plugins.module_utils._model.scope import in_their_namespaces, is_namespaced
+from ansible_collections.meshops.mesh.plugins.module_utils._model.scope import in_their_namespaces, is_namespaced, strangers
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
 
 Obj = dict[str, Any]
@@ -76,3 +76,19 @@ def test_manifests_and_snapshots_say_the_same(tmp_path: Path) -> None:
     assert read.get("ServiceMeshControlPlane", "a", "default") is not None and read.get("Namespace", "a", None) is not None
     data = {**read.to_json(), "objects": rows}
     assert Snapshot.from_json(data).get("ServiceMeshControlPlane", "a", "default") is not None
+
+
+@pytest.mark.parametrize(
+    ("objects", "found"),
+    [
+        ([], []),
+        ([obj("v1", "Service", "pay"), obj("v1", "Pod", "shop")], ["pay", "shop"]),
+        ([obj("v1", "Service", "pay"), obj("v1", "Pod", "ours")], []),
+        ([obj("v1", "Namespace"), obj("v1", "Service", "pay")], ["a", "pay"]),
+        ([obj("v1", "Namespace") | {"metadata": {"name": "ours"}}, obj("v1", "Service", "pay")], []),
+        ([obj("rbac.authorization.k8s.io/v1", "ClusterRole")], []),
+        ([{"kind": "Service", "metadata": "of a wrong type"}], []),
+    ],
+)
+def test_objects_of_which_none_is_in_a_namespace_of_ours(objects: list[Obj], found: list[str]) -> None:
+    assert strangers(objects, ["ours", "istio-system"]) == found

@@ -94,6 +94,16 @@ def test_its_result_is_the_module_s(tree: Path) -> None:
     assert done["warnings"] == said != []
 
 
+def test_manifests_of_another_mesh_do_not_pass(tmp_path: Path) -> None:
+    """Nothing of them would be looked at, and every check would pass."""
+    (tmp_path / "web.yaml").write_text('{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "shop"}}')
+    args = {"source": "manifests", "path": str(tmp_path), "members": ["pay"], "control_plane": {"name": "a", "namespace": "istio-system"}}
+    done = action(dict(args), tmp_path).run(task_vars={})
+    assert done["failed"] and "are in shop, and none of these is a namespace of this mesh (pay, istio-system)" in done["msg"], done["msg"]
+    ours = action(args | {"members": ["shop"]}, tmp_path).run(task_vars={})
+    assert "checks" in ours
+
+
 def plugin_spec() -> dict[str, Any]:
     from ansible_collections.meshops.mesh.plugins.module_utils._commands.mesh_check import argument_spec
 
