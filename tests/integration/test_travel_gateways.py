@@ -82,6 +82,7 @@ def _world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         "mesh_provider": provider,
         "mesh_workloads": WORKLOADS,
         "mesh_observability": {},
+        "travel_tracing": "none",
         "mesh_operators_provider": "none",
         "mesh_certificates_store": str(folder / "pki"),
         "travel_partner_bundle": str(folder / "gto"),

@@ -262,6 +262,10 @@ class ControlPlanes(Maistra):
         injector = injector_config(
             meta["name"], meta["namespace"], revision=meta["name"], image=proxy, policy="enabled" if auto else "disabled"
         )[0]  # the other is mesh-config
+        # as everything that the operator makes in the namespace of the control plane
+        injector["metadata"]["ownerReferences"] = next(
+            o["metadata"]["ownerReferences"] for _, o in objects if "ownerReferences" in o["metadata"]
+        )
         objects.append(("istio-discovery", injector))
         addons = addon_objects(smcp)
         objects += [(c, o) for c, o in addons if o["apiVersion"] not in (KIALI, JAEGER)]
