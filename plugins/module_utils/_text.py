@@ -10,7 +10,18 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["MARKS", "escaped_json", "joined", "shortened", "shown", "shown_data", "shown_line", "shown_lines", "without_controls"]
+__all__ = [
+    "MARKS",
+    "counted",
+    "escaped_json",
+    "joined",
+    "shortened",
+    "shown",
+    "shown_data",
+    "shown_line",
+    "shown_lines",
+    "without_controls",
+]
 
 # Printable by Unicode and yet without a shape of their own: fillers, joiners, variation selectors.
 _BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef"
@@ -50,6 +61,11 @@ def shown(value: Any) -> str:
     text = shown_line(value)
     start = len(text) - len(text.lstrip(" "))
     return f"{text[:start]}{_escape(text[start])}{text[start + 1 :]}" if text[start : start + 1] in tuple(MARKS) else text
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 pod`, `2 pods`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def shortened(texts: Iterable[Any], most: int, joint: str = ", ") -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._model.secrecy import is_secret, names_a_secret
-from .._text import joined
+from .._text import counted, joined
 
 __all__ = [
     "ALLOWED",
@@ -199,4 +199,4 @@ def text_of(cluster: str, rows: Sequence[ProbeResult], seconds: float, lost: Seq
 def _without_verdict(rows: Iterable[ProbeResult]) -> list[str]:
     """By where they went and what came back, most calls first: a gateway without a listener is one line, not one for each caller."""
     groups = Counter((f"{row.call['to']}:{row.call['port']}", row.answer.said) for row in rows)
-    return [f"{number} call{'s' if number > 1 else ''} to {to}: {said}" for (to, said), number in groups.most_common()]
+    return [f"{counted(number, 'call')} to {to}: {said}" for (to, said), number in groups.most_common()]

@@ -24,6 +24,7 @@ from .._model.problem import Problem, Severity, skip
 from .._model.revisions import revision_of_pod
 from .._model.view import View
 from .._model.workloads import may_have_pods
+from .._text import counted
 from . import hazards_callers as callers
 from . import hazards_unenforced as unenforced
 from . import hazards_values as values
@@ -110,7 +111,7 @@ def _left_out(view: View, intent: Intent, inventory: MeshInventory) -> tuple[str
     found = [row for row in found if proxy_of(row) is not None and (not revisions or revision_of_pod(row.raw) in revisions)]
     spaces = dict.fromkeys(row.namespace for row in found)
     shown = ", ".join(list(spaces)[:_SHOWN]) + (", ..." if len(spaces) > _SHOWN else "")
-    return (f"{len(found)} pod{'' if len(found) == 1 else 's'} with a proxy in namespaces that are no members ({shown})",) if found else ()
+    return (f"{counted(len(found), 'pod')} with a proxy in namespaces that are no members ({shown})",) if found else ()
 
 
 def analysis_of(view: View, intent: Intent) -> PolicyAnalysis:

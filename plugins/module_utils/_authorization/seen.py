@@ -10,16 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from .._text import counted
 from .inventory import MeshInventory
 from .wording import names
 
 __all__ = ["Examined", "seen_of"]
 
 _MOST = 4  # sentences
-
-
-def _many(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 @dataclass(frozen=True)
@@ -32,10 +29,10 @@ class Examined:
 
     @property
     def text(self) -> str:
-        counts = f"{_many(self.objects, 'object')}, {_many(self.workloads, 'workload')}, {_many(self.pods, 'pod')}"
+        counts = f"{counted(self.objects, 'object')}, {counted(self.workloads, 'workload')}, {counted(self.pods, 'pod')}"
         more = f", and {len(self.unjudged) - _MOST} more kinds of things" if len(self.unjudged) > _MOST else ""
         rest = f"seen and not judged: {', '.join(self.unjudged[:_MOST])}{more}" if self.unjudged else "all that was seen is judged"
-        return f"about {counts} and {_many(self.callers, 'caller')}; {rest}"
+        return f"about {counts} and {counted(self.callers, 'caller')}; {rest}"
 
 
 def seen_of(inventory: MeshInventory, scope: Iterable[str] = ()) -> Examined:
@@ -47,8 +44,8 @@ def seen_of(inventory: MeshInventory, scope: Iterable[str] = ()) -> Examined:
         place.ref for place in real
         if patterns and not place.apart and not any(fnmatchcase(place.namespace, pattern) for pattern in patterns)
     ]  # fmt: skip
-    unjudged = [f"{_many(len(apart), 'workload')} without a proxy that are no part of the mesh ({names(apart)})"] if apart else []
-    unjudged += [f"{_many(len(beyond), 'workload')} of namespaces that were not asked about ({names(beyond)})"] if beyond else []
+    unjudged = [f"{counted(len(apart), 'workload')} without a proxy that are no part of the mesh ({names(apart)})"] if apart else []
+    unjudged += [f"{counted(len(beyond), 'workload')} of namespaces that were not asked about ({names(beyond)})"] if beyond else []
     return Examined(
         inventory.seen,
         len({place.whole for place in real}),

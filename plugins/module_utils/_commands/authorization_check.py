@@ -24,7 +24,7 @@ from .._errors import ConfigError
 from .._inputs import intent_from, options_from
 from .._model.snapshot import Snapshot
 from .._model.view import View
-from .._text import joined, shown
+from .._text import counted, joined, shown
 from .category import category_options, run_category
 
 __all__ = ["Checked", "mesh_settings", "run_authorization_checks", "run_authorization_diff"]
@@ -84,7 +84,7 @@ def _unread(snapshot: Snapshot) -> tuple[str, ...]:
     if not faults:
         return ()
     named = ", ".join(row.path for row in faults[:_SHOWN]) + (", ..." if len(faults) > _SHOWN else "")
-    return (f"nothing of the mesh is in {len(faults)} file{'' if len(faults) == 1 else 's'} that could not be read ({named})",)
+    return (f"nothing of the mesh is in {counted(len(faults), 'file')} that could not be read ({named})",)
 
 
 def _revisions(inventory: MeshInventory) -> tuple[Mapping[str, Any], ...]:
@@ -101,10 +101,6 @@ def _revisions(inventory: MeshInventory) -> tuple[Mapping[str, Any], ...]:
     )
 
 
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'s'[: number != 1]}"
-
-
 def _text(
     report: Report, coverage: Coverage, proven: bool | None, assumptions: Sequence[str], revisions: Sequence[Mapping[str, Any]]
 ) -> str:
@@ -115,14 +111,14 @@ def _text(
     }[proven]
     lines = [
         f"{shown(report.cluster)}: {verdict}; {coverage.seen.text}",
-        f"covered: all requests of {_counted(coverage.sources, 'workload')}, of callers without an identity and of unknown ones, to "
-        f"{_counted(coverage.destinations, 'workload')}; of {_counted(coverage.pairs, 'pair')} {coverage.allowed_pairs} let some request "
+        f"covered: all requests of {counted(coverage.sources, 'workload')}, of callers without an identity and of unknown ones, to "
+        f"{counted(coverage.destinations, 'workload')}; of {counted(coverage.pairs, 'pair')} {coverage.allowed_pairs} let some request "
         "pass from the caller to the destination",
     ]
     lines += [f"open to anyone: {text}" for text in coverage.open[:_SHOWN]]
     lines += [f"... and {len(coverage.open) - _SHOWN} more places that are open to anyone"] if len(coverage.open) > _SHOWN else []
     if revisions:
-        told = [f"{row['revision']} ({row['version']}) with {row['workloads']} workload{'s'[: row['workloads'] != 1]}" for row in revisions]
+        told = [f"{row['revision']} ({row['version']}) with {counted(row['workloads'], 'workload')}" for row in revisions]
         lines.append(f"revisions: {', '.join(told)}")
     lines += [f"assumed: {text}" for text in assumptions]
     rows = [row.to_dict() for row in report.rows]

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .._text import counted
 from .leaving import has_our_fields
 from .objects import LAYER, MESH, sets_field
 from .proxies import STATUS, lives, proxy_container, status_revision
@@ -46,7 +47,7 @@ class Proxied:
     pods: int
 
     def __str__(self) -> str:
-        count = "" if self.kind == "Pod" else f" ({self.pods} pod{'' if self.pods == 1 else 's'})"
+        count = "" if self.kind == "Pod" else f" ({counted(self.pods, 'pod')})"
         return f"{self.kind} {self.namespace}/{self.name}{count}"
 
     @property

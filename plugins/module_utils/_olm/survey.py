@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._model.packages import MESH_OPERATORS, RETIRED, Package
-from .._text import shortened
+from .._text import counted, shortened
 from .model import COPIED_LABEL, Subscription
 
 __all__ = ["Ask", "OperatorState", "SurveyResult", "survey"]
@@ -318,7 +318,7 @@ def _instead(scene: _Scene, row: Package) -> str:
         return f"{_listed(elsewhere)} does: name it as its source in mesh_operators_extra"
     names = sorted({obj["metadata"]["name"] for obj in scene.seen.manifests if _from(obj) == row.source})
     near = difflib.get_close_matches(row.package, names, _SHOWN, 0.5) if row.package not in RETIRED else []
-    count = f"it offers {len(names)} package{'' if len(names) == 1 else 's'}" + (f", the nearest by name {_listed(near)}" if near else "")
+    count = f"it offers {counted(len(names), 'package')}" + (f", the nearest by name {_listed(near)}" if near else "")
     return f"{count}. {RETIRED[row.package][0].upper()}{RETIRED[row.package][1:]}" if row.package in RETIRED else count
 
 

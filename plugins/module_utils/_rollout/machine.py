@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._model.problem import Problem
+from .._text import counted
 from .model import REVISION, Budget, Goal, RestartedWorkload, RolloutObservation
 from .reading import matches
 from .waves import width
@@ -106,7 +107,7 @@ def _hopeless(one: RestartedWorkload, budgets: Sequence[Budget]) -> Problem | No
     if one.gateway and one.cost and one.wanted - one.cost < 1:
         return Problem(
             one.title,
-            f"it is a gateway with {one.wanted} replica{'' if one.wanted == 1 else 's'} of which {one.cost} may be "
+            f"it is a gateway with {counted(one.wanted, 'replica')} of which {one.cost} may be "
             "away at once, so there would be a moment without a ready one",
             "give it a rolling update with maxUnavailable 0, or more replicas",
         )
