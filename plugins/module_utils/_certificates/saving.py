@@ -12,7 +12,7 @@ from typing import Any
 from .._errors import ConfigError
 from .._model.fields import is_of, metadata_of, name_of, section, sections, texts
 from .._model.malformed import title
-from .._model.objects import LAYER, MANAGED_BY, MANAGER, MESH
+from .._model.objects import LAYER, is_ours
 from .._model.secrets_used import CA_SECRETS, CACERTS, CACERTS_ITEMS
 from .._text import shown
 from .cert_manager import GROUP
@@ -36,8 +36,7 @@ def _issued_as_itself(one: Obj) -> bool:
 
 
 def _delivered(one: Obj) -> bool:
-    labels = section(one, "metadata", "labels")
-    return labels.get(MANAGED_BY) == MANAGER and labels.get(LAYER) == _LAYER
+    return is_ours(one) and section(one, "metadata", "labels").get(LAYER) == _LAYER
 
 
 def copies(found: Objects, namespace: str, *, by_cert_manager: bool) -> list[dict[str, Any]]:
@@ -93,12 +92,7 @@ def misfits(found: Objects, *, by_cert_manager: bool) -> list[str]:
 
 def not_issued(secrets: Objects, mesh: str = "") -> list[Obj]:
     """Those that cert-manager has not written. mesh: those that are of this mesh do not count, either."""
-    return [one for one in secrets if _ISSUED not in section(one, "metadata", "annotations") and not (mesh and _ours(one, mesh))]
-
-
-def _ours(one: Obj, mesh: str) -> bool:
-    labels = section(one, "metadata", "labels")
-    return labels.get(MESH) == mesh and labels.get(MANAGED_BY) == MANAGER
+    return [one for one in secrets if _ISSUED not in section(one, "metadata", "annotations") and not (mesh and is_ours(one, mesh))]
 
 
 def certificates_for(certificates: Objects, objects: Objects) -> list[Obj]:

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -39,7 +39,7 @@ from .._model.objects import Ref
 from .._model.snapshot import Snapshot
 from .._rights.reads import MIGRATION
 from .._text import shortened
-from .restart import RestartEngine, RestartSettings
+from .restart import RestartEngine, RestartSettings, waves_of
 from .sources import require_whole
 
 __all__ = ["STEPS", "Migration"]
@@ -118,8 +118,7 @@ class Migration:
             raise NotReady(f"cluster {self.cluster.name}: {what}: nothing was written: {_list(step.blockers)}")
         self.lines += step.notes
         for write in step.writes:
-            if self.engine.lock is not None:
-                self.engine.lock.check()
+            self.engine.require_lock()
             self.lines.append(write.said)
             self.changed = True
             ref = write.ref
@@ -154,9 +153,7 @@ class Migration:
         never = () if step.blockers else tuple(map(str, self.engine.hopeless(titles)))
         self._write(replace(step, blockers=(*step.blockers, *never)), what)
         self.lines += [f"Pod {name}: no controller recreates it, so it keeps its proxy" for name in lonely]
-        size = max(1, self.wave_size)
-        for wave in (titles[start : start + size] for start in range(0, len(titles), size)):
-            self._restart(wave)
+        self._restart(titles)
 
         def look() -> list[str]:
             now = self._look()
@@ -164,20 +161,20 @@ class Migration:
 
         self._until(what, look)
 
-    def _restart(self, wave: list[str]) -> None:
+    def _restart(self, titles: list[str]) -> None:
         """All of a wave are ready before the next one begins. In a dry run it is only said."""
-        if self.dry_run:
+
+        def begun(wave: Sequence[str]) -> None:
             self.changed = True
-            self.engine.restarted += wave
             self.lines.append(f"restarted {', '.join(wave)}")
+
+        if self.dry_run:
+            self.engine.restarted += titles
+            for wave in waves_of(titles, self.wave_size):
+                begun(wave)
             return
-        before = len(self.restarted)
-        try:
-            self.engine.restart(wave, remedy="run it again to go on, or go back")
-        finally:
-            begun = self.restarted[before:]
-            self.changed = self.changed or bool(begun)
-            self.lines += [f"restarted {', '.join(begun)}"] if begun else []
+        for _wave in self.engine.restart_in_waves(titles, self.wave_size, begun=begun, remedy="run it again to go on, or go back"):
+            pass
 
     def _gateways(self, seen: Snapshot, plane: Plane, side: str) -> None:
         if side == NEW:

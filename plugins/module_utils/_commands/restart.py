@@ -24,7 +24,18 @@ from .._rollout.model import KINDS, RESTARTED, Goal, RolloutObservation
 from .._rollout.reading import thin_pod, thin_workload, world_of
 from .._rollout.waves import width
 
-__all__ = ["SHUT", "RestartEngine", "RestartSettings", "Rows", "limits_from", "lock_from", "settings_from", "space_of", "thin_namespace"]
+__all__ = [
+    "SHUT",
+    "RestartEngine",
+    "RestartSettings",
+    "Rows",
+    "limits_from",
+    "lock_from",
+    "settings_from",
+    "space_of",
+    "thin_namespace",
+    "waves_of",
+]
 
 POD, BUDGET = "Pod", "PodDisruptionBudget"
 SHUT = "no maintenance window is open"
@@ -65,6 +76,12 @@ def lock_from(cluster: Cluster, params: Mapping[str, Any], namespace: str) -> Lo
 def space_of(title: str) -> str:
     """The namespace in `Kind namespace/name`."""
     return title.partition(" ")[2].partition("/")[0]
+
+
+def waves_of(titles: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    """Parts of at most this size, and at least one."""
+    most = max(1, size)
+    return (titles[start : start + most] for start in range(0, len(titles), most))
 
 
 def _settled(rows: Rows, members: Iterable[str], found: Next, looks: int) -> Rows:
@@ -112,6 +129,11 @@ class RestartEngine:
         """The API server's clock, by its own whole second: creation times of pods are by that one."""
         found = self.cluster.read_clock()
         return (self.cluster.now() if found is None else found.theirs).replace(microsecond=0)
+
+    def require_lock(self) -> None:
+        """Before each write: the lock of the mesh is still ours. Without one nobody is kept out."""
+        if self.lock is not None:
+            self.lock.check()
 
     # looking
 
@@ -242,6 +264,21 @@ class RestartEngine:
                 rows = {**found.under_way, **found.held}
                 progress.say(f"{len(found.done)} of {len(titles)} restarted: {few(f'{title}: {why}' for title, why in rows.items())}")
 
+    def restart_in_waves(
+        self, titles: Sequence[str], size: int, *, begun: Callable[[list[str]], object], remedy: str = ""
+    ) -> Iterator[Sequence[str]]:
+        """As restart, so many at a time, each wave after the one before is ready; yields those that are.
+
+        begun: told whom a wave has restarted, also where the wave then fails."""
+        for wave in waves_of(titles, size):
+            before = len(self.restarted)
+            try:
+                self.restart(wave, remedy=remedy)
+            finally:
+                if self.restarted[before:]:
+                    begun(self.restarted[before:])
+            yield wave
+
     def hopeless(self, titles: Sequence[str]) -> list[Problem]:
         """Who of these could never be restarted as things are, and why. Nothing is written."""
         if not titles:
@@ -277,8 +314,7 @@ class RestartEngine:
             self.memory.began.setdefault(title, now)
 
     def _write(self, version: str, kind: str, name: str, patch: Mapping[str, Any], *, namespace: str | None = None) -> None:
-        if self.lock is not None:
-            self.lock.check()
+        self.require_lock()
         self.cluster.patch({"apiVersion": version, "kind": kind, "metadata": {"name": name, "namespace": namespace}}, patch)
         self.changed = True
 

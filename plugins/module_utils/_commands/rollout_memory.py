@@ -106,8 +106,7 @@ class RolloutMemory(RestartEngine):
         if found is not None:
             self._keep(state)
         elif state.waves or (goal.version and goal.version != origin.version):
-            if self.lock is not None:
-                self.lock.check()
+            self.require_lock()
             self.cluster.create(body)
             self.changed = True
         return state
@@ -116,8 +115,7 @@ class RolloutMemory(RestartEngine):
         """Whether there was something."""
         if self._found() is None:
             return False
-        if self.lock is not None:
-            self.lock.check()
+        self.require_lock()
         done = self.cluster.delete("v1", "ConfigMap", self.name, self.namespace)
         self.changed = self.changed or done
         return done

@@ -15,9 +15,7 @@ from ansible.module_utils.urls import open_url
 from .._errors import MeshError
 from .._kube.auth import dialer
 from .._kube.client import Cluster
-from .._kube.lease import Lock
 from .._kube.options import display_name
-from .._model.objects import rollout_name
 from .._model.problem import Problem
 from .._rollout import gate
 from .._rollout.machine import WaveMemory
@@ -26,7 +24,7 @@ from .._rollout.progress import plan_lines, state_lines
 from .._rollout.state import State
 from .._rollout.waves import orders_from, plan
 from .._rollout.windows import windows_from
-from .restart import limits_from
+from .restart import limits_from, lock_from
 from .rollout import Closed, Rollout, RolloutSettings
 from .rollout_gate import Asking, ask_prometheus
 
@@ -56,14 +54,7 @@ class RolloutRun:
         if params["domains"] is not None:
             domains = {str(one["name"]): list(one.get("namespaces") or []) for one in params["domains"]}
         self.orders = orders_from(params["waves"], domains=domains)
-        self.lock = Lock(
-            self.cluster,
-            namespace=params["namespace"],
-            name=rollout_name(params["mesh"]),
-            mesh=params["mesh"],
-            holder=params["holder"],
-            seconds=params["lock_seconds"],
-        )
+        self.lock = lock_from(self.cluster, params, params["namespace"])
         self.rollout = Rollout(
             self.cluster,
             mesh=params["mesh"],

@@ -140,12 +140,8 @@ class Rotation(RotationReading):
             return
         signer = Material.of(own.get("data") or {}, self._where(OWN)).authority.signer
         if any(one.material.authority.signer == signer for one in self.saved()):
-            self._require_lock()
+            self.engine.require_lock()
             self.changed = self.cluster.delete("v1", "Secret", OWN, self.namespace) or self.changed
-
-    def _require_lock(self) -> None:
-        if self.lock is not None:
-            self.lock.check()
 
     def _judge(self, turn: Attempt, step: RotationStep, look: RotationObservation) -> GateVerdict:
         verdict = gate(step, look.mesh, look.current.authority, now=self.cluster.now())
@@ -259,7 +255,7 @@ class Rotation(RotationReading):
         # What somebody else made is taken over: it was saved a moment ago.
         adopt = frozenset({f"Secret {self.namespace}/{obj['metadata']['name']}"})
         order = LayerRequest(self.mesh, layer, adopt=adopt, force_conflicts=True, wait=False)
-        self._require_lock()
+        self.engine.require_lock()
         self.changed = apply_layer(self.cluster, [obj], order).changed or self.changed
 
     def _restart_istiods(self, turn: Attempt, look: RotationObservation, before: Authority, after: Authority) -> None:
@@ -289,16 +285,13 @@ class Rotation(RotationReading):
 
     def _restart(self, turn: Attempt, titles: Sequence[str], restarted: dict[str, _Tried]) -> None:
         """Wave after wave; the next one begins when all of this one is ready."""
-        size = max(1, self.limits.wave_size)
-        for wave in (titles[start : start + size] for start in range(0, len(titles), size)):
-            before = len(self.engine.restarted)
-            try:
-                self.engine.restart(wave, remedy=GO_ON)
-            finally:
-                begun = self.engine.restarted[before:]
-                self.changed = self.changed or bool(begun)
-                turn.waves += [begun] if begun else []
-                turn.restarted += begun
+
+        def begun(wave: list[str]) -> None:
+            self.changed = True
+            turn.waves.append(wave)
+            turn.restarted += wave
+
+        for wave in self.engine.restart_in_waves(titles, self.limits.wave_size, begun=begun, remedy=GO_ON):
             for title in wave:
                 times = restarted[title].times + 1 if title in restarted else 1
                 restarted[title] = _Tried(self.clock(), times)

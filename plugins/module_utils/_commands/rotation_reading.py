@@ -149,7 +149,7 @@ class RotationReading:
         self.cluster, self.dialer, self.mesh, self.namespace = cluster, dialer, mesh, namespace
         self.members = None if members is None else sorted({namespace, *members})
         self.limits, self.back, self.dry_run, self.clock, self.sleep = limits, back, dry_run, clock, sleep
-        self.remove_own, self.lock = remove_own, lock
+        self.remove_own = remove_own
         self.engine = RestartEngine(cluster, lock=lock, settings=limits.restart, clock=clock, sleep=sleep)
         self.changed = False
         self.turns: list[Attempt] = []  # also the one that ended with an error

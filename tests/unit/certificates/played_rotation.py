@@ -67,7 +67,7 @@ class PlayedRotation(Rotation):
         return None
 
     def _apply(self, obj: Obj, layer: str) -> None:
-        self._require_lock()
+        self.engine.require_lock()
         if obj["metadata"]["name"] == "cacerts":
             self.west.authorities.append((self.west.seconds, Material.of(obj["data"], "cacerts")))
         self.west.writes.append(f"apply {obj['metadata']['name']}")

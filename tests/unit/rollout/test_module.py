@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.meshops.mesh.plugins.module_utils._commands import restart
 from ansible_collections.meshops.mesh.plugins.module_utils._commands import rollout_waves as command
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import NotReady
 from ansible_collections.meshops.mesh.plugins.modules import rollout_waves as module
@@ -20,9 +21,9 @@ def west(monkeypatch: pytest.MonkeyPatch) -> Played:
     found.versions["default"] = "1.27.5"
     monkeypatch.setattr(command.Cluster, "from_params", lambda *_args, **_more: found)
     monkeypatch.setattr(command, "dialer", lambda *_args, **_more: None)
-    rollout, lock = command.Rollout, command.Lock
+    rollout, lock = command.Rollout, restart.Lock
     monkeypatch.setattr(command, "Rollout", lambda *args, **more: rollout(*args, **more, clock=found.clock, sleep=found.sleep))
-    monkeypatch.setattr(command, "Lock", lambda *args, **more: lock(*args, **more, clock=found.clock, sleep=found.sleep, renews=False))
+    monkeypatch.setattr(restart, "Lock", lambda *args, **more: lock(*args, **more, clock=found.clock, sleep=found.sleep, renews=False))
     return found
 
 
