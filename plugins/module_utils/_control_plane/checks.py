@@ -431,9 +431,8 @@ def version_pinned(view: View, intent: Intent, options: Options) -> Iterable[Pro
     """An alias such as v1.30-latest resolves to the newest patch that the operator knows. Where OLM approves updates by itself, a new
     operator is installed whenever the catalogue has one, and the control plane, or the CNI plugin on every node, is replaced with it.
     Without an intent this is asked of each control plane of the source."""
-    plane = control_plane(view, intent) if intent.control_plane else None
-    planes = view.of(k.ISTIO) if plane is None and not intent.control_plane else [plane] if plane else []
-    rows = [*planes, *view.of(k.ISTIO_CNI), *view.of(k.Z_TUNNEL)]
+    planes = [control_plane(view, intent)] if intent.control_plane else view.of(k.ISTIO)
+    rows = [row for row in (*planes, *view.of(k.ISTIO_CNI), *view.of(k.Z_TUNNEL)) if row is not None]
     aliases = [(row, version) for row in rows if (version := str(row.at("spec", "version", default=""))).endswith("-latest")]
     own = [row for row in view.of(k.SUBSCRIPTION) if row.at("spec", "name", default="") in MESH_OPERATORS - {"servicemeshoperator"}]
     if aliases and not own:

@@ -192,17 +192,17 @@ def hosts_do_not_collide(view: View, intent: Intent, options: Options) -> Iterab
 
 def _whose(view: View, gateway: Obj) -> list[str]:
     """The selector of a Gateway in words, and the labels of the pods that it selects: another one may select the same in other words."""
-    known: dict[str, list[str]] = view.memo("gateways.whose", view, dict)
     selector = _selector(gateway)
     words = _words(selector)
-    if words not in known:
+
+    def made() -> list[str]:
         labels = (
             (space, {key: value for key, value in shape.labels.items() if key not in _HASHES})
             for space, shape in selected_pods(view, selector)
         )
-        known[words] = list(dict.fromkeys([words, *(f"{space}: {_words(own)}" for space, own in labels)]))
-    view.of(k.POD)  # what it stands on, also where the answer is known
-    return known[words]
+        return list(dict.fromkeys([words, *(f"{space}: {_words(own)}" for space, own in labels)]))
+
+    return view.memo(f"gateways.whose {words}", view, made)  # many Gateways have the same selector
 
 
 @check(
@@ -440,13 +440,12 @@ def _likely_callers(view: View, service: Obj) -> list[str]:
 
 def homes_of(view: View, gateway: Obj) -> list[str]:
     """The namespaces of a Gateway's pods, as far as they are known: asked for each VirtualService that names it."""
-    known: dict[str, list[str]] = view.memo("gateways.homes", view, dict)
     selector = _selector(gateway)
-    words = _words(selector)
-    if words not in known:  # many Gateways have the same one
-        known[words] = sorted({namespace for namespace, _shape in selected_pods(view, selector)})
-    view.of(k.POD)  # what it stands on, also where the answer is known
-    return known[words]
+
+    def made() -> list[str]:
+        return sorted({namespace for namespace, _shape in selected_pods(view, selector)})
+
+    return view.memo(f"gateways.homes {_words(selector)}", view, made)  # many Gateways have the same selector
 
 
 def root_namespace(view: View, intent: Intent) -> str:

@@ -9,6 +9,7 @@ Who asks declares `Pod`. Templates are of any kind and are not asked for: a fold
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from . import kinds as k
 from .fields import name_of, namespace_of, sections
@@ -34,10 +35,13 @@ def _pods(view: View) -> dict[str, ByLabel[tuple[str, Shape]]]:
     return {namespace: ByLabel((pod, pod[1].labels) for pod in pods) for namespace, pods in found.items()}
 
 
+def _known(view: View) -> dict[str, ByLabel[tuple[str, Shape]]]:
+    return view.memo("model.pods", view, lambda: _pods(view))
+
+
 def every_pod(view: View) -> list[tuple[str, Shape]]:
     """All of a view, each with its namespace."""
-    view.of(k.POD)  # read by whoever asks, also where the answer is known
-    return view.memo("model.pods", view, lambda: _pods(view))[""].matching({})
+    return _known(view)[""].matching({})
 
 
 def _made_gateways(view: View) -> Iterator[tuple[str, str, dict[str, str]]]:
@@ -50,18 +54,24 @@ def _made_gateways(view: View) -> Iterator[tuple[str, str, dict[str, str]]]:
 
 def selected_pods(view: View, selector: Mapping[str, str], namespace: str = "") -> list[tuple[str, Shape]]:
     """Those that have all of these labels, of one namespace or of all, each with its namespace; none for a selector without labels."""
-    view.of(k.POD)  # read by whoever asks, also where the answer is known
-    found = view.memo("model.pods", view, lambda: _pods(view)).get(namespace)
+    found = _known(view).get(namespace)
     return found.matching(selector) if found and selector else []
+
+
+def _ports(pods: Iterable[Shape]) -> Iterator[tuple[Any, int]]:
+    """Name and number of what their containers say; a number that is none is no port."""
+    for one in pods:
+        for row in one.containers():
+            for port in sections(row.get("ports")):
+                if str(port.get("containerPort")).isdigit():
+                    yield port.get("name"), int(port["containerPort"])
 
 
 def port_numbers(pods: Iterable[Shape]) -> set[int]:
     """The ports that their containers say."""
-    return {int(port["containerPort"]) for one in pods for row in one.containers() for port in sections(row.get("ports"))
-            if str(port.get("containerPort")).isdigit()}  # fmt: skip
+    return {number for _name, number in _ports(pods)}
 
 
 def named_ports(pods: Iterable[Shape], name: str) -> set[int]:
     """What a Service means by the name of a port: each pod may have another number."""
-    return {int(port["containerPort"]) for one in pods for row in one.containers() for port in sections(row.get("ports"))
-            if port.get("name") == name and str(port.get("containerPort")).isdigit()}  # fmt: skip
+    return {number for said, number in _ports(pods) if said == name}

@@ -121,14 +121,22 @@ class View:
         self._index: dict[Kind, dict[str | None, list[Obj]]] = {}
         self._names: dict[Kind, dict[tuple[str, str], Obj]] = {}
         self.read: set[Kind] = set()
-        self._memo: dict[str, tuple[object, Any]] = {}
+        self._memo: dict[str, tuple[object, Any, frozenset[Kind]]] = {}
         self._labels: dict[Kind, ByLabel[Obj]] = {}
 
     def memo(self, key: str, about: object, make: Callable[[], Made]) -> Made:
-        """What is made of this view once, and again only for another intent: `about` is what it depends on beside the view."""
+        """What is made of this view once, and again only for another intent: `about` is what it depends on beside the view.
+
+        Who gets it made before has read the same kinds as who had it made."""
         known = self._memo.get(key)
         if known is None or known[0] is not about:
-            known = self._memo[key] = (about, make())
+            earlier, self.read = self.read, set()
+            try:
+                value = make()
+            finally:
+                own, self.read = frozenset(self.read), self.read | earlier
+            known = self._memo[key] = (about, value, own)
+        self.read |= known[2]
         made: Made = known[1]
         return made
 
