@@ -59,7 +59,7 @@ options:
     default: 2000
   reopen:
     description:
-      - Whether workloads that an older intent has closed, and O(access) does not speak of any more, may be opened to everybody again.
+      - Whether workloads that an older intent has closed, and O(access) does not speak of any more, may be opened to all callers again.
       - Otherwise such an intent is refused.
     type: bool
     default: false

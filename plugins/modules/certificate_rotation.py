@@ -11,7 +11,7 @@ module: certificate_rotation
 short_description: Change the CA of a mesh without an outage
 version_added: "0.3.0"
 description:
-  - Brings the Secret C(cacerts) of a control plane to another CA in steps that are safe each. V(distribute) makes everybody trust the roots
+  - Brings the Secret C(cacerts) of a control plane to another CA in safe steps. V(distribute) makes every proxy trust the roots
     of both, V(switch) lets the new CA sign, V(retire) takes the old roots away. With the same roots (a new intermediate) there is only
     V(switch).
   - Before each step it asks istiod, every ConfigMap and webhook that istiod writes, and the live certificates of every sidecar and gateway.
@@ -30,7 +30,7 @@ options:
   state:
     description:
       - V(planned) only computes the steps. V(gated) waits until the next step is safe and does not take it, V(next) takes it, V(settled)
-        waits until everybody has followed the last one, V(rotated) does all of it.
+        waits until every proxy and istiod has the CA of the last one, V(rotated) does all of it.
       - V(gated) on every cluster, then V(next) on every cluster, is how clusters that share a root go together.
       - In check mode V(gated), V(next) and V(rotated) say whether the next step would be safe now.
     type: str
@@ -162,7 +162,7 @@ turns:
       type: dict
       sample: {"proxies": 14, "istiods": 2, "places": 9}
     blockers:
-      description: Who was in the way at the last look, why, and what to do.
+      description: What kept the step from being safe when it was last looked at, why, and what to do.
       type: list
       elements: dict
       sample: []
@@ -199,7 +199,7 @@ lines:
   returned: always
   type: list
   elements: str
-  sample: ["distribute: nobody is in the way (14 proxies, 2 istiods, 9 places asked)"]
+  sample: ["distribute: proved safe (14 proxies, 2 istiods, 9 places asked)"]
 """
 
 from typing import Any

@@ -16,7 +16,7 @@ description:
   - Deployments, StatefulSets and DaemonSets are restarted by the annotation C(kubectl.kubernetes.io/restartedAt), all pods of one in one
     pass. Pods of Jobs, bare pods and those of other owners are reported and never killed.
   - What it knows is in the ConfigMap C(rollout-MESH) of the control plane's namespace. A run that was killed, or another control node,
-    goes on at the right place, and nobody is restarted twice. A Lease of the same name keeps a second run out; it is taken from a run
+    goes on at the right place, and no workload is restarted twice. A Lease of the same name keeps a second run out; it is taken from a run
     that has shown no life for O(lock_seconds).
   - Most people use the playbooks C(meshops.mesh.upgrade_data_plane) and C(meshops.mesh.restart_data_plane), which call it for each step.
 author:

@@ -172,10 +172,10 @@ def test_the_playbook_is_killed_in_every_phase_and_ends_well(bedded: Bedded, tmp
             read_until(process, lambda line, phase=phase: line.startswith(f"{phase}: proved safe") and "written" in line)
             kill_tree(process)
         said = finished(play(bedded, tmp_path))
-        assert "settle: everybody has followed (2 proxies, 1 istiods" in said
+        assert "settle: every proxy and istiod has the new CA (2 proxies, 1 istiods" in said
         assert bedded.issuer("cars") == "CN=authority-2027"
         back = finished(play(bedded, tmp_path, rotate_certificates_rollback=True))
-        assert "settle: everybody has followed" in back and signs(bedded) == before
+        assert "settle: every proxy and istiod has the new CA" in back and signs(bedded) == before
     assert len(codes) >= 18 and set(codes) == {"200"}
     for secret in (tmp_path / "pki").glob("*.pem"):
         key = secret.read_text().split("PRIVATE KEY-----")[1].splitlines()[1]

@@ -174,7 +174,9 @@ def test_it_moves_under_the_corporate_ca_and_says_who_signs(travel: Travel, tmp_
     run = travel.play("meshops.mesh.travel_corporate_ca", extra_vars=more).check()
     for phase in ("distribute", "switch", "retire"):
         assert re.search(rf"^{phase}: proved safe.*, written \({proxies} proxies, 2 istiods", run.stdout, re.MULTILINE), run.stdout[-5000:]
-    assert "settle: everybody has followed" in run.stdout and re.search(r"^\d+ passed, 0 warnings, 0 failed", run.stdout, re.MULTILINE)
+    assert "settle: every proxy and istiod has the new CA" in run.stdout and re.search(
+        r"^\d+ passed, 0 warnings, 0 failed", run.stdout, re.MULTILINE
+    )
     root, middle = (f"CN=Travel Agency Ltd {kind} CA,OU=Travel Agency Ltd Certificate Authority" for kind in ("Root", "Intermediate"))
     table = run.stdout[run.stdout.index("the CA of istiod:") :]
     assert table.startswith(f"the CA of istiod:\n  before  O=cluster.local\n  after   {root}")

@@ -49,7 +49,7 @@ def _lines_of(turn: Attempt, *, dry_run: bool) -> list[str]:
         return lines + [f"  left alone: {name}: {reason}" for name, reason in list(turn.loose.items())[:20]]
     waited = f" after {turn.waited:.0f} s" if turn.waited >= 1 else ""
     word = "would be safe now" if dry_run else f"proved safe{waited}{', written' if turn.written else ''}"
-    said = "everybody has followed" if turn.phase == "settle" else word
+    said = "every proxy and istiod has the new CA" if turn.phase == "settle" else word
     lines = [f"{turn.phase}: {said} ({asked})", *_waves_of(turn)]
     return lines + [f"  {one.resource}: {one.message}; {one.remedy}" for one in turn.notes[:20] if turn.phase == "settle"]
 

@@ -85,7 +85,7 @@ class RolloutMemory(RestartEngine):
             return found
         if found is not None and found.labels and not same_goal(found, goal, reason):
             raise ConfigError(
-                f"{self.where}: {found.reason} has restarted everybody, and has not given {', '.join(found.labels)} their "
+                f"{self.where}: {found.reason} has restarted all its workloads, and has not given {', '.join(found.labels)} their "
                 f"label {REVISION} back yet: run that one again, to its end. Nothing was changed"
             )
         if found is not None and found.direction == "forward" and same_goal(found, goal, reason) and not (goal.version or goal.revision):

@@ -105,7 +105,7 @@ class Rotation(RotationReading):
         progress = Progress(self.cluster.name, self.clock)
         before: RotationObservation | None = None
         while True:
-            look = self.look([goal]) if before is None else self._look_again(before, [goal], "while everybody was waited for")
+            look = self.look([goal]) if before is None else self._look_again(before, [goal], "while waiting for proxies and istiods")
             before = look
             step = RotationStep(Phase.RETIRE, goal.authority)
             # The same questions as before the last step, asked of the roots that are left.
@@ -127,7 +127,7 @@ class Rotation(RotationReading):
             if done.waited >= self.limits.gate:
                 if not done.blockers:
                     return done
-                raise NotReady(self._refusal(done, "the CA was changed, and not everybody has followed"))
+                raise NotReady(self._refusal(done, "the CA was changed, and not every proxy and istiod has it yet"))
             if progress.due():
                 progress.say(f"settle: {few(f'{one.resource}: {one.message}' for one in (*done.blockers, *done.notes))}")
             self._help(done, look, [*done.blockers, *done.notes], restarted)
