@@ -9,9 +9,9 @@ COLLECTION := .cache/collections/ansible_collections/meshops/mesh
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONPATH := $(CURDIR)/tests
 
-.PHONY: help demo demo-ca demo-upgrade test test-long matrix unit lint sanity bench docs lock cluster-up cluster-down build clean molecule
-help:
-	@echo "demo  demo-ca  demo-upgrade  test  test-long  matrix  unit  lint  bench  docs  cluster-up  cluster-down  molecule  build  clean"
+.PHONY: help ready demo demo-ca demo-upgrade test test-long matrix unit lint bench docs lock cluster-up cluster-down build clean molecule
+help:                  ## what can be made
+	@sed -n 's/^\([a-z][a-z -]*\):[^#=]*## *\(.*\)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do printf '%-14s %s\n' "$$name" "$$text"; done
 
 $(VENV)/.done: requirements-dev.txt
 	@command -v $(PYTHON) > /dev/null || { echo "$(PYTHON) is not on PATH: install Python 3.11 or say PYTHON=..."; exit 1; }
@@ -22,8 +22,7 @@ $(VENV)/.done: requirements-dev.txt
 $(COLLECTION):
 	@mkdir -p $(dir $@) && ln -sfn ../../../.. $@
 
-.PHONY: ready
-ready: $(VENV)/.done | $(COLLECTION)
+ready: $(VENV)/.done | $(COLLECTION)  ## the virtual environment, with all that the other targets need
 
 demo: ready            ## from nothing to a checked production mesh; a second run changes nothing
 	@$(BIN)/python tests/tools/demo.py --provider $(MESH_PROVIDER)
@@ -35,10 +34,10 @@ demo-ca: demo          ## the mesh of the demo leaves istiod's own CA for a corp
 demo-upgrade: ready    ## two patch versions and a minor one up while a client calls; one wave, back, all the way. MESH_STRATEGY=InPlace
 	@$(BIN)/python tests/tools/demo_upgrade.py --provider $(MESH_PROVIDER) $(if $(MESH_STRATEGY),--strategy $(MESH_STRATEGY))
 
-cluster-up: ready
+cluster-up: ready      ## the demo's embedded cluster with its operators, and nothing installed
 	@$(BIN)/python -m testbed up --name demo-$(MESH_PROVIDER) --operators olm,sail,maistra,openshift,observability,envoys
 
-cluster-down: ready
+cluster-down: ready    ## stops the clusters of the demos
 	@$(BIN)/python -m testbed down --name demo-ossm3
 	@$(BIN)/python -m testbed down --name demo-ossm2
 	@$(BIN)/python -m testbed down --name demo-upgrade
@@ -54,31 +53,31 @@ test: ready            ## the suite; the first run builds the test bed's Kuberne
 test-long: export MESH_TEST_LONG := 1
 test-long: test        ## with the stories of minutes; MESH_TEST_PROVIDERS=ossm3,ossm2 plays them for both generations
 
-unit: ready
+unit: ready            ## the unit tests alone
 	@$(BIN)/python -m pytest -q -n $(JOBS) tests/unit
 
 matrix: ready          ## every ansible-core that is promised plays install, check, certificates, upgrade, remove. ONLY=2.16,newest
 	@$(BIN)/python -m testbed build > /dev/null
 	@$(BIN)/python tests/tools/matrix.py $(if $(ONLY),--only $(ONLY))
 
-lint: ready
+lint: ready            ## every gate but the tests, as CI runs them
 	@bash tests/tools/lint.sh
 
 docs: ready            ## writes what is generated: role tables, check pages
 	@$(BIN)/python tests/tools/role_readme.py
 	@$(BIN)/python tests/tools/make_docs.py
 
-bench: ready
+bench: ready           ## measures what docs/performance.md promises
 	@$(BIN)/python bench/run.py
 
-molecule: ready
+molecule: ready        ## the molecule scenario on an embedded cluster
 	@cd extensions && molecule test -s default
 
-build: ready
+build: ready           ## the archive, in .cache/dist
 	@mkdir -p .cache/dist && ansible-galaxy collection build --force --output-path .cache/dist .
 
-lock: ready
+lock: ready            ## the newest versions of what developers use, into requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet -U -r requirements-dev.in && $(BIN)/python -m pip freeze > requirements-dev.txt
 
-clean: cluster-down
+clean: cluster-down    ## takes beds, archives and reports away
 	@rm -rf .cache/beds .cache/dist .cache/lint
