@@ -58,5 +58,6 @@ def test_installed_alone_it_renders_a_mesh(archive: Path, tmp_path: Path) -> Non
     written = {path.stem for path in tree.rglob("*.yaml")}
     assert len(written) > 40
     assert not (home / "tests").exists()
-    links = subprocess.run([sys.executable, str(ROOT / "tests" / "tools" / "links.py"), str(home)], capture_output=True, text=True, check=False)
+    tool_of_links = str(ROOT / "tests" / "tools" / "links.py")
+    links = subprocess.run([sys.executable, tool_of_links, str(home)], capture_output=True, text=True, check=False)
     assert (links.returncode, links.stdout, links.stderr) == (0, "", ""), "its pages lead only to what the archive has"
