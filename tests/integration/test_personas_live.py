@@ -126,7 +126,7 @@ def test_the_role_and_the_check_end_with_the_binding(people: Travel, edit: str, 
     run = people.play(role_play(tmp_path, "personas", "dev"))
     assert run.rc != 0
     assert f"granted by RoleBinding {AGENCY}/{edit} -> ClusterRole edit" in said(run)
-    check = people.play("meshops.mesh.check_mesh", extra_vars={"mesh_target_hosts": "dev", "mesh_check_only": ["OSM1702"]})
+    check = people.play("meshops.mesh.check_mesh", extra_vars={"mesh_hosts": "dev", "mesh_check_only": ["OSM1702"]})
     assert check.rc != 0
     assert (
         f'User mia: may create envoyfilters.networking.istio.io in {AGENCY} (RBAC: allowed by RoleBinding "{edit}/{AGENCY}" '

@@ -120,7 +120,6 @@ def given(folder: Path) -> Obj:
         "mesh_upgrade": {"rollout": {"interval": 0.5}},
         "access_wait_timeout": 120,
         "mesh_hosts": "travel_prod",
-        "mesh_target_hosts": "travel_prod",
     }
 
 
@@ -262,7 +261,6 @@ def test_a_login_that_lacks_rights_is_told_all_and_writes_nothing(bed: Bed, play
             "mesh_provider": "ossm3",
             "mesh_mysql_password": "of-this-test-only",
             "mesh_hosts": "travel_prod",
-            "mesh_target_hosts": "travel_prod",
         },
     )
     found = re.search(rf"lacks (\d+) of the rights that {family} needs; nothing was changed", said(run))

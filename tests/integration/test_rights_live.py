@@ -180,7 +180,7 @@ def test_a_check_needs_these_rights_and_no_others(prod: World) -> None:
         bed=prod.travel.bed,
         kubeconfig=prod.checker,
         inventory=INVENTORY,
-        extra_vars={**prod.travel.vars, "mesh_target_hosts": "travel_prod", "mesh_check_fail_on": "never"},
+        extra_vars={**prod.travel.vars, "mesh_hosts": "travel_prod", "mesh_check_fail_on": "never"},
     ).check()
     assert "√ the account has the rights to read the mesh" in run.stdout
     assert prod.lacks(mark, "check", CHECKER) == ([], [])

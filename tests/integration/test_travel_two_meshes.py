@@ -39,7 +39,7 @@ class Story(Travel):
         """A check of these codes: the run, and the deviations by code."""
         report = self.bed.dir / "report.json"
         run = self.play(
-            CHECK, extra_vars={"mesh_target_hosts": f"travel_{mesh}", "mesh_check_only": list(codes), "mesh_check_report": str(report)}
+            CHECK, extra_vars={"mesh_hosts": f"travel_{mesh}", "mesh_check_only": list(codes), "mesh_check_report": str(report)}
         )
         found: dict[str, list[str]] = {}
         for row in json.loads(report.read_text(encoding="utf-8"))["checks"]:
@@ -113,7 +113,7 @@ def test_tools_and_catalogues_that_do_not_work_are_named(story: Story) -> None:
         assert "TRANSIENT_FAILURE, not READY" in found["OSM1107"][0]
     finally:
         story.bed.set_faults({})
-    more = {"mesh_target_hosts": "travel_dev", "mesh_check_only": list(codes), "mesh_check_wait_timeout": 60}
+    more = {"mesh_hosts": "travel_dev", "mesh_check_only": list(codes), "mesh_check_wait_timeout": 60}
     run = story.play(CHECK, extra_vars=more).check()
     assert passed(run)[1:] == (0, 0)
 
@@ -124,7 +124,7 @@ def test_production_beside_it_touches_nothing_of_it(story: Story) -> None:
     assert passed(run)[0] >= 50
     assert passed(run)[1:] == (0, 0)
     assert story.of_mesh("travel-dev") == story.seen["dev"]
-    story.play(CHECK, extra_vars={"mesh_target_hosts": "travel_dev"}).check()
+    story.play(CHECK, extra_vars={"mesh_hosts": "travel_dev"}).check()
 
 
 def test_production_is_not_removed_while_others_use_it(story: Story) -> None:
@@ -166,7 +166,7 @@ def test_production_goes_and_development_stays(story: Story) -> None:
     assert story.of_mesh("travel-prod") == {}
     assert not [name for name in story.everything() if "prod-" in name and "travel" in name.lower()]
     assert story.of_mesh("travel-dev") == story.seen["dev"]
-    run = story.play(CHECK, extra_vars={"mesh_target_hosts": "travel_dev"}).check()
+    run = story.play(CHECK, extra_vars={"mesh_hosts": "travel_dev"}).check()
     assert passed(run)[2] == 0
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from .names import LABEL, SERVICE
 from .secrecy import is_secret, names_a_secret
 
-__all__ = ["check_names", "check_value", "found_in", "misspelt", "shown"]
+__all__ = ["RENAMED", "check_names", "check_value", "found_in", "misspelt", "shown"]
 
 _WORDS = {
     "str": "a text",
@@ -30,6 +30,9 @@ _WORDS = {
 _FREE = frozenset({"env", "data", "stringData", "args", "command", "key", "certificate", "chain", "roots"})
 _BOOLEANS = frozenset({"y", "yes", "on", "1", "true", "t", "1.0", "n", "no", "off", "0", "false", "f", "0.0"})
 _CLOSE = 0.8  # how alike two names are before one is taken for the other
+
+# Variables that had another name.
+RENAMED = {"mesh_target_hosts": "mesh_hosts"}
 
 _LABEL = (LABEL, "lower case letters, digits and '-', at most 63")
 _SERVICE = (SERVICE, "lower case letters, digits and '-', a letter first, at most 63")
