@@ -28,6 +28,7 @@ FLOORS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "_authorization", "_certificates", "_cluster", "_control_plane", "_gateways", "_membership", "_migration", "_module",
         "_observability", "_olm", "_personas", "_workloads")),
     ("features that join others", ("_access", "_traffic", "_upgrade")),
+    ("what meshes a source has, without an inventory", ("_discovery",)),
     ("all checks together, and what modules ask of them", ("_catalogue", "_inputs")),
     ("rights, which follow from what checks read", ("_rights",)),
     ("what modules do: one command for each", ("_commands",)),

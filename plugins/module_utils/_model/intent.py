@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .view import Obj
 
-__all__ = ["Intent"]
+__all__ = ["ISTIO_ONLY", "Intent"]
+
+# The provider of a mesh that no operator runs: istioctl or Helm installed it. Only found, never asked for.
+ISTIO_ONLY = "istio"
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ __all__ = [
     "istiod_deployment",
     "mesh_configs",
     "named_revision",
+    "revision_of_istiod",
 ]
 
 # Istio's own defaults (its pkg/config/mesh).
@@ -276,6 +277,12 @@ def _environment(container: Mapping[str, Any]) -> dict[str, str]:
     return {str(row.get("name")): str(row["value"]) for row in rows if row.get("value") is not None}
 
 
+def revision_of_istiod(obj: Mapping[str, Any]) -> str:
+    """The revision that an istiod's Deployment runs."""
+    said = _environment(_container(obj)).get("REVISION") or _labels(obj).get(_REVISION)
+    return str(said or _suffix(metadata_of(obj, "name"), "istiod") or DEFAULT_REVISION)
+
+
 def _from_deployment(obj: Mapping[str, Any]) -> Iterator[_Piece]:
     if not istiod_deployment(obj):
         return
@@ -284,7 +291,7 @@ def _from_deployment(obj: Mapping[str, Any]) -> Iterator[_Piece]:
     words = [str(word) for word in entries(container.get("args"))]
     after = next((words[index + 1] for index, word in enumerate(words[:-1]) if word == "--domain"), "")
     domain = after or next((word.partition("=")[2] for word in words if word.startswith("--domain=")), "")
-    revision = flags.get("REVISION") or str(_labels(obj).get(_REVISION) or _suffix(metadata_of(obj, "name"), "istiod") or DEFAULT_REVISION)
+    revision = revision_of_istiod(obj)
     # An environment that was left out of a snapshot says nothing.
     yield _Piece(revision, metadata_of(obj, "namespace"), title(obj), version=_running_version(obj), cluster_domain=domain,
                  flags=flags if container.get("env") else None, shared=flags.get("SHARED_MESH_CONFIG", ""))  # fmt: skip

@@ -1,0 +1,110 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""All meshes of a source, found out from its objects alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from .._model import kinds as k
+from .._model.istiods import READS as CONFIGURED_BY
+from .._model.istiods import istiods
+from .._model.mesh_config import MeshConfig
+from .._model.revisions import Revisions, revisions_of
+from .._model.selectors import matches
+from .._model.view import View
+from .members import members_of
+from .model import UNKNOWN, DiscoveredMember, DiscoveredMesh, Discovery, Fact
+from .parts import gateways_in, mesh_operators, tools_of_mesh
+from .planes import FoundPlane, planes_of
+
+__all__ = ["READS", "discover"]
+
+_TAGGED = (k.ISTIO, k.ISTIO_REVISION_TAG, k.MUTATING_WEBHOOK, k.SERVICE, k.SMMR, k.SMM, k.DAEMON_SET)
+# All that is looked at.
+READS = tuple(
+    dict.fromkeys((
+        *CONFIGURED_BY, *_TAGGED, k.NAMESPACE, k.POD, k.STATEFUL_SET, k.SUBSCRIPTION, k.CSV, k.INSTALL_PLAN, k.PACKAGE_MANIFEST, k.ROUTE,
+        k.Z_TUNNEL, k.KIALI, k.JAEGER, k.TEMPO_MONOLITHIC, k.TEMPO_STACK, k.OPENTELEMETRY_COLLECTOR, k.PROMETHEUS,
+    ))
+)  # fmt: skip
+
+
+def discover(view: View) -> Discovery:
+    """The meshes of a source; made once for each view."""
+    return view.memo("discovery", view, lambda: _discover(view))
+
+
+def _discover(view: View) -> Discovery:
+    revisions = revisions_of([row.raw for kind in _TAGGED for row in view.of(kind)], istiods(view))
+    planes, notes = planes_of(view, revisions.tags)
+    cluster = _Cluster(view, revisions, planes, {plane.source: members_of(view, plane, planes, revisions) for plane in planes})
+    return Discovery(tuple(cluster.mesh(plane) for plane in planes), tuple(notes))
+
+
+@dataclass(frozen=True)
+class _Cluster:
+    """All control planes of a source, with the members of each by the object that stands for it."""
+
+    view: View
+    revisions: Revisions
+    planes: Sequence[FoundPlane]
+    members: Mapping[str, tuple[DiscoveredMember, ...]]
+
+    def mesh(self, plane: FoundPlane) -> DiscoveredMesh:
+        config, reads = plane.config, self.reads(plane)
+        return DiscoveredMesh(
+            provider=plane.provider,
+            name=plane.name,
+            namespace=plane.namespace,
+            source=plane.source,
+            version=plane.version,
+            active_revision=plane.active,
+            revisions=plane.revisions,
+            root_namespace=plane.setting("rootNamespace", config.root_namespace) if config else UNKNOWN,
+            trust_domain=plane.setting("trustDomain", config.trust_domain) if config else UNKNOWN,
+            cluster_domain=Fact(config.cluster_domain, plane.source) if config and config.cluster_domain else UNKNOWN,
+            members=self.members[plane.source],
+            gateways=gateways_in(self.view, reads if len(self.planes) == 1 else self.own(plane)),
+            operators=mesh_operators(self.view, plane),
+            tools=tools_of_mesh(self.view, plane, self.planes),
+            ambient=self.ambient(plane),
+            remote=plane.remote,
+            resource=plane.resource,
+            reads=reads,
+        )
+
+    def own(self, plane: FoundPlane) -> frozenset[str]:
+        """The namespaces that are a mesh's alone."""
+        return frozenset({plane.namespace, *(row.namespace for row in self.members[plane.source])})
+
+    def ambient(self, plane: FoundPlane) -> Fact:
+        """ztunnel serves the mesh whose istiod it asks; of a single mesh it is that one."""
+        view, others = self.view, len(self.planes) > 1
+        rows = [*view.of(k.Z_TUNNEL), *(row for row in view.of(k.DAEMON_SET) if "ztunnel" in (row.name, row.labels.get("app")))]
+        if not rows or plane.provider.value == "ossm2" or (others and self.revisions.ztunnel not in plane.names):
+            return UNKNOWN
+        return Fact("true", rows[0].ref)
+
+    def reads(self, plane: FoundPlane) -> frozenset[str]:
+        """The namespaces whose objects an istiod reads: of OpenShift Service Mesh 2 its members, else all that it discovers."""
+        own = self.own(plane)
+        if plane.provider.value == "ossm2":
+            return own
+        others = frozenset().union(*(self.own(one) for one in self.planes if one is not plane)) - own
+        spaces = {row.name: row.labels for row in self.view.of(k.NAMESPACE)}
+        seen = {str((obj.get("metadata") or {}).get("namespace") or "") for obj in self.view.objects()} | set(spaces)
+        # Of a folder a namespace may be left out; then nobody knows its labels.
+        known = spaces if self.view.source == "manifests" else {name: {} for name in seen} | spaces
+        seen = {name for name in seen - others - {""} if name not in known or _selected(plane.config, name, known[name])}
+        return frozenset(seen | own)
+
+
+def _selected(config: MeshConfig | None, name: str, labels: Mapping[str, str]) -> bool:
+    """Whether istiod looks at a namespace; without discovery selectors it looks at all."""
+    selectors = config.discovery_selectors if config else ()
+    around = {"kubernetes.io/metadata.name": name, **labels}
+    return not selectors or any(matches(selector, around) for selector in selectors)
