@@ -78,6 +78,7 @@ build: ready           ## the archive, in .cache/dist
 
 lock: ready            ## the newest versions of what developers use, into requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet -U -r requirements-dev.in && $(BIN)/python -m pip freeze > requirements-dev.txt
+	@$(BIN)/python tests/tools/lock_image.py
 
 clean: cluster-down    ## takes beds, archives and reports away
 	@rm -rf .cache/beds .cache/dist .cache/lint
