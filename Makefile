@@ -63,7 +63,7 @@ matrix: ready          ## every ansible-core that is promised plays install, che
 lint: ready            ## every gate but the tests, as CI runs them
 	@bash tests/tools/lint.sh
 
-docs: ready            ## writes what is generated: role tables, check pages
+docs: ready            ## writes what is generated: tables of roles, pages of checks, rights and variables
 	@$(BIN)/python tests/tools/role_readme.py
 	@$(BIN)/python tests/tools/make_docs.py
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes docs/checks from the check table, one page per code and the index, and docs/rights.md from the table of rights.
+"""Writes docs/checks from the check table, one page per code and the index, docs/rights.md from the table of rights, and docs/variables.md.
 
 With --check it only says what differs."""
 
@@ -12,9 +12,10 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "docs" / "checks"
-sys.path.insert(0, str(ROOT / "tests" / "unit"))
+sys.path[:0] = [str(ROOT / "tests" / "unit"), str(ROOT / "tests" / "tools")]
 
 import conftest  # noqa: F401 - makes the collection importable
+import variables_page
 import yaml
 from ansible_collections.meshops.mesh.plugins.module_utils._catalogue import CATALOGUE, RETIRED
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.categories import CATEGORIES
@@ -195,10 +196,17 @@ def rights_page() -> str:
     return "\n".join(found)
 
 
+VARIABLES = ROOT / "docs" / "variables.md"
+
+
 def pages() -> dict[Path, str]:
     """Every file and its text."""
+    variables = list(variables_page.variables().values())
+    if lacking := variables_page.lacking(variables):
+        raise SystemExit("\n".join(lacking))
     retired = {OUT / f"{code}.md": f"# {code}: retired\n\n{GENERATED}\n{reason}\n" for code, reason in RETIRED.items()}
-    return {OUT / f"{row.id}.md": page(row) for row in CATALOGUE.checks} | retired | {OUT / "README.md": index(), RIGHTS: rights_page()}
+    others = {OUT / "README.md": index(), RIGHTS: rights_page(), VARIABLES: variables_page.page(variables)}
+    return {OUT / f"{row.id}.md": page(row) for row in CATALOGUE.checks} | retired | others
 
 
 def main() -> int:
@@ -214,7 +222,7 @@ def main() -> int:
         path.unlink()
     for path in stale:
         path.write_text(wanted[path], encoding="utf-8")
-    sys.stdout.write(f"docs/checks: {len(wanted)} pages, {len(stale)} written, {len(left)} removed\n")
+    sys.stdout.write(f"docs: {len(wanted)} pages, {len(stale)} written, {len(left)} removed\n")
     return 0
 
 
