@@ -13,3 +13,4 @@ class ActionModule(InProcess):
     """The action plugin."""
 
     MODULE = authorization_check
+    REPORTS = ("junit", "sarif", "report")

@@ -13,3 +13,4 @@ class ActionModule(InProcess):
     """The action plugin."""
 
     MODULE = certificate_check
+    REPORTS = ("junit", "sarif", "report")

@@ -13,3 +13,4 @@ class ActionModule(InProcess):
     """The action plugin."""
 
     MODULE = migration_plan
+    REPORTS = ("junit", "sarif", "report")

@@ -13,3 +13,4 @@ class ActionModule(InProcess):
     """The action plugin."""
 
     MODULE = upgrade_plan
+    REPORTS = ("junit", "sarif", "report", "plan_file")

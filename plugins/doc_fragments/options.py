@@ -151,10 +151,16 @@ options:
     choices: [error, warning, never]
     default: error
   junit:
-    description: Write a JUnit file there.
+    description:
+      - Write a JUnit file there.
+      - Where a play has several hosts, each writes a file of its own, with its name before the ending, as V(mesh.west.xml) for V(mesh.xml).
+        A path that has the name of the host in it stays as it is. The same goes for O(sarif) and O(report).
     type: path
   sarif:
-    description: Write a SARIF 2.1.0 file there.
+    description:
+      - Write a SARIF 2.1.0 file there, as GitHub's code scanning takes it.
+      - What is wrong with manifests is at the line of the object, or of the field that the message names, with its path from the top of
+        the Git repository. What is wrong on a cluster is at V(clusters/CLUSTER/KIND/NAMESPACE/NAME), a path that no file has.
     type: path
   report:
     description: Write all results as one JSON document there.

@@ -180,6 +180,11 @@ checks:
       hint: narrow the policy that is named, or add the access to the matrix; evidence.witness is such a request
       hint_url: https://github.com/meshops/mesh/blob/main/docs/checks/OSM3302.md
       evidence: {witness: {method: GET}}
+files:
+  description: The reports that were written, by the option that asked for them.
+  returned: always
+  type: dict
+  sample: {junit: build/mesh.west.xml, sarif: build/mesh.west.sarif}
 summary:
   description: How many rows have which status.
   returned: always
@@ -343,7 +348,7 @@ def main() -> None:
     except MeshError as exc:
         module.fail_json(msg=str(exc))
     more = {"proof": checked.proof, "text": checked.text, **read_result(snapshot)}
-    result = answer(checked.report, params=params, warn=module.warn, **more)
+    result = answer(checked.report, by="authorization_check", params=params, warn=module.warn, **more)
     if result.get("failed"):
         module.fail_json(**result)
     module.exit_json(**result)

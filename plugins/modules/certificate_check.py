@@ -407,6 +407,11 @@ checks:
       hint: renew it (role meshops.mesh.certificates), then restart whatever reads it only at startup
       hint_url: https://github.com/meshops/mesh/blob/main/docs/checks/OSM2102.md
       evidence: {}
+files:
+  description: The reports that were written, by the option that asked for them.
+  returned: always
+  type: dict
+  sample: {junit: build/mesh.west.xml, sarif: build/mesh.west.sarif}
 summary:
   description: How many rows have which status.
   returned: always

@@ -269,6 +269,11 @@ checks:
       returned: always
       type: dict
       sample: {}
+files:
+  description: The reports that were written, by the option that asked for them.
+  returned: always
+  type: dict
+  sample: {junit: build/mesh.west.xml, sarif: build/mesh.west.sarif}
 summary:
   description: How many rows have which status.
   returned: always

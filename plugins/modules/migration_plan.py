@@ -276,6 +276,11 @@ checks:
   type: list
   elements: dict
   sample: []
+files:
+  description: The reports that were written, by the option that asked for them.
+  returned: always
+  type: dict
+  sample: {junit: build/mesh.west.xml, sarif: build/mesh.west.sarif}
 summary:
   description: How many rows of the checks have which status.
   returned: always
@@ -341,7 +346,7 @@ def main() -> None:
         report = run_migration_checks(params, snapshot, plan)
     except MeshError as exc:
         module.fail_json(msg=str(exc))
-    result = answer(report, params=params, warn=module.warn, **plan.to_dict(), **read_result(snapshot))
+    result = answer(report, by="migration_plan", params=params, warn=module.warn, **plan.to_dict(), **read_result(snapshot))
     result["table"] = table(result["checks"], summary=report.summary)
     if result.get("failed"):
         module.fail_json(**result)

@@ -240,6 +240,11 @@ checks:
   type: list
   elements: dict
   sample: []
+files:
+  description: The reports that were written, by the option that asked for them.
+  returned: always
+  type: dict
+  sample: {junit: build/mesh.west.xml, sarif: build/mesh.west.sarif}
 summary:
   description: How many rows have which status.
   returned: always
@@ -327,6 +332,7 @@ def main() -> None:
     problems = [write_document("plan_file", params["plan_file"], lambda: document(content))] if params["plan_file"] else []
     result = answer(
         planned.report,
+        by="upgrade_plan",
         params=params,
         warn=module.warn,
         problems=problems,

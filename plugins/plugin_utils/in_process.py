@@ -22,6 +22,7 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 from ansible_collections.meshops.mesh.plugins.module_utils._kube import auth, parent, progress
+from ansible_collections.meshops.mesh.plugins.module_utils._model.names import path_of_host
 from ansible_collections.meshops.mesh.plugins.module_utils._module import argument_error, for_people, shown_arguments
 from ansible_collections.meshops.mesh.plugins.module_utils._text import shown_line
 
@@ -92,9 +93,10 @@ class _Module:
 class InProcess(ActionBase):  # type: ignore[misc]
     """Base of the action plugins. Everywhere else (another host, another user, async) the module runs as modules do.
 
-    MODULE: the imported module; its main() is called as it is."""
+    MODULE: the imported module; its main() is called as it is. REPORTS: options with a file that each host of a play has for itself."""
 
     MODULE: ModuleType
+    REPORTS: tuple[str, ...] = ()
     _supports_async = True
     _supports_check_mode = True
 
@@ -105,6 +107,7 @@ class InProcess(ActionBase):  # type: ignore[misc]
 
     def module(self, args: Mapping[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """The module's result with these arguments."""
+        args = self._of_host(args, task_vars)
         # where this Python has no libraries the module runs, with an interpreter that may have them
         if not auth.IMPORT_ERROR and self._here(task_vars):
             return self._work(args)
@@ -116,6 +119,14 @@ class InProcess(ActionBase):  # type: ignore[misc]
         if not background:
             self._remove_tmp_path(self._connection._shell.tmpdir)
         return done
+
+    def _of_host(self, args: Mapping[str, Any], task_vars: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The arguments with this host's own files: the hosts of a play work at the same time, and one would overwrite the others'."""
+        files = {name: str(args[name]) for name in self.REPORTS if args.get(name)}
+        host, hosts = str(task_vars.get("inventory_hostname") or ""), [str(name) for name in task_vars.get("ansible_play_hosts_all") or ()]
+        if not files or self._task.run_once or host not in hosts:
+            return args
+        return {**args, **{name: path_of_host(path, host, hosts) for name, path in files.items()}}
 
     def _low_level_execute_command(self, cmd: str, *args: Any, **options: Any) -> dict[str, Any]:
         if self._connection.transport == "local" and not options.get("chdir"):

@@ -18,18 +18,26 @@ __all__ = ["answer"]
 
 
 def answer(
-    report: Report, *, params: Mapping[str, Any], warn: Callable[[str], None], problems: Sequence[str] = (), **more: Any
+    report: Report, *, by: str, params: Mapping[str, Any], warn: Callable[[str], None], problems: Sequence[str] = (), **more: Any
 ) -> dict[str, Any]:
     """The module's result: checks, summary and what else is given; `failed` with the lines of what does not hold.
 
-    params: the options REPORT; the files that they name are written, and one that cannot be is a failure beside the others.
+    by: the module. params: the options REPORT; the files that they name are written, and one that cannot be is a failure beside the others.
     problems: of files that the module has written before, why one could not be, empty where it could.
     warn: is told of each entry of `ignore` that matched nothing."""
-    problems = [*filter(None, problems), *write_documents(params, report)]
+    files, unwritten = write_documents(params, report, by=by)
+    problems = [*filter(None, problems), *unwritten]
     for entry in report.unused_ignores:
         warn(f"ignore: {entry} matches no deviation")
     failing = [row.to_dict() for row in report.failing(params["fail_on"])]
     lines = [failed_lines(failing, cluster=report.cluster)] if failing else []
     lines += [shown(f"{report.cluster}: {text}") for text in problems]
     verdict = {"failed": True, "msg": "\n".join(lines)} if lines else {}
-    return {"changed": False, "checks": [row.to_dict() for row in report.rows], "summary": report.summary, **more, **verdict}
+    return {
+        "changed": False,
+        "checks": [row.to_dict() for row in report.rows],
+        "summary": report.summary,
+        "files": files,
+        **more,
+        **verdict,
+    }

@@ -2,32 +2,30 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to meshops.mesh: not for use outside the collection, may change without notice.
-"""A report for machines: JSON, JUnit for test views, SARIF for code scanning."""
+"""A report for machines: JSON, JUnit for test views, and the files that a module writes; sarif.py has SARIF."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
 from .._model.files import clear_drafts, write_file
-from .._model.problem import Severity
+from .._model.written import Spot
 from .._text import escaped_json, shown
 from .categories import CATEGORIES
 from .runner import Report, Row
+from .sarif import places_of, sarif
 from .types import Status, hint_url
 
-__all__ = ["document", "json_report", "junit", "sarif", "write_document", "write_documents"]
+__all__ = ["document", "json_report", "junit", "write_document", "write_documents"]
 
-LEVELS = {Severity.INFO: "note", Severity.WARNING: "warning", Severity.ERROR: "error"}
 # Characters that XML 1.0 cannot carry, whatever an API server's message holds.
 NOT_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
-
-
-_LINK = re.compile(r"\[(?=[^\[\]\n]*\]\()")  # a message of SARIF may have links, and ours have none
 
 
 def json_report(report: Report) -> str:
@@ -44,77 +42,56 @@ def _text(value: str) -> str:
     return NOT_XML.sub("?", value)
 
 
-def _case(suite: ET.Element, cluster: str, row: Row) -> None:
-    cluster = shown(cluster)
+def _case(suite: ET.Element, cluster: str, row: Row, spot: Spot | None) -> None:
     name = f"{row.id} {row.title}" + (f" ({row.resource})" if row.resource else "")
     case = ET.SubElement(suite, "testcase", classname=_text(f"{cluster}.{row.category}"), name=_text(name), time="0")
     message = _text(": ".join(part for part in (row.resource, row.message) if part))
+    where = [shown(f"{spot.path}:{spot.line}")] if spot else []
+    said = _text("\n".join([message, *where, row.hint, hint_url(row.id)]))
     if row.status is Status.FAILED:
-        failure = ET.SubElement(case, "failure", message=message, type=row.id)
-        failure.text = _text(f"{message}\n{row.hint}\n{hint_url(row.id)}")
+        ET.SubElement(case, "failure", message=message, type=row.id).text = said
     elif row.status is Status.SKIPPED:
         ET.SubElement(case, "skipped", message=message)
     elif row.status is Status.WARNING:  # JUnit has no warning: the case passes, and its output says it
-        ET.SubElement(case, "system-out").text = _text(f"warning: {message}\n{row.hint}\n{hint_url(row.id)}")
+        ET.SubElement(case, "system-out").text = f"warning: {said}"
+
+
+def _counts(rows: Sequence[Row]) -> dict[str, str]:
+    return {"tests": str(len(rows)), "failures": str(sum(row.status is Status.FAILED for row in rows)), "errors": "0", "time": "0"}
 
 
 def junit(report: Report) -> str:
-    """One test suite per category; warnings pass and are in system-out."""
-    root = ET.Element("testsuites", name=_text(shown(f"mesh checks of {report.cluster}")))
+    """One test suite per category, which says the cluster as its host; warnings pass and are in system-out."""
+    cluster = shown(report.cluster)
+    root = ET.Element("testsuites", {"name": _text(f"mesh checks of {cluster}"), **_counts(report.rows)})
+    at = {"timestamp": report.view.taken_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")} if report.view else {}
+    spots = dict(zip(map(id, report.rows), places_of(report, report.rows), strict=True))
     for category, title in CATEGORIES.items():
         rows = [row for row in report.rows if row.category == category]
         if not rows:
             continue
-        counts = {"tests": len(rows), "failures": sum(row.status is Status.FAILED for row in rows), "errors": 0}
-        counts["skipped"] = sum(row.status is Status.SKIPPED for row in rows)
-        suite = ET.SubElement(root, "testsuite", {key: str(value) for key, value in counts.items()}, name=title)
+        skipped = str(sum(row.status is Status.SKIPPED for row in rows))
+        told = {"name": _text(f"{cluster}: {title}"), **_counts(rows), "skipped": skipped, "hostname": _text(cluster), **at}
+        suite = ET.SubElement(root, "testsuite", told)
         for row in rows:
-            _case(suite, report.cluster, row)
+            _case(suite, cluster, row, spots[id(row)])
     ET.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
 
-def _result(row: Row, indexes: dict[str, int]) -> dict[str, Any]:
-    words = [_LINK.sub(r"\\[", word) for word in (row.resource, row.message)]
-    return {
-        "ruleId": row.id,
-        "ruleIndex": indexes[row.id],
-        "level": LEVELS[row.severity],
-        "message": {"text": ": ".join(word for word in words if word)},
-        "locations": [{"logicalLocations": [{"fullyQualifiedName": row.resource or row.title, "kind": "resource"}]}],
-    }
-
-
-def sarif(report: Report) -> str:
-    """SARIF 2.1.0: every check is a rule, every deviation a result at the object's logical location."""
-    rules = [
-        {
-            "id": check.id,
-            "name": check.name,
-            "shortDescription": {"text": check.title},
-            "fullDescription": {"text": " ".join(check.about.split())},
-            "help": {"text": check.hint},
-            "helpUri": hint_url(check.id),
-            "defaultConfiguration": {"level": LEVELS[check.severity]},
-        }
-        for check in report.catalogue.checks
-    ]
-    indexes = {check.id: index for index, check in enumerate(report.catalogue.checks)}
-    results = [_result(row, indexes) for row in report.rows if row.status in (Status.FAILED, Status.WARNING)]
-    driver = {"name": "meshops.mesh", "informationUri": "https://github.com/meshops/mesh", "rules": rules}
-    run = {"tool": {"driver": driver}, "automationDetails": {"id": f"mesh_check/{report.cluster}"}, "results": results}
-    document = {"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [run]}
-    return escaped_json(json.dumps(document, indent=2, ensure_ascii=False)) + "\n"
-
-
-def write_documents(params: Mapping[str, Any], report: Report) -> list[str]:
-    """Writes the report to the files that the options junit, sarif and report of a module name; returns what could not be written.
+def write_documents(params: Mapping[str, Any], report: Report, *, by: str) -> tuple[dict[str, str], list[str]]:
+    """Writes the report to the files that the options junit, sarif and report of a module name; what was written, and what could not be.
 
     The result is worth more than its copies: one that cannot be written costs neither the others nor the table."""
-    forms = (("junit", junit), ("sarif", sarif), ("report", json_report))
-    found = [write_document(option, params[option], lambda render=render: render(report))  # type: ignore[misc]
-             for option, render in forms if params[option]]  # fmt: skip
-    return [problem for problem in found if problem]
+    forms: tuple[tuple[str, Callable[[], str]], ...] = (
+        ("junit", lambda: junit(report)),
+        ("sarif", lambda: sarif(report, by=by)),
+        ("report", lambda: json_report(report)),
+    )
+    asked = [(option, params[option], render) for option, render in forms if params[option]]
+    found = {option: (path, write_document(option, path, render)) for option, path, render in asked}
+    written = {option: path for option, (path, problem) in found.items() if not problem}
+    return written, [problem for _path, problem in found.values() if problem]
 
 
 def write_document(option: str, name: str, render: Callable[[], str]) -> str:

@@ -54,6 +54,7 @@ def check(params: dict[str, Any], *, warn: Callable[[str], None]) -> dict[str, A
     report, everything = run_certificate_checks(params, snapshot)
     result = answer(
         report,
+        by="certificate_check",
         params=params,
         warn=warn,
         **read_result(snapshot),

@@ -117,6 +117,6 @@ def check(params: dict[str, Any], warn: Callable[[str], None]) -> dict[str, Any]
         fail_on=params["fail_on"],
         waits=lambda report: _say(progress, report, params["fail_on"]),
     )
-    result = answer(report, params=params, warn=warn, **read_result(seen[-1]))
+    result = answer(report, by="mesh_check", params=params, warn=warn, **read_result(seen[-1]))
     shown = table(result["checks"], show_from=params["show_from"], summary=report.summary, about=report.about)
     return {**result, "table": shown}

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .._errors import ConfigError
-from .._text import shortened, shown
+from .._text import counted, shortened, shown
+from .malformed import title
 from .objects import group_of
 from .scope import in_their_namespaces
 from .walk import MAX_TOTAL, Unread, Walk, text_of_file
 from .yaml_reader import HAS_YAML, documents
 
-__all__ = ["ManifestReading", "Unread", "checked_objects", "read_manifests"]
+__all__ = ["ManifestReading", "Place", "Unread", "checked_objects", "read_manifests"]
 
 _KUSTOMIZE = "kustomize.config.k8s.io"
 _KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
@@ -30,6 +31,25 @@ _NO_OBJECT = "no Kubernetes object: it has no apiVersion and kind"
 _TEMPLATE = "a template, not a manifest: render it first (helm template, for a chart) and give the result"
 _PATCH = "a patch of a kustomization, no object of its own"
 _SHOWN, _KEPT = 10, 1000
+
+_Path = tuple[str | int, ...]
+_Found = tuple[dict[str, Any], int, _Path]
+
+
+class _Origin(NamedTuple):
+    file: str
+    line: int
+    path: _Path
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an object is written: the file below the folder, the line of its document, and the way to it in a List."""
+
+    group: str
+    file: str
+    line: int
+    path: tuple[str | int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -42,6 +62,7 @@ class ManifestReading:
     unread: tuple[Unread, ...]
     others: int = 0
     unused: tuple[str, ...] = ()
+    places: Mapping[str, tuple[Place, ...]] = field(default_factory=dict)  # where an object is, by Kind namespace/name
 
     @property
     def faults(self) -> tuple[Unread, ...]:
@@ -51,10 +72,11 @@ class ManifestReading:
     @property
     def text(self) -> str:
         """One line: how much was read, and what was not."""
-        count = f"{len(self.objects)} {'object' if len(self.objects) == 1 else 'objects'}"
-        files = f"{len(self.files)} {'file' if len(self.files) == 1 else 'files'}"
         rows = sorted(self.unread, key=lambda row: not row.fault)
-        return shown(f"{count} of {files}" + (f"; not read: {_listed(rows)}" if rows else ""))
+        return shown(
+            f"{counted(len(self.objects), 'object')} of {counted(len(self.files), 'file')}"
+            + (f"; not read: {_listed(rows)}" if rows else "")
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """As the modules return it."""
@@ -79,8 +101,10 @@ def read_manifests(root: Path, *, exclude: Sequence[str] = (), fail: bool = Fals
         raise ConfigError("PyYAML is needed to read manifests: install it for the Python that runs Ansible's modules")
     walk = Walk(root if root.is_dir() else root.parent, tuple(exclude))
     files = walk.files() if root.is_dir() else [root]
-    objects, origins, total = [], [], 0
-    found: list[dict[str, Any] | Unread]
+    objects: list[dict[str, Any]] = []
+    origins: list[_Origin] = []
+    total = 0
+    found: list[_Found | Unread]
     for file in files:
         try:
             total += file.stat().st_size
@@ -93,23 +117,28 @@ def read_manifests(root: Path, *, exclude: Sequence[str] = (), fail: bool = Fals
             found = [Unread(walk.name(file), "no text in UTF-8")]
         here = [row for row in found if not isinstance(row, Unread)]
         walk.unread += dict.fromkeys(row for row in found if isinstance(row, Unread))
-        objects += here
-        origins += [walk.name(file)] * len(here)
+        objects += [obj for obj, _line, _path in here]
+        origins += [_Origin(walk.name(file), line, path) for _obj, line, path in here]
     patches = {os.path.relpath(file, walk.root) for file in walk.patches}
     kept, twice = _once(zip(in_their_namespaces(objects), origins, strict=True), patches)
-    walk.unread += [Unread(name, _PATCH, False) for name in sorted(patches & {*origins})] + twice
-    read = tuple(dict.fromkeys(name for name in origins if name not in patches))
+    files_read = dict.fromkeys(origin.file for origin in origins)
+    walk.unread += [Unread(name, _PATCH, False) for name in sorted(patches & files_read.keys())] + twice
+    read = tuple(name for name in files_read if name not in patches)
     unused = tuple(text for text in exclude if text not in walk.used) if root.is_dir() else ()
-    reading = ManifestReading(str(root), tuple(kept), read, tuple(walk.unread), walk.others, unused)
+    every = tuple(obj for obj, _origin in kept)
+    reading = ManifestReading(str(root), every, read, tuple(walk.unread), walk.others, unused, _places(kept))
     _judge(reading, root, len(files), fail, may_be_empty)
     return reading
 
 
-def _once(rows: Iterable[tuple[dict[str, Any], str]], patches: Container[str]) -> tuple[list[dict[str, Any]], list[Unread]]:
+def _once(
+    rows: Iterable[tuple[dict[str, Any], _Origin]], patches: Container[str]
+) -> tuple[list[tuple[dict[str, Any], _Origin]], list[Unread]]:
     """Each object once. Of one that is written several times the last counts, as for kubectl apply; where they differ, that is told."""
-    found: dict[tuple[str, str, Any, str], tuple[dict[str, Any], str]] = {}
+    found: dict[tuple[str, str, Any, str], tuple[dict[str, Any], _Origin]] = {}
     told: dict[Unread, None] = {}
-    for obj, name in rows:
+    for obj, origin in rows:
+        name = origin.file
         if name in patches:
             continue
         meta = obj["metadata"]
@@ -117,10 +146,20 @@ def _once(rows: Iterable[tuple[dict[str, Any], str]], patches: Container[str]) -
         before = found.pop(key, None)
         if before and before[0] | {"apiVersion": ""} != obj | {"apiVersion": ""}:
             where = f"{meta['namespace']}/{meta['name']}" if meta.get("namespace") else meta["name"]
-            again = "further down" if before[1] == name else f"in {name}"
-            told[Unread(before[1], f"{obj['kind']} {where} is there again {again}, with something else in it: only that one counts")] = None
-        found[key] = obj, name
-    return [obj for obj, _name in found.values()], list(told)
+            earlier = before[1].file
+            again = "further down" if earlier == name else f"in {name}"
+            told[Unread(earlier, f"{obj['kind']} {where} is there again {again}, with something else in it: only that one counts")] = None
+        found[key] = obj, origin
+    return list(found.values()), list(told)
+
+
+def _places(rows: Iterable[tuple[Mapping[str, Any], _Origin]]) -> dict[str, tuple[Place, ...]]:
+    """Kinds of two groups may have one name, so there may be several."""
+    found: dict[str, tuple[Place, ...]] = {}
+    for obj, origin in rows:
+        name = title(obj)
+        found[name] = (*found.get(name, ()), Place(group_of(obj["apiVersion"]), *origin))
+    return found
 
 
 def _judge(reading: ManifestReading, root: Path, count: int, fail: bool, may_be_empty: bool) -> None:
@@ -128,7 +167,7 @@ def _judge(reading: ManifestReading, root: Path, count: int, fail: bool, may_be_
         raise ConfigError(f"manifests {root}: {_listed(reading.faults)}; mend it, exclude it, or say unreadable: warn")
     if reading.objects or may_be_empty:
         return
-    what = f"no Kubernetes object in {count} {'file' if count == 1 else 'files'} of YAML or JSON"
+    what = f"no Kubernetes object in {counted(count, 'file')} of YAML or JSON"
     others = f"; {reading.others} other {'file is' if reading.others == 1 else 'files are'} there" if reading.others else ""
     reasons = f": {_listed(reading.unread)}" if reading.unread else ""
     raise ConfigError(f"manifests {root}: {what}{others}{reasons}. {_remedy(root)}")
@@ -147,18 +186,19 @@ def _listed(rows: Sequence[Unread]) -> str:
     return shortened(rows, _SHOWN, "; ")
 
 
-def _read(text: str, walk: Walk, file: Path) -> Iterator[dict[str, Any] | Unread]:
-    """Objects of a file, and what of it is none."""
+def _read(text: str, walk: Walk, file: Path) -> Iterator[_Found | Unread]:
+    """Objects of a file with their places, and what of it is none."""
     name = walk.name(file)
     for line, value in documents(text):
         if isinstance(value, Exception):
             yield Unread(name, _TEMPLATE if "{{" in text or "{%" in text else str(value))
         elif value is not None:
-            yield from (row if isinstance(row, dict) else Unread(name, *row) for row in _document(value, line, walk, file))
+            for row in _document(value, line, walk, file):
+                yield Unread(name, *row) if isinstance(row[0], str) else (row[0], line, row[1])
 
 
-def _document(value: Any, line: int, walk: Walk, file: Path) -> Iterator[dict[str, Any] | tuple[str, bool]]:
-    """The objects of one document; or (reason, whether it is a fault)."""
+def _document(value: Any, line: int, walk: Walk, file: Path) -> Iterator[tuple[dict[str, Any], _Path] | tuple[str, bool]]:
+    """The objects of one document, each with the way to it; or (reason, whether it is a fault)."""
     if not isinstance(value, dict) or not (value.get("kind") or value.get("apiVersion")):
         custom = file.name in _KUSTOMIZATIONS and isinstance(value, dict)
         yield from _kustomization(value, walk, file) if custom else [(_NO_OBJECT, False)]
@@ -172,7 +212,7 @@ def _document(value: Any, line: int, walk: Walk, file: Path) -> Iterator[dict[st
         for index, item in enumerate(value["items"]):
             obj = typed | item if isinstance(item, dict) else item
             problem = _problem(obj)
-            yield (f"line {line}: items[{index}] {problem}", True) if problem else obj
+            yield (f"line {line}: items[{index}] {problem}", True) if problem else (obj, ("items", index))
         return
     if not kind and "metadata" not in value:  # a Chart.yaml
         yield _NO_OBJECT, False
@@ -185,7 +225,7 @@ def _document(value: Any, line: int, walk: Walk, file: Path) -> Iterator[dict[st
         problem = _TEMPLATE
     elif problem:
         problem = f"line {line}: the document {problem}"
-    yield (problem, True) if problem else value
+    yield (problem, True) if problem else (value, ())
 
 
 def _kustomization(value: Mapping[str, Any], walk: Walk, file: Path) -> Iterator[tuple[str, bool]]:

@@ -10,12 +10,14 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
+from urllib.parse import quote
 
 from .._errors import ConfigError
 from .._text import shown
 
-__all__ = ["LABEL", "SERVICE", "check_cluster", "check_layer", "check_mesh", "check_object", "file_names"]
+__all__ = ["LABEL", "SERVICE", "check_cluster", "check_layer", "check_mesh", "check_object", "file_names", "path_of_host"]
 
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # of DNS (RFC 1123), as the API server wants most names
 SERVICE = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")  # of DNS (RFC 1035)
@@ -89,3 +91,15 @@ def file_names(rows: Sequence[tuple[str, str, str, str]]) -> list[str]:
         fits = len(text.encode()) <= _FILE_MOST
         found.append((text if fits and unique else text.encode()[:_FILE_MOST].decode(errors="ignore") + mark) + ".yaml")
     return found
+
+
+def path_of_host(path: str, host: str, hosts: Sequence[str]) -> str:
+    """The file of one of several hosts that were given the same one: `mesh.xml` is `mesh.west.xml` for west.
+
+    One that is named in the path by itself, in a folder or between dots and dashes, was thought of already."""
+    named = [one for one in hosts if re.search(rf"(?<![\w]){re.escape(one)}(?![\w])", path)]
+    named = [one for one in named if not any(one != other and one in other for other in named)]
+    if len(hosts) < 2 or named == [host]:
+        return path
+    file = PurePath(path)
+    return str(file.with_name(f"{file.stem}.{quote(host, safe='')}{file.suffix}")) if file.name else path

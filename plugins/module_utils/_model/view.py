@@ -17,6 +17,7 @@ from .malformed import title
 from .selectors import ByLabel
 
 if TYPE_CHECKING:
+    from .manifests import ManifestReading
     from .snapshot import Snapshot
 
 __all__ = ["Condition", "Obj", "View", "ref"]
@@ -149,6 +150,11 @@ class View:
     def source(self) -> str:
         """cluster, snapshot or manifests."""
         return self._snapshot.source
+
+    @property
+    def reading(self) -> ManifestReading | None:
+        """Of manifests: which files were read, and where each object is."""
+        return self._snapshot.reading
 
     @property
     def taken_at(self) -> datetime:

@@ -14,9 +14,9 @@ import base64
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 from .._errors import ConfigError
 
@@ -40,7 +40,7 @@ except ImportError:
         """Never used."""
 
 
-__all__ = ["HAS_YAML", "MAX_DEPTH", "MAX_NODES", "YAMLError", "documents", "parse_json"]
+__all__ = ["HAS_YAML", "MAX_DEPTH", "MAX_NODES", "Lines", "YAMLError", "documents", "parse_json"]
 
 MAX_DEPTH = 100  # a CustomResourceDefinition has about 40
 _TOO_DEEP = f"it is nested deeper than {MAX_DEPTH} levels, the most that is read"
@@ -55,6 +55,8 @@ _START = re.compile(r"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
 _STR, _MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 _PLAIN = "tag:meshops.mesh,2026:plain"  # a scalar without quotes and tag
 _MEND_MOST = 2000
+
+Made = TypeVar("Made")
 
 
 def _number(text: str) -> int | float | None:
@@ -222,24 +224,28 @@ def check_size(value: Any) -> None:
     size(value, 1)
 
 
-def parse_json(text: str) -> Iterator[Any]:
-    """Each value of a text with one or more JSON values, as kubectl reads them. A ValueError where it is none."""
+def parse_json(text: str) -> Iterator[tuple[int, Any]]:
+    """Each value, with its line, of a text with one or more JSON values, as kubectl reads them. A ValueError where it is none."""
     decoder = json.JSONDecoder(parse_float=_float)
-    position = 0
+    position, line = 0, 1
     while True:
+        begin = position
         while position < len(text) and text[position] in " \t\r\n":
             position += 1
         if position == len(text):
             return
+        line, begin = line + text.count("\n", begin, position), position
         try:
             value, position = decoder.raw_decode(text, position)
         except RecursionError:
             raise ConfigError(_TOO_DEEP) from None
-        yield value
+        yield line, value
+        line += text.count("\n", begin, position)
 
 
 def documents(text: str) -> Iterator[tuple[int, Any]]:
-    """Each document with its line, or in its place the exception that says why it cannot be read; the others are read all the same."""
+    """Each document with the line where it begins, or in its place the exception that says why it cannot be read; the others are read
+    all the same."""
     if text.lstrip()[:1] == "{":
         try:
             found = list(parse_json(text))
@@ -249,17 +255,32 @@ def documents(text: str) -> Iterator[tuple[int, Any]]:
             yield 1, exc
             return
         else:
-            yield from ((1, _bounded(value)) for value in found)
+            yield from ((line, _bounded(value)) for line, value in found)
             return
+    for line, chunk in _chunks(text):
+        first = line + _lead(chunk) + 1
+        yield from ((first, value) for value in _parsed(chunk, line))
+
+
+def _chunks(text: str) -> Iterator[tuple[int, str]]:
+    """The documents of a text, each with the number of lines before it."""
     starts = [0, *(match.start() for match in _START.finditer(text)), len(text)]
     if len(starts) > 2 and _only_directives(text[: starts[1]]):
         del starts[1]
+    line = 0
     for begin, end in pairwise(starts):
-        chunk = text[begin:end]
-        if not chunk.strip():
-            continue
-        line = text.count("\n", 0, begin)
-        yield from ((line + 1, value) for value in _parsed(chunk, line))
+        if text[begin:end].strip():
+            yield line, text[begin:end]
+        line += text.count("\n", begin, end)
+
+
+def _lead(chunk: str) -> int:
+    """How many lines of a document come before its first key: marks, directives, comments and empty ones."""
+    for count, row in enumerate(chunk.split("\n")):
+        word = row.removeprefix("---").strip()
+        if word and word[0] not in "#%":
+            return count
+    return 0
 
 
 def _only_directives(head: str) -> bool:
@@ -295,9 +316,13 @@ def _told(exc: Exception, line: int) -> Exception:
 
 
 def _load(chunk: str) -> list[Any]:
+    return _mending(chunk, lambda text: list(yaml.load_all(text, Loader=_Loader)))
+
+
+def _mending(chunk: str, read: Callable[[str], Made]) -> Made:
     for _attempt in range(_MEND_MOST):
         try:
-            return list(yaml.load_all(chunk, Loader=_Loader))
+            return read(chunk)
         except yaml.scanner.ScannerError as exc:
             mended = _mended(chunk, exc)
             if mended is None:
@@ -317,3 +342,43 @@ def _mended(chunk: str, exc: Any) -> str | None:
     end = rest.end() if rest else colon + 1
     word = chunk[begin:end]
     return None if "\n" in word else f"{chunk[:begin]}'{word.replace(chr(39), chr(39) * 2)}'{chunk[end:]}"
+
+
+class Lines:
+    """Where in a text what `documents` read of it stands; asked of the few files that something is said about."""
+
+    def __init__(self, text: str) -> None:
+        self._documents = {before + _lead(chunk) + 1: (before, chunk) for before, chunk in _chunks(text)}
+        self._nodes: dict[int, Any] = {}
+
+    def line(self, document: int, path: Sequence[str | int]) -> int | None:
+        """The line of a field, or of an entry of a list, in the document that begins at this line; None where there is no such field."""
+        before, chunk = self._documents.get(document, (0, ""))
+        if document not in self._nodes:
+            self._nodes[document] = _composed(chunk)
+        node, line = self._nodes[document], None
+        for step in path:
+            node, line = _below(node, step)
+            if line is None:
+                return None
+        return None if line is None else before + line
+
+
+def _composed(chunk: str) -> Any:
+    """The nodes of a document; None where it cannot be read, and the line of the document is all that can be said."""
+    try:
+        _check_depth(chunk)
+        return _mending(chunk, lambda text: yaml.compose(text, Loader=_Loader))
+    except (ConfigError, ValueError, YAMLError, RecursionError):
+        return None
+
+
+def _below(node: Any, step: str | int) -> tuple[Any, int | None]:
+    """What is at this key or index, and its line."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == step:
+                return value, key.start_mark.line + 1
+    elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        return node.value[step], node.value[step].start_mark.line + 1
+    return None, None

@@ -16,7 +16,8 @@ import yaml
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.change import difference_of, text_of
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.inventory import take
 from ansible_collections.meshops.mesh.plugins.module_utils._authorization.world import MeshPolicies
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import junit, sarif
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import junit
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.sarif import sarif
 from ansible_collections.meshops.mesh.plugins.module_utils._commands.authorization_check import run_authorization_checks
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
 from ansible_collections.meshops.mesh.plugins.module_utils._model.overlay import overlaid
@@ -127,7 +128,7 @@ def test_a_policy_without_effect_is_named_and_nothing_else() -> None:
 def test_documents_have_a_row_for_each_deviation() -> None:
     report = _check(STAGES[6], access=MATRIX).report
     cases = ET.fromstring(junit(report)).findall(".//failure")  # noqa: S314 - our own document
-    results = json.loads(sarif(report))["runs"][0]["results"]
+    results = json.loads(sarif(report, by="mesh_check"))["runs"][0]["results"]
     failed = [row for row in report.rows if row.status == "failed"]
     assert len(failed) == len(cases) == len([one for one in results if one["level"] == "error"]) >= 2
     assert {one["ruleId"] for one in results} >= {"OSM3301", "OSM3302"}

@@ -14,9 +14,10 @@ from xml.etree import ElementTree as ET
 import pytest
 from ansible_collections.meshops.mesh.plugins.filter.check_table import check_table
 from ansible_collections.meshops.mesh.plugins.module_utils._catalogue import CATALOGUE
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import json_report, junit, sarif
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import json_report, junit
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import failed_lines, table
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.runner import Report, Row
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.sarif import sarif
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import Status
 from ansible_collections.meshops.mesh.plugins.module_utils._commands.authorization_check import (
     run_authorization_checks,
@@ -83,7 +84,7 @@ def outputs(report: Report) -> Iterator[str]:
     yield check_table(rows)
     yield failed_lines(rows, cluster=report.cluster)
     yield json_report(report)
-    yield sarif(report)
+    yield sarif(report, by="mesh_check")
     yield junit(report)
 
 
@@ -148,7 +149,7 @@ def test_reports_stay_what_their_formats_are() -> None:
         harmless(output)
     assert ET.fromstring(junit(report)).tag == "testsuites"  # noqa: S314  # ours
     assert json.loads(json_report(report))["cluster"] == HOSTILE[0]
-    found = json.loads(sarif(report))["runs"][0]["results"]
+    found = json.loads(sarif(report, by="mesh_check"))["runs"][0]["results"]
     assert len(found) == len(HOSTILE) and all("\\[a](b)" in one["message"]["text"] for one in found), "no link of the data's"
 
 

@@ -13,9 +13,10 @@ import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.meshops.mesh.plugins.filter.check_table import FilterModule
 from ansible_collections.meshops.mesh.plugins.module_utils._catalogue import CATALOGUE, run_checks
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import json_report, junit, sarif
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import json_report, junit
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import failed_lines, table
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.runner import Report
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.sarif import sarif
 
 from .builder import intent, options, snapshot
 
@@ -90,7 +91,9 @@ def test_json_is_one_document_with_all_rows(report: Report) -> None:
 
 def test_junit_counts_are_those_of_its_cases(report: Report) -> None:
     root = ET.fromstring(junit(report))  # noqa: S314 - our own text
-    assert root.tag == "testsuites"
+    assert root.tag == "testsuites" and int(root.get("tests", "")) == len(report.rows)
+    assert int(root.get("failures", "")) == report.summary["failed"]
+    assert {suite.get("hostname") for suite in root} == {"west"} and all(suite.get("name", "").startswith("west: ") for suite in root)
     for suite in root:
         cases = suite.findall("testcase")
         assert int(suite.get("tests", "")) == len(cases)
@@ -103,7 +106,7 @@ def test_junit_counts_are_those_of_its_cases(report: Report) -> None:
 
 
 def test_sarif_has_every_rule_and_every_deviation(report: Report) -> None:
-    data = json.loads(sarif(report))
+    data = json.loads(sarif(report, by="mesh_check"))
     (run,) = data["runs"]
     rules = run["tool"]["driver"]["rules"]
     assert data["version"] == "2.1.0" and [rule["id"] for rule in rules] == [check.id for check in CATALOGUE.checks]
@@ -122,3 +125,23 @@ def test_the_filter_renders_what_the_module_returns(report: Report) -> None:
         render("not rows")
     with pytest.raises(AnsibleFilterError, match="must be one of info, warning, error"):
         render([], show_from="all")
+
+
+def test_junit_has_what_jenkins_gitlab_and_azure_know(report: Report) -> None:
+    """The strictest of them is the schema of Jenkins' xunit plugin."""
+    known = {
+        "testsuites": {"name", "time", "tests", "failures", "errors"},
+        "testsuite": {"name", "tests", "failures", "errors", "time", "skipped", "timestamp", "hostname", "id", "package"},
+        "testcase": {"name", "time", "classname"},
+        "failure": {"type", "message"},
+        "skipped": {"type", "message"},
+        "system-out": set(),
+    }
+    root = ET.fromstring(junit(report))  # noqa: S314 - our own text
+    below = {"testsuites": {"testsuite"}, "testsuite": {"testcase"}, "testcase": {"failure", "skipped", "system-out"}}
+    for element in root.iter():
+        assert set(element.attrib) <= known[element.tag], element.tag
+        assert {child.tag for child in element} <= below.get(element.tag, set())
+    for suite in root:
+        assert {"name", "tests", "failures", "errors"} <= set(suite.attrib)
+        assert suite.get("timestamp") == "2026-11-21T12:00:00"

@@ -58,7 +58,7 @@ def test_a_full_disk_leaves_the_last_good_report(tmp_path: Path, monkeypatch: py
     path.write_text("the last good one")
     report = run_checks(snapshot(), intent(), options())
     monkeypatch.setattr(os, "fsync", lambda _handle: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left on device")))
-    found = answer(report, params=params(report=str(path)), warn=print)
+    found = answer(report, by="mesh_check", params=params(report=str(path)), warn=print)
     assert found["failed"] and "No space left on device" in found["msg"] and found["checks"]
     assert path.read_text() == "the last good one" and [one.name for one in tmp_path.iterdir()] == ["report.json"]
 
@@ -69,7 +69,9 @@ def test_a_report_follows_no_link_and_has_its_folder_made(tmp_path: Path) -> Non
     path = tmp_path / "report.json"
     path.symlink_to(victim)
     report = run_checks(snapshot(), intent(), options())
-    answer(report, params=params(report=str(path), junit=str(tmp_path / "a" / "b" / "junit.xml"), fail_on="never"), warn=print)
+    answer(
+        report, by="mesh_check", params=params(report=str(path), junit=str(tmp_path / "a" / "b" / "junit.xml"), fail_on="never"), warn=print
+    )
     assert victim.read_text() == "mine" and json.loads(path.read_text())["cluster"] == "west" and (tmp_path / "a/b/junit.xml").exists()
 
 
@@ -88,6 +90,8 @@ def test_a_document_is_written_as_a_whole_or_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     said = write_document("plan_file", str(tmp_path / "file" / "plan.json"), lambda: "{}")
     assert said.startswith(f"plan_file: {tmp_path}/file/plan.json cannot be written: ") and "what was there is unchanged" in said
-    found = answer(run_checks(snapshot(), intent(), options()), params=params(), warn=print, problems=[said])
+    found = answer(run_checks(snapshot(), intent(), options()), by="mesh_check", params=params(), warn=print, problems=[said])
     assert found["failed"] and said in found["msg"]
-    assert "msg" not in answer(run_checks(snapshot(), intent(), options()), params=params(fail_on="never"), warn=print, problems=[""])
+    assert "msg" not in answer(
+        run_checks(snapshot(), intent(), options()), by="mesh_check", params=params(fail_on="never"), warn=print, problems=[""]
+    )

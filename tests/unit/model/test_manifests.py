@@ -14,7 +14,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._errors import Config
 from ansible_collections.meshops.mesh.plugins.module_utils._model import walk
 from ansible_collections.meshops.mesh.plugins.module_utils._model.manifests import ManifestReading, read_manifests
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
-from ansible_collections.meshops.mesh.plugins.module_utils._model.yaml_reader import documents
+from ansible_collections.meshops.mesh.plugins.module_utils._model.yaml_reader import Lines, documents
 
 # What sigs.k8s.io/yaml 1.4.0 makes of each text, as kubectl and istioctl read it.
 GO = [json.loads(line) for line in (Path(__file__).parent / "yaml_as_go.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -372,3 +372,56 @@ def test_rubbish_in_the_patches_of_a_kustomization_stops_nobody(tmp_path: Path, 
 def test_a_file_with_a_version_and_nothing_of_an_object_is_no_fault(tmp_path: Path) -> None:
     reading = read_manifests(put(tmp_path, {"one.yaml": ONE, "Chart.yaml": "apiVersion: v2\nname: shop\nversion: 1.0.0\n"}))
     assert not faults(reading) and [row.reason for row in reading.unread] == ["no Kubernetes object: it has no apiVersion and kind"]
+
+
+TEXT = """\
+# of the shop
+
+kind: A
+spec:
+  rules: [{to: [1]}]
+--- # another one
+%s
+kind: B
+spec:
+  rules:
+    - from: [x]
+    - to:
+        - a: [001:db8::]
+...
+---
+{"kind": "C", "spec": {
+  "rules": [
+    {"to": 1}
+]}}
+--- {kind: D}
+""" % ("# " + "-" * 20)
+
+
+def test_each_document_and_field_has_its_line() -> None:
+    assert [(line, value["kind"]) for line, value in documents(TEXT)] == [(3, "A"), (8, "B"), (16, "C"), (20, "D")]
+    lines = Lines(TEXT)
+    assert lines.line(3, ("spec", "rules", 0, "to", 0)) == 5
+    assert (lines.line(8, ("spec", "rules", 1)), lines.line(8, ("spec", "rules", 1, "to", 0, "a", 0))) == (12, 13)
+    assert lines.line(16, ("spec", "rules", 0, "to")) == 18
+    wrong: tuple[tuple[str | int, ...], ...] = (("spec", "rules", 2), ("spec", "none"), ("kind", "x"), ("spec", "rules", "0"), ("spec", 0))
+    assert [lines.line(8, path) for path in wrong] == [None] * len(wrong)
+    assert lines.line(99, ("kind",)) is None and Lines("kind: [\n").line(1, ("kind",)) is None
+
+
+def test_json_has_lines_too() -> None:
+    text = '\n{"kind": "A",\n "spec": {\n  "x": 1}}\n\n{"kind": "B"}'
+    assert [line for line, _value in documents(text)] == [2, 6]
+    assert Lines('\n{"kind": "A",\n "spec": {\n  "x": 1}}\n').line(2, ("spec", "x")) == 4
+
+
+def test_each_object_has_its_place(tmp_path: Path) -> None:
+    items = "---\napiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Namespace\n  metadata: {name: two}\n"
+    gateways = "".join(f"apiVersion: {group}/v1\nkind: Gateway\nmetadata: {{name: g, namespace: a}}\n---\n" for group in ("x.io", "y.io"))
+    reading = read_manifests(put(tmp_path, {"a.yaml": ONE + items, "b/c.yaml": gateways}))
+    places = {name: [(place.group, place.file, place.line, place.path) for place in found] for name, found in reading.places.items()}
+    assert places == {
+        "Namespace one": [("", "a.yaml", 1, ())],
+        "Namespace two": [("", "a.yaml", 5, ("items", 0))],
+        "Gateway a/g": [("x.io", "b/c.yaml", 1, ()), ("y.io", "b/c.yaml", 5, ())],
+    }

@@ -7,6 +7,7 @@ import json
 from collections import UserDict
 from collections.abc import Callable
 from datetime import date
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -58,10 +59,10 @@ def test_values_are_those_of_json(given: Any, expected: Any) -> None:
     walk(found)
 
 
-def task(module: ModuleType, args: dict[str, Any], *, check_mode: bool = False) -> InProcess:
+def task(module: ModuleType, args: dict[str, Any], *, check_mode: bool = False, run_once: bool = False) -> InProcess:
     """An action of this module, as a strategy would make it for a host that is this machine."""
     action: InProcess = type("Action", (InProcess,), {"MODULE": module})(
-        SimpleNamespace(args=args, check_mode=check_mode, diff=False, async_val=0, environment=None, action="x"),
+        SimpleNamespace(args=args, check_mode=check_mode, run_once=run_once, diff=False, async_val=0, environment=None, action="x"),
         SimpleNamespace(transport="local", become=None, _shell=SimpleNamespace(tmpdir=None)),
         None,
         SimpleNamespace(get_basedir=lambda: "."),
@@ -112,6 +113,28 @@ def test_a_relative_path_is_one_of_the_folder_where_the_playbook_was_started(tmp
     action = task(module_of(lambda module: module.exit_json(said=str(Path("report.xml").absolute()))), {})
     action._loader = SimpleNamespace(get_basedir=lambda: "/")
     assert action.module({}, {})["said"] == str(tmp_path / "report.xml")
+
+
+def test_each_host_of_a_play_has_its_own_report() -> None:
+    def said(hosts: list[str], run_once: bool = False) -> list[dict[str, Any]]:
+        args = {"junit": "out/mesh.xml", "who": "us"}
+        action = task(module_of(lambda module: module.exit_json()), args, run_once=run_once)
+        action.REPORTS = ("junit", "sarif")
+        return [dict(action._of_host(args, {"inventory_hostname": host, "ansible_play_hosts_all": hosts})) for host in hosts]
+
+    assert [row["junit"] for row in said(["west", "east"])] == ["out/mesh.west.xml", "out/mesh.east.xml"]
+    assert [row["junit"] for row in said(["west"])] == ["out/mesh.xml"] and {row["who"] for row in said(["west", "east"])} == {"us"}
+    assert {row["junit"] for row in said(["west", "east"], run_once=True)} == {"out/mesh.xml"}
+
+
+def test_all_modules_with_reports_give_each_host_its_own() -> None:
+    folder = Path(in_process.__file__).parents[1]
+    for path in (folder / "modules").glob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        wanted = [name for name in ("junit", "sarif", "report") if "meshops.mesh.options.report" in text]
+        wanted += [name for name in ("plan_file",) if f"  {name}:" in text]
+        action = import_module(f"ansible_collections.meshops.mesh.plugins.action.{path.stem}").ActionModule
+        assert sorted(getattr(action, "REPORTS", ())) == sorted(wanted), path.stem
 
 
 def test_a_wrong_option_is_named() -> None:
