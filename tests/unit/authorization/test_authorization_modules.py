@@ -164,6 +164,23 @@ def test_the_playbook_ends_as_the_proof_does(stage: int, code: int, process: boo
     assert ("OPENED  anyone, without a token" in done.stdout) is (stage == 6)
 
 
+def test_each_of_several_hosts_has_its_own_reports(tmp_path: Path) -> None:
+    hosts = {"west": _folder(tmp_path / "west-tree", STAGES[5]), "east": _folder(tmp_path / "east-tree", STAGES[6])}
+    inventory = {"all": {"hosts": {host: {"mesh_access_path": path} for host, path in hosts.items()}}}
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump(inventory), encoding="utf-8")
+    reports = {f"mesh_access_{form}": f"out/mesh.{form}" for form in ("junit", "sarif", "report")}
+    options = json.dumps({"mesh_hosts": "all", "mesh_access_fail_on": "never", **reports})
+    done = warm_ansible.run(["meshops.mesh.check_access", "-i", "hosts.yml", "-e", options], cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    forms = [f"mesh.{host}.{form}" for host in hosts for form in ("junit", "sarif", "report")]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(forms)
+    for host in hosts:
+        out = tmp_path / "out"
+        assert json.loads((out / f"mesh.{host}.report").read_text())["cluster"] == host
+        assert {suite.get("hostname") for suite in ET.parse(out / f"mesh.{host}.junit").getroot()} == {host}  # noqa: S314 - our own
+        assert json.loads((out / f"mesh.{host}.sarif").read_text())["runs"][0]["automationDetails"]["id"].endswith(f"/{host}/")
+
+
 def test_the_playbook_says_what_of_the_folder_was_not_read(tmp_path: Path) -> None:
     folder = Path(_folder(tmp_path / "tree", STAGES[5]))
     (folder / "ratings_data.json").write_text('{"rating": 5}\n{"rating": 4}\n', encoding="utf-8")

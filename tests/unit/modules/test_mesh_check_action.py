@@ -43,7 +43,9 @@ def _tree(tmp_path: Path) -> Path:
 
 
 def action(args: dict[str, Any], base: Path, *, background: int = 0, environment: Any = None, **connection: Any) -> plugin.ActionModule:
-    task = SimpleNamespace(args=args, async_val=background, run_once=False, environment=environment, check_mode=False, action="mesh_check", diff=False)
+    task = SimpleNamespace(
+        args=args, async_val=background, run_once=False, environment=environment, check_mode=False, action="mesh_check", diff=False
+    )
     loader, templar = SimpleNamespace(get_basedir=lambda: str(base)), SimpleNamespace(template=lambda value: value)
     return plugin.ActionModule(task, SimpleNamespace(**LOCAL | connection), SimpleNamespace(), loader, templar, None)
 
