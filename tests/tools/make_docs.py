@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes docs/checks from the check table, one page per code and the index, docs/rights.md from the table of rights, and docs/variables.md.
+"""Writes docs/checks from the check table, one page per code and the index; docs/rights.md and docs/what-it-does-to-a-cluster.md from the
+table of rights; docs/variables.md; and the tables of README.md.
 
 With --check it only says what differs."""
 
@@ -12,10 +13,12 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "docs" / "checks"
-sys.path[:0] = [str(ROOT / "tests" / "unit"), str(ROOT / "tests" / "tools")]
+sys.path[:0] = [str(ROOT / "tests" / "unit"), str(ROOT / "tests" / "tools"), str(ROOT / "tests")]
 
 import conftest  # noqa: F401 - makes the collection importable
+import readme_tables
 import variables_page
+import writes_page
 import yaml
 from ansible_collections.meshops.mesh.plugins.module_utils._catalogue import CATALOGUE, RETIRED
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.categories import CATEGORIES
@@ -196,7 +199,7 @@ def rights_page() -> str:
     return "\n".join(found)
 
 
-VARIABLES = ROOT / "docs" / "variables.md"
+VARIABLES, README = ROOT / "docs" / "variables.md", ROOT / "README.md"
 
 
 def pages() -> dict[Path, str]:
@@ -206,6 +209,8 @@ def pages() -> dict[Path, str]:
         raise SystemExit("\n".join(lacking))
     retired = {OUT / f"{code}.md": f"# {code}: retired\n\n{GENERATED}\n{reason}\n" for code, reason in RETIRED.items()}
     others = {OUT / "README.md": index(), RIGHTS: rights_page(), VARIABLES: variables_page.page(variables)}
+    others[ROOT / "docs" / "what-it-does-to-a-cluster.md"] = writes_page.page()
+    others[README] = readme_tables.with_tables(README.read_text(encoding="utf-8"))
     return {OUT / f"{row.id}.md": page(row) for row in CATALOGUE.checks} | retired | others
 
 

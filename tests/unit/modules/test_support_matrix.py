@@ -30,8 +30,8 @@ CORES = [version.core for version in MATRIX.VERSIONS]
 
 
 def test_the_readme_s_table_is_what_is_played() -> None:
-    rows = re.findall(r"^\| (2\.\d+)[^|]*\| ([\d., ]+) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
-    assert rows == [(version.core, ", ".join(version.pythons)) for version in MATRIX.VERSIONS]
+    rows = re.findall(r"^\| (2\.\d+) \| ([\d., ]+) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert rows == [(version.core, ", ".join(sorted(version.pythons))) for version in MATRIX.VERSIONS]
 
 
 def test_the_readme_names_the_first_and_the_last() -> None:
