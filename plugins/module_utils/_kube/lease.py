@@ -73,6 +73,7 @@ class Lock:
         first: str | None = None
         began, progress = self.clock(), Progress(self.cluster.name, self.clock)
         while True:
+            asked = self.clock()
             found = self.cluster.get(_VERSION, _KIND, self.name, self.namespace)
             if found is None:
                 made = {**self._ref(), "spec": {**self._spec(self.holder), "acquireTime": self._now()}}
@@ -87,18 +88,21 @@ class Lock:
             renewed = str(spec.get("renewTime") or "")
             first = renewed if first is None else first
             promised = float(spec.get("leaseDurationSeconds") or 0)
-            if not other or other == self.holder or take_over or self.clock() - began > promised:
+            if self.clock() - asked > max(1.0, promised / 2):
+                began = self.clock()  # the API server was away, so nobody could renew it
+            free = not other or other == self.holder or take_over
+            if not free and renewed != first:
+                raise LeaseHeld(
+                    f"cluster {self.cluster.name}: another run is at work: {self.title} is held by {other}, renewed at {renewed}; "
+                    "wait until it is over. Nothing was changed by this run"
+                )
+            if free or self.clock() - began > promised:
                 try:
                     self._took(self._write(self.holder, found["metadata"]["resourceVersion"], acquired=other != self.holder))
                 except Conflict:
                     take_over, first, began = False, None, self.clock()
                     continue
                 return
-            if renewed != first:
-                raise LeaseHeld(
-                    f"cluster {self.cluster.name}: another run is at work: {self.title} is held by {other}, renewed at {renewed}; "
-                    "wait until it is over. Nothing was changed by this run"
-                )
             if progress.due():
                 progress.say(f"{self.title} is held by {other}; whether that run lives shows within {promised:.0f} s")
             self.sleep(min(1.0, max(0.1, promised / 10)))

@@ -60,6 +60,28 @@ def test_a_run_that_lives_keeps_another_out() -> None:
     ann.check()
 
 
+@pytest.mark.parametrize("later", [0, 3])
+def test_a_look_that_took_long_does_not_take_it_from_a_run_that_lives(later: float) -> None:
+    """The API server was away for longer than the holder promised, so that the holder renews it just before the answer or soon after."""
+    west = Played([])
+    ann = lock(west, "ann")
+    ann.acquire()
+    get, looks = west.get, []
+
+    def slow(*what: Any) -> Any:
+        looks.append(what)
+        if len(looks) == 2:
+            west.seconds += 50
+            west.at(west.seconds + later, ann.renew)
+            west.sleep(0)
+        return get(*what)
+
+    west.get = slow  # type: ignore[method-assign]
+    with pytest.raises(LeaseHeld, match="another run is at work: .* is held by ann"):
+        lock(west, "bob").acquire()
+    assert holder(west) == "ann" and west.seconds < 60
+
+
 def test_a_run_that_shows_no_life_loses_it_and_stops_when_it_wakes_up() -> None:
     west = Played([])
     ann = lock(west, "ann")
