@@ -11,7 +11,7 @@ short_description: Renders check results as a table for people
 version_added: "0.1.0"
 description:
   - Renders the rows that M(meshops.mesh.mesh_check) returns with the marks √, ‼ and ×, one fact a line.
-  - The reason and the remedy are under what does not hold.
+  - The reason and the remedy are under what fails.
 author:
   - meshops.mesh contributors (@meshops)
 options:
@@ -28,7 +28,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Show what does not hold
+- name: Show what fails
   ansible.builtin.debug:
     msg: "{{ (mesh_result.checks | meshops.mesh.check_table(show_from='warning')).split('\n') }}"
 """

@@ -87,10 +87,11 @@ options:
     type: list
     elements: str
   fail_on:
-    description: Which change makes the task fail.
-    type: str
+    description: Which changes make the task fail.
+    type: list
+    elements: str
     choices: [never, opened, closed, any]
-    default: never
+    default: [never]
 attributes:
   check_mode:
     support: full
@@ -269,7 +270,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils.basic import missing_required_lib
-from ansible_collections.meshops.mesh.plugins.module_utils._commands.authorization_check import run_authorization_diff
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.authorization_check import difference_verdict, run_authorization_diff
 from ansible_collections.meshops.mesh.plugins.module_utils._commands.sources import read_whole
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
@@ -296,7 +297,7 @@ def argument_spec() -> dict[str, Any]:
         "after": {"type": "dict", "required": True, "options": state("manifests") | {"applied": {"type": "bool", "default": False}}},
         "remove": {**STRINGS, "default": []},
         "members": dict(STRINGS),
-        "fail_on": {"type": "str", "choices": ["never", "opened", "closed", "any"], "default": "never"},
+        "fail_on": {**STRINGS, "choices": ["never", "opened", "closed", "any"], "default": ["never"]},
     }
 
 
@@ -322,7 +323,9 @@ def compare(params: dict[str, Any], warn: Callable[[str], None] | None = None) -
     whole = [found.source != "manifests" for found in sources.values()]  # nothing is assumed of a cluster or a snapshot
     if params["after"]["applied"]:
         whole[1] = whole[0]
-    difference, assumptions, text = run_authorization_diff(before, after, params, whole=(whole[0], whole[1]))
+    # what is applied may be one object, which need not be of the mesh
+    required = list(sources.values())[: 1 if params["after"]["applied"] else 2]
+    difference, assumptions, text = run_authorization_diff(before, after, params, whole=(whole[0], whole[1]), sources=required)
     return {
         "changes": [group.to_dict() for group in difference.groups],
         "opened": difference.opened,
@@ -349,9 +352,9 @@ def main() -> None:
         result = compare(params, module.warn)
     except MeshError as exc:
         module.fail_json(msg=str(exc))
-    wrong = {"never": 0, "opened": result["opened"], "closed": result["closed"], "any": result["opened"] + result["closed"]}
-    if wrong[params["fail_on"]] or (result["undecided"] and params["fail_on"] != "never"):
-        module.fail_json(msg=f"{params['cluster']}: {result['text']}", **result)
+    told = difference_verdict(result, params["fail_on"])
+    if told:
+        module.fail_json(msg=f"{params['cluster']}: {told}", **result)
     module.exit_json(changed=False, **result)
 
 

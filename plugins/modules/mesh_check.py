@@ -11,7 +11,7 @@ short_description: Checks a mesh and reports what does not pass
 version_added: "0.1.0"
 description:
   - Runs the check table over a cluster, a snapshot file or a folder of manifests, and changes nothing.
-  - Each check is one positive fact with a stable code. What does not hold comes with the object, the reason and the remedy.
+  - Each check is one positive fact with a stable code. What fails comes with the object, the reason and the remedy.
   - A check that needs intent which is not given, or a kind that may not be read, is skipped with that reason. It never passes in silence.
   - Checks that depend on a failed one are skipped, and name it.
 author:
@@ -69,7 +69,7 @@ options:
     choices: [info, warning, error]
     default: info
   wait_timeout:
-    description: With O(source=cluster), how many seconds to look again while a check that can still come true does not hold.
+    description: With O(source=cluster), how many seconds to look again while a check that can still pass fails.
     default: 0
   wait_interval:
     default: 5

@@ -20,7 +20,7 @@ from .world import MeshPolicies, Response
 
 __all__ = ["ChangeGroup", "Difference", "Edit", "difference_of", "edits_of", "groups_of", "text_of", "together"]
 
-_KINDS = {"AuthorizationPolicy": "", "PeerAuthentication": "PeerAuthentication ", "RequestAuthentication": "RequestAuthentication "}
+_KINDS = frozenset({"AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication"})
 _LINES = 36  # of groups: with the head and the tail it is a screen
 
 
@@ -35,8 +35,7 @@ class Edit:
 
     @property
     def text(self) -> str:
-        label = f"{_KINDS.get(self.kind, self.kind + ' ')}{self.key}"
-        return f"{label} was {self.what}{': ' + self.detail if self.detail else ''}"
+        return f"{self.kind} {self.key} was {self.what}{': ' + self.detail if self.detail else ''}"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ matrix of intended access."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -71,6 +72,7 @@ INPUTS = (
 )
 _CLUSTER_WIDE = (k.NAMESPACE, k.ISTIO, k.ISTIO_REVISION, k.ISTIO_REVISION_TAG, k.Z_TUNNEL)
 _SHOWN = 5
+_ROW = re.compile(r"access\[\d+\]")  # of the matrix, as its policies are called
 _NO_PROXY = (" no proxy ", " past its proxy")  # in the words of a door that nobody guards
 _WHERE = "give the folder, snapshot or cluster that has the workloads; access_scope names their namespaces"
 _GUARD = "no policy helps there: get it a proxy, have the proxy take its ports, or leave its namespace out with access_scope"
@@ -393,7 +395,8 @@ def proof_of(view: View, intent: Intent) -> Proof:
 def _deviations(groups: Iterable[ChangeGroup], word: str) -> Iterator[Problem]:
     for group in groups:
         token = f", {group.token}" if group.token else ""
-        why = group.after if group.opened else f"{group.after} (intended by {group.before.removeprefix('ALLOW ')})"
+        row = _ROW.search(group.before)
+        why = group.after if group.opened else f"{group.after} (intended by {row.group() if row else group.before})"
         message = f"{word}: {group.who.text}{token}: {group.what}; {why}"
         bare = group.opened and any(words in group.after for words in _NO_PROXY)
         hint = _GUARD if bare else ""

@@ -197,7 +197,7 @@ class _Matrix:
     def intended(self, rows: Sequence[Access], place: Workload, door: EnforcementPoint) -> EnforcementPoint:
         """The door that lets exactly these rows pass."""
         protocol, mesh = door.chain.protocol, door.chain.mesh
-        rules: list[Rule] = []
+        allowed: list[AuthorizationPolicy] = []
         for row in rows:
             if row.http and protocol != HTTP:
                 if _for_port(row, door):
@@ -207,12 +207,14 @@ class _Matrix:
                     )
                 continue
             operations = (Clause(row.operations),) if row.operations else ()
-            rules.append(Rule(self._sources[row.number], operations, row.conditions))
-        policy = AuthorizationPolicy(place.namespace, "the intended access", "ALLOW", tuple(rules))
-        compiled = compile_policy(policy, protocol, mesh)
-        if compiled.findings:
-            raise ConfigError(f"access for {place.ref}: {compiled.findings[0].message}")
-        chain = PolicyChain(door.chain.kind, protocol, mesh, (policy,), (), (), compiled.rules, True, (), ())
+            rule = Rule(self._sources[row.number], operations, row.conditions)
+            allowed.append(AuthorizationPolicy(place.namespace, f"access[{row.number}]", "ALLOW", (rule,)))
+        compiled = [compile_policy(policy, protocol, mesh) for policy in allowed]
+        for one in compiled:
+            if one.findings:
+                raise ConfigError(f"access for {place.ref}: {one.findings[0].message}")
+        rules = tuple(rule for one in compiled for rule in one.rules)
+        chain = PolicyChain(door.chain.kind, protocol, mesh, tuple(allowed), (), (), rules, True, (), ())
         return replace(door, chain=chain, modes=((None, "PERMISSIVE", ""),), open="")
 
     def shared(self, rows: Sequence[Access]) -> str:

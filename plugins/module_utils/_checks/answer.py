@@ -11,7 +11,7 @@ from typing import Any
 
 from .._text import shown
 from .documents import write_documents
-from .render import failed_lines
+from .render import verdict_line
 from .runner import Report
 
 __all__ = ["answer"]
@@ -20,7 +20,7 @@ __all__ = ["answer"]
 def answer(
     report: Report, *, by: str, params: Mapping[str, Any], warn: Callable[[str], None], problems: Sequence[str] = (), **more: Any
 ) -> dict[str, Any]:
-    """The module's result: checks, summary and what else is given; `failed` with the lines of what does not hold.
+    """The module's result: checks, summary and what else is given; `failed` with a line that says which checks are the reason.
 
     by: the module. params: the options REPORT; the files that they name are written, and one that cannot be is a failure beside the others.
     problems: of files that the module has written before, why one could not be, empty where it could.
@@ -30,7 +30,7 @@ def answer(
     for entry in report.unused_ignores:
         warn(f"ignore: {entry} matches no deviation")
     failing = [row.to_dict() for row in report.failing(params["fail_on"])]
-    lines = [failed_lines(failing, cluster=report.cluster)] if failing else []
+    lines = [verdict_line(failing, cluster=report.cluster)] if failing else []
     lines += [shown(f"{report.cluster}: {text}") for text in problems]
     verdict = {"failed": True, "msg": "\n".join(lines)} if lines else {}
     return {

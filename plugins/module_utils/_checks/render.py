@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .._text import joined, shown
+from .._text import counted, joined, shown
 from .categories import CATEGORIES
 
-__all__ = ["GLYPHS", "failed_lines", "failed_sentences", "summary_line", "table"]
+__all__ = ["GLYPHS", "failed_sentences", "summary_line", "table", "verdict_line"]
 
 GLYPHS = {"passed": "√", "warning": "‼", "failed": "×", "skipped": "·"}
 WORST = ("failed", "warning", "skipped", "passed")
@@ -77,8 +77,8 @@ def _grouped(rows: Rows) -> dict[str, dict[str, list[Mapping[str, Any]]]]:
 
 def summary_line(summary: Mapping[str, int]) -> str:
     """The last line: how many of each."""
-    words = {"passed": "passed", "warning": "warnings", "failed": "failed", "skipped": "skipped"}
-    return ", ".join(f"{summary.get(key, 0)} {word}" for key, word in words.items())
+    passed, failed, skipped = (summary.get(key, 0) for key in ("passed", "failed", "skipped"))
+    return f"{passed} passed, {counted(summary.get('warning', 0), 'warning')}, {failed} failed, {skipped} skipped"
 
 
 def table(
@@ -99,18 +99,21 @@ def table(
         lines += [title, "-" * len(title), *([about[category]] if about and category in about else [])]
         lines += _checks([[row for row in found if show_from == "info" or row["status"] in SHOWN[show_from]] for found in shown])
         lines.append("")
-    counted = summary if summary is not None else {key: sum(row["status"] == key for row in rows) for key in GLYPHS}
-    return joined([*lines, summary_line(counted)])
+    counts = summary if summary is not None else {key: sum(row["status"] == key for row in rows) for key in GLYPHS}
+    return joined([*lines, summary_line(counts)])
 
 
-def failed_lines(rows: Rows, *, cluster: str) -> str:
-    """What a failing play says: the failed facts only."""
-    rows = list(rows)
-    lines = [line for checks in _grouped(rows).values() for found in checks.values() for line in _lines(found)]
-    count = len(rows)
-    return joined([f"{shown(cluster)}: {count} {'check result does' if count == 1 else 'check results do'} not hold", *lines])
+def verdict_line(rows: Rows, *, cluster: str) -> str:
+    """What a failing task says: how many checks, and which. The table has the rest."""
+    codes: dict[str, dict[str, None]] = {"failed": {}, "warning": {}}
+    for row in rows:
+        codes[row["status"]][row["id"]] = None
+    warned = [code for code in codes["warning"] if code not in codes["failed"]]
+    said = [f"{counted(len(codes['failed']), 'check')} failed ({', '.join(codes['failed'])})"] if codes["failed"] else []
+    said += [f"{counted(len(warned), 'check')} with warnings ({', '.join(warned)})"] if warned else []
+    return f"{shown(cluster)}: {', '.join(said)}; the table says where and what to do"
 
 
 def failed_sentences(rows: Rows) -> list[str]:
-    """What does not hold, each with its code, its object and what to do."""
+    """What fails, each with its code, its object and what to do."""
     return [f"{row['id']}: {row['resource']} {row['message']} ({row['hint']})" for row in rows if row["status"] == "failed"]

@@ -22,12 +22,13 @@ from .._checks.runner import Report
 from .._checks.types import Status
 from .._errors import ConfigError
 from .._inputs import intent_from, options_from
+from .._model.scope import strangers
 from .._model.snapshot import Snapshot
 from .._model.view import View
-from .._text import counted, joined, shown
+from .._text import counted, joined, shortened, shown
 from .category import category_options, run_category
 
-__all__ = ["Checked", "mesh_settings", "run_authorization_checks", "run_authorization_diff"]
+__all__ = ["Checked", "difference_verdict", "mesh_settings", "run_authorization_checks", "run_authorization_diff"]
 
 _SHOWN = 8  # places that are open to anyone
 _MATRIX = ("OSM3301", "OSM3302")
@@ -66,6 +67,7 @@ def run_authorization_checks(params: Mapping[str, Any], snapshot: Snapshot) -> C
         report = run_category("authorization", view, intent, options)
         view = report.view or view  # without what no check can make sense of
         scene = analysis_of(view, intent)
+        _require_something(scene.inventory, snapshot, params)
         coverage = count(scene.world, scene.inventory, intent.access_scope, doors=scene.doors)
     except (TooManyError, ValueError) as exc:
         raise ConfigError(f"{snapshot.cluster}: {exc}") from exc
@@ -76,6 +78,29 @@ def run_authorization_checks(params: Mapping[str, Any], snapshot: Snapshot) -> C
     assumptions = (*scene.inventory.assumptions, *_unread(snapshot))
     text = _text(report, coverage, proven, assumptions, revisions)
     return Checked(report, coverage, proven, settings(scene.inventory.mesh), assumptions, text, revisions)
+
+
+def _require_something(inventory: MeshInventory, snapshot: Snapshot, params: Mapping[str, Any]) -> None:
+    """What has no workload and no policy allows nothing that anybody did not mean, and says so of every mesh."""
+    if snapshot.source == "cluster":
+        return  # a new mesh
+    ours = [*(params.get("members") or ()), *filter(None, [inventory.mesh.root_namespace])]
+    found = strangers(snapshot.objects, ours) if params.get("members") is not None else []
+    if found:
+        raise ConfigError(
+            f"{snapshot.cluster}: nothing was checked. The objects are in {shortened(found, _SHOWN)}, and none of these is a namespace of "
+            f"this mesh ({shortened(ours, _SHOWN)}): give the inventory of this source (-i), or correct mesh_domains"
+        )
+    if not inventory.places and not inventory.objects:
+        raise ConfigError(
+            f"{snapshot.cluster}: nothing was checked. {_told(snapshot)}, and none of them is a workload, a Service or a policy: give the "
+            "folder with the rendered manifests of the mesh, or the snapshot of the right cluster"
+        )
+
+
+def _told(snapshot: Snapshot) -> str:
+    count = counted(len(snapshot.objects), "object")
+    return f"{snapshot.reading.path} has {count}" if snapshot.reading else f"The snapshot has {count}"
 
 
 def _unread(snapshot: Snapshot) -> tuple[str, ...]:
@@ -142,12 +167,35 @@ def run_authorization_diff(
     params: Mapping[str, Any],
     *,
     whole: tuple[bool, bool] = (False, False),
+    sources: Sequence[Snapshot] = (),
 ) -> tuple[Difference, tuple[str, ...], str]:
-    """The difference, what was assumed for it, and the text. `whole`: each state is all that there is, not a folder that may be a part."""
+    """The difference, what was assumed for it, and the text. `whole`: each state is all that there is, not a folder that may be a part.
+
+    sources: what must not be without anything of the mesh."""
     try:
         one, other = _state(before, params, whole[0]), _state(after, params, whole[1])
+        for (_policies, inventory), source in zip((one, other), sources, strict=False):
+            _require_something(inventory, source, params)
         difference = difference_of(one, other)
     except (TooManyError, ValueError) as exc:
         raise ConfigError(str(exc)) from exc
     assumptions = tuple(dict.fromkeys((*one[1].assumptions, *other[1].assumptions)))
     return difference, assumptions, text_of(difference, assumptions, seen_of(other[1]).text)
+
+
+def difference_verdict(result: Mapping[str, Any], fail_on: Sequence[str]) -> str:
+    """Why the task fails, in a line; empty where it does not."""
+    wrong = {"never": 0, "opened": result["opened"], "closed": result["closed"], "any": result["opened"] + result["closed"]}
+    undecided = len(result["undecided"]) if set(fail_on) != {"never"} else 0
+    if not undecided and not any(wrong[word] for word in fail_on):
+        return ""
+    counts = [f"{result['opened']} opened, {result['closed']} closed"]
+    counts += [f"{counted(undecided, 'workload')} could not be compared"] if undecided else []
+    worst = next((row for row in result["changes"] if row["change"] in fail_on or "any" in fail_on), None)
+    first = f"; the first: {_change_text(worst)}" if worst else ""
+    return f"the change does not keep who may call whom: {', '.join(counts)}{first}. All of it is in the text"
+
+
+def _change_text(row: Mapping[str, Any]) -> str:
+    token = f", {row['token']}" if row["token"] else ""
+    return f"{row['change']} for {row['callers']}{token} -> {shortened(row['destinations'], 3)}: {row['requests']}"

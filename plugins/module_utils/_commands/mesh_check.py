@@ -104,7 +104,7 @@ def _say(progress: Progress, report: Report, fail_on: str) -> None:
 
 
 def check(params: dict[str, Any], warn: Callable[[str], None]) -> dict[str, Any]:
-    """The result of a task: the rows, and `failed` with the lines of what does not hold. Raises MeshError."""
+    """The result of a task: the rows, and `failed` with a line that says which checks are the reason. Raises MeshError."""
     params = {**params, "cluster": display_name(params)}
     seen: list[Snapshot] = []
     progress = Progress(params["cluster"])

@@ -20,6 +20,7 @@ __all__ = ["Spot", "Written"]
 
 _FIELD = re.compile(r"[A-Za-z][\w-]*(?:\[\d+\])*(?:\.[A-Za-z][\w-]*(?:\[\d+\])*)*")
 _STEP = re.compile(r"\[(\d+)\]|([\w-]+)")
+_MAKERS = ("Deployment", "StatefulSet", "DaemonSet", "Rollout", "DeploymentConfig", "CronJob", "Job", "ReplicaSet", "Pod")
 _ROOTS: tuple[tuple[str, ...], ...] = (("spec",), (), ("metadata",))  # what a path in a message may begin below
 
 
@@ -59,7 +60,8 @@ class Written:
         """Where the object stands that a message is about, or the field that the message names; None where no file has it.
 
         groups: of the API, where two kinds of one name are written."""
-        found = self._reading.places.get(resource, ())
+        places = self._reading.places
+        found = next((places[name] for name in _names(resource) if name in places), ())
         place = next((one for one in found if one.group in groups), found[0] if found else None)
         if place is None:
             return None
@@ -83,6 +85,14 @@ class Written:
                 if found is not None:
                     return found
         return (lines.line(place.line, place.path) if place.path else None) or place.line
+
+
+def _names(resource: str) -> Iterator[str]:
+    """A workload is an object of whatever kind makes its pods."""
+    yield resource
+    kind, _blank, name = resource.partition(" ")
+    if kind == "Workload":
+        yield from (f"{maker} {name}" for maker in _MAKERS)
 
 
 def _fields(message: str) -> Iterator[tuple[str | int, ...]]:

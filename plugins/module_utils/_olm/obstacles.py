@@ -340,7 +340,7 @@ def _pods(scene: SubscriptionScene) -> Obstacle | None:
             if ours and pod.trouble:
                 return Obstacle(
                     pod.trouble,
-                    f"pod {scene.sub.namespace}/{pod.name} of {csv.name}: {pod.trouble}: {pod.message}",
+                    f"Pod {scene.sub.namespace}/{pod.name} of {csv.name}: {pod.trouble}: {pod.message}",
                     "repair what the message names (image, pull secret, node selector, capacity)",
                     30 if pod.trouble == "Unschedulable" else 10,
                 )

@@ -36,7 +36,7 @@ def test_policy_06_takes_the_place_of_the_allow_and_the_first_lines_say_so() -> 
     difference = between(STAGES[5], STAGES[6])
     lines = text_of(difference).splitlines()
     assert lines[1] == "OPENED  anyone, without a token -> prod-istio-system/gto-external-ingressgateway: every request"
-    assert lines[3].strip() == "because prod-istio-system/authpolicy-gto-external was replaced: ALLOW became DENY"
+    assert lines[3].strip() == "because AuthorizationPolicy prod-istio-system/authpolicy-gto-external was replaced: ALLOW became DENY"
     (closed,) = [group for group in difference.groups if not group.opened]
     assert closed.what == "every path but /flights*, /insurances*" and ISSUER in closed.token
     first = difference.groups[0]

@@ -63,7 +63,7 @@ def test_policy_06_applied_over_a_folder_says_in_its_first_lines_what_it_opens(t
     assert lines[1] == "OPENED  anyone, without a token -> prod-istio-system/gto-external-ingressgateway: every request"
     assert "authpolicy-gto-external was replaced: ALLOW became DENY" in lines[3]
     assert (found["opened"], found["closed"], found["compared"]) == (2, 1, 13)
-    assert found["objects"] == ["prod-istio-system/authpolicy-gto-external was replaced: ALLOW became DENY"]
+    assert found["objects"] == ["AuthorizationPolicy prod-istio-system/authpolicy-gto-external was replaced: ALLOW became DENY"]
     first = json.loads(json.dumps(found["changes"][0]))
     assert first["change"] == "opened" and first["without_identity"] and first["unknown_identities"] and "claims" not in first["witness"]
 
@@ -72,7 +72,7 @@ def test_what_the_removal_of_a_policy_opens(tmp_path: Path) -> None:
     before, nothing = _folder(tmp_path / "west", STAGES[5]), _folder(tmp_path / "nothing", [])
     states = {"before": {"source": "manifests", "path": before}, "after": {"source": "manifests", "path": nothing, "applied": True}}
     found = compare(_params(**states, remove=["AuthorizationPolicy prod-istio-system/authpolicy-gto-external"]))
-    assert found["changes"][0]["because"] == ["prod-istio-system/authpolicy-gto-external was removed"]
+    assert found["changes"][0]["because"] == ["AuthorizationPolicy prod-istio-system/authpolicy-gto-external was removed"]
     with pytest.raises(ConfigError, match="there is no AuthorizationPolicy x/y before the change"):
         compare(_params(**states, remove=["AuthorizationPolicy x/y"]))
 
@@ -181,6 +181,49 @@ def test_each_of_several_hosts_has_its_own_reports(tmp_path: Path) -> None:
         assert json.loads((out / f"mesh.{host}.sarif").read_text())["runs"][0]["automationDetails"]["id"].endswith(f"/{host}/")
 
 
+@pytest.mark.parametrize(
+    ("fail_on", "base", "code", "said"),
+    [
+        ("opened", 5, 2, "localhost: the change does not keep who may call whom: 2 opened, 1 closed; the first: opened for anyone, "),
+        ("opened", 6, 0, ""),  # what fails was there before
+        (["error", "opened"], 6, 2, "localhost: 2 checks failed (OSM3301, OSM3302); the table says where and what to do"),
+        ("opened", None, 2, "the last three need mesh_access_base"),
+        ("opend", 5, 2, "mesh_access_fail_on is opend; it takes error, warning, never, opened, closed and any"),
+    ],
+)  # fmt: skip
+def test_the_playbook_fails_on_what_was_asked_for(fail_on: Any, base: int | None, code: int, said: str, tmp_path: Path) -> None:
+    options = {"mesh_access_path": _folder(tmp_path / "after", STAGES[6]), "mesh_access_fail_on": fail_on, "mesh_access_matrix": MATRIX}
+    options |= {"mesh_access_base": _folder(tmp_path / "before", STAGES[base])} if base else {}
+    done = warm_ansible.run(["meshops.mesh.check_access", "-e", json.dumps(options)], cwd=tmp_path)
+    text = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode == code and said in text, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("objects", "given", "said"),
+    [
+        ([namespace("shop")], {}, r"nothing was checked. .* has 1 object, and none of them is a workload, a Service or a policy"),
+        (
+            [namespace("shop"), *[one for one in STAGES[5] if one["metadata"].get("namespace") == "prod-travel-agency"]],
+            {"members": ["warehouse"]},
+            r"none of these is a namespace of this mesh \(warehouse, istio-system\): give the inventory",
+        ),
+    ],
+)
+def test_what_has_nothing_of_the_mesh_is_a_failure(objects: list[dict[str, Any]], given: dict[str, Any], said: str, tmp_path: Path) -> None:
+    folder, full = _folder(tmp_path / "west", [*objects, *objects[:1]]), _folder(tmp_path / "full", STAGES[5])
+    read = Snapshot.from_manifests(folder, cluster="west")
+    params = {"only": [], "ignore": [], "access": None, "fail_on": "never", **given}
+    with pytest.raises(ConfigError, match="nothing was checked"):
+        run_authorization_checks(_params(**params), Snapshot(read.cluster, read.taken_at, "snapshot", None, read.objects))
+    with pytest.raises(ConfigError, match=said):
+        run_authorization_checks(_params(**params), read)
+    for before, after in ((folder, full), (full, folder)):
+        states = {"before": {"source": "manifests", "path": before}, "after": {"source": "manifests", "path": after, "applied": False}}
+        with pytest.raises(ConfigError, match="nothing was checked"):
+            compare(_params(**states, **given))
+
+
 def test_the_playbook_says_what_of_the_folder_was_not_read(tmp_path: Path) -> None:
     folder = Path(_folder(tmp_path / "tree", STAGES[5]))
     (folder / "ratings_data.json").write_text('{"rating": 5}\n{"rating": 4}\n', encoding="utf-8")
@@ -219,7 +262,7 @@ def test_anchors_merges_lists_and_empty_documents_are_read_as_kubectl_reads_them
         (tmp_path / name / "c.yaml").write_text(text, encoding="utf-8")
     found = compare(_params(before=states["before"], after={**states["after"], "applied": False}))
     assert found["objects"] == [
-        f"foo/{name} was added: {action}" for name, action in (("one", "ALLOW"), ("two", "DENY"), ("three", "ALLOW"))
+        f"AuthorizationPolicy foo/{name} was added: {action}" for name, action in (("one", "ALLOW"), ("two", "DENY"), ("three", "ALLOW"))
     ]
     assert found["opened"] == 0 and "DENY foo/two rules[0]" in found["text"]
 

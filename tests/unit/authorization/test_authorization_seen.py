@@ -854,7 +854,7 @@ def test_an_agent_for_grpc_without_a_proxy_guards_nothing(said: str) -> None:
 
 
 def test_an_empty_matrix_is_not_proven_by_a_source_without_workloads() -> None:
-    found = check([namespace(SPACE)], [])
+    found = check([namespace(SPACE)], [], "cluster")
     assert found.proven is False and "there is nothing to check" in found.text
     assert check([namespace(SPACE), STRICT, deployment("oven"), guard("oven")], [], access_scope=["other*"]).proven is False
 

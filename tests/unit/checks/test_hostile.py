@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.meshops.mesh.plugins.filter.check_table import check_table
 from ansible_collections.meshops.mesh.plugins.module_utils._catalogue import CATALOGUE
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import json_report, junit
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import failed_lines, table
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import table, verdict_line
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.runner import Report, Row
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.sarif import sarif
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import Status
@@ -82,7 +82,7 @@ def outputs(report: Report) -> Iterator[str]:
     rows = [row.to_dict() for row in report.rows]
     yield table(rows, summary=report.summary)
     yield check_table(rows)
-    yield failed_lines(rows, cluster=report.cluster)
+    yield verdict_line([row for row in rows if row["status"] in ("failed", "warning")], cluster=report.cluster)
     yield json_report(report)
     yield sarif(report, by="mesh_check")
     yield junit(report)

@@ -162,7 +162,7 @@ def test_nothing_is_proven_while_an_object_could_not_be_read() -> None:
 
 
 def test_files_that_could_not_be_read_are_an_assumption_of_the_proof(tmp_path: Any) -> None:
-    (tmp_path / "good.yaml").write_text("apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n")
+    (tmp_path / "good.yaml").write_text("apiVersion: v1\nkind: Pod\nmetadata: {name: web, namespace: shop}\nspec: {}\n")
     (tmp_path / "bad.yaml").write_text("a: [\n")
     checked = run_authorization_checks({"fail_on": "never", "only": [], "ignore": []}, Snapshot.from_manifests(tmp_path))
     assert "nothing of the mesh is in 1 file that could not be read (bad.yaml)" in checked.assumptions

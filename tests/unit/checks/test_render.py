@@ -14,7 +14,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.meshops.mesh.plugins.filter.check_table import FilterModule
 from ansible_collections.meshops.mesh.plugins.module_utils._catalogue import CATALOGUE, run_checks
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import json_report, junit
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import failed_lines, table
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import summary_line, table, verdict_line
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.runner import Report
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.sarif import sarif
 
@@ -66,11 +66,22 @@ def test_table(report: Report, show_from: str) -> None:
     check_golden(f"table_{show_from}.txt", table(rows(report), show_from=show_from, summary=report.summary) + "\n")
 
 
-def test_failed_lines(report: Report) -> None:
-    failing = [row.to_dict() for row in report.failing("error")]
-    text = failed_lines(failing, cluster="west")
-    check_golden("failed.txt", text + "\n")
-    assert "√" not in text and "OSM1306" in text
+def test_a_failure_is_one_line_that_says_which(report: Report) -> None:
+    def line(fail_on: str, status: str = "") -> str:
+        return verdict_line([row.to_dict() for row in report.failing(fail_on) if status in ("", row.status)], cluster="west")
+
+    codes = dict.fromkeys(row.id for row in report.failing("error"))
+    end = "; the table says where and what to do"
+    assert line("error") == f"west: {len(codes)} checks failed ({', '.join(codes)}){end}" and len(codes) > 2
+    assert line("warning").startswith(line("error").removesuffix(end)) and " with warnings (OSM1208" in line("warning")
+    assert line("warning", "warning").startswith("west: ") and "failed" not in line("warning", "warning")
+    one = verdict_line([report.failing("error")[0].to_dict()] * 2, cluster="west\x1b")
+    assert one == f"west\\x1b: 1 check failed ({next(iter(codes))}){end}"
+
+
+def test_one_warning_is_one_warning() -> None:
+    assert summary_line({"passed": 2, "warning": 1}) == "2 passed, 1 warning, 0 failed, 0 skipped"
+    assert summary_line({"warning": 2, "failed": 1}) == "0 passed, 2 warnings, 1 failed, 0 skipped"
 
 
 @pytest.mark.parametrize(("name", "render"), [("report.json", json_report), ("junit.xml", junit)])

@@ -130,9 +130,9 @@ CASES = [
     pytest.param(seen(sub(installed=V1, current=V2, plan="install-1"), plan(V2)), "CSVDeleted", 8, "was deleted", id="another-is-to-come"),
     # -- its pods
     pytest.param(seen(sub(installed=V1, current=V2), WORKS, LOOP, OperatorPod("mesh-webhook-1", "ImagePullBackOff", "no such image")),
-                 "ImagePullBackOff", 10, f"pod {NS}/mesh-webhook-1 of {V2}: ImagePullBackOff: no such image", id="image"),
+                 "ImagePullBackOff", 10, f"Pod {NS}/mesh-webhook-1 of {V2}: ImagePullBackOff: no such image", id="image"),
     pytest.param(seen(sub(installed=V1, current=V2), WORKS, LOOP, OperatorPod("mesh-operator-1", "Unschedulable", "no node")),
-                 "Unschedulable", 30, f"pod {NS}/mesh-operator-1 of {V2}: Unschedulable: no node", id="no-node"),
+                 "Unschedulable", 30, f"Pod {NS}/mesh-operator-1 of {V2}: Unschedulable: no node", id="no-node"),
     # -- and OLM itself
     pytest.param(seen(sub(installed=V1, conditions=(condition("BundleUnpackFailed", "DeadlineExceeded", "job"),)), WORKS),
                  "BundleUnpackFailed", 10, f"Subscription {NS}/mesh: DeadlineExceeded: job", id="unpack"),
