@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 from ansible_collections.meshops.mesh.plugins.module_utils._catalogue import CATALOGUE
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import failed_lines
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import table
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.runner import Row
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import THRESHOLDS, Status
 from ansible_collections.meshops.mesh.plugins.module_utils._model.versions import OSSM_ISTIO, Version, parse
@@ -106,7 +106,8 @@ def _sample(code: str = "OSM1505") -> str:
     found = example_of(code)
     assert found, f"{code} has no example"
     said = Row(row.id, row.category, row.title, Status.FAILED, row.severity, found.resource, found.messages[0], row.hint)
-    return "\n".join(f"    {line}" for line in failed_lines([said.to_dict()], cluster="").splitlines()[1:])
+    # without the category's title and the summary
+    return "\n".join(f"    {line}" for line in table([said.to_dict()]).splitlines()[2:-2])
 
 
 TABLES = {
