@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 from ansible_collections.meshops.mesh.plugins.module_utils._catalogue import CATALOGUE
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import table
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import table as check_table
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.runner import Row
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import THRESHOLDS, Status
 from ansible_collections.meshops.mesh.plugins.module_utils._model.versions import OSSM_ISTIO, Version, parse
@@ -107,7 +107,7 @@ def _sample(code: str = "OSM1505") -> str:
     assert found, f"{code} has no example"
     said = Row(row.id, row.category, row.title, Status.FAILED, row.severity, found.resource, found.messages[0], row.hint)
     # without the category's title and the summary
-    return "\n".join(f"    {line}" for line in table([said.to_dict()]).splitlines()[2:-2])
+    return "\n".join(f"    {line}" for line in check_table([said.to_dict()]).splitlines()[2:-2])
 
 
 TABLES = {

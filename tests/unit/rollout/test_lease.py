@@ -77,7 +77,7 @@ def test_a_look_that_took_long_does_not_take_it_from_a_run_that_lives(later: flo
         return get(*what)
 
     west.get = slow  # type: ignore[method-assign]
-    with pytest.raises(LeaseHeld, match="another run is at work: .* is held by ann"):
+    with pytest.raises(LeaseHeld, match=r"another run is at work: .* is held by ann"):
         lock(west, "bob").acquire()
     assert holder(west) == "ann" and west.seconds < 60
 
