@@ -29,6 +29,7 @@ FLOORS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "_observability", "_olm", "_personas", "_workloads")),
     ("features that join others", ("_access", "_traffic", "_upgrade")),
     ("what meshes a source has, without an inventory", ("_discovery",)),
+    ("the inventory that one of them corresponds to", ("_inventory",)),
     ("all checks together, and what modules ask of them", ("_catalogue", "_inputs")),
     ("rights, which follow from what checks read", ("_rights",)),
     ("what modules do: one command for each", ("_commands",)),

@@ -90,7 +90,9 @@ def _wanted(key: tuple[str, str], kinds: Collection[tuple[str, str]] | None) -> 
     return kinds is None or key in kinds
 
 
-def _plan(cluster: Cluster, kinds: Collection[tuple[str, str]] | None) -> tuple[list[tuple[str, str]], set[str]]:
+def _plan(
+    cluster: Cluster, kinds: Collection[tuple[str, str]] | None, also: Collection[tuple[str, str]]
+) -> tuple[list[tuple[str, str]], set[str]]:
     """What to list, in one version per kind, and the wanted kinds that the API does not have."""
     served: dict[tuple[str, str], str] = {}
     for (api_version, kind), resource in cluster.resources().items():
@@ -109,7 +111,7 @@ def _plan(cluster: Cluster, kinds: Collection[tuple[str, str]] | None) -> tuple[
     for key, api_version in served.items():
         if (key[0] in GROUPS or key[0].endswith(GROUP_TAILS)) and _wanted(key, kinds):
             listed.setdefault(key, api_version)
-    return [(api_version, kind) for (_group, kind), api_version in listed.items()], missing
+    return [*((api_version, kind) for (_group, kind), api_version in listed.items()), *also], missing
 
 
 def _list(cluster: Cluster, what: tuple[str, str], namespace: str | None) -> _ListedPart:
@@ -151,14 +153,17 @@ def collect(
     kinds: Collection[tuple[str, str]] | None = None,
     plane: str = "",
     members: Collection[str] | None = None,
+    also: Collection[tuple[str, str]] = (),
 ) -> Snapshot:
     """Read everything once, several kinds at a time; namespaces limits the namespaced kinds, kinds (group, kind) what is read at all.
+
+    also: further kinds (version, kind), which no check reads.
 
     Secrets are not listed: those that the mesh uses are read by their names, of the mesh of plane and members where these are known.
     It is taken at the time that the cluster's clock says, unless another clock is given.
     """
     taken_at = (clock or cluster.now)()
-    plan, missing = _plan(cluster, kinds)
+    plan, missing = _plan(cluster, kinds, also)
     jobs: list[tuple[tuple[str, str], str | None]] = []
     for what in plan:
         limited = namespaces and cluster.resource(*what).namespaced

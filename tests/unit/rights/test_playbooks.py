@@ -12,7 +12,16 @@ from ansible_collections.meshops.mesh.plugins.module_utils._rights.table import 
 
 PLAYBOOKS = Path(__file__).resolve().parents[3] / "playbooks"
 # They change nothing on a cluster, or what they do is not in the table.
-OTHERS = {"check_access", "check_mesh", "check_shared_root", "access_from_traffic", "plan_upgrade", "plan_migration", "render_rights"}
+OTHERS = {
+    "check_access",
+    "check_mesh",
+    "check_shared_root",
+    "access_from_traffic",
+    "plan_upgrade",
+    "plan_migration",
+    "render_rights",
+    "init_inventory",
+}
 # What the inventory says may be looked at before.
 BEFORE = {"meshops.mesh.mesh_intent"}
 ROLE = "ansible.builtin.include_role"

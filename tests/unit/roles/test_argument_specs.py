@@ -227,7 +227,14 @@ def tasks(block: Any) -> Iterator[Spec]:
 
 
 def forbidden(block: Any) -> list[str]:
-    return [key for task in tasks(block) for key in task if key.rsplit(".", 1)[-1] in FORBIDDEN or key == "local_action"]
+    return [
+        key for task in tasks(block) for key in task if (key.rsplit(".", 1)[-1] in FORBIDDEN or key == "local_action") and not asks(task)
+    ]
+
+
+def asks(task: Spec) -> bool:
+    """A pause that waits for a person's answer, not for time to pass."""
+    return set(task.get("ansible.builtin.pause") or {}) == {"prompt"}
 
 
 @pytest.mark.parametrize("path", PLAYBOOKS + TASK_FILES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -245,6 +252,8 @@ def test_forbidden_sees_nested_tasks() -> None:
     play = [{"hosts": "all", "tasks": [{"block": [{"ansible.builtin.shell": "id"}], "rescue": [{"kubernetes.core.k8s": {}}]}]}]
     assert forbidden(play) == ["ansible.builtin.shell", "kubernetes.core.k8s"]
     assert forbidden([{"kubernetes.core.k8s_info": {}}]) == []
+    assert forbidden([{"ansible.builtin.pause": {"prompt": "Name?"}}]) == []
+    assert forbidden([{"ansible.builtin.pause": {"prompt": "Wait", "seconds": 3}}]) == ["ansible.builtin.pause"]
 
 
 @pytest.mark.parametrize("path", PLAYBOOKS, ids=lambda path: path.name)
