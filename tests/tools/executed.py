@@ -167,7 +167,8 @@ def executed(*, fresh: bool = False) -> Executed:
         answer.unlink(missing_ok=True)
         code = in_fork(lambda test=test: _recorded(test, answer), 600)
         if code not in (0, 5):  # 5: nothing is left to be run
-            raise SystemExit(f"{name} fails as it is" if code is not None else f"{name} does not end")
+            print(f"left out: {name} {'does not end' if code is None else 'fails as it is'}", file=sys.stderr, flush=True)
+            continue
         rows[name] = {"digest": digest, **json.loads(answer.read_text(encoding="utf-8"))}
         KEPT.write_text(json.dumps(known | rows), encoding="utf-8")
         print(f"{rows[name]['seconds']:6} s  {name}", file=sys.stderr, flush=True)
