@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -15,6 +16,7 @@ __all__ = [
     "counted",
     "escaped_json",
     "joined",
+    "nearest",
     "shortened",
     "shown",
     "shown_data",
@@ -66,6 +68,11 @@ def shown(value: Any) -> str:
 def counted(number: int, noun: str) -> str:
     """`1 pod`, `2 pods`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The name that somebody probably meant; empty where none is near. In a short word a single letter is much of it."""
+    return next(iter(difflib.get_close_matches(word, sorted({*known} - {word}), 1, 0.75 if len(word) > 4 else 0.6)), "")
 
 
 def shortened(texts: Iterable[Any], most: int, joint: str = ", ") -> str:

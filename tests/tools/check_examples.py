@@ -118,12 +118,14 @@ class Example:
     together: bool = False
     older: bool = False
     named: bool = False
+    indirect: bool = False  # the message is about an object of another kind, and the correction is in a status, which nobody writes
+    chosen: bool = False  # the case says `page: Kind namespace/name`
 
     @property
-    def rank(self) -> tuple[bool, bool, bool, bool, bool, int]:
-        """The smaller the better: one object, which has a correction and is not just missing; the case's own correction; short."""
+    def rank(self) -> tuple[bool, bool, bool, bool, bool, bool, bool, int]:
+        """The smaller the better: the one that the case names; one object with a correction, and not just missing; short."""
         lines = sum(text.count("\n") for text in (self.fails, self.passes, self.beside))
-        return (self.together, not self.passes, not self.fails, self.older, not self.named, lines)
+        return (not self.chosen, self.together, not self.passes, not self.fails, self.older, self.indirect, not self.named, lines)
 
 
 @dataclass(frozen=True)
@@ -269,7 +271,10 @@ class _Case:
                 if own:
                     correct = self.corrected(number)
                     named = _title(entry) in {_title(other) for other in self.written.get("good", [])}
-                    yield replace(self._example(own, [entry], [correct] if correct else []), named=named)
+                    example = self._example(own, [entry], [correct] if correct else [])
+                    other = own[0][0].split(" ")[0] != about.split(" ")[0]
+                    indirect = other and correct is not None and _without_status(entry) == _without_status(correct)
+                    yield replace(example, named=named, indirect=indirect, chosen=self.written.get("page") == _title(entry))
         together = self.says({"bad": self.made.get("bad", [])})
         with suppress(NotShown):
             if together and self.written.get("bad"):
@@ -293,6 +298,11 @@ class _Case:
         ]
         texts = (_yaml([_document(entry) for entry in entries]) for entries in (fails, passes, beside))
         return Example(told[0][0], tuple(message for _resource_, message in told), *texts)
+
+
+def _without_status(entry: Entry) -> Entry:
+    ((title, given),) = entry.items()
+    return {title: {key: value for key, value in (given or {}).items() if key != "status"}}
 
 
 def _variables(given: Entry) -> dict[str, Any]:

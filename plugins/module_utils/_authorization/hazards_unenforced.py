@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from .._model.problem import Problem, Severity
+from .._text import counted
 from .analysis import PolicyAnalysis, ref_of
 from .attachment import GATEWAY_NAME, selected, unread, why_not
 from .doors import EnforcementPoint
@@ -180,7 +181,9 @@ def _why_lost(analysis: PolicyAnalysis, policy: AuthorizationPolicy) -> Iterator
         yield Problem(ref_of(policy), "no workload enforces it: its selector is for a waypoint, and a waypoint follows targetRefs only")
     elif policy.selector:
         words = ",".join(f"{key}={value}" for key, value in sorted(policy.selector.items()))
-        yield Problem(ref_of(policy), f"no workload enforces it: its selector {words} matches none of the {len(near)} workloads")
+        yield Problem(
+            ref_of(policy), f"no workload enforces it: its selector {words} matches none ({counted(len(near), 'workload')} looked at)"
+        )
     else:
         yield Problem(ref_of(policy), "no workload enforces it: there is no workload with a proxy in its namespace")
 

@@ -38,6 +38,7 @@ from .._model.routing import (
 from .._model.secrets_used import credential_names
 from .._model.selectors import matches_labels
 from .._model.view import Obj, View, ref
+from .meant import asked, meant_gateway, meant_host
 
 CATEGORY = Category("gateways")
 check = CATEGORY.check
@@ -208,7 +209,7 @@ def _whose(view: View, gateway: Obj) -> list[str]:
 @check(
     "OSM1505",
     title="each VirtualService refers to Gateways that exist",
-    hint="write NAMESPACE/NAME where the Gateway is in another namespace",
+    hint="correct the name; write NAMESPACE/NAME where the Gateway is in another namespace",
     inputs=(k.VIRTUAL_SERVICE, k.GATEWAY, k.K8S_GATEWAY),
     live=False,
     subjects=(k.VIRTUAL_SERVICE,),
@@ -223,7 +224,8 @@ def gateway_exists(view: View, intent: Intent, options: Options) -> Iterable[Pro
             if view.source == "manifests" and namespace != service.namespace and not there:
                 yield skip(f"{service.ref} refers to {ref(k.GATEWAY, name, namespace)}: the manifests have no Gateway of {namespace}")
             else:
-                yield Problem(service.ref, f"it refers to {ref(k.GATEWAY, name, namespace)}, which does not exist")
+                near = asked(meant_gateway(view, name, namespace))
+                yield Problem(service.ref, f"it refers to {ref(k.GATEWAY, name, namespace)}, which does not exist{near}")
 
 
 def _destinations(service: Obj) -> Iterator[Obj]:
@@ -246,6 +248,13 @@ def _hidden(rows: Iterable[Obj], callers: Iterable[str]) -> str:
     return ""
 
 
+def known_host(view: View, host: str, namespace: str) -> bool:
+    """Whether a Service or a ServiceEntry has the host that an object of this namespace says."""
+    ends = service_ends(view)
+    full = full_name(host, namespace, ends[0])
+    return _service_of(view, full) is not None or bool(_entries(view, full)) or short_name(full, ends) in made_services(view)
+
+
 def _destination_problem(view: View, service: Obj, destination: Obj, callers: Iterable[str]) -> str:
     host = str(destination.at("host", default=""))
     if not host:
@@ -260,7 +269,7 @@ def _destination_problem(view: View, service: Obj, destination: Obj, callers: It
         why = (
             "Istio completes only names without a dot, and no ServiceEntry has it" if dotted else "there is no such Service or ServiceEntry"
         )
-        return f"it routes to {host}: {why}"
+        return f"it routes to {host}: {why}{asked(meant_host(view, host, service.namespace))}"
     ports = [port.get("port") for port in target.items("spec", "ports")]
     number = destination.at("port", "number")
     if number is None and len(ports) > 1:

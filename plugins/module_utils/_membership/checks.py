@@ -77,13 +77,29 @@ def members_configured(view: View, intent: Intent, options: Options) -> Iterable
     for name in intent.members or ():
         namespace = view.get(k.NAMESPACE, name)
         if namespace is None:
-            yield Problem(f"Namespace {name}", "it does not exist")
+            yield Problem(
+                f"Namespace {name}", "it does not exist", "run meshops.mesh.install_mesh, which makes it, or correct mesh_domains"
+            )
         elif name not in found and intent.ossm2:
             yield Problem(namespace.ref, f"the member roll in {intent.namespace} does not have it as configured")
         elif name not in found:
-            label = _wanted_revision(namespace)
+            label, revisions = _wanted_revision(namespace), sorted(mesh_revisions(view, intent))
             said = f"its label asks for revision {label}" if label else "it has no injection label"
-            yield Problem(namespace.ref, f"{said}, expected one of {', '.join(sorted(mesh_revisions(view, intent)))}")
+            yield Problem(namespace.ref, f"{said}, expected one of {', '.join(revisions)}", _relabelled(namespace, revisions))
+
+
+def _relabelled(namespace: Obj, revisions: list[str]) -> str:
+    """install_mesh takes no label of somebody else's away, and istio-injection goes before istio.io/rev."""
+    others = [f"{name}={namespace.labels[name]}" for name in (INJECTION, REVISION) if name in namespace.labels]
+    if not others:
+        return ""
+    wanted = revisions[0] if len(revisions) == 1 else "REVISION"
+    ours, theirs = (INJECTION, REVISION) if wanted == "default" else (REVISION, INJECTION)
+    labels = f"{ours}={'enabled' if ours == INJECTION else wanted}" + (f" {theirs}-" if theirs in namespace.labels else "")
+    return (
+        f"run meshops.mesh.install_mesh; what somebody else has set stays ({' and '.join(others)}), so if that did not help: "
+        f"oc label namespace {namespace.name} --overwrite {labels}, then restart its workloads"
+    )
 
 
 @check(

@@ -14,7 +14,8 @@ from .._authorization.analysis import PolicyAnalysis
 from .._authorization.checks import INPUTS, analysis_of
 from .._authorization.places import Workload
 from .._checks.types import Category, CheckRow, Options
-from .._gateways.checks import gateways_of, homes_of, root_namespace
+from .._gateways.checks import gateways_of, homes_of, known_host, root_namespace
+from .._gateways.meant import asked, meant_host, meant_served
 from .._model import kinds as k
 from .._model.fields import section, sections
 from .._model.injector_annotations import rejected_annotations
@@ -58,7 +59,7 @@ def _oldest_first(rows: Iterable[Obj]) -> list[Obj]:
 @check(
     "OSM1801",
     title="each host of a VirtualService is served by its Gateways",
-    hint="add the host to the Gateway's server, or let its namespace in: hosts: [NAMESPACE/HOST]",
+    hint="correct the host where it is misspelt; or add it to the Gateway's server, or let its namespace in: hosts: [NAMESPACE/HOST]",
     inputs=(k.VIRTUAL_SERVICE, k.GATEWAY, k.POD),
     live=False,
     subjects=(k.VIRTUAL_SERVICE,),
@@ -75,9 +76,10 @@ def hosts_served(view: View, intent: Intent, options: Options) -> Iterable[Probl
             continue  # the other hosts are for the callers inside of the mesh
         for host in lost:
             pairs = (pair for row in gateways for server in _servers(view, row) for pair in server.hosts)
-            served = (own if space == "*" else f"{space}/{own}" for space, own in pairs)
-            shown = ", ".join(_first(served)) or "no host"
-            yield Problem(service.ref, f"its host {host} is not served by {' or '.join(row.ref for row in gateways)}, which has {shown}")
+            served = [own if space == "*" else f"{space}/{own}" for space, own in pairs]
+            shown, near = ", ".join(_first(served)) or "no host", asked(meant_served(host, served))
+            text = f"its host {host} is not served by {' or '.join(row.ref for row in gateways)}, which has {shown}{near}"
+            yield Problem(service.ref, text)
 
 
 def _unseen(view: View, service: Obj, gateways: Iterable[Obj]) -> Iterator[Problem]:
@@ -113,6 +115,35 @@ def _servers(view: View, gateway: Obj) -> list[Server]:
 
 def _serves(view: View, gateway: Obj, service: Obj, host: str) -> bool:
     return any(server.admits(service.namespace, full_name(host, service.namespace)) for server in _servers(view, gateway))
+
+
+@check(
+    "OSM1810",
+    title="no host of a DestinationRule or VirtualService is a misspelt one",
+    hint="correct the host; a name without a dot is a Service of the object's own namespace",
+    severity=Severity.WARNING,
+    inputs=(k.DESTINATION_RULE, k.VIRTUAL_SERVICE, k.SERVICE, k.SERVICE_ENTRY, k.K8S_GATEWAY, *READS),
+    live=False,
+    subjects=(k.DESTINATION_RULE, k.VIRTUAL_SERVICE),
+)
+def hosts_spelt(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
+    """What is written for a host that nobody has does nothing, and no message says so: no retries, no mutual TLS, no canary. Reported is
+    one that does not exist and is nearly the name of one that does; other unknown hosts may be those of another cluster."""
+    for kind in (k.DESTINATION_RULE, k.VIRTUAL_SERVICE):
+        for row in intent.owned(view.of(kind)):
+            for host in _hosts_for_sidecars(row):
+                near = "" if "*" in host or known_host(view, host, row.namespace) else meant_host(view, host, row.namespace)
+                if near:
+                    yield Problem(row.ref, f"its host {host} is no Service and no ServiceEntry{asked(near)}")
+
+
+def _hosts_for_sidecars(row: Obj) -> list[str]:
+    """Those of a VirtualService that is for gateways too may be names outside of the mesh."""
+    if row.kind == k.DESTINATION_RULE:
+        return [str(row.at("spec", "host", default="*"))]
+    if not binds_mesh(row.raw) or row.items("spec", "gateways") not in ([], ["mesh"]):
+        return []
+    return [str(host) for host in row.items("spec", "hosts")]
 
 
 @check(
