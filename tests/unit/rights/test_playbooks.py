@@ -12,7 +12,6 @@ from ansible_collections.meshops.mesh.plugins.module_utils._rights.table import 
 
 PLAYBOOKS = Path(__file__).resolve().parents[3] / "playbooks"
 # They change nothing on a cluster, or what they do is not in the table.
-<<<<<<< HEAD
 OTHERS = {
     "check_access",
     "check_mesh",
@@ -23,11 +22,7 @@ OTHERS = {
     "render_rights",
     "init_inventory",
 }
-# What the inventory says may be looked at before.
-=======
-OTHERS = {"check_access", "check_mesh", "check_shared_root", "access_from_traffic", "plan_upgrade", "plan_migration", "render_rights"}
 # What the inventory says may be looked at before, and without a login there is nobody whose rights could be asked for.
->>>>>>> 092d7e1 (Every playbook logs in before and out after, whatever happens in between)
 BEFORE = {"meshops.mesh.mesh_intent"}
 LOGIN = "meshops.mesh.login"
 ROLE = "ansible.builtin.include_role"

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Login to OpenShift by user and password: a token for the time of a run, revoked at its end whatever happened, and shown nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from needles_support import Needles, Played, play
+from testbed import Bed
+from testbed.openshift_api import OpenShiftApi
+
+USER = "mesh-installer"
+VARS = {"mesh_rights_families": ["check"], "mesh_target": "plan"}
+
+
+@pytest.fixture(scope="module", name="installer")
+def _installer(bed: Bed) -> Bed:
+    body = {
+        "metadata": {"name": USER},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": USER}],
+    }
+    bed.api.ensure("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", body)
+    return bed
+
+
+@pytest.fixture(name="needles")
+def _needles() -> Needles:
+    return Needles()
+
+
+@pytest.fixture(name="front")
+def _front(installer: Bed, needles: Needles) -> Iterator[OpenShiftApi]:
+    with OpenShiftApi(installer, {USER: needles.at("the password")}) as front:
+        yield front
+
+
+def log_in(front: OpenShiftApi, **other: Any) -> dict[str, Any]:
+    login = {"host": front.url, "username": USER, "password": front.users[USER], "ca_cert": str(front.ca), **other}
+    return {**VARS, "mesh_openshift_login": login}
+
+
+def run(tmp_path: Path, front: OpenShiftApi, playbook: str, variables: dict[str, Any], *args: str) -> Played:
+    """Whatever a run does, nothing of it has the password or a token, and no folder of a session stays."""
+    sessions = tmp_path / "tmp"
+    sessions.mkdir(exist_ok=True)
+    done = play(tmp_path, f"meshops.mesh.{playbook}", "--limit prod", *args, variables=variables,
+                env={"KUBECONFIG": "/dev/null", "TMPDIR": str(sessions)})  # fmt: skip
+    needles = Needles({"the password": front.users[USER], **{f"token {place}": row.value for place, row in enumerate(front.tokens)}})
+    assert done.leaks(needles) == []
+    assert list(sessions.glob("meshops-*")) == []
+    return done
+
+
+def test_a_run_has_a_token_of_its_own(front: OpenShiftApi, tmp_path: Path) -> None:
+    done = run(tmp_path, front, "render_rights", log_in(front)).check()
+    (token,) = front.tokens
+    assert token.used and token.revoked and token.user == USER
+    own = [event["event_data"] for event in done.events if event.get("event_data", {}).get("role") == "login"]
+    assert len(own) > 10 and not any((row.get("res") or {}).get("changed") for row in own), "a login is no change"
+
+
+def test_after_a_failure_it_is_revoked_too(front: OpenShiftApi, tmp_path: Path) -> None:
+    """There is no mesh to be checked. Neither the tags of a run nor check mode leave login or logout out."""
+    done = run(tmp_path, front, "check_mesh", log_in(front), "--tags nothing_has_this_tag")
+    assert done.rc == 0 and [row.revoked for row in front.tokens] == [True]
+    done = run(tmp_path, front, "check_mesh", log_in(front), "--check")
+    assert done.rc == 2 and [row.revoked for row in front.tokens] == [True, True], done.stdout[-3000:]
+
+
+def test_a_wrong_password_says_so_before_anything_changes(front: OpenShiftApi, tmp_path: Path) -> None:
+    done = run(tmp_path, front, "render_rights", log_in(front, password="another one, xq77"))
+    text = " ".join(done.stdout.split())
+    assert done.rc == 2 and not front.tokens
+    assert f"cluster prod: login at {front.url} as {USER}: the OAuth server refuses this user or password (401)" in text
+    assert done.leaks(Needles({"the wrong password": "another one, xq77"})) == []
+
+
+def test_a_server_without_oauth_says_so(front: OpenShiftApi, installer: Bed, tmp_path: Path) -> None:
+    done = run(tmp_path, front, "render_rights", log_in(front, host=installer.data["api"]))
+    assert done.rc == 2 and "the server has no OAuth server of OpenShift" in " ".join(done.stdout.split())
+
+
+def test_a_token_that_cannot_be_revoked_is_told(front: OpenShiftApi, tmp_path: Path) -> None:
+    front.refuse_logout = True
+    done = run(tmp_path, front, "render_rights", log_in(front)).check()
+    assert "cluster prod: the token of this run could not be revoked and ends by its own time" in done.stdout
+    assert not front.tokens[0].revoked
+
+
+def test_two_logins_are_one_too_many(front: OpenShiftApi, tmp_path: Path) -> None:
+    done = run(tmp_path, front, "render_rights", {**log_in(front), "mesh_kubeconfig": "/somewhere/else"})
+    assert done.rc == 2 and "mesh_kubeconfig and mesh_openshift_login are two logins" in " ".join(done.stdout.split())
+    assert not front.tokens
+
+
+def test_a_tree_of_files_needs_no_login(front: OpenShiftApi, tmp_path: Path) -> None:
+    given = {**log_in(front), "mesh_target": "files", "mesh_output": str(tmp_path / "tree")}
+    run(tmp_path, front, "render_rights", given).check()
+    assert not front.tokens and list((tmp_path / "tree").rglob("*.yaml"))
