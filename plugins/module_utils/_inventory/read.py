@@ -25,17 +25,15 @@ from .people import CLUSTER_ROLE_BINDING, personas_of
 from .plane_istio import from_istio
 from .plane_smcp import from_smcp
 from .rest import Part, Unsaid
-from .tools import CLAIM, collector_of, openshift_of, tools_of_mesh
+from .tools import VOLUMES, collector_of, openshift_of, tools_of_mesh
 
-__all__ = ["CLAIMS", "READS", "read_mesh"]
+__all__ = ["READS", "VOLUMES", "read_mesh"]
 
 # All that is looked at.
 READS = tuple(dict.fromkeys((
     *DISCOVERED_BY, CLUSTER_ROLE_BINDING, k.ROLE_BINDING, k.CONFIG_MAP, k.DEPLOYMENT, k.GATEWAY, k.VIRTUAL_SERVICE, k.ISTIO_CNI, k.SMCP,
     k.PEER_AUTHENTICATION, k.TELEMETRY, k.AUTHORIZATION_POLICY, k.REQUEST_AUTHENTICATION, k.DESTINATION_RULE,
 )))  # fmt: skip
-# Whose sizes the variables say; nothing else reads volumes.
-CLAIMS = (("v1", CLAIM.kind),)
 _SHOWN = 6
 # What install_mesh writes beside the control plane under names that others may have taken.
 _NAMED: tuple[tuple[k.Kind, str], ...] = (
@@ -123,7 +121,6 @@ def _unsaid(view: View, found: DiscoveredMesh, mesh: str) -> list[Unsaid]:
         *_foreign(view, found, mesh),
         *_membership(found),
         *_workloads(view, mesh),
-        *_certificates(view, found.namespace),
         *_source(view),
     ]
 
@@ -165,17 +162,10 @@ def _workloads(view: View, mesh: str) -> list[Unsaid]:
     ]
 
 
-def _certificates(view: View, namespace: str) -> list[Unsaid]:
-    secret = view.get(k.SECRET, "cacerts", namespace)
-    if secret is None:
-        return []
-    text = "the mesh has a CA of its own, whose keys are not read: mesh_certificates_* was not written, and install_mesh leaves it as it is"
-    return [Unsaid(secret.ref, text)]
-
-
 def _source(view: View) -> list[Unsaid]:
-    notes = [Unsaid(kind, f"may not be read, so what it says is missing here: {text}") for kind, text in sorted(view.forbidden().items())]
-    if view.source == "snapshot":
-        notes.append(Unsaid("the snapshot", "it has of each object what checks read: other settings of the control plane, of Kiali and of "
-                          "tracing may be missing here. Read the cluster for all of it"))  # fmt: skip
-    return notes
+    texts = {
+        "snapshot": "it has of each object what checks read: other settings of the control plane, of Kiali and of tracing may be missing "
+        "here. Read the cluster for all of it",
+        "manifests": "what is not in them counts as not there, people's rights and applications too",
+    }
+    return [Unsaid(f"the {view.source}", texts[view.source])] if view.source in texts else []

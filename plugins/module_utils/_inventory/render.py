@@ -113,7 +113,8 @@ def _hosts(inventory: Inventory) -> str:
 
 
 def _variables(inventory: Inventory) -> str:
-    head = ["# " + ("What a living mesh corresponds to, as init_inventory read it." if inventory.living else "Written by init_inventory.")]
+    living = "What a living mesh corresponds to, as init_inventory read it. Secrets are not read, so mesh_certificates_* is not among it."
+    head = [f"# {living if inventory.living else 'Written by init_inventory.'}"]
     if inventory.notes:
         head += ["#", "# What these variables do not say, or say in another way:", *(f"#  - {line}" for line in inventory.notes)]
     names = [*(name for name in _ABOUT if name in inventory.variables), *(name for name in inventory.variables if name not in _ABOUT)]

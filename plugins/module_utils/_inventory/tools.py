@@ -17,9 +17,9 @@ from .._model.view import Obj, View
 from .prometheus import settings_of
 from .rest import Unsaid, without_defaults
 
-__all__ = ["CLAIM", "collector_of", "openshift_of", "tools_of_mesh"]
+__all__ = ["VOLUMES", "collector_of", "openshift_of", "tools_of_mesh"]
 
-CLAIM = Kind("", "PersistentVolumeClaim")
+VOLUMES = Kind("", "PersistentVolumeClaim")
 _RETENTION = "--storage.tsdb.retention.time="
 _KIALI_VERSIONS = {"ossm2": "v1.73"}
 # As vars/main.yml of the role has them, which a test compares.
@@ -69,7 +69,7 @@ def _workload(view: View, row: Obj, container: str, notes: list[Unsaid]) -> dict
     found: dict[str, Any] = without_defaults({"resources": own.get("resources")}, _DEFAULTS[container])
     claims = [section(one, "persistentVolumeClaim").get("claimName") for one in sections(pod.get("volumes"))]
     for name in filter(None, claims):
-        claim = view.get(CLAIM, str(name), row.namespace)
+        claim = view.get(VOLUMES, str(name), row.namespace)
         size = claim.at("spec", "resources", "requests", "storage") if claim else None
         if size is None:
             notes.append(Unsaid(f"PersistentVolumeClaim {row.namespace}/{name}", "the source does not have it: write its size as "

@@ -19,6 +19,7 @@ from .access import reads as access_reads
 from .certificates import CERTIFICATES
 from .certificates import reads as certificates_reads
 from .install import INSTALL, PRUNE
+from .inventory import reads as inventory_reads
 from .migration import MIGRATION
 from .migration import reads as migration_reads
 from .parts import parts_of
@@ -52,6 +53,7 @@ FAMILIES: Mapping[str, tuple[str, tuple[Right, ...]]] = {
     ),
     "migration": ("migrate_mesh; plan_migration only reads", MIGRATION),
     "remove": ("remove_mesh", REMOVE),
+    "inventory": ("init_inventory from a living mesh; it only reads", ()),
 }
 # What they read as it follows from code; where none is named, what mesh_check reads.
 _READS: Mapping[str, Callable[[Scope], list[Right]]] = {
@@ -60,6 +62,7 @@ _READS: Mapping[str, Callable[[Scope], list[Right]]] = {
     "upgrade": upgrade_reads,
     "migration": migration_reads,
     "remove": lambda scope: [],
+    "inventory": inventory_reads,
 }
 # What a family can be asked for a part of.
 WORKS = tuple(sorted({right.work for _about, rights in FAMILIES.values() for right in rights if right.work} | {"plan"}))
