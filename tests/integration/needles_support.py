@@ -94,7 +94,7 @@ def play(
     env: Mapping[str, str] | None = None,
     verbosity: int = 3,
 ) -> Played:
-    """Plays by ansible-runner at -vvv --diff. playbook: a name such as meshops.mesh.install_mesh, or its plays."""
+    """Plays by ansible-runner with --diff, at -vvv. playbook: a name such as meshops.mesh.install_mesh, or its plays."""
     number = sum(1 for _ in folder.glob("run-*"))
     home = folder / f"run-{number}"
     (home / "private").mkdir(parents=True)
@@ -117,7 +117,7 @@ def play(
         project_dir=str(ROOT),
         playbook=playbook,
         inventory=str(ROOT / inventory) if not Path(inventory).is_absolute() else str(inventory),
-        cmdline=" ".join([f"-{'v' * verbosity}", "--diff", f"-e @{given}", *args]),
+        cmdline=" ".join([*([f"-{'v' * verbosity}"] if verbosity else []), "--diff", f"-e @{given}", *args]),
         envvars=environment,
         fact_cache_type="jsonfile",
         quiet=True,
