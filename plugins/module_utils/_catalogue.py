@@ -14,6 +14,7 @@ from ._checks import runner
 from ._checks.catalogue import Catalogue
 from ._cluster import checks as cluster
 from ._control_plane import checks as control_plane
+from ._discovery import checks as discovery
 from ._gateways import checks as gateways
 from ._membership import checks as membership
 from ._migration import checks as migration
@@ -28,6 +29,9 @@ __all__ = ["CATALOGUE", "RETIRED", "kinds_read", "run_checks", "run_checks_on", 
 
 # Codes that are not used any more, with the reason; a code is never given to another check.
 RETIRED: dict[str, str] = {}
+
+# Beside its own category a feature may have rows of another one, which are there once it is imported.
+SHARING = (discovery,)
 
 CATALOGUE = Catalogue(
     cluster.CATEGORY,

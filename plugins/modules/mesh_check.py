@@ -12,7 +12,11 @@ version_added: "0.1.0"
 description:
   - Runs the check table over a cluster, a snapshot file or a folder of manifests, and changes nothing.
   - Each check is one positive fact with a stable code. What fails comes with the object, the reason and the remedy.
-  - A check that needs intent which is not given, or a kind that may not be read, is skipped with that reason. It never passes in silence.
+  - What is not given of O(provider), O(control_plane), O(members), O(operators) and O(observability) is found out from the source itself,
+    whoever installed the mesh. RV(found) says what was taken, and from which object. Where a cluster has several meshes and neither
+    O(control_plane) nor O(members) says which one is meant, each of them is checked.
+  - What only people can say (O(personas), O(gateways)) is skipped where it is not given, and so is what compares an inventory with
+    the source. A kind that may not be read is skipped with that reason. Nothing passes in silence.
   - Checks that depend on a failed one are skipped, and name it.
 author:
   - meshops.mesh contributors (@meshops)
@@ -29,9 +33,9 @@ options:
     description: The mesh's name.
     type: str
   provider:
-    description: The generation of the control plane.
+    description: The generation of the control plane. V(istio) is one that istioctl or Helm installed, without an operator.
     type: str
-    choices: [ossm2, ossm3, sail]
+    choices: [ossm2, ossm3, sail, istio]
   control_plane:
     description:
       - The control plane as in the variable C(mesh_control_plane). The keys V(name) and V(namespace) are required.
@@ -145,6 +149,15 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "{{ mesh_result.table.split('\n') }}"
 
+- name: Check whatever mesh a cluster has
+  meshops.mesh.mesh_check:
+    kubeconfig: ~/.kube/config
+  register: mesh_result
+
+- name: Say what was found
+  ansible.builtin.debug:
+    msg: "{{ mesh_result.found.text.split('\n') }}"
+
 - name: Check a Git repository of manifests in CI
   meshops.mesh.mesh_check:
     source: manifests
@@ -202,6 +215,33 @@ read:
       returned: always
       type: str
       sample: 12 objects of 3 files
+found:
+  description: What of the mesh was found out from the source.
+  returned: always
+  type: dict
+  sample: {meshes: [], text: ""}
+  contains:
+    meshes:
+      description:
+        - The meshes that were checked, each with C(control_plane), the object C(source) that stands for it, C(revisions), C(members),
+          C(gateways), C(operators) and C(observability).
+        - The facts C(provider), C(version), C(active_revision), C(root_namespace), C(trust_domain), C(ambient) and C(remote) have
+          C(value) and C(source), as far as they are known.
+      returned: always
+      type: list
+      elements: dict
+      sample:
+        - control_plane: {name: default, namespace: istio-system}
+          source: Istio default
+          provider: {value: sail, source: Deployment sail-operator/sail-operator}
+          members: [{namespace: shop, by: label, source: Namespace shop}]
+    text:
+      description:
+        - The same for people, in a few lines, as far as it was taken in the place of something that no option says.
+        - Its last line says how many objects of the source are not judged, because their namespaces are none of the mesh.
+      returned: always
+      type: str
+      sample: "found Istio default: Istio by the Sail operator v1.30.3 (Deployment sail-operator/sail-operator)"
 checks:
   description: One row for each check that passed or was skipped, and one for each deviation.
   returned: always

@@ -83,6 +83,21 @@ def test_a_mesh_that_comes_up_is_waited_for_and_passes(mesh: Bed, playbook: Play
     assert "√ istiod has rolled out" in run.stdout
 
 
+def test_no_inventory_is_needed(mesh: Bed, playbook: Playbook, tmp_path: Path) -> None:
+    """As somebody who has nothing but a kubeconfig: what is there is found out and said, and only what people intend stays open."""
+    report = tmp_path / "report.json"
+    more = {"mesh_kubeconfig": str(mesh.kubeconfig), "mesh_check_report": str(report), "mesh_check_fail_on": "never"}
+    empty = tmp_path / "hosts"
+    empty.touch()
+    run = playbook(PLAY, inventory=empty, extra_vars=more).check()
+    assert "found Istio default: Istio by the Sail operator v1.30.3" in run.stdout
+    assert "members: shop (by label)" in run.stdout
+    rows = rows_of(report)
+    open_ = {code for code, found in rows.items() if found[0]["message"].endswith("is not given")}
+    assert open_ == {"OSM1508", "OSM1701", "OSM1702", "OSM1703", "OSM3301", "OSM3302"}
+    assert {rows[code][0]["status"] for code in ("OSM1201", "OSM1203", "OSM1205", "OSM1206", "OSM1217", "OSM1404")} == {"passed"}
+
+
 def test_it_lists_what_its_checks_read_and_nothing_else(mesh: Bed, playbook: Playbook, tmp_path: Path) -> None:
     """A mesh of 3,000 pods has 1,000 ReplicaSets, which no check of these asks for."""
     reader, mark = "reader", mesh.mark()

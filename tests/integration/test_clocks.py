@@ -142,5 +142,5 @@ def test_a_check_says_by_how_much(bed: Bed, namespace: str, tmp_path: Path) -> N
             "thresholds": {},
             "provider": "ossm3",
         }
-        found = next(row for row in look(params).rows if row.id == "OSM2104")
+        found = next(row for row in look(params).report.rows if row.id == "OSM2104")
     assert found.message.startswith("its clock is 7199 s behind ours (the API server's clock says") or "7200 s behind" in found.message

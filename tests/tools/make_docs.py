@@ -30,7 +30,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._rights.table import 
 from check_examples import Example, example_of, resource_of, thresholds_of
 
 GENERATED = "<!-- Written by tests/tools/make_docs.py from the check table and its cases: change those, then run `make docs`. -->\n"
-ALL_PROVIDERS = 3
+ALL_PROVIDERS = 4
 # They are asked only where the intended access is given.
 ONLY_ACCESS = ("OSM3301", "OSM3302")
 

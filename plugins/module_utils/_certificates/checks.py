@@ -45,6 +45,8 @@ _ENDS_TLS = ("SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL")
 
 def _namespaces(intent: Intent) -> frozenset[str] | None:
     """The namespaces of the mesh; None where the intent does not say."""
+    if intent.reads is not None:
+        return intent.reads
     if intent.members is None or not intent.namespace:
         return None
     return frozenset({intent.namespace, *intent.members})

@@ -108,7 +108,10 @@ class _CheckRun:
             if getattr(self.intent, name) is None:
                 return f"{name} is not given"
         if self.intent.provider and self.intent.provider not in check.providers:
-            return f"not for provider {self.intent.provider}"
+            return f"not for provider {self.intent.provider}" if self.intent.by_operator else "not for a mesh that no operator runs"
+        alone = [name for name in check.compares if name in self.intent.found]
+        if alone:
+            return f"no inventory has {' and '.join(alone)} to compare with what is there"
         if check.component and check.component not in (self.intent.observability or ()):
             return f"{check.component} is not in observability"
         forbidden = self.view.forbidden()

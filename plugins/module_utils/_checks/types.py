@@ -13,7 +13,7 @@ from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from .._model.intent import Intent
+from .._model.intent import ISTIO_ONLY, Intent
 from .._model.kinds import Kind
 from .._model.problem import Problem, Severity
 
@@ -93,7 +93,7 @@ class Check:
     inputs: tuple[Kind, ...] = ()
     requires: tuple[str, ...] = ("OSM1001",)
     intent: tuple[str, ...] = ()
-    providers: tuple[str, ...] = ("ossm2", "ossm3", "sail")
+    providers: tuple[str, ...] = ("ossm2", "ossm3", "sail", ISTIO_ONLY)
     retryable: bool = False
     live: bool = True
     # Asked only where the list `observability` of the intent has this word.
@@ -102,6 +102,8 @@ class Check:
     subjects: tuple[Kind, ...] = ()
     # A failure of this one says something of its object only: what requires it is asked of all others.
     per_object: bool = False
+    # The fields of the intent that it compares with the source: there is nothing to compare where they were found there.
+    compares: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

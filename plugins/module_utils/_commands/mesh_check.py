@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .._catalogue import kinds_read, run_checks
+from .._catalogue import kinds_read, run_checks_on
 from .._checks.answer import answer
 from .._checks.render import table
 from .._checks.runner import Report, run_until
+from .._checks.several import together
+from .._checks.types import Options
+from .._discovery.completion import FIELDS, completed, meshes_for
+from .._discovery.discover import READS as DISCOVERED_BY
+from .._discovery.discover import discover
+from .._discovery.model import DiscoveredMesh, Discovery
+from .._discovery.report import found_lines, mesh_data, not_judged
 from .._errors import ConfigError, FetchError
 from .._inputs import intent_from, options_from, reviews_for
 from .._kube.auth import AUTH_ARG_SPEC
@@ -23,15 +30,16 @@ from .._kube.collect import collect
 from .._kube.options import CLUSTER, REPORT, SOURCE, display_name, wait_options
 from .._kube.progress import Progress, few
 from .._model.clock import utc_now
-from .._model.intent import Intent
+from .._model.intent import ISTIO_ONLY, Intent
 from .._model.packages import TOOLS
 from .._model.scope import strangers
 from .._model.snapshot import Snapshot
+from .._model.view import View
 from .._text import shortened
 from .certificate_sources import clock_source
 from .sources import nothing, read_result, read_source
 
-__all__ = ["argument_spec", "check", "look"]
+__all__ = ["Look", "argument_spec", "check", "look"]
 
 
 def argument_spec() -> dict[str, Any]:
@@ -48,7 +56,7 @@ def argument_spec() -> dict[str, Any]:
         **REPORT,
         **wait_options(wait_timeout=0, wait_interval=5),
         "mesh": {"type": "str"},
-        "provider": {"type": "str", "choices": ["ossm2", "ossm3", "sail"]},
+        "provider": {"type": "str", "choices": ["ossm2", "ossm3", "sail", ISTIO_ONLY]},
         "categories": {"type": "list", "elements": "str", "default": []},
         "control_plane": {"type": "dict"},
         "members": {"type": "list", "elements": "str"},
@@ -61,15 +69,43 @@ def argument_spec() -> dict[str, Any]:
     }
 
 
-def look(params: dict[str, Any], warn: Callable[[str], None] | None = None, note: Callable[[Snapshot], None] | None = None) -> Report:
+@dataclass(frozen=True)
+class Look:
+    """One look: what was read, what was found in it, and which meshes of it were checked, each with its intent."""
+
+    report: Report
+    snapshot: Snapshot
+    discovery: Discovery = field(default_factory=Discovery)
+    taken: tuple[DiscoveredMesh, ...] = ()
+    intents: tuple[Intent, ...] = ()
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What a module returns of what was found: `found`, where something was taken of it or left out."""
+        lines = [] if not any(intent.found for intent in self.intents) else found_lines(self.discovery, self.taken)
+        rest = self._rest()
+        return {"found": {"meshes": [mesh_data(mesh) for mesh in self.taken], "text": "\n".join([*lines, *filter(None, [rest])])}}
+
+    def _rest(self) -> str:
+        if not self.intents or any(intent.members is None for intent in self.intents):
+            return ""
+        objects = self.snapshot.objects
+        spaces = {str(obj["metadata"].get("namespace") or "") for obj in objects}
+        ours = {name for name in spaces if any(intent.owns(name) for intent in self.intents)}
+        return not_judged(objects, ours, every=self.snapshot.source == "manifests")
+
+
+def look(params: dict[str, Any], warn: Callable[[str], None] | None = None) -> Look:
     """Read the source once and run the table over it; an API that does not answer is a failed check, not a crash.
 
-    warn: is told of files that cannot be read. note: gets what was read."""
+    What no inventory says is found out from the source; without a word about which of several meshes is meant all are checked.
+    warn: is told of files that cannot be read."""
     intent, options = intent_from(params), options_from(params, now=utc_now())
+    asks = _asks(intent, options)
     try:
         if params["source"] == "cluster":
             cluster = Cluster.from_params(params, name=params["cluster"])
-            kinds = kinds_read(intent, options)
+            kinds = kinds_read(intent, options) | (frozenset(DISCOVERED_BY) if asks else frozenset())
             snapshot = collect(cluster, reviews=reviews_for(intent), kinds=kinds, plane=intent.namespace, members=intent.members)
             clocks = tuple(source.to_object() for source in clock_source(cluster))
             snapshot, options = replace(snapshot, objects=(*snapshot.objects, *clocks)), replace(options, now=snapshot.taken_at)
@@ -77,11 +113,20 @@ def look(params: dict[str, Any], warn: Callable[[str], None] | None = None, note
             snapshot = read_source(params, clock=utc_now, warn=warn)
             _require_ours(snapshot, intent, params)
     except FetchError as exc:
-        snapshot = nothing(params["cluster"], now=utc_now())
         options = options_from(params, now=utc_now(), fetch_error=str(exc))
-    if note:
-        note(snapshot)
-    return run_checks(snapshot, intent, options)
+        snapshot, asks = nothing(params["cluster"], now=utc_now()), False
+    view = View(snapshot)
+    discovery = discover(view) if asks else Discovery()
+    taken = meshes_for(discovery, intent)
+    intents = tuple(completed(intent, mesh) for mesh in taken) or (intent,)
+    report = together([run_checks_on(view, one, options) for one in intents])
+    return Look(report, snapshot, discovery, taken, intents)
+
+
+def _asks(intent: Intent, options: Options) -> bool:
+    """Whether the source is asked what mesh it has: always, but for chosen checks of an inventory that says everything."""
+    chosen = options.only or options.categories
+    return not chosen or any(getattr(intent, name) is None for name in FIELDS)
 
 
 def _require_ours(snapshot: Snapshot, intent: Intent, params: dict[str, Any]) -> None:
@@ -103,13 +148,18 @@ def _say(progress: Progress, report: Report, fail_on: str) -> None:
         progress.say(few(f"{row.id} {row.resource}: {row.message}" for row in rows))
 
 
+def _report(looks: list[Look], one: Look) -> Report:
+    looks[:] = [one]
+    return one.report
+
+
 def check(params: dict[str, Any], warn: Callable[[str], None]) -> dict[str, Any]:
     """The result of a task: the rows, and `failed` with a line that says which checks are the reason. Raises MeshError."""
     params = {**params, "cluster": display_name(params)}
-    seen: list[Snapshot] = []
+    looks: list[Look] = []
     progress = Progress(params["cluster"])
     report = run_until(
-        lambda: look(params, warn, seen.append),
+        lambda: _report(looks, look(params, warn)),
         wait_timeout=params["wait_timeout"] if params["source"] == "cluster" else 0,
         wait_interval=params["wait_interval"],
         clock=time.monotonic,
@@ -117,6 +167,6 @@ def check(params: dict[str, Any], warn: Callable[[str], None]) -> dict[str, Any]
         fail_on=params["fail_on"],
         waits=lambda report: _say(progress, report, params["fail_on"]),
     )
-    result = answer(report, by="mesh_check", params=params, warn=warn, **read_result(seen[-1]))
+    result = answer(report, by="mesh_check", params=params, warn=warn, **read_result(looks[-1].snapshot), **looks[-1].told)
     shown = table(result["checks"], show_from=params["show_from"], summary=report.summary, about=report.about)
     return {**result, "table": shown}

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from .._checks.conditions import condition_true
 from .._checks.types import Category, Options
 from .._model import kinds as k
-from .._model.injection import active_revision, control_plane, injected_by, injectors, istiod_name, proxy_of
-from .._model.intent import Intent
+from .._model.injection import active_revision, control_plane, injected_by, injectors, istiod_name, istiod_of, proxy_of
+from .._model.intent import ISTIO_ONLY, Intent
 from .._model.istiods import READS, istiods
 from .._model.mesh_config import named_revision
 from .._model.packages import MESH_OPERATORS
@@ -31,6 +31,7 @@ PLANE = (k.SMCP, k.ISTIO)
 NEEDS = ("provider", "control_plane")
 EXISTS = ("OSM1201",)
 SAIL = ("ossm3", "sail")
+OPERATED = ("ossm2", *SAIL)
 ROOT_CERTIFICATE = "istio-ca-root-cert"
 
 
@@ -42,21 +43,31 @@ def _where(intent: Intent) -> str:
     "OSM1201",
     title="the control plane exists",
     hint="run meshops.mesh.install_mesh, or correct control_plane.name and control_plane.namespace",
-    inputs=PLANE,
+    inputs=READS,
     requires=("OSM1001", "OSM1105"),
     intent=NEEDS,
     live=False,
 )
 def exists(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """The object that the operator reconciles: a ServiceMeshControlPlane of OSSM 2, an Istio of OSSM 3 and Sail."""
+    """The object that the operator reconciles: a ServiceMeshControlPlane of OSSM 2, an Istio of OSSM 3 and Sail. Where istioctl or Helm
+    installed the mesh it is what configures istiod."""
     plane = control_plane(view, intent)
-    if plane is None:
+    if not intent.by_operator:
+        yield from _bare(view, intent)
+    elif plane is None:
         others = ", ".join(row.ref for row in view.of(k.SMCP if intent.ossm2 else k.ISTIO)) or "none"
         yield Problem(_where(intent), f"it does not exist; control planes found: {others}")
     elif not intent.ossm2 and plane.at("spec", "namespace") != intent.namespace:
         yield Problem(plane.ref, f"its istiod runs in namespace {plane.at('spec', 'namespace')}, expected {intent.namespace}")
     elif plane.deleting:
         yield Problem(plane.ref, "it is being deleted")
+
+
+def _bare(view: View, intent: Intent) -> Iterable[Problem]:
+    """Without an operator the control plane is what an istiod is configured by; a folder may have no more of it."""
+    if not any(one.namespace in ("", intent.namespace) and not one.ossm2 for one in istiods(view)):
+        others = ", ".join(sorted({one.name for one in istiods(view)})) or "none"
+        yield Problem(ref(k.DEPLOYMENT, istiod_name(intent, intent.name), intent.namespace), f"it does not exist; istiods found: {others}")
 
 
 @check(
@@ -66,6 +77,7 @@ def exists(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     inputs=PLANE,
     requires=EXISTS,
     intent=NEEDS,
+    providers=OPERATED,
     retryable=True,
 )
 def observed(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
@@ -85,6 +97,7 @@ def observed(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     inputs=PLANE,
     requires=EXISTS,
     intent=NEEDS,
+    providers=OPERATED,
     retryable=True,
 )
 def ready(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
@@ -101,6 +114,7 @@ def ready(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     inputs=(*PLANE, k.ISTIO_CNI, k.ISTIO_REVISION, k.ISTIO_REVISION_TAG, k.Z_TUNNEL),
     requires=EXISTS,
     intent=NEEDS,
+    providers=OPERATED,
     retryable=True,
 )
 def reconciled(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
@@ -169,8 +183,18 @@ def revision_active(view: View, intent: Intent, options: Options) -> Iterable[Pr
 
 
 def _istiod(view: View, intent: Intent) -> tuple[str, Obj | None]:
-    name = istiod_name(intent, active_revision(view, intent) or "")
-    return ref(k.DEPLOYMENT, name, intent.namespace), view.get(k.DEPLOYMENT, name, intent.namespace)
+    revision = active_revision(view, intent) or ""
+    deployment = istiod_of(view, intent, revision)
+    return ref(k.DEPLOYMENT, deployment.name if deployment else istiod_name(intent, revision), intent.namespace), deployment
+
+
+def _elsewhere(view: View, intent: Intent) -> Iterable[Problem]:
+    """Of a mesh whose istiod runs in another cluster, why nothing can be said of it."""
+    plane = control_plane(view, intent)
+    said = plane.ref if plane is not None and plane.kind == k.ISTIO and plane.at("spec", "profile") == "remote" else ""
+    said = said or str((intent.control_plane or {}).get("remote") or "")
+    if said:
+        yield skip(f"its istiod runs in another cluster ({said})")
 
 
 @check(
@@ -187,7 +211,7 @@ def istiod_rolled_out(view: View, intent: Intent, options: Options) -> Iterable[
     """A control plane reports Ready even with istiod scaled to zero; only updated, ready replicas serve proxies."""
     where, deployment = _istiod(view, intent)
     if deployment is None:
-        yield Problem(where, "it does not exist")
+        yield from list(_elsewhere(view, intent)) or [Problem(where, "it does not exist")]
         return
     wanted = deployment.at("spec", "replicas", default=1)
     if wanted == 0:
@@ -211,6 +235,7 @@ def istiod_replicas(view: View, intent: Intent, options: Options) -> Iterable[Pr
     """One replica behind a budget that keeps one available cannot be evicted, and draining its node hangs."""
     where, deployment = _istiod(view, intent)
     if deployment is None:
+        yield from _elsewhere(view, intent)
         return
     replicas = deployment.at("spec", "replicas", default=1)
     istiod = (intent.control_plane or {}).get("istiod") or {}
@@ -238,7 +263,7 @@ def _kept(budget: Obj, replicas: int) -> int:
     title="the control plane's version is still maintained",
     hint="upgrade one minor at a time; thresholds.istio_oldest, ossm3_oldest and ossm2_oldest set the limit",
     severity=Severity.WARNING,
-    inputs=PLANE,
+    inputs=READS,
     requires=EXISTS,
     intent=NEEDS,
     live=False,
@@ -246,40 +271,58 @@ def _kept(budget: Obj, replicas: int) -> int:
 def version_maintained(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """End-of-life versions get no security fixes; the Sail operator refuses to reconcile those that it has dropped."""
     plane = control_plane(view, intent)
-    if plane is None:
+    if plane is None and intent.by_operator:
+        return
+    if plane is None or not intent.by_operator:
+        yield from _old(_running(view, intent), f"the istiod of {intent.namespace}", intent, options)
         return
     version = str(plane.at("spec", "version", default=""))
     condition = plane.condition("Reconciled")
     if condition is not None and not condition.true and "end-of-life" in condition.message:
         yield Problem(plane.ref, condition.message, severity=Severity.ERROR)
         return
+    yield from _old(version, plane.ref, intent, options)
+
+
+def _running(view: View, intent: Intent) -> str:
+    """The version of the active istiod, as its configuration or its image says it."""
+    own = (one for one in istiods(view) if one.revision == intent.name and one.namespace in ("", intent.namespace))
+    return next((one.version for one in own if one.version), "")
+
+
+def _old(version: str, where: str, intent: Intent, options: Options) -> Iterable[Problem]:
     limit = str(options.threshold({"ossm2": "ossm2_oldest", "ossm3": "ossm3_oldest"}.get(str(intent.provider), "istio_oldest")))
     found, oldest = minor(version), minor(limit)
     if found is None:
-        yield skip(f"version {version or 'not set'} of {plane.ref} cannot be compared")
+        yield skip(f"version {version or 'not set'} of {where} cannot be compared")
     elif oldest is not None and found < oldest:
-        yield Problem(plane.ref, f"its version is {version}, the oldest that is maintained is {limit}")
+        yield Problem(where, f"its version is {version}, the oldest that is maintained is {limit}")
 
 
 @check(
     "OSM1209",
     title="IstioCNI is Ready and at most one minor version from the control plane",
     hint="set spec.version of IstioCNI default; on OpenShift no pod gets its traffic redirected without it",
-    inputs=(k.ISTIO, k.ISTIO_CNI),
+    inputs=(*READS, k.ISTIO_CNI, k.DAEMON_SET),
     requires=EXISTS,
     intent=NEEDS,
-    providers=SAIL,
+    providers=(*SAIL, ISTIO_ONLY),
     retryable=True,
     live=False,
 )
 def cni_matches(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """The CNI plugin takes the place of the privileged init container. In an upgrade the two follow each other; further apart than
-    one minor they are not tested together."""
+    one minor they are not tested together. Where istioctl or Helm installed it, it is only a DaemonSet."""
+    if not intent.by_operator:
+        yield from _cni_alone(view, intent)
+        return
     plane = control_plane(view, intent)
     nodes = view.of(k.ISTIO_CNI)
     if plane is None:
         return
-    if not nodes:
+    if not nodes and "control_plane" in intent.found and not _wants_cni(intent, plane):
+        yield skip(f"{plane.ref} does not ask for the CNI plugin: its proxies come with istio-init")
+    elif not nodes:
         yield Problem(ref(k.ISTIO_CNI, "default"), "it does not exist")
     for cni in nodes:
         version, wanted = str(cni.at("spec", "version", default="")), str(plane.at("spec", "version", default=""))
@@ -288,6 +331,28 @@ def cni_matches(view: View, intent: Intent, options: Options) -> Iterable[Proble
             yield Problem(cni.ref, f"its version is {version}, the control plane's is {wanted}")
         if view.source != "manifests":
             yield from condition_true(cni, "Ready")
+
+
+def _wants_cni(intent: Intent, plane: Obj) -> bool:
+    """Whether proxies count on the plugin: on OpenShift, in ambient, and where the values say so. An inventory always has it."""
+    values = Obj.from_dict(k.ISTIO, {"spec": plane.at("spec", "values", default={})})
+    said = [values.at("spec", *path) for path in (("pilot", "cni", "enabled"), ("istio_cni", "enabled"))]
+    platforms = (plane.at("spec", "profile", default=""), values.at("spec", "global", "platform", default=""))
+    return intent.provider == "ossm3" or True in said or any(word in str(name) for name in platforms for word in ("openshift", "ambient"))
+
+
+def _cni_alone(view: View, intent: Intent) -> Iterable[Problem]:
+    rows = [row for row in view.of(k.DAEMON_SET) if "istio-cni-node" in (row.name, row.labels.get("k8s-app"))]
+    wanted = _running(view, intent)
+    if not rows:
+        yield skip("there is no CNI plugin: proxies come with istio-init")
+    for row in rows:
+        images = (image_version(box.get("image")) for box in row.items("spec", "template", "spec", "containers"))
+        version = next(filter(None, images), "")
+        if abs(ahead(version, wanted) or 0) > 1:
+            yield Problem(row.ref, f"its version is {version}, the control plane's is {wanted}")
+        if view.source != "manifests" and rollout_problem(row):
+            yield Problem(row.ref, rollout_problem(row))
 
 
 @check(

@@ -76,7 +76,8 @@ def _of_pods(view: View, plane: FoundPlane, planes: Sequence[FoundPlane]) -> Ite
 
 def _templates(view: View) -> Iterator[tuple[str, dict[str, str], str]]:
     """Of manifests only: a cluster has the pods themselves."""
-    for row in _rows(view) if view.source == "manifests" else ():
+    rows = list(_rows(view))
+    for row in rows if view.source == "manifests" else ():
         labels = row.at("spec", "template", "metadata", "labels", default={})
         if labels:
             yield row.namespace, {str(key): str(value) for key, value in labels.items()}, row.ref

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 
 from .._model.intent import ISTIO_ONLY
 from .._model.view import Obj
-from .._upgrade.planes import Operator
 
 __all__ = [
     "UNKNOWN",
     "DiscoveredGateway",
     "DiscoveredMember",
     "DiscoveredMesh",
+    "DiscoveredOperator",
     "DiscoveredRevision",
     "DiscoveredTool",
     "Discovery",
@@ -30,6 +30,7 @@ class Fact:
 
     value: str = ""
     source: str = ""
+    guessed: bool = False  # nothing says it outright
 
     def __bool__(self) -> bool:
         return bool(self.value)
@@ -72,6 +73,24 @@ class DiscoveredGateway:
 
 
 @dataclass(frozen=True)
+class DiscoveredOperator:
+    """An operator that OLM installs: what its Subscription says."""
+
+    package: str
+    namespace: str
+    subscription: str
+    channel: str
+    approval: str
+    catalog: str
+    catalog_namespace: str
+    installed_csv: str
+
+    @property
+    def ref(self) -> str:
+        return f"Subscription {self.namespace}/{self.subscription}"
+
+
+@dataclass(frozen=True)
 class DiscoveredTool:
     """What watches a mesh: kiali, jaeger, tempo, opentelemetry, prometheus or grafana, with the namespace that it is in."""
 
@@ -96,7 +115,7 @@ class DiscoveredMesh:
     cluster_domain: Fact = UNKNOWN
     members: tuple[DiscoveredMember, ...] = ()
     gateways: tuple[DiscoveredGateway, ...] = ()
-    operators: tuple[Operator, ...] = ()
+    operators: tuple[DiscoveredOperator, ...] = ()
     tools: tuple[DiscoveredTool, ...] = ()
     ambient: Fact = UNKNOWN  # what says that it has one
     remote: Fact = UNKNOWN  # what says that its istiod runs elsewhere

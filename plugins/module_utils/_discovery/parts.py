@@ -14,8 +14,9 @@ from .._model.intent import ISTIO_ONLY
 from .._model.packages import MESH_OPERATORS
 from .._model.proxies import PROXY
 from .._model.view import Obj, View
-from .._upgrade.planes import Operator, operators_of
-from .model import DiscoveredGateway, DiscoveredTool
+from .._olm.checks import MESH_PACKAGES
+from .._olm.model import Subscription
+from .model import DiscoveredGateway, DiscoveredOperator, DiscoveredTool
 from .planes import FoundPlane
 
 __all__ = ["gateways_in", "mesh_operators", "tools_of_mesh"]
@@ -58,10 +59,18 @@ def _role(row: Obj) -> str:
     return "gateway" if injected or (names == [PROXY] and labels.get("app") != "ztunnel") else ""
 
 
-def mesh_operators(view: View, plane: FoundPlane) -> tuple[Operator, ...]:
-    """Of the operators that OLM has installed those that this mesh can be of: not one of another generation."""
-    others = MESH_OPERATORS - _OF_PROVIDER[plane.provider.value]
-    return tuple(row for row in operators_of(view) if row.package not in others)
+def mesh_operators(view: View, plane: FoundPlane) -> tuple[DiscoveredOperator, ...]:
+    """Of the operators that OLM installs those that this mesh can be of: not one of another generation."""
+    wanted = MESH_PACKAGES - (MESH_OPERATORS - _OF_PROVIDER[plane.provider.value])
+    rows = (Subscription.from_dict(row.raw) for row in view.of(k.SUBSCRIPTION))
+    found = [
+        DiscoveredOperator(
+            row.package, row.namespace, row.name, row.channel, row.approval, row.source, row.source_namespace, row.installed_csv
+        )
+        for row in rows
+        if row.package in wanted
+    ]
+    return tuple(sorted(found, key=lambda row: (row.package, row.namespace)))
 
 
 def tools_of_mesh(view: View, plane: FoundPlane, planes: Sequence[FoundPlane]) -> tuple[DiscoveredTool, ...]:

@@ -144,8 +144,8 @@ def _without_operator(
         if not alive:
             remote = next(_elsewhere(view, namespace), UNKNOWN)
             if not remote:
-                sources = ", ".join(dict.fromkeys(source for config in own for source in config.sources))
-                return f"{sources or namespace}: the configuration of an istiod that is not there; nothing runs with it"
+                names = ", ".join(config.name for config in own)
+                return f"there is the configuration of an istiod {names} that does not run"
         own = alive or own
     active = _active(own, tags)
     source = running.get(active.value) or next(

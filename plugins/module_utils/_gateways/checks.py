@@ -475,6 +475,7 @@ def _entries(view: View, host: str) -> list[Obj]:
     hint="run the role meshops.mesh.control_plane",
     inputs=(k.DEPLOYMENT, k.SERVICE),
     intent=("control_plane",),
+    compares=("control_plane",),
     retryable=True,
 )
 def gateway_workloads(view: View, intent: Intent, options: Options) -> Iterable[Problem]:

@@ -11,8 +11,17 @@ from collections.abc import Iterable
 from .._checks.conditions import condition_true
 from .._checks.types import Category, Options
 from .._model import kinds as k
-from .._model.injection import INJECTION, REVISION, active_revision, control_plane, mesh_revisions, revision_of_label
-from .._model.intent import Intent
+from .._model.injection import (
+    INJECTION,
+    REVISION,
+    TAG,
+    active_revision,
+    control_plane,
+    leads_somewhere,
+    mesh_revisions,
+    revision_of_label,
+)
+from .._model.intent import ISTIO_ONLY, Intent
 from .._model.istiods import READS, istiods
 from .._model.problem import Problem, Severity, skip
 from .._model.selectors import matches
@@ -26,7 +35,7 @@ __all__: list[str] = []
 NEEDS = ("provider", "control_plane", "members")
 EXISTS = ("OSM1201",)
 SAIL = ("ossm3", "sail")
-LABELS = (k.NAMESPACE, k.ISTIO, k.ISTIO_REVISION, k.ISTIO_REVISION_TAG)
+LABELS = (k.NAMESPACE, *READS, k.ISTIO_REVISION_TAG, k.MUTATING_WEBHOOK)
 BOTH = (k.SMMR, *LABELS)
 MEMBER_OF = "maistra.io/member-of"
 IGNORED = "maistra.io/ignore-namespace"
@@ -44,12 +53,18 @@ def _roll(view: View, intent: Intent) -> Obj | None:
     return next(iter(view.of(k.SMMR, intent.namespace)), None)
 
 
+def _tagged(view: View, label: str) -> str:
+    """The revision behind a tag that istioctl or Helm made: a webhook of its own."""
+    hooks = (row for row in view.of(k.MUTATING_WEBHOOK) if row.labels.get(TAG) == label)
+    return next((row.labels.get(REVISION, "") for row in hooks), "")
+
+
 def _member_labels(view: View, intent: Intent) -> set[str]:
     revisions = mesh_revisions(view, intent)
     members = set()
     for namespace in view.of(k.NAMESPACE):
         label = _wanted_revision(namespace)
-        if label is not None and (revision_of_label(view, label) or label) in revisions:
+        if label is not None and (revision_of_label(view, label) or _tagged(view, label) or label) in revisions:
             members.add(namespace.name)
     return members
 
@@ -64,6 +79,7 @@ def _members(view: View, intent: Intent) -> set[str]:
 @check(
     "OSM1301",
     title="each intended namespace is a member of the mesh",
+    compares=("members",),
     hint="run meshops.mesh.install_mesh; oc get namespace NAMESPACE --show-labels",
     inputs=BOTH,
     requires=EXISTS,
@@ -105,6 +121,7 @@ def _relabelled(namespace: Obj, revisions: list[str]) -> str:
 @check(
     "OSM1302",
     title="no other namespace is a member",
+    compares=("members",),
     hint="take the namespace out of the mesh, or add it to mesh_domains",
     severity=Severity.WARNING,
     inputs=BOTH,
@@ -154,7 +171,7 @@ def one_mesh_each(view: View, intent: Intent, options: Options) -> Iterable[Prob
     inputs=(*READS, k.NAMESPACE),
     requires=EXISTS,
     intent=NEEDS,
-    providers=SAIL,
+    providers=(*SAIL, ISTIO_ONLY),
     live=False,
 )
 def discovery_selectors_exact(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
@@ -163,10 +180,10 @@ def discovery_selectors_exact(view: View, intent: Intent, options: Options) -> I
     revision = active_revision(view, intent)
     config = next((one for one in istiods(view) if one.revision == revision and one.namespace in ("", intent.namespace)), None)
     selectors = config.discovery_selectors if config is not None else ()
-    if plane is None or config is None or not selectors:
-        yield skip("the Istio has no discoverySelectors, so it discovers every namespace")
+    if config is None or not selectors:
+        yield skip("istiod has no discoverySelectors, so it discovers every namespace")
         return
-    owner = config.sources[0] if config.known else plane.ref  # what istiod has, else what it is made from
+    owner = config.sources[0] if config.known or plane is None else plane.ref  # what istiod has, else what it is made from
     unseen = f"no discovery selector of {owner} takes it"
     for namespace in view.of(k.NAMESPACE):
         labels = {"kubernetes.io/metadata.name": namespace.name, **namespace.labels}
@@ -177,7 +194,7 @@ def discovery_selectors_exact(view: View, intent: Intent, options: Options) -> I
         elif namespace.name == intent.namespace and not selected:
             text = f"the control plane runs in it, and {unseen}: what is said there for all is not read"
             yield Problem(namespace.ref, text, severity=Severity.WARNING)
-        elif selected and not intended and namespace.name != intent.namespace:
+        elif selected and not intended and namespace.name != intent.namespace and "members" not in intent.found:
             yield Problem(namespace.ref, f"{owner} discovers it, and it is no member", severity=Severity.WARNING)
 
 
@@ -225,17 +242,18 @@ def labels_agree(view: View, intent: Intent, options: Options) -> Iterable[Probl
     "OSM1307",
     title="each injection label leads to a revision that exists",
     hint="oc get istiorevisions,istiorevisiontags; correct the label or create the IstioRevisionTag",
-    inputs=(k.NAMESPACE, k.ISTIO_REVISION, k.ISTIO_REVISION_TAG),
+    inputs=(k.NAMESPACE, k.ISTIO_REVISION_TAG, k.MUTATING_WEBHOOK, *READS),
     requires=("OSM1105",),
     intent=("provider",),
-    providers=SAIL,
+    providers=(*SAIL, ISTIO_ONLY),
+    subjects=(k.NAMESPACE,),
     retryable=True,
 )
 def label_resolves(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A label without a revision behind it is matched by no webhook: pods start without a proxy, without any message."""
     for namespace in view.of(k.NAMESPACE):
         label = _wanted_revision(namespace)
-        if label is not None and revision_of_label(view, label) is None:
+        if label is not None and not leads_somewhere(view, label):
             key = f"{INJECTION}=enabled" if INJECTION in namespace.labels else f"{REVISION}={label}"
             yield Problem(namespace.ref, f"its label {key} means revision {label}, and there is no such revision or tag")
 

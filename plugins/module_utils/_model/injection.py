@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from . import kinds as k
 from .intent import Intent
-from .mesh_config import named_revision
+from .istiods import istiods
+from .mesh_config import istiod_deployment, named_revision, revision_of_istiod
 from .proxies import INJECT, PROXY, proxy_container
 from .selectors import matches
 from .view import Obj, View
@@ -18,11 +19,14 @@ __all__ = [
     "INJECTION",
     "PROXY",
     "REVISION",
+    "TAG",
     "active_revision",
     "control_plane",
     "injected_by",
     "injectors",
     "istiod_name",
+    "istiod_of",
+    "leads_somewhere",
     "mesh_revisions",
     "proxy_of",
     "revision_of_label",
@@ -31,10 +35,13 @@ __all__ = [
 
 REVISION = "istio.io/rev"
 INJECTION = "istio-injection"
+TAG = "istio.io/tag"
 
 
 def control_plane(view: View, intent: Intent) -> Obj | None:
-    """The object that stands for the control plane."""
+    """The object that stands for the control plane; without an operator that is its istiod."""
+    if not intent.by_operator:
+        return istiod_of(view, intent, intent.name)
     if intent.ossm2:
         return view.get(k.SMCP, intent.name, intent.namespace)
     return view.get(k.ISTIO, intent.name)
@@ -42,6 +49,8 @@ def control_plane(view: View, intent: Intent) -> Obj | None:
 
 def active_revision(view: View, intent: Intent) -> str | None:
     """The revision that new proxies should have."""
+    if not intent.by_operator:
+        return intent.name
     plane = control_plane(view, intent)
     if plane is None:
         return None
@@ -50,6 +59,8 @@ def active_revision(view: View, intent: Intent) -> str | None:
 
 def mesh_revisions(view: View, intent: Intent) -> set[str]:
     """All revisions of this mesh, the active one and those that are still kept."""
+    if not intent.by_operator:
+        return {one.revision for one in istiods(view) if one.namespace in ("", intent.namespace) and not one.ossm2}
     plane = control_plane(view, intent)
     if plane is None:
         return set()
@@ -70,6 +81,22 @@ def revision_of_label(view: View, label: str) -> str | None:
     if tag is not None:
         return str(tag.at("status", "istioRevision", default="") or "") or None
     return label if view.get(k.ISTIO_REVISION, label) is not None else None
+
+
+def leads_somewhere(view: View, label: str) -> bool:
+    """Whether a label's value means an istiod that is there, of whatever maker: a revision, or a tag of the operator, istioctl or Helm."""
+    if revision_of_label(view, label) is not None or any(one.revision == label for one in istiods(view)):
+        return True
+    return any(row.labels.get(TAG) == label for row in view.of(k.MUTATING_WEBHOOK))
+
+
+def istiod_of(view: View, intent: Intent, revision: str) -> Obj | None:
+    """The Deployment of an istiod of this mesh."""
+    named = view.get(k.DEPLOYMENT, istiod_name(intent, revision), intent.namespace)
+    if named is not None or intent.by_operator:
+        return named
+    rows = (row for row in view.of(k.DEPLOYMENT, intent.namespace) if istiod_deployment(row.raw))
+    return next((row for row in rows if revision_of_istiod(row.raw) == revision), None)
 
 
 def istiod_name(intent: Intent, revision: str) -> str:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,12 @@ class Intent:
     upgrade: Mapping[str, Any] | None = None
     # The new control plane that a mesh of OSSM 2 goes to: istio, revision, label, mesh, selectors (None: it sees all).
     migration: Mapping[str, Any] | None = None
+    # The fields that no inventory says: they were found in the source itself, so nothing there can be compared with them.
+    found: frozenset[str] = frozenset()
+    # Of members that were found: the namespaces whose objects are this mesh's, as its istiod reads more than those of its members.
+    reads: frozenset[str] | None = None
+    # Of tools that were found: the namespace of each; else that of the control plane.
+    places: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -55,6 +61,8 @@ class Intent:
 
     def owns(self, namespace: str) -> bool:
         """True for the control plane's namespace and the members; for every namespace where no members are given."""
+        if self.reads is not None:
+            return namespace in self.reads
         return self.members is None or namespace in self._own
 
     @cached_property
@@ -74,3 +82,12 @@ class Intent:
     def control_plane_kind(self) -> str:
         """The kind that the provider's operator reconciles."""
         return "ServiceMeshControlPlane" if self.ossm2 else "Istio"
+
+    @property
+    def by_operator(self) -> bool:
+        """False for a mesh that istioctl or Helm installed: no object stands for its control plane but istiod itself."""
+        return self.provider != ISTIO_ONLY
+
+    def place(self, tool: str) -> str:
+        """The namespace of a tool."""
+        return self.places.get(tool, self.namespace)

@@ -52,6 +52,7 @@ _KEY = "mesh"  # of the ConfigMap
 _NAME = "istio"
 _INJECTOR, _VALUES = "istio-sidecar-injector", "values"  # the charts' own ConfigMaps; both have the values that a chart was rendered with
 _VERSION_LABEL, _CHART_LABEL, _CHARTS = "app.kubernetes.io/version", "helm.sh/chart", ("istiod-", "istio-discovery-", "base-")
+_VARIANT = re.compile(r"-(distroless|debug)$")  # of the same version, with other tools in the image
 _VERSION = re.compile(r"v?\d+\.\d+(\.\d+)?([-+_].*)?")
 # OpenShift Service Mesh 2 has an Istio of its own inside.
 _OSSM2 = {"2.0": "1.6", "2.1": "1.9", "2.2": "1.12", "2.3": "1.14", "2.4": "1.16", "2.5": "1.18", "2.6": "1.20"}
@@ -233,7 +234,7 @@ def _labelled_version(obj: Mapping[str, Any]) -> str:
 def _running_version(deployment: Mapping[str, Any]) -> str:
     """Of an istiod's image, else of its labels: an image by digest does not say."""
     image = str(_container(deployment).get("image") or "").split("@", 1)[0].rsplit("/", 1)[-1]
-    return _istio_version(image.partition(":")[2]) or _labelled_version(deployment)
+    return _istio_version(_VARIANT.sub("", image.partition(":")[2])) or _labelled_version(deployment)
 
 
 # the pieces, each what one object says of one istiod

@@ -24,16 +24,16 @@ __all__: list[str] = []
 NEEDS = ("control_plane", "observability")
 
 
-def _deployment(view: View, intent: Intent, name: str) -> Iterable[Problem]:
-    deployment = view.get(k.DEPLOYMENT, name, intent.namespace)
+def _deployment(view: View, name: str, namespace: str) -> Iterable[Problem]:
+    deployment = view.get(k.DEPLOYMENT, name, namespace)
     if deployment is None:
-        yield Problem(ref(k.DEPLOYMENT, name, intent.namespace), "it does not exist")
+        yield Problem(ref(k.DEPLOYMENT, name, namespace), "it does not exist")
     elif rollout_problem(deployment):
         yield Problem(deployment.ref, rollout_problem(deployment))
 
 
-def _custom_resource(view: View, intent: Intent, kind: k.Kind) -> Obj | None:
-    return next(iter(view.of(kind, intent.namespace)), None)
+def _custom_resource(view: View, namespace: str, kind: k.Kind) -> Obj | None:
+    return next(iter(view.of(kind, namespace)), None)
 
 
 @check(
@@ -47,9 +47,13 @@ def _custom_resource(view: View, intent: Intent, kind: k.Kind) -> Obj | None:
 )
 def kiali_ready(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """The Kiali operator reports its playbook's result in the conditions; the Deployment says whether the server runs."""
-    kiali = _custom_resource(view, intent, k.KIALI)
+    place = intent.place("kiali")
+    kiali = _custom_resource(view, place, k.KIALI)
+    if kiali is None and "observability" in intent.found:
+        yield from _deployment(view, "kiali", place)  # what was found is Kiali without its operator
+        return
     if kiali is None:
-        yield Problem(f"Namespace {intent.namespace}", "it has no Kiali resource")
+        yield Problem(f"Namespace {place}", "it has no Kiali resource")
         return
     failure, success = kiali.condition("Failure"), kiali.condition("Successful")
     if failure is not None and failure.true:
@@ -57,7 +61,8 @@ def kiali_ready(view: View, intent: Intent, options: Options) -> Iterable[Proble
     elif success is not None and not success.true:
         yield Problem(kiali.ref, f"its operator has not finished ({success.why})")
     else:
-        yield from _deployment(view, intent, str(kiali.at("spec", "deployment", "instance_name", default="kiali")))
+        home = str(kiali.at("spec", "deployment", "namespace", default="") or kiali.namespace)
+        yield from _deployment(view, str(kiali.at("spec", "deployment", "instance_name", default="kiali")), home)
 
 
 @check(
@@ -71,15 +76,16 @@ def kiali_ready(view: View, intent: Intent, options: Options) -> Iterable[Proble
 )
 def jaeger_ready(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Without a collector proxies drop their spans, which goes unnoticed until a trace is needed."""
-    jaeger = _custom_resource(view, intent, k.JAEGER)
+    place = intent.place("jaeger")
+    jaeger = _custom_resource(view, place, k.JAEGER)
     if jaeger is None:
-        yield Problem(f"Namespace {intent.namespace}", "it has no Jaeger resource")
+        yield Problem(f"Namespace {place}", "it has no Jaeger resource")
     elif jaeger.at("status", "phase") != "Running":
         yield Problem(jaeger.ref, f"its phase is {jaeger.at('status', 'phase', default='not set')}, not Running")
     else:
         # Running says that the objects were applied, and nothing about pods.
         wanted = {"app": "jaeger", "app.kubernetes.io/instance": jaeger.name}
-        for deployment in view.of(k.DEPLOYMENT, intent.namespace):
+        for deployment in view.of(k.DEPLOYMENT, place):
             if wanted.items() <= deployment.labels.items() and rollout_problem(deployment):
                 yield Problem(deployment.ref, rollout_problem(deployment))
 
@@ -95,9 +101,10 @@ def jaeger_ready(view: View, intent: Intent, options: Options) -> Iterable[Probl
 )
 def tempo_ready(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Its operator checks the pods of all components before it reports Ready, and reports ConfigurationError where it creates none."""
-    tempo = _custom_resource(view, intent, k.TEMPO_MONOLITHIC) or _custom_resource(view, intent, k.TEMPO_STACK)
+    place = intent.place("tempo")
+    tempo = _custom_resource(view, place, k.TEMPO_MONOLITHIC) or _custom_resource(view, place, k.TEMPO_STACK)
     if tempo is None:
-        yield Problem(f"Namespace {intent.namespace}", "it has no TempoMonolithic and no TempoStack")
+        yield Problem(f"Namespace {place}", "it has no TempoMonolithic and no TempoStack")
         return
     wrong = next((row for row in tempo.conditions() if row.type in ("ConfigurationError", "Failed") and row.true), None)
     if wrong is not None:
@@ -117,11 +124,12 @@ def tempo_ready(view: View, intent: Intent, options: Options) -> Iterable[Proble
 )
 def collector_ready(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Proxies send their spans to it. The operator creates a Deployment for it and does not report on its pods."""
-    collector = _custom_resource(view, intent, k.OPENTELEMETRY_COLLECTOR)
+    place = intent.place("opentelemetry")
+    collector = _custom_resource(view, place, k.OPENTELEMETRY_COLLECTOR)
     if collector is None:
-        yield Problem(f"Namespace {intent.namespace}", "it has no OpenTelemetryCollector")
+        yield Problem(f"Namespace {place}", "it has no OpenTelemetryCollector")
     elif collector.at("spec", "mode", default="deployment") == "deployment":
-        yield from _deployment(view, intent, f"{collector.name}-collector")
+        yield from _deployment(view, f"{collector.name}-collector", place)
 
 
 @check(
@@ -136,9 +144,10 @@ def collector_ready(view: View, intent: Intent, options: Options) -> Iterable[Pr
 def prometheus_ready(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Kiali's graph and every alert are based on its metrics. This collection installs a Deployment; the Prometheus operator works
     from a Prometheus resource."""
-    prometheus = _custom_resource(view, intent, k.PROMETHEUS)
+    place = intent.place("prometheus")
+    prometheus = _custom_resource(view, place, k.PROMETHEUS)
     if prometheus is None:
-        yield from _deployment(view, intent, "prometheus")
+        yield from _deployment(view, "prometheus", place)
     else:
         yield from condition_true(prometheus, "Available")
 
@@ -154,4 +163,4 @@ def prometheus_ready(view: View, intent: Intent, options: Options) -> Iterable[P
 )
 def grafana_ready(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """The dashboards that a team looks at first when something is slow."""
-    yield from _deployment(view, intent, "grafana")
+    yield from _deployment(view, "grafana", intent.place("grafana"))

@@ -139,6 +139,7 @@ def no_stranger(view: View, intent: Intent, options: Options) -> Iterable[Proble
     title="the mesh's kinds are installed",
     hint="install the operator of the provider: meshops.mesh.install_mesh with the tag operators",
     intent=("provider",),
+    providers=("ossm2", "ossm3", "sail"),
     retryable=True,
 )
 def crds_present(view: View, intent: Intent, options: Options) -> Iterable[Problem]:

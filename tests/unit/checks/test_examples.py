@@ -17,8 +17,8 @@ from check_examples import example_of, thresholds_of
 
 # They are about an answer of an API server, a TLS endpoint or a proxy, which nobody writes.
 WITHOUT = {
-    "OSM1001", "OSM1002", "OSM1003", "OSM1004", "OSM1105", "OSM1701", "OSM1702", "OSM1703", "OSM2104", "OSM2401", "OSM2402", "OSM2403",
-    "OSM2507", "OSM2509", "OSM2601", "OSM2602", "OSM2603", "OSM2604", "OSM2605", "OSM4003",
+    "OSM1001", "OSM1002", "OSM1003", "OSM1004", "OSM1105", "OSM1217", "OSM1701", "OSM1702", "OSM1703", "OSM2104", "OSM2401", "OSM2402",
+    "OSM2403", "OSM2507", "OSM2509", "OSM2601", "OSM2602", "OSM2603", "OSM2604", "OSM2605", "OSM4003",
 }  # fmt: skip
 
 

@@ -13,7 +13,9 @@ import yaml
 from ansible_collections.meshops.mesh.plugins.plugin_utils.host_pattern import pattern_problem
 
 PLAYBOOKS = sorted((Path(__file__).resolve().parents[3] / "playbooks").glob("*.yml"))
-HOSTS = re.compile(r"""\{\{ lookup\('meshops\.mesh\.hosts', mesh_hosts \| default\('(all|localhost|travel_prod)'\)\) \}\}""")
+ELSE = r"all' if groups\['all'\] else 'localhost"  # what needs no inventory
+PATTERN = rf"(all|localhost|travel_prod|{ELSE})"
+HOSTS = re.compile(r"""\{\{ lookup\('meshops\.mesh\.hosts', mesh_hosts \| default\('""" + PATTERN + r"""'\)\) \}\}""")
 GROUPS = {"all": ["east", "west", "lab"], "ungrouped": [], "prod": ["east", "west"], "dev": ["lab"], "empty": []}
 
 

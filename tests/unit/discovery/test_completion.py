@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An inventory wins; what it leaves out is taken from the mesh that it means, and several meshes are told together."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.meshops.mesh.plugins.module_utils._catalogue import CATALOGUE
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.runner import Report, Row
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.several import together
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import Status
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.mesh_check import argument_spec, check
+from ansible_collections.meshops.mesh.plugins.module_utils._discovery.completion import completed, meshes_for
+from ansible_collections.meshops.mesh.plugins.module_utils._discovery.discover import discover
+from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
+from ansible_collections.meshops.mesh.plugins.module_utils._model.intent import Intent
+from ansible_collections.meshops.mesh.plugins.module_utils._model.problem import Severity
+from ansible_collections.meshops.mesh.plugins.module_utils._model.view import View
+from checks.builder import build, snapshot
+
+from .meshes import MAISTRA, OSSM3, SAIL, istioctl
+from .test_discovery import two
+
+Entries = list[dict[str, Any]]
+PASSED, FAILED, SKIPPED = Status.PASSED, Status.FAILED, Status.SKIPPED
+
+
+def ask(folder: Path, entries: Entries, source: str = "snapshot", **given: Any) -> dict[str, Any]:
+    """What the module says of a file with these objects."""
+    if source == "snapshot":
+        path = folder / "west.json"
+        path.write_text(json.dumps(snapshot(entries).to_json()), encoding="utf-8")
+    else:
+        path = folder
+        for number, entry in enumerate(entries):
+            (path / f"{number}.json").write_text(json.dumps(build(entry)), encoding="utf-8")
+    defaults = {name: option.get("default") for name, option in argument_spec().items()}
+    return check({**defaults, "cluster": "west", "source": source, "path": str(path), "fail_on": "never", **given}, lambda text: None)
+
+
+def rows(answer: dict[str, Any], code: str) -> list[tuple[str, str, str]]:
+    return [(row["status"], row["resource"], row["message"]) for row in answer["checks"] if row["id"] == code]
+
+
+def not_given(answer: dict[str, Any]) -> set[str]:
+    return {row["id"] for row in answer["checks"] if row["message"].endswith("is not given")}
+
+
+@pytest.mark.parametrize("entries", [istioctl(), SAIL, OSSM3, MAISTRA], ids=["istioctl", "sail", "ossm3", "maistra"])
+def test_only_what_people_intend_is_missing_without_an_inventory(tmp_path: Path, entries: Entries) -> None:
+    """Who may do what, who may call whom, and which gateways are wanted: no cluster says that."""
+    answer = ask(tmp_path, entries)
+    assert not_given(answer) == {"OSM1508", "OSM1701", "OSM1702", "OSM1703", "OSM3301", "OSM3302"}
+    assert rows(answer, "OSM1201") == [("passed", "", "")]
+    assert rows(answer, "OSM1206") == [("passed", "", "")]
+    assert rows(answer, "OSM1301") == [("skipped", "", "no inventory has members to compare with what is there")]
+    assert len(answer["found"]["meshes"]) == 1
+
+
+def test_the_first_lines_say_what_was_taken(tmp_path: Path) -> None:
+    assert ask(tmp_path, istioctl())["found"]["text"].splitlines() == [
+        "found Deployment istio-system/istiod: Istio without an operator 1.31.0 (Deployment istio-system/istiod is of no operator)",
+        "  root namespace istio-system (Istio's default), trust domain example.org (ConfigMap istio-system/istio)",
+        "  members: shop (by label)",
+        "  gateways: Deployment istio-system/istio-ingressgateway",
+    ]
+    assert ask(tmp_path, OSSM3)["found"]["text"].splitlines()[:2] == [
+        "found Istio production: OpenShift Service Mesh 3 v1.27.3 (Subscription openshift-operators/servicemeshoperator3)",
+        "  revisions: production-v1-27-3 (v1.27.3, active), production-v1-26-2 (v1.26.2)",
+    ]
+
+
+def test_an_inventory_wins(tmp_path: Path) -> None:
+    given = {
+        "provider": "ossm3",
+        "control_plane": {"name": "production", "namespace": "istio-prod", "version": "v1.28.0"},
+        "members": ["shop"],
+    }
+    answer = ask(tmp_path, OSSM3, operators=["servicemeshoperator3"], observability=[], **given)
+    assert answer["found"]["text"] == ""
+    assert rows(answer, "OSM1302") == [("warning", "Namespace pay", "it is a member of production and not in the intended list")]
+    assert rows(answer, "OSM1218") == [("warning", "Istio production", "its version is v1.27.3, the inventory has v1.28.0")]
+    assert rows(answer, "OSM1601")[0][2] == "kiali is not in observability"
+    wrong = ask(tmp_path, OSSM3, **{**given, "control_plane": {"name": "other", "namespace": "istio-prod"}})
+    assert rows(wrong, "OSM1201") == [("failed", "Istio other", "it does not exist; control planes found: Istio production")]
+
+
+@pytest.mark.parametrize(
+    ("intent", "titles"),
+    [
+        (Intent(), ["istio-a/mesh-a", "istio-b/mesh-b", "istio-system/basic"]),
+        (Intent(control_plane={"name": "mesh-b", "namespace": "istio-b"}), ["istio-b/mesh-b"]),
+        (Intent(control_plane={"name": "mesh-b", "namespace": "istio-a"}), []),
+        (Intent(provider="ossm2"), ["istio-system/basic"]),
+        (Intent(provider="ossm3"), ["istio-a/mesh-a", "istio-b/mesh-b"]),
+        (Intent(members=("app-a",)), ["istio-a/mesh-a"]),
+        (Intent(members=("new",)), ["istio-a/mesh-a", "istio-b/mesh-b", "istio-system/basic"]),
+    ],
+)
+def test_which_meshes_an_intent_means(intent: Intent, titles: list[str]) -> None:
+    assert [mesh.title for mesh in meshes_for(discover(View(snapshot(two()))), intent)] == titles
+
+
+def test_each_mesh_of_a_cluster_is_checked(tmp_path: Path) -> None:
+    broken = {
+        "Istio mesh-b": {"generation": 2, "spec": {"namespace": "istio-b", "version": "v1.30.3"}, "status": {"observedGeneration": 1}}
+    }
+    answer = ask(tmp_path, [*(entry for entry in two() if "Istio mesh-b" not in entry), broken])
+    assert [mesh["control_plane"]["name"] for mesh in answer["found"]["meshes"]] == ["mesh-a", "mesh-b", "basic"]
+    assert rows(answer, "OSM1202") == [("failed", "Istio mesh-b", "its generation is 2, the operator has finished generation 1")]
+    assert rows(answer, "OSM1001") == [("passed", "", "")]
+    assert {row[1] for row in rows(answer, "OSM1206")} == {"Deployment istio-a/istiod-mesh-a", "Deployment istio-b/istiod-mesh-b"}
+    text = answer["found"]["text"]
+    assert (
+        "all 3 were checked; to check one, give its control plane: "
+        """-e '{"mesh_control_plane": {"name": "mesh-a", "namespace": "istio-a"}}'""" in text
+    )
+    one = ask(tmp_path, two(), control_plane={"name": "mesh-a", "namespace": "istio-a"})
+    assert "other meshes that are there: istio-b/mesh-b, istio-system/basic" in one["found"]["text"]
+
+
+def test_a_cluster_without_a_mesh_fails(tmp_path: Path) -> None:
+    answer = ask(tmp_path, [{"Namespace shop": {}}])
+    assert rows(answer, "OSM1217") == [("failed", "cluster", "no Istio, no ServiceMeshControlPlane and no istiod was found")]
+    assert ask(tmp_path, [{"Namespace shop": {}}], fail_on="error")["failed"]
+
+
+def test_the_objects_of_namespaces_without_a_proxy_are_judged(tmp_path: Path) -> None:
+    """A single istiod reads every namespace, whether it has members or not."""
+    route = {"VirtualService plain/web": {"spec": {"hosts": ["web"], "gateways": ["gone"], "http": []}}}
+    assert rows(ask(tmp_path, [*istioctl(), route]), "OSM1505")[0][:2] == ("failed", "VirtualService plain/web")
+    other = {"VirtualService app-b/web": {"spec": {"hosts": ["web"], "gateways": ["gone"], "http": []}}}
+    answer = ask(tmp_path, [*two(), other], control_plane={"name": "mesh-a", "namespace": "istio-a"})
+    assert "failed" not in {row[0] for row in rows(answer, "OSM1505")}
+    assert "not judged: 1 object of Istio in app-b, which are no namespaces of this mesh" in answer["found"]["text"]
+
+
+def test_what_of_manifests_is_not_judged_is_said(tmp_path: Path) -> None:
+    entries: Entries = [{"Service shop/web": {}}, {"Service pay/api": {}}, {"Service pay/db": {}}, {"Deployment stock/app": {}}]
+    text = ask(tmp_path, entries, "manifests", members=["shop"], control_plane={"name": "default", "namespace": "istio-system"})["found"][
+        "text"
+    ]
+    assert text == "not judged: 3 objects in pay, stock, which are no namespaces of this mesh"
+    assert ask(tmp_path, entries, "manifests")["found"]["text"] == ""
+    with pytest.raises(ConfigError, match="nothing was checked"):
+        ask(tmp_path, entries, "manifests", members=["elsewhere"])
+
+
+def test_manifests_of_a_mesh_need_no_inventory(tmp_path: Path) -> None:
+    answer = ask(tmp_path, SAIL[:1] + SAIL[-2:], "manifests")
+    assert answer["found"]["text"].splitlines()[0].startswith("found Istio default: Istio by the Sail operator v1.30.3")
+    assert rows(answer, "OSM1201") == [("passed", "", "")]
+
+
+def test_what_was_found_is_said_field_by_field() -> None:
+    mesh = discover(View(snapshot(OSSM3))).meshes[0]
+    intent = completed(Intent(members=("shop",)), mesh)
+    assert intent.found == {"provider", "control_plane", "operators", "observability"}
+    assert (intent.members, intent.reads, intent.place("kiali")) == (("shop",), None, "istio-prod")
+    assert completed(Intent(), mesh).reads == mesh.reads
+
+
+def report(*rows: tuple[str, Status, str, str], unused: tuple[str, ...] = ()) -> Report:
+    told = tuple(Row(code, "api", "t", status, Severity.ERROR, resource, message) for code, status, resource, message in rows)
+    return Report("west", told, CATALOGUE, unused_ignores=unused, about={"api": rows[0][3]})
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "told"),
+    [
+        ([("X", PASSED, "", "")], [("X", PASSED, "", "")], [(PASSED, "", "")]),
+        ([("X", PASSED, "", "")], [("X", FAILED, "Istio b", "it waits")], [(FAILED, "Istio b", "it waits")]),
+        ([("X", FAILED, "Pod a/b", "it waits")], [("X", FAILED, "Pod a/b", "it waits")], [(FAILED, "Pod a/b", "it waits")]),
+        ([("X", SKIPPED, "", "not for ossm2")], [("X", PASSED, "", "")], [(PASSED, "", "")]),
+        ([("X", SKIPPED, "", "not for ossm2")], [("X", FAILED, "Pod a/b", "no")], [(FAILED, "Pod a/b", "no")]),
+        ([("X", SKIPPED, "", "one")], [("X", SKIPPED, "", "two")], [(SKIPPED, "", "one"), (SKIPPED, "", "two")]),
+        ([("X", SKIPPED, "Pod a/b", "ignored")], [("X", PASSED, "", "")], [(SKIPPED, "Pod a/b", "ignored")]),
+    ],
+)
+def test_what_several_meshes_say_is_told_once(one: Any, other: Any, told: Any) -> None:
+    both = together([report(*one, unused=("X", "Y")), report(*other, unused=("Y",))])
+    assert [(row.status, row.resource, row.message) for row in both.rows] == told
+    assert both.unused_ignores == ("Y",)
+    assert together([report(*one)]) == report(*one)
