@@ -13,13 +13,17 @@ mutant has that name any more or, after a whole part, a test notices it.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import gc
+import os
 import random
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import CodeType, FunctionType
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -98,11 +102,64 @@ def _importers() -> dict[str, list[str]]:
     return found
 
 
-def _notices(source: str, dotted: str, tests: list[str], rows: list[dict[str, object]]) -> int:
-    """In a fork: 0 if nothing notices, otherwise not."""
+def _dotted(path: Path) -> str:
+    return ".".join(("ansible_collections.meshops.mesh", *path.relative_to(ROOT).with_suffix("").parts))
+
+
+@dataclass(frozen=True)
+class Warm:
+    """What is imported before the forks. functions: (module, Class.method) -> the living functions of that name."""
+
+    functions: Mapping[tuple[str, str], list[FunctionType]]
+
+    @classmethod
+    def of(cls, tests: Iterable[str]) -> Warm:
+        """Imports the files of tests, and with them what they test."""
+        import pytest
+
+        with open(os.devnull, "w", encoding="utf-8") as silence, contextlib.redirect_stdout(silence), contextlib.redirect_stderr(silence):
+            pytest.main(["--collect-only", *OPTIONS, *sorted(set(tests))])
+        found: dict[tuple[str, str], list[FunctionType]] = {}
+        for one in gc.get_objects():
+            if isinstance(one, FunctionType) and str(one.__module__).startswith("ansible_collections.meshops.mesh"):
+                found.setdefault((one.__module__, one.__code__.co_qualname), []).append(one)
+        return cls(found)
+
+    def change(self, dotted: str, function: str, code: CodeType) -> Callable[[], None] | None:
+        """Gives a function its changed code; None where that is not enough: what is in no function, or in one that cannot be found."""
+        old, new = self.functions.get((dotted, function), []), [one for one in _codes(code) if one.co_qualname == function]
+        if len({id(one.__code__) for one in old}) != 1 or len(new) != 1 or new[0].co_freevars != old[0].__code__.co_freevars:
+            return None
+
+        def change() -> None:
+            for one in old:
+                one.__code__ = new[0]
+
+        return change
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for one in code.co_consts:
+        if isinstance(one, CodeType):
+            yield from _codes(one)
+
+
+def _afresh(dotted: str, code: CodeType) -> None:
+    """In a fork: whatever is imported from here on has the changed module."""
     from ansible.utils.collection_loader import _collection_finder as finder
 
-    finder._AnsibleCollectionPkgLoaderBase.compiled[dotted] = compile(source, dotted, "exec", dont_inherit=True)
+    finder._AnsibleCollectionPkgLoaderBase.compiled[dotted] = code
+    for name, module in list(sys.modules.items()):
+        file = str(getattr(module, "__file__", None) or "")
+        ours = name.startswith("ansible_collections.meshops") or file.startswith(f"{ROOT / 'tests'}{os.sep}")
+        if ours and name not in ("conftest", "__main__") and not name.startswith("tools"):
+            del sys.modules[name]
+
+
+def _notices(change: Callable[[], None], tests: list[str], rows: list[dict[str, object]]) -> int:
+    """In a fork: 0 if nothing notices, otherwise not."""
+    change()
     if rows:
         from authorization.cases import run_rows
 
@@ -113,12 +170,19 @@ def _notices(source: str, dotted: str, tests: list[str], rows: list[dict[str, ob
     return int(bool(pytest.main([*OPTIONS, *tests]))) if tests else 0
 
 
-def look(mutant: Mutant, path: Path, tests: list[str], rows: list[dict[str, object]], seconds: float) -> str:
-    """survives, noticed, or endless: a crash is noticed, and so is what takes ten times as long as without the change."""
-    dotted = ".".join(("ansible_collections.meshops.mesh", *path.relative_to(ROOT).with_suffix("").parts))
-    source = mutant.source()
-    code = in_fork(lambda: _notices(source, dotted, tests, rows), 60 + 10 * seconds)
-    return "endless" if code is None else "noticed" if code else "survives"
+def look(mutant: Mutant, path: Path, warm: Warm, *, tests: list[str], rows: list[dict[str, object]], seconds: float) -> str:
+    """survives, noticed, or endless: a crash is noticed; endless is what takes ten times as long as without the change.
+
+    Mostly the function gets its changed code in a fork of this process. What survives that is tried once more with everything imported
+    anew, because this process may know an answer from before the change."""
+    dotted = _dotted(path)
+    code = compile(mutant.source(), dotted, "exec", dont_inherit=True)
+    quick = warm.change(dotted, mutant.function, code) if mutant.function else None
+    for change in (quick, lambda: _afresh(dotted, code)):
+        answer = in_fork(lambda change=change: _notices(change, tests, rows), 60 + 10 * seconds) if change else 0
+        if answer != 0:
+            return "endless" if answer is None else "noticed"
+    return "survives"
 
 
 def run(part: Part, arguments: argparse.Namespace, by_test: Executed) -> bool:
@@ -130,9 +194,11 @@ def run(part: Part, arguments: argparse.Namespace, by_test: Executed) -> bool:
     if arguments.sample:
         found = random.Random(arguments.seed).sample(found, min(arguments.sample, total))
 
+    warm = Warm.of(test for one in found for test in _tests(*one, by_test, importers))
+
     def outcome(one: tuple[Mutant, Path]) -> str:
         tests = _tests(*one, by_test, importers)
-        return look(*one, tests, rows, by_test.takes(tests) + 20 * bool(rows))
+        return look(*one, warm, tests=tests, rows=rows, seconds=by_test.takes(tests) + 20 * bool(rows))
 
     counts: Counter[str] = Counter()
     survived: set[str] = set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tools import mutate
@@ -112,3 +113,18 @@ def test_the_tests_of_a_function_are_those_that_execute_it_and_little_else() -> 
     assert found.of("_a/table.py", "", ["_b/two.py"]) == ["other", "wide"], "a module of tables: who executes a module that imports it"
     assert found.of("_a/one.py", "nobody") == ["about", "wide"]
     assert found.takes(["wide", "about"]) == 2.5
+
+
+def test_a_function_gets_its_changed_code_wherever_it_is_held(tmp_path: Path) -> None:
+    path = tmp_path / "program.py"
+    path.write_text(PROGRAM, encoding="utf-8")
+    space: dict[str, Any] = {"__name__": "program"}
+    exec(compile(PROGRAM, "program", "exec"), space)  # noqa: S102
+    held, warm = space["One"]().larger, mutate.Warm({("program", "One.larger"): [space["One"].larger]})
+    mutant = next(one for one in mutants(path) if "x != n" in one.source())
+    change = warm.change("program", mutant.function, compile(mutant.source(), "program", "exec"))
+    assert held(1) is False and change is not None
+    change()
+    assert held(0) is True and held(1) is False and held(3) is True
+    assert warm.change("program", "One.smaller", compile(PROGRAM, "program", "exec")) is None
+    assert mutate.Warm({}).change("program", "One.larger", compile(PROGRAM, "program", "exec")) is None
