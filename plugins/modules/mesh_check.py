@@ -241,7 +241,7 @@ found:
         - Its last line says how many objects of the source are not judged, because their namespaces are none of the mesh.
       returned: always
       type: str
-      sample: "found Istio default: Istio by the Sail operator v1.30.3 (Deployment sail-operator/sail-operator)"
+      sample: "found Istio default: Istio v1.30.3 by the Sail operator (Deployment sail-operator/sail-operator)"
 checks:
   description: One row for each check that passed or was skipped, and one for each deviation.
   returned: always

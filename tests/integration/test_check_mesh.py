@@ -90,7 +90,7 @@ def test_no_inventory_is_needed(mesh: Bed, playbook: Playbook, tmp_path: Path) -
     empty = tmp_path / "hosts"
     empty.touch()
     run = playbook(PLAY, inventory=empty, extra_vars=more).check()
-    assert "found Istio default: Istio by the Sail operator v1.30.3" in run.stdout
+    assert "found Istio default: Istio v1.30.3 by the Sail operator" in run.stdout
     assert "members: shop (by label)" in run.stdout
     rows = rows_of(report)
     open_ = {code for code, found in rows.items() if found[0]["message"].endswith("is not given")}

@@ -350,9 +350,10 @@ def _cni_alone(view: View, intent: Intent) -> Iterable[Problem]:
         images = (image_version(box.get("image")) for box in row.items("spec", "template", "spec", "containers"))
         version = next(filter(None, images), "")
         if abs(ahead(version, wanted) or 0) > 1:
-            yield Problem(row.ref, f"its version is {version}, the control plane's is {wanted}")
+            said = f"its version is {version}, the control plane's is {wanted}"
+            yield Problem(row.ref, said, "upgrade the chart istio-cni, or istioctl's component cni, to the version of istiod")
         if view.source != "manifests" and rollout_problem(row):
-            yield Problem(row.ref, rollout_problem(row))
+            yield Problem(row.ref, rollout_problem(row), f"kubectl rollout status daemonset/{row.name} -n {row.namespace}")
 
 
 @check(

@@ -152,7 +152,7 @@ def _without_operator(
         (source for config in own if config.revision == active.value for source in config.sources), f"Namespace {namespace}"
     )
     return FoundPlane(
-        provider=Fact(ISTIO_ONLY, f"{source} is of no operator"),
+        provider=Fact(ISTIO_ONLY, "no Istio and no ServiceMeshControlPlane is behind it"),
         name=active.value,
         namespace=namespace,
         source=source,

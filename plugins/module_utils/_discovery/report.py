@@ -16,8 +16,10 @@ from .model import DiscoveredMember, DiscoveredMesh, Discovery, Fact
 
 __all__ = ["found_lines", "mesh_data", "not_judged"]
 
-_MAKERS = {"ossm2": "OpenShift Service Mesh 2", "ossm3": "OpenShift Service Mesh 3", "sail": "Istio by the Sail operator",
-           "istio": "Istio without an operator"}  # fmt: skip
+_MAKERS = {
+    "ossm2": "OpenShift Service Mesh 2{version}", "ossm3": "OpenShift Service Mesh 3, Istio{version}",
+    "sail": "Istio{version} by the Sail operator", "istio": "Istio{version} without an operator",
+}  # fmt: skip
 _WAYS = {"roll": "by the member roll", "label": "by label", "ambient": "ambient", "pods": "by their pods only"}
 _MOST = 8
 
@@ -39,7 +41,7 @@ def _choice(mesh: DiscoveredMesh) -> str:
 
 def _mesh(mesh: DiscoveredMesh) -> Iterator[str]:
     version = f" {mesh.version.value}" if mesh.version else ""
-    yield f"found {mesh.source}: {_MAKERS[mesh.provider.value]}{version} ({mesh.provider.source})"
+    yield f"found {mesh.source}: {_MAKERS[mesh.provider.value].format(version=version)} ({mesh.provider.source})"
     if len(mesh.revisions) > 1 or mesh.active_revision.value != mesh.name:
         names = [_revision(row.name, row.version.value, mesh.active_revision.value) for row in mesh.revisions]
         yield f"  revisions: {shortened(names, _MOST)}"

@@ -255,7 +255,12 @@ def label_resolves(view: View, intent: Intent, options: Options) -> Iterable[Pro
         label = _wanted_revision(namespace)
         if label is not None and not leads_somewhere(view, label):
             key = f"{INJECTION}=enabled" if INJECTION in namespace.labels else f"{REVISION}={label}"
-            yield Problem(namespace.ref, f"its label {key} means revision {label}, and there is no such revision or tag")
+            remedy = (
+                ""
+                if intent.by_operator
+                else "istioctl tag list; correct the label, or make the tag: istioctl tag set TAG --revision REVISION"
+            )
+            yield Problem(namespace.ref, f"its label {key} means revision {label}, and there is no such revision or tag", remedy)
 
 
 @check(

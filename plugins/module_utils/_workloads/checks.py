@@ -12,6 +12,7 @@ from .._checks.types import Category, Options
 from .._model import kinds as k
 from .._model.injection import PROXY, REVISION, active_revision, proxy_of, revision_of_label, should_be_injected
 from .._model.intent import Intent
+from .._model.pods import selected_pods
 from .._model.problem import Problem, Severity
 from .._model.rollouts import rollout_problem
 from .._model.view import Obj, View
@@ -149,19 +150,29 @@ def proxies_on_active_revision(view: View, intent: Intent, options: Options) -> 
             yield Problem(pod.ref, f"it was injected by revision {revision}, active is {active}")
 
 
+def _serves_a_gateway(view: View, service: Obj) -> bool:
+    """Whether all pods behind a Service have nothing but a proxy, by any chart or by the Gateway API."""
+    shapes = [shape for _namespace, shape in selected_pods(view, service.at("spec", "selector", default={}), service.namespace)]
+    return bool(shapes) and all([row.get("name") for row in shape.containers()] == [PROXY] for shape in shapes)
+
+
 @check(
     "OSM1406",
     title="each Service port of a member declares its protocol",
     hint="set appProtocol, or name the port like http-web or tcp-db",
     severity=Severity.WARNING,
-    inputs=(k.SERVICE,),
+    inputs=(k.SERVICE, k.POD),
     intent=("members",),
     live=False,
+    subjects=(k.SERVICE,),
 )
 def ports_named(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """Without it Istio guesses from the first bytes, and treats what it cannot guess as plain TCP: no routes, no HTTP policies."""
+    """Without it Istio guesses from the first bytes, and treats what it cannot guess as plain TCP: no routes, no HTTP policies. What a
+    gateway listens to is said by its Gateways, not by its Service."""
     for name in intent.members or ():
         for service in view.of(k.SERVICE, name):
+            if _serves_a_gateway(view, service):
+                continue
             for port in service.items("spec", "ports"):
                 word = str(port.get("name") or "")
                 known = word in PROTOCOLS or any(word.startswith(f"{protocol}-") for protocol in PROTOCOLS)

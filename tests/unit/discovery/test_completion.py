@@ -62,13 +62,13 @@ def test_only_what_people_intend_is_missing_without_an_inventory(tmp_path: Path,
 
 def test_the_first_lines_say_what_was_taken(tmp_path: Path) -> None:
     assert ask(tmp_path, istioctl())["found"]["text"].splitlines() == [
-        "found Deployment istio-system/istiod: Istio without an operator 1.31.0 (Deployment istio-system/istiod is of no operator)",
+        "found Deployment istio-system/istiod: Istio 1.31.0 without an operator (no Istio and no ServiceMeshControlPlane is behind it)",
         "  root namespace istio-system (Istio's default), trust domain example.org (ConfigMap istio-system/istio)",
         "  members: shop (by label)",
         "  gateways: Deployment istio-system/istio-ingressgateway",
     ]
     assert ask(tmp_path, OSSM3)["found"]["text"].splitlines()[:2] == [
-        "found Istio production: OpenShift Service Mesh 3 v1.27.3 (Subscription openshift-operators/servicemeshoperator3)",
+        "found Istio production: OpenShift Service Mesh 3, Istio v1.27.3 (Subscription openshift-operators/servicemeshoperator3)",
         "  revisions: production-v1-27-3 (v1.27.3, active), production-v1-26-2 (v1.26.2)",
     ]
 
@@ -151,7 +151,7 @@ def test_what_of_manifests_is_not_judged_is_said(tmp_path: Path) -> None:
 
 def test_manifests_of_a_mesh_need_no_inventory(tmp_path: Path) -> None:
     answer = ask(tmp_path, SAIL[:1] + SAIL[-2:], "manifests")
-    assert answer["found"]["text"].splitlines()[0].startswith("found Istio default: Istio by the Sail operator v1.30.3")
+    assert answer["found"]["text"].splitlines()[0].startswith("found Istio default: Istio v1.30.3 by the Sail operator")
     assert rows(answer, "OSM1201") == [("passed", "", "")]
 
 

@@ -44,7 +44,7 @@ def test_one_control_plane_of_each_provider(entries: Entries, told: tuple[str, s
 
 def test_each_fact_names_what_says_it() -> None:
     mesh = only(istioctl())
-    assert mesh.provider == Fact("istio", "Deployment istio-system/istiod is of no operator")
+    assert mesh.provider == Fact("istio", "no Istio and no ServiceMeshControlPlane is behind it")
     assert mesh.version == Fact("1.31.0", "Deployment istio-system/istiod")
     assert mesh.trust_domain == Fact("example.org", "ConfigMap istio-system/istio")
     assert mesh.root_namespace == Fact("istio-system", "Istio's default")
