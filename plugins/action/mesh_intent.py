@@ -7,48 +7,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleError
-from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.action import ActionBase
-from ansible_collections.meshops.mesh.plugins.module_utils._model.packages import tracing_problems
+from ansible_collections.meshops.mesh.plugins.module_utils._model.members import Neighbour
 from ansible_collections.meshops.mesh.plugins.module_utils._model.variables import check_names, check_value, misspelt
+from ansible_collections.meshops.mesh.plugins.module_utils._preflight import MeshVariables, notes, refusals
 from ansible_collections.meshops.mesh.plugins.module_utils._text import joined, shown_line
+from ansible_collections.meshops.mesh.plugins.plugin_utils.hosts import api_of, variable_of
+from ansible_collections.meshops.mesh.plugins.plugin_utils.places import with_place
+from ansible_collections.meshops.mesh.plugins.plugin_utils.role_options import (
+    KNOWN_VARIABLES,
+    OF_CHECKS,
+    PLANE_DEFAULTS,
+    PUBLIC,
+    RoleOption,
+    default_of,
+    options_of,
+)
 
-try:
-    from ansible.template import trust_as_template
-except ImportError:  # before ansible-core 2.19 every text may be a template
-
-    def trust_as_template(value: str) -> str:  # type: ignore[misc]
-        """As it is."""
-        return value
-
-
-COLLECTION = Path(__file__).resolve().parents[2]
-_OURS = re.compile(r"\bmesh_\w+")
 _UNDEFINED = re.compile(r"'([A-Za-z_]\w*)' is undefined")
-
-
-@dataclass(frozen=True)
-class _Option:
-    """An option of a role, under the name of the variable that people set."""
-
-    name: str
-    raw: Any  # not templated yet
-    spec: dict[str, Any]
-
-
-def _read(path: Path) -> Any:
-    return yaml_load(path.read_text(encoding="utf-8")) if path.is_file() else None
-
-
-def _known() -> set[str]:
-    """Every variable that a role or playbook reads."""
-    folders = [*(COLLECTION / "roles").glob("*/*/*"), *(COLLECTION / "playbooks").glob("*.yml")]
-    return {name for path in folders if path.is_file() for name in _OURS.findall(path.read_text(encoding="utf-8"))}
+_VERSIONS = {"ossm2": "control_plane_ossm2_version", "ossm3": "control_plane_ossm3_version"}
+# Of playbooks and roles, without a default that names them.
+_MORE = (*OF_CHECKS, "access_stages", "migration_only", "upgrade_hops", "upgrade_until")
 
 
 def _chain(error: BaseException | None) -> str:
@@ -71,25 +53,29 @@ class ActionModule(ActionBase):
         """Fails with every problem at once."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         found = task_vars or {}
-        problems: list[str] = []
-        values: dict[str, Any] = {}
+        self._values: dict[str, Any] = {}
+        self._broken: set[str] = set()
         # the inventory makes paths of it, and its lookups write files when other values are worked out
-        problems += self._name_of_the_mesh(found)
-        for role in [] if problems else self._task.args.get("roles") or []:
-            for option in self._options(role, found):
-                problems += self._check(option, values, found)
-        problems += check_names(values)
-        problems += self._tracing(values) if self._task.args.get("state", "present") == "present" else []
-        problems += misspelt((name for name in found if name.startswith("mesh_")), _known())
+        problems = self._name_of_the_mesh(found)
+        hints: list[str] = []
+        if not problems:
+            problems += self._shapes(found)
+            problems += check_names(self._values)
+            if self._task.args.get("state", "present") == "present":
+                given = self._given(found)
+                problems, hints = [*problems, *refusals(given)], notes(given)
+        problems += misspelt({name for name in found if name.startswith("mesh_")}, KNOWN_VARIABLES)
         problems = list(dict.fromkeys(problems))
         if problems:
-            lines = joined(f"- {text}" for text in problems)
+            lines = joined(f"- {with_place(found, text)}" for text in problems)
             result.update(
                 failed=True,
                 msg=f"cluster {shown_line(found.get('inventory_hostname'))}: these variables cannot be used; "
                 f"nothing was changed. Correct them in the inventory (or -e) and run again:\n{lines}",
             )
-        return {**result, "changed": False, "checked": len(values)}
+        if hints:
+            result["warnings"] = [f"{shown_line(found.get('inventory_hostname'))}: {with_place(found, text)}" for text in hints]
+        return {**result, "changed": False, "checked": len(self._values)}
 
     def _name_of_the_mesh(self, found: dict[str, Any]) -> list[str]:
         if "mesh_name" not in found:
@@ -100,49 +86,66 @@ class ActionModule(ActionBase):
             return [f"mesh_name: its value cannot be worked out: {_chain(error)[:300]}"]
         return check_names({"mesh_name": value})
 
-    @staticmethod
-    def _tracing(values: dict[str, Any]) -> list[str]:
-        """What of tracing does not fit together: that is seen across variables only."""
-        provider, parts = values.get("operators_generation") or values.get("mesh_provider"), ("mesh_control_plane", "mesh_observability")
-        # A playbook that looks at one of them only cannot tell what the other has.
-        known = all(name in values and isinstance(values[name], dict | None) for name in parts)
-        if not provider or not known:
-            return []
-        return tracing_problems(str(provider), *(values.get(name) for name in parts))
+    def _shapes(self, found: dict[str, Any]) -> Iterator[str]:
+        """Types and unknown keys; the values are kept."""
+        roles = self._task.args.get("roles") or []
+        for option in options_of(roles, found):
+            yield from self._check(option, found, needed=True)
+        for option in options_of((role for role in PUBLIC if role not in roles), found):
+            if option.name in found:
+                yield from self._check(option, found, needed=False)
+        for name in _MORE:
+            if name in found and name not in self._values:
+                yield from self._check(RoleOption(name, name, found[name], {"type": "raw"}), found, needed=False)
 
-    @staticmethod
-    def _options(role: str, found: dict[str, Any]) -> Iterator[_Option]:
-        """What is set: by the user as a role's own option, or by a variable of the mesh that the role's default reads."""
-        folder = COLLECTION / "roles" / role
-        specs = _read(folder / "meta" / "argument_specs.yml")
-        if specs is None:
-            raise AnsibleError(f"mesh_intent: the collection has no role {role} with argument specs")
-        defaults = _read(folder / "defaults" / "main.yml") or {}
-        for option, spec in (specs["argument_specs"]["main"].get("options") or {}).items():
-            default = defaults.get(option)
-            # roles of the play show their defaults to every task: only another value is somebody's own
-            if option in found and found[option] != default:
-                yield _Option(option, found[option], spec)
-                continue
-            text = default if isinstance(default, str) else ""
-            ours = _OURS.search(text)
-            if ours and (ours[0] in found or "default(" not in text):
-                # an expression around the variable is the role's matter, the variable itself is the user's
-                plain = re.fullmatch(r"\{\{ (mesh_\w+)( \| default\(.*\))? \}\}", text)
-                yield _Option(ours[0] if plain else option, trust_as_template(text), spec)
-
-    def _check(self, option: _Option, values: dict[str, Any], found: dict[str, Any]) -> list[str]:
-        """The problems of one option; its value is kept in values."""
+    def _check(self, option: RoleOption, found: dict[str, Any], *, needed: bool) -> list[str]:
+        """The problems of one option. What nobody needs in this run may be made of what only another run has."""
         name = option.name
-        values.setdefault(name, None)
+        # several roles read the same variable: it is worked out once
+        known = name == option.variable and name in self._values and name in found
         try:
-            value = self._templar.template(option.raw)
+            value = self._values[name] if known else self._templar.template(option.raw)
             problems = check_value(option.spec, value, name)
         except AnsibleError as error:
+            self._broken.add(option.variable)
+            if not needed:
+                return []
             missing = _UNDEFINED.search(_chain(error))
             if missing and missing[1] not in found and missing[1].startswith("mesh_"):
-                needed = f" ({name} needs it)" if name.startswith("mesh_") and name != missing[1] else ""
-                return [f"{missing[1]}: is not set{needed}; set it in group_vars of the mesh"]
+                also = f" ({name} needs it)" if name.startswith("mesh_") and name != missing[1] else ""
+                return [f"{missing[1]}: is not set{also}; set it in group_vars of the mesh"]
             return [f"{name}: its value cannot be worked out: {missing[1] + ' is not set' if missing else _chain(error)[:300]}"]
-        values[name] = value
+        self._values[option.variable] = value
+        if problems:
+            self._broken.add(option.variable)
         return problems
+
+    def _given(self, found: dict[str, Any]) -> MeshVariables:
+        """For what is seen across variables only."""
+        roles = frozenset(self._task.args.get("roles") or [])
+        values = {name: value for name, value in self._values.items() if name not in self._broken}
+        return MeshVariables(
+            values=values,
+            broken=frozenset(self._broken),
+            roles=roles,
+            plane_defaults=PLANE_DEFAULTS,
+            versions={generation: self._version(option) for generation, option in _VERSIONS.items()},
+            host=str(found.get("inventory_hostname")),
+            neighbours=tuple(self._neighbours(found)) if "membership" in roles else (),
+        )
+
+    def _version(self, option: str) -> str:
+        try:
+            return str(self._templar.template(default_of("control_plane", option)))
+        except AnsibleError:
+            return ""  # it depends on what another message names
+
+    @staticmethod
+    def _neighbours(found: dict[str, Any]) -> Iterator[Neighbour]:
+        """Other meshes of the same API."""
+        hostvars, own = found.get("hostvars") or {}, found.get("inventory_hostname")
+        for other in (found.get("groups") or {}).get("all") or []:
+            if other != own and api_of(hostvars, other) == api_of(hostvars, str(own)):
+                yield Neighbour(
+                    other, str(variable_of(hostvars, other, "mesh_name", "?")), variable_of(hostvars, other, "mesh_domains", [])
+                )

@@ -14,9 +14,11 @@ from typing import Any
 __all__ = [
     "MARKS",
     "counted",
+    "did_you_mean",
     "escaped_json",
     "joined",
     "nearest",
+    "quoted",
     "shortened",
     "shown",
     "shown_data",
@@ -35,6 +37,7 @@ _WORDS = (
 # Azure Pipelines and GitHub look for ##vso[ and ##[ anywhere in a line, GitHub for ::word:: after blanks at its begin.
 _COMMANDS = re.compile(rf"#(?=#[a-z]*\[)|:(?=:(?:{_WORDS})\b[^\n]*?::)|^ *:(?=:[a-z][\w-]*[^\n]*?::)", re.IGNORECASE)
 MARKS = "√‼×·"  # what lines of ours begin with
+_LONG = 63  # of a name of Kubernetes
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -80,6 +83,19 @@ def shortened(texts: Iterable[Any], most: int, joint: str = ", ") -> str:
     every = list(map(str, texts))
     more = f"{joint.rstrip(', ')} and {len(every) - most} more" if len(every) > most else ""
     return joint.join(every[:most]) + more
+
+
+def quoted(value: Any) -> str:
+    """A name that others wrote, in quotes; the beginning of a long one."""
+    text = shown(value)
+    return f"'{text}'" if len(text) <= _LONG else f"'{text[:40]}'... ({len(text)} characters)"
+
+
+def did_you_mean(word: Any, known: Iterable[Any], *, most: int = 8) -> str:
+    """`did you mean a?`, or what there is where nothing looks like the word."""
+    names = [name for name in dict.fromkeys(map(str, known)) if len(name) <= _LONG]
+    near = nearest(str(word), names)
+    return f"did you mean {shown(near)}?" if near else f"there are {shortened(map(shown, names), most)}" if names else "there is none"
 
 
 def joined(lines: Iterable[Any]) -> str:

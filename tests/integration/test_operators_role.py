@@ -307,8 +307,14 @@ def test_ossm2(role: Role, variables: dict[str, Any], wanted: str) -> None:
 @pytest.mark.parametrize(
     ("variables", "words"),
     [
-        ({"mesh_operators_versions": {OSSM3: "3.2.0"}}, "such as servicemeshoperator3.v3.2.0, and have 3.2.0. Write the full name."),
-        ({"mesh_operators_channels": {"servicemeshoperator33": "stable"}}, "name servicemeshoperator33; the packages of ossm3 are"),
+        (
+            {"mesh_operators_versions": {OSSM3: "3.2.0"}},
+            "servicemeshoperator3 has 3.2.0, expected the full name of a ClusterServiceVersion",
+        ),
+        (
+            {"mesh_operators_channels": {"servicemeshoperator33": "stable"}},
+            "servicemeshoperator33 is no package of this mesh; did you mean servicemeshoperator3?",
+        ),
     ],
     ids=["a mere version", "an unknown package"],
 )

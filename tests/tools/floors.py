@@ -31,6 +31,7 @@ FLOORS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("what meshes a source has, without an inventory", ("_discovery",)),
     ("the inventory that one of them corresponds to", ("_inventory",)),
     ("all checks together, and what modules ask of them", ("_catalogue", "_inputs")),
+    ("what the inventory alone refuses", ("_preflight",)),
     ("rights, which follow from what checks read", ("_rights",)),
     ("what modules do: one command for each", ("_commands",)),
 )  # fmt: skip

@@ -7,9 +7,8 @@
 from __future__ import annotations
 
 import difflib
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from .names import LABEL, SERVICE
@@ -102,12 +101,14 @@ def found_in(path: str, value: Any) -> str:
     return f"a text of {len(value)} characters" if isinstance(value, str) else f"a value of the type {type(value).__name__}"
 
 
-def _fits(kind: str, value: Any, elements: str | None) -> bool:
-    """As Ansible itself would convert it, but a plain text is no list of maps."""
+def _fits(kind: str, value: Any) -> bool:
+    """As Ansible itself would convert it, but no text is a list or a map: roles read the variable as it is, a text letter by letter."""
     if kind == "dict":
-        return isinstance(value, Mapping) or isinstance(_parsed(value), dict)
+        return isinstance(value, Mapping)
     if kind == "list":
-        return isinstance(value, (list, tuple)) or (isinstance(value, str) and elements in (None, "str"))
+        return isinstance(value, (list, tuple))
+    if kind == "str" and isinstance(value, (bool, float)):
+        return False  # `no` and 1.30 without quotes are no texts in YAML: the one is false, the other 1.3
     if isinstance(value, (Mapping, list, tuple)):
         return kind not in ("str", "path", "int", "float", "bool")
     if kind == "bool":
@@ -119,31 +120,38 @@ def _fits(kind: str, value: Any, elements: str | None) -> bool:
     return True
 
 
-def _parsed(value: Any) -> Any:
-    """A map that came as text, from -e name='{...}'."""
-    try:
-        return json.loads(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
+def _remedy(kind: str, value: Any, path: str) -> str:
+    """How it becomes what is expected: people and surveys give a list with -e NAME=VALUE, where everything is a text."""
+    if kind == "str" and isinstance(value, (bool, float)):
+        return "; write it in quotes"
+    if kind not in ("list", "dict") or not isinstance(value, str):
+        return ""
+    name = path if re.fullmatch(r"\w+", path) else ""
+    sample = "[...]" if kind == "list" else "{...}"
+    given = f"with -e as JSON, -e '{{\"{name}\": {sample}}}'" if name else f"as {sample}"
+    return (
+        f"; this is one text: write {_WORDS[kind]}, {given}" if value.strip() else "; the text is empty: leave it out, or write " + sample
+    )
 
 
 def check_value(spec: Mapping[str, Any], value: Any, path: str) -> list[str]:
     """The problems of one variable by its argument spec."""
     kind = spec.get("type", "str")
     if value is None:
-        return [f"{path}: has no value, expected {_WORDS.get(kind, kind)}"] if spec.get("required") else []
-    if not _fits(kind, value, spec.get("elements")):
-        return [f"{path}: expected {_WORDS.get(kind, kind)}, found {found_in(path, value)}"]
+        words = f"{path}: has no value (null), expected {_WORDS.get(kind, 'a value')}"
+        return [words if spec.get("required") else f"{words}; write one, or remove the line"] if kind != "raw" else []
+    if not _fits(kind, value):
+        return [f"{path}: expected {_WORDS.get(kind, kind)}, found {found_in(path, value)}{_remedy(kind, value, path)}"]
     choices = spec.get("choices")
     if kind == "list":
         inner = {"type": spec.get("elements", "raw"), "options": spec.get("options"), "choices": choices, "required": True}
-        # a text is a list with commas, whose parts count only where they are to be chosen
-        items = value if not isinstance(value, str) else [part.strip() for part in value.split(",")] if choices else []
-        return [text for number, item in enumerate(items) for text in check_value(inner, item, f"{path}[{number}]")]
+        return [text for number, item in enumerate(value) for text in check_value(inner, item, f"{path}[{number}]")]
     if choices and str(value) not in [str(item) for item in choices]:
-        return [f"{path}: expected one of {', '.join(map(str, choices))}, found {found_in(path, value)}"]
+        near = difflib.get_close_matches(str(value), list(map(str, choices)), 1, 0.6)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        return [f"{path}: expected one of {', '.join(map(str, choices))}, found {found_in(path, value)}{hint}"]
     if kind == "dict":
-        return _check_keys(spec, value if isinstance(value, Mapping) else _parsed(value), path)
+        return _check_keys(spec, value, path)
     return []
 
 
@@ -189,11 +197,11 @@ def check_names(values: Mapping[str, Any]) -> list[str]:
     return problems
 
 
-def misspelt(found: Iterable[str], known: Iterable[str]) -> list[str]:
+def misspelt(found: Collection[str], known: Iterable[str]) -> list[str]:
     """Variables that nobody reads and that look like one of ours; others belong to the inventory's owner."""
     ours = {name.removeprefix("mesh_"): name for name in known}
-    problems = []
-    for name in sorted(set(found)):
+    problems = [f"{name}: is called {new} now" for name, new in RENAMED.items() if name in found]
+    for name in sorted(set(found) - set(RENAMED)):
         word = name.removeprefix("mesh_")
         near = [] if word in ours else difflib.get_close_matches(word, list(ours), 1, _CLOSE)
         if near:

@@ -27,15 +27,15 @@ def _more_than_once(names: Iterable[str]) -> bool:
 
 
 def _named_twice(workloads: Sequence[Mapping[str, Any]]) -> list[str]:
-    refusals = []
+    homes: dict[str, list[str]] = {}
     for home in workloads:
-        names = sorted(str(application.get("name")) for application in home.get("applications") or [])
-        if _more_than_once(names):
-            refusals.append(
-                f"mesh_workloads names an application of {home.get('namespace')} twice: {', '.join(names)}. "
-                "Give it several versions instead."
-            )
-    return refusals
+        names = (str(application.get("name")) for application in home.get("applications") or [])
+        homes.setdefault(str(home.get("namespace")), []).extend(names)
+    return [
+        f"mesh_workloads names an application of {home} twice: {', '.join(sorted(names))}. Give it several versions instead."
+        for home, names in homes.items()
+        if _more_than_once(names)
+    ]
 
 
 def _exemption(entry: Mapping[str, Any]) -> list[str]:

@@ -26,13 +26,19 @@ SPEC: dict[str, Any] = {
     ("value", "expected"),
     [
         ("[{namespace: a, applications: [{name: b, port: '80', inject: 'yes', env: {A: b}}]}]", []),
-        ("[{namespace: 7, hosts: 'a,b', kind: Group}]", []),
+        ("[{namespace: 7, hosts: [a, b], kind: Group}]", []),
+        ("[{namespace: a, hosts: 'a,b'}]", ["v[0].hosts: expected a list, found 'a,b'; this is one text: write a list, as [...]"]),
+        ("[{namespace: a, hosts: ''}]", ["v[0].hosts: expected a list, found ''; the text is empty: leave it out, or write [...]"]),
+        ("[{namespace: a, hosts: null}]", ["v[0].hosts: has no value (null), expected a list; write one, or remove the line"]),
+        ("[{namespace: no}]", ["v[0].namespace: expected a text, found False (bool); write it in quotes"]),
+        ("[{namespace: 1.30}]", ["v[0].namespace: expected a text, found 1.3 (float); write it in quotes"]),
+        ("[{namespace: a, kind: Grop}]", ["v[0].kind: expected one of User, Group, found 'Grop'; did you mean Group?"]),
         ("[]", []),
-        ("prod", ["v: expected a list, found 'prod'"]),
+        ("prod", ["v: expected a list, found 'prod'; this is one text: write a list, with -e as JSON, -e '{\"v\": [...]}'"]),
         ("{namespace: a}", ["v: expected a list, found a map (namespace)"]),
-        ("[a]", ["v[0]: expected a map, found 'a'"]),
-        ("[null]", ["v[0]: has no value, expected a map"]),
-        ("[{namespace: null}]", ["v[0].namespace: has no value, expected a text"]),
+        ("[a]", ["v[0]: expected a map, found 'a'; this is one text: write a map, as {...}"]),
+        ("[null]", ["v[0]: has no value (null), expected a map"]),
+        ("[{namespace: null}]", ["v[0].namespace: has no value (null), expected a text"]),
         ("[{}]", ["v[0].namespace: is missing, expected a text"]),
         ("[{namespace: [a]}]", ["v[0].namespace: expected a text, found a list of 1"]),
         ("[{namespace: a, kind: Robot}]", ["v[0].kind: expected one of User, Group, found 'Robot'"]),
@@ -62,20 +68,22 @@ def test_types_and_keys(value: str, expected: list[str]) -> None:
     [
         (["namespaces", "volumes"], []),
         ([], []),
-        ("namespaces, volumes", []),
-        (["volume"], ["v[0]: expected one of namespaces, volumes, found 'volume'"]),
-        ("namespaces,volume", ["v[1]: expected one of namespaces, volumes, found 'volume'"]),
+        (["volume"], ["v[0]: expected one of namespaces, volumes, found 'volume'; did you mean volumes?"]),
+        (
+            "a,b",
+            ["v: expected a list, found 'a,b'; this is one text: write a list, with -e as JSON, -e '{\"v\": [...]}'"],
+        ),
     ],
 )
 def test_each_entry_of_a_list_is_to_be_chosen(value: Any, expected: list[str]) -> None:
     assert check_value({"type": "list", "elements": "str", "choices": ["namespaces", "volumes"]}, value, "v") == expected
 
 
-def test_a_map_may_come_as_json() -> None:
+def test_json_in_a_text_is_no_map() -> None:
+    """Roles would read it as it is."""
     spec = {"type": "dict", "options": {"name": {"type": "str", "required": True}}}
-    assert check_value(spec, '{"name": "a"}', "v") == []
-    assert check_value(spec, '{"nam": "a"}', "v")[0] == "v.nam: not known; did you mean name?"
-    assert check_value(spec, "name", "v") == ["v: expected a map, found 'name'"]
+    says = "; this is one text: write a map, with -e as JSON, -e '{\"v\": {...}}'"
+    assert check_value(spec, '{"name": "a"}', "v") == ['v: expected a map, found \'{"name": "a"}\'' + says]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
 from ansible_collections.meshops.mesh.plugins.module_utils._model.packages import (
     KNOWN,
@@ -118,11 +117,6 @@ def test_tools(observability: Obj, tools: list[str]) -> None:
 def test_tracing_fits_together(provider: str, plane: Obj, observability: Obj, says: list[str]) -> None:
     found = tracing_problems(provider, plane, observability)
     assert len(found) == len(says) and all(part in text for part, text in zip(says, found, strict=True)), found
-
-
-def test_the_role_knows_the_same_packages() -> None:
-    text = (REPOSITORY / "roles" / "operators" / "vars" / "main.yml").read_text(encoding="utf-8")
-    assert set(yaml.safe_load(text)["__operators_known"]) == KNOWN
 
 
 def test_each_operator_says_what_it_runs() -> None:

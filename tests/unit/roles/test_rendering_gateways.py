@@ -175,17 +175,17 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     "a gateway that is not there": (
         "gateways",
         {"mesh_gateways": [{**SECURE, "gateway": "edge"}]},
-        "wants the gateway edge, which is neither ingress nor egress nor one of",
+        "mesh_gateways[0].gateway: 'edge' is neither ingress nor egress nor one of mesh_control_plane.additional_ingress",
     ),
     "a handshake with nobody": (
         "gateways",
         {"mesh_gateways": [SECURE], "mesh_gateways_handshakes": [{"gateway": "other"}]},
-        "mesh_gateways_handshakes names other, which is no gateway with the protocol HTTPS; there are secure",
+        "mesh_gateways_handshakes[0].gateway: 'other' is no gateway with the protocol HTTPS; there are secure",
     ),
     "a handshake without a certificate": (
         "gateways",
         {"mesh_gateways": [SECURE], "mesh_gateways_handshakes": [{"gateway": "secure"}]},
-        "mesh_gateways_handshakes secure: the gateway wants client certificates",
+        "mesh_gateways_handshakes[0].client_certificate: is missing; the gateway secure wants client certificates",
     ),
     "two of one name": (
         "workloads",

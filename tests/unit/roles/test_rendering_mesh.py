@@ -208,7 +208,7 @@ def test_https_without_a_certificate_is_refused(tmp_path: Path) -> None:
     gateways = [{"name": "secure", "hosts": ["a.example.com"], "port": 443, "protocol": "HTTPS"}]
     rendered = render(tmp_path, ["gateways"], limit="dev", mesh_gateways=gateways)
     assert rendered.code != 0
-    assert "tls.credential_name does not name the Secret" in rendered.output
+    assert "mesh_gateways[0].tls.credential_name: is missing; the gateway ends TLS" in rendered.output
 
 
 @pytest.mark.parametrize(

@@ -129,11 +129,11 @@ def test_an_application_outside_of_the_mesh_says_so(tmp_path: Path, provider: st
 PEOPLE = {
     "strange namespace": (
         {"name": "ann", "role": "mesh_developer", "namespaces": ["elsewhere"]},
-        "mesh_personas gives ann the role mesh_developer in elsewhere",
+        "mesh_personas[0].namespaces[0]: 'elsewhere' is no namespace of mesh_domains, where ann is mesh_developer",
     ),
     "operator of a domain": (
         {"name": "ann", "role": "mesh_operator", "namespaces": ["dev-travel-portal"]},
-        "mesh_personas makes somebody mesh_operator in dev-travel-portal",
+        "mesh_personas[0].namespaces[0]: 'dev-travel-portal' belongs to a domain, and ann is mesh_operator",
     ),
     "unknown role": ({"name": "ann", "role": "boss"}, "value of role must be one of"),
 }
