@@ -113,7 +113,9 @@ class _CheckRun:
         if alone:
             return f"no inventory has {' and '.join(alone)} to compare with what is there"
         if check.component and check.component not in (self.intent.observability or ()):
-            return f"{check.component} is not in observability"
+            return (
+                f"no {check.component} was found" if "observability" in self.intent.found else f"{check.component} is not in observability"
+            )
         forbidden = self.view.forbidden()
         for kind in check.inputs:
             if kind.kind in forbidden:

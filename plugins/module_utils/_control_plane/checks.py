@@ -293,6 +293,12 @@ def _running(view: View, intent: Intent) -> str:
 def _old(version: str, where: str, intent: Intent, options: Options) -> Iterable[Problem]:
     limit = str(options.threshold({"ossm2": "ossm2_oldest", "ossm3": "ossm3_oldest"}.get(str(intent.provider), "istio_oldest")))
     found, oldest = minor(version), minor(limit)
+    other = minor(str(options.threshold("ossm3_oldest")))
+    if intent.unsure and found and oldest and other and other <= found < oldest:
+        yield skip(
+            f"{where} has version {version}: OpenShift Service Mesh 3 maintains it, Istio does not, and nothing says which of them it is"
+        )
+        return
     if found is None:
         yield skip(f"version {version or 'not set'} of {where} cannot be compared")
     elif oldest is not None and found < oldest:

@@ -48,6 +48,8 @@ def completed(intent: Intent, mesh: DiscoveredMesh) -> Intent:
         "observability": tuple(row.name for row in mesh.tools),
     }
     missing: dict[str, Any] = {name: values[name] for name in FIELDS if getattr(intent, name) is None}
+    if "provider" in missing:
+        missing["unsure"] = mesh.provider.guessed
     if "members" in missing:
         missing["reads"] = mesh.reads
     if "observability" in missing:

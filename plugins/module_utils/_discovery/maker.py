@@ -38,7 +38,7 @@ def maker_of(view: View, namespace: str) -> Fact:
                         return Fact(maker, f"the image of {row.ref}")
     if view.of(k.ROUTE):
         return Fact(_OSSM3, f"{view.of(k.ROUTE)[0].ref}: the cluster is OpenShift", guessed=True)
-    return Fact(_SAIL, "nothing of OpenShift Service Mesh is there", guessed=True)
+    return Fact(_SAIL, "nothing says whose operator runs it", guessed=True)
 
 
 def _told(view: View) -> Iterator[tuple[str, str]]:

@@ -20,6 +20,7 @@ _MAKERS = {
     "ossm2": "OpenShift Service Mesh 2{version}", "ossm3": "OpenShift Service Mesh 3, Istio{version}",
     "sail": "Istio{version} by the Sail operator", "istio": "Istio{version} without an operator",
 }  # fmt: skip
+_EITHER = "Istio{version} by the Sail operator or OpenShift Service Mesh 3"
 _WAYS = {"roll": "by the member roll", "label": "by label", "ambient": "ambient", "pods": "by their pods only"}
 _MOST = 8
 
@@ -41,7 +42,8 @@ def _choice(mesh: DiscoveredMesh) -> str:
 
 def _mesh(mesh: DiscoveredMesh) -> Iterator[str]:
     version = f" {mesh.version.value}" if mesh.version else ""
-    yield f"found {mesh.source}: {_MAKERS[mesh.provider.value].format(version=version)} ({mesh.provider.source})"
+    maker = _EITHER if mesh.provider.guessed else _MAKERS[mesh.provider.value]
+    yield f"found {mesh.source}: {maker.format(version=version)} ({mesh.provider.source})"
     if len(mesh.revisions) > 1 or mesh.active_revision.value != mesh.name:
         names = [_revision(row.name, row.version.value, mesh.active_revision.value) for row in mesh.revisions]
         yield f"  revisions: {shortened(names, _MOST)}"

@@ -44,6 +44,8 @@ class Intent:
     migration: Mapping[str, Any] | None = None
     # The fields that no inventory says: they were found in the source itself, so nothing there can be compared with them.
     found: frozenset[str] = frozenset()
+    # Whether the provider that was found is ossm3 or sail is a guess.
+    unsure: bool = False
     # Of members that were found: the namespaces whose objects are this mesh's, as its istiod reads more than those of its members.
     reads: frozenset[str] | None = None
     # Of tools that were found: the namespace of each; else that of the control plane.

@@ -84,7 +84,7 @@ PUBLIC = istiod("istio-system", image="gcr.io/istio-release/pilot:1.30.3")
         ([REDHAT], "ossm3", "the image of Deployment istio-system/istiod"),
         ([PUBLIC, {"Route shop/shop": {}}], "sail", "the image of Deployment istio-system/istiod"),
         ([{"Route shop/shop": {}}], "ossm3", "Route shop/shop: the cluster is OpenShift"),
-        ([], "sail", "nothing of OpenShift Service Mesh is there"),
+        ([], "sail", "nothing says whose operator runs it"),
     ],
 )  # fmt: skip
 def test_whose_operator_it_is(more: Entries, provider: str, source: str) -> None:
