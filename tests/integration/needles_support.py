@@ -109,6 +109,7 @@ def play(
         "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
         "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".cache/collections"),
         "ANSIBLE_LOCALHOST_WARNING": "false",
+        "MESH_CONTROL_NODE_LASTS": "true",
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         **(env or {}),
     }

@@ -13,7 +13,7 @@ import yaml
 from needles_support import Needles, Played, play
 from testbed import Bed
 
-__all__ = ["Platform", "secrets_of"]
+__all__ = ["ACCOUNT", "Platform", "artifacts", "lines", "secrets_of"]
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 ACCOUNT = "automation-platform"
@@ -64,7 +64,15 @@ class Platform:
             "K8S_AUTH_SSL_CA_CERT": str(ca),
         }
 
-    def job(self, playbook: str, *args: str, verbosity: int = 0, known: Needles | None = None, **variables: Any) -> Played:
+    def job(
+        self,
+        playbook: str,
+        *args: str,
+        verbosity: int = 0,
+        known: Needles | None = None,
+        own: dict[str, str] | None = None,
+        **variables: Any,
+    ) -> Played:
         """A finished job; nothing that it leaves has a secret of the cluster, of the inventory, or its own token."""
         (self.folder / "ansible.cfg").write_text("[defaults]\n")
         env = {
@@ -72,6 +80,7 @@ class Platform:
             "ANSIBLE_CONFIG": str(self.folder / "ansible.cfg"),
             "KUBECONFIG": "/dev/null",
             "HOME": str(self.folder / "home"),
+            **(own or {}),
         }
         done = play(self.folder, f"meshops.mesh.{playbook}", *args, variables=variables, env=env, verbosity=verbosity)
         held = {**secrets_of(self.bed).planted, **(known.planted if known else {}), "the token of the credential": env["K8S_AUTH_API_KEY"]}

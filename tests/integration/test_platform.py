@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 from needles_support import Needles, Played
-from platform_support import Platform, artifacts, lines
+from platform_support import ACCOUNT, Platform, artifacts, lines
 from testbed import Bed
 
 LONGEST_LINE = 700
+WRITES = {"create", "update", "patch", "delete"}
 CHECKS = {"mesh_provider": "ossm3"}
 MANIFESTS = """\
 apiVersion: apps/v1
@@ -68,6 +69,26 @@ def test_an_access_check_leaves_its_verdict(platform: Platform, tmp_path: Path) 
     left = artifacts(done)["meshops_check_access"]["localhost"]
     assert left["summary"]["passed"] > 0 and left["opened"] == left["closed"] == 0 and left["passed"] is (done.rc == 0)
     readable(done)
+
+
+@pytest.mark.parametrize(
+    ("playbook", "variables", "says"),
+    [
+        ("travel_prod", {}, "set mesh_mysql_password from a credential or a vault"),
+        ("travel_https", {}, "nothing was changed. mesh_certificates_store is"),
+        ("travel_partner_gateway", {}, "the bundle of curl-client is"),
+    ],
+    ids=["a password", "a CA", "a client's key"],
+)
+def test_what_a_job_could_not_keep_is_refused_before_anything_changes(
+    playbook: str, variables: dict[str, Any], says: str, platform: Platform
+) -> None:
+    before = platform.bed.mark()
+    done = platform.job(playbook, "--limit prod", own={"AWX_PRIVATE_DATA_DIR": "/runner", "MESH_CONTROL_NODE_LASTS": "false"}, **variables)
+    assert done.rc != 0 and says in " ".join(" ".join(lines(done)).split()), "\n".join(lines(done))[-3000:]
+    assert [event for event in platform.bed.audit(before) if ACCOUNT in event["user"]["username"] and event["verb"] in WRITES
+            and "accessreviews" not in event["requestURI"] and "dryRun" not in event["requestURI"]] == []  # fmt: skip
+    assert not (platform.folder / "home" / ".config").exists()
 
 
 @pytest.mark.long

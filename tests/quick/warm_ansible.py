@@ -34,6 +34,7 @@ ALWAYS = {
     "ANSIBLE_NOCOLOR": "1",
     "ANSIBLE_FORCE_COLOR": "0",
     "ANSIBLE_LOCALHOST_WARNING": "false",
+    "MESH_CONTROL_NODE_LASTS": "true",  # the tests may run in a container, whose files are lost with it
 }
 # What Ansible and the libraries read as they are imported: one server for each set of these.
 AT_IMPORT = ("ANSIBLE_", "PYTHON", "HOME", "LANG", "LC_", "MESH_")
