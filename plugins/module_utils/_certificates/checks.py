@@ -59,7 +59,7 @@ def _gateway_namespace(view: View, gateway: Obj, intent: Intent) -> str:
     if key not in known:  # many Gateways have the same one
         chosen = sorted(selected_pods(view, selector), key=lambda pod: not pod[1].live)
         known[key] = next((namespace for namespace, _shape in chosen if intent.owns(namespace)), "")
-    return known[key] or intent.namespace or gateway.namespace
+    return known[key] or intent.home(gateway.namespace)
 
 
 def _gateways(view: View, intent: Intent) -> Iterator[TlsServer]:

@@ -162,7 +162,7 @@ def credential_exists(view: View, intent: Intent, options: Options) -> Iterable[
     """Without its Secret a server's listener stays without a certificate, and clients see a connection reset."""
     for gateway in intent.owned(view.of(k.GATEWAY)):
         pods = _pods(view, intent, gateway).pods
-        namespace = pods[0].namespace if pods else intent.namespace or gateway.namespace
+        namespace = pods[0].namespace if pods else intent.home(gateway.namespace)
         names = {name for server in gateway.items("spec", "servers") for name in credential_names(server)}
         for name in sorted(names):
             if view.get(k.SECRET, name, namespace) is None:
@@ -459,7 +459,8 @@ def homes_of(view: View, gateway: Obj) -> list[str]:
 
 def root_namespace(view: View, intent: Intent) -> str:
     """The root namespace, as far as it is known."""
-    return intent.namespace or next((row.root_namespace for row in istiods(view) if row.root_namespace), ROOT_NAMESPACE)
+    own = (row for row in istiods(view) if not intent.namespace or row.namespace in ("", intent.namespace))
+    return next((row.root_namespace for row in own if row.root_namespace), intent.namespace or ROOT_NAMESPACE)
 
 
 def _entries(view: View, host: str) -> list[Obj]:

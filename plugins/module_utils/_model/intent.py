@@ -90,6 +90,11 @@ class Intent:
         """False for a mesh that istioctl or Helm installed: no object stands for its control plane but istiod itself."""
         return self.provider != ISTIO_ONLY
 
+    def home(self, gateway: str) -> str:
+        """Where the pods of a gateway are meant to be that nobody has seen: an inventory installs them beside the control plane. Else where
+        its Gateway is, given here."""
+        return self.namespace if self.namespace and "control_plane" not in self.found else gateway
+
     def place(self, tool: str) -> str:
         """The namespace of a tool."""
         return self.places.get(tool, self.namespace)

@@ -21,7 +21,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._model.problem import
 from ansible_collections.meshops.mesh.plugins.module_utils._model.view import View
 from checks.builder import build, snapshot
 
-from .meshes import MAISTRA, OSSM3, SAIL, istioctl
+from .meshes import MAISTRA, OSSM3, SAIL, istioctl, istiod, mesh_config
 from .test_discovery import two
 
 Entries = list[dict[str, Any]]
@@ -186,3 +186,30 @@ def test_what_several_meshes_say_is_told_once(one: Any, other: Any, told: Any) -
     assert [(row.status, row.resource, row.message) for row in both.rows] == told
     assert both.unused_ignores == ("Y",)
     assert together([report(*one)]) == report(*one)
+
+
+def test_the_root_namespace_is_the_one_that_istiod_has(tmp_path: Path) -> None:
+    """A subset that is defined there, for everybody, is found though it is not the control plane's own namespace."""
+    web = {"spec": {"hosts": ["web"], "http": [{"route": [{"destination": {"host": "web.shop.svc.cluster.local", "subset": "v1"}}]}]}}
+    rule = {"spec": {"host": "web.shop.svc.cluster.local", "subsets": [{"name": "v1", "labels": {"version": "v1"}}]}}
+    mesh: Entries = [
+        istiod("istio-system"),
+        mesh_config("istio-system", mesh="rootNamespace: istio-config\n"),
+        {"Namespace istio-config": {}},
+    ]
+    shop: Entries = [{"Namespace shop": {"labels": {"istio-injection": "enabled"}}}, {"VirtualService shop/web": web}]
+    answer = ask(tmp_path, [*mesh, *shop, {"DestinationRule istio-config/web": rule}])
+    assert rows(answer, "OSM1509") == [("passed", "", "")]
+    elsewhere = ask(tmp_path, [*mesh, *shop, {"Namespace else": {}}, {"DestinationRule else/web": rule}])
+    assert rows(elsewhere, "OSM1509")[0][0] == "failed"
+
+
+def test_a_gateway_without_pods_is_looked_for_where_its_secret_was_read(tmp_path: Path) -> None:
+    tls = {
+        "port": {"number": 443, "name": "https", "protocol": "HTTPS"},
+        "hosts": ["a.example"],
+        "tls": {"mode": "SIMPLE", "credentialName": "web"},
+    }
+    gateway = {"Gateway edge/web": {"spec": {"selector": {"istio": "gone"}, "servers": [tls]}}}
+    answer = ask(tmp_path, [*istioctl(), {"Namespace edge": {}}, gateway], only=["OSM2507", "OSM2505"])
+    assert "istio-system/web" not in json.dumps(answer["checks"])
