@@ -66,6 +66,10 @@ _SPECS: dict[str, dict[str, Any]] = {
     path.parents[1].name: _read(path)["argument_specs"]["main"].get("options") or {} for path in ROLES.glob("*/meta/argument_specs.yml")
 }
 PLANE_DEFAULTS: dict[str, Any] = (_read(ROLES / "control_plane" / "vars" / "main.yml") or {})["__control_plane_defaults"]
+# Those that some role reads as they are, and so has the spec of.
+_WHOLE = frozenset(
+    match[1] for rows in _DEFAULTS.values() for text in rows.values() if isinstance(text, str) and (match := _PLAIN.fullmatch(text))
+)
 KNOWN_VARIABLES = frozenset(name for text in _texts() for name in _OURS.findall(text))
 
 
@@ -78,7 +82,6 @@ def default_of(role: str, option: str) -> Any:
 def options_of(roles: Iterable[str], found: Mapping[str, Any]) -> Iterator[RoleOption]:
     """What is set, or has to be: by the user as a role's own option, or by a variable of the mesh that a role's default reads."""
     parts: dict[str, dict[str, Any]] = {}
-    whole = set()
     for role in roles:
         if role not in _SPECS:
             raise AnsibleError(f"mesh_intent: the collection has no role {role} with argument specs")
@@ -93,7 +96,6 @@ def options_of(roles: Iterable[str], found: Mapping[str, Any]) -> Iterator[RoleO
             elif key:
                 parts.setdefault(key[1], {})[key[2]] = spec
             elif plain and plain[1] not in OF_CHECKS:
-                whole.add(plain[1])
                 if plain[1] in found or not plain[2]:
                     yield RoleOption(plain[1], plain[1], trust_as_template(text), spec)
             elif not plain:
@@ -102,5 +104,5 @@ def options_of(roles: Iterable[str], found: Mapping[str, Any]) -> Iterator[RoleO
                 if ours and (ours[0] in found or "default(" not in text):
                     yield RoleOption(option, option, trust_as_template(text), spec)
     for variable, options in parts.items():
-        if variable in found and variable not in whole:
+        if variable in found and variable not in _WHOLE:
             yield RoleOption(variable, variable, found[variable], {"type": "dict", "options": options})
