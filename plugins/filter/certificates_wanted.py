@@ -38,6 +38,10 @@ _value:
   description: What is wanted.
   type: dict
   contains:
+    refusals:
+      description: What cannot be without a CA of the mesh, a sentence for each.
+      type: list
+      elements: str
     requests:
       description: The hierarchy, as the option C(certificates) of M(meshops.mesh.certificate_authority).
       type: list
@@ -75,6 +79,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates import request
+from ansible_collections.meshops.mesh.plugins.module_utils._certificates.refusals import unasked_refusals
 from ansible_collections.meshops.mesh.plugins.plugin_utils.certificate_filters import intent_of, quoting_nothing
 
 
@@ -83,6 +88,7 @@ def certificates_wanted(variables: Any) -> dict[str, Any]:
     with quoting_nothing("certificates_wanted"):
         intent = intent_of(variables)
         return {
+            "refusals": unasked_refusals(intent),
             "requests": request.requests(intent),
             "entries": intent.entries,
             "from_secret": [str(one["from_secret"]) for one in request.with_secret(intent)],

@@ -404,7 +404,7 @@ checks:
       severity: error
       resource: Secret prod-istio-system/travel-tls
       message: "tls.crt: CN=travel expired on 2026-11-20 12:00 UTC, 24 hours ago"
-      hint: renew it (role meshops.mesh.certificates), then restart whatever reads it only at startup
+      hint: renew it (playbook meshops.mesh.issue_certificates), then restart whatever reads it only at startup
       hint_url: https://github.com/meshops/mesh/blob/main/docs/checks/OSM2102.md
       evidence: {}
 files:

@@ -33,7 +33,7 @@ options:
     description: What of the families is meant, as in C(docs/rights.md); all of it where none is named.
     type: list
     elements: str
-    choices: [authority, control_plane, gateways, mesh, operators, plan, proxies]
+    choices: [authority, control_plane, gateways, issue, mesh, operators, plan, proxies]
     default: []
   ask:
     description: Whether to ask the API server what is missing. Without it no cluster is talked to.
@@ -104,6 +104,12 @@ options:
         type: str
         choices: [own_ca, pem, cert_manager]
         default: own_ca
+      asked:
+        description: What the intent asks for. V(authority) is a CA of the mesh, V(served) are certificates of gateways and clients.
+        type: list
+        elements: str
+        choices: [authority, served, istio_csr]
+        default: []
       served:
         description: Namespaces of the certificates of gateways and clients, beside that of the control plane.
         type: list
@@ -292,6 +298,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
         "apply_defaults": True,
         "options": {
             **{name: {**_WORDS, "default": []} for name in ("served", "given", "trust")},
+            "asked": {**_WORDS, "choices": ["authority", "served", "istio_csr"], "default": []},
             "provider": {"type": "str", "choices": ["own_ca", "pem", "cert_manager"], "default": "own_ca"},
             "renew": {"type": "str", "choices": ["wait", "restart"], "default": "wait"},
         },

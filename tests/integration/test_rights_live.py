@@ -3,28 +3,53 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import collection_support  # noqa: F401  # isort: skip  the next imports need it
 import pytest
 import yaml
+from conftest import ROOT
 from rights_support import Use, apply, forbidden, grant, granted, served, taken, unused, used
 from testbed import Bed
 from travel_support import INVENTORY, OPERATORS, USER, VARS, Playbook, Travel, role_play, said
+
+sys.path.insert(0, str(ROOT / "tests" / "unit"))
+from certificates.live import CORPORATE, MIDDLE, SELF_SIGNED  # made at the real time
+from certificates.material import make
 
 # One worker, in the order of this file: each test goes on where the one before it ended.
 pytestmark = pytest.mark.xdist_group("rights")
 
 HOME, MEMBERS = "prod-istio-system", ("prod-travel-agency", "prod-travel-portal", "prod-travel-control")
-CHECKER, REMOVER = "rights-checker", "rights-remover"
+CHECKER, REMOVER, ISSUER = "rights-checker", "rights-remover", "rights-issuer"
+PKI, PARTNERS = "rights-pki", "rights-partners"
 # All that an intent can have: exemptions from mutual TLS, plans that we approve.
 MORE: dict[str, Any] = {
     "mesh_hosts": "travel_prod",
     "mesh_operators_approval": "Manual",
     "mesh_mtls": [{"namespace": MEMBERS[0], "application": "cars", "mode": "DISABLE"}],
+}
+# A corporate CA that is taken from a Secret, and what gateways and partners get of it.
+LIFE = {"begins": CORPORATE.cert.not_valid_before_utc, "ends": CORPORATE.cert.not_valid_after_utc}
+
+
+def leaf(name: str, host: str) -> dict[str, Any]:
+    made = make(name, CORPORATE, names=(host,), **LIFE)
+    return {"name": name, "certificate": made.pem, "roots": CORPORATE.pem, "key": made.key_pem()}
+
+
+CERTIFICATES: dict[str, Any] = {
+    "mesh_certificates_provider": "pem",
+    "mesh_certificates_authority": {"from_secret": f"{PKI}/corporate"},
+    "mesh_certificates_gateways": [{**leaf("web-tls", "web.example.com"), "hosts": ["web.example.com"]}],
+    "mesh_certificates_clients": [{**leaf("partner", "partner"), "namespace": PARTNERS}],
+    "mesh_certificates_trust": [{"name": "corporate-root", "namespace": PARTNERS}],
 }
 NOT_GONE = [{"name": "mus", "kind": "User", "role": "mesh_application_viewer", "namespaces": [MEMBERS[0]]}]
 
@@ -81,10 +106,27 @@ class World:
         return forbidden(events, user), unused(granted(self.roles[family]), used(events, user), served(self.travel.bed))
 
 
+def secret(name: str, namespace: str, kind: str, **items: str) -> dict[str, Any]:
+    data = {item.replace("_", "."): base64.b64encode(text.encode()).decode() for item, text in items.items()}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}, "type": kind, "data": data}
+
+
+def own_ca() -> dict[str, Any]:
+    """The CA that an istiod made for itself, of a mesh that was there before."""
+    found = secret("istio-ca-secret", HOME, "istio.io/ca-root")
+    found["data"] = {
+        name: base64.b64encode(text.encode()).decode()
+        for name, text in (("ca-cert.pem", SELF_SIGNED.pem), ("ca-key.pem", SELF_SIGNED.key_pem()))
+    }
+    return found
+
+
 def world(bed: Bed, playbook: Playbook, folder: Path, provider: str) -> World:
-    variables = {**VARS, **MORE, "mesh_provider": provider}
-    for name in (HOME, *MEMBERS):
+    variables = {**VARS, **MORE, **CERTIFICATES, "mesh_provider": provider}
+    for name in (HOME, PKI, PARTNERS, *MEMBERS):
         bed.api.ensure("/api/v1/namespaces", {"metadata": {"name": name}})
+    corporate = secret("corporate", PKI, "kubernetes.io/tls", tls_crt=MIDDLE.pem, tls_key=MIDDLE.key_pem(), ca_crt=CORPORATE.pem)
+    apply(bed, [corporate, own_ca()])
     done = bed.kubectl("apply", "-f", "-", stdin="\n---\n".join(map(json.dumps, ADMISSION)))
     assert done.returncode == 0, done.stderr
     roles = {family: folder / family for family in ("install", "check")}
@@ -121,12 +163,14 @@ def test_all_that_is_missing_is_told_before_anything_is_written(prod: World) -> 
     run = prod.travel.play()
     apply(bed, [prod.roles["install"]])
     assert run.rc != 0 and run.changed == 0
-    assert "lacks 5 of the rights that install needs; nothing was changed" in said(run), said(run)[-3000:]
+    assert "lacks 7 of the rights that install needs; nothing was changed" in said(run), said(run)[-3000:]
     assert missing(run) == [
         "- create namespaces in the whole cluster",
         "- list subscriptions.operators.coreos.com in the whole cluster",
+        f"- get secrets in {HOME}",  # the CA and the copies of those before it
         f"- get secrets (cacerts, istio-ca-secret) in {HOME}",
-        f"- get secrets in {HOME}",
+        f"- get secrets in {HOME}",  # certificates of gateways and clients
+        f"- get secrets in {HOME}",  # what Gateways name
         f"- patch deployments.apps in {MEMBERS[1]}",
     ]
     assert "cluster-reader" not in said(run) and "render_rights with -e mesh_rights_families=install" in said(run)
@@ -134,10 +178,32 @@ def test_all_that_is_missing_is_told_before_anything_is_written(prod: World) -> 
     assert prod.travel.writes(mark) == [] and prod.travel.ours("mesh.meshops.io/layer!=rights") == before == {}
 
 
+def born(bed: Bed) -> None:
+    """The mesh has had its corporate CA from the first moment, and what was there before is kept."""
+    spaces = bed.kubectl("get", "configmaps", "-A", "--field-selector=metadata.name=istio-ca-root-cert", "-o", "json")
+    handed = {one["metadata"]["namespace"]: one["data"]["root-cert.pem"] for one in json.loads(spaces.stdout)["items"]}
+    assert {handed[name].strip() for name in (HOME, *MEMBERS)} == {CORPORATE.pem.strip()}
+    there = bed.kubectl("get", "secrets", "-n", HOME, "-o", "name").stdout.split()
+    assert {"secret/cacerts", "secret/web-tls", "secret/istio-ca-secret-saved"} <= {*there} and "secret/istio-ca-secret" not in there
+    assert bed.kubectl("get", "secret/partner", "configmap/corporate-root", "-n", PARTNERS).returncode == 0
+
+
+def refused_another_root(travel: Travel, folder: Path, *providers: str) -> None:
+    """Another provider has another root, which a mesh that runs does not get in one go."""
+    mark, corporate = travel.bed.mark(), {**CERTIFICATES, "mesh_certificates_authority": {"key_type": "EC"}}
+    for provider in providers:
+        plain = {"mesh_certificates_gateways": [], "mesh_certificates_clients": [], "mesh_certificates_trust": []}
+        more = {**corporate, **plain, "mesh_certificates_provider": provider, "mesh_certificates_store": str(folder / "pki")}
+        run = travel.play(role_play(folder, "certificates"), extra_vars=more)
+        assert run.rc != 0 and "nothing was changed" in said(run) and "have a proxy" in said(run), said(run)[-2000:]
+    assert travel.writes(mark) == []
+
+
 def played(mesh: World, folder: Path) -> None:
     """Installs, installs again, takes rights from people, and is refused for a package that no catalogue has."""
     travel, mark = mesh.travel, mesh.travel.bed.mark()
     assert travel.play().check().recap["prod"]["failed"] == 0
+    born(travel.bed)
     again = travel.bed.mark()
     assert travel.play().check().changed == 0
     assert travel.writes(again) == []
@@ -171,6 +237,29 @@ def played(mesh: World, folder: Path) -> None:
 
 def test_an_installation_needs_these_rights_and_no_others(prod: World, tmp_path: Path) -> None:
     played(prod, tmp_path)
+
+
+def test_certificates_are_issued_with_these_rights_and_no_others(prod: World, playbook: Playbook, tmp_path: Path) -> None:
+    """One more for a gateway and a partner, and again; the CA of somebody else's istiod is taken away once more. Then another root."""
+    travel = prod.travel
+    more = {
+        "mesh_certificates_gateways": [*CERTIFICATES["mesh_certificates_gateways"], {**leaf("shop-tls", "shop"), "hosts": ["shop"]}],
+        "mesh_certificates_trust": [*CERTIFICATES["mesh_certificates_trust"], {"name": "more-roots", "namespace": PARTNERS}],
+    }
+    variables, roles = {**travel.vars, **more}, {**prod.roles, "certificates": tmp_path / "certificates"}
+    given = {"bed": travel.bed, "inventory": INVENTORY}
+    kubeconfig = grant(travel.bed, playbook, ISSUER, "certificates", roles["certificates"], inventory=INVENTORY,
+                       extra_vars={**variables, "rights_works": ["issue"]})  # fmt: skip
+    apply(travel.bed, [own_ca()])
+    mark = travel.bed.mark()
+    first = playbook("meshops.mesh.issue_certificates", **given, kubeconfig=kubeconfig, extra_vars=variables).check()
+    assert "the CA of istiod: CN=Corporate Root,O=Travel" in said(first) and "first to expire: " in said(first)
+    again = playbook("meshops.mesh.issue_certificates", **given, kubeconfig=kubeconfig, extra_vars=variables).check()
+    assert first.changed > 0 and again.changed == 0
+    assert World(travel, prod.checker, roles).lacks(mark, "certificates", ISSUER) == ([], [])
+    for made in (MIDDLE, SELF_SIGNED):
+        assert made.key_pem().splitlines()[1] not in said(first) + said(again)
+    refused_another_root(travel, tmp_path, "own_ca", "cert_manager")
 
 
 def test_a_check_needs_these_rights_and_no_others(prod: World) -> None:

@@ -31,7 +31,18 @@ except ImportError:  # facts.IMPORT_ERROR says so
         """Never raised."""
 
 
-__all__ = ["CLIENT", "SERVER", "CertificateChain", "CertificateLimits", "build", "date_faults", "judge", "signed_by", "strength_faults"]
+__all__ = [
+    "CLIENT",
+    "SERVER",
+    "CertificateChain",
+    "CertificateLimits",
+    "build",
+    "date_faults",
+    "judge",
+    "signed_by",
+    "span",
+    "strength_faults",
+]
 
 SERVER = "1.3.6.1.5.5.7.3.1"
 CLIENT = "1.3.6.1.5.5.7.3.2"
@@ -131,18 +142,19 @@ def date_faults(certificate: Certificate, where: str, *, at: datetime, limits: C
     evidence = {"not_before": certificate.not_before.isoformat(), "not_after": certificate.not_after.isoformat()}
     if certificate.not_before > at + limits.skew:
         wait = certificate.not_before - at
-        text = f"{certificate.title} is valid from {certificate.not_before:%Y-%m-%d %H:%M} UTC on, in {_span(wait)}"
+        text = f"{certificate.title} is valid from {certificate.not_before:%Y-%m-%d %H:%M} UTC on, in {span(wait)}"
         yield Problem(where, text, kind=FaultKind.NOT_YET_VALID, evidence=evidence)
     if certificate.not_after <= at:
-        text = f"{certificate.title} expired on {certificate.not_after:%Y-%m-%d %H:%M} UTC, {_span(-left)} ago"
+        text = f"{certificate.title} expired on {certificate.not_after:%Y-%m-%d %H:%M} UTC, {span(-left)} ago"
         yield Problem(where, text, kind=FaultKind.EXPIRED, evidence=evidence)
     elif left < min(timedelta(days=limits.days), life * limits.fraction):
-        text = f"{certificate.title} ends on {certificate.not_after:%Y-%m-%d %H:%M} UTC: {_span(left)} of {_span(life)} are left"
+        text = f"{certificate.title} ends on {certificate.not_after:%Y-%m-%d %H:%M} UTC: {span(left)} of {span(life)} are left"
         yield Problem(where, text, kind=FaultKind.ENDS_SOON, evidence=evidence)
 
 
-def _span(span: timedelta) -> str:
-    hours = span.total_seconds() / 3600
+def span(time: timedelta) -> str:
+    """A length of time for people."""
+    hours = time.total_seconds() / 3600
     if hours >= 48:
         return f"{hours / 24:.0f} days"
     return f"{hours:.0f} hours" if hours >= 2 else f"{hours * 60:.0f} minutes"

@@ -216,7 +216,7 @@ def _istiods(view: View, namespace: str) -> Iterator[tuple[Obj, str]]:
 @check(
     "OSM2215",
     title="each revision of a control plane is listed for istio-csr",
-    hint="add it to istio_csr.revisions of mesh_certificates_cert_manager and run meshops.mesh.certificates before its istiod is installed",
+    hint="add it to istio_csr.revisions of mesh_certificates_cert_manager and run meshops.mesh.issue_certificates before its istiod comes",
     inputs=(k.ISTIO_CSR, k.DEPLOYMENT, k.ISTIO, k.ISTIO_REVISION, k.SMCP),
     live=False,
 )
@@ -272,11 +272,11 @@ ROWS = (
              about="A certificate from the future is refused everywhere. thresholds.clock_skew_seconds is the tolerance."),
     CheckRow("OSM2102", "still_valid", (FaultKind.EXPIRED, "certificate"),
              title="each certificate is still valid",
-             hint="renew it (role meshops.mesh.certificates), then restart whatever reads it only at startup",
+             hint="renew it (playbook meshops.mesh.issue_certificates), then restart whatever reads it only at startup",
              about="An expired certificate ends every handshake that meets it; of an expired root, all of them."),
     CheckRow("OSM2103", "enough_left", (FaultKind.ENDS_SOON, "certificate"), severity=Severity.WARNING,
              title="each certificate has enough of its lifetime left",
-             hint="plan its renewal; thresholds.certificate_days and certificate_fraction say how much is enough",
+             hint="run meshops.mesh.issue_certificates; thresholds.certificate_days and certificate_fraction say how much is enough",
              about="Less than thresholds.certificate_days days, or, for short "
                    "lives, less than thresholds.certificate_fraction of the whole."),
     CheckRow("OSM2104", "clocks_agree", (FaultKind.CLOCK_SKEW, "clock"), severity=Severity.WARNING,
@@ -349,7 +349,7 @@ ROWS = (
              about="istiod does not start with another certificate's key, and a gateway silently keeps its old certificate."),
     CheckRow("OSM2302", "keys_open", (FaultKind.KEY_ENCRYPTED, "key"),
              title="each private key is readable without a passphrase where it is used",
-             hint="openssl pkey -in KEY -out KEY.plain, or give the passphrase to the role meshops.mesh.certificates",
+             hint="openssl pkey -in KEY -out KEY.plain, or give its passphrase in mesh_certificates_passphrase",
              about='istiod fails with "failed to parse the RSA private key" on an encrypted ca-key.pem.'),
     CheckRow("OSM2303", "keys_readable", (FaultKind.KEY_UNREADABLE, "key"),
              title="each private key can be read",

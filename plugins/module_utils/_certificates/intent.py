@@ -81,8 +81,10 @@ class CertificateIntent:
 
     @property
     def has_authority(self) -> bool:
-        """Whether istiod gets a CA."""
-        return flag(self.authority, "enabled", default=True)
+        """Whether istiod gets a CA: where the intent says anything of one. An empty map and null say nothing."""
+        said = any(given(one, name) for one in (self.authority, self.root) for name in one)
+        said = said or (self.by_cert_manager and given(self.cert_manager, "issuer"))
+        return flag(self.authority, "enabled", default=said)
 
     @property
     def by_cert_manager(self) -> bool:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .cert_manager import edge_issuer, wanted, wants_cacerts
+from .cert_manager import edge_issuer, istio_csr, wanted, wants_cacerts
 from .intent import CertificateIntent, given
 
-__all__ = ["cert_manager_refusals", "certificate_refusals"]
+__all__ = ["cert_manager_refusals", "certificate_refusals", "unasked_refusals"]
 
 _OF_A_CA = ("cacerts", "istio-ca-secret")
 _MATERIAL = ("certificate", "chain", "from_secret", "key", "passphrase", "roots")
@@ -44,6 +44,25 @@ def _incomplete(entry: Mapping[str, Any]) -> str:
         f"{entry.get('name')}: with certificates_provider pem it needs certificate and key, as files or text, "
         "or from_secret with NAMESPACE/NAME of a Secret that has them."
     )
+
+
+def unasked_refusals(intent: CertificateIntent) -> list[str]:
+    """A sentence for each thing that is a part of what the intent does not ask for: of a CA of the mesh, or of its edge."""
+    whole = intent.has_authority or istio_csr(intent).enabled
+    extra = ["mesh_certificates_extra_roots is set"] if intent.extra_roots and not whole else []
+    rows = (
+        ([] if whole else [*extra, *_trusting(intent, "mesh")],
+         "the intent asks for no CA of the mesh, so nobody knows its root beforehand. Ask for one in mesh_certificates_authority "
+         "({enabled: true} is enough), or take this out."),
+        ([] if intent.leaves else _trusting(intent, "edge"),
+         "neither mesh_certificates_gateways nor mesh_certificates_clients has an entry, so there is no such root. Take this out."),
+    )  # fmt: skip
+    return [f"{' and '.join(found)}: {why}" for found, why in rows if found]
+
+
+def _trusting(intent: CertificateIntent, whose: str) -> list[str]:
+    names = [f"{one.get('namespace')}/{one['name']}" for one in intent.trust if (one.get("of") or "edge") == whose]
+    return [f"mesh_certificates_trust wants the root of the {whose} in {', '.join(names)}"] if names else []
 
 
 def cert_manager_refusals(intent: CertificateIntent) -> list[str]:

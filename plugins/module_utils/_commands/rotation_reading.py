@@ -48,7 +48,7 @@ __all__ = [
 
 SAVED_LAYER = "certificates_rotation"
 SAVED_AT, TAKEN_BACK = "mesh.meshops.io/saved-at", "mesh.meshops.io/taken-back"
-WRITE_AGAIN = "write the CA that its istiod still has with the role certificates, before istiod is restarted"
+WRITE_AGAIN = "write the CA that its istiod still has with the playbook meshops.mesh.issue_certificates, before istiod is restarted"
 _HOOKS = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
 GO_ON = (
     "nothing is lost: run this again to go on where it was, or with rotate_certificates_rollback=true to go back; "

@@ -42,7 +42,7 @@ def intended(given: MeshVariables) -> Iterable[str]:
         return ()
     # late: a mesh without certificates of its own needs none of it
     from .._certificates.intent import CertificateIntent
-    from .._certificates.refusals import cert_manager_refusals, certificate_refusals
+    from .._certificates.refusals import cert_manager_refusals, certificate_refusals, unasked_refusals
 
     names = {name.removeprefix("mesh_certificates_"): given.values.get(name) for name in VARIABLES if name.startswith("mesh_certificates_")}
     more = {
@@ -56,7 +56,7 @@ def intended(given: MeshVariables) -> Iterable[str]:
     try:
         intent = CertificateIntent.of({**names, **more})
         found = certificate_refusals(intent.entries, with_material=intent.provider == "pem")
-        found += cert_manager_refusals(intent) if intent.by_cert_manager else []
+        found += unasked_refusals(intent) + (cert_manager_refusals(intent) if intent.by_cert_manager else [])
     except MeshError as exc:
         return [f"mesh_certificates: {exc}"]
     return [*found, *_of_cert_manager(given, by_cert_manager=intent.by_cert_manager), *_secrets(given)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from .certificates import ISSUE
 from .right import WRITE, Right, Where
 
 __all__ = ["INSTALL", "PRUNE"]
@@ -110,4 +111,4 @@ _OF_ALL_ELSE: tuple[Right, ...] = (
     Right("opentelemetrycollectors.opentelemetry.io", WRITE, Where.PLANE, "tracing", when=("opentelemetry",)),
     Right("secrets", WRITE, Where.SECRETS, "Secrets of the intent's workloads", when=("secrets",)),
 )
-INSTALL: tuple[Right, ...] = (*_OF_GATEWAYS, *(replace(right, work="mesh") for right in _OF_ALL_ELSE))
+INSTALL: tuple[Right, ...] = (*_OF_GATEWAYS, *(replace(right, work="mesh") for right in (*_OF_ALL_ELSE, *ISSUE)))

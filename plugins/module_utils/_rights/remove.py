@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from .._model.secrets_used import CACERTS
 from .install import INSTALL
 from .right import Right, Where
 
@@ -18,12 +19,19 @@ _ACCESS = "rules of access go"
 _LEFT = "whether others have objects that would no longer be managed"
 _KEPT = ("namespaces", "persistentvolumeclaims", f"subscriptions.{_OLM}", f"operatorgroups.{_OLM}")  # each with a switch of its own
 
+
+def _copies(row: Right) -> bool:
+    """The right to keep a CA that was there before."""
+    return row.resource == "secrets" and row.where is Where.PLANE
+
+
 REMOVE: tuple[Right, ...] = (
     *(
         Right(row.resource, ("get", "delete"), row.where, _GONE, row.when)
         for row in INSTALL
-        if "create" in row.verbs and row.resource not in _KEPT and "/" not in row.resource
+        if "create" in row.verbs and row.resource not in _KEPT and "/" not in row.resource and not _copies(row)
     ),
+    Right("secrets", ("get", "delete"), Where.PLANE, "the CA that we made goes, and its copies stay", names=(CACERTS,)),
     Right("namespaces", ("get", "list", "patch"), Where.CLUSTER, "namespaces leave the mesh"),
     Right("pods", ("list",), Where.CLUSTER, _OWNERS),
     *(

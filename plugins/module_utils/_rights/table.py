@@ -40,8 +40,8 @@ FAMILIES: Mapping[str, tuple[str, tuple[Right, ...]]] = {
         INSTALL,
     ),
     "certificates": (
-        "rotate_certificates, travel_corporate_ca and check_shared_root (work `authority`), and travel_https with the check "
-        "at the end (work `gateways`)",
+        "issue_certificates (work `issue`), rotate_certificates, travel_corporate_ca and check_shared_root (work `authority`), and "
+        "travel_https with the check at the end (work `gateways`)",
         (*CERTIFICATES, replace(PRUNE, work="gateways")),
     ),
     "access": ("travel_zero_trust, travel_partner_jwt and access_from_traffic; check_access needs no cluster", (*ACCESS, PRUNE)),

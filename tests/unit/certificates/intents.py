@@ -13,8 +13,8 @@ SYSTEM = "mesh-system"
 
 
 def variables(**given: Any) -> dict[str, Any]:
-    """Of a mesh `travel` that says nothing else."""
-    return {"mesh": "travel", "control_plane": {"name": "prod", "namespace": SYSTEM}, **given}
+    """Of a mesh `travel` that asks for a CA, and says nothing else."""
+    return {"mesh": "travel", "control_plane": {"name": "prod", "namespace": SYSTEM}, "authority": {"enabled": True}, **given}
 
 
 def intent(**given: Any) -> CertificateIntent:

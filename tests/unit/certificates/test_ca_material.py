@@ -8,7 +8,13 @@ import datetime as dt
 from typing import Any
 
 import pytest
-from ansible_collections.meshops.mesh.plugins.module_utils._certificates.issuers import PLACES, issuer_lines, issuers
+from ansible_collections.meshops.mesh.plugins.module_utils._certificates.issuers import (
+    CREDENTIALS,
+    PLACES,
+    issuer_lines,
+    issuers,
+    summary_lines,
+)
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.material import Material, combined
 from ansible_collections.meshops.mesh.plugins.module_utils._certificates.rotation import Phase, plan, unfit
 from ansible_collections.meshops.mesh.plugins.module_utils._commands.rotation import Rotation, RotationLimits
@@ -105,6 +111,37 @@ def test_the_table() -> None:
     lines = issuer_lines(BEFORE, AFTER)
     assert lines[:3] == ["the CA of istiod:", "  before  O=cluster.local", "  after   CN=root"]
     assert "  before  O=cluster.local (2)" in lines and lines[-1] == "  after   CN=corporate" and "  after   nothing there" in lines
+
+
+def ends(subject: str, days: float, *places: str) -> dict[str, Any]:
+    return {"subject": subject, "days_left": days, "not_after": "2027-11-30T12:00:00+00:00", "places": list(places)}
+
+
+EDGE = row("Secret s/web", "tls.crt", "CN=edge-root")
+SUMMARIES: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]] = {
+    "nothing": ([], [], ["there is no certificate"]),
+    "each place that has one": (
+        [*AFTER, *BEFORE[1:3], EDGE, {**EDGE, "position": 1, "is_ca": True}],
+        [],
+        ["the CA of istiod: CN=root", "what istiod hands out to the members: O=cluster.local (2)", "gateways and workloads: CN=corporate",
+         "credentials of gateways and clients: CN=edge-root"],
+    ),
+    "what is there twice counts once": ([EDGE, EDGE], [], ["credentials of gateways and clients: CN=edge-root"]),
+    "the first three": (
+        [],
+        [ends("CN=old", -3, "Secret s/old"), ends("CN=web", 0.5, "a", "b", "a", "c"), ends("CN=root", 3650.2, "d"), ends("CN=x", 9e3)],
+        ["first to expire: CN=old on 2027-11-30 12:00 UTC, 3 days ago (Secret s/old)",
+         "then: CN=web on 2027-11-30 12:00 UTC, in 12 hours (a, b and 1 more)",
+         "then: CN=root on 2027-11-30 12:00 UTC, in 3650 days (d)"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SUMMARIES)
+def test_the_summary(case: str) -> None:
+    inventory, timeline, expected = SUMMARIES[case]
+    assert summary_lines(inventory, timeline) == expected
+    assert issuers([EDGE])[CREDENTIALS] == {"CN=edge-root": 1}
 
 
 def ca(begins: int, ends: int, root_begins: int = -240, root_ends: int = 2400) -> Material:

@@ -118,7 +118,7 @@ KEYS: list[tuple[str, dict[str, Any], str, int]] = [
 
 @pytest.mark.parametrize(("role", "entry", "algorithm", "size"), KEYS)
 def test_keys(role: str, entry: dict[str, Any], algorithm: str, size: int) -> None:
-    given = {role: entry} if role in ("authority", "root") else {**OFF, role: [{"name": "x", **entry}]}
+    given = {role: {"enabled": True, **entry}} if role in ("authority", "root") else {**OFF, role: [{"name": "x", **entry}]}
     found = rows(**given)[0 if role == "root" else -1]
     assert (found.algorithm, found.size) == (algorithm, size)
 

@@ -19,6 +19,7 @@ from ansible_collections.meshops.mesh.plugins.filter.authorities_to_restore impo
 from ansible_collections.meshops.mesh.plugins.filter.authorities_to_save import authorities_to_save
 from ansible_collections.meshops.mesh.plugins.filter.cert_manager_certificates import cert_manager_certificates
 from ansible_collections.meshops.mesh.plugins.filter.certificate_material import certificate_material
+from ansible_collections.meshops.mesh.plugins.filter.certificates_asked import certificates_asked
 from ansible_collections.meshops.mesh.plugins.filter.certificates_for import certificates_for
 from ansible_collections.meshops.mesh.plugins.filter.certificates_to_check import certificates_to_check
 from ansible_collections.meshops.mesh.plugins.filter.certificates_wanted import certificates_wanted
@@ -49,6 +50,27 @@ def test_what_is_wanted() -> None:
         "secrets": [{"kind": "Secret", "namespace": "shop", "name": "curl"}],
         "pods": [{"kind": "Pod", "namespace": "shop"}],
     }
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, ["authority"]),
+        ({"authority": None}, []),
+        ({"authority": None, "gateways": [GATEWAY]}, ["served"]),
+        ({"authority": None, "clients": [CLIENT]}, ["served"]),
+        ({"authority": {"key": SECRET}, "trust": [{"name": "ca", "namespace": "shop"}]}, ["authority", "served"]),
+        ({"authority": None, "provider": "cert_manager", "control_plane": {"certificate_authority": {"type": "istio_csr"}}}, ["istio_csr"]),
+        ({"authority": None, "control_plane": {"certificate_authority": {"type": "istio_csr"}}}, []),
+    ],
+)
+def test_what_is_asked_for(given: dict[str, Any], expected: list[str]) -> None:
+    assert certificates_asked(variables(**given)) == expected
+
+
+def test_what_is_asked_for_of_no_map() -> None:
+    with pytest.raises(AnsibleFilterError, match=r"^certificates_asked: an entry does not have the fields"):
+        certificates_asked([SECRET])
 
 
 def test_what_cert_manager_is_asked_for() -> None:

@@ -39,7 +39,7 @@ def test_what_is_no_number(value: Any) -> None:
 
 
 def test_names_where_nothing_is_said() -> None:
-    found = intent(root=None, gateways=None, extra_roots=None, renew_at="0.5", authority={"name": None})
+    found = intent(root=None, gateways=None, extra_roots=None, renew_at="0.5", authority={"name": None, "enabled": True})
     assert (found.root_name, found.edge_name, found.authority_name) == ("root", "edge-root", "travel")
     assert found.istiod_name == "istiod.mesh-system.svc"
     assert found.has_authority and not found.by_cert_manager and found.renew_at == 0.5
@@ -91,3 +91,28 @@ def test_what_is_not_of_its_type(given: dict[str, Any], message: str) -> None:
 
 def test_no_key_gets_into_a_representation() -> None:
     assert SECRET not in repr(intent(authority={"key": SECRET})) and isinstance(intent(), CertificateIntent)
+
+
+CSR = {"namespace": SYSTEM, "certificate_authority": {"type": "istio_csr"}}
+ISSUER = {"issuer": {"name": "corporate"}}
+ASKED: list[tuple[str, dict[str, Any], bool]] = [
+    ("nothing", {}, False),
+    ("nothing in it", {"authority": {}, "root": {}}, False),
+    ("null", {"authority": {"name": None}, "root": {"subject": None}}, False),
+    ("switched on", {"authority": {"enabled": "yes"}}, True),
+    ("named", {"authority": {"name": "ca"}}, True),
+    ("a root", {"root": {"days": 3650}}, True),
+    ("switched off", {"authority": {"enabled": False, "name": "ca"}, "root": {"days": 3650}}, False),
+    ("a root of the edge", {"edge_root": {"name": "e"}, "gateways": [{"name": "web", "hosts": []}]}, False),
+    ("roots to trust", {"extra_roots": ["old.pem"]}, False),
+    ("an issuer of cert-manager", {"provider": "cert_manager", "cert_manager": ISSUER}, True),
+    ("an issuer of a provider that has none", {"provider": "own_ca", "cert_manager": ISSUER}, False),
+    ("an issuer for the edge only", {"provider": "cert_manager", "cert_manager": {"edge_issuer": {"name": "x"}}}, False),
+    ("istio-csr", {"provider": "cert_manager", "control_plane": CSR}, False),
+]
+
+
+@pytest.mark.parametrize(("given", "expected"), [pytest.param(*row[1:], id=row[0]) for row in ASKED])
+def test_whether_a_ca_is_asked_for(given: dict[str, Any], expected: bool) -> None:
+    found = CertificateIntent.of({"mesh": "travel", "control_plane": {"name": "prod", "namespace": SYSTEM}, **given})
+    assert found.has_authority is expected

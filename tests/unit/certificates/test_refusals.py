@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.meshops.mesh.plugins.filter.certificate_refusals import certificate_refusals
-from ansible_collections.meshops.mesh.plugins.module_utils._certificates.refusals import cert_manager_refusals
+from ansible_collections.meshops.mesh.plugins.module_utils._certificates.refusals import cert_manager_refusals, unasked_refusals
 
 from .intents import SYSTEM, intent
 
@@ -107,3 +107,37 @@ def test_what_cert_manager_cannot_do(case: str) -> None:
     for line, text in zip(found, expected, strict=True):
         whole = f"certificates_provider is cert_manager, and {text}"
         assert line == whole if case != "several at once" else line.startswith(whole)
+
+
+NO_CA = (
+    "the intent asks for no CA of the mesh, so nobody knows its root beforehand. Ask for one in mesh_certificates_authority "
+    "({enabled: true} is enough), or take this out."
+)
+NO_EDGE = "neither mesh_certificates_gateways nor mesh_certificates_clients has an entry, so there is no such root. Take this out."
+MESH_ROOT, EDGE_ROOT = {"name": "m", "namespace": "shop", "of": "mesh"}, {"name": "e", "namespace": "shop"}
+WEB = {"gateways": [{"name": "web", "hosts": ["a"]}]}
+
+NOTHING: dict[str, Any] = {"authority": {}}
+
+UNASKED: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "nothing": (NOTHING, []),
+    "of a CA that is asked for": ({"authority": {"enabled": True}, "extra_roots": ["old.pem"], "trust": [MESH_ROOT]}, []),
+    "of a CA that only its root asks for": ({**NOTHING, "root": {"name": "r"}, "trust": [MESH_ROOT]}, []),
+    "of istio-csr": ({**NOTHING, "provider": "cert_manager", "control_plane": CSR, "trust": [MESH_ROOT]}, []),
+    "extra roots": ({**NOTHING, "extra_roots": ["old.pem"]}, [f"mesh_certificates_extra_roots is set: {NO_CA}"]),
+    "extra roots of a CA that is off": ({**OFF, "extra_roots": ["old.pem"]}, [f"mesh_certificates_extra_roots is set: {NO_CA}"]),
+    "the root of the mesh": (
+        {**NOTHING, **WEB, "trust": [MESH_ROOT, EDGE_ROOT]}, [f"mesh_certificates_trust wants the root of the mesh in shop/m: {NO_CA}"],
+    ),
+    "both": (
+        {**NOTHING, "extra_roots": ["old.pem"], "trust": [MESH_ROOT, EDGE_ROOT, {**EDGE_ROOT, "name": "f", "of": None}]},
+        [f"mesh_certificates_extra_roots is set and mesh_certificates_trust wants the root of the mesh in shop/m: {NO_CA}",
+         f"mesh_certificates_trust wants the root of the edge in shop/e, shop/f: {NO_EDGE}"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", UNASKED)
+def test_what_needs_a_ca_or_an_edge_that_is_not_asked_for(case: str) -> None:
+    given, expected = UNASKED[case]
+    assert unasked_refusals(intent(**given)) == expected

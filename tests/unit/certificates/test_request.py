@@ -26,7 +26,7 @@ REQUESTS: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
         {"root": {"subject": {"country": "GB"}, "days": "3650", "key_type": "EC", "key_bits": 384, "path_length": 1, "other": "x"}},
         [{**ROOT, "subject": {"country": "GB"}, "days": "3650", "key_type": "EC", "key_bits": 384, "path_length": 1}, CA],
     ),
-    "null says nothing": ({"authority": {"names": None, "days": None}, "root": {"subject": None}}, [ROOT, CA]),
+    "null says nothing": ({"authority": {"enabled": True, "names": None, "days": None}, "root": {"subject": None}}, [ROOT, CA]),
     "a gateway": (
         {**OFF, "gateways": [{"name": "web", "hosts": ["a", "192.0.2.7", "2001:db8::7"], "namespace": "edge", "mutual": True, "key": "k"}]},
         [EDGE, {"name": "web", "type": "server", "issuer": "edge-root", "names": ["a", "192.0.2.7", "2001:db8::7"]}],

@@ -143,13 +143,35 @@ def test_without_roots_there_is_no_cacerts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("variables", "message"),
     [
-        ({"certificates_secrets_in_files": False}, "a private key would be in Git in clear text"),
+        ({"certificates_secrets_in_files": False, "certificates_authority": EC}, "a private key would be in Git in clear text"),
         ({"certificates_gateways": [{"name": "cacerts", "hosts": ["x"]}]}, "which is a CA's; give the gateway's Secret another name"),
         ({"certificates_clients": [{"name": "a"}], "certificates_gateways": [{"name": "a", "hosts": ["x"]}]}, "A name is used twice"),
-        ({"certificates_provider": "pem", "certificates_authority": {}}, "it needs certificate and key"),
+        ({"certificates_provider": "pem", "certificates_authority": {"enabled": True}}, "it needs certificate and key"),
+        ({"certificates_extra_roots": ["old.pem"], "certificates_clients": [{"name": "a"}]}, "the intent asks for no CA of the mesh"),
         ({"certificates_restore": True}, "restore with the target cluster"),
     ],
 )
 def test_what_cannot_be_is_refused(tmp_path: Path, variables: dict[str, Any], message: str) -> None:
     rendered = run(tmp_path, **variables)
     assert rendered.code != 0 and message in rendered.output and not rendered.tree.exists()
+
+
+def test_in_two_parts_as_an_installation_goes(tmp_path: Path) -> None:
+    """The CA alone, with the namespace before it; then all. Keys that would be in clear text are left out of a tree, and that is said."""
+    first = run(tmp_path, **OWN, certificates_part="authority")
+    assert first.code == 0, first.output[-3000:]
+    assert list(first.objects("prod", "certificates")) == [f"Secret {NAMESPACE}/cacerts"]
+    assert f"Namespace {NAMESPACE}" in first.objects("prod", "control_plane_namespaces")
+    whole = run(tmp_path, **OWN)
+    assert whole.code == 0, whole.output[-3000:]
+    assert {f"Secret {NAMESPACE}/cacerts", f"Secret {NAMESPACE}/gto-external-secret"} < set(whole.objects("prod", "certificates"))
+    (tmp_path / "withheld").mkdir()
+    withheld = run(tmp_path / "withheld", **OWN, certificates_secrets_in_files=False, certificates_leave_out=True)
+    assert withheld.code == 0 and "certificates are left out of the tree" in withheld.output, withheld.output[-3000:]
+    assert not withheld.tree.exists() and not (tmp_path / "withheld" / "pki").exists()
+
+
+def test_without_an_intent_nothing_is_made(tmp_path: Path) -> None:
+    rendered = run(tmp_path, certificates_edge_root=EC, certificates_leave_out=True)
+    assert rendered.code == 0 and not rendered.tree.exists() and "are left out" not in rendered.output
+    assert not (tmp_path / "pki").exists() and "certificate_authority" not in rendered.output

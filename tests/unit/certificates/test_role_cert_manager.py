@@ -149,7 +149,10 @@ def test_all_that_cert_manager_cannot_do_is_refused_at_once(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("variables", "message"),
     [
-        ({"mesh_provider": "ossm2", "mesh_ossm2_version": "v2.3"}, "mesh_ossm2_version is v2.3: an istiod reads cert-manager's form"),
+        (
+            {"mesh_provider": "ossm2", "mesh_ossm2_version": "v2.3", "mesh_certificates_authority": {"key_type": "EC"}},
+            "mesh_ossm2_version is v2.3: an istiod reads cert-manager's form",
+        ),
         (
             {"mesh_control_plane": {**PLANE, "certificate_authority": {"type": "istio_csr", "address": "csr:443"}}},
             "certificate_authority.address is csr:443, expected SERVICE.NAMESPACE.svc:PORT",

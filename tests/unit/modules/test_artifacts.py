@@ -27,7 +27,7 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "mesh_check_result": (CHECKED, JUDGED),
     "mesh_access_result": ({**CHECKED, "proof": SECRET}, JUDGED),
     "check_shared_root_compared": (CHECKED, JUDGED),
-    "travel_corporate_ca_after": (CHECKED, JUDGED),
+    "__certificates_shown": (CHECKED, JUDGED),
     "deliver_layer_times": (
         [{"layer": "operators", "objects": 4, "changed": True, "seconds": 1.0},
          {"layer": "gateways", "objects": 3, "changed": False, "seconds": 1.0}],

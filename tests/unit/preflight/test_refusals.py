@@ -305,7 +305,11 @@ CASES: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "two certificates of one name": (put("mesh_certificates_clients[0].name", "partner-cert"), "A name is used twice among the CA,"),
     "pem without its files": (
         put("mesh_certificates_provider", "pem"),
-        "shop: with certificates_provider pem it needs certificate and key",
+        "partner-cert: with certificates_provider pem it needs certificate and key",
+    ),
+    "roots beside a CA that is not asked for": (
+        put("mesh_certificates_extra_roots", ["old.pem"]),
+        "mesh_certificates_extra_roots is set: the intent asks for no CA of the mesh",
     ),
     "a Secret without its namespace": (
         put("mesh_certificates_gateways[0].from_secret", "partner-cert"),

@@ -44,7 +44,7 @@ NOTHING: dict[str, Any] = {
     "categories": [],
     "only": [],
     "works": [],
-    "certificates": {"provider": "own_ca", "served": [], "given": [], "trust": [], "renew": "wait"},
+    "certificates": {"provider": "own_ca", "asked": [], "served": [], "given": [], "trust": [], "renew": "wait"},
     "upgrade": {"probe": False, "queries": False},
     "migration": {"calls": False, "remove": False},
 }
@@ -56,7 +56,14 @@ EVERYTHING: dict[str, Any] = NOTHING | {
     "routes": True,
     "secret_namespaces": ["shop"],
     "exempt_namespaces": ["pay"],
-    "certificates": {"provider": "cert_manager", "served": ["edge"], "given": ["pki"], "trust": ["shop"], "renew": "restart"},
+    "certificates": {
+        "provider": "cert_manager",
+        "asked": ["authority", "served", "istio_csr"],
+        "served": ["edge"],
+        "given": ["pki"],
+        "trust": ["shop"],
+        "renew": "restart",
+    },
     "upgrade": {"probe": True, "queries": True},
     "migration": {"calls": True, "remove": True},
     "removes": ["namespaces", "volumes", "operators"],
@@ -282,9 +289,13 @@ def test_everything_that_is_missing_is_said_with_place_and_reason() -> None:
     assert found == [
         "list deployments.apps in the whole cluster: operators and control planes of others are looked for before anything is written; "
         "read by the checks of authorization, certificates, control_plane, gateways, membership, observability, traffic, workloads",
+        "get, create, patch secrets in edge, istio-system: certificates of gateways and clients",
         "get, create, patch deployments.apps in istio-system, pay: gateways, tools and applications",
-        "get secrets (cacerts, istio-ca-secret) in istio-system: the CA of the mesh: its certificates, never listed",
+        "get, create, patch secrets in istio-system: the CA of the mesh, and the copies of those before it",
+        "delete, get secrets (cacerts, istio-ca-secret) in istio-system: the CA that istiod made for itself goes once there is a copy; "
+        "the CA of the mesh: its certificates, never listed",
         "get secrets in istio-system: the certificates that gateways serve, by the names in Gateways, never listed",
+        "get secrets in pki: a certificate that is taken from there",
     ]
 
 
