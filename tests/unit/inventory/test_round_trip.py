@@ -18,6 +18,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._inventory.render imp
 from ansible_collections.meshops.mesh.plugins.module_utils._inventory.render import render as files_of
 from ansible_collections.meshops.mesh.plugins.module_utils._inventory.rest import Part
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
+from ansible_collections.meshops.mesh.plugins.module_utils._model.variables import check_names, check_value
 from ansible_collections.meshops.mesh.plugins.module_utils._model.view import View
 
 HERE = Path(__file__).resolve().parent
@@ -196,6 +197,25 @@ def test_all_of_it_is_said(story: tuple[dict[str, dict[str, Any]], dict[str, Par
         if "spec_overrides" not in note.text and note.about != "the manifests" and "mesh_operators_provider is none" not in note.text
     ]
     assert other == []
+
+
+def accepted(variables: dict[str, Any]) -> list[str]:
+    """What mesh_intent says of variables, by the roles' own specs and the rules of names."""
+    problems = check_names(variables)
+    for role in ROLES:
+        defaults = yaml.safe_load((REPOSITORY / f"roles/{role}/defaults/main.yml").read_text(encoding="utf-8"))
+        specs = yaml.safe_load((REPOSITORY / f"roles/{role}/meta/argument_specs.yml").read_text(encoding="utf-8"))
+        for option, spec in specs["argument_specs"]["main"]["options"].items():
+            name = re.fullmatch(r"\{\{ (mesh_\w+)( \| default\(.*\))? \}\}", str(defaults.get(option)))
+            if name and name[1] in variables:
+                problems += check_value(spec, variables[name[1]], name[1])
+    return problems
+
+
+@pytest.mark.parametrize("name", [*PLAYED, *READ_BACK])
+def test_mesh_intent_takes_it(story: tuple[dict[str, dict[str, Any]], dict[str, Part], Rendered], name: str) -> None:
+    assert accepted(story[1][name].variables) == []
+    assert accepted({**story[1][name].variables, "mesh_domains": [{"name": "x"}]}) != []
 
 
 def test_the_defaults_are_those_of_the_role() -> None:
