@@ -17,7 +17,7 @@ USUAL: Mapping[str, str] = {
     "mesh_provider": "ossm3",
     "namespace": "istio-system",
     "team": "shop",
-    "namespaces": "shop",
+    "namespaces": "",  # one that is called as the team
 }
 
 
@@ -26,7 +26,7 @@ def first_variables(answers: Sequence[str], given: Mapping[str, Any]) -> dict[st
     said = {**USUAL, **{name: answer.strip() for name, answer in zip(USUAL, answers, strict=False) if answer.strip()}}
     known = {name: value for name, value in given.items() if value not in (None, "", [], {})}
     name = known.get("mesh_name", said["mesh_name"])
-    spaces = [part.strip() for part in said["namespaces"].split(",") if part.strip()]
+    spaces = [part.strip() for part in (said["namespaces"] or said["team"]).split(",") if part.strip()]
     return {
         "mesh_name": name,
         "mesh_provider": said["mesh_provider"],

@@ -60,6 +60,7 @@ def test_the_first_mesh_is_that_of_the_minimal_inventory() -> None:
 
 @pytest.mark.parametrize(("answers", "given", "expected"), [
     (["", "", "", "", ""], {}, FIRST),
+    (["", "", "", "web", ""], {}, {**FIRST, "mesh_domains": [{"name": "web", "namespaces": ["web"]}]}),
     ([" shop ", "ossm2", "mesh", "web", "web-a, web-b,"], {}, {
         "mesh_name": "shop", "mesh_provider": "ossm2", "mesh_domains": [{"name": "web", "namespaces": ["web-a", "web-b"]}],
         "mesh_control_plane": {"name": "shop", "namespace": "mesh", "egress": {"enabled": False}}}),
