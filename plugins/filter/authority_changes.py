@@ -42,12 +42,13 @@ _value:
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.meshops.mesh.plugins.module_utils._certificates.change import changes_root
 from ansible_collections.meshops.mesh.plugins.plugin_utils.certificate_filters import quoting_nothing
 
 
 def authority_changes(found: Sequence[Mapping[str, Any]], goal: Mapping[str, Any]) -> bool:
     """As the pure function."""
+    from ansible_collections.meshops.mesh.plugins.module_utils._certificates.change import changes_root  # slow to load
+
     with quoting_nothing("authority_changes"):
         return changes_root(found, goal)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "shown_data",
     "shown_line",
     "shown_lines",
+    "span",
     "without_controls",
 ]
 
@@ -76,6 +78,14 @@ def counted(number: int, noun: str) -> str:
 def nearest(word: str, known: Iterable[str]) -> str:
     """The name that somebody probably meant; empty where none is near. In a short word a single letter is much of it."""
     return next(iter(difflib.get_close_matches(word, sorted({*known} - {word}), 1, 0.75 if len(word) > 4 else 0.6)), "")
+
+
+def span(time: timedelta) -> str:
+    """A length of time: `3 days`, `12 hours`, `5 minutes`."""
+    hours = time.total_seconds() / 3600
+    if hours >= 48:
+        return f"{hours / 24:.0f} days"
+    return f"{hours:.0f} hours" if hours >= 2 else f"{hours * 60:.0f} minutes"
 
 
 def shortened(texts: Iterable[Any], most: int, joint: str = ", ") -> str:

@@ -17,6 +17,7 @@ from functools import lru_cache
 from typing import Any
 
 from .._model.problem import Problem, Severity, merged
+from .._text import span
 from .facts import Certificate, FaultKind
 from .names import violation
 
@@ -40,7 +41,6 @@ __all__ = [
     "date_faults",
     "judge",
     "signed_by",
-    "span",
     "strength_faults",
 ]
 
@@ -150,14 +150,6 @@ def date_faults(certificate: Certificate, where: str, *, at: datetime, limits: C
     elif left < min(timedelta(days=limits.days), life * limits.fraction):
         text = f"{certificate.title} ends on {certificate.not_after:%Y-%m-%d %H:%M} UTC: {span(left)} of {span(life)} are left"
         yield Problem(where, text, kind=FaultKind.ENDS_SOON, evidence=evidence)
-
-
-def span(time: timedelta) -> str:
-    """A length of time for people."""
-    hours = time.total_seconds() / 3600
-    if hours >= 48:
-        return f"{hours / 24:.0f} days"
-    return f"{hours:.0f} hours" if hours >= 2 else f"{hours * 60:.0f} minutes"
 
 
 def strength_faults(certificate: Certificate, where: str, limits: CertificateLimits, *, root: bool = False) -> Iterable[Problem]:

@@ -12,8 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from .._model.secrets_used import CA_SECRETS
-from .._text import shortened
-from .chain import span
+from .._text import shortened, span
 
 __all__ = ["issuer_lines", "issuers", "summary_lines"]
 
