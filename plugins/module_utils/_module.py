@@ -17,7 +17,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ._kube.progress import notices
 from ._model.secrecy import is_secret
-from ._text import shown_line, shown_lines
+from ._text import counted, shown_line, shown_lines
 
 __all__ = ["Crashed", "MeshModule", "argument_error", "contained", "for_people", "shown_arguments"]
 
@@ -51,13 +51,13 @@ def _shown(name: str, value: Any, option: Mapping[str, Any] | None) -> Any:
         elements = option.get("elements", "raw")
         if elements in _SCALARS or (elements == "dict" and inner):
             return [_shown(name, item, {"type": elements, "options": inner}) for item in value]
-        return f"{len(value)} {name}, {_HIDDEN}"
+        return f"{counted(len(value), 'item')}, {_HIDDEN}"
     if kind == "dict" and inner and isinstance(value, Mapping):
         return shown_arguments(value, inner)
     if kind in _SCALARS and not isinstance(value, (Mapping, list, tuple)):
         # Ansible makes a text of a map where a text belongs
         return _HIDDEN if is_secret(str(value)) or str(value)[:1] in ("{", "[") else value
-    return f"{len(value)} {name}, {_HIDDEN}" if isinstance(value, (Mapping, list, tuple)) else _HIDDEN
+    return f"{counted(len(value), 'item')}, {_HIDDEN}" if isinstance(value, (Mapping, list, tuple)) else _HIDDEN
 
 
 def for_people(result: Mapping[str, Any]) -> dict[str, Any]:

@@ -70,9 +70,9 @@ def shown(value: Any) -> str:
     return f"{text[:start]}{_escape(text[start])}{text[start + 1 :]}" if text[start : start + 1] in tuple(MARKS) else text
 
 
-def counted(number: int, noun: str) -> str:
-    """`1 pod`, `2 pods`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """`1 pod`, `2 pods`. plural: of nouns that do not only get an s."""
+    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -184,7 +184,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._commands.gateway_pro
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import wait_options
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
-from ansible_collections.meshops.mesh.plugins.module_utils._text import joined
+from ansible_collections.meshops.mesh.plugins.module_utils._text import counted, joined
 
 
 def argument_spec() -> dict[str, Any]:
@@ -223,8 +223,8 @@ _WORDS = {NO_TOKEN: "without a token", TOKEN: "with the token", TAMPERED: "with 
 def text_of(gateway: ProbedGateway, rows: tuple[ProbeResult, ...], good: int) -> str:
     counts = summary_of(rows)
     lines = [
-        f"{gateway.ref}: {len(rows)} calls: {counts['allowed']} allowed, {counts['denied']} denied, {counts['no_verdict']} without a "
-        f"verdict; {good} as expected, {len(rows) - good} otherwise"
+        f"{gateway.ref}: {counted(len(rows), 'call')}: {counts['allowed']} allowed, {counts['denied']} denied, {counts['no_verdict']} "
+        f"without a verdict; {good} as expected, {len(rows) - good} otherwise"
     ]
     for row in rows:
         call, wanted = row.call, row.call.get("status") or row.call["expected"]

@@ -98,7 +98,7 @@ def test_a_ca_and_a_credential_are_issued_in_the_place_of_what_was_there(mesh: B
     proxy = {"metadata": meta, "spec": {"containers": [{"name": "a", "image": "b"}]}}
     mesh.api.ensure(f"/api/v1/namespaces/{SHOP}/pods", proxy)
     running = play(certificates_gateways=GATEWAYS)
-    found = f"1 pods of shop have a proxy under the CA in Secret {SYSTEM}/cacerts and Secret {SYSTEM}/istio-ca-secret, and what"
+    found = f"Pods of shop with a proxy under the CA in Secret {SYSTEM}/cacerts and Secret {SYSTEM}/istio-ca-secret: 1. What"
     assert running.rc != 0 and found in " ".join(running.stdout.split())
     mesh.kubectl("delete", "pod", "web", "-n", SHOP, "--wait=true")
     clients = [{"name": "partner", "bundle": str(tmp_path / "partner"), **EC}]

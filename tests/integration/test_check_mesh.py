@@ -279,7 +279,7 @@ def test_the_plan_of_an_upgrade_is_the_same_live_and_from_a_snapshot(mesh: Bed, 
     assert steps["workloads"]["objects"] == ["Deployment shop/cart"] and steps["leftover"]["objects"] == ["Pod shop/bare"]
     assert live["plan"]["rests_on"].startswith("measured: half of 3 pods")
     assert "1. set Istio default spec.version from v1.30.3 to v1.31.0" in run.stdout
-    assert "Pod shop/bare: 1 proxies: no controller recreates this pod" in run.stdout
+    assert "Pod shop/bare: 1 proxy: no controller recreates this pod" in run.stdout
     file = tmp_path / "west.json.gz"
     play = [{"hosts": "west", "gather_facts": False, "tasks": [{"meshops.mesh.cluster_snapshot": {"path": str(file)}}]}]
     (tmp_path / "snapshot.yml").write_text(yaml.safe_dump(play), encoding="utf-8")

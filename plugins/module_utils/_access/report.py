@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .._text import joined, shortened
+from .._text import counted, joined, shortened
 from .stages import AccessPlan, Stage
 from .traffic import Findings
 
@@ -28,11 +28,16 @@ def _line(stage: Stage) -> str:
 
 def _text(plan: AccessPlan, cluster: str) -> str:
     intended = sum(call["expected"] == "allowed" for call in plan.stages[-1].calls) if plan.stages else 0
-    end = f"{len(plan.breaks)} times they deny calls on their way that are" if plan.breaks else "none of them denies a call that is"
+    end = (
+        f"{counted(len(plan.breaks), 'time')} they deny calls on their way that are"
+        if plan.breaks
+        else "none of them denies a call that is"
+    )
     lines = [
-        f"{cluster}: exactly the intended access is allowed after {len(plan.stages)} stages, and {end} intended; {plan.coverage.seen.text}",
-        f"covered: all requests of {plan.coverage.sources} workloads, of callers without an identity and of unknown ones, to "
-        f"{len(plan.closed)} closed workloads",
+        f"{cluster}: exactly the intended access is allowed after {counted(len(plan.stages), 'stage')}, and {end} intended; "
+        f"{plan.coverage.seen.text}",
+        f"covered: all requests of {counted(plan.coverage.sources, 'workload')}, of callers without an identity and of unknown ones, to "
+        f"{counted(len(plan.closed), 'closed workload')}",
         *(_line(stage) for stage in plan.stages),
     ]
     lines += [f"BREAKS  {text}" for text in plan.breaks[:_SHOWN]]
@@ -41,7 +46,7 @@ def _text(plan: AccessPlan, cluster: str) -> str:
         lines.append(f"removed at the end: {', '.join(_name(obj) for obj in plan.leftovers)}")
     if plan.stages:
         left = f"; {plan.left_out} more are left out (probe_limit)" if plan.left_out else ""
-        lines.append(f"to probe: {len(plan.stages[-1].calls)} calls, {intended} of them to be allowed at the end{left}")
+        lines.append(f"to probe: {counted(len(plan.stages[-1].calls), 'call')}, {intended} of them to be allowed at the end{left}")
     lines += [f"note: {text}" for text in plan.notes[:_SHOWN]]
     return joined([*lines, *(f"assumed: {text}" for text in plan.assumptions)])
 
@@ -73,17 +78,21 @@ def _listed(title: str, lines: Sequence[str]) -> list[str]:
 def traffic_text(cluster: str, found: Findings, sources: Sequence[str], skipped: Mapping[str, int], *, compared: bool) -> str:
     """What the intent would deny first; at most a few screens."""
     pairs = {(one.source.ref if one.source else "", one.target.ref) for one in found.seen}
-    lines = [f"{cluster}: {sum(one.count for one in found.seen)} calls between {len(pairs)} pairs of workloads, in {shortened(sources, 3)}"]
+    calls = counted(sum(one.count for one in found.seen), "call")
+    lines = [f"{cluster}: {calls} between {counted(len(pairs), 'pair')} of workloads, in {shortened(sources, 3)}"]
     if compared:
-        denies = f"the intent would deny {len(found.would_deny)} kinds of observed calls; {len(found.never_seen)} of its own were not seen"
+        kinds = counted(len(found.would_deny), "kind")
+        denies = f"the intent would deny {kinds} of observed calls; not seen of its own: {len(found.never_seen)}"
         lines.append(denies if found.would_deny or found.never_seen else "the intent allows all of them, and each of its calls was seen")
     lines += _listed("WOULD BE DENIED", found.would_deny)
     lines += _listed("NEVER SEEN (rare, or not needed)", found.never_seen)
     lines += _listed("WITHOUT A RULE IN THE PROPOSAL", found.unclear)
     lines += _listed("REFUSED ALREADY (401 or 403; not proposed)", found.refused)
     lines += _listed("OUT OF THE MESH (no matter of mesh_access)", found.outside)
-    lines += _listed("NOT READ, because it is no access log", [f"{path}: {count} lines" for path, count in sorted(skipped.items())])
-    lines.append(f"proposed: {len(found.rules)} rules")
+    lines += _listed(
+        "NOT READ, because it is no access log", [f"{path}: {counted(count, 'line')}" for path, count in sorted(skipped.items())]
+    )
+    lines.append(f"proposed: {counted(len(found.rules), 'rule')}")
     return joined([*lines, *(f"assumed: {text}" for text in found.assumptions)])
 
 
@@ -104,6 +113,6 @@ def proposal_text(found: Findings, sources: Sequence[str]) -> str:
     head = [
         "# Proposed by meshops.mesh.access_from_traffic: what was seen, not what is meant. Read each rule before it is used.",
         *(f"# Seen in {text}." for text in sources[:_SHOWN]),
-        *(f"# {name}: {count} calls" for name, count in found.rules.items()),
+        *(f"# {name}: {counted(count, 'call')}" for name, count in found.rules.items()),
     ]
     return joined([*head, *_dumped({"mesh_access": found.proposal}).split("\n")])

@@ -13,6 +13,7 @@ from typing import Any
 from .._authorization.attributes import for_field
 from .._authorization.inventory import MeshInventory, Workload, take
 from .._authorization.model import HTTP
+from .._text import counted
 from .intent import ANYONE, AUTHENTICATED, PLAINTEXT, AccessIntent, read_intent
 from .observed import Call
 from .resolve import resolve
@@ -143,7 +144,7 @@ def _request(one: ObservedCall) -> tuple[Any, ...]:
 
 
 def _counted(found: Mapping[str, int]) -> list[str]:
-    return [f"{text} ({count} calls)" for text, count in sorted(found.items(), key=lambda item: (-item[1], item[0]))]
+    return [f"{text} ({counted(count, 'call')})" for text, count in sorted(found.items(), key=lambda item: (-item[1], item[0]))]
 
 
 def _covers(row: ResolvedRule, one: ObservedCall, inventory: MeshInventory) -> bool:

@@ -182,7 +182,7 @@ def text_of(cluster: str, rows: Sequence[ProbeResult], seconds: float, lost: Seq
     """What went wrong first, then what gave no verdict; at most a screen."""
     counts = summary_of(rows)
     lines = [
-        f"{cluster}: {len(rows)} calls in {seconds:.1f} s: {counts['allowed']} allowed, {counts['denied']} denied by policy, "
+        f"{cluster}: {counted(len(rows), 'call')} in {seconds:.1f} s: {counts['allowed']} allowed, {counts['denied']} denied by policy, "
         f"{counts['no_verdict']} without a verdict; {counts['agree']} as predicted, {counts['differ']} otherwise"
     ]
     kinds = (

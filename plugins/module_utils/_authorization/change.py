@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .._text import joined
+from .._text import counted, joined
 from .automata import TooManyError
 from .doors import AccessChange, EnforcementPoint, EnforcementSpace, compare, doors_of
 from .inventory import MeshInventory
@@ -321,7 +321,7 @@ def text_of(difference: Difference, assumptions: Sequence[str] = (), about: str 
         lines += sentence
         shown += 1
     if shown < len(difference.groups):
-        lines.append(f"... and {len(difference.groups) - shown} more groups: see `changes`")
+        lines.append(f"... and {counted(len(difference.groups) - shown, 'more group')}: see `changes`")
     if difference.edits:
         more = f", and {len(difference.edits) - 6} more" if len(difference.edits) > 6 else ""
         lines.append(f"objects: {'; '.join(edit.text for edit in difference.edits[:6])}{more}")

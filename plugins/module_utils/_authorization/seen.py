@@ -30,7 +30,7 @@ class Examined:
     @property
     def text(self) -> str:
         counts = f"{counted(self.objects, 'object')}, {counted(self.workloads, 'workload')}, {counted(self.pods, 'pod')}"
-        more = f", and {len(self.unjudged) - _MOST} more kinds of things" if len(self.unjudged) > _MOST else ""
+        more = f", and {counted(len(self.unjudged) - _MOST, 'more kind')} of things" if len(self.unjudged) > _MOST else ""
         rest = f"seen and not judged: {', '.join(self.unjudged[:_MOST])}{more}" if self.unjudged else "all that was seen is judged"
         return f"about {counts} and {counted(self.callers, 'caller')}; {rest}"
 

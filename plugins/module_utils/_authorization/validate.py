@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from .._text import counted
 from .addresses import network_matcher, port_matcher
 from .model import AuthorizationPolicy, Clause, PolicyFinding, Rule, WhenCondition
 from .read import BOOLEANS, DRY_RUN
@@ -111,7 +112,7 @@ class _Validator:
             check = _template if plain == "paths" and self.can.path_templates else _VALUES.get(plain)
             yield from self.values(values, check, f"{where}.{name}")
             if plain == "serviceAccounts" and len(values) > _MOST_ACCOUNTS:
-                yield self.refused(f"{where}.{name}", f"{len(values)} values, at most {_MOST_ACCOUNTS} are allowed")
+                yield self.refused(f"{where}.{name}", f"{counted(len(values), 'value')}, at most {_MOST_ACCOUNTS} are allowed")
             if self.policy.action == "CUSTOM" and plain in _IDENTITIES:
                 yield self.refused(f"{where}.{name}", "CUSTOM cannot ask for an identity: it is decided before there is one")
         if any(name in clause.lists for name in _forms(("serviceAccounts",))):
@@ -167,7 +168,7 @@ class _Validator:
                 yield self.refused("targetRefs", f"{ref.kind} needs a name and may not have a namespace")
         for name, found, most in (("rules", policy.rules, _MOST_RULES), ("targetRefs", policy.target_refs, _MOST_TARGETS)):
             if len(found) > most:
-                yield self.refused(name, f"{len(found)} entries, at most {most} are allowed")
+                yield self.refused(name, f"{counted(len(found), 'entry', 'entries')}, at most {most} are allowed")
 
     def run(self) -> Iterator[PolicyFinding]:
         policy = self.policy
@@ -186,7 +187,7 @@ class _Validator:
             where = f"rules[{number}]"
             for side, clauses in (("from", rule.sources), ("to", rule.operations)):
                 if len(clauses) > _MOST_RULES:
-                    yield self.refused(f"{where}.{side}", f"{len(clauses)} entries, at most {_MOST_RULES} are allowed")
+                    yield self.refused(f"{where}.{side}", f"{counted(len(clauses), 'entry', 'entries')}, at most {_MOST_RULES} are allowed")
             yield from self.rule(rule, where)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .._text import shortened
+from .._text import counted, shortened
 from .classes import CALLER, ValueClass
 from .doors import EnforcementSpace
 from .facts import Facts
@@ -290,9 +290,9 @@ def names(refs: Iterable[str]) -> str:
         namespace, _slash, name = ref.partition("/")
         grouped.setdefault(namespace, []).append(name)
     if len(grouped) > _MOST + 1:
-        return (
-            f"{sum(len(found) for found in grouped.values())} workloads in {len(grouped)} namespaces ({', '.join(list(grouped)[:3])}, ...)"
-        )
+        every = counted(sum(map(len, grouped.values())), "workload")
+        every = counted(sum(map(len, grouped.values())), "workload")
+        return f"{every} in {counted(len(grouped), 'namespace')} ({', '.join(list(grouped)[:3])}, ...)"
     words = []
     for namespace, found in grouped.items():
         if len(found) == 1:
@@ -300,7 +300,7 @@ def names(refs: Iterable[str]) -> str:
         elif len(found) <= 8:
             words.append(f"{namespace}/{{{','.join(found)}}}")
         else:
-            words.append(f"{namespace}/* ({len(found)} workloads)")
+            words.append(f"{namespace}/* ({counted(len(found), 'workload')})")
     return ", ".join(words)
 
 

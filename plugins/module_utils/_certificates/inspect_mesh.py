@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._model.secrets_used import CACERTS, OWN, ROOT_MAP
+from .._text import counted
 from .chain import build, judge
 from .encoding import decode
 from .facts import Certificate, FaultKind
@@ -153,7 +154,7 @@ def _authority(inspection: Inspection, resource: str, secret: Mapping[str, Any],
             inspection.anchors[resource] = found.path[-1]
     if len(dict.fromkeys(roots)) > 1:
         titles = ", ".join(short_name(one) for one in dict.fromkeys(roots))
-        inspection.add(FaultKind.TWO_ROOTS, resource, f"{root_item}: it has {len(dict.fromkeys(roots))} roots: {titles}")
+        inspection.add(FaultKind.TWO_ROOTS, resource, f"{root_item}: it has {counted(len(dict.fromkeys(roots)), 'root')}: {titles}")
     if chain and bundle.certificates and bundle.certificates[0] not in chain and not bundle.certificates[0].self_issued:
         text = f"{bundle.certificates[0].title} of {signer} is missing in it, so workloads hand over an incomplete chain"
         inspection.add(FaultKind.MISSING_ISSUER, resource, f"cert-chain.pem: {text}")

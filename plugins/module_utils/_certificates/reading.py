@@ -106,7 +106,7 @@ def _plain(data: bytes, where: str) -> tuple[bytes, list[Problem]]:
 def read_bundle(data: bytes, where: str, *, limit: int = MAX_BYTES, der_wanted: bool = False) -> Bundle:
     """Every certificate of a PEM text or DER file; what is wrong with the rest."""
     if len(data) > limit:
-        size = f"{len(data):,} bytes"
+        size = f"{len(data):,} {'byte' if len(data) == 1 else 'bytes'}"
         return Bundle(faults=(Problem(where, f"it has {size}, more than {limit:,}; it was not read further", kind=FaultKind.TOO_LARGE),))
     text, faults = _plain(data, where)
     if not text.strip():

@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 from .._model.problem import Severity
 from .._model.written import Spot, Written
-from .._text import escaped_json
+from .._text import counted, escaped_json
 from .runner import Report, Row
 from .types import Check, Status, hint_url
 
@@ -49,7 +49,7 @@ def sarif(report: Report, *, by: str) -> str:
     if report.view:
         invocation["endTimeUtc"] = report.view.taken_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     if len(rows) > len(kept):
-        text = f"{len(rows) - len(kept)} results are left out: more than {MOST_RESULTS} are refused"
+        text = f"left out: {counted(len(rows) - len(kept), 'result')}, as a file with more than {MOST_RESULTS} is refused"
         invocation["toolExecutionNotifications"] = [{"level": "warning", "message": {"text": text}}]
     driver = {
         "name": "meshops.mesh",

@@ -141,7 +141,7 @@ def _text(
         "pass from the caller to the destination",
     ]
     lines += [f"open to anyone: {text}" for text in coverage.open[:_SHOWN]]
-    lines += [f"... and {len(coverage.open) - _SHOWN} more places that are open to anyone"] if len(coverage.open) > _SHOWN else []
+    lines += [f"... and {counted(len(coverage.open) - _SHOWN, 'more place')} open to anyone"] if len(coverage.open) > _SHOWN else []
     if revisions:
         told = [f"{row['revision']} ({row['version']}) with {counted(row['workloads'], 'workload')}" for row in revisions]
         lines.append(f"revisions: {', '.join(told)}")

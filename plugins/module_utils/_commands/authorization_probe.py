@@ -21,6 +21,7 @@ from .._kube.forward import admin_get
 from .._kube.progress import Progress, few
 from .._model.owners import owner_of
 from .._model.proxies import PROXY, has_proxy
+from .._text import counted
 
 __all__ = ["ProbeLimits", "ProbeOutcome", "probe"]
 
@@ -206,7 +207,7 @@ def probe(
     rows: list[ProbeResult] = run.many(lambda call: run.send(call, pods), list(calls))
     while any(row.agrees is False for row in rows) and clock() < deadline:
         if progress.due():
-            progress.say(f"{sum(row.agrees is False for row in rows)} of {len(rows)} calls are not as predicted")
+            progress.say(f"{sum(row.agrees is False for row in rows)} of {counted(len(rows), 'call')} not as predicted")
         time.sleep(limits.interval)
         again = run.many(lambda row: run.send(row.call, pods) if row.agrees is False else row, rows)
         rows = again

@@ -21,6 +21,7 @@ from .._rollout.model import REVISION
 from .._rollout.progress import progress_line
 from .._rollout.state import FAILED, MOVED, MOVING, PASSED, WAITING, State
 from .._rollout.windows import Window, is_open, next_opening
+from .._text import counted
 from .restart import SHUT, RestartSettings, space_of, thin_namespace
 from .rollout_gate import Asking, ask_proxies
 from .rollout_memory import RolloutMemory
@@ -85,7 +86,7 @@ class Rollout(RolloutMemory):
             if SHUT in found.held.values() and not found.under_way:
                 self._keep(state.with_wave(number, seconds=seconds))
                 raise Closed(
-                    f"the maintenance window closed after {len(found.done)} of {len(wave.members)} workloads of the wave "
+                    f"the maintenance window closed after {len(found.done)} of {counted(len(wave.members), 'workload')} of the wave "
                     f"{wave.name}; it opens again at {self._opening()}"
                 )
             if found.failed:

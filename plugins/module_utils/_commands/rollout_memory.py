@@ -18,6 +18,7 @@ from .._model.objects import MANAGED_BY, MANAGER, MESH, counts_as_ours, owner_te
 from .._rollout.model import REVISION, Goal
 from .._rollout.state import State, back, begin, same_goal
 from .._rollout.waves import WaveRequest, needs, plan
+from .._text import counted
 from .restart import RestartEngine, RestartSettings
 
 __all__ = ["RolloutMemory"]
@@ -79,7 +80,7 @@ class RolloutMemory(RestartEngine):
             if not same_goal(found, goal, reason):
                 raise ConfigError(
                     f"{self.where}: another rollout is not over: {found.reason}, to {found.goal.text}, "
-                    f"{found.moved} of {found.total} workloads; go on with that one, go back with upgrade_rollback=true, or "
+                    f"{found.moved} of {counted(found.total, 'workload')}; go on with that one, go back with upgrade_rollback=true, or "
                     "forget it with state: absent. Nothing was changed"
                 )
             return found

@@ -24,6 +24,7 @@ from .._rollout.progress import plan_lines, state_lines
 from .._rollout.state import State
 from .._rollout.waves import orders_from, plan
 from .._rollout.windows import windows_from
+from .._text import counted
 from .restart import limits_from, lock_from
 from .rollout import Closed, Rollout, RolloutSettings
 from .rollout_gate import Asking, ask_prometheus
@@ -166,7 +167,7 @@ class RolloutRun:
         if wrong:
             self.rollout.failed(state, number, wrong)
         self.state = self.rollout.passed(state, number)
-        said = f"; {len(silent)} proxies did not answer themselves ({silent[0][:160]})" if silent else ""
+        said = f"; {counted(len(silent), 'proxy', 'proxies')} did not answer themselves ({silent[0][:160]})" if silent else ""
         self.rollout.lines.append(f"gate after wave {number + 1} of {len(state.waves)}, {wave.name}: passed{said}")
 
     def _outside_verdicts(self, state: State) -> list[Problem]:

@@ -23,6 +23,7 @@ from .._model.rollouts import rollout_problem
 from .._model.selectors import matches
 from .._model.versions import ahead, image_version, minor, same_minor
 from .._model.view import Obj, View, ref
+from .._text import counted
 
 CATEGORY = Category("control_plane")
 check = CATEGORY.check
@@ -241,11 +242,12 @@ def istiod_replicas(view: View, intent: Intent, options: Options) -> Iterable[Pr
     istiod = (intent.control_plane or {}).get("istiod") or {}
     wanted = int(istiod.get("replicas") or 1)
     if replicas < wanted:
-        yield Problem(where, f"it has {replicas} replicas, {wanted} are wanted")
+        yield Problem(where, f"it has {counted(replicas, 'replica')}, expected {wanted}")
     labels = deployment.at("spec", "template", "metadata", "labels", default={})
     for budget in view.of(k.POD_DISRUPTION_BUDGET, intent.namespace):
         if matches(budget.at("spec", "selector"), labels) and _kept(budget, replicas) >= replicas > 0:
-            yield Problem(where, f"{budget.ref} keeps all {replicas} replicas, so no node that runs one can be drained")
+            every = f"{'all ' if replicas > 1 else ''}{counted(replicas, 'replica')}"
+            yield Problem(where, f"{budget.ref} keeps {every}, so no node that runs one can be drained")
 
 
 def _kept(budget: Obj, replicas: int) -> int:

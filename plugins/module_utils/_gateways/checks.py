@@ -38,6 +38,7 @@ from .._model.routing import (
 from .._model.secrets_used import credential_names
 from .._model.selectors import matches_labels
 from .._model.view import Obj, View, ref
+from .._text import counted
 from .meant import asked, meant_gateway, meant_host
 
 CATEGORY = Category("gateways")
@@ -124,7 +125,8 @@ def selector_matches(view: View, intent: Intent, options: Options) -> Iterable[P
             where = "" if intent.members is None else " of this mesh"
             yield Problem(gateway.ref, f"its selector {_words(_selector(gateway))} matches no pod{where}")
         elif not chosen.ready:
-            yield Problem(gateway.ref, f"none of its {len(pods)} pods is ready: {', '.join(pod.name for pod in pods[:3])}")
+            none = "its only pod is not" if len(pods) == 1 else f"none of its {counted(len(pods), 'pod')} is"
+            yield Problem(gateway.ref, f"{none} ready: {', '.join(pod.name for pod in pods[:3])}")
 
 
 @check(
@@ -490,7 +492,7 @@ def gateway_workloads(view: View, intent: Intent, options: Options) -> Iterable[
             yield Problem(ref(k.SERVICE, name, intent.namespace), "it does not exist")
         have = deployment.at("spec", "replicas", default=1)
         if have < replicas:
-            yield Problem(deployment.ref, f"it has {have} replicas, {replicas} are wanted")
+            yield Problem(deployment.ref, f"it has {counted(have, 'replica')}, expected {replicas}")
 
 
 def _workloads(plane: Mapping[str, Any]) -> Iterator[tuple[str, int]]:

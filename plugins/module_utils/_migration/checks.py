@@ -17,6 +17,7 @@ from .._model.problem import Problem, Severity, skip
 from .._model.selectors import matches
 from .._model.versions import minor
 from .._model.view import Obj, View, ref
+from .._text import counted
 from .convert import FieldOutcome, convert, tracing_of
 
 CATEGORY = Category("migration", on_request=True)
@@ -357,7 +358,7 @@ def service_entries_fit(view: View, intent: Intent, options: Options) -> Iterabl
     for row in view.of(k.SERVICE_ENTRY):
         hosts, ports = row.items("spec", "hosts"), row.items("spec", "ports")
         if len(hosts) > MOST_HOSTS:
-            yield Problem(row.ref, f"it has {len(hosts)} hosts, {MOST_HOSTS} are allowed")
+            yield Problem(row.ref, f"it has {counted(len(hosts), 'host')}, at most {MOST_HOSTS} are allowed")
         if not ports:
             yield Problem(row.ref, "it has no ports")
         elif any(not isinstance(one, Mapping) or not one.get("number") for one in ports):

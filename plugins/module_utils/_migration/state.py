@@ -13,6 +13,7 @@ from typing import Any
 from .._model.proxies import lives, proxy_container
 from .._model.revisions import revision_of_pod
 from .._model.snapshot import Snapshot
+from .._text import counted
 from .settings import DISCOVERY, IGNORE, INJECTION, REVISION, Domain, MigrationSettings, Plane
 
 __all__ = ["DomainState", "domain_state", "plane_state", "pod_side", "revisions_of", "sides"]
@@ -43,7 +44,8 @@ class DomainState:
         """For people."""
         word = {"ossm2": "on OSSM 2", "moving": "on its way", "ossm3": "on OSSM 3"}[self.state]
         waits = f", {len(self.unready)} not ready" if self.unready else ""
-        return f"{word} ({', '.join(self.namespaces)}: {len(self.old)} pods with the old proxy, {len(self.new)} with the new{waits})"
+        old = counted(len(self.old), "pod")
+        return f"{word} ({', '.join(self.namespaces)}: {old} with the old proxy, {len(self.new)} with the new{waits})"
 
     def to_dict(self) -> dict[str, Any]:
         """As the module returns it."""

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from .._errors import ConfigError
-from .._text import shown
+from .._text import counted, shown
 
 __all__ = ["LABEL", "SERVICE", "check_cluster", "check_layer", "check_mesh", "check_object", "file_names", "path_of_host"]
 
@@ -32,7 +32,7 @@ _FILE_MOST = 200  # bytes of a file's name; 255 are possible, and tools add endi
 
 def _bad(what: str, value: Any, expected: str) -> ConfigError:
     said = shown(value if isinstance(value, str) else type(value).__name__)
-    said = f"{said[:60]}... ({len(said)} characters)" if len(said) > 80 else said
+    said = f"{said[:60]}... ({counted(len(said), 'character')})" if len(said) > 80 else said
     return ConfigError(f"{what} {said!r}: found a name that cannot be a folder or file, expected {expected}; nothing was written")
 
 

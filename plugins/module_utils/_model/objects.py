@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._errors import ConfigError
+from .._text import counted
 
 __all__ = [
     "CREATED",
@@ -224,7 +225,7 @@ def _check_maps(where: str, obj: Mapping[str, Any], meta: Mapping[str, Any]) -> 
     if namespace is not None and (not isinstance(namespace, str) or len(namespace) > 63 or not _LABEL.fullmatch(namespace)):
         raise ConfigError(f"{who}: metadata.namespace {namespace!r} is not valid, expected a DNS label")
     if obj["kind"] in _LABEL_NAMES and len(meta["name"]) > 63:
-        raise ConfigError(f"{who}: the name has {len(meta['name'])} characters, at most 63 are allowed")
+        raise ConfigError(f"{who}: the name has {counted(len(meta['name']), 'character')}, at most 63 are allowed")
     for field in ("labels", "annotations"):
         pairs = meta.get(field)
         if pairs is not None and not isinstance(pairs, dict):

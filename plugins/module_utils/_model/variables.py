@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
+from .._text import counted
 from .names import LABEL, SERVICE
 from .secrecy import is_secret, names_a_secret
 
@@ -84,7 +85,7 @@ def shown(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return f"a list of {len(value)}"
     text = str(value)
-    short = repr(text) if len(text) <= 60 else f"{text[:40]!r}... ({len(text)} characters)"
+    short = repr(text) if len(text) <= 60 else f"{text[:40]!r}... ({counted(len(text), 'character')})"
     return short if isinstance(value, str) else f"{text} ({type(value).__name__})"
 
 
@@ -98,7 +99,7 @@ def found_in(path: str, value: Any) -> str:
     """As shown(), but for a field that may hold a secret, or a text that is one, only what kind of value it is."""
     if isinstance(value, (Mapping, list, tuple)) or value is None or not (hidden(path) or is_secret(str(value))):
         return shown(value)
-    return f"a text of {len(value)} characters" if isinstance(value, str) else f"a value of the type {type(value).__name__}"
+    return f"a text of {counted(len(value), 'character')}" if isinstance(value, str) else f"a value of the type {type(value).__name__}"
 
 
 def _fits(kind: str, value: Any) -> bool:

@@ -13,6 +13,7 @@ from .._checks.types import Category, CheckRow, Options
 from .._model.intent import Intent
 from .._model.problem import Problem, skip
 from .._model.view import View
+from .._text import counted
 
 CATEGORY = Category("personas")
 check = CATEGORY.check
@@ -96,4 +97,4 @@ def cells_reviewed(view: View, intent: Intent, options: Options) -> Iterable[Pro
         if _key(cell) not in answers:
             open_cells.setdefault(_who(cell), []).append(_sentence(cell))
     for user, sentences in sorted(open_cells.items()):
-        yield Problem(user, f"{len(sentences)} cells were not reviewed, the first is: {sentences[0]}")
+        yield Problem(user, f"not reviewed: {counted(len(sentences), 'cell')}, the first is: {sentences[0]}")

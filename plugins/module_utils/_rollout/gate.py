@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._model.problem import Problem
+from .._text import counted
 from .machine import why_behind
 from .model import Goal, RolloutObservation, plain_version
 
@@ -101,7 +102,7 @@ def judge_wave(members: Sequence[str], world: RolloutObservation, goal: Goal) ->
             continue
         late = [pod.name for pod in one.pods if not pod.ready]
         if late:
-            found.append(Problem(title, f"{len(late)} of its {len(one.pods)} pods are not ready ({', '.join(late[:3])})"))
+            found.append(Problem(title, f"not ready: {len(late)} of {counted(len(one.pods), 'pod')} ({', '.join(late[:3])})"))
     return found
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from .._text import counted
 from .machine import TURN, Next, WaveMemory, slowest
 from .model import RolloutObservation
 from .state import PASSED, State
@@ -39,13 +40,13 @@ def plan_lines(planned: Sequence[PlannedWave], world: RolloutObservation) -> lis
     for number, wave in enumerate(planned, 1):
         pods = sum(len(world.workloads[title].pods) for title in wave.members)
         lines.append(
-            f"wave {number} of {len(planned)}, {wave.name}: {len(wave.members)} workloads, {pods} pods"
+            f"wave {number} of {len(planned)}, {wave.name}: {counted(len(wave.members), 'workload')}, {counted(pods, 'pod')}"
             f"{f', {wave.concurrency} at a time' if wave.concurrency else ''}"
         )
     return (
         lines
         + [f"  left alone: {one}" for one in world.loose[:_SHOWN]]
-        + ([f"  left alone: {len(world.loose) - _SHOWN} more pods"] if len(world.loose) > _SHOWN else [])
+        + ([f"  left alone: {counted(len(world.loose) - _SHOWN, 'more pod')}"] if len(world.loose) > _SHOWN else [])
     )
 
 
@@ -53,7 +54,7 @@ def state_lines(state: State) -> list[str]:
     """How the waves stand."""
     words = {"passed": "passed", "moved": "restarted, its gate is next", "moving": "under way", "failed": "failed", "waiting": "waits"}
     return [
-        f"wave {number} of {len(state.waves)}, {wave.name}: {words[wave.state]}, {len(wave.members)} workloads"
+        f"wave {number} of {len(state.waves)}, {wave.name}: {words[wave.state]}, {counted(len(wave.members), 'workload')}"
         f"{f' in {seconds_text(wave.seconds)}' if wave.seconds else ''}{f': {wave.note}' if wave.note else ''}"
         for number, wave in enumerate(state.waves, 1)
     ]

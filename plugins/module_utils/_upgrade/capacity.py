@@ -13,6 +13,7 @@ from typing import Any
 from .._model import kinds as k
 from .._model.problem import Problem, skip, warning
 from .._model.view import Obj
+from .._text import counted
 from .journey import UpgradeAssessment
 
 __all__ = ["capacity", "quantity"]
@@ -186,4 +187,4 @@ def _istiods_fit(journey: UpgradeAssessment, nodes: list[_Node]) -> Iterator[Pro
     if placed < count:
         beside = "a second control plane runs beside the first"
         why = beside if journey.route.revision_based else "its rolling update adds as many as there are"
-        yield Problem(istiod.ref, f"{why}: {count} pods of {pod.text} are to be added, {placed} of them fit on the nodes")
+        yield Problem(istiod.ref, f"{why}: {counted(count, 'pod')} of {pod.text} to be added, of which {placed} fit on the nodes")

@@ -18,6 +18,7 @@ from .._model.selectors import matches
 from .._model.versions import Version, parse
 from .._model.view import Obj, ref
 from .._olm.checks import CSV_NAMES, MESH_PACKAGES
+from .._text import counted
 from .fleet import GATEWAY, SIDECAR, WAYPOINT, FleetWorkload
 from .journey import UpgradeAssessment
 from .planes import GRACE_DEFAULT, Operator
@@ -132,12 +133,13 @@ def _proxy_skew(journey: UpgradeAssessment) -> Iterator[Problem]:
             if ahead > rule.ahead or -ahead > rule.behind:
                 late[str(version), str(istiod)] += 1
         for (old, new), count in sorted(late.items()):
-            message = f"{count} proxies have version {old}, their istiod {new}; at most {rule.behind} minor behind, never ahead"
+            proxies = counted(count, "proxy", "proxies")
+            message = f"{proxies} of version {old}, of an istiod of {new}; at most {rule.behind} minor behind, never ahead"
             yield Problem(workload.ref, message, evidence={"source": rule.source})
     if unknown:
         yield warning(
             "",
-            f"the version of {unknown} proxies is not known: their images have digests, and nothing says whose",
+            f"the version of {counted(unknown, 'proxy', 'proxies')} is not known: the images have digests, and nothing says whose",
             "set proxies: true, so that each proxy is asked",
         )
 
@@ -189,7 +191,7 @@ def nowhere(journey: UpgradeAssessment) -> Iterator[Problem]:
     for row in journey.workloads:
         if row.proxies and row.restartable and not row.next_revision:
             word = f"{row.follows} is neither a revision nor a tag" if row.follows else "no label asks for injection any more"
-            yield Problem(row.ref, f"a restart takes the proxy from its {len(row.proxies)} pods: {word}")
+            yield Problem(row.ref, f"a restart takes the proxy from {counted(len(row.proxies), 'pod')}: {word}")
     seen = set()
     for row in journey.fleet.workloads:
         if row.follows and not row.next_revision and not row.proxies and (row.owner.namespace, row.follows) not in seen:
@@ -312,7 +314,7 @@ def budgets(journey: UpgradeAssessment) -> Iterator[Problem]:
                 continue
             surges = row.owner.kind == k.DEPLOYMENT.kind and row.strategy == "RollingUpdate" and row.max_surge not in ("0", "0%")
             effect = "no node can be drained, though a restart adds a pod first" if surges else "a restart has to take one away"
-            text = f"it keeps all {row.replicas} pods of {row.ref}: {effect}"
+            text = f"it keeps {counted(row.replicas, 'pod')} of {row.ref}, which is all: {effect}"
             yield warning(budget.ref, text) if surges else Problem(budget.ref, text)
 
 
@@ -336,7 +338,7 @@ def replicas(journey: UpgradeAssessment) -> Iterator[Problem]:
             continue
         word = "gateway" if row.role not in (SIDECAR, WAYPOINT) else "workload"
         if row.strategy == "Recreate":
-            yield Problem(row.ref, f"strategy Recreate: the {word} is away while its {row.replicas} pods are made anew")
+            yield Problem(row.ref, f"strategy Recreate: the {word} is away while {counted(row.replicas, 'pod')} of it start anew")
         elif row.replicas == 1 and (row.owner.kind == k.STATEFUL_SET.kind or row.max_surge in ("0", "0%")):
             yield Problem(
                 row.ref, f"its only pod goes before the new one comes: the {word} is away for about {duration(journey.pace.rollout(row))}"
@@ -357,9 +359,9 @@ def not_moved(journey: UpgradeAssessment) -> Iterator[Problem]:
             continue
         if not row.owner.restartable:
             said = words.get(row.owner.kind, lambda row: f"a {row.owner.kind} is restarted by its own controller's means")(row)
-            yield Problem(row.ref, f"{len(row.proxies)} proxies: {said}")
+            yield Problem(row.ref, f"{counted(len(row.proxies), 'proxy', 'proxies')}: {said}")
         elif row.strategy == "OnDelete":
-            yield Problem(row.ref, f"updateStrategy OnDelete: its {len(row.proxies)} pods are recreated only when they are deleted")
+            yield Problem(row.ref, f"updateStrategy OnDelete: no pod of its {len(row.proxies)} is recreated before somebody deletes it")
         elif row.paused:
             yield Problem(row.ref, "its rollout is paused: a restart has no effect until it is resumed")
 

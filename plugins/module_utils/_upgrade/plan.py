@@ -14,7 +14,7 @@ from typing import Any
 from .._model import kinds as k
 from .._model.versions import istio_of
 from .._model.view import ref
-from .._text import shortened
+from .._text import counted, shortened
 from .changes import NOTES, Note, between
 from .fleet import SIDECAR, WAYPOINT, FleetWorkload
 from .hazards import behind, not_moved
@@ -380,11 +380,7 @@ def _nodes(journey: UpgradeAssessment, hop: Hop) -> Iterator[UpgradeStep]:
 def _count(rows: Sequence[FleetWorkload]) -> str:
     pods = sum(row.replicas for row in rows)
     spaces = len({row.owner.namespace for row in rows})
-    return f"{len(rows)} workload{_s(len(rows))} ({pods} pods, {spaces} namespace{_s(spaces)})"
-
-
-def _s(number: int) -> str:
-    return "" if number == 1 else "s"
+    return f"{counted(len(rows), 'workload')} ({counted(pods, 'pod')}, {counted(spaces, 'namespace')})"
 
 
 def _gateways(journey: UpgradeAssessment, hop: Hop) -> Iterator[UpgradeStep]:
@@ -392,7 +388,7 @@ def _gateways(journey: UpgradeAssessment, hop: Hop) -> Iterator[UpgradeStep]:
     if rows:
         yield UpgradeStep(
             "gateways",
-            f"restart {len(rows)} gateway{_s(len(rows))}: {_names(rows)}",
+            f"restart {counted(len(rows), 'gateway')}: {_names(rows)}",
             "a wave of their own at the end, with never none ready",
             _back(journey, rows, hop),
             journey.pace.wave(rows, 1) + journey.terms.pause,
@@ -409,7 +405,7 @@ def _managed(journey: UpgradeAssessment, hop: Hop) -> Iterator[UpgradeStep]:
     moves = "" if journey.route.plane.ossm2 or not journey.route.revision_based else _relabel(journey, rows, hop)
     yield UpgradeStep(
         "managed",
-        f"wait for {len(rows)} gateway{_s(len(rows))} and waypoints that {who} rolls: {_names(rows)}",
+        f"wait for {counted(len(rows), 'gateway')} and waypoints that {who} rolls: {_names(rows)}",
         f"{who} makes them anew when its version changes; nobody restarts them{moves}",
         "they follow the control plane back",
         journey.pace.wave(rows, len(rows)),
@@ -521,7 +517,7 @@ def _leftover(journey: UpgradeAssessment) -> Iterator[UpgradeStep]:
         names = shortened([row.resource for row in found], _NAMED)
         yield UpgradeStep(
             "leftover",
-            f"see to {len(found)} owner{_s(len(found))} whose pods no restart moves: {names}",
+            f"see to {counted(len(found), 'owner')} whose pods no restart moves: {names}",
             "Jobs and bare pods are never killed; while one is left its revision stays in use",
             "nothing to undo",
             0.0,

@@ -10,7 +10,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator
 
-from .._text import joined
+from .._text import counted, joined
 from .plan import UpgradePlan
 from .timing import duration, words
 
@@ -72,9 +72,11 @@ def _now(plan: UpgradePlan) -> Iterator[str]:
         rows.append(("operator", f"{operator.installed_csv or operator.package} ({state})"))
     for revision in journey.fleet.revisions_of(journey.route.plane):
         count = sum(1 for proxy in journey.fleet.proxies if proxy.revision == revision.name)
-        rows.append(("istiod", f"{revision.name} {revision.version}, {revision.replicas} replicas, {count} proxies"))
+        rows.append(
+            ("istiod", f"{revision.name} {revision.version}, {counted(revision.replicas, 'replica')}, {counted(count, 'proxy', 'proxies')}")
+        )
     for component in journey.fleet.components:
-        rows.append(("nodes", f"{component.kind} {component.version}, {component.nodes} nodes"))
+        rows.append(("nodes", f"{component.kind} {component.version}, {counted(component.nodes, 'node')}"))
     for tag in journey.fleet.tags:
         rows.append(("tag", f"{tag.name} -> {tag.revision or 'nowhere'}"))
     roles = Counter((proxy.role, proxy.version or "unknown") for row in journey.workloads for proxy in row.proxies)

@@ -87,9 +87,9 @@ def test_traffic_of_files_becomes_a_proposal_and_is_compared(tmp_path: Path) -> 
     assert rules["to-cars"]["from"] == [f"{AGENCY}/travels"] and rules["to-cars"]["methods"] == ["GET"]
     lines = found["text"].splitlines()
     assert lines[0].startswith("west: 5 calls between 2 pairs of workloads, in the answer ")
-    assert lines[2] == "WOULD BE DENIED" and f"{logs}/travels-v1-5c-x7.log.gz: 1 lines" in found["text"]
+    assert lines[2] == "WOULD BE DENIED" and f"{logs}/travels-v1-5c-x7.log.gz: 1 line" in found["text"]
     written = yaml.safe_load(found["yaml"])
-    assert written == {"mesh_access": found["access"]} and "# to-cars: 1 calls" in found["yaml"]
+    assert written == {"mesh_access": found["access"]} and "# to-cars: 1 call" in found["yaml"]
     path = str(tmp_path / "proposal.yml")
     assert write_proposal(path, found["yaml"], dry=True) and not Path(path).exists()
     assert write_proposal(path, found["yaml"], dry=False) and not write_proposal(path, found["yaml"], dry=False)

@@ -196,7 +196,7 @@ def test_methods_and_ports_are_compared_where_they_were_seen() -> None:
     way = Call(f"{PORTAL}/viaggi-v1", host=f"travels.{AGENCY}.svc.cluster.local", port=8000, path="/travels/x")
     get, post = (Call(**{**vars(way), "method": method}) for method in ("GET", "POST"))
     assert look([get], intent()).would_deny == ()
-    assert look([post], intent()).would_deny == (f"{PORTAL}/viaggi-v1 -> {AGENCY}/travels-v1:8000 POST /travels/x (1 calls)",)
+    assert look([post], intent()).would_deny == (f"{PORTAL}/viaggi-v1 -> {AGENCY}/travels-v1:8000 POST /travels/x (1 call)",)
     (rule,) = look([get, post], detail="paths").proposal["rules"]
     assert rule == {
         "name": "to-travels",

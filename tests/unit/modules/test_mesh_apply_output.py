@@ -37,7 +37,7 @@ def test_a_finished_layer_does_not_show_the_objects(capsys: pytest.CaptureFixtur
     monkeypatch.setattr(layer.Cluster, "from_params", lambda *_args, **_options: Quiet())
     monkeypatch.setattr(layer, "run", lambda *_args: LayerResult((), 0.0))
     found, text = run(capsys)
-    assert found["invocation"]["module_args"]["objects"] == "1 objects, not shown"
+    assert found["invocation"]["module_args"]["objects"] == "1 item, not shown"
     assert found["invocation"]["module_args"]["layer"] == "shop"
     assert "aHVudGVyMg" not in text
 

@@ -256,7 +256,7 @@ def test_the_gate_names_pods_that_are_not_ready_and_goes_on_to_the_next() -> Non
     )
     found = judge_wave([*sorted(world(*rows).workloads), "Deployment shop/gone"], world(*rows, going=frozenset({"bank"})), GOAL)
     assert [one.resource for one in found] == ["Deployment shop/a", "Deployment shop/b"]
-    assert found[1].message == "4 of its 5 pods are not ready (b-0, b-1, b-2)"
+    assert found[1].message == "not ready: 4 of 5 pods (b-0, b-1, b-2)"
 
 
 # -- what goes wrong

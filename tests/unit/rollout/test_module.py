@@ -51,7 +51,7 @@ def call(state: str, *, check_mode: bool = False, **given: Any) -> dict[str, Any
 
 def test_the_states_in_their_order(west: Played) -> None:
     planned = call("planned")
-    assert planned["lines"] == ["wave 1 of 2, workloads: 2 workloads, 4 pods", "wave 2 of 2, gateways: 1 workloads, 2 pods"]
+    assert planned["lines"] == ["wave 1 of 2, workloads: 2 workloads, 4 pods", "wave 2 of 2, gateways: 1 workload, 2 pods"]
     assert (planned["left"], planned["wave"], planned["under_way"], west.writes) == (2, "workloads", False, [])
     assert call("advanced", check_mode=True)["changed"] is False and not west.writes
     begun = call("started", checks=[{"id": "A1", "status": "failed", "resource": "Service shop/old"}])

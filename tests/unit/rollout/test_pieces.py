@@ -257,7 +257,7 @@ def test_seconds(seconds: float, text: str) -> None:
 
 def test_lines() -> None:
     found = plan(FLEET, GOAL, orders_from([{"name": "a", "share": 10, "concurrency": 5}]))
-    assert plan_lines(found, FLEET)[0] == "wave 1 of 3, a: 1 workloads, 1 pods, 5 at a time"
+    assert plan_lines(found, FLEET)[0] == "wave 1 of 3, a: 1 workload, 1 pod, 5 at a time"
     text = summary([Problem(f"Pod a/{number}", "bad", "do") for number in range(12)])
     assert text.startswith("Pod a/0: bad (do); ") and text.endswith("; and 2 more")
 
