@@ -51,9 +51,9 @@ def check(capsys: pytest.CaptureFixture[str]) -> Any:
 def one_code(result: dict[str, Any], code: str) -> None:
     found = deviations(result)
     assert set(found) == {code}, {row: one["message"] for row, one in found.items()}
-    assert result["failed"] and f"[{code}]" in result["msg"]
+    assert result["failed"] and f"({code})" in result["msg"] and f"[{code}]" in result["table"]
     hint = found[code]["hint"]
-    assert len(hint) > 15 and hint in result["msg"], "a remedy, in the message that ends the task too"
+    assert len(hint) > 15 and hint in result["table"], "a remedy"
     assert found[code]["hint_url"].endswith(f"/{code}.md")
 
 
