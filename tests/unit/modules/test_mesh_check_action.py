@@ -92,7 +92,8 @@ def test_its_result_is_the_module_s(tree: Path) -> None:
     _validation, params = task.validate_argument_spec(argument_spec=plugin_spec())
     expected = check(params, said.append)
     assert {key: done[key] for key in expected} == expected
-    assert done["failed"] and "Gateway shop/nosuch" in done["msg"]
+    assert done["failed"] and "1 check failed (OSM1505)" in done["msg"]
+    assert any("Gateway shop/nosuch" in f"{row['resource']} {row['message']}" for row in done["checks"] if row["id"] == "OSM1505")
     assert done["warnings"] == said != []
 
 
