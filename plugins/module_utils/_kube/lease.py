@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -131,7 +132,8 @@ class Lock:
             try:
                 self._version = self._write(self.holder, self._version)["metadata"]["resourceVersion"]
             except Conflict:
-                self._look_who()
+                with suppress(FetchError):  # the next renewal asks again: without one the Lease would be free in a moment
+                    self._look_who()
             except FetchError as exc:
                 if "not found" in str(exc):
                     self._lost = f"{self.title} was deleted"
