@@ -321,3 +321,141 @@ def test_a_certificate_that_is_not_trusted_because_of_the_clock(reason: str) -> 
     text = rf"because of its dates: .*{reason}.*the clock of this control node says 2026-03-01T12:00:00Z"
     with pytest.raises(errors.Unreachable, match=text):
         get(script)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "text"),
+    [
+        (
+            wire.LocationValueError("No host specified."),
+            errors.ConfigError,
+            "not an address of an API server: .*correct host or the kubeconfig",
+        ),
+        (wire.ProxySchemeUnknown("ftp"), errors.ConfigError, "not an address of an API server"),
+        (wire.SSLError(FileNotFoundError(2, "No such file")), errors.ConfigError, "a certificate file is missing.*ca_cert, client_cert"),
+        (reply(404), errors.KindMissing, "the API does not serve /api/v1/namespaces/n/configmaps"),
+        (reply(410), errors.FetchError, "the list of ConfigMap expired four times"),
+        (reply(302), errors.FetchError, "GET /api/v1/namespaces/n/configmaps gave 302: said 302"),
+        (HttpResponse(418, {}, b"<html>a proxy</html>"), errors.FetchError, "gave 418: <html>a proxy</html>"),
+        (HttpResponse(418, {}, b" "), errors.FetchError, "gave 418: no text"),
+    ],
+)
+def test_what_no_further_try_would_mend_is_said_at_once(answer: Any, error: type[Exception], text: str) -> None:
+    script = Script(answer)
+    with pytest.raises(error, match=rf"cluster west.*{text}") as found:
+        script.cluster().list("v1", "ConfigMap", namespace="n")
+    assert type(found.value) is error and script.now == 0.0
+
+
+def test_a_name_that_nobody_knows_is_told_at_once_and_waited_out_where_it_was_known_before() -> None:
+    nameless = wire.NameResolutionError("api.west", None, OSError("temporary failure"))  # type: ignore[arg-type]
+    script = Script(nameless)
+    with pytest.raises(errors.Unreachable, match=r"no connection to the API server for 0 s: .*Failed to resolve 'api.west'"):
+        script.cluster().request("GET", "/version")
+    script = Script(reply(200, CONFIG_MAP), nameless, nameless, reply(200, CONFIG_MAP))
+    cluster = script.cluster()
+    for _number in range(2):
+        assert cluster.get("v1", "ConfigMap", "a", "n") == CONFIG_MAP
+    assert 0 < script.now < 5
+
+
+def test_a_first_try_that_costs_five_seconds_is_not_begun_when_fifteen_would_be_over() -> None:
+    slow = wire.ReadTimeoutError(None, "/", "Read timed out.")  # type: ignore[arg-type]
+    script = Script(slow)
+    cluster = script.cluster()
+    request = script.request
+
+    def takes_five(*given: Any, **more: Any) -> HttpResponse:
+        script.now += 5
+        return request(*given, **more)
+
+    script.request = takes_five  # type: ignore[method-assign]
+    with pytest.raises(errors.Unreachable):
+        cluster.request("GET", "/version")
+    assert script.now <= 15 and len(script.seen) == 2
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [("5", 5.0), ("600", 12.0), ("0", None), ("soon", None), ("-5", None), ("", None)],
+)
+def test_how_long_a_busy_server_is_left_alone(after: str, expected: float | None) -> None:
+    script = Script(reply(503, **{"retry-after": after}), reply(200, {"gitVersion": "v1"}))
+    assert script.cluster().server_version() == "v1"
+    assert script.now == expected if expected is not None else 0 < script.now <= 1
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_a_server_that_is_busy_from_the_beginning_is_given_up_after_twelve_seconds(status: int) -> None:
+    script = Script(reply(status))
+    with pytest.raises(errors.TooManyRequests, match=rf"answers {status} for 1[23] s: said {status}; it is overloaded or not up yet"):
+        script.cluster().request("GET", "/version")
+    assert script.now <= 14
+
+
+WEBHOOK = {"message": 'Internal error occurred: failed calling webhook "validation.istio.io": no endpoints available'}
+
+
+def test_a_webhook_that_is_away_is_waited_for_and_then_told() -> None:
+    script = Script(reply(500, WEBHOOK), reply(500, WEBHOOK), reply(200, CONFIG_MAP))
+    assert CHANGES["apply"](script.cluster()) == CONFIG_MAP
+    script = Script(reply(500, WEBHOOK))
+    with pytest.raises(errors.FetchError, match=r"gave 500: Internal error occurred: failed calling webhook"):
+        CHANGES["apply"](script.cluster())
+    assert 20 <= script.now < 26
+
+
+def test_a_field_that_a_built_in_kind_does_not_have_is_bad_input() -> None:
+    text = "failed to create typed patch object (n/a; v1, Kind=ConfigMap): .dta: field not declared in schema"
+    with pytest.raises(errors.ConfigError, match=r"ConfigMap n/a: cluster west .*refuses the request \(500\): .*\.dta: field not declared"):
+        CHANGES["apply"](Script(reply(500, {"message": text})).cluster())
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_login_that_a_starting_server_does_not_know_yet_is_tried_again(status: int) -> None:
+    script = Script(reply(200, CONFIG_MAP), refused(), reply(status), reply(status), reply(200, CONFIG_MAP), reply(status))
+    cluster = script.cluster()
+    for _number in range(2):
+        assert cluster.get("v1", "ConfigMap", "a", "n") == CONFIG_MAP
+    script.now += 10
+    with pytest.raises(errors.Unauthorized if status == 401 else errors.Forbidden):
+        cluster.get("v1", "ConfigMap", "a", "n")
+    with pytest.raises(errors.Unauthorized if status == 401 else errors.Forbidden):
+        Script(refused(), reply(status)).cluster().get("v1", "ConfigMap", "a", "n")
+
+
+def test_warnings_of_the_api_server_are_kept() -> None:
+    script = Script(reply(200, CONFIG_MAP, warning='299 - "v1beta1 is deprecated"'), reply(200, CONFIG_MAP))
+    cluster = script.cluster()
+    for _number in range(2):
+        cluster.get("v1", "ConfigMap", "a", "n")
+    assert cluster.warnings == ["v1beta1 is deprecated"]
+
+
+def test_what_is_listed_can_be_narrowed() -> None:
+    script = Script(reply(200, {"items": []}))
+    script.cluster().list("v1", "ConfigMap", label_selector="a=b", field_selector="status.phase=Failed")
+    assert script.seen == ["GET /api/v1/configmaps?limit=500&labelSelector=a%3Db&fieldSelector=status.phase%3DFailed"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "text"),
+    [
+        (
+            reply(404, {"message": 'namespaces "n" not found'}),
+            errors.FetchError,
+            r'ConfigMap n/a: .*namespaces "n" not found; make the namespace',
+        ),
+        (reply(410), errors.FetchError, "ConfigMap n/a: cluster west gave 410: said 410"),
+        (HttpResponse(200, {}, b"<html>"), errors.FetchError, "ConfigMap n/a: cluster west gave 200: <html>"),
+    ],
+)
+def test_a_change_that_brings_no_object_back_is_an_error(answer: HttpResponse, error: type[Exception], text: str) -> None:
+    for change in ("apply", "create", "patch"):
+        with pytest.raises(error, match=text):
+            CHANGES[change](Script(answer).cluster())
+
+
+def test_a_deletion_of_what_is_gone_is_no_error_and_no_change() -> None:
+    assert Script(reply(404)).cluster().delete("v1", "ConfigMap", "a", "n") is False
+    assert Script(reply(200)).cluster().delete("v1", "ConfigMap", "a", "n") is True
