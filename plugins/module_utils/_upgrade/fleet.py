@@ -186,15 +186,8 @@ class Fleet:
     def proxies(self) -> tuple[Proxy, ...]:
         return tuple(proxy for workload in self.workloads for proxy in workload.proxies)
 
-    def control_plane(self, name: str, namespace: str = "") -> ControlPlane | None:
-        """One by name; the namespace tells two of the same name apart."""
-        return next((row for row in self.control_planes if row.name == name and namespace in ("", row.namespace)), None)
-
     def revision(self, name: str, namespace: str = "") -> Revision | None:
         return next((row for row in self.revisions if row.name == name and namespace in ("", row.namespace)), None)
-
-    def tag(self, name: str) -> Tag | None:
-        return next((row for row in self.tags if row.name == name), None)
 
     def revisions_of(self, plane: ControlPlane) -> tuple[Revision, ...]:
         """The revisions of one control plane, also those that are not active any more."""

@@ -321,6 +321,25 @@ def test_a_mesh_of_the_second_generation() -> None:
     assert only(fleet_of(snapshot(*maistra(inject="false")))).next_revision == ""
 
 
+def test_a_control_plane_whose_version_nobody_says() -> None:
+    fleet = fleet_of(snapshot(obj("maistra.io/v2", "ServiceMeshControlPlane", "mesh/basic", spec={}, status={})))
+    assert [(row.name, row.version) for row in fleet.revisions] == [("basic", "")]
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({}, ("RollingUpdate", "", "", False, 0, 0)),
+        ({"minReadySeconds": 30, "progressDeadlineSeconds": 90, "paused": True}, ("RollingUpdate", "", "", True, 30, 90)),
+        ({"strategy": {"type": "Recreate"}}, ("Recreate", "", "", False, 0, 0)),
+        ({"strategy": {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": "25%"}}}, ("RollingUpdate", "25%", "0", False, 0, 0)),
+    ],
+)
+def test_how_a_workload_rolls_out(spec: dict[str, Any], expected: tuple[Any, ...]) -> None:
+    row = only(fleet_of(snapshot(*PLANE, namespace("shop", istio_io__rev="stable"), deployment("shop/cart", **spec))))
+    assert (row.strategy, row.max_unavailable, row.max_surge, row.paused, row.min_ready_seconds, row.progress_deadline) == expected
+
+
 def test_a_folder_of_manifests_has_a_fleet_too() -> None:
     found = fleet_of(
         snapshot(

@@ -133,6 +133,9 @@ def test_namespaces_that_name_the_revision_itself() -> None:
 def test_a_hop_over_a_minor_has_the_node_agent_last() -> None:
     found = planned(*mesh(strategy="RevisionBased", word="stable"), tag("stable", "Istio", "prod", "prod-v1-29-4"), target="v1.31.0")
     assert kinds(found) == ["1:grace", "1:pin", "1:control_plane", "1:workloads", "1:tag", "1:gateways", "1:cni", "1:prune", "1:leftover"]
+    assert step(found, "cni").why == "last: over a skipped minor it must not be newer than an istiod that still serves pods"
+    near = planned(*mesh(strategy="RevisionBased", word="stable"), tag("stable", "Istio", "prod", "prod-v1-29-4"))
+    assert step(near, "cni").why.startswith("after the control plane: it may be a minor behind it")
 
 
 def test_ambient_goes_control_plane_cni_ztunnel() -> None:

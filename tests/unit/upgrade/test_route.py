@@ -22,6 +22,7 @@ def fleet(
     ambient: bool = False,
     package: str = "sailoperator",
     offered: tuple[str, ...] = (),
+    channel: str = "stable",
 ) -> Fleet:
     """A mesh of one Istio named prod, with its operator."""
     name = "prod" if strategy == "InPlace" else f"prod-{version.replace('.', '-')}"
@@ -32,7 +33,7 @@ def fleet(
     if ambient:
         objects.append(obj("v1", "Namespace", "shop", labels={"istio.io/dataplane-mode": "ambient"}))
     if operator:
-        spec = {"name": package, "channel": "stable", "source": "catalog", "sourceNamespace": "olm", "installPlanApproval": "Manual"}
+        spec = {"name": package, "channel": channel, "source": "catalog", "sourceNamespace": "olm", "installPlanApproval": "Manual"}
         objects.append(
             obj(
                 "operators.coreos.com/v1alpha1",
@@ -43,13 +44,13 @@ def fleet(
             )
         )
     if hops:
-        channel = {"name": "stable", "currentCSV": hops[-1], "entries": [{"name": csv} for csv in reversed(hops)]}
+        row = {"name": channel, "currentCSV": hops[-1], "entries": [{"name": csv} for csv in reversed(hops)]}
         objects.append(
             obj(
                 "packages.operators.coreos.com/v1",
                 "PackageManifest",
                 f"olm/{package}",
-                status={"catalogSource": "catalog", "channels": [channel]},
+                status={"catalogSource": "catalog", "channels": [row]},
             )
         )
     notes = {f"images.v{text.replace('.', '_')}.istiod": f"r/pilot:{text}" for text in offered}
@@ -142,6 +143,32 @@ def test_a_channel_that_ends_before() -> None:
     given = fleet("v1.24.3", operator=CSVS[0], hops=CSVS[:2], package="servicemeshoperator3")
     way = route_of(given, UpgradeRequest("v1.27.3", strategy="RevisionBased")).hops[0].operator
     assert way is not None and way.channel == "stable-3.2"
+    sail = fleet("v1.29.4", operator="sailoperator.v1.29.6", hops=("sailoperator.v1.29.6",), channel="1.29-nightly")
+    way = route_of(sail, UpgradeRequest("v1.30.3")).hops[0].operator
+    assert way is not None and way.channel == "stable"
+
+
+def test_where_nobody_says_what_a_channel_has_no_other_one_is_named() -> None:
+    way = route_of(fleet("v1.29.4", operator="sailoperator.v1.29.6", channel="1.29-nightly"), UpgradeRequest("v1.30.3")).hops[0].operator
+    assert way is not None and (way.channel, way.csvs) == ("", ())
+
+
+def test_the_operator_of_the_second_generation_comes_along() -> None:
+    spec = {"name": "servicemeshoperator", "channel": "stable", "source": "c", "sourceNamespace": "olm", "installPlanApproval": "Manual"}
+    given = fleet_of(
+        snapshot(
+            obj("maistra.io/v2", "ServiceMeshControlPlane", "mesh/basic", spec={"version": "v2.4"}, status={"chartVersion": "2.4.7"}),
+            obj(
+                "operators.coreos.com/v1alpha1",
+                "Subscription",
+                "operators/mesh",
+                spec=spec,
+                status={"installedCSV": "servicemeshoperator.v2.4.7"},
+            ),
+        )
+    )
+    ways = [hop.operator for hop in route_of(given, UpgradeRequest("v2.6")).hops]
+    assert [way.line if way else None for way in ways] == [(2, 6), None]
 
 
 @pytest.mark.parametrize(

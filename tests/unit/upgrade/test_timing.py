@@ -33,6 +33,7 @@ def workload(name: str = "cart", kind: str = "Deployment", replicas: int = 1, **
         ({"replicas": 1}, 1),
         ({"replicas": 3}, 3),  # 25 % of 3: one more, none away
         ({"replicas": 8}, 2),  # two more, two away
+        ({"replicas": 7, "max_surge": "25%", "max_unavailable": "25%"}, 3),  # two more, one away
         ({"replicas": 8, "max_surge": "100%", "max_unavailable": "0"}, 1),
         ({"replicas": 8, "max_surge": "0", "max_unavailable": "1"}, 8),
         ({"replicas": 8, "strategy": "Recreate"}, 1),
