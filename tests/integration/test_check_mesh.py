@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""mesh_check and the playbook check_mesh: live, offline, and what people read when something does not hold."""
+"""mesh_check and the playbook check_mesh: live, offline, and what people read when something fails."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def test_it_returns_when_every_version_has_rolled_out_with_its_proxies(workloads
     pods = workloads.list("pods", namespace)
     proxied = {pod["metadata"]["labels"]["app"] for pod in pods if "istio-proxy" in containers(pod)}
     assert len(pods) == 5 and proxied == {"web"}
-    assert "5 pods, each with its proxy" in said(run)
+    assert "each pod has its proxy, of 5" in said(run)
 
 
 def test_a_rollout_that_hangs_ends_with_its_last_reason(workloads: Workloads) -> None:

@@ -191,7 +191,7 @@ def test_more_results_than_github_takes_are_left_out_from_the_mildest_on(monkeyp
     assert faults(text) == []
     (run,) = json.loads(text)["runs"]
     assert len(run["results"]) == 50 and run["results"][0]["ruleId"] == "OSM1206"
-    assert "6 results are left out" in run["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"]
+    assert "left out: 6 results" in run["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"]
 
 
 def test_the_version_is_that_of_the_collection() -> None:
