@@ -239,6 +239,7 @@ def test_a_further_gateway_needs_no_more_than_its_works(world: World) -> None:
 NEEDS = {"rotate_certificates": "certificates", "travel_zero_trust": "access", "upgrade_mesh": "upgrade", "migrate_mesh": "migration"}
 FURTHER = {
     "travel_partner_gateway": "install,certificates",
+    "issue_certificates": "certificates",
     "travel_corporate_ca": "certificates",
     "travel_https": "certificates",
     "travel_partner_jwt": "access",

@@ -72,6 +72,7 @@ def story(tree: Path, own: Path) -> Iterator[Step]:
     yield Step("files", "travel_prod", {"mesh_target": "files", "mesh_output": str(tree)})
     yield Step("check_access", "check_access", {"mesh_access_path": str(tree)})
     yield Step("https", "travel_https")
+    yield Step("certificates", "issue_certificates", {"mesh_hosts": "travel_prod", "travel_scenarios": ["https"]}, unchanged=True)
     yield Step("corporate CA", "travel_corporate_ca", {"mesh_certificates_rotation": {"renew": "restart"}}, proxies=True)
     yield Step("plan_upgrade", "plan_upgrade", {"mesh_hosts": "travel_prod", "plan_upgrade_target": "v1.27.4"})
     yield Step("upgrade", "upgrade_mesh", {"mesh_hosts": "travel_prod", "mesh_ossm3_version": "v1.27.4"})
