@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import functools
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.action import ActionBase
 from ansible_collections.meshops.mesh.plugins.plugin_utils.artifacts import PLAYBOOKS, artifact
 from ansible_collections.meshops.mesh.plugins.plugin_utils.in_process import plain
@@ -19,6 +22,16 @@ except ImportError:  # before ansible-core 2.19 every text may be a template
     def trust_as_template(value: str) -> str:  # type: ignore[misc]
         """As it is."""
         return value
+
+
+COLLECTION = Path(__file__).resolve().parents[2]
+
+
+@functools.cache
+def _version() -> str:
+    """The expression by which the roles know the version that is wanted."""
+    defaults = yaml_load((COLLECTION / "roles" / "upgrade" / "defaults" / "main.yml").read_text(encoding="utf-8"))
+    return str(defaults["upgrade_version"])
 
 
 class ActionModule(ActionBase):
@@ -38,7 +51,7 @@ class ActionModule(ActionBase):
         about = {
             "mesh": self._value("{{ mesh_name | default(none) }}"),
             "provider": self._value("{{ mesh_provider | default(none) }}"),
-            "version": self._value("{{ (mesh_control_plane | default({})).version | default(none) }}"),
+            "version": self._value(_version()) if "mesh_provider" in found else None,
             "target": self._value("{{ mesh_target | default('cluster') }}"),
             "check_mode": bool(self._task.check_mode),
         }

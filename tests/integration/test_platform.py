@@ -58,6 +58,7 @@ def test_a_plan_leaves_its_layers(platform: Platform) -> None:
         "render_rights", "--limit prod", known=known, mesh_target="plan", mesh_rights_families=["check"], verbosity=3
     ).check()
     left = artifacts(done)["meshops_render_rights"]["prod"]
+    assert left["version"] == "v1.27.3"
     assert left["target"] == "plan" and left["layers"] == ["rights"] == left["changed_layers"] and left["objects"] > 1
 
 
