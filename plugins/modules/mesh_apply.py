@@ -67,6 +67,14 @@ options:
     elements: str
     default: []
     version_added: "0.5.0"
+  namespaces_by:
+    description:
+      - How a namespace that is not there is made. V(project) asks OpenShift for it by a ProjectRequest, for accounts that may request
+        projects and may not create namespaces. Labels of the namespace are set in both ways, which needs the right to patch it.
+    type: str
+    choices: [namespace, project]
+    default: namespace
+    version_added: "0.5.0"
   remove_namespaces:
     description:
       - Delete namespaces that O(state=absent) or O(prune) are about and that this module has made. Without it they stay with all that is in

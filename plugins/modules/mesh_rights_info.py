@@ -66,6 +66,11 @@ options:
     type: str
     choices: [roll, members]
     default: roll
+  namespaces_by:
+    description: Whether namespaces are made as such, or by requests for projects of OpenShift.
+    type: str
+    choices: [namespace, project]
+    default: namespace
   operators:
     description: How operators come; V(manual) is OLM whose install plans we approve, V(none) is somebody else.
     type: str
@@ -285,6 +290,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "personas": {"type": "list", "elements": "dict"},
     "observability": {"type": "dict", "default": {}},
     "membership_style": {"type": "str", "choices": ["roll", "members"], "default": "roll"},
+    "namespaces_by": {"type": "str", "choices": ["namespace", "project"], "default": "namespace"},
     "operators": {"type": "str", "choices": ["olm", "manual", "none"], "default": "olm"},
     "routes": {"type": "bool", "default": False},
     **{

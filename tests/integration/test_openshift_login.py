@@ -101,3 +101,71 @@ def test_a_tree_of_files_needs_no_login(front: OpenShiftApi, tmp_path: Path) -> 
     given = {**log_in(front), "mesh_target": "files", "mesh_output": str(tmp_path / "tree")}
     run(tmp_path, front, "render_rights", given).check()
     assert not front.tokens and list((tmp_path / "tree").rglob("*.yaml"))
+
+
+# projects
+
+PROJECTS = "requests-projects"
+
+
+@pytest.fixture(name="requester")
+def _requester(installer: Bed, needles: Needles) -> Iterator[OpenShiftApi]:
+    """A server whose one user may request projects, and may not create namespaces."""
+    rules = [
+        {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "list", "patch"]},
+        {"apiGroups": ["project.openshift.io"], "resources": ["projectrequests"], "verbs": ["create"]},
+    ]
+    installer.api.ensure("/apis/rbac.authorization.k8s.io/v1/clusterroles", {"metadata": {"name": PROJECTS}, "rules": rules})
+    binding = {
+        "metadata": {"name": PROJECTS},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": PROJECTS},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": PROJECTS}],
+    }
+    installer.api.ensure("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", binding)
+    with OpenShiftApi(installer, {PROJECTS: needles.at("the password")}) as front:
+        yield front
+
+
+def applied(tmp_path: Path, front: OpenShiftApi, name: str, *args: str, by: str = "project", host: str = "") -> Played:
+    """A namespace with something in it, by mesh_apply in a session."""
+    objects = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {"istio-injection": "enabled"}}},
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings", "namespace": name}, "data": {"a": "b"}},
+    ]
+    login = {"host": front.url, "username": PROJECTS, "password": front.users[PROJECTS], "ca_cert": str(front.ca)}
+    apply: dict[str, Any] = {"mesh": "shop", "layer": "workloads", "objects": objects, "namespaces_by": by}
+    into: dict[str, Any] = {"kubeconfig": host or "{{ mesh_kubeconfig }}"}
+    play_of = {
+        "hosts": "prod", "connection": "local", "gather_facts": False, "vars": {"mesh_openshift_login": login, "mesh_target": "cluster"},
+        "tasks": [{
+            "block": [{"ansible.builtin.include_role": {"name": "meshops.mesh.login"}}, {"meshops.mesh.mesh_apply": {**apply, **into}}],
+            "always": [{"ansible.builtin.include_role": {"name": "meshops.mesh.login", "tasks_from": "logout.yml"}}],
+        }],
+    }  # fmt: skip
+    return play(tmp_path, [play_of], "--limit prod", *args, env={"KUBECONFIG": "/dev/null"}, verbosity=0)
+
+
+def test_a_project_is_requested_where_namespaces_may_not_be_created(requester: OpenShiftApi, tmp_path: Path) -> None:
+    name, bed = "requested-shop", requester.bed
+    done = applied(tmp_path, requester, name, by="namespace")
+    assert done.rc == 2 and "forbidden" in done.stdout and not _there(bed, name)
+    applied(tmp_path, requester, name, "--check").check()
+    assert not _there(bed, name)
+    applied(tmp_path, requester, name).check()
+    made = bed.api.get(f"/api/v1/namespaces/{name}")["metadata"]
+    assert made["annotations"]["openshift.io/requester"] == PROJECTS and made["annotations"]["mesh.meshops.io/created"] == "true"
+    assert made["labels"]["istio-injection"] == "enabled" and made["labels"]["mesh.meshops.io/mesh"] == "shop"
+    assert bed.api.get(f"/api/v1/namespaces/{name}/configmaps/settings")["data"] == {"a": "b"}
+    assert "changed=0" in applied(tmp_path, requester, name).check().stdout.replace("\x1b[0m", "")
+    bed.kubectl("delete", "namespace", name, "--wait=false")
+
+
+def test_an_api_without_projects_says_so_before_anything_is_written(requester: OpenShiftApi, tmp_path: Path) -> None:
+    bed = requester.bed
+    done = applied(tmp_path, requester, "never-made", host=str(bed.kubeconfig))
+    assert done.rc == 2 and not _there(bed, "never-made")
+    assert "namespaces_by is project, for Namespace never-made, and the API has no ProjectRequest" in " ".join(done.stdout.split())
+
+
+def _there(bed: Bed, name: str) -> bool:
+    return name in {item["metadata"]["name"] for item in bed.api.get("/api/v1/namespaces")["items"]}

@@ -27,6 +27,7 @@ ASKED = {
     "pods/exec": "calls from a workload",
     "pods": "whether an account may name a namespace in a ServiceMeshMemberRoll",
     "routes.route.openshift.io/custom-host": "the host of a Route",
+    "projectrequests.project.openshift.io": "a project, of which OpenShift makes a namespace",
 }
 # What goes only where a variable says so.
 ONLY_WITH = {"prune": "mesh_prune", "remove_volumes": "mesh_remove_volumes", "remove_namespaces": "mesh_remove_namespaces",

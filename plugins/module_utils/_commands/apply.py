@@ -36,6 +36,7 @@ from .removal import Allowed, Removal, look_again, plan_removal, release, stale_
 __all__ = ["LayerRequest", "LayerResult", "ObjectResult", "run"]
 
 _CRD = "CustomResourceDefinition"
+_PROJECT_REQUEST = ("project.openshift.io/v1", "ProjectRequest")
 _CRD_SECONDS = 60.0
 # how a row is said in a plan and after the work
 _PLANNED = {
@@ -71,6 +72,7 @@ class LayerRequest:
     prune: bool = False
     kinds: frozenset[tuple[str, str]] = frozenset()  # that the layer can have; none: any
     allowed: Allowed = field(default_factory=Allowed)
+    projects: bool = False  # namespaces are asked for by ProjectRequests
     wait: bool = True
     dry_run: bool = False
     timing: Timing = field(default_factory=Timing)
@@ -175,8 +177,9 @@ class _Present:
 
     def run(self) -> LayerResult:
         new_kinds = self._check_kinds()
-        self.live = read_all(self.cluster, [ref for ref in self.wanted if ref not in new_kinds])
+        self.live = self._read([ref for ref in self.wanted if ref not in new_kinds])
         self._settle_owners()
+        self._require_projects()
         # what may not be deleted is refused before anything is written
         stale: dict[Ref, dict[str, Any]] = {}
         if self.order.prune:
@@ -255,6 +258,32 @@ class _Present:
                 notes = {**(obj["metadata"].get("annotations") or {}), CREATED: "true"}
                 self.wanted[ref] = {**obj, "metadata": {**obj["metadata"], "annotations": notes}}
 
+    def _read(self, refs: list[Ref]) -> dict[Ref, dict[str, Any]]:
+        if not self.order.projects:
+            return read_all(self.cluster, refs)
+        spaces = [ref for ref in refs if ref.kind == "Namespace"]
+        found = read_all(self.cluster, spaces)
+        # in a project that is not there yet nobody may read anything
+        missing = {ref.name for ref in spaces} - {ref.name for ref in found}
+        return found | read_all(self.cluster, [ref for ref in refs if ref.kind != "Namespace" and ref.namespace not in missing])
+
+    def _require_projects(self) -> None:
+        """Before anything is written: does the API take ProjectRequests, where some are to be made?"""
+        asked = [ref for ref in self.wanted if self._asks_for(ref)]
+        if not asked:
+            return
+        try:
+            self.cluster.resource(*_PROJECT_REQUEST)
+        except KindMissing:
+            raise KindMissing(
+                f"cluster {self.cluster.name}: namespaces_by is project, for {', '.join(map(str, asked))}, and the API has no "
+                "ProjectRequest (project.openshift.io/v1), so it is no OpenShift: use namespaces_by namespace (mesh_namespaces_by); "
+                "nothing was written"
+            ) from None
+
+    def _asks_for(self, ref: Ref) -> bool:
+        return self.order.projects and ref.kind == "Namespace" and ref not in self.live
+
     def _write(self, ref: Ref) -> ObjectResult:
         live, wanted = self.live.get(ref), self.wanted[ref]
         # what is on its way out is not there any more, also when it looks as wanted
@@ -265,6 +294,13 @@ class _Present:
             live = None
         if compare(live, wanted, MANAGER) is DiffVerdict.SAME:
             return ObjectResult(ref, "unchanged")
+        if self._asks_for(ref):
+            # whoever may not create namespaces may not even try to
+            if self.order.dry_run:
+                return ObjectResult(ref, "created", "by a ProjectRequest", {}, cleaned(wanted, "after"))
+            version, kind = _PROJECT_REQUEST
+            note = f"mesh {self.order.mesh}, by meshops.mesh"
+            self.cluster.create({"apiVersion": version, "kind": kind, "metadata": {"name": ref.name}, "description": note})
         if self.order.dry_run and self._has_no_namespace(ref):
             return ObjectResult(ref, "created", "its namespace does not exist yet", {}, cleaned(wanted, "after"))
         try:

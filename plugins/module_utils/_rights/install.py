@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .certificates import ISSUE
-from .right import WRITE, Right, Where
+from .right import WRITE, Right, Where, namespaces_made
 
 __all__ = ["INSTALL", "PRUNE"]
 
@@ -30,7 +30,7 @@ PRUNE = Right(
 
 # What a further gateway needs, too: the control plane with its gateways, and their routes.
 _OF_GATEWAYS: tuple[Right, ...] = (
-    Right("namespaces", (*WRITE, "list"), Where.CLUSTER, "namespaces are made, and labelled as members unless others have them"),
+    *namespaces_made("namespaces are labelled as members, unless others have them", "list"),
     Right(f"istios.{_SAIL}", WRITE, Where.CLUSTER, "the control plane", when=("ossm3",)),
     Right(f"istiocnis.{_SAIL}", WRITE, Where.CLUSTER, "the CNI plugin", when=("cni",)),
     Right(f"istiorevisiontags.{_SAIL}", WRITE, Where.CLUSTER, "the tag by which members choose a revision", when=("revisions",)),

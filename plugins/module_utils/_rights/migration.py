@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .._model import kinds as k
 from . import reads as kinds
-from .right import WRITE, Right, Scope, Where
+from .right import WRITE, Right, Scope, Where, namespaces_made
 
 __all__ = ["MIGRATION", "reads"]
 
@@ -24,7 +24,7 @@ _GONE, _LAST = "the old control plane and its members go", ("remove_ossm2",)
 
 MIGRATION: tuple[Right, ...] = (
     Right(f"servicemeshcontrolplanes.{_MAISTRA}", ("get", "patch"), Where.PLANE, "whether it is there; its gateways go off and on"),
-    Right("namespaces", WRITE, Where.CLUSTER, "members are labelled for the new control plane; the CNI plugin has one of its own"),
+    *namespaces_made("members are labelled for the new control plane; the CNI plugin has one of its own"),
     *(Right(f"{plural}.{_SAIL}", _BOTH, Where.CLUSTER, _NEW) for plural in ("istios", "istiorevisiontags")),
     Right(f"istiocnis.{_SAIL}", WRITE, Where.CLUSTER, "the CNI plugin, where the cluster has none; it stays, as others may need it"),
     Right(f"istiorevisions.{_SAIL}", ("get",), Where.CLUSTER, "the active revision, while it is waited for"),

@@ -21,6 +21,8 @@ PARTS: Mapping[str, str] = {
     "olm": "`mesh_operators_provider` is `olm`",
     "manual": "install plans are approved by us (`mesh_operators_approval` is `Manual`)",
     "none": "`mesh_operators_provider` is `none`",
+    "namespaces": "`mesh_namespaces_by` is `namespace`",
+    "projects": "`mesh_namespaces_by` is `project`",
     "cni": "`ossm3`, whose CNI plugin is ours (`mesh_control_plane.cni.manage`)",
     "revisions": "`mesh_control_plane.update_strategy` is `RevisionBased`",
     "roll": "`ossm2` with a ServiceMeshMemberRoll",
@@ -84,7 +86,8 @@ def _tools(params: Mapping[str, Any]) -> set[str]:
 
 def parts_of(params: Mapping[str, Any]) -> frozenset[str]:
     """The words of an intent, as the options of mesh_rights_info have it."""
-    found = _mesh(params) | _tools(params) | {params["operators"], *(["olm"] if params["operators"] == "manual" else [])}
+    made = "projects" if params["namespaces_by"] == "project" else "namespaces"
+    found = _mesh(params) | _tools(params) | {made, params["operators"], *(["olm"] if params["operators"] == "manual" else [])}
     if params.get("personas"):
         found |= {"personas", *(["proof"] if params["categories"] or params["only"] else [])}
     certificates, upgrade, migration = params["certificates"], params["upgrade"], params["migration"]

@@ -18,6 +18,7 @@ _OWNERS = "whose pods have a proxy: those of others keep the mesh from being rem
 _ACCESS = "rules of access go"
 _LEFT = "whether others have objects that would no longer be managed"
 _KEPT = ("namespaces", "persistentvolumeclaims", f"subscriptions.{_OLM}", f"operatorgroups.{_OLM}")  # each with a switch of its own
+_ASKED = ("projectrequests.project.openshift.io",)  # nothing of a request is there afterwards
 
 
 def _copies(row: Right) -> bool:
@@ -29,7 +30,7 @@ REMOVE: tuple[Right, ...] = (
     *(
         Right(row.resource, ("get", "delete"), row.where, _GONE, row.when)
         for row in INSTALL
-        if "create" in row.verbs and row.resource not in _KEPT and "/" not in row.resource and not _copies(row)
+        if "create" in row.verbs and row.resource not in (*_KEPT, *_ASKED) and "/" not in row.resource and not _copies(row)
     ),
     Right("secrets", ("get", "delete"), Where.PLANE, "the CA that we made goes, and its copies stay", names=(CACERTS,)),
     Right("namespaces", ("get", "list", "patch"), Where.CLUSTER, "namespaces leave the mesh"),

@@ -12,7 +12,7 @@ from enum import Enum
 
 from .._model.intent import Intent
 
-__all__ = ["WRITE", "Right", "Scope", "Where"]
+__all__ = ["WRITE", "Right", "Scope", "Where", "namespaces_made"]
 
 WRITE = ("get", "create", "patch")  # an apply asks for create where the object is not there yet
 
@@ -56,6 +56,15 @@ class Right:
         """The resource as RBAC writes it, `pods/exec`."""
         name, slash, sub = self.resource.partition("/")
         return name.partition(".")[0] + slash + sub
+
+
+def namespaces_made(why: str, *verbs: str) -> tuple[Right, ...]:
+    """What making namespaces needs, with further verbs: where projects are requested instead, nobody needs to create one."""
+    return (
+        Right("namespaces", ("get", "patch", *verbs), Where.CLUSTER, why),
+        Right("namespaces", ("create",), Where.CLUSTER, "namespaces that are missing are made", when=("namespaces",)),
+        Right("projectrequests.project.openshift.io", ("create",), Where.CLUSTER, "projects are requested", when=("projects",)),
+    )
 
 
 @dataclass(frozen=True)

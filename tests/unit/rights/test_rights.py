@@ -33,6 +33,7 @@ NOTHING: dict[str, Any] = {
     "personas": None,
     "observability": {},
     "membership_style": "roll",
+    "namespaces_by": "namespace",
     "operators": "olm",
     "routes": False,
     "gateway_namespaces": [],
@@ -154,6 +155,7 @@ OTHERS = [
     {},
     {"provider": "ossm2", "membership_style": "members"},
     {"operators": "none"},
+    {"namespaces_by": "project"},
     {"only": ["OSM1101"]},
     {"prune": True},
     {"observability": {"tempo": {"mode": "stack"}}},
@@ -172,7 +174,8 @@ def test_each_word_is_said_of_some_intent_and_no_other_word_is() -> None:
         ({"provider": "ossm2"}, {"ossm2", "roll"}, {"ossm3", "prometheus", "cni"}),  # its addon has no volume
         ({"provider": "ossm2", "observability": SEEN}, {"prometheus", "volumes", "kiali", "jaeger"}, {"stack"}),
         ({"provider": "ossm2", "membership_style": "members"}, {"members"}, {"roll"}),
-        ({"provider": None}, {"ossm2", "ossm3"}, set()),
+        ({"provider": None}, {"ossm2", "ossm3", "namespaces"}, {"projects"}),
+        ({"namespaces_by": "project"}, {"projects"}, {"namespaces"}),
         ({"control_plane": PLANE | {"cni": {"manage": False}}}, {"ossm3"}, {"cni"}),
         ({"observability": {"prometheus": {"enabled": "no"}}}, set(), {"prometheus"}),
         ({"observability": {"tempo": {"mode": "stack"}}}, {"stack", "opentelemetry"}, {"monolithic"}),
@@ -301,8 +304,8 @@ def test_everything_that_is_missing_is_said_with_place_and_reason() -> None:
 
 def test_one_verb_that_is_missing_is_one_line() -> None:
     assert ask(Server(lambda asked: asked["verb"] != "*" and asked != {"verb": "create", "resource": "namespaces"})) == [
-        "create namespaces in the whole cluster: namespaces are made, and labelled as members unless others have them; "
-        "read by the checks of authorization, control_plane, membership, traffic, workloads"
+        "create namespaces in the whole cluster: namespaces are labelled as members, unless others have them; namespaces that are "
+        "missing are made; read by the checks of authorization, control_plane, membership, traffic, workloads"
     ]
 
 
