@@ -76,7 +76,11 @@ def said(*objects: Obj, target: str = "v1.30.3", concurrency: int = 10) -> list[
 
 
 def fit(count: int, placed: int, text: str = "1 CPU and 1024 Mi", why: str = "a second control plane runs beside the first") -> list[str]:
-    return [] if count == placed else [f"{why}: {count} pods of {text} are to be added, {placed} of them fit on the nodes"]
+    return (
+        []
+        if count == placed
+        else [f"{why}: {count} pod{'s' if count > 1 else ''} of {text} to be added, of which {placed} fit on the nodes"]
+    )
 
 
 TAINT = {"key": "node-role.kubernetes.io/control-plane", "value": "", "effect": "NoSchedule"}

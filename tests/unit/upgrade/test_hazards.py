@@ -71,8 +71,8 @@ def daemons(*, gateway: bool) -> Obj:
     return {**made, "status": {"desiredNumberScheduled": 3}}
 
 
-DRAIN = "it keeps all 2 pods of Deployment shop/cart: no node can be drained, though a restart adds a pod first"
-TAKES = "it keeps all 2 pods of Deployment shop/cart: a restart has to take one away"
+DRAIN = "it keeps 2 pods of Deployment shop/cart, which is all: no node can be drained, though a restart adds a pod first"
+TAKES = "it keeps 2 pods of Deployment shop/cart, which is all: a restart has to take one away"
 FIXED = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0}}
 
 
