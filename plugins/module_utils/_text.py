@@ -98,7 +98,7 @@ def shortened(texts: Iterable[Any], most: int, joint: str = ", ") -> str:
 def quoted(value: Any) -> str:
     """A name that others wrote, in quotes; the beginning of a long one."""
     text = shown(value)
-    return f"'{text}'" if len(text) <= _LONG else f"'{text[:40]}'... ({len(text)} characters)"
+    return f"'{text}'" if len(text) <= _LONG else f"'{text[:40]}'... ({counted(len(text), 'character')})"
 
 
 def did_you_mean(word: Any, known: Iterable[Any], *, most: int = 8) -> str:

@@ -195,7 +195,7 @@ def refused_another_root(travel: Travel, folder: Path, *providers: str) -> None:
         plain = {"mesh_certificates_gateways": [], "mesh_certificates_clients": [], "mesh_certificates_trust": []}
         more = {**corporate, **plain, "mesh_certificates_provider": provider, "mesh_certificates_store": str(folder / "pki")}
         run = travel.play(role_play(folder, "certificates"), extra_vars=more)
-        assert run.rc != 0 and "nothing was changed" in said(run) and "have a proxy" in said(run), said(run)[-2000:]
+        assert run.rc != 0 and "nothing was changed" in said(run) and "with a proxy" in said(run), said(run)[-2000:]
     assert travel.writes(mark) == []
 
 

@@ -58,7 +58,7 @@ def intended(given: MeshVariables) -> Iterable[str]:
         found = certificate_refusals(intent.entries, with_material=intent.provider == "pem")
         found += unasked_refusals(intent) + (cert_manager_refusals(intent) if intent.by_cert_manager else [])
     except MeshError as exc:
-        return [f"mesh_certificates: {exc}"]
+        return [f"mesh_certificates_*: {exc}"]
     return [*found, *_of_cert_manager(given, by_cert_manager=intent.by_cert_manager), *_secrets(given)]
 
 
