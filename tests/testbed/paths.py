@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where things are in this checkout, and small helpers around files and process ids."""
+"""Where things are, in this checkout or where the bed is an installed package, and small helpers around files and process ids."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ __all__ = ["BEDS", "BIN", "CACHE", "CHECKOUT", "TESTBED", "socket_dir", "start_t
 
 TESTBED = Path(__file__).resolve().parent
 CHECKOUT = TESTBED.parent.parent
-CACHE = CHECKOUT / ".cache"
+IN_CHECKOUT = (CHECKOUT / "galaxy.yml").is_file()
+CACHE = Path(os.environ.get("MESH_TESTBED_CACHE") or (CHECKOUT / ".cache" if IN_CHECKOUT else Path.home() / ".cache" / "meshops-testbed"))
 BIN = CACHE / "bin"
 BEDS = CACHE / "beds"
 
