@@ -53,8 +53,9 @@ def read_stages(value: Any) -> tuple[GivenStage, ...]:
         where = f"{where} ({row['name']})" if row.get("name") else where
         problems += [f"{where}.{key} is not known; there are {', '.join(_KEYS)}" for key in row if key not in _KEYS]
         problems += [f"{where} has no {key}" for key in ("name", "closed") if not row.get(key)]
-        objects = [obj for obj in row.get("objects") or [] if isinstance(obj, Mapping)]
-        if not objects and not row.get("remove"):
+        objects, wrong = _objects(row.get("objects") or [], where)
+        problems += wrong
+        if not (objects or wrong) and not row.get("remove"):
             problems.append(f"{where} has neither objects nor remove, so it does nothing")
         for obj in objects:
             if str(obj.get("apiVersion", "")).partition("/")[0] != "security.istio.io":
@@ -68,6 +69,16 @@ def read_stages(value: Any) -> tuple[GivenStage, ...]:
     if problems:
         raise ConfigError("the stages cannot be used:", *(f"- {text}" for text in dict.fromkeys(problems)))
     return tuple(found)
+
+
+def _objects(value: Any, where: str) -> tuple[list[Mapping[str, Any]], list[str]]:
+    """The objects of a stage, and what is none."""
+    if not isinstance(value, (list, tuple)):
+        return [], [f"{where}.objects is {value!r}, expected a list"]
+    wrong = [
+        f"{where}.objects[{number}] is {obj!r}, expected an object" for number, obj in enumerate(value) if not isinstance(obj, Mapping)
+    ]
+    return [obj for obj in value if isinstance(obj, Mapping)], wrong
 
 
 def _expected(

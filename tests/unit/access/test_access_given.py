@@ -160,6 +160,15 @@ def test_the_book_s_own_01_leaves_the_portal_open() -> None:
         ([{"name": "a", "closed": ["namespace:x"]}], "access_stages[0] (a) has neither objects nor remove"),
         ([{"name": "a", "objects": [{"apiVersion": "v1", "kind": "Secret"}]}], "access_stages[0] (a) has no closed"),
         ([{"name": "a", "closed": ["x/y"], "objects": [{"apiVersion": "v1", "kind": "Secret"}]}], "Secret v1 is no object of security."),
+        ([{"name": "a", "closed": ["x/y"], "objects": ["x"]}], "access_stages[0] (a).objects[0] is 'x', expected an object"),
+        (
+            [{"name": "a", "closed": ["x/y"], "objects": [None], "remove": ["z"]}],
+            "access_stages[0] (a).objects[0] is None, expected an object",
+        ),
+        (
+            [{"name": "a", "closed": ["x/y"], "objects": {"kind": "Secret"}}],
+            "access_stages[0] (a).objects is {'kind': 'Secret'}, expected a list",
+        ),
         ([{"name": "a", "closed": ["x/y"], "remove": ["z"], "expected": [{"from": [], "to": ["a/b"]}]}], "from is an empty list"),
     ],
 )

@@ -121,6 +121,25 @@ def test_names_and_contradictions(name: str) -> None:
     assert said in str(caught.value), str(caught.value)
 
 
+def test_a_service_stands_for_the_workloads_that_it_leads_to() -> None:
+    twin = workload(PORTAL, "discounts")
+    bare = {"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": AGENCY, "name": "bare"}, "spec": {}}
+    foreign = {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "metadata": {"namespace": AGENCY, "name": "foreign"}}
+    objects = [*mesh(), *twin, bare, foreign]
+    named = plan(with_rule(), objects)
+    assert plan(with_rule(to=[f"service:{AGENCY}/discounts"]), objects).stages == named.stages
+    for name, why in (("bare", "it has no selector, or none of its pods are known"), ("foreign", "there is no such Service")):
+        with pytest.raises(ConfigError, match=f"service:{AGENCY}/{name} does not exist; {why}"):
+            plan(with_rule(to=[f"service:{AGENCY}/{name}"]), objects)
+
+
+def test_callers_that_a_rule_and_a_never_share_are_named_in_order() -> None:
+    callers = [f"{AGENCY}/{name}" for name in ("insurances", "cars", "hotels", "flights", "travels")]
+    never = [{"name": "bad", "from": [*reversed(callers), f"{CONTROL}/control"], "to": [f"{AGENCY}/discounts"]}]
+    with pytest.raises(ConfigError, match=f"lets {', '.join(sorted(callers))} call"):
+        plan({**with_rule(**{"from": [*callers, f"{PORTAL}/viaggi"]}), "never": never})
+
+
 @pytest.mark.parametrize("rule", [{"paths": ["/b/*"]}, {"methods": ["POST"], "paths": ["/a/x"]}, {"ports": [8000], "methods": ["PUT"]}])
 def test_a_never_that_speaks_of_other_requests_is_no_contradiction(rule: Obj) -> None:
     ban = {"name": "bad", "from": [f"{AGENCY}/cars"], "to": [f"{AGENCY}/discounts"], **rule}

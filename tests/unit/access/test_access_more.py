@@ -253,6 +253,11 @@ def test_workloads_know_only_the_hosts_that_they_may_call_where_asked() -> None:
         f"{AGENCY}/discounts.{AGENCY}.svc.cluster.local",
         f"{AGENCY}/mysqldb.{AGENCY}.svc.cluster.local",
     }
+    gateway = workload(AGENCY, "edge", labels={"app": "edge", "istio": "ingressgateway"})
+    gateway[0]["spec"]["template"]["metadata"]["annotations"] = {"inject.istio.io/templates": "gateway"}
+    assert made(plan(intent(egress={"sidecars": True}), [*mesh(), *gateway]), "Sidecar").keys() == sidecars.keys(), (
+        "a gateway calls for others"
+    )
     assert len(sidecars) == 11 and not any("cars." in host for host in sidecars[f"{AGENCY}/access-discounts"]["egress"][0]["hosts"])
 
 
@@ -337,6 +342,21 @@ def test_metrics_that_nobody_could_read_any_more_are_named(how: str) -> None:
                 "spec": {"selector": {"matchLabels": labels}, key: [{"port": "metrics"}]},
             }
         )
+    others = [
+        ("Widget", AGENCY, "a text"),
+        ("Widget", AGENCY, {"matchLabels": {}}),
+        ("PodMonitor", PORTAL, {}),
+        ("PodMonitor", AGENCY, {"matchLabels": {"app": "x"}}),
+    ]
+    objects += [
+        {
+            "apiVersion": "example.com/v1",
+            "kind": kind,
+            "metadata": {"name": "other", "namespace": space},
+            "spec": {"selector": selector, "podMetricsEndpoints": [{"port": "metrics"}]},
+        }
+        for kind, space, selector in others
+    ]
     rules = [rule | {"ports": [8000]} if rule["name"] == "search" else rule for rule in intent()["rules"]]
     notes = plan(intent(rules=rules), objects).notes
     assert [f"read port 9102 of {AGENCY}/cars-v1" in note for note in notes] == ([] if how == "merged" else [True])

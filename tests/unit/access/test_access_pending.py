@@ -84,3 +84,14 @@ def test_what_somebody_else_has_written_into_it(data: dict[str, str], text: str)
 def test_a_thousand_policies_fit() -> None:
     rows = [{**STAGE["made"][0], "metadata": {"name": f"access-{number}", "namespace": AGENCY}} for number in range(5000)]
     assert len(json.dumps(memory({**STAGE, "saved": rows}))) < 2**20 / 2
+
+
+KINDS = ("AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication", "DestinationRule", "Sidecar")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_that_a_stage_has_comes_back(kind: str) -> None:
+    group = "security" if kind in KINDS[:3] else "networking"
+    one = {"apiVersion": f"{group}.istio.io/v1", "kind": kind, "metadata": {"name": "a", "namespace": AGENCY}}
+    data = packed({"saved": [one], "made": [], "policies": []})
+    assert read({**memory(), "binaryData": data})["saved"] == [one]
