@@ -13,6 +13,8 @@ version_added: "0.1.0"
 description:
   - Prints each line without quotes, folding or escapes of the play's output format.
   - Lines that begin with the sign of a check (C(√), C(‼), C(×)) get its colour.
+  - With the variable C(mesh_output_style) V(short) only what a person needs of a run is printed. Lines of checks that passed or were
+    skipped are left out, and titles with nothing under them.
   - It runs on the control node and talks to no cluster.
 author:
   - meshops.mesh contributors (@meshops)
@@ -25,6 +27,10 @@ options:
     type: list
     elements: str
     required: true
+  detail:
+    description: Whether the lines are left out where C(mesh_output_style) is V(short).
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Can run in check mode and say what it would do.

@@ -13,7 +13,7 @@ from typing import Any
 from .._text import counted, joined, shown
 from .categories import CATEGORIES
 
-__all__ = ["GLYPHS", "failed_sentences", "summary_line", "table", "verdict_line"]
+__all__ = ["GLYPHS", "failed_sentences", "short_lines", "summary_line", "table", "verdict_line"]
 
 GLYPHS = {"passed": "√", "warning": "‼", "failed": "×", "skipped": "·"}
 WORST = ("failed", "warning", "skipped", "passed")
@@ -101,6 +101,25 @@ def table(
         lines.append("")
     counts = summary if summary is not None else {key: sum(row["status"] == key for row in rows) for key in GLYPHS}
     return joined([*lines, summary_line(counts)])
+
+
+def short_lines(lines: Iterable[str]) -> list[str]:
+    """Of tables that are already made what deviates: without checks that passed or were skipped, and titles that nothing is left under."""
+    blocks: list[list[str]] = [[]]
+    for line in lines:
+        if line.strip():
+            blocks[-1].append(line)
+        elif blocks[-1]:
+            blocks.append([])
+    kept = [found for found in map(_deviating, blocks) if found]
+    return [line for number, block in enumerate(kept) for line in ([""] if number else []) + block]
+
+
+def _deviating(block: list[str]) -> list[str]:
+    titled = len(block) > 1 and set(block[1]) == {"-"}
+    if titled and not any(line.startswith((GLYPHS["failed"], GLYPHS["warning"])) for line in block):
+        return []
+    return [line for line in block if not line.startswith((GLYPHS["passed"], GLYPHS["skipped"]))]
 
 
 def verdict_line(rows: Rows, *, cluster: str) -> str:

@@ -14,7 +14,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.meshops.mesh.plugins.filter.check_table import FilterModule
 from ansible_collections.meshops.mesh.plugins.module_utils._catalogue import CATALOGUE, run_checks
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.documents import json_report, junit
-from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import summary_line, table, verdict_line
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import short_lines, summary_line, table, verdict_line
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.runner import Report
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.sarif import sarif
 
@@ -156,3 +156,24 @@ def test_junit_has_what_jenkins_gitlab_and_azure_know(report: Report) -> None:
     for suite in root:
         assert {"name", "tests", "failures", "errors"} <= set(suite.attrib)
         assert suite.get("timestamp") == "2026-11-21T12:00:00"
+
+
+SHORT = """\
+cluster west, mesh shop
+
+gateways
+--------
+about them
+× each host has a Route  [OSM1407]
+    Gateway a/b: none
+    see https://example.com/OSM1407
+
+12 passed, 0 warnings, 1 failed, 3 skipped
+"""
+
+
+def test_short_is_what_deviates_and_the_summary() -> None:
+    more = SHORT.replace("gateways\n", "control plane\n-------------\n√ it exists\n· 3 checks skipped, no gateways\n\ngateways\n")
+    more = more.replace("them\n", "them\n√ each has a pod\n")
+    assert short_lines(["", *more.splitlines(), ""]) == SHORT.splitlines()
+    assert short_lines(["plan: nothing", "a: b"]) == ["plan: nothing", "a: b"] and short_lines(["", "√ all", ""]) == []
