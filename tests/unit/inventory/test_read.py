@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.mesh_variables_info import variables_of
+from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, Forbidden
 from ansible_collections.meshops.mesh.plugins.module_utils._inventory.read import read_mesh
 from ansible_collections.meshops.mesh.plugins.module_utils._inventory.rest import Part, applied
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
@@ -178,6 +180,24 @@ def test_a_mesh_that_is_not_clear_is_refused(objects: list[Object], choice: dict
     with pytest.raises(ConfigError) as caught:
         read(*objects, **choice)
     assert text in str(caught.value)
+
+
+@pytest.mark.parametrize(("kind", "read_whole"), [
+    ("rbac.authorization.k8s.io/v1/RoleBinding", False), ("rbac.authorization.k8s.io/v1/ClusterRoleBinding", False),
+    ("v1/Namespace", False), ("v1/PersistentVolumeClaim", False), ("networking.istio.io/v1/Gateway", False),
+    ("v1/Secret", True), ("v1/Node", True),
+])  # fmt: skip
+def test_what_may_not_be_read_does_not_count_as_not_there(tmp_path: Path, kind: str, read_whole: bool) -> None:
+    """The first run with such an inventory would take people's rights away."""
+    path = tmp_path / "west.json"
+    moment = datetime(2026, 11, 30, tzinfo=UTC)
+    Snapshot("west", moment, "cluster", "v1.35.0", (istio(),), forbidden={kind: "cannot list"}).save(path)
+    params = {"source": "snapshot", "path": str(path), "cluster": "west", "control_plane": None, "mesh": None}
+    if read_whole:
+        assert variables_of(params, clock=lambda: moment)[1].variables["mesh_name"] == "default"
+        return
+    with pytest.raises(Forbidden, match=f"may not read {kind.rpartition('/')[2]}.*mesh_rights_families=inventory"):
+        variables_of(params, clock=lambda: moment)
 
 
 def test_one_of_several_is_chosen_and_called_as_wanted() -> None:
