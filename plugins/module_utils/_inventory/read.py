@@ -32,9 +32,12 @@ __all__ = ["READS", "VOLUMES", "read_mesh"]
 # All that is looked at.
 READS = tuple(dict.fromkeys((
     *DISCOVERED_BY, CLUSTER_ROLE_BINDING, k.ROLE_BINDING, k.CONFIG_MAP, k.DEPLOYMENT, k.GATEWAY, k.VIRTUAL_SERVICE, k.ISTIO_CNI, k.SMCP,
-    k.PEER_AUTHENTICATION, k.TELEMETRY, k.AUTHORIZATION_POLICY, k.REQUEST_AUTHENTICATION, k.DESTINATION_RULE,
+    k.PEER_AUTHENTICATION, k.TELEMETRY, k.AUTHORIZATION_POLICY, k.REQUEST_AUTHENTICATION, k.DESTINATION_RULE, k.Z_TUNNEL, k.PEER,
+    k.ISTIO_CSR,
 )))  # fmt: skip
 _SHOWN = 6
+# Parts of a mesh that no variable has a word for.
+_PARTS = (k.Z_TUNNEL, k.PEER, k.ISTIO_CSR)
 # What install_mesh writes beside the control plane under names that others may have taken.
 _NAMED: tuple[tuple[k.Kind, str], ...] = (
     (k.SMMR, "default"), (k.PEER_AUTHENTICATION, "default"), (k.TELEMETRY, "mesh-default"),
@@ -119,7 +122,8 @@ def _unsaid(view: View, found: DiscoveredMesh, mesh: str) -> list[Unsaid]:
     """What is of the mesh and in no variable."""
     return [
         *_foreign(view, found, mesh),
-        *_membership(found),
+        *_membership(view, found),
+        *(Unsaid(row.ref, "no variable has a word for it: it stays as it is") for kind in _PARTS for row in view.of(kind)),
         *_workloads(view, mesh),
         *_source(view),
     ]
@@ -137,12 +141,16 @@ def _foreign(view: View, found: DiscoveredMesh, mesh: str) -> list[Unsaid]:
                  f"mesh_adopt: [{', '.join(theirs)}]")]  # fmt: skip
 
 
-def _membership(found: DiscoveredMesh) -> list[Unsaid]:
+def _membership(view: View, found: DiscoveredMesh) -> list[Unsaid]:
     ambient = [row.namespace for row in found.members if row.by == "ambient"]
     pods = [row.namespace for row in found.members if row.by == "pods"]
     texts = ((ambient, "in ambient mode, which no variable says: install_mesh would give their pods sidecars"),
              (pods, "members by their pods only: install_mesh labels the namespace, so that all of its new pods get a proxy"))  # fmt: skip
-    return [Unsaid("members", f"{shortened(names, _SHOWN)}: {text}") for names, text in texts if names]
+    notes = [Unsaid("members", f"{shortened(names, _SHOWN)}: {text}") for names, text in texts if names]
+    roll = view.get(k.SMMR, "default", found.namespace)
+    if roll and roll.items("spec", "memberSelectors"):
+        notes.append(Unsaid(f"{roll.ref} spec.memberSelectors", "no variable has a word for it: whom it chooses now is in mesh_domains"))
+    return notes
 
 
 def _workloads(view: View, mesh: str) -> list[Unsaid]:

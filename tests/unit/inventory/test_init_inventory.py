@@ -23,6 +23,7 @@ PLAYBOOK = "meshops.mesh.init_inventory"
 NOWHERE = {"KUBECONFIG": "/nowhere", "K8S_AUTH_KUBECONFIG": "/nowhere"}
 
 
+RETYPED = 5.0  # seconds without an answer to an answer
 # The beginning of each question, and what is answered.
 QUESTIONS = {
     "What is the mesh called?": "shop",
@@ -94,11 +95,17 @@ def test_at_a_terminal_it_asks(tmp_path: Path) -> None:
     }
 
 
-def answer(terminal: int, questions: dict[str, str], *, timeout: float = 60.0) -> str:
-    """What was said, once the other side has ended; each question is answered when it has been asked to its end."""
+def answer(terminal: int, questions: dict[str, str], *, timeout: float = 180.0) -> str:
+    """What was said, once the other side has ended; each question is answered when it has been asked to its end.
+
+    Ansible throws away what was typed before it reads, also an answer that was quicker than it: that one is given again."""
     said, left, end = "", dict(questions), time.monotonic() + timeout
+    last, again = b"", end
     while time.monotonic() < end:
-        if not select.select([terminal], [], [], 1)[0]:
+        if not select.select([terminal], [], [], 0.5)[0]:
+            if time.monotonic() > again:
+                os.write(terminal, last)
+                again = time.monotonic() + RETYPED
             continue
         try:
             read = os.read(terminal, 4096)
@@ -109,7 +116,9 @@ def answer(terminal: int, questions: dict[str, str], *, timeout: float = 60.0) -
         said += read.decode(errors="replace")
         asked = next((question for question in left if re.search(re.escape(question) + r" \[[^\]]*\]:", said)), None)
         if asked:
-            os.write(terminal, left.pop(asked).encode() + b"\r")
+            last, again = left.pop(asked).encode() + b"\r", time.monotonic() + RETYPED
+            time.sleep(0.2)
+            os.write(terminal, last)
     return said
 
 

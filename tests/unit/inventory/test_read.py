@@ -147,6 +147,15 @@ def test_settings_that_maistra_has_and_we_have_no_word_for_are_named_and_kept() 
     )
 
 
+def test_a_roll_that_chooses_by_labels_is_named() -> None:
+    roll = obj("maistra.io/v1", "ServiceMeshMemberRoll", "default", "istio-system",
+               spec={"memberSelectors": [{"matchLabels": {"mesh": "yes"}}]}, status={"configuredMembers": ["shop", "stock"]})  # fmt: skip
+    part = read(smcp(), roll, namespace("shop"), namespace("stock"))
+    assert [row["name"] for row in part.variables["mesh_domains"]] == ["shop", "stock"]
+    assert "ServiceMeshMemberRoll istio-system/default spec.memberSelectors: no variable has a word for it" in said(part)
+    assert "mesh_adopt: [ServiceMeshControlPlane istio-system/basic, ServiceMeshMemberRoll istio-system/default]" in said(part)
+
+
 def test_what_the_operator_has_made_of_silence_counts() -> None:
     effective = {"tracing": {"type": "Jaeger", "sampling": 10000}, "security": {"dataPlane": {"mtls": True}},
                  "proxy": {"networking": {"trafficControl": {"outbound": {"policy": "REGISTRY_ONLY"}}}},
@@ -213,6 +222,7 @@ def test_what_is_ambient_or_of_others_is_named() -> None:
         obj("kiali.io/v1alpha1", "Kiali", "kiali", "istio-system", spec={}),
         obj("networking.istio.io/v1", "Gateway", "theirs", "istio-system", spec={"selector": {"istio": "ingressgateway"}, "servers": []}),
     )
+    assert "ZTunnel default: no variable has a word for it" in said(part)
     assert "members: calm: in ambient mode, which no variable says" in said(part)
     assert "Kiali istio-system/kiali: it is somebody else's" in said(part)
     assert "Gateway istio-system/theirs: mesh_gateways does not say it" in said(part)
