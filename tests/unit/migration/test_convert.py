@@ -220,6 +220,13 @@ def test_every_field_of_the_crd_that_is_mapped_lands_where_the_istio_crd_has_it(
             {"east": {"endpoints": [{"fromRegistry": "east"}]}},
         ),
         (
+            {"proxy": {"injection": {"neverInjectSelector": [{"matchLabels": {"a": "b"}}]}}},
+            "spec.proxy.injection.neverInjectSelector[0].matchLabels.a",
+            "mapped",
+            ("sidecarInjectorWebhook", "neverInjectSelector"),
+            [{"matchLabels": {"a": "b"}}],
+        ),
+        (
             {"techPreview": {"meshConfig": {"defaultConfig": {"proxyMetadata": {"ISTIO_META_DNS_CAPTURE": "true"}}}}},
             "spec.techPreview.meshConfig.defaultConfig.proxyMetadata.ISTIO_META_DNS_CAPTURE",
             "mapped",

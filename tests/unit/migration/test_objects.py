@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._migration.plan import MigrationPlan, plan_migration
-from ansible_collections.meshops.mesh.plugins.module_utils._migration.settings import MigrationSettings
+from ansible_collections.meshops.mesh.plugins.module_utils._migration.settings import MigrationSettings, members_of, plane_of
 from ansible_collections.meshops.mesh.plugins.module_utils._model.objects import prepare
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
 from checks.test_malformed import OTHERS, changed, paths
@@ -281,6 +281,67 @@ def test_a_second_mesh_uses_the_cni_that_is_there() -> None:
 def test_the_control_plane_has_to_be_clear(objects: list[Obj], text: str) -> None:
     with pytest.raises(ConfigError, match=text):
         plan(*objects)
+
+
+def test_one_of_several_is_named() -> None:
+    both = [smcp(), {**smcp(), "metadata": {"name": "other", "namespace": "b"}}]
+    for wish in ({"name": "other"}, {"namespace": "b"}, {"name": "other", "namespace": "b"}):
+        found = plane_of(snapshot(*both), **wish)
+        assert (found.name, found.namespace) == ("other", "b")
+    with pytest.raises(ConfigError, match="found none, expected one; there are: b/other, istio-system/basic"):
+        plane_of(snapshot(*both), name="other", namespace="istio-system")
+
+
+def test_members_are_those_of_rolls_of_members_and_of_labels() -> None:
+    def member(space: str, home: str) -> Obj:
+        spec = {"controlPlaneRef": {"namespace": home, "name": "basic"}}
+        return {
+            "apiVersion": "maistra.io/v1",
+            "kind": "ServiceMeshMember",
+            "metadata": {"name": "default", "namespace": space},
+            "spec": spec,
+        }
+
+    labelled = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "old", "labels": {"maistra.io/member-of": "istio-system"}}}
+    found = snapshot(smcp(), roll("shop", "*"), member("pay", "istio-system"), member("far", "elsewhere"), labelled)
+    assert sorted(members_of(found, plane_of(found))) == ["old", "pay", "shop"]
+
+
+@pytest.mark.parametrize(
+    ("pilot", "expected"),
+    [
+        ({}, {"enabled": False}),
+        ({"deployment": {"replicas": 1}}, {"enabled": False}),
+        ({"deployment": {"replicas": 2}}, None),
+        ({"deployment": {"replicas": 1, "autoScaling": {"enabled": True, "minReplicas": 2, "maxReplicas": 3}}}, None),
+    ],
+)
+def test_a_budget_of_one_pod_is_not_made(pilot: Obj, expected: Obj | None) -> None:
+    found = by_name(plan(smcp(runtime={"components": {"pilot": pilot}} if pilot else {})))["Istio basic"]["spec"]["values"]
+    assert (found.get("global") or {}).get("defaultPodDisruptionBudget") == expected
+
+
+def test_discovery_selectors_of_the_old_mesh_are_kept() -> None:
+    selectors = [{"matchLabels": {"team": "a"}}]
+    found = by_name(plan(smcp(mode="ClusterWide", techPreview={"meshConfig": {"discoverySelectors": selectors}})))
+    assert found["Istio basic"]["spec"]["values"]["meshConfig"]["discoverySelectors"] == selectors
+
+
+def test_where_a_gateway_may_run_and_how_it_scales() -> None:
+    avoid = {"podAntiAffinity": {"requiredDuringScheduling": [{"key": "app", "operator": "NotIn", "values": ["db"]}]}}
+    runtime = {
+        "pod": {"affinity": avoid, "nodeSelector": {"role": "edge"}},
+        "deployment": {"autoScaling": {"enabled": True, "minReplicas": 2, "maxReplicas": 6, "targetCPUUtilizationPercentage": 70}},
+    }
+    found = by_name(plan(smcp(gateways={"ingress": {"runtime": runtime}})))
+    pod = found["Deployment istio-ingressgateway-injected"]["spec"]["template"]["spec"]
+    (term,) = pod["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert term["labelSelector"]["matchExpressions"] == [{"key": "app", "operator": "NotIn", "values": ["db"]}]
+    assert pod["nodeSelector"] == {"role": "edge"}
+    scaled = found["HorizontalPodAutoscaler istio-ingressgateway-injected"]["spec"]
+    assert (scaled["minReplicas"], scaled["maxReplicas"]) == (2, 6)
+    assert scaled["metrics"] == [
+        {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}}}]  # fmt: skip
 
 
 def test_a_domain_with_a_stranger_is_refused() -> None:

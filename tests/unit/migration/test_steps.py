@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._migration.settings import Domain, MigrationSettings, Plane
-from ansible_collections.meshops.mesh.plugins.module_utils._migration.state import domain_state
+from ansible_collections.meshops.mesh.plugins.module_utils._migration.state import domain_state, plane_state
 from ansible_collections.meshops.mesh.plugins.module_utils._migration.steps import (
     MigrationStep,
     back,
@@ -167,6 +167,8 @@ def test_only_workloads_of_the_other_side_are_restarted() -> None:
     refs, lonely = restarts(every, PLANE, SETTINGS, SHOP, "new")
     assert [str(ref) for ref in refs] == ["Deployment shop/cars"]
     assert lonely == ["shop/bare-abc-1", "shop/report-abc-1"]
+    over = [{**pod("nightly", "basic", owner="Job"), "status": {"phase": phase}} for phase in ("Succeeded", "Failed")]
+    assert restarts(seen(*over), PLANE, SETTINGS, SHOP, "new") == ([], []), "what is over is restarted by nobody"
     back_refs, _lonely = restarts(every, PLANE, SETTINGS, SHOP, "old")
     assert [str(ref) for ref in back_refs] == ["Deployment shop/flights"]
 
@@ -290,6 +292,27 @@ def test_nothing_is_removed_while_somebody_has_an_old_proxy() -> None:
         "Pod shop/cars-abc-1 still has the proxy of the old control plane",
         "Deployment istio-system/istio-egressgateway is a gateway of OSSM 2 that still runs",
     )
+
+
+def test_nothing_is_removed_while_a_pod_is_not_ready() -> None:
+    late = pod("cars", "basic-v1-27-3", ready=False)
+    step = removed(seen(SMCP, late, deployment("cars")), "basic", "istio-system", {"basic-v1-27-3"}, ("shop",))
+    assert step.blockers == ("Pod shop/cars-abc-1 is not ready",)
+
+
+@pytest.mark.parametrize(
+    ("objects", "text"),
+    [
+        ([], "the new control plane is not there"),
+        ([obj("Namespace shop", labels={"istio-discovery": "other"})], "the new control plane is not there"),
+        ([obj("Namespace shop", labels={"istio-discovery": "travel"}), obj("Namespace pay")],
+         "the new control plane is not there, namespaces are labelled for it"),
+    ],
+)  # fmt: skip
+def test_how_far_the_whole_is_before_anything_is_made(objects: list[Obj], text: str) -> None:
+    assert plane_state(seen(*objects), PLANE, SETTINGS) == text
+    files = Snapshot("west", NOW, "manifests", None, tuple(objects))
+    assert plane_state(files, PLANE, SETTINGS) == "from manifests, which do not say what runs"
 
 
 def test_the_control_plane_goes_first_then_rolls_and_members_of_this_mesh() -> None:
