@@ -19,7 +19,7 @@ from .._checks.several import together
 from .._checks.types import Options
 from .._discovery.completion import FIELDS, completed, meshes_for
 from .._discovery.discover import READS as DISCOVERED_BY
-from .._discovery.discover import discover
+from .._discovery.discover import discover_readable
 from .._discovery.model import DiscoveredMesh, Discovery
 from .._discovery.report import found_lines, mesh_data, not_judged
 from .._errors import ConfigError, FetchError
@@ -116,7 +116,7 @@ def look(params: dict[str, Any], warn: Callable[[str], None] | None = None) -> L
         options = options_from(params, now=utc_now(), fetch_error=str(exc))
         snapshot, asks = nothing(params["cluster"], now=utc_now()), False
     view = View(snapshot)
-    discovery = discover(view) if asks else Discovery()
+    discovery = discover_readable(view) if asks else Discovery()
     taken = meshes_for(discovery, intent)
     intents = tuple(completed(intent, mesh) for mesh in taken) or (intent,)
     report = together([run_checks_on(view, one, options) for one in intents])

@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .._model import kinds as k
 from .._model.istiods import READS as CONFIGURED_BY
 from .._model.istiods import istiods
+from .._model.malformed import suspects, title
 from .._model.mesh_config import MeshConfig
 from .._model.revisions import Revisions, revisions_of
 from .._model.selectors import matches
@@ -21,7 +22,9 @@ from .model import UNKNOWN, DiscoveredMember, DiscoveredMesh, Discovery, Fact
 from .parts import gateways_in, mesh_operators, tools_of_mesh
 from .planes import FoundPlane, planes_of
 
-__all__ = ["READS", "discover"]
+__all__ = ["READS", "discover", "discover_readable"]
+
+_UNREADABLE = 25  # objects that are left out before it gives up
 
 _TAGGED = (k.ISTIO, k.ISTIO_REVISION_TAG, k.MUTATING_WEBHOOK, k.SERVICE, k.SMMR, k.SMM, k.DAEMON_SET)
 # All that is looked at.
@@ -36,6 +39,23 @@ READS = tuple(
 def discover(view: View) -> Discovery:
     """The meshes of a source; made once for each view."""
     return view.memo("discovery", view, lambda: _discover(view))
+
+
+def discover_readable(view: View) -> Discovery:
+    """The same of a source that may have objects with wrong types: each that is in the way is left out, and a note names it."""
+    left_out: list[str] = []
+    rest = view
+    while True:
+        try:
+            found = discover(rest)
+            return replace(found, notes=(*found.notes, *left_out))
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as exc:
+            likely, _stands_out = suspects(exc)
+            smaller = rest.without(likely[0]) if likely and len(left_out) < _UNREADABLE else None
+            if smaller is None:
+                return Discovery(notes=("which meshes there are could not be found out, because of objects with wrong types", *left_out))
+            left_out.append(f"{title(likely[0])} was left out: it does not have the structure of its kind")
+            rest = smaller
 
 
 def _discover(view: View) -> Discovery:

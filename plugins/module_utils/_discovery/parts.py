@@ -68,7 +68,7 @@ def mesh_operators(view: View, plane: FoundPlane) -> tuple[DiscoveredOperator, .
             row.package, row.namespace, row.name, row.channel, row.approval, row.source, row.source_namespace, row.installed_csv
         )
         for row in rows
-        if row.package in wanted
+        if str(row.package) in wanted
     ]
     return tuple(sorted(found, key=lambda row: (row.package, row.namespace)))
 

@@ -43,7 +43,8 @@ def _choice(mesh: DiscoveredMesh) -> str:
 def _mesh(mesh: DiscoveredMesh) -> Iterator[str]:
     version = f" {mesh.version.value}" if mesh.version else ""
     maker = _EITHER if mesh.provider.guessed else _MAKERS[mesh.provider.value]
-    yield f"found {mesh.source}: {maker.format(version=version)} ({mesh.provider.source})"
+    why = f" ({mesh.provider.source})" if mesh.provider.source != mesh.source else ""
+    yield f"found {mesh.source}: {maker.format(version=version)}{why}"
     if len(mesh.revisions) > 1 or mesh.active_revision.value != mesh.name:
         names = [_revision(row.name, row.version.value, mesh.active_revision.value) for row in mesh.revisions]
         yield f"  revisions: {shortened(names, _MOST)}"
