@@ -181,6 +181,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+cluster:
+  description: What messages call the cluster. Without O(cluster) that is the name of its context, or of the file that is read.
+  returned: always
+  type: str
+  sample: west
 read:
   description: What was read of manifests.
   returned: with O(source=manifests)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from .._catalogue import kinds_read, run_checks_on
@@ -24,7 +25,7 @@ from .._discovery.model import DiscoveredMesh, Discovery
 from .._discovery.report import found_lines, mesh_data, not_judged
 from .._errors import ConfigError, FetchError
 from .._inputs import intent_from, options_from, reviews_for
-from .._kube.auth import AUTH_ARG_SPEC
+from .._kube.auth import AUTH_ARG_SPEC, current_context
 from .._kube.client import Cluster
 from .._kube.collect import collect
 from .._kube.options import CLUSTER, REPORT, SOURCE, display_name, wait_options
@@ -148,6 +149,13 @@ def _say(progress: Progress, report: Report, fail_on: str) -> None:
         progress.say(few(f"{row.id} {row.resource}: {row.message}" for row in rows))
 
 
+def _name(params: dict[str, Any]) -> str:
+    """What messages call the cluster: without an inventory it has the name of its context, or of the file or folder that is read."""
+    if any(params[option] for option in ("cluster", "context", "host")):
+        return display_name(params)
+    return Path(params["path"]).name if params["source"] != "cluster" else current_context(params["kubeconfig"]) or display_name(params)
+
+
 def _report(looks: list[Look], one: Look) -> Report:
     looks[:] = [one]
     return one.report
@@ -155,7 +163,7 @@ def _report(looks: list[Look], one: Look) -> Report:
 
 def check(params: dict[str, Any], warn: Callable[[str], None]) -> dict[str, Any]:
     """The result of a task: the rows, and `failed` with a line that says which checks are the reason. Raises MeshError."""
-    params = {**params, "cluster": display_name(params)}
+    params = {**params, "cluster": _name(params)}
     looks: list[Look] = []
     progress = Progress(params["cluster"])
     report = run_until(
@@ -169,4 +177,4 @@ def check(params: dict[str, Any], warn: Callable[[str], None]) -> dict[str, Any]
     )
     result = answer(report, by="mesh_check", params=params, warn=warn, **read_result(looks[-1].snapshot), **looks[-1].told)
     shown = table(result["checks"], show_from=params["show_from"], summary=report.summary, about=report.about)
-    return {**result, "table": shown}
+    return {**result, "cluster": params["cluster"], "table": shown}

@@ -108,4 +108,5 @@ def not_judged(objects: Iterable[Mapping[str, Any]], ours: Collection[str], *, e
         return ""
     total, names = sum(counts.values()), shortened([shown(name) for name in sorted(counts)], _MOST)
     number = counted(total, "object") if every else f"{counted(total, 'object')} of Istio"
-    return f"not judged: {number} in {names}, which are no namespaces of this mesh"
+    which = "is no namespace" if len(counts) == 1 else "are no namespaces"
+    return f"not judged: {number} in {names}, which {which} of this mesh"

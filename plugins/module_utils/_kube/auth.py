@@ -27,11 +27,11 @@ try:
     import yaml
     from kubernetes.client import Configuration
     from kubernetes.client.rest import RESTClientObject
-    from kubernetes.config import ConfigException
+    from kubernetes.config import ConfigException, kube_config
 except ImportError:
     IMPORT_ERROR = traceback.format_exc()
 
-__all__ = ["AUTH_ARG_SPEC", "IMPORT_ERROR", "Dialer", "HttpResponse", "Transport", "connect", "dialer"]
+__all__ = ["AUTH_ARG_SPEC", "IMPORT_ERROR", "Dialer", "HttpResponse", "Transport", "connect", "current_context", "dialer"]
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,18 @@ def _configuration(params: Mapping[str, Any], name: str) -> Any:
             f"cluster {name}: no usable login in {shown} (context {params.get('context') or 'current'}): {str(exc).strip()}; "
             "set kubeconfig (or K8S_AUTH_KUBECONFIG) to a readable file and context to one that it has"
         ) from exc
+
+
+def current_context(kubeconfig: Any) -> str:
+    """The name of the context that a kubeconfig leads to where none is asked for, as kubectl shows it; empty where it cannot be read, which
+    whoever logs in says."""
+    if isinstance(kubeconfig, Mapping):
+        return str(kubeconfig.get("current-context") or "")
+    try:
+        _contexts, active = kube_config.list_kube_config_contexts(config_file=kubeconfig)
+    except (ConfigException, OSError, yaml.YAMLError, TypeError, ValueError):
+        return ""
+    return str(active.get("name") or "")
 
 
 def _login(configuration: Any) -> Callable[[], dict[str, str]]:

@@ -16,6 +16,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._commands.mesh_check 
 from ansible_collections.meshops.mesh.plugins.module_utils._discovery.completion import completed, meshes_for
 from ansible_collections.meshops.mesh.plugins.module_utils._discovery.discover import discover
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import current_context
 from ansible_collections.meshops.mesh.plugins.module_utils._model.intent import Intent
 from ansible_collections.meshops.mesh.plugins.module_utils._model.problem import Severity
 from ansible_collections.meshops.mesh.plugins.module_utils._model.view import View
@@ -135,7 +136,7 @@ def test_the_objects_of_namespaces_without_a_proxy_are_judged(tmp_path: Path) ->
     other = {"VirtualService app-b/web": {"spec": {"hosts": ["web"], "gateways": ["gone"], "http": []}}}
     answer = ask(tmp_path, [*two(), other], control_plane={"name": "mesh-a", "namespace": "istio-a"})
     assert "failed" not in {row[0] for row in rows(answer, "OSM1505")}
-    assert "not judged: 1 object of Istio in app-b, which are no namespaces of this mesh" in answer["found"]["text"]
+    assert "not judged: 1 object of Istio in app-b, which is no namespace of this mesh" in answer["found"]["text"]
 
 
 def test_what_of_manifests_is_not_judged_is_said(tmp_path: Path) -> None:
@@ -213,3 +214,23 @@ def test_a_gateway_without_pods_is_looked_for_where_its_secret_was_read(tmp_path
     gateway = {"Gateway edge/web": {"spec": {"selector": {"istio": "gone"}, "servers": [tls]}}}
     answer = ask(tmp_path, [*istioctl(), {"Namespace edge": {}}, gateway], only=["OSM2507", "OSM2505"])
     assert "istio-system/web" not in json.dumps(answer["checks"])
+
+
+CONTEXTS = {
+    "apiVersion": "v1", "kind": "Config", "current-context": "admin@west", "clusters": [{"name": "x", "cluster": {"server": "https://127.0.0.1:9"}}],
+    "users": [{"name": "x", "user": {"token": "x"}}], "contexts": [{"name": "admin@west", "context": {"cluster": "x", "user": "x"}}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "name"), [(json.dumps(CONTEXTS), "admin@west"), ("{}", ""), ("[", ""), (None, "")])
+def test_without_an_inventory_a_cluster_has_the_name_of_its_context(tmp_path: Path, text: str | None, name: str) -> None:
+    path = tmp_path / "config"
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    assert current_context(str(path)) == name
+    assert current_context(CONTEXTS) == "admin@west"
+
+
+def test_a_file_has_its_own_name(tmp_path: Path) -> None:
+    assert ask(tmp_path, istioctl(), cluster=None)["cluster"] == "west.json"
+    assert ask(tmp_path, istioctl(), cluster=None, context="blue")["cluster"] == "blue"
