@@ -9,7 +9,7 @@ COLLECTION := .cache/collections/ansible_collections/meshops/mesh
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONPATH := $(CURDIR)/tests
 
-.PHONY: help ready demo demo-ca demo-upgrade test test-long matrix unit lint bench docs lock cluster-up cluster-down build clean molecule
+.PHONY: help ready demo demo-ca demo-upgrade test test-long matrix unit lint bench docs lock cluster-up cluster-down build clean molecule version release
 help:                  ## what can be made
 	@sed -n 's/^\([a-z][a-z -]*\):[^#=]*## *\(.*\)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do printf '%-14s %s\n' "$$name" "$$text"; done
 
@@ -75,6 +75,18 @@ molecule: ready        ## the molecule scenario on an embedded cluster
 
 build: ready           ## the archive, in .cache/dist
 	@mkdir -p .cache/dist && ansible-galaxy collection build --force --output-path .cache/dist .
+
+version: ready         ## VERSION=1.2.0: writes the version wherever it stands, and the changelog from its fragments
+	@test -n "$(VERSION)" || { echo "say which: make version VERSION=1.2.0"; exit 1; }
+	@$(BIN)/python tests/tools/release.py version $(VERSION)
+
+release: ready         ## checks a release of the version in galaxy.yml, builds its archive and says what is in it; publishes nothing
+	@$(BIN)/python tests/tools/release.py check
+	@$(MAKE) --no-print-directory lint
+	@rm -rf .cache/dist
+	@$(MAKE) --no-print-directory build > /dev/null
+	@$(BIN)/python tests/tools/release.py contents .cache/dist/meshops-mesh-*.tar.gz
+	@echo "Before it is published: make test-long and make matrix. Then tag the commit, and ansible-galaxy collection publish the archive."
 
 lock: ready            ## the newest versions of what developers use, into requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet -U -r requirements-dev.in && $(BIN)/python -m pip freeze > requirements-dev.txt
