@@ -15,11 +15,12 @@ from ansible_collections.meshops.mesh.plugins.module_utils._model.members import
 from ansible_collections.meshops.mesh.plugins.module_utils._model.variables import check_names, check_value, misspelt
 from ansible_collections.meshops.mesh.plugins.module_utils._preflight import MeshVariables, notes, refusals
 from ansible_collections.meshops.mesh.plugins.module_utils._text import joined, shown_line
+from ansible_collections.meshops.mesh.plugins.plugin_utils.host_pattern import chosen
 from ansible_collections.meshops.mesh.plugins.plugin_utils.hosts import api_of, variable_of
 from ansible_collections.meshops.mesh.plugins.plugin_utils.places import with_place
 from ansible_collections.meshops.mesh.plugins.plugin_utils.role_options import (
     KNOWN_VARIABLES,
-    OF_CHECKS,
+    OF_PLAYBOOKS,
     PLANE_DEFAULTS,
     PUBLIC,
     RoleOption,
@@ -29,8 +30,6 @@ from ansible_collections.meshops.mesh.plugins.plugin_utils.role_options import (
 
 _UNDEFINED = re.compile(r"'([A-Za-z_]\w*)' is undefined")
 _VERSIONS = {"ossm2": "control_plane_ossm2_version", "ossm3": "control_plane_ossm3_version"}
-# Of playbooks and roles, without a default that names them.
-_MORE = (*OF_CHECKS, "access_stages", "migration_only", "upgrade_hops", "upgrade_until")
 
 
 def _chain(error: BaseException | None) -> str:
@@ -64,6 +63,7 @@ class ActionModule(ActionBase):
             if self._task.args.get("state", "present") == "present":
                 given = self._given(found)
                 problems, hints = [*problems, *refusals(given)], notes(given)
+        problems += self._hosts(found)
         problems += misspelt({name for name in found if name.startswith("mesh_")}, KNOWN_VARIABLES)
         problems = list(dict.fromkeys(problems))
         if problems:
@@ -76,6 +76,17 @@ class ActionModule(ActionBase):
         if hints:
             result["warnings"] = [f"{shown_line(found.get('inventory_hostname'))}: {with_place(found, text)}" for text in hints]
         return {**result, "changed": False, "checked": len(self._values)}
+
+    def _hosts(self, found: dict[str, Any]) -> list[str]:
+        """Hosts are chosen before any variable of the inventory is read: one that is set there chooses nobody, so the run goes too far."""
+        if "mesh_hosts" not in found:
+            return []
+        pattern, host = self._templar.template(found["mesh_hosts"]), str(found.get("inventory_hostname"))
+        if chosen(pattern, found.get("groups") or {}, host):
+            return []
+        return [
+            "mesh_hosts: is read before the variables of the inventory, and has not chosen this host; give it with -e, and take it out here"
+        ]
 
     def _name_of_the_mesh(self, found: dict[str, Any]) -> list[str]:
         if "mesh_name" not in found:
@@ -94,9 +105,9 @@ class ActionModule(ActionBase):
         for option in options_of((role for role in PUBLIC if role not in roles), found):
             if option.name in found:
                 yield from self._check(option, found, needed=False)
-        for name in _MORE:
+        for name, spec in OF_PLAYBOOKS.items():
             if name in found and name not in self._values:
-                yield from self._check(RoleOption(name, name, found[name], {"type": "raw"}), found, needed=False)
+                yield from self._check(RoleOption(name, name, found[name], spec), found, needed=False)
 
     def _check(self, option: RoleOption, found: dict[str, Any], *, needed: bool) -> list[str]:
         """The problems of one option. What nobody needs in this run may be made of what only another run has."""

@@ -15,7 +15,7 @@ from typing import Any
 from ansible.inventory.manager import InventoryManager, split_host_pattern
 from ansible_collections.meshops.mesh.plugins.module_utils._text import shortened, shown
 
-__all__ = ["pattern_problem"]
+__all__ = ["chosen", "pattern_problem"]
 
 _LOCAL = ("localhost", "127.0.0.1", "::1")  # hosts that Ansible makes where no inventory has them
 _SHOWN = 10
@@ -25,7 +25,7 @@ def pattern_problem(
     pattern: Any, groups: Mapping[str, Sequence[str]], *, left: Iterable[str], limit: str | None = None, loader: Any = None
 ) -> str:
     """Why the pattern chooses nobody, or not all that it names; empty where it does. left: the hosts that --limit leaves."""
-    if not pattern or not all(isinstance(part, str) for part in ([pattern] if isinstance(pattern, str) else pattern)):
+    if not _is_pattern(pattern):
         return "mesh_hosts is empty or no text; name hosts or groups of the inventory, or leave it out"
     parts = split_host_pattern(pattern)
     known = list(dict.fromkeys([*groups, *(name for names in groups.values() for name in names)]))
@@ -47,6 +47,17 @@ def pattern_problem(
             "change one of the two"
         )
     return ""
+
+
+def _is_pattern(pattern: Any) -> bool:
+    if isinstance(pattern, (list, tuple)):
+        return bool(pattern) and all(isinstance(part, str) for part in pattern)
+    return isinstance(pattern, str) and bool(pattern.strip())
+
+
+def chosen(pattern: Any, groups: Mapping[str, Sequence[str]], host: str) -> bool:
+    """Whether the pattern has the host; one that no play could have used has none."""
+    return _is_pattern(pattern) and host in _matched(split_host_pattern(pattern), groups, None)
 
 
 def _said(parts: Sequence[str]) -> str:

@@ -24,7 +24,7 @@ except ImportError:  # before ansible-core 2.19 every text may be a template
         return value
 
 
-__all__ = ["KNOWN_VARIABLES", "OF_CHECKS", "PLANE_DEFAULTS", "PUBLIC", "RoleOption", "default_of", "options_of"]
+__all__ = ["KNOWN_VARIABLES", "OF_CHECKS", "OF_PLAYBOOKS", "PLANE_DEFAULTS", "PUBLIC", "RoleOption", "default_of", "options_of"]
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 PLAYBOOKS = ROLES.parent / "playbooks"
@@ -34,6 +34,17 @@ PUBLIC = ("access", "control_plane", "deliver", "gateways", "membership", "obser
 
 # Modules take these, which may be texts with commas between the codes.
 OF_CHECKS = ("mesh_check_only", "mesh_check_categories")
+
+# Of playbooks: what the check at the end of an installation is asked with, and what has no default that names it.
+OF_PLAYBOOKS: dict[str, dict[str, Any]] = {
+    **{name: {"type": "raw"} for name in OF_CHECKS},
+    "mesh_check_fail_on": {"type": "str", "choices": ["error", "warning", "never"]},
+    "mesh_check_source": {"type": "str", "choices": ["cluster", "snapshot", "manifests"]},
+    "mesh_check_thresholds": {"type": "dict"},
+    "mesh_check_unreadable": {"type": "str", "choices": ["warn", "fail"]},
+    "mesh_check_wait_timeout": {"type": "float"},
+    **{name: {"type": "raw"} for name in ("access_stages", "migration_only", "upgrade_hops", "upgrade_until")},
+}
 
 _OURS = re.compile(r"\bmesh_\w+")
 _PLAIN = re.compile(r"\{\{ (mesh_\w+)( \| default\(.*\))? \}\}")

@@ -202,6 +202,15 @@ def _categories(given: MeshVariables) -> Iterator[str]:
             yield f"mesh_check_categories[{number}]: there is no category {shown(name)}; {did_you_mean(name, CATEGORIES)}"
 
 
+def _thresholds(given: MeshVariables) -> Iterator[str]:
+    # late, as above
+    from .._checks.types import THRESHOLDS
+
+    for name in given.map("mesh_check_thresholds"):
+        if name not in THRESHOLDS:
+            yield f"mesh_check_thresholds: there is no threshold {shown(name)}; {did_you_mean(name, THRESHOLDS)}"
+
+
 PLANE, DOMAINS, PROVIDER = "mesh_control_plane", "mesh_domains", "mesh_provider"
 OPERATORS = ("mesh_operators_channels", "mesh_operators_versions", "mesh_operators_starting_csvs")
 RULES = (
@@ -229,6 +238,7 @@ RULES = (
     VariableRule((PLANE, *certificates.VARIABLES), certificates.intended),
     VariableRule(("mesh_check_only",), _checks),
     VariableRule(("mesh_check_categories",), _categories),
+    VariableRule(("mesh_check_thresholds",), _thresholds),
 )
 NOTES = (
     VariableRule(("mesh_gateways", "mesh_workloads"), references.near_services),

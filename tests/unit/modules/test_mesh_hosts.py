@@ -44,6 +44,8 @@ def test_every_playbook_chooses_in_the_same_way(path: Path) -> None:
         ("", None, None, "mesh_hosts is empty"),
         (None, None, None, "mesh_hosts is empty"),
         ([7], None, None, "mesh_hosts is empty or no text"),
+        (7, None, None, "mesh_hosts is empty or no text"),
+        (" ", None, None, "mesh_hosts is empty or no text"),
         ("prdo", None, None, "mesh_hosts names 'prdo', which is no host or group of the inventory; did you mean prod?"),
         ("prod,wst", None, None, "mesh_hosts names 'wst', which is no host or group of the inventory; did you mean west?"),
         ("prod:!canary", None, None, "mesh_hosts names '!canary', which is no host or group of the inventory; there are prod, dev, east"),

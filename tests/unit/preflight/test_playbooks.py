@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 import warm_ansible
 import yaml
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import THRESHOLDS
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.mesh_check import argument_spec
+from ansible_collections.meshops.mesh.plugins.plugin_utils.role_options import OF_PLAYBOOKS
 
 ROOT = Path(__file__).resolve().parents[3]
 PLAYBOOKS = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "playbooks").glob("*.yml"))}
@@ -70,6 +73,8 @@ mesh_upgrade:
   waves: [{name: all, rest: true}]
   windws: []
 mesh_kubeconfig: /nowhere
+mesh_hosts: east
+mesh_check_fail_on: eror
 """
 # What each run says, whatever it is for; the last one is of what was given on the command line.
 SAYS = (
@@ -77,6 +82,7 @@ SAYS = (
     r"mesh_personas\[1\]\.namespaces\[1\]: 'shop-wbe' is no namespace of mesh_domains, where bob is mesh_developer; "
     r"did you mean shop-web\? \({vars}, line 16\)",
     r"mesh_upgrade\.windws: not known; did you mean windows\? \({vars}, line \d+\)",
+    r"mesh_check_fail_on: expected one of error, warning, never, found 'eror'; did you mean error\? \({vars}, line \d+\)",
     r"mesh_adopt: expected a list, found 'a,b'; this is one text: write a list",
 )
 
@@ -103,3 +109,14 @@ def test_as_played(playbook: str, arguments: list[str], tmp_path: Path) -> None:
     assert done.returncode == 2 and "changed=0" in text and "failed=1" in text and "Traceback" not in text, text
     for says in SAYS:
         assert re.search(says.replace("{vars}", re.escape(str(variables))), text), (says, text)
+    too_far = "mesh_hosts: is read before the variables of the inventory, and has not chosen this host"
+    assert (too_far in text) is ("mesh_hosts=all" not in arguments)
+
+
+def test_what_the_check_is_asked_with_is_what_it_takes() -> None:
+    takes = argument_spec()
+    for name, spec in OF_PLAYBOOKS.items():
+        if name.startswith("mesh_check_") and spec["type"] != "raw":
+            option = takes[name.removeprefix("mesh_check_")]
+            assert (spec["type"], spec.get("choices")) == (option["type"], option.get("choices")), name
+    assert set(takes["thresholds"]["options"]) == set(THRESHOLDS)

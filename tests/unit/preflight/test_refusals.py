@@ -89,6 +89,7 @@ GOOD: dict[str, Any] = {
     "mesh_certificates_clients": [{"name": "client", "bundle": "files"}],
     "mesh_check_only": ["OSM1301"],
     "mesh_check_categories": ["certificates"],
+    "mesh_check_thresholds": {},
     "migration_only": ["front"],
     "upgrade_hops": ["v1.26.4", "v1.27.3"],
     "upgrade_until": "gateways",
@@ -321,6 +322,10 @@ CASES: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     ),
     "a check that there is not": (put("mesh_check_only[0]", "OSM1031"), "mesh_check_only[0]: there is no check OSM1031; did you mean"),
     "a check that there is not, in a text": (put("mesh_check_only", "OSM1301, OSM1031"), "mesh_check_only[1]: there is no check OSM1031"),
+    "a threshold that there is not": (
+        put("mesh_check_thresholds", {"certificate_day": 3}),
+        "mesh_check_thresholds: there is no threshold certificate_day;",
+    ),
     "a category that there is not": (
         put("mesh_check_categories[0]", "certificate"),
         "mesh_check_categories[0]: there is no category certificate",
