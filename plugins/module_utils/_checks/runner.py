@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 __all__ = ["Report", "Row", "run_checks", "run_checks_on", "run_until"]
 
 _NAMED = 3  # kinds in a reason
+# What no source can say, whoever looks at it; all else is found out there.
+_INTENDED = {
+    "access": ": who may call whom is known to people only",
+    "gateways": ": which gateways are meant is known to people only",
+    "personas": ": who may do what is known to people only",
+}
 _UNREADABLE = 25  # objects that one check leaves out before it gives up
 _SUSPECTS = 6  # objects that may be the reason for an error and are tried
 _HELPERS = frozenset({"Namespace", "Pod"})  # without them there may be nothing to ask; the API server knows their types
@@ -106,7 +112,7 @@ class _CheckRun:
             return "manifests do not say what runs"
         for name in check.intent:
             if getattr(self.intent, name) is None:
-                return f"{name} is not given"
+                return f"{name} is not given{_INTENDED.get(name, '')}"
         if self.intent.provider and self.intent.provider not in check.providers:
             return f"not for provider {self.intent.provider}" if self.intent.by_operator else "not for a mesh that no operator runs"
         alone = [name for name in check.compares if name in self.intent.found]

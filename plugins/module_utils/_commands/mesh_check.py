@@ -18,7 +18,7 @@ from .._checks.render import table
 from .._checks.runner import Report, run_until
 from .._checks.several import together
 from .._checks.types import Options
-from .._discovery.completion import FIELDS, completed, meshes_for
+from .._discovery.completion import FIELDS, completed, meshes_for, unmatched
 from .._discovery.discover import READS as DISCOVERED_BY
 from .._discovery.discover import discover_readable
 from .._discovery.model import DiscoveredMesh, Discovery
@@ -119,7 +119,7 @@ def look(params: dict[str, Any], warn: Callable[[str], None] | None = None) -> L
     view = View(snapshot)
     discovery = discover_readable(view) if asks else Discovery()
     taken = meshes_for(discovery, intent)
-    intents = tuple(completed(intent, mesh) for mesh in taken) or (intent,)
+    intents = tuple(completed(intent, mesh) for mesh in taken) or (unmatched(intent, discovery),)
     report = together([run_checks_on(view, one, options) for one in intents])
     return Look(report, snapshot, discovery, taken, intents)
 

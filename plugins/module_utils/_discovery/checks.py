@@ -33,7 +33,7 @@ def mesh_there(view: View, intent: Intent, options: Options) -> Iterable[Problem
     found = discover(view)
     if found.meshes:
         return
-    if intent.control_plane is not None:
+    if intent.control_plane is not None and intent.provider:
         yield skip("the inventory names the control plane (see OSM1201)")
         return
     unread = sorted({kind.kind for kind in READS} & set(view.forbidden()))

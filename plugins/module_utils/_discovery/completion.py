@@ -13,7 +13,7 @@ from typing import Any
 from .._model.intent import ISTIO_ONLY, Intent
 from .model import DiscoveredMesh, Discovery
 
-__all__ = ["FIELDS", "completed", "differences", "meshes_for"]
+__all__ = ["FIELDS", "completed", "differences", "meshes_for", "unmatched"]
 
 # What an inventory may leave out, as a mesh itself says it.
 FIELDS = ("provider", "control_plane", "members", "operators", "observability")
@@ -33,6 +33,13 @@ def meshes_for(discovery: Discovery, intent: Intent) -> tuple[DiscoveredMesh, ..
 
 def _same_generation(mesh: DiscoveredMesh, provider: str) -> bool:
     return mesh.provider.value == provider or {mesh.provider.value, provider} <= _UPSTREAM
+
+
+def unmatched(intent: Intent, discovery: Discovery) -> Intent:
+    """The intent of a control plane that is not there: it is looked for among those of the kind that is, and found missing."""
+    if intent.provider or intent.control_plane is None or not discovery.meshes:
+        return intent
+    return replace(intent, provider=discovery.meshes[0].provider.value, found=frozenset({"provider"}))
 
 
 def completed(intent: Intent, mesh: DiscoveredMesh) -> Intent:

@@ -30,7 +30,7 @@ def test_an_unreachable_api_skips_everything_else_and_says_why() -> None:
     assert report.summary == {"passed": 0, "warning": 0, "failed": 1, "skipped": len(select([], [])) - 1}
     reasons = {row.id: row.message for row in report.rows if row.status is Status.SKIPPED}
     assert reasons.pop("OSM1305") == "not for provider ossm3"
-    assert {reasons.pop(code) for code in ("OSM3301", "OSM3302")} == {"access is not given"}
+    assert {reasons.pop(code) for code in ("OSM3301", "OSM3302")} == {"access is not given: who may call whom is known to people only"}
     assert set(reasons.values()) == {"OSM1001 failed"}
 
 
@@ -46,7 +46,7 @@ def test_a_failed_requirement_skips_its_dependents_only() -> None:
     ("code", "fields", "given", "reason"),
     [
         ("OSM1101", {"operators": None}, {}, "operators is not given"),
-        ("OSM1701", {"personas": None}, {}, "personas is not given"),
+        ("OSM1701", {"personas": None}, {}, "personas is not given: who may do what is known to people only"),
         ("OSM1305", {}, {}, "not for provider ossm3"),
         ("OSM1306", {}, {"forbidden": {"v1/Namespace": "no"}}, "we may not read Namespace (see OSM1002)"),
         ("OSM1211", {}, {"source": "manifests"}, "manifests do not say what runs"),

@@ -47,7 +47,7 @@ def rows(answer: dict[str, Any], code: str) -> list[tuple[str, str, str]]:
 
 
 def not_given(answer: dict[str, Any]) -> set[str]:
-    return {row["id"] for row in answer["checks"] if row["message"].endswith("is not given")}
+    return {row["id"] for row in answer["checks"] if " is not given" in row["message"]}
 
 
 @pytest.mark.parametrize("entries", [istioctl(), SAIL, OSSM3, MAISTRA], ids=["istioctl", "sail", "ossm3", "maistra"])
@@ -127,6 +127,18 @@ def test_a_cluster_without_a_mesh_fails(tmp_path: Path) -> None:
     answer = ask(tmp_path, [{"Namespace shop": {}}])
     assert rows(answer, "OSM1217") == [("failed", "cluster", "no Istio, no ServiceMeshControlPlane and no istiod was found")]
     assert ask(tmp_path, [{"Namespace shop": {}}], fail_on="error")["failed"]
+
+
+def test_a_control_plane_that_is_not_there_fails(tmp_path: Path) -> None:
+    """Also where nothing else is said: what is skipped for want of a provider would look like an answer about that mesh."""
+    other = {"name": "other", "namespace": "istio-prod"}
+    assert rows(ask(tmp_path, OSSM3, control_plane=other), "OSM1201") == [
+        ("failed", "Istio other", "it does not exist; control planes found: Istio production")
+    ]
+    bare = rows(ask(tmp_path, istioctl(), control_plane=other), "OSM1201")
+    assert bare == [("failed", "Deployment istio-prod/istiod-other", "it does not exist; istiods found: istio-system/default")]
+    empty = ask(tmp_path, [{"Namespace shop": {}}], control_plane=other)
+    assert rows(empty, "OSM1217")[0][0] == "failed"
 
 
 def test_the_objects_of_namespaces_without_a_proxy_are_judged(tmp_path: Path) -> None:
