@@ -79,11 +79,13 @@ def test_a_wrong_password_says_so_before_anything_changes(front: OpenShiftApi, t
     assert done.leaks(Needles({"the wrong password": "another one, xq77"})) == []
 
 
+@pytest.mark.long
 def test_a_server_without_oauth_says_so(front: OpenShiftApi, installer: Bed, tmp_path: Path) -> None:
     done = run(tmp_path, front, "render_rights", log_in(front, host=installer.data["api"]))
     assert done.rc == 2 and "the server has no OAuth server of OpenShift" in " ".join(done.stdout.split())
 
 
+@pytest.mark.long
 def test_a_token_that_cannot_be_revoked_is_told(front: OpenShiftApi, tmp_path: Path) -> None:
     front.refuse_logout = True
     done = run(tmp_path, front, "render_rights", log_in(front)).check()
@@ -160,6 +162,7 @@ def test_a_project_is_requested_where_namespaces_may_not_be_created(requester: O
     bed.kubectl("delete", "namespace", name, "--wait=false")
 
 
+@pytest.mark.long
 def test_an_api_without_projects_says_so_before_anything_is_written(requester: OpenShiftApi, tmp_path: Path) -> None:
     bed = requester.bed
     done = applied(tmp_path, requester, "never-made", host=str(bed.kubeconfig))
