@@ -157,11 +157,11 @@ def test_what_cannot_be_is_refused(tmp_path: Path, variables: dict[str, Any], me
 
 
 def test_in_two_parts_as_an_installation_goes(tmp_path: Path) -> None:
-    """The CA alone, with the namespace before it; then all. Keys that would be in clear text are left out of a tree, and that is said."""
+    """The CA alone, then all. Keys that would be in clear text are left out of a tree, and that is said."""
     first = run(tmp_path, **OWN, certificates_part="authority")
     assert first.code == 0, first.output[-3000:]
     assert list(first.objects("prod", "certificates")) == [f"Secret {NAMESPACE}/cacerts"]
-    assert f"Namespace {NAMESPACE}" in first.objects("prod", "control_plane_namespaces")
+    assert first.layers("prod") == {"certificates"}, "the role control_plane writes the namespace"
     whole = run(tmp_path, **OWN)
     assert whole.code == 0, whole.output[-3000:]
     assert {f"Secret {NAMESPACE}/cacerts", f"Secret {NAMESPACE}/gto-external-secret"} < set(whole.objects("prod", "certificates"))
