@@ -10,6 +10,7 @@ from typing import Any
 
 from .._model import kinds as k
 from .._model.fields import section, sections
+from .._model.versions import at_least
 from .._model.view import Obj, View
 from .plane import GATEWAY_DEFAULTS, TRACING, finished, host_and_port, spans
 from .rest import Part, Rest, Unsaid, applied, without_defaults
@@ -29,7 +30,7 @@ def from_smcp(view: View, smcp: Obj) -> Part:
     intent = {
         "name": smcp.name,
         "namespace": smcp.namespace,
-        **_basics(spec),
+        **_basics(spec, version["mesh_ossm2_version"]),
         "mtls": _mtls(spec),
         "certificate_authority": _authority(spec),
         "access_log": _access_log(spec),
@@ -43,7 +44,7 @@ def from_smcp(view: View, smcp: Obj) -> Part:
     return Part({**part.variables, **({"mesh_observability": tools} if tools else {})}, part.notes)
 
 
-def _basics(spec: Rest) -> dict[str, Any]:
+def _basics(spec: Rest, version: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if spec.look("mode") in _MODES:
         found["mode"] = spec.take("mode")
@@ -60,8 +61,8 @@ def _basics(spec: Rest) -> dict[str, Any]:
         "resources": spec.take(*pilot, "container", "resources"),
     }
     spec.expect(*pilot, "deployment", "autoScaling", "enabled", written=False, default=False)
-    # Its operator makes Routes of all Gateways unless told otherwise (since 2.5 new control planes are told so).
-    spec.expect("gateways", "openshiftRoute", "enabled", written=False, default=False)
+    # The operator makes Routes of all Gateways where nobody says otherwise; since 2.5 it makes none.
+    spec.expect("gateways", "openshiftRoute", "enabled", written=False, default=not at_least(version, "v2.5"))
     found["trust_domain"] = spec.take("security", "trust", "domain")
     if spec.look("security", "controlPlane", "tls", "minProtocolVersion") in _TLS:
         found["min_tls_version"] = spec.take("security", "controlPlane", "tls", "minProtocolVersion")

@@ -18,6 +18,7 @@ from .._model.intent import ISTIO_ONLY
 from .._model.objects import LAYER, MESH, counts_as_ours
 from .._model.view import Obj, View
 from .._text import shortened
+from .applications import applications_of
 from .gateways import gateways_of
 from .members import domains_of, in_order
 from .operators import operators_of
@@ -75,6 +76,7 @@ def read_mesh(view: View, *, name: str = "", namespace: str = "", mesh: str = ""
         "mesh_observability": tools,
         "mesh_personas": personas_of(view, called, found.namespace, notes),
         "mesh_gateways": gateways_of(view, called, found.namespace, additional, notes),
+        **applications_of(view, called, notes),
         **openshift_of(view, provider, called, found.namespace),
     }
     variables |= operators_of(view, provider, variables, notes)
@@ -124,7 +126,7 @@ def _unsaid(view: View, found: DiscoveredMesh, mesh: str) -> list[Unsaid]:
         *_foreign(view, found, mesh),
         *_membership(view, found),
         *(Unsaid(row.ref, "no variable has a word for it: it stays as it is") for kind in _PARTS for row in view.of(kind)),
-        *_workloads(view, mesh),
+        *_access(view, mesh),
         *_source(view),
     ]
 
@@ -153,21 +155,13 @@ def _membership(view: View, found: DiscoveredMesh) -> list[Unsaid]:
     return notes
 
 
-def _workloads(view: View, mesh: str) -> list[Unsaid]:
-    """Of ours, by the layer that has made them."""
-    found: dict[str, list[str]] = {}
-    for kind in (k.DEPLOYMENT, k.AUTHORIZATION_POLICY, k.REQUEST_AUTHENTICATION, k.PEER_AUTHENTICATION, k.DESTINATION_RULE):
-        for row in view.of(kind):
-            layer = row.labels.get(LAYER, "")
-            if counts_as_ours(row.raw, mesh) and (layer == "workloads" or layer.startswith("access")):
-                found.setdefault("mesh_workloads" if layer == "workloads" else "mesh_access", []).append(row.ref)
-    why = {
-        "mesh_workloads": "was not written, as applications refer to Secrets, whose values are not read",
-        "mesh_access": "was not written; access_from_traffic proposes one from what is called",
-    }
-    return [
-        Unsaid(name, f"{why[name]}. Without it install_mesh leaves as they are: {shortened(rows, _SHOWN)}") for name, rows in found.items()
-    ]
+def _access(view: View, mesh: str) -> list[Unsaid]:
+    """What the role access has made."""
+    kinds = (k.AUTHORIZATION_POLICY, k.REQUEST_AUTHENTICATION, k.PEER_AUTHENTICATION, k.DESTINATION_RULE)
+    every = [row for kind in kinds for row in view.of(kind)]
+    rows = [row.ref for row in every if row.labels.get(LAYER, "").startswith("access") and counts_as_ours(row.raw, mesh)]
+    text = "was not written; access_from_traffic proposes one from what is called. Without it install_mesh leaves as they are"
+    return [Unsaid("mesh_access", f"{text}: {shortened(rows, _SHOWN)}")] if rows else []
 
 
 def _source(view: View) -> list[Unsaid]:

@@ -40,6 +40,8 @@ _ABOUT: Mapping[str, str] = {
     "mesh_personas": "who may do what",
     "mesh_observability": "",
     "mesh_gateways": "what is exposed",
+    "mesh_mtls": "what is exempted from mutual TLS",
+    "mesh_workloads": "",
 }
 _TEMPLATE = re.compile(r"\{[{%#]")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")

@@ -31,7 +31,8 @@ def istio(name: str = "default", **spec: Any) -> Object:
 
 def smcp(name: str = "basic", effective: Object | None = None, **spec: Any) -> Object:
     status = {"appliedSpec": effective} if effective else {}
-    return obj("maistra.io/v2", "ServiceMeshControlPlane", name, "istio-system", spec={"version": "v2.6", **spec}, status=status)
+    spec = {"version": "v2.6", **spec}
+    return obj("maistra.io/v2", "ServiceMeshControlPlane", name, "istio-system", spec=spec, status=status)
 
 
 def namespace(name: str, **labels: str) -> Object:
@@ -167,6 +168,11 @@ def test_what_the_operator_has_made_of_silence_counts() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(("version", "override"), [("v2.4", {"gateways": {"openshiftRoute": {"enabled": True}}}), ("v2.5", None)])
+def test_routes_that_the_operator_makes_are_kept(version: str, override: Object | None) -> None:
+    assert read(smcp(version=version)).variables["mesh_control_plane"].get("spec_overrides") == override
+
+
 def test_what_may_be_a_secret_is_named_and_not_written() -> None:
     part = read(
         istio(values={"global": {"remotePilotPassword": "hunter2-hunter2", "meshID": "west"}, "pilot": {"env": {"DB_TOKEN": "hunter2-x"}}})
@@ -227,6 +233,37 @@ def test_what_is_ambient_or_of_others_is_named() -> None:
     assert "Kiali istio-system/kiali: it is somebody else's" in said(part)
     assert "Gateway istio-system/theirs: mesh_gateways does not say it" in said(part)
     assert "kiali" not in part.variables["mesh_observability"] and "mesh_gateways" not in part.variables
+
+
+def application(name: str = "web", version: str = "v1", **container: Any) -> Object:
+    labels = {**OURS, "mesh.meshops.io/layer": "workloads", "app": name, "version": version}
+    container = {"name": name, "image": f"quay.io/example/{name}:1", **container}
+    return obj(
+        "apps/v1", "Deployment", f"{name}-{version}", "shop", labels=labels, spec={"template": {"spec": {"containers": [container]}}}
+    )
+
+
+SERVICE = obj("v1", "Service", "web", "shop", labels=OURS, spec={"ports": [{"name": "http", "port": 80}]})
+
+
+@pytest.mark.parametrize(("objects", "why"), [
+    ([application(), SERVICE], ""),
+    ([application(resources={"requests": {"cpu": "10m"}}), SERVICE], ""),
+    ([application(env=[{"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "x", "key": "y"}}}]), SERVICE], "takes KEY from a Secret"),
+    ([application(env=[{"name": "DB_PASSWORD", "value": "hunter2"}]), SERVICE], "DB_PASSWORD of Deployment shop/web-v1 may be a secret"),
+    ([application(envFrom=[{"secretRef": {"name": "x"}}]), SERVICE], "has more than an application of the inventory says"),
+    ([application()], "Service shop/web has not exactly one port"),
+    ([application(), application(version="v2", env=[{"name": "A", "value": "1"}]), SERVICE], "differ in more than their image"),
+])  # fmt: skip
+def test_applications_are_written_all_or_none(objects: list[Object], why: str) -> None:
+    part = read(istio() | {"metadata": {"name": "default", "labels": OURS}}, *objects)
+    assert "hunter2" not in repr(part)
+    if why:
+        assert "mesh_workloads" not in part.variables and why in said(part) and "leaves as they are: Deployment shop/web-v1" in said(part)
+    else:
+        resources = objects[0]["spec"]["template"]["spec"]["containers"][0].get("resources", {})
+        row = {"name": "web", "image": "quay.io/example/web:1", "port": 80, "resources": resources}
+        assert part.variables["mesh_workloads"] == [{"namespace": "shop", "applications": [row]}]
 
 
 def virtual_service(**route: Any) -> Object:

@@ -26,7 +26,7 @@ sys.path.insert(0, str(HERE.parent / "roles"))
 from rendering import REPOSITORY, Rendered, render
 
 GOLDEN = HERE.parent / "roles" / "golden"
-ROLES = ["operators", "control_plane", "membership", "personas", "observability", "gateways"]
+ROLES = ["operators", "control_plane", "membership", "personas", "observability", "gateways", "workloads"]
 
 COMMON: dict[str, Any] = {
     "mesh_domains": [
@@ -53,6 +53,22 @@ COMMON: dict[str, Any] = {
         {"name": "api", "hosts": ["*.api.example.com"], "protocol": "GRPC", "port": 8081, "route": {"insecure": "Allow"}},
     ],
 }  # fmt: skip
+APPLICATIONS: dict[str, Any] = {
+    "mesh_workloads": [
+        {"namespace": "zoo-a", "applications": [
+            {"name": "front", "image": "quay.io/example/front:1", "images": {"v2": "quay.io/example/front:2"}, "versions": ["v1", "v2"],
+             "port": 8080, "service_account": "front", "replicas": 2,
+             "env": {"BACK": "http://back:8000", "NODE": {"valueFrom": {"fieldRef": {"fieldPath": "a"}}}}},
+            {"name": "back", "image": "quay.io/example/back:1", "port": 8000, "protocol": "tcp", "inject": False,
+             "resources": {"limits": {"memory": "1Gi"}}}]},
+        {"namespace": "airport", "applications": [{"name": "gate", "image": "gate", "port": 80, "versions": ["blue"]}]},
+    ],
+    "mesh_mtls": [
+        {"namespace": "zoo-a", "application": "back", "mode": "PERMISSIVE", "ports": {"8000": "DISABLE"}},
+        {"namespace": "zoo-b", "mode": "DISABLE"},
+        {"namespace": "airport", "application": "gate", "name": "own", "ports": {"80": "PERMISSIVE"}},
+    ],
+}  # fmt: skip
 FULL: dict[str, Any] = {
     "istiod": {"replicas": 3, "resources": {"requests": {"cpu": "200m"}}},
     "ingress": {"replicas": 2, "service_type": "LoadBalancer", "resources": {"limits": {"memory": "256Mi"}}},
@@ -70,7 +86,7 @@ STACK = {"name": "big", "mode": "stack", "storage": "20Gi", "object_storage": {"
 # Intents that use what the travel meshes do not; each is a host.
 MESHES: dict[str, dict[str, Any]] = {
     "full-ossm3": {
-        **COMMON, "mesh_provider": "ossm3", "mesh_name": "full3", "mesh_ossm3_version": "v1.27.4",
+        **COMMON, **APPLICATIONS, "mesh_provider": "ossm3", "mesh_name": "full3", "mesh_ossm3_version": "v1.27.4",
         "mesh_operators_approval": "Manual", "mesh_operators_channels": {"servicemeshoperator3": "stable-3.2"},
         "mesh_operators_extra": [
             {"package": "tempo-product", "source": "mirror", "channel": "stable", "namespace": "tempo", "own_group": True}],
@@ -105,7 +121,8 @@ MESHES: dict[str, dict[str, Any]] = {
         "mesh_domains": [{"name": "one", "namespaces": ["one"]}],
     },
     "full-ossm2": {
-        **COMMON, "mesh_provider": "ossm2", "mesh_name": "full2", "mesh_ossm2_version": "v2.6", "mesh_membership_style": "members",
+        **COMMON, **APPLICATIONS,
+        "mesh_provider": "ossm2", "mesh_name": "full2", "mesh_ossm2_version": "v2.6", "mesh_membership_style": "members",
         "mesh_control_plane": {
             **FULL, "name": "plane", "namespace": "mesh", "mode": "ClusterWide", "profile": "default",
             "tracing": {"provider": "opentelemetry", "sampling": 3.0}, "mtls": {"control_plane": False, "data_plane": False},
