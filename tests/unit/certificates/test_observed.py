@@ -67,6 +67,16 @@ def istiod(one: dict[str, Any], cacerts: dict[str, Any] | None) -> Any:
     return mesh_of([one], [], namespace=SYSTEM, cacerts=cacerts, known=()).istiods[0]
 
 
+def test_istiods_are_pods_of_its_namespace() -> None:
+    labels = {"app": "istiod"}
+    config = {"kind": "ConfigMap", "metadata": {"name": "istio", "namespace": SYSTEM, "labels": labels}}
+    hook = {"kind": "MutatingWebhookConfiguration", "metadata": {"name": "istiod", "labels": labels}}
+    going = {**pod(), "metadata": {**pod()["metadata"], "deletionTimestamp": "2026-01-01T00:00:09Z"}}
+    others = [{**pod(), "metadata": {**pod()["metadata"], **more}} for more in ({"namespace": "other"}, {"labels": {"app": "web"}})]
+    found = mesh_of([config, hook, going, *others, pod()], [], namespace=SYSTEM, cacerts=None, known=())
+    assert [one.name for one in found.istiods] == [f"Pod {SYSTEM}/istiod-1"]
+
+
 def test_what_decides_about_a_restart() -> None:
     there = secret(cacert_pem="root")
     assert istiod(pod(), there).plugged and not istiod(pod(), None).plugged

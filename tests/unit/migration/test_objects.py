@@ -333,11 +333,12 @@ def test_where_a_gateway_may_run_and_how_it_scales() -> None:
         "pod": {"affinity": avoid, "nodeSelector": {"role": "edge"}},
         "deployment": {"autoScaling": {"enabled": True, "minReplicas": 2, "maxReplicas": 6, "targetCPUUtilizationPercentage": 70}},
     }
-    found = by_name(plan(smcp(gateways={"ingress": {"runtime": runtime}})))
+    volumes = [{"volume": {"emptyDir": {}}}, {"volumeMount": {"name": "x"}}]  # neither is one
+    found = by_name(plan(smcp(gateways={"ingress": {"runtime": runtime, "volumes": volumes}})))
     pod = found["Deployment istio-ingressgateway-injected"]["spec"]["template"]["spec"]
     (term,) = pod["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
     assert term["labelSelector"]["matchExpressions"] == [{"key": "app", "operator": "NotIn", "values": ["db"]}]
-    assert pod["nodeSelector"] == {"role": "edge"}
+    assert pod["nodeSelector"] == {"role": "edge"} and "volumes" not in pod
     scaled = found["HorizontalPodAutoscaler istio-ingressgateway-injected"]["spec"]
     assert (scaled["minReplicas"], scaled["maxReplicas"]) == (2, 6)
     assert scaled["metrics"] == [

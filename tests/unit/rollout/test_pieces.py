@@ -13,7 +13,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._model.problem import
 from ansible_collections.meshops.mesh.plugins.module_utils._rollout.machine import WaveMemory
 from ansible_collections.meshops.mesh.plugins.module_utils._rollout.model import Goal, ProxyPod, RestartedWorkload, plain_version
 from ansible_collections.meshops.mesh.plugins.module_utils._rollout.progress import plan_lines, seconds_text
-from ansible_collections.meshops.mesh.plugins.module_utils._rollout.reading import _cost, matches, pod_of, thin_pod
+from ansible_collections.meshops.mesh.plugins.module_utils._rollout.reading import _cost, matches, pod_of, thin_pod, thin_workload, world_of
 from ansible_collections.meshops.mesh.plugins.module_utils._rollout.state import State, begin
 from ansible_collections.meshops.mesh.plugins.module_utils._rollout.waves import PlannedWave, orders_from, plan, width
 from ansible_collections.meshops.mesh.plugins.module_utils._rollout.windows import is_open, next_opening, windows_from
@@ -167,6 +167,31 @@ def test_waves(orders: list[dict[str, Any]], sizes: dict[str, int]) -> None:
     assert plan(FLEET, GOAL, orders_from(orders)) == found, "the same every time"
 
 
+def test_a_share_is_of_a_hundred() -> None:
+    many = world(*[workload(f"app-{number:03}") for number in range(200)])
+    assert [len(one.members) for one in plan(many, GOAL, orders_from([{"name": "a", "share": 60}]))] == [120, 80]
+
+
+@pytest.mark.parametrize(
+    ("labels", "notes", "expected"),
+    [
+        ({"istio": "ingressgateway"}, {}, True),
+        ({"istio": "east-west-gateway"}, {}, True),
+        ({"istio": "pilot"}, {}, False),
+        ({"app": "gateway"}, {}, False),
+        ({"maistra.io/gateway": "edge.shop"}, {}, True),
+        ({"gateway.networking.k8s.io/gateway-name": "edge"}, {}, True),
+        ({}, {"inject.istio.io/templates": "sidecar,gateway"}, True),
+        ({}, {"inject.istio.io/templates": "grpc-agent"}, False),
+    ],
+)
+def test_what_is_a_gateway(labels: dict[str, str], notes: dict[str, str], expected: bool) -> None:
+    template = {"metadata": {"labels": labels, "annotations": notes}}
+    made = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a", "namespace": "shop"}, "spec": {"template": template}}
+    found = world_of([thin_workload(made)], [], named={"Deployment shop/a"})
+    assert [one.gateway for one in found.workloads.values()] == [expected]
+
+
 def test_domains_of_the_inventory_stand_for_their_namespaces() -> None:
     found = plan(FLEET, GOAL, orders_from([{"name": "a", "domains": ["buy"]}], domains={"buy": ["shop"]}))
     assert len(names(found)["a"]) == 8
@@ -258,6 +283,10 @@ def test_seconds(seconds: float, text: str) -> None:
 def test_lines() -> None:
     found = plan(FLEET, GOAL, orders_from([{"name": "a", "share": 10, "concurrency": 5}]))
     assert plan_lines(found, FLEET)[0] == "wave 1 of 3, a: 1 workload, 1 pod, 5 at a time"
+    alone = [f"Pod shop/{number:02}" for number in range(12)]
+    lines = plan_lines(found, world(*FLEET.workloads.values(), loose=alone))
+    assert lines[3:] == [*(f"  left alone: {one}" for one in alone[:10]), "  left alone: 2 more pods"]
+    assert plan_lines([], world(loose=alone[:10])) == [f"  left alone: {one}" for one in alone[:10]]
     text = summary([Problem(f"Pod a/{number}", "bad", "do") for number in range(12)])
     assert text.startswith("Pod a/0: bad (do); ") and text.endswith("; and 2 more")
 

@@ -326,6 +326,14 @@ def test_a_control_plane_whose_version_nobody_says() -> None:
     assert [(row.name, row.version) for row in fleet.revisions] == [("basic", "")]
 
 
+@pytest.mark.parametrize("labels", [{"app": "istiod", "istio.io/rev": "basic"}, {"app": "other"}])
+def test_the_istiod_of_a_control_plane_of_the_second_generation(labels: dict[str, str]) -> None:
+    plane = obj("maistra.io/v2", "ServiceMeshControlPlane", "mesh/basic", spec={"version": "v2.6"}, status={})
+    running = obj("apps/v1", "Deployment", "mesh/istiod-basic", labels=labels, spec={"replicas": 2}, status={"readyReplicas": 2})
+    (found,) = fleet_of(snapshot(plane, running)).revisions
+    assert (found.name, found.version, found.deployment, found.replicas, found.ready) == ("basic", "v2.6", "istiod-basic", 2, True)
+
+
 @pytest.mark.parametrize(
     ("spec", "expected"),
     [
