@@ -10,9 +10,12 @@ from collections.abc import Iterable
 
 from .._checks.types import Options
 from .._control_plane.checks import CATEGORY
+from .._model import kinds as k
+from .._model.injection import proxy_of
 from .._model.intent import Intent
 from .._model.problem import Problem, Severity, skip
 from .._model.view import View
+from .._text import counted
 from .completion import FIELDS, differences
 from .discover import READS, discover
 
@@ -36,9 +39,11 @@ def mesh_there(view: View, intent: Intent, options: Options) -> Iterable[Problem
     if intent.control_plane is not None and intent.provider:
         yield skip("the inventory names the control plane (see OSM1201)")
         return
+    proxies = [row for row in view.of(k.POD) if proxy_of(row) is not None]
+    served = f"; {counted(len(proxies), 'pod')} with a proxy, whose istiod runs elsewhere or was not read" if proxies else ""
     unread = sorted({kind.kind for kind in READS} & set(view.forbidden()))
     more = f"; we may not read {', '.join(unread)}" if unread else ""
-    yield Problem("cluster", "; ".join(("no Istio, no ServiceMeshControlPlane and no istiod was found", *found.notes)) + more)
+    yield Problem("cluster", "; ".join(("no Istio, no ServiceMeshControlPlane and no istiod was found", *found.notes)) + served + more)
 
 
 @check(

@@ -391,6 +391,8 @@ def _config_map(obj: Mapping[str, Any]) -> dict[str, Any]:
     istio = name == "istio" or name.startswith("istio-")
     if (text := data.get("mesh")) and (settings := _mesh_settings(text)):
         found["mesh"] = str(yaml_dump(_apply(settings, _MESH_CONFIG), default_flow_style=False))
+    elif istio and isinstance(text, str) and text.strip() in ("", "{}"):
+        found["mesh"] = text  # nothing but defaults
     elif istio and isinstance(text, str):
         found["mesh"] = {type(None): "{withheld", list: "[]\n"}.get(type(_loaded(text)), "withheld")  # nothing that istiod could read
     if istio and isinstance(networks := _loaded(str(data.get("meshNetworks") or "")), dict):

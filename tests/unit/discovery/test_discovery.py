@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._discovery.discover import READS, discover
 from ansible_collections.meshops.mesh.plugins.module_utils._discovery.model import DiscoveredMesh, Discovery, Fact
+from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.meshops.mesh.plugins.module_utils._model.view import View
 from checks.builder import snapshot
 
@@ -197,3 +200,21 @@ def test_what_is_read_is_declared(entries: Entries) -> None:
     view = View(snapshot(entries))
     discover(view)
     assert view.read <= set(READS)
+
+
+@pytest.mark.parametrize("entries", [[*istioctl(), pod("shop/web-1"), TAG], SAIL, OSSM3, MAISTRA, two()])
+def test_a_snapshot_file_says_what_its_cluster_said(entries: Entries) -> None:
+    seen = snapshot(entries)
+    kept = replace(Snapshot.from_json(json.loads(json.dumps(seen.to_json()))), source=seen.source)
+    assert discover(View(kept)) == discover(View(seen))
+
+
+def test_an_injector_at_an_address_and_a_service_without_pods_survive_a_file() -> None:
+    hook = {"name": "rev.namespace.sidecar-injector.istio.io", "clientConfig": {"url": "https://istiod.example/inject"}}
+    for entry in (
+        {"MutatingWebhookConfiguration injector": {"webhooks": [hook]}},
+        {"Service istio-system/istiod": {"spec": {"ports": []}}},
+    ):
+        seen = snapshot([mesh_config("istio-system"), entry])
+        kept = replace(Snapshot.from_json(json.loads(json.dumps(seen.to_json()))), source=seen.source)
+        assert discover(View(kept)).meshes[0].remote == discover(View(seen)).meshes[0].remote
