@@ -119,9 +119,11 @@ def inspect_gateway(inspection: Inspection, gateway: TlsServer) -> None:
 
 def _beside(inspection: Inspection, secret: Mapping[str, Any], resource: str) -> tuple[Certificate, ...]:
     """The CA that an issuer put beside the certificate; where clients have to show theirs, it is the clients'."""
-    raw = next((raw for item in ("ca.crt", "cacert") for raw in [inspection.value(secret, item)] if raw), None)
-    item = "ca.crt" if "ca.crt" in (secret.get("data") or {}) else "cacert"
-    return () if raw is None else inspection.read(resource, item, raw, "root", loose=True).certificates
+    for item in ("ca.crt", "cacert"):
+        raw = inspection.value(secret, item)
+        if raw:
+            return inspection.read(resource, item, raw, "root", loose=True).certificates
+    return ()
 
 
 def _client_ca(inspection: Inspection, gateway: TlsServer, secret: Mapping[str, Any], resource: str) -> None:

@@ -133,6 +133,24 @@ def test_a_leaf_without_its_intermediate_is_incomplete_where_the_root_is_beside_
 
 
 @pytest.mark.parametrize(
+    ("items", "said"),
+    [
+        ({"ca.crt": "leaf"}, "ca.crt"),
+        ({"cacert": "leaf"}, "cacert"),
+        ({"ca.crt": "", "cacert": "leaf"}, "cacert"),
+        ({"ca.crt": "leaf", "cacert": "root"}, "ca.crt"),
+    ],
+)
+def test_what_is_beside_a_certificate_is_told_by_the_item_that_it_is_in(items: dict[str, str], said: str) -> None:
+    data = {
+        "tls.crt": b64(text("leaf", "middle")),
+        "tls.key": "",
+        **{item: b64(text(name)) if name else "" for item, name in items.items()},
+    }
+    assert [message.partition(":")[0] for _code, message in told(gateway(data), "cluster") if "is no CA" in message] == [said]
+
+
+@pytest.mark.parametrize(
     ("chain", "beside", "mode"),
     [
         ("leaf middle", "root", "SIMPLE"),  # whole
