@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to meshops.mesh: not for use outside the collection, may change without notice.
-"""Where manifests say what something is said about: the file, as a repository names it, and the line of the object or of its field."""
+"""Where manifests say what something is said about: the file, as a repository names it, and the line of the object, or of the field or the
+value in it that the message names."""
 
 from __future__ import annotations
 
@@ -21,6 +22,7 @@ __all__ = ["Spot", "Written"]
 _FIELD = re.compile(r"[A-Za-z][\w-]*(?:\[\d+\])*(?:\.[A-Za-z][\w-]*(?:\[\d+\])*)*")
 _STEP = re.compile(r"\[(\d+)\]|([\w-]+)")
 _MAKERS = ("Deployment", "StatefulSet", "DaemonSet", "Rollout", "DeploymentConfig", "CronJob", "Job", "ReplicaSet", "Pod")
+_PUNCTUATION, _SHORT = ".,;:()'\"?", 2
 _ROOTS: tuple[tuple[str, ...], ...] = (("spec",), (), ("metadata",))  # what a path in a message may begin below
 
 
@@ -84,6 +86,9 @@ class Written:
                 found = lines.line(place.line, (*place.path, *root, *field))
                 if found is not None:
                     return found
+        named = lines.value(place.line, (*place.path, "spec"), _words(message))
+        if named is not None:
+            return named
         return (lines.line(place.line, place.path) if place.path else None) or place.line
 
 
@@ -100,6 +105,12 @@ def _fields(message: str) -> Iterator[tuple[str | int, ...]]:
     for match in _FIELD.finditer(message):
         if "." in match.group() or "[" in match.group():
             yield tuple(int(index) if index else word for index, word in _STEP.findall(match.group()))
+
+
+def _words(message: str) -> list[str]:
+    """What a message may quote of an object: a host, a name, also that of NAMESPACE/NAME."""
+    words = [word.strip(_PUNCTUATION) for word in message.split()]
+    return [part for word in words for part in dict.fromkeys((word, word.rpartition("/")[2])) if len(part) > _SHORT]
 
 
 def _top(folder: Path) -> Path:

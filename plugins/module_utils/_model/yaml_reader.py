@@ -353,6 +353,25 @@ class Lines:
 
     def line(self, document: int, path: Sequence[str | int]) -> int | None:
         """The line of a field, or of an entry of a list, in the document that begins at this line; None where there is no such field."""
+        return self._found(document, path)[1]
+
+    def value(self, document: int, path: Sequence[str | int], words: Sequence[str]) -> int | None:
+        """The line of the first of these words that is a value somewhere below a field."""
+        node, _line, before = self._found(document, path)
+        lines: dict[str, int] = {}
+        todo = [] if node is None else [node]
+        while todo:
+            one = todo.pop()
+            if isinstance(one, yaml.ScalarNode):
+                lines.setdefault(one.value, before + one.start_mark.line + 1)
+            elif isinstance(one, yaml.SequenceNode):
+                todo += reversed(one.value)
+            else:
+                todo += [value for _key, value in reversed(one.value)]
+        return next((lines[word] for word in words if word in lines), None)
+
+    def _found(self, document: int, path: Sequence[str | int]) -> tuple[Any, int | None, int]:
+        """What is there, its line, and how many lines come before its document."""
         before, chunk = self._documents.get(document, (0, ""))
         if document not in self._nodes:
             self._nodes[document] = _composed(chunk)
@@ -360,8 +379,8 @@ class Lines:
         for step in path:
             node, line = _below(node, step)
             if line is None:
-                return None
-        return None if line is None else before + line
+                return None, None, before
+        return node, None if line is None else before + line, before
 
 
 def _composed(chunk: str) -> Any:

@@ -103,6 +103,18 @@ def test_a_field_that_a_finding_names_is_its_line(tmp_path: Path) -> None:
     }
 
 
+def test_a_value_that_a_finding_names_is_its_line(tmp_path: Path) -> None:
+    (tmp_path / "routes.yaml").write_text(
+        "apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: shop}\nspec: {ports: [{port: 80}]}\n---\n"
+        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata:\n  name: web\n  namespace: shop\nspec:\n  hosts: [web]\n"
+        "  gateways:\n    - mesh\n    - shop/nosuch\n  http:\n    - route:\n        - destination:\n            host: wbe\n",
+        encoding="utf-8",
+    )
+    read = Snapshot.from_manifests(tmp_path, cluster="west", taken_at=NOW)
+    report = run_checks(read, intent(members=["shop"]), options(categories=("gateways",)))
+    assert {row["ruleId"]: place(row)[1] for row in results(report)} == {"OSM1505": 15, "OSM1506": 19}
+
+
 def test_what_no_file_has_gets_a_path_of_its_own(tmp_path: Path) -> None:
     (row,) = [row for row in results(checked(tmp_path, tmp_path / "gitops")) if row["ruleId"] == "OSM1201"]
     assert place(row) == ("gitops/Istio/production", 1)

@@ -409,6 +409,15 @@ def test_each_document_and_field_has_its_line() -> None:
     assert lines.line(99, ("kind",)) is None and Lines("kind: [\n").line(1, ("kind",)) is None
 
 
+def test_a_value_has_its_line() -> None:
+    lines = Lines(TEXT)
+    assert lines.value(8, ("spec",), ["nothing", "001:db8::", "x"]) == 13 and lines.value(8, ("spec",), ["x"]) == 11
+    assert (
+        lines.value(8, ("spec",), ["B"]) is None and lines.value(8, ("none",), ["x"]) is None and lines.value(99, ("spec",), ["x"]) is None
+    )
+    assert lines.value(3, ("spec", "rules", 0), ["1"]) == 5
+
+
 def test_json_has_lines_too() -> None:
     text = '\n{"kind": "A",\n "spec": {\n  "x": 1}}\n\n{"kind": "B"}'
     assert [line for line, _value in documents(text)] == [2, 6]
