@@ -342,6 +342,8 @@ def main() -> None:
         at=snapshot.taken_at.isoformat(),
         **read_result(snapshot),
     )
+    if params["plan_file"] and not any(problems):
+        result["files"]["plan_file"] = params["plan_file"]
     if result.get("failed"):
         module.fail_json(**result)
     module.exit_json(**result)

@@ -174,6 +174,7 @@ def test_each_of_several_hosts_has_its_own_reports(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     forms = [f"mesh.{host}.{form}" for host in hosts for form in ("junit", "sarif", "report")]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(forms)
+    assert "reports: out/mesh.west.junit, out/mesh.west.sarif, out/mesh.west.report" in done.stdout
     for host in hosts:
         out = tmp_path / "out"
         assert json.loads((out / f"mesh.{host}.report").read_text())["cluster"] == host
