@@ -2,7 +2,8 @@
 """docs/variables.md: every variable that an inventory, a survey or -e may set, with who reads it.
 
 What a variable is follows from where it is read: a role's default hands it to an option of the role's argument spec, a task of a
-playbook to an option of a module. variables.yml beside this file has an example of each, and a description where nothing else has one."""
+playbook to an option of a module. variables.yml beside this file has an example of each, a description where nothing else has one, and
+`required: false` where a role reads a variable only when it is set."""
 
 from __future__ import annotations
 
@@ -292,7 +293,7 @@ def _heading(name: str) -> str:
 def _default(variable: Variable) -> str:
     """A default as one writes it; an expression stays one."""
     text = variable.default
-    if variable.required:
+    if variable.said.get("required", variable.required):
         return "none: required"
     if not text:
         return ""
