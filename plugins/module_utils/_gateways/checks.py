@@ -183,29 +183,37 @@ def hosts_do_not_collide(view: View, intent: Intent, options: Options) -> Iterab
     """Of two servers on the same pods, address and port with the same host under TLS the older one silently wins. Plain HTTP is
     merged, whoever wrote it."""
     claims: dict[tuple[str, Any, str, str], tuple[Obj, Server]] = {}
-    for gateway in sorted(intent.owned(view.of(k.GATEWAY)), key=lambda row: (row.namespace, row.name)):
-        whose = _whose(view, gateway)
+    gateways = sorted(intent.owned(view.of(k.GATEWAY)), key=lambda row: (row.namespace, row.name))
+    together = _overlaps(view, gateways)
+    for gateway in gateways:
+        own = _words(_selector(gateway))
         for server in servers_of(gateway.raw):
             for _space, host in server.hosts:
-                others = [claims.setdefault((pods, server.number, server.bind, host), (gateway, server)) for pods in whose]
-                rivals = [first for first, earlier in others if first is not gateway and not (earlier.plain_http and server.plain_http)]
-                if rivals:
-                    yield Problem(gateway.ref, f"host {host} on port {server.number} is claimed by {rivals[0].ref} too")
+                claims.setdefault((own, server.number, server.bind, host), (gateway, server))
+                others = [claims.get((words, server.number, server.bind, host)) for words in together[own]]
+                for first, earlier in filter(None, others):
+                    if first is not gateway and not (earlier.plain_http and server.plain_http):
+                        yield Problem(gateway.ref, f"host {host} on port {server.number} is claimed by {first.ref} too")
+                        break
 
 
-def _whose(view: View, gateway: Obj) -> list[str]:
-    """The selector of a Gateway in words, and the labels of the pods that it selects: another one may select the same in other words."""
-    selector = _selector(gateway)
-    words = _words(selector)
+def _overlaps(view: View, gateways: Iterable[Obj]) -> dict[str, list[str]]:
+    """Each selector in words, with itself and those that select one of the same pods in other words. Asked once for each selector: many
+    Gateways have the same one, which may select a pod in every namespace."""
+    selectors = {_words(selector): selector for selector in map(_selector, gateways)}
+    pods = {words: _whose(view, selector) for words, selector in selectors.items()}
+    selecting: dict[str, list[str]] = {}
+    for words, keys in pods.items():
+        for key in keys:
+            selecting.setdefault(key, []).append(words)
+    return {words: list(dict.fromkeys([words, *(other for key in keys for other in selecting[key])])) for words, keys in pods.items()}
 
-    def made() -> list[str]:
-        labels = (
-            (space, {key: value for key, value in shape.labels.items() if key not in _HASHES})
-            for space, shape in selected_pods(view, selector)
-        )
-        return list(dict.fromkeys([words, *(f"{space}: {_words(own)}" for space, own in labels)]))
 
-    return view.memo(f"gateways.whose {words}", view, made)  # many Gateways have the same selector
+def _whose(view: View, selector: Mapping[str, str]) -> list[str]:
+    """The pods that a selector selects, by what tells them apart from others: their namespace and labels."""
+    shapes = selected_pods(view, selector)
+    labels = ((space, {key: value for key, value in shape.labels.items() if key not in _HASHES}) for space, shape in shapes)
+    return list(dict.fromkeys(f"{space}: {_words(own)}" for space, own in labels))
 
 
 @check(
