@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from .._checks.types import Category, Options
 from .._model import kinds as k
@@ -171,11 +172,16 @@ def ports_named(view: View, intent: Intent, options: Options) -> Iterable[Proble
     gateway listens to is said by its Gateways, not by its Service."""
     for name in intent.members or ():
         for service in view.of(k.SERVICE, name):
-            if _serves_a_gateway(view, service):
+            found = [port for port in service.items("spec", "ports") if not _declares(port)]
+            if not found or _serves_a_gateway(view, service):
                 continue
-            for port in service.items("spec", "ports"):
+            for port in found:
                 word = str(port.get("name") or "")
-                known = word in PROTOCOLS or any(word.startswith(f"{protocol}-") for protocol in PROTOCOLS)
-                if not known and not port.get("appProtocol") and port.get("protocol", "TCP") == "TCP":
-                    named = f"is named {word}" if word else "has no name"
-                    yield Problem(service.ref, f"port {port.get('port')} {named} and declares no protocol")
+                named = f"is named {word}" if word else "has no name"
+                yield Problem(service.ref, f"port {port.get('port')} {named} and declares no protocol")
+
+
+def _declares(port: Mapping[str, Any]) -> bool:
+    word = str(port.get("name") or "")
+    known = word in PROTOCOLS or any(word.startswith(f"{protocol}-") for protocol in PROTOCOLS)
+    return known or bool(port.get("appProtocol")) or port.get("protocol", "TCP") != "TCP"
