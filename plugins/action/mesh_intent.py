@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible_collections.meshops.mesh.plugins.module_utils._model.lasting import lost_here
 from ansible_collections.meshops.mesh.plugins.module_utils._model.members import Neighbour
 from ansible_collections.meshops.mesh.plugins.module_utils._model.variables import check_names, check_value, misspelt
 from ansible_collections.meshops.mesh.plugins.module_utils._preflight import MeshVariables, notes, refusals
@@ -140,14 +141,16 @@ class ActionModule(ActionBase):
             broken=frozenset(self._broken),
             roles=roles,
             plane_defaults=PLANE_DEFAULTS,
-            versions={generation: self._version(option) for generation, option in _VERSIONS.items()},
+            versions={generation: self._default("control_plane", option) for generation, option in _VERSIONS.items()},
             host=str(found.get("inventory_hostname")),
             neighbours=tuple(self._neighbours(found)) if "membership" in roles else (),
+            store=str(values.get("mesh_certificates_store") or self._default("certificates", "certificates_store")),
+            lost=lost_here,
         )
 
-    def _version(self, option: str) -> str:
+    def _default(self, role: str, option: str) -> str:
         try:
-            return str(self._templar.template(default_of("control_plane", option)))
+            return str(self._templar.template(default_of(role, option)))
         except AnsibleError:
             return ""  # it depends on what another message names
 

@@ -43,15 +43,12 @@ _value:
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.meshops.mesh.plugins.module_utils._model.lasting import lost_here
-from ansible_collections.meshops.mesh.plugins.module_utils._text import shown
+from ansible_collections.meshops.mesh.plugins.module_utils._model.lasting import lost_places
 
 
 def lost_with_job(places: Mapping[str, str], clients: Sequence[Mapping[str, Any]] = ()) -> list[str]:
     """What is lost, and why."""
-    bundles = {f"the bundle of {shown(one.get('name'))}": one.get("bundle") for one in clients}
-    found = [(name, path, lost_here(str(path))) for name, path in {**places, **bundles}.items() if path]
-    return [f"{name} is {shown(path)}: {why}" for name, path, why in found if why]
+    return lost_places(places, clients)
 
 
 class FilterModule:

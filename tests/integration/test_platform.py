@@ -76,10 +76,15 @@ def test_an_access_check_leaves_its_verdict(platform: Platform, tmp_path: Path) 
     ("playbook", "variables", "says"),
     [
         ("travel_prod", {}, "set mesh_mysql_password from a credential or a vault"),
-        ("travel_https", {}, "nothing was changed. mesh_certificates_store is"),
+        (
+            "install_mesh",
+            {"mesh_mysql_password": "given", "mesh_certificates_authority": {"name": "shop-2027"}},
+            "mesh_certificates_store is",
+        ),
+        ("travel_https", {}, "mesh_certificates_store is"),
         ("travel_partner_gateway", {}, "the bundle of curl-client is"),
     ],
-    ids=["a password", "a CA", "a client's key"],
+    ids=["a password", "a CA of the inventory", "a CA", "a client's key"],
 )
 def test_what_a_job_could_not_keep_is_refused_before_anything_changes(
     playbook: str, variables: dict[str, Any], says: str, platform: Platform

@@ -96,18 +96,20 @@ def python_of(version: str) -> str | None:
 
 
 def collections() -> None:
-    """Our archive and kubernetes.core, as an installation has them side by side."""
+    """Our archive and what it depends on, as an installation has them side by side."""
     shutil.rmtree(COLLECTIONS, ignore_errors=True)
     dist = FOLDER / "dist"
     shutil.rmtree(dist, ignore_errors=True)
     galaxy = Path(sys.executable).with_name("ansible-galaxy")
     run([galaxy, "collection", "build", "--force", "--output-path", dist, "."])
     run([galaxy, "collection", "install", "--no-deps", "--force", "-p", COLLECTIONS, next(dist.glob("*.tar.gz"))])
-    from ansible_collections.kubernetes import core  # of the development environment: Galaxy may be out of reach
+    from ansible_collections.community import okd  # of the development environment: Galaxy may be out of reach
+    from ansible_collections.kubernetes import core
 
-    link = COLLECTIONS / "ansible_collections" / "kubernetes"
-    link.mkdir(parents=True, exist_ok=True)
-    (link / "core").symlink_to(next(iter(core.__path__)))
+    for place, package in (("kubernetes/core", core), ("community/okd", okd)):
+        link = COLLECTIONS / "ansible_collections" / place
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(next(iter(package.__path__)))
 
 
 def environment(version: Version) -> tuple[Path, str] | None:

@@ -7,17 +7,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
-__all__ = ["SAID", "Mount", "lost", "lost_here", "mounts_here"]
+from .._text import shown
+
+__all__ = ["NOT_KEPT", "SAID", "Mount", "lost", "lost_here", "lost_places", "mounts_here"]
 
 # Set by the Platform for each job: the folder that it makes for the job, which is /runner in the container.
 JOB = "AWX_PRIVATE_DATA_DIR"
 IN_CONTAINER = "/runner"
 # Whoever sets it says that files do last, whatever it looks like.
 SAID = "MESH_CONTROL_NODE_LASTS"
+# What to do about it.
+NOT_KEPT = (
+    "Name a folder on a volume that is mounted into every job, or have mesh_certificates_provider cert_manager, or pem with material from "
+    f"a Secret or a vault; where the folder does last, set {SAID}=true"
+)
 # What a container's own layer is made of.
 LAYERS = frozenset({"aufs", "fuse.fuse-overlayfs", "overlay", "overlayfs"})
 MEMORY = frozenset({"ramfs", "tmpfs"})
@@ -69,3 +77,12 @@ def lost_here(path: str) -> str:
     if os.environ.get(SAID, "").lower() in ("1", "true", "yes"):
         return ""
     return lost(os.path.realpath(os.path.expanduser(path)), environment=os.environ, mounts=mounts_here())
+
+
+def lost_places(
+    places: Mapping[str, Any], clients: Sequence[Mapping[str, Any]] = (), *, judge: Callable[[str], str] = lost_here
+) -> list[str]:
+    """A sentence for each place that is lost: those that are named, and where clients have their bundles."""
+    bundles = {f"the bundle of {shown(one.get('name'))}": one.get("bundle") for one in clients}
+    found = [(name, path, judge(str(path))) for name, path in {**places, **bundles}.items() if path]
+    return [f"{name} is {shown(path)}: {why}" for name, path, why in found if why]

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._errors import MeshError
 from .._model.fields import entries, section
+from .._model.lasting import NOT_KEPT, lost_places
 from .._model.versions import at_least
 from .._text import quoted, shown
 from .given import MeshVariables
+
+if TYPE_CHECKING:
+    from .._certificates.intent import CertificateIntent
 
 __all__ = ["VARIABLES", "intended", "served"]
 
@@ -59,7 +63,15 @@ def intended(given: MeshVariables) -> Iterable[str]:
         found += unasked_refusals(intent) + (cert_manager_refusals(intent) if intent.by_cert_manager else [])
     except MeshError as exc:
         return [f"mesh_certificates_*: {exc}"]
+    found += _not_kept(given, intent)
     return [*found, *_of_cert_manager(given, by_cert_manager=intent.by_cert_manager), *_secrets(given)]
+
+
+def _not_kept(given: MeshVariables, intent: CertificateIntent) -> list[str]:
+    """The next job would have another CA, and a mesh with two of them has an outage."""
+    own = intent.provider not in ("pem", "cert_manager") and intent.entries
+    found = lost_places({"mesh_certificates_store": given.store} if own else {}, intent.clients, judge=given.lost)
+    return [f"{text}. {NOT_KEPT}" for text in found]
 
 
 def _of_cert_manager(given: MeshVariables, *, by_cert_manager: bool) -> Iterator[str]:

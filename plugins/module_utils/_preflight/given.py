@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -17,12 +17,17 @@ from .._model.members import Neighbour, namespaces_of
 __all__ = ["MeshVariables"]
 
 
+def _lasts(_path: str) -> str:
+    return ""
+
+
 @dataclass(frozen=True, repr=False)
 class MeshVariables:
     """Without a repr: values may be secrets.
 
     values: those that are set, by name. broken: names of which another message says already that they cannot be used. roles: that are
-    going to run. versions: what the roles take for the version of each generation."""
+    going to run. versions: what the roles take for the version of each generation. store: where an own CA is kept. lost: why what is
+    written to a path is lost with the run, or nothing."""
 
     values: Mapping[str, Any]
     broken: frozenset[str] = frozenset()
@@ -31,6 +36,8 @@ class MeshVariables:
     versions: Mapping[str, str] = field(default_factory=dict)
     host: str = ""
     neighbours: Sequence[Neighbour] = ()
+    store: str = ""
+    lost: Callable[[str], str] = _lasts
 
     def map(self, name: str) -> Mapping[str, Any]:
         return section(self.values.get(name))
