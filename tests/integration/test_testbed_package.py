@@ -24,7 +24,7 @@ TOOLS = Path(sys.executable).parent
 def run(*command: str | Path, folder: Path, env: Mapping[str, str], timeout: float = 300.0) -> str:
     """A command that knows nothing of this checkout."""
     done = subprocess.run(list(map(str, command)), cwd=folder, env=env, capture_output=True, text=True, timeout=timeout, check=False)
-    assert done.returncode == 0, f"{command}\n{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
+    assert done.returncode == 0, f"{command}\n{done.stdout[-6000:]}\n{done.stderr[-9000:]}"
     return done.stdout
 
 
@@ -35,8 +35,8 @@ def _alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dic
     source = shutil.copytree(
         ROOT / "tests", folder / "source", ignore=lambda _at, names: {name for name in names if name in ("unit", "integration")}
     )
-    cache = folder / "cache"
-    cache.mkdir()
+    cache = folder / ".cache" / "meshops-testbed"  # where it is by itself, below the home
+    cache.mkdir(parents=True)
     (cache / "bin").symlink_to(BIN)
     kept = {
         key: value
@@ -44,7 +44,7 @@ def _alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dic
         if not key.startswith(("ANSIBLE_", "K8S_AUTH_", "PYTHONPATH", "KUBECONFIG", "MESH_"))
     }
     path = os.pathsep.join([str(folder / "installed" / "bin"), str(TOOLS), kept["PATH"]])
-    env = {**kept, "PATH": path, "PYTHONPATH": str(folder / "installed"), "MESH_TESTBED_CACHE": str(cache)}
+    env = {**kept, "PATH": path, "PYTHONPATH": str(folder / "installed"), "HOME": str(folder)}
     run(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder / "installed", source, folder=folder, env=env)
     yield folder, env
     subprocess.run(["mesh-testbed", "down", "--name", "molecule"], cwd=folder, env=env, capture_output=True, check=False)
@@ -71,11 +71,10 @@ def test_the_package_has_every_file_of_the_bed(alone: tuple[Path, dict[str, str]
 def test_a_cluster_comes_up_from_the_package_alone(alone: tuple[Path, dict[str, str]]) -> None:
     folder, env = alone
     started = run("mesh-testbed", "up", "--name", "molecule", "--operators", "olm", folder=folder, env=env)
-    kubeconfig = Path(env["MESH_TESTBED_CACHE"]) / "beds" / "molecule" / "kubeconfig"
+    cache = folder / ".cache" / "meshops-testbed"
+    kubeconfig = cache / "beds" / "molecule" / "kubeconfig"
     assert f"export KUBECONFIG={kubeconfig}" in started
-    answer = run(
-        Path(env["MESH_TESTBED_CACHE"]) / "bin" / "kubectl", "--kubeconfig", kubeconfig, "get", "--raw", "/readyz", folder=folder, env=env
-    )
+    answer = run(cache / "bin" / "kubectl", "--kubeconfig", kubeconfig, "get", "--raw", "/readyz", folder=folder, env=env)
     assert answer == "ok"
     assert "is down" in run("mesh-testbed", "down", "--name", "molecule", folder=folder, env=env)
 
@@ -93,6 +92,5 @@ def test_the_scenario_of_the_page_passes(alone: tuple[Path, dict[str, str]]) -> 
         path = folder / "role" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"---\n{text}", encoding="utf-8")
-    env = {**env, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".cache" / "collections"), "HOME": str(folder)}
-    said = run("molecule", "test", folder=folder / "role", env=env, timeout=900)
-    assert "failed=1" not in said
+    env = {**env, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".cache" / "collections")}
+    run("molecule", "test", folder=folder / "role", env=env, timeout=900)
