@@ -190,7 +190,7 @@ class _IntentReader:
             self.problems.append(f"{where} needs one of jwks_uri and jwks, the keys that its tokens are signed with")
         audiences = self.strings(row["audiences"], f"{where}.audiences") if "audiences" in row else ()
         name, issuer, uri, keys = (str(row.get(key) or "") for key in ("name", "issuer", "jwks_uri", "jwks"))
-        return Issuer(name, issuer, uri, keys, audiences, bool(row.get("forward", False)))
+        return Issuer(name, issuer, uri, keys, audiences, self.boolean(row.get("forward", False), f"{where}.forward"))
 
     def exemption(self, value: Any, where: str) -> Exemption:
         row = self.mapping(value, where, ("name", "for", "mode", "ports"))

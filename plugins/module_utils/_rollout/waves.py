@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible.module_utils.parsing.convert_bool import boolean
+
 from .._errors import ConfigError
 from .model import Goal, RestartedWorkload, RolloutObservation
 
@@ -91,8 +93,8 @@ def orders_from(rows: Sequence[Mapping[str, Any]], *, domains: Mapping[str, Sequ
                 {str(key): str(value) for key, value in (row.get("labels") or {}).items()},
                 tuple(map(str, row.get("workloads") or ())),
                 share,
-                bool(row.get("gateways")),
-                bool(row.get("rest")),
+                bool(boolean(row.get("gateways") or False, strict=False)),
+                bool(boolean(row.get("rest") or False, strict=False)),
                 str(row.get("concurrency") or ""),
             )
         )

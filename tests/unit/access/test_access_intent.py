@@ -65,6 +65,11 @@ def test_forms(name: str) -> None:
     assert said in str(caught.value)
 
 
+@pytest.mark.parametrize(("said", "forward"), [(True, True), ("true", True), ("no", False), (False, False)])
+def test_a_switch_may_be_a_text(said: Any, forward: bool) -> None:
+    assert read_intent({"rules": [GOOD], "issuers": [{**PARTNER, "forward": said}]}, DOMAINS).issuers[0].forward is forward
+
+
 def test_all_mistakes_come_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         read_intent({"rules": [{**GOOD, "methods": ["get"]}, {**GOOD, "from": []}], "x": 1}, DOMAINS)

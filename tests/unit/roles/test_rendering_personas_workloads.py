@@ -122,7 +122,7 @@ def test_versions_images_and_an_account(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("provider", ["ossm2", "sail"])
 def test_an_application_outside_of_the_mesh_says_so(tmp_path: Path, provider: str) -> None:
-    (deployment,) = [obj for name, obj in one(tmp_path, provider, inject=False).items() if name.startswith("Deployment")]
+    (deployment,) = [obj for name, obj in one(tmp_path, provider, inject="no").items() if name.startswith("Deployment")]
     assert deployment["spec"]["template"]["metadata"]["labels"]["sidecar.istio.io/inject"] == "false"
 
 

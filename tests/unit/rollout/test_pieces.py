@@ -151,6 +151,7 @@ FLEET = world(
     [
         ([], {"workloads": 9, "gateways": 1}),
         ([{"name": "a", "share": 20}], {"a": 2, "rest": 7, "gateways": 1}),
+        ([{"name": "a", "share": 20, "gateways": "no", "rest": "no"}], {"a": 2, "rest": 7, "gateways": 1}),
         ([{"name": "a", "share": "50%", "namespaces": ["portal"]}], {"a": 1, "rest": 8, "gateways": 1}),
         ([{"name": "a", "domains": ["front"]}, {"name": "gw", "gateways": True}, {"name": "b", "rest": True}], {"a": 1, "gw": 1, "b": 8}),
         ([{"name": "a", "labels": {"tier": "front"}}], {"a": 1, "rest": 8, "gateways": 1}),
