@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from .._model import kinds as k
+from .._model.fields import sections
 from .._model.proxies import lives, proxy_container
 from .._model.revisions import LABEL, Revisions, revision_of_pod
+from .._model.selectors import matches
 from .._model.view import Obj, View
 from .model import DiscoveredMember
 from .planes import FoundPlane
@@ -40,12 +42,24 @@ def _of_roll(view: View, plane: FoundPlane) -> Iterator[DiscoveredMember]:
         for name in configured if roll.at("status") else roll.items("spec", "members"):
             if name != "*":
                 yield DiscoveredMember(str(name), "roll", roll.ref, plane.name)
+        for space in view.of(k.NAMESPACE) if not roll.at("status") else ():
+            if any(matches(selector, dict(space.labels)) for selector in sections(roll.items("spec", "memberSelectors"))):
+                yield DiscoveredMember(space.name, "roll", roll.ref, plane.name)
+    yield from _of_whole_cluster(view, plane)
     for row in view.of(k.SMM) if view.source == "manifests" else ():
         if row.at("spec", "controlPlaneRef", "namespace") == plane.namespace:
             yield DiscoveredMember(row.namespace, "roll", row.ref, plane.name)
     for row in view.of(k.NAMESPACE):
         if row.labels.get(_MEMBER_OF) == plane.namespace and row.labels.get(_IGNORED) != "true":
             yield DiscoveredMember(row.name, "label", row.ref, plane.name)
+
+
+def _of_whole_cluster(view: View, plane: FoundPlane) -> Iterator[DiscoveredMember]:
+    """Of a control plane in the mode ClusterWide whose roll the source does not have: its operator makes one that selects by this label."""
+    wide = plane.resource is not None and plane.resource.at("spec", "mode") == "ClusterWide"
+    for space in view.of(k.NAMESPACE) if wide and not view.of(k.SMMR, plane.namespace) else ():
+        if space.labels.get(_INJECTION) == "enabled":
+            yield DiscoveredMember(space.name, "label", space.ref, plane.name)
 
 
 def _of_labels(view: View, plane: FoundPlane, planes: Sequence[FoundPlane], revisions: Revisions) -> Iterator[DiscoveredMember]:

@@ -195,6 +195,17 @@ def test_manifests_say_it_too() -> None:
     assert only([MAISTRA[0], roll, smm], "manifests").namespaces == ("extra", "shop")
 
 
+def test_a_cluster_wide_control_plane_selects_its_members() -> None:
+    wide = {"ServiceMeshControlPlane istio-system/basic": {"spec": {"version": "v2.6", "mode": "ClusterWide"}}}
+    spaces: Entries = [{"Namespace shop": {"labels": {"istio-injection": "enabled"}}}, {"Namespace pay": {"labels": {"mesh": "yes"}}}]
+    assert only([wide, *spaces], "manifests").namespaces == ("shop",)
+    roll = {
+        "ServiceMeshMemberRoll istio-system/default": {"spec": {"members": ["*"], "memberSelectors": [{"matchLabels": {"mesh": "yes"}}]}}
+    }
+    assert only([wide, roll, *spaces], "manifests").namespaces == ("pay",)
+    assert only([MAISTRA[0], *spaces], "manifests").namespaces == ()
+
+
 @pytest.mark.parametrize("entries", [istioctl(), SAIL, OSSM3, MAISTRA, two()])
 def test_what_is_read_is_declared(entries: Entries) -> None:
     view = View(snapshot(entries))
