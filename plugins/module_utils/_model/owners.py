@@ -112,7 +112,12 @@ class Owners:
             self._objects[key] = obj
 
     def lookup(self, group: str, kind: str, namespace: str, name: str) -> Mapping[str, Any] | None:
-        return self._objects.get((group, kind, namespace, name)) or self._objects.get((group, kind, "default", name))
+        found = self._objects.get((group, kind, namespace, name))
+        if found is not None:
+            return found
+        # what names no namespace: of the whole cluster, or in a file; what is in `default` is another one
+        bare = self._objects.get((group, kind, "default", name))
+        return None if bare is None or section(bare, "metadata").get("namespace") else bare
 
     def of(self, pod: Mapping[str, Any]) -> Owner:
         return owner_of(pod, self.lookup)

@@ -282,3 +282,22 @@ def test_wrong_types_stay_wrong(spec: Any) -> None:
     while isinstance(spec, dict) and spec:
         (_name, spec), found = next(iter(spec.items())), next(iter(found.values()))
     assert type(found) is type(spec)
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "stays"),
+    [
+        ("istio-sidecar-injector", "values", True),
+        ("istio-sidecar-injector-canary", "values", True),
+        ("values-prod", "merged-values", True),
+        ("values", "values", True),
+        ("kiali", "values", False),
+        ("istio", "original-values", False),
+    ],
+)
+def test_of_the_values_of_charts_what_a_proxy_takes_is_kept(name: str, key: str, stays: bool) -> None:
+    proxy = {"clusterDomain": "corp.local", "excludeInboundPorts": "80", "secret": NEEDLE}
+    given = obj("ConfigMap", name=name, data={key: json.dumps({"global": {"proxy": proxy, "token": NEEDLE}, "pilot": NEEDLE})})
+    text = (kept(given).get("data") or {}).get(key)
+    assert (text is not None) is stays and NEEDLE not in str(text)
+    assert not stays or json.loads(str(text)) == {"global": {"proxy": {"clusterDomain": "corp.local", "excludeInboundPorts": "80"}}}

@@ -92,6 +92,28 @@ def test_compare(spec: dict[str, Any], live: dict[str, Any], owned: dict[str, An
     assert verdict({**SPEC, **spec}, {**LIVE, **live}, {**OWNED, **owned}, manager) is expected
 
 
+def test_what_is_not_there_differs_and_what_is_there_in_another_version_is_asked() -> None:
+    assert compare(None, CM, "m") is DiffVerdict.DIFFERENT
+    assert compare({**CM, "apiVersion": "v2"}, CM, "m") is DiffVerdict.UNSURE
+
+
+FIRST = {
+    0: "Namespace",
+    1: "CustomResourceDefinition",
+    2: "ServiceAccount Secret ConfigMap ClusterRole Role PriorityClass ResourceQuota LimitRange PersistentVolumeClaim OperatorGroup "
+    "CatalogSource",
+    3: "ClusterRoleBinding RoleBinding",
+    4: "Subscription Deployment Service Istio AuthorizationPolicy",
+    5: "APIService",
+    6: "MutatingWebhookConfiguration ValidatingWebhookConfiguration",
+}
+
+
+def test_what_others_need_is_applied_before_them() -> None:
+    refs = [Ref("v1", kind, None, "x") for kinds in reversed(FIRST.values()) for kind in kinds.split()]
+    assert [sorted(ref.kind for ref in group) for group in by_rank(refs)] == [sorted(kinds.split()) for kinds in FIRST.values()]
+
+
 def test_secret_values_never_show() -> None:
     old = {"kind": "Secret", "metadata": {"name": "s"}, "data": {"a": "c2VjcmV0", "b": "c2FtZQ=="}}
     new = {**old, "data": {"a": "b3RoZXI=", "b": "c2FtZQ=="}}

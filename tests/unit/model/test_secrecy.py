@@ -9,7 +9,13 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._model.diff import changes, cleaned
-from ansible_collections.meshops.mesh.plugins.module_utils._model.secrecy import has_private_key, holds_secret, masked, without_secrets
+from ansible_collections.meshops.mesh.plugins.module_utils._model.secrecy import (
+    has_private_key,
+    holds_secret,
+    masked,
+    without_login,
+    without_secrets,
+)
 from ansible_collections.meshops.mesh.plugins.module_utils._module import shown_arguments
 
 NEEDLE = "n33dle-of-this-test"
@@ -206,3 +212,16 @@ SPEC: dict[str, Any] = {
 ])  # fmt: skip
 def test_arguments(given: dict[str, Any], shown: dict[str, Any]) -> None:
     assert shown_arguments(given, SPEC) == shown
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("https://ann:pw@proxy:8080/x", "https://***@proxy:8080/x"),
+        ("proxy http://ann@a and http://b:c@d", "proxy http://***@a and http://***@d"),
+        ("https://proxy:8080/a@b c", "https://***@b c"),
+        ("https://proxy:8080 a@b", "https://proxy:8080 a@b"),
+    ],
+)
+def test_an_address_shows_no_login(address: str, shown: str) -> None:
+    assert without_login(address) == shown

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
-from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot, slim, without_gc
+from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot, slim, trimmed, without_gc
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 CERT = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n").decode()
@@ -107,3 +107,13 @@ def test_of_config_maps_of_others_only_the_names_are_kept(name: str, owner: str,
         "metadata": {"name": name, "namespace": "n", "labels": {"app.kubernetes.io/managed-by": owner}},
     }
     assert ("data" in slim(obj)) is kept
+
+
+def test_of_what_stands_between_a_pod_and_its_workload_who_owns_it_is_kept() -> None:
+    meta = {"name": "a-7d9f", "namespace": "n", "labels": {"app": "a"}, "uid": "1", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    owner = {"ownerReferences": [{"kind": "Deployment", "name": "a", "controller": True}]}
+    spec = {"replicas": 2, "template": {"spec": {"containers": []}}, "selector": {}}
+    given = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {**meta, **owner, "annotations": {"x": "y"}}, "spec": spec}
+    assert trimmed(given) == {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {**meta, **owner}, "spec": {"replicas": 2}}
+    alone = {**given, "metadata": meta}
+    assert trimmed(alone)["spec"] == spec, "one that nobody owns is a workload by itself"
