@@ -123,3 +123,22 @@ def test_pages_speak_only_of_variables_that_are_read() -> None:
         if name not in known
     ]
     assert wrong == []
+
+
+def _options() -> set[str]:
+    """The options of all roles, whatever the entry point."""
+    specs = [yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"] for path in ROOT.glob("roles/*/meta/argument_specs.yml")]
+    return {option for spec in specs for entry in spec.values() for option in entry.get("options") or {}}
+
+
+def test_commands_set_only_what_is_read() -> None:
+    inventories = "\n".join(path.read_text(encoding="utf-8") for path in ROOT.glob("inventories/**/*.yml"))
+    known = {*VARIABLES, *_options(), *re.findall(r"\b(travel_\w+|mesh_\w+)", inventories)}
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("roles/*/README.md"), *ROOT.glob("playbooks/*.yml")]
+    given = {
+        (str(path.relative_to(ROOT)), name)
+        for path in pages
+        for name in re.findall(r"-e (?:'?\{\"?)?(\w+)\"?[=:]", path.read_text(encoding="utf-8"))
+    }
+    assert len(given) > 60
+    assert sorted((path, name) for path, name in given if name not in known and not name.startswith("ansible_")) == []
