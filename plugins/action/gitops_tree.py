@@ -13,3 +13,4 @@ class ActionModule(InProcess):
     """The action plugin."""
 
     MODULE = gitops_tree
+    CONNECTS = False

@@ -12,11 +12,14 @@ class ModuleDocFragment:
     CLUSTER = r"""
 options:
   cluster:
-    description: What to call the cluster in messages. The name of O(context) or the address when not given.
+    description: What to call the cluster in messages. The name of the inventory's host when not given.
     type: str
 requirements:
   - python >= 3.11
   - kubernetes >= 24.2.0
+notes:
+  - What a task and its C(module_defaults) leave out of the connection is said by variables of the host, O(kubeconfig) by
+    C(mesh_kubeconfig) and O(context) by C(mesh_context).
 """
 
     MEMBERS = r"""

@@ -26,7 +26,10 @@ from ansible_collections.meshops.mesh.plugins.module_utils._model.names import p
 from ansible_collections.meshops.mesh.plugins.module_utils._module import argument_error, for_people, shown_arguments
 from ansible_collections.meshops.mesh.plugins.module_utils._text import shown_line
 
-__all__ = ["InProcess", "plain"]
+__all__ = ["OF_HOST", "InProcess", "plain"]
+
+# What a task does not say of the connection is said by these variables of its host, for every playbook and role, and for plays of others.
+OF_HOST: Mapping[str, str] = {"kubeconfig": "mesh_kubeconfig", "context": "mesh_context", "cluster": "inventory_hostname"}
 
 
 def plain(value: Any) -> Any:
@@ -93,9 +96,11 @@ class _Module:
 class InProcess(ActionBase):  # type: ignore[misc]
     """Base of the action plugins. Everywhere else (another host, another user, async) the module runs as modules do.
 
-    MODULE: the imported module; its main() is called as it is. REPORTS: options with a file that each host of a play has for itself."""
+    MODULE: the imported module; its main() is called as it is. REPORTS: options with a file that each host of a play has for itself.
+    CONNECTS: whether it takes the options of a connection to a cluster."""
 
     MODULE: ModuleType
+    CONNECTS = True
     REPORTS: tuple[str, ...] = ()
     _supports_async = True
     _supports_check_mode = True
@@ -103,7 +108,19 @@ class InProcess(ActionBase):  # type: ignore[misc]
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """The module's result."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        return {**result, **self.module(self._task.args, task_vars or {})}
+        found = task_vars or {}
+        return {**result, **self.module({**self._connection_of(found), **self._task.args}, found)}
+
+    def _connection_of(self, task_vars: dict[str, Any]) -> dict[str, Any]:
+        """The options of a connection that the host's variables say; what the task or its module_defaults say comes before."""
+        if not self.CONNECTS:
+            return {}
+        left_out = {option: task_vars[name] for option, name in OF_HOST.items() if option not in self._task.args and name in task_vars}
+        if task_vars.get("inventory_hostname") not in (task_vars.get("groups") or {}).get("all", ()):
+            left_out.pop("cluster", None)  # without an inventory the host is no cluster's name
+        # In a map, because ansible-core 2.19 takes no omit by itself; before, omit is a text.
+        values: dict[str, Any] = self._templar.template(left_out)
+        return {option: value for option, value in values.items() if value and value != task_vars.get("omit")}
 
     def module(self, args: Mapping[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """The module's result with these arguments."""

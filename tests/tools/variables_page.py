@@ -301,6 +301,8 @@ def _default(variable: Variable) -> str:
 
 
 def _readers(variable: Variable) -> str:
+    if "readers" in variable.said:
+        return str(variable.said["readers"])
     roles = [f"[{name}](../roles/{name}/README.md)" for name in sorted(variable.roles)]
     named = (("role", roles), ("playbook", [f"`{name}`" for name in sorted(variable.playbooks)]))
     return "; ".join(f"{word}{'s' if len(names) > 1 else ''} {', '.join(names)}" for word, names in named if names)

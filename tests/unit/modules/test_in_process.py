@@ -146,3 +146,52 @@ def test_every_module_has_its_action() -> None:
     folder = Path(in_process.__file__).parents[1]
     modules, actions = ({path.stem for path in (folder / name).glob("*.py")} - {"__init__"} for name in ("modules", "action"))
     assert modules == actions
+
+
+WEST = {
+    "inventory_hostname": "west",
+    "groups": {"all": ["east", "west"]},
+    "mesh_kubeconfig": Tagged("~/.kube/west"),
+    "mesh_context": "admin",
+    "omit": "__omit__",
+}
+EVERY = {"kubeconfig": "~/.kube/west", "context": "admin", "cluster": "west"}
+
+
+@pytest.mark.parametrize(
+    ("args", "variables", "expected"),
+    [
+        ({}, WEST, EVERY),
+        ({"context": "reader", "cluster": None}, WEST, {"kubeconfig": "~/.kube/west", "context": "reader", "cluster": None}),
+        ({"kubeconfig": ""}, WEST, {**EVERY, "kubeconfig": ""}),
+        ({}, {"inventory_hostname": "west", "groups": {"all": ["west"]}}, {"cluster": "west"}),
+        ({}, {"inventory_hostname": "localhost", "groups": {"all": []}, "mesh_context": "admin"}, {"context": "admin"}),
+        ({}, {"inventory_hostname": "localhost"}, {}),
+        ({}, {**WEST, "mesh_kubeconfig": None, "mesh_context": ""}, {"cluster": "west"}),
+        ({}, {**WEST, "mesh_kubeconfig": "__omit__", "mesh_context": "__omit__"}, {"cluster": "west"}),
+        ({}, {**WEST, "mesh_kubeconfig": {"apiVersion": "v1"}}, {**EVERY, "kubeconfig": {"apiVersion": "v1"}}),
+    ],
+    ids=(
+        "all of the host",
+        "the task comes first",
+        "a text that is empty is said",
+        "only a name",
+        "no inventory",
+        "no groups",
+        "null and nothing",
+        "omit",
+        "as a map",
+    ),
+)
+def test_what_a_task_leaves_out_of_the_connection_its_host_says(
+    args: dict[str, Any], variables: dict[str, Any], expected: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(in_process.ActionBase, "run", lambda self, tmp, task_vars: {})
+    seen: list[dict[str, Any]] = []
+    action = task(module_of(lambda module: None), args)
+    monkeypatch.setattr(action, "module", lambda given, task_vars: seen.append(dict(given)) or {})
+    action.run(None, variables)
+    assert seen == [expected] and action._task.args is args
+    action.CONNECTS = False
+    action.run(None, variables)
+    assert seen[1] == args, "a module that talks to no cluster gets nothing of it"
