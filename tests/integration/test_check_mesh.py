@@ -244,6 +244,29 @@ def test_a_folder_of_manifests_gives_junit_and_sarif(playbook: Playbook, tmp_pat
     assert rows_of(files["report"])["OSM1501"][0]["message"] == "manifests do not say what runs"
 
 
+def test_a_folder_needs_no_inventory_and_says_what_is_not_judged(playbook: Playbook, tmp_path: Path) -> None:
+    tree, empty = tmp_path / "tree", tmp_path / "hosts"
+    tree.mkdir()
+    empty.touch()
+    named: dict[str, Any] = {"metadata": {"name": "default"}, "spec": {"namespace": "istio-system", "version": VERSION}}
+    port = {"name": "http", "port": 80}
+    objects = [
+        *({"apiVersion": "sailoperator.io/v1", "kind": kind, **named} for kind in ("Istio", "IstioCNI")),
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": {"istio-injection": "enabled"}}},
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "shop"}, "spec": {"ports": [port]}},
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "notes", "namespace": "stock"}},
+    ]
+    (tree / "all.yaml").write_text(yaml.safe_dump_all(objects), encoding="utf-8")
+    given = {"mesh_check_source": "manifests", "mesh_check_path": str(tree)}
+    alone = playbook(PLAY, inventory=empty, extra_vars=given).check()
+    assert "cluster tree" in alone.stdout and "members: shop (by label)" in alone.stdout
+    assert "found Istio default: Istio v1.30.3 by the Sail operator or OpenShift Service Mesh 3" in alone.stdout
+    assert "not judged" not in alone.stdout, "a single istiod reads every namespace"
+    more = {"mesh_control_plane": INTENT["mesh_control_plane"], "mesh_domains": INTENT["mesh_domains"], "mesh_provider": "sail"}
+    given_too = playbook(PLAY, inventory=inventory(tmp_path), extra_vars=given | more).check()
+    assert "not judged: 1 object in stock, which is no namespace of this mesh" in given_too.stdout
+
+
 def plan(playbook: Playbook, mesh: Bed, folder: Path, **given: Any) -> tuple[Any, dict[str, Any]]:
     out = folder / "plan.json"
     given |= {"plan_upgrade_json": str(out), "mesh_control_plane": INTENT["mesh_control_plane"], "mesh_provider": "sail"}
