@@ -260,6 +260,9 @@ def test_certificates_are_issued_with_these_rights_and_no_others(prod: World, pl
     for made in (MIDDLE, SELF_SIGNED):
         assert made.key_pem().splitlines()[1] not in said(first) + said(again)
     refused_another_root(travel, tmp_path, "own_ca", "cert_manager")
+    # they are not in the intent of the tests that follow
+    for name, space in (("secret/shop-tls", HOME), ("configmap/more-roots", PARTNERS)):
+        assert travel.bed.kubectl("delete", name, "-n", space).returncode == 0
 
 
 def test_a_check_needs_these_rights_and_no_others(prod: World) -> None:
@@ -290,7 +293,7 @@ def _quota(prod: World) -> Iterator[str]:
     done = bed.kubectl("wait", "resourcequota/small", "-n", space, "--for=jsonpath={.status.used.services}", "--timeout=30s")
     assert done.returncode == 0, done.stderr
     yield space
-    bed.kubectl("delete", "resourcequota", "small", "-n", space)
+    bed.kubectl("delete", "resourcequota/small", "deployment/extra-v1", "-n", space, "--ignore-not-found")
 
 
 def test_a_quota_is_not_told_as_a_missing_right(prod: World, quota: str, tmp_path: Path) -> None:
@@ -390,7 +393,8 @@ def removed(mesh: World, playbook: Playbook, folder: Path) -> None:
     for row in ("StatefulSet {}/theirs-db", "DaemonSet {}/theirs-agent", "CronJob {}/theirs"):
         assert f"{row.format(MEMBERS[1])} (" in said(run), said(run)[-3000:]
     assert World(travel, mesh.checker, roles).lacks(mark, "remove", REMOVER) == ([], [])
-    assert travel.ours("mesh.meshops.io/layer!=rights") == {}
+    # what was there before us stays to be put back
+    assert {*travel.ours("mesh.meshops.io/layer!=rights")} == {f"v1 Secret {HOME}/istio-ca-secret-saved"}
 
 
 @pytest.mark.long
