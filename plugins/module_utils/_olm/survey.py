@@ -307,7 +307,7 @@ def _from(manifest: Obj) -> str:
 
 def _newest(entries: Sequence[str]) -> str:
     """A channel's versions as the catalogue has them, the newest first."""
-    more = f" and {len(entries) - _SHOWN} older ones" if len(entries) > _SHOWN else ""
+    more = f" and {counted(len(entries) - _SHOWN, 'older one')}" if len(entries) > _SHOWN else ""
     return ", ".join(entries[:_SHOWN]) + more
 
 

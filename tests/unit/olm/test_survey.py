@@ -174,6 +174,7 @@ KIALI_TOO = {"kiali": {"enabled": True}}
         (ask(), with_more(subscriptions=[sub("elsewhere", namespace="a", failed="subscription elsewhere exists")]), []),
         (ask(), with_more(csvs=[csv("servicemeshoperator3.v3.1.0")]),
          [f"ClusterServiceVersion {GLOBAL}/servicemeshoperator3.v3.1.0 is there without a Subscription: OLM does not take it over"]),
+        (ask(), with_more(csvs=[csv("kiali-operator.v2.11.0")]), []),  # of a package that is not wanted
         # somebody else's Subscriptions
         (ask(tools=KIALI_TOO), with_more(subscriptions=[sub("mine", "kiali-ossm", namespace="tools", installed="kiali-operator.v2.4.0")],
                                          csvs=[csv("kiali-operator.v2.4.0", namespace="tools")]), []),
@@ -190,6 +191,25 @@ KIALI_TOO = {"kiali": {"enabled": True}}
 def test_all_of_it_is_said(wanted: Ask, seen: OperatorState, says: list[str]) -> None:
     found = survey(wanted, seen).refusals
     assert len(found) == len(says) and all(text.startswith(part) for part, text in zip(says, found, strict=True)), found
+
+
+NAMES = {"servicemesh-operator3": "servicemeshoperator3", "sail-operator": "sailoperator", "istio-operator": "servicemeshoperator"}
+
+
+@pytest.mark.parametrize("label", ["control-plane", "name"])
+@pytest.mark.parametrize("word", NAMES)
+def test_an_operator_without_olm_is_known_by_its_labels(word: str, label: str) -> None:
+    running = {"metadata": {"name": "op", "namespace": "mesh", "labels": {label: word}}}
+    (text,) = survey(ask(), with_more(deployments=[running])).refusals
+    assert text.startswith(f"Deployment mesh/op is an operator of a mesh ({NAMES[word]}) that OLM has not installed")
+
+
+@pytest.mark.parametrize(("count", "end"), [(6, "b5"), (7, "b5 and 1 older one"), (9, "b5 and 3 older ones")])
+def test_of_a_long_channel_the_newest_are_named(count: int, end: str) -> None:
+    mesh = manifest("servicemeshoperator3", tuple(f"b{number}" for number in range(count)))
+    seen = replace(GOOD, manifests=[mesh, *(one for one in GOOD.manifests if one is not MESH)])
+    (text,) = survey(ask(versions={"servicemeshoperator3": "b99"}), seen).refusals
+    assert text.endswith(f"has no b99 (mesh_operators_versions), it offers b0, b1, b2, b3, b4, {end}")
 
 
 def test_everything_at_once() -> None:

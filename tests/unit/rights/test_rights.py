@@ -19,8 +19,9 @@ from ansible_collections.meshops.mesh.plugins.module_utils._rights.missing impor
 from ansible_collections.meshops.mesh.plugins.module_utils._rights.parts import PARTS
 from ansible_collections.meshops.mesh.plugins.module_utils._rights.reads import plural
 from ansible_collections.meshops.mesh.plugins.module_utils._rights.render import manifests
-from ansible_collections.meshops.mesh.plugins.module_utils._rights.right import Scope, Where
+from ansible_collections.meshops.mesh.plugins.module_utils._rights.right import Right, Scope, Where
 from ansible_collections.meshops.mesh.plugins.module_utils._rights.table import FAMILIES, rights_of, scope_from
+from tools.make_docs import RIGHTS, rights_page
 
 PLANE = {"name": "default", "namespace": "istio-system"}
 EMMA = {"name": "emma", "role": "mesh_operator"}
@@ -280,6 +281,29 @@ def ask(server: Server, family: str = "install") -> list[str]:
     asked = questions(rights_of(family, scope()), scope())
     cluster: Cluster = server  # type: ignore[assignment]
     return lines(refused(cluster, asked))
+
+
+@pytest.mark.parametrize(
+    ("plural", "names", "expected"),
+    [
+        ("pods", (), [{"resource": "pods"}]),
+        ("deployments.apps", (), [{"resource": "deployments", "group": "apps"}]),
+        ("pods/exec", (), [{"resource": "pods", "subresource": "exec"}]),
+        (
+            "routes.route.openshift.io/custom-host",
+            (),
+            [{"resource": "routes", "group": "route.openshift.io", "subresource": "custom-host"}],
+        ),
+        ("secrets", ("a", "b"), [{"resource": "secrets", "name": "a"}, {"resource": "secrets", "name": "b"}]),
+    ],
+)
+def test_what_the_api_server_is_asked(plural: str, names: tuple[str, ...], expected: list[dict[str, str]]) -> None:
+    asked = questions([Right(plural, ("get",), Where.PLANE, "why", names=names)], scope())
+    assert [one.attributes() for one in asked] == [{"verb": "get", "namespace": "istio-system", **row} for row in expected]
+
+
+def test_the_page_of_rights_is_what_the_table_says() -> None:
+    assert RIGHTS.read_text(encoding="utf-8") == rights_page(), "look at the difference, then run make docs"
 
 
 def test_who_may_do_everything_is_asked_once() -> None:
