@@ -231,14 +231,14 @@ found:
         - The meshes that were checked, each with C(control_plane), the object C(source) that stands for it, C(revisions), C(members),
           C(gateways), C(operators) and C(observability).
         - The facts C(provider), C(version), C(active_revision), C(root_namespace), C(trust_domain), C(ambient) and C(remote) have
-          C(value) and C(source), as far as they are known.
+          C(value), C(source) and C(guessed) (nothing says it outright), as far as they are known.
       returned: always
       type: list
       elements: dict
       sample:
         - control_plane: {name: default, namespace: istio-system}
           source: Istio default
-          provider: {value: sail, source: Deployment sail-operator/sail-operator}
+          provider: {value: sail, source: Deployment sail-operator/sail-operator, guessed: false}
           members: [{namespace: shop, by: label, source: Namespace shop}]
     text:
       description:

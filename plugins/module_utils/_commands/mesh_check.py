@@ -139,7 +139,8 @@ def _require_ours(snapshot: Snapshot, intent: Intent, params: dict[str, Any]) ->
     if found:
         raise ConfigError(
             f"{params['cluster']}: nothing was checked. The objects of {params['path']} are in {shortened(found, 5)}, and none of these is "
-            f"a namespace of this mesh ({shortened(ours, 5)}): give the inventory of these manifests (-i), or correct mesh_domains"
+            f"a namespace of this mesh ({shortened(ours, 5)}): give the inventory of these manifests (-i), correct mesh_domains, "
+            "or give no inventory at all: what mesh they are of is found out then"
         )
 
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from .._model.fields import section
@@ -86,7 +87,7 @@ def mesh_data(mesh: DiscoveredMesh) -> dict[str, Any]:
     return {
         "control_plane": mesh.control_plane,
         "source": mesh.source,
-        **{name: {"value": getattr(mesh, name).value, "source": getattr(mesh, name).source} for name in facts if getattr(mesh, name)},
+        **{name: asdict(getattr(mesh, name)) for name in facts if getattr(mesh, name)},
         "revisions": [{"name": row.name, "version": row.version.value, "deployment": row.deployment} for row in mesh.revisions],
         "members": [{"namespace": row.namespace, "by": row.by, "source": row.source} for row in mesh.members],
         "gateways": [{"role": row.role, "source": row.ref} for row in mesh.gateways],
