@@ -89,6 +89,7 @@ LONGEST = (
     "ca_change",
     "cert_manager",
     "travel_two_meshes",
+    "first_day",
     "certificates",
     "envoys",
     "bed",
