@@ -253,7 +253,8 @@ def label_resolves(view: View, intent: Intent, options: Options) -> Iterable[Pro
     """A label without a revision behind it is matched by no webhook: pods start without a proxy, without any message."""
     for namespace in view.of(k.NAMESPACE):
         label = _wanted_revision(namespace)
-        if label is not None and not leads_somewhere(view, label):
+        theirs = MEMBER_OF in namespace.labels and namespace.labels.get(IGNORED) != "true"  # OSSM 2 reads the label in its own way
+        if label is not None and not theirs and not leads_somewhere(view, label):
             key = f"{INJECTION}=enabled" if INJECTION in namespace.labels else f"{REVISION}={label}"
             remedy = (
                 ""

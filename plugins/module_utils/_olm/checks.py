@@ -120,7 +120,8 @@ def no_pending_plan(view: View, intent: Intent, options: Options) -> Iterable[Pr
 def no_stranger(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A second mesh operator reconciles the same objects; a CSV that outlived its Subscription keeps running and blocks a new one."""
     for subscription in view.of(k.SUBSCRIPTION):
-        if _package(subscription) in MESH_OPERATORS - set(intent.operators or ()):
+        # Where no inventory says what was asked for, another operator may be that of another mesh.
+        if "operators" not in intent.found and _package(subscription) in MESH_OPERATORS - set(intent.operators or ()):
             yield Problem(subscription.ref, f"package {_package(subscription)} was not asked for")
     owned = {(row.namespace, row.at("status", key)) for row in view.of(k.SUBSCRIPTION) for key in ("installedCSV", "currentCSV")}
     for csv in view.of(k.CSV):
