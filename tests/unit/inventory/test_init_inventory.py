@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -45,10 +46,13 @@ def variables(folder: Path) -> Any:
 
 def test_with_variables_it_asks_nothing_and_needs_no_cluster(tmp_path: Path) -> None:
     folder = tmp_path / "mine"
-    code, said = play(
-        "-e", "mesh_name=east", "-e", "mesh_provider=ossm2", "-e", "mesh_context=east-admin", "-e", f"init_inventory_path={folder}"
-    )
+    given = {"mesh_name": "east", "mesh_provider": "ossm2", "mesh_context": "east-admin", "mesh_openshift": False,
+             "mesh_certificates_passphrase": "hunter2-hunter2", "init_inventory_path": str(folder)}  # fmt: skip
+    code, said = play("-e", json.dumps(given))
     assert code == 0, said
+    assert "mesh_certificates_passphrase was given, and was not written" in said
+    assert "hunter2" not in said + "".join(path.read_text() for path in folder.rglob("*.yml"))
+    assert variables(folder)["mesh_openshift"] is False
     assert variables(folder)["mesh_name"] == "east" and variables(folder)["mesh_provider"] == "ossm2"
     assert yaml.safe_load((folder / "hosts.yml").read_text())["mesh"]["hosts"] == {"cluster": {"mesh_context": "east-admin"}}
     assert "What is the mesh called?" not in said and "not interactive" not in said
