@@ -68,24 +68,25 @@ def _lines(row: Row, operators_seconds: float | None) -> Iterator[str]:
 
 def _summaries(rows: Sequence[Row]) -> Iterator[str]:
     """One line for each thing that was done: a plan, a tree, a delivery."""
-    planned = [row for row in rows if row["planned"]]
+    planned = [row for row in rows if row["planned"] and row["target"] != "files"]
     if planned:
         some = sum(row["changed"] for row in planned)
         yield f"plan: {some} of {counted(len(planned), 'layer')} would change{_counts(planned, 'objects would be')}; nothing was changed"
-    trees: dict[str, list[Row]] = {}
+    trees: dict[tuple[str, bool], list[Row]] = {}
     for row in rows:
-        if row["target"] == "files" and not row["planned"]:
-            trees.setdefault(str(PurePath(row["folder"]).parent), []).append(row)
-    for folder, of_tree in trees.items():
-        total = _total(of_tree)
-        wrote = total["created"] + total["changed"]
-        said = (
-            f"{counted(wrote, 'file')} written{_counts(of_tree, '')}" if wrote or total["deleted"] else "nothing to write, it is as it was"
-        )
-        yield f"tree {shown(folder)}: {said}"
+        if row["target"] == "files":
+            trees.setdefault((str(PurePath(row["folder"]).parent), row["planned"]), []).append(row)
+    for (folder, of_plan), of_tree in trees.items():
+        yield f"tree {shown(folder)}: {_written(of_tree, 'would be written' if of_plan else 'written')}"
     done = [row for row in rows if not row["planned"] and row["target"] != "files"]
     if done:
         yield f"{sum(row['changed'] for row in done)} of {counted(len(done), 'layer')} changed{_counts(done, 'objects')}"
+
+
+def _written(rows: Sequence[Row], verb: str) -> str:
+    total = _total(rows)
+    wrote = total["created"] + total["changed"]
+    return f"{counted(wrote, 'file')} {verb}{_counts(rows, '')}" if wrote or total["deleted"] else "nothing to write, it is as it was"
 
 
 def _total(rows: Sequence[Row]) -> Counter[str]:

@@ -61,6 +61,8 @@ def test_a_tree() -> None:
         ),
     ]
     assert [row["objects"] for row in rows] == [1, 2]
+    planned = [{**row, "planned": True} for row in rows]
+    assert layer_lines(planned)[-1] == "tree gitops/west: 4 files would be written: 3 created, 1 changed, 1 deleted"
     same = [layer_row(written("02-namespaces", shop="unchanged"), "namespaces", "files", planned=False)]
     assert layer_lines(same, short=True) == ["tree gitops/west: nothing to write, it is as it was"]
     assert layer_lines(rows)[-1] == "tree gitops/west: 4 files written: 3 created, 1 changed, 1 deleted"
