@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -40,7 +41,7 @@ from .._text import shortened
 from .certificate_sources import clock_source
 from .sources import nothing, read_result, read_source
 
-__all__ = ["Look", "argument_spec", "check", "look"]
+__all__ = ["Look", "argument_spec", "check", "look", "name_of"]
 
 
 def argument_spec() -> dict[str, Any]:
@@ -150,11 +151,13 @@ def _say(progress: Progress, report: Report, fail_on: str) -> None:
         progress.say(few(f"{row.id} {row.resource}: {row.message}" for row in rows))
 
 
-def _name(params: dict[str, Any]) -> str:
+def name_of(params: dict[str, Any]) -> str:
     """What messages call the cluster: without an inventory it has the name of its context, or of the file or folder that is read."""
-    if any(params[option] for option in ("cluster", "context", "host")):
-        return display_name(params)
-    return Path(params["path"]).name if params["source"] != "cluster" else current_context(params["kubeconfig"]) or display_name(params)
+    if params["cluster"] or params["source"] != "cluster":
+        return str(params["cluster"] or params["context"] or Path(params["path"]).name)
+    given = {name: params[name] or os.environ.get(f"K8S_AUTH_{name.upper()}") for name in ("context", "host", "kubeconfig")}
+    named = given["context"] or given["host"] or current_context(given["kubeconfig"])
+    return str(named or display_name(params))
 
 
 def _report(looks: list[Look], one: Look) -> Report:
@@ -164,7 +167,7 @@ def _report(looks: list[Look], one: Look) -> Report:
 
 def check(params: dict[str, Any], warn: Callable[[str], None]) -> dict[str, Any]:
     """The result of a task: the rows, and `failed` with a line that says which checks are the reason. Raises MeshError."""
-    params = {**params, "cluster": _name(params)}
+    params = {**params, "cluster": name_of(params)}
     looks: list[Look] = []
     progress = Progress(params["cluster"])
     report = run_until(

@@ -12,7 +12,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._catalogue import CAT
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.runner import Report, Row
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.several import together
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import Status
-from ansible_collections.meshops.mesh.plugins.module_utils._commands.mesh_check import argument_spec, check
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.mesh_check import argument_spec, check, name_of
 from ansible_collections.meshops.mesh.plugins.module_utils._discovery.completion import completed, meshes_for
 from ansible_collections.meshops.mesh.plugins.module_utils._discovery.discover import discover
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
@@ -246,3 +246,27 @@ def test_without_an_inventory_a_cluster_has_the_name_of_its_context(tmp_path: Pa
 def test_a_file_has_its_own_name(tmp_path: Path) -> None:
     assert ask(tmp_path, istioctl(), cluster=None)["cluster"] == "west.json"
     assert ask(tmp_path, istioctl(), cluster=None, context="blue")["cluster"] == "blue"
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "name"),
+    [
+        ({"cluster": "west"}, {"K8S_AUTH_CONTEXT": "blue"}, "west"),
+        ({}, {"K8S_AUTH_CONTEXT": "blue", "K8S_AUTH_HOST": "https://127.0.0.1:9"}, "blue"),
+        ({}, {"K8S_AUTH_HOST": "https://127.0.0.1:9", "K8S_AUTH_API_KEY": "x"}, "https://127.0.0.1:9"),
+        ({}, {"K8S_AUTH_KUBECONFIG": "config"}, "admin@west"),
+        ({"kubeconfig": "config"}, {}, "admin@west"),
+    ],
+)
+def test_what_a_cluster_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, str], environment: dict[str, str], name: str
+) -> None:
+    """As kubernetes.core takes a login: an option, else the environment."""
+    (tmp_path / "config").write_text(json.dumps(CONTEXTS), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    for key in ("K8S_AUTH_CONTEXT", "K8S_AUTH_HOST", "K8S_AUTH_KUBECONFIG"):
+        monkeypatch.delenv(key, raising=False)
+    for key, value in environment.items():
+        monkeypatch.setenv(key, value)
+    defaults = {key: option.get("default") for key, option in argument_spec().items()}
+    assert name_of({**defaults, **options}) == name
