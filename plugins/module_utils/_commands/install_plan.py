@@ -95,7 +95,8 @@ class SubscriptionProgress:
 def _read(cluster: Cluster, namespaces: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
     """All lists at once; pods only where an operator is being installed, catalogues where a Subscription looks."""
     wanted = [(version, kind, namespace) for namespace in sorted(namespaces) for version, kind in KINDS]
-    found: dict[str, list[dict[str, Any]]] = {}
+    # Without a namespace there is nothing to read: others have subscribed to all that is wanted.
+    found: dict[str, list[dict[str, Any]]] = {kind: [] for _version, kind in KINDS}
 
     def fill(asked: Sequence[tuple[str, str, str]]) -> None:
         answers = cluster.map(lambda a: cluster.list(a[0], a[1], namespace=a[2]), asked)

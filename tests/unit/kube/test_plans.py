@@ -162,6 +162,14 @@ def test_it_sends_the_version_that_it_read() -> None:
     assert approved == [{"name": "p1", "namespace": NS, "uid": "uid-p1", "csvs": ["mesh.v1.0.0"]}]
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_where_others_have_subscribed_to_all_there_is_nothing_to_do(dry_run: bool) -> None:
+    cluster = first_install()
+    approved: list[Obj] = []
+    error = travel(cluster, [], ApprovalLimits(60.0, 1.0, dry_run), approved, clock=lambda: cluster.now, sleep=cluster.sleep)  # type: ignore[arg-type]
+    assert (error, approved, cluster.patches, cluster.now) == ("", [], [], 0.0)
+
+
 def test_a_plan_that_changed_meanwhile_is_read_again() -> None:
     cluster = first_install()
 
