@@ -12,7 +12,7 @@ from typing import Any
 from .._model.fields import sections
 from .._model.secrecy import masked
 from .._model.view import Obj
-from .rest import Part, Unsaid, leaves, without_defaults
+from .rest import Part, Rest, Unsaid, leaves, without_defaults
 
 __all__ = ["DEFAULTS", "GATEWAY_DEFAULTS", "TRACING", "finished", "host_and_port", "spans"]
 
@@ -50,15 +50,16 @@ def host_and_port(address: Any) -> dict[str, Any] | None:
     return {"host": host, "port": int(port)} if colon and host and port.isdecimal() else None
 
 
-def finished(about: str, intent: Mapping[str, Any], overrides: Mapping[str, Any], version: dict[str, Any], notes: list[Unsaid]) -> Part:
+def finished(about: str, intent: Mapping[str, Any], rest: Rest, version: dict[str, Any], notes: list[Unsaid]) -> Part:
     """mesh_control_plane without what is the default, and what is left of the spec as spec_overrides; nothing that may be a secret."""
-    kept, secret = _without_secrets(overrides)
+    kept, secret = _without_secrets(rest.overrides())
+    ours, over = rest.over_ours(), "install_mesh would write another value, so what holds now is in mesh_control_plane.spec_overrides"
     here = "no variable has a word for it: it is in mesh_control_plane.spec_overrides"
     gone = (
         "it may be a secret, so it was not written: add it to mesh_control_plane.spec_overrides from a vault, or install_mesh takes it away"
     )
     notes = [
-        *(Unsaid(f"{about} spec.{path}", here) for path, _value in leaves(kept) if path),
+        *(Unsaid(f"{about} spec.{path}", over if path in ours else here) for path, _value in leaves(kept) if path),
         *(Unsaid(f"{about} spec.{path}", gone) for path in secret),
         *notes,
     ]

@@ -44,7 +44,7 @@ def from_istio(view: View, istio: Obj, mesh: str) -> Part:
         **_gateways(view, namespace, notes),
         "cni": _cni(view, version["mesh_ossm3_version"], notes),
     }
-    return finished(istio.ref, intent, spec.overrides(), version, notes)
+    return finished(istio.ref, intent, spec, version, notes)
 
 
 def _strategy(spec: Rest, view: View, mesh: str, notes: list[Unsaid]) -> dict[str, Any]:

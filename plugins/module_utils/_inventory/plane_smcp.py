@@ -40,7 +40,7 @@ def from_smcp(view: View, smcp: Obj) -> Part:
         "additional_ingress": _additional(spec),
     }
     tools = _addons(spec)
-    part = finished(smcp.ref, intent, spec.overrides(), version, notes)
+    part = finished(smcp.ref, intent, spec, version, notes)
     return Part({**part.variables, **({"mesh_observability": tools} if tools else {})}, part.notes)
 
 

@@ -73,8 +73,12 @@ class Rest:
         where[path[-1]] = value
 
     def overrides(self) -> dict[str, Any]:
-        """What no variable has a word for."""
+        """What no variable has a word for, and what is put over our templates."""
         return _merged(self.left, self._put)
+
+    def over_ours(self) -> set[str]:
+        """The paths of what is put over our templates."""
+        return {path for path, _value in leaves(self._put)}
 
 
 def _at(value: Any, path: tuple[str, ...]) -> Any:

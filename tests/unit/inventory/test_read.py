@@ -140,8 +140,10 @@ def test_settings_that_maistra_has_and_we_have_no_word_for_are_named_and_kept() 
         "addons": {"kiali": {"name": "my-kiali"}},
     }
     named = said(part)
-    for path in ("proxy.concurrency", "techPreview.errored.message", "gateways.additionalIngress.edge.namespace", "addons.kiali.name"):
+    for path in ("proxy.concurrency", "techPreview.errored.message", "gateways.additionalIngress.edge.namespace"):
         assert f"ServiceMeshControlPlane istio-system/basic spec.{path}: no variable has a word for it" in named
+    for path in ("addons.kiali.name", "gateways.openshiftRoute.enabled"):
+        assert f"ServiceMeshControlPlane istio-system/basic spec.{path}: install_mesh would write another value, so what holds now" in named
     assert part.variables["mesh_observability"] == {"kiali": {"enabled": True}}
     assert (
         "mesh_operators_provider" not in part.variables and "Subscription openshift-operators/servicemeshoperator: it is somebody" in named
