@@ -118,6 +118,20 @@ def test_the_life_of_a_mesh_as_a_workflow(beds: Callable[..., Bed], tmp_path: Pa
     assert left["meshops_check_mesh"]["prod"]["passed"] is True and left["meshops_check_mesh"]["prod"]["failed"] == []
     assert job("install_mesh", verbosity=0)["meshops_install_mesh"]["prod"]["changed_layers"] == []
     now = left["meshops_install_mesh"]["prod"]["version"]
+    # What these come to is told by tests of their own; here, what they leave and what they show.
+    store = {"mesh_certificates_store": str(tmp_path / "pki"), "mesh_certificates_passphrase": known.at("the passphrase of the store"),
+             "mesh_certificates_authority": {"name": "shop-2027"}, "mesh_certificates_root": {"name": "shop-root"}}  # fmt: skip
+    for playbook, args, more in (
+        ("issue_certificates", ("--check",), store),
+        ("rotate_certificates", ("--check",), store),
+        ("travel_https", (), store),
+        ("travel_zero_trust", (), {"mesh_target": "plan"}),
+        ("check_shared_root", (), {}),
+        ("plan_migration", (), {}),
+        ("access_from_traffic", (), {"mesh_traffic_answers": [], "mesh_traffic_proposal": str(tmp_path / "proposal.yml")}),
+    ):
+        done = platform.job(playbook, *args, known=known, verbosity=3, **{**given, **more})
+        assert set(artifacts(done)[f"meshops_{playbook}"]) == {"prod"}, playbook
     plan = job("plan_upgrade", verbosity=0, plan_upgrade_target="v1.27.4")["meshops_plan_upgrade"]["prod"]
     assert (plan["current"], plan["target"], plan["hops"]) == (now, "v1.27.4", 1)
     to = {"mesh_ossm3_version": "v1.27.4"}
