@@ -145,6 +145,9 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
             yield from _codes(one)
 
 
+_KEPT = ("__main__", "conftest", "tools", "tools.executed", "tools.floors", "tools.mutants", "tools.mutate")  # they import nothing of it
+
+
 def _afresh(dotted: str, code: CodeType) -> None:
     """In a fork: whatever is imported from here on has the changed module."""
     from ansible.utils.collection_loader import _collection_finder as finder
@@ -153,7 +156,7 @@ def _afresh(dotted: str, code: CodeType) -> None:
     for name, module in list(sys.modules.items()):
         file = str(getattr(module, "__file__", None) or "")
         ours = name.startswith("ansible_collections.meshops") or file.startswith(f"{ROOT / 'tests'}{os.sep}")
-        if ours and name not in ("conftest", "__main__") and not name.startswith("tools"):
+        if ours and name not in _KEPT:
             del sys.modules[name]
 
 
