@@ -384,11 +384,14 @@ def _other_tls(gateway: Obj, wanted: Mapping[str, Any]) -> Iterator[Problem]:
         return
     tls = wanted.get("tls") or {}
     mode, secret = tls.get("mode") or "SIMPLE", tls.get("credential_name")
+    port = wanted.get("port", 80)
     for server in gateway.items("spec", "servers"):
         have = server.get("tls") or {}
-        if (server.get("port") or {}).get("number") == wanted.get("port", 80) and have.get("mode") != mode:
-            yield Problem(gateway.ref, f"its TLS is {have.get('mode') or 'not there'} on port {wanted.get('port', 80)}, {mode} is wanted")
-        elif have and secret and have.get("credentialName") != secret:
+        if (server.get("port") or {}).get("number") != port:
+            continue
+        if have.get("mode") != mode:
+            yield Problem(gateway.ref, f"its TLS is {have.get('mode') or 'not there'} on port {port}, {mode} is wanted")
+        elif secret and have.get("credentialName") != secret:
             yield Problem(gateway.ref, f"it uses the Secret {have.get('credentialName') or '(none)'}, {secret} is wanted")
 
 
