@@ -157,9 +157,10 @@ class ActionModule(ActionBase):
     @staticmethod
     def _neighbours(found: dict[str, Any]) -> Iterator[Neighbour]:
         """Other meshes of the same API."""
-        hostvars, own = found.get("hostvars") or {}, found.get("inventory_hostname")
+        hostvars, own = found.get("hostvars") or {}, str(found.get("inventory_hostname"))
+        api = api_of(hostvars, own)
         for other in (found.get("groups") or {}).get("all") or []:
-            if other != own and api_of(hostvars, other) == api_of(hostvars, str(own)):
+            if other != own and api_of(hostvars, other) == api:
                 yield Neighbour(
                     other, str(variable_of(hostvars, other, "mesh_name", "?")), variable_of(hostvars, other, "mesh_domains", [])
                 )

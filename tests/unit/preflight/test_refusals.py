@@ -371,6 +371,10 @@ def test_without_domains_a_playbook_that_only_looks_has_nothing_to_compare_with(
     assert any("mesh_personas" in text for text in refusals(judged(values)))
 
 
+def test_what_is_not_released_yet_is_a_version() -> None:
+    assert refusals(judged({**GOOD, "mesh_ossm3_version": "master"}, versions={**VERSIONS, "ossm3": "master"})) == []
+
+
 def test_keys_are_opened_only_where_certificates_are_made() -> None:
     values = copy.deepcopy(GOOD)
     CASES["two certificates of one name"][0](values)
