@@ -81,6 +81,13 @@ PLANE_DEFAULTS: dict[str, Any] = (_read(ROLES / "control_plane" / "vars" / "main
 _WHOLE = frozenset(
     match[1] for rows in _DEFAULTS.values() for text in rows.values() if isinstance(text, str) and (match := _PLAIN.fullmatch(text))
 )
+# The others are read key by key, by one role or several: what each key is like, as the role says whose option has its name.
+_PARTS: dict[str, dict[str, Any]] = {}
+for _role, _rows in _DEFAULTS.items():
+    for _option, _text in _rows.items():
+        if isinstance(_text, str) and (_found := _KEY.fullmatch(_text)) and _found[1] not in _WHOLE:
+            _keys, _spec = _PARTS.setdefault(_found[1], {}), _SPECS[_role].get(_option, {})
+            _keys[_found[2]] = _spec if _option == f"{_role}_{_found[2]}" else _keys.get(_found[2], _spec)
 KNOWN_VARIABLES = frozenset(name for text in _texts() for name in _OURS.findall(text))
 
 
@@ -92,7 +99,7 @@ def default_of(role: str, option: str) -> Any:
 
 def options_of(roles: Iterable[str], found: Mapping[str, Any]) -> Iterator[RoleOption]:
     """What is set, or has to be: by the user as a role's own option, or by a variable of the mesh that a role's default reads."""
-    parts: dict[str, dict[str, Any]] = {}
+    read: dict[str, None] = {}
     for role in roles:
         if role not in _SPECS:
             raise AnsibleError(f"mesh_intent: the collection has no role {role} with argument specs")
@@ -105,7 +112,7 @@ def options_of(roles: Iterable[str], found: Mapping[str, Any]) -> Iterator[RoleO
             if option in found and found[option] != default:
                 yield RoleOption(option, plain[1] if plain else option, found[option], spec)
             elif key:
-                parts.setdefault(key[1], {})[key[2]] = spec
+                read[key[1]] = None
             elif plain and plain[1] not in OF_CHECKS:
                 if plain[1] in found or not plain[2]:
                     yield RoleOption(plain[1], plain[1], trust_as_template(text), spec)
@@ -114,6 +121,6 @@ def options_of(roles: Iterable[str], found: Mapping[str, Any]) -> Iterator[RoleO
                 ours = _OURS.search(text)
                 if ours and (ours[0] in found or "default(" not in text):
                     yield RoleOption(option, option, trust_as_template(text), spec)
-    for variable, options in parts.items():
-        if variable in found and variable not in _WHOLE:
-            yield RoleOption(variable, variable, found[variable], {"type": "dict", "options": options})
+    for variable in read:
+        if variable in found and variable in _PARTS:
+            yield RoleOption(variable, variable, found[variable], {"type": "dict", "options": _PARTS[variable]})

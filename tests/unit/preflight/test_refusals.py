@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.meshops.mesh.plugins.module_utils._model.members import Neighbour
+from ansible_collections.meshops.mesh.plugins.module_utils._model.variables import check_value
 from ansible_collections.meshops.mesh.plugins.module_utils._preflight import RULES, MeshVariables, notes, refusals
+from ansible_collections.meshops.mesh.plugins.plugin_utils.role_options import options_of
 
 VARS = Path(__file__).resolve().parents[3] / "roles" / "control_plane" / "vars" / "main.yml"
 PLANE_DEFAULTS = yaml.safe_load(VARS.read_text(encoding="utf-8"))["__control_plane_defaults"]
@@ -108,6 +110,13 @@ def test_a_good_inventory() -> None:
 def test_a_good_one_of_the_other_generation() -> None:
     older = {**GOOD, "mesh_provider": "ossm2", "upgrade_hops": ["v2.5", "v2.6"]}
     assert refusals(judged(older)) == []
+
+
+@pytest.mark.parametrize("role", sorted(path.name for path in VARS.parents[2].iterdir()))
+def test_each_role_by_itself_knows_all_of_a_variable(role: str) -> None:
+    """One that reads a single key of it must not take the others for unknown."""
+    seen = [option for option in options_of([role], GOOD) if option.variable in GOOD]
+    assert [text for one in seen for text in check_value(one.spec, GOOD[one.variable], one.variable)] == []
 
 
 def put(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
