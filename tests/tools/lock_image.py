@@ -18,6 +18,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = ROOT / "execution-environment"
+# The definition names them; a base image of the Platform brings its own, which nothing here may replace.
+IN_DEFINITION = {"ansible-core", "ansible-runner"}
 HEAD = "# Written by `make lock` for the image's Python: what ansible-core and the collections need, to the last package.\n"
 
 
@@ -40,7 +42,7 @@ def resolved(python: str, requirements: list[str]) -> list[str]:
                    "--python-version", python, "--target", folder, "--report", str(report), *requirements]  # fmt: skip
         subprocess.run(command, check=True)
         found = [row["metadata"] for row in json.loads(report.read_text())["install"]]
-    return sorted((f"{row['name']}=={row['version']}" for row in found), key=str.lower)
+    return sorted((f"{row['name']}=={row['version']}" for row in found if row["name"] not in IN_DEFINITION), key=str.lower)
 
 
 def main() -> None:
