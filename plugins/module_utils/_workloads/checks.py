@@ -13,8 +13,12 @@ from .._checks.types import Category, Options
 from .._model import kinds as k
 from .._model.injection import PROXY, REVISION, active_revision, proxy_of, revision_of_label, should_be_injected
 from .._model.intent import Intent
+from .._model.istiods import READS, istiods
+from .._model.mesh_config import expected_revision, istiod_deployment, revision_of_istiod
 from .._model.pods import selected_pods
-from .._model.problem import Problem, Severity
+from .._model.problem import Problem, Severity, skip
+from .._model.proxies import lives
+from .._model.revisions import revision_of_pod
 from .._model.rollouts import rollout_problem
 from .._model.view import Obj, View
 
@@ -185,3 +189,38 @@ def _declares(port: Mapping[str, Any]) -> bool:
     word = str(port.get("name") or "")
     known = word in PROTOCOLS or any(word.startswith(f"{protocol}-") for protocol in PROTOCOLS)
     return known or bool(port.get("appProtocol")) or port.get("protocol", "TCP") != "TCP"
+
+
+@check(
+    "OSM1407",
+    title="the istiod of each proxy is there",
+    hint="restart the workload, so that it gets a proxy of a revision that is there: kubectl rollout restart deployment/NAME -n NAMESPACE",
+    inputs=(k.POD, *READS),
+    subjects=(k.POD,),
+)
+def istiod_there(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
+    """A proxy whose revision was removed goes on with its last configuration, and nobody renews its certificate, which lives a day.
+    Without a workload that restarts by chance this shows when every call fails."""
+    there = _revisions_there(view)
+    if not there:
+        yield skip("the source has no istiod")
+        return
+    for pod in view.of(k.POD):
+        if not intent.owns(pod.namespace) or pod.labels.get("app") == "ztunnel" or proxy_of(pod) is None or not lives(pod.raw):
+            continue
+        revision = revision_of_pod(pod.raw)
+        if revision and revision not in there:
+            yield Problem(
+                pod.ref, f"it was injected by revision {revision}, of which there is no istiod; there are {', '.join(sorted(there))}"
+            )
+
+
+def _revisions_there(view: View) -> set[str]:
+    """The revisions that an operator has or a Deployment runs. The configuration of one alone counts only where no istiod runs beside it:
+    that of an istiod in another cluster."""
+    running = [row for row in view.of(k.DEPLOYMENT) if istiod_deployment(row.raw)]
+    homes = {row.namespace for row in running}
+    configs = (one for one in istiods(view) if one.namespace not in homes or not one.known)
+    named = {row.name for kind in (k.ISTIO_REVISION, k.SMCP) for row in view.of(kind)}
+    active = {expected_revision(row.raw) for row in view.of(k.ISTIO)}
+    return {revision_of_istiod(row.raw) for row in running} | named | active | {one.revision for one in configs}
