@@ -42,13 +42,14 @@ def readable(done: Played) -> list[str]:
 
 def test_a_check_that_fails_leaves_what_failed_for_each_cluster(platform: Platform) -> None:
     """There is no mesh: two clusters of the inventory are the one of the credential."""
-    done = platform.job("check_mesh", "--limit prod,dev", **CHECKS)
+    done = platform.job("check_mesh", "--limit prod,dev", own={"ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml"}, **CHECKS)
     assert done.rc == 2
     left = artifacts(done)["meshops_check_mesh"]
     assert set(left) == {"prod", "dev"}
     for host in left:
         assert left[host]["passed"] is False and left[host]["summary"]["failed"] > 3
         assert "OSM1105" in left[host]["failed"] and left[host]["provider"] == "ossm3" and left[host]["mesh"].startswith("travel-")
+    assert not [line for line in lines(done) if '{"' in line], "with the image's setting a failure is no JSON either"
     assert len([line for line in readable(done) if line.startswith("× the mesh's kinds are installed")]) == len(left)
 
 

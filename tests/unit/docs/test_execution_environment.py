@@ -69,6 +69,7 @@ def test_ansible_builder_makes_the_context_of_it(context: Path) -> None:
         f'ARG PYCMD="{needs["python_interpreter"]["python_path"]}"',
         f'ARG ANSIBLE_INSTALL_REFS="{needs["ansible_core"]["package_pip"]} {needs["ansible_runner"]["package_pip"]}"',
         "ENV LANG=C.UTF-8",
+        "ENV ANSIBLE_CALLBACK_RESULT_FORMAT=yaml",
     ):
         assert line in written
     assert load(context / "_build" / "requirements.yml") == load(IMAGE / "requirements.yml")
