@@ -49,6 +49,12 @@ OTHER = role("unrelated", {**RULE, "resources": ["gateways"]}, labels={"to-edit"
             ["RoleBinding a/x -> ClusterRole edit (aggregated from istio-crd-edit-default) by user ann"],
             id="aggregated",
         ),
+        pytest.param(
+            [{**EDIT, "metadata": {"name": "edit", "labels": {"to-edit": "true"}}}, binding("x", "edit", ANN, namespace="a")],
+            cell(),
+            ["RoleBinding a/x -> ClusterRole edit by user ann"],
+            id="a role that gathers itself",
+        ),
         pytest.param([role("r", RULE), binding("x", "r", ANN, namespace="b")], cell(), [], id="other namespace"),
         pytest.param([role("r", RULE), binding("x", "r", ("User", "bob"), namespace="a")], cell(), [], id="other user"),
         pytest.param(
