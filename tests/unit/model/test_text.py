@@ -9,7 +9,7 @@ import unicodedata
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
 from ansible_collections.meshops.mesh.plugins.module_utils._module import for_people
-from ansible_collections.meshops.mesh.plugins.module_utils._text import escaped_json, joined, shown, shown_line, shown_lines
+from ansible_collections.meshops.mesh.plugins.module_utils._text import escaped_json, joined, shown, shown_data, shown_line, shown_lines
 
 
 @pytest.mark.parametrize(
@@ -69,6 +69,24 @@ def test_json_stays_the_same_data() -> None:
     data = {"a": ["\u202e", "\x9b", "\U000e0041", "ü", "line\n"], "b\u200b": 1}
     text = escaped_json(json.dumps(data, indent=1, ensure_ascii=False))
     assert json.loads(text) == data and text.replace("\n", "").isprintable() and "ü" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("\ud800", '"\\ud800"'),
+        ("##[group]", '"\\u0023#[group]"'),
+        ("::error::x", '"\\u003a:error::x"'),
+        ("\U000e0041", '"\\udb40\\udc41"'),
+        ("::1, a::b", '"::1, a::b"'),
+    ],
+)
+def test_in_json_nothing_acts(value: str, text: str) -> None:
+    assert escaped_json(json.dumps(value, ensure_ascii=False)) == text and json.loads(text) == value
+
+
+def test_lines_of_a_document_are_the_document_s() -> None:
+    assert shown_data("a: 1\n√ b\r\n\n  ##[group]") == "a: 1\n\\u221a b\\r\n\n  #\\#[group]"
 
 
 def test_of_a_result_the_texts_for_people_are_cleaned_and_the_data_is_not() -> None:

@@ -91,6 +91,14 @@ def test_chains(objects: list[dict[str, Any]], asked: Cell, chains: list[str]) -
     assert [str(grant) for grant in explain(Rbac.from_objects(objects), asked)] == chains
 
 
+def test_a_review_asks_for_the_user_with_all_of_its_groups() -> None:
+    asked = review_of(cell(groups=("dev", "system:authenticated"), verb="get", group="", resource="pods", subresource="log", name="one"))
+    assert asked["kind"] == "SubjectAccessReview" and asked["spec"]["user"] == "ann"
+    assert asked["spec"]["groups"] == ["dev", "system:authenticated"]
+    wanted = {"verb": "get", "resource": "pods", "subresource": "log", "namespace": "a", "name": "one"}
+    assert {key: value for key, value in asked["spec"]["resourceAttributes"].items() if value} == wanted
+
+
 def test_a_wrong_cell_names_its_binding() -> None:
     rbac = Rbac.from_objects([EDIT, SOURCE, binding("x", "edit", ANN, namespace="a")])
     row = answer_of(cell(), {"status": {"allowed": True}}, rbac)
