@@ -71,7 +71,7 @@ _value:
       type: list
       elements: dict
     queries:
-      description: Questions for M(meshops.mesh.mesh_objects_info), about the C(secrets) of C(from_secret) and the C(pods) of the members.
+      description: Questions for M(meshops.mesh.mesh_objects_info), about the C(secrets) of C(from_secret) and the C(pods) of the mesh.
       type: dict
 """
 

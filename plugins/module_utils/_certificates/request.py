@@ -80,8 +80,9 @@ def secret_queries(intent: CertificateIntent) -> list[dict[str, str]]:
 
 
 def pod_queries(intent: CertificateIntent) -> list[dict[str, str]]:
-    """The pods of the members; those of all namespaces where no member is named."""
-    return [{"kind": "Pod", "namespace": name} for name in intent.members] or [{"kind": "Pod"}]
+    """The pods of the members, and of the gateways beside the control plane; those of all namespaces where no member is named."""
+    namespaces = dict.fromkeys((intent.namespace, *intent.members)) if intent.members else ()
+    return [{"kind": "Pod", "namespace": name} for name in namespaces] or [{"kind": "Pod"}]
 
 
 def config_map_checks(intent: CertificateIntent) -> list[dict[str, str]]:

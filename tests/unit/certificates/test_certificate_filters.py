@@ -48,7 +48,7 @@ def test_what_is_wanted() -> None:
     assert found["config_maps"] == [{"namespace": "shop", "name": "ca", "item": "ca.crt"}]
     assert found["queries"] == {
         "secrets": [{"kind": "Secret", "namespace": "shop", "name": "curl"}],
-        "pods": [{"kind": "Pod", "namespace": "shop"}],
+        "pods": [{"kind": "Pod", "namespace": SYSTEM}, {"kind": "Pod", "namespace": "shop"}],
     }
 
 

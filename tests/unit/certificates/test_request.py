@@ -88,11 +88,12 @@ def test_secrets_that_are_given() -> None:
 
 @pytest.mark.parametrize(
     ("members", "expected"),
-    [([], [{"kind": "Pod"}]), (None, [{"kind": "Pod"}]),
-     (["a", "b"], [{"kind": "Pod", "namespace": "a"}, {"kind": "Pod", "namespace": "b"}])],
-)  # fmt: skip
-def test_pods_of_the_members(members: Any, expected: list[dict[str, str]]) -> None:
-    assert request.pod_queries(intent(members=members)) == expected
+    [([], None), (None, None), (["a", "b"], [SYSTEM, "a", "b"]), ([SYSTEM, "a"], [SYSTEM, "a"])],
+)
+def test_pods_of_the_mesh(members: Any, expected: list[str] | None) -> None:
+    """Gateways are beside the control plane: their proxies lose the root, too."""
+    wanted = [{"kind": "Pod"}] if expected is None else [{"kind": "Pod", "namespace": name} for name in expected]
+    assert request.pod_queries(intent(members=members)) == wanted
 
 
 def test_config_maps_to_check() -> None:
