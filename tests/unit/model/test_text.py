@@ -16,6 +16,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._text import escaped_
     ("text", "expected"),
     [
         ("as it is: Kind ns/name, spiffe://td/ns/a/sa/b, ::1, [::]:80, a::b::c, √ inside, #1, ##, üñ 漢字 😀", None),
+        ("Xü", None),
         ("a\nb", "a\\nb"),
         ("a\r\nb\tc", "a\\r\\nb\\tc"),
         ("\x1b[2J", "\\x1b[2J"),
@@ -46,6 +47,18 @@ from ansible_collections.meshops.mesh.plugins.module_utils._text import escaped_
 def test_a_part_of_a_line(text: str, expected: str | None) -> None:
     assert shown(text) == (text if expected is None else expected)
     assert shown(shown(text)) == shown(text), "once more changes nothing"
+
+
+WORDS = (
+    "add-mask add-matcher add-path debug echo endgroup error group notice remove-matcher save-state set-env set-output stop-commands "
+    "warning"
+)
+
+
+@pytest.mark.parametrize("word", WORDS.split())
+def test_no_command_acts_in_the_middle_of_a_line(word: str) -> None:
+    assert shown(f"x ::{word} a=b::y") == f"x :\\:{word} a=b::y"
+    assert shown(f"x ::{word.upper()}::y") == f"x :\\:{word.upper()}::y" and shown(f"x ::{word}") == f"x ::{word}"
 
 
 def test_no_character_without_a_shape_is_left() -> None:
