@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from testbed import Bed
-from travel_support import INVENTORY, OPERATORS, OURS, USER, VARS, Playbook, Travel, role_play, said
+from travel_support import INVENTORY, OPERATORS, OURS, USER, VARS, Playbook, Travel, read_back, role_play, said
 
 # One worker, in the order of this file: each test goes on where the one before it ended.
 pytestmark = pytest.mark.xdist_group("travel")
@@ -48,6 +48,13 @@ def test_a_second_run_writes_nothing(travel: Travel) -> None:
     assert run.changed == 0, run.stdout[-4000:]
     assert travel.writes(mark) == []
     assert travel.ours() == before
+
+
+def test_an_inventory_that_is_read_from_it_changes_nothing(travel: Travel, tmp_path: Path) -> None:
+    mark = travel.bed.mark()
+    run = read_back(travel, tmp_path / "read")
+    assert run.changed == 0, run.stdout[-4000:]
+    assert travel.writes(mark) == []
 
 
 @pytest.mark.long  # test_deliver plans what is there, too

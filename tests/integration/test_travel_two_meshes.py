@@ -8,11 +8,12 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 from testbed import Bed
-from travel_support import OPERATORS, USER, VARS, Playbook, Travel, said
+from travel_support import OPERATORS, USER, VARS, Playbook, Travel, read_back, said
 
 REMOVE = "meshops.mesh.remove_mesh"
 CHECK = "meshops.mesh.check_mesh"
@@ -125,6 +126,15 @@ def test_production_beside_it_touches_nothing_of_it(story: Story) -> None:
     assert passed(run)[1:] == (0, 0)
     assert story.of_mesh("travel-dev") == story.seen["dev"]
     story.play(CHECK, extra_vars={"mesh_hosts": "travel_dev"}).check()
+
+
+def test_an_inventory_that_is_read_of_one_of_them_changes_nothing(story: Story, tmp_path: Path) -> None:
+    at: dict[str, Any] = {"bed": story.bed, "kubeconfig": story.kubeconfig}
+    unclear = story.run("meshops.mesh.init_inventory", extra_vars={"init_inventory_from": "cluster"}, **at)
+    assert unclear.rc != 0 and "dev-istio-system/dev-basic" in said(unclear) and "prod-istio-system/production" in said(unclear)
+    for mesh, name in (("prod", "production"), ("dev", "dev-basic")):
+        run = read_back(story, tmp_path / mesh, init_inventory_control_plane={"name": name})
+        assert run.changed == 0, run.stdout[-4000:]
 
 
 def test_production_is_not_removed_while_others_use_it(story: Story) -> None:

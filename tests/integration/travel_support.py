@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from testbed import Bed
 
-__all__ = ["INVENTORY", "OPERATORS", "OURS", "USER", "VARS", "Playbook", "Travel", "role_play", "said"]
+__all__ = ["INVENTORY", "OPERATORS", "OURS", "USER", "VARS", "Playbook", "Travel", "read_back", "role_play", "said"]
 
 Playbook = Callable[..., Any]
 OPERATORS = ("olm", "sail", "maistra", "openshift", "observability")
@@ -83,6 +83,14 @@ class Travel:
         done = self.bed.kubectl("get", "namespaces", "-o", "name")
         assert done.returncode == 0, done.stderr
         return {name.removeprefix("namespace/") for name in done.stdout.split()}
+
+
+def read_back(travel: Travel, folder: Path, **choice: Any) -> Any:
+    """`install_mesh --check` with the inventory that init_inventory reads of the cluster into a new folder."""
+    at = {"bed": travel.bed, "kubeconfig": travel.kubeconfig}
+    extra = {"init_inventory_from": "cluster", "init_inventory_path": str(folder), **choice}
+    travel.run("meshops.mesh.init_inventory", extra_vars=extra, **at).check()
+    return travel.run("meshops.mesh.install_mesh", "--check", "--diff", inventory=folder, **at).check()
 
 
 def said(run: Any) -> str:
