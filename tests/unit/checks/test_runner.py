@@ -244,3 +244,9 @@ def test_warnings_are_waited_for_where_they_decide() -> None:
     clock, remaining = Clock(), [report_of(("OSM1107", Status.WARNING)), report_of(("OSM1107", Status.PASSED))]
     run_until(lambda: remaining.pop(0), wait_timeout=60, wait_interval=5, clock=clock, sleep=clock.sleep, fail_on="warning")
     assert clock.slept == [5]
+
+
+def test_kinds_that_may_not_be_read_are_in_their_order() -> None:
+    found = run_checks(snapshot(forbidden={"Secret": "no", "Deployment": "no", "Pod": "no"}), intent(), options())
+    said = [row.resource for row in found.rows if row.id == "OSM1002"]
+    assert said == ["Kind Deployment", "Kind Pod", "Kind Secret"]
