@@ -98,6 +98,13 @@ def test_what_a_job_could_not_keep_is_refused_before_anything_changes(
     assert not (platform.folder / "home" / ".config").exists()
 
 
+def test_nobody_is_asked_in_a_job(platform: Platform) -> None:
+    """Its terminal is one that nobody sits at: a question would be waited for until the job's time is over."""
+    folder = platform.folder / "inventory"
+    platform.job("init_inventory", own={"AWX_PRIVATE_DATA_DIR": "/runner"}, init_inventory_path=str(folder)).check()
+    assert (folder / "hosts.yml").is_file()
+
+
 @pytest.mark.long
 def test_the_life_of_a_mesh_as_a_workflow(beds: Callable[..., Bed], tmp_path: Path) -> None:
     """Install, check, plan, one wave of an upgrade, the others, restart, rotation as a dry run, removal; each a job of its own."""
