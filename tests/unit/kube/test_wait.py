@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import Forbidden, NotReady
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Resource
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.wait import Timing, read_all, wait_ready
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.wait import Timing, read_all, wait_gone, wait_ready
 from ansible_collections.meshops.mesh.plugins.module_utils._model.objects import Ref
 
 WEB = Ref("apps/v1", "Deployment", "shop", "web")
@@ -116,3 +116,27 @@ def test_many_of_a_kind_are_read_by_a_list_where_that_is_allowed(kind: str, no_l
     west, refs = Reader(*no_list), [Ref("v1", kind, "shop", str(number)) for number in range(10)]
     assert {ref.name for ref in read_all(west, refs)} == {str(number) for number in range(9)}  # type: ignore[arg-type]
     assert west.asked == asked
+
+
+class Leaving(Played):
+    """A Deployment that is being deleted, and is gone after some looks."""
+
+    def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Any:
+        self.reads += 1
+        found = deployment(1)
+        found["metadata"] |= {"deletionTimestamp": "2026-03-01T12:00:00Z", "finalizers": ["example.com/keep"]}
+        return found if self.reads <= self.ready_after else None
+
+
+def test_a_deletion_is_over_when_the_object_is_gone() -> None:
+    west = Leaving(ready_after=3)
+    assert wait_gone(west, [WEB], west.timing) == pytest.approx(1.5)  # type: ignore[arg-type]
+    assert west.pauses == [0.5, 0.5, 0.5]
+    assert wait_gone(west, [], west.timing) == 0  # type: ignore[arg-type]
+
+
+def test_a_deletion_that_does_not_end_says_what_holds_it() -> None:
+    west = Leaving(ready_after=10**6)
+    with pytest.raises(NotReady, match=r"Deployment shop/web.*example\.com/keep"):
+        wait_gone(west, [WEB], west.timing)  # type: ignore[arg-type]
+    assert 60 <= sum(west.pauses) < 62

@@ -321,6 +321,25 @@ def test_a_mesh_of_the_second_generation() -> None:
     assert only(fleet_of(snapshot(*maistra(inject="false")))).next_revision == ""
 
 
+def test_members_of_the_second_generation_are_those_of_rolls_of_members_and_of_labels() -> None:
+    asked = {"sidecar.istio.io/inject": "true"}
+    member = {"controlPlaneRef": {"name": "basic", "namespace": "mesh"}}
+    elsewhere = {"controlPlaneRef": {"name": "basic", "namespace": "other"}}
+    objects = [
+        obj("maistra.io/v2", "ServiceMeshControlPlane", "mesh/basic", spec={"version": "v2.6"}, status={}),
+        obj(
+            "maistra.io/v1", "ServiceMeshMemberRoll", "mesh/default", spec={"members": ["wished"]}, status={"configuredMembers": ["books"]}
+        ),
+        obj("maistra.io/v1", "ServiceMeshMember", "shop/default", spec=member),
+        obj("maistra.io/v1", "ServiceMeshMember", "far/default", spec=elsewhere),
+        obj("v1", "Namespace", "pay", labels={"maistra.io/member-of": "mesh"}),
+        obj("v1", "Namespace", "alien", labels={"maistra.io/member-of": "other"}),
+        *(deployment(f"{space}/app", annotations=asked) for space in ("books", "wished", "shop", "far", "pay", "alien", "mesh")),
+    ]
+    found = {row.owner.namespace for row in fleet_of(snapshot(*objects)).workloads if row.follows == "basic"}
+    assert found == {"books", "shop", "pay", "mesh"}
+
+
 def test_a_control_plane_whose_version_nobody_says() -> None:
     fleet = fleet_of(snapshot(obj("maistra.io/v2", "ServiceMeshControlPlane", "mesh/basic", spec={}, status={})))
     assert [(row.name, row.version) for row in fleet.revisions] == [("basic", "")]
