@@ -166,8 +166,7 @@ def test_an_installation_is_refused_with_all_that_is_missing(mesh: Bed, playbook
     assert run.rc == 2 and "of the rights that install needs; nothing was changed" in text, run.stdout[-3000:]
     assert "mesh_rights_families=install" in text
     for line in (
-        "get, patch, list namespaces in the whole cluster",
-        "create namespaces in the whole cluster",
+        "get, patch, list, create namespaces in the whole cluster",
         "get, create, patch, list istios.sailoperator.io in the whole cluster",
         "get, create, patch deployments.apps in istio-system, shop",
         "get secrets (cacerts, istio-ca-secret) in istio-system",
