@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from .._checks.conditions import condition_true
 from .._checks.types import Category, Options
 from .._model import kinds as k
+from .._model.fields import section
 from .._model.injection import active_revision, control_plane, injected_by, injectors, istiod_name, istiod_of, proxy_of
 from .._model.intent import ISTIO_ONLY, Intent
 from .._model.istiods import READS, istiods
@@ -328,7 +329,8 @@ def cni_matches(view: View, intent: Intent, options: Options) -> Iterable[Proble
     nodes = view.of(k.ISTIO_CNI)
     if plane is None:
         return
-    if not nodes and "control_plane" in intent.found and not _wants_cni(intent, plane):
+    unmanaged = section(intent.control_plane, "cni").get("manage") is False  # the inventory says that somebody else does, or nobody
+    if not nodes and ("control_plane" in intent.found or unmanaged) and not _wants_cni(intent, plane):
         yield skip(f"{plane.ref} does not ask for the CNI plugin: its proxies come with istio-init")
     elif not nodes:
         yield Problem(ref(k.ISTIO_CNI, "default"), "it does not exist")
@@ -342,7 +344,7 @@ def cni_matches(view: View, intent: Intent, options: Options) -> Iterable[Proble
 
 
 def _wants_cni(intent: Intent, plane: Obj) -> bool:
-    """Whether proxies count on the plugin: on OpenShift, in ambient, and where the values say so. An inventory always has it."""
+    """Whether proxies count on the plugin: on OpenShift, in ambient, and where the values say so."""
     values = Obj.from_dict(k.ISTIO, {"spec": plane.at("spec", "values", default={})})
     said = [values.at("spec", *path) for path in (("pilot", "cni", "enabled"), ("istio_cni", "enabled"))]
     platforms = (plane.at("spec", "profile", default=""), values.at("spec", "global", "platform", default=""))
