@@ -12,7 +12,7 @@ version_added: "0.2.0"
 description:
   - Keeps a hierarchy of certificates in a folder, made of roots, intermediates for meshes or clusters, and certificates of gateways and
     partners.
-  - What is valid and as wanted is never made again. The rest is renewed at a fraction of its life, or when the intent changes.
+  - What is valid and as wanted is never issued again. The rest is renewed at a fraction of its life, or when the intent changes.
   - A root is renewed with its own key, so that what it signed stays valid. Another root in its place is refused without
     O(replace_root).
   - Each certificate is one file with its key, readable by its owner only and replaced as a whole. What it replaces goes to the folder

@@ -100,7 +100,7 @@ def main() -> None:
         found = members_of(cluster, mesh_of(cluster, module.params))
     except MeshError as exc:
         module.fail_json(msg=str(exc))
-    lines = [f"{row} keeps its proxy until it is made again: {row.remedy}" for row in found.proxied]
+    lines = [f"{row} keeps its proxy until it is recreated: {row.remedy}" for row in found.proxied]
     module.exit_json(changed=False, leaving=list(found.leaving), unlabelled=list(found.unlabelled), taken=list(found.taken), lines=lines)
 
 

@@ -210,7 +210,7 @@ def test_a_namespace_leaves_the_mesh(travel: Travel, tmp_path: Path) -> None:
     stays = travel.play(play, extra_vars={"membership_domains": members}).check()
     assert f"{guests}: still in the mesh travel-prod, though mesh_domains does not name it any more" in said(stays)
     planned = travel.play(play, extra_vars={"membership_domains": members, "mesh_prune": True, "mesh_target": "plan"}).check()
-    named = f"Deployment {guests}/web (1 pod) keeps its proxy until it is made again: kubectl rollout restart deployment/web -n {guests}"
+    named = f"Deployment {guests}/web (1 pod) keeps its proxy until it is recreated: kubectl rollout restart deployment/web -n {guests}"
     assert f"membership: would let go of Namespace {guests}" in said(planned) and named in said(planned)
     assert travel.writes(mark) == []
     left = travel.play(play, extra_vars={"membership_domains": members, "mesh_prune": True}).check()
