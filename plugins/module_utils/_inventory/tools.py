@@ -72,8 +72,8 @@ def _workload(view: View, row: Obj, container: str, notes: list[Unsaid]) -> dict
         claim = view.get(VOLUMES, str(name), row.namespace)
         size = claim.at("spec", "resources", "requests", "storage") if claim else None
         if size is None:
-            notes.append(Unsaid(f"PersistentVolumeClaim {row.namespace}/{name}", "the source does not have it: write its size as "
-                              f"mesh_observability.{container}.storage"))  # fmt: skip
+            why = f"the source does not have it: write its size as mesh_observability.{container}.storage"
+            notes.append(Unsaid(f"PersistentVolumeClaim {row.namespace}/{name}", why))
         else:
             found["storage"] = size
     return found
