@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 name: short
 type: stdout
 short_description: What changed, what failed, and what the playbooks say
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Prints as P(ansible.builtin.default#callback) does, but no task that is ok, was skipped or only included others.
   - What the playbooks of this collection say is printed as ever; C(-e mesh_output_style=short) makes that short as well.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: authorities_to_restore
 short_description: CAs as they were before they were saved
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Takes copies that the role P(meshops.mesh.certificates#role) has kept, and returns the Secrets that they are copies of.
   - Use it in tasks with C(no_log) only.

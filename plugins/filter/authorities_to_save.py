@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: authorities_to_save
 short_description: CAs that are there and not ours
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Takes the Secrets of a control plane's CA, and says which of them are not ours, and how a copy of each is kept.
   - Use it in tasks with C(no_log) only, as C(copies) has private keys.

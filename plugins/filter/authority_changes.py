@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: authority_changes
 short_description: Whether a CA that is delivered would be another root
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Takes the Secrets of a control plane's CA as they are, and the Secret C(cacerts) that is to be delivered.
   - Says whether proxies that run would have to trust another root because of it. A CA that cannot be read counts as another one.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: cert_manager_certificates
 short_description: What cert-manager is asked for
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Takes the intended certificates of a mesh, and returns who signs, what each Certificate says, what istio-csr serves and what is refused.
   - Nothing of the answer is a secret.

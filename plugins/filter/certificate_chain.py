@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: certificate_chain
 short_description: A chain of certificates in order
-version_added: "0.2.0"
+version_added: "0.1.0"
 description:
   - Takes the first certificate of a PEM text and puts what signed it behind it, each followed by its issuer, each once.
   - What does not belong to the chain, and line ends of Windows, are left out.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: certificate_issuers
 short_description: Who signs in a mesh, before and after a change
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Takes two inventories of M(meshops.mesh.certificate_check) and returns a table for people. It shows who issued the CA of istiod,
     what istiod hands out, its webhooks, and the live certificates of gateways and workloads.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: certificate_material
 short_description: Certificates with their keys, whoever provides them
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Takes the intended certificates of a mesh, and returns each with its chain, its roots and its private key.
   - Use it in tasks with C(no_log) only.

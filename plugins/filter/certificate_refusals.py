@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: certificate_refusals
 short_description: What the given certificates cannot mean
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Takes the entries of a mesh's CA, gateways and clients, and returns what has to be refused before anything changes.
   - The answer names entries and fields. It never has a value of them, which may be keys and passphrases.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: certificate_summary
 short_description: Who signs in a mesh, and which certificate expires first
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Takes the result of M(meshops.mesh.certificate_check), and returns lines for people.
 author:

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: certificates_asked
 short_description: Which certificates a mesh's intent asks for
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Takes the intended certificates of a mesh, and says which of them there shall be. The answer has nothing else of them.
 author:

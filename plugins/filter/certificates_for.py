@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: certificates_for
 short_description: Certificates of cert-manager that write these Secrets
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Takes Certificates, and returns those whose Secret is among some objects.
 author:

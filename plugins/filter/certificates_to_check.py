@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: certificates_to_check
 short_description: Certificates as they are to be checked
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Takes what P(meshops.mesh.certificate_material#filter) returns, and makes options of M(meshops.mesh.certificate_check) of it.
   - Use it in tasks with C(no_log) only; C(secrets) and C(rootless) have no secret.

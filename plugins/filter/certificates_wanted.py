@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: certificates_wanted
 short_description: What a mesh's intent says of its certificates
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Takes the intended certificates of a mesh, and returns what own_ca issues, what pem is given, and the objects that are made of both.
   - C(entries) holds what the user gave, keys and passphrases included. The rest of the answer has no secret.

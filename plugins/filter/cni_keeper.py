@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: cni_keeper
 short_description: Which mesh keeps the CNI plugin of a cluster
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - C(IstioCNI) C(default) is one per cluster. The mesh that made it keeps it, the others use it.
   - Where no mesh has made it, the first of the hosts that is a mesh of Istio in the same cluster does.

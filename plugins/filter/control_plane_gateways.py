@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: control_plane_gateways
 short_description: The gateways of a control plane
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - The ingress and egress gateways that are switched on, and the additional ones, each with its defaults.
 author:

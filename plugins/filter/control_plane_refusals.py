@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: control_plane_refusals
 short_description: What a control plane cannot be
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Looks at names, ranges and fields of a control plane before anything changes.
   - Returns a sentence for each thing that has to be refused.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: failed_checks
 short_description: Failed checks as sentences
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Of the rows that M(meshops.mesh.mesh_check) or M(meshops.mesh.certificate_check) returns those that failed, for a message of a few
     lines. The whole table is made by P(meshops.mesh.check_table#filter).

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: first_variables
 short_description: The variables of a first, small mesh
-version_added: "0.5.0"
+version_added: "0.1.0"
 description:
   - Takes the answers of a person to the questions that the playbook C(meshops.mesh.init_inventory) asks, and variables that were given,
     which go before. An empty answer means what C(inventories/minimal) has.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: gateway_addresses
 short_description: Where a mesh is reached
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - The URLs of C(mesh_gateways), and of the tools of a mesh that have a Route.
 author:

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: gateway_handshakes
 short_description: The handshakes that prove what gateways serve
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Puts each of C(mesh_gateways_handshakes) together with what it needs to know of its gateway, and with the callers that must be refused.
 author:

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: gateway_refusals
 short_description: What the gateways of a mesh cannot mean
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Takes C(mesh_gateways) and returns what has to be refused before anything changes, whatever the cluster has.
 author:

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: layer_result
 short_description: What became of a layer, as a row of the summary
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Makes a row of C(deliver_layer_times) of what M(meshops.mesh.mesh_apply) or M(meshops.mesh.gitops_tree) returned.
 author:

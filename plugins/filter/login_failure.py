@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: login_failure
 short_description: Why a login gave no token
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Makes a sentence of what M(community.okd.openshift_auth) returned, for a task that may not show the whole of it.
 author:

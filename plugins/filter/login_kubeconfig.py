@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: login_kubeconfig
 short_description: The kubeconfig of a session
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Makes a kubeconfig with the token of a login.
 author:

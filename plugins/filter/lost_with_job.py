@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: lost_with_job
 short_description: Whether files of the control node are lost with the run
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Of places on the control node those that do not outlive a job of Automation Platform - the folder of the job, and the file system of its
     container.

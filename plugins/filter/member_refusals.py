@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: member_refusals
 short_description: Which members a mesh cannot have
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Takes the namespaces of C(mesh_domains) and returns what has to be refused before anything changes. A namespace belongs to one domain,
     it is not that of the control plane, and no other mesh of the same API has it.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: mesh_operators
 short_description: The operators that an intent uses
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - The packages of the Operator Lifecycle Manager that a mesh needs, each with what asks for it. What nothing asks for is not among them.
   - C(kiali.enabled) asks for Kiali, tracing by Jaeger (only V(ossm2)) for Jaeger and its storage, C(tempo) for Tempo and, unless

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: mesh_tools
 short_description: The tools that mesh_observability asks for
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - The names of the tools of C(mesh_observability) that are switched on. Where there is C(tempo), there is C(opentelemetry) before it,
     unless that is switched off.

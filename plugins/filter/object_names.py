@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: object_names
 short_description: Objects as people name them
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - C(Kind namespace/name) of each object, as in messages and in the variable C(deliver_adopt) of the role P(meshops.mesh.deliver#role).
 author:

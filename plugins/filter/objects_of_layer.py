@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: objects_of_layer
 short_description: Objects of a layer of ours
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Picks what carries the label of a layer, and leaves of each object what its removal by the role P(meshops.mesh.deliver#role) needs.
 author:

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: objects_of_others
 short_description: Objects that a mesh has not made
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Leaves out what carries the label of the mesh, and what has an owner, because that goes with its owner.
 author:

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: objects_owned_by
 short_description: Objects that another object owns
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Looks at C(metadata.ownerReferences).
 author:

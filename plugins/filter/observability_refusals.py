@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: observability_refusals
 short_description: What the observability of a mesh cannot mean
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Takes C(mesh_observability) and returns what has to be refused before anything changes, which is tools that would read from, or store
     in, what is not there.

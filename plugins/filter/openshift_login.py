@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: openshift_login
 short_description: Where and as whom to log in to OpenShift
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Reads a login by user and password, completed by C(K8S_AUTH_HOST) and C(K8S_AUTH_SSL_CA_CERT) of the environment, and says what is
     wrong with it, without a value of it.

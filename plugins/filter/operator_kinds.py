@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: operator_kinds
 short_description: The kinds of what some operators run
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - What somebody loses when these operators go, as queries of M(meshops.mesh.mesh_objects_info).
 author:

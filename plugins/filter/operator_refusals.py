@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: operator_refusals
 short_description: What the variables about operators cannot mean
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Takes the packages that an intent uses, as P(meshops.mesh.mesh_operators#filter) returns them, and says which channels and versions name
     packages that nobody installs, and which versions are no names of a ClusterServiceVersion.

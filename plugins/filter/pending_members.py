@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: pending_members
 short_description: Which namespaces a member roll does not have yet, and why
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Compares namespaces with the status of a C(ServiceMeshMemberRoll).
 author:

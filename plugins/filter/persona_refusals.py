@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: persona_refusals
 short_description: What the personas of a mesh cannot mean
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Takes C(mesh_personas) and returns what has to be refused before anything changes, which is rights in namespaces where the role has none
     to give.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: pods_with_proxy
 short_description: Pods that the injector has written a proxy into
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Tells them by the annotation C(sidecar.istio.io/status), which pods of gateways have as well, whatever their state.
 author:

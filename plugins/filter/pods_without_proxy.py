@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: pods_without_proxy
 short_description: Pods that should have a proxy and have none
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Pods that are done or on their way out, and those that carry the label C(sidecar.istio.io/inject) with the value V(false), do not count.
 author:

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: private_key
 short_description: The private key of a PEM text, opened
-version_added: "0.2.0"
+version_added: "0.1.0"
 description:
   - Takes the private key out of a PEM text and returns it without a passphrase, as istiod and Envoy want it.
   - A file of M(meshops.mesh.certificate_authority) that is in Ansible Vault is opened with the passphrase as well, when O(file) is set.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: roots_of_others
 short_description: The roots of other clusters, to compare them with one's own
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Puts together what M(meshops.mesh.certificate_check) has registered for other hosts, and snapshots of clusters that cannot be reached
     now.

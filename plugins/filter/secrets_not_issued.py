@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: secrets_not_issued
 short_description: Secrets that cert-manager has not written
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - A Secret that cert-manager has written has the annotation C(cert-manager.io/certificate-name).
 author:

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: shown
 short_description: Text of others as a part of a message
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Makes one line of a text that a cluster, a file or a person gave, such as the message of a condition.
   - Line breaks, control characters, changes of direction and characters without width become escapes, and what a CI system would take for a

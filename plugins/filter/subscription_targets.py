@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: subscription_targets
 short_description: Subscriptions with the version that each shall reach
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Picks the Subscriptions of a list of objects, and makes of them the option O(meshops.mesh.install_plan#module:subscriptions).
 author:

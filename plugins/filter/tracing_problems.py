@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: tracing_problems
 short_description: What of an intent's tracing does not fit together
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Says what is not available in this generation, and what is missing between C(mesh_control_plane.tracing) and C(mesh_observability).
 author:

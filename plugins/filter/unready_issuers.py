@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: unready_issuers
 short_description: Why issuers of cert-manager are not ready
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Issuers of other API groups than cert-manager's do not count, as nobody knows how they say that they are ready.
 author:

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: upgrade_refusal
 short_description: Why a control plane must not go through some versions
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Looks at each step between the versions by the same rules as M(meshops.mesh.upgrade_plan), and says why one of them must not be made.
   - An alias such as V(v1.30-latest) counts as its minor version.

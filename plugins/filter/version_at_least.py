@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: version_at_least
 short_description: Whether a version of a control plane has what came with another one
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Compares versions of Istio or of OpenShift Service Mesh as their operators write them, with aliases such as V(v1.30-latest).
   - What is no version, such as V(master), counts as newer than all.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: version_of_alias
 short_description: The version of Istio that an alias leads to
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Looks an alias such as V(v1.30-latest) up in what the operator offers. A version that is no alias is returned as it is.
 author:

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: workload_refusals
 short_description: What the applications of a mesh cannot mean
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Takes the list of C(mesh_workloads) and that of C(mesh_mtls), and returns what has to be refused before anything changes.
   - The answer names namespaces, applications and fields. It never has a value of the lists, which hold secrets.

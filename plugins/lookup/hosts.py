@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: hosts
 short_description: The pattern of hosts of a playbook, which has to match
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Returns the pattern, for C(hosts) of a play.
   - Fails where it matches no host of the inventory, with C(--limit) or without, and where a part of it names nothing of the inventory.

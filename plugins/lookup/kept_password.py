@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: kept_password
 short_description: A password that is made once and kept in a file of the control node
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - As P(ansible.builtin.password#lookup), but refuses a file that does not outlive the run, as in a job of Automation Platform. The next
     job would make another password, and the database would go on with the old one.

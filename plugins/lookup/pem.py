@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: pem
 short_description: PEM texts, or the files that have them
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Takes what may be a PEM text or the path of a file, and returns the text of each.
   - Files are found as by P(ansible.builtin.file#lookup).

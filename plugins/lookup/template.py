@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: template
 short_description: Templates of the roles, without a copy of all variables for each of them
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Is P(ansible.builtin.template#lookup), which copies all variables of the host in depth for each template.
   - What a role renders changes none of them, so here they are shared. With a large inventory that is most of the time of a template.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: certificate_authority
 short_description: Issues the certificates of a mesh from a store on the control node
-version_added: "0.2.0"
+version_added: "0.1.0"
 description:
   - Keeps a hierarchy of certificates in a folder, made of roots, intermediates for meshes or clusters, and certificates of gateways and
     partners.
@@ -114,7 +114,7 @@ options:
       - Without it, as for a tree of files, the clock of the control node counts; the options of the login are not used then.
     type: bool
     default: false
-    version_added: "0.3.0"
+    version_added: "0.1.0"
   renew_at:
     description: The fraction of its life after which a certificate is renewed.
     type: float

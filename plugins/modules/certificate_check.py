@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: certificate_check
 short_description: Checks certificates wherever a mesh keeps them and says what is wrong with them
-version_added: "0.2.0"
+version_added: "0.1.0"
 description:
   - Reads certificates from files, text, Secrets, ConfigMaps, TLS endpoints and live proxies, or from every place where a mesh keeps one,
     and changes nothing. A cluster, a snapshot and a folder of manifests are read alike.
@@ -256,7 +256,7 @@ options:
       - For a gate before certificates are delivered, what the clock of the control node says does not matter.
     type: bool
     default: false
-    version_added: "0.3.0"
+    version_added: "0.1.0"
   show_from:
     description: From which severity on RV(table) shows checks.
     type: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: certificate_rotation
 short_description: Change the CA of a mesh without an outage
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Brings the Secret C(cacerts) of a control plane to another CA in safe steps. V(distribute) makes every proxy trust the roots
     of both, V(switch) lets the new CA sign, V(retire) takes the old roots away. With the same roots (a new intermediate) there is only

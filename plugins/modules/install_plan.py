@@ -63,7 +63,7 @@ options:
     description: With O(state=absent), the mesh whose objects are no reason to keep the operators.
     type: str
     default: ""
-    version_added: "0.5.0"
+    version_added: "0.1.0"
   wait_timeout:
     description: How many seconds all of it may take.
     default: 900

@@ -66,7 +66,7 @@ options:
     type: list
     elements: str
     default: []
-    version_added: "0.5.0"
+    version_added: "0.1.0"
   namespaces_by:
     description:
       - How a namespace that is not there is made. V(project) asks OpenShift for it by a ProjectRequest, for accounts that may request
@@ -74,7 +74,7 @@ options:
     type: str
     choices: [namespace, project]
     default: namespace
-    version_added: "0.5.0"
+    version_added: "0.1.0"
   remove_namespaces:
     description:
       - Delete namespaces that O(state=absent) or O(prune) are about and that this module has made. Without it they stay with all that is in
@@ -83,14 +83,14 @@ options:
         listed. Every volume counts. What Kubernetes and operators make again in every namespace does not.
     type: bool
     default: false
-    version_added: "0.5.0"
+    version_added: "0.1.0"
   remove_volumes:
     description:
       - Delete PersistentVolumeClaims that O(state=absent) or O(prune) are about and that this module has made, with the data in them.
         Without it they stay.
     type: bool
     default: false
-    version_added: "0.5.0"
+    version_added: "0.1.0"
   wait:
     description: Wait until all objects are ready, or gone.
     type: bool

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: mesh_artifacts
 short_description: Leave the results of a playbook for the next node of a workflow
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Leaves what a decision is made by, as M(ansible.builtin.set_stats) does; Automation Platform hands it on to the next node of a workflow
     as the variable C(meshops_PLAYBOOK), a map by cluster.

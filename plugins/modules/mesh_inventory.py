@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: mesh_inventory
 short_description: Writes an inventory of a mesh
-version_added: "0.5.0"
+version_added: "0.1.0"
 description:
   - Writes C(hosts.yml) and C(group_vars/mesh.yml) into a folder, for one cluster and one mesh, as people write them by hand.
   - A file that is there already is never overwritten. One with other content fails the task before anything is written.

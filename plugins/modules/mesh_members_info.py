@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: mesh_members_info
 short_description: Tell which members of a mesh are not wanted any more
-version_added: "0.5.0"
+version_added: "0.1.0"
 description:
   - Finds the namespaces that this collection has made members of a mesh and that O(namespaces) does not name, also those that somebody
     else made, and the workloads in them whose pods still have a proxy.

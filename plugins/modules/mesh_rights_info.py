@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: mesh_rights_info
 short_description: Tell which rights the playbooks need for a mesh
-version_added: "0.5.0"
+version_added: "0.1.0"
 description:
   - Works out which rights each family of playbooks needs for an intent, with the reason of each, and the ClusterRole and the Roles that
     grant them and nothing else.

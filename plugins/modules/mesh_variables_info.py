@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: mesh_variables_info
 short_description: Tells the variables that a living mesh corresponds to
-version_added: "0.5.0"
+version_added: "0.1.0"
 description:
   - Finds the control plane of a mesh, reads it with its members, gateways, operators, personas and observability, and returns the C(mesh_*)
     variables of an inventory that describes it. It changes nothing.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: removal_check
 short_description: Find out who would be harmed by the removal of a mesh
-version_added: "0.5.0"
+version_added: "0.1.0"
 description:
   - Looks for pods with a proxy of this mesh that are not its own, in its members and everywhere else. Without their control plane they
     get no certificate and no configuration any more, and drop out within a day. Workloads that this collection has made go with the mesh

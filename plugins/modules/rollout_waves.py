@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: rollout_waves
 short_description: Restart the workloads of a mesh in waves, with a gate after each, and a way back
-version_added: "0.4.0"
+version_added: "0.1.0"
 description:
   - Restarts every workload whose proxies are not what the goal wants, wave by wave. Within a wave it keeps to a concurrency and to
     PodDisruptionBudgets. Gateways go in a wave of their own and always have a ready pod.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: upgrade_plan
 short_description: Plans the upgrade of a mesh and says what would break
-version_added: "0.3.0"
+version_added: "0.1.0"
 description:
   - Reads every version of a mesh, which are those of operators, control planes, revisions, tags, node components, gateways, waypoints,
     proxies, CRDs and Kubernetes, and who owns each proxy's pod. It changes nothing.
@@ -77,7 +77,7 @@ options:
       - A file to write C(cluster), C(plan), C(checks) and C(summary) to as JSON, for programs. It is written as a whole or not at all.
       - In check mode as well, as it is a report.
     type: path
-    version_added: "0.3.0"
+    version_added: "0.1.0"
   proxies:
     description: With O(source=cluster), whether to ask each proxy for its version. It goes before the version of its image.
     type: bool
