@@ -127,7 +127,7 @@ def test_a_cacerts_that_is_deleted_in_the_middle_is_told_and_the_next_run_goes_o
         with pytest.raises(NotReady, match="Secret istio-system/cacerts was deleted while retire waited, so nothing was written for it"):
             losing("cacerts").turn(goal(MATERIAL))
         bedded.apply(kept)
-        with pytest.raises(NotReady, match="cacerts was deleted while everybody was waited for, and there is no istio-ca-secret"):
+        with pytest.raises(NotReady, match="cacerts was deleted while waiting for proxies and istiods, and there is no istio-ca-secret"):
             losing("cacerts", "istio-ca-secret").settle(goal(MATERIAL))
         bedded.apply(own)
         assert steps(bedded, lambda _run: goal(MATERIAL), codes) == PHASES, "from istiod's own CA, which is all that is left"

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from .._model.fields import section
 from .encoding import decode
 from .facts import Certificate, FaultKind
 from .inspection import Credential, Inspection, TlsServer, short_name
@@ -133,7 +134,7 @@ def _client_ca(inspection: Inspection, gateway: TlsServer, secret: Mapping[str, 
     apart = inspection.secrets.get((gateway.namespace, f"{gateway.credential}-cacert"))
     for title, one in ((resource, secret), (f"{resource}-cacert", apart)):
         for item in ("ca.crt", "cacert") if one is not None else ():
-            if item in ((one or {}).get("data") or {}):
+            if item in section(one, "data"):
                 raw = inspection.value(one or {}, item)
                 if raw is not None:
                     inspection.read(title, item, raw, "client_ca", loose=True)

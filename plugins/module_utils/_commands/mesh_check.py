@@ -6,11 +6,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from .._catalogue import kinds_read, run_checks_on
@@ -26,7 +24,7 @@ from .._discovery.model import DiscoveredMesh, Discovery
 from .._discovery.report import found_lines, mesh_data, not_judged
 from .._errors import ConfigError, FetchError
 from .._inputs import intent_from, options_from, reviews_for
-from .._kube.auth import AUTH_ARG_SPEC, current_context
+from .._kube.auth import AUTH_ARG_SPEC
 from .._kube.client import Cluster
 from .._kube.collect import collect
 from .._kube.options import CLUSTER, REPORT, SOURCE, display_name, wait_options
@@ -41,7 +39,7 @@ from .._text import shortened
 from .certificate_sources import clock_source
 from .sources import nothing, read_result, read_source
 
-__all__ = ["Look", "argument_spec", "check", "look", "name_of"]
+__all__ = ["Look", "argument_spec", "check", "look"]
 
 
 def argument_spec() -> dict[str, Any]:
@@ -151,15 +149,6 @@ def _say(progress: Progress, report: Report, fail_on: str) -> None:
         progress.say(few(f"{row.id} {row.resource}: {row.message}" for row in rows))
 
 
-def name_of(params: dict[str, Any]) -> str:
-    """What messages call the cluster: without an inventory it has the name of its context, or of the file or folder that is read."""
-    if params["cluster"] or params["source"] != "cluster":
-        return str(params["cluster"] or params["context"] or Path(params["path"]).name)
-    given = {name: params[name] or os.environ.get(f"K8S_AUTH_{name.upper()}") for name in ("context", "host", "kubeconfig")}
-    named = given["context"] or given["host"] or current_context(given["kubeconfig"])
-    return str(named or display_name(params))
-
-
 def _report(looks: list[Look], one: Look) -> Report:
     looks[:] = [one]
     return one.report
@@ -167,7 +156,7 @@ def _report(looks: list[Look], one: Look) -> Report:
 
 def check(params: dict[str, Any], warn: Callable[[str], None]) -> dict[str, Any]:
     """The result of a task: the rows, and `failed` with a line that says which checks are the reason. Raises MeshError."""
-    params = {**params, "cluster": name_of(params)}
+    params = {**params, "cluster": display_name(params)}
     looks: list[Look] = []
     progress = Progress(params["cluster"])
     report = run_until(

@@ -6,8 +6,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+from .auth import current_context
 
 __all__ = ["CLUSTER", "MEMBERS", "MESH_CONFIG", "REPORT", "RESTART", "SOURCE", "SOURCE_NEEDS", "WAIT", "display_name", "wait_options"]
 
@@ -61,5 +65,17 @@ def wait_options(**defaults: float) -> Spec:
 
 
 def display_name(params: Mapping[str, Any]) -> str:
-    """What messages call the cluster."""
-    return str(params["cluster"] or params["context"] or params["host"] or "default")
+    """What messages call the cluster: its host of the inventory; without one its context, or the file or folder that is read."""
+    if params["cluster"]:
+        return str(params["cluster"])
+    if path := _path_of(params):
+        return str(params["context"] or Path(path).name or path)
+    given = {name: params.get(name) or os.environ.get(f"K8S_AUTH_{name.upper()}") for name in ("context", "host", "kubeconfig")}
+    return str(given["context"] or given["host"] or current_context(given["kubeconfig"]) or "default")
+
+
+def _path_of(params: Mapping[str, Any]) -> str:
+    """Of a module that reads a cluster, a snapshot or manifests; of two of them the one that is complete in itself and later."""
+    after, before = params.get("after"), params.get("before")
+    source = (before if after["applied"] else after) if isinstance(after, Mapping) and isinstance(before, Mapping) else params
+    return str(source.get("path") or "") if source.get("source", "cluster") != "cluster" else ""

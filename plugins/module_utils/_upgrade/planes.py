@@ -241,6 +241,11 @@ def _channel(view: View, sub: Subscription) -> dict[str, Any]:
 # control planes
 
 
+def _whole(value: Any) -> int | None:
+    """A number of seconds; of another type it is none, and the API would refuse it."""
+    return value if isinstance(value, int) else None
+
+
 def control_planes_of(view: View) -> tuple[ControlPlane, ...]:
     """All of the cluster, of both generations."""
     found = [
@@ -250,7 +255,7 @@ def control_planes_of(view: View) -> tuple[ControlPlane, ...]:
             namespace=str(row.at("spec", "namespace", default="istio-system")),
             version=str(row.at("spec", "version", default="")),
             strategy=str(row.at("spec", "updateStrategy", "type", default="InPlace")),
-            grace_seconds=row.at("spec", "updateStrategy", "inactiveRevisionDeletionGracePeriodSeconds"),
+            grace_seconds=_whole(row.at("spec", "updateStrategy", "inactiveRevisionDeletionGracePeriodSeconds")),
             update_workloads=row.at("spec", "updateStrategy", "updateWorkloads"),
             active_revision=str(row.at("status", "activeRevisionName", default="") or named_revision(row.raw)),
             profile=str(row.at("spec", "profile", default="")),

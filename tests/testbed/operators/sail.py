@@ -259,6 +259,8 @@ class SailController(Controller):
         except SailError as raised:
             error, again = raised, raised.retry
         await self._write(istio, istio_status(istio, await self._revisions(istio), error))
+        if again is not None and error is not None:
+            self._made_now.discard(istio["metadata"]["uid"])  # only now it has been seen: a write that fails is made again
         return again
 
     async def _revisions(self, istio: Obj) -> list[Obj]:
@@ -274,7 +276,6 @@ class SailController(Controller):
             or FINALIZER not in rev["metadata"].get("finalizers", [])
         ):
             return
-        self._made_now.discard(uid)
         raise SailError(
             f'failed to update IstioRevision "{_name(rev)}": Operation cannot be fulfilled on istiorevisions.sailoperator.io '
             f'"{_name(rev)}": the object has been modified; please apply your changes to the latest version and try again',

@@ -185,9 +185,9 @@ def test_each_of_several_hosts_has_its_own_reports(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fail_on", "base", "code", "said"),
     [
-        ("opened", 5, 2, "localhost: the change does not keep who may call whom: 2 opened, 1 closed; the first: opened for anyone, "),
+        ("opened", 5, 2, "after: the change does not keep who may call whom: 2 opened, 1 closed; the first: opened for anyone, "),
         ("opened", 6, 0, ""),  # what fails was there before
-        (["error", "opened"], 6, 2, "localhost: 2 checks failed (OSM3301, OSM3302); the table says where and what to do"),
+        (["error", "opened"], 6, 2, "after: 2 checks failed (OSM3301, OSM3302); the table says where and what to do"),
         ("opened", None, 2, "the last three need mesh_access_base"),
         ("opend", 5, 2, "mesh_access_fail_on is opend; it takes error, warning, never, opened, closed and any"),
     ],

@@ -12,11 +12,12 @@ from ansible_collections.meshops.mesh.plugins.module_utils._catalogue import CAT
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.runner import Report, Row
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.several import together
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.types import Status
-from ansible_collections.meshops.mesh.plugins.module_utils._commands.mesh_check import argument_spec, check, name_of
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.mesh_check import argument_spec, check
 from ansible_collections.meshops.mesh.plugins.module_utils._discovery.completion import completed, meshes_for
 from ansible_collections.meshops.mesh.plugins.module_utils._discovery.discover import discover
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import current_context
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import display_name
 from ansible_collections.meshops.mesh.plugins.module_utils._model.intent import Intent
 from ansible_collections.meshops.mesh.plugins.module_utils._model.problem import Severity
 from ansible_collections.meshops.mesh.plugins.module_utils._model.view import View
@@ -269,4 +270,4 @@ def test_what_a_cluster_is_called(
     for key, value in environment.items():
         monkeypatch.setenv(key, value)
     defaults = {key: option.get("default") for key, option in argument_spec().items()}
-    assert name_of({**defaults, **options}) == name
+    assert display_name({**defaults, **options}) == name

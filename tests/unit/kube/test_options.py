@@ -76,6 +76,9 @@ def test_a_default_of_a_modules_own() -> None:
     assert twins.wait_options()["wait_interval"] == twins.WAIT["wait_interval"]
 
 
+NOTHING: dict[str, Any] = {"cluster": None, "context": None, "host": None}
+
+
 @pytest.mark.parametrize(
     ("params", "name"),
     [
@@ -83,7 +86,14 @@ def test_a_default_of_a_modules_own() -> None:
         ({"cluster": None, "context": "c", "host": "h"}, "c"),
         ({"cluster": None, "context": None, "host": "h"}, "h"),
         ({"cluster": "", "context": None, "host": None}, "default"),
+        ({"cluster": None, "context": None, "host": "h", "source": "manifests", "path": "gitops/west/"}, "west"),
+        ({"cluster": None, "context": None, "host": "h", "source": "cluster", "path": "gitops/west"}, "h"),
+        ({**NOTHING, "before": {"source": "cluster"}, "after": {"source": "manifests", "path": "a/new", "applied": False}}, "new"),
+        ({**NOTHING, "before": {"source": "snapshot", "path": "w.json"}, "after": {"path": "change", "applied": True}}, "w.json"),
     ],
 )
-def test_what_messages_call_the_cluster(params: dict[str, Any], name: str) -> None:
+def test_what_messages_call_the_cluster(params: dict[str, Any], name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(twins, "current_context", lambda _kubeconfig: "")
+    for key in ("K8S_AUTH_CONTEXT", "K8S_AUTH_HOST", "K8S_AUTH_KUBECONFIG"):
+        monkeypatch.delenv(key, raising=False)
     assert twins.display_name(params) == name
