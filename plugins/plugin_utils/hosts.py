@@ -16,10 +16,12 @@ __all__ = ["api_of", "variable_of"]
 
 
 def variable_of(hostvars: Mapping[str, Any], host: str, name: str, default: Any = None) -> Any:
-    """A variable of a host; the default where it, or what it is made of, is not defined, as after the filter `default`."""
+    """A variable of a host; the default where it, or what it is made of, is not defined, as after the filter `default`.
+
+    Ansible's own localhost has no variables where no inventory names it."""
     try:
         value = hostvars[host].get(name, default)
-    except UndefinedError:
+    except (UndefinedError, KeyError):
         return default
     return default if isinstance(value, Undefined) else value  # Ansible gives the one or the other, by version and place
 

@@ -22,7 +22,7 @@ from .._model.secrets_used import ROOT_MAP, secrets_used
 from .._model.snapshot import Snapshot, trimmed
 from .istiods import istiod_pods, read_istiods
 from .proxies import proxy_pods, read_proxies
-from .sources import read_source, source_from
+from .sources import read_source, require_no_path, source_from
 
 __all__ = ["CertificateReading", "clock_source", "gather", "read_mesh", "read_named"]
 
@@ -182,6 +182,8 @@ def gather(params: Mapping[str, Any], *, clock: Clock, warn: Warn | None = None)
         raise ConfigError(f"cluster_clock: a {params['source']} has no clock; leave cluster_clock out, or read with source: cluster")
     if params["mesh"] or params["proxies"] or wanted.references or params["cluster_clock"]:
         live = params["source"] == "cluster"
+        if live:
+            require_no_path(params)
         found, more = _from_cluster(params, wanted) if live else _from_file(params, wanted, clock, warn)
         sources += more
     sources += endpoints_of(params, wanted, {source.resource: source for source in sources})

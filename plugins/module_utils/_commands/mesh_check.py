@@ -37,7 +37,7 @@ from .._model.snapshot import Snapshot
 from .._model.view import View
 from .._text import shortened
 from .certificate_sources import clock_source
-from .sources import nothing, read_result, read_source
+from .sources import nothing, read_result, read_source, require_no_path
 
 __all__ = ["Look", "argument_spec", "check", "look"]
 
@@ -104,6 +104,7 @@ def look(params: dict[str, Any], warn: Callable[[str], None] | None = None) -> L
     asks = _asks(intent, options)
     try:
         if params["source"] == "cluster":
+            require_no_path(params)
             cluster = Cluster.from_params(params, name=params["cluster"])
             kinds = kinds_read(intent, options) | (frozenset(DISCOVERED_BY) if asks else frozenset())
             snapshot = collect(cluster, reviews=reviews_for(intent), kinds=kinds, plane=intent.namespace, members=intent.members)

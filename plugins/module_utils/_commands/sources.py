@@ -10,12 +10,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from .._errors import Forbidden
+from .._errors import ConfigError, Forbidden
 from .._kube.client import Cluster
 from .._kube.collect import collect
 from .._model.objects import group_of
 from .._model.snapshot import Snapshot
-from .._text import shortened
+from .._text import shortened, shown
 
 __all__ = ["nothing", "read_result", "read_source", "read_whole", "require_whole", "source_from"]
 
@@ -30,6 +30,7 @@ def read_source(
     warn: is told of each file of manifests that cannot be read.
     clock: of what has no clock of its own. A cluster is read by the cluster's."""
     if params["source"] == "cluster":
+        require_no_path(params)
         known = {"plane": str((params.get("control_plane") or {}).get("namespace") or ""), "members": params.get("members")}
         return collect(Cluster.from_params(dict(params), name=params["cluster"]), **{**known, **more})
     files = {name: params[name] for name in ("exclude", "unreadable", "may_be_empty") if params.get(name)}
@@ -38,6 +39,15 @@ def read_source(
         for line in snapshot.reading.warnings():
             warn(line)
     return snapshot
+
+
+def require_no_path(params: Mapping[str, Any]) -> None:
+    """Raises ConfigError where a path is given and a cluster would be read instead: a pipeline would be green for another reason."""
+    if params.get("path"):
+        raise ConfigError(
+            f"path is {shown(params['path'])}, and source is cluster, so that would not be read; say source: manifests for a folder or "
+            "snapshot for a file (mesh_check_source of check_mesh), or leave path out"
+        )
 
 
 def read_whole(

@@ -69,7 +69,7 @@ FIELDS = (
 
 def plane_refusals(given: Mapping[str, Any], meant: Mapping[str, Any], *, mesh: Any, provider: str, version: str) -> list[str]:
     """A sentence for each thing that has to be refused before anything changes. given: as it was said; meant: with the defaults."""
-    return [*_names(meant, mesh), *_gateways(meant), *_ranges(meant), *_fields(given, provider, version)]
+    return [*_names(meant, mesh), *_gateways(meant), *_ranges(meant), *_version(provider, version), *_fields(given, provider, version)]
 
 
 def _names(meant: Mapping[str, Any], mesh: Any) -> Iterator[str]:
@@ -96,6 +96,12 @@ def _ranges(meant: Mapping[str, Any]) -> Iterator[str]:
         yield f"mesh_control_plane.tracing.sampling is {sampling}, expected a percentage between 0 and 100."
     if int(replicas) < 1:
         yield f"mesh_control_plane.istiod.replicas is {replicas}, expected at least 1."
+
+
+def _version(provider: str, version: str) -> Iterator[str]:
+    """The operators list their versions with a v; the API server refuses 1.27.3, after the layers before it are written."""
+    if version[:1].isdigit():
+        yield f"the version of the control plane is {shown(version)} ({provider}); did you mean v{shown(version)}?"
 
 
 def _fields(given: Mapping[str, Any], provider: str, version: str) -> Iterator[str]:

@@ -200,6 +200,11 @@ def test_the_playbook_fails_on_what_was_asked_for(fail_on: Any, base: int | None
     assert done.returncode == code and said in text, done.stdout + done.stderr
 
 
+def test_the_playbook_wants_its_folder(tmp_path: Path) -> None:
+    done = warm_ansible.run(["meshops.mesh.check_access"], cwd=tmp_path)
+    assert done.returncode == 2 and "mesh_access_path is not set: it is the folder with the manifests" in " ".join(done.stdout.split())
+
+
 @pytest.mark.parametrize(
     ("objects", "given", "said"),
     [

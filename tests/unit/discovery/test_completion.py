@@ -271,3 +271,10 @@ def test_what_a_cluster_is_called(
         monkeypatch.setenv(key, value)
     defaults = {key: option.get("default") for key, option in argument_spec().items()}
     assert display_name({**defaults, **options}) == name
+
+
+def test_a_path_is_not_passed_over(tmp_path: Path) -> None:
+    """The cluster would be checked instead, and a pipeline would be green."""
+    params = {key: option.get("default") for key, option in argument_spec().items()} | {"path": str(tmp_path), "cluster": "west"}
+    with pytest.raises(ConfigError, match="source is cluster, so that would not be read; say source: manifests"):
+        check(params, lambda _text: None)

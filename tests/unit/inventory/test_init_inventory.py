@@ -40,6 +40,12 @@ def play(*arguments: str) -> tuple[int, str]:
     return done.returncode, " ".join(f"{done.stdout} {done.stderr}".split())
 
 
+def test_it_needs_no_inventory(tmp_path: Path) -> None:
+    done = warm_ansible.run([PLAYBOOK, "-e", "mesh_name=east"], env=NOWHERE, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert variables(tmp_path / "inventories" / "east")["mesh_name"] == "east"
+
+
 def variables(folder: Path) -> Any:
     return yaml.safe_load((folder / "group_vars" / "mesh.yml").read_text(encoding="utf-8"))
 

@@ -47,6 +47,11 @@ FIELD_ROWS: dict[str, tuple[str, str, Fields, str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize(("provider", "version"), [("ossm3", "1.27.3"), ("sail", "1.30"), ("ossm2", "2.6")])
+def test_a_version_without_its_v_is_refused(provider: str, version: str) -> None:
+    assert refused({}, provider, version)[0] == f"the version of the control plane is {version} ({provider}); did you mean v{version}?"
+
+
 @pytest.mark.parametrize("case", FIELD_ROWS)
 def test_fields(case: str) -> None:
     provider, version, given, expected = FIELD_ROWS[case]
@@ -85,8 +90,9 @@ def test_all_is_said_at_once() -> None:
 
 
 def test_a_version_that_yaml_took_for_a_number() -> None:
-    assert refused({"mode": "ClusterWide"}, "ossm2", 2.4) == []
-    assert len(refused({"mode": "ClusterWide"}, "ossm2", 2.3)) == 1
+    """It has no v either, which is told beside what that version does not have."""
+    assert ["did you mean" in row for row in refused({"mode": "ClusterWide"}, "ossm2", 2.4)] == [True]
+    assert ["did you mean" in row for row in refused({"mode": "ClusterWide"}, "ossm2", 2.3)] == [True, False]
 
 
 @pytest.mark.parametrize(("given", "meant", "words"), [
