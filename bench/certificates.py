@@ -103,7 +103,7 @@ def measured(count: int) -> dict[str, float]:
     ]
     objects = json.loads(json.dumps([source.to_object() for source in sources]))  # as a snapshot's file has them
     started = time.process_time()
-    report = run_certificate_checks(PARAMS, Snapshot("bench", NOW, "snapshot", None, tuple(objects)))
+    report, _inventory = run_certificate_checks(PARAMS, Snapshot("bench", NOW, "snapshot", None, tuple(objects)))
     ours = time.process_time() - started
     if report.summary["failed"] or report.summary["warning"] or not report.summary["passed"]:
         raise RuntimeError(f"all chains are good, and the checks say otherwise: {report.summary}")

@@ -26,8 +26,8 @@ def operators_of(view: View, provider: str, variables: Mapping[str, Any], notes:
     there = {str(row.at("spec", "name")): row for row in view.of(k.SUBSCRIPTION)}
     mesh = wanted[0]
     if mesh.package not in there:
-        notes.append(Unsaid(f"the operator of {provider}", f"no Subscription of {mesh.package} is there, so somebody else keeps it and "
-                          "mesh_operators_provider is none"))  # fmt: skip
+        why = f"no Subscription of {mesh.package} is there, so somebody else keeps it and mesh_operators_provider is none"
+        notes.append(Unsaid(f"the operator of {provider}", why))
         return {"mesh_operators_provider": "none"}
     found: dict[str, Any] = {}
     channels: dict[str, str] = {}

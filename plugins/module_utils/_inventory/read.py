@@ -139,8 +139,10 @@ def _foreign(view: View, found: DiscoveredMesh, mesh: str) -> list[Unsaid]:
     theirs = [row.ref for row in rows if not counts_as_ours(row.raw, mesh) and not row.items("metadata", "ownerReferences")]
     if not theirs:
         return []
-    return [Unsaid("objects of others", f"install_mesh writes {', '.join(theirs)}, and refuses that until mesh_adopt names them: "
-                 f"mesh_adopt: [{', '.join(theirs)}]")]  # fmt: skip
+    names = ", ".join(theirs)
+    return [
+        Unsaid("objects of others", f"install_mesh writes {names}, and refuses that until mesh_adopt names them: mesh_adopt: [{names}]")
+    ]
 
 
 def _membership(view: View, found: DiscoveredMesh) -> list[Unsaid]:

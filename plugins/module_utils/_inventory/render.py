@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
-
-import yaml
 
 from .._errors import ConfigError
 from .._model.names import LABEL
@@ -58,24 +57,25 @@ class Inventory:
     notes: Sequence[str] = ()
 
 
-class _Dumper(yaml.SafeDumper):
-    """Lists are indented below their key, and nothing has an alias."""
+@cache
+def _dumper() -> Any:
+    """A dumper that indents lists below their key, writes no alias, and marks what somebody else wrote as no template of ours."""
+    import yaml  # late: without PyYAML Ansible does not get here, and its import test has none
 
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
-        super().increase_indent(flow, False)
+    class Dumper(yaml.SafeDumper):
+        def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+            super().increase_indent(flow, False)
 
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
+        def ignore_aliases(self, data: Any) -> bool:
+            return True
 
+    def text(dumper: Dumper, value: str) -> yaml.Node:
+        if _TEMPLATE.search(value):
+            return dumper.represent_scalar("!unsafe", value, style='"')
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style='"' if "\n" in value else None)
 
-def _text(dumper: _Dumper, value: str) -> yaml.Node:
-    """What somebody else wrote is no template of ours."""
-    if _TEMPLATE.search(value):
-        return dumper.represent_scalar("!unsafe", value, style='"')
-    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style='"' if "\n" in value else None)
-
-
-_Dumper.add_representer(str, _text)
+    Dumper.add_representer(str, text)
+    return Dumper
 
 
 def render(inventory: Inventory) -> dict[str, str]:
@@ -173,5 +173,7 @@ def _item(one: Any, depth: int) -> Iterable[str]:
 
 def _flow(value: Any) -> str:
     """One line of YAML."""
-    text = yaml.dump(value, Dumper=_Dumper, default_flow_style=True, width=2**31 - 1, sort_keys=False, allow_unicode=True)
+    import yaml
+
+    text = yaml.dump(value, Dumper=_dumper(), default_flow_style=True, width=2**31 - 1, sort_keys=False, allow_unicode=True)
     return text.removesuffix("\n").removesuffix("\n...")

@@ -32,7 +32,7 @@ _TEMPLATE = "a template, not a manifest: render it first (helm template, for a c
 _PATCH = "a patch of a kustomization, no object of its own"
 _SHOWN, _KEPT = 10, 1000
 
-_Path = tuple[str | int, ...]
+_Path = tuple[Any, ...]  # keys and indexes
 _Found = tuple[dict[str, Any], int, _Path]
 
 

@@ -11,6 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from bench.calls import count
+from bench.certificates import measured as measured_certificates
 from bench.measure import Failed, run
 from bench.table import Row, bend, fit, render
 from bench.worlds import World
@@ -110,3 +111,8 @@ def test_a_world_has_as_many_of_everything_as_it_says() -> None:
     assert len(set(names)) == 25
     assert [len(domain["namespaces"]) for domain in intent["mesh_domains"]] == [10, 10, 5]
     assert sum(len(home["applications"]) for home in intent["mesh_workloads"]) == 100
+
+
+def test_the_bench_of_certificates_runs() -> None:
+    """Its own refusal, that all chains are good, is passed too."""
+    assert set(measured_certificates(3)) == {"ours", "openssl", "memory_mib"}
