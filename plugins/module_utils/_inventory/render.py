@@ -62,20 +62,20 @@ def _dumper() -> Any:
     """A dumper that indents lists below their key, writes no alias, and marks what somebody else wrote as no template of ours."""
     import yaml  # late: without PyYAML Ansible does not get here, and its import test has none
 
-    class Dumper(yaml.SafeDumper):
+    class InventoryDumper(yaml.SafeDumper):
         def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
             super().increase_indent(flow, False)
 
         def ignore_aliases(self, data: Any) -> bool:
             return True
 
-    def text(dumper: Dumper, value: str) -> yaml.Node:
+    def text(dumper: InventoryDumper, value: str) -> yaml.Node:
         if _TEMPLATE.search(value):
             return dumper.represent_scalar("!unsafe", value, style='"')
         return dumper.represent_scalar("tag:yaml.org,2002:str", value, style='"' if "\n" in value else None)
 
-    Dumper.add_representer(str, text)
-    return Dumper
+    InventoryDumper.add_representer(str, text)
+    return InventoryDumper
 
 
 def render(inventory: Inventory) -> dict[str, str]:
