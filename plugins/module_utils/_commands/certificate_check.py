@@ -18,7 +18,7 @@ from .._checks.runner import Report
 from .._inputs import intent_from, options_from
 from .._model.clock import utc_now
 from .._model.malformed import readable
-from .._model.snapshot import Snapshot
+from .._model.snapshot import Snapshot, without_gc
 from .._model.view import View
 from .category import category_options, run_category
 from .certificate_sources import gather
@@ -35,9 +35,10 @@ def run_certificate_checks(params: Mapping[str, Any], snapshot: Snapshot) -> tup
     related = RELATED if params["mesh"] else ()
     options = category_options("certificates", options_from(params, now=snapshot.taken_at), "certificates here", related)
     view, intent = View(snapshot), intent_from(params)
-    report = run_category("certificates", view, intent, options, related=related, live=bool(params["mesh"]))
-    # Without what no check can make sense of.
-    return report, readable(snapshot.cluster, lambda: inventory(report.view or view, intent, options))
+    with without_gc():  # thousands of certificates, and no cycle among them
+        report = run_category("certificates", view, intent, options, related=related, live=bool(params["mesh"]))
+        # Without what no check can make sense of.
+        return report, readable(snapshot.cluster, lambda: inventory(report.view or view, intent, options))
 
 
 def keys_in(params: Mapping[str, Any]) -> set[str]:
