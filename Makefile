@@ -9,7 +9,7 @@ COLLECTION := .cache/collections/ansible_collections/meshops/mesh
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONPATH := $(CURDIR)/tests
 
-.PHONY: help ready demo demo-ca demo-upgrade test test-long matrix unit lint bench docs lock cluster-up cluster-down build clean molecule version release
+.PHONY: help ready demo demo-ca demo-upgrade test test-long first-day matrix unit lint bench docs lock cluster-up cluster-down build clean molecule version release
 help:                  ## what can be made
 	@sed -n 's/^\([a-z][a-z -]*\):[^#=]*## *\(.*\)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do printf '%-14s %s\n' "$$name" "$$text"; done
 
@@ -42,7 +42,7 @@ cluster-down: ready    ## stops the clusters of the demos
 	@$(BIN)/python -m testbed down --name demo-ossm2
 	@$(BIN)/python -m testbed down --name demo-upgrade
 
-test test-long unit: export PYTHONPATH := $(CURDIR)/tests:$(CURDIR)/tests/quick
+test test-long unit first-day: export PYTHONPATH := $(CURDIR)/tests:$(CURDIR)/tests/quick
 # Each worker and each bed would compile all that it imports, where a shell says that nothing is to be kept.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -59,6 +59,11 @@ unit: ready            ## the unit tests alone
 matrix: ready          ## every ansible-core that is promised plays install, check, certificates, upgrade, remove. ONLY=2.16,newest
 	@$(BIN)/python -m testbed build > /dev/null
 	@$(BIN)/python tests/tools/matrix.py $(if $(ONLY),--only $(ONLY))
+
+first-day: export MESH_TEST_LONG := 1
+first-day: ready       ## a person's first days with the installed archive, by the README's commands, on both generations
+	@$(BIN)/python -m testbed build > /dev/null
+	@$(BIN)/python -m pytest -q -n 1 --dist loadfile -k archive tests/integration/test_first_day.py
 
 lint: ready            ## every gate but the tests, as CI runs them
 	@bash tests/tools/lint.sh
