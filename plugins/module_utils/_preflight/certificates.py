@@ -103,6 +103,8 @@ def served(given: MeshVariables) -> Iterator[str]:
     """A gateway's certificate has to be for its hosts, and to come with the roots of its clients where it asks for them."""
     if "certificates" not in given.roles:
         return
+    from .._certificates.intent import flag
+
     given_by_us = given.text("mesh_certificates_provider") != "pem"
     issued = {str(row.get("name")): (number, row) for number, row in enumerate(given.rows("mesh_certificates_gateways"))}
     for gateway in given.rows("mesh_gateways"):
@@ -111,7 +113,7 @@ def served(given: MeshVariables) -> Iterator[str]:
         if row is None or row.get("namespace") not in (None, given.home):
             continue
         where, name = f"mesh_certificates_gateways[{number}]", shown(gateway.get("name"))
-        if tls.get("mode") in ("MUTUAL", "OPTIONAL_MUTUAL") and str(row.get("mutual", False)).lower() not in ("true", "yes", "on", "1"):
+        if tls.get("mode") in ("MUTUAL", "OPTIONAL_MUTUAL") and not flag(row, "mutual"):
             yield f"{where}.mutual: is not true, and the gateway {name} wants client certificates: its Secret needs the clients' roots"
         bare = [host for host in map(_host, entries(gateway.get("hosts"))) if not _covered(host, entries(row.get("hosts")))]
         if given_by_us and bare:

@@ -358,6 +358,13 @@ def test_a_mistake_is_named(case: str) -> None:
     assert "s3cr3t-value" not in " ".join(found)
 
 
+@pytest.mark.parametrize("switch", [True, "yes", "y", "t", "on", "1"])
+def test_a_switch_is_read_as_the_role_reads_it(switch: Any) -> None:
+    values = copy.deepcopy(GOOD)
+    put("mesh_certificates_gateways[0].mutual", switch)(values)
+    assert refusals(judged(values)) == []
+
+
 def test_all_of_them_at_once() -> None:
     values = copy.deepcopy(GOOD)
     chosen = [case for case in CASES if "twice" not in case and "two" not in case and not case.startswith(("pem", "a tool", "TLS"))]
