@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FrameType
 
-__all__ = ["ENOUGH", "Executed", "executed", "functions_of", "in_fork", "prepare"]
+__all__ = ["ENOUGH", "Executed", "dotted", "executed", "functions_of", "in_fork", "prepare"]
 
 ROOT = Path(__file__).resolve().parents[2]
 UTILS = ROOT / "plugins" / "module_utils"
@@ -74,7 +74,7 @@ def prepare() -> None:
     finder = importlib.import_module("ansible.utils.collection_loader._collection_finder")
     loader = finder._AnsibleCollectionPkgLoaderBase
     original = loader.get_code
-    compiled = {_dotted(path): compile(path.read_text(encoding="utf-8"), str(_linked(path)), "exec", dont_inherit=True)
+    compiled = {dotted(path): compile(path.read_text(encoding="utf-8"), str(_linked(path)), "exec", dont_inherit=True)
                 for path in (ROOT / "plugins").rglob("*.py") if path.name != "__init__.py"}  # fmt: skip
     loader.get_code = lambda self, fullname: compiled.get(fullname) or original(self, fullname)
     loader.compiled = compiled  # a mutant takes the place of its module here
@@ -85,7 +85,7 @@ def _linked(path: Path) -> Path:
     return ROOT / ".cache" / "collections" / "ansible_collections" / "meshops" / "mesh" / path.relative_to(ROOT)
 
 
-def _dotted(path: Path) -> str:
+def dotted(path: Path) -> str:
     return ".".join(("ansible_collections.meshops.mesh", *path.relative_to(ROOT).with_suffix("").parts))
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import gc
 import os
 import random
@@ -28,7 +29,7 @@ from types import CodeType, FunctionType
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from tools.executed import OPTIONS, Executed, executed, in_fork, prepare
+from tools.executed import OPTIONS, Executed, dotted, executed, in_fork, prepare
 from tools.floors import FLOORS, imports_of
 from tools.mutants import Mutant, mutants
 
@@ -94,16 +95,13 @@ def _tests(mutant: Mutant, path: Path, by_test: Executed, importers: Mapping[str
     return by_test.of(module, mutant.function, importers.get(module, []))
 
 
+@functools.cache
 def _importers() -> dict[str, list[str]]:
     """module -> the modules that import it, both as _package/module.py."""
     found: dict[str, list[str]] = {}
     for here, there, _name in imports_of():
         found.setdefault(f"{there.replace('.', '/')}.py", []).append(f"{here.replace('.', '/')}.py")
     return found
-
-
-def _dotted(path: Path) -> str:
-    return ".".join(("ansible_collections.meshops.mesh", *path.relative_to(ROOT).with_suffix("").parts))
 
 
 @dataclass(frozen=True)
@@ -125,9 +123,9 @@ class Warm:
                 found.setdefault((one.__module__, one.__code__.co_qualname), []).append(one)
         return cls(found)
 
-    def change(self, dotted: str, function: str, code: CodeType) -> Callable[[], None] | None:
+    def change(self, module: str, function: str, code: CodeType) -> Callable[[], None] | None:
         """Gives a function its changed code; None where that is not enough: what is in no function, or in one that cannot be found."""
-        old, new = self.functions.get((dotted, function), []), [one for one in _codes(code) if one.co_qualname == function]
+        old, new = self.functions.get((module, function), []), [one for one in _codes(code) if one.co_qualname == function]
         if len({id(one.__code__) for one in old}) != 1 or len(new) != 1 or new[0].co_freevars != old[0].__code__.co_freevars:
             return None
 
@@ -148,11 +146,11 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
 _KEPT = ("__main__", "conftest", "tools", "tools.executed", "tools.floors", "tools.mutants", "tools.mutate")  # they import nothing of it
 
 
-def _afresh(dotted: str, code: CodeType) -> None:
+def _afresh(changed: str, code: CodeType) -> None:
     """In a fork: whatever is imported from here on has the changed module."""
     from ansible.utils.collection_loader import _collection_finder as finder
 
-    finder._AnsibleCollectionPkgLoaderBase.compiled[dotted] = code
+    finder._AnsibleCollectionPkgLoaderBase.compiled[changed] = code
     for name, module in list(sys.modules.items()):
         file = str(getattr(module, "__file__", None) or "")
         ours = name.startswith("ansible_collections.meshops") or file.startswith(f"{ROOT / 'tests'}{os.sep}")
@@ -178,10 +176,10 @@ def look(mutant: Mutant, path: Path, warm: Warm, *, tests: list[str], rows: list
 
     Mostly the function gets its changed code in a fork of this process. What survives that is tried once more with everything imported
     anew, because this process may know an answer from before the change."""
-    dotted = _dotted(path)
-    code = compile(mutant.source(), dotted, "exec", dont_inherit=True)
-    quick = warm.change(dotted, mutant.function, code) if mutant.function else None
-    for change in (quick, lambda: _afresh(dotted, code)):
+    name = dotted(path)
+    code = compile(mutant.source(), name, "exec", dont_inherit=True)
+    quick = warm.change(name, mutant.function, code) if mutant.function else None
+    for change in (quick, lambda: _afresh(name, code)):
         answer = in_fork(lambda change=change: _notices(change, tests, rows), 60 + 10 * seconds) if change else 0
         if answer != 0:
             return "endless" if answer is None else "noticed"

@@ -17,7 +17,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._model.versions impor
 from ansible_collections.meshops.mesh.plugins.module_utils._upgrade.rules import KUBERNETES
 from check_examples import example_of
 from matrix import VERSIONS
-from role_readme import cell
+from role_readme import cell, with_table
 
 __all__ = ["TABLES", "first_sentence", "module_rows", "openshift", "playbook_rows", "role_rows", "with_tables"]
 
@@ -123,9 +123,5 @@ TABLES = {
 def with_tables(readme: str) -> str:
     """The README with its tables as they are now; ValueError where a table has no place."""
     for name, table in TABLES.items():
-        begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-        if readme.count(begin) != 1 or readme.count(end) != 1 or readme.index(begin) > readme.index(end):
-            raise ValueError(f"README.md: expected one {begin} and, after it, one {end}")
-        before, rest = readme.split(begin)
-        readme = f"{before}{begin}\n{NOTE}\n\n{table()}\n\n{end}{rest.split(end)[1]}"
+        readme = with_table(readme, f"{NOTE}\n\n{table()}\n", f"<!-- {name}: begin -->", f"<!-- {name}: end -->")
     return readme

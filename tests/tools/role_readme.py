@@ -67,12 +67,12 @@ def table(role: Path) -> str:
     return "\n".join([NOTE, "", *head, *rows(spec["argument_specs"]["main"].get("options") or {}, values=values)])
 
 
-def with_table(readme: str, text: str) -> str:
+def with_table(readme: str, text: str, begin: str = BEGIN, end: str = END) -> str:
     """The README with the text between its markers; ValueError when it does not have them once each, in order."""
-    if readme.count(BEGIN) != 1 or readme.count(END) != 1 or readme.index(BEGIN) > readme.index(END):
-        raise ValueError(f"expected one {BEGIN} and, after it, one {END}")
-    before, rest = readme.split(BEGIN)
-    return f"{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}"
+    if readme.count(begin) != 1 or readme.count(end) != 1 or readme.index(begin) > readme.index(end):
+        raise ValueError(f"expected one {begin} and, after it, one {end}")
+    before, rest = readme.split(begin)
+    return f"{before}{begin}\n{text}\n{end}{rest.split(end)[1]}"
 
 
 def main(arguments: list[str] | None = None) -> int:
