@@ -43,8 +43,8 @@ def sarif(report: Report, *, by: str) -> str:
     indexes = {check.id: index for index, check in enumerate(checks)}
     rows = sorted((row for row in report.rows if row.status in (Status.FAILED, Status.WARNING)), key=lambda row: -row.severity)
     kept = rows[:MOST_RESULTS]
-    identities = _Identities(report)
-    results = [_result(row, indexes[row.id], spot, report, identities) for row, spot in zip(kept, places_of(report, kept), strict=True)]
+    identities, folder = _Identities(report), _folder_of(report)
+    results = [_result(row, indexes[row.id], spot, folder, identities) for row, spot in zip(kept, places_of(report, kept), strict=True)]
     invocation: dict[str, Any] = {"executionSuccessful": True}
     if report.view:
         invocation["endTimeUtc"] = report.view.taken_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -105,7 +105,7 @@ def _plain(text: str) -> str:
     return _MARKDOWN.sub(r"\\\1", text)
 
 
-def _result(row: Row, index: int, spot: Spot | None, report: Report, identities: _Identities) -> dict[str, Any]:
+def _result(row: Row, index: int, spot: Spot | None, folder: str, identities: _Identities) -> dict[str, Any]:
     words = [_LINK.sub(r"\\[", word) for word in (row.resource, row.message)]
     text = spot.row if spot else ""
     begin = len(text) - len(text.lstrip()) + 1
@@ -118,7 +118,7 @@ def _result(row: Row, index: int, spot: Spot | None, report: Report, identities:
         "message": {"text": ": ".join(word for word in words if word) or row.title},
         "locations": [
             {
-                "physicalLocation": {"artifactLocation": {"uri": _uri(row, spot, report), "uriBaseId": "%SRCROOT%"}, "region": region},
+                "physicalLocation": {"artifactLocation": {"uri": _uri(row, spot, folder), "uriBaseId": "%SRCROOT%"}, "region": region},
                 "logicalLocations": [{"fullyQualifiedName": row.resource or row.title, "kind": "resource"}],
             }
         ],
@@ -126,12 +126,16 @@ def _result(row: Row, index: int, spot: Spot | None, report: Report, identities:
     }
 
 
-def _uri(row: Row, spot: Spot | None, report: Report) -> str:
+def _folder_of(report: Report) -> str:
+    """Where what is in no file is put."""
+    reading = report.view.reading if report.view else None
+    return Written(reading).folder if reading else f"clusters/{quote(report.cluster, safe='')}"
+
+
+def _uri(row: Row, spot: Spot | None, folder: str) -> str:
     """The file; of what has none a path that is the object's own, so that an alert stays the same one."""
     if spot:
         return quote(spot.path)
-    reading = report.view.reading if report.view else None
-    folder = Written(reading).folder if reading else f"clusters/{quote(report.cluster, safe='')}"
     kind, _blank, name = (row.resource or f"checks/{row.id}").partition(" ")
     steps = [step for step in (*kind.split("/"), *name.split("/")) if step]
     return "/".join(filter(None, (folder, *(quote(step, safe="") if step.strip(".") else "_" for step in steps))))

@@ -80,7 +80,9 @@ class Written:
         return self._texts[name]
 
     def _line(self, place: Place, message: str) -> int:
-        lines = self._lines.setdefault(place.file, Lines(self._text(place.file)))
+        if place.file not in self._lines:
+            self._lines[place.file] = Lines(self._text(place.file))
+        lines = self._lines[place.file]
         for field in _fields(message):
             for root in _ROOTS:
                 found = lines.line(place.line, (*place.path, *root, *field))
