@@ -25,7 +25,6 @@ from .._discovery.report import found_lines, mesh_data, not_judged
 from .._errors import ConfigError, FetchError
 from .._inputs import intent_from, options_from, reviews_for
 from .._kube.auth import AUTH_ARG_SPEC
-from .._kube.client import Cluster
 from .._kube.collect import collect
 from .._kube.options import CLUSTER, REPORT, SOURCE, display_name, wait_options
 from .._kube.progress import Progress, few
@@ -37,7 +36,7 @@ from .._model.snapshot import Snapshot
 from .._model.view import View
 from .._text import shortened
 from .certificate_sources import clock_source
-from .sources import nothing, read_result, read_source, require_no_path
+from .sources import cluster_of, nothing, read_result, read_source
 
 __all__ = ["Look", "argument_spec", "check", "look"]
 
@@ -89,10 +88,11 @@ class Look:
     def _rest(self) -> str:
         if not self.intents or any(intent.members is None for intent in self.intents):
             return ""
-        objects = self.snapshot.objects
-        spaces = {str(obj["metadata"].get("namespace") or "") for obj in objects}
-        ours = {name for name in spaces if any(intent.owns(name) for intent in self.intents)}
-        return not_judged(objects, ours, every=self.snapshot.source == "manifests")
+        return not_judged(
+            self.snapshot.objects,
+            lambda namespace: any(intent.owns(namespace) for intent in self.intents),
+            every=self.snapshot.source == "manifests",
+        )
 
 
 def look(params: dict[str, Any], warn: Callable[[str], None] | None = None) -> Look:
@@ -103,9 +103,8 @@ def look(params: dict[str, Any], warn: Callable[[str], None] | None = None) -> L
     intent, options = intent_from(params), options_from(params, now=utc_now())
     asks = _asks(intent, options)
     try:
-        if params["source"] == "cluster":
-            require_no_path(params)
-            cluster = Cluster.from_params(params, name=params["cluster"])
+        cluster = cluster_of(params)
+        if cluster is not None:
             kinds = kinds_read(intent, options) | (frozenset(DISCOVERED_BY) if asks else frozenset())
             snapshot = collect(cluster, reviews=reviews_for(intent), kinds=kinds, plane=intent.namespace, members=intent.members)
             clocks = tuple(source.to_object() for source in clock_source(cluster))

@@ -18,7 +18,7 @@ from .._model import kinds as k
 from .._model.objects import group_of, is_ours
 from .._model.snapshot import Snapshot
 from .._model.view import View
-from .sources import read_source, require_whole
+from .sources import cluster_of, read_source, require_whole
 
 __all__ = ["variables_of"]
 
@@ -30,11 +30,12 @@ def variables_of(
 ) -> tuple[Snapshot, Part]:
     """What was read, and what it corresponds to. Raises MeshError where there is no such mesh."""
     plane = params["control_plane"] or {}
-    snapshot = read_source(params, clock=clock, warn=warn, kinds=READS, also=[("v1", VOLUMES.kind)])
+    cluster = cluster_of(params)
+    snapshot = read_source(params, clock=clock, warn=warn, cluster=cluster, kinds=READS, also=[("v1", VOLUMES.kind)])
     # rights that are not seen would be taken away by the first run with the inventory
     require_whole(snapshot, kinds={*READS, VOLUMES}, family="inventory")
-    if params["source"] == "cluster":
-        snapshot = _whole_planes(Cluster.from_params(dict(params), name=params["cluster"]), snapshot)
+    if cluster is not None:
+        snapshot = _whole_planes(cluster, snapshot)
     part = read_mesh(View(snapshot), name=plane.get("name") or "", namespace=plane.get("namespace") or "", mesh=params["mesh"] or "")
     return snapshot, part
 

@@ -23,22 +23,36 @@ _SHOWN = 8
 
 
 def read_source(
-    params: Mapping[str, Any], *, clock: Callable[[], datetime], warn: Callable[[str], None] | None = None, **more: Any
+    params: Mapping[str, Any],
+    *,
+    clock: Callable[[], datetime],
+    warn: Callable[[str], None] | None = None,
+    cluster: Cluster | None = None,
+    **more: Any,
 ) -> Snapshot:
     """What params["source"] names; more goes to collect(). Raises MeshError where it cannot be read.
 
+    cluster: that of cluster_of, where whoever calls goes on asking it.
     warn: is told of each file of manifests that cannot be read.
     clock: of what has no clock of its own. A cluster is read by the cluster's."""
-    if params["source"] == "cluster":
-        require_no_path(params)
+    cluster = cluster or cluster_of(params)
+    if cluster is not None:
         known = {"plane": str((params.get("control_plane") or {}).get("namespace") or ""), "members": params.get("members")}
-        return collect(Cluster.from_params(dict(params), name=params["cluster"]), **{**known, **more})
+        return collect(cluster, **{**known, **more})
     files = {name: params[name] for name in ("exclude", "unreadable", "may_be_empty") if params.get(name)}
     snapshot = source_from(params["source"], params["path"], cluster=params["cluster"], now=clock(), **files)
     if warn and snapshot.reading:
         for line in snapshot.reading.warnings():
             warn(line)
     return snapshot
+
+
+def cluster_of(params: Mapping[str, Any]) -> Cluster | None:
+    """The cluster that params["source"] names; None for a file or a folder."""
+    if params["source"] != "cluster":
+        return None
+    require_no_path(params)
+    return Cluster.from_params(dict(params), name=params["cluster"])
 
 
 def require_no_path(params: Mapping[str, Any]) -> None:

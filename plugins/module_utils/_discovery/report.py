@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -96,15 +96,16 @@ def mesh_data(mesh: DiscoveredMesh) -> dict[str, Any]:
     }
 
 
-def not_judged(objects: Iterable[Mapping[str, Any]], ours: Collection[str], *, every: bool) -> str:
-    """What a source has beside this mesh, in a line; empty where there is nothing. ours: the namespaces that are judged.
+def not_judged(objects: Iterable[Mapping[str, Any]], owns: Callable[[str], bool], *, every: bool) -> str:
+    """What a source has beside this mesh, in a line; empty where there is nothing. owns: whether a namespace is judged.
 
     every: all objects, as of manifests that somebody has handed over as this mesh's; else only those of Istio, as clusters have others."""
     counts: dict[str, int] = {}
     for obj in objects:
         namespace = str(section(obj, "metadata").get("namespace") or "")
-        if namespace and namespace not in ours and (every or group_of(str(obj.get("apiVersion"))).endswith(".istio.io")):
+        if namespace and (every or group_of(str(obj.get("apiVersion"))).endswith(".istio.io")):
             counts[namespace] = counts.get(namespace, 0) + 1
+    counts = {namespace: count for namespace, count in counts.items() if not owns(namespace)}
     if not counts:
         return ""
     total, names = sum(counts.values()), shortened([shown(name) for name in sorted(counts)], _MOST)

@@ -48,7 +48,7 @@ def test_nothing_ends_it(entries: list[dict[str, Any]], source: str) -> None:
         where = f"{title(obj)} {path} = {value!r}"
         try:
             found = discover_readable(view)
-            told = [*found_lines(found, found.meshes), not_judged(view.objects(), {"shop"}, every=True)]
+            told = [*found_lines(found, found.meshes), not_judged(view.objects(), {"shop"}.__contains__, every=True)]
             _all = [mesh_data(mesh) for mesh in found.meshes], [completed(Intent(), mesh) for mesh in found.meshes]
         except Exception as exc:  # noqa: BLE001  # any of them is what is looked for
             problems.append(f"{where}: {type(exc).__name__}: {exc}")
