@@ -17,7 +17,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._model.variables impo
 from ansible_collections.meshops.mesh.plugins.module_utils._preflight import MeshVariables, notes, refusals
 from ansible_collections.meshops.mesh.plugins.module_utils._text import joined, shown_line
 from ansible_collections.meshops.mesh.plugins.plugin_utils.host_pattern import chosen
-from ansible_collections.meshops.mesh.plugins.plugin_utils.hosts import api_of, variable_of
+from ansible_collections.meshops.mesh.plugins.plugin_utils.hosts import api_of, neighbours_of
 from ansible_collections.meshops.mesh.plugins.plugin_utils.places import with_place
 from ansible_collections.meshops.mesh.plugins.plugin_utils.role_options import (
     KNOWN_VARIABLES,
@@ -158,9 +158,4 @@ class ActionModule(ActionBase):
     def _neighbours(found: dict[str, Any]) -> Iterator[Neighbour]:
         """Other meshes of the same API."""
         hostvars, own = found.get("hostvars") or {}, str(found.get("inventory_hostname"))
-        api = api_of(hostvars, own)
-        for other in (found.get("groups") or {}).get("all") or []:
-            if other != own and api_of(hostvars, other) == api:
-                yield Neighbour(
-                    other, str(variable_of(hostvars, other, "mesh_name", "?")), variable_of(hostvars, other, "mesh_domains", [])
-                )
+        return neighbours_of(hostvars, own, (found.get("groups") or {}).get("all") or [], api_of(hostvars, own))

@@ -69,25 +69,18 @@ _value:
   elements: str
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.meshops.mesh.plugins.module_utils._model.members import Neighbour
 from ansible_collections.meshops.mesh.plugins.module_utils._model.members import member_refusals as judge
-from ansible_collections.meshops.mesh.plugins.plugin_utils.hosts import api_of, variable_of
+from ansible_collections.meshops.mesh.plugins.plugin_utils.hosts import neighbours_of
 
 
 def member_refusals(namespaces: Sequence[str], mesh: Any, host: str, control_plane: str, *,
                     api: Sequence[Any], hosts: Sequence[str], hostvars: Mapping[str, Any]) -> list[str]:  # fmt: skip
     """The refusals."""
-
-    def neighbours() -> Iterator[Neighbour]:
-        for other in hosts:
-            if other != host and api_of(hostvars, other) == list(api):
-                name = variable_of(hostvars, other, "mesh_name", "?")
-                yield Neighbour(other, str(name), variable_of(hostvars, other, "mesh_domains", []))
-
-    return judge(namespaces, mesh=str(mesh), host=host, control_plane=control_plane, neighbours=neighbours())
+    neighbours = neighbours_of(hostvars, host, hosts, api)
+    return judge(namespaces, mesh=str(mesh), host=host, control_plane=control_plane, neighbours=neighbours)
 
 
 class FilterModule:

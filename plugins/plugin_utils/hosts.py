@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.meshops.mesh.plugins.module_utils._model.members import Neighbour
 from jinja2 import Undefined
 from jinja2.exceptions import UndefinedError
 
-__all__ = ["api_of", "variable_of"]
+__all__ = ["api_of", "neighbours_of", "variable_of"]
 
 
 def variable_of(hostvars: Mapping[str, Any], host: str, name: str, default: Any = None) -> Any:
@@ -29,3 +30,11 @@ def variable_of(hostvars: Mapping[str, Any], host: str, name: str, default: Any 
 def api_of(hostvars: Mapping[str, Any], host: str) -> list[Any]:
     """How the API of a host is reached. Two hosts are the same API when they are reached in the same way."""
     return [variable_of(hostvars, host, "mesh_kubeconfig", ""), variable_of(hostvars, host, "mesh_context", "")]
+
+
+def neighbours_of(hostvars: Mapping[str, Any], host: str, hosts: Iterable[str], api: Sequence[Any]) -> Iterator[Neighbour]:
+    """The meshes of other hosts that are reached as this one's API is."""
+    for other in hosts:
+        if other != host and api_of(hostvars, other) == list(api):
+            name = variable_of(hostvars, other, "mesh_name", "?")
+            yield Neighbour(other, str(name), variable_of(hostvars, other, "mesh_domains", []))

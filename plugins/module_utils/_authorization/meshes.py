@@ -14,7 +14,6 @@ from .._model.fields import name_of, section
 from .._model.mesh_config import DEFAULT_REVISION, ROOT_NAMESPACE, TRUST_DOMAIN, MeshConfig, mesh_configs
 from .._model.problem import Problem
 from .._model.revisions import Revisions, revisions_of
-from .._model.selectors import matches
 from .model import Mesh, Provider
 from .versions import parse_version
 
@@ -112,12 +111,7 @@ class _Settings:
 
     def _undiscovered(self, config: MeshConfig) -> frozenset[str]:
         """A namespace of which the source has no labels is not judged."""
-        selectors = config.discovery_selectors
-        if not selectors:
-            return frozenset()
-        # The API server sets this label on every namespace; a folder of manifests may not show it.
-        known = {name: {"kubernetes.io/metadata.name": name, **labels} for name, labels in self.namespaces.items()}
-        return frozenset(name for name, labels in known.items() if not any(matches(selector, labels) for selector in selectors))
+        return frozenset(name for name, labels in self.namespaces.items() if not config.discovers(name, labels))
 
 
 def meshes_of(objects: Iterable[Mapping[str, Any]], given: Mapping[str, Any] | None = None, home: str = "") -> Meshes:

@@ -274,10 +274,10 @@ def _kept(budget: Obj, replicas: int) -> int:
 def version_maintained(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """End-of-life versions get no security fixes; the Sail operator refuses to reconcile those that it has dropped."""
     plane = control_plane(view, intent)
-    if plane is None and intent.by_operator:
-        return
-    if plane is None or not intent.by_operator:
+    if not intent.by_operator:
         yield from _old(_running(view, intent), f"the istiod of {intent.namespace}", intent, options)
+        return
+    if plane is None:
         return
     version = str(plane.at("spec", "version", default=""))
     condition = plane.condition("Reconciled")
@@ -345,9 +345,8 @@ def cni_matches(view: View, intent: Intent, options: Options) -> Iterable[Proble
 
 def _wants_cni(intent: Intent, plane: Obj) -> bool:
     """Whether proxies count on the plugin: on OpenShift, in ambient, and where the values say so."""
-    values = Obj.from_dict(k.ISTIO, {"spec": plane.at("spec", "values", default={})})
-    said = [values.at("spec", *path) for path in (("pilot", "cni", "enabled"), ("istio_cni", "enabled"))]
-    platforms = (plane.at("spec", "profile", default=""), values.at("spec", "global", "platform", default=""))
+    said = [plane.at("spec", "values", *path) for path in (("pilot", "cni", "enabled"), ("istio_cni", "enabled"))]
+    platforms = (plane.at("spec", "profile", default=""), plane.at("spec", "values", "global", "platform", default=""))
     return intent.provider == "ossm3" or True in said or any(word in str(name) for name in platforms for word in ("openshift", "ambient"))
 
 

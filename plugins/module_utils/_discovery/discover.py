@@ -13,9 +13,7 @@ from .._model import kinds as k
 from .._model.istiods import READS as CONFIGURED_BY
 from .._model.istiods import istiods
 from .._model.malformed import suspects, title
-from .._model.mesh_config import MeshConfig
 from .._model.revisions import Revisions, revisions_of
-from .._model.selectors import matches
 from .._model.view import View
 from .members import members_of
 from .model import UNKNOWN, DiscoveredMember, DiscoveredMesh, Discovery, Fact
@@ -86,7 +84,6 @@ class _Cluster:
             revisions=plane.revisions,
             root_namespace=plane.setting("rootNamespace", config.root_namespace) if config else UNKNOWN,
             trust_domain=plane.setting("trustDomain", config.trust_domain) if config else UNKNOWN,
-            cluster_domain=Fact(config.cluster_domain, plane.source) if config and config.cluster_domain else UNKNOWN,
             members=self.members[plane.source],
             gateways=gateways_in(self.view, reads if len(self.planes) == 1 else self.own(plane)),
             operators=mesh_operators(self.view, plane),
@@ -119,12 +116,6 @@ class _Cluster:
         seen = {str((obj.get("metadata") or {}).get("namespace") or "") for obj in self.view.objects()} | set(spaces)
         # Of a folder a namespace may be left out; then nobody knows its labels.
         known = spaces if self.view.source == "manifests" else {name: {} for name in seen} | spaces
-        seen = {name for name in seen - others - {""} if name not in known or _selected(plane.config, name, known[name])}
+        config = plane.config
+        seen = {name for name in seen - others - {""} if name not in known or config is None or config.discovers(name, known[name])}
         return frozenset(seen | own)
-
-
-def _selected(config: MeshConfig | None, name: str, labels: Mapping[str, str]) -> bool:
-    """Whether istiod looks at a namespace; without discovery selectors it looks at all."""
-    selectors = config.discovery_selectors if config else ()
-    around = {"kubernetes.io/metadata.name": name, **labels}
-    return not selectors or any(matches(selector, around) for selector in selectors)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .._model.intent import ISTIO_ONLY
 from .._model.view import Obj
 
 __all__ = [
@@ -112,7 +111,6 @@ class DiscoveredMesh:
     revisions: tuple[DiscoveredRevision, ...] = ()
     root_namespace: Fact = UNKNOWN
     trust_domain: Fact = UNKNOWN
-    cluster_domain: Fact = UNKNOWN
     members: tuple[DiscoveredMember, ...] = ()
     gateways: tuple[DiscoveredGateway, ...] = ()
     operators: tuple[DiscoveredOperator, ...] = ()
@@ -122,10 +120,6 @@ class DiscoveredMesh:
     resource: Obj | None = field(default=None, compare=False, repr=False)  # the Istio or ServiceMeshControlPlane, where there is one
     # The namespaces whose Istio objects its istiod reads: all of the source but other meshes' and what its discovery selectors leave out.
     reads: frozenset[str] = frozenset()
-
-    @property
-    def by_operator(self) -> bool:
-        return self.provider.value != ISTIO_ONLY
 
     @property
     def title(self) -> str:
@@ -149,12 +143,3 @@ class Discovery:
 
     meshes: tuple[DiscoveredMesh, ...] = ()
     notes: tuple[str, ...] = ()
-
-    def mesh(self, name: str, namespace: str = "") -> DiscoveredMesh | None:
-        """The one with this control plane."""
-        return next((row for row in self.meshes if row.name == name and namespace in ("", row.namespace)), None)
-
-    @property
-    def only(self) -> DiscoveredMesh | None:
-        """The mesh of a source that has just one."""
-        return self.meshes[0] if len(self.meshes) == 1 else None

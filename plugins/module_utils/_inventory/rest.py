@@ -11,6 +11,7 @@ from copy import deepcopy
 from typing import Any, NamedTuple
 
 from .._model.diff import owned_fields
+from .._model.fields import merged
 from .._model.objects import MANAGER, made_by_us
 
 __all__ = ["Part", "Rest", "Unsaid", "applied", "leaves", "without_defaults"]
@@ -74,7 +75,7 @@ class Rest:
 
     def overrides(self) -> dict[str, Any]:
         """What no variable has a word for, and what is put over our templates."""
-        return _merged(self.left, self._put)
+        return merged(self.left, self._put)
 
     def over_ours(self) -> set[str]:
         """The paths of what is put over our templates."""
@@ -97,14 +98,6 @@ def _remove(where: Any, path: tuple[str, ...]) -> None:
     _remove(below, path[1:])
     if below == {}:
         del where[path[0]]
-
-
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    found = dict(below)
-    for key, value in above.items():
-        both = isinstance(value, Mapping) and isinstance(found.get(key), Mapping)
-        found[key] = _merged(found[key], value) if both else value
-    return found
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

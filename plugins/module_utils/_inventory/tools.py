@@ -133,11 +133,10 @@ def _tempo(view: View, mesh: str, namespace: str) -> dict[str, Any]:
             "name": stack.name,
             "mode": "stack",
             "storage": stack.at("spec", "storageSize"),
-            "object_storage": {key: secret[key] for key in ("name", "type") if key in secret},
+            "object_storage": {"secret": secret.get("name"), "type": secret.get("type", "s3")},
             "retention": stack.at("spec", "retention", "global", "traces"),
             "resources": stack.at("spec", "resources", "total"),
         }
-        found["object_storage"] = {"secret": secret.get("name"), "type": secret.get("type", "s3")}
     else:
         return {}
     return without_defaults(found, {"name": "tempo", "storage": "memory"}) or {"enabled": True}

@@ -24,7 +24,6 @@ from .._model.injection import (
 from .._model.intent import ISTIO_ONLY, Intent
 from .._model.istiods import READS, istiods
 from .._model.problem import Problem, Severity, skip
-from .._model.selectors import matches
 from .._model.view import Obj, View, ref
 
 CATEGORY = Category("membership")
@@ -179,15 +178,13 @@ def discovery_selectors_exact(view: View, intent: Intent, options: Options) -> I
     plane = control_plane(view, intent)
     revision = active_revision(view, intent)
     config = next((one for one in istiods(view) if one.revision == revision and one.namespace in ("", intent.namespace)), None)
-    selectors = config.discovery_selectors if config is not None else ()
-    if config is None or not selectors:
+    if config is None or not config.discovery_selectors:
         yield skip("istiod has no discoverySelectors, so it discovers every namespace")
         return
     owner = config.sources[0] if config.known or plane is None else plane.ref  # what istiod has, else what it is made from
     unseen = f"no discovery selector of {owner} takes it"
     for namespace in view.of(k.NAMESPACE):
-        labels = {"kubernetes.io/metadata.name": namespace.name, **namespace.labels}
-        selected = any(matches(selector, labels) for selector in selectors)
+        selected = config.discovers(namespace.name, namespace.labels)
         intended = namespace.name in (intent.members or ())
         if intended and not selected:
             yield Problem(namespace.ref, f"it is a member, and {unseen}")

@@ -11,7 +11,7 @@ from typing import Any
 
 from .objects import group_of
 
-__all__ = ["entries", "is_of", "metadata_of", "name_of", "namespace_of", "section", "sections", "texts"]
+__all__ = ["entries", "is_of", "merged", "metadata_of", "name_of", "namespace_of", "section", "sections", "texts"]
 
 _NONE: Mapping[str, Any] = {}
 
@@ -35,6 +35,15 @@ def entries(value: Any) -> list[Any]:
 def sections(value: Any) -> list[Mapping[str, Any]]:
     """The maps of a list."""
     return [one for one in value if _is_map(one)] if isinstance(value, (list, tuple)) else []
+
+
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Maps one over the other, as the filter `combine` does recursively; of anything else the upper one counts."""
+    found = dict(below)
+    for key, value in above.items():
+        before = found.get(key)
+        found[key] = merged(before, value) if isinstance(before, Mapping) and isinstance(value, Mapping) else value
+    return found
 
 
 def texts(value: Any) -> dict[str, str]:

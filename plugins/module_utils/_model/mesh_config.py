@@ -22,6 +22,7 @@ from ansible.module_utils.common.yaml import HAS_YAML, yaml_load
 from .fields import entries, is_of, metadata_of, section
 from .malformed import title
 from .problem import Problem
+from .selectors import matches
 
 try:
     from yaml import YAMLError
@@ -116,6 +117,12 @@ class MeshConfig:
     def discovery_selectors(self) -> tuple[Mapping[str, Any], ...]:
         """None of them: istiod sees every namespace."""
         return tuple(section(entry) for entry in entries(self.settings.get("discoverySelectors")))
+
+    def discovers(self, namespace: str, labels: Mapping[str, Any]) -> bool:
+        """Whether istiod looks at a namespace. The API server sets one more label on each, which a folder of manifests may not show."""
+        around = {"kubernetes.io/metadata.name": namespace, **labels}
+        selectors = self.discovery_selectors
+        return not selectors or any(matches(selector, around) for selector in selectors)
 
     @property
     def trusted_proxies(self) -> int:

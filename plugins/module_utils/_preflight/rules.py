@@ -6,12 +6,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from .._errors import ConfigError, MeshError
 from .._gateways.refusals import gateway_refusals
-from .._model.fields import entries
+from .._model.fields import entries, merged
 from .._model.members import member_refusals, namespaces_of
 from .._model.packages import packages_of
 from .._model.plane_refusals import plane_refusals
@@ -77,17 +77,8 @@ def _control_plane(given: MeshVariables) -> Iterable[str]:
     if not given.provider or not version or not given.plane_defaults:
         return ()
     plane = given.map("mesh_control_plane")
-    meant = _merged(given.plane_defaults, plane)
+    meant = merged(given.plane_defaults, plane)
     return plane_refusals(plane, meant, mesh=given.text("mesh_name") or plane.get("name"), provider=given.provider, version=version)
-
-
-def _merged(defaults: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
-    """As the filter `combine` merges them."""
-    found = dict(defaults)
-    for key, value in said.items():
-        before = found.get(key)
-        found[key] = _merged(before, value) if isinstance(before, Mapping) and isinstance(value, Mapping) else value
-    return found
 
 
 def _version(variable: str) -> Find:
