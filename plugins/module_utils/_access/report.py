@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .._model.yaml_writer import dumped
 from .._text import counted, joined, shortened
 from .stages import AccessPlan, Stage
 from .traffic import Findings
@@ -96,18 +97,6 @@ def traffic_text(cluster: str, found: Findings, sources: Sequence[str], skipped:
     return joined([*lines, *(f"assumed: {text}" for text in found.assumptions)])
 
 
-def _dumped(value: Any) -> str:
-    """YAML whose lists inside of maps are indented, as people write them."""
-    import yaml  # late: without PyYAML Ansible does not get here, and its import test has none
-
-    class Dumper(yaml.SafeDumper):
-        def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
-            super().increase_indent(flow, False)
-
-    text: str = yaml.dump(value, Dumper=Dumper, sort_keys=False, width=140, default_flow_style=None)
-    return text
-
-
 def proposal_text(found: Findings, sources: Sequence[str]) -> str:
     """A file of variables, with how often each rule was used."""
     head = [
@@ -115,4 +104,4 @@ def proposal_text(found: Findings, sources: Sequence[str]) -> str:
         *(f"# Seen in {text}." for text in sources[:_SHOWN]),
         *(f"# {name}: {counted(count, 'call')}" for name, count in found.rules.items()),
     ]
-    return joined([*head, *_dumped({"mesh_access": found.proposal}).split("\n")])
+    return joined([*head, *dumped({"mesh_access": found.proposal}, width=140).split("\n")])

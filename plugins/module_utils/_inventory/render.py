@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from .._errors import ConfigError
 from .._model.names import LABEL
+from .._model.yaml_writer import dumped
 from .._text import shown_line
 
 __all__ = ["GROUP", "Inventory", "next_steps", "render"]
@@ -42,7 +42,6 @@ _ABOUT: Mapping[str, str] = {
     "mesh_mtls": "what is exempted from mutual TLS",
     "mesh_workloads": "",
 }
-_TEMPLATE = re.compile(r"\{[{%#]")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
@@ -55,27 +54,6 @@ class Inventory:
     connection: Mapping[str, Any]
     living: bool = False  # read from a mesh that is there
     notes: Sequence[str] = ()
-
-
-@cache
-def _dumper() -> Any:
-    """A dumper that indents lists below their key, writes no alias, and marks what somebody else wrote as no template of ours."""
-    import yaml  # late: without PyYAML Ansible does not get here, and its import test has none
-
-    class InventoryDumper(yaml.SafeDumper):
-        def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
-            super().increase_indent(flow, False)
-
-        def ignore_aliases(self, data: Any) -> bool:
-            return True
-
-    def text(dumper: InventoryDumper, value: str) -> yaml.Node:
-        if _TEMPLATE.search(value):
-            return dumper.represent_scalar("!unsafe", value, style='"')
-        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style='"' if "\n" in value else None)
-
-    InventoryDumper.add_representer(str, text)
-    return InventoryDumper
 
 
 def render(inventory: Inventory) -> dict[str, str]:
@@ -173,7 +151,5 @@ def _item(one: Any, depth: int) -> Iterable[str]:
 
 def _flow(value: Any) -> str:
     """One line of YAML."""
-    import yaml
-
-    text = yaml.dump(value, Dumper=_dumper(), default_flow_style=True, width=2**31 - 1, sort_keys=False, allow_unicode=True)
+    text = dumped(value, flow=True)
     return text.removesuffix("\n").removesuffix("\n...")

@@ -10,6 +10,7 @@ import pytest
 from access_travel import AGENCY, CONTROL, DOMAINS, PORTAL, ROOT, intent, mesh, workload
 from ansible_collections.meshops.mesh.plugins.module_utils._access.intent import read_intent
 from ansible_collections.meshops.mesh.plugins.module_utils._access.observed import Call, merged, of_log, of_metrics
+from ansible_collections.meshops.mesh.plugins.module_utils._access.report import proposal_text
 from ansible_collections.meshops.mesh.plugins.module_utils._access.stages import StageSettings, plan_access
 from ansible_collections.meshops.mesh.plugins.module_utils._access.traffic import Findings, compare_traffic
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
@@ -248,3 +249,11 @@ def test_an_account_that_others_have_too_is_named_as_such() -> None:
 def test_hosts_out_of_the_mesh_are_named() -> None:
     found = look([Call(f"{AGENCY}/cars-v1", host="api.example.com", port=443, count=2)])
     assert found.outside == (f"{AGENCY}/cars-v1 -> api.example.com:443 (2 calls)",) and not found.unclear
+
+
+def test_a_path_that_a_caller_chose_is_no_template_in_the_proposal() -> None:
+    hostile = "/{{ lookup('ansible.builtin.pipe', 'id') }}"
+    found = look(calls(Call(f"{PORTAL}/viaggi-v1", f"{AGENCY}/travels-v1", method="GET", path=hostile, port=8000, count=9)), detail="paths")
+    assert any(hostile in rule.get("paths", ()) for rule in found.proposal["rules"])
+    text = proposal_text(found, [])
+    assert text.count("{{") == text.count('!unsafe "/{{') == 1
