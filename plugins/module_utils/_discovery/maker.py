@@ -10,13 +10,14 @@ from collections.abc import Iterator
 
 from .._model import kinds as k
 from .._model.mesh_config import istiod_deployment
+from .._model.packages import MESH_PACKAGE
 from .._model.view import Obj, View
 from .model import Fact
 
 __all__ = ["maker_of"]
 
 _OSSM3, _SAIL = "ossm3", "sail"
-_PACKAGES = {"servicemeshoperator3": _OSSM3, "sailoperator": _SAIL}
+_PACKAGES = {MESH_PACKAGE[maker]: maker for maker in (_OSSM3, _SAIL)}
 _DEPLOYMENTS = {"servicemesh-operator3": _OSSM3, "sail-operator": _SAIL}  # of the operators' bundles and of Sail's chart
 _IMAGES = (("/openshift-service-mesh", _OSSM3), ("istio-release/", _SAIL), ("docker.io/istio/", _SAIL), ("istio-testing/", _SAIL))
 

@@ -41,17 +41,17 @@ def _of_roll(view: View, plane: FoundPlane) -> Iterator[DiscoveredMember]:
         configured = roll.items("status", "configuredMembers")
         for name in configured if roll.at("status") else roll.items("spec", "members"):
             if name != "*":
-                yield DiscoveredMember(str(name), "roll", roll.ref, plane.name)
+                yield DiscoveredMember(str(name), "roll", roll.ref)
         for space in view.of(k.NAMESPACE) if not roll.at("status") else ():
             if any(matches(selector, dict(space.labels)) for selector in sections(roll.items("spec", "memberSelectors"))):
-                yield DiscoveredMember(space.name, "roll", roll.ref, plane.name)
+                yield DiscoveredMember(space.name, "roll", roll.ref)
     yield from _of_whole_cluster(view, plane)
     for row in view.of(k.SMM) if view.source == "manifests" else ():
         if row.at("spec", "controlPlaneRef", "namespace") == plane.namespace:
-            yield DiscoveredMember(row.namespace, "roll", row.ref, plane.name)
+            yield DiscoveredMember(row.namespace, "roll", row.ref)
     for row in view.of(k.NAMESPACE):
         if row.labels.get(_MEMBER_OF) == plane.namespace and row.labels.get(_IGNORED) != "true":
-            yield DiscoveredMember(row.name, "label", row.ref, plane.name)
+            yield DiscoveredMember(row.name, "label", row.ref)
 
 
 def _of_whole_cluster(view: View, plane: FoundPlane) -> Iterator[DiscoveredMember]:
@@ -59,7 +59,7 @@ def _of_whole_cluster(view: View, plane: FoundPlane) -> Iterator[DiscoveredMembe
     wide = plane.resource is not None and plane.resource.at("spec", "mode") == "ClusterWide"
     for space in view.of(k.NAMESPACE) if wide and not view.of(k.SMMR, plane.namespace) else ():
         if space.labels.get(_INJECTION) == "enabled":
-            yield DiscoveredMember(space.name, "label", space.ref, plane.name)
+            yield DiscoveredMember(space.name, "label", space.ref)
 
 
 def _of_labels(view: View, plane: FoundPlane, planes: Sequence[FoundPlane], revisions: Revisions) -> Iterator[DiscoveredMember]:
@@ -67,16 +67,16 @@ def _of_labels(view: View, plane: FoundPlane, planes: Sequence[FoundPlane], revi
     for row in spaces.values():
         asked = revisions.asked(row.name, row.labels, {})
         if asked and row.labels.get(_INJECTION) != "disabled" and _leads(plane, planes, asked):
-            yield DiscoveredMember(row.name, "label", row.ref, asked)
+            yield DiscoveredMember(row.name, "label", row.ref)
     for row in spaces.values():
         if row.labels.get(_AMBIENT) == "ambient" and (_leads(plane, planes, revisions.ztunnel) or len(planes) == 1):
-            yield DiscoveredMember(row.name, "ambient", row.ref, revisions.ztunnel)
+            yield DiscoveredMember(row.name, "ambient", row.ref)
     yield from _of_pods(view, plane, planes)
     for where, labels, source in _templates(view):
         around = spaces[where].labels if where in spaces else {}
         asked = revisions.asked(where, around, labels)
         if asked and labels.get("sidecar.istio.io/inject") != "false" and _leads(plane, planes, asked):
-            yield DiscoveredMember(where, "pods", source, asked)
+            yield DiscoveredMember(where, "pods", source)
 
 
 def _of_pods(view: View, plane: FoundPlane, planes: Sequence[FoundPlane]) -> Iterator[DiscoveredMember]:
@@ -85,7 +85,7 @@ def _of_pods(view: View, plane: FoundPlane, planes: Sequence[FoundPlane]) -> Ite
             continue
         revision = revision_of_pod(pod.raw) or pod.labels.get(LABEL, "")
         if revision and _leads(plane, planes, revision):
-            yield DiscoveredMember(pod.namespace, "pods", pod.ref, revision)
+            yield DiscoveredMember(pod.namespace, "pods", pod.ref)
 
 
 def _templates(view: View) -> Iterator[tuple[str, dict[str, str], str]]:

@@ -54,7 +54,6 @@ class DiscoveredMember:
     namespace: str
     by: str
     source: str
-    revision: str = ""
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from .._model import kinds as k
 from .._model.fields import section, sections
-from .._model.intent import ISTIO_ONLY
-from .._model.packages import MESH_OPERATORS
+from .._model.packages import MESH_OPERATORS, MESH_PACKAGE
 from .._model.proxies import PROXY
 from .._model.view import Obj, View
 from .._olm.checks import MESH_PACKAGES
@@ -23,7 +22,6 @@ __all__ = ["gateways_in", "mesh_operators", "tools_of_mesh"]
 
 _NAMED = {"ingressgateway": "ingress", "egressgateway": "egress", "eastwestgateway": "east-west"}
 _MANAGED, _NAME = "gateway.istio.io/managed", "gateway.networking.k8s.io/gateway-name"
-_OF_PROVIDER = {"ossm2": {"servicemeshoperator"}, "ossm3": {"servicemeshoperator3"}, "sail": {"sailoperator"}, ISTIO_ONLY: set[str]()}
 # Of each tool the kinds that its operator has, and the Deployment that it is without one.
 _TOOLS: tuple[tuple[str, tuple[k.Kind, ...], str], ...] = (
     ("kiali", (k.KIALI,), "kiali"),
@@ -61,7 +59,7 @@ def _role(row: Obj) -> str:
 
 def mesh_operators(view: View, plane: FoundPlane) -> tuple[DiscoveredOperator, ...]:
     """Of the operators that OLM installs those that this mesh can be of: not one of another generation."""
-    wanted = MESH_PACKAGES - (MESH_OPERATORS - _OF_PROVIDER[plane.provider.value])
+    wanted = MESH_PACKAGES - (MESH_OPERATORS - {MESH_PACKAGE.get(plane.provider.value)})
     rows = (Subscription.from_dict(row.raw) for row in view.of(k.SUBSCRIPTION))
     found = [
         DiscoveredOperator(

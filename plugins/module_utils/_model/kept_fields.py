@@ -585,7 +585,6 @@ _CSV = {
 
 _POLICY = {"spec": ALL, "status": _set("conditions observedGeneration validationMessages")}
 _WEBHOOKS = {"webhooks": ALL}
-_ISTIO_GROUPS = ("networking.istio.io", "security.istio.io", "telemetry.istio.io", "extensions.istio.io")
 _CRD = {
     "spec": {**_set("group names scope"), "versions": _set("name served storage deprecated")},
     "status": _set("conditions storedVersions acceptedNames"),

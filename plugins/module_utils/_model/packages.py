@@ -13,7 +13,7 @@ from typing import Any
 from .._errors import ConfigError
 
 __all__ = [
-    "KNOWN", "MESH_OPERATORS", "RETIRED", "RUNS", "TOOLS", "Package", "kinds_of", "packages_of", "rendered_of", "tools_of",
+    "KNOWN", "MESH_OPERATORS", "MESH_PACKAGE", "RETIRED", "RUNS", "TOOLS", "Package", "kinds_of", "packages_of", "rendered_of", "tools_of",
     "tracing_problems",
 ]  # fmt: skip
 
@@ -58,7 +58,8 @@ _CATALOGUE: dict[str, dict[str, Package]] = {
     },
 }  # fmt: skip
 # Each brings control planes of its own: two of them on one cluster need to be asked for.
-MESH_OPERATORS = frozenset(rows["mesh"].package for rows in _CATALOGUE.values())
+MESH_PACKAGE = {provider: rows["mesh"].package for provider, rows in _CATALOGUE.items()}
+MESH_OPERATORS = frozenset(MESH_PACKAGE.values())
 KNOWN = frozenset(row.package for rows in _CATALOGUE.values() for row in rows.values())
 
 # What an operator runs, of all meshes and of anybody else.

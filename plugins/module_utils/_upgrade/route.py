@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from .._errors import ConfigError
+from .._model.packages import MESH_PACKAGE
 from .._model.versions import OSSM_ISTIO, Version, istio_of, ossm_of, parse
 from .._olm.model import version_of
 from .fleet import Fleet
@@ -20,8 +21,6 @@ from .rules import OPERATOR_LINES, Hops, distance, hops_for, lines_of
 
 __all__ = ["Hop", "OperatorWay", "Route", "UpgradeRequest", "operator_line", "refusal_of_steps", "route_of"]
 
-# The package whose operator reconciles a provider's control plane.
-PACKAGES = {"ossm2": "servicemeshoperator", "ossm3": "servicemeshoperator3", "sail": "sailoperator"}
 _STRATEGIES = ("InPlace", "RevisionBased")
 
 
@@ -105,7 +104,7 @@ def _provider(fleet: Fleet, plane: ControlPlane, wish: UpgradeRequest) -> str:
         return "ossm2"
     if wish.provider:
         return wish.provider
-    return "ossm3" if any(row.package == PACKAGES["ossm3"] for row in fleet.operators) else "sail"
+    return "ossm3" if any(row.package == MESH_PACKAGE["ossm3"] for row in fleet.operators) else "sail"
 
 
 def _current(fleet: Fleet, plane: ControlPlane) -> Version:
@@ -206,7 +205,7 @@ def _hops(fleet: Fleet, route: Route, wanted: str) -> Iterable[Hop]:
     stops = [lines[index] for index in range(route.rule.minors, len(lines), route.rule.minors)]
     if not stops or stops[-1] != route.target.line:
         stops.append(route.target.line)
-    operator = next((row for row in fleet.operators if row.package == PACKAGES[route.provider]), None)
+    operator = next((row for row in fleet.operators if row.package == MESH_PACKAGE[route.provider]), None)
     at = operator_line(operator) if operator else None
     old = route.current
     for number, line in enumerate(stops, start=1):
