@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""python -m testbed up|down|status|kubeconfig --name demo [--operators olm,sail,...]; python -m testbed build"""
+"""python -m testbed up|down|status|kubeconfig --name demo [--operators olm,sail,...]; python -m testbed build [--with istio]"""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import argparse
 import sys
 import time
 
-from . import binaries
+from . import binaries, network_tools
 from .bed import OPERATORS, Bed
 from .crds import GROUPS
 from .errors import BedError
@@ -60,9 +60,12 @@ def _kubeconfig(options: argparse.Namespace) -> int:
     return 0
 
 
-def _build(_options: argparse.Namespace) -> int:
-    for name, path in binaries.find().items():
+def _build(options: argparse.Namespace) -> int:
+    for name, path in binaries.find(*options.more).items():
         print(f"{name}: {path}")
+    if "istio" in options.more:
+        network_tools.bring()
+        print(f"data plane pods: {binaries.pods_missing() or 'can run here'}")
     return 0
 
 
@@ -85,6 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
     kubeconfig.add_argument("--name", default="demo")
     kubeconfig.set_defaults(run=_kubeconfig)
     build = verbs.add_parser("build", help="find the Kubernetes binaries, or build those that are missing")
+    build.add_argument("--with", dest="more", type=_names, default=(), metavar="istio", help="also istiod, istioctl and pilot-agent")
     build.set_defaults(run=_build)
     options = parser.parse_args(arguments)
     try:

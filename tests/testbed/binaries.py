@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finds the Kubernetes binaries of a bed, or builds them from the pinned Go modules in tests/testbed/build."""
+"""Finds the binaries of a bed, or builds them from the pinned Go modules in tests/testbed/build: Kubernetes, and Istio on demand."""
 
 from __future__ import annotations
 
-import fcntl
 import functools
 import hashlib
 import os
@@ -12,15 +11,52 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from . import network_tools
 from .errors import BedError
-from .paths import BIN, TESTBED, write_atomic
+from .paths import BIN, TESTBED, locked, write_atomic
 
-__all__ = ["NAMES", "PROJECTS", "Project", "find", "go", "locate", "locked", "pinned_version"]
+__all__ = [
+    "BOOTSTRAP",
+    "ISTIO",
+    "ISTIO_VERSION",
+    "NAMES",
+    "ON_DEMAND",
+    "PROJECTS",
+    "Project",
+    "find",
+    "find_istio",
+    "go",
+    "istio_missing",
+    "locate",
+    "locked",
+    "pinned_version",
+    "pods_missing",
+]
+
+# The pinned module is of the branch release-1.31; its programs say this version, as those of a release do.
+ISTIO_VERSION = "1.31.0"
+BOOTSTRAP = "envoy_bootstrap.json"  # Istio's template of what Envoy starts with
+_OVERRIDES = {"pilot-discovery": "MESH_ISTIOD", "istioctl": "MESH_ISTIOCTL", "pilot-agent": "MESH_PILOT_AGENT"}
+_BUILD_ISTIO = "python -m testbed build --with istio"
+
+
+def _kubernetes_variables(version: str) -> dict[str, str]:
+    """Without them the API server calls itself v0.0.0, and no client can compare versions."""
+    major, minor = version.split(".")[:2]
+    values = {"gitVersion": f"v{version}", "gitMajor": major, "gitMinor": minor}
+    packages = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+    return {f"{package}.{name}": value for package in packages for name, value in values.items()}
+
+
+def _istio_variables(version: str) -> dict[str, str]:
+    """Proxies tell istiod their version, and istioctl compares them: `unknown` would be a version of its own."""
+    revision = version.rpartition("-")[2]
+    values = {"Version": ISTIO_VERSION, "GitRevision": revision, "Status": "Clean", "Tag": ISTIO_VERSION, "Hub": "docker.io/istio"}
+    return {f"istio.io/istio/pkg/version.build{name}": value for name, value in values.items()}
 
 
 @dataclass(frozen=True)
@@ -31,7 +67,8 @@ class Project:
     module: str
     binaries: dict[str, str]
     version_args: tuple[str, ...] = ("--version",)
-    stamped: bool = False  # has Kubernetes' version variables
+    variables: Callable[[str], dict[str, str]] | None = None  # what the linker sets, by the pinned version
+    files: dict[str, str] = field(default_factory=dict)  # what runs need of the module's folder: {file name: path in it}
 
 
 PROJECTS = (
@@ -41,21 +78,24 @@ PROJECTS = (
         "kubernetes",
         "k8s.io/kubernetes",
         {n: f"k8s.io/kubernetes/cmd/{n}" for n in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")},
-        stamped=True,
+        variables=_kubernetes_variables,
     ),
 )
+ISTIO = Project(
+    "istio",
+    "istio.io/istio",
+    {
+        "pilot-discovery": "istio.io/istio/pilot/cmd/pilot-discovery",
+        "istioctl": "istio.io/istio/istioctl/cmd/istioctl",
+        "pilot-agent": "istio.io/istio/pilot/cmd/pilot-agent",
+    },
+    variables=_istio_variables,
+    files={BOOTSTRAP: "tools/packaging/common/envoy_bootstrap.json"},
+)
+ON_DEMAND = (ISTIO,)
 NAMES = tuple(name for project in PROJECTS for name in project.binaries)
 _MIN_KUBECTL = (1, 30)
 _MIN_GO = (1, 21)  # since then it fetches the version that a go.mod asks for
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Only one process at a time; the lock goes with the process that holds it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
 
 
 def pinned_version(project: Project) -> str:
@@ -94,20 +134,15 @@ def go() -> str:
 
 
 def _ldflags(project: Project) -> str:
-    flags = "-s -w"
-    if project.stamped:
-        version = pinned_version(project)
-        major, minor = version.split(".")[:2]
-        for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version"):
-            # Without it the API server calls itself v0.0.0, and no client can compare versions.
-            flags += f" -X {package}.gitVersion=v{version} -X {package}.gitMajor={major} -X {package}.gitMinor={minor}"
-    return flags
+    values = project.variables(pinned_version(project)) if project.variables else {}
+    return " ".join(["-s -w", *(f"-X {name}={value}" for name, value in values.items())])
 
 
 def _recipe(project: Project) -> str:
     """What a built binary depends on, as a hash."""
     mod = (TESTBED / "build" / project.name / "go.mod").read_bytes()
-    return hashlib.sha256(mod + _ldflags(project).encode()).hexdigest()
+    files = "".join(f"{name}={path}\n" for name, path in sorted(project.files.items()))
+    return hashlib.sha256(mod + _ldflags(project).encode() + files.encode()).hexdigest()
 
 
 def _stamp(project: Project) -> Path:
@@ -116,7 +151,11 @@ def _stamp(project: Project) -> Path:
 
 def _is_built(project: Project) -> bool:
     stamp = _stamp(project)
-    return stamp.exists() and stamp.read_text() == _recipe(project) and all((BIN / name).exists() for name in project.binaries)
+    return (
+        stamp.exists()
+        and stamp.read_text() == _recipe(project)
+        and all((BIN / name).exists() for name in (*project.binaries, *project.files))
+    )
 
 
 def build(project: Project) -> None:
@@ -131,6 +170,8 @@ def build(project: Project) -> None:
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BedError(f"`{' '.join(command)}` in {folder} failed:\n{done.stderr[-3000:]}")
+    for name, path in project.files.items():
+        write_atomic(BIN / name, (_module_folder(project) / path).read_text())
     for name, package in project.binaries.items():
         made = target / name
         if not made.exists():
@@ -138,6 +179,16 @@ def build(project: Project) -> None:
         os.replace(made, BIN / name)
     shutil.rmtree(target)
     write_atomic(_stamp(project), _recipe(project))
+
+
+def _module_folder(project: Project) -> Path:
+    """Where Go keeps the pinned module's files."""
+    folder = TESTBED / "build" / project.name
+    command = [go(), "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", project.module]
+    done = subprocess.run(command, cwd=folder, env={**os.environ, "GOFLAGS": ""}, capture_output=True, text=True, check=False)
+    if done.returncode or not done.stdout.strip():
+        raise BedError(f"`{' '.join(command)}` in {folder} failed:\n{done.stderr[-3000:]}")
+    return Path(done.stdout.strip())
 
 
 def _default_output(package: str) -> str:
@@ -176,18 +227,53 @@ def locate(project: Project, name: str) -> Path | None:
     return Path(on_path) if on_path and _fits(project, name, on_path) else None
 
 
-def find() -> dict[str, Path]:
-    """All binaries of a bed by name, built when they are missing."""
+def find(*more: str) -> dict[str, Path]:
+    """All binaries of a bed by name, built when they are missing. more: projects on demand that shall be there as well ("istio")."""
+    unknown = set(more) - {project.name for project in ON_DEMAND}
+    if unknown:
+        raise BedError(f"Nothing to build as {', '.join(sorted(unknown))}; on demand there is {', '.join(p.name for p in ON_DEMAND)}")
     found: dict[str, Path] = {}
     for project in PROJECTS:
         there = {name: locate(project, name) for name in project.binaries}
         if None in there.values():
-            with locked(BIN / ".lock"):
-                if not _is_built(project):
-                    build(project)
+            _build_once(project)
             there = {name: locate(project, name) for name in project.binaries}
         for name, path in there.items():
             if path is None:
                 raise BedError(f"{name} is missing after the build of {project.name}")
             found[name] = path
-    return found
+    for project in ON_DEMAND:
+        if project.name in more:
+            _build_once(project)
+    return {**found, **find_istio()}
+
+
+def _build_once(project: Project) -> None:
+    with locked(BIN / ".lock"):
+        if not _is_built(project):
+            build(project)
+
+
+def find_istio() -> dict[str, Path]:
+    """Istio's programs and its bootstrap template that are here, by name; nothing is built for it.
+
+    MESH_ISTIOD, MESH_ISTIOCTL and MESH_PILOT_AGENT name other ones than those that were built."""
+    found = {name: BIN / name for name in (*ISTIO.binaries, *ISTIO.files)} if _is_built(ISTIO) else {}
+    return {**found, **{name: Path(os.environ[variable]) for name, variable in _OVERRIDES.items() if os.environ.get(variable)}}
+
+
+def istio_missing(*names: str) -> str | None:
+    """Why these of Istio's programs cannot be used here, with what brings them; None when they are all there."""
+    found = find_istio()
+    for name in names or tuple(ISTIO.binaries):
+        path = found.get(name)
+        if path is None:
+            return f"{name} of Istio is not built: {_BUILD_ISTIO}"
+        if not path.exists():
+            return f"{_OVERRIDES[name]} names {path}, which is not there"
+    return None
+
+
+def pods_missing() -> str | None:
+    """Why the data plane `pods` cannot run here, as a sentence for a test's header; None when it can."""
+    return istio_missing("pilot-discovery", "pilot-agent", BOOTSTRAP) or network_tools.missing()

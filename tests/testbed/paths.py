@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["BEDS", "BIN", "CACHE", "CHECKOUT", "TESTBED", "socket_dir", "start_time", "write_atomic"]
+__all__ = ["BEDS", "BIN", "CACHE", "CHECKOUT", "TESTBED", "locked", "socket_dir", "start_time", "write_atomic"]
 
 TESTBED = Path(__file__).resolve().parent
 CHECKOUT = TESTBED.parent.parent
@@ -16,6 +19,15 @@ IN_CHECKOUT = (CHECKOUT / "galaxy.yml").is_file()
 CACHE = Path(os.environ.get("MESH_TESTBED_CACHE") or (CHECKOUT / ".cache" if IN_CHECKOUT else Path.home() / ".cache" / "meshops-testbed"))
 BIN = CACHE / "bin"
 BEDS = CACHE / "beds"
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Only one process at a time; the lock goes with the process that holds it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
 
 
 def socket_dir(bed_dir: Path) -> Path:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from testbed import binaries
-from testbed.binaries import PROJECTS, Project
+from testbed.binaries import BOOTSTRAP, ISTIO, ISTIO_VERSION, PROJECTS, Project
 
 ETCD, KWOK, KUBERNETES = PROJECTS
 
@@ -27,7 +27,8 @@ def nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine without any binary."""
     monkeypatch.setattr(binaries, "BIN", tmp_path / "bin")
     monkeypatch.setenv("PATH", str(tmp_path / "path"))
-    monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
+    for variable in ("KUBEBUILDER_ASSETS", "MESH_ISTIOD", "MESH_ISTIOCTL", "MESH_PILOT_AGENT"):
+        monkeypatch.delenv(variable, raising=False)
     (tmp_path / "bin").mkdir()
     return tmp_path
 
@@ -86,7 +87,10 @@ def test_without_go_and_without_a_registry_it_says_what_was_tried(scripts: Path,
         binaries.go()
 
 
-@pytest.mark.parametrize(("project", "version"), [(ETCD, "3.6.4"), (KWOK, "0.8.0"), (KUBERNETES, "1.35.4")])
+@pytest.mark.parametrize(
+    ("project", "version"),
+    [(ETCD, "3.6.4"), (KWOK, "0.8.0"), (KUBERNETES, "1.35.4"), (ISTIO, "0.0.0-20260827124520-eed52ebb66ad")],
+)
 def test_versions_are_those_of_go_mod(project: Project, version: str) -> None:
     assert binaries.pinned_version(project) == version
 
@@ -148,3 +152,73 @@ def test_a_failed_build_tells_the_compilers_words(nothing: Path, monkeypatch: py
     with pytest.raises(binaries.BedError, match="module lookup disabled"):
         binaries.build(KWOK)
     assert not binaries._is_built(KWOK)
+
+
+def test_istios_programs_say_a_release_and_where_they_are_from() -> None:
+    flags = binaries._ldflags(ISTIO)
+    for name, value in (("Version", ISTIO_VERSION), ("Tag", ISTIO_VERSION), ("GitRevision", "eed52ebb66ad"), ("Hub", "docker.io/istio")):
+        assert f"-X istio.io/istio/pkg/version.build{name}={value}" in flags
+    assert "-X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=35" in binaries._ldflags(KUBERNETES)
+
+
+@pytest.fixture
+def built_istio(nothing: Path) -> Path:
+    """Where the build has put all of Istio."""
+    for name in (*ISTIO.binaries, BOOTSTRAP):
+        script(nothing / "bin", name, "")
+    (nothing / "bin" / ".istio.stamp").write_text(binaries._recipe(ISTIO))
+    return nothing / "bin"
+
+
+def test_istio_is_found_only_whole(built_istio: Path) -> None:
+    assert binaries.find_istio() == {name: built_istio / name for name in ("pilot-discovery", "istioctl", "pilot-agent", BOOTSTRAP)}
+    assert binaries.istio_missing() is None
+    (built_istio / BOOTSTRAP).unlink()
+    assert binaries.find_istio() == {}
+    assert "istioctl of Istio is not built: python -m testbed build --with istio" in str(binaries.istio_missing("istioctl"))
+
+
+def test_a_program_that_a_user_names_wins(built_istio: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = script(built_istio.parent / "own", "discovery", "")
+    monkeypatch.setenv("MESH_ISTIOD", str(own))
+    assert binaries.find_istio() == {
+        "pilot-discovery": own,
+        **{name: built_istio / name for name in ("istioctl", "pilot-agent", BOOTSTRAP)},
+    }
+    monkeypatch.setenv("MESH_PILOT_AGENT", "/nowhere/pilot-agent")
+    assert binaries.istio_missing("pilot-discovery", "istioctl") is None
+    assert binaries.istio_missing() == "MESH_PILOT_AGENT names /nowhere/pilot-agent, which is not there"
+
+
+def test_istio_is_built_when_it_is_asked_for_only(nothing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[str] = []
+    monkeypatch.setattr(binaries, "locate", lambda project, name: nothing / name)
+    monkeypatch.setattr(binaries, "build", lambda project: built.append(project.name))
+    assert set(binaries.find()) == set(binaries.NAMES)
+    assert built == []
+    binaries.find("istio")
+    assert built == ["istio"]
+    with pytest.raises(binaries.BedError, match="Nothing to build as ztunnel; on demand there is istio"):
+        binaries.find("istio", "ztunnel")
+
+
+def test_a_build_keeps_the_files_that_runs_need(nothing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = nothing / "module" / "tools" / "packaging" / "common"
+    module.mkdir(parents=True)
+    (module / BOOTSTRAP).write_text("{}")
+    tool = script(nothing, "go", "")
+    tool.write_text(
+        f'#!/bin/sh\nif [ "$1" = list ]; then echo {nothing / "module"}; exit; fi\nwhile [ "$1" != -o ]; do shift; done\n'
+        'for name in pilot-discovery istioctl pilot-agent; do echo built > "$2/$name"; done\n'
+    )
+    monkeypatch.setattr(binaries, "go", lambda: str(tool))
+    binaries.build(ISTIO)
+    assert binaries._is_built(ISTIO)
+    assert (nothing / "bin" / BOOTSTRAP).read_text() == "{}"
+
+
+def test_pods_need_istio_and_a_network(built_istio: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(binaries.network_tools, "missing", lambda: "no network")
+    assert binaries.pods_missing() == "no network"
+    (built_istio / "pilot-agent").unlink()
+    assert "of Istio is not built" in str(binaries.pods_missing())
