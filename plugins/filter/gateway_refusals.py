@@ -13,7 +13,7 @@ description:
   - Takes C(mesh_gateways) and returns what has to be refused before anything changes, whatever the cluster has.
 author:
   - meshops.mesh contributors (@meshops)
-positional: control_plane, handshakes
+positional: control_plane, handshakes, projects
 options:
   _input:
     description: The gateways, as C(mesh_gateways) has them.
@@ -26,6 +26,11 @@ options:
     required: true
   handshakes:
     description: The handshakes, as C(mesh_gateways_handshakes) has them.
+    type: list
+    elements: dict
+    default: []
+  projects:
+    description: Gateways in the namespaces of projects, as C(mesh_project_gateways) has them.
     type: list
     elements: dict
     default: []
@@ -54,10 +59,13 @@ from ansible_collections.meshops.mesh.plugins.module_utils._gateways.refusals im
 
 
 def gateway_refusals(
-    gateways: Sequence[Mapping[str, Any]], control_plane: Mapping[str, Any], handshakes: Sequence[Mapping[str, Any]] = ()
+    gateways: Sequence[Mapping[str, Any]],
+    control_plane: Mapping[str, Any],
+    handshakes: Sequence[Mapping[str, Any]] = (),
+    projects: Sequence[Mapping[str, Any]] = (),
 ) -> list[str]:
     """The refusals."""
-    return judge(gateways, handshakes, control_plane)
+    return judge(gateways, handshakes, control_plane, projects)
 
 
 class FilterModule:

@@ -95,6 +95,11 @@ options:
     type: list
     elements: str
     default: []
+  project_namespaces:
+    description: Namespaces that have a gateway of their own, as C(mesh_project_gateways) says.
+    type: list
+    elements: str
+    default: []
   secret_namespaces:
     description: Namespaces into which the intent brings Secrets.
     type: list
@@ -294,7 +299,8 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "operators": {"type": "str", "choices": ["olm", "manual", "none"], "default": "olm"},
     "routes": {"type": "bool", "default": False},
     **{
-        name: {**_WORDS, "default": []} for name in ("gateway_namespaces", "exempt_namespaces", "operator_namespaces", "categories", "only")
+        name: {**_WORDS, "default": []}
+        for name in ("gateway_namespaces", "exempt_namespaces", "operator_namespaces", "project_namespaces", "categories", "only")
     },
     "prune": {"type": "bool", "default": False},
     "removes": {**_WORDS, "choices": ["namespaces", "volumes", "operators"], "default": []},

@@ -15,6 +15,7 @@ from typing import Any
 from .._checks.types import Category, Options
 from .._model import kinds as k
 from .._model.fields import entries, name_of, namespace_of, section, sections
+from .._model.gateway_intent import home_of
 from .._model.intent import Intent
 from .._model.istiods import READS, istiods, service_ends
 from .._model.made_services import made_services
@@ -363,9 +364,10 @@ def intended_gateways(view: View, intent: Intent, options: Options) -> Iterable[
         rows.setdefault(row.name, []).append(row)
     for wanted in intent.gateways or ():
         name, port = str(wanted.get("name", "")), wanted.get("port")
-        found = [row for row in rows.get(name, []) if wanted.get("namespace") in (None, "", row.namespace)]
+        home = home_of(wanted, str(wanted.get("namespace") or ""))
+        found = [row for row in rows.get(name, []) if home in ("", row.namespace)]
         if not found:
-            yield Problem(ref(k.GATEWAY, name, wanted.get("namespace")), "it does not exist")
+            yield Problem(ref(k.GATEWAY, name, home), "it does not exist")
             continue
         served = {
             (str(host).rpartition("/")[2], (server.get("port") or {}).get("number"))

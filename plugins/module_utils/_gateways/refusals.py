@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to meshops.mesh: not for use outside the collection, may change without notice.
-"""What mesh_gateways and mesh_gateways_handshakes cannot mean, whatever a cluster has."""
+"""What mesh_gateways, mesh_project_gateways and mesh_gateways_handshakes cannot mean, whatever a cluster has."""
 
 from __future__ import annotations
 
@@ -21,9 +21,16 @@ _OWN = ("ingress", "egress")  # of every control plane
 Gateways = Sequence[Mapping[str, Any]]
 
 
-def gateway_refusals(gateways: Gateways, handshakes: Gateways, control_plane: Mapping[str, Any]) -> list[str]:
-    """A sentence for each thing that has to be refused."""
-    return [*_twice(gateways), *_served(gateways, control_plane), *_tls(gateways), *_ports(gateways), *_shaken(handshakes, gateways)]
+def gateway_refusals(gateways: Gateways, handshakes: Gateways, control_plane: Mapping[str, Any], projects: Gateways = ()) -> list[str]:
+    """A sentence for each thing that has to be refused. projects: mesh_project_gateways."""
+    return [
+        *_twice(gateways),
+        *_projects(projects, control_plane),
+        *_served(gateways, control_plane, projects),
+        *_tls(gateways),
+        *_ports(gateways),
+        *_shaken(handshakes, gateways),
+    ]
 
 
 def _each(rows: Gateways, variable: str = "mesh_gateways") -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -39,10 +46,46 @@ def _twice(gateways: Gateways) -> Iterator[str]:
         seen.setdefault(name, where)
 
 
-def _served(gateways: Gateways, control_plane: Mapping[str, Any]) -> Iterator[str]:
+def _projects(projects: Gateways, control_plane: Mapping[str, Any]) -> Iterator[str]:
+    seen: dict[str, str] = {}
+    for where, row in _each(projects, "mesh_project_gateways"):
+        name = f"{row.get('namespace')}/{row.get('name')}"
+        if name in seen:
+            yield f"{where}.name: {seen[name]} is {shown(name)} as well; give one of them another name"
+        seen.setdefault(name, where)
+        if row.get("namespace") == control_plane.get("namespace"):
+            yield (
+                f"{where}.namespace: {shown(row.get('namespace'))} is the namespace of the control plane; a gateway there is one of "
+                "mesh_control_plane.additional_ingress"
+            )
+        yield from _scaled(where, row)
+        numbers = [port.get("port") for port in sections(row.get("ports"))]
+        names = [port.get("name") for port in sections(row.get("ports"))]
+        for word, values in (("port", numbers), ("name", names)):
+            twice = next((one for index, one in enumerate(values) if one in values[:index]), None)
+            if twice is not None:
+                yield f"{where}.ports: two of them have the {word} {shown(twice)}; a Service has each once"
+
+
+def _scaled(where: str, row: Mapping[str, Any]) -> Iterator[str]:
+    scale = section(row, "autoscale")
+    if not scale:
+        return
+    if row.get("replicas") is not None:
+        yield f"{where}.replicas: autoscale decides how many pods there are; leave out one of the two"
+    least, most = int(scale.get("min") or 1), int(scale.get("max") or 0)
+    if least > most:
+        yield f"{where}.autoscale.max: is {most}, less than min ({least})"
+
+
+def _served(gateways: Gateways, control_plane: Mapping[str, Any], projects: Gateways) -> Iterator[str]:
     additional = [str(one.get("name")) for one in sections(control_plane.get("additional_ingress"))]
+    homes = {f"{one.get('namespace')}/{one.get('name')}": one for one in projects}
     for where, row in _each(gateways):
         kind = str(row.get("gateway") or "ingress")
+        if "/" in kind:
+            yield from _of_project(where, row, kind, homes)
+            continue
         if kind in _OWN and not boolean(section(control_plane, kind).get("enabled", True), strict=False):
             yield f"{where}.gateway: mesh_control_plane.{kind}.enabled turns the gateway {kind} off; turn it on, or choose another"
         elif kind not in (*_OWN, *additional):
@@ -50,6 +93,19 @@ def _served(gateways: Gateways, control_plane: Mapping[str, Any]) -> Iterator[st
                 f"{where}.gateway: {quoted(kind)} is neither ingress nor egress nor one of mesh_control_plane.additional_ingress; "
                 f"{did_you_mean(kind, (*_OWN, *additional))}"
             )
+
+
+def _of_project(where: str, row: Mapping[str, Any], kind: str, homes: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    if kind not in homes:
+        yield f"{where}.gateway: {quoted(kind)} is none of mesh_project_gateways; {did_you_mean(kind, homes)}"
+        return
+    open_ports = [port.get("port") for port in sections(homes[kind].get("ports"))] or [80, 443]
+    port = row.get("port") or 80
+    if str(port) not in map(str, open_ports):
+        yield (
+            f"{where}.port: {shown(port)} is no port of the gateway {shown(kind)}, which has {', '.join(map(shown, open_ports))}; "
+            "add it to its ports in mesh_project_gateways"
+        )
 
 
 def _tls(gateways: Gateways) -> Iterator[str]:

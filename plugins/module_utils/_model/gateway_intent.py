@@ -13,9 +13,16 @@ from typing import Any
 from .._errors import ConfigError
 from .fields import metadata_of, section
 
-__all__ = ["address_lines", "handshakes", "urls_of"]
+__all__ = ["address_lines", "handshakes", "home_of", "urls_of"]
 
 _PLAIN = (80, 443)  # ports that a URL need not say
+
+
+def home_of(gateway: Mapping[str, Any], plane: str) -> str:
+    """The namespace of the pods, the Gateway and its Secret. `gateway` names a workload of the control plane, whose namespace is `plane`,
+    or NAMESPACE/NAME of mesh_project_gateways."""
+    namespace, slash, _name = str(gateway.get("gateway") or "").partition("/")
+    return namespace if slash else plane
 
 
 def urls_of(
@@ -52,7 +59,7 @@ def handshakes(
 ) -> list[dict[str, Any]]:
     """One row for each of mesh_gateways_handshakes, with what it needs to know of its gateway.
 
-    namespace: of the control plane, where the gateways' Secrets are; folder: where `stranger.pem` is, a certificate that nobody knows."""
+    namespace: of the control plane, where the Secrets of its gateways are; folder: where `stranger.pem` is, which nobody knows."""
     known: dict[str, Mapping[str, Any]] = {}
     for gateway in gateways:
         known.setdefault(gateway["name"], gateway)
@@ -76,7 +83,7 @@ def _handshake(one: Mapping[str, Any], gateway: Mapping[str, Any], namespace: st
         "given": "address" in one,
         "endpoint": {"host": one.get("address", name), "port": int(one.get("port") or 443), "sni": name},
         "expected": {
-            "secret": f"{namespace}/{gateway['tls']['credential_name']}",
+            "secret": f"{home_of(gateway, namespace)}/{gateway['tls']['credential_name']}",
             **({"roots": one["roots"]} if "roots" in one else {}),
         },
         "client": client,

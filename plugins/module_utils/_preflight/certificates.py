@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._errors import MeshError
 from .._model.fields import entries, section
+from .._model.gateway_intent import home_of
 from .._model.lasting import NOT_KEPT, lost_places
 from .._model.versions import at_least
 from .._text import quoted, shown
@@ -110,7 +111,7 @@ def served(given: MeshVariables) -> Iterator[str]:
     for gateway in given.rows("mesh_gateways"):
         tls = section(gateway, "tls")
         number, row = issued.get(str(tls.get("credential_name")), (0, None))
-        if row is None or row.get("namespace") not in (None, given.home):
+        if row is None or (row.get("namespace") or given.home) != home_of(gateway, given.home):
             continue
         where, name = f"mesh_certificates_gateways[{number}]", shown(gateway.get("name"))
         if tls.get("mode") in ("MUTUAL", "OPTIONAL_MUTUAL") and not flag(row, "mutual"):

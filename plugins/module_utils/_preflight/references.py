@@ -22,6 +22,7 @@ __all__ = [
     "migrated",
     "near_credentials",
     "near_services",
+    "project_gateways",
     "route_ports",
     "routes",
     "waves",
@@ -77,6 +78,17 @@ def route_ports(given: MeshVariables) -> Iterator[str]:
                 f"{where}.port: {shown(route.get('port'))} is no port of {shown(route.get('service'))}, "
                 f"to which mesh_workloads gives {shown(served.get('port'))}"
             )
+
+
+def project_gateways(given: MeshVariables) -> Iterator[str]:
+    """The pods of a gateway get their proxy by the membership of their namespace, and their names are those of other objects there."""
+    known = _applications(given)
+    for number, row in enumerate(given.rows("mesh_project_gateways")):
+        where, home, name = f"mesh_project_gateways[{number}]", row.get("namespace"), str(row.get("name"))
+        if given.knows_members and home not in (*given.members, given.home):
+            yield _no_member(f"{where}.namespace", home, given.members, "so its pods would get no proxy")
+        if name in known.get(str(home), {}):
+            yield f"{where}.name: {shown(name)} is an application of mesh_workloads in {shown(home)}; give the gateway another name"
 
 
 def near_services(given: MeshVariables) -> Iterator[str]:

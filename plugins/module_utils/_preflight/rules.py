@@ -98,7 +98,12 @@ def _observability(given: MeshVariables) -> Iterable[str]:
 def _gateways(given: MeshVariables) -> Iterable[str]:
     if not given.has("mesh_control_plane"):
         return ()
-    return gateway_refusals(given.rows("mesh_gateways"), given.rows("mesh_gateways_handshakes"), given.map("mesh_control_plane"))
+    return gateway_refusals(
+        given.rows("mesh_gateways"),
+        given.rows("mesh_gateways_handshakes"),
+        given.map("mesh_control_plane"),
+        given.rows("mesh_project_gateways"),
+    )
 
 
 def _operators(given: MeshVariables) -> Iterable[str]:
@@ -215,8 +220,10 @@ RULES = (
     VariableRule(("mesh_observability", PLANE, PROVIDER), _observability),
     VariableRule((PLANE, "mesh_observability", PROVIDER), _observability),
     *(VariableRule((name, *OPERATORS, PLANE, PROVIDER, "mesh_observability", "mesh_operators_extra"), _operators) for name in OPERATORS),
-    VariableRule(("mesh_gateways", "mesh_gateways_handshakes", PLANE), _gateways),
-    VariableRule(("mesh_gateways_handshakes", "mesh_gateways", PLANE), _gateways),
+    VariableRule(("mesh_gateways", "mesh_gateways_handshakes", "mesh_project_gateways", PLANE), _gateways),
+    VariableRule(("mesh_gateways_handshakes", "mesh_gateways", "mesh_project_gateways", PLANE), _gateways),
+    VariableRule(("mesh_project_gateways", "mesh_gateways", "mesh_gateways_handshakes", PLANE), _gateways),
+    VariableRule(("mesh_project_gateways", DOMAINS, "mesh_workloads"), references.project_gateways),
     VariableRule(("mesh_gateways", DOMAINS, PLANE), references.routes),
     VariableRule(("mesh_gateways", "mesh_workloads"), references.route_ports),
     VariableRule(("mesh_workloads", DOMAINS), references.workloads),

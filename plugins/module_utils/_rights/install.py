@@ -19,6 +19,7 @@ _GRANTS = "gateways, tools and personas get their rights; without escalate and b
 _TAKES = "rights are taken from personas that left the intent, wherever they had them"
 _OTHERS = "operators and control planes of others are looked for before anything is written"
 _ROUTES = "Routes of OpenShift to the gateways and tools"
+_PROJECTS = "gateways in the namespaces of projects, each with its own account, scale and Gateways"
 
 PRUNE = Right(
     "*.*",
@@ -60,6 +61,18 @@ _OF_GATEWAYS: tuple[Right, ...] = (
         "OpenShift asks for it of whoever gives a Route the host of a gateway",
         when=("routes",),
     ),
+    *(
+        Right(resource, (*WRITE, *more), Where.PROJECTS, _PROJECTS, when=("project_gateways",))
+        for resource, more in (
+            (f"roles.{_RBAC}", ("escalate", "bind")),
+            (f"rolebindings.{_RBAC}", ()),
+            ("horizontalpodautoscalers.autoscaling", ()),
+            ("poddisruptionbudgets.policy", ()),
+            ("gateways.networking.istio.io", ()),
+        )
+    ),
+    Right("routes.route.openshift.io", WRITE, Where.PROJECTS, _PROJECTS, when=("routes",)),
+    Right("routes.route.openshift.io/custom-host", ("create", "update"), Where.PROJECTS, _PROJECTS, when=("routes",)),
     PRUNE,
 )
 _OF_ALL_ELSE: tuple[Right, ...] = (

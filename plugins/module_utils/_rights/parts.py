@@ -40,6 +40,7 @@ PARTS: Mapping[str, str] = {
     "spans": "`mesh_control_plane.tracing.provider` is `opentelemetry`",
     "routes": "OpenShift's Routes are made (`mesh_routes`)",
     "exempt": "`mesh_mtls` exempts something from mutual TLS",
+    "project_gateways": "`mesh_project_gateways` is not empty",
     "secrets": "`mesh_workloads` has Secrets",
     "cert_manager": "`mesh_certificates_provider` is `cert_manager`",
     "authority": "a CA of the mesh is asked for (`mesh_certificates_authority`, `mesh_certificates_root`, or an issuer)",
@@ -94,6 +95,7 @@ def parts_of(params: Mapping[str, Any]) -> frozenset[str]:
     switched = {
         "routes": params["routes"],
         "exempt": params["exempt_namespaces"],
+        "project_gateways": params["project_namespaces"],
         "secrets": params["secret_namespaces"],
         "cert_manager": certificates["provider"] == "cert_manager",
         **dict.fromkeys(certificates["asked"], True),

@@ -28,6 +28,7 @@ class Where(Enum):
     MEMBERS = "in each member"
     SPACES = "in the namespaces of the control plane, of each member, of the CNI plugin and of operators that go"
     EXEMPT = "in the namespaces that mesh_mtls names"
+    PROJECTS = "in the namespaces of mesh_project_gateways"
     SECRETS = "in the namespaces whose Secrets the intent brings"
     SERVED = "in the namespaces of the certificates of gateways and clients"
     GIVEN = "in the namespaces of the Secrets that certificates are taken from"
@@ -82,6 +83,7 @@ class Scope:
     given: tuple[str, ...] = ()  # namespaces of Secrets that certificates are taken from
     trust: tuple[str, ...] = ()  # namespaces of roots to trust
     operators: tuple[str, ...] = ()  # namespaces that operators have for themselves
+    projects: tuple[str, ...] = ()  # namespaces that have a gateway of their own
     works: tuple[str, ...] = ()  # what of a family is meant; none: all of it
 
     def namespaces(self, where: Where) -> tuple[str, ...]:
@@ -97,6 +99,7 @@ class Scope:
             Where.GATEWAYS: (*plane, *self.gateways),
             Where.SECRETS: self.secrets,
             Where.EXEMPT: self.exempt,
+            Where.PROJECTS: self.projects,
             Where.PROXIES: (*plane, *members) if members else ("",),
             Where.SERVED: (*plane, *self.served),
             Where.GIVEN: self.given,

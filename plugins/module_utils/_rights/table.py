@@ -112,5 +112,6 @@ def scope_from(params: Mapping[str, Any]) -> Scope:
         parts_of(params),
         works=tuple(params["works"]),
         operators=tuple(params["operator_namespaces"]),
+        projects=tuple(params["project_namespaces"]),
         **{name: tuple(params["certificates"][name]) for name in ("served", "given", "trust")},
     )

@@ -52,6 +52,7 @@ GOOD: dict[str, Any] = {
         {"namespace": "shop-orders", "applications": [{"name": "orders", "image": "orders:1", "port": 9000}]},
     ],
     "mesh_mtls": [{"namespace": "shop-orders", "application": "orders", "mode": "PERMISSIVE"}],
+    "mesh_project_gateways": [{"name": "orders-gateway", "namespace": "shop-orders", "autoscale": {"min": 2, "max": 5}}],
     "mesh_gateways": [
         {"name": "web", "hosts": ["shop.example.com"], "routes": [{"namespace": "shop-web", "service": "web", "port": 8080}]},
         {
@@ -201,6 +202,42 @@ CASES: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "a gateway that is turned off": (
         put("mesh_control_plane.ingress", {"enabled": "no"}),
         "mesh_gateways[0].gateway: mesh_control_plane.ingress",
+    ),
+    "a gateway that no project has": (
+        put("mesh_gateways[0].gateway", "shop-orders/orders-gatway"),
+        "mesh_gateways[0].gateway: 'shop-orders/orders-gatway' is none of mesh_project_gateways; did you mean shop-orders/orders-gateway?",
+    ),
+    "a port that a project's gateway has not": (
+        put("mesh_gateways[0]", {"name": "web", "gateway": "shop-orders/orders-gateway", "hosts": ["a.example.com"], "port": 8443}),
+        "mesh_gateways[0].port: 8443 is no port of the gateway shop-orders/orders-gateway, which has 80, 443",
+    ),
+    "a project's gateway beside the control plane": (
+        put("mesh_project_gateways[0].namespace", "shop-system"),
+        "mesh_project_gateways[0].namespace: shop-system is the namespace of the control plane",
+    ),
+    "a project's gateway outside of the mesh": (
+        put("mesh_project_gateways[0].namespace", "shop-ordres"),
+        "mesh_project_gateways[0].namespace: 'shop-ordres' is no namespace of mesh_domains, so its pods would get no proxy",
+    ),
+    "a project's gateway with the name of an application": (
+        put("mesh_project_gateways[0].name", "orders"),
+        "mesh_project_gateways[0].name: orders is an application of mesh_workloads in shop-orders",
+    ),
+    "a project's gateway twice": (
+        put("mesh_project_gateways[1]", {"name": "orders-gateway", "namespace": "shop-orders"}),
+        "mesh_project_gateways[1].name: mesh_project_gateways[0] is shop-orders/orders-gateway as well",
+    ),
+    "a gateway that is scaled twice": (
+        put("mesh_project_gateways[0].replicas", 3),
+        "mesh_project_gateways[0].replicas: autoscale decides how many pods there are",
+    ),
+    "a gateway with fewer pods at most than at least": (
+        put("mesh_project_gateways[0].autoscale.max", 1),
+        "mesh_project_gateways[0].autoscale.max: is 1, less than min (2)",
+    ),
+    "a port of a gateway twice": (
+        put("mesh_project_gateways[0].ports", [{"name": "http", "port": 80}, {"name": "web", "port": 80}]),
+        "mesh_project_gateways[0].ports: two of them have the port 80",
     ),
     "TLS without a certificate": (put("mesh_gateways[1].tls.credential_name", DEL), "mesh_gateways[1].tls.credential_name: is missing"),
     "a certificate without TLS": (

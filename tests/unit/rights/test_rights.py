@@ -40,6 +40,7 @@ NOTHING: dict[str, Any] = {
     "gateway_namespaces": [],
     "secret_namespaces": [],
     "exempt_namespaces": [],
+    "project_namespaces": [],
     "operator_namespaces": ["tempo"],
     "prune": False,
     "removes": [],
@@ -58,6 +59,7 @@ EVERYTHING: dict[str, Any] = NOTHING | {
     "routes": True,
     "secret_namespaces": ["shop"],
     "exempt_namespaces": ["pay"],
+    "project_namespaces": ["shop"],
     "certificates": {
         "provider": "cert_manager",
         "asked": ["authority", "served", "istio_csr"],
