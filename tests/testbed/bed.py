@@ -26,7 +26,7 @@ from .processes import Layout, prepare
 
 __all__ = ["OPERATORS", "Bed"]
 
-OPERATORS = ("olm", "sail", "maistra", "openshift", "observability", "envoys", "cert_manager")
+OPERATORS = ("olm", "sail", "maistra", "openshift", "observability", "envoys", "pods", "cert_manager")
 # Somebody took a port in between; a race in KWOK (see processes.kwok).
 _TRY_AGAIN = ("address already in use", "concurrent map")
 _PORTS = ("api", "etcd", "etcd_peer", "kubelet", "injector")
@@ -95,6 +95,8 @@ class Bed:
             unknown = set(chosen) - set(OPERATORS)
             if unknown:
                 raise BedError(f"No such operators: {', '.join(sorted(unknown))}; there are {', '.join(OPERATORS)}")
+            if "pods" in chosen:
+                self._pods_can_run(chosen)
             for attempt in (1, 2, 3):
                 self._lay_out(chosen, nodes, extra_crds)
                 try:
@@ -104,6 +106,14 @@ class Bed:
                     if attempt == 3 or not any(sign in str(error) for sign in _TRY_AGAIN):
                         raise
         raise AssertionError("unreachable")
+
+    @staticmethod
+    def _pods_can_run(chosen: tuple[str, ...]) -> None:
+        if "envoys" in chosen:
+            raise BedError("A bed has one data plane: envoys or pods")
+        why = binaries.pods_missing()
+        if why:
+            raise BedError(f"The data plane `pods` cannot run here: {why}")
 
     def _lay_out(self, operators: tuple[str, ...], nodes: int, extra_crds: Iterable[str]) -> None:
         found = binaries.find()
@@ -286,8 +296,8 @@ class Bed:
 
     def set_pods(self, *, forwards: dict[str, str] | None = None, logs: dict[str, str] | None = None) -> None:
         """What is behind port-forward and logs of single pods: {"ns/pod:port": "127.0.0.1:port"}, {"ns/pod": "file"}."""
-        if forwards and "envoys" in self.data["operators"]:
-            raise BedError(f"Bed {self.name} has Envoys: there a forward is an object PortForward of kwok.x-k8s.io")
+        if forwards and {"envoys", "pods"} & set(self.data["operators"]):
+            raise BedError(f"Bed {self.name} has proxies: there a forward is an object PortForward of kwok.x-k8s.io")
         write_atomic(self.dir / "kubelet.json", json.dumps({"forwards": forwards or {}, "logs": logs or {}}))
         self.restart("kwok")
 

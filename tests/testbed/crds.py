@@ -56,6 +56,7 @@ _BY_OPERATOR = {
     "maistra": ("maistra", "istio", "openshift"),
     "openshift": ("openshift", "monitoring"),
     "envoys": ("kwok",),
+    "pods": ("kwok",),
     "cert_manager": ("cert-manager", "istio-csr"),
     "observability": ("kiali", "jaeger", "tempo", "opentelemetry", "monitoring"),
 }
@@ -66,7 +67,7 @@ def groups_for(operators: Iterable[str]) -> tuple[str, ...]:
     chosen = list(operators)
     wanted = ["olm", "packages", "openshift", "gateway-api"] if "olm" in chosen else []
     for operator in chosen:
-        if "olm" not in chosen or operator in ("openshift", "envoys", "cert_manager"):
+        if "olm" not in chosen or operator in ("openshift", "envoys", "pods", "cert_manager"):
             wanted.extend(_BY_OPERATOR.get(operator, ()))
     return tuple(dict.fromkeys(wanted))
 

@@ -73,8 +73,22 @@ def pod_rules(bed_dir: Path, settings: dict[str, Any]) -> list[dict[str, Any]]:
     return [*port_forwards(settings.get("forwards", {})), *logs, *everything]
 
 
-def write_config(bed_dir: Path) -> Path:
-    """KWOK's configuration file, from the stages and the bed's kubelet.json."""
+# Where proxies are real, a kubelet says that theirs are ready, and deletes a pod when its proxy has drained.
+_PODS = (
+    ("{{ $proxied := false }}", "{{ $proxied := true }}"),
+    (
+        "- {key: '.metadata.deletionTimestamp', operator: Exists}",
+        "- {key: '.metadata.deletionTimestamp', operator: Exists}\n"
+        + "".join(
+            f"      - {{key: '.spec.{kind}.[] | select( .name == \"istio-proxy\" ) | .name', operator: DoesNotExist}}\n"
+            for kind in ("containers", "initContainers")
+        ).rstrip("\n"),
+    ),
+)
+
+
+def write_config(bed_dir: Path, *, pods: bool = False) -> Path:
+    """KWOK's configuration file, from the stages and the bed's kubelet.json. pods: the bed has the data plane `pods`."""
     settings_file = bed_dir / "kubelet.json"
     settings = json.loads(settings_file.read_text()) if settings_file.exists() else {}
     log = bed_dir / "pod.log"
@@ -83,5 +97,8 @@ def write_config(bed_dir: Path) -> Path:
         log.write_text("2026-01-01T00:00:00.000000000Z stdout F This pod is played: it has no log of its own.\n")
     rules = yaml.safe_dump_all(pod_rules(bed_dir, settings), sort_keys=False)
     target = bed_dir / "kwok.yaml"
-    write_atomic(target, (TESTBED / "stages.yaml").read_text() + "---\n" + rules)
+    stages = (TESTBED / "stages.yaml").read_text()
+    for old, new in _PODS if pods else ():
+        stages = stages.replace(old, new)
+    write_atomic(target, stages + "---\n" + rules)
     return target

@@ -25,6 +25,7 @@ __all__ = [
     "etcd",
     "kwok",
     "operators",
+    "pods",
     "prepare",
     "sail_operator",
     "scheduler",
@@ -258,6 +259,17 @@ def operators(layout: Layout, only: tuple[str, ...]) -> Process:
         (sys.executable, "-m", "testbed.operators", "--bed", str(layout.folder), "--only", ",".join(only)),
         {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"},
         gentle=1.0,
+    )
+
+
+def pods(layout: Layout) -> Process:
+    """The data plane of network namespaces; it needs a moment to take them away."""
+    path = os.pathsep.join([str(TESTBED.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return Process(
+        "pods",
+        (sys.executable, "-m", "testbed.pods", "--bed", str(layout.folder)),
+        {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"},
+        gentle=5.0,
     )
 
 

@@ -23,6 +23,7 @@ from .api import Api, ApiStatus
 from .egress import Egress
 from .errors import BedError
 from .paths import TESTBED, start_time, write_atomic
+from .pods import leavings
 from .processes import Layout, Process
 
 __all__ = ["Supervisor", "main"]
@@ -130,7 +131,7 @@ class Supervisor:
         if self._child(name).poll() is None:
             await self.kill(name)
         if name == "kwok":
-            kubelet.write_config(self.layout.folder)
+            kubelet.write_config(self.layout.folder, pods="pods" in self.spec["operators"])
         self.spawn(self.table[name])
         if name in ("etcd", "kube-apiserver"):
             await asyncio.to_thread(self._wait_ready, self.children[name])
@@ -177,8 +178,8 @@ class Supervisor:
         await egress.start()
         self.spawn(processes.apiserver(layout))
         await asyncio.to_thread(self._wait_ready)
-        kubelet.write_config(layout.folder)
-        kinds = kubelet.FROM_API if "envoys" in self.spec["operators"] else ()
+        kubelet.write_config(layout.folder, pods="pods" in self.spec["operators"])
+        kinds = kubelet.FROM_API if {"envoys", "pods"} & set(self.spec["operators"]) else ()
         if kinds:
             await asyncio.to_thread(crds.install, self.api, ["kwok"], check=self.alive)
         for process in (processes.controller_manager(layout), processes.scheduler(layout), processes.kwok(layout, kinds)):
@@ -218,6 +219,9 @@ class Supervisor:
             played[played.index("cert_manager")] = "istio-csr"
             self.api.ensure("/api/v1/namespaces", {"metadata": {"name": "cert-manager"}})
             self.spawn(processes.cert_manager(self.layout, real))
+        if "pods" in played:
+            played.remove("pods")
+            self.spawn(processes.pods(self.layout))
         if played:
             if not (TESTBED / "operators" / "__main__.py").exists():
                 raise BedError("tests/testbed/operators/__main__.py is missing: this checkout can play no operators")
@@ -293,6 +297,8 @@ class Supervisor:
             child.kill()
         for child in self.children.values():
             child.wait()
+        if "pods" in self.children:
+            leavings.clean(self.layout.folder)
         if self.state != "failed":
             self.state = "down"
         self.write()

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The node of a bed: routes to its pods, kube-proxy, load balancers, names, the way to each istiod, and the world outside.
+
+All nodes of a bed are one namespace here; which pod is on which node counts for faults only. It has no route out of the machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import BedError
+from . import netns
+from .pipes import Target, relay
+from .rules import Endpoints, endpoints_of, hosts_file, names_of, nat_rules, resolve
+
+__all__ = ["BALANCERS", "WORLD_ADDRESS", "Node"]
+
+Obj = dict[str, Any]
+Ident = tuple[str, str]
+BALANCERS = "198.18.1"  # a network for benchmarks, which nobody has
+WORLD_ADDRESS = "203.0.113.10"  # where callers from outside come from
+_OUTSIDE = "203.0.113"
+# Port of the pod, and of its Service as services.json has it.
+_ISTIOD = ((15012, 15012), (15017, 443), (15014, 15014))
+
+
+class Node:
+    """What is the same for all pods of a bed."""
+
+    def __init__(self, tag: str, folder: Path) -> None:
+        self.tag, self.folder = tag, folder
+        self.name, self.world = netns.node_name(tag), f"{netns.prefix(tag)}world"
+        self.services: dict[Ident, Obj] = {}
+        self.slices: dict[Ident, Obj] = {}
+        self.drops: list[str] = []
+        self.names: list[tuple[str, str]] = []
+        self.endpoints: Endpoints = {}
+        self.outside: dict[str, str] = {}  # host name: address
+        self._rules = ""
+        self._istiods: dict[str, list[asyncio.AbstractServer]] = {}
+        self._abroad: dict[str, asyncio.AbstractServer] = {}
+
+    async def start(self) -> None:
+        for name in (self.name, self.world):
+            await netns.add(name)
+        await netns.batch(self.name, "link set lo up", "route add local 198.18.0.0/15 dev lo")
+        await netns.join(self.world, self.name, WORLD_ADDRESS, "world0")
+        await netns.batch(self.name, f"route add {_OUTSIDE}.0/24 dev world0")
+        await self.program("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.default.rp_filter=0")
+        for name in (self.name, self.world):
+            self.write_hosts(name, "")
+
+    async def program(self, *arguments: str, text: str = "") -> None:
+        """Runs a program in the node's namespace."""
+        process = await asyncio.create_subprocess_exec(
+            netns.ip_program(),
+            "netns",
+            "exec",
+            self.name,
+            *arguments,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        out, _none = await process.communicate(text.encode())
+        if process.returncode:
+            raise BedError(f"{' '.join(arguments)} at the node: {out.decode(errors='replace').strip()}")
+
+    async def apply(self) -> bool:
+        """Rules and names as Services and endpoints are now. True where the names have changed."""
+        self.endpoints = endpoints_of(self.slices.values())
+        rules = nat_rules(self.services.values(), self.endpoints, self.drops)
+        if rules != self._rules:
+            await self.program("iptables-restore", text=rules)
+            self._rules = rules
+        names = [row for service in self.services.values() for row in names_of(service, self.endpoints)]
+        await self._outside()
+        known, self.names = self.names, sorted(names)
+        if self.names == known:
+            return False
+        self.write_hosts(self.world, "")
+        self.write_hosts(self.name, "")
+        return True
+
+    # -- names
+
+    def write_hosts(self, name: str, namespace: str) -> None:
+        """In place: whoever runs in the namespace has this very file for its /etc/hosts."""
+        path = netns.etc(name) / "hosts"
+        with path.open("r+" if path.exists() else "w") as stream:
+            stream.write(hosts_file(namespace, self.names, self.outside))
+            stream.truncate()
+        resolver = path.parent / "resolv.conf"
+        if not resolver.exists():
+            resolver.write_text("nameserver 127.0.0.1\n")
+
+    def resolver(self, namespace: str) -> Callable[[str], list[str]]:
+        return lambda host: resolve(host, namespace, self.names, self.outside)
+
+    # -- istiod, which is a process of the machine
+
+    async def istiods(self, addresses: Mapping[str, str]) -> None:
+        """addresses: {an istiod pod's address: namespace/Service}; there its ports lead to the process."""
+        for address in [one for one in self._istiods if one not in addresses]:
+            for server in self._istiods.pop(address):
+                server.close()
+            await netns.batch(self.name, f"addr del {address}/32 dev lo", force=True)
+        for address, service in addresses.items():
+            if address not in self._istiods:
+                await netns.batch(self.name, f"addr add {address}/32 dev lo", force=True)
+                self._istiods[address] = [
+                    await relay(self.name, address, port, self._played(f"{service}:{known}")) for port, known in _ISTIOD
+                ]
+
+    def _played(self, key: str) -> Callable[[], Target | None]:
+        def target() -> Target | None:
+            try:
+                known = json.loads((self.folder / "services.json").read_text() or "{}").get(key)
+            except (OSError, ValueError):
+                return None
+            return Target(None, "127.0.0.1", int(known.rpartition(":")[2])) if known else None
+
+        return target
+
+    # -- the world outside
+
+    async def _outside(self) -> None:
+        """outside.json: {"api.example.com:443": "127.0.0.1:8443"}, servers of the machine that have a name and an address outside."""
+        try:
+            wanted: dict[str, str] = json.loads((self.folder / "outside.json").read_text() or "{}")
+        except (OSError, ValueError):
+            wanted = {}
+        for key in [one for one in self._abroad if one not in wanted]:
+            self._abroad.pop(key).close()
+        for key, where in wanted.items():
+            host, _colon, port = key.rpartition(":")
+            if host not in self.outside:
+                self.outside[host] = f"{_OUTSIDE}.{20 + len(self.outside)}"
+                await netns.batch(self.world, f"addr add {self.outside[host]}/32 dev lo", force=True)
+                self.names = []  # the hosts files have to be written again
+            if key not in self._abroad:
+                target = Target(None, "127.0.0.1", int(where.rpartition(":")[2]))
+                self._abroad[key] = await relay(self.world, self.outside[host], int(port), lambda target=target: target)  # type: ignore[misc]
+
+    def free_balancer(self) -> str:
+        taken = {
+            row.get("ip")
+            for one in self.services.values()
+            for row in ((one.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
+        }
+        return next(f"{BALANCERS}.{number}" for number in range(1, 255) if f"{BALANCERS}.{number}" not in taken)
+
+    def stop(self) -> None:
+        servers: Iterable[asyncio.AbstractServer] = [*self._abroad.values(), *(one for rows in self._istiods.values() for one in rows)]
+        for server in servers:
+            server.close()
