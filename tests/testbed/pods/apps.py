@@ -94,12 +94,11 @@ class Application:
         payload = text.encode()
         ends = headers.get("connection", "").lower() == "close"
         reason = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "Unknown"
-        writer.write(
+        answer = (
             f"HTTP/1.1 {status} {reason}\r\ncontent-type: {kind}\r\ncontent-length: {len(payload)}\r\n"
             f"x-testbed-pod: {self.namespace}/{self.pod}\r\n{'connection: close' if ends else 'connection: keep-alive'}\r\n\r\n".encode()
         )
-        if method != "HEAD":
-            writer.write(payload)
+        writer.write(answer if method == "HEAD" else answer + payload)
         await writer.drain()
         return b"" if ends else rest or await reader.read(8192)
 

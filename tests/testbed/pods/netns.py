@@ -147,9 +147,10 @@ def inside(name: str | None) -> Iterator[None]:
         os.close(home)
 
 
+# With the protocol named: only on such a socket does asyncio switch delays off.
 def listen(name: str | None, address: str, port: int, backlog: int = 512) -> socket.socket:
     with inside(name):
-        made = socket.socket()
+        made = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.setblocking(False)
@@ -164,7 +165,7 @@ def listen(name: str | None, address: str, port: int, backlog: int = 512) -> soc
 async def connect(name: str | None, address: str, port: int, *, timeout: float = 5.0, mark: int = 0) -> socket.socket:
     """mark: a number that rules of iptables can see, for connections that must not be captured."""
     with inside(name):
-        made = socket.socket()
+        made = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         made.setblocking(False)
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
