@@ -12,6 +12,7 @@ from .bed import OPERATORS, Bed
 from .crds import GROUPS
 from .errors import BedError
 from .paths import BEDS
+from .processes import POD_CIDR
 
 __all__ = ["main"]
 
@@ -22,7 +23,9 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _up(options: argparse.Namespace) -> int:
     began = time.monotonic()
-    bed = Bed.start(options.name, options.operators, nodes=options.nodes, extra_crds=options.crds)
+    bed = Bed.start(
+        options.name, options.operators, nodes=options.nodes, extra_crds=options.crds, istiod=options.istiod, pod_cidr=options.pod_cidr
+    )
     print(f"Bed {bed.name} is up after {time.monotonic() - began:.1f} s at {bed.data['api']}")
     short = [name for name, origin in bed.data["crds"].items() if origin == "short"]
     if short:
@@ -77,6 +80,8 @@ def main(arguments: list[str] | None = None) -> int:
     up.add_argument("--operators", type=_names, help=f"played operators, of {','.join(OPERATORS)}; default none")
     up.add_argument("--crds", type=_names, default=(), help=f"more groups of CRDs, of {','.join(sorted(GROUPS))}")
     up.add_argument("--nodes", type=int, default=3)
+    up.add_argument("--istiod", choices=("played", "real"), default="", help="real: Istio's own charts and istiod (build --with istio)")
+    up.add_argument("--pod-cidr", default=POD_CIDR, help="addresses of pods; another one for each cluster of a mesh (default: %(default)s)")
     up.set_defaults(run=_up)
     down = verbs.add_parser("down", help="end a bed")
     down.add_argument("--name", default="demo")

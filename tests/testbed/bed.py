@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import json
 import os
 import random
@@ -18,11 +19,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import binaries, crds, users
+from . import binaries, crds, kubelet, users
 from .api import Api
 from .errors import BedError
 from .paths import BEDS, TESTBED, socket_dir, start_time, write_atomic
-from .processes import Layout, prepare
+from .processes import POD_CIDR, SERVICE_CIDR, Layout, prepare
 
 __all__ = ["OPERATORS", "Bed"]
 
@@ -52,6 +53,33 @@ def free_ports(names: Sequence[str]) -> dict[str, int]:
     return ports
 
 
+def _istiod(choice: str, operators: tuple[str, ...]) -> str | None:
+    """The binary of the real istiods that are asked for; None for played ones."""
+    if choice not in ("", "played", "real"):
+        raise BedError(f"istiod is real or played, not {choice!r}")
+    if choice == "real" and "sail" not in operators:
+        raise BedError("Real istiods are those that the operator sail installs: name it among the operators")
+    if choice == "played" or "sail" not in operators or not (choice or os.environ.get("MESH_ISTIOD")):
+        return None
+    # A real Sail operator has its own charts; the played one has istioctl render them.
+    needed = ("pilot-discovery",) if os.environ.get("MESH_SAIL_OPERATOR") else ("pilot-discovery", "istioctl")
+    reason = binaries.istio_missing(*needed)
+    if reason:
+        raise BedError(f"No real istiod can run: {reason}")
+    return str(binaries.find_istio()["pilot-discovery"])
+
+
+def _network(cidr: str) -> ipaddress.IPv4Network:
+    """Where pods may be: not where Services are."""
+    try:
+        found = ipaddress.IPv4Network(cidr)
+    except ValueError as error:
+        raise BedError(f"pod_cidr {cidr!r} is no network: {error}") from error
+    if found.overlaps(ipaddress.IPv4Network(SERVICE_CIDR)):
+        raise BedError(f"pod_cidr {cidr} overlaps with that of Services, {SERVICE_CIDR}")
+    return found
+
+
 class Bed:
     """The bed in a folder; `Bed.start` makes a running one, `Bed.find` the one that is there."""
 
@@ -76,29 +104,29 @@ class Bed:
         *,
         nodes: int = 3,
         extra_crds: Iterable[str] = (),
+        istiod: str = "",
+        pod_cidr: str = POD_CIDR,
         owner: int | None = None,
         timeout: float = 400.0,
     ) -> Bed:
-        """Idempotent: a running bed of that name is returned as it is. owner: the process with which the bed shall end."""
+        """Idempotent: a running bed of that name is returned as it is.
+
+        istiod: "real" runs one behind each istiod pod of Sail's, "played" none; without it, real where MESH_ISTIOD names one.
+        pod_cidr: its pods' addresses; clusters of one mesh need different ones. owner: the process with which the bed shall end."""
         self = cls.find(name)
         with binaries.locked(BEDS / f"{name}.lock"):
             if self.is_running():
-                if operators is not None and sorted(operators) != sorted(self.data["operators"]):
-                    raise BedError(
-                        f"Bed {name} runs with operators [{','.join(self.data['operators'])}], not with "
-                        f"[{','.join(operators)}]: stop it first (python -m testbed down --name {name})"
-                    )
+                self._is_as_asked(operators, istiod, pod_cidr)
                 return self
             chosen = tuple(dict.fromkeys(operators or ()))
-            if os.environ.get("MESH_ISTIOD") and not os.environ.get("MESH_SAIL_OPERATOR"):
-                raise BedError("MESH_ISTIOD needs MESH_SAIL_OPERATOR: only the real charts have the templates of injection")
             unknown = set(chosen) - set(OPERATORS)
             if unknown:
                 raise BedError(f"No such operators: {', '.join(sorted(unknown))}; there are {', '.join(OPERATORS)}")
             if "pods" in chosen:
                 self._pods_can_run(chosen)
+            options = {"istiod": _istiod(istiod, chosen), "pod_cidr": str(_network(pod_cidr))}
             for attempt in (1, 2, 3):
-                self._lay_out(chosen, nodes, extra_crds)
+                self._lay_out(chosen, nodes, extra_crds, options)
                 try:
                     self._launch(owner, timeout)
                     return self
@@ -115,7 +143,17 @@ class Bed:
         if why:
             raise BedError(f"The data plane `pods` cannot run here: {why}")
 
-    def _lay_out(self, operators: tuple[str, ...], nodes: int, extra_crds: Iterable[str]) -> None:
+    def _is_as_asked(self, operators: Iterable[str] | None, istiod: str, pod_cidr: str) -> None:
+        """Refuses a running bed that is another one than is asked for."""
+        data, stop = self.data, f"stop it first (python -m testbed down --name {self.name})"
+        if operators is not None and sorted(operators) != sorted(data["operators"]):
+            raise BedError(f"Bed {self.name} runs with operators [{','.join(data['operators'])}], not with [{','.join(operators)}]: {stop}")
+        if istiod and bool(data.get("istiod")) != (istiod == "real"):
+            raise BedError(f"Bed {self.name} runs with {'real' if data.get('istiod') else 'played'} istiods, not {istiod} ones: {stop}")
+        if pod_cidr not in (POD_CIDR, data.get("pod_cidr")):
+            raise BedError(f"Bed {self.name} has pods in {data.get('pod_cidr')}, not in {pod_cidr}: {stop}")
+
+    def _lay_out(self, operators: tuple[str, ...], nodes: int, extra_crds: Iterable[str], options: dict[str, Any]) -> None:
         found = binaries.find()
         self._clear()
         self.dir.mkdir(parents=True)
@@ -137,7 +175,7 @@ class Bed:
                     "crds": list(dict.fromkeys([*crds.groups_for(operators), *extra_crds])),
                     "nodes": nodes,
                     "sail_operator": os.environ.get("MESH_SAIL_OPERATOR"),
-                    "istiod": os.environ.get("MESH_ISTIOD"),
+                    **options,
                     "cert_manager": os.environ.get("MESH_CERT_MANAGER"),
                 }
             ),
@@ -296,8 +334,8 @@ class Bed:
 
     def set_pods(self, *, forwards: dict[str, str] | None = None, logs: dict[str, str] | None = None) -> None:
         """What is behind port-forward and logs of single pods: {"ns/pod:port": "127.0.0.1:port"}, {"ns/pod": "file"}."""
-        if forwards and {"envoys", "pods"} & set(self.data["operators"]):
-            raise BedError(f"Bed {self.name} has proxies: there a forward is an object PortForward of kwok.x-k8s.io")
+        if forwards and kubelet.from_api(self.data):
+            raise BedError(f"Bed {self.name} has proxies or real istiods: there a forward is an object PortForward of kwok.x-k8s.io")
         write_atomic(self.dir / "kubelet.json", json.dumps({"forwards": forwards or {}, "logs": logs or {}}))
         self.restart("kwok")
 

@@ -11,11 +11,16 @@ import yaml
 
 from .paths import TESTBED, write_atomic
 
-__all__ = ["FROM_API", "node", "pod_rules", "port_forwards", "write_config"]
+__all__ = ["FROM_API", "from_api", "node", "pod_rules", "port_forwards", "write_config"]
 
 _API = "kwok.x-k8s.io/v1alpha1"
-# In a bed with Envoys these come as objects, one for each pod: hundreds of pods, and no restart.
+# In a bed with Envoys or real istiods these come as objects, one for each pod: hundreds of pods, and no restart.
 FROM_API = ("PortForward", "Exec")
+
+
+def from_api(spec: dict[str, Any]) -> bool:
+    """Whether the bed of this spec.json or bed.json has them as objects."""
+    return bool({"envoys", "pods"} & set(spec["operators"]) or spec.get("istiod"))
 
 
 def node(number: int) -> dict[str, Any]:

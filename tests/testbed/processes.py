@@ -16,6 +16,7 @@ from .paths import TESTBED, write_atomic
 from .pki import Authority, Pair, kubeconfig, write_service_account_keys
 
 __all__ = [
+    "POD_CIDR",
     "SERVICE_CIDR",
     "Layout",
     "Process",
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 SERVICE_CIDR = "10.96.0.0/16"
+POD_CIDR = "10.128.0.0/14"
 _CLIENT_LIMITS = ("--kube-api-qps=300", "--kube-api-burst=500")
 
 
@@ -54,6 +56,7 @@ class Layout:
     sockets: Path
     ports: dict[str, int]
     binaries: dict[str, Path]
+    pod_cidr: str = POD_CIDR
 
     @property
     def server(self) -> str:
@@ -243,7 +246,7 @@ def kwok(layout: Layout, kinds: tuple[str, ...] = ()) -> Process:
             f"--server-address=127.0.0.1:{port}",
             f"--tls-cert-file={pair.cert}",
             f"--tls-private-key-file={pair.key}",
-            "--cidr=10.128.0.0/14",
+            f"--cidr={layout.pod_cidr}",
             f"--config={layout.folder / 'kwok.yaml'}",
             *([f"--enable-crds={','.join(kinds)}"] if kinds else []),
         ),

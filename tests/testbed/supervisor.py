@@ -55,6 +55,7 @@ class Supervisor:
             sockets=Path(spec["sockets"]),
             ports=spec["ports"],
             binaries={name: Path(path) for name, path in spec["binaries"].items()},
+            pod_cidr=spec["pod_cidr"],
         )
         self.table: dict[str, Process] = {}
         self.children: dict[str, subprocess.Popen[bytes]] = {}
@@ -179,7 +180,7 @@ class Supervisor:
         self.spawn(processes.apiserver(layout))
         await asyncio.to_thread(self._wait_ready)
         kubelet.write_config(layout.folder, pods="pods" in self.spec["operators"])
-        kinds = kubelet.FROM_API if {"envoys", "pods"} & set(self.spec["operators"]) else ()
+        kinds = kubelet.FROM_API if kubelet.from_api(self.spec) else ()
         if kinds:
             await asyncio.to_thread(crds.install, self.api, ["kwok"], check=self.alive)
         for process in (processes.controller_manager(layout), processes.scheduler(layout), processes.kwok(layout, kinds)):
@@ -212,8 +213,8 @@ class Supervisor:
             played.remove("sail")
             self.api.ensure("/api/v1/namespaces", {"metadata": {"name": "sail-operator"}})
             played.append("istiod")
-            if self.spec.get("istiod"):
-                played.append("real-istiod")
+        if self.spec.get("istiod") and "sail" in self.spec["operators"]:
+            played.append("real-istiod")
         real = self.spec.get("cert_manager")
         if real and "cert_manager" in played:
             played[played.index("cert_manager")] = "istio-csr"
@@ -258,6 +259,7 @@ class Supervisor:
                     "istiod": self.spec.get("istiod"),
                     "crds": {name: crds.origin(name) for name in self.spec["crds"]},
                     "nodes": self.spec["nodes"],
+                    "pod_cidr": layout.pod_cidr,
                 },
                 indent=1,
             ),

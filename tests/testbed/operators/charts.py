@@ -11,6 +11,7 @@ import yaml
 
 __all__ = [
     "IGNORED_NAMESPACES",
+    "ISTIOD_GATE",
     "cni",
     "deployment_name",
     "injection_webhook_name",
@@ -27,6 +28,8 @@ __all__ = [
 Obj = dict[str, Any]
 HUB = "docker.io/istio"
 IGNORED_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease", "local-path-storage")
+# A pod with this readiness gate is Ready when the real istiod behind it answers.
+ISTIOD_GATE = "testbed.example.com/istiod"
 # No node has this label: pods that must never get ready stay Pending for a reason that anybody can see.
 NOWHERE = {"testbed.example.com/never-ready": "true"}
 

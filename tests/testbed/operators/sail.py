@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The Sail operator, played: the five kinds of sailoperator.io/v1. What each istiod then does is in istiod.py and injection.py.
 
+On a bed with real istiods it installs Istio's own charts (istio_charts.py), else short ones of ours (charts.py).
+
 Faults, under "sail": delay (seconds per installation), fail ({name: reason}), never_ready ([name]), flap (times that a revision falls
 back to not ready after it was ready). Names are those of the object, or of the Istio that owns a revision.
 """
@@ -10,11 +12,14 @@ from __future__ import annotations
 import asyncio
 import copy
 import datetime
+import json
+from pathlib import Path
 from typing import Any
 
 from . import charts
 from .base import Controller, Key
 from .injection import ensure_authority
+from .istio_charts import IstioCharts
 from .status import (
     References,
     SailError,
@@ -52,6 +57,17 @@ def _name(obj: Obj) -> str:
     return str(obj["metadata"]["name"])
 
 
+def _state_of(obj: Obj) -> int | str:
+    """What changes when somebody changes what was installed; what istiod itself writes into a webhook does not."""
+    if obj["kind"] != "MutatingWebhookConfiguration":
+        return int(obj["metadata"].get("generation", 0))
+    hooks = [
+        {**hook, "clientConfig": {key: value for key, value in hook["clientConfig"].items() if key != "caBundle"}}
+        for hook in obj.get("webhooks") or []
+    ]
+    return json.dumps(hooks, sort_keys=True)
+
+
 def _controller_of(obj: Obj) -> Key | None:
     for reference in obj["metadata"].get("ownerReferences") or []:
         if reference.get("controller") and reference["apiVersion"] == API:
@@ -70,7 +86,8 @@ class SailController(Controller):
         super().__init__(*args)
         self.store: dict[str, dict[str, Obj]] = {kind: {} for kind in KINDS}
         self.references = References()
-        self._owned: dict[tuple[str, str, str], int] = {}  # generation that we last saw of what we installed
+        self.charts = IstioCharts(Path(self.bed["binaries"]["istioctl"])) if self.bed.get("istiod") else None
+        self._owned: dict[tuple[str, str, str], int | str] = {}  # what we last saw of what we installed
         self._installed: dict[Key, tuple[Any, ...]] = {}  # what the last installation was made of
         self._made_now: set[str] = set()  # Istios whose revision was just made
         self._flaps: dict[str, int] = {}
@@ -152,8 +169,8 @@ class SailController(Controller):
         if key is None:
             return []
         ident = (obj["kind"], obj["metadata"].get("namespace", ""), _name(obj))
-        generation = obj["metadata"].get("generation", 0)
-        if event == "DELETED" or generation != self._owned.get(ident, generation):
+        state = _state_of(obj)
+        if event == "DELETED" or state != self._owned.get(ident, state):
             # Somebody else touched it: what was installed is put back.
             self._installed.pop(key, None)
         return [key]
@@ -197,17 +214,23 @@ class SailController(Controller):
         """The objects of this one, as they were installed last or would be."""
         kind, stuck = obj["kind"], self._is(obj, "never_ready")
         if kind == "IstioRevision":
-            bundle = "" if for_removal else (await ensure_authority(self.kube, self.bed, obj["spec"]["namespace"])).bundle
-            return charts.istiod(obj, bundle, never_ready=stuck)
+            if self.charts:
+                return await self.charts.istiod(obj, never_ready=stuck)
+            return charts.istiod(obj, await self._bundle(obj, for_removal), never_ready=stuck)
         if kind == "IstioRevisionTag":
             status = obj.get("status") or {}
             rev = await self.kube.get(API, "IstioRevision", status.get("istioRevision") or "-") if for_removal else await self._target(obj)
             if rev is None:
                 return []
-            bundle = "" if for_removal else (await ensure_authority(self.kube, self.bed, rev["spec"]["namespace"])).bundle
-            return charts.tag(obj, {"apiVersion": API, "kind": "IstioRevision", **rev}, bundle)
+            rev = {"apiVersion": API, "kind": "IstioRevision", **rev}
+            return await self.charts.tag(obj, rev) if self.charts else charts.tag(obj, rev, await self._bundle(rev, for_removal))
         version = obj["spec"]["version"] if for_removal else resolve(obj["spec"]["version"], await self._supported())
+        if self.charts:
+            return await (self.charts.cni if kind == "IstioCNI" else self.charts.ztunnel)(obj, version, never_ready=stuck)
         return (charts.cni if kind == "IstioCNI" else charts.ztunnel)(obj, version, never_ready=stuck)
+
+    async def _bundle(self, rev: Obj, for_removal: bool) -> str:
+        return "" if for_removal else (await ensure_authority(self.kube, self.bed, rev["spec"]["namespace"])).bundle
 
     async def _supported(self) -> list[str]:
         """The versions that this operator can install are those that its CRD names for a revision."""
@@ -238,7 +261,7 @@ class SailController(Controller):
         for child in rendered:
             done = await self.kube.apply(child)
             meta = done["metadata"]
-            self._owned[(child["kind"], meta.get("namespace", ""), meta["name"])] = meta.get("generation", 0)
+            self._owned[(child["kind"], meta.get("namespace", ""), meta["name"])] = _state_of({**done, "kind": child["kind"]})
         self._installed[key] = made_of
 
     async def _namespace(self, name: str) -> None:
