@@ -46,8 +46,9 @@ test test-long unit first-day: export PYTHONPATH := $(CURDIR)/tests:$(CURDIR)/te
 # Each worker and each bed would compile all that it imports, where a shell says that nothing is to be kept.
 unexport PYTHONDONTWRITEBYTECODE
 
-test: ready            ## the suite; the first run builds the test bed's Kubernetes
+test: ready            ## the suite; the first run builds the test bed's Kubernetes and Istio
 	@$(BIN)/python -m testbed build > /dev/null
+	@$(BIN)/python -m testbed build --with istio > /dev/null || echo "Without Istio's programs: the tests that need them are skipped"
 	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test-long: export MESH_TEST_LONG := 1

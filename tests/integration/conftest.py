@@ -19,7 +19,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from testbed import Bed, crds
+from testbed import Bed, binaries, crds
 
 _RECAP = re.compile(r"^(?P<host>\S+)\s+: (?P<counts>(?:\w+=\d+\s*)+)$", re.MULTILINE)
 
@@ -117,6 +117,7 @@ def pytest_report_header() -> list[str]:
     lines = [f"test bed CRDs: real: {shown['real']}; short schemas of our own: {shown['short']}"]
     real = [name for name in ("MESH_SAIL_OPERATOR", "MESH_ISTIOD") if os.environ.get(name)]
     lines.append(f"test bed operators: {', '.join(f'{name}={os.environ[name]}' for name in real) or 'all played'}")
+    lines.append(f"real istiod: {binaries.istio_missing() or 'built'}; data plane pods: {binaries.pods_missing() or 'can run here'}")
     if not LONG:
         lines.append("long stories: left out (make test-long plays them too)")
     return lines
