@@ -16,7 +16,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from . import charts
+from . import charts, remote_istiod
 from .base import Controller, Key
 from .injection import ensure_authority
 from .istio_charts import IstioCharts
@@ -387,6 +387,8 @@ class SailController(Controller):
             raise SailError(message, reason="NameAlreadyExists")
 
     async def _readiness(self, rev: Obj) -> tuple[Obj, float | None]:
+        if remote_istiod.is_remote(rev):
+            return await remote_istiod.readiness(self.kube, self.bed, rev), 1.0
         ready = istiod_ready(await self.kube.get("apps/v1", "Deployment", charts.deployment_name(rev), rev["spec"]["namespace"]))
         uid, wanted = rev["metadata"]["uid"], int(self.faults.get("flap") or 0)
         if not wanted:
