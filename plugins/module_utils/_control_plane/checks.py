@@ -18,6 +18,7 @@ from .._model.intent import ISTIO_ONLY, Intent
 from .._model.istiods import READS, istiods
 from .._model.mesh_config import named_revision
 from .._model.packages import MESH_OPERATORS
+from .._model.plane_parts import least_pods
 from .._model.problem import Problem, Severity, skip
 from .._model.revisions import LABEL, revisions_of
 from .._model.rollouts import rollout_problem
@@ -241,7 +242,7 @@ def istiod_replicas(view: View, intent: Intent, options: Options) -> Iterable[Pr
         return
     replicas = deployment.at("spec", "replicas", default=1)
     istiod = (intent.control_plane or {}).get("istiod") or {}
-    wanted = int(istiod.get("replicas") or 1)
+    wanted = least_pods(istiod)
     if replicas < wanted:
         yield Problem(where, f"it has {counted(replicas, 'replica')}, expected {wanted}")
     labels = deployment.at("spec", "template", "metadata", "labels", default={})

@@ -20,6 +20,7 @@ from .._model.intent import Intent
 from .._model.istiods import READS, istiods, service_ends
 from .._model.made_services import made_services
 from .._model.mesh_config import ROOT_NAMESPACE
+from .._model.plane_parts import least_pods
 from .._model.pods import selected_pods
 from .._model.problem import Problem, skip
 from .._model.routing import (
@@ -512,6 +513,6 @@ def _workloads(plane: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     for kind in ("ingress", "egress"):
         one = plane.get(kind)
         if one is not None and one.get("enabled", True):
-            yield f"istio-{kind}gateway", int(one.get("replicas") or 1)
+            yield f"istio-{kind}gateway", least_pods(one)
     for one in plane.get("additional_ingress") or []:
-        yield str(one["name"]), int(one.get("replicas") or 1)
+        yield str(one["name"]), least_pods(one)

@@ -11,7 +11,8 @@ from typing import Any
 
 from .._model import kinds as k
 from .._model.fields import section, sections
-from .._model.objects import LAYER, counts_as_ours
+from .._model.injection import REVISION
+from .._model.objects import LAYER, MESH, counts_as_ours
 from .._model.secrecy import masked
 from .._model.view import Obj, View
 from .._text import shortened
@@ -20,7 +21,7 @@ from .rest import Unsaid, without_defaults
 __all__ = ["applications_of"]
 
 _LAYER, _SHOWN = "workloads", 6
-_INJECT = "sidecar.istio.io/inject"
+_INJECT, _WORKLOAD = "sidecar.istio.io/inject", "mesh.meshops.io/workload"
 # As defaults/main.yml of the role has them, which the round trip of a test shows.
 _DEFAULTS: Mapping[str, Any] = {"service_account": "default", "replicas": 1, "protocol": "http", "inject": True, "versions": ["v1"]}
 _RESOURCES = {"requests": {"cpu": "10m", "memory": "64Mi"}}
@@ -56,24 +57,54 @@ def _made(row: Obj, mesh: str) -> bool:
 def _application(view: View, name: str, rows: list[Obj]) -> dict[str, Any]:
     service = view.get(k.SERVICE, name, rows[0].namespace)
     ports = sections(service.at("spec", "ports")) if service else []
-    if len(ports) != 1:
-        raise _Unsayable(f"Service {rows[0].namespace}/{name} has not exactly one port")
-    versions = {row.labels.get("version", ""): _version(row, name) for row in rows}
-    first = next(iter(versions.values()))
-    images = {version: one.pop("image") for version, one in versions.items()}
-    if any(one != first for one in versions.values()):
-        raise _Unsayable(f"the versions of {rows[0].namespace}/{name} differ in more than their image")
-    image = next(iter(images.values()))
-    resources = first.pop("resources")
-    given = {**first, "protocol": ports[0].get("name"), "versions": list(versions)}
+    if not ports:
+        raise _Unsayable(f"Service {rows[0].namespace}/{name} has no port")
+    by_version = {row.labels.get("version", ""): _version(row, name) for row in rows}
+    first = next(iter(by_version.values()))
+    own = {version: {key: value for key, value in one.items() if value != first.get(key)} for version, one in by_version.items()}
+    if any(first.get(key) for said in own.values() for key in ("env", "labels") if key in said and _less(first[key], said[key])):
+        raise _Unsayable(f"a version of {rows[0].namespace}/{name} has less in its environment or labels than another one")
+    named = {row.labels.get("version", ""): row.name for row in rows}
+    said = [_said(name, version, named[version], own[version]) for version in by_version]
+    images = {version: one["image"] for version, one in by_version.items()}
+    # A map where more than the image is another one, as people write it.
+    plain = all(set(one) <= {"name", "image"} for one in said)
+    given = {**first, "protocol": ports[0].get("name"), "versions": list(by_version) if plain else said}
+    resources, image = given.pop("resources"), given.pop("image")
+    wanted_type = service.at("spec", "type", default="ClusterIP") if service else "ClusterIP"
     return {
         "name": name,
         "image": image,
-        **({"images": images} if any(one != image for one in images.values()) else {}),
+        **({"images": images} if plain and any(one != image for one in images.values()) else {}),
         "port": ports[0].get("port"),
+        **({"target_port": ports[0].get("targetPort")} if ports[0].get("targetPort") != ports[0].get("port") else {}),
+        **({"ports": [_port(one) for one in ports[1:]]} if ports[1:] else {}),
+        **({"service_type": wanted_type} if wanted_type != "ClusterIP" else {}),
         **without_defaults(given, _DEFAULTS),
         **({"resources": resources} if resources != _RESOURCES else {}),  # the role takes them whole
     }
+
+
+def _less(first: Any, other: Any) -> bool:
+    """What a version has is put over the application's, and takes nothing of it away."""
+    return bool(set(section(first)) - set(section(other)))
+
+
+def _said(application: str, label: str, deployment: str, own: Mapping[str, Any]) -> dict[str, Any]:
+    """A version of an inventory: its name is the end of its Deployment's where that has the usual beginning, else its label."""
+    usual = deployment.removeprefix(f"{application}-") if deployment.startswith(f"{application}-") else ""
+    name = usual or label
+    return {
+        "name": name,
+        **({"label": label} if label != name else {}),
+        **({"deployment": deployment} if not usual else {}),
+        **own,
+    }
+
+
+def _port(found: Mapping[str, Any]) -> dict[str, Any]:
+    port, target = found.get("port"), found.get("targetPort")
+    return {"name": found.get("name"), "port": port, **({"target_port": target} if target not in (None, port) else {})}
 
 
 def _version(row: Obj, name: str) -> dict[str, Any]:
@@ -92,8 +123,17 @@ def _version(row: Obj, name: str) -> dict[str, Any]:
         "service_account": section(template, "spec").get("serviceAccountName", "default"),
         "resources": containers[0].get("resources") or {},
         "inject": section(template, "metadata", "labels").get(_INJECT) != "false",
+        "labels": _labels(section(template, "metadata", "labels")) or None,
+        "readiness": containers[0].get("readinessProbe"),
+        "liveness": containers[0].get("livenessProbe"),
         "env": _environment(row, sections(containers[0].get("env"))) or None,
     }
+
+
+def _labels(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that the inventory says: not what selects pods, says whose they are, or asks for a proxy."""
+    ours = ("app", "version", _INJECT, REVISION, MESH, _WORKLOAD)
+    return {key: value for key, value in found.items() if key not in ours}
 
 
 def _environment(row: Obj, entries: list[Mapping[str, Any]]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from .._model import kinds as k
+from .._model.enrolment import BY_PODS
 from .._model.fields import entries, section, sections
 from .._model.view import View
 from .prometheus import settings_of
@@ -43,4 +44,10 @@ def domains_of(view: View, members: Sequence[str]) -> list[dict[str, object]]:
     domains: dict[str, list[str]] = {}
     for name in members:
         domains.setdefault(labels.get(name) or name, []).append(name)
-    return [{"name": name, "namespaces": found} for name, found in domains.items()]
+    return [{"name": name, "namespaces": found, **_by_pods(view, found)} for name, found in domains.items()]
+
+
+def _by_pods(view: View, spaces: Sequence[str]) -> dict[str, str]:
+    """Where each pod asks for its proxy by itself."""
+    rows = [view.get(k.NAMESPACE, name) for name in spaces]
+    return {"injection": "pods"} if rows and all(row is not None and row.labels.get(BY_PODS) == "pods" for row in rows) else {}

@@ -35,7 +35,7 @@ def from_istio(view: View, istio: Obj, mesh: str) -> Part:
         "name": istio.name,
         "namespace": namespace,
         "profile": spec.take("profile"),
-        **_strategy(spec, view, mesh, notes),
+        **_strategy(istio, spec, view, mesh, notes),
         "certificate_authority": _authority(spec),
         "istiod": _istiod(spec),
         "mtls": {"data_plane": _strict(view, namespace, notes)},
@@ -47,7 +47,7 @@ def from_istio(view: View, istio: Obj, mesh: str) -> Part:
     return finished(istio.ref, intent, spec, version, notes)
 
 
-def _strategy(spec: Rest, view: View, mesh: str, notes: list[Unsaid]) -> dict[str, Any]:
+def _strategy(istio: Obj, spec: Rest, view: View, mesh: str, notes: list[Unsaid]) -> dict[str, Any]:
     kind, grace = (
         spec.take("updateStrategy", "type") or "InPlace",
         spec.look("updateStrategy", "inactiveRevisionDeletionGracePeriodSeconds"),
@@ -57,9 +57,10 @@ def _strategy(spec: Rest, view: View, mesh: str, notes: list[Unsaid]) -> dict[st
     if kind != "RevisionBased":
         if grace == _GRACE:  # nothing is kept when a control plane is replaced
             spec.take("updateStrategy", "inactiveRevisionDeletionGracePeriodSeconds")
-        return {}
+        followed = _tag(view, istio)
+        return {"revision_tag": followed.name} if followed is not None else {}
     spec.take("updateStrategy", "inactiveRevisionDeletionGracePeriodSeconds")
-    tag = view.get(k.ISTIO_REVISION_TAG, mesh)
+    tag = _tag(view, istio) or view.get(k.ISTIO_REVISION_TAG, mesh)
     if tag is None:
         notes.append(
             Unsaid(f"IstioRevisionTag {mesh}", "there is none of this name: install_mesh makes it, and labels the members with it")
@@ -69,7 +70,22 @@ def _strategy(spec: Rest, view: View, mesh: str, notes: list[Unsaid]) -> dict[st
         notes.append(
             Unsaid(tag.ref, f"it stays on revision {held}, and install_mesh lets it follow the Istio resource: end the upgrade first")
         )
-    return {"update_strategy": "RevisionBased", "revision_grace_seconds": None if grace in (None, _GRACE) else grace}
+    return {
+        "update_strategy": "RevisionBased",
+        "revision_grace_seconds": None if grace in (None, _GRACE) else grace,
+        "revision_tag": tag.name if tag is not None and tag.name != mesh else None,
+    }
+
+
+def _tag(view: View, istio: Obj) -> Obj | None:
+    """The tag of ours that follows this Istio resource, or one of its revisions."""
+    for tag in view.of(k.ISTIO_REVISION_TAG):
+        target = str(tag.at("spec", "targetRef", "name", default=""))
+        revision = view.get(k.ISTIO_REVISION, target)
+        owners = revision.items("metadata", "ownerReferences") if revision is not None else []
+        if counts_as_ours(tag.raw) and (target == istio.name or any(owner.get("name") == istio.name for owner in owners)):
+            return tag
+    return None
 
 
 def _authority(spec: Rest) -> dict[str, Any]:
@@ -81,6 +97,15 @@ def _authority(spec: Rest) -> dict[str, Any]:
 
 
 def _istiod(spec: Rest) -> dict[str, Any]:
+    pilot = ("values", "pilot")
+    if spec.look(*pilot, "autoscaleEnabled") is True and spec.look(*pilot, "autoscaleMax") and not spec.look(*pilot, "replicaCount"):
+        spec.take(*pilot, "autoscaleEnabled")
+        least = spec.take(*pilot, "autoscaleMin") or 1
+        scale = {"min": least, "max": spec.take(*pilot, "autoscaleMax")}
+        cpu, memory = (spec.take(*pilot, what, "targetAverageUtilization") for what in ("cpu", "memory"))
+        if least == 1:
+            spec.expect("values", "global", "defaultPodDisruptionBudget", "enabled", written=False, default=True)
+        return {"autoscale": _scale(**scale, cpu=cpu, memory=memory), "resources": spec.take(*pilot, "resources")}
     replicas = spec.take("values", "pilot", "replicaCount") or 1
     spec.expect("values", "pilot", "autoscaleEnabled", written=False, default=True)
     if replicas == 1:  # our template takes the disruption budget away then
@@ -88,11 +113,31 @@ def _istiod(spec: Rest) -> dict[str, Any]:
     return {"replicas": replicas, "resources": spec.take("values", "pilot", "resources")}
 
 
+def _scale(**given: Any) -> dict[str, Any]:
+    """Without the usual values."""
+    usual = {"min": 1, "cpu": 80, "memory": 0}
+    return {key: value for key, value in given.items() if value is not None and value != usual.get(key)}
+
+
+def _scaler(view: View, row: Obj) -> dict[str, Any]:
+    """What the autoscaler of a gateway says, as far as our template writes it."""
+    found = view.get(k.HORIZONTAL_POD_AUTOSCALER, row.name, row.namespace)
+    if found is None or not counts_as_ours(found.raw):
+        return {}
+    rows = [section(one, "resource") for one in sections(found.at("spec", "metrics"))]
+    use = {str(one.get("name")): section(one, "target").get("averageUtilization") for one in rows}
+    spec = section(found.raw, "spec")
+    return _scale(min=spec.get("minReplicas"), max=spec.get("maxReplicas"), cpu=use.get("cpu"), memory=use.get("memory"))
+
+
 def _mesh_config(spec: Rest, mesh: str) -> dict[str, Any]:
     config = ("values", "meshConfig")
-    spec.expect(*config, "discoverySelectors", written=[{"matchLabels": {"istio-discovery": mesh}}], default=[])
+    ours = [{"matchLabels": {"istio-discovery": mesh}}]
+    selectors = spec.look(*config, "discoverySelectors")
+    more = [dict(one) for one in sections(selectors)[1:]] if sections(selectors)[:1] == ours else []
+    spec.expect(*config, "discoverySelectors", written=ours + more, default=[])
     spec.expect(*config, "enableAutoMtls", written=True, default=True)
-    found: dict[str, Any] = {"trust_domain": spec.take(*config, "trustDomain")}
+    found: dict[str, Any] = {"trust_domain": spec.take(*config, "trustDomain"), "discovery_selectors": more or None}
     if spec.look(*config, "outboundTrafficPolicy", "mode") in _POLICIES:
         found["outbound_traffic"] = spec.take(*config, "outboundTrafficPolicy", "mode")
     if spec.look(*config, "meshMTLS", "minProtocolVersion") in _TLS:
@@ -172,7 +217,7 @@ def _gateway(view: View, row: Obj) -> dict[str, Any]:
     service = view.get(k.SERVICE, row.name, row.namespace)
     return {
         "enabled": True,
-        "replicas": row.at("spec", "replicas", default=1),
+        **({"autoscale": scale} if (scale := _scaler(view, row)) else {"replicas": row.at("spec", "replicas", default=1)}),
         "resources": proxy.get("resources") or {},
         "service_type": service.at("spec", "type", default="ClusterIP") if service else "ClusterIP",
     }

@@ -56,11 +56,7 @@ def _basics(spec: Rest, version: str) -> dict[str, Any]:
         found["outbound_traffic"] = spec.in_effect(*where)
         spec.take(*where)
     pilot = ("runtime", "components", "pilot")
-    found["istiod"] = {
-        "replicas": spec.take(*pilot, "deployment", "replicas") or 1,
-        "resources": spec.take(*pilot, "container", "resources"),
-    }
-    spec.expect(*pilot, "deployment", "autoScaling", "enabled", written=False, default=False)
+    found["istiod"] = {**_pods(spec, *pilot, "deployment"), "resources": spec.take(*pilot, "container", "resources")}
     # The operator makes Routes of all Gateways where nobody says otherwise; since 2.5 it makes none.
     spec.expect("gateways", "openshiftRoute", "enabled", written=False, default=not at_least(version, "v2.5"))
     found["trust_domain"] = spec.take("security", "trust", "domain")
@@ -130,14 +126,30 @@ def _gateway(spec: Rest, *where: str) -> dict[str, Any]:
     if enabled is False:
         return {"enabled": False}
     deployment = (*where, "runtime", "deployment")
-    spec.expect(*deployment, "autoScaling", "enabled", written=False, default=False)
+    pods = _pods(spec, *deployment)
     service = spec.take(*where, "service", "type")
     found = {
-        "replicas": spec.take(*deployment, "replicas"),
+        **pods,
         "service_type": service,
         "resources": spec.take(*where, "runtime", "container", "resources"),
     }
     return {key: value for key, value in found.items() if value is not None}
+
+
+def _pods(spec: Rest, *deployment: str) -> dict[str, Any]:
+    """How many: by an autoscaler, or a fixed number."""
+    scaling = (*deployment, "autoScaling")
+    if spec.look(*scaling, "enabled") is True and spec.look(*scaling, "maxReplicas") and not spec.look(*deployment, "replicas"):
+        spec.take(*scaling, "enabled")
+        least, cpu = spec.take(*scaling, "minReplicas") or 1, spec.take(*scaling, "targetCPUUtilizationPercentage")
+        scale = {
+            "max": spec.take(*scaling, "maxReplicas"),
+            **({"min": least} if least != 1 else {}),
+            **({"cpu": cpu} if cpu not in (None, 80) else {}),
+        }
+        return {"autoscale": scale}
+    spec.expect(*scaling, "enabled", written=False, default=False)
+    return {"replicas": spec.take(*deployment, "replicas") or 1}
 
 
 def _additional(spec: Rest) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from .._discovery.discover import discover
 from .._discovery.model import DiscoveredMesh
 from .._errors import ConfigError
 from .._model import kinds as k
+from .._model.enrolment import BY_PODS
 from .._model.intent import ISTIO_ONLY
 from .._model.objects import LAYER, MESH, counts_as_ours
 from .._model.view import Obj, View
@@ -147,7 +148,8 @@ def _foreign(view: View, found: DiscoveredMesh, mesh: str) -> list[Unsaid]:
 
 def _membership(view: View, found: DiscoveredMesh) -> list[Unsaid]:
     ambient = [row.namespace for row in found.members if row.by == "ambient"]
-    pods = [row.namespace for row in found.members if row.by == "pods"]
+    said = {row.name for row in view.of(k.NAMESPACE) if row.labels.get(BY_PODS) == "pods"}  # by mesh_domains
+    pods = [row.namespace for row in found.members if row.by == "pods" and row.namespace not in said]
     texts = ((ambient, "in ambient mode, which no variable says: install_mesh would give their pods sidecars"),
              (pods, "members by their pods only: install_mesh labels the namespace, so that all of its new pods get a proxy"))  # fmt: skip
     notes = [Unsaid("members", f"{shortened(names, _SHOWN)}: {text}") for names, text in texts if names]

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from .._checks.conditions import condition_true
 from .._checks.types import Category, Options
 from .._model import kinds as k
+from .._model.enrolment import BY_PODS
 from .._model.injection import (
     INJECTION,
     REVISION,
@@ -23,6 +24,7 @@ from .._model.injection import (
 )
 from .._model.intent import ISTIO_ONLY, Intent
 from .._model.istiods import READS, istiods
+from .._model.objects import MESH
 from .._model.problem import Problem, Severity, skip
 from .._model.view import Obj, View, ref
 
@@ -65,6 +67,8 @@ def _member_labels(view: View, intent: Intent) -> set[str]:
         label = _wanted_revision(namespace)
         if label is not None and (revision_of_label(view, label) or _tagged(view, label) or label) in revisions:
             members.add(namespace.name)
+        elif namespace.labels.get(BY_PODS) == "pods" and (intent.mesh is None or namespace.labels.get(MESH) == intent.mesh):
+            members.add(namespace.name)  # its pods ask one by one, and each is looked at by itself (OSM1401)
     return members
 
 

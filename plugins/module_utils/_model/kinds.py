@@ -32,6 +32,7 @@ REPLICA_SET = Kind("apps", "ReplicaSet")
 STATEFUL_SET = Kind("apps", "StatefulSet")
 CRON_JOB = Kind("batch", "CronJob")
 JOB = Kind("batch", "Job")
+HORIZONTAL_POD_AUTOSCALER = Kind("autoscaling", "HorizontalPodAutoscaler")
 NETWORK_POLICY = Kind("networking.k8s.io", "NetworkPolicy")
 POD_DISRUPTION_BUDGET = Kind("policy", "PodDisruptionBudget")
 ROLE = Kind("rbac.authorization.k8s.io", "Role")
@@ -104,6 +105,7 @@ __all__ = [
     "ENVOY_FILTER",
     "EXPORTED",
     "GATEWAY",
+    "HORIZONTAL_POD_AUTOSCALER",
     "IMPORTED",
     "INFERENCE_POOL",
     "INSTALL_PLAN",

@@ -12,16 +12,22 @@ from typing import Any
 from .fields import section
 from .objects import MESH, is_ours
 
-__all__ = ["additional_gateways", "cni_keeper", "own_gateways"]
+__all__ = ["additional_gateways", "cni_keeper", "least_pods", "own_gateways"]
 
-_ADDITIONAL: dict[str, Any] = {"replicas": 1, "resources": {}, "service_type": "ClusterIP"}
+_ADDITIONAL: dict[str, Any] = {"replicas": 1, "resources": {}, "service_type": "ClusterIP", "autoscale": {}}
+
+
+def least_pods(part: Mapping[str, Any]) -> int:
+    """How many pods istiod or a gateway has at least: what its autoscaler keeps, or its fixed number."""
+    scale = section(part, "autoscale")
+    return int(scale.get("min") or 1) if scale else int(part.get("replicas") or 1)
 
 
 def own_gateways(plane: Mapping[str, Any], kinds: Iterable[str]) -> list[dict[str, Any]]:
     """plane: mesh_control_plane with its defaults; kinds: `ingress` and `egress`, as far as they are there.
 
     A row has the gateway's replicas, resources and service_type, its name, and the label `istio` of its pods."""
-    return [{**plane[kind], "name": f"istio-{kind}gateway", "istio": f"{kind}gateway"} for kind in kinds]
+    return [{"autoscale": {}, **plane[kind], "name": f"istio-{kind}gateway", "istio": f"{kind}gateway"} for kind in kinds]
 
 
 def additional_gateways(plane: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._text import shown
+from .fields import section, sections
 from .names import LABEL, SERVICE
 from .versions import at_least
 
@@ -32,6 +33,12 @@ class _Field:
 
 FIELDS = (
     _Field(("update_strategy",), {"ossm3": "v1.0"}, "A ServiceMeshControlPlane is always updated in place.", "RevisionBased"),
+    _Field(("revision_tag",), {"ossm3": "v1.0"}, "A ServiceMeshControlPlane has no revisions that a tag could lead to."),
+    _Field(
+        ("discovery_selectors",),
+        {"ossm3": "v1.0"},
+        "A ServiceMeshControlPlane sees its members: name them in mesh_domains.",
+    ),
     _Field(("revision_grace_seconds",), {"ossm3": "v1.0"}, "A ServiceMeshControlPlane has no revisions that are kept."),
     _Field(
         ("certificate_authority", "type"),
@@ -69,7 +76,15 @@ FIELDS = (
 
 def plane_refusals(given: Mapping[str, Any], meant: Mapping[str, Any], *, mesh: Any, provider: str, version: str) -> list[str]:
     """A sentence for each thing that has to be refused before anything changes. given: as it was said; meant: with the defaults."""
-    return [*_names(meant, mesh), *_gateways(meant), *_ranges(meant), *_version(provider, version), *_fields(given, provider, version)]
+    return [
+        *_names(meant, mesh),
+        *_gateways(meant),
+        *_ranges(meant),
+        *_scaling(given, provider),
+        *_tag(meant),
+        *_version(provider, version),
+        *_fields(given, provider, version),
+    ]
 
 
 def _names(meant: Mapping[str, Any], mesh: Any) -> Iterator[str]:
@@ -96,6 +111,32 @@ def _ranges(meant: Mapping[str, Any]) -> Iterator[str]:
         yield f"mesh_control_plane.tracing.sampling is {sampling}, expected a percentage between 0 and 100."
     if int(replicas) < 1:
         yield f"mesh_control_plane.istiod.replicas is {replicas}, expected at least 1."
+
+
+def _scaling(given: Mapping[str, Any], provider: str) -> Iterator[str]:
+    """Between how many pods, and by what."""
+    more = {f"additional_ingress[{number}]": one for number, one in enumerate(sections(given.get("additional_ingress")))}
+    for where, part in {**{name: section(given, name) for name in ("istiod", "ingress", "egress")}, **more}.items():
+        scale = section(part, "autoscale")
+        if not scale:
+            continue
+        path, least, most = f"mesh_control_plane.{where}", int(scale.get("min") or 1), int(scale.get("max") or 0)
+        if not 1 <= least <= most:
+            yield f"{path}.autoscale is from {least} to {most}, expected pods from at least 1 to a max that is not below min."
+        if "replicas" in part:
+            yield f"{path} has both replicas and autoscale, which would take turns to set the number of pods: keep one of them."
+        if provider == "ossm2" and "memory" in scale:
+            yield f"{path}.autoscale.memory is not available in ossm2: a ServiceMeshControlPlane scales by CPU only. Remove it."
+
+
+def _tag(meant: Mapping[str, Any]) -> Iterator[str]:
+    """The operator refuses a tag that is called as a revision is."""
+    tag = meant.get("revision_tag")
+    if tag and meant.get("update_strategy") == "InPlace" and str(tag) == str(meant["name"]):
+        yield (
+            f"mesh_control_plane.revision_tag is {shown(tag)}, and so is the only revision called: labels that name it need no tag. "
+            "Remove it, or call the control plane otherwise."
+        )
 
 
 def _version(provider: str, version: str) -> Iterator[str]:

@@ -69,14 +69,17 @@ def _routes(given: MeshVariables) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def route_ports(given: MeshVariables) -> Iterator[str]:
-    """The Service of an application of ours has one port."""
+    """The Service of an application of ours has the ports that the inventory gives it."""
     known = _applications(given)
     for where, route in _routes(given):
         served = known.get(str(route.get("namespace")), {}).get(str(route.get("service")))
-        if served is not None and str(served.get("port")) != str(route.get("port")):
+        if served is None:
+            continue
+        ports = [served.get("port"), *(one.get("port") for one in sections(served.get("ports")))]
+        if str(route.get("port")) not in map(str, ports):
             yield (
                 f"{where}.port: {shown(route.get('port'))} is no port of {shown(route.get('service'))}, "
-                f"to which mesh_workloads gives {shown(served.get('port'))}"
+                f"to which mesh_workloads gives {', '.join(map(shown, ports))}"
             )
 
 

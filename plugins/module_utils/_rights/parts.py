@@ -24,7 +24,7 @@ PARTS: Mapping[str, str] = {
     "namespaces": "`mesh_namespaces_by` is `namespace`",
     "projects": "`mesh_namespaces_by` is `project`",
     "cni": "`ossm3`, whose CNI plugin is ours (`mesh_control_plane.cni.manage`)",
-    "revisions": "`mesh_control_plane.update_strategy` is `RevisionBased`",
+    "revisions": "`mesh_control_plane.update_strategy` is `RevisionBased`, or `revision_tag` is set",
     "roll": "`ossm2` with a ServiceMeshMemberRoll",
     "members": "`ossm2` with a ServiceMeshMember in each namespace (`mesh_membership_style`)",
     "personas": "`mesh_personas` is not empty",
@@ -71,7 +71,7 @@ def _mesh(params: Mapping[str, Any]) -> set[str]:
         found |= {
             "ossm3",
             *(["cni"] if section(plane, "cni").get("manage", True) else []),
-            *(["revisions"] if plane.get("update_strategy") == "RevisionBased" else []),
+            *(["revisions"] if plane.get("update_strategy") == "RevisionBased" or plane.get("revision_tag") else []),
         }
     return found | ({"spans"} if section(plane, "tracing").get("provider") == "opentelemetry" else set())
 

@@ -138,6 +138,34 @@ MESHES: dict[str, dict[str, Any]] = {
         "mesh_observability": {"jaeger": {"name": "traces", "max_traces": 500}, "prometheus": {"storage": "1Gi", "retention": "3d"},
                                "kiali": {"enabled": True}},
     },
+    "scaled-ossm3": {
+        "mesh_provider": "ossm3", "mesh_name": "scaled", "mesh_ossm3_version": "v1.27.4", "mesh_openshift": False,
+        "mesh_domains": [{"name": "all", "namespaces": ["all"]}, {"name": "some", "namespaces": ["some"], "injection": "pods"}],
+        "mesh_control_plane": {
+            "name": "default", "namespace": "mesh", "update_strategy": "RevisionBased", "revision_tag": "default",
+            "discovery_selectors": [{"matchLabels": {"shared": "yes"}},
+                                    {"matchExpressions": [{"key": "region", "operator": "In", "values": ["east", "west"]}]}],
+            "istiod": {"autoscale": {"min": 2, "max": 5, "cpu": 70, "memory": 90}},
+            "ingress": {"autoscale": {"min": 2, "max": 5}}, "egress": {"autoscale": {"max": 3, "cpu": 60, "memory": 75}},
+            "additional_ingress": [{"name": "edge", "autoscale": {"min": 3, "max": 4}}]},
+        "mesh_workloads": [{"namespace": "some", "applications": [
+            {"name": "web", "image": "quay.io/example/web:1", "port": 80, "target_port": 3000, "service_type": "LoadBalancer",
+             "ports": [{"name": "tcp-admin", "port": 9000}, {"name": "http-metrics", "port": 9090, "target_port": 9999}],
+             "labels": {"tier": "front"}, "readiness": {"httpGet": {"path": "/health", "port": 3000}},
+             "liveness": {"tcpSocket": {"port": 3000}}, "env": {"LEVEL": "1"},
+             "versions": [{"name": "v1", "label": "1.0"},
+                          {"name": "v2", "label": "2.0", "image": "quay.io/example/web:2", "replicas": 3, "env": {"LEVEL": "2"},
+                           "labels": {"tier": "back"}, "inject": False}]},
+            {"name": "store", "image": "store", "port": 6379, "protocol": "redis", "versions": [{"name": "v1", "deployment": "store"}]}]}],
+        "mesh_observability": {"prometheus": {"enabled": False}},
+    },
+    "scaled-ossm2": {
+        "mesh_provider": "ossm2", "mesh_name": "scaled2", "mesh_domains": [{"name": "all", "namespaces": ["all"]}],
+        "mesh_control_plane": {
+            "name": "plane", "namespace": "mesh", "istiod": {"autoscale": {"min": 2, "max": 5}}, "egress": {"enabled": False},
+            "ingress": {"autoscale": {"max": 4, "cpu": 50}}, "additional_ingress": [{"name": "edge", "autoscale": {"min": 2, "max": 3}}]},
+        "mesh_observability": {"prometheus": {"enabled": False}},
+    },
     "dark-ossm2": {
         "mesh_provider": "ossm2", "mesh_name": "dark", "mesh_domains": COMMON["mesh_domains"],
         "mesh_control_plane": {"name": "plane", "namespace": "mesh"},

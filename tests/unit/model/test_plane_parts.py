@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from ansible_collections.meshops.mesh.plugins.filter.cni_keeper import cni_keeper
 from ansible_collections.meshops.mesh.plugins.filter.control_plane_gateways import control_plane_gateways
+from ansible_collections.meshops.mesh.plugins.filter.least_pods import least_pods
 
 GATEWAY: dict[str, Any] = {"enabled": True, "replicas": 2, "resources": {}, "service_type": "LoadBalancer"}
 OFF = GATEWAY | {"enabled": False}
-INGRESS = GATEWAY | {"name": "istio-ingressgateway", "istio": "ingressgateway"}
-EGRESS = GATEWAY | {"name": "istio-egressgateway", "istio": "egressgateway"}
-PARTNER = {"name": "partner", "istio": "partner", "replicas": 1, "resources": {}, "service_type": "ClusterIP"}
+INGRESS = GATEWAY | {"name": "istio-ingressgateway", "istio": "ingressgateway", "autoscale": {}}
+EGRESS = GATEWAY | {"name": "istio-egressgateway", "istio": "egressgateway", "autoscale": {}}
+PARTNER = {"name": "partner", "istio": "partner", "replicas": 1, "resources": {}, "service_type": "ClusterIP", "autoscale": {}}
 
 
 def plane(ingress: dict[str, Any] = GATEWAY, egress: dict[str, Any] = GATEWAY, *additional: dict[str, Any]) -> dict[str, Any]:
@@ -72,3 +73,12 @@ def test_keeper_of_the_cni_plugin(case: str) -> None:
     found, hosts, expected = KEEPERS[case]
     hostvars = {f"host{number}": variables for number, variables in enumerate(hosts)}
     assert cni_keeper(found, "shop", api=["", "west"], hosts=list(hostvars), hostvars=hostvars) == expected
+
+
+@pytest.mark.parametrize(
+    ("part", "expected"),
+    [({}, 1), ({"replicas": 3}, 3), ({"autoscale": {"max": 5}}, 1), ({"autoscale": {"min": 2, "max": 5}}, 2),
+     ({"replicas": 3, "autoscale": {"min": "2", "max": 5}}, 2), ({"replicas": "4", "autoscale": {}}, 4)],
+)  # fmt: skip
+def test_least_pods(part: dict[str, Any], expected: int) -> None:
+    assert least_pods(part) == expected

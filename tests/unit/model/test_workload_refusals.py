@@ -31,6 +31,35 @@ WORKLOADS: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
 }  # fmt: skip
 
 
+def app(**fields: Any) -> list[dict[str, Any]]:
+    """One application with these fields."""
+    found = home("web")
+    found["applications"][0] |= fields
+    return [found]
+
+
+WHERE = "mesh_workloads[0].applications[0]"
+WORKLOADS |= {
+    "versions of both forms": (app(versions=["v1", {"name": "v2", "label": "2.0", "image": "i:2", "env": {"A": SECRET}}]), []),
+    "a version without a name": (app(versions=[{"label": "1"}]), [f"{WHERE}.versions[0].name: is missing or no text"]),
+    "a version that is a number": (app(versions=[1.0]),
+                                   [f"{WHERE}.versions[0]: expected a name or a map with one, found a value of the type float"]),
+    "a label that is a number": (app(versions=[{"name": "v1", "label": 1.0}]),
+                                 [f"{WHERE}.versions[0].label: is no text; write it in quotes"]),
+    "a field that no version has": (app(versions=[{"name": "v1", "replica": 2}]),
+                                    [f"{WHERE}.versions[0].replica: not known; did you mean replicas?"]),
+    "two versions with one label": (app(versions=[{"name": "v1", "label": "1"}, {"name": "v2", "label": "1"}]),
+                                    ["mesh_workloads of shop: several versions of web have the label version=1, expected one each."]),
+    "two versions in one Deployment": (app(versions=[{"name": "v1", "deployment": "web"}, {"name": "v2", "deployment": "web"}]),
+                                       ["mesh_workloads of shop: several versions make the Deployment web"]),
+    "more ports": (app(ports=[{"name": "tcp-admin", "port": 81}, {"name": "grpc", "port": 82}]), []),
+    "a port of no protocol": (app(ports=[{"name": "admin", "port": 81}]),
+                              [f"{WHERE}.ports[0].name: admin begins with no protocol that Istio knows"]),
+    "a port twice": (app(ports=[{"name": "tcp", "port": 80}]), [f"{WHERE}.ports: a port of the Service web is there twice"]),
+    "a port's name twice": (app(ports=[{"name": "http", "port": 81}]), [f"{WHERE}.ports: a name of the Service web is there twice"]),
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("case", WORKLOADS)
 def test_applications(case: str) -> None:
     workloads, expected = WORKLOADS[case]

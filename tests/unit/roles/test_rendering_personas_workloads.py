@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.meshops.mesh.plugins.filter.application_homes import application_homes
+from ansible_collections.meshops.mesh.plugins.filter.member_labels import member_labels
 from ansible_collections.meshops.mesh.plugins.module_utils._personas.explain import Rbac, explain
 from ansible_collections.meshops.mesh.plugins.module_utils._personas.matrix import expected_cells
 
@@ -118,6 +120,73 @@ def test_versions_images_and_an_account(tmp_path: Path) -> None:
     assert env["S"]["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}
     assert objects["Deployment shop/web-v2"]["spec"]["replicas"] == 3
     assert objects["Service shop/web"]["spec"]["ports"][0]["name"] == "grpc"
+
+
+def test_a_version_has_what_is_its_own(tmp_path: Path) -> None:
+    objects = one(
+        tmp_path,
+        target_port=3000,
+        service_type="LoadBalancer",
+        ports=[{"name": "tcp-admin", "port": 9000}],
+        labels={"tier": "front", "app": "not-this"},
+        readiness={"httpGet": {"path": "/health", "port": 3000}},
+        versions=[
+            {"name": "v1", "label": "1.0", "deployment": "web"},
+            {"name": "v2", "label": "2.0", "image": "i:2", "replicas": 3, "env": {"A": "2"}},
+        ],
+        env={"A": "1", "B": "1"},
+    )
+    assert set(objects) == {"Service shop/web", "Deployment shop/web", "Deployment shop/web-v2"}
+    first, second = objects["Deployment shop/web"]["spec"], objects["Deployment shop/web-v2"]["spec"]
+    assert first["selector"]["matchLabels"] == {"app": "web", "version": "1.0"} and second["replicas"] == 3
+    assert first["template"]["metadata"]["labels"]["app"] == "web" and first["template"]["metadata"]["labels"]["tier"] == "front"
+    env = {entry["name"]: entry["value"] for entry in second["template"]["spec"]["containers"][0]["env"]}
+    assert env == {"A": "2", "B": "1"}
+    container = first["template"]["spec"]["containers"][0]
+    assert [row["containerPort"] for row in container["ports"]] == [3000, 9000]
+    assert container["readinessProbe"]["httpGet"]["path"] == "/health"
+    service = objects["Service shop/web"]["spec"]
+    assert service["type"] == "LoadBalancer"
+    assert [(row["name"], row["port"], row["targetPort"]) for row in service["ports"]] == [("http", 8080, 3000), ("tcp-admin", 9000, 9000)]
+
+
+ASKED = {
+    "a revision of another name": ({"name": "my-mesh"}, {"istio.io/rev": "my-mesh"}),
+    "the revision default": ({"name": "default"}, {"sidecar.istio.io/inject": "true"}),
+    "a tag called default": ({"name": "my-mesh", "revision_tag": "default"}, {"sidecar.istio.io/inject": "true"}),
+    "a tag of the mesh": ({"name": "my-mesh", "update_strategy": "RevisionBased"}, {"istio.io/rev": "shop"}),
+}
+
+
+@pytest.mark.parametrize("case", ASKED)
+def test_pods_ask_by_themselves_where_their_namespace_does_not(case: str) -> None:
+    plane, expected = ASKED[case]
+    domains = [{"name": "shop", "namespaces": ["shop"], "injection": "pods"}, {"name": "rest", "namespaces": ["rest"]}]
+    workloads = [{"namespace": name, "applications": [application(), application(name="out", inject=False)]} for name in ("shop", "rest")]
+    homes = application_homes(workloads, "ossm3", "shop", control_plane=plane, domains=domains)
+    labels = [[app["deployments"][0]["labels"] for app in home["applications"]] for home in homes]
+    assert labels == [[expected, {"sidecar.istio.io/inject": "false"}], [{}, {"sidecar.istio.io/inject": "false"}]]
+
+
+MEMBERS = {
+    "the revision default": ({"name": "default"}, {"istio-injection": "enabled"}),
+    "a revision of another name": ({"name": "my-mesh"}, {"istio.io/rev": "my-mesh"}),
+    "a tag": ({"name": "my-mesh", "revision_tag": "stable"}, {"istio.io/rev": "stable"}),
+    "a tag called default": ({"name": "my-mesh", "revision_tag": "default"}, {"istio-injection": "enabled"}),
+    # an upgrade moves istio.io/rev, over which istio-injection would win
+    "revisions behind a tag called default": (
+        {"name": "default", "update_strategy": "RevisionBased", "revision_tag": "default"},
+        {"istio.io/rev": "default"},
+    ),
+    "revisions": ({"name": "my-mesh", "update_strategy": "RevisionBased"}, {"istio.io/rev": "shop"}),
+}
+
+
+@pytest.mark.parametrize("case", MEMBERS)
+def test_the_labels_of_a_member(case: str) -> None:
+    plane, expected = MEMBERS[case]
+    assert member_labels("shop", plane) == {"istio-discovery": "shop", **expected}
+    assert member_labels("shop", plane, "pods") == {"istio-discovery": "shop", "mesh.meshops.io/injection": "pods"}
 
 
 @pytest.mark.parametrize("provider", ["ossm2", "sail"])
