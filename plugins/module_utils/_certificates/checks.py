@@ -230,7 +230,7 @@ def revisions_listed(view: View, intent: Intent, options: Options) -> Iterable[P
         for plane, revision in _istiods(view, namespace):
             name = f"istiod.{namespace}.svc" if revision == "default" else f"istiod-{revision}.{namespace}.svc"
             if revision not in revisions and name not in names:
-                listed = ", ".join(revisions) or "none"
+                listed = ", ".join(map(str, revisions)) or "none"
                 text = f"{agent.ref} lists the revisions {listed}, not {revision}: its istiod has no certificate for {name}"
                 yield Problem(plane.ref, text)
 

@@ -55,7 +55,8 @@ _INSTALLED = re.compile(r"istiod(-.*)?|istio-(ingress|egress|eastwest)gateway") 
 
 
 def _selector(gateway: Obj) -> dict[str, str]:
-    return dict(gateway.at("spec", "selector", default={}))
+    selector = gateway.at("spec", "selector", default={})
+    return dict(selector)  # an error here is about this object
 
 
 @dataclass(frozen=True, eq=False)
@@ -417,12 +418,15 @@ def subset_defined(view: View, intent: Intent, options: Options) -> Iterable[Pro
             if not subset:
                 continue
             home = service_namespace(host, ends) or next((one.namespace for one in _entries(view, host)), "")
-            for caller in _likely_callers(view, service):
+            everywhere = [rule for rule in rules.named(host) if _defines(rule, subset)]
+            callers = _likely_callers(view, service)
+            for caller in callers:
                 counting = rules.counting(host=host, caller=caller, service=home, root=root)
                 if not any(_defines(rule, subset) for rule in counting):
-                    everywhere = [rule for rule in rules.named(host) if _defines(rule, subset)]
                     yield Problem(service.ref, _undefined(subset, destination.at("host"), caller, everywhere))
                     break
+            if not callers and not everywhere:  # its Gateways are not there, and whoever calls finds no rule at all
+                yield Problem(service.ref, _undefined(subset, destination.at("host"), "", everywhere))
 
 
 def _defines(rule: Mapping[str, Any], subset: Any) -> bool:

@@ -33,12 +33,13 @@ from .._model.routing import (
     export_words,
     exported_to,
     full_name,
+    gateway_names,
     imports,
     servers_of,
     service_namespace,
 )
 from .._model.selectors import matches_labels
-from .._model.view import Obj, View
+from .._model.view import Obj, View, ref
 from .._text import shortened
 
 CATEGORY = Category("traffic")
@@ -60,7 +61,7 @@ def _oldest_first(rows: Iterable[Obj]) -> list[Obj]:
     "OSM1801",
     title="each host of a VirtualService is served by its Gateways",
     hint="correct the host where it is misspelt; or add it to the Gateway's server, or let its namespace in: hosts: [NAMESPACE/HOST]",
-    inputs=(k.VIRTUAL_SERVICE, k.GATEWAY, k.POD),
+    inputs=(k.VIRTUAL_SERVICE, k.GATEWAY, k.K8S_GATEWAY, k.POD),
     live=False,
     subjects=(k.VIRTUAL_SERVICE,),
 )
@@ -69,6 +70,9 @@ def hosts_served(view: View, intent: Intent, options: Options) -> Iterable[Probl
     VirtualService is exported to the namespace of its pods. For everything else it answers 404, or closes a connection under TLS."""
     for service in intent.owned(view.of(k.VIRTUAL_SERVICE)):
         gateways = list(gateways_of(view, service))
+        away = [ref(k.GATEWAY, name, space) for space, name in gateway_names(service.raw) if not _is_there(view, name, space)]
+        if away and not gateways and view.source == "manifests":
+            yield skip(f"which hosts of {service.ref} are served is not known: the manifests do not have {' or '.join(away)}")
         yield from _unseen(view, service, gateways)
         hosts = [str(host) for host in service.items("spec", "hosts")]
         lost = [host for host in hosts if not any(_serves(view, gateway, service, host) for gateway in gateways)]
@@ -80,6 +84,10 @@ def hosts_served(view: View, intent: Intent, options: Options) -> Iterable[Probl
             shown, near = ", ".join(_first(served)) or "no host", asked(meant_served(host, served))
             text = f"its host {host} is not served by {' or '.join(row.ref for row in gateways)}, which has {shown}{near}"
             yield Problem(service.ref, text)
+
+
+def _is_there(view: View, name: str, namespace: str) -> bool:
+    return any(view.get(kind, name, namespace) is not None for kind in (k.GATEWAY, k.K8S_GATEWAY))
 
 
 def _unseen(view: View, service: Obj, gateways: Iterable[Obj]) -> Iterator[Problem]:
