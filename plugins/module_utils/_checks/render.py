@@ -20,6 +20,9 @@ WORST = ("failed", "warning", "skipped", "passed")
 SHOWN = {"info": frozenset(GLYPHS), "warning": frozenset({"warning", "failed"}), "error": frozenset({"failed"})}
 
 Rows = Iterable[Mapping[str, Any]]
+Grouped = dict[str, dict[str, list[Mapping[str, Any]]]]  # the rows of each check of each category
+_FEW = 3
+_APART = "skipped, by reason (how many checks)"
 
 
 def _lines(rows: list[Mapping[str, Any]]) -> list[str]:
@@ -55,21 +58,41 @@ def _skip_reason(rows: list[Mapping[str, Any]]) -> str | None:
 
 
 def _checks(checks: list[list[Mapping[str, Any]]]) -> list[str]:
-    """The lines of a category: checks that were skipped for one reason share a line."""
-    reasons = Counter(filter(None, map(_skip_reason, checks)))
-    lines: list[str] = []
-    for rows in checks:
-        reason = _skip_reason(rows)
-        if reason is None or reasons[reason] == 1:
-            lines += _lines(rows)
-        elif reasons[reason]:
-            lines.append(f"{GLYPHS['skipped']} {reasons[reason]} checks skipped, {reason}")
-            reasons[reason] = 0  # told
-    return lines
+    """The lines of a category."""
+    return [line for rows in checks for line in _lines(rows)]
 
 
-def _grouped(rows: Rows) -> dict[str, dict[str, list[Mapping[str, Any]]]]:
-    grouped: dict[str, dict[str, list[Mapping[str, Any]]]] = {}
+def _set_apart(grouped: Grouped) -> tuple[Grouped, list[str]]:
+    """Without what was skipped for a reason that several checks share, or in a category that has nothing else; the lines about it."""
+    reasons = {code: _skip_reason(rows) for checks in grouped.values() for code, rows in checks.items()}
+    often = Counter(filter(None, reasons.values()))
+    kept: Grouped = {}
+    apart: dict[str, Counter[str]] = {}
+    for category, checks in grouped.items():
+        lonely = all(reasons[code] for code in checks)
+        for code, rows in checks.items():
+            reason = reasons[code]
+            if reason and (lonely or often[reason] > 1):
+                apart.setdefault(reason, Counter())[CATEGORIES.get(category, category)] += 1
+            else:
+                kept.setdefault(category, {})[code] = rows
+    shared = sorted((pair for pair in apart.items() if pair[1].total() > 1), key=lambda pair: -pair[1].total())
+    lines = [f"{GLYPHS['skipped']} {reason}: {_by_category(found)}" for reason, found in shared]
+    single = [pair for pair in apart.items() if pair[1].total() == 1]
+    if len(single) <= _FEW:
+        return kept, [*lines, *(f"{GLYPHS['skipped']} {reason}: {_by_category(found)}" for reason, found in single)]
+    rest: Counter[str] = Counter()
+    for _reason, found in single:
+        rest.update(found)
+    return kept, [*lines, f"{GLYPHS['skipped']} each for a reason of its own, which the rows and reports have: {_by_category(rest)}"]
+
+
+def _by_category(found: Counter[str]) -> str:
+    return ", ".join(f"{title} ({number})" for title, number in found.items())
+
+
+def _grouped(rows: Rows) -> Grouped:
+    grouped: Grouped = {}
     for row in rows:
         grouped.setdefault(row["category"], {}).setdefault(row["id"], []).append(row)
     return grouped
@@ -91,7 +114,8 @@ def table(
     """The whole table. show_from leaves out what is less severe, never a summary's number; about: what a category looked at."""
     rows = list(rows)
     lines: list[str] = []
-    for category, checks in _grouped(rows).items():
+    grouped, skipped = _set_apart(_grouped(rows)) if show_from == "info" else (_grouped(rows), [])
+    for category, checks in grouped.items():
         shown = [found for found in checks.values() if any(row["status"] in SHOWN[show_from] for row in found)]
         if not shown:
             continue
@@ -99,6 +123,8 @@ def table(
         lines += [title, "-" * len(title), *([about[category]] if about and category in about else [])]
         lines += _checks([[row for row in found if show_from == "info" or row["status"] in SHOWN[show_from]] for found in shown])
         lines.append("")
+    if skipped:
+        lines += [_APART, "-" * len(_APART), *skipped, ""]
     counts = summary if summary is not None else {key: sum(row["status"] == key for row in rows) for key in GLYPHS}
     return joined([*lines, summary_line(counts)])
 

@@ -31,10 +31,10 @@ from .._kube.progress import Progress, few
 from .._model.clock import utc_now
 from .._model.intent import ISTIO_ONLY, Intent
 from .._model.packages import TOOLS
-from .._model.scope import strangers
+from .._model.scope import strangers, tells_of_a_mesh
 from .._model.snapshot import Snapshot
 from .._model.view import View
-from .._text import shortened
+from .._text import counted, shortened
 from .certificate_sources import clock_source
 from .sources import cluster_of, nothing, read_result, read_source
 
@@ -131,7 +131,16 @@ def _asks(intent: Intent, options: Options) -> bool:
 
 def _require_ours(snapshot: Snapshot, intent: Intent, params: dict[str, Any]) -> None:
     """Manifests of another mesh pass every check of this one, as nothing of them is looked at."""
-    if params["source"] != "manifests" or not intent.members:
+    if params["source"] != "manifests":
+        return
+    if not intent.members:
+        if not any(map(tells_of_a_mesh, snapshot.objects)):
+            raise ConfigError(
+                f"{params['cluster']}: nothing was checked. None of the {counted(len(snapshot.objects), 'object')} of "
+                f"{params['path']} is of a "
+                "mesh (of Istio, OpenShift Service Mesh or the Gateway API, or with their labels): give the folder that has them, or an "
+                "inventory (-i) whose mesh_domains says which namespaces are members"
+            )
         return
     ours = [*intent.members, *([intent.namespace] if intent.namespace else [])]
     found = strangers(snapshot.objects, ours)

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from .fields import section, sections
 from .objects import group_of
 
-__all__ = ["DEFAULT", "in_their_namespaces", "is_namespaced", "strangers"]
+__all__ = ["DEFAULT", "in_their_namespaces", "is_namespaced", "strangers", "tells_of_a_mesh"]
 
 DEFAULT = "default"
 # Groups of which every kind is of the whole cluster.
@@ -31,6 +32,10 @@ _KINDS = frozenset({
     ("rbac.authorization.k8s.io", "ClusterRole"), ("rbac.authorization.k8s.io", "ClusterRoleBinding"),
     ("security.openshift.io", "SecurityContextConstraints"),
 })  # fmt: skip
+# Ends of the groups whose objects are about a mesh, whoever made it.
+_MESH_GROUPS = ("istio.io", "sailoperator.io", "maistra.io", "gateway.networking.k8s.io", "kiali.io")
+# What an object of another kind has about a mesh in its labels, annotations or containers.
+_MESH_WORDS = ("istio", "maistra.io", "sailoperator.io")
 # The one group with namespaces among those above.
 _NAMESPACED = frozenset({("storage.k8s.io", "CSIStorageCapacity")})
 
@@ -73,3 +78,18 @@ def strangers(objects: Iterable[Mapping[str, Any]], ours: Iterable[str]) -> list
             found.add(str(meta.get("name" if obj.get("kind") == "Namespace" else "namespace") or ""))
     found.discard("")
     return [] if found & set(ours) else sorted(found)
+
+
+def tells_of_a_mesh(obj: Mapping[str, Any]) -> bool:
+    """Whether it is of a mesh, by its kind, its labels, annotations and those of its pods, or what it runs. A Secret may hold a CA."""
+    if obj.get("kind") == "Secret" or group_of(str(obj.get("apiVersion") or "")).endswith(_MESH_GROUPS):
+        return True
+    template = section(obj, "spec", "template")
+    for part in (obj, template):
+        meta = section(part, "metadata")
+        words = [*section(meta, "labels"), *section(meta, "annotations"), str(meta.get("name") or "")]
+        containers = sections(section(part, "spec").get("containers"))
+        words += [str(one.get("name") or "") for one in containers]
+        if any(word in str(text) for text in words for word in _MESH_WORDS):
+            return True
+    return False

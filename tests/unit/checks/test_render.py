@@ -66,6 +66,36 @@ def test_table(report: Report, show_from: str) -> None:
     check_golden(f"table_{show_from}.txt", table(rows(report), show_from=show_from, summary=report.summary) + "\n")
 
 
+def row(code: str, category: str, status: str = "skipped", message: str = "") -> dict[str, Any]:
+    return {"id": code, "category": category, "title": f"{code} is so", "status": status, "severity": "error", "resource": "",
+            "message": message, "hint": "", "hint_url": ""}  # fmt: skip
+
+
+def test_what_was_not_asked_is_told_by_reason_at_the_end() -> None:
+    given = [
+        row("OSM1001", "api", message="manifests do not say what runs"),
+        row("OSM1201", "control_plane", "passed"),
+        row("OSM1202", "control_plane", message="manifests do not say what runs"),
+        row("OSM1203", "control_plane", message="there is no Istio"),  # beside one that passed, and alone: it stays where it is looked for
+        *(row(f"OSM20{number}", "certificates", message=f"there is no {number}") for number in range(10, 14)),
+    ]
+    assert table(given).splitlines() == [
+        "control plane",
+        "-------------",
+        "√ OSM1201 is so",
+        "· OSM1203 is so (skipped, there is no Istio)",
+        "",
+        "skipped, by reason (how many checks)",
+        "------------------------------------",
+        "· manifests do not say what runs: Kubernetes API (1), control plane (1)",
+        "· each for a reason of its own, which the rows and reports have: certificates (4)",
+        "",
+        "1 passed, 0 warnings, 0 failed, 7 skipped",
+    ]
+    assert table(given[:-1]).splitlines()[-5:-2] == [f"· there is no {number}: certificates (1)" for number in range(10, 13)]
+    assert short_lines(table(given).splitlines()) == ["1 passed, 0 warnings, 0 failed, 7 skipped"]
+
+
 def test_a_failure_is_one_line_that_says_which(report: Report) -> None:
     def line(fail_on: str, status: str = "") -> str:
         return verdict_line([row.to_dict() for row in report.failing(fail_on) if status in ("", row.status)], cluster="west")

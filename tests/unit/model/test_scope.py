@@ -9,7 +9,12 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.meshops.mesh.plugins.module_utils._model import kinds
-from ansible_collections.meshops.mesh.plugins.module_utils._model.scope import in_their_namespaces, is_namespaced, strangers
+from ansible_collections.meshops.mesh.plugins.module_utils._model.scope import (
+    in_their_namespaces,
+    is_namespaced,
+    strangers,
+    tells_of_a_mesh,
+)
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
 
 Obj = dict[str, Any]
@@ -92,3 +97,27 @@ def test_manifests_and_snapshots_say_the_same(tmp_path: Path) -> None:
 )
 def test_objects_of_which_none_is_in_a_namespace_of_ours(objects: list[Obj], found: list[str]) -> None:
     assert strangers(objects, ["ours", "istio-system"]) == found
+
+
+@pytest.mark.parametrize(
+    ("given", "tells"),
+    [
+        (obj("networking.istio.io/v1", "VirtualService"), True),
+        (obj("extensions.istio.io/v1alpha1", "WasmPlugin"), True),
+        (obj("maistra.io/v1", "ServiceMeshMemberRoll"), True),
+        (obj("federation.maistra.io/v1", "ServiceMeshPeer"), True),
+        (obj("sailoperator.io/v1", "Istio"), True),
+        (obj("gateway.networking.k8s.io/v1", "HTTPRoute"), True),
+        (obj("v1", "Secret"), True),
+        (obj("v1", "ConfigMap"), False),
+        (obj("v1", "Namespace") | {"metadata": {"name": "a", "labels": {"istio-injection": "enabled"}}}, True),
+        (obj("v1", "ConfigMap") | {"metadata": {"name": "istio-prod", "namespace": "istio-system"}}, True),
+        (obj("apps/v1", "Deployment", spec={"template": {"metadata": {"annotations": {"sidecar.istio.io/inject": "true"}}}}), True),
+        (obj("apps/v1", "Deployment", spec={"template": {"spec": {"containers": [{"name": "istio-proxy"}]}}}), True),
+        (obj("apps/v1", "Deployment", spec={"template": {"spec": {"containers": [{"name": "web"}]}}}), False),
+        (obj("apps/v1", "Deployment", spec={"template": "none"}), False),
+        ({"kind": "List"}, False),
+    ],
+)
+def test_what_is_of_a_mesh_is_told_by_kind_label_or_container(given: Obj, tells: bool) -> None:
+    assert tells_of_a_mesh(given) is tells

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -105,6 +106,17 @@ def test_manifests_of_another_mesh_do_not_pass(tmp_path: Path) -> None:
     assert done["failed"] and "are in shop, and none of these is a namespace of this mesh (pay, istio-system)" in done["msg"], done["msg"]
     ours = action(args | {"members": ["shop"]}, tmp_path).run(task_vars={})
     assert "checks" in ours
+
+
+def test_manifests_that_are_of_no_mesh_do_not_pass(tmp_path: Path) -> None:
+    """A folder beside the one that was meant would be green for ever."""
+    (tmp_path / "web.yaml").write_text('{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "shop"}}')
+    args = {"source": "manifests", "path": str(tmp_path)}
+    done = action(dict(args), tmp_path).run(task_vars={})
+    assert done["failed"] and "nothing was checked. None of the 1 object of " in done["msg"], done["msg"]
+    labelled = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": {"istio.io/rev": "a"}}}
+    (tmp_path / "space.yaml").write_text(json.dumps(labelled))
+    assert "checks" in action(dict(args), tmp_path).run(task_vars={})
 
 
 def plugin_spec() -> dict[str, Any]:
