@@ -18,7 +18,7 @@ from typing import Any
 
 from ..operators.base import Kube
 from . import netns, spec
-from .relay import SOCKET
+from .relay_client import SOCKET
 
 __all__ = ["PROXY_USER", "Agent", "Programs", "capture", "trusted_root"]
 

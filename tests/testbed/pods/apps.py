@@ -15,15 +15,18 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
-from . import chains, netns, redis
+from . import chains, netns, redis, spans
 from .chains import Call
+from .pipes import copy
 
 __all__ = ["Application", "Trouble"]
 
 Obj = dict[str, Any]
 _METHOD = re.compile(rb"^(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|TRACE) ")
+_HTTP2 = b"PRI * HTTP/2.0"
 _LIMIT = 1 << 20
 _PATIENCE = 15.0  # seconds that a call of a chain may take
 
@@ -50,6 +53,8 @@ class Application:
     said: bool
     resolve: Callable[[str], list[str]]
     store: redis.Store
+    spans: Path | None = None  # where traces are kept that are sent to it
+    collector: str = ""  # the socket behind its port for traces by gRPC
     trouble: Trouble = field(default_factory=Trouble)
     answered: int = 0
     _servers: list[asyncio.AbstractServer] = field(default_factory=list)
@@ -67,6 +72,9 @@ class Application:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             begun = await reader.read(8192)
+            if begun.startswith(_HTTP2) and self.collector:
+                await self._hand_on(begun, reader, writer)
+                return
             while begun:
                 if not _METHOD.match(begun):
                     await redis.serve(self.store, begun, reader, writer)
@@ -76,6 +84,14 @@ class Application:
             pass
         finally:
             writer.close()
+
+    async def _hand_on(self, begun: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_unix_connection(self.collector)
+        try:
+            far_writer.write(begun)
+            await asyncio.gather(copy(reader, far_writer), copy(far_reader, writer))
+        finally:
+            far_writer.close()
 
     async def _http(self, begun: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
         """One request and its answer; what has come of the next one, nothing where the connection ends."""
@@ -106,6 +122,9 @@ class Application:
 
     async def answer(self, path: str, headers: dict[str, str], body: bytes = b"") -> tuple[int, str, str]:
         """(status, content type, text)"""
+        if self.spans is not None and (traced := spans.of_request(path, body)) is not None:
+            spans.keep(self.spans, traced)
+            return 202, "application/json", "{}"
         trouble = self.trouble
         if trouble.slow and random.random() * 100 < trouble.slow:
             await asyncio.sleep(trouble.seconds)

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from ..operators.base import LOG, Controller, Key, now
-from . import chains, faults, metrics, netns, serving, spec, status
+from . import chains, faults, metrics, netns, serving, spans, spec, status
 from .agent import Agent, Programs, capture, trusted_root
 from .apps import Application
 from .node import Node
 from .redis import Store
-from .relay_client import RelayClient
+from .relay_client import COLLECTOR, RelayClient
 
 __all__ = ["Pods"]
 
@@ -95,6 +95,7 @@ class Pods(Controller):
     async def run(self) -> None:
         await self.node.start()
         await self.relay.start()
+        await self.relay.order({"folder": str(self.root), "collect": str(self.folder / "spans.jsonl")})
         serving.write_programs(self.folder / "bin", self.programs.agent, self.programs.path)
         self.enqueue(("Network", "", ""))
         try:
@@ -179,6 +180,8 @@ class Pods(Controller):
         calls, said = chains.of_pod(pod)
         store = self.stores.setdefault(f"{ident[0]}/{labels.get('app', ident[1])}", {})
         app = Application(ident[0], ident[1], labels, namespace, calls, said, self.node.resolver(ident[0]), store)
+        if spans.COLLECTORS.keys() & set(spec.ports(pod)):
+            app.spans, app.collector = self.folder / "spans.jsonl", str(self.root / COLLECTOR)
         one = self.running[ident] = Running(pod, namespace, veth, folder, app)
         try:
             await netns.add(namespace)

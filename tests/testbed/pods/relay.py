@@ -2,7 +2,8 @@
 """Between each Envoy and its pilot-agent: a process of its own, so that many proxies can start while others are called.
 
 Lines on its standard input are orders, {"folder": "/run/of/pod", "identity": {...}} or {"gone": "/run/of/pod"}; each is answered by a line.
-The agent listens at etc/istio/proxy/XDS of the folder, and Envoy's bootstrap names the socket beside it (SOCKET).
+{"folder": ..., "collect": "file"} makes a collector of traces (COLLECTOR) there. The agent listens at etc/istio/proxy/XDS of its folder,
+and Envoy's bootstrap names the socket beside it (SOCKET).
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from typing import Any
 
 import grpc
 
+from . import spans
+from .relay_client import COLLECTOR, SOCKET
 from .spec import Identity
 from .xds_edit import Editor
 
-__all__ = ["SOCKET", "main"]
+__all__ = ["main"]
 
-SOCKET = "XDR"
 _PLACE = Path("etc/istio/proxy")
 _LARGE = [("grpc.max_receive_message_length", 1 << 28), ("grpc.max_send_message_length", 1 << 28)]
 _HOP = (":", "user-agent", "te", "grpc-")
@@ -81,6 +83,31 @@ async def _serve(folder: Path, identity: Identity) -> grpc.aio.Server:
     return server
 
 
+class _Collector(grpc.GenericRpcHandler):
+    """An OTLP collector: whatever is exported is kept."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def service(self, handler_call_details: Any) -> Any:
+        async def export(request: bytes, _context: Any) -> bytes:
+            if handler_call_details.method.endswith("TraceService/Export"):
+                spans.keep(self.file, spans.of_otlp(request))
+            return b""
+
+        return grpc.unary_unary_rpc_method_handler(export)
+
+
+async def _collect(folder: Path, file: Path) -> grpc.aio.Server:
+    path = folder / COLLECTOR
+    path.unlink(missing_ok=True)
+    server = grpc.aio.server(options=_LARGE)
+    server.add_generic_rpc_handlers((_Collector(file),))
+    server.add_insecure_port(f"unix:{path}")
+    await server.start()
+    return server
+
+
 async def _orders() -> None:
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
@@ -91,7 +118,9 @@ async def _orders() -> None:
         old = servers.pop(folder, None)
         if old is not None:
             await old.stop(None)
-        if "folder" in order:
+        if "collect" in order:
+            servers[folder] = await _collect(Path(folder), Path(order["collect"]))
+        elif "folder" in order:
             servers[folder] = await _serve(Path(folder), Identity(**order["identity"]))
         print(json.dumps({"done": folder}), flush=True)
 

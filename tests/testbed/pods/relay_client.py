@@ -14,7 +14,10 @@ from typing import Any
 from ..operators.base import LOG
 from ..paths import TESTBED
 
-__all__ = ["RelayClient"]
+__all__ = ["COLLECTOR", "SOCKET", "RelayClient"]
+
+SOCKET = "XDR"  # beside the agent's own
+COLLECTOR = "otlp.sock"
 
 
 class RelayClient:

@@ -8,7 +8,8 @@ import json
 from typing import Any
 
 import pytest
-from testbed.pods import chains, redis, spec, status
+from testbed.pods import chains, redis, spans, spec, status
+from testbed.pods.wire import member, number
 
 Obj = dict[str, Any]
 NOW = "2026-11-30T12:00:00Z"
@@ -244,3 +245,22 @@ def test_a_status_is_written_only_when_it_changes() -> None:
     app_row, proxy_row = again["containerStatuses"]
     assert app_row == {"name": "app", "ready": True, "restartCount": 0}
     assert (proxy_row["ready"], proxy_row["restartCount"], proxy_row["state"]) == (False, 2, {"running": {"startedAt": NOW}})
+
+
+def test_spans_of_both_protocols() -> None:
+    attribute = member(1, b"service.name") + member(2, member(1, b"cars.shop"))
+    tag = member(1, b"http.status_code") + member(2, member(1, b"200"))
+    span = member(1, b"\x01\x02") + member(2, b"\x03") + member(4, b"\x05") + member(5, b"cars:8000/*") + number(6, 3) + member(9, tag)
+    request = member(1, member(1, member(1, attribute)) + member(2, member(2, span)))
+    expected = {"trace": "0102", "span": "03", "parent": "05", "service": "cars.shop", "name": "cars:8000/*", "kind": "CLIENT"}
+    assert spans.of_request("/v1/traces", request) == [{**expected, "tags": {"http.status_code": "200"}}]
+    row = {
+        "traceId": "0102",
+        "id": "03",
+        "parentId": "05",
+        "kind": "CLIENT",
+        "name": "cars:8000/*",
+        "localEndpoint": {"serviceName": "cars.shop"},
+    }
+    assert spans.of_request("/api/v2/spans", json.dumps([row]).encode()) == [{**expected, "tags": {}}]
+    assert spans.of_request("/headers", b"") is None
