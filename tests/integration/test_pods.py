@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Real pods on the bed: what istiod writes is what happens, in calls, refusals, metrics, traces and when something breaks."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pods_support import Mesh, deployment, missing, running, service
+from testbed.calls import Calls
+from testbed.patience import until
+from testbed.pods import leavings, netns
+
+Obj = dict[str, Any]
+pytestmark = pytest.mark.skipif(missing() is not None, reason=f"the data plane pods: {missing()}")
+
+
+@pytest.fixture(scope="module")
+def mesh(worker_id: str) -> Iterator[Mesh]:
+    with running(f"pods-{worker_id}") as found:
+        found.namespaced("plain")
+        found.apply(
+            *deployment("cars-v1", app="cars", replicas=2),
+            *deployment("cars-v2", app="cars", version="v2"),
+            service("cars"),
+            *deployment("client", env={"CARS_SERVICE": "http://cars:8000"}),
+            service("client"),
+            *deployment("store", port=6379),
+            service("store", port_name="redis", port=6379),
+        )
+        found.apply(*deployment("stranger"), namespace="plain")
+        for name, count in (("cars-v1", 2), ("cars-v2", 1), ("client", 1), ("store", 1)):
+            found.ready(name, count)
+        found.ready("stranger", namespace="plain")
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def healthy(mesh: Mesh) -> Iterator[None]:
+    yield
+    mesh.bed.set_faults({})
+
+
+def call(mesh: Mesh, source: str, url: str, *more: str, namespace: str = "") -> str:
+    return mesh.exec(source, "curl", "-s", "-m", "5", "-o", "/dev/null", "-w", "%{http_code}", *more, url, namespace=namespace)
+
+
+def test_calls_reach_both_versions_with_mutual_tls(mesh: Mesh) -> None:
+    with Calls(mesh.bed, "http://cars:8000/", source="shop/client", rate=100) as calls:
+        calls.wait(90)
+    assert calls.failed() == []
+    assert calls.by_version().keys() == {"v1", "v2"}
+    assert calls.by_version()["v1"] > calls.by_version()["v2"]
+    seen = json.loads(mesh.exec("client", "curl", "-s", "http://cars:8000/headers"))["headers"]
+    assert "By=spiffe://cluster.local/ns/shop/sa/cars" in seen["x-forwarded-client-cert"]
+    assert "URI=spiffe://cluster.local/ns/shop/sa/client" in seen["x-forwarded-client-cert"]
+    assert "x-testbed-workload" not in seen
+
+
+def test_metrics_have_istio_s_names_and_labels(mesh: Mesh) -> None:
+    call(mesh, "client", "http://cars:8000/")
+    labels = {"source_workload": "client", "destination_service": "cars.shop.svc.cluster.local", "response_code": "200"}
+    source = {**labels, "reporter": "source", "destination_principal": "spiffe://cluster.local/ns/shop/sa/cars"}
+    until(lambda: mesh.metric("client", "istio_requests_total", **source), what="the caller's count")
+    there = {**labels, "reporter": "destination", "connection_security_policy": "mutual_tls"}
+    there |= {"source_principal": "spiffe://cluster.local/ns/shop/sa/client", "destination_workload": "cars-v1"}
+    until(lambda: mesh.metric("cars-v1", "istio_requests_total", **there), what="the called one's count")
+    assert mesh.metric("client", "istio_request_duration_milliseconds_count", **source)
+
+
+def test_an_application_calls_on_through_its_sidecar(mesh: Mesh) -> None:
+    text = mesh.exec("cars-v2", "curl", "-s", "-H", "accept: application/json", "http://client:8000/")
+    (row,) = json.loads(text)["calls"]
+    assert (row["to"], row["status"]) == ("cars:8000", 200)
+
+
+def test_tcp_passes_and_is_counted(mesh: Mesh) -> None:
+    said = mesh.bed.kubectl(
+        "exec", "-i", "-n", "shop", mesh.pods("client")[0]["metadata"]["name"], "-c", "app", "--",
+        "curl", "-s", "-m", "3", "telnet://store:6379", stdin="SET greeting hello\r\nGET greeting\r\nQUIT\r\n",
+    )  # fmt: skip
+    assert said.stdout.splitlines() == ["+OK", "$5", "hello", "+OK"]
+    opened = {"reporter": "source", "destination_service_name": "store", "request_protocol": "tcp"}
+    until(lambda: mesh.metric("client", "istio_tcp_connections_opened_total", **opened), what="an opened connection")
+
+
+def test_strict_mtls_and_a_policy_refuse(mesh: Mesh) -> None:
+    assert call(mesh, "stranger", "http://cars.shop:8000/", namespace="plain") == "200"
+    strict = {"apiVersion": "security.istio.io/v1", "kind": "PeerAuthentication", "metadata": {"name": "strict"}}
+    deny = {"apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy", "metadata": {"name": "no-admin"}}
+    rule = {"from": [{"source": {"serviceAccounts": ["client"]}}], "to": [{"operation": {"paths": ["/admin*"]}}]}
+    mesh.apply({**strict, "spec": {"mtls": {"mode": "STRICT"}}}, {**deny, "spec": {"action": "DENY", "rules": [rule]}})
+    try:
+        until(lambda: call(mesh, "stranger", "http://cars.shop:8000/", namespace="plain") == "000", what="plain text refused")
+        until(lambda: call(mesh, "client", "http://cars:8000/admin") == "403", what="the policy's refusal")
+        assert call(mesh, "client", "http://cars:8000/") == "200"
+        assert call(mesh, "store", "http://cars:8000/admin") == "200"
+        denied = {"reporter": "destination", "response_code": "403", "source_workload": "client"}
+        until(lambda: sum(mesh.metric(name, "istio_requests_total", **denied) for name in ("cars-v1", "cars-v2")), what="a counted 403")
+    finally:
+        mesh.bed.kubectl("delete", "peerauthentication/strict", "authorizationpolicy/no-admin", "-n", "shop")
+    until(lambda: call(mesh, "stranger", "http://cars.shop:8000/", namespace="plain") == "200", what="plain text again")
+
+
+def test_routes_by_weight_and_header(mesh: Mesh) -> None:
+    api = "networking.istio.io/v1"
+    subsets = [{"name": name, "labels": {"version": name}} for name in ("v1", "v2")]
+    testers = {"match": [{"headers": {"end-user": {"exact": "jason"}}}], "route": [{"destination": {"host": "cars", "subset": "v2"}}]}
+    all_to_v1 = {"route": [{"destination": {"host": "cars", "subset": "v1"}}]}
+    rule = {"apiVersion": api, "kind": "DestinationRule", "metadata": {"name": "cars"}, "spec": {"host": "cars", "subsets": subsets}}
+    routes = {
+        "apiVersion": api,
+        "kind": "VirtualService",
+        "metadata": {"name": "cars"},
+        "spec": {"hosts": ["cars"], "http": [testers, all_to_v1]},
+    }
+    mesh.apply(rule, routes)
+    try:
+        with Calls(mesh.bed, "http://cars:8000/", source="shop/client", rate=50) as calls:
+            until(lambda: calls.by_version(calls.wait(20)).keys() == {"v1"}, what="all to v1")
+        with Calls(mesh.bed, "http://cars:8000/", source="shop/client", rate=50, headers={"end-user": "jason"}) as calls:
+            calls.wait(20)
+        assert calls.by_version().keys() == {"v2"}
+    finally:
+        mesh.bed.kubectl("delete", "virtualservice/cars", "destinationrule/cars", "-n", "shop")
+
+
+def test_exec_and_port_forward_lead_into_the_pod(mesh: Mesh) -> None:
+    certs = json.loads(mesh.exec("client", "pilot-agent", "request", "GET", "certs", container="istio-proxy"))
+    assert certs["certificates"][0]["cert_chain"][0]["subject_alt_names"] == [{"uri": "spiffe://cluster.local/ns/shop/sa/client"}]
+    assert mesh.exec("client", "curl", "-s", "http://localhost:15000/ready").strip() == "LIVE"
+    pod = mesh.pods("client")[0]["metadata"]["name"]
+    for port, path in ((15000, "/ready"), (15021, "/healthz/ready"), (15090, "/stats/prometheus"), (8000, "/headers")):
+        command = [mesh.bed.data["binaries"]["kubectl"], "port-forward", "-n", "shop", f"pod/{pod}", f":{port}"]
+        with subprocess.Popen(command, env=mesh.bed.env(), stdout=subprocess.PIPE, text=True) as forward:
+            assert forward.stdout
+            local = int(forward.stdout.readline().split("127.0.0.1:")[1].split()[0])
+            with socket.create_connection(("127.0.0.1", local), timeout=5) as connection:
+                connection.sendall(f"GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n".encode())
+                assert b"200 OK" in connection.recv(200), port
+            forward.terminate()
+
+
+def test_a_killed_pod_comes_back_and_nobody_notices(mesh: Mesh) -> None:
+    old = mesh.pods("cars-v2")[0]["metadata"]["name"]
+    with Calls(mesh.bed, "http://cars:8000/", source="shop/client", rate=50) as calls:
+        calls.wait(20)
+        mesh.bed.kubectl("delete", "pod", old, "-n", "shop", "--wait=false")
+        until(lambda: [row for row in mesh.pods("cars-v2") if row["metadata"]["name"] != old], what="another pod")
+        mesh.ready("cars-v2")
+        new = mesh.pods("cars-v2")[0]["metadata"]["name"]
+        until(lambda: any(answer.pod == f"shop/{new}" for answer in calls.answers), what="calls to the new pod")
+    assert calls.failed() == []
+
+
+def test_a_proxy_that_crashes_is_not_ready_and_starts_again(mesh: Mesh) -> None:
+    mesh.bed.set_faults({"pods": {"crashed": ["shop/cars-v2"]}})
+    until(lambda: not _is_ready(mesh.pods("cars-v2")[0]), what="a pod that is not ready")
+    mesh.bed.set_faults({})
+    mesh.ready("cars-v2")
+    proxies = [row for row in _statuses(mesh.pods("cars-v2")[0]) if row["name"] == "istio-proxy"]
+    assert proxies[0]["restartCount"] >= 1
+
+
+def _is_ready(pod: Obj) -> bool:
+    return any(row["type"] == "Ready" and row["status"] == "True" for row in pod["status"]["conditions"])
+
+
+def _statuses(pod: Obj) -> list[Obj]:
+    return [*(pod["status"].get("containerStatuses") or []), *(pod["status"].get("initContainerStatuses") or [])]
+
+
+def test_errors_and_lost_packets_are_seen_by_callers(mesh: Mesh) -> None:
+    mesh.bed.set_faults({"pods": {"errors": {"shop/cars-v2": {"percent": 100, "status": 500}}}})
+    with Calls(mesh.bed, "http://cars:8000/", source="shop/client", rate=50) as calls:
+        until(lambda: calls.by_status()[500], what="errors of v2")
+        assert calls.by_status()[200]
+    mesh.bed.set_faults({"pods": {"loss": [{"percent": 100, "to": "shop/cars"}]}})
+    with Calls(mesh.bed, "http://cars:8000/", source="shop/client", rate=10, timeout=2) as calls:
+        until(lambda: [answer for answer in calls.answers[-4:] if answer.status in (0, 503)], what="nobody answers")
+
+
+def test_a_load_balancer_takes_callers_from_outside(mesh: Mesh) -> None:
+    labels = {"sidecar.istio.io/inject": "false"}
+    mesh.apply(*deployment("front", labels=labels), service("front", type="LoadBalancer"))
+    mesh.ready("front")
+    address = until(lambda: _address(mesh), what="an address of the load balancer")
+    with Calls(mesh.bed, "http://front.example.com:8000/", to=address, rate=50) as calls:
+        calls.wait(10)
+    assert calls.failed() == []
+    mesh.bed.kubectl("delete", "deployment/front", "service/front", "-n", "shop")
+
+
+def _address(mesh: Mesh) -> str:
+    found = mesh.bed.api.get("/api/v1/namespaces/shop/services/front")["status"]["loadBalancer"]
+    return str((found.get("ingress") or [{}])[0].get("ip", ""))
+
+
+def test_nothing_is_left_of_a_bed(worker_id: str) -> None:
+    with running(f"pods-end-{worker_id}") as found:
+        tag = leavings.tag_of(found.bed.dir.resolve())
+        assert netns.leftovers(tag)
+        found.bed.kill("pods")
+        found.bed.restart("pods")
+        until(lambda: netns.leftovers(tag), what="the namespaces again")
+    assert netns.leftovers(tag) == []
+    assert not leavings.root_of(tag).exists()
