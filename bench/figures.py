@@ -313,6 +313,25 @@ def proxies(scale: float) -> Result:
     return Result(rows, {**found, "load": load()})
 
 
+# real pods
+
+PODS, PODS_FIRST_S = 20, 60  # how many; seconds from no cluster to the first call through two sidecars
+
+
+def pods(scale: float) -> Result:
+    """A cluster with a real istiod and 20 real pods: until the first call, what a proxy costs, and calls at a steady rate."""
+    found = json.loads(run([sys.executable, "bench/real_pods.py", "--pods", str(max(3, round(PODS * scale)))]).output)
+    name, memory = "pods", found["memory"]
+    rows = [
+        Row(name, "from nothing to the first call", found["first_call_s"], wanted=PODS_FIRST_S, note=f"{found['pods']} pods"),
+        Row(name, "all pods ready, after the control plane", found["all_ready_s"]),
+        *(Row(name, f"memory of {program}", size, "MiB", note=f"{count} of them") for program, (count, size) in sorted(memory.items())),
+        Row(name, "calls that failed", found["failed"], "", wanted=0, note=f"{found['calls']} calls, {found['per_second']} a second"),
+        Row(name, "a call through two sidecars, median", found["median_ms"], "ms", note=f"99 %: {found['p99_ms']} ms"),
+    ]
+    return Result(rows, {**found, "load": load()})
+
+
 # a data plane restarted
 
 ROLLOUT, ROLLOUT_X = 10, 1.3  # waves; how much longer than all at once
@@ -415,6 +434,7 @@ FIGURES: dict[str, Callable[[float], Result]] = {
     "growth": growth,
     "authorization": authorization,
     "proxies": proxies,
+    "pods": pods,
     "rollout": rollout,
     "certificates": certificates,
     "corporate_ca": corporate_ca,

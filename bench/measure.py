@@ -17,7 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Failed", "Usage", "load", "machine", "run", "told"]
+__all__ = ["Failed", "Usage", "load", "machine", "pss", "run", "told"]
 
 ROOT = Path(__file__).resolve().parents[1]
 _SAMPLE = 0.1  # seconds between two looks at the memory of a process tree
@@ -85,7 +85,7 @@ class _Watch(threading.Thread):
     def run(self) -> None:
         """Until `done` is set."""
         while not self.done.wait(_SAMPLE):
-            self.peak_kib = max(self.peak_kib, sum(_pss(pid) for pid in _tree(self.pid)))
+            self.peak_kib = max(self.peak_kib, sum(pss(pid) for pid in _tree(self.pid)))
 
 
 def _tree(pid: int) -> list[int]:
@@ -97,7 +97,7 @@ def _tree(pid: int) -> list[int]:
     return found
 
 
-def _pss(pid: int) -> int:
+def pss(pid: int) -> int:
     """KiB, shared pages by their share; 0 for a process that has ended meanwhile."""
     with contextlib.suppress(OSError, ValueError):
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
