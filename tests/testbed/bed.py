@@ -23,6 +23,7 @@ from . import binaries, crds, kubelet, users
 from .api import Api
 from .errors import BedError
 from .paths import BEDS, TESTBED, socket_dir, start_time, write_atomic
+from .pods import leavings
 from .processes import POD_CIDR, SERVICE_CIDR, Layout, prepare
 
 __all__ = ["OPERATORS", "Bed"]
@@ -213,6 +214,8 @@ class Bed:
 
     def _clear(self) -> None:
         """What a dead bed left."""
+        if (self.dir / "pods.json").exists():
+            leavings.clean(self.dir)
         shutil.rmtree(self.dir, ignore_errors=True)
         shutil.rmtree(socket_dir(self.dir), ignore_errors=True)
 
@@ -231,6 +234,8 @@ class Bed:
                         deadline += 10
                     _reap(pid)
                     time.sleep(0.02)
+            if (self.dir / "pods.json").exists():
+                leavings.clean(self.dir)
             shutil.rmtree(self.dir / "etcd", ignore_errors=True)
             shutil.rmtree(socket_dir(self.dir), ignore_errors=True)
             return running

@@ -23,7 +23,6 @@ from .api import Api, ApiStatus
 from .egress import Egress
 from .errors import BedError
 from .paths import TESTBED, start_time, write_atomic
-from .pods import leavings
 from .processes import Layout, Process
 
 __all__ = ["Supervisor", "main"]
@@ -299,8 +298,6 @@ class Supervisor:
             child.kill()
         for child in self.children.values():
             child.wait()
-        if "pods" in self.children:
-            leavings.clean(self.layout.folder)
         if self.state != "failed":
             self.state = "down"
         self.write()

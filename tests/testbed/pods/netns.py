@@ -10,10 +10,11 @@ import asyncio
 import ctypes
 import os
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import BedError
@@ -24,6 +25,7 @@ __all__ = [
     "batch",
     "connect",
     "delete",
+    "delete_now",
     "etc",
     "inside",
     "ip_program",
@@ -118,8 +120,12 @@ async def delete(name: str) -> None:
 
 
 def delete_now(names: Iterable[str]) -> None:
-    """For a process that ends, and for what a dead one left."""
+    """For a process that ends, and for what a dead one left: whoever runs in them ends as well."""
     for name in names:
+        found = subprocess.run([ip_program(), "netns", "pids", name], capture_output=True, text=True, check=False).stdout.split()
+        for pid in {int(one) for one in found} - {os.getpid()}:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         subprocess.run([ip_program(), "netns", "del", name], capture_output=True, check=False)
         shutil.rmtree(etc(name), ignore_errors=True)
 
