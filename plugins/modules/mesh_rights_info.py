@@ -80,6 +80,12 @@ options:
     description: Whether Routes of OpenShift are made.
     type: bool
     default: false
+  traffic:
+    description: By which APIs requests are sent to versions of services; by none where C(mesh_traffic) is not set.
+    type: list
+    elements: str
+    choices: [istio, gateway]
+    default: []
   gateway_namespaces:
     description: Namespaces in which pods of gateways run, beside that of the control plane.
     type: list
@@ -298,6 +304,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "namespaces_by": {"type": "str", "choices": ["namespace", "project"], "default": "namespace"},
     "operators": {"type": "str", "choices": ["olm", "manual", "none"], "default": "olm"},
     "routes": {"type": "bool", "default": False},
+    "traffic": {"type": "list", "elements": "str", "choices": ["istio", "gateway"], "default": []},
     **{
         name: {**_WORDS, "default": []}
         for name in ("gateway_namespaces", "exempt_namespaces", "operator_namespaces", "project_namespaces", "categories", "only")

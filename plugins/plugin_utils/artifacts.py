@@ -70,6 +70,11 @@ def _traffic(found: Mapping[str, Any]) -> Picked:
     return {"passed": "msg" not in found, **{name: len(found.get(name) or []) for name in ("would_deny", "never_seen", "unclear")}}
 
 
+def _routes(found: Mapping[str, Any]) -> Picked:
+    """route_changes: of how many kinds of requests something becomes else."""
+    return {"passed": "msg" not in found, "route_changes": len(found.get("changes") or [])}
+
+
 # Variable, and what is taken of it.
 SOURCES: dict[str, Callable[[Any], Picked]] = {
     "access_from_traffic_found": _traffic,
@@ -82,6 +87,7 @@ SOURCES: dict[str, Callable[[Any], Picked]] = {
     "__certificates_shown": _checks,
     "__certificates_turn": _rotation,
     "__migration_plan": _migration_plan,
+    "__traffic_plan": _routes,
     "__upgrade_result": _rollout,
 }
 _INSTALLED = ("deliver_layer_times",)
@@ -100,6 +106,7 @@ PLAYBOOKS: dict[str, tuple[str, ...]] = {
     "render_rights": _INSTALLED,
     "restart_data_plane": _UPGRADED,
     "rotate_certificates": ("__certificates_turn",),
+    "shift_traffic": ("deliver_layer_times", "__traffic_plan"),
     "travel_corporate_ca": ("__certificates_turn", "__certificates_shown"),
     "travel_https": _INSTALLED,
     "travel_partner_gateway": _INSTALLED,

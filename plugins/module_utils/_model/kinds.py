@@ -78,6 +78,7 @@ VIRTUAL_SERVICE = Kind("networking.istio.io", "VirtualService")
 AUTHORIZATION_POLICY = Kind("security.istio.io", "AuthorizationPolicy")
 PEER_AUTHENTICATION = Kind("security.istio.io", "PeerAuthentication")
 REQUEST_AUTHENTICATION = Kind("security.istio.io", "RequestAuthentication")
+HTTP_ROUTE = Kind("gateway.networking.k8s.io", "HTTPRoute")
 K8S_GATEWAY = Kind("gateway.networking.k8s.io", "Gateway")
 BACKEND_TLS_POLICY = Kind("gateway.networking.k8s.io", "BackendTLSPolicy")
 INFERENCE_POOL = Kind("inference.networking.x-k8s.io", "InferencePool")
@@ -106,6 +107,7 @@ __all__ = [
     "EXPORTED",
     "GATEWAY",
     "HORIZONTAL_POD_AUTOSCALER",
+    "HTTP_ROUTE",
     "IMPORTED",
     "INFERENCE_POOL",
     "INSTALL_PLAN",

@@ -25,6 +25,8 @@ __all__ = [
     "project_gateways",
     "route_ports",
     "routes",
+    "traffic_namespaces",
+    "traffic_versions",
     "waves",
     "workloads",
 ]
@@ -92,6 +94,41 @@ def project_gateways(given: MeshVariables) -> Iterator[str]:
             yield _no_member(f"{where}.namespace", home, given.members, "so its pods would get no proxy")
         if name in known.get(str(home), {}):
             yield f"{where}.name: {shown(name)} is an application of mesh_workloads in {shown(home)}; give the gateway another name"
+
+
+def traffic_namespaces(given: MeshVariables) -> Iterator[str]:
+    """Proxies know the routes of their mesh only."""
+    inside = (*given.members, given.home) if given.home else given.members
+    for number, row in enumerate(given.rows("mesh_traffic")):
+        if given.knows_members and row.get("namespace") not in inside:
+            why = "so no proxy of the mesh would follow its routes"
+            yield _no_member(f"mesh_traffic[{number}].namespace", row.get("namespace"), inside, why)
+
+
+def traffic_versions(given: MeshVariables) -> Iterator[str]:
+    """The pods of an application of ours have the label version; that of other pods is their owner's matter."""
+    known = _applications(given)
+    for number, row in enumerate(given.rows("mesh_traffic")):
+        where, there = f"mesh_traffic[{number}]", known.get(str(row.get("namespace")), {})
+        served = there.get(str(row.get("service")))
+        near = nearest(str(row.get("service")), there)
+        if served is None and near:
+            found = f"{where}.service: {quoted(row.get('service'))} is no application of mesh_workloads in {shown(row.get('namespace'))}"
+            yield f"{found}; did you mean {shown(near)}?"
+        if served is None:
+            continue
+        if row.get("port") is not None and str(row["port"]) != str(served.get("port")):
+            yield (
+                f"{where}.port: {shown(row['port'])} is no port of {shown(row.get('service'))}, "
+                f"to which mesh_workloads gives {shown(served.get('port'))}"
+            )
+        versions = list(map(str, served.get("versions") or ["v1"]))
+        for place, one in enumerate(sections(row.get("versions"))):
+            if not one.get("labels") and str(one.get("name")) not in versions:
+                yield (
+                    f"{where}.versions[{place}].name: {quoted(one.get('name'))} is no version of {shown(row.get('service'))} "
+                    f"in mesh_workloads; {did_you_mean(one.get('name'), versions)}"
+                )
 
 
 def near_services(given: MeshVariables) -> Iterator[str]:

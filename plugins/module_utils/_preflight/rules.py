@@ -20,6 +20,7 @@ from .._observability.refusals import observability_refusals
 from .._olm.refusals import operator_refusals
 from .._personas.refusals import persona_refusals
 from .._text import did_you_mean, quoted, shown
+from .._traffic.refusals import traffic_refusals
 from . import certificates, references
 from .given import MeshVariables
 
@@ -104,6 +105,13 @@ def _gateways(given: MeshVariables) -> Iterable[str]:
         given.map("mesh_control_plane"),
         given.rows("mesh_project_gateways"),
     )
+
+
+def _traffic(given: MeshVariables) -> Iterable[str]:
+    if given.text("traffic_state") == "absent":
+        return ()
+    api = given.text("traffic_api") or ("gateway" if given.map("mesh_control_plane").get("profile") == "ambient" else "istio")
+    return traffic_refusals(given.rows("mesh_traffic"), given.rows("mesh_gateways"), api=api, provider=given.provider)
 
 
 def _operators(given: MeshVariables) -> Iterable[str]:
@@ -226,6 +234,9 @@ RULES = (
     VariableRule(("mesh_project_gateways", DOMAINS, "mesh_workloads"), references.project_gateways),
     VariableRule(("mesh_gateways", DOMAINS, PLANE), references.routes),
     VariableRule(("mesh_gateways", "mesh_workloads"), references.route_ports),
+    VariableRule(("mesh_traffic", "mesh_gateways", "traffic_api", PLANE, PROVIDER), _traffic),
+    VariableRule(("mesh_traffic", DOMAINS), references.traffic_namespaces),
+    VariableRule(("mesh_traffic", "mesh_workloads"), references.traffic_versions),
     VariableRule(("mesh_workloads", DOMAINS), references.workloads),
     VariableRule(("mesh_workloads", "mesh_mtls"), references.applications),
     VariableRule(("mesh_mtls", DOMAINS), references.exemptions),

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from .certificates import ISSUE
 from .right import WRITE, Right, Where, namespaces_made
+from .traffic import TRAFFIC, TRAFFIC_READS, of_intent
 
 __all__ = ["INSTALL", "PRUNE"]
 
@@ -124,4 +125,7 @@ _OF_ALL_ELSE: tuple[Right, ...] = (
     Right("opentelemetrycollectors.opentelemetry.io", WRITE, Where.PLANE, "tracing", when=("opentelemetry",)),
     Right("secrets", WRITE, Where.SECRETS, "Secrets of the intent's workloads", when=("secrets",)),
 )
-INSTALL: tuple[Right, ...] = (*_OF_GATEWAYS, *(replace(right, work="mesh") for right in (*_OF_ALL_ELSE, *ISSUE)))
+INSTALL: tuple[Right, ...] = (
+    *_OF_GATEWAYS,
+    *(replace(right, work="mesh") for right in (*_OF_ALL_ELSE, *of_intent((*TRAFFIC, *TRAFFIC_READS)), *ISSUE)),
+)

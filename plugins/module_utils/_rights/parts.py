@@ -39,6 +39,8 @@ PARTS: Mapping[str, str] = {
     "opentelemetry": "a collector stands before Tempo",
     "spans": "`mesh_control_plane.tracing.provider` is `opentelemetry`",
     "routes": "OpenShift's Routes are made (`mesh_routes`)",
+    "traffic": "`mesh_traffic` is set",
+    "http_routes": "`traffic`, by the Gateway API (`mesh_traffic_api`, or an ambient mesh)",
     "exempt": "`mesh_mtls` exempts something from mutual TLS",
     "project_gateways": "`mesh_project_gateways` is not empty",
     "secrets": "`mesh_workloads` has Secrets",
@@ -94,6 +96,8 @@ def parts_of(params: Mapping[str, Any]) -> frozenset[str]:
     certificates, upgrade, migration = params["certificates"], params["upgrade"], params["migration"]
     switched = {
         "routes": params["routes"],
+        "traffic": params["traffic"],
+        "http_routes": "gateway" in params["traffic"],
         "exempt": params["exempt_namespaces"],
         "project_gateways": params["project_namespaces"],
         "secrets": params["secret_namespaces"],

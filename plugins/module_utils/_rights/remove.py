@@ -9,6 +9,7 @@ from __future__ import annotations
 from .._model.secrets_used import CACERTS
 from .install import INSTALL
 from .right import Right, Where
+from .traffic import TRAFFIC_READS, of_intent
 
 __all__ = ["REMOVE"]
 
@@ -32,6 +33,7 @@ REMOVE: tuple[Right, ...] = (
         for row in INSTALL
         if "create" in row.verbs and row.resource not in (*_KEPT, *_ASKED) and "/" not in row.resource and not _copies(row)
     ),
+    *of_intent(TRAFFIC_READS),
     Right("secrets", ("get", "delete"), Where.PLANE, "the CA that we made goes, and its copies stay", names=(CACERTS,)),
     Right("namespaces", ("get", "list", "patch"), Where.CLUSTER, "namespaces leave the mesh"),
     Right("pods", ("list",), Where.CLUSTER, _OWNERS),

@@ -26,6 +26,8 @@ from .parts import parts_of
 from .reads import check_reads
 from .remove import REMOVE
 from .right import Right, Scope, Where
+from .traffic import TRAFFIC
+from .traffic import reads as traffic_reads
 from .upgrade import UPGRADE
 from .upgrade import reads as upgrade_reads
 
@@ -45,6 +47,7 @@ FAMILIES: Mapping[str, tuple[str, tuple[Right, ...]]] = {
         (*CERTIFICATES, replace(PRUNE, work="gateways")),
     ),
     "access": ("travel_zero_trust, travel_partner_jwt and access_from_traffic; check_access needs no cluster", (*ACCESS, PRUNE)),
+    "traffic": ("shift_traffic", (*TRAFFIC, PRUNE)),
     "upgrade": (
         "upgrade_operators (work `operators`), upgrade_control_plane (work `control_plane`), restart_data_plane (work `proxies`), "
         "upgrade_data_plane (both of these), upgrade_mesh (all three) and plan_upgrade (work `plan`; with `plan_upgrade_proxies` "
@@ -59,6 +62,7 @@ FAMILIES: Mapping[str, tuple[str, tuple[Right, ...]]] = {
 _READS: Mapping[str, Callable[[Scope], list[Right]]] = {
     "certificates": certificates_reads,
     "access": access_reads,
+    "traffic": traffic_reads,
     "upgrade": upgrade_reads,
     "migration": migration_reads,
     "remove": lambda scope: [],

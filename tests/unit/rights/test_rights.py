@@ -37,6 +37,7 @@ NOTHING: dict[str, Any] = {
     "namespaces_by": "namespace",
     "operators": "olm",
     "routes": False,
+    "traffic": [],
     "gateway_namespaces": [],
     "secret_namespaces": [],
     "exempt_namespaces": [],
@@ -57,6 +58,7 @@ EVERYTHING: dict[str, Any] = NOTHING | {
     "observability": SEEN,
     "operators": "manual",
     "routes": True,
+    "traffic": ["istio", "gateway"],
     "secret_namespaces": ["shop"],
     "exempt_namespaces": ["pay"],
     "project_namespaces": ["shop"],
@@ -317,6 +319,7 @@ def test_everything_that_is_missing_is_said_with_place_and_reason() -> None:
     found = ask(Server(lambda asked: asked["resource"] not in ("*", "deployments", "secrets") or asked.get("namespace") == "shop"))
     assert found == [
         "list deployments.apps in the whole cluster: operators and control planes of others are looked for before anything is written; "
+        "whether every route leads to something; "
         "read by the checks of authorization, certificates, control_plane, gateways, membership, observability, traffic, workloads",
         "get, create, patch secrets in edge, istio-system: certificates of gateways and clients",
         "get, create, patch deployments.apps in istio-system, pay: gateways, tools and applications",
