@@ -23,11 +23,14 @@ _TERMINATIONS = {"HTTPS": "passthrough", "TLS": "passthrough"}
 _HOST = re.compile(r"(?P<service>[^.]+)\.(?P<namespace>[^.]+)\.svc\.cluster\.local")
 
 
-def gateways_of(view: View, mesh: str, namespace: str, additional: Sequence[str], notes: list[Unsaid]) -> list[dict[str, Any]]:
-    """additional: the gateways of the control plane beside ingress and egress. Gateways of others stay as they are, and are named."""
+def gateways_of(
+    view: View, mesh: str, namespace: str, additional: Sequence[str], notes: list[Unsaid], *, least: str = "TLSV1_2"
+) -> list[dict[str, Any]]:
+    """additional: the gateways of the control plane beside ingress and egress; least: the lowest version of TLS where none is said.
+    Gateways of others stay as they are, and are named."""
     found = []
     for row in view.of(k.GATEWAY, namespace):
-        gateway = _gateway(view, row, additional) if counts_as_ours(row.raw, mesh) else None
+        gateway = _gateway(view, row, additional, least) if counts_as_ours(row.raw, mesh) else None
         if gateway is None:
             notes.append(Unsaid(row.ref, "mesh_gateways does not say it: it was made by others, or changed since"))
         else:
@@ -39,14 +42,14 @@ def gateways_of(view: View, mesh: str, namespace: str, additional: Sequence[str]
     return found
 
 
-def _gateway(view: View, row: Obj, additional: Sequence[str]) -> dict[str, Any] | None:
+def _gateway(view: View, row: Obj, additional: Sequence[str], least: str) -> dict[str, Any] | None:
     servers, selector = sections(row.at("spec", "servers")), section(row.at("spec", "selector"))
     kind = selector.get("app") if selector.get("app") in additional else str(selector.get("istio", "")).removesuffix("gateway")
     if len(servers) != 1 or not kind or len(selector) != 1:
         return None
     (server,) = servers
     port, protocol, hosts = section(server, "port"), str(section(server, "port").get("protocol")), server.get("hosts") or []
-    tls = _tls(section(server, "tls"), protocol)
+    tls = _tls(section(server, "tls"), protocol, least)
     if protocol not in _PROTOCOLS or port.get("name") != f"{protocol.lower()}-{port.get('number')}" or tls is None:
         return None
     routed = _routes(view, row, protocol, hosts)
@@ -66,19 +69,20 @@ def _gateway(view: View, row: Obj, additional: Sequence[str]) -> dict[str, Any] 
     }
 
 
-def _tls(found: Mapping[str, Any], protocol: str) -> dict[str, Any] | None:
+def _tls(found: Mapping[str, Any], protocol: str, usual: str) -> dict[str, Any] | None:
     """None where it is another one than the template makes."""
     if protocol == "TLS":
         return {} if found == {"mode": "PASSTHROUGH"} else None
     if protocol != "HTTPS":
         return {} if not found else None
-    if not found.get("credentialName") or set(found) - {"mode", "credentialName", "minProtocolVersion"}:
+    if not found.get("credentialName") or set(found) - {"mode", "credentialName", "minProtocolVersion", "cipherSuites"}:
         return None
     least = found.get("minProtocolVersion", "TLSV1_2")
     return {
         "mode": found.get("mode", "SIMPLE"),
         "credential_name": found["credentialName"],
-        **({"min_version": least} if least != "TLSV1_2" else {}),
+        **({"min_version": least} if least != usual else {}),
+        **({"cipher_suites": found["cipherSuites"]} if found.get("cipherSuites") else {}),
     }
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .._model import kinds as k
 from .._model.fields import sections
 from .._model.secrecy import masked
-from .._model.view import Obj
+from .._model.view import Obj, View
 from .rest import Part, Rest, Unsaid, leaves, without_defaults
 
-__all__ = ["DEFAULTS", "GATEWAY_DEFAULTS", "TRACING", "finished", "host_and_port", "spans"]
+__all__ = ["DEFAULTS", "GATEWAY_DEFAULTS", "NORMALIZATIONS", "TRACING", "finished", "host_and_port", "scope_of", "spans"]
 
 GATEWAY_DEFAULTS: Mapping[str, Any] = {"enabled": True, "replicas": 1, "resources": {}, "service_type": "ClusterIP"}
 # What mesh_control_plane means where it says nothing: as vars/main.yml of the role control_plane has it, and a test compares them.
@@ -24,6 +25,8 @@ DEFAULTS: Mapping[str, Any] = {
     "ingress": GATEWAY_DEFAULTS,
     "egress": GATEWAY_DEFAULTS,
     "additional_ingress": [],
+    "proxy": {"resources": {}},
+    "sidecar_hosts": [],
     "mtls": {"control_plane": True, "data_plane": True},
     "outbound_traffic": "ALLOW_ANY",
     "access_log": {"enabled": False, "encoding": "TEXT"},
@@ -33,6 +36,20 @@ DEFAULTS: Mapping[str, Any] = {
     "spec_overrides": {},
 }
 TRACING = "tracing"  # what our templates call the provider of spans
+
+NORMALIZATIONS = ("NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES")
+
+
+def scope_of(view: View, namespace: str, notes: list[Unsaid]) -> list[str] | None:
+    """What the root namespace's own Sidecar lets proxies know of; one that says more than our template writes is named instead."""
+    sidecar = view.get(k.SIDECAR, "default", namespace)
+    if sidecar is None:
+        return None
+    hosts = [one.get("hosts") for one in sections(sidecar.at("spec", "egress"))]
+    if len(hosts) != 1 or not isinstance(hosts[0], list) or sidecar.at("spec") != {"egress": [{"hosts": hosts[0]}]}:
+        notes.append(Unsaid(sidecar.ref, "sidecar_hosts does not say it: it stays as it is"))
+        return None
+    return [str(host) for host in hosts[0]]
 
 
 def spans(telemetry: Obj | None) -> float | None:

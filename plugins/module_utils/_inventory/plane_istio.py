@@ -12,8 +12,9 @@ from typing import Any
 from .._model import kinds as k
 from .._model.fields import section, sections
 from .._model.objects import counts_as_ours
+from .._model.tls_names import CIPHER_SUITES, CURVES
 from .._model.view import Obj, View
-from .plane import GATEWAY_DEFAULTS, TRACING, finished, spans
+from .plane import GATEWAY_DEFAULTS, NORMALIZATIONS, TRACING, finished, scope_of, spans
 from .rest import Part, Rest, Unsaid, applied, without_defaults
 
 __all__ = ["from_istio"]
@@ -40,6 +41,8 @@ def from_istio(view: View, istio: Obj, mesh: str) -> Part:
         "istiod": _istiod(spec),
         "mtls": {"data_plane": _strict(view, namespace, notes)},
         **_mesh_config(spec, mesh),
+        "proxy": {"resources": spec.take("values", "global", "proxy", "resources")},
+        "sidecar_hosts": scope_of(view, namespace, notes),
         **_telling(spec, telemetry, namespace, notes),
         **_gateways(view, namespace, notes),
         "cni": _cni(view, version["mesh_ossm3_version"], notes),
@@ -142,6 +145,15 @@ def _mesh_config(spec: Rest, mesh: str) -> dict[str, Any]:
         found["outbound_traffic"] = spec.take(*config, "outboundTrafficPolicy", "mode")
     if spec.look(*config, "meshMTLS", "minProtocolVersion") in _TLS:
         found["min_tls_version"] = _TLS[spec.take(*config, "meshMTLS", "minProtocolVersion")]
+    if spec.look(*config, "pathNormalization", "normalization") in NORMALIZATIONS:
+        found["path_normalization"] = spec.take(*config, "pathNormalization", "normalization")
+    inside, outside = (spec.look(*config, part, "cipherSuites") for part in ("meshMTLS", "tlsDefaults"))
+    if isinstance(inside, list) and inside == outside and set(inside) <= CIPHER_SUITES.keys():
+        found["tls_cipher_suites"] = spec.take(*config, "meshMTLS", "cipherSuites")
+        spec.take(*config, "tlsDefaults", "cipherSuites")
+    curves = spec.look(*config, "tlsDefaults", "ecdhCurves")
+    if isinstance(curves, list) and set(curves) <= CURVES.keys():
+        found["tls_ecdh_curves"] = spec.take(*config, "tlsDefaults", "ecdhCurves")
     return found
 
 

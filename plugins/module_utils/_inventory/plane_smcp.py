@@ -10,9 +10,10 @@ from typing import Any
 
 from .._model import kinds as k
 from .._model.fields import section, sections
+from .._model.tls_names import CIPHER_SUITES, CURVES, known_as
 from .._model.versions import at_least
 from .._model.view import Obj, View
-from .plane import GATEWAY_DEFAULTS, TRACING, finished, host_and_port, spans
+from .plane import GATEWAY_DEFAULTS, NORMALIZATIONS, TRACING, finished, host_and_port, scope_of, spans
 from .rest import Part, Rest, Unsaid, applied, without_defaults
 
 __all__ = ["from_smcp"]
@@ -38,6 +39,7 @@ def from_smcp(view: View, smcp: Obj) -> Part:
         "ingress": _gateway(spec, "gateways", "ingress"),
         "egress": _gateway(spec, "gateways", "egress"),
         "additional_ingress": _additional(spec),
+        "sidecar_hosts": scope_of(view, smcp.namespace, notes),
     }
     tools = _addons(spec)
     part = finished(smcp.ref, intent, spec, version, notes)
@@ -62,6 +64,25 @@ def _basics(spec: Rest, version: str) -> dict[str, Any]:
     found["trust_domain"] = spec.take("security", "trust", "domain")
     if spec.look("security", "controlPlane", "tls", "minProtocolVersion") in _TLS:
         found["min_tls_version"] = spec.take("security", "controlPlane", "tls", "minProtocolVersion")
+    return found | _hardened(spec)
+
+
+def _hardened(spec: Rest) -> dict[str, Any]:
+    """Cipher suites and curves, paths, tokens and the proxies' share of a node."""
+    found: dict[str, Any] = {"proxy": {"resources": spec.take("proxy", "runtime", "container", "resources")}}
+    for variable, field, table in (("tls_cipher_suites", "cipherSuites", CIPHER_SUITES), ("tls_ecdh_curves", "ecdhCurves", CURVES)):
+        said = spec.look("security", "controlPlane", "tls", field)
+        names = known_as(map(str, said), table) if isinstance(said, list) else None
+        if names is not None:
+            found[variable] = names
+            spec.take("security", "controlPlane", "tls", field)
+    where = ("techPreview", "meshConfig", "pathNormalization", "normalization")
+    if spec.look(*where) in NORMALIZATIONS:
+        found["path_normalization"] = spec.take(*where)
+    words = {"ThirdParty": "third_party", "Kubernetes": "first_party"}
+    csr = spec.look("security", "certificateAuthority", "type") == "cert-manager"
+    if not csr and spec.look("security", "identity", "type") in words:  # istio-csr leaves no choice, and our template says it
+        found["tokens"] = words[spec.take("security", "identity", "type")]
     return found
 
 

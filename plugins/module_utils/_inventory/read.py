@@ -35,7 +35,7 @@ __all__ = ["READS", "VOLUMES", "read_mesh"]
 READS = tuple(dict.fromkeys((
     *DISCOVERED_BY, CLUSTER_ROLE_BINDING, k.ROLE_BINDING, k.CONFIG_MAP, k.DEPLOYMENT, k.GATEWAY, k.VIRTUAL_SERVICE, k.ISTIO_CNI, k.SMCP,
     k.PEER_AUTHENTICATION, k.TELEMETRY, k.AUTHORIZATION_POLICY, k.REQUEST_AUTHENTICATION, k.DESTINATION_RULE, k.Z_TUNNEL, k.PEER,
-    k.ISTIO_CSR,
+    k.ISTIO_CSR, k.SIDECAR,
 )))  # fmt: skip
 _SHOWN = 6
 # Parts of a mesh that no variable has a word for.
@@ -67,6 +67,7 @@ def read_mesh(view: View, *, name: str = "", namespace: str = "", mesh: str = ""
     control_plane = _with_tracing(plane.variables["mesh_control_plane"], tools, found.namespace)
     members = in_order(view, [row.namespace for row in found.members], found.namespace)
     additional = [str(one["name"]) for one in control_plane.get("additional_ingress", [])]
+    least = str(control_plane.get("min_tls_version") or "TLSv1_2").upper()
     variables: dict[str, Any] = {
         "mesh_name": called,
         "mesh_provider": provider,
@@ -76,7 +77,7 @@ def read_mesh(view: View, *, name: str = "", namespace: str = "", mesh: str = ""
         "mesh_domains": domains_of(view, members),
         "mesh_observability": tools,
         "mesh_personas": personas_of(view, called, found.namespace, notes),
-        "mesh_gateways": gateways_of(view, called, found.namespace, additional, notes),
+        "mesh_gateways": gateways_of(view, called, found.namespace, additional, notes, least=least),
         **applications_of(view, called, notes),
         **openshift_of(view, provider, called, found.namespace),
     }

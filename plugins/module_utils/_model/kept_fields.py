@@ -201,7 +201,7 @@ _PROBE = {
 # Variables by which istiod, its CA and the proxies are switched; only in their own containers.
 _SWITCHES = re.compile(
     r"(PILOT|ENABLE|ISTIO|CITADEL|CA|AUTO|EXTERNAL|UNSAFE|XDS|K_|AMBIENT|TRUST|PROXY|DRY_RUN|INJECT|VALIDATE|LOCAL)_?\w*"
-    r"|SHARED_MESH_CONFIG|REVISION|CLUSTER_ID|PLATFORM|ROOT_CA_DIR|POD_NAMESPACE|\w*TRUST_DOMAIN\w*"
+    r"|SHARED_MESH_CONFIG|JWT_POLICY|REVISION|CLUSTER_ID|PLATFORM|ROOT_CA_DIR|POD_NAMESPACE|\w*TRUST_DOMAIN\w*"
 )
 _OF_ISTIO = frozenset({"discovery", "istio-proxy", "istiod", "install-cni", "ztunnel"})
 

@@ -48,6 +48,12 @@ FIELDS = (
     ),
     _Field(("cni",), {"ossm3": "v1.0"}, "The operator of OpenShift Service Mesh 2 runs the CNI plugin itself."),
     _Field(
+        ("tokens",),
+        {"ossm2": "v2.0"},
+        "Since OpenShift Service Mesh 3 istiod takes tokens only that were made for it.",
+        "first_party",
+    ),
+    _Field(
         ("mtls", "control_plane"),
         {"ossm2": "v2.0"},
         "Since OpenShift Service Mesh 3 the control plane always speaks mutual TLS.",
@@ -109,6 +115,15 @@ def _ranges(meant: Mapping[str, Any]) -> Iterator[str]:
     sampling, replicas = meant["tracing"]["sampling"], meant["istiod"]["replicas"]
     if not 0 <= float(sampling) <= 100:
         yield f"mesh_control_plane.tracing.sampling is {sampling}, expected a percentage between 0 and 100."
+    for number, host in enumerate(meant.get("sidecar_hosts") or []):
+        namespace, slash, name = str(host).partition("/")
+        if not slash or not namespace or not name or "/" in name:
+            yield (
+                f"mesh_control_plane.sidecar_hosts[{number}] is {shown(host)}, expected NAMESPACE/HOST: ./* for the own namespace, "
+                "shop/* for all of shop."
+            )
+    if meant.get("tokens") == "first_party" and section(meant, "certificate_authority").get("type") == "istio_csr":
+        yield "mesh_control_plane.tokens is first_party, and istio-csr takes tokens only that were made for it: leave tokens out."
     if int(replicas) < 1:
         yield f"mesh_control_plane.istiod.replicas is {replicas}, expected at least 1."
 

@@ -52,6 +52,7 @@ _OF_GATEWAYS: tuple[Right, ...] = (
     Right("poddisruptionbudgets.policy", WRITE, Where.PLANE, "gateways stay up while nodes are drained", when=("ossm3",)),
     Right("peerauthentications.security.istio.io", WRITE, Where.PLANE, "mutual TLS of the mesh", when=("ossm3",)),
     Right("telemetries.telemetry.istio.io", WRITE, Where.PLANE, "access logs and tracing", when=("ossm3", "spans")),
+    Right("sidecars.networking.istio.io", WRITE, Where.PLANE, "what proxies know of (sidecar_hosts)", when=("scope",)),
     Right("gateways.networking.istio.io", WRITE, Where.PLANE, "the gateways of the intent"),
     Right("virtualservices.networking.istio.io", WRITE, Where.MESH, "the routes of the gateways"),
     Right("routes.route.openshift.io", (*WRITE, "list"), Where.PLANE, _ROUTES, when=("routes",)),

@@ -38,6 +38,7 @@ PARTS: Mapping[str, str] = {
     "stack": "`mesh_observability.tempo` with the mode `stack`",
     "opentelemetry": "a collector stands before Tempo",
     "spans": "`mesh_control_plane.tracing.provider` is `opentelemetry`",
+    "scope": "`mesh_control_plane.sidecar_hosts` is not empty",
     "routes": "OpenShift's Routes are made (`mesh_routes`)",
     "traffic": "`mesh_traffic` is set",
     "http_routes": "`traffic`, by the Gateway API (`mesh_traffic_api`, or an ambient mesh)",
@@ -75,6 +76,7 @@ def _mesh(params: Mapping[str, Any]) -> set[str]:
             *(["cni"] if section(plane, "cni").get("manage", True) else []),
             *(["revisions"] if plane.get("update_strategy") == "RevisionBased" or plane.get("revision_tag") else []),
         }
+    found |= {"scope"} if plane.get("sidecar_hosts") else set()
     return found | ({"spans"} if section(plane, "tracing").get("provider") == "opentelemetry" else set())
 
 

@@ -59,6 +59,9 @@ FIELD_ROWS: dict[str, tuple[str, str, Fields, str]] = {
                      "mesh_control_plane.egress.autoscale is from 1 to 0, expected pods"),
     "two numbers": ("ossm3", "v1.27.3", {"additional_ingress": [{"name": "edge", "replicas": 2, "autoscale": {"max": 2}}]},
                     "mesh_control_plane.additional_ingress[0] has both replicas and autoscale"),
+    "first-party tokens": ("ossm3", "v1.27.3", {"tokens": "first_party"}, "mesh_control_plane.tokens with the value first_party is not"),
+    "first-party tokens of 2": ("ossm2", "v2.6", {"tokens": "first_party"}, ""),
+    "third-party tokens": ("sail", "v1.27.3", {"tokens": "third_party"}, ""),
     "nothing": ("ossm2", "v2.0", {}, ""),
 }  # fmt: skip
 
@@ -93,12 +96,18 @@ ADDITIONAL = "mesh_control_plane.additional_ingress has the names"
     ({"additional_ingress": [{"name": "4edge"}]}, "shop", f"{ADDITIONAL} 4edge: each must be another one"),
     ({"tracing": {"sampling": 500}}, "shop", "mesh_control_plane.tracing.sampling is 500, expected a percentage between 0 and 100"),
     ({"tracing": {"sampling": -0.5}}, "shop", "mesh_control_plane.tracing.sampling is -0.5"),
+    ({"sidecar_hosts": ["./*", "shop"]}, "shop", "mesh_control_plane.sidecar_hosts[1] is shop, expected NAMESPACE/HOST"),
     ({"istiod": {"replicas": 0}}, "shop", "mesh_control_plane.istiod.replicas is 0, expected at least 1"),
     ({"additional_ingress": [{"name": "edge"}, {"name": "partner"}], "tracing": {"sampling": 0.5}, "istiod": {"replicas": 3}}, "shop", ""),
 ])  # fmt: skip
 def test_names_and_ranges(given: Fields, mesh: str, expected: str) -> None:
     found = refused(given, mesh=mesh)
     assert len(found) == bool(expected) and all(text.startswith(expected) for text in found), found
+
+
+def test_istio_csr_takes_no_token_of_an_account() -> None:
+    (text,) = refused({"tokens": "first_party", "certificate_authority": {"type": "istio_csr"}}, "ossm2", "v2.6")
+    assert text.startswith("mesh_control_plane.tokens is first_party, and istio-csr takes")
 
 
 def test_all_is_said_at_once() -> None:

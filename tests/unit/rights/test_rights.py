@@ -53,7 +53,7 @@ NOTHING: dict[str, Any] = {
     "migration": {"calls": False, "remove": False},
 }
 EVERYTHING: dict[str, Any] = NOTHING | {
-    "control_plane": PLANE | {"update_strategy": "RevisionBased", "tracing": {"provider": "opentelemetry"}},
+    "control_plane": PLANE | {"update_strategy": "RevisionBased", "tracing": {"provider": "opentelemetry"}, "sidecar_hosts": ["./*"]},
     "personas": [EMMA],
     "observability": SEEN,
     "operators": "manual",
