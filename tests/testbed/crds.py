@@ -22,7 +22,7 @@ from .binaries import go, locked
 from .errors import BedError
 from .paths import CACHE, CHECKOUT, TESTBED, write_atomic
 
-__all__ = ["GROUPS", "groups_for", "install", "load", "origin", "shared_folder"]
+__all__ = ["GROUPS", "groups_for", "install", "load", "module_files", "origin", "shared_folder"]
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,12 @@ def _cached_module_folder(module: str) -> Path | None:
     if folder:
         write_atomic(note, str(folder))
     return folder
+
+
+def module_files(module: str, pattern: str) -> list[Path]:
+    """The files of a pinned Go module; none without Go or a way to the proxy."""
+    base = _cached_module_folder(module)
+    return sorted(base.glob(pattern)) if base else []
 
 
 def _real_files(group: Group) -> list[Path]:

@@ -9,8 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from .._checks.types import Category, Options
+from .._model.fields import namespace_of
 from .._model.intent import Intent
+from .._model.malformed import title
+from .._model.objects import group_of
 from .._model.problem import Problem, Severity, skip
+from .._model.structure import GROUPS, faults_of
 from .._model.versions import minor
 from .._model.view import View
 
@@ -82,3 +86,21 @@ def snapshot_recent(view: View, intent: Intent, options: Options) -> Iterable[Pr
     limit = float(options.threshold("snapshot_max_age_hours"))
     if hours > limit:
         yield Problem("snapshot", f"it was taken at {view.taken_at.isoformat()}, {hours:.0f} hours ago; at most {limit:g} are wanted")
+
+
+@check(
+    "OSM1005",
+    title="each Istio and Gateway API object has only fields of its kind",
+    hint="correct the field where it is misspelt or at a wrong level: kubectl explain KIND.spec --recursive lists all",
+    live=False,
+)
+def fields_known(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
+    """An API server drops a field that it does not know, so a route without its misspelt match takes every request; a wrong type or value
+    it refuses, which a pipeline should say before the deployment does. What a newer Istio may know is a warning."""
+    if view.source != "manifests":
+        yield skip("the API server has checked what is on a cluster")
+        return
+    for obj in view.objects():
+        if group_of(str(obj.get("apiVersion") or "")) in GROUPS and intent.owns(namespace_of(obj)):
+            for fault in faults_of(obj):
+                yield Problem(title(obj), str(fault), severity=None if fault.certain else Severity.WARNING)
