@@ -13,7 +13,7 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.meshops.mesh.plugins.module_utils._model.lasting import lost_here
 from ansible_collections.meshops.mesh.plugins.module_utils._model.members import Neighbour
-from ansible_collections.meshops.mesh.plugins.module_utils._model.variables import check_names, check_value, misspelt
+from ansible_collections.meshops.mesh.plugins.module_utils._model.variables import check_names, check_value, misspelt, unread
 from ansible_collections.meshops.mesh.plugins.module_utils._preflight import MeshVariables, notes, refusals
 from ansible_collections.meshops.mesh.plugins.module_utils._text import joined, shown_line
 from ansible_collections.meshops.mesh.plugins.plugin_utils.host_pattern import chosen
@@ -65,7 +65,9 @@ class ActionModule(ActionBase):
                 given = self._given(found)
                 problems, hints = [*problems, *refusals(given)], notes(given)
         problems += self._hosts(found)
-        problems += misspelt({name for name in found if name.startswith("mesh_")}, KNOWN_VARIABLES)
+        named = {name for name in found if name.startswith("mesh_")}
+        problems += misspelt(named, KNOWN_VARIABLES)
+        hints += unread(named, KNOWN_VARIABLES)
         problems = list(dict.fromkeys(problems))
         if problems:
             lines = joined(f"- {with_place(found, text)}" for text in problems)

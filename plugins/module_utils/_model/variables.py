@@ -15,7 +15,7 @@ from .._text import counted
 from .names import LABEL, SERVICE
 from .secrecy import is_secret, names_a_secret
 
-__all__ = ["RENAMED", "check_names", "check_value", "found_in", "misspelt", "shown"]
+__all__ = ["RENAMED", "check_names", "check_value", "found_in", "misspelt", "shown", "unread"]
 
 _WORDS = {
     "str": "a text",
@@ -30,6 +30,9 @@ _WORDS = {
 _FREE = frozenset({"env", "data", "stringData", "args", "command", "key", "certificate", "chain", "roots"})
 _BOOLEANS = frozenset({"y", "yes", "on", "1", "true", "t", "1.0", "n", "no", "off", "0", "false", "f", "0.0"})
 _CLOSE = 0.8  # how alike two names are before one is taken for the other
+
+# Beginnings that belong to options of a run, which people give with -e: an unknown one is a mistake that would be silent.
+_OPTIONS_OF_RUNS = ("mesh_check_", "mesh_remove_", "mesh_rights_")
 
 # Variables that had another name.
 RENAMED = {"mesh_target_hosts": "mesh_hosts"}
@@ -208,6 +211,19 @@ def check_names(values: Mapping[str, Any]) -> list[str]:
             if not isinstance(value, (Mapping, list, tuple)) and not pattern.fullmatch(str(value)):
                 problems.append(f"{path}: {shown(value)} cannot be a name here, expected {rule}")
     return problems
+
+
+def unread(found: Collection[str], known: Iterable[str]) -> list[str]:
+    """Options of a run that nobody reads and that look like none of ours: a hint, as somebody's own play may have such a name."""
+    ours = set(known)
+    texts = []
+    for name in sorted(set(found) - ours - set(RENAMED)):
+        family = next((begin for begin in _OPTIONS_OF_RUNS if name.startswith(begin)), "")
+        if family and not difflib.get_close_matches(name.removeprefix("mesh_"), [one.removeprefix("mesh_") for one in ours], 1, _CLOSE):
+            texts.append(
+                f"{name}: nobody reads this variable; there are {', '.join(sorted(one for one in ours if one.startswith(family)))}"
+            )
+    return texts
 
 
 def misspelt(found: Collection[str], known: Iterable[str]) -> list[str]:

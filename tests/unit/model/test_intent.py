@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.meshops.mesh.plugins.module_utils._model.variables import check_names, check_value, misspelt, shown
+from ansible_collections.meshops.mesh.plugins.module_utils._model.variables import check_names, check_value, misspelt, shown, unread
 
 APPLICATION = {"name": {"type": "str", "required": True}, "port": {"type": "int"}, "inject": {"type": "bool"}, "env": {"type": "dict"}}
 SPEC: dict[str, Any] = {
@@ -121,6 +121,13 @@ def test_only_what_looks_like_ours_is_misspelt() -> None:
         "mesh_domain",
         "mesh_gatewys",
     ]
+
+
+def test_an_option_of_a_run_that_nobody_reads_is_told() -> None:
+    known = {"mesh_check_source", "mesh_check_path", "mesh_gateways"}
+    given = {"mesh_check_manifests", "mesh_check_pth", "mesh_check_path", "mesh_mysql_password"}
+    assert unread(given, known) == ["mesh_check_manifests: nobody reads it; there are mesh_check_path, mesh_check_source"]
+    assert len(misspelt(given, known)) == 1  # mesh_check_pth
 
 
 def test_a_number_may_be_written_with_an_exponent() -> None:
