@@ -126,7 +126,7 @@ def test_only_what_looks_like_ours_is_misspelt() -> None:
 def test_an_option_of_a_run_that_nobody_reads_is_told() -> None:
     known = {"mesh_check_source", "mesh_check_path", "mesh_gateways"}
     given = {"mesh_check_manifests", "mesh_check_pth", "mesh_check_path", "mesh_mysql_password"}
-    assert unread(given, known) == ["mesh_check_manifests: nobody reads it; there are mesh_check_path, mesh_check_source"]
+    assert unread(given, known) == ["mesh_check_manifests: nobody reads this variable; there are mesh_check_path, mesh_check_source"]
     assert len(misspelt(given, known)) == 1  # mesh_check_pth
 
 
