@@ -60,7 +60,10 @@ def _istiod(choice: str, operators: tuple[str, ...]) -> str | None:
         raise BedError(f"istiod is real or played, not {choice!r}")
     if choice == "real" and "sail" not in operators:
         raise BedError("Real istiods are those that the operator sail installs: name it among the operators")
-    if choice == "played" or "sail" not in operators or not (choice or os.environ.get("MESH_ISTIOD")):
+    real = "pods" in operators
+    if choice == "played" and real and "sail" in operators:
+        raise BedError("The data plane pods needs real istiods: a played one gives its proxies nothing")
+    if choice == "played" or "sail" not in operators or not (choice or real or os.environ.get("MESH_ISTIOD")):
         return None
     # A real Sail operator has its own charts; the played one has istioctl render them.
     needed = ("pilot-discovery",) if os.environ.get("MESH_SAIL_OPERATOR") else ("pilot-discovery", "istioctl")

@@ -37,6 +37,8 @@ def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("", ("olm",), True, False),
         ("played", SAIL, True, False),
         ("real", SAIL, False, True),
+        ("", (*SAIL, "pods"), False, True),
+        ("", ("pods",), False, False),
     ],
 )
 def test_an_istiod_is_real_when_it_is_asked_for(
@@ -52,6 +54,8 @@ def test_what_cannot_be_is_refused_with_the_way_to_it(there: Path, monkeypatch: 
         bed._istiod("true", SAIL)
     with pytest.raises(BedError, match="name it among the operators"):
         bed._istiod("real", ("olm", "maistra"))
+    with pytest.raises(BedError, match="The data plane pods needs real istiods"):
+        bed._istiod("played", (*SAIL, "pods"))
     (there / ".istio.stamp").unlink()
     with pytest.raises(BedError, match="pilot-discovery of Istio is not built: python -m testbed build --with istio"):
         bed._istiod("real", SAIL)
