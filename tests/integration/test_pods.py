@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -198,6 +200,41 @@ def test_a_load_balancer_takes_callers_from_outside(mesh: Mesh) -> None:
 def _address(mesh: Mesh) -> str:
     found = mesh.bed.api.get("/api/v1/namespaces/shop/services/front")["status"]["loadBalancer"]
     return str((found.get("ingress") or [{}])[0].get("ip", ""))
+
+
+class _Partner(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("content-length", "8")
+        self.end_headers()
+        self.wfile.write(b"partner\n")
+
+    def log_message(self, *_said: object) -> None:
+        """Nobody reads it."""
+
+
+def test_a_server_outside_has_a_name_and_is_reached_where_the_mesh_lets_it(mesh: Mesh) -> None:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Partner)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    mesh.bed.set_outside({"api.partner.example.com:80": f"127.0.0.1:{server.server_address[1]}"})
+    sidecar = {"apiVersion": "networking.istio.io/v1", "kind": "Sidecar", "metadata": {"name": "known-only"}}
+    host = {"hosts": ["api.partner.example.com"], "ports": [{"number": 80, "name": "http", "protocol": "HTTP"}], "resolution": "DNS"}
+    entry = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "ServiceEntry",
+        "metadata": {"name": "partner"},
+        "spec": {**host, "location": "MESH_EXTERNAL"},
+    }
+    url = "http://api.partner.example.com/"
+    try:
+        until(lambda: call(mesh, "client", url) == "200", what="the partner's answer")
+        mesh.apply({**sidecar, "spec": {"outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"}}})
+        until(lambda: call(mesh, "client", url) == "502", what="a refusal of what is not in the registry")
+        mesh.apply(entry)
+        until(lambda: call(mesh, "client", url) == "200", what="the partner's answer, now that it is registered")
+    finally:
+        mesh.bed.kubectl("delete", "sidecar/known-only", "serviceentry/partner", "-n", "shop", "--ignore-not-found")
+        server.shutdown()
 
 
 def test_nothing_is_left_of_a_bed(worker_id: str) -> None:

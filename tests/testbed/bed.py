@@ -340,6 +340,10 @@ class Bed:
         """Who plays a Service for the API server's calls: {"namespace/name:port": "127.0.0.1:port"}."""
         write_atomic(self.dir / "services.json", json.dumps(services))
 
+    def set_outside(self, servers: dict[str, str]) -> None:
+        """What is outside of the cluster for the data plane `pods`: {"api.example.com:443": "127.0.0.1:8443"}."""
+        write_atomic(self.dir / "outside.json", json.dumps(servers))
+
     def set_pods(self, *, forwards: dict[str, str] | None = None, logs: dict[str, str] | None = None) -> None:
         """What is behind port-forward and logs of single pods: {"ns/pod:port": "127.0.0.1:port"}, {"ns/pod": "file"}."""
         if forwards and kubelet.from_api(self.data):

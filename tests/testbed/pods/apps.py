@@ -130,6 +130,8 @@ class Application:
             await asyncio.sleep(trouble.seconds)
         if trouble.errors and random.random() * 100 < trouble.errors:
             return trouble.status, "text/plain", f"{self.pod} was told to fail\n"
+        if path.startswith("/metrics"):
+            return 200, "text/plain; version=0.0.4", f"# TYPE testbed_answers_total counter\ntestbed_answers_total {self.answered}\n"
         ordered = re.match(r"^/(status|delay)/([\d.]+)", path)
         if ordered and ordered[1] == "delay":
             await asyncio.sleep(min(float(ordered[2]), 60.0))

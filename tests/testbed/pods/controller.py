@@ -98,12 +98,25 @@ class Pods(Controller):
         await self.relay.order({"folder": str(self.root), "collect": str(self.folder / "spans.jsonl")})
         serving.write_programs(self.folder / "bin", self.programs.agent, self.programs.path)
         self.enqueue(("Network", "", ""))
+        self._in_background(self._follow_outside())
         try:
             await super().run()
         finally:
             self.stop()
 
+    async def _follow_outside(self) -> None:
+        """Servers outside come and go with a file, as faults do."""
+        path, last = self.folder / "outside.json", 0.0
+        while True:
+            await asyncio.sleep(0.25)
+            now_ = path.stat().st_mtime if path.exists() else 0.0
+            if now_ != last:
+                last = now_
+                self.enqueue(("Network", "", ""))
+
     def stop(self) -> None:
+        for task in self._background:
+            task.cancel()
         for one in self.running.values():
             if one.agent is not None:
                 one.agent.kill()
@@ -117,7 +130,7 @@ class Pods(Controller):
             if await self.node.apply():
                 for one in self.running.values():
                     self.node.write_hosts(one.namespace, one.pod["metadata"]["namespace"])
-            return 2.0 if (self.folder / "outside.json").exists() else None
+            return None
         if key[0] == "Istiods":
             await self.node.istiods(self._istiods())
             return None
