@@ -101,12 +101,13 @@ class Mesh:
         return self.bed.kubectl("exec", "-n", place, pod, "-c", container, "--", *command).stdout
 
     def metric(self, name: str, metric: str, **labels: str) -> float:
-        """The sum of a metric's rows at a pod of a Deployment that have these labels."""
-        page = self.exec(name, "curl", "-s", "http://localhost:15020/stats/prometheus")
+        """The sum of a metric's rows that have these labels, at all pods of a Deployment."""
         total = 0.0
-        for text, value in re.findall(rf"^{metric}\{{(.*)\}} (\S+)$", page, re.MULTILINE):
-            if labels.items() <= dict(re.findall(r'(\w+)="([^"]*)"', text)).items():
-                total += float(value)
+        for pod in self.pods(name):
+            command = ("exec", "-n", self.namespace, pod["metadata"]["name"], "--", "curl", "-s", "http://localhost:15020/stats/prometheus")
+            for text, value in re.findall(rf"^{metric}\{{(.*)\}} (\S+)$", self.bed.kubectl(*command).stdout, re.MULTILINE):
+                if labels.items() <= dict(re.findall(r'(\w+)="([^"]*)"', text)).items():
+                    total += float(value)
         return total
 
 
