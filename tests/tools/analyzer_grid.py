@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The cases of Istio's own analyzers through the checks of this collection: which of its messages are noticed, by code.
+
+    python tests/tools/analyzer_grid.py CHECKOUT [--missing] [--code IST0101]
+
+CHECKOUT is a folder of Istio's sources, which is not part of this repository. The files of a case are read as manifests, without an
+inventory. A message is noticed when a row that failed or warned is about its object. A case without messages is a clean one: rows about its
+objects are listed as possible false alarms. --missing lists what nobody noticed; --code shows all rows of one code."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests" / "unit"), str(ROOT / "tests")]
+
+import conftest  # noqa: F401 - makes the collection importable
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.mesh_check import look
+from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
+
+GRID = Path("pkg/config/analysis/analyzers/analyzers_test.go")
+MESSAGES = Path("pkg/config/analysis/msg/messages.gen.go")
+_CASE = re.compile(r"\n\t\{\n(.*?)\n\t\},", re.DOTALL)
+_FILES = re.compile(r'"(testdata/[^"]+)"')
+_EXPECTED = re.compile(r"\{msg\.(\w+), \"([^\"]*)\"\}")
+_CODE = re.compile(r'(\w+) = diag\.NewMessageType\(diag\.\w+, "(IST\d+)"')
+_QUOTED = re.compile(r'name:\s+"([^"]*)"')
+_GIVEN = {"source": "manifests", "members": None, "fail_on": "error"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A case of the grid. expected: name of the message and object, as `Kind namespace/name`."""
+
+    name: str
+    files: tuple[Path, ...]
+    expected: tuple[tuple[str, str], ...]
+
+
+@dataclass
+class Found:
+    """What the checks say of a case: object to the codes of the rows about it."""
+
+    codes: dict[str, set[str]] = field(default_factory=dict)
+    error: str = ""
+
+    def about(self, origin: str) -> set[str]:
+        """The codes about an object; a namespace that the grid leaves out may be any."""
+        kind, _space, name = origin.partition(" ")
+        for title, codes in self.codes.items():
+            own, _space, named = title.partition(" ")
+            if own == kind and (named == name or named.rpartition("/")[2] == name or name == f"default/{named}"):
+                return codes
+        return set()
+
+
+def cases(checkout: Path) -> Iterator[Case]:
+    """Those of the grid."""
+    folder = checkout / GRID.parent
+    text = (checkout / GRID).read_text(encoding="utf-8")
+    table = text[text.index("var testGrid") :]
+    for body in _CASE.findall(table[: table.index("\n}\n")]):
+        files = tuple(folder / name for name in _FILES.findall(body.partition("analyzer:")[0]) if "meshconfig" not in name)
+        named = _QUOTED.search(body)
+        yield Case(named.group(1) if named else "?", files, tuple(_EXPECTED.findall(body)))
+
+
+def codes(checkout: Path) -> dict[str, str]:
+    """Name of a message to its code."""
+    return dict(_CODE.findall((checkout / MESSAGES).read_text(encoding="utf-8")))
+
+
+def judged(case: Case) -> Found:
+    """What the checks say of its files."""
+    found = Found()
+    with tempfile.TemporaryDirectory() as folder:
+        for number, file in enumerate(case.files):
+            shutil.copy(file, Path(folder) / f"{number}-{file.name}")
+        try:
+            report = look({**_GIVEN, **_defaults(), "path": folder, "cluster": case.name}).report
+        except MeshError as error:
+            found.error = str(error)
+            return found
+    for row in report.rows:
+        if row.status in ("failed", "warning") and row.resource:
+            found.codes.setdefault(row.resource, set()).add(row.id)
+    return found
+
+
+def _defaults() -> dict[str, Any]:
+    from ansible_collections.meshops.mesh.plugins.module_utils._commands.mesh_check import argument_spec
+
+    return {name: spec.get("default") for name, spec in argument_spec().items() if name not in _GIVEN}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("checkout", type=Path)
+    parser.add_argument("--missing", action="store_true")
+    parser.add_argument("--code", default="")
+    options = parser.parse_args()
+    known = codes(options.checkout)
+    wanted: Counter[str] = Counter()
+    noticed: Counter[str] = Counter()
+    by: dict[str, set[str]] = {}
+    alarms: list[str] = []
+    for case in cases(options.checkout):
+        found = judged(case)
+        if not case.expected:
+            alarms += [f"{case.name}: {title} {', '.join(sorted(own))}" for title, own in found.codes.items()]
+        for message, origin in case.expected:
+            code = known.get(message, message)
+            own = found.about(origin)
+            wanted[code] += 1
+            noticed[code] += bool(own)
+            by.setdefault(code, set()).update(own)
+            if options.code == code or (options.missing and not own):
+                print(f"{code} {message} {case.name}: {origin}: {', '.join(sorted(own)) or found.error or 'nothing'}")
+    for code in sorted(wanted):
+        print(f"{code}  {noticed[code]:3} of {wanted[code]:3}  {', '.join(sorted(by[code]))}")
+    print(f"clean cases: {len(alarms)} rows to look at")
+    for line in alarms:
+        print(f"  {line}")
+    print(f"{noticed.total()} of {wanted.total()} messages noticed")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
