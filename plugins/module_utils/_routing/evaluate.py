@@ -18,14 +18,14 @@ from .clusters import BLACK_HOLE, PASSTHROUGH, ClusterTable, RoutedCluster
 from .destination_rules import DestinationRules
 from .gateway_api import GATEWAY_API, GatewayApi
 from .gateways import GatewayListeners, ServiceTarget, istio_gateway
-from .listeners import Chain, SidecarListeners
+from .listeners import Chain, Listener, SidecarListeners
 from .matching import choose_chain, first_route, request_facts
 from .model import Consumer, RouteRequest, RoutingMesh
 from .peers import PeerModes
 from .registry import Registry, number_of
 from .routes import HttpRoute
 from .scope import Scopes
-from .validity import refusal
+from .validity import listener_refusal, refusal
 from .virtual_hosts import RouteTable, SidecarRoutes, VirtualHost
 from .virtual_services import VirtualServices
 
@@ -179,6 +179,9 @@ class RoutingWorld:
             answer.outcome = "protocol_error"
         else:
             self._by_routes(answer, proxy, proxy.routes.table(chain.routes), request)
+        reason = _refused_listener(listener)
+        if reason and answer.computed is None:
+            return RouteAnswer("envoy_rejects", reason=reason, computed=answer)
         return answer
 
     def _to_clusters(self, answer: RouteAnswer, proxy: _Proxy, chain: Chain) -> None:
@@ -214,6 +217,11 @@ class RoutingWorld:
             return
         answer.destinations = tuple(Destination(one.name, one.weight, proxy.clusters.get(one.name), one) for one in route.clusters)
         answer.outcome = _outcome(answer.destinations)
+
+
+@lru_cache(maxsize=64)
+def _refused_listener(listener: Listener) -> str:
+    return listener_refusal(listener)
 
 
 @lru_cache(maxsize=64)

@@ -140,6 +140,10 @@ class SidecarListeners:
         self._made: dict[tuple[str, int], Listener] = {}
         for egress in scope.egress:
             self._egress(egress)
+        proxy_port = number_of(mesh.config.get("proxyHttpPort"))
+        if proxy_port:
+            own = RoutedPort("", proxy_port, HTTP_PROXY)
+            self._entries[("127.0.0.1", proxy_port)] = _Entry("127.0.0.1", own, HTTP_PROXY, [Chain(routes="http_proxy")])
         self._virtual = self._virtual_outbound()
 
     def find(self, address: str, port: int) -> Listener:

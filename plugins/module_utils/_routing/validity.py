@@ -9,10 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from .listeners import Chain, Listener
 from .routes import HttpRoute, TextMatch
 from .virtual_hosts import RouteTable
 
-__all__ = ["refusal"]
+__all__ = ["listener_refusal", "refusal"]
+
+_NOT_RE2 = re.compile(r"\(\?(?:[=!>]|<[=!])|\\[1-9]")  # looks around, atomic groups and references are not in RE2
 
 
 def _texts(route: HttpRoute) -> Iterator[TextMatch]:
@@ -21,6 +24,8 @@ def _texts(route: HttpRoute) -> Iterator[TextMatch]:
 
 
 def _regex_error(pattern: str) -> str:
+    if _NOT_RE2.search(pattern):
+        return f"{pattern}: RE2 has no such group"
     try:
         re.compile(pattern)
     except re.error as exc:
@@ -41,6 +46,26 @@ def _of_route(route: HttpRoute) -> str:
         return "WeightedCluster.Clusters: value must contain at least 1 item(s)"
     if route.action == "direct_response" and not 200 <= route.status < 600:
         return f"DirectResponseAction.Status: value must be inside range [200, 600), not {route.status}"
+    return ""
+
+
+def _criteria(chain: Chain) -> Iterator[tuple[object, ...]]:
+    for network in chain.networks or ("",):
+        for name in (name.lower() for name in chain.sni if name != "*") if "*" not in chain.sni and chain.sni else ("",):
+            for word in chain.alpn or ("",):
+                yield chain.port, network, name, chain.transport, word
+
+
+def listener_refusal(listener: Listener) -> str:
+    """Why Envoy refuses a listener; empty where it takes it."""
+    seen: set[tuple[object, ...]] = set()
+    for chain in listener.chains:
+        if any("*" in name.removeprefix("*.") for name in chain.sni if name != "*"):
+            return "partial wildcards are not supported in server_names"
+        own = set(_criteria(chain))
+        if own & seen:
+            return f"{listener.name}: multiple filter chains with overlapping matching rules are defined"
+        seen |= own
     return ""
 
 

@@ -97,7 +97,7 @@ class SidecarRoutes:
         if not name:
             return RouteTable("", [self._catch_all()])
         host, sniffed, port = name.rpartition(":")
-        number = int(port)
+        number = int(port) if port.isdigit() else 0  # `http_proxy` is for all ports
         if number not in self._hosts:
             self._hosts[number] = self._virtual_hosts(number)
         hosts = self._hosts[number]
