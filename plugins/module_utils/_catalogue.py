@@ -22,6 +22,7 @@ from ._observability import checks as observability
 from ._olm import checks as operators
 from ._personas import checks as personas
 from ._traffic import checks as traffic
+from ._traffic import route_checks as traffic_routes
 from ._upgrade import checks as upgrade
 from ._workloads import checks as workloads
 
@@ -31,7 +32,7 @@ __all__ = ["CATALOGUE", "RETIRED", "kinds_read", "run_checks", "run_checks_on", 
 RETIRED: dict[str, str] = {}
 
 # Beside its own category a feature may have rows of another one, which are there once it is imported.
-SHARING = (discovery,)
+SHARING = (discovery, traffic_routes)
 
 CATALOGUE = Catalogue(
     cluster.CATEGORY,

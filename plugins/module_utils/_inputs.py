@@ -42,6 +42,7 @@ def intent_from(params: Mapping[str, Any]) -> Intent:
         access=_tuple(params.get("access")),
         access_scope=tuple(params.get("access_scope") or ()),
         mesh_settings=params.get("mesh_settings"),
+        requests=_tuple(params.get("requests")),
     )
 
 

@@ -38,6 +38,8 @@ class Intent:
     access: tuple[Mapping[str, Any], ...] | None = None
     access_scope: tuple[str, ...] = ()
     mesh_settings: Mapping[str, Any] | None = None
+    # Sentences about requests, or maps: who asks whom, and what is to become of it.
+    requests: tuple[Any, ...] | None = None
     # Where an upgrade is to go, and how: version, strategy, concurrency, per_minute, pause, waves, hours.
     upgrade: Mapping[str, Any] | None = None
     # The new control plane that a mesh of OSSM 2 goes to: istio, revision, label, mesh, selectors (None: it sees all).

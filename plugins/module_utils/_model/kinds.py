@@ -33,6 +33,7 @@ STATEFUL_SET = Kind("apps", "StatefulSet")
 CRON_JOB = Kind("batch", "CronJob")
 JOB = Kind("batch", "Job")
 HORIZONTAL_POD_AUTOSCALER = Kind("autoscaling", "HorizontalPodAutoscaler")
+ENDPOINT_SLICE = Kind("discovery.k8s.io", "EndpointSlice")
 NETWORK_POLICY = Kind("networking.k8s.io", "NetworkPolicy")
 POD_DISRUPTION_BUDGET = Kind("policy", "PodDisruptionBudget")
 ROLE = Kind("rbac.authorization.k8s.io", "Role")
@@ -80,6 +81,8 @@ PEER_AUTHENTICATION = Kind("security.istio.io", "PeerAuthentication")
 REQUEST_AUTHENTICATION = Kind("security.istio.io", "RequestAuthentication")
 HTTP_ROUTE = Kind("gateway.networking.k8s.io", "HTTPRoute")
 K8S_GATEWAY = Kind("gateway.networking.k8s.io", "Gateway")
+GATEWAY_CLASS = Kind("gateway.networking.k8s.io", "GatewayClass")
+REFERENCE_GRANT = Kind("gateway.networking.k8s.io", "ReferenceGrant")
 BACKEND_TLS_POLICY = Kind("gateway.networking.k8s.io", "BackendTLSPolicy")
 INFERENCE_POOL = Kind("inference.networking.x-k8s.io", "InferencePool")
 ROUTE = Kind("route.openshift.io", "Route")
@@ -103,9 +106,11 @@ __all__ = [
     "DAEMON_SET",
     "DEPLOYMENT",
     "DESTINATION_RULE",
+    "ENDPOINT_SLICE",
     "ENVOY_FILTER",
     "EXPORTED",
     "GATEWAY",
+    "GATEWAY_CLASS",
     "HORIZONTAL_POD_AUTOSCALER",
     "HTTP_ROUTE",
     "IMPORTED",
@@ -133,6 +138,7 @@ __all__ = [
     "POD",
     "POD_DISRUPTION_BUDGET",
     "PROMETHEUS",
+    "REFERENCE_GRANT",
     "REPLICA_SET",
     "REQUEST_AUTHENTICATION",
     "ROLE",

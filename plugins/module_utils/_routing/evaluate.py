@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -160,6 +160,22 @@ class RoutingWorld:
         return _Proxy(
             clusters, SidecarListeners(caller, scope, self.registry, self.mesh), SidecarRoutes(caller, scope, clusters, self.mesh)
         )
+
+    def reached(self, caller: Consumer) -> Iterator[tuple[RoutedCluster, str, str]]:
+        """Each cluster that something a caller may send leads to, with the object and the field that leads there."""
+        proxy = self._proxy(caller)
+        for listener in proxy.listeners.every():
+            for chain in (*listener.chains, *([listener.default] if listener.default is not None else [])):
+                for name, _weight in chain.clusters:
+                    cluster = proxy.clusters.get(name)
+                    if cluster is not None:
+                        yield cluster, chain.ref, chain.place
+                for host in proxy.routes.table(chain.routes).hosts if chain.routes is not None else ():
+                    for route in host.routes:
+                        for choice in route.clusters:
+                            cluster = proxy.clusters.get(choice.name)
+                            if cluster is not None:
+                                yield cluster, route.ref, route.place
 
     def answer(self, caller: Consumer, request: RouteRequest) -> RouteAnswer:
         """Where a request goes that this caller sends."""

@@ -179,6 +179,10 @@ class GatewayListeners:
         """The listener of exactly this address, else the one of every address."""
         return self._listeners.get((address, port)) or self._listeners.get((ANYWHERE, port))
 
+    def every(self) -> Iterator[Listener]:
+        """All of them."""
+        yield from self._listeners.values()
+
     # servers, by port
 
     def _selected(self, gateways: Iterable[RoutedGateway]) -> Iterator[tuple[RoutedGateway, Sequence[ServiceTarget]]]:

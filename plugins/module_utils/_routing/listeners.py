@@ -156,6 +156,12 @@ class SidecarListeners:
                 return self._made[key]
         return self._virtual
 
+    def every(self) -> Iterator[Listener]:
+        """All of them."""
+        for bind, port in self._entries:
+            yield self.find(bind, port)
+        yield self._virtual
+
     def _virtual_outbound(self) -> Listener:
         chains = [Chain(name="virtualOutbound-blackhole", port=_PROXY_PORTS[0], clusters=(("BlackHoleCluster", None),))]
         dynamic = self._scope.policy == ALLOW_ANY_DYNAMIC_DNS

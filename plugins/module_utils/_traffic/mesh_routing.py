@@ -1,0 +1,209 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""The routing of a whole source: its workloads and gateways as callers, and one world for each istiod."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from .._authorization.automata import TooManyError
+from .._authorization.checks import INPUTS, analysis_of
+from .._authorization.doors import EnforcementPoint
+from .._authorization.places import Workload
+from .._authorization.wording import Callers
+from .._model import kinds as k
+from .._model.fields import name_of, namespace_of, section, texts
+from .._model.intent import Intent
+from .._model.istiods import READS, istiods
+from .._model.mesh_config import CLUSTER_DOMAIN, ROOT_NAMESPACE, MeshConfig
+from .._model.pods import every_pod
+from .._model.selectors import matches_labels
+from .._model.view import View
+from .._routing.evaluate import RouteAnswer, RoutingWorld
+from .._routing.model import Consumer, RoutedEndpoint, RouteRequest, RoutingMesh
+
+__all__ = ["ROUTING_INPUTS", "MeshRouting", "Sender", "routing_of"]
+
+_CONFIG = (k.VIRTUAL_SERVICE, k.DESTINATION_RULE, k.SERVICE_ENTRY, k.WORKLOAD_ENTRY, k.SIDECAR, k.GATEWAY, k.PEER_AUTHENTICATION,
+           k.HTTP_ROUTE, k.K8S_GATEWAY, k.REFERENCE_GRANT)  # fmt: skip
+_PLAIN = (k.SERVICE, k.NAMESPACE, k.ENDPOINT_SLICE, k.GATEWAY_CLASS)
+ROUTING_INPUTS = tuple(dict.fromkeys((*INPUTS, *READS, *_CONFIG, *_PLAIN, k.POD)))
+_TLS_MODE = "security.istio.io/tlsMode"
+
+
+@dataclass(frozen=True, eq=False)
+class Sender:
+    """Who calls: a workload with a sidecar, or a gateway. place: the workload, of which the policies know more."""
+
+    consumer: Consumer
+    place: Workload
+
+    @property
+    def name(self) -> str:
+        return self.place.ref
+
+    @property
+    def gateway(self) -> bool:
+        return self.consumer.gateway
+
+
+def _address(number: int) -> str:
+    """An address of the range for measurements: no Service and no pod has it."""
+    return f"198.{18 + (number >> 16 & 1)}.{number >> 8 & 255}.{number & 255}"
+
+
+class MeshRouting:
+    """Where requests of a source go. `assumed`: it is a folder, so that Services have no addresses and pods are those of templates."""
+
+    def __init__(self, view: View, intent: Intent) -> None:
+        self.view, self.scene = view, analysis_of(view, intent)
+        self.assumed = view.source == "manifests"
+        self._configs = istiods(view) or (MeshConfig(""),)
+        self._objects = self._read(view, intent)
+        self._worlds: dict[str, RoutingWorld] = {}
+        self._passes: dict[int, int] = {}
+        self.senders = tuple(self._senders())
+        self._by_name: dict[str, list[Sender]] = {}
+        for sender in self.senders:
+            for name in sender.place.refs:
+                self._by_name.setdefault(name, []).append(sender)
+
+    def _read(self, view: View, intent: Intent) -> list[Mapping[str, Any]]:
+        plain = [row for kind in _PLAIN for row in view.of(kind)]
+        config = [row for kind in _CONFIG for row in view.of(kind)]
+        if intent.ossm2:  # its istiod sees its members only
+            plain, config = intent.owned(plain), intent.owned(config)
+        found: list[Mapping[str, Any]] = [row.raw for row in (*plain, *config)]
+        if not self.assumed:
+            return [*found, *(row.raw for row in view.of(k.POD))]
+        found = [self._addressed(obj, number) for number, obj in enumerate(found)]
+        return [*found, *self._made_pods(view)]
+
+    @staticmethod
+    def _addressed(obj: Mapping[str, Any], number: int) -> Mapping[str, Any]:
+        spec = section(obj, "spec")
+        if obj.get("kind") != "Service" or spec.get("clusterIP") or spec.get("type") == "ExternalName":
+            return obj
+        return {**obj, "spec": {**spec, "clusterIP": _address(number)}}
+
+    def _made_pods(self, view: View) -> Iterable[Mapping[str, Any]]:
+        """One ready pod for each template: what runs is what is written."""
+        guarded = {
+            ref for place in self.scene.inventory.places if place.workload.kind == "sidecar" and not place.outside for ref in place.refs
+        }
+        for number, (namespace, shape) in enumerate(every_pod(view), start=1 << 15):
+            sidecar = {_TLS_MODE: "istio"} if f"{namespace}/{shape.name}" in guarded else {}
+            yield {
+                "apiVersion": "v1", "kind": "Pod",
+                "metadata": {"name": shape.name, "namespace": namespace, "labels": {**shape.labels, **sidecar}},
+                "spec": dict(shape.spec),
+                "status": {"podIP": _address(number), "phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
+            }  # fmt: skip
+
+    def _senders(self) -> Iterable[Sender]:
+        pods: dict[str, list[Mapping[str, Any]]] = {}
+        for obj in self._objects:
+            if obj.get("kind") == "Pod":
+                pods.setdefault(namespace_of(obj), []).append(obj)
+        for place in self.scene.inventory.places:
+            kind, labels = place.workload.kind, dict(place.workload.labels)
+            if place.outside or place.assumed or kind not in ("sidecar", "gateway"):
+                continue
+            pod = next(
+                (one for one in pods.get(place.namespace, ()) if matches_labels(labels, texts(section(one, "metadata").get("labels")))),
+                None,
+            )
+            name = name_of(pod) if pod is not None else place.name
+            address = str(section(pod, "status").get("podIP") or "") if pod is not None else ""
+            yield Sender(Consumer(place.namespace, labels, kind == "gateway", name, address, place.account), place)
+
+    # worlds
+
+    def _config(self, sender: Sender) -> MeshConfig:
+        planes = set(sender.place.control_planes)
+        return next((one for one in self._configs if one.name in planes or one.revision in planes), self._configs[0])
+
+    def world(self, sender: Sender) -> RoutingWorld:
+        """The mesh as the istiod of a caller reads it."""
+        config = self._config(sender)
+        if config.name not in self._worlds:
+            revision = config.revision if len(self._configs) > 1 else ""
+            mesh = RoutingMesh(config.settings, config.root_namespace or ROOT_NAMESPACE, config.cluster_domain or CLUSTER_DOMAIN, revision)
+            self._worlds[config.name] = RoutingWorld(self._objects, mesh)
+        return self._worlds[config.name]
+
+    def answer(self, sender: Sender, request: RouteRequest) -> RouteAnswer:
+        """What becomes of a request of a caller."""
+        return self.world(sender).answer(sender.consumer, request)
+
+    # names
+
+    def named(self, name: str) -> list[Sender]:
+        """The callers of a name: namespace/workload, a namespace followed by a slash and a star, or a name that only one namespace has."""
+        if name == "*":
+            return list(self.senders)
+        space, slash, own = name.partition("/")
+        if slash and own == "*":
+            return [one for one in self.senders if one.place.namespace == space]
+        if slash:
+            return self._by_name.get(name, [])
+        found = [one for one in self.senders if name in (one.place.name, *one.place.aliases)]
+        return found if len({one.place.namespace for one in found}) == 1 else []
+
+    def ambiguous(self, name: str) -> list[str]:
+        """The workloads of a name without a namespace, where there are several."""
+        found = sorted({one.name for one in self.senders if name in (one.place.name, *one.place.aliases)})
+        return found if "/" not in name and len(found) > 1 else []
+
+    def target(self, endpoint: RoutedEndpoint) -> Workload | None:
+        """The workload that an endpoint is a pod of."""
+        for place in self.scene.inventory.near(endpoint.namespace):
+            if matches_labels(place.workload.labels, endpoint.labels) and place.workload.kind != "gateway":
+                return place
+        return None
+
+    @cached_property
+    def _callers(self) -> tuple[Callers, Mapping[int, int]]:
+        callers = Callers(self.scene.inventory)
+        return callers, {id(place): 1 << number for number, place in enumerate(callers.places)}
+
+    @cached_property
+    def _doors(self) -> Mapping[int, list[EnforcementPoint]]:
+        found: dict[int, list[EnforcementPoint]] = {}
+        for place, door in self.scene.doors:
+            found.setdefault(id(place), []).append(door)
+        return found
+
+    def _passing(self, place: Workload) -> int:
+        """The callers of whom a workload lets something pass; everybody where that cannot be told."""
+        callers, _bits = self._callers
+        if id(place) not in self._passes:
+            members = 0 if self._doors.get(id(place)) else callers.everybody
+            for door in self._doors.get(id(place), ()):
+                try:
+                    for box in () if door.whole else door.passing:
+                        members |= callers.members(door.space, box)
+                except TooManyError:
+                    members = callers.everybody
+                if door.whole:
+                    members = callers.everybody
+            self._passes[id(place)] = members
+        return self._passes[id(place)]
+
+    def admits(self, sender: Sender, endpoint: RoutedEndpoint) -> bool:
+        """Do the policies of a pod let anything pass that this caller may send? Of all requests, not of one."""
+        target = self.target(endpoint)
+        if target is None:
+            return True
+        _callers, bits = self._callers
+        return bool(self._passing(target) & bits.get(id(sender.place), -1))
+
+
+def routing_of(view: View, intent: Intent) -> MeshRouting:
+    """The routing of a source; made once for each view and intent."""
+    return view.memo("traffic.routing", intent, lambda: MeshRouting(view, intent))

@@ -1,0 +1,153 @@
+# Copyright: (c) 2026, meshops.mesh contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to meshops.mesh: not for use outside the collection, may change without notice.
+"""Whether requests go where they are expected, and what they do instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from .._model.problem import Problem
+from .._text import joined, shortened
+from .asking import AskedRequest, asked_of, service_named
+from .end_to_end import RequestPart, WholeAnswer, decided_by, whole_answer
+from .expectations import Expectation
+from .mesh_routing import MeshRouting, Sender
+
+__all__ = ["answers_to", "judge", "told"]
+
+_SHOWN = 5
+_NEAR = 0.5  # percent: weights are whole numbers
+
+
+def _short(host: str) -> str:
+    """As people write it: the short name and the namespace of a Service."""
+    name, inner, _end = host.partition(".svc.")
+    return name if inner else host
+
+
+def _part_text(part: RequestPart) -> str:
+    subset = f" {part.subset}" if part.subset else ""
+    if part.reached:
+        return f"{_short(part.service)}{subset}" if part.service else "the address itself, past all routes"
+    if part.status:
+        return f"{part.status}{f' ({part.why})' if part.why else ''}"
+    return part.why or "nowhere"
+
+
+def told(answer: WholeAnswer) -> str:
+    """What becomes of a request, for people."""
+    parts = [part for part in answer.parts if part.percent > 0]
+    if len(parts) == 1:
+        return _part_text(parts[0])
+    return ", ".join(f"{part.percent:g} % {_part_text(part)}" for part in parts)
+
+
+def _senders(routing: MeshRouting, expectation: Expectation) -> list[Sender]:
+    if expectation.caller == "internet":
+        return [one for one in routing.senders if one.gateway]
+    if expectation.caller in ("nobody", "*"):
+        return list(routing.senders) if expectation.caller == "nobody" else [one for one in routing.senders if not one.gateway]
+    return routing.named(expectation.caller)
+
+
+def answers_to(routing: MeshRouting, expectation: Expectation, *, now: datetime) -> Iterator[WholeAnswer | AskedRequest]:
+    """What becomes of the request of each caller; where it cannot be made, what it asked."""
+    senders = _senders(routing, expectation)
+    found = [asked if asked.request is None else whole_answer(routing, asked.sender, asked.request, now=now)
+             for asked in asked_of(routing, expectation, senders)]  # fmt: skip
+    if expectation.caller == "internet":  # the gateways that know the host; if none does, what all of them say
+        strange = ("no_listener", "no_virtual_host", "no_filter_chain")
+        knowing = [one for one in found if isinstance(one, WholeAnswer) and one.answer.outcome not in strange]
+        found = list(knowing) or found[:1]
+    yield from found
+
+
+def judge(routing: MeshRouting, expectations: Iterable[Expectation], *, now: datetime) -> Iterator[Problem]:
+    """The expectations that do not hold, each with the object that decides."""
+    for expectation in expectations:
+        found = list(_nobody(routing, expectation)) if expectation.caller == "nobody" else list(_each(routing, expectation, now))
+        grouped: dict[tuple[str, str], list[str]] = {}
+        for resource, message, caller in found:
+            grouped.setdefault((resource, message), []).append(caller)
+        for (resource, message), callers in grouped.items():
+            who = shortened(sorted(dict.fromkeys(filter(None, callers))), _SHOWN)
+            yield Problem(resource or "expectations", f"{expectation.text}: {f'from {who}: ' if who else ''}{message}")
+
+
+def _each(routing: MeshRouting, expectation: Expectation, now: datetime) -> Iterator[tuple[str, str, str]]:
+    answers = list(answers_to(routing, expectation, now=now))
+    if not answers:
+        several = routing.ambiguous(expectation.caller)
+        why = f"there are {joined(several)}: say which" if several else f"no workload with a proxy is called {expectation.caller}"
+        if expectation.caller == "internet":
+            why = "the source has no gateway"
+        yield "", why, ""
+    for one in answers:
+        if isinstance(one, AskedRequest):
+            yield f"Workload {one.sender.name}", one.problem, one.sender.name
+            continue
+        wrong = _wrong(routing, expectation, one)
+        if wrong:
+            decided = decided_by(one.answer)
+            kind, _space, rest = decided.partition(" ")
+            name, _space, place = rest.partition(" ")
+            at = f"{place} of " if place else ""
+            by = f", by {at}{kind} {name}" if decided else ""
+            yield (f"{kind} {name}" if decided else f"Workload {one.sender.name}"), f"{wrong}{by}", one.sender.name
+
+
+def _wrong(routing: MeshRouting, expectation: Expectation, found: WholeAnswer) -> str:
+    """What happens instead of what is expected; empty where it does not."""
+    parts = [part for part in found.parts if part.percent > 0]
+    instead = f"it is {told(found)} instead"
+    if expectation.status:
+        return "" if sum(part.percent for part in parts if part.status == expectation.status) > 100 - _NEAR else instead
+    if expectation.outcome:
+        holds = {
+            "fails": all(not part.reached and not 200 <= part.status < 400 for part in parts),
+            "leaves the mesh": all(part.outside for part in parts),
+            "is refused": all(not part.reached and part.status in (0, 401, 403) for part in parts),
+        }[expectation.outcome]
+        return "" if holds else instead
+    wanted = service_named(routing, found.sender, expectation.service)
+    if wanted is None:
+        return f"no Service or ServiceEntry is called {expectation.service}"
+    share = sum(
+        part.percent for part in parts if part.reached and part.service == wanted.hostname and expectation.subset in ("", part.subset)
+    )
+    least = expectation.share if expectation.share is not None else 100.0
+    enough = share >= least - _NEAR and (expectation.at_least or share <= least + _NEAR)
+    return "" if enough else instead
+
+
+def _nobody(routing: MeshRouting, expectation: Expectation) -> Iterator[tuple[str, str, str]]:
+    """Whoever has a route to the pods of a service, by whatever name, of which their policies let something pass."""
+    known = False
+    for sender in routing.senders:
+        service = service_named(routing, sender, expectation.service)
+        if service is None:
+            continue
+        known = True
+        labels = _subset_labels(routing, sender, service.hostname, expectation.subset) if expectation.subset else {}
+        registry = routing.world(sender).registry
+        pods = {endpoint for port in service.ports for endpoint in registry.endpoints(service, port.number, labels)}
+        if pods and not any(routing.admits(sender, endpoint) for endpoint in pods):
+            continue
+        for cluster, ref, place in routing.world(sender).reached(sender.consumer):
+            there = (cluster.host == service.hostname and not expectation.subset) or bool(pods.intersection(cluster.endpoints))
+            if there and cluster.usable:
+                at = f"{place} of {ref}" if place else ref
+                yield ref, f"they are led to {_short(service.hostname)} by {at}, and its policies let something pass", sender.name
+                break
+    if not known:
+        yield "", f"no Service or ServiceEntry is called {expectation.service}", ""
+
+
+def _subset_labels(routing: MeshRouting, sender: Sender, host: str, subset: str) -> dict[str, str]:
+    rules = routing.world(sender).scopes.of(sender.consumer).rules.get(host, ())
+    found = next((one for rule in rules for one in [rule.subset(subset)] if one is not None), None)
+    labels = (found or {}).get("labels")
+    return {str(key): str(value) for key, value in labels.items()} if isinstance(labels, dict) else {"version": subset}
