@@ -34,9 +34,9 @@ options:
       - The host is the one that the caller writes, or a URL with C(https) in front. Short names are completed as DNS does it.
       - The verdict is V(reaches SERVICE [SUBSET] [at 20 %]), V(reaches SERVICE at least 80 %), V(answers 404), V(fails), V(is refused), or
         V(leaves the mesh) for an address that no object knows. Without a share it is all of the requests.
-      - V(nobody reaches SERVICE [SUBSET]) looks at every route of every caller, and at all requests that the policies of its pods let pass.
-      - A map has C(from), C(to), C(method), C(path), C(headers), one of C(reaches), C(answers) and C(outcome), and C(share), C(at_least) and
-        C(name).
+      - V(nobody reaches SERVICE [SUBSET]) looks at every route of every caller, and at all requests that policies let pass.
+      - A map has C(from), C(to), C(method), C(path), C(headers), C(name), one of C(reaches), C(answers) and C(outcome), and with C(reaches)
+        C(share) and C(at_least).
     type: list
     elements: raw
     required: true

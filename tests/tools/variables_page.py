@@ -31,6 +31,7 @@ BARE = frozenset({"when", "that", "until", "failed_when", "changed_when"})
 # What Ansible and the playbooks' own machinery know; all else that a playbook reads is somebody's to set.
 OF_ANSIBLE = re.compile(r"(ansible_\w+|inventory_hostname|hostvars|groups|omit|lookup|item|q|query|undef|now|range|role_path|playbook_dir)")
 HEADINGS = {
+    "mesh_check_traffic_": "check_traffic",
     "mesh_check_": "check_mesh",
     "mesh_access_": "check_access, and the role access",
     "mesh_traffic_": "access_from_traffic",

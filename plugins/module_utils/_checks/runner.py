@@ -30,6 +30,7 @@ _NAMED = 3  # kinds in a reason
 _INTENDED = {
     "access": ": who may call whom is known to people only",
     "gateways": ": which gateways are meant is known to people only",
+    "requests": ": where requests are meant to go is known to people only, and traffic_check asks for it",
     "personas": ": who may do what is known to people only",
 }
 _UNREADABLE = 25  # objects that one check leaves out before it gives up

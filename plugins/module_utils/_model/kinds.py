@@ -33,7 +33,6 @@ STATEFUL_SET = Kind("apps", "StatefulSet")
 CRON_JOB = Kind("batch", "CronJob")
 JOB = Kind("batch", "Job")
 HORIZONTAL_POD_AUTOSCALER = Kind("autoscaling", "HorizontalPodAutoscaler")
-ENDPOINT_SLICE = Kind("discovery.k8s.io", "EndpointSlice")
 NETWORK_POLICY = Kind("networking.k8s.io", "NetworkPolicy")
 POD_DISRUPTION_BUDGET = Kind("policy", "PodDisruptionBudget")
 ROLE = Kind("rbac.authorization.k8s.io", "Role")
@@ -106,7 +105,6 @@ __all__ = [
     "DAEMON_SET",
     "DEPLOYMENT",
     "DESTINATION_RULE",
-    "ENDPOINT_SLICE",
     "ENVOY_FILTER",
     "EXPORTED",
     "GATEWAY",

@@ -31,7 +31,8 @@ __all__ = ["ROUTING_INPUTS", "MeshRouting", "Sender", "routing_of"]
 
 _CONFIG = (k.VIRTUAL_SERVICE, k.DESTINATION_RULE, k.SERVICE_ENTRY, k.WORKLOAD_ENTRY, k.SIDECAR, k.GATEWAY, k.PEER_AUTHENTICATION,
            k.HTTP_ROUTE, k.K8S_GATEWAY, k.REFERENCE_GRANT)  # fmt: skip
-_PLAIN = (k.SERVICE, k.NAMESPACE, k.ENDPOINT_SLICE, k.GATEWAY_CLASS)
+_PLAIN = (k.SERVICE, k.NAMESPACE, k.GATEWAY_CLASS)
+_SLICE = "EndpointSlice"  # of Services without a selector, where the source has them: a cluster is not asked for all of them
 ROUTING_INPUTS = tuple(dict.fromkeys((*INPUTS, *READS, *_CONFIG, *_PLAIN, k.POD)))
 _TLS_MODE = "security.istio.io/tlsMode"
 
@@ -79,6 +80,7 @@ class MeshRouting:
         if intent.ossm2:  # its istiod sees its members only
             plain, config = intent.owned(plain), intent.owned(config)
         found: list[Mapping[str, Any]] = [row.raw for row in (*plain, *config)]
+        found += [row for row in view.objects() if row.get("kind") == _SLICE]
         if not self.assumed:
             return [*found, *(row.raw for row in view.of(k.POD))]
         found = [self._addressed(obj, number) for number, obj in enumerate(found)]

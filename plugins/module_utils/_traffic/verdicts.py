@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from .._model.problem import Problem
-from .._text import joined, shortened
+from .._text import shortened
 from .asking import AskedRequest, asked_of, service_named
 from .end_to_end import RequestPart, WholeAnswer, decided_by, whole_answer
 from .expectations import Expectation
@@ -81,7 +81,7 @@ def _each(routing: MeshRouting, expectation: Expectation, now: datetime) -> Iter
     answers = list(answers_to(routing, expectation, now=now))
     if not answers:
         several = routing.ambiguous(expectation.caller)
-        why = f"there are {joined(several)}: say which" if several else f"no workload with a proxy is called {expectation.caller}"
+        why = f"there are {', '.join(several)}: say which" if several else f"no workload with a proxy is called {expectation.caller}"
         if expectation.caller == "internet":
             why = "the source has no gateway"
         yield "", why, ""

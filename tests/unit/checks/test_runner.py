@@ -31,6 +31,7 @@ def test_an_unreachable_api_skips_everything_else_and_says_why() -> None:
     reasons = {row.id: row.message for row in report.rows if row.status is Status.SKIPPED}
     assert reasons.pop("OSM1305") == "not for provider ossm3"
     assert {reasons.pop(code) for code in ("OSM3301", "OSM3302")} == {"access is not given: who may call whom is known to people only"}
+    assert reasons.pop("OSM1820").startswith("requests is not given: where requests are meant to go is known to people only")
     assert set(reasons.values()) == {"OSM1001 failed"}
 
 

@@ -53,9 +53,9 @@ def not_given(answer: dict[str, Any]) -> set[str]:
 
 @pytest.mark.parametrize("entries", [istioctl(), SAIL, OSSM3, MAISTRA], ids=["istioctl", "sail", "ossm3", "maistra"])
 def test_only_what_people_intend_is_missing_without_an_inventory(tmp_path: Path, entries: Entries) -> None:
-    """Who may do what, who may call whom, and which gateways are wanted: no cluster says that."""
+    """Who may do what, who may call whom, where requests are to go, and which gateways are wanted: no cluster says that."""
     answer = ask(tmp_path, entries)
-    assert not_given(answer) == {"OSM1508", "OSM1701", "OSM1702", "OSM1703", "OSM3301", "OSM3302"}
+    assert not_given(answer) == {"OSM1508", "OSM1701", "OSM1702", "OSM1703", "OSM1820", "OSM3301", "OSM3302"}
     assert rows(answer, "OSM1201") == [("passed", "", "")]
     assert rows(answer, "OSM1206") == [("passed", "", "")]
     assert rows(answer, "OSM1301") == [("skipped", "", "no inventory has members to compare with what is there")]

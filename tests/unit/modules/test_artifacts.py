@@ -53,6 +53,7 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
         {**CHECKED, "stage": "ready", "counts": {"same": 3}, "objects": [SECRET]},
         {**JUDGED, "stage": "ready", "fields": {"same": 3}},
     ),
+    "mesh_check_traffic_result": (CHECKED, JUDGED),
     "__traffic_plan": ({"changes": [SECRET, SECRET], "stages": [SECRET]}, {"passed": True, "route_changes": 2}),
     "mesh_access_change": ({"opened": 2, "closed": [SECRET], "text": SECRET}, {"opened": 2, "closed": 1}),
     "access_from_traffic_found": (

@@ -16,6 +16,7 @@ OTHERS = {
     "check_access",
     "check_mesh",
     "check_shared_root",
+    "check_traffic",
     "access_from_traffic",
     "plan_upgrade",
     "plan_migration",

@@ -21,7 +21,10 @@ _NETWORKING, _SECURITY = "networking.istio.io/v1", "security.istio.io/v1"
 
 def deployment(namespace: str, name: str, app: str, version: str = "v1", **labels: str) -> dict[str, Any]:
     own = {"app": app, "version": version, **labels}
-    pod = {"metadata": {"labels": own}, "spec": {"serviceAccountName": app, "containers": [{"name": "app", "image": "app", "ports": [{"containerPort": 8080}]}]}}
+    pod = {
+        "metadata": {"labels": own},
+        "spec": {"serviceAccountName": app, "containers": [{"name": "app", "image": "app", "ports": [{"containerPort": 8080}]}]},
+    }
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": namespace},
             "spec": {"selector": {"matchLabels": own}, "template": pod}}  # fmt: skip
 
@@ -31,7 +34,12 @@ def service(namespace: str, name: str, *ports: str) -> dict[str, Any]:
     for text in ports or ("http:8080",):
         own, _colon, number = text.partition(":")
         rows.append({"name": own, "port": int(number), "targetPort": 8080})
-    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace}, "spec": {"selector": {"app": name}, "ports": rows}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"selector": {"app": name}, "ports": rows},
+    }
 
 
 def made(kind: str, namespace: str, name: str, spec: str, version: str = _NETWORKING) -> dict[str, Any]:
@@ -47,7 +55,10 @@ def gateway_deployment() -> dict[str, Any]:
 
 
 def shop() -> list[dict[str, Any]]:
-    namespaces = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {"istio-injection": "enabled"}}} for name in ("shop", "edge", "back")]
+    namespaces = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {"istio-injection": "enabled"}}}
+        for name in ("shop", "edge", "back")
+    ]
     return [
         *namespaces,
         deployment("shop", "web", "web"), service("shop", "web"),
