@@ -106,6 +106,18 @@ def _deployment(obj: Mapping[str, Any], related: Lookup) -> Readiness:
     return Readiness.ready()
 
 
+def _autoscaler(obj: Mapping[str, Any], related: Lookup) -> Readiness:
+    """The least number of pods needs no metrics; where what it scales is switched off (0 replicas), it does nothing."""
+    least = int((obj.get("spec") or {}).get("minReplicas") or 1)
+    current = int((obj.get("status") or {}).get("currentReplicas") or 0)
+    active = _condition(obj, "ScalingActive")
+    if least <= 1 or current >= least or active.reason == "ScalingDisabled":
+        return Readiness.ready()
+    able = _condition(obj, "AbleToScale")
+    why = f"; {able.reason}: {able.message}" if able.status == "False" else ""
+    return Readiness.waiting("Scaling", f"replicas {current} of {least}{why}")
+
+
 def _stateful_set(obj: Mapping[str, Any], related: Lookup) -> Readiness:
     late = _observed(obj)
     if late:
@@ -281,16 +293,22 @@ def _revision(obj: Mapping[str, Any], related: Lookup) -> Readiness:
     if state.state != "ready":
         return state
     name, namespace = obj["metadata"]["name"], (obj.get("spec") or {}).get("namespace")
-    return _istiod(related, "istiod" if name == "default" else f"istiod-{name}", namespace)
+    pilot = ((obj.get("spec") or {}).get("values") or {}).get("pilot") or {}
+    least = int(pilot.get("autoscaleMin") or 1) if pilot.get("autoscaleEnabled", True) else 1
+    return _istiod(related, "istiod" if name == "default" else f"istiod-{name}", namespace, least)
 
 
-def _istiod(related: Lookup, name: str, namespace: str | None) -> Readiness:
+def _istiod(related: Lookup, name: str, namespace: str | None, least: int = 1) -> Readiness:
+    """least: the pods that an autoscaler keeps, which comes to it some seconds after the Deployment."""
     deployment = related.get("Deployment", name, namespace, group="apps")
     if deployment is None:
         return Readiness.waiting("IstiodMissing", f"Deployment {namespace}/{name} is not there")
     if not (deployment.get("spec") or {}).get("replicas", 1):
         return Readiness.waiting("IstiodScaledToZero", f"Deployment {namespace}/{name} is scaled to zero")
     state = _deployment(deployment, related)
+    wanted = (deployment.get("spec") or {}).get("replicas", 1)
+    if state.state == "ready" and wanted < least:
+        state = Readiness.waiting("Scaling", f"replicas {wanted} of {least}, which its autoscaler keeps")
     return Readiness(state.state, state.reason, f"Deployment {namespace}/{name}: {state.message}", state.grace)
 
 
@@ -537,6 +555,7 @@ TABLE: dict[tuple[str, str], Predicate] = {
     ("apps", "DaemonSet"): _daemon_set,
     ("apps", "Deployment"): _deployment,
     ("apps", "StatefulSet"): _stateful_set,
+    ("autoscaling", "HorizontalPodAutoscaler"): _autoscaler,
     ("batch", "Job"): _job,
     (_CERT_MANAGER, "Certificate"): _certificate,
     (_CERT_MANAGER, "CertificateRequest"): _request,

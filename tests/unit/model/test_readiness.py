@@ -250,3 +250,44 @@ def test_tools_are_ready_when_their_deployments_run(
     version = {"Kiali": "kiali.io/v1alpha1", "Jaeger": "jaegertracing.io/v1", "OpenTelemetryCollector": "opentelemetry.io/v1beta1"}[kind]
     found = judge(obj(version, kind, kind.lower(), "mesh", spec=spec, status=status), related(*others))
     assert (found.state, found.message) == (state, message)
+
+
+# What the autoscaler has: least pods, pods now, conditions.
+SCALED: dict[str, tuple[int, int | None, list[dict[str, str]], str, str]] = {
+    "one is enough": (1, None, [], "ready", "Ready"),
+    "not looked at yet": (2, None, [], "waiting", "Scaling"),
+    "one of two": (2, 1, [], "waiting", "Scaling"),
+    "two of two, without metrics": (2, 2, [{"type": "ScalingActive", "status": "False", "reason": "FailedGetMetric"}], "ready", "Ready"),
+    "switched off": (2, 0, [{"type": "ScalingActive", "status": "False", "reason": "ScalingDisabled"}], "ready", "Ready"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SCALED)
+def test_an_autoscaler_has_its_least_pods(case: str) -> None:
+    least, current, conditions, state, reason = SCALED[case]
+    status = {**({"currentReplicas": current} if current is not None else {}), "conditions": conditions}
+    found = obj("autoscaling/v2", "HorizontalPodAutoscaler", "edge", "shop", spec={"minReplicas": least, "maxReplicas": 5}, status=status)
+    told = judge(found, related())
+    assert (told.state, told.reason) == (state, reason)
+
+
+@pytest.mark.parametrize(
+    ("pilot", "replicas", "state"),
+    [({}, 1, "ready"), ({"autoscaleMin": 2}, 1, "waiting"), ({"autoscaleMin": 2}, 2, "ready"),
+     ({"autoscaleEnabled": False, "autoscaleMin": 2}, 1, "ready"), ({"autoscaleEnabled": True, "autoscaleMin": 2}, 1, "waiting")],
+)  # fmt: skip
+def test_a_revision_waits_for_the_pods_that_its_autoscaler_keeps(pilot: dict[str, Any], replicas: int, state: str) -> None:
+    conditions = [{"type": name, "status": "True"} for name in ("Reconciled", "Ready")]
+    found = obj(
+        "sailoperator.io/v1",
+        "IstioRevision",
+        "default",
+        metadata={"generation": 1},
+        spec={"namespace": "mesh", "values": {"pilot": pilot}},
+        status={"observedGeneration": 1, "conditions": conditions},
+    )
+    deployment = istiod("istiod", "mesh", replicas=replicas, updated=replicas)
+    deployment["status"] |= dict.fromkeys(("readyReplicas", "availableReplicas", "replicas"), replicas)
+    told = judge(found, related(deployment))
+    assert told.state == state, told
+    assert told.state == "ready" or told.message == "Deployment mesh/istiod: replicas 1 of 2, which its autoscaler keeps"
