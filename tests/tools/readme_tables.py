@@ -23,6 +23,7 @@ __all__ = ["TABLES", "first_sentence", "module_rows", "openshift", "playbook_row
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOB = "https://github.com/meshops/mesh/blob/main"
+SCENARIOS = ("travel_", "guestbook", "coolapp", "bookinfo")  # playbooks of an inventory that comes along
 NOTE = "<!-- Written by `make docs`. -->"
 
 
@@ -40,9 +41,9 @@ def _table(*head: str, rows: Iterable[Iterable[str]]) -> str:
 
 
 def playbook_rows(travel: bool) -> Iterator[tuple[str, str]]:
-    """Of the travel scenario, or all others."""
+    """Of the travel scenario and the labs, or all others."""
     for path in sorted((ROOT / "playbooks").glob("*.yml")):
-        if path.stem.startswith("travel_") == travel:
+        if path.stem.startswith(SCENARIOS) == travel:
             yield f"[`{path.stem}`]({BLOB}/playbooks/{path.name})", first_sentence(path.read_text(encoding="utf-8"))
 
 

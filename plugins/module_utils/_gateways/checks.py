@@ -402,7 +402,7 @@ def _other_tls(gateway: Obj, wanted: Mapping[str, Any]) -> Iterator[Problem]:
 @check(
     "OSM1509",
     title="each subset that is routed to is defined for its callers",
-    hint="define the subset in the Service's namespace, in a DestinationRule that is exported to the callers, before the VirtualService",
+    hint="until then callers get 503: define the subset in the Service's namespace, in a DestinationRule that is exported to the callers",
     inputs=(k.VIRTUAL_SERVICE, k.DESTINATION_RULE, k.GATEWAY, k.POD, k.SERVICE_ENTRY, *READS),
     live=False,
     subjects=(k.VIRTUAL_SERVICE,),

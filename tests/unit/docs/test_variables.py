@@ -133,7 +133,7 @@ def _options() -> set[str]:
 
 def test_commands_set_only_what_is_read() -> None:
     inventories = "\n".join(path.read_text(encoding="utf-8") for path in ROOT.glob("inventories/**/*.yml"))
-    known = {*VARIABLES, *_options(), *re.findall(r"\b(travel_\w+|mesh_\w+)", inventories)}
+    known = {*VARIABLES, *_options(), *re.findall(r"\b((?:travel|guestbook|coolapp|bookinfo|mesh)_\w+)", inventories)}
     pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("roles/*/README.md"), *ROOT.glob("playbooks/*.yml")]
     given = {
         (str(path.relative_to(ROOT)), name)
