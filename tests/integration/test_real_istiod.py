@@ -36,7 +36,7 @@ def _bed(worker_id: str) -> Iterator[Bed]:
 def istioctl(bed: Bed, *args: str) -> str:
     done = subprocess.run([bed.data["binaries"]["istioctl"], *args], env=bed.env(), capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, f"istioctl {' '.join(args)}: {done.stderr}"
-    return done.stdout + done.stderr
+    return done.stdout
 
 
 def get(bed: Bed, *args: str) -> Obj:
@@ -59,13 +59,15 @@ def _installed(bed: Bed, playbook: Callable[..., Any]) -> Bed:
 
 
 def test_istioctl_finds_the_control_plane_and_its_version(installed: Bed) -> None:
+    """By port-forwards to istiod's pod; it looks for the revision `default` unless it is told another one."""
     (pod,) = get(installed, "pods", "-n", NAMESPACE, "-l", "app=istiod")["items"]
-    found = json.loads(istioctl(installed, "version", "-o", "json"))
+    revision = f"--revision={pod['metadata']['labels']['istio.io/rev']}"
+    found = json.loads(istioctl(installed, "version", revision, "-o", "json"))
     assert [row["Info"]["version"] for row in found["meshVersion"]] == [binaries.ISTIO_VERSION]
     assert found["clientVersion"]["version"] == binaries.ISTIO_VERSION
-    istioctl(installed, "proxy-status")
-    row = next(env for env in pod["spec"]["containers"][0]["env"] if env["name"] == "POD_NAME")
-    assert "valueFrom" in row, "the charts are Istio's own"
+    istioctl(installed, "proxy-status", revision)
+    debug = json.loads(istioctl(installed, "x", "internal-debug", "clusterz", revision))
+    assert [row["syncStatus"] for row in debug] == ["synced"]
 
 
 def test_what_the_operator_installed_is_the_operators(installed: Bed) -> None:
@@ -91,10 +93,13 @@ def test_pods_of_a_member_get_the_proxy_of_the_real_template(installed: Bed) -> 
 
 
 def test_istiod_refuses_what_istio_refuses(installed: Bed) -> None:
+    """The validation of a revision is about the objects with its label; only the revision `default` is asked about all."""
+    (pod,) = get(installed, "pods", "-n", NAMESPACE, "-l", "app=istiod")["items"]
+    revision = {"istio.io/rev": pod["metadata"]["labels"]["istio.io/rev"]}
     route = {
         "apiVersion": "networking.istio.io/v1",
         "kind": "VirtualService",
-        "metadata": {"name": "shop", "namespace": "shop"},
+        "metadata": {"name": "shop", "namespace": "shop", "labels": revision},
         "spec": {"hosts": ["shop"], "http": [{"route": [{"destination": {"host": "shop"}, "weight": -1}]}]},
     }
     done = installed.kubectl("apply", "-f", "-", stdin=json.dumps(route))

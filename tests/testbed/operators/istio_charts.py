@@ -47,7 +47,6 @@ def merged_profile(values: Obj) -> Obj:
     known = _PROFILES[name]
     out = merge({"profile": name} if known is None else known, plain)
     openshift = (out.get("global") or {}).get("platform") == "openshift"
-    # istioctl writes pilot.cni.enabled from its own components, over what these profiles say.
     return merge({"pilot": {"cni": {"enabled": openshift or out.get("profile") == "ambient"}}}, out)
 
 
@@ -57,7 +56,13 @@ def _operator(namespace: str, version: str, components: Obj, values: Obj) -> Obj
         "apiVersion": "install.istio.io/v1alpha1",
         "kind": "IstioOperator",
         "metadata": {"namespace": namespace},
-        "spec": {"profile": "empty", "components": components, "values": merge({"global": images}, values)},
+        "spec": {
+            "profile": "empty",
+            "components": components,
+            "values": merge({"global": images}, values),
+            # istioctl says by its own components whether there is a CNI, over the values; these come after it.
+            "unvalidatedValues": {"pilot": {"cni": {"enabled": values["pilot"]["cni"]["enabled"]}}},
+        },
     }
 
 

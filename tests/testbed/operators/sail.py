@@ -50,6 +50,8 @@ OWNED = (
 )
 # A chart takes the real operator this long; a status of before is seen for as long, as it is with the real one.
 CHART_SECONDS = 0.25
+# Kinds that OpenShift has and a bed has not; nothing of a bed reads them.
+NOT_HERE = ("NetworkAttachmentDefinition",)
 GRACE_SECONDS = 30
 
 
@@ -206,7 +208,8 @@ class SailController(Controller):
             return
         self._installed.pop(key, None)
         for child in await self._rendered(obj, for_removal=True):
-            await self.kube.delete(child)
+            if child["kind"] not in NOT_HERE or await self.kube.serves(child["apiVersion"], child["kind"]):
+                await self.kube.delete(child)
         left = [f for f in obj["metadata"]["finalizers"] if f != FINALIZER]
         await self.kube.patch(obj, {"metadata": {"finalizers": left, "resourceVersion": obj["metadata"]["resourceVersion"]}})
 
@@ -259,6 +262,8 @@ class SailController(Controller):
         rendered = await self._rendered(obj)
         await asyncio.sleep(CHART_SECONDS + float(self.faults.get("delay") or 0))
         for child in rendered:
+            if child["kind"] in NOT_HERE and not await self.kube.serves(child["apiVersion"], child["kind"]):
+                continue
             done = await self.kube.apply(child)
             meta = done["metadata"]
             self._owned[(child["kind"], meta.get("namespace", ""), meta["name"])] = _state_of({**done, "kind": child["kind"]})

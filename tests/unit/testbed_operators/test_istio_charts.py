@@ -63,6 +63,11 @@ def test_a_revision_is_the_control_plane_alone() -> None:
     assert spec["values"]["meshConfig"] == {"accessLogFile": "/dev/stdout"}
 
 
+@pytest.mark.parametrize(("profile", "cni"), [("default", False), ("openshift", True), ("ambient", True)])
+def test_whether_there_is_a_cni_is_said_after_istioctls_own_word(profile: str, cni: bool) -> None:
+    assert control_plane_input(revision(profile=profile))["spec"]["unvalidatedValues"] == {"pilot": {"cni": {"enabled": cni}}}
+
+
 def test_images_of_the_values_win() -> None:
     values = control_plane_input(revision(**{"global": {"hub": "registry.example.com/mesh", "tag": "own"}}))["spec"]["values"]
     assert values["global"] == {"hub": "registry.example.com/mesh", "tag": "own", "istioNamespace": "istio-system"}
