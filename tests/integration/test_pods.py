@@ -199,7 +199,7 @@ def test_a_load_balancer_takes_callers_from_outside(mesh: Mesh) -> None:
     labels = {"sidecar.istio.io/inject": "false"}
     mesh.apply(*deployment("front", labels=labels), service("front", type="LoadBalancer"))
     mesh.ready("front")
-    address = until(lambda: _address(mesh), what="an address of the load balancer")
+    address = until(lambda: _address(mesh, "front"), what="an address of the load balancer")
     with Calls(mesh.bed, "http://front.example.com:8000/", to=address, rate=50) as calls:
         until(lambda: calls.by_status()[200], what="a call from outside")
         begin = calls.wait(10)
@@ -207,9 +207,79 @@ def test_a_load_balancer_takes_callers_from_outside(mesh: Mesh) -> None:
     mesh.bed.kubectl("delete", "deployment/front", "service/front", "-n", "shop")
 
 
-def _address(mesh: Mesh) -> str:
-    found = mesh.bed.api.get("/api/v1/namespaces/shop/services/front")["status"]["loadBalancer"]
+def _address(mesh: Mesh, name: str) -> str:
+    found = mesh.bed.api.get(f"/api/v1/namespaces/shop/services/{name}")["status"]["loadBalancer"]
     return str((found.get("ingress") or [{}])[0].get("ip", ""))
+
+
+def test_an_injected_gateway_serves_callers_from_outside(mesh: Mesh) -> None:
+    """Its pod has nothing but the proxy, which istiod puts into a container that says `auto`."""
+    api = "networking.istio.io/v1"
+    template = {
+        "metadata": {"labels": {"istio": "front", "app": "front"}, "annotations": {"inject.istio.io/templates": "gateway"}},
+        "spec": {"containers": [{"name": "istio-proxy", "image": "auto"}]},
+    }
+    spec = {"selector": {"matchLabels": {"istio": "front"}}, "template": template}
+    servers = [{"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": ["cars.example.com"]}]
+    route = {"route": [{"destination": {"host": "cars", "port": {"number": 8000}}}]}
+    ports = [{"name": "http", "port": 80, "targetPort": 80}]
+    mesh.apply(
+        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "gate"}, "spec": spec},
+        {**service("gate", type="LoadBalancer"), "spec": {"type": "LoadBalancer", "selector": {"istio": "front"}, "ports": ports}},
+        {"apiVersion": api, "kind": "Gateway", "metadata": {"name": "gate"}, "spec": {"selector": {"istio": "front"}, "servers": servers}},
+        {
+            "apiVersion": api,
+            "kind": "VirtualService",
+            "metadata": {"name": "gate"},
+            "spec": {"hosts": ["cars.example.com"], "gateways": ["gate"], "http": [route]},
+        },
+    )
+    mesh.ready("gate")
+    address = until(lambda: _address(mesh, "gate"), what="an address of the load balancer")
+    with Calls(mesh.bed, "http://cars.example.com/", to=address, rate=50) as calls:
+        until(lambda: calls.by_status()[200], what="a call through the gateway")
+        begin = calls.wait(20)
+    assert calls.failed(begin) == []
+    assert calls.by_version(begin).keys() == {"v1", "v2"}
+    with Calls(mesh.bed, "http://other.example.com/", to=address, rate=50) as calls:
+        calls.wait(5)
+    assert calls.by_status().keys() == {404}
+    until(lambda: mesh.metric("cars-v1", "istio_requests_total", source_workload="gate", reporter="destination"), what="the gateway's name")
+
+
+def test_traces_of_a_chain_come_to_the_collector(mesh: Mesh) -> None:
+    """client -> cars, from a Telemetry with a provider of MeshConfig to spans with one trace."""
+    labels = {"sidecar.istio.io/inject": "false"}
+    mesh.apply(*deployment("collector", port=4317, labels=labels), service("collector", port_name="grpc-otlp", port=4317))
+    provider = {"name": "otel", "opentelemetry": {"service": "collector.shop.svc.cluster.local", "port": 4317}}
+    mesh.install({"meshConfig": {"extensionProviders": [provider]}})
+    tracing = [{"providers": [{"name": "otel"}], "randomSamplingPercentage": 100}]
+    mesh.apply({"apiVersion": "telemetry.istio.io/v1", "kind": "Telemetry", "metadata": {"name": "traces"}, "spec": {"tracing": tracing}})
+    file = mesh.bed.dir / "spans.jsonl"
+
+    def traced() -> set[tuple[str, str]]:
+        call(mesh, "cars-v2", "http://client:8000/")
+        spans = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        traces: dict[str, set[tuple[str, str]]] = {}
+        for span in spans:
+            traces.setdefault(span["trace"], set()).add((span["service"], span["kind"]))
+        chain = {("cars.shop", "CLIENT"), ("client.shop", "SERVER"), ("client.shop", "CLIENT"), ("cars.shop", "SERVER")}
+        return next((found for found in traces.values() if found >= chain), set())
+
+    try:
+        until(traced, what="one trace of the whole chain")
+    finally:
+        mesh.bed.kubectl("delete", "telemetry/traces", "-n", "shop")
+
+
+def test_pods_of_a_node_that_is_gone_are_not_called(mesh: Mesh) -> None:
+    node = mesh.pods("cars-v2")[0]["spec"]["nodeName"]
+    others = [pod for name in ("client", "cars-v1") for pod in mesh.pods(name) if pod["spec"]["nodeName"] != node]
+    mesh.bed.set_faults({"pods": {"gone": [node], "unready_after": 1}})
+    until(lambda: not _is_ready(mesh.pods("cars-v2")[0]), what="a pod that is not ready")
+    assert all(_is_ready(pod) for pod in others)
+    mesh.bed.set_faults({})
+    mesh.ready("cars-v2")
 
 
 class _Partner(http.server.BaseHTTPRequestHandler):
