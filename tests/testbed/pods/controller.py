@@ -200,6 +200,7 @@ class Pods(Controller):
             await netns.add(namespace)
             self.node.write_hosts(namespace, ident[0])
             await netns.join(namespace, self.node.name, address, veth)
+            netns.low_ports(namespace)
             for port in spec.ports(pod):
                 with contextlib.suppress(OSError):
                     await app.listen(port)

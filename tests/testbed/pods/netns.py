@@ -32,6 +32,7 @@ __all__ = [
     "join",
     "leftovers",
     "listen",
+    "low_ports",
     "node_name",
     "part",
     "pod_name",
@@ -107,6 +108,12 @@ async def join(pod: str, node: str, address: str, veth: str) -> None:
         f"route add {GATEWAY} dev eth0 scope link",
         f"route add default via {GATEWAY}",
     )
+
+
+def low_ports(name: str) -> None:
+    """Any user may listen on port 80, as container runtimes have it: gateways do."""
+    with inside(name):
+        Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").write_text("0")
 
 
 async def part(node: str, veth: str) -> None:
