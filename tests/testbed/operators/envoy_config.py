@@ -16,6 +16,7 @@ from typing import Any
 
 from . import envoy_jwt
 from .envoy_rbac import ACTIONS, TYPES
+from .envoy_routes import RETRY, actions, cluster_name, routed
 
 __all__ = [
     "Destination",
@@ -48,9 +49,6 @@ _ROUTER = {
     "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"},
 }
 
-# Istio's own for every route: what never reached a server is tried at another one.
-_RETRY = {"retry_on": "connect-failure,refused-stream,unavailable,cancelled", "num_retries": 2}
-
 
 @dataclass(frozen=True)
 class Proxy:
@@ -76,7 +74,8 @@ class Proxy:
 
 @dataclass(frozen=True)
 class Destination:
-    """A Service, and the proxies behind it that are ready: 127.0.0.1:port of the inbound listener, and their identities."""
+    """A Service, and the proxies behind it that are ready: 127.0.0.1:port of the inbound listener, and their identities. subset: those of a
+    version only."""
 
     namespace: str
     name: str
@@ -84,10 +83,14 @@ class Destination:
     addresses: tuple[int, ...] = ()
     identities: tuple[str, ...] = ()
     plain: bool = False  # whether callers speak plain text to it
+    subset: str = ""
 
     @property
-    def cluster(self) -> str:
-        return f"{self.name}.{self.namespace}"
+    def host(self) -> str:
+        return f"{self.name}.{self.namespace}.svc.cluster.local"
+
+    def cluster(self, port: int) -> str:
+        return cluster_name(self.host, port, self.subset)
 
 
 def _address(port: int) -> Obj:
@@ -234,8 +237,9 @@ def bootstrap(proxy: Proxy, socket: str, ports: dict[str, int]) -> str:
 def clusters(destinations: Iterable[Destination]) -> list[Obj]:
     """One for each Service: mTLS, and only with one of the accounts that its pods run as, unless it is called in plain text."""
     made: list[Obj] = []
-    for one in destinations:
-        sni = f"outbound_.{one.ports[0]}_._.{one.cluster}.svc.cluster.local"
+    for one, number in ((row, port) for row in destinations for port in row.ports):
+        # policies tell ports by it, and a bed's pod has one: that of the first
+        sni, name = f"outbound_.{one.ports[0]}_._.{one.host}", one.cluster(number)
         tls = {
             "@type": f"{_TLS}.UpstreamTlsContext",
             "max_session_keys": 0,
@@ -247,10 +251,10 @@ def clusters(destinations: Iterable[Destination]) -> list[Obj]:
         made.append(
             {
                 "@type": f"{_V3}.cluster.v3.Cluster",
-                "name": one.cluster,
+                "name": name,
                 "type": "STATIC",
                 "connect_timeout": "2s",
-                "load_assignment": {"cluster_name": one.cluster, "endpoints": [{"lb_endpoints": rows}] if rows else []},
+                "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": rows}] if rows else []},
                 "typed_extension_protocol_options": {_OPTIONS["@type"].rpartition("/")[2]: _OPTIONS},
                 **({} if one.plain else secure),
             }
@@ -258,14 +262,19 @@ def clusters(destinations: Iterable[Destination]) -> list[Obj]:
     return made
 
 
-def routes(namespace: str, destinations: Iterable[Destination]) -> list[Obj]:
-    """By Host header, as a client in `namespace` writes it."""
+def routes(namespace: str, destinations: Sequence[Destination], services: Iterable[Obj] = ()) -> list[Obj]:
+    """By Host header, as a client in `namespace` writes it; services: VirtualServices."""
+    known = [one for one in destinations if not one.subset]
+    ports, rows = {one.host: one.ports for one in known}, list(services)
     hosts = []
-    for one in destinations:
-        names = [one.cluster, f"{one.cluster}.svc", f"{one.cluster}.svc.cluster.local", *([one.name] if one.namespace == namespace else [])]
+    for one in known:
+        short = one.host.removesuffix(".svc.cluster.local")
+        names = [short, f"{short}.svc", one.host, *([one.name] if one.namespace == namespace else [])]
         domains = [*names, *(f"{name}:{port}" for name in names for port in one.ports)]
-        route = {"cluster": one.cluster, "retry_policy": _RETRY}
-        hosts.append({"name": one.cluster, "domains": domains, "routes": [{"match": {"prefix": "/"}, "route": route}]})
+        chosen = routed(one.host, rows)
+        ways = list(actions(chosen, ports, caller=namespace)) if chosen else []
+        default = {"match": {"prefix": "/"}, "route": {"cluster": one.cluster(one.ports[0]), "retry_policy": RETRY}}
+        hosts.append({"name": short, "domains": domains, "routes": ways or [default]})
     return [{"@type": f"{_V3}.route.v3.RouteConfiguration", "name": "mesh", "virtual_hosts": hosts}]
 
 

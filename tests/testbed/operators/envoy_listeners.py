@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a bed's Envoys listen on, by Istio's own objects: servers of Gateways with their credentials, and mutual TLS of sidecars. No I/O.
 
-Less than a real istiod does: of a VirtualService the hosts, the paths by prefix or exact, and the first destination; of a Gateway ports 80
-and 443; of a pod one inbound port, whose mode is that of portLevelMtls where one of its containers has that port.
+Less than a real istiod does: of a VirtualService what envoy_routes.py says; of a Gateway ports 80 and 443; of a pod one inbound port, whose
+mode is that of portLevelMtls where one of its containers has that port.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from . import envoy_config
+from .envoy_routes import DOMAIN, actions
 
 __all__ = ["GATEWAY_PORTS", "by_mode", "credential_names", "credentials", "gateway_listeners", "is_plain", "mode_of"]
 
@@ -24,7 +25,7 @@ _INSPECTOR = {
 }
 # The port of a Gateway, the port of its pods, and the local port that stands for it.
 GATEWAY_PORTS = {80: "http", 8080: "http", 443: "https", 8443: "https"}
-DOMAIN = ".svc.cluster.local"
+_NO_PORTS: Mapping[str, Sequence[int]] = {}
 
 
 def _space(obj: Obj) -> str:
@@ -129,26 +130,14 @@ def _covers(pattern: str, host: str) -> bool:
     return pattern in ("*", host) or (pattern.startswith("*.") and host.endswith(pattern[1:]))
 
 
-def _actions(service: Obj) -> Iterator[Obj]:
-    """The rules of a VirtualService, in their order."""
-    for rule in service["spec"].get("http") or []:
-        route = (rule.get("route") or [{}])[0].get("destination") or {}
-        host = str(route.get("host", ""))
-        cluster = host.removesuffix(DOMAIN) if "." in host else f"{host}.{_space(service)}"
-        for match in rule.get("match") or [{}]:
-            uri = match.get("uri") or {"prefix": "/"}
-            by = {"path": uri["exact"]} if "exact" in uri else {"prefix": uri.get("prefix", "/")}
-            yield {"match": by, "route": {"cluster": cluster}}
-
-
-def _virtual_hosts(gateway: Obj, server: Obj, services: Iterable[Obj]) -> list[Obj]:
+def _virtual_hosts(gateway: Obj, server: Obj, services: Iterable[Obj], known: Mapping[str, Sequence[int]]) -> list[Obj]:
     own = f"{_space(gateway)}/{gateway['metadata']['name']}"
     found: dict[str, list[Obj]] = {}
     for service in sorted(services, key=lambda one: str(one["metadata"].get("creationTimestamp", ""))):
         named = {name if "/" in name else f"{_space(service)}/{name}" for name in service["spec"].get("gateways") or []}
         for host in service["spec"].get("hosts") or []:
             if own in named and any(_covers(have, host) or _covers(host, have) for have in _bare(server["hosts"])):
-                found.setdefault(host, []).extend(_actions(service))
+                found.setdefault(host, []).extend(actions(service, known, gateway=True))
     return [{"name": host, "domains": [host], "routes": rules} for host, rules in found.items()]
 
 
@@ -172,13 +161,17 @@ def _socket(tls: Obj) -> Obj:
     return {"name": "envoy.transport_sockets.tls", "typed_config": context}
 
 
-def gateway_listeners(pod: Obj, gateways: Iterable[Obj], services: Sequence[Obj], ports: Mapping[str, int]) -> list[Obj]:
-    """One listener for each port that a Gateway of this pod opens; a host has a filter chain of its own where TLS is ended."""
+def gateway_listeners(
+    pod: Obj, gateways: Iterable[Obj], services: Sequence[Obj], ports: Mapping[str, int], known: Mapping[str, Sequence[int]] = _NO_PORTS
+) -> list[Obj]:
+    """One listener for each port that a Gateway of this pod opens; a host has a filter chain of its own where TLS is ended.
+
+    known: the ports of each Service, by its full name."""
     plain: dict[str, list[Obj]] = {}
     secure: dict[str, list[Obj]] = {}
     for gateway, server in _servers(pod, gateways):
         where = GATEWAY_PORTS.get(server["port"]["number"], "")
-        hosts = _virtual_hosts(gateway, server, services)
+        hosts = _virtual_hosts(gateway, server, services, known)
         if where in ports and server["port"]["protocol"] == "HTTP":
             plain.setdefault(where, []).extend(hosts)
         elif where in ports and (server.get("tls") or {}).get("credentialName"):

@@ -7,7 +7,8 @@ An Envoy whose pod goes is first taken out of the others' clusters, and ends DRA
 Its identity comes from the CA of the istiod that the pod's proxy names (CA_ADDR); a new one is issued at a fraction of the old one's
 life, or with a new pod, never because the CA changed.
 Behind the pod are then the port-forward of 15000 (Envoy's admin interface) and exec of curl and pilot-agent, as objects that KWOK reads.
-Faults, under "envoys": "life" (seconds), "renew_at" (fraction), "hang", "keep_root" and "keep_policies" (get no new AuthorizationPolicies)
+Faults, under "envoys": "life" (seconds), "renew_at" (fraction), "hang", "keep_config" (nobody hears of new routes and
+versions), "keep_root" and "keep_policies" (get no new AuthorizationPolicies)
 as lists of namespace/pod or namespace/deployment,
 "issue": {namespace/pod: {"trust_domain", "namespace", "service_account", "life", "authority" and "roots" (any name: a foreign CA)}}.
 A sidecar takes what PeerAuthentications say (forwarded as port 15006), a gateway serves its Gateways (8080, 8443): envoy_listeners.py.
@@ -39,6 +40,7 @@ from .base import LOG, Controller, Key
 from .certificates import Authority
 from .envoy_config import Destination, Proxy
 from .envoy_listeners import by_mode, credential_names, credentials, gateway_listeners, is_plain, mode_of
+from .envoy_routes import DOMAIN, subsets_of
 from .istiod_ca import authorities, ensure_authority, is_multiroot
 from .xds import Xds
 
@@ -265,15 +267,14 @@ class Envoys(Controller):
                 and pod[0] == ident[0]
                 and selector.items() <= (self.pods[pod]["metadata"].get("labels") or {}).items()
             ]
-            ready = [one for one, pod in found if _is_ready(pod)]
+            ready = [(one, pod) for one, pod in found if _is_ready(pod)]
             plain = is_plain(*ident, ports[0]["port"], self._known("DestinationRule"), [self._mode(one, pod) for one, pod in found])
-            yield Destination(
-                *ident,
-                tuple(row["port"] for row in ports),
-                tuple(one.ports["inbound"] for one in ready),
-                tuple(dict.fromkeys(one.proxy.spiffe for one, _pod in found)),
-                plain,
-            )
+            identities = tuple(dict.fromkeys(one.proxy.spiffe for one, _pod in found))
+            whole = Destination(*ident, tuple(row["port"] for row in ports), (), identities, plain)
+            versions: dict[str, dict[str, str]] = {"": {}, **subsets_of(whole.host, self._known("DestinationRule"))}
+            for subset, labels in versions.items():
+                own = [one for one, pod in ready if labels.items() <= (pod["metadata"].get("labels") or {}).items()]
+                yield replace(whole, addresses=tuple(one.ports["inbound"] for one in own), subset=subset)
 
     def _mode(self, one: _Running, pod: Obj) -> str:
         return mode_of(pod, self._known("PeerAuthentication"), one.control)
@@ -290,17 +291,24 @@ class Envoys(Controller):
                 pair, roots = secrets.get((ident[0], name)) or {}, secrets.get((ident[0], f"{name}-cacert"))
                 for key, row in credentials(name, pair, roots).items():
                     self.xds.publish(("secrets", *ident, key), [row])
-            found = gateway_listeners(pod, gateways, self._known("VirtualService"), one.ports)
+            found = gateway_listeners(pod, gateways, self._known("VirtualService"), one.ports, self._service_ports())
         self.xds.publish(("listeners", *ident), found)
+
+    def _service_ports(self) -> dict[str, tuple[int, ...]]:
+        """By their full names."""
+        rows = ((ident, service["spec"].get("ports") or []) for ident, service in self.services.items())
+        return {f"{name}.{space}{DOMAIN}": tuple(port["port"] for port in ports) for (space, name), ports in rows}
 
     def _publish(self) -> None:
         """Clusters before routes, so that nobody is sent to what is not there yet."""
         rows = list(self._destinations())
+        if self.faults.get("keep_config") and self.xds.knows("clusters"):
+            return
         self.xds.publish(("clusters",), envoy_config.clusters(rows))
         for pod, one in self.running.items():
             self._listen(pod, one)
         for namespace in {pod[0] for pod in self.running}:
-            self.xds.publish(("routes", namespace), envoy_config.routes(namespace, rows))
+            self.xds.publish(("routes", namespace), envoy_config.routes(namespace, rows, self._known("VirtualService")))
 
     def _publish_policies(self, *idents: Ident) -> None:
         """To each Envoy the policies that its pod enforces."""

@@ -109,6 +109,7 @@ def test_tls_is_ended_for_its_hosts_with_the_secret_that_it_names() -> None:
         [gateway(443, "HTTPS", "a.example.com", tls=TLS)],
         [service("a.example.com", cars="cars.shop.svc.cluster.local", hotels="hotels")],
         PORTS,
+        {"cars.shop.svc.cluster.local": [8000], "hotels.shop.svc.cluster.local": [80, 81]},
     )
     (chain,) = found["filter_chains"]
     assert chain["filter_chain_match"] == {"server_names": ["a.example.com"]} and found["address"]["socket_address"]["port_value"] == 2
@@ -117,7 +118,7 @@ def test_tls_is_ended_for_its_hosts_with_the_secret_that_it_names() -> None:
     assert context["common_tls_context"]["validation_context_sds_secret_config"]["name"] == "kubernetes://front-tls-cacert"
     (host,) = chain["filters"][0]["typed_config"]["route_config"]["virtual_hosts"]
     found = {row["match"]["prefix"]: row["route"]["cluster"] for row in host["routes"]}
-    assert found == {"/cars": "cars.shop", "/hotels": "hotels.shop"}
+    assert found == {"/cars": "outbound|8000||cars.shop.svc.cluster.local", "/hotels": "outbound|80||hotels.shop.svc.cluster.local"}
 
 
 def test_simple_tls_asks_no_caller_for_a_certificate() -> None:
