@@ -175,13 +175,16 @@ stages:
       type: bool
       sample: true
     clusters:
-      description: What the proxies of callers have to know after it, before the next stage begins. Names as Envoy has them.
+      description:
+        - What the proxies of callers have to know after it, before the next stage begins, each as C(name), which Envoy has for it, and the
+          Service that it is C(of); for O(meshops.mesh.traffic_wait#module:clusters).
       returned: always
       type: list
-      elements: str
-      sample: ["outbound|9080|v2|reviews.bookinfo.svc.cluster.local"]
+      elements: dict
+      sample: [{name: "outbound|9080|v2|reviews.bookinfo.svc.cluster.local", of: reviews.bookinfo.svc.cluster.local}]
     unrouted:
-      description: What no route of a proxy may lead to any more before it begins. Ends of names as Envoy has them.
+      description: What no route of a proxy may lead to any more before it begins. Ends of Envoy's names; for
+        O(meshops.mesh.traffic_wait#module:unrouted).
       returned: always
       type: list
       elements: str

@@ -21,6 +21,7 @@ TRAFFIC: tuple[Right, ...] = (
     Right(f"destinationrules.{_ISTIO}", (*WRITE, "delete"), Where.MESH, _ROUTES),
     Right(f"virtualservices.{_ISTIO}", (*WRITE, "delete"), Where.MESH, _ROUTES),
     Right("httproutes.gateway.networking.k8s.io", (*WRITE, "delete"), Where.MESH, _ROUTES, when=("http_routes",)),
+    Right("pods/portforward", ("get", "create"), Where.MESH, "proxies are asked whether they know the versions before they get the routes"),
     Right("services", (*WRITE, "delete"), Where.MESH, "a Service for each version", when=("http_routes",)),
 )
 TRAFFIC_READS: tuple[Right, ...] = tuple(kinds.listed(PROVEN_BY, lambda _kind: "whether every route leads to something"))

@@ -71,7 +71,7 @@ class TrafficStage:
     objects: tuple[Obj, ...]
     gone: tuple[Obj, ...]
     changed: bool
-    clusters: tuple[str, ...] = ()
+    clusters: tuple[Mapping[str, str], ...] = ()
     unrouted: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -343,17 +343,18 @@ def _within(wanted: Any, live: Any) -> bool:
     return bool(wanted == live)
 
 
-def _clusters(traffic: Sequence[ServiceTraffic], source: _Source) -> tuple[str, ...]:
+def _clusters(traffic: Sequence[ServiceTraffic], source: _Source) -> tuple[Mapping[str, str], ...]:
     """What routes will lead to, as the proxies of callers call it."""
     found = []
+    istio = source.settings.api == "istio"
     for one in traffic:
         service = source.view.get(k.SERVICE, one.service, one.namespace)
         ports = [one.port] if one.port else [port.get("port") for port in sections(service.items("spec", "ports"))] if service else []
+        end = f".{one.namespace}{source.end}"
         for version in one.used():
-            istio = source.settings.api == "istio"
-            host = f"{one.service}{'' if istio else f'-{version}'}.{one.namespace}{source.end}"
-            found += [f"outbound|{port}|{version if istio else ''}|{host}" for port in ports]
-    return tuple(dict.fromkeys(found))
+            name = f"{version}|{one.service}{end}" if istio else f"|{one.service}-{version}{end}"
+            found += [{"name": f"outbound|{port}|{name}", "of": f"{one.service}{end}"} for port in ports]
+    return tuple(found)
 
 
 def _subset_clusters(union: Sequence[Obj], final: Sequence[Obj]) -> tuple[str, ...]:

@@ -42,7 +42,8 @@ def whole(found: TrafficPlan, objects: list[dict[str, Any]], **given: Any) -> No
 def test_the_first_time_versions_come_before_routes() -> None:
     found = plan([entry()], bookinfo())
     assert [stage.name for stage in found.stages] == ["traffic_subsets", "traffic_routes"] and found.changed
-    assert found.stages[0].clusters == (f"outbound|9080|v1|{HOST}", f"outbound|9080|v2|{HOST}")
+    assert [row["name"] for row in found.stages[0].clusters] == [f"outbound|9080|v1|{HOST}", f"outbound|9080|v2|{HOST}"]
+    assert {row["of"] for row in found.stages[0].clusters} == {HOST}
     assert found.changes == ("requests to bookinfo/reviews: all its pods alike -> v1 80 %, v2 20 %",)
     whole(found, bookinfo())
 
@@ -84,7 +85,7 @@ def test_a_run_that_ended_between_stages_is_gone_on_with(killed: int) -> None:
     again = plan([ONLY_V2], left)
     whole(again, left)
     assert applied(again, left) == applied(first, there)
-    assert again.stages[0].clusters == ((f"outbound|9080|v2|{HOST}",) if killed < 2 else ())
+    assert [row["name"] for row in again.stages[0].clusters] == ([f"outbound|9080|v2|{HOST}"] if killed < 2 else [])
 
 
 def test_an_unused_version_goes_at_once() -> None:
