@@ -108,6 +108,10 @@ def page(row: Any) -> str:
         "Manifests": "no, it needs what runs" if row.live else "yes",
         "Retried": "yes, until `wait_timeout`" if row.retryable else "no: waiting does not change it",
     }
+    if row.equivalents:
+        facts["Elsewhere"] = ", ".join(
+            f"`{code}` ({'Kiali' if code.startswith('KIA') else 'istioctl analyze'})" for code in row.equivalents
+        )
     table = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
     about = prose(" ".join(row.about.split()))
     shown = example_of(row.id)

@@ -238,7 +238,7 @@ class _CheckRun:
             resource=problem.resource,
             message=problem.message,
             hint=problem.remedy or check.hint,
-            evidence=dict(problem.evidence),
+            evidence={**problem.evidence, **({"equivalents": list(check.equivalents)} if check.equivalents else {})},
         )
         entry = "" if problem.skipped else self.ignored(check, problem)
         if problem.skipped:

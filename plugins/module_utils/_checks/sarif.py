@@ -96,6 +96,7 @@ def _rule(check: Check) -> dict[str, Any]:
             "tags": [check.category.replace("_", "-"), "service-mesh", *(["security"] if check.category in _SECURITY else [])],
             "precision": "high",
             "problem.severity": _SEVERITIES[check.severity],
+            **({"equivalents": list(check.equivalents)} if check.equivalents else {}),
         },
     }
 

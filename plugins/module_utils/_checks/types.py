@@ -104,6 +104,8 @@ class Check:
     per_object: bool = False
     # The fields of the intent that it compares with the source: there is nothing to compare where they were found there.
     compares: tuple[str, ...] = ()
+    # What other tools call the same: messages of istioctl analyze (IST0101) and of Kiali (KIA1101).
+    equivalents: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,11 +126,12 @@ class CheckRow(Generic[Question]):
     providers: tuple[str, ...] | None = None
     live: bool | None = None
     component: str | None = None
+    equivalents: tuple[str, ...] | None = None
 
     def fields(self) -> dict[str, Any]:
         """What a Check takes of it."""
         names = ("name", "title", "hint", "about", "severity", "retryable",
-                 "inputs", "requires", "subjects", "providers", "live", "component")  # fmt: skip
+                 "inputs", "requires", "subjects", "providers", "live", "component", "equivalents")  # fmt: skip
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
 

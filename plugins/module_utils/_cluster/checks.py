@@ -58,6 +58,7 @@ def rights_sufficient(view: View, intent: Intent, options: Options) -> Iterable[
     title="the Kubernetes version is supported",
     hint="upgrade the cluster, or set thresholds.kubernetes_oldest if your vendor supports this version",
     severity=Severity.WARNING,
+    equivalents=("IST0142",),
 )
 def kubernetes_supported(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Istio releases are tested with a window of Kubernetes versions; older API servers lack fields that newer charts set."""
@@ -93,6 +94,7 @@ def snapshot_recent(view: View, intent: Intent, options: Options) -> Iterable[Pr
     title="each Istio and Gateway API object has only fields of its kind",
     hint="correct the field where it is misspelt or at a wrong level: kubectl explain KIND.spec --recursive lists all",
     live=False,
+    equivalents=("IST0106", "IST0133"),
 )
 def fields_known(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """An API server drops a field that it does not know, so a route without its misspelt match takes every request; a wrong type or value

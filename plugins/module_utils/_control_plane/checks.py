@@ -429,6 +429,7 @@ def webhook_answers(view: View, intent: Intent, options: Options) -> Iterable[Pr
     title="each pod is injected by one webhook only",
     hint="make one revision the default, or remove the webhook configuration of the control plane that is gone",
     inputs=(k.MUTATING_WEBHOOK, k.NAMESPACE, k.POD),
+    equivalents=("IST0139",),
 )
 def injectors_do_not_overlap(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Two webhooks that take the same pod inject it twice, and which control plane it connects to is left to chance."""

@@ -116,6 +116,7 @@ def _words(selector: dict[str, str]) -> str:
     retryable=True,
     subjects=(k.GATEWAY,),
     per_object=True,
+    equivalents=("IST0101", "KIA0302"),
 )
 def selector_matches(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A Gateway that selects nothing is accepted, but serves no requests."""
@@ -139,6 +140,7 @@ def selector_matches(view: View, intent: Intent, options: Options) -> Iterable[P
     inputs=(k.GATEWAY, k.POD, k.SERVICE),
     requires=("OSM1001", "OSM1501"),
     subjects=(k.GATEWAY,),
+    equivalents=("IST0162",),
 )
 def ports_served(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """istiod opens a listener only for a port that a Service of the gateway's pods has."""
@@ -162,6 +164,7 @@ def ports_served(view: View, intent: Intent, options: Options) -> Iterable[Probl
     inputs=(k.GATEWAY, k.POD, k.SECRET),
     retryable=True,
     subjects=(k.GATEWAY,),
+    equivalents=("IST0101", "IST0161"),
 )
 def credential_exists(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Without its Secret a server's listener stays without a certificate, and clients see a connection reset."""
@@ -181,6 +184,7 @@ def credential_exists(view: View, intent: Intent, options: Options) -> Iterable[
     inputs=(k.GATEWAY, k.POD),
     live=False,
     subjects=(k.GATEWAY,),
+    equivalents=("IST0145", "KIA0301"),
 )
 def hosts_do_not_collide(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Of two servers on the same pods, address and port with the same host under TLS the older one silently wins. Plain HTTP is
@@ -226,6 +230,7 @@ def _whose(view: View, selector: Mapping[str, str]) -> list[str]:
     inputs=(k.VIRTUAL_SERVICE, k.GATEWAY, k.K8S_GATEWAY),
     live=False,
     subjects=(k.VIRTUAL_SERVICE,),
+    equivalents=("IST0101", "KIA1102"),
 )
 def gateway_exists(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A name without a namespace means the VirtualService's own namespace."""
@@ -319,6 +324,7 @@ def _elsewhere(view: View, service: Obj, destination: Obj) -> str:
     inputs=(k.VIRTUAL_SERVICE, k.SERVICE, k.SERVICE_ENTRY, k.GATEWAY, k.K8S_GATEWAY, k.POD, *READS),
     live=False,
     subjects=(k.VIRTUAL_SERVICE,),
+    equivalents=("IST0101", "IST0112", "KIA1101"),
 )
 def destination_exists(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A route to nothing answers 503 with the flag NC or NR, and so does one to what is not exported to the caller's namespace."""
@@ -406,6 +412,7 @@ def _other_tls(gateway: Obj, wanted: Mapping[str, Any]) -> Iterator[Problem]:
     inputs=(k.VIRTUAL_SERVICE, k.DESTINATION_RULE, k.GATEWAY, k.POD, k.SERVICE_ENTRY, *READS),
     live=False,
     subjects=(k.VIRTUAL_SERVICE,),
+    equivalents=("IST0101", "KIA1107"),
 )
 def subset_defined(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A route to a subset that no DestinationRule defines for the caller answers 503 with the flag NC. A rule counts from the caller's

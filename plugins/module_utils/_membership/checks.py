@@ -228,6 +228,7 @@ def no_pending_member(view: View, intent: Intent, options: Options) -> Iterable[
     hint="keep one: oc label namespace NAMESPACE istio-injection- (to use istio.io/rev)",
     inputs=(k.NAMESPACE,),
     live=False,
+    equivalents=("IST0123",),
 )
 def labels_agree(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """With both labels, istio-injection wins and istio.io/rev is ignored: an upgrade by revision seems to have no effect."""

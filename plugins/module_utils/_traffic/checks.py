@@ -64,6 +64,7 @@ def _oldest_first(rows: Iterable[Obj]) -> list[Obj]:
     inputs=(k.VIRTUAL_SERVICE, k.GATEWAY, k.K8S_GATEWAY, k.POD),
     live=False,
     subjects=(k.VIRTUAL_SERVICE,),
+    equivalents=("IST0132",),
 )
 def hosts_served(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A gateway serves the hosts that both a Gateway's server and a VirtualService have, in the namespaces that the server lets in, if the
@@ -133,6 +134,7 @@ def _serves(view: View, gateway: Obj, service: Obj, host: str) -> bool:
     inputs=(k.DESTINATION_RULE, k.VIRTUAL_SERVICE, k.SERVICE, k.SERVICE_ENTRY, k.K8S_GATEWAY, *READS),
     live=False,
     subjects=(k.DESTINATION_RULE, k.VIRTUAL_SERVICE),
+    equivalents=("IST0174", "KIA0202"),
 )
 def hosts_spelt(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """What is written for a host that nobody has does nothing, and no message says so: no retries, no mutual TLS, no canary. Reported is
@@ -161,6 +163,7 @@ def _hosts_for_sidecars(row: Obj) -> list[str]:
     severity=Severity.WARNING,
     inputs=(k.SERVICE_ENTRY,),
     live=False,
+    equivalents=("IST0134",),
 )
 def tcp_has_addresses(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """TCP has no host name. Without an address the proxies of all who see the entry listen on the port for every address, so that the
@@ -184,6 +187,7 @@ def _family(port: Mapping[str, Any]) -> str:
     severity=Severity.WARNING,
     inputs=(k.SERVICE_ENTRY,),
     live=False,
+    equivalents=("IST0177",),
 )
 def one_protocol(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Of two entries of a host the caller's own namespace wins, else the older one; the other's protocol is not used."""
@@ -398,6 +402,7 @@ def _machine(row: Obj, selector: Mapping[str, Any]) -> bool:
     inputs=INPUTS,
     live=False,
     subjects=(k.DEPLOYMENT, k.STATEFUL_SET, k.DAEMON_SET, k.CRON_JOB, k.POD),
+    equivalents=("IST0125",),
 )
 def annotations_accepted(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """The webhook refuses a pod with another value, so that no pod of the workload starts. There are no ranges of ports, and an asterisk is
@@ -438,11 +443,13 @@ def _several(question: tuple[k.Kind, str, str], view: View, intent: Intent, opti
 ONE_FOR_ALL = (
     CheckRow("OSM1804", "one_sidecar", (k.SIDECAR, "workloadSelector", "labels"), inputs=(k.SIDECAR, k.POD),
              subjects=(k.SIDECAR,),
+             equivalents=("IST0110", "IST0111", "KIA0002", "KIA0003"),
              title="each namespace has at most one Sidecar for all its workloads",
              hint="merge them, or give one a workloadSelector",
              about="Of several without a workloadSelector, or that select the same pod, the oldest counts there; the others do nothing."),
     CheckRow("OSM1807", "one_peer_authentication", (k.PEER_AUTHENTICATION, "selector", "matchLabels"),
              inputs=(k.PEER_AUTHENTICATION, k.POD), subjects=(k.PEER_AUTHENTICATION,),
+             equivalents=("KIA0002", "KIA0003"),
              title="each namespace has at most one PeerAuthentication for all its workloads",
              hint="merge them, or give one a selector",
              about="Of several without a selector, or that select the same pod, the oldest counts there; the others do nothing."),

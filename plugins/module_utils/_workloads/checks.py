@@ -56,6 +56,7 @@ def _statuses(pod: Obj) -> list[Obj]:
     intent=("provider", "members"),
     retryable=True,
     subjects=(k.POD,),
+    equivalents=("IST0103",),
 )
 def proxies_injected(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A pod that was there before its namespace joined has no proxy: it is outside of mTLS and of every policy."""
@@ -170,6 +171,7 @@ def _serves_a_gateway(view: View, service: Obj) -> bool:
     intent=("members",),
     live=False,
     subjects=(k.SERVICE,),
+    equivalents=("IST0118", "KIA0601"),
 )
 def ports_named(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Without it Istio guesses from the first bytes, and treats what it cannot guess as plain TCP: no routes, no HTTP policies. What a

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.meshops.mesh.plugins.module_utils._catalogue import CATALOGUE, RETIRED
+from ansible_collections.meshops.mesh.plugins.module_utils._catalogue import CATALOGUE, RETIRED, run_checks
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.categories import CATEGORIES
+from ansible_collections.meshops.mesh.plugins.module_utils._checks.sarif import sarif
 from ansible_collections.meshops.mesh.plugins.module_utils._model.problem import Problem, Severity
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
 from ansible_collections.meshops.mesh.plugins.module_utils._model.view import View
 
-from .builder import bad_objects, cases, intent, options, snapshot
+from .builder import bad_objects, build, cases, intent, options, snapshot
 
 ALL = cases()
 PAIRS = [pytest.param(code, case, id=f"{code}-{number}") for code, rows in ALL.items() for number, case in enumerate(rows)]
@@ -135,6 +136,22 @@ def test_row_is_complete(row: Any) -> None:
     assert all(code in CATALOGUE.by_id and code < row.id for code in row.requires), "a requirement runs before what needs it"
     assert row.id == "OSM1001" or row.requires
     assert len(set(row.inputs)) == len(row.inputs)
+
+
+def test_equivalents_are_codes_of_istioctl_and_kiali() -> None:
+    named = [(row.id, code) for row in CATALOGUE.checks for code in row.equivalents]
+    assert len({code for _row, code in named}) >= 30, "most of what other tools find is found here"
+    assert [pair for pair in named if not re.fullmatch(r"(IST|KIA)[0-9]{4}", pair[1])] == []
+    assert len(set(named)) == len(named)
+
+
+def test_a_row_says_what_other_tools_call_it() -> None:
+    service = build({"Service shop/web": {"spec": {"ports": [{"port": 80}]}}})
+    report = run_checks(replace(snapshot(), objects=(service,)), intent(), options(only=("OSM1406",)))
+    assert [row.evidence for row in report.rows if row.id == "OSM1406"] == [{"equivalents": ["IST0118", "KIA0601"]}]
+    rules = {rule["id"]: rule for rule in json.loads(sarif(report, by="mesh_check"))["runs"][0]["tool"]["driver"]["rules"]}
+    assert rules["OSM1406"]["properties"]["equivalents"] == ["IST0118", "KIA0601"]
+    assert "equivalents" not in rules["OSM1001"]["properties"]
 
 
 def test_titles_are_unique() -> None:
