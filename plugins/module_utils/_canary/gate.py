@@ -64,7 +64,7 @@ def percent(rate: float) -> str:
 
 def _between(found: ShareInterval, confidence: float) -> str:
     low, high = percent(found.low).removesuffix(" %"), percent(found.high)
-    return f"{confidence * 100:g} % interval {low} to {high}"
+    return f"{confidence * 100:.4g} % interval {low} to {high}"
 
 
 def _is_error(code: str, grpc: str, errors: Sequence[str]) -> bool:
@@ -126,9 +126,9 @@ def _error_increase(new: _Side, old: _Side, gate: CanaryGate, confidence: float)
     word = "fewer" if found.estimate < 0 else "more"
     said = (
         f"{_answered(new)} ({percent(one.estimate)}), {shown(old.name)} {old.failed} of {old.requests} ({percent(other.estimate)}): "
-        f"{_points(abs(found.estimate))} points {word}, {confidence * 100:g} % interval {_points(found.low)} to {_points(found.high)}"
+        f"{_points(abs(found.estimate))} points {word}, {confidence * 100:.4g} % interval {_points(found.low)} to {_points(found.high)}"
     )
-    if found.low > limit:
+    if found.low > limit and surely_more(new.failed, new.requests, other.estimate + limit, confidence):
         yield VIOLATED, f"{said}; at most {_points(limit)} more may fail"
     elif (found.high if gate.strict else found.estimate) > limit:
         yield OPEN, f"{said}; not sure that it is at most {_points(limit)}"

@@ -13,7 +13,7 @@ from typing import Any
 
 from .._errors import ConfigError
 from .._model.fields import entries, section, sections, texts
-from .._text import did_you_mean, quoted, shown
+from .._text import counted, did_you_mean, quoted, shown
 
 __all__ = [
     "Canary",
@@ -160,7 +160,7 @@ def canary_named(rows: Any, name: str) -> Mapping[str, Any]:
     if len(found) == 1:
         return found[0]
     if found:
-        raise ConfigError(f"{shown(name)} is in {len(found)} rows of mesh_canaries: say it as {shown(', or '.join(map(key_of, found)))}")
+        raise ConfigError(f"{shown(name)} is in {counted(len(found), 'row')} of mesh_canaries: say it as {shown(', or '.join(map(key_of, found)))}")
     raise ConfigError(f"{quoted(name)} has no row in mesh_canaries; {did_you_mean(name, map(key_of, known))}")
 
 
@@ -192,8 +192,9 @@ def _step(step: Any) -> CanaryStep:
 
 
 def _rate(gate: Mapping[str, Any], name: str, default: float | None) -> float | None:
-    """null in the inventory says that this is not asked."""
-    return number_of(gate[name]) if name in gate else default
+    """1 says that this is not asked: all may fail."""
+    value = number_of(gate.get(name))
+    return default if value is None else value if value < 1 else None
 
 
 def _gate(gate: Mapping[str, Any]) -> CanaryGate:

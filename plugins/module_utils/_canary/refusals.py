@@ -31,7 +31,7 @@ from .intent import (
 )
 from .weights import percent_of
 
-__all__ = ["canary_refusals"]
+__all__ = ["canary_refusals", "gate_refusals", "prometheus_refusals"]
 
 _CODE = re.compile(r"[0-9]xx|[0-9]{1,3}")
 _WHOLE = 100
@@ -54,7 +54,7 @@ def canary_refusals(rows: Any, traffic: Any) -> list[str]:
         if row.get("from") and str(row.get("from")) == str(row.get("to")):
             found.append(f"{where}.to: is {quoted(row['to'])} as from; it has to be another version")
         found += _of_steps(row, where)
-        found += _of_gate(section(row, "gate"), f"{where}.gate")
+        found += gate_refusals(section(row, "gate"), f"{where}.gate")
         found += _of_measure(row, where)
         if traffic is not None:
             found += _of_traffic(row, where, sections(traffic))
@@ -84,38 +84,51 @@ _NUMBERS: tuple[tuple[str, Callable[[float], bool], str], ...] = (
     ("min_old_requests", lambda value: value >= 1 and value == int(value), "a whole number of at least 1"),
     ("early_requests", lambda value: value >= 1 and value == int(value), "a whole number of at least 1"),
     ("max_restarts", lambda value: value >= 0 and value == int(value), "a whole number of at least 0"),
-    ("max_error_rate", lambda value: 0 <= value < 1, "a rate from 0 to 1, such as 0.01 for 1 %"),
-    ("max_error_increase", lambda value: 0 <= value < 1, "a rate from 0 to 1, such as 0.01 for 1 %"),
+    ("max_error_rate", lambda value: 0 <= value <= 1, "a rate from 0 to 1, such as 0.01 for 1 %"),
+    ("max_error_increase", lambda value: 0 <= value <= 1, "a rate from 0 to 1, such as 0.01 for 1 %"),
     ("confidence", lambda value: 0.5 <= value < 1, "a number from 0.5 to below 1, such as 0.95"),
 )
 
 
-def _of_gate(gate: Mapping[str, Any], where: str) -> Iterator[str]:
+def gate_refusals(gate: Mapping[str, Any], where: str) -> Iterator[str]:
+    """What a gate cannot ask. where: its path, empty where its fields are options of their own."""
+    at = f"{where}." if where else ""
     for name, good, expected in _NUMBERS:
         value = gate.get(name)
         number = number_of(value)
         if value is not None and (number is None or not good(number)):
-            yield f"{where}.{name}: {quoted(value)} is not {expected}"
+            yield f"{at}{name}: {quoted(value)} is not {expected}"
     times = {name: seconds_of(gate[name]) for name in ("window", "timeout", "interval") if gate.get(name) is not None}
     for name, seconds in times.items():
         if not seconds:
-            yield f"{where}.{name}: {quoted(gate[name])} is no length of time such as 60s or 5m"
+            yield f"{at}{name}: {quoted(gate[name])} is no length of time such as 60s or 5m"
     known = CanaryGate()
     window, timeout = times.get("window") or known.window, times.get("timeout") or known.timeout
     if all(times.values()) and timeout < window:
-        yield f"{where}.timeout: {timeout:g} s is shorter than the window of {window:g} s"
-    latency, where = section(gate, "latency"), f"{where}.latency"
-    percent = number_of(latency.get("percentile", known.percentile))
+        yield f"{at}timeout: {timeout:g} s is shorter than the window of {window:g} s"
+    latency = section(gate, "latency")
+    percent = number_of(latency["percentile"]) if latency.get("percentile") is not None else known.percentile
     if percent is None or not 0 < percent < _WHOLE:
-        yield f"{where}.percentile: {quoted(latency.get('percentile'))} is not between 0 and 100, such as 95"
+        yield f"{at}latency.percentile: {quoted(latency.get('percentile'))} is not between 0 and 100, such as 95"
     if latency.get("max") is not None and not seconds_of(latency["max"]):
-        yield f"{where}.max: {quoted(latency['max'])} is no length of time such as 500ms or 2s"
-    increase = number_of(latency.get("max_increase", 1))
+        yield f"{at}latency.max: {quoted(latency['max'])} is no length of time such as 500ms or 2s"
+    increase = number_of(latency["max_increase"]) if latency.get("max_increase") is not None else 1.0
     if increase is None or increase < 1:
-        yield f"{where}.max_increase: {quoted(latency.get('max_increase'))} is not at least 1, such as 1.25 for a quarter slower"
-    for number, code in enumerate(entries(gate.get("errors", ["5xx"])) or [None]):
+        yield f"{at}latency.max_increase: {quoted(latency.get('max_increase'))} is not at least 1, such as 1.25 for a quarter slower"
+    for number, code in enumerate([] if gate.get("errors") is None else entries(gate["errors"]) or [None]):
         if not _CODE.fullmatch(str(code)):
-            yield f"{where.removesuffix('.latency')}.errors[{number}]: {quoted(code)} is neither a class such as 5xx nor a code such as 429"
+            yield f"{at}errors[{number}]: {quoted(code)} is neither a class such as 5xx nor a code such as 429"
+
+
+def prometheus_refusals(row: Mapping[str, Any], where: str) -> Iterator[str]:
+    """Which Prometheus cannot be asked."""
+    prometheus = section(row, "prometheus")
+    if prometheus.get("url") and prometheus.get("service"):
+        yield f"{where}: has url and service; it is asked by one of them"
+    if prometheus.get("url") and not str(prometheus["url"]).startswith(("https://", "http://")):
+        yield f"{where}.url: is no address that begins with https:// or http://"
+    if prometheus.get("token") and not str(prometheus.get("url") or "").startswith("https://"):
+        yield f"{where}.token: goes over https:// only"
 
 
 def _of_measure(row: Mapping[str, Any], where: str) -> Iterator[str]:
@@ -131,12 +144,7 @@ def _of_measure(row: Mapping[str, Any], where: str) -> Iterator[str]:
     prometheus = section(row, "prometheus")
     if prometheus and row.get("measure") != PROMETHEUS:
         yield f"{where}.prometheus: is not used, as measure is not prometheus"
-    if prometheus.get("url") and prometheus.get("service"):
-        yield f"{where}.prometheus: has url and service; it is asked by one of them"
-    if prometheus.get("url") and not str(prometheus["url"]).startswith(("https://", "http://")):
-        yield f"{where}.prometheus.url: is no address that begins with https:// or http://"
-    if prometheus.get("token") and not str(prometheus.get("url") or "").startswith("https://"):
-        yield f"{where}.prometheus.token: goes over https:// only"
+    yield from prometheus_refusals(row, f"{where}.prometheus")
     if row.get("callers") is not None and row.get("reporter") != SOURCE:
         yield f"{where}.callers: is not used, as reporter is not source"
 

@@ -20,9 +20,10 @@ from .._text import shown
 from .intent import ALL, Canary, CanaryStep
 from .weights import percent_of, shares
 
-__all__ = ["FORMAT", "CanaryState", "Measured", "begin"]
+__all__ = ["FORMAT", "OF_CANARY", "CanaryState", "Measured", "begin", "canary_name"]
 
 FORMAT = "meshops.mesh/canary/v1"
+OF_CANARY = "mesh.meshops.io/canary"  # label: the Service that a ConfigMap remembers the canary of
 # What is next: weights are put into place; they are measured; the next step; weights without a gate are put into place; nothing.
 SHIFTING, MEASURING, PASSED, SETTLING, OVER = "shifting", "measuring", "passed", "settling", "over"
 PROMOTED, ROLLED_BACK, ABORTED = "promoted", "rolled_back", "aborted"
@@ -194,6 +195,11 @@ class CanaryState:
                 f"{where} does not hold a canary that can be read ({type(exc).__name__}: {shown(str(exc)[:120])}); put the weights "
                 "that you want into mesh_traffic, delete it, and begin anew"
             ) from exc
+
+
+def canary_name(service: str) -> str:
+    """Of the ConfigMap that remembers a service's canary, and of the Lease of who is at work."""
+    return f"canary-{service}"
 
 
 def begin(canary: Canary, *, now: datetime, by: str, images: Sequence[str] = ()) -> CanaryState:

@@ -89,11 +89,20 @@ def forwarded(namespace: str, pod: str, port: int) -> tuple[str, str]:
     return f"/api/v1/namespaces/{quote(namespace, safe='')}/pods/{quote(pod, safe='')}/portforward?ports={port}", _PROTOCOL
 
 
-def admin_get(dialer: Dialer, namespace: str, pod: str, path: str, *, timeout: float, clock: Callable[[], float] = time.monotonic) -> bytes:
-    """One GET at the admin interface of a pod's proxy; FetchError says why there is no answer."""
-    deadline = clock() + timeout
+def admin_get(
+    dialer: Dialer,
+    namespace: str,
+    pod: str,
+    path: str,
+    *,
+    timeout: float,
+    port: int = ADMIN_PORT,
+    clock: Callable[[], float] = time.monotonic,
+) -> bytes:
+    """One GET at the admin interface of a pod's proxy, or at another port of it; FetchError says why there is no answer."""
+    deadline, what = clock() + timeout, "its admin interface" if port == ADMIN_PORT else f"its port {port}"
     try:
-        stream = dialer.open(*forwarded(namespace, pod, ADMIN_PORT), timeout)
+        stream = dialer.open(*forwarded(namespace, pod, port), timeout)
     except _WIRE_ERRORS as exc:
         raise FetchError(refusal(exc, timeout)) from exc
     try:
@@ -103,12 +112,12 @@ def admin_get(dialer: Dialer, namespace: str, pod: str, path: str, *, timeout: f
         response.begin()
         body = response.read()
     except STREAM_ERRORS as exc:
-        raise FetchError(silence(exc, timeout)) from exc
+        raise FetchError(silence(exc, timeout, what)) from exc
     finally:
         # Without a closing handshake, which a hanging proxy would not finish.
         stream.shutdown()
     if response.status != http.client.OK:
-        raise FetchError(f"its admin interface answered {response.status} to {path}")
+        raise FetchError(f"{what} answered {response.status} to {path}")
     return body
 
 
@@ -124,8 +133,8 @@ def refusal(exc: BaseException, timeout: float) -> str:
     return f"no port-forward: {str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__}"
 
 
-def silence(exc: BaseException, timeout: float) -> str:
+def silence(exc: BaseException, timeout: float, what: str = "its admin interface") -> str:
     """Why there is no answer on it."""
     if isinstance(exc, (TimeoutError, websocket.WebSocketTimeoutException)):
-        return f"its admin interface gave no answer for {timeout:g} s"
-    return f"its admin interface broke off: {str(exc).strip() or type(exc).__name__}"
+        return f"{what} gave no answer for {timeout:g} s"
+    return f"{what} broke off: {str(exc).strip() or type(exc).__name__}"

@@ -49,7 +49,7 @@ def test_defaults_and_all_options() -> None:
             "route": "testers",
             "steps": [10, {"weight": 50, "pause": True}, 100],
             "gate": {
-                "window": "2m", "timeout": "1m", "min_requests": 50, "max_error_rate": None, "max_error_increase": 0.005, "strict": True,
+                "window": "2m", "timeout": "1m", "min_requests": 50, "max_error_rate": 1, "max_error_increase": 0.005, "strict": True,
                 "latency": {"percentile": 99, "max": "500ms", "max_increase": 1.25}, "confidence": 0.99, "errors": ["5xx", 429],
             },
             "measure": "prometheus", "reporter": "source", "prometheus": {"url": "https://prometheus.example.com"}, "on_failure": "step",
