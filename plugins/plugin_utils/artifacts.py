@@ -75,9 +75,16 @@ def _routes(found: Mapping[str, Any]) -> Picked:
     return {"passed": "msg" not in found, "route_changes": len(found.get("changes") or [])}
 
 
+def _canaries(found: Mapping[str, Any]) -> Picked:
+    names = ("from", "to", "percent", "step", "phase", "paused", "outcome")
+    rows = {str(key): row for key, row in found.items() if isinstance(row, Mapping)}
+    return {"canaries": {key: {name: row[name] for name in names if name in row} for key, row in rows.items()}} if rows else {}
+
+
 # Variable, and what is taken of it.
 SOURCES: dict[str, Callable[[Any], Picked]] = {
     "access_from_traffic_found": _traffic,
+    "canary_results": _canaries,
     "check_shared_root_compared": _checks,
     "deliver_layer_times": _layers,
     "mesh_access_change": _difference,
@@ -104,6 +111,7 @@ PLAYBOOKS: dict[str, tuple[str, ...]] = {
     "migrate_mesh": ("deliver_layer_times", "__migration_plan"),
     "plan_migration": ("__migration_plan",),
     "plan_upgrade": ("plan_upgrade_result",),
+    "release_canary": ("deliver_layer_times", "canary_results"),
     "remove_mesh": _INSTALLED,
     "render_rights": _INSTALLED,
     "restart_data_plane": _UPGRADED,

@@ -19,7 +19,7 @@ __all__ = ["kinds_of_role", "kinds_of_template", "page", "writes"]
 ROOT = Path(__file__).resolve().parents[2]
 NOTE = "<!-- Written by tests/tools/make_docs.py from templates and plugins/module_utils/_rights: change those, run `make docs`. -->\n"
 # Roles whose objects are made by Python: the family of rights that has them.
-BY_CODE = {"access": "access", "migration": "migration", "traffic": "traffic", "upgrade": "upgrade"}
+BY_CODE = {"access": "access", "canary": "canary", "migration": "migration", "traffic": "traffic", "upgrade": "upgrade"}
 # Of requests that an API server takes as something made, and keeps nothing of.
 ASKED = {
     "subjectaccessreviews.authorization.k8s.io": "questions about rights",

@@ -160,7 +160,9 @@ def canary_named(rows: Any, name: str) -> Mapping[str, Any]:
     if len(found) == 1:
         return found[0]
     if found:
-        raise ConfigError(f"{shown(name)} is in {counted(len(found), 'row')} of mesh_canaries: say it as {shown(', or '.join(map(key_of, found)))}")
+        raise ConfigError(
+            f"{shown(name)} is in {counted(len(found), 'row')} of mesh_canaries: say it as {shown(', or '.join(map(key_of, found)))}"
+        )
     raise ConfigError(f"{quoted(name)} has no row in mesh_canaries; {did_you_mean(name, map(key_of, known))}")
 
 

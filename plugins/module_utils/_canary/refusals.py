@@ -171,7 +171,8 @@ def _of_traffic(row: Mapping[str, Any], where: str, traffic: Sequence[Mapping[st
     elif row.get("from") and not weights_of(route).get(str(row["from"])):
         yield (
             f"{where}.from: the route {shown(row.get('route') or 'default')} of {shown(key_of(row))} gives nothing to "
-            f"{quoted(row['from'])} in mesh_traffic: its share is what the canary moves"
+            f"{quoted(row['from'])} in mesh_traffic, and its share is what the canary moves; a canary "
+            "that is done goes out of mesh_canaries"
         )
     elif (
         row.get("from") != row.get("to")

@@ -78,6 +78,8 @@ _NAMES: tuple[tuple[str, tuple[re.Pattern[str], str]], ...] = (
     ("mesh_traffic[].namespace", _LABEL),
     ("mesh_traffic[].versions[].name", _LABEL),
     ("mesh_traffic[].hosts[]", _HOST),
+    ("mesh_canaries[].service", _SERVICE),
+    ("mesh_canaries[].namespace", _LABEL),
     ("mesh_access.namespaces[]", _LABEL),
     ("mesh_personas[].name", _PERSON),
     ("mesh_personas[].namespaces[]", _LABEL),

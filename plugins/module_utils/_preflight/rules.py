@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
+from .._canary.refusals import canary_refusals
 from .._errors import ConfigError, MeshError
 from .._gateways.refusals import gateway_refusals
 from .._model.fields import entries, merged
@@ -112,6 +113,11 @@ def _traffic(given: MeshVariables) -> Iterable[str]:
         return ()
     api = given.text("traffic_api") or ("gateway" if given.map("mesh_control_plane").get("profile") == "ambient" else "istio")
     return traffic_refusals(given.rows("mesh_traffic"), given.rows("mesh_gateways"), api=api, provider=given.provider)
+
+
+def _canaries(given: MeshVariables) -> Iterable[str]:
+    """Only where canaries are released: an installation has no use for a row that is done."""
+    return canary_refusals(given.rows("mesh_canaries"), given.rows("mesh_traffic")) if "canary" in given.roles else ()
 
 
 def _operators(given: MeshVariables) -> Iterable[str]:
@@ -237,6 +243,7 @@ RULES = (
     VariableRule(("mesh_traffic", "mesh_gateways", "traffic_api", PLANE, PROVIDER), _traffic),
     VariableRule(("mesh_traffic", DOMAINS), references.traffic_namespaces),
     VariableRule(("mesh_traffic", "mesh_workloads"), references.traffic_versions),
+    VariableRule(("mesh_canaries", "mesh_traffic"), _canaries),
     VariableRule(("mesh_workloads", DOMAINS), references.workloads),
     VariableRule(("mesh_workloads", "mesh_mtls"), references.applications),
     VariableRule(("mesh_mtls", DOMAINS), references.exemptions),

@@ -16,6 +16,8 @@ from .._inputs import intent_from
 from .._model.packages import tools_of
 from .access import ACCESS
 from .access import reads as access_reads
+from .canary import CANARY
+from .canary import reads as canary_reads
 from .certificates import CERTIFICATES
 from .certificates import reads as certificates_reads
 from .install import INSTALL, PRUNE
@@ -48,6 +50,7 @@ FAMILIES: Mapping[str, tuple[str, tuple[Right, ...]]] = {
     ),
     "access": ("travel_zero_trust, travel_partner_jwt and access_from_traffic; check_access needs no cluster", (*ACCESS, PRUNE)),
     "traffic": ("shift_traffic", (*TRAFFIC, PRUNE)),
+    "canary": ("release_canary", CANARY),
     "upgrade": (
         "upgrade_operators (work `operators`), upgrade_control_plane (work `control_plane`), restart_data_plane (work `proxies`), "
         "upgrade_data_plane (both of these), upgrade_mesh (all three) and plan_upgrade (work `plan`; with `plan_upgrade_proxies` "
@@ -63,6 +66,7 @@ _READS: Mapping[str, Callable[[Scope], list[Right]]] = {
     "certificates": certificates_reads,
     "access": access_reads,
     "traffic": traffic_reads,
+    "canary": canary_reads,
     "upgrade": upgrade_reads,
     "migration": migration_reads,
     "remove": lambda scope: [],

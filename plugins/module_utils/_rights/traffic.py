@@ -24,7 +24,10 @@ TRAFFIC: tuple[Right, ...] = (
     Right("pods/portforward", ("get", "create"), Where.MESH, "proxies are asked whether they know the versions before they get the routes"),
     Right("services", (*WRITE, "delete"), Where.MESH, "a Service for each version", when=("http_routes",)),
 )
-TRAFFIC_READS: tuple[Right, ...] = tuple(kinds.listed(PROVEN_BY, lambda _kind: "whether every route leads to something"))
+TRAFFIC_READS: tuple[Right, ...] = (
+    *kinds.listed(PROVEN_BY, lambda _kind: "whether every route leads to something"),
+    Right("configmaps", ("list",), Where.MEMBERS, "how far canaries are, whose weights stay"),
+)
 
 
 def reads(_scope: Scope) -> list[Right]:

@@ -73,8 +73,8 @@ def test_nothing_is_refused_of_what_is_good() -> None:
     ({"to": None}, "mesh_canaries[0].to: is missing"),
     ({"to": "v1"}, "mesh_canaries[0].to: is 'v1' as from; it has to be another version"),
     ({"to": "v22"}, "mesh_canaries[0].to: 'v22' is no version of shop/cars in mesh_traffic; did you mean v2?"),
-    ({"from": "v2", "to": "v1"}, "mesh_canaries[0].from: the route default of shop/cars gives nothing to 'v2' in mesh_traffic: its "
-                                 "share is what the canary moves"),
+    ({"from": "v2", "to": "v1"}, "mesh_canaries[0].from: the route default of shop/cars gives nothing to 'v2' in mesh_traffic, "
+                                 "and its share is what the canary moves; a canary that is done goes out of mesh_canaries"),
     ({"service": "car"}, "mesh_canaries[0].service: 'shop/car' is not in mesh_traffic; did you mean shop/cars?"),
     ({"route": "tester"}, "mesh_canaries[0].route: 'tester' is no route of shop/cars in mesh_traffic; did you mean testers?"),
     ({"steps": []}, "mesh_canaries[0].steps: expected a list of percentages such as [5, 20, 50, 100]"),

@@ -55,6 +55,10 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     ),
     "mesh_check_traffic_result": (CHECKED, JUDGED),
     "__traffic_plan": ({"changes": [SECRET, SECRET], "stages": [SECRET]}, {"passed": True, "route_changes": 2}),
+    "canary_results": (
+        {"shop/cars": {"percent": 20, "outcome": "", "phase": "passed", "reason": SECRET, "history": [SECRET]}, "shop/vans": {}},
+        {"canaries": {"shop/cars": {"percent": 20, "phase": "passed", "outcome": ""}, "shop/vans": {}}},
+    ),
     "mesh_access_change": ({"opened": 2, "closed": [SECRET], "text": SECRET}, {"opened": 2, "closed": 1}),
     "access_from_traffic_found": (
         {"would_deny": [SECRET], "never_seen": [], "text": SECRET},
