@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A canary on real pods under a real istiod, while a client calls all the time: to its end without a failed call, back where the new version
-fails, one step in each run, killed in the middle, and edited by somebody else."""
+"""A canary on real pods under a real istiod, while a client calls all the time: to its end without a failed call, back where the new
+version fails, one step in each run, and edited by somebody else."""
 
 from __future__ import annotations
 
