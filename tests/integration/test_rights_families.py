@@ -185,6 +185,18 @@ def test_access(world: World) -> None:
     assert not [use for use in uses if use.resource == "secrets"]
 
 
+@pytest.mark.long  # real Envoys are asked what they know
+def test_traffic(world: World) -> None:
+    routes = [{"match": [{"headers": {"end-user": "jason"}}], "to": {"v1": 100}}, {"to": {"v1": 100}, "timeout": "3s"}]
+    more: Obj = {"mesh_traffic": [{"service": "cars", "namespace": AGENCY, "versions": [{"name": "v1"}], "routes": routes}]}
+    user = world.account("traffic", **more)
+    done = world.play("meshops.mesh.shift_traffic", account=user, **more).check()
+    assert "each has it after" in said(done)
+    world.play("meshops.mesh.shift_traffic", account=user, **more, traffic_state="absent").check()
+    uses = world.proven(user)
+    assert not [use for use in uses if use.resource == "secrets"]
+
+
 def drift(world: World) -> None:
     """What the role control_plane has made is not as it was: without a label of ours."""
     kinds = "serviceaccounts,services,poddisruptionbudgets,peerauthentications.security.istio.io,telemetries.telemetry.istio.io"
@@ -243,6 +255,7 @@ FURTHER = {
     "travel_corporate_ca": "certificates",
     "travel_https": "certificates",
     "travel_partner_jwt": "access",
+    "shift_traffic": "traffic",
     "upgrade_operators": "upgrade",
     "upgrade_control_plane": "upgrade",
     "upgrade_data_plane": "upgrade",

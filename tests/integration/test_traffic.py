@@ -192,3 +192,16 @@ def test_a_run_that_was_killed_between_two_stages_is_gone_on_with(shop: Shop) ->
     with shop.mesh.calling("client", "reviews") as codes:
         assert shop.shift(ALL_V2).check().changed
     assert set(codes) <= {"200"} and shop.calls(20) == {"v2": 20} and shop.subsets() == ["v2"]
+
+
+def test_a_plan_changes_nothing_and_what_is_named_no_more_is_pruned(shop: Shop) -> None:
+    shop.shift(traffic_state="absent").check()
+    plan = " ".join(shop.shift(BOTH, mesh_target="plan").check().stdout.split())
+    assert "requests to shop/reviews: all its pods alike -> v1 80 %, v2 20 %" in plan and shop.objects() == {}
+    later = {**ALL_V1, "service": "later"}
+    assert "there is no Service shop/later yet" in " ".join(shop.shift(later, mesh_target="plan").check().stdout.split())
+    shop.shift(ALL_V1).check()
+    assert shop.shift().check().changed == 0 and "VirtualService reviews" in shop.objects()
+    gone = shop.shift(mesh_prune=True).check()
+    assert gone.changed and "v1 100 % -> all its pods alike" in " ".join(gone.stdout.split()) and shop.objects() == {}
+    assert shop.shift(mesh_prune=True).check().changed == 0

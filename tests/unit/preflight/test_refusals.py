@@ -67,6 +67,9 @@ GOOD: dict[str, Any] = {
         },
     ],
     "mesh_gateways_handshakes": [{"gateway": "partner", "client_certificate": "client.pem", "client_key": "client.key"}],
+    "mesh_traffic": [
+        {"service": "orders", "namespace": "shop-orders", "port": 9000, "versions": [{"name": "v1"}], "routes": [{"to": {"v1": 100}}]}
+    ],
     "mesh_observability": {"prometheus": {}, "kiali": {"enabled": True}, "tempo": {}},
     "mesh_operators_channels": {"kiali-ossm": "stable", "jaeger-product": "stable"},
     "mesh_operators_versions": {"servicemeshoperator3": "servicemeshoperator3.v3.2.0", "kiali-ossm": "latest"},
@@ -143,6 +146,26 @@ CASES: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "a domain of a known name": (
         put("mesh_domains[2]", {"name": "back", "namespaces": ["shop-orders-2", "shop-stock-2"]}),
         "mesh_domains[2].name: mesh_domains[1] is called back as well",
+    ),
+    "traffic outside of the mesh": (
+        put("mesh_traffic[0].namespace", "other"),
+        "mesh_traffic[0].namespace: 'other' is no namespace of mesh_domains, so no proxy of the mesh would follow its routes",
+    ),
+    "traffic to another port": (
+        put("mesh_traffic[0].port", 9001),
+        "mesh_traffic[0].port: 9001 is no port of orders, to which mesh_workloads gives 9000",
+    ),
+    "traffic to nearly an application": (
+        put("mesh_traffic[0].service", "order"),
+        "mesh_traffic[0].service: 'order' is no application of mesh_workloads in shop-orders; did you mean orders?",
+    ),
+    "traffic to a version of nobody": (
+        put("mesh_traffic[0].versions[1]", {"name": "v2"}),
+        "mesh_traffic[0].versions[1].name: 'v2' is no version of orders in mesh_workloads; there are v1",
+    ),
+    "shares of traffic": (
+        put("mesh_traffic[0].routes[0].to", {"v1": 90}),
+        "mesh_traffic[0].routes[0].to: the shares are 90 per cent together; expected 100",
     ),
     "a namespace of two domains": (put("mesh_domains[0].namespaces[1]", "shop-stock"), "mesh_domains names shop-stock more than once"),
     "the control plane as a member": (
