@@ -91,6 +91,7 @@ LONGEST = (
     "travel_two_meshes",
     "first_day",
     "certificates",
+    "real_istiod",
     "envoys",
     "bed",
     "played_olm",
