@@ -6,12 +6,14 @@
     assert calls.failed() == 0
     calls.by_version()      # {"v1": 812, "v2": 203}
 
-It makes no process for a call: a thread of its own makes sockets in the pod's network namespace.
+It makes no process for a call: a thread of its own makes sockets in the pod's network namespace. A caller that is restarted goes on as
+its next pod.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
 import ssl
@@ -24,8 +26,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from .api import ApiStatus
 from .errors import BedError
 from .pods import netns
+from .pods.status import says_ready
 
 if TYPE_CHECKING:
     from .bed import Bed
@@ -60,15 +64,15 @@ def outside(bed: Bed) -> str:
 
 
 def pod_namespace(bed: Bed, source: str) -> str:
-    """The network namespace of namespace/pod, or of a pod that runs for namespace/workload."""
+    """The network namespace of namespace/pod, or of a pod that is ready for namespace/workload."""
     namespace, name = source.split("/")
     found = bed.api.get(f"/api/v1/namespaces/{namespace}/pods")["items"]
     for pod in found:
         meta = pod["metadata"]
-        running = (pod.get("status") or {}).get("phase") == "Running" and not meta.get("deletionTimestamp")
-        if running and (meta["name"] == name or meta["name"].startswith(f"{name}-")):
+        meant = meta["name"] == name or meta["name"].startswith(f"{name}-")
+        if meant and says_ready(pod) and not meta.get("deletionTimestamp"):
             return netns.pod_name(_tag(bed), meta["uid"])
-    raise BedError(f"Bed {bed.name}: no running pod {source}; there are {', '.join(pod['metadata']['name'] for pod in found) or 'none'}")
+    raise BedError(f"Bed {bed.name}: no ready pod {source}; there are {', '.join(pod['metadata']['name'] for pod in found) or 'none'}")
 
 
 def _addresses(space: str, host: str) -> list[str]:
@@ -96,6 +100,7 @@ class Calls:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """source: namespace/pod or namespace/workload, None for a caller outside; rate: calls a second, of all workers together."""
+        self.bed, self.source = bed, source
         self.space = pod_namespace(bed, source) if source else outside(bed)
         self.url, self.to, self.rate, self.workers = urlsplit(url), to, rate, workers
         self.keep_alive, self.headers, self.timeout = keep_alive, headers or {}, timeout
@@ -152,16 +157,30 @@ class Calls:
         self.stop()
 
     async def _run(self) -> None:
+        following = asyncio.create_task(self._follow())
         await asyncio.gather(*(self._work(number) for number in range(self.workers)))
+        following.cancel()
+
+    async def _follow(self) -> None:
+        """A pod that is going has some seconds to end what it began; its calls are another one's by then."""
+        while self.source:
+            await asyncio.sleep(0.5)
+            with contextlib.suppress(BedError, ApiStatus, OSError):
+                self.space = await asyncio.to_thread(pod_namespace, self.bed, self.source)
 
     async def _work(self, number: int) -> None:
         """At moments of its own, whatever an answer takes; what is late is not made up for."""
         step = self.workers / self.rate
         due = time.monotonic() + step * number / self.workers
         kept: list[Any] = []
+        space = self.space
         while not self._end.is_set():
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             due = max(due + step, time.monotonic())
+            if space != self.space:
+                space = self.space
+                while kept:
+                    kept.pop()[1].close()
             await self._one(kept)
         for _reader, writer in kept:
             writer.close()

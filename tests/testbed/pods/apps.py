@@ -12,7 +12,7 @@ import contextlib
 import json
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -57,13 +57,21 @@ class Application:
     collector: str = ""  # the socket behind its port for traces by gRPC
     trouble: Trouble = field(default_factory=Trouble)
     answered: int = 0
-    _servers: list[asyncio.AbstractServer] = field(default_factory=list)
+    _servers: dict[int, asyncio.AbstractServer] = field(default_factory=dict)
 
-    async def listen(self, port: int) -> None:
-        self._servers.append(await asyncio.start_server(self._serve, sock=netns.listen(self.netns, "0.0.0.0", port), limit=_LIMIT))  # noqa: S104
+    async def listen(self, ports: Iterable[int]) -> None:
+        """On those of the ports where it does not listen yet."""
+        for port in ports:
+            if port not in self._servers:
+                with contextlib.suppress(OSError):  # its proxy has it
+                    await self._listen(port)
+
+    async def _listen(self, port: int) -> None:
+        made = netns.listen(self.netns, "0.0.0.0", port)  # noqa: S104
+        self._servers[port] = await asyncio.start_server(self._serve, sock=made, limit=_LIMIT)
 
     def close(self) -> None:
-        for server in self._servers:
+        for server in self._servers.values():
             server.close()
         self._servers.clear()
 

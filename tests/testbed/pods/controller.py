@@ -128,8 +128,9 @@ class Pods(Controller):
             await asyncio.sleep(SETTLE)
             self.node.drops = faults.lost(self.faults, self.pods.values())
             if await self.node.apply():
-                for one in self.running.values():
+                for one in list(self.running.values()):
                     self.node.write_hosts(one.namespace, one.pod["metadata"]["namespace"])
+                    await one.app.listen(self._ports(one.pod))
             return None
         if key[0] == "Istiods":
             await self.node.istiods(self._istiods())
@@ -185,6 +186,9 @@ class Pods(Controller):
         one.app.trouble = faults.trouble(self.faults, pod)
         return await self._look(ident, one)
 
+    def _ports(self, pod: Obj) -> list[int]:
+        return spec.ports(pod, self.node.services.values())
+
     async def _begin(self, ident: Ident, pod: Obj, proxy: Obj | None, root: str) -> Running:
         uid, address = pod["metadata"]["uid"], pod["status"]["podIP"]
         namespace, veth = netns.pod_name(self.tag, uid), f"v{uid[:8]}"
@@ -193,7 +197,7 @@ class Pods(Controller):
         calls, said = chains.of_pod(pod)
         store = self.stores.setdefault(f"{ident[0]}/{labels.get('app', ident[1])}", {})
         app = Application(ident[0], ident[1], labels, namespace, calls, said, self.node.resolver(ident[0]), store)
-        if spans.COLLECTORS.keys() & set(spec.ports(pod)):
+        if spans.COLLECTORS.keys() & set(self._ports(pod)):
             app.spans, app.collector = self.folder / "spans.jsonl", str(self.root / COLLECTOR)
         one = self.running[ident] = Running(pod, namespace, veth, folder, app)
         try:
@@ -201,11 +205,9 @@ class Pods(Controller):
             self.node.write_hosts(namespace, ident[0])
             await netns.join(namespace, self.node.name, address, veth)
             netns.low_ports(namespace)
-            for port in spec.ports(pod):
-                with contextlib.suppress(OSError):
-                    await app.listen(port)
+            await app.listen(self._ports(pod))
             folder.mkdir(parents=True, exist_ok=True)
-            forwarded = list(spec.ports(pod))
+            forwarded = self._ports(pod)
             if proxy is not None:
                 await self._proxy(one, proxy, root)
                 forwarded += [*serving.PROXY_PORTS, *(int(row["containerPort"]) for row in proxy.get("ports") or [])]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,8 +77,8 @@ def served(pod: Obj) -> bool:
     )
 
 
-def ports(pod: Obj) -> list[int]:
-    """The ports on which its applications listen."""
+def ports(pod: Obj, services: Iterable[Obj] = ()) -> list[int]:
+    """The ports on which its applications listen: those that it declares, and those to which Services lead, as declaring is voluntary."""
     found = [
         int(port["containerPort"])
         for one in containers(pod)
@@ -86,7 +86,17 @@ def ports(pod: Obj) -> list[int]:
         for port in one.get("ports") or []
         if port.get("protocol", "TCP") == "TCP"
     ]
-    return list(dict.fromkeys(found))
+    own = {int(port["containerPort"]) for one in containers(pod) if one["name"] == PROXY for port in one.get("ports") or []}
+    has_apps = any(one["name"] != PROXY for one in containers(pod))
+    meta = pod["metadata"]
+    for service in services if has_apps else ():
+        selector = service["spec"].get("selector") or {}
+        if service["metadata"]["namespace"] == meta["namespace"] and selector and selector.items() <= (meta.get("labels") or {}).items():
+            for port in service["spec"].get("ports") or []:
+                target = port.get("targetPort", port["port"])
+                if port.get("protocol", "TCP") == "TCP" and isinstance(target, int):
+                    found.append(target)
+    return [port for port in dict.fromkeys(found) if port not in own]
 
 
 def _field(pod: Obj, path: str) -> str:

@@ -98,6 +98,19 @@ def test_the_environment_of_a_container() -> None:
 def test_ports_and_identity() -> None:
     found = pod(APP, {**PROXY, "ports": [{"containerPort": 15090}]})
     assert spec.ports(found) == [8000]
+    services = [
+        {"metadata": {"namespace": space}, "spec": {"selector": {"app": app}, "ports": [{"port": 80, "targetPort": port}]}}
+        for space, app, port in (
+            ("shop", "cars", 9000),
+            ("shop", "cars", "http"),
+            ("bank", "cars", 1),
+            ("shop", "portal", 2),
+            ("shop", "cars", 15090),
+        )
+    ]
+    assert spec.ports(found, services) == [8000, 9000]
+    gateway = pod({**PROXY, "ports": [{"containerPort": 15090}]})
+    assert spec.ports(gateway, services) == [], "its ports are the proxy's"
     assert spec.identity(found, "c1") == spec.Identity("cars-v1", "shop", "cars", "v1", "cars", "v1", "c1", "cars")
     bare = {**pod(APP), "metadata": {"name": "client", "namespace": "shop"}}
     assert spec.identity(bare).workload == "client"
