@@ -93,6 +93,7 @@ LONGEST = (
     "certificates",
     "real_istiod",
     "envoys",
+    "pods",
     "bed",
     "played_olm",
     "personas_live",
