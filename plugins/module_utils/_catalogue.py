@@ -16,6 +16,7 @@ from ._cluster import checks as cluster
 from ._control_plane import checks as control_plane
 from ._discovery import checks as discovery
 from ._gateways import checks as gateways
+from ._isolation import checks as isolation
 from ._membership import checks as membership
 from ._migration import checks as migration
 from ._observability import checks as observability
@@ -42,6 +43,7 @@ CATALOGUE = Catalogue(
     workloads.CATEGORY,
     gateways.CATEGORY,
     traffic.CATEGORY,
+    isolation.CATEGORY,
     observability.CATEGORY,
     personas.CATEGORY,
     certificates.CATEGORY,

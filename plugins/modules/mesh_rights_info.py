@@ -101,6 +101,12 @@ options:
     type: list
     elements: str
     default: []
+  features:
+    description: What of the intent needs rights of its own.
+    type: list
+    elements: str
+    choices: [isolation]
+    default: []
   project_namespaces:
     description: Namespaces that have a gateway of their own, as C(mesh_project_gateways) says.
     type: list
@@ -309,6 +315,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
         name: {**_WORDS, "default": []}
         for name in ("gateway_namespaces", "exempt_namespaces", "operator_namespaces", "project_namespaces", "categories", "only")
     },
+    "features": {**_WORDS, "choices": ["isolation"], "default": []},
     "prune": {"type": "bool", "default": False},
     "removes": {**_WORDS, "choices": ["namespaces", "volumes", "operators"], "default": []},
     "secret_namespaces": {**_WORDS, "default": [], "no_log": False},  # names of namespaces

@@ -30,7 +30,19 @@ ROLES = Path(__file__).resolve().parents[2] / "roles"
 PLAYBOOKS = ROLES.parent / "playbooks"
 # Every playbook looks at what these read. The others' variables hold secrets or are made by lookups that write: only who uses them works
 # them out.
-PUBLIC = ("access", "control_plane", "deliver", "gateways", "membership", "observability", "operators", "personas", "traffic", "upgrade")
+PUBLIC = (
+    "access",
+    "control_plane",
+    "deliver",
+    "gateways",
+    "isolation",
+    "membership",
+    "observability",
+    "operators",
+    "personas",
+    "traffic",
+    "upgrade",
+)
 
 # Modules take these, which may be texts with commas between the codes.
 OF_CHECKS = ("mesh_check_only", "mesh_check_categories")

@@ -25,7 +25,8 @@ FLOORS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("the read model: objects, what they mean, and what a mesh should be", ("_model",)),
     ("API servers; the engine of checks; rollouts", ("_kube", "_checks", "_rollout")),
     ("features, each with its rows in checks.py", (
-        "_authorization", "_canary", "_certificates", "_cluster", "_control_plane", "_gateways", "_membership", "_migration", "_module",
+        "_authorization", "_canary", "_certificates", "_cluster", "_control_plane", "_gateways", "_isolation", "_membership", "_migration",
+        "_module",
         "_observability", "_olm", "_personas", "_routing", "_workloads")),
     ("features that join others", ("_access", "_traffic", "_upgrade")),
     ("what meshes a source has, without an inventory", ("_discovery",)),

@@ -17,6 +17,7 @@ CATEGORIES: dict[str, str] = {
     "workloads": "workloads and proxies",
     "gateways": "gateways and routes",
     "traffic": "routes, services and mutual TLS",
+    "isolation": "network policies",
     "observability": "observability",
     "personas": "personas",
     "certificates": "certificates",

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from .._canary.refusals import canary_refusals
 from .._errors import ConfigError, MeshError
 from .._gateways.refusals import gateway_refusals
+from .._isolation.plan import isolation_refusals
 from .._model.fields import entries, merged
 from .._model.members import member_refusals, namespaces_of
 from .._model.packages import packages_of
@@ -118,6 +119,10 @@ def _traffic(given: MeshVariables) -> Iterable[str]:
 def _canaries(given: MeshVariables) -> Iterable[str]:
     """Only where canaries are released: an installation has no use for a row that is done."""
     return canary_refusals(given.rows("mesh_canaries"), given.rows("mesh_traffic")) if "canary" in given.roles else ()
+
+
+def _isolation(given: MeshVariables) -> Iterable[str]:
+    return isolation_refusals(given.map("mesh_isolation"), given.members if given.knows_members else (), given.home)
 
 
 def _operators(given: MeshVariables) -> Iterable[str]:
@@ -238,6 +243,7 @@ RULES = (
     VariableRule(("mesh_gateways_handshakes", "mesh_gateways", "mesh_project_gateways", PLANE), _gateways),
     VariableRule(("mesh_project_gateways", "mesh_gateways", "mesh_gateways_handshakes", PLANE), _gateways),
     VariableRule(("mesh_project_gateways", DOMAINS, "mesh_workloads"), references.project_gateways),
+    VariableRule(("mesh_isolation", DOMAINS, PLANE), _isolation),
     VariableRule(("mesh_gateways", DOMAINS, PLANE), references.routes),
     VariableRule(("mesh_gateways", "mesh_workloads"), references.route_ports),
     VariableRule(("mesh_traffic", "mesh_gateways", "traffic_api", PLANE, PROVIDER), _traffic),

@@ -119,6 +119,7 @@ _OF_ALL_ELSE: tuple[Right, ...] = (
     Right("persistentvolumeclaims", WRITE, Where.PLANE, "storage of the tools", when=("volumes",)),
     Right("peerauthentications.security.istio.io", WRITE, Where.EXEMPT, "exemptions from mutual TLS (mesh_mtls)", when=("exempt",)),
     Right("destinationrules.networking.istio.io", WRITE, Where.EXEMPT, "callers of what has no mutual TLS (mesh_mtls)", when=("exempt",)),
+    Right("networkpolicies.networking.k8s.io", WRITE, Where.MESH, "projects are closed (mesh_isolation)", when=("isolation",)),
     Right("kialis.kiali.io", WRITE, Where.PLANE, "the console", when=("kiali",)),
     Right("jaegers.jaegertracing.io", WRITE, Where.PLANE, "tracing", when=("jaeger",)),
     Right("tempomonolithics.tempo.grafana.com", WRITE, Where.PLANE, "tracing", when=("monolithic",)),

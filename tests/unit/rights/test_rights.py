@@ -42,6 +42,7 @@ NOTHING: dict[str, Any] = {
     "secret_namespaces": [],
     "exempt_namespaces": [],
     "project_namespaces": [],
+    "features": [],
     "operator_namespaces": ["tempo"],
     "prune": False,
     "removes": [],
@@ -62,6 +63,7 @@ EVERYTHING: dict[str, Any] = NOTHING | {
     "secret_namespaces": ["shop"],
     "exempt_namespaces": ["pay"],
     "project_namespaces": ["shop"],
+    "features": ["isolation"],
     "certificates": {
         "provider": "cert_manager",
         "asked": ["authority", "served", "istio_csr"],
@@ -320,7 +322,8 @@ def test_everything_that_is_missing_is_said_with_place_and_reason() -> None:
     assert found == [
         "list deployments.apps in the whole cluster: operators and control planes of others are looked for before anything is written; "
         "whether every route leads to something; "
-        "read by the checks of authorization, certificates, control_plane, gateways, membership, observability, traffic, workloads",
+        "read by the checks of authorization, certificates, control_plane, gateways, isolation, membership, observability, traffic, "
+        "workloads",
         "get, create, patch secrets in edge, istio-system: certificates of gateways and clients",
         "get, create, patch deployments.apps in istio-system, pay: gateways, tools and applications",
         "get, create, patch secrets in istio-system: the CA of the mesh, and the copies of those before it",
@@ -334,7 +337,7 @@ def test_everything_that_is_missing_is_said_with_place_and_reason() -> None:
 def test_one_verb_that_is_missing_is_one_line() -> None:
     assert ask(Server(lambda asked: asked["verb"] != "*" and asked != {"verb": "create", "resource": "namespaces"})) == [
         "create namespaces in the whole cluster: namespaces are labelled as members, unless others have them; namespaces that are "
-        "missing are made; read by the checks of authorization, control_plane, membership, traffic, workloads"
+        "missing are made; read by the checks of authorization, control_plane, isolation, membership, traffic, workloads"
     ]
 
 

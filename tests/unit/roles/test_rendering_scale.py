@@ -11,13 +11,16 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.meshops.mesh.plugins.module_utils._isolation.reach import EGRESS, INGRESS, End, closed_by
+from ansible_collections.meshops.mesh.plugins.module_utils._model import kinds as k
+from ansible_collections.meshops.mesh.plugins.module_utils._model.view import Obj
 
 sys.path.insert(0, str(Path(__file__).parent))
 from rendering import REPOSITORY, Rendered, render
 
 GOLDEN = Path(__file__).parent / "golden"
 INVENTORY = str(REPOSITORY / "inventories/at_scale")
-ROLES = ["control_plane", "membership", "gateways"]
+ROLES = ["control_plane", "membership", "gateways", "isolation"]
 
 
 @pytest.fixture(scope="module", params=["ossm2", "ossm3"])
@@ -63,3 +66,27 @@ def test_the_load_decides_on_the_pods_where_it_may(shared: tuple[str, Rendered])
     assert "replicas" not in _spec(rendered, "gateway_workloads", "Deployment shop-web/shop-gateway")
     assert _spec(rendered, "gateway_workloads", "Deployment pay/pay-gateway")["replicas"] == 2
     assert "HorizontalPodAutoscaler pay/pay-gateway" not in rendered.objects("shared", "gateway_workloads")
+
+
+def test_what_is_closed_leaves_the_mesh_working(shared: tuple[str, Rendered]) -> None:
+    """The rendered policies, asked as a cluster would."""
+    _provider, rendered = shared
+    every = [Obj.from_dict(k.NETWORK_POLICY, obj) for obj in rendered.objects("shared", "isolation").values()]
+
+    def passes(caller: End, called: End, port: int, protocol: str = "TCP") -> bool:
+        out = closed_by([row for row in every if row.namespace == caller.namespace], caller, EGRESS, called, port, protocol=protocol)
+        into = closed_by([row for row in every if row.namespace == called.namespace], called, INGRESS, caller, port, protocol=protocol)
+        return not out and not into
+
+    web, orders, pay = (End(namespace, {"app": "x"}) for namespace in ("shop-web", "shop-orders", "pay"))
+    istiod, outside = End("istio-system", {"app": "istiod"}), End(outside=True)
+    for project in (web, orders, pay):
+        assert passes(project, istiod, 15012) and not passes(project, istiod, 8080)
+        assert passes(project, End("openshift-dns"), 5353, "UDP") and passes(project, End("openshift-dns"), 5353)
+        assert passes(End("openshift-user-workload-monitoring"), project, 15020)
+        assert passes(End("istio-system", {"istio": "ingressgateway"}), project, 8080)
+        assert not passes(End("elsewhere"), project, 8080) and not passes(project, End("elsewhere"), 8080)
+    assert passes(outside, istiod, 15017) and not passes(outside, istiod, 15010)
+    assert passes(web, orders, 8080) and passes(orders, web, 8080)
+    assert passes(orders, pay, 8080) and not passes(orders, pay, 9000) and not passes(web, pay, 8080) and not passes(pay, orders, 8080)
+    assert passes(outside, End("shop-web", {"istio": "shop-gateway"}), 8080) and not passes(outside, web, 8080)
