@@ -16,12 +16,15 @@ from .._checks.types import Options
 from .._model import kinds as k
 from .._model.intent import Intent
 from .._model.secrets_used import CA_SECRETS
+from .._traffic.mesh_routing import ROUTING_INPUTS
 from .right import Right, Scope, Where
 
-__all__ = ["ACCESS", "MIGRATION", "UPGRADE", "check_reads", "listed", "plural"]
+__all__ = ["ACCESS", "MIGRATION", "ROUTING", "UPGRADE", "check_reads", "listed", "plural"]
 
 # What a plan of access, a comparison or a proposal is made of. ReplicaSets and Jobs say whose pods are; a member of OSSM 2 may name itself.
 ACCESS = frozenset({*INPUTS, k.DESTINATION_RULE, k.REPLICA_SET, k.JOB, k.SMM})
+# What a comparison of routes is made of.
+ROUTING = frozenset(ROUTING_INPUTS)
 # What the plan of an upgrade and its checks read.
 UPGRADE = kinds_read(Intent(), Options(categories=("upgrade",)))
 # What the plan of a migration, its checks and its steps read. The steps take owners off what stays in use, and look whose pods are old.

@@ -73,8 +73,12 @@ def _sni(port: int, subset: str, host: str) -> str:
 class ClusterTable:
     """The clusters of one proxy."""
 
-    def __init__(self, caller: Consumer, scope: ProxyScope, registry: Registry, peers: PeerModes, mesh: RoutingMesh) -> None:
+    def __init__(
+        self, caller: Consumer, scope: ProxyScope, *, registry: Registry, peers: PeerModes, mesh: RoutingMesh,
+        shared: dict[tuple[object, ...], RoutedCluster | None],
+    ) -> None:  # fmt: skip
         self._caller, self._scope, self._registry, self._peers, self._mesh = caller, scope, registry, peers, mesh
+        self._shared = shared  # by callers for whom the same rule and service count
         self._made: dict[str, RoutedCluster | None] = {}
         self.auto_passthrough = False  # set for a gateway that has such a server
 
@@ -130,7 +134,10 @@ class ClusterTable:
             return None
         if service.resolution == "DYNAMIC_DNS" and is_wild(host) and (subset or of_port.protocol not in (HTTP, TLS, GRPC, HTTP2)):
             return None
-        return self._of_service(name, form, port, subset, service)
+        key = (name, self._caller.gateway, service, self.rule(host))
+        if key not in self._shared:
+            self._shared[key] = self._of_service(name, form, port, subset, service)
+        return self._shared[key]
 
     def _type(self, service: RoutedService) -> str:
         if service.resolution == "DYNAMIC_DNS" and is_wild(service.hostname):

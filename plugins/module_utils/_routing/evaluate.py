@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Any
 
 from .._model.fields import name_of, namespace_of, section, sections, texts
 from .._model.objects import group_of
 from .._model.selectors import matches, matches_labels
+from .caller_classes import CallerClasses
 from .clusters import BLACK_HOLE, PASSTHROUGH, ClusterTable, RoutedCluster
 from .destination_rules import DestinationRules
 from .gateway_api import GATEWAY_API, GatewayApi
@@ -121,6 +121,9 @@ class RoutingWorld:
         self.scopes = Scopes(kinds.get("Sidecar", ()), self.registry, self.virtual_services, self.rules, self.mesh)
         self.gateways = [*map(istio_gateway, kinds.get("Gateway", ())), *api.gateways]
         self._proxies: dict[tuple[Any, ...], _Proxy] = {}
+        self._clusters: dict[tuple[object, ...], RoutedCluster | None] = {}
+        self._refusals: dict[int, str] = {}  # by the id of a table or listener, which are kept as long
+        self.classes = CallerClasses(kinds, self.registry, self.virtual_services, self.mesh)
 
     def targets(self, caller: Consumer) -> list[ServiceTarget]:
         """The ports of Services that lead to a gateway's pod. Where there is no such pod its labels tell, and no port is known by name."""
@@ -144,7 +147,7 @@ class RoutingWorld:
         return list(found.values())
 
     def _proxy(self, caller: Consumer) -> _Proxy:
-        key = (caller.gateway, caller.namespace, tuple(sorted(caller.labels.items())), caller.ip, caller.name if caller.gateway else "")
+        key = self.classes.own(caller)
         known = self._proxies.get(key)
         if known is None:
             known = self._proxies[key] = self._made(caller)
@@ -152,7 +155,7 @@ class RoutingWorld:
 
     def _made(self, caller: Consumer) -> _Proxy:
         scope = self.scopes.of(caller)
-        clusters = ClusterTable(caller, scope, self.registry, self.peers, self.mesh)
+        clusters = ClusterTable(caller, scope, registry=self.registry, peers=self.peers, mesh=self.mesh, shared=self._clusters)
         if caller.gateway:
             made = GatewayListeners(caller, scope, gateways=self.gateways, targets=self.targets(caller), virtual=self.virtual_services,
                                     registry=self.registry, clusters=clusters, mesh=self.mesh)  # fmt: skip
@@ -179,6 +182,10 @@ class RoutingWorld:
 
     def answer(self, caller: Consumer, request: RouteRequest) -> RouteAnswer:
         """Where a request goes that this caller sends."""
+        return self._answered(caller, request, whole=True)
+
+    def _answered(self, caller: Consumer, request: RouteRequest, *, whole: bool) -> RouteAnswer:
+        """whole: with the route; else only up to the virtual host."""
         proxy = self._proxy(caller)
         listener = proxy.listeners.find(request.address, request.port)
         if listener is None:
@@ -194,25 +201,43 @@ class RoutingWorld:
         elif not request.http or (request.tls and chain.tls is None):
             answer.outcome = "protocol_error"
         else:
-            self._by_routes(answer, proxy, proxy.routes.table(chain.routes), request)
-        reason = _refused_listener(listener)
+            self._by_routes(answer, proxy, proxy.routes.table(chain.routes), request, whole=whole)
+        reason = self._known_refusal(listener)
         if reason and answer.computed is None:
             return RouteAnswer("envoy_rejects", reason=reason, computed=answer)
         return answer
+
+    def _known_refusal(self, thing: Listener | RouteTable) -> str:
+        if id(thing) not in self._refusals:
+            self._refusals[id(thing)] = listener_refusal(thing) if isinstance(thing, Listener) else refusal(thing)
+        return self._refusals[id(thing)]
+
+    def routes(self, caller: Consumer, request: RouteRequest) -> list[RouteAnswer]:
+        """What each route of the virtual host of a request does, whatever it matches; else the one answer that there is."""
+        first = self._answered(caller, request, whole=False)
+        if first.virtual_host is None or first.outcome in ("https_redirect", "envoy_rejects"):
+            return [first]
+        proxy = self._proxy(caller)
+        found = []
+        for index, route in enumerate(first.virtual_host.routes):
+            answer = replace(first, route=None, index=0, destinations=(), mirrors=())
+            self._take(answer, proxy, index, route)
+            found.append(answer)
+        return found
 
     def _to_clusters(self, answer: RouteAnswer, proxy: _Proxy, chain: Chain) -> None:
         answer.destinations = tuple(Destination(name, weight, proxy.clusters.get(name)) for name, weight in chain.clusters)
         answer.outcome = _outcome(answer.destinations)
 
-    def _by_routes(self, answer: RouteAnswer, proxy: _Proxy, table: RouteTable, request: RouteRequest) -> None:
+    def _by_routes(self, answer: RouteAnswer, proxy: _Proxy, table: RouteTable, request: RouteRequest, *, whole: bool) -> None:
         answer.routes = table.name
-        self._choose(answer, proxy, table, request)
-        reason = _refused(table)
+        self._choose(answer, proxy, table, request, whole=whole)
+        reason = self._known_refusal(table)
         if reason:
             answer.computed = replace(answer)
             answer.outcome, answer.reason = "envoy_rejects", reason
 
-    def _choose(self, answer: RouteAnswer, proxy: _Proxy, table: RouteTable, request: RouteRequest) -> None:
+    def _choose(self, answer: RouteAnswer, proxy: _Proxy, table: RouteTable, request: RouteRequest, *, whole: bool) -> None:
         host = answer.virtual_host = table.find(request.host)
         if host is None:
             answer.outcome = "no_virtual_host"
@@ -221,28 +246,23 @@ class RoutingWorld:
         if host.needs_tls and not over_tls:
             answer.outcome = "https_redirect"
             return
+        if not whole:
+            return
         found = first_route(host.routes, request_facts(request, tls=over_tls))
         if found is None:
             answer.outcome = "no_route"
             return
-        answer.index, route = found
-        answer.route = route
+        self._take(answer, proxy, *found)
+
+    @staticmethod
+    def _take(answer: RouteAnswer, proxy: _Proxy, index: int, route: HttpRoute) -> None:
+        answer.index, answer.route = index, route
         answer.mirrors = tuple((name, proxy.clusters.get(name) is not None, percent) for name, percent in route.mirrors)
         if route.action != "route":
             answer.outcome = "no_destination" if route.action == "none" else route.action
             return
         answer.destinations = tuple(Destination(one.name, one.weight, proxy.clusters.get(one.name), one) for one in route.clusters)
         answer.outcome = _outcome(answer.destinations)
-
-
-@lru_cache(maxsize=64)
-def _refused_listener(listener: Listener) -> str:
-    return listener_refusal(listener)
-
-
-@lru_cache(maxsize=64)
-def _refused(table: RouteTable) -> str:
-    return refusal(table)
 
 
 def _outcome(destinations: tuple[Destination, ...]) -> str:

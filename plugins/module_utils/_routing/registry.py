@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from .._model.fields import entries, metadata_of, name_of, namespace_of, section, sections, texts
-from .._model.selectors import matches_labels
+from .._model.selectors import ByLabel, matches_labels
 from .hosts import is_ip
 from .model import ANYWHERE, RoutedEndpoint, RoutedPort, RoutedService, RoutingMesh
 from .protocols import parse, service_port_protocol
@@ -128,6 +128,10 @@ class Registry:
         self.pods: dict[str, list[Mapping[str, Any]]] = {}
         for pod in by_kind.get("Pod", ()):
             self.pods.setdefault(namespace_of(pod), []).append(pod)
+        self._labelled = {
+            namespace: ByLabel((pod, texts(section(pod, "metadata").get("labels"))) for pod in pods)
+            for namespace, pods in self.pods.items()
+        }
         self._machines: dict[str, list[Mapping[str, Any]]] = {}
         for machine in by_kind.get("WorkloadEntry", ()):
             self._machines.setdefault(namespace_of(machine), []).append(machine)
@@ -198,14 +202,11 @@ class Registry:
         selector = texts(spec.get("selector"))
         if not selector or spec.get("type") == "ExternalName":
             return
-        for pod in self.pods.get(namespace_of(service), ()):
+        labelled = self._labelled.get(namespace_of(service))
+        for pod in labelled.matching(selector) if labelled is not None else ():
             status = section(pod, "status")
             address = str(status.get("podIP") or "")
-            if (
-                not address
-                or status.get("phase") in ("Succeeded", "Failed")
-                or not matches_labels(selector, texts(section(pod, "metadata").get("labels")))
-            ):
+            if not address or status.get("phase") in ("Succeeded", "Failed"):
                 continue
             if not _ready(pod) and not spec.get("publishNotReadyAddresses"):
                 continue
@@ -312,6 +313,15 @@ class Registry:
         names = {port.name: port.number for port in service.ports}
         return [one for one in self._endpoints.get((service.hostname, service.namespace), ())
                 if (one.number or names.get(one.port_name)) == number and matches_labels(labels, one.labels)]  # fmt: skip
+
+    def headless_addresses(self) -> frozenset[str]:
+        """The pods of Services without an address of their own."""
+        return frozenset(
+            endpoint.address
+            for service in self.services
+            if service.kubernetes and service.resolution == "NONE"
+            for endpoint in self._endpoints.get((service.hostname, service.namespace), ())
+        )
 
     # who may see them
 

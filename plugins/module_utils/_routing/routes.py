@@ -58,6 +58,9 @@ class HeaderChanges:
         return HeaderChanges({**self.set, **other.set}, {**self.add, **other.add}, (*self.remove, *other.remove))
 
 
+_UNCHANGED = HeaderChanges()
+
+
 @dataclass(frozen=True)
 class ClusterChoice:
     """A cluster that a route may go to. weight: None where it is the only one."""
@@ -124,6 +127,8 @@ def _authority(name: str) -> bool:
 
 def _changes(operations: Mapping[str, Any]) -> tuple[HeaderChanges, str]:
     """What is done to headers, and the authority that is set among them: that is no header any more."""
+    if not operations:
+        return _UNCHANGED, ""
     found: dict[str, dict[str, str]] = {}
     authority = ""
     for kind in ("add", "set"):  # what is set counts more

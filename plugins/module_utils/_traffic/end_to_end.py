@@ -12,12 +12,12 @@ from datetime import datetime
 
 from .._authorization.model import HTTP, TCP, PolicyTarget, Request
 from .._authorization.places import Workload
-from .._routing.evaluate import Destination, RouteAnswer
+from .._routing.evaluate import Destination, RouteAnswer, RoutingWorld
 from .._routing.model import RoutedEndpoint, RouteRequest
 from .asking import OUTSIDE
 from .mesh_routing import MeshRouting, Sender
 
-__all__ = ["RequestPart", "WholeAnswer", "forwarded_path", "parts_of", "whole_answer"]
+__all__ = ["RequestPart", "WholeAnswer", "decided_by", "forwarded_path", "missing_cluster", "parts_of", "status_of", "whole_answer"]
 
 _STATUS = {"no_route": 404, "no_virtual_host": 404, "no_cluster": 503, "no_endpoints": 503, "no_destination": 503, "https_redirect": 301}
 _CLOSED = {
@@ -58,7 +58,8 @@ class WholeAnswer:
     parts: tuple[RequestPart, ...]
 
 
-def _status(answer: RouteAnswer) -> int:
+def status_of(answer: RouteAnswer) -> int:
+    """The status of an answer that no workload gives; 0 where there is none."""
     if answer.outcome == "direct_response" and answer.route is not None:
         return answer.route.status
     if answer.outcome == "redirect" and answer.route is not None:
@@ -118,7 +119,7 @@ def whole_answer(routing: MeshRouting, sender: Sender, request: RouteRequest, *,
             )
     if not answer.destinations or answer.outcome in _CLOSED:
         why = _CLOSED.get(answer.outcome, "") + (f" ({answer.reason})" if answer.reason else "")
-        return WholeAnswer(sender, request, answer, (RequestPart(100.0, status=_status(answer), why=why, by=by),))
+        return WholeAnswer(sender, request, answer, (RequestPart(100.0, status=status_of(answer), why=why, by=by),))
     fault = abort_of(answer)
     found: list[RequestPart] = [RequestPart(fault[0], status=fault[1], why="a fault is injected", by=by)] if fault[0] else []
     left = 1 - fault[0] / 100
@@ -148,7 +149,7 @@ def _part(
     cluster, by = destination.cluster, decided_by(answer)
     if cluster is None:
         service, subset = _named(destination.name)
-        why = _missing(routing, sender, destination.name)
+        why = missing_cluster(routing.world(sender), sender.name, destination.name)
         return RequestPart(percent, service, subset, 0 if answer.tcp else 503, False, why, by)
     if not cluster.usable:
         subset = f" of subset {cluster.subset}" if cluster.subset else ""
@@ -175,19 +176,20 @@ def _named(cluster: str) -> tuple[str, str]:
     return (parts[3], parts[2]) if len(parts) == 4 else ("", "")
 
 
-def _missing(routing: MeshRouting, sender: Sender, cluster: str) -> str:
+def missing_cluster(world: RoutingWorld, who: str, cluster: str) -> str:
+    """Why the proxy of `who` has no such cluster."""
     parts = cluster.split("|")
     if len(parts) != 4:
         return "it names no destination that may be used"
     _outbound, port, subset, host = parts
-    known = routing.world(sender).registry.by_host.get(host)
+    known = world.registry.by_host.get(host)
     if not known:
         return f"no Service or ServiceEntry has the host {host}"
     if not any(one.port(int(port)) for one in known.values() if port.isdigit()):
         return f"{host} has no port {port}"
     if subset:
-        return f"no DestinationRule defines subset {subset} of {host} for {sender.name}"
-    return f"{host} is not visible for {sender.name}"
+        return f"no DestinationRule defines subset {subset} of {host} for {who}"
+    return f"{host} is not visible for {who}"
 
 
 # policies
