@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from .._errors import ConfigError
@@ -104,6 +105,17 @@ class _Source:
         self.view = View(self.snapshot)
         self.live = {Ref.of(row.raw).identity: row.raw for kind in _KINDS for row in self.view.of(kind)}
         self.end = service_ends(self.view)[0]
+
+    @cached_property
+    def used_subsets(self) -> dict[str, set[str]]:
+        """The subsets that VirtualServices lead to, by the full names of their hosts."""
+        found: dict[str, set[str]] = {}
+        for row in self.view.of(k.VIRTUAL_SERVICE):
+            for destination in destinations(row.raw):
+                if destination.get("subset"):
+                    host = full_name(str(destination.get("host") or ""), row.namespace, self.end)
+                    found.setdefault(host, set()).add(str(destination["subset"]))
+        return found
 
     def found(self, obj: Mapping[str, Any]) -> Mapping[str, Any] | None:
         return self.live.get(Ref.of(obj).identity)
@@ -312,18 +324,9 @@ def _united(obj: Obj, source: _Source) -> Obj:
     spec, own = section(obj, "spec"), {one["name"] for one in sections(section(obj, "spec").get("subsets"))}
     old = [one for one in sections(section(live, "spec").get("subsets")) if one.get("name") not in own]
     if not (source.settings.together and not source.settings.prune):
-        used = _used_subsets(str(spec["host"]), source)
+        used = source.used_subsets.get(str(spec["host"]), set())
         old = [one for one in old if one.get("name") in used]
     return {**obj, "spec": {**spec, "subsets": [*sections(spec.get("subsets")), *map(dict, old)]}} if old else obj
-
-
-def _used_subsets(host: str, source: _Source) -> set[str]:
-    found = set()
-    for row in source.view.of(k.VIRTUAL_SERVICE):
-        for destination in destinations(row.raw):
-            if full_name(str(destination.get("host") or ""), row.namespace, source.end) == host and destination.get("subset"):
-                found.add(str(destination["subset"]))
-    return found
 
 
 def _same(live: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> bool:
@@ -383,7 +386,7 @@ def _proven(stages: Sequence[TrafficStage], source: _Source) -> tuple[list[str],
     notes = [f"{resource}: {message}; it is so already" for resource, message in known]
     problems: list[str] = []
     state = source
-    for stage in stages:
+    for stage in (one for one in stages if one.changed):
         state = state.with_objects(stage.objects, stage.gone)
         new = [one for one in state.faults() if (one.resource, one.message) not in known]
         known |= {(one.resource, one.message) for one in new}

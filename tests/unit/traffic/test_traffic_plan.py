@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
+from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import slim
 from ansible_collections.meshops.mesh.plugins.module_utils._model.view import View
 from ansible_collections.meshops.mesh.plugins.module_utils._traffic.plan import TrafficPlan
 from ansible_collections.meshops.mesh.plugins.module_utils._traffic.proof import route_faults
@@ -301,4 +302,19 @@ def test_who_comes_from_outside_is_told_apart() -> None:
     found = plan([entry(**outside)], bookinfo(), gateways=GATEWAYS)
     assert found.changes[1] == (
         "requests to bookinfo/reviews from outside (bookinfo.example.com) with path begins with /reviews: 404 -> v1 80 %, v2 20 %"
+    )
+
+
+@pytest.mark.parametrize("api", ["istio", "gateway"])
+def test_a_snapshot_file_says_as_much_as_the_cluster(api: str) -> None:
+    """What a file leaves out must not look like a change, or like a route to nothing."""
+    rows = [
+        entry(resilience={"load_balancer": "RANDOM"}, routes=[{"match": [{"cookies": {"a": "1"}}], "to": {"v2": 100}}, {"to": {"v1": 100}}])
+    ]
+    there = applied(plan(rows, bookinfo(), api=api), bookinfo())
+    kept = [slim(obj) for obj in there]
+    live, told = plan(rows, there, api=api), plan(rows, kept, api=api, source="snapshot")
+    assert told.notes == live.notes == () and told.changes == live.changes == ()
+    assert "has no ready pod" in refusal(
+        entry(versions=[{"name": "v3"}], routes=[{"to": {"v3": 100}}]), objects=kept, source="snapshot", api=api
     )
