@@ -9,7 +9,7 @@ COLLECTION := .cache/collections/ansible_collections/meshops/mesh
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONPATH := $(CURDIR)/tests
 
-.PHONY: help ready demo demo-ca demo-upgrade test test-long first-day matrix unit lint bench docs lock cluster-up cluster-down build clean molecule version release
+.PHONY: help ready demo demo-ca demo-upgrade demo-traffic test test-long first-day matrix unit lint bench docs lock cluster-up cluster-down build clean molecule version release
 help:                  ## what can be made
 	@sed -n 's/^\([a-z][a-z -]*\):[^#=]*## *\(.*\)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do printf '%-14s %s\n' "$$name" "$$text"; done
 
@@ -34,6 +34,10 @@ demo-ca: demo          ## the mesh of the demo leaves istiod's own CA for a corp
 demo-upgrade: ready    ## two patch versions and a minor one up while a client calls; one wave, back, all the way. MESH_STRATEGY=InPlace
 	@$(BIN)/python tests/tools/demo_upgrade.py --provider $(MESH_PROVIDER) $(if $(MESH_STRATEGY),--strategy $(MESH_STRATEGY))
 
+demo-traffic: ready    ## guestbook under a real istiod: each step and a canary measured under a client that calls; a bad version goes back
+	@$(BIN)/python -m testbed build --with istio
+	@$(BIN)/python tests/tools/demo_traffic.py
+
 cluster-up: ready      ## the demo's embedded cluster with its operators, and nothing installed
 	@$(BIN)/python -m testbed up --name demo-$(MESH_PROVIDER) --operators olm,sail,maistra,openshift,observability,envoys
 
@@ -41,6 +45,7 @@ cluster-down: ready    ## stops the clusters of the demos
 	@$(BIN)/python -m testbed down --name demo-ossm3
 	@$(BIN)/python -m testbed down --name demo-ossm2
 	@$(BIN)/python -m testbed down --name demo-upgrade
+	@$(BIN)/python -m testbed down --name demo-traffic
 
 test test-long unit first-day: export PYTHONPATH := $(CURDIR)/tests:$(CURDIR)/tests/quick
 # Each worker and each bed would compile all that it imports, where a shell says that nothing is to be kept.

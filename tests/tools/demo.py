@@ -16,15 +16,15 @@ OPERATORS = ("olm", "sail", "maistra", "openshift", "observability", "envoys")
 ASK = "testbed.example.com/envoy=true"
 
 
-def play(bed: Bed, *arguments: str) -> tuple[int, float]:
-    """ansible-playbook on the inventory of the travel agency, as people run it: exit code and seconds."""
+def play(bed: Bed, *arguments: str, inventory: str = "travel") -> tuple[int, float]:
+    """ansible-playbook on an inventory of this repository, as people run it: exit code and seconds."""
     env = {
         **bed.env(),
         "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "false",
         "ANSIBLE_FORCE_COLOR": "1" if sys.stdout.isatty() else "0",
         "PYTHONUNBUFFERED": "1",
     }
-    command = ["ansible-playbook", "-i", "inventories/travel", *arguments]
+    command = ["ansible-playbook", "-i", f"inventories/{inventory}", *arguments]
     print("$ " + " ".join(command), flush=True)
     started = time.monotonic()
     command[0] = os.path.join(os.path.dirname(sys.executable), command[0])
