@@ -209,6 +209,50 @@ def _meet(one: Obj, other: Obj) -> bool:
 
 
 @check(
+    "OSM1830",
+    title="each ServiceEntry is seen by a namespace that is there",
+    hint="correct exportTo: '.' is its own namespace, '*' all of them; or remove the entry",
+    severity=Severity.WARNING,
+    inputs=(k.SERVICE_ENTRY, k.NAMESPACE),
+    live=False,
+    subjects=(k.SERVICE_ENTRY,),
+)
+def entry_is_seen(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
+    """An entry that nobody sees registers nothing: with REGISTRY_ONLY its host answers 502, and without it goes past all that is said about
+    it. Names of namespaces are compared as they are, so a misspelt one hides the entry without a word."""
+    there = {row.name for row in view.of(k.NAMESPACE)}
+    for entry in intent.owned(view.of(k.SERVICE_ENTRY)):
+        words = export_words(entry.raw)
+        if not words or "*" in words:
+            continue
+        if "~" in words:
+            yield Problem(entry.ref, "nobody may use it: its exportTo is ~")
+            continue
+        named = {entry.namespace if word == "." else word for word in words}
+        if there and entry.namespace not in named and not named & there:
+            yield Problem(entry.ref, f"nobody may use it: its exportTo names {', '.join(sorted(named))}, and no such namespace is there")
+
+
+@check(
+    "OSM1831",
+    title="no ServiceEntry lets out more than the hosts of one owner",
+    hint="name the hosts, or the domain of their owner (*.example.com)",
+    severity=Severity.WARNING,
+    inputs=(k.SERVICE_ENTRY,),
+    live=False,
+)
+def entry_is_narrow(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
+    """REGISTRY_ONLY is for knowing who calls what outside. An entry for a whole top-level domain, or for every address, opens it again."""
+    for entry in intent.owned(view.of(k.SERVICE_ENTRY)):
+        for host in map(str, entry.items("spec", "hosts")):
+            if host == "*" or (host.startswith("*.") and "." not in host[2:]):
+                yield Problem(entry.ref, f"its host {host} is everybody's below it")
+        for address in map(str, entry.items("spec", "addresses")):
+            if address.endswith("/0"):
+                yield Problem(entry.ref, f"its address {address} is every address")
+
+
+@check(
     "OSM1805",
     title="each Sidecar imports what the routes of its namespace need",
     hint="add the namespaces to egress.hosts: ./* for its own VirtualServices, NAMESPACE/HOST for what they route to",
