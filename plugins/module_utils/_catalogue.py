@@ -16,6 +16,7 @@ from ._cluster import checks as cluster
 from ._control_plane import checks as control_plane
 from ._discovery import checks as discovery
 from ._gateways import checks as gateways
+from ._gateways import shared_checks as shared_gateways
 from ._isolation import checks as isolation
 from ._membership import checks as membership
 from ._migration import checks as migration
@@ -23,9 +24,12 @@ from ._observability import checks as observability
 from ._olm import checks as operators
 from ._personas import checks as personas
 from ._traffic import checks as traffic
+from ._traffic import object_checks as traffic_objects
 from ._traffic import route_checks as traffic_routes
 from ._upgrade import checks as upgrade
+from ._workloads import annotation_checks as workload_annotations
 from ._workloads import checks as workloads
+from ._workloads import service_checks as workload_services
 
 __all__ = ["CATALOGUE", "RETIRED", "kinds_read", "run_checks", "run_checks_on", "select"]
 
@@ -33,7 +37,7 @@ __all__ = ["CATALOGUE", "RETIRED", "kinds_read", "run_checks", "run_checks_on", 
 RETIRED: dict[str, str] = {}
 
 # Beside its own category a feature may have rows of another one, which are there once it is imported.
-SHARING = (discovery, traffic_routes)
+SHARING = (discovery, traffic_routes, traffic_objects, shared_gateways, workload_annotations, workload_services)
 
 CATALOGUE = Catalogue(
     cluster.CATEGORY,

@@ -5,10 +5,10 @@
     python tests/tools/analyzer_grid.py CHECKOUT [--missing] [--code IST0101]
 
 CHECKOUT is a folder of Istio's sources, which is not part of this repository. The files of a case are read twice, without an inventory:
-as manifests, and as a snapshot, which says what runs. A message is noticed when a row about its object failed or warned and its check
-names the message's code among its `equivalents`; any row at all about the object is counted beside it. A case without messages is a clean
-one: rows about its objects, as manifests, are listed as possible false alarms. --missing lists what nobody noticed; --code shows all rows
-of a code."""
+as manifests, and as a snapshot, which says what runs. A message is noticed when a row that is about its object, or names it, failed or
+warned and its check has the message's code among its `equivalents`; any row at all about the object is counted beside it. A case without
+messages is a clean one: rows about its objects, as manifests, are listed as possible false alarms. --missing lists what nobody noticed;
+--code shows all rows of a code."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ _FILES = re.compile(r'"(testdata/[^"]+)"')
 _EXPECTED = re.compile(r"\{msg\.(\w+), \"([^\"]*)\"\}")
 _CODE = re.compile(r'(\w+) = diag\.NewMessageType\(diag\.\w+, "(IST\d+)"')
 _QUOTED = re.compile(r'name:\s+"([^"]*)"')
+_NAMED = re.compile(r"[A-Z][A-Za-z]+ [a-z0-9.-]+/[a-z0-9.-]+")
 _GIVEN = {"members": None, "fail_on": "error"}
 
 
@@ -58,6 +59,7 @@ class Found:
     """What the checks say of a case: object to the codes of the rows about it."""
 
     codes: dict[str, set[str]] = field(default_factory=dict)
+    beside: dict[str, set[str]] = field(default_factory=dict)
     error: str = ""
 
     def about(self, origin: str) -> set[str]:
@@ -65,7 +67,7 @@ class Found:
         kind, _space, name = origin.partition(" ")
         kinds = {kind, "Workload"} if kind in ("Deployment", "Pod") else {kind}
         found: set[str] = set()
-        for title, codes in self.codes.items():
+        for title, codes in (*self.codes.items(), *self.beside.items()):
             own, _space, named = title.partition(" ")
             if own in kinds and (named == name or named.rpartition("/")[2] == name or name == f"default/{named}"):
                 found |= codes
@@ -107,6 +109,8 @@ def judged(case: Case, source: str) -> Found:
     for row in report.rows:
         if row.status in ("failed", "warning") and row.resource:
             found.codes.setdefault(row.resource, set()).add(row.id)
+            for title in _NAMED.findall(row.message):  # of two that are in each other's way one has the row, and it names the other
+                found.beside.setdefault(title, set()).add(row.id)
     return found
 
 

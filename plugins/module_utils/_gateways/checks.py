@@ -138,7 +138,6 @@ def selector_matches(view: View, intent: Intent, options: Options) -> Iterable[P
     title="each Gateway's ports are on the Service of its pods",
     hint="add the port to the gateway's Service, or correct servers[].port.number",
     inputs=(k.GATEWAY, k.POD, k.SERVICE),
-    requires=("OSM1001", "OSM1501"),
     subjects=(k.GATEWAY,),
     equivalents=("IST0162",),
 )

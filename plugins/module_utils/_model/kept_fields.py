@@ -142,6 +142,7 @@ _ALSO = frozenset({
     "prometheus.io/scrape", "prometheus.io/port", "prometheus.io/path", "networking.kubernetes.io/network-policy",
     "openshift.io/node-selector", "openshift.io/requester", "olm.operatorGroup", "olm.operatorNamespace", "olm.targetNamespaces",
     "olm.providedAPIs", "service.beta.openshift.io/serving-cert-secret-name", "kubernetes.io/service-account.name",
+    "kubernetes.io/ingress.class",
 })  # fmt: skip
 # The images of each version, on the Deployment of an operator.
 _IMAGE_NOTES = re.compile(r"(images|olm\.relatedImage)\.v")

@@ -236,7 +236,7 @@ def _slim_pod(obj: dict[str, Any]) -> dict[str, Any]:
     notes = obj["metadata"].get("annotations") or {}
     meta["annotations"] = {key: value for key, value in notes.items() if any(word in key for word in _ISTIO_WORDS)}
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
-    slim_spec = _pick(spec, ("serviceAccountName", "nodeName", "hostNetwork"))
+    slim_spec = {**_pick(spec, ("serviceAccountName", "nodeName", "hostNetwork")), **_slim_user(spec)}
     for field_name in ("containers", "initContainers"):
         if field_name in spec:
             slim_spec[field_name] = [_slim_container(item) for item in spec[field_name]]
@@ -251,9 +251,15 @@ def _slim_pod(obj: dict[str, Any]) -> dict[str, Any]:
 
 
 def _slim_container(item: Mapping[str, Any]) -> dict[str, Any]:
-    """What it is, and what it requests of its node."""
+    """What it is, as whom it runs, and what it requests of its node."""
     requests = (item.get("resources") or {}).get("requests")
-    return {**_pick(item, ("name", "image", "restartPolicy")), **({"resources": {"requests": requests}} if requests else {})}
+    asked = {"resources": {"requests": requests}} if requests else {}
+    return {**_pick(item, ("name", "image", "restartPolicy")), **asked, **_slim_user(item)}
+
+
+def _slim_user(holder: Mapping[str, Any]) -> dict[str, Any]:
+    user = (holder.get("securityContext") or {}).get("runAsUser")
+    return {} if user is None else {"securityContext": {"runAsUser": user}}
 
 
 def _state(state: Any) -> dict[str, Any]:

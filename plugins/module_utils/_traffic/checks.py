@@ -497,6 +497,11 @@ ONE_FOR_ALL = (
              title="each namespace has at most one PeerAuthentication for all its workloads",
              hint="merge them, or give one a selector",
              about="Of several without a selector, or that select the same pod, the oldest counts there; the others do nothing."),
+    CheckRow("OSM1847", "one_telemetry", (k.TELEMETRY, "selector", "matchLabels"),
+             inputs=(k.TELEMETRY, k.POD), subjects=(k.TELEMETRY,), equivalents=("IST0159", "IST0160", "KIA0002", "KIA0003"),
+             title="each namespace has at most one Telemetry for all its workloads",
+             hint="merge them, or give one a selector",
+             about="Of several without a selector, or that select the same pod, the oldest counts there; the others do nothing."),
 )  # fmt: skip
 
 CATEGORY.table(_several, ONE_FOR_ALL, live=False)
