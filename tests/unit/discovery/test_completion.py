@@ -158,7 +158,9 @@ def test_what_of_manifests_is_not_judged_is_said(tmp_path: Path) -> None:
         "text"
     ]
     assert text == "not judged: 3 objects in pay, stock, which are no namespaces of this mesh"
-    assert ask(tmp_path, entries, "manifests")["found"]["text"] == ""
+    with pytest.raises(ConfigError, match="nothing was checked"):
+        ask(tmp_path, entries, "manifests")
+    assert ask(tmp_path, [*entries, {"Sidecar shop/web": {}}], "manifests")["found"]["text"] == ""
     with pytest.raises(ConfigError, match="nothing was checked"):
         ask(tmp_path, entries, "manifests", members=["elsewhere"])
 
