@@ -25,7 +25,8 @@ def params(**given: Any) -> dict[str, Any]:
 def asked(folder: Path, **given: Any) -> dict[str, Any]:
     """The whole of mesh_check over a folder of manifests."""
     (folder / "in").mkdir(exist_ok=True)
-    (folder / "in" / "a.yaml").write_text("apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: default, namespace: shop}\n", encoding="utf-8")
+    sidecar = "apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: default, namespace: shop}\n"
+    (folder / "in" / "a.yaml").write_text(sidecar, encoding="utf-8")
     (folder / "in" / "rows.json").write_text('{"rating": 5}\n{"rating": 4}\n', encoding="utf-8")
     (folder / "in" / "x.yaml").write_text("kind: [\n", encoding="utf-8")
     defaults = {name: option.get("default") for name, option in argument_spec().items()}
