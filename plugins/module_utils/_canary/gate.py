@@ -191,26 +191,35 @@ def _latency_increase(new: _Side, old: _Side, gate: CanaryGate, confidence: floa
     )
 
 
-def judge(
-    new: tuple[str, VersionCounts], old: tuple[str, VersionCounts], gate: CanaryGate, *, old_serves: bool, looks: int = 1
-) -> CanaryVerdict:
-    """The gate at one moment. old_serves: the old version gets requests at this step; looks: how often this is asked before the window is
-    over, each of which is allowed its part of the error only, so that a look more often does not stop good versions more often."""
-    confidence = 1 - (1 - gate.confidence) / max(1, looks)
-    one, other = _side(*new, gate), _side(*old, gate)
+def _findings(one: _Side, other: _Side, gate: CanaryGate, confidence: float, *, old_serves: bool) -> list[Finding]:
+    """All that the gate asks, with this confidence."""
     found: list[Finding] = []
     if one.requests < gate.min_requests:
         found.append((OPEN, f"{shown(one.name)} has answered {one.requests} of the {gate.min_requests} requests that the gate needs"))
     if one.requests:
         found += [*_error_rate(one, gate, confidence), *_latency(one, gate, confidence)]
-    compares = gate.max_error_increase is not None or gate.max_latency_increase is not None
-    if old_serves and compares and one.requests:
+    if old_serves and one.requests:
         if other.requests < gate.min_old_requests:
             found.append((OPEN, f"{shown(other.name)} has answered {other.requests} of the {gate.min_old_requests} that it is compared by"))
         if other.requests:
             found += [*_error_increase(one, other, gate, confidence), *_latency_increase(one, other, gate, confidence)]
     if one.requests < min(gate.early_requests, gate.min_requests):
         found = [row if row[0] != VIOLATED else (OPEN, row[1]) for row in found]
+    return found
+
+
+def judge(
+    new: tuple[str, VersionCounts], old: tuple[str, VersionCounts], gate: CanaryGate, *, old_serves: bool, looks: int = 1
+) -> CanaryVerdict:
+    """The gate at one moment. old_serves: the old version gets requests at this step; looks: how often this is asked before the window is
+    over, each of which is allowed its part of the error only, so that a look more often does not stop good versions more often."""
+    one, other = _side(*new, gate), _side(*old, gate)
+    compares = gate.max_error_increase is not None or gate.max_latency_increase is not None
+    found = _findings(one, other, gate, 1 - (1 - gate.confidence) / max(1, looks), old_serves=old_serves and compares)
+    if looks > 1 and all(state != VIOLATED for state, _said in found):
+        # what is no violation at one look of many is told, and passes, by the confidence that was asked for
+        found = _findings(one, other, gate, gate.confidence, old_serves=old_serves and compares)
+        found = [(OPEN if state == VIOLATED else state, said) for state, said in found]
     wanted = next((state for state in (VIOLATED, OPEN) if any(row[0] == state for row in found)), GOOD)
     reasons = [said for state, said in found if state == wanted]
     if wanted == GOOD and compares and not old_serves:

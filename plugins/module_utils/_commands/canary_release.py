@@ -103,7 +103,13 @@ class CanaryRun:
         try:
             steps[self.wanted]()
         finally:
-            self.lock.release(keep=self.wanted != "unlocked" and not (self.state is not None and self.state.over))
+            self.lock.release(keep=self._goes_on())
+
+    def _goes_on(self) -> bool:
+        """Whether this play has more to do, so that nobody comes in between."""
+        return (
+            self.action in ("shift", "measure", "settle") and self.wanted not in ("unlocked", "absent", "settled") and self.verdict != OPEN
+        )
 
     # what is there
 

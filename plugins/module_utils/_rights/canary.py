@@ -18,8 +18,8 @@ CANARY: tuple[Right, ...] = (
     Right("configmaps", ("get", "list", "create", "patch", "delete"), Where.MEMBERS, "what is remembered of a canary, beside its Service"),
     Right("leases.coordination.k8s.io", ("get", "create", "patch"), Where.MEMBERS, "one run at a time works on a service"),
     Right("services", ("get",), Where.MEMBERS, "which pods its versions have"),
-    Right("pods", ("list",), Where.MEMBERS, "which pods its versions have, and whether they are ready"),
-    Right("pods/portforward", ("get", "create"), Where.MEMBERS, _MEASURED),
+    Right("pods", ("list",), Where.MESH, "which pods its versions have, and whether they are ready"),
+    Right("pods/portforward", ("get", "create"), Where.MESH, _MEASURED),
     Right("services/proxy", ("get",), Where.PLANE, _MEASURED),
 )
 

@@ -184,3 +184,10 @@ def test_split() -> None:
     found = split({"v1": answers(1598), "v2": answers(402)}, 0.95)
     assert found["v2"]["text"] == "v2 answered 402 of 2000 requests (20.1 %, 95 % interval 18.4 to 21.9 %)"
     assert found["v2"]["interval"][0] < 0.2 < found["v2"]["interval"][1]
+
+
+def test_a_look_of_many_passes_by_the_confidence_that_was_asked_for() -> None:
+    state, said = verdict(answers(210), looks=90, **ERRORS_ONLY)
+    assert (state, said) == (GOOD, "v2 failed 0 of 210 requests (0.0 %, 95 % interval 0.0 to 1.8 %)" + MAY)
+    state, said = verdict(answers(203, c503=7), looks=90, **ERRORS_ONLY)  # a violation for one look, and none for one of ninety
+    assert state == OPEN and said.startswith("v2 answered 503 to 7 of 210 requests (3.3 %, 95 % interval 1.6 to 6.7 %)")

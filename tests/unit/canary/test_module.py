@@ -278,3 +278,19 @@ def test_what_somebody_else_has_under_the_name_is_left_alone(shop: Shop) -> None
 def test_all_mistakes_of_the_inventory_are_one_message(shop: Shop) -> None:
     found = call(command, shop, "started", canary={"to": "v3", "steps": [5, 3]})
     assert "mesh_canaries[0].to: 'v3' is no version" in found["msg"] and "mesh_canaries[0].steps[1]" in found["msg"]
+
+
+def test_the_lock_is_let_go_with_the_last_call_of_a_play(shop: Shop) -> None:
+    def holder() -> str:
+        return str(shop.objects["Lease", "shop", "canary-cars"]["spec"]["holderIdentity"])
+
+    play(shop, steps=1)
+    assert holder() == "ansible"  # the next step is this play's
+    call(command, shop, "paused")
+    assert holder() == ""
+    call(command, shop, "resumed")
+    assert holder() == "ansible"
+    call(command, shop, "absent")
+    assert holder() == ""
+    play(shop)
+    assert holder() == ""
