@@ -242,7 +242,6 @@ class TestBookinfo:
         if bookinfo.provider == "ossm3":
             pilot = bookinfo.get("istio", "default")["spec"]["values"]["pilot"]
             assert (pilot["autoscaleEnabled"], pilot["replicaCount"]) == (False, 2) and "autoscaleMax" not in pilot
-            assert "istiod" not in bookinfo.items("horizontalpodautoscalers", "istio-system")
         assert bookinfo.play("bookinfo", bookinfo_step="users", bookinfo_ha="replicas").check().changed == 0
 
     def test_a_workload_stays_outside(self, bookinfo: Lab) -> None:
