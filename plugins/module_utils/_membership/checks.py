@@ -33,6 +33,8 @@ check = CATEGORY.check
 
 __all__: list[str] = []
 
+DATAPLANE = "istio.io/dataplane-mode"
+
 NEEDS = ("provider", "control_plane", "members")
 EXISTS = ("OSM1201",)
 SAIL = ("ossm3", "sail")
@@ -225,18 +227,21 @@ def no_pending_member(view: View, intent: Intent, options: Options) -> Iterable[
 @check(
     "OSM1306",
     title="no namespace has contradictory injection labels",
-    hint="keep one: oc label namespace NAMESPACE istio-injection- (to use istio.io/rev)",
+    hint="keep one: oc label namespace NAMESPACE istio-injection- (to use istio.io/rev, or istio.io/dataplane-mode)",
     inputs=(k.NAMESPACE,),
     live=False,
     equivalents=("IST0123",),
 )
 def labels_agree(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """With both labels, istio-injection wins and istio.io/rev is ignored: an upgrade by revision seems to have no effect."""
+    """With both labels, istio-injection wins and istio.io/rev is ignored: an upgrade by revision seems to have no effect. A namespace of
+    ambient that asks for sidecars as well gets them: its next pods are outside of ztunnel and of the policies for waypoints."""
     for namespace in view.of(k.NAMESPACE):
-        if INJECTION in namespace.labels and REVISION in namespace.labels:
+        word, revision, mode = (namespace.labels.get(key) for key in (INJECTION, REVISION, DATAPLANE))
+        if word is not None and revision is not None:
+            yield Problem(namespace.ref, f"it has {INJECTION}={word} and {REVISION}={revision}; the second is ignored")
+        elif mode == "ambient" and word == "enabled":
             yield Problem(
-                namespace.ref,
-                f"it has {INJECTION}={namespace.labels[INJECTION]} and {REVISION}={namespace.labels[REVISION]}; the second is ignored",
+                namespace.ref, f"it has {INJECTION}={word} and {DATAPLANE}={mode}; its pods get sidecars, and ambient leaves those out"
             )
 
 

@@ -15,7 +15,7 @@ from .._model import kinds as k
 from .._model.fields import section, sections, texts
 from .._model.intent import Intent
 from .._model.istiods import READS, istiods, service_ends
-from .._model.pods import selected_pods
+from .._model.pods import every_pod, selected_pods
 from .._model.problem import Problem, Severity
 from .._model.routing import binds_mesh, export_words, full_name, short_name
 from .._model.view import Obj, View
@@ -263,3 +263,29 @@ def _silent(row: Obj) -> list[str]:
     """The entries that ask for logs and name nobody for them."""
     rows = enumerate(sections(row.items("spec", "accessLogging")))
     return [f"accessLogging[{number}]" for number, one in rows if one.get("disabled") is not True and not one.get("providers")]
+
+
+_SELECTING = {k.SIDECAR: ("workloadSelector", "labels"), k.TELEMETRY: ("selector", "matchLabels")}
+
+
+@check(
+    "OSM1848",
+    title="each Sidecar and Telemetry with a selector is for a pod that is there",
+    hint="compare the selector with the labels of the pod template; only pods of its own namespace count",
+    severity=Severity.WARNING,
+    inputs=(*_SELECTING, k.POD),
+    live=False,
+    subjects=tuple(_SELECTING),
+    equivalents=("IST0101", "KIA0004"),
+)
+def selectors_match(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
+    """A selector with a misspelt label is accepted and changes no proxy: its workload keeps what holds for the namespace. In a folder of
+    manifests only namespaces whose workloads are in it are asked about."""
+    there = view.memo("traffic.peopled", view, lambda: frozenset(space for space, _pod in every_pod(view)))
+    for kind, path in _SELECTING.items():
+        for row in intent.owned(view.of(kind)):
+            wanted = texts(section(row.raw, "spec", *path))
+            known = view.source != "manifests" or row.namespace in there
+            if wanted and known and not selected_pods(view, wanted, row.namespace):
+                said = ", ".join(f"{key}={value}" for key, value in sorted(wanted.items()))
+                yield Problem(row.ref, f"it has no effect: no pod of namespace {row.namespace} has {said}")
