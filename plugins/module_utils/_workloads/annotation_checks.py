@@ -23,7 +23,7 @@ check = CATEGORY.check
 
 __all__: list[str] = []
 
-_MAKERS = (k.DEPLOYMENT, k.STATEFUL_SET, k.DAEMON_SET, k.JOB, k.CRON_JOB)
+_MAKERS = (k.DEPLOYMENT, k.STATEFUL_SET, k.DAEMON_SET, k.CRON_JOB)  # there are many Jobs, and each is short
 KINDS = (k.NAMESPACE, k.SERVICE, k.POD, *_MAKERS)
 _TEMPLATE = "of its pod template"
 Place = tuple[Obj, str, Mapping[str, Any]]  # the object, where in it, its annotations there
