@@ -27,7 +27,7 @@ options:
     description: The families of playbooks, as in C(docs/rights.md).
     type: list
     elements: str
-    choices: [check, install, certificates, access, upgrade, migration, remove, inventory]
+    choices: [check, install, certificates, access, traffic, canary, upgrade, migration, remove, inventory]
     required: true
   works:
     description: What of the families is meant, as in C(docs/rights.md); all of it where none is named.

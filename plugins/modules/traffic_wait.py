@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - meshops.mesh.attributes
   - meshops.mesh.attributes.action_group
   - meshops.mesh.options.cluster
+  - meshops.mesh.options.wait
 options:
   clusters:
     description: What proxies have to know, as M(meshops.mesh.traffic_plan) returns it in C(clusters) of a stage.
@@ -55,12 +56,8 @@ options:
     type: float
     default: 5
   wait_timeout:
-    description: Seconds until all that are asked have to have it.
-    type: float
     default: 60
   wait_interval:
-    description: Seconds between two looks.
-    type: float
     default: 0.5
   settle:
     description:
@@ -131,7 +128,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._commands.traffic_wai
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR, dialer
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.client import Cluster
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, display_name, wait_options
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
 
@@ -140,13 +137,12 @@ def argument_spec() -> dict[str, Any]:
     return {
         **AUTH_ARG_SPEC,
         **CLUSTER,
+        **wait_options(wait_timeout=60, wait_interval=0.5),
         "clusters": {"type": "list", "elements": "dict", "default": [], "options": names},
         "unrouted": {"type": "list", "elements": "str", "default": []},
         "namespaces": {"type": "list", "elements": "str"},
         "proxies": {"type": "int", "default": 200},
         "timeout": {"type": "float", "default": 5},
-        "wait_timeout": {"type": "float", "default": 60},
-        "wait_interval": {"type": "float", "default": 0.5},
         "settle": {"type": "float", "default": 10},
     }
 

@@ -77,7 +77,7 @@ def _application(view: View, name: str, rows: list[Obj]) -> dict[str, Any]:
         "image": image,
         **({"images": images} if plain and any(one != image for one in images.values()) else {}),
         "port": ports[0].get("port"),
-        **({"target_port": ports[0].get("targetPort")} if ports[0].get("targetPort") != ports[0].get("port") else {}),
+        **({"target_port": ports[0].get("targetPort")} if ports[0].get("targetPort") not in (None, ports[0].get("port")) else {}),
         **({"ports": [_port(one) for one in ports[1:]]} if ports[1:] else {}),
         **({"service_type": wanted_type} if wanted_type != "ClusterIP" else {}),
         **without_defaults(given, _DEFAULTS),
