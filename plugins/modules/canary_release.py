@@ -345,7 +345,9 @@ from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUT
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
-_TEXT, _WHOLE, _NUMBER = {"type": "str"}, {"type": "int"}, {"type": "float"}
+_TEXT = {"type": "str"}
+_WHOLE = {"type": "int"}
+_NUMBER = {"type": "float"}
 _TEXTS = {"type": "list", "elements": "str"}
 GATE: dict[str, Any] = {
     **dict.fromkeys(("window", "timeout", "interval"), _TEXT),

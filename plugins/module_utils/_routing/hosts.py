@@ -83,12 +83,12 @@ def intersection(ours: Iterable[str], theirs: Iterable[str]) -> list[str]:
     """The narrower name of each pair of which one takes the other in."""
     found: dict[str, None] = {}
     others = list(theirs)
-    for one in ours:
-        for other in others:
-            if subset_of(one, other):
-                found.setdefault(one)
-            elif subset_of(other, one):
-                found.setdefault(other)
+    for mine in ours:
+        for its in others:
+            if subset_of(mine, its):
+                found.setdefault(mine)
+            elif subset_of(its, mine):
+                found.setdefault(its)
     return list(found)
 
 
