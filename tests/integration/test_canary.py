@@ -147,6 +147,7 @@ def test_what_somebody_edits_is_left_alone_and_told(shop: Shop) -> None:
     assert shop.weights() == {"v1": 70, "v2": 30}
 
 
+@pytest.mark.long
 def test_a_split_is_measured_over_two_thousand_calls(shop: Shop, tmp_path: Path) -> None:
     shop.play("shift_traffic", mesh_traffic=[{**CARS, "routes": [{"to": {"v1": 80, "v2": 20}}]}]).check()
     task = {

@@ -95,6 +95,7 @@ class TestGuestbook:
             made = {row["metadata"]["name"] for row in guestbook.get("subscriptions.operators.coreos.com", "-A")["items"]}
             assert made == {"jaeger-product", "kiali-ossm", "servicemeshoperator"}
 
+    @pytest.mark.long
     def test_each_step_is_what_it_says(self, guestbook: Lab) -> None:
         steps = GUESTBOOK if guestbook.provider == "ossm3" else {name: GUESTBOOK[name] for name in ("browsers", "circuit_breaker")}
         for step, expected in steps.items():
@@ -111,6 +112,7 @@ class TestGuestbook:
         assert "requests to guestbook/guestbook: v2 100 % -> v1 80 %, v2 20 %" in said(run)
         assert guestbook.shares("guestbook") == GUESTBOOK["circuit_breaker"]
 
+    @pytest.mark.long
     def test_strict_waits_for_every_proxy(self, guestbook: Lab) -> None:
         """A pod without the proxy that it should have would be cut off: it is named before anything changes."""
         if guestbook.provider == "ossm2":
@@ -129,6 +131,7 @@ class TestGuestbook:
             label("label", "namespace", "guestbook", "istio.io/rev=basic", "--overwrite")
             label("delete", "deployment", "late", "-n", "guestbook", "--cascade=foreground")
 
+    @pytest.mark.long
     def test_strict_for_the_whole_mesh(self, guestbook: Lab) -> None:
         guestbook.play("guestbook_strict", guestbook_step="circuit_breaker").check()
         assert self.mode(guestbook) == "STRICT"

@@ -86,6 +86,7 @@ def test_an_application_calls_on_through_its_sidecar(mesh: Mesh) -> None:
     assert (row["to"], row["status"]) == ("cars:8000", 200)
 
 
+@pytest.mark.long
 def test_tcp_passes_and_is_counted(mesh: Mesh) -> None:
     pod = mesh.pods("client")[0]["metadata"]["name"]
     command = ("exec", "-i", "-n", "shop", pod, "-c", "app", "--", "curl", "-s", "-m", "3", "telnet://store:6379")
@@ -168,6 +169,7 @@ def test_a_killed_pod_comes_back_and_nobody_notices(mesh: Mesh) -> None:
     assert calls.failed() == []
 
 
+@pytest.mark.long
 def test_a_proxy_that_crashes_is_not_ready_and_starts_again(mesh: Mesh) -> None:
     mesh.bed.set_faults({"pods": {"crashed": ["shop/cars-v2"]}})
     until(lambda: not _is_ready(mesh.pods("cars-v2")[0]), what="a pod that is not ready")
@@ -247,6 +249,7 @@ def test_an_injected_gateway_serves_callers_from_outside(mesh: Mesh) -> None:
     until(lambda: mesh.metric("cars-v1", "istio_requests_total", source_workload="gate", reporter="destination"), what="the gateway's name")
 
 
+@pytest.mark.long
 def test_traces_of_a_chain_come_to_the_collector(mesh: Mesh) -> None:
     """client -> cars, from a Telemetry with a provider of MeshConfig to spans with one trace."""
     labels = {"sidecar.istio.io/inject": "false"}
@@ -272,6 +275,7 @@ def test_traces_of_a_chain_come_to_the_collector(mesh: Mesh) -> None:
         mesh.bed.kubectl("delete", "telemetry/traces", "-n", "shop")
 
 
+@pytest.mark.long
 def test_pods_of_a_node_that_is_gone_are_not_called(mesh: Mesh) -> None:
     node = mesh.pods("cars-v2")[0]["spec"]["nodeName"]
     others = [pod for name in ("client", "cars-v1") for pod in mesh.pods(name) if pod["spec"]["nodeName"] != node]
@@ -293,6 +297,7 @@ class _Partner(http.server.BaseHTTPRequestHandler):
         """Nobody reads it."""
 
 
+@pytest.mark.long
 def test_a_server_outside_has_a_name_and_is_reached_where_the_mesh_lets_it(mesh: Mesh) -> None:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Partner)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -318,6 +323,7 @@ def test_a_server_outside_has_a_name_and_is_reached_where_the_mesh_lets_it(mesh:
         server.shutdown()
 
 
+@pytest.mark.long
 def test_a_data_plane_that_was_killed_comes_back_and_nothing_is_left_of_a_stopped_one(mesh: Mesh) -> None:
     """The last one: it stops the bed."""
     tag = leavings.tag_of(mesh.bed.dir.resolve())

@@ -141,6 +141,7 @@ def test_the_ladder(shop: Shop) -> None:
     assert {"v1", "v2"} == shop.calls(40).keys()
 
 
+@pytest.mark.long
 def test_no_call_fails_while_versions_come_and_go(shop: Shop) -> None:
     """The one subset takes the place of the other, again and again; applied at once, or in the other order, this is 503."""
     shop.shift(ALL_V1).check()
@@ -151,6 +152,7 @@ def test_no_call_fails_while_versions_come_and_go(shop: Shop) -> None:
     assert shop.calls(20) == {"v2": 20}
 
 
+@pytest.mark.long
 def test_a_route_before_its_version_is_503(shop: Shop) -> None:
     """What the order is for: the same objects, the route first."""
     shop.shift(traffic_state="absent").check()
@@ -180,6 +182,7 @@ def test_a_version_without_pods_is_refused_and_nothing_is_changed(shop: Shop) ->
     assert shop.calls(20) == {"v1": 20}
 
 
+@pytest.mark.long
 def test_a_run_that_was_killed_between_two_stages_is_gone_on_with(shop: Shop) -> None:
     """Proxies that hear nothing new end it after its first stage, as a kill would."""
     shop.shift(ALL_V1).check()
