@@ -108,6 +108,7 @@ def test_to_its_end_without_a_failed_call(shop: Shop) -> None:
     assert kept.changed == 0 and "its weights stay" in kept.stdout and shop.weights() == {"v2": 100}
 
 
+@pytest.mark.long
 def test_a_version_that_fails_goes_back_with_the_reason(shop: Shop) -> None:
     shop.mesh.bed.set_faults({"pods": {"errors": {"shop/cars-v2": {"percent": 10, "status": 503}}}})
     with calling(shop):

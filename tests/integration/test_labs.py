@@ -75,6 +75,7 @@ def ends(one: Lab, **variables: Any) -> None:
 
 @pytest.mark.xdist_group("labs-guestbook")
 class TestGuestbook:
+    @pytest.mark.long
     def test_from_nothing(self, guestbook: Lab) -> None:
         installed(guestbook)
         pods = guestbook.ready("guestbook")
@@ -107,6 +108,7 @@ class TestGuestbook:
         policy = guestbook.items("destinationrules.networking.istio.io", "guestbook")["guestbook"]["spec"]["trafficPolicy"]
         assert policy["outlierDetection"]["consecutive5xxErrors"] == 3
 
+    @pytest.mark.long
     def test_a_plan_tells_what_becomes_of_callers_and_does_nothing(self, guestbook: Lab) -> None:
         run = guestbook.play("guestbook_traffic", mesh_target="plan", guestbook_step="canary").check()
         assert "requests to guestbook/guestbook: v2 100 % -> v1 80 %, v2 20 %" in said(run)

@@ -17,7 +17,7 @@ from testbed.patience import until
 
 Obj = dict[str, Any]
 MISSING = binaries.istio_missing()
-pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
+pytestmark = [pytest.mark.long, pytest.mark.skipif(MISSING is not None, reason=str(MISSING))]
 NAMESPACE = "istio-system"
 PLAIN = {
     "mesh_observability": {"prometheus": {"enabled": False}, "grafana": {"enabled": False}, "kiali": {"enabled": False}},
