@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
 from typing import Any
 
 from .._checks.types import Category, Options
@@ -14,6 +15,7 @@ from .._model import kinds as k
 from .._model.fields import section, sections
 from .._model.intent import Intent
 from .._model.istiods import READS, istiods
+from .._model.mesh_config import istiod_deployment
 from .._model.pods import every_pod, selected_pods
 from .._model.problem import Problem, skip
 from .._model.selectors import matches_labels
@@ -61,8 +63,12 @@ def _policies(view: View, namespace: str) -> Sequence[Obj]:
     return view.of(k.NETWORK_POLICY, namespace)
 
 
-def _proxies(view: View, intent: Intent) -> Iterator[tuple[str, End]]:
+def _proxies(view: View, intent: Intent) -> list[tuple[str, End]]:
     """Pods with a proxy, of namespaces that have policies: one of each workload's kind, as all of them have the same labels."""
+    return view.memo("isolation.proxies", intent, lambda: list(_found_proxies(view, intent)))
+
+
+def _found_proxies(view: View, intent: Intent) -> Iterator[tuple[str, End]]:
     spaces = {row.namespace for row in view.of(k.NETWORK_POLICY)}
     seen: set[tuple[str, str]] = set()
     for namespace, pod in every_pod(view):
@@ -79,8 +85,12 @@ def _plane(view: View, intent: Intent) -> str:
     return intent.namespace or found
 
 
-def _by(policies: Sequence[Obj]) -> str:
-    return shortened([row.ref for row in policies], _SHOWN)
+def _istiods(view: View, intent: Intent, plane: str) -> list[End]:
+    """The pods of istiod, by the labels that its Deployments give them; without one by those of Istio's charts, which Maistra's are not."""
+    space = view.get(k.NAMESPACE, plane)
+    rows = [row for row in view.of(k.DEPLOYMENT, plane) if istiod_deployment(row.raw)]
+    found = [section(row.raw, "spec", "template", "metadata", "labels") for row in rows]
+    return [End(plane, labels, space.labels if space else {}) for labels in found or ([] if intent.ossm2 else [_ISTIOD])]
 
 
 @check(
@@ -95,19 +105,18 @@ def istiod_reached(view: View, intent: Intent, options: Options) -> Iterable[Pro
     """A proxy without istiod starts with nothing, and one that runs keeps what it has until its certificate ends, a day later: the policy
     looks harmless for that long."""
     plane = _plane(view, intent)
-    rows = list(_proxies(view, intent))
+    rows = _proxies(view, intent)
     if rows and not plane:
         yield skip("the source has no control plane, so where istiod is is not known")
         return
-    istiod = _named(view, plane, _ISTIOD)
-    lost: dict[str, list[str]] = {}
-    for name, proxy in rows:
+    lost: dict[str, dict[str, None]] = {}
+    for (name, proxy), istiod in product(rows, _istiods(view, intent, plane)):
         for policies in (
             closed_by(_policies(view, proxy.namespace), proxy, EGRESS, istiod, _XDS),
             closed_by(_policies(view, plane), istiod, INGRESS, proxy, _XDS),
         ):
             for policy in policies:
-                lost.setdefault(policy.ref, []).append(name)
+                lost.setdefault(policy.ref, {})[name] = None
     for where, names in lost.items():
         text = f"with it {shortened(names, _SHOWN)} cannot reach istiod in {plane} on port {_XDS}: no configuration and no certificate"
         yield Problem(where, text)
@@ -177,14 +186,12 @@ def webhooks_reached(view: View, intent: Intent, options: Options) -> Iterable[P
     plane = _plane(view, intent)
     if not plane or not _policies(view, plane):
         return
-    if intent.ossm2:
+    ends = _istiods(view, intent, plane)
+    if not ends:
         yield skip("the operator of OpenShift Service Mesh 2 writes the policies of its istiod, whose pods have labels of its own")
-        return
-    policies = closed_by(_policies(view, plane), _named(view, plane, _ISTIOD), INGRESS, End(outside=True), _WEBHOOK)
-    for policy in policies:
-        yield Problem(
-            policy.ref, f"with it the API server cannot reach istiod on port {_WEBHOOK}: no pod is injected, no object is accepted"
-        )
+    closed = (closed_by(_policies(view, plane), istiod, INGRESS, End(outside=True), _WEBHOOK) for istiod in ends)
+    for where in dict.fromkeys(policy.ref for policies in closed for policy in policies):
+        yield Problem(where, f"with it the API server cannot reach istiod on port {_WEBHOOK}: no pod is injected, no object is accepted")
 
 
 @check(
