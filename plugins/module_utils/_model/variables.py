@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from .._text import counted
@@ -215,26 +215,32 @@ def check_names(values: Mapping[str, Any]) -> list[str]:
     return problems
 
 
-def unread(found: Collection[str], known: Iterable[str]) -> list[str]:
+def _near(name: str, known: Collection[str]) -> str:
+    """The variable that a name looks like; empty where it is one, or looks like none. All begin with mesh_, which makes none alike."""
+    if name in known:
+        return ""
+    ours = {one.removeprefix("mesh_"): one for one in known}
+    near = difflib.get_close_matches(name.removeprefix("mesh_"), list(ours), 1, _CLOSE)
+    return ours[near[0]] if near else ""
+
+
+def unread(found: Collection[str], known: Collection[str]) -> list[str]:
     """Options of a run that nobody reads and that look like none of ours: a hint, as somebody's own play may have such a name."""
-    ours = set(known)
     texts = []
-    for name in sorted(set(found) - ours - set(RENAMED)):
+    for name in sorted(set(found) - set(known) - set(RENAMED)):
         family = next((begin for begin in _OPTIONS_OF_RUNS if name.startswith(begin)), "")
-        if family and not difflib.get_close_matches(name.removeprefix("mesh_"), [one.removeprefix("mesh_") for one in ours], 1, _CLOSE):
+        if family and not _near(name, known):
             texts.append(
-                f"{name}: nobody reads this variable; there are {', '.join(sorted(one for one in ours if one.startswith(family)))}"
+                f"{name}: nobody reads this variable; there are {', '.join(sorted(one for one in known if one.startswith(family)))}"
             )
     return texts
 
 
-def misspelt(found: Collection[str], known: Iterable[str]) -> list[str]:
+def misspelt(found: Collection[str], known: Collection[str]) -> list[str]:
     """Variables that nobody reads and that look like one of ours; others belong to the inventory's owner."""
-    ours = {name.removeprefix("mesh_"): name for name in known}
     problems = [f"{name}: is called {new} now" for name, new in RENAMED.items() if name in found]
     for name in sorted(set(found) - set(RENAMED)):
-        word = name.removeprefix("mesh_")
-        near = [] if word in ours else difflib.get_close_matches(word, list(ours), 1, _CLOSE)
+        near = _near(name, known)
         if near:
-            problems.append(f"{name}: nobody reads this variable; did you mean {ours[near[0]]}? (One of your own needs another name.)")
+            problems.append(f"{name}: nobody reads this variable; did you mean {near}? (One of your own needs another name.)")
     return problems
