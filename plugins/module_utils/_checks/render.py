@@ -57,11 +57,6 @@ def _skip_reason(rows: list[Mapping[str, Any]]) -> str | None:
     return "; ".join(dict.fromkeys(_fact(row) for row in rows))
 
 
-def _checks(checks: list[list[Mapping[str, Any]]]) -> list[str]:
-    """The lines of a category."""
-    return [line for rows in checks for line in _lines(rows)]
-
-
 def _set_apart(grouped: Grouped) -> tuple[Grouped, list[str]]:
     """Without what was skipped for a reason that several checks share, or in a category that has nothing else; the lines about it."""
     reasons = {code: _skip_reason(rows) for checks in grouped.values() for code, rows in checks.items()}
@@ -76,15 +71,14 @@ def _set_apart(grouped: Grouped) -> tuple[Grouped, list[str]]:
                 apart.setdefault(reason, Counter())[CATEGORIES.get(category, category)] += 1
             else:
                 kept.setdefault(category, {})[code] = rows
-    shared = sorted((pair for pair in apart.items() if pair[1].total() > 1), key=lambda pair: -pair[1].total())
-    lines = [f"{GLYPHS['skipped']} {reason}: {_by_category(found)}" for reason, found in shared]
-    single = [pair for pair in apart.items() if pair[1].total() == 1]
-    if len(single) <= _FEW:
-        return kept, [*lines, *(f"{GLYPHS['skipped']} {reason}: {_by_category(found)}" for reason, found in single)]
-    rest: Counter[str] = Counter()
-    for _reason, found in single:
-        rest.update(found)
-    return kept, [*lines, f"{GLYPHS['skipped']} each for a reason of its own, which the rows and reports have: {_by_category(rest)}"]
+    told = sorted(apart.items(), key=lambda pair: -pair[1].total())  # those of one check each are the last
+    single = [found for _reason, found in told if found.total() == 1]
+    rest = single if len(single) > _FEW else []
+    lines = [f"{GLYPHS['skipped']} {reason}: {_by_category(found)}" for reason, found in told[: len(told) - len(rest)]]
+    if rest:
+        number = sum(rest, Counter())
+        lines.append(f"{GLYPHS['skipped']} each for a reason of its own, which the rows and reports have: {_by_category(number)}")
+    return kept, lines
 
 
 def _by_category(found: Counter[str]) -> str:
@@ -121,7 +115,8 @@ def table(
             continue
         title = CATEGORIES.get(category, category)
         lines += [title, "-" * len(title), *([about[category]] if about and category in about else [])]
-        lines += _checks([[row for row in found if show_from == "info" or row["status"] in SHOWN[show_from]] for found in shown])
+        for found in shown:
+            lines += _lines([row for row in found if show_from == "info" or row["status"] in SHOWN[show_from]])
         lines.append("")
     if skipped:
         lines += [_APART, "-" * len(_APART), *skipped, ""]

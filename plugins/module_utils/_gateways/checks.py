@@ -46,7 +46,7 @@ from .meant import asked, meant_gateway, meant_host
 CATEGORY = Category("gateways")
 check = CATEGORY.check
 
-__all__ = ["gateways_of", "homes_of", "root_namespace"]
+__all__ = ["gateway_there", "gateways_of", "homes_of", "root_namespace"]
 
 _HOST = re.compile(r"[A-Za-z0-9.*-]+")  # what a name may have; a variable that is still to be filled in has more
 _IMPORTED = "-imports.local"  # the end of names that OpenShift Service Mesh 2 gives to Services of a federated mesh
@@ -235,7 +235,7 @@ def gateway_exists(view: View, intent: Intent, options: Options) -> Iterable[Pro
     """A name without a namespace means the VirtualService's own namespace."""
     for service in intent.owned(view.of(k.VIRTUAL_SERVICE)):
         for namespace, name in gateway_names(service.raw):
-            if any(view.get(kind, name, namespace) is not None for kind in (k.GATEWAY, k.K8S_GATEWAY)):
+            if gateway_there(view, name, namespace):
                 continue
             there = any(view.of(kind, namespace) for kind in (k.GATEWAY, k.K8S_GATEWAY))
             if view.source == "manifests" and namespace != service.namespace and not there:
@@ -449,6 +449,11 @@ def _undefined(subset: Any, host: Any, caller: str, elsewhere: list[Mapping[str,
         return f"{text} for callers in {caller}: {name} has it, and another namespace's rules for the host go before it"
     exported = ", ".join(map(str, entries(section(rule, "spec").get("exportTo"))))
     return f"{text} for callers in {caller}: {name} has it, and is not exported there (exportTo: {exported})"
+
+
+def gateway_there(view: View, name: str, namespace: str) -> bool:
+    """Whether a Gateway of either API has this name, as a VirtualService may mean both."""
+    return any(view.get(kind, name, namespace) is not None for kind in (k.GATEWAY, k.K8S_GATEWAY))
 
 
 def gateways_of(view: View, service: Obj) -> Iterator[Obj]:

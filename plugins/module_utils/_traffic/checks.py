@@ -14,7 +14,7 @@ from .._authorization.analysis import PolicyAnalysis
 from .._authorization.checks import INPUTS, analysis_of
 from .._authorization.places import Workload
 from .._checks.types import Category, CheckRow, Options
-from .._gateways.checks import gateways_of, homes_of, known_host, root_namespace
+from .._gateways.checks import gateway_there, gateways_of, homes_of, known_host, root_namespace
 from .._gateways.meant import asked, meant_host, meant_served
 from .._model import kinds as k
 from .._model.fields import section, sections
@@ -71,7 +71,7 @@ def hosts_served(view: View, intent: Intent, options: Options) -> Iterable[Probl
     VirtualService is exported to the namespace of its pods. For everything else it answers 404, or closes a connection under TLS."""
     for service in intent.owned(view.of(k.VIRTUAL_SERVICE)):
         gateways = list(gateways_of(view, service))
-        away = [ref(k.GATEWAY, name, space) for space, name in gateway_names(service.raw) if not _is_there(view, name, space)]
+        away = [ref(k.GATEWAY, name, space) for space, name in gateway_names(service.raw) if not gateway_there(view, name, space)]
         if away and not gateways and view.source == "manifests":
             yield skip(f"which hosts of {service.ref} are served is not known: the manifests do not have {' or '.join(away)}")
         yield from _unseen(view, service, gateways)
@@ -85,10 +85,6 @@ def hosts_served(view: View, intent: Intent, options: Options) -> Iterable[Probl
             shown, near = ", ".join(_first(served)) or "no host", asked(meant_served(host, served))
             text = f"its host {host} is not served by {' or '.join(row.ref for row in gateways)}, which has {shown}{near}"
             yield Problem(service.ref, text)
-
-
-def _is_there(view: View, name: str, namespace: str) -> bool:
-    return any(view.get(kind, name, namespace) is not None for kind in (k.GATEWAY, k.K8S_GATEWAY))
 
 
 def _unseen(view: View, service: Obj, gateways: Iterable[Obj]) -> Iterator[Problem]:
