@@ -18,6 +18,7 @@ from .._text import did_you_mean, quoted, shown
 __all__ = ["isolation_refusals", "isolation_rows"]
 
 Rows = Sequence[Mapping[str, Any]]
+_End = tuple[str, tuple[int, ...]]  # a namespace, and the ports of its pods or of those that it calls
 
 
 def isolation_rows(intent: Mapping[str, Any], domains: Rows, plane: str, gateways: Rows = (), projects: Rows = ()) -> list[dict[str, Any]]:
@@ -25,12 +26,17 @@ def isolation_rows(intent: Mapping[str, Any], domains: Rows, plane: str, gateway
     `gateways`, its own ones with the ports of their pods. plane: the control plane's namespace; projects: mesh_project_gateways."""
     members = [str(name) for name in namespaces_of(list(domains))]
     chosen = [str(name) for name in entries(intent.get("namespaces"))] or members
-    pairs = _pairs(intent, domains, members, plane, gateways)
+    callers: dict[str, list[_End]] = {}
+    calls: dict[str, list[_End]] = {}
+    for source, target, ports in _pairs(intent, domains, members, plane, gateways):
+        if source != target:
+            callers.setdefault(target, []).append((source, ports))
+            calls.setdefault(source, []).append((target, ports))
     return [
         {
             "namespace": name,
-            "callers": _grouped((source, ports) for source, target, ports in pairs if target == name and source != name),
-            "calls": _grouped((target, ports) for source, target, ports in pairs if source == name and target != name),
+            "callers": _grouped(callers.get(name, ())),
+            "calls": _grouped(calls.get(name, ())),
             "addresses": [
                 one for one in sections(intent.get("egress")) if name in entries(one.get("from")) or not entries(one.get("from"))
             ],
@@ -60,7 +66,7 @@ def _pairs(
     return [one for one in found if not one[2] or one[:2] not in everything]
 
 
-def _grouped(ends: Iterable[tuple[str, tuple[int, ...]]]) -> list[dict[str, Any]]:
+def _grouped(ends: Iterable[_End]) -> list[dict[str, Any]]:
     by_ports: dict[tuple[int, ...], list[str]] = {}
     for name, ports in ends:
         by_ports.setdefault(ports, []).append(name)
