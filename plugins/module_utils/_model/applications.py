@@ -9,19 +9,33 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .fields import section
+from .fields import section, sections
 
-__all__ = ["BY_VERSION", "VERSION_FIELDS", "application_homes", "versions_of"]
+__all__ = ["VERSION_FIELDS", "application_homes", "label_of", "ports_of", "versions_of", "wants_proxy"]
 
-# What a version may have of its own, besides its name, the value of its label and the name of its Deployment.
-BY_VERSION = ("image", "replicas", "env", "resources", "labels", "inject")
-VERSION_FIELDS = ("name", "label", "deployment", *BY_VERSION)
+# What a version may have: its name, the value of its label, the name of its Deployment, and what it has of its own.
+VERSION_FIELDS = ("name", "label", "deployment", "image", "replicas", "env", "resources", "labels", "inject")
 _OFF = ("false", "no", "off", "0", "n", "f")
 
 
 def versions_of(application: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The versions of an application, each a map with a name: as they are given, or `v1`."""
     return [{"name": str(one)} if not isinstance(one, Mapping) else dict(one) for one in application.get("versions") or ["v1"]]
+
+
+def label_of(version: Mapping[str, Any]) -> str:
+    """The value of the label `version` of its pods."""
+    return str(version.get("label") or version.get("name"))
+
+
+def wants_proxy(application: Mapping[str, Any], version: Mapping[str, Any]) -> bool:
+    """Whether the pods of a version shall have one; what the version says goes before what the application says."""
+    return str(version.get("inject", application.get("inject", True))).lower() not in _OFF
+
+
+def ports_of(application: Mapping[str, Any]) -> list[Any]:
+    """The ports of its Service, as they are given."""
+    return [application.get("port"), *(one.get("port") for one in sections(application.get("ports")))]
 
 
 def application_homes(
@@ -64,11 +78,10 @@ def _deployment(
     given: Mapping[str, Any], version: Mapping[str, Any], wish: Mapping[str, str], resources: Mapping[str, Any]
 ) -> dict[str, Any]:
     name, called = str(given.get("name")), str(version["name"])
-    inject = str(version.get("inject", given.get("inject", True))).lower() not in _OFF
-    pod_wish = dict(wish) if inject else {"sidecar.istio.io/inject": "false"}
+    pod_wish = dict(wish) if wants_proxy(given, version) else {"sidecar.istio.io/inject": "false"}
     return {
         "name": version.get("deployment") or f"{name}-{called}",
-        "version": str(version.get("label") or called),
+        "version": label_of(version),
         "replicas": version.get("replicas", given.get("replicas", 1)),
         "image": version.get("image") or section(given, "images").get(called) or given.get("image"),
         "env": {**section(given, "env"), **section(version, "env")},

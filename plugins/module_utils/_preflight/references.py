@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from .._model.applications import label_of, ports_of, versions_of, wants_proxy
 from .._model.fields import entries, section, sections
 from .._model.workload_refusals import workload_refusals
 from .._text import did_you_mean, nearest, quoted, shown
@@ -77,7 +78,7 @@ def route_ports(given: MeshVariables) -> Iterator[str]:
         served = known.get(str(route.get("namespace")), {}).get(str(route.get("service")))
         if served is None:
             continue
-        ports = [served.get("port"), *(one.get("port") for one in sections(served.get("ports")))]
+        ports = ports_of(served)
         if str(route.get("port")) not in map(str, ports):
             yield (
                 f"{where}.port: {shown(route.get('port'))} is no port of {shown(route.get('service'))}, "
@@ -117,12 +118,13 @@ def traffic_versions(given: MeshVariables) -> Iterator[str]:
             yield f"{found}; did you mean {shown(near)}?"
         if served is None:
             continue
-        if row.get("port") is not None and str(row["port"]) != str(served.get("port")):
+        ports = ports_of(served)
+        if row.get("port") is not None and str(row["port"]) not in map(str, ports):
             yield (
                 f"{where}.port: {shown(row['port'])} is no port of {shown(row.get('service'))}, "
-                f"to which mesh_workloads gives {shown(served.get('port'))}"
+                f"to which mesh_workloads gives {', '.join(map(shown, ports))}"
             )
-        versions = list(map(str, served.get("versions") or ["v1"]))
+        versions = [label_of(one) for one in versions_of(served)]
         for place, one in enumerate(sections(row.get("versions"))):
             if not one.get("labels") and str(one.get("name")) not in versions:
                 yield (
@@ -156,8 +158,8 @@ def near_credentials(given: MeshVariables) -> Iterator[str]:
 def workloads(given: MeshVariables) -> Iterator[str]:
     """Applications get their proxy by the membership of their namespace."""
     for number, home in enumerate(given.rows("mesh_workloads")):
-        bare = all(str(one.get("inject", True)).lower() in ("false", "no", "off", "0") for one in sections(home.get("applications")))
-        if given.knows_members and home.get("namespace") not in given.members and not bare:
+        proxied = any(wants_proxy(one, version) for one in sections(home.get("applications")) for version in versions_of(one))
+        if given.knows_members and home.get("namespace") not in given.members and proxied:
             why = "so its applications would get no proxy (inject: false says that they need none)"
             yield _no_member(f"mesh_workloads[{number}].namespace", home.get("namespace"), given.members, why)
         yield from _keys(home, f"mesh_workloads[{number}]")

@@ -425,6 +425,30 @@ def test_a_switch_is_read_as_the_role_reads_it(switch: Any) -> None:
     assert refusals(judged(values)) == []
 
 
+def test_traffic_to_a_version_of_its_own_name_and_to_a_further_port() -> None:
+    """A version may be a map, whose label is what traffic chooses by, and a Service has several ports."""
+    values = copy.deepcopy(GOOD)
+    more = {"versions": [{"name": "v1"}, {"name": "canary", "label": "v2"}], "ports": [{"name": "grpc", "port": 9001}]}
+    values["mesh_workloads"][1]["applications"][0] |= more
+    put("mesh_traffic[0].versions[1]", {"name": "v2"})(values)
+    put("mesh_traffic[0].port", 9001)(values)
+    assert refusals(judged(values)) == []
+    put("mesh_traffic[0].versions[1].name", "canary")(values)
+    assert refusals(judged(values)) == [
+        "mesh_traffic[0].versions[1].name: 'canary' is no version of orders in mesh_workloads; there are v1, v2",
+    ]
+
+
+def test_an_application_needs_a_member_where_one_of_its_versions_has_a_proxy() -> None:
+    values = copy.deepcopy(GOOD)
+    put("mesh_workloads[2]", {"namespace": "other", "applications": [{"name": "a", "image": "a:1", "port": 80}]})(values)
+    put("mesh_workloads[2].applications[0].versions", [{"name": "v1", "inject": False}])(values)
+    assert refusals(judged(values)) == []
+    put("mesh_workloads[2].applications[0].inject", False)(values)
+    put("mesh_workloads[2].applications[0].versions[1]", {"name": "v2", "inject": True})(values)
+    assert [text.partition(":")[0] for text in refusals(judged(values))] == ["mesh_workloads[2].namespace"]
+
+
 def test_all_of_them_at_once() -> None:
     values = copy.deepcopy(GOOD)
     chosen = [case for case in CASES if "twice" not in case and "two" not in case and not case.startswith(("pem", "a tool", "TLS"))]
