@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ import yaml
 
 from .paths import TESTBED, write_atomic
 
-__all__ = ["FROM_API", "from_api", "node", "pod_rules", "port_forwards", "write_config"]
+__all__ = ["API", "FROM_API", "exec_of", "forward_of", "from_api", "node", "objects_of", "pod_rules", "port_forwards", "write_config"]
 
-_API = "kwok.x-k8s.io/v1alpha1"
+Obj = dict[str, Any]
+API = "kwok.x-k8s.io/v1alpha1"
 # In a bed with Envoys or real istiods these come as objects, one for each pod: hundreds of pods, and no restart.
 FROM_API = ("PortForward", "Exec")
 
@@ -21,6 +23,28 @@ FROM_API = ("PortForward", "Exec")
 def from_api(spec: dict[str, Any]) -> bool:
     """Whether the bed of this spec.json or bed.json has them as objects."""
     return bool({"envoys", "pods"} & set(spec["operators"]) or spec.get("istiod"))
+
+
+def _of_pod(kind: str, meta: Obj, spec: Obj) -> Obj:
+    owner = {"apiVersion": "v1", "kind": "Pod", "name": meta["name"], "uid": meta["uid"]}
+    made = {"namespace": meta["namespace"], "name": meta["name"], "ownerReferences": [owner]}
+    return {"apiVersion": API, "kind": kind, "metadata": made, "spec": spec}
+
+
+def forward_of(meta: Obj, ports: Mapping[int, int]) -> Obj:
+    """Where port-forwards to a pod lead, {its port: port of 127.0.0.1}. meta: the pod's metadata, with which the object goes."""
+    rows = [{"ports": [port], "target": {"address": "127.0.0.1", "port": local}} for port, local in ports.items()]
+    return _of_pod("PortForward", meta, {"forwards": rows})
+
+
+def exec_of(meta: Obj, *rows: Obj) -> Obj:
+    """What exec of a pod runs: the first row that means the container. meta: the pod's metadata, with which the object goes."""
+    return _of_pod("Exec", meta, {"execs": list(rows)})
+
+
+def objects_of(namespace: str, name: str) -> list[Obj]:
+    """What a pod has of these objects, to be deleted."""
+    return [{"apiVersion": API, "kind": kind, "metadata": {"namespace": namespace, "name": name}} for kind in FROM_API]
 
 
 def node(number: int) -> dict[str, Any]:
@@ -46,7 +70,7 @@ def port_forwards(forwards: dict[str, str]) -> list[dict[str, Any]]:
         pods.setdefault(pod, []).append({"ports": [int(port)], "target": {"port": int(number), "address": host or "127.0.0.1"}})
     return [
         {
-            "apiVersion": _API,
+            "apiVersion": API,
             "kind": "PortForward",
             "metadata": {"namespace": pod.split("/")[0], "name": pod.split("/")[1]},
             "spec": {"forwards": rules},
@@ -59,7 +83,7 @@ def pod_rules(bed_dir: Path, settings: dict[str, Any]) -> list[dict[str, Any]]:
     """settings: what kubelet.json holds, {"forwards": {"ns/pod:port": "host:port"}, "logs": {"ns/pod": "file"}}."""
     logs = [
         {
-            "apiVersion": _API,
+            "apiVersion": API,
             "kind": "Logs",
             "metadata": {"namespace": pod.split("/")[0], "name": pod.split("/")[1]},
             "spec": {"logs": [{"logsFile": file, "follow": False}]},
@@ -67,9 +91,9 @@ def pod_rules(bed_dir: Path, settings: dict[str, Any]) -> list[dict[str, Any]]:
         for pod, file in sorted(settings.get("logs", {}).items())
     ]
     everything = [
-        {"apiVersion": _API, "kind": "ClusterExec", "metadata": {"name": "all"}, "spec": {"execs": [{"local": {"workDir": str(bed_dir)}}]}},
+        {"apiVersion": API, "kind": "ClusterExec", "metadata": {"name": "all"}, "spec": {"execs": [{"local": {"workDir": str(bed_dir)}}]}},
         {
-            "apiVersion": _API,
+            "apiVersion": API,
             "kind": "ClusterLogs",
             "metadata": {"name": "all"},
             "spec": {"logs": [{"logsFile": str(bed_dir / "pod.log"), "follow": False}]},

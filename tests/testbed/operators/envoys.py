@@ -32,6 +32,7 @@ from typing import Any
 
 import aiohttp
 
+from .. import kubelet
 from ..errors import BedError
 from ..paths import write_atomic
 from . import envoy_config, envoy_jwt, envoy_rbac
@@ -49,7 +50,6 @@ __all__ = ["ASK", "CONTROLLERS", "Envoys", "envoy_binary", "proxy_of"]
 Obj = dict[str, Any]
 Ident = tuple[str, str]  # namespace, name of a pod or Service
 STATUS = "sidecar.istio.io/status"
-KWOK = "kwok.x-k8s.io/v1alpha1"
 ADMIN = 15000
 _END = b"-----END CERTIFICATE-----"
 LIFE, RENEW_AT = 86400.0, 0.5
@@ -511,19 +511,11 @@ class Envoys(Controller):
 
     async def _serve(self, ident: Ident, one: _Running) -> None:
         """What KWOK reads: where the pod's port 15000 and its exec lead."""
-        meta = {
-            "namespace": ident[0],
-            "name": ident[1],
-            "ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": ident[1], "uid": one.uid}],
-        }
-        targets = [
-            {"ports": [port], "target": {"address": "127.0.0.1", "port": one.ports[name]}}
-            for port, name in _FORWARDS[one.proxy.role].items()
-        ]
+        meta = {"namespace": ident[0], "name": ident[1], "uid": one.uid}
+        await self.kube.apply(kubelet.forward_of(meta, {port: one.ports[name] for port, name in _FORWARDS[one.proxy.role].items()}))
         envs = [{"name": f"TESTBED_{name.upper()}", "value": str(port)} for name, port in one.ports.items()]
         local = {"workDir": str(one.folder), "envs": [{"name": "TESTBED_POD", "value": "/".join(ident)}, *envs]}
-        for kind, spec in (("PortForward", {"forwards": targets}), ("Exec", {"execs": [{"local": local}]})):
-            await self.kube.apply({"apiVersion": KWOK, "kind": kind, "metadata": meta, "spec": spec})
+        await self.kube.apply(kubelet.exec_of(meta, {"local": local}))
         one.served = True
         await self._open_gate(ident)
         LOG.info("Envoy of %s/%s runs as process %d", *ident, one.process.pid if one.process else 0)
@@ -554,8 +546,8 @@ class Envoys(Controller):
         self._in_background(self._drained(one))
         self.xds.forget("secrets", *ident)
         self.xds.forget("extension_configs", *ident)
-        for kind in ("PortForward", "Exec"):
-            await self.kube.delete({"apiVersion": KWOK, "kind": kind, "metadata": {"namespace": ident[0], "name": ident[1]}})
+        for obj in kubelet.objects_of(*ident):
+            await self.kube.delete(obj)
 
 
 CONTROLLERS: list[type[Controller]] = [Envoys]

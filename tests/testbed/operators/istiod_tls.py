@@ -11,6 +11,7 @@ import os
 import tempfile
 from typing import Any
 
+from .. import kubelet
 from .base import ApiError, Kube
 from .certificates import Authority, server_context
 
@@ -18,7 +19,6 @@ __all__ = ["PORT", "serve"]
 
 Obj = dict[str, Any]
 PORT = 15012
-KWOK = "kwok.x-k8s.io/v1alpha1"
 
 
 class _Server:
@@ -58,7 +58,7 @@ _SERVERS: dict[tuple[str, str], _Server] = {}
 
 async def serve(kube: Kube, bed: Obj, namespace: str, authority: Authority) -> None:
     """The pods of istiod in namespace serve a certificate of authority; nothing on a bed whose pods have no port-forward."""
-    if not await kube.serves(KWOK, "PortForward"):
+    if not await kube.serves(kubelet.API, "PortForward"):
         return
     server = _SERVERS.setdefault((bed["dir"], namespace), _Server())
     pods = [pod for pod in await kube.list("v1", "Pod", namespace) if _is_istiod(pod)]
@@ -66,14 +66,8 @@ async def serve(kube: Kube, bed: Obj, namespace: str, authority: Authority) -> N
     names = sorted({"istiod", *(f"istiod-{revision}" for revision in revisions if revision != "default")})
     await server.take(authority, tuple(f"{name}.{namespace}.svc" for name in names))
     for pod in pods:
-        meta = {
-            "name": pod["metadata"]["name"],
-            "namespace": namespace,
-            "ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": pod["metadata"]["name"], "uid": pod["metadata"]["uid"]}],
-        }
-        target = {"ports": [PORT], "target": {"address": "127.0.0.1", "port": server.port}}
         try:
-            await kube.apply({"apiVersion": KWOK, "kind": "PortForward", "metadata": meta, "spec": {"forwards": [target]}})
+            await kube.apply(kubelet.forward_of(pod["metadata"], {PORT: server.port}))
         except ApiError as error:
             if error.status not in (403, 404):  # its namespace goes
                 raise

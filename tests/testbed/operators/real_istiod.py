@@ -22,6 +22,7 @@ from typing import Any
 
 import aiohttp
 
+from .. import kubelet
 from ..paths import write_atomic
 from . import mounts
 from .base import LOG, ApiError, Controller, Key
@@ -31,7 +32,6 @@ __all__ = ["CONTROLLERS", "RealIstiod", "arguments", "environment"]
 
 Obj = dict[str, Any]
 Ident = tuple[str, str]  # namespace and name of a pod
-KWOK = "kwok.x-k8s.io/v1alpha1"
 # The pod's ports with the option that says where istiod listens.
 _PORTS = {15017: "httpsAddr", 8080: "httpAddr", 15010: "grpcAddr", 15012: "secureGRPCAddr", 15014: "monitoringAddr"}
 # And the Service's, where they have other numbers.
@@ -245,17 +245,8 @@ class RealIstiod(Controller):
 
     async def _forward(self, pod: Obj, one: _Running) -> None:
         """Port-forwards to the pod lead to its istiod: istioctl, and whoever looks at its certificates, come that way."""
-        meta = pod["metadata"]
-        owner = {"apiVersion": "v1", "kind": "Pod", "name": meta["name"], "uid": meta["uid"]}
-        rows = [{"ports": [port], "target": {"address": "127.0.0.1", "port": local}} for port, local in one.ports.items()]
-        forward = {
-            "apiVersion": KWOK,
-            "kind": "PortForward",
-            "metadata": {"name": meta["name"], "namespace": meta["namespace"], "ownerReferences": [owner]},
-            "spec": {"forwards": rows},
-        }
         try:
-            await self.kube.apply(forward)
+            await self.kube.apply(kubelet.forward_of(pod["metadata"], one.ports))
         except ApiError as error:
             if error.status not in (403, 404):  # its namespace goes
                 raise

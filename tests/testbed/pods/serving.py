@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from .. import kubelet
 from ..operators.base import Kube
 from . import netns
 from .agent import PROXY_USER
@@ -18,7 +19,6 @@ from .spec import PROXY
 __all__ = ["PROXY_PORTS", "close", "open_to", "write_programs"]
 
 Obj = dict[str, Any]
-KWOK = "kwok.x-k8s.io/v1alpha1"
 PROXY_PORTS = (15000, 15004, 15006, 15020, 15021, 15090)
 _PROGRAM = """#!/bin/sh
 # In the pod's network namespace, as the container's user.
@@ -42,31 +42,25 @@ def write_programs(folder: Path, agent: Path, path: str) -> None:
             (folder / name).chmod(0o755)
 
 
-def _meta(pod: Obj) -> Obj:
-    meta = pod["metadata"]
-    owner = {"apiVersion": "v1", "kind": "Pod", "name": meta["name"], "uid": meta["uid"]}
-    return {"namespace": meta["namespace"], "name": meta["name"], "ownerReferences": [owner]}
-
-
 async def open_to(kube: Kube, pod: Obj, namespace: str, folder: Path, ports: Iterable[int]) -> list[asyncio.AbstractServer]:
     """The two objects of a pod, and a relay on 127.0.0.1 for each of its ports."""
     servers: list[asyncio.AbstractServer] = []
-    forwards: list[Obj] = []
+    forwards: dict[int, int] = {}
     for port in dict.fromkeys(ports):
         target = Target(namespace, "127.0.0.1", port)
         server = await relay(None, "127.0.0.1", 0, lambda target=target: target)  # type: ignore[misc]
         servers.append(server)
-        forwards.append({"ports": [port], "target": {"address": "127.0.0.1", "port": local_port(server)}})
+        forwards[port] = local_port(server)
     meta = pod["metadata"]
     envs = [{"name": "TESTBED_NETNS", "value": namespace}, {"name": "TESTBED_POD", "value": f"{meta['namespace']}/{meta['name']}"}]
     proxy = {"workDir": str(folder), "envs": [*envs, {"name": "TESTBED_USER", "value": str(PROXY_USER)}]}
-    execs = [{"containers": [PROXY], "local": proxy}, {"local": {"workDir": str(folder), "envs": envs}}]
-    await kube.apply({"apiVersion": KWOK, "kind": "Exec", "metadata": _meta(pod), "spec": {"execs": execs}})
+    execs: list[Obj] = [{"containers": [PROXY], "local": proxy}, {"local": {"workDir": str(folder), "envs": envs}}]
+    await kube.apply(kubelet.exec_of(meta, *execs))
     if forwards:
-        await kube.apply({"apiVersion": KWOK, "kind": "PortForward", "metadata": _meta(pod), "spec": {"forwards": forwards}})
+        await kube.apply(kubelet.forward_of(meta, forwards))
     return servers
 
 
 async def close(kube: Kube, namespace: str, name: str) -> None:
-    for kind in ("PortForward", "Exec"):
-        await kube.delete({"apiVersion": KWOK, "kind": kind, "metadata": {"namespace": namespace, "name": name}})
+    for obj in kubelet.objects_of(namespace, name):
+        await kube.delete(obj)
