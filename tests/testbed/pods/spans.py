@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from .wire import fields, first
+from .wire import every, fields, first
 
 __all__ = ["COLLECTORS", "keep", "of_otlp", "of_request", "of_zipkin"]
 
@@ -17,22 +17,18 @@ COLLECTORS = {4317: "otlp-grpc", 4318: "otlp-http", 9411: "zipkin"}  # by the po
 _KINDS = ("", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
 
 
-def _all(data: bytes, field: int) -> list[bytes]:
-    return [value for number, value, _raw in fields(data) if number == field and isinstance(value, bytes)]
-
-
 def _attributes(data: bytes, field: int) -> dict[str, str]:
     """Those whose value is a text."""
-    return {first(row, 1).decode(): first(first(row, 2), 1).decode(errors="replace") for row in _all(data, field)}
+    return {first(row, 1).decode(): first(first(row, 2), 1).decode(errors="replace") for row in every(data, field)}
 
 
 def of_otlp(request: bytes) -> list[Obj]:
     """Of an ExportTraceServiceRequest."""
     made = []
-    for group in _all(request, 1):
+    for group in every(request, 1):
         service = _attributes(first(group, 1), 1).get("service.name", "")
-        for scope in _all(group, 2):
-            for span in _all(scope, 2):
+        for scope in every(group, 2):
+            for span in every(scope, 2):
                 kind = next((value for number, value, _raw in fields(span) if number == 6 and isinstance(value, int)), 0)
                 made.append(
                     {

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-__all__ = ["any_of", "edit", "fields", "first", "kind_of", "member", "number", "struct_of", "typed"]
+__all__ = ["any_of", "edit", "every", "fields", "first", "kind_of", "member", "number", "struct_of", "typed"]
 
 Edit = Callable[[bytes], bytes | None]
 _TYPED_STRUCT = b"type.googleapis.com/xds.type.v3.TypedStruct"
@@ -82,8 +82,13 @@ def edit(data: bytes, rules: Mapping[int, Edit], more: bytes = b"") -> bytes:
     return b"".join([*made, more])
 
 
+def every(data: bytes, field: int) -> Iterator[bytes]:
+    """What a repeated field of messages or strings holds."""
+    return (value for found, value, _raw in fields(data) if found == field and isinstance(value, bytes))
+
+
 def first(data: bytes, field: int) -> bytes:
-    return next((value for found, value, _raw in fields(data) if found == field and isinstance(value, bytes)), b"")
+    return next(every(data, field), b"")
 
 
 def kind_of(packed: bytes) -> bytes:

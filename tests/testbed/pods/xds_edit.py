@@ -16,7 +16,7 @@ from functools import partial
 
 from .spec import Identity
 from .telemetry import exchange_filters, http_logger, tcp_loggers
-from .wire import any_of, edit, fields, first, kind_of, member, number, struct_of, typed
+from .wire import any_of, edit, every, fields, first, kind_of, member, number, struct_of, typed
 
 __all__ = ["Editor"]
 
@@ -69,27 +69,24 @@ def istios(entry: bytes) -> bytes | None:
     return _KINDS.get(kind_of(first(entry, 4)).removeprefix(_TYPES))
 
 
-def _http_filters(manager: bytes) -> list[bytes]:
-    return [value for field, value, _raw in fields(manager) if field == 5 and isinstance(value, bytes)]
+def _entry_of_istio(metadata: bytes) -> bytes:
+    """The Struct of core.v3.Metadata under the key `istio`."""
+    return next((first(row, 2) for row in every(metadata, 1) if first(row, 1) == b"istio"), b"")
 
 
 def _with_metadata(metadata: bytes, more: dict[str, str]) -> bytes:
     """core.v3.Metadata with more under the key `istio`: entries that come later win."""
-    known = b""
-    for field, value, _raw in fields(metadata):
-        if field == 1 and isinstance(value, bytes) and first(value, 1) == b"istio":
-            known = first(value, 2)
     kept = edit(metadata, {1: lambda row: None if first(row, 1) == b"istio" else row})
-    return kept + member(1, member(1, b"istio") + member(2, known + struct_of(more)))
+    return kept + member(1, member(1, b"istio") + member(2, _entry_of_istio(metadata) + struct_of(more)))
 
 
 def _of_istio(metadata: bytes) -> dict[bytes, bytes]:
     """{key: the Value} of the Struct under `istio`."""
-    for field, value, _raw in fields(metadata):
-        if field == 1 and isinstance(value, bytes) and first(value, 1) == b"istio":
-            rows = [row for number_, row, _ in fields(first(value, 2)) if number_ == 1 and isinstance(row, bytes)]
-            return {first(row, 1): first(row, 2) for row in rows}
-    return {}
+    return _values(_entry_of_istio(metadata))
+
+
+def _values(struct: bytes) -> dict[bytes, bytes]:
+    return {first(row, 1): first(row, 2) for row in every(struct, 1)}
 
 
 def _text(value: bytes) -> str:
@@ -107,6 +104,11 @@ def _endpoint(data: bytes) -> bytes:
         return _with_metadata(metadata, {name: text or "latest" for name, text in zip(names, parts, strict=False)})
 
     return edit(data, {3: apart})
+
+
+def _assignment(data: bytes) -> bytes:
+    """A ClusterLoadAssignment."""
+    return edit(data, {2: lambda locality: edit(locality, {2: _endpoint})})
 
 
 class Editor:
@@ -143,7 +145,7 @@ class Editor:
         elif kind == CLUSTER:
             new = self._cluster(value)
         elif kind == ENDPOINTS:
-            new = edit(value, {2: lambda locality: edit(locality, {2: _endpoint})})
+            new = _assignment(value)
         else:
             return packed
         return any_of(kind, new.replace(*_RENAMED))
@@ -154,8 +156,7 @@ class Editor:
         return edit(data, {3: chain, 25: chain})
 
     def _chain(self, inbound: bool, data: bytes) -> bytes:
-        rows = [value for field, value, _raw in fields(data) if field == 3 and isinstance(value, bytes)]
-        counts = any(istios(row) == STATS for row in rows)
+        counts = any(istios(row) == STATS for row in every(data, 3))
         return edit(data, {3: partial(self._network_filter, inbound, counts)})
 
     def _network_filter(self, inbound: bool, counts: bool, data: bytes) -> bytes | None:
@@ -171,7 +172,7 @@ class Editor:
         return data
 
     def _manager(self, inbound: bool, data: bytes) -> bytes:
-        rows = _http_filters(data)
+        rows = list(every(data, 5))
         counts = any(istios(row) == STATS for row in rows)
         made = list(self._exchange[inbound]) if counts else []
         for row in rows:
@@ -193,16 +194,12 @@ class Editor:
             self.counted[f"cluster {found.decode()}"] += 1
             return None
 
-        def endpoints(assignment: bytes) -> bytes:
-            return edit(assignment, {2: lambda locality: edit(locality, {2: _endpoint})})
-
-        return edit(data, {40: network, 25: _named, 33: endpoints})
+        return edit(data, {40: network, 25: _named, 33: _assignment})
 
 
 def _named(metadata: bytes) -> bytes:
     """The first Service of a cluster (istiod lists them), so that a label can be its name."""
     services = first(_of_istio(metadata).get(b"services", b""), 6)
     service = first(first(services, 1), 5)
-    rows = [row for field, row, _raw in fields(service) if field == 1 and isinstance(row, bytes)]
-    names = {first(row, 1).decode(): _text(first(row, 2)) for row in rows}
+    names = {key.decode(): _text(value) for key, value in _values(service).items()}
     return _with_metadata(metadata, names) if names else metadata
