@@ -29,6 +29,7 @@ from urllib.parse import urlsplit
 from .api import ApiStatus
 from .errors import BedError
 from .pods import netns
+from .pods.http1 import headers_of, is_chunked
 from .pods.status import says_ready
 
 if TYPE_CHECKING:
@@ -213,7 +214,7 @@ class Calls:
         writer.write(f"GET {path} HTTP/1.1\r\n{said}\r\n".encode())
         await writer.drain()
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        named = {name.strip().lower(): value.strip() for name, _colon, value in (line.partition(":") for line in head[1:])}
+        named = headers_of(head[1:])
         text = await _text(named, reader)
         if named.get("connection", "").lower() == "close":
             kept.pop()[1].close()
@@ -221,7 +222,7 @@ class Calls:
 
 
 async def _text(head: dict[str, str], reader: asyncio.StreamReader) -> str:
-    if "chunked" not in head.get("transfer-encoding", ""):
+    if not is_chunked(head):
         return (await reader.readexactly(int(head.get("content-length") or 0))).decode(errors="replace")
     made = b""
     while size := int((await reader.readuntil(b"\r\n")).split(b";")[0], 16):

@@ -20,7 +20,8 @@ from typing import Any
 
 from . import chains, netns, redis, spans
 from .chains import Call
-from .pipes import copy
+from .http1 import headers_of, is_chunked, joined
+from .pipes import both
 
 __all__ = ["Application", "Trouble"]
 
@@ -95,11 +96,8 @@ class Application:
 
     async def _hand_on(self, begun: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_unix_connection(self.collector)
-        try:
-            far_writer.write(begun)
-            await asyncio.gather(copy(reader, far_writer), copy(far_reader, writer))
-        finally:
-            far_writer.close()
+        far_writer.write(begun)
+        await both(reader, writer, far_reader, far_writer)
 
     async def _http(self, begun: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
         """One request and its answer; what has come of the next one, nothing where the connection ends."""
@@ -111,7 +109,7 @@ class Application:
         head, rest = begun.split(b"\r\n\r\n", 1)
         lines = head.decode("latin-1").split("\r\n")
         method, path, _version = lines[0].split(" ", 2)
-        headers = {name.strip().lower(): value.strip() for name, _colon, value in (line.partition(":") for line in lines[1:])}
+        headers = headers_of(lines[1:])
         body, rest = await _body(headers, rest, reader)
         status, kind, text = await self.answer(path, headers, body)
         self.answered += 1
@@ -185,7 +183,7 @@ class Application:
 
 async def _body(headers: dict[str, str], rest: bytes, reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
     """(body, what came after it)"""
-    if "chunked" in headers.get("transfer-encoding", ""):
+    if is_chunked(headers):
         return await _chunks(rest, reader), b""
     size = int(headers.get("content-length") or 0)
     if size > _LIMIT:
@@ -201,14 +199,7 @@ async def _chunks(rest: bytes, reader: asyncio.StreamReader) -> bytes:
         if not more or len(rest) > _LIMIT:
             raise ValueError("body without an end")
         rest += more
-    made, at = b"", 0
-    while True:
-        line = rest.index(b"\r\n", at)
-        size = int(rest[at:line].split(b";")[0], 16)
-        if not size:
-            return made
-        made += rest[line + 2 : line + 2 + size]
-        at = line + 4 + size
+    return joined(rest)
 
 
 async def _get(
@@ -220,9 +211,9 @@ async def _get(
     await writer.drain()
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     lines = head.split("\r\n")
-    found = {name.strip().lower(): value.strip() for name, _colon, value in (line.partition(":") for line in lines[1:])}
+    found = headers_of(lines[1:])
     status = int(lines[0].split(" ")[1])
-    if "content-length" in found or "chunked" in found.get("transfer-encoding", ""):
+    if "content-length" in found or is_chunked(found):
         body, _rest = await _body(found, b"", reader)
     else:
         body = b""

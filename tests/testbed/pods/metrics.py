@@ -7,7 +7,8 @@ import asyncio
 import re
 
 from . import netns
-from .pipes import copy
+from .http1 import joined
+from .pipes import both
 from .telemetry import istio_names
 
 __all__ = ["PORTS", "redirects", "serve"]
@@ -48,7 +49,7 @@ async def _answer(namespace: str, port: int, reader: asyncio.StreamReader, write
     try:
         if not _PAGE.match(head):
             far_writer.write(head)
-            await asyncio.gather(copy(reader, far_writer), copy(far_reader, writer))
+            await both(reader, writer, far_reader, far_writer)
             return
         lines = [line for line in head.split(b"\r\n") if not line.lower().startswith((b"accept-encoding:", b"connection:"))]
         far_writer.write(b"\r\n".join([*lines[:-2], b"connection: close", b"", b""]))
@@ -64,19 +65,7 @@ def rewritten(answer: bytes) -> bytes:
     head, _gap, body = answer.partition(b"\r\n\r\n")
     lines = head.split(b"\r\n")
     if any(line.lower().replace(b" ", b"") == b"transfer-encoding:chunked" for line in lines):
-        body = _joined(body)
+        body = joined(body)
     page = istio_names(body.decode(errors="replace")).encode()
     kept = [line for line in lines if not line.lower().startswith((b"transfer-encoding:", b"content-length:", b"connection:"))]
     return b"\r\n".join([*kept, b"content-length: %d" % len(page), b"connection: close", b"", page])
-
-
-def _joined(body: bytes) -> bytes:
-    made: list[bytes] = []
-    at = 0
-    while True:
-        line = body.index(b"\r\n", at)
-        size = int(body[at:line].split(b";")[0], 16)
-        if not size:
-            return b"".join(made)
-        made.append(body[line + 2 : line + 2 + size])
-        at = line + 4 + size

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from . import netns
 
-__all__ = ["Target", "copy", "local_port", "relay"]
+__all__ = ["Target", "both", "copy", "local_port", "relay"]
 
 
 class Target(NamedTuple):
@@ -33,6 +33,16 @@ async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
     writer.close()
 
 
+async def both(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, far_reader: asyncio.StreamReader, far_writer: asyncio.StreamWriter
+) -> None:
+    """Two connections are one, to the end of both ways; then the far one is closed."""
+    try:
+        await asyncio.gather(copy(reader, far_writer), copy(far_reader, writer))
+    finally:
+        far_writer.close()
+
+
 async def relay(namespace: str | None, address: str, port: int, target: Callable[[], Target | None]) -> asyncio.AbstractServer:
     """target is asked for each connection; None refuses it."""
 
@@ -46,9 +56,8 @@ async def relay(namespace: str | None, address: str, port: int, target: Callable
             writer.close()
             return
         try:
-            await asyncio.gather(copy(reader, far_writer), copy(far_reader, writer))
+            await both(reader, writer, far_reader, far_writer)
         finally:
-            far_writer.close()
             writer.close()
 
     return await asyncio.start_server(serve, sock=netns.listen(namespace, address, port))
