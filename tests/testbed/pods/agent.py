@@ -54,20 +54,7 @@ async def trusted_root(kube: Kube, namespace: str) -> str | None:
 
 
 async def _in_pod(programs: Programs, namespace: str, *command: str) -> tuple[int, str]:
-    process = await asyncio.create_subprocess_exec(
-        netns.ip_program(),
-        "netns",
-        "exec",
-        namespace,
-        *command,
-        cwd="/tmp",
-        env={"PATH": programs.path, "HOME": "/tmp"},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    out, _none = await process.communicate()
-    return process.returncode or 0, out.decode(errors="replace")
+    return await netns.run_in(namespace, *command, cwd="/tmp", env={"PATH": programs.path, "HOME": "/tmp"})
 
 
 async def capture(programs: Programs, namespace: str, arguments: list[str], more: list[list[str]]) -> str:
@@ -76,7 +63,7 @@ async def capture(programs: Programs, namespace: str, arguments: list[str], more
     for rule in more:
         if not code:
             code, said = await _in_pod(programs, namespace, "iptables", *rule)
-    return said.strip()[-600:] if code else ""
+    return said[-600:] if code else ""
 
 
 class Agent:
@@ -147,11 +134,7 @@ class Agent:
             # Envoy opens /dev/stdout by itself, as its user.
             os.chown(log, PROXY_USER, PROXY_USER)
             self.process = await asyncio.create_subprocess_exec(
-                netns.ip_program(),
-                "netns",
-                "exec",
-                self.namespace,
-                "setpriv",
+                *netns.command_in(self.namespace, "setpriv"),
                 f"--reuid={PROXY_USER}",
                 f"--regid={PROXY_USER}",
                 "--clear-groups",

@@ -16,6 +16,7 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from ..errors import BedError
 
@@ -23,6 +24,7 @@ __all__ = [
     "GATEWAY",
     "add",
     "batch",
+    "command_in",
     "connect",
     "delete",
     "delete_now",
@@ -37,6 +39,7 @@ __all__ = [
     "part",
     "pod_name",
     "prefix",
+    "run_in",
 ]
 
 GATEWAY = "169.254.1.1"  # each pod's next hop, as with point-to-point CNIs: no bridge, so that replies pass conntrack
@@ -72,12 +75,22 @@ def leftovers(tag: str) -> list[str]:
     return sorted(path.name for path in _RUN.glob(f"{prefix(tag)}*")) if _RUN.exists() else []
 
 
-async def _run(arguments: Iterable[str], text: str = "") -> tuple[int, str]:
+async def _run(arguments: Iterable[str], text: str = "", **options: Any) -> tuple[int, str]:
     process = await asyncio.create_subprocess_exec(
-        *arguments, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        *arguments, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, **options
     )
     out, _none = await process.communicate(text.encode())
     return process.returncode or 0, out.decode(errors="replace").strip()
+
+
+def command_in(name: str, *command: str) -> list[str]:
+    """The command line of a program in a namespace."""
+    return [ip_program(), "netns", "exec", name, *command]
+
+
+async def run_in(name: str, *command: str, text: str = "", **options: Any) -> tuple[int, str]:
+    """Runs a program in a namespace to its end: its exit code, and what it said. text: its input; options: cwd, env."""
+    return await _run(command_in(name, *command), text, **options)
 
 
 async def batch(name: str | None, *lines: str, force: bool = False) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from ..errors import BedError
 from . import netns
 from .pipes import Target, relay
-from .rules import Endpoints, endpoints_of, hosts_file, names_of, nat_rules, resolve
+from .rules import Endpoints, balancer_addresses, endpoints_of, hosts_file, names_of, nat_rules, resolve
 
 __all__ = ["BALANCERS", "WORLD_ADDRESS", "Node"]
 
@@ -56,19 +56,9 @@ class Node:
 
     async def program(self, *arguments: str, text: str = "") -> None:
         """Runs a program in the node's namespace."""
-        process = await asyncio.create_subprocess_exec(
-            netns.ip_program(),
-            "netns",
-            "exec",
-            self.name,
-            *arguments,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        out, _none = await process.communicate(text.encode())
-        if process.returncode:
-            raise BedError(f"{' '.join(arguments)} at the node: {out.decode(errors='replace').strip()}")
+        code, said = await netns.run_in(self.name, *arguments, text=text)
+        if code:
+            raise BedError(f"{' '.join(arguments)} at the node: {said}")
 
     async def apply(self) -> bool:
         """Rules and names as Services and endpoints are now. True where the names have changed."""
@@ -147,11 +137,7 @@ class Node:
                 self._abroad[key] = await relay(self.world, self.outside[host], int(port), lambda target=target: target)  # type: ignore[misc]
 
     def free_balancer(self) -> str:
-        taken = {
-            row.get("ip")
-            for one in self.services.values()
-            for row in ((one.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
-        }
+        taken = {address for one in self.services.values() for address in balancer_addresses(one)}
         return next(f"{BALANCERS}.{number}" for number in range(1, 255) if f"{BALANCERS}.{number}" not in taken)
 
     def stop(self) -> None:
