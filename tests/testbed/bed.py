@@ -22,7 +22,7 @@ from typing import Any
 from . import binaries, crds, kubelet, users
 from .api import Api
 from .errors import BedError
-from .paths import BEDS, TESTBED, socket_dir, start_time, write_atomic
+from .paths import BEDS, python_path, socket_dir, start_time, write_atomic
 from .pods import leavings
 from .processes import POD_CIDR, SERVICE_CIDR, Layout, prepare
 
@@ -188,7 +188,6 @@ class Bed:
     def _launch(self, owner: int | None, timeout: float) -> None:
         logs = self.dir / "logs"
         logs.mkdir()
-        path = os.pathsep.join([str(TESTBED.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
         command = [sys.executable, "-m", "testbed.supervisor", "--dir", str(self.dir), *(["--owner", str(owner)] if owner else [])]
         with (logs / "supervisor.log").open("ab") as log:
             child = subprocess.Popen(
@@ -198,7 +197,7 @@ class Bed:
                 stderr=log,
                 start_new_session=True,
                 cwd=self.dir,
-                env={**os.environ, "PYTHONPATH": path},
+                env={**os.environ, "PYTHONPATH": python_path()},
             )
         deadline = time.monotonic() + timeout
         while True:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["BEDS", "BIN", "CACHE", "CHECKOUT", "TESTBED", "locked", "socket_dir", "start_time", "write_atomic"]
+__all__ = ["BEDS", "BIN", "CACHE", "CHECKOUT", "TESTBED", "locked", "python_path", "socket_dir", "start_time", "write_atomic"]
 
 TESTBED = Path(__file__).resolve().parent
 CHECKOUT = TESTBED.parent.parent
@@ -19,6 +19,11 @@ IN_CHECKOUT = (CHECKOUT / "galaxy.yml").is_file()
 CACHE = Path(os.environ.get("MESH_TESTBED_CACHE") or (CHECKOUT / ".cache" if IN_CHECKOUT else Path.home() / ".cache" / "meshops-testbed"))
 BIN = CACHE / "bin"
 BEDS = CACHE / "beds"
+
+
+def python_path() -> str:
+    """The PYTHONPATH with which `python -m testbed...` is found."""
+    return os.pathsep.join([str(TESTBED.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from .paths import TESTBED, write_atomic
+from .paths import python_path, write_atomic
 from .pki import Authority, Pair, kubeconfig, write_service_account_keys
 
 __all__ = [
@@ -256,22 +256,20 @@ def kwok(layout: Layout, kinds: tuple[str, ...] = ()) -> Process:
 
 
 def operators(layout: Layout, only: tuple[str, ...]) -> Process:
-    path = os.pathsep.join([str(TESTBED.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
     return Process(
         "operators",
         (sys.executable, "-m", "testbed.operators", "--bed", str(layout.folder), "--only", ",".join(only)),
-        {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"},
+        {"PYTHONPATH": python_path(), "PYTHONUNBUFFERED": "1"},
         gentle=1.0,
     )
 
 
 def pods(layout: Layout) -> Process:
     """The data plane of network namespaces; it needs a moment to take them away."""
-    path = os.pathsep.join([str(TESTBED.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
     return Process(
         "pods",
         (sys.executable, "-m", "testbed.pods", "--bed", str(layout.folder)),
-        {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"},
+        {"PYTHONPATH": python_path(), "PYTHONUNBUFFERED": "1"},
         gentle=5.0,
     )
 

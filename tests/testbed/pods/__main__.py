@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import functools
 import json
 import logging
 import os
@@ -58,7 +57,7 @@ async def play(folder: Path) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     task = asyncio.create_task(pods.run())
-    task.add_done_callback(functools.partial(lambda _task, event: event.set(), event=stop))
+    task.add_done_callback(lambda _task: stop.set())
     write_state(folder, tag, root)
     LOG.info("playing pods in namespaces %s*", netns.prefix(tag))
     try:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..operators.base import LOG
-from ..paths import TESTBED
+from ..paths import python_path
 
 __all__ = ["COLLECTOR", "SOCKET", "RelayClient"]
 
@@ -29,7 +29,6 @@ class RelayClient:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        path = os.pathsep.join([str(TESTBED.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
         with self.log.open("ab") as stream:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -38,7 +37,7 @@ class RelayClient:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=stream,
-                env={**os.environ, "PYTHONPATH": path},
+                env={**os.environ, "PYTHONPATH": python_path()},
             )
         self._task = asyncio.create_task(self._read(self._process))
         for order in self._known.values():
