@@ -216,8 +216,7 @@ class Bed:
 
     def _clear(self) -> None:
         """What a dead bed left."""
-        if (self.dir / "pods.json").exists():
-            leavings.clean(self.dir)
+        leavings.clean(self.dir)
         shutil.rmtree(self.dir, ignore_errors=True)
         shutil.rmtree(socket_dir(self.dir), ignore_errors=True)
 
@@ -236,8 +235,7 @@ class Bed:
                         deadline += 10
                     _reap(pid)
                     time.sleep(0.02)
-            if (self.dir / "pods.json").exists():
-                leavings.clean(self.dir)
+            leavings.clean(self.dir)
             shutil.rmtree(self.dir / "etcd", ignore_errors=True)
             shutil.rmtree(socket_dir(self.dir), ignore_errors=True)
             return running

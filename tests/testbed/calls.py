@@ -14,28 +14,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import re
 import ssl
 import threading
 import time
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from .api import ApiStatus
 from .errors import BedError
-from .pods import netns
+from .pods import leavings, netns
 from .pods.http1 import headers_of, is_chunked
 from .pods.status import says_ready
 
 if TYPE_CHECKING:
     from .bed import Bed
 
-__all__ = ["Answer", "Calls", "files", "outside", "pod_namespace"]
+__all__ = ["Answer", "Calls", "outside", "pod_namespace"]
 
 _VERSION = re.compile(r"""Hello version: ([^,\s]+)|"version": "([^"]+)\"""")
 
@@ -53,10 +51,9 @@ class Answer:
 
 
 def _tag(bed: Bed) -> str:
-    try:
-        return str(json.loads((bed.dir / "pods.json").read_text())["tag"])
-    except OSError:
-        raise BedError(f"Bed {bed.name} has no data plane `pods`: start it with the operator pods") from None
+    if "pods" not in bed.data["operators"]:
+        raise BedError(f"Bed {bed.name} has no data plane `pods`: start it with the operator pods")
+    return leavings.tag_of(bed.dir.resolve())
 
 
 def outside(bed: Bed) -> str:
@@ -229,8 +226,3 @@ async def _text(head: dict[str, str], reader: asyncio.StreamReader) -> str:
         made += (await reader.readexactly(size + 2))[:-2]
     await reader.readuntil(b"\r\n")
     return made.decode(errors="replace")
-
-
-def files(bed: Bed) -> Path:
-    """The folder of the proxies' files and logs, one for each pod."""
-    return Path(json.loads((bed.dir / "pods.json").read_text())["root"])

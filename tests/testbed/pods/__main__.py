@@ -18,7 +18,7 @@ from ..operators.base import Faults, Kube
 from ..operators.envoys import envoy_binary
 from . import netns
 from .agent import Programs
-from .controller import Pods, write_state
+from .controller import Pods
 from .leavings import clean, root_of, tag_of
 
 LOG = logging.getLogger("testbed.pods")
@@ -58,7 +58,6 @@ async def play(folder: Path) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     task = asyncio.create_task(pods.run())
     task.add_done_callback(lambda _task: stop.set())
-    write_state(folder, tag, root)
     LOG.info("playing pods in namespaces %s*", netns.prefix(tag))
     try:
         await stop.wait()

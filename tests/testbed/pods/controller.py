@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import os
 import time
 from collections.abc import Coroutine
 from dataclasses import asdict, dataclass, field
@@ -324,9 +322,3 @@ class Pods(Controller):
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
-
-
-def write_state(folder: Path, tag: str, root: Path) -> None:
-    """Where others find the namespaces: tests that call from inside a pod."""
-    path = folder / "pods.json"
-    path.write_text(json.dumps({"tag": tag, "root": str(root), "pid": os.getpid()}))
