@@ -18,8 +18,9 @@ from ansible_collections.meshops.mesh.plugins.module_utils._access.intent import
 from ansible_collections.meshops.mesh.plugins.module_utils._access.stages import StageSettings, plan_access
 from ansible_collections.meshops.mesh.plugins.module_utils._commands.gateway_probe import ProbedGateway, call_all
 from testbed.operators import envoy_config, envoy_jwt, envoy_rbac
+from testbed.operators.base import free_ports
 from testbed.operators.certificates import Authority
-from testbed.operators.envoys import _free_ports, envoy_binary
+from testbed.operators.envoys import envoy_binary
 from tokens_support import PASSWORD, TokenIssuer, issuing
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "access"))
@@ -95,7 +96,7 @@ def issuer() -> Iterator[TokenIssuer]:
 
 @pytest.fixture(scope="module")
 def gateway(issuer: TokenIssuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProbedGateway]:
-    folder, ports = tmp_path_factory.mktemp("gateway"), _free_ports("https", "admin")
+    folder, ports = tmp_path_factory.mktemp("gateway"), free_ports("https", "admin")
     own, partner = Authority.new("Travel"), Authority.new("Partner")
     files = {"server": own.leaf(HOST), "curl-client": partner.workload("spiffe://partner/ns/a/sa/b", timedelta(hours=1))}
     for name, (chain, key) in files.items():

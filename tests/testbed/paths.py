@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import hashlib
 import os
+import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["BEDS", "BIN", "CACHE", "CHECKOUT", "TESTBED", "locked", "python_path", "socket_dir", "start_time", "write_atomic"]
+__all__ = ["BEDS", "BIN", "CACHE", "CHECKOUT", "TESTBED", "die_with", "locked", "python_path", "socket_dir", "start_time", "write_atomic"]
 
 TESTBED = Path(__file__).resolve().parent
 CHECKOUT = TESTBED.parent.parent
@@ -19,6 +21,8 @@ IN_CHECKOUT = (CHECKOUT / "galaxy.yml").is_file()
 CACHE = Path(os.environ.get("MESH_TESTBED_CACHE") or (CHECKOUT / ".cache" if IN_CHECKOUT else Path.home() / ".cache" / "meshops-testbed"))
 BIN = CACHE / "bin"
 BEDS = CACHE / "beds"
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def python_path() -> str:
@@ -49,6 +53,17 @@ def write_atomic(path: Path, text: str, mode: int = 0o644) -> None:
         stream.write(text)
     os.chmod(temporary, mode)
     os.replace(temporary, path)
+
+
+def die_with(parent: int) -> Callable[[], None]:
+    """For a child to call, best before its program begins: it is killed when the thread that made it ends."""
+
+    def in_child() -> None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # the parent died before the call
+            os._exit(1)
+
+    return in_child
 
 
 def start_time(pid: int) -> str | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import ctypes
 import json
 import logging
 import os
@@ -22,24 +21,13 @@ from . import crds, kubelet, processes
 from .api import Api, ApiStatus
 from .egress import Egress
 from .errors import BedError
-from .paths import TESTBED, start_time, write_atomic
+from .paths import TESTBED, die_with, start_time, write_atomic
 from .processes import Layout, Process
 
 __all__ = ["Supervisor", "main"]
 
 LOG = logging.getLogger("testbed.supervisor")
 SAIL_KINDS = {"Istio", "IstioCNI", "IstioRevision", "IstioRevisionTag"}
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None, use_errno=True)
-
-
-def _die_with(parent: int) -> Callable[[], None]:
-    def in_child() -> None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # the parent died before the call
-            os._exit(1)
-
-    return in_child
 
 
 class Supervisor:
@@ -80,7 +68,7 @@ class Supervisor:
                 stderr=stream,
                 env={**os.environ, **process.env},
                 cwd=self.layout.folder,
-                preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509  (no other thread holds a lock that it takes)
+                preexec_fn=die_with(os.getpid()),  # noqa: PLW1509  (no other thread holds a lock that it takes)
             )
         self.write()
 

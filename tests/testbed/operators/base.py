@@ -9,16 +9,18 @@ import copy
 import datetime
 import json
 import logging
+import socket
 import ssl
 from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 import yaml
 
 LOG = logging.getLogger("testbed.operators")
 Key = tuple[str, str, str]  # kind, namespace, name
+Name = TypeVar("Name", int, str)
 
 
 class ApiError(Exception):
@@ -341,9 +343,24 @@ class Controller:
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
+def free_ports(*names: Name) -> dict[Name, int]:
+    """A port of 127.0.0.1 for each, which nobody has at the moment."""
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in names]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return {name: int(probe.getsockname()[1]) for name, probe in zip(names, probes, strict=True)}
+
+
 def now() -> str:
     """RFC 3339 in UTC, whole seconds, as Kubernetes writes it."""
     return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def gated(pod: Mapping[str, Any], gate: str, status: str) -> list[dict[str, Any]]:
+    """The conditions of a pod whose readiness gate is this now: Ready follows it, as a kubelet does it."""
+    changed = {"status": status, "lastTransitionTime": now()}
+    return [{**row, **changed} if row["type"] in (gate, "Ready") else row for row in conditions_of(pod.get("status"))]
 
 
 def conditions_of(status: Mapping[str, Any] | None) -> list[dict[str, Any]]:

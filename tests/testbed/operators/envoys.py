@@ -17,13 +17,11 @@ A sidecar takes what PeerAuthentications say (forwarded as port 15006), a gatewa
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import ctypes
 import datetime
 import importlib.util
+import os
 import shutil
 import signal
-import socket
 import time
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, replace
@@ -34,10 +32,11 @@ import aiohttp
 
 from .. import kubelet
 from ..errors import BedError
-from ..paths import write_atomic
+from ..paths import die_with, write_atomic
+from ..pods.status import says_ready
 from . import envoy_config, envoy_jwt, envoy_rbac
 from .asking import ASK, asking
-from .base import LOG, Controller, Key
+from .base import LOG, Controller, Key, free_ports, gated
 from .certificates import Authority
 from .envoy_config import Destination, Proxy
 from .envoy_listeners import by_mode, credential_names, credentials, gateway_listeners, is_plain, mode_of
@@ -57,8 +56,6 @@ _TCP_WORDS = {"tcp", "tls", "mongo", "mysql", "redis"}
 BELIEVED = 1.0
 QUIET = 0.2
 DRAIN = 5.0  # Istio's terminationDrainDuration
-_LIBC = ctypes.CDLL(None, use_errno=True)
-_PR_SET_PDEATHSIG = 1
 # What Envoys listen on comes from these; both generations have this version of them.
 _CONFIG = (
     ("v1", "Secret"),
@@ -94,18 +91,6 @@ def envoy_binary() -> Path:
     return Path(found)
 
 
-def _die_with_parent() -> None:
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _free_ports(*names: str) -> dict[str, int]:
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in names]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return {name: int(probe.getsockname()[1]) for name, probe in zip(names, probes, strict=True)}
-
-
 def _proxy_container(pod: Obj) -> Obj | None:
     spec = pod["spec"]
     return next((c for c in [*(spec.get("containers") or []), *(spec.get("initContainers") or [])] if c["name"] == "istio-proxy"), None)
@@ -136,11 +121,6 @@ def proxy_of(pod: Obj) -> tuple[Proxy, str] | None:
         role,
         version=str(container.get("image", "")).rpartition(":")[2],
     ), control
-
-
-def _is_ready(pod: Obj) -> bool:
-    found = (pod.get("status") or {}).get("conditions") or []
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in found)
 
 
 def _meant(names: list[str] | dict[str, Any], pod: Ident) -> str | None:
@@ -267,7 +247,7 @@ class Envoys(Controller):
                 and pod[0] == ident[0]
                 and selector.items() <= (self.pods[pod]["metadata"].get("labels") or {}).items()
             ]
-            ready = [(one, pod) for one, pod in found if _is_ready(pod)]
+            ready = [(one, pod) for one, pod in found if says_ready(pod)]
             plain = is_plain(*ident, ports[0]["port"], self._known("DestinationRule"), [self._mode(one, pod) for one, pod in found])
             identities = tuple(dict.fromkeys(one.proxy.spiffe for one, _pod in found))
             whole = Destination(*ident, tuple(row["port"] for row in ports), (), identities, plain)
@@ -458,7 +438,7 @@ class Envoys(Controller):
             self.xds.publish(("secrets", *ident, "ROOTCA"), [envoy_config.secrets(b"", b"", merged)["ROOTCA"]])
 
     async def _start(self, ident: Ident, one: _Running) -> None:
-        one.ports, one.served = _free_ports(*dict.fromkeys([*_FORWARDS[one.proxy.role].values(), "inbound", "outbound"])), False
+        one.ports, one.served = free_ports(*dict.fromkeys([*_FORWARDS[one.proxy.role].values(), "inbound", "outbound"])), False
         if not self.xds.knows("routes", ident[0]):
             self._publish()
         self._listen(ident, one)
@@ -477,7 +457,7 @@ class Envoys(Controller):
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with(os.getpid()),
             )
         one.stopped = False
         self._in_background(self._follow(ident, one.process))
@@ -525,12 +505,7 @@ class Envoys(Controller):
         pod = self.pods.get(ident)
         if pod is None or all(row.get("conditionType") != ASK for row in pod["spec"].get("readinessGates") or []):
             return
-        now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        rows = [
-            {**row, "status": "True", "lastTransitionTime": now} if row["type"] in (ASK, "Ready") else row
-            for row in (pod.get("status") or {}).get("conditions") or []
-        ]
-        await self.kube.patch({"apiVersion": "v1", "kind": "Pod", **pod}, {"status": {"conditions": rows}}, sub="status")
+        await self.kube.patch({"apiVersion": "v1", "kind": "Pod", **pod}, {"status": {"conditions": gated(pod, ASK, "True")}}, sub="status")
 
     def _freeze(self, ident: Ident, one: _Running) -> None:
         """A frozen process takes connections and never answers."""

@@ -9,13 +9,9 @@ istiod answers; without a pod there is no process, and webhooks fail closed. Fau
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import datetime
 import json
 import os
 import shutil
-import signal
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,9 +19,9 @@ from typing import Any
 import aiohttp
 
 from .. import kubelet
-from ..paths import write_atomic
+from ..paths import die_with, write_atomic
 from . import mounts
-from .base import LOG, ApiError, Controller, Key
+from .base import LOG, ApiError, Controller, Key, conditions_of, free_ports, gated
 from .charts import ISTIOD_GATE as GATE
 
 __all__ = ["CONTROLLERS", "RealIstiod", "arguments", "environment"]
@@ -36,24 +32,8 @@ Ident = tuple[str, str]  # namespace and name of a pod
 _PORTS = {15017: "httpsAddr", 8080: "httpAddr", 15010: "grpcAddr", 15012: "secureGRPCAddr", 15014: "monitoringAddr"}
 # And the Service's, where they have other numbers.
 _SERVICE = {443: 15017, 15010: 15010, 15012: 15012, 15014: 15014}
+_CONTROL = 9876  # ctrlz, which is no port of the pod
 _KUBECONFIG = Path("var/run/secrets/remote/config")
-_LIBC = ctypes.CDLL(None, use_errno=True)
-_PR_SET_PDEATHSIG = 1
-
-
-def _die_with_parent() -> None:
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _free_ports(count: int) -> list[int]:
-    held = [socket.socket() for _ in range(count)]
-    try:
-        for probe in held:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in held]
-    finally:
-        for probe in held:
-            probe.close()
 
 
 def _discovery(pod: Obj) -> Obj:
@@ -181,8 +161,8 @@ class RealIstiod(Controller):
         home.mkdir(parents=True)
         volumes = mounts.volumes_of(pod["spec"], _discovery(pod))
         await self._write(namespace, home, volumes)
-        *locals_, control = _free_ports(len(_PORTS) + 1)
-        ports = dict(zip(_PORTS, locals_, strict=True))
+        ports = free_ports(*_PORTS, _CONTROL)
+        control = ports.pop(_CONTROL)
         remote = (home / _KUBECONFIG).exists()
         kubeconfig = str(home / _KUBECONFIG) if remote else self.bed["kubeconfig"]
         with (folder / "logs" / f"{name}.{namespace}.log").open("ab") as log:
@@ -193,7 +173,7 @@ class RealIstiod(Controller):
                 stdout=log,
                 stderr=log,
                 stdin=asyncio.subprocess.DEVNULL,
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with(os.getpid()),
                 env={**os.environ, **environment(pod, kubeconfig=self.bed["kubeconfig"], remote=remote)},
             )
         LOG.info("real istiod %s/%s runs as process %d", namespace, name, process.pid)
@@ -253,12 +233,9 @@ class RealIstiod(Controller):
 
     async def _gate(self, pod: Obj, status: str) -> None:
         """The kubelet's part: Ready follows the readiness gate."""
-        conditions = (pod.get("status") or {}).get("conditions") or []
-        if not _runs(pod) or all(row["type"] != GATE or row["status"] == status for row in conditions):
+        if not _runs(pod) or all(row["type"] != GATE or row["status"] == status for row in conditions_of(pod.get("status"))):
             return
-        now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        rows = [{**row, "status": status, "lastTransitionTime": now} if row["type"] in (GATE, "Ready") else row for row in conditions]
-        await self.kube.patch(pod, {"status": {"conditions": rows}}, sub="status")
+        await self.kube.patch(pod, {"status": {"conditions": gated(pod, GATE, status)}}, sub="status")
 
 
 def _runs(pod: Obj) -> bool:

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import json
 import os
-import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -21,6 +19,7 @@ from typing import Any
 
 import grpc
 
+from ..paths import die_with
 from . import spans
 from .relay_client import COLLECTOR, SOCKET
 from .spec import Identity
@@ -126,7 +125,7 @@ async def _orders() -> None:
 
 
 def main() -> None:
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # never without the process that gives the orders
+    die_with(os.getppid())()  # never without the process that gives the orders
     asyncio.run(_orders())
 
 
