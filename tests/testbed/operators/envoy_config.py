@@ -16,7 +16,7 @@ from typing import Any
 
 from . import envoy_jwt
 from .envoy_rbac import ACTIONS, TYPES
-from .envoy_routes import RETRY, actions, cluster_name, routed
+from .envoy_routes import DOMAIN, RETRY, actions, cluster_name, routed
 
 __all__ = [
     "Destination",
@@ -87,7 +87,7 @@ class Destination:
 
     @property
     def host(self) -> str:
-        return f"{self.name}.{self.namespace}.svc.cluster.local"
+        return f"{self.name}.{self.namespace}{DOMAIN}"
 
     def cluster(self, port: int) -> str:
         return cluster_name(self.host, port, self.subset)
@@ -268,7 +268,7 @@ def routes(namespace: str, destinations: Sequence[Destination], services: Iterab
     ports, rows = {one.host: one.ports for one in known}, list(services)
     hosts = []
     for one in known:
-        short = one.host.removesuffix(".svc.cluster.local")
+        short = one.host.removesuffix(DOMAIN)
         names = [short, f"{short}.svc", one.host, *([one.name] if one.namespace == namespace else [])]
         domains = [*names, *(f"{name}:{port}" for name in names for port in one.ports)]
         chosen = routed(one.host, rows)

@@ -137,7 +137,7 @@ def _virtual_hosts(gateway: Obj, server: Obj, services: Iterable[Obj], known: Ma
         named = {name if "/" in name else f"{_space(service)}/{name}" for name in service["spec"].get("gateways") or []}
         for host in service["spec"].get("hosts") or []:
             if own in named and any(_covers(have, host) or _covers(host, have) for have in _bare(server["hosts"])):
-                found.setdefault(host, []).extend(actions(service, known, gateway=True))
+                found.setdefault(host, []).extend(actions(service, known))
     return [{"name": host, "domains": [host], "routes": rules} for host, rules in found.items()]
 
 

@@ -55,13 +55,12 @@ def routed(host: str, services: Iterable[Obj]) -> Obj | None:
     return min(named, key=lambda one: (str(one["metadata"].get("creationTimestamp", "")), one["metadata"]["name"]), default=None)
 
 
-def actions(service: Obj, ports: Mapping[str, Sequence[int]], *, caller: str = "", gateway: bool = False) -> Iterator[Obj]:
-    """The rules of a VirtualService as Envoy's routes, in their order. ports: of each Service, by its full name; caller: a namespace."""
+def actions(service: Obj, ports: Mapping[str, Sequence[int]], *, caller: str = "") -> Iterator[Obj]:
+    """The rules of a VirtualService as Envoy's routes, in their order. ports: of each Service, by its full name; caller: a namespace,
+    none for a gateway, which follows no rule for sources."""
     for rule in service["spec"].get("http") or []:
         for match in rule.get("match") or [{}]:
             if match.get("sourceNamespace", caller) != caller or match.get("sourceLabels"):
-                continue
-            if gateway and (match.get("sourceNamespace") or match.get("sourceLabels")):
                 continue
             yield {"match": _match(match), "route": _action(service, rule, ports)}
 
@@ -72,17 +71,15 @@ def _match(match: Obj) -> Obj:
     by: Obj = {"path": value} if form == "exact" else {"safe_regex": {"regex": value}} if form == "regex" else {"prefix": value}
     if match.get("ignoreUriCase"):
         by["case_sensitive"] = False
-    headers = [_header(name, said or {}) for name, said in (match.get("headers") or {}).items()]
-    headers += [{**_header(name, said or {}), "invert_match": True} for name, said in (match.get("withoutHeaders") or {}).items()]
-    headers += [_header(":method", match["method"])] if match.get("method") else []
-    asked = [
-        {"name": name, **({"string_match": _text(said)} if said else {"present_match": True})}
-        for name, said in (match.get("queryParams") or {}).items()
-    ]
+    headers = [_named(name, said) for name, said in (match.get("headers") or {}).items()]
+    headers += [{**_named(name, said), "invert_match": True} for name, said in (match.get("withoutHeaders") or {}).items()]
+    headers += [_named(":method", match["method"])] if match.get("method") else []
+    asked = [_named(name, said) for name, said in (match.get("queryParams") or {}).items()]
     return {**by, **({"headers": headers} if headers else {}), **({"query_parameters": asked} if asked else {})}
 
 
-def _header(name: str, said: Obj) -> Obj:
+def _named(name: str, said: Obj | None) -> Obj:
+    """A header or a parameter of the query; without a text it only has to be there."""
     return {"name": name, **({"string_match": _text(said)} if said else {"present_match": True})}
 
 

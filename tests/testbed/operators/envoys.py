@@ -281,9 +281,9 @@ class Envoys(Controller):
 
     def _publish(self) -> None:
         """Clusters before routes, so that nobody is sent to what is not there yet."""
-        rows = list(self._destinations())
         if self.faults.get("keep_config") and self.xds.knows("clusters"):
             return
+        rows = list(self._destinations())
         self.xds.publish(("clusters",), envoy_config.clusters(rows))
         for pod, one in self.running.items():
             self._listen(pod, one)
