@@ -13,6 +13,7 @@ from typing import Any
 
 from testbed import Bed, binaries
 from testbed.patience import until
+from testbed.pods.status import says_ready
 
 __all__ = ["Mesh", "deployment", "missing", "running"]
 
@@ -90,8 +91,7 @@ class Mesh:
     def ready(self, name: str, count: int = 1, namespace: str = "", timeout: float = 60) -> None:
         def check() -> bool:
             rows = self.pods(name, namespace)
-            told = [row for row in rows for c in row["status"].get("conditions") or [] if c["type"] == "Ready" and c["status"] == "True"]
-            return len(told) == len(rows) == count
+            return len(rows) == count and all(map(says_ready, rows))
 
         until(check, timeout=timeout, what=f"{count} ready pods of {name}")
 

@@ -16,6 +16,7 @@ from pods_support import Mesh, deployment, missing, running, service
 from testbed.calls import Calls
 from testbed.patience import until as patiently
 from testbed.pods import leavings, netns
+from testbed.pods.status import says_ready
 
 Obj = dict[str, Any]
 pytestmark = pytest.mark.skipif(missing() is not None, reason=f"the data plane pods: {missing()}")
@@ -172,15 +173,11 @@ def test_a_killed_pod_comes_back_and_nobody_notices(mesh: Mesh) -> None:
 @pytest.mark.long
 def test_a_proxy_that_crashes_is_not_ready_and_starts_again(mesh: Mesh) -> None:
     mesh.bed.set_faults({"pods": {"crashed": ["shop/cars-v2"]}})
-    until(lambda: not _is_ready(mesh.pods("cars-v2")[0]), what="a pod that is not ready")
+    until(lambda: not says_ready(mesh.pods("cars-v2")[0]), what="a pod that is not ready")
     mesh.bed.set_faults({})
     mesh.ready("cars-v2")
     proxies = [row for row in _statuses(mesh.pods("cars-v2")[0]) if row["name"] == "istio-proxy"]
     assert proxies[0]["restartCount"] >= 1
-
-
-def _is_ready(pod: Obj) -> bool:
-    return any(row["type"] == "Ready" and row["status"] == "True" for row in pod["status"]["conditions"])
 
 
 def _statuses(pod: Obj) -> list[Obj]:
@@ -280,8 +277,8 @@ def test_pods_of_a_node_that_is_gone_are_not_called(mesh: Mesh) -> None:
     node = mesh.pods("cars-v2")[0]["spec"]["nodeName"]
     others = [pod for name in ("client", "cars-v1") for pod in mesh.pods(name) if pod["spec"]["nodeName"] != node]
     mesh.bed.set_faults({"pods": {"gone": [node], "unready_after": 1}})
-    until(lambda: not _is_ready(mesh.pods("cars-v2")[0]), what="a pod that is not ready")
-    assert all(_is_ready(pod) for pod in others)
+    until(lambda: not says_ready(mesh.pods("cars-v2")[0]), what="a pod that is not ready")
+    assert all(says_ready(pod) for pod in others)
     mesh.bed.set_faults({})
     mesh.ready("cars-v2")
 

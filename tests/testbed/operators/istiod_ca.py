@@ -20,6 +20,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from ..pods.status import says_ready
 from .base import LOG, Kube
 from .certificates import Authorities, Authority
 
@@ -109,8 +110,7 @@ async def _process(kube: Kube, namespace: str) -> Process | None:
     for pod in await kube.list("v1", "Pod", namespace):
         if not str((pod["metadata"].get("labels") or {}).get("app") or "").startswith("istiod"):
             continue
-        conditions = (pod.get("status") or {}).get("conditions") or []
-        if not pod["metadata"].get("deletionTimestamp") and any(c["type"] == "Ready" and c["status"] == "True" for c in conditions):
+        if not pod["metadata"].get("deletionTimestamp") and says_ready(pod):
             found.append(pod)
     if not found:
         return None
