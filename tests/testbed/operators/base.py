@@ -11,7 +11,7 @@ import json
 import logging
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -259,6 +259,7 @@ class Controller:
         self._active: set[Key] = set()
         self._again: set[Key] = set()
         self._later: dict[Key, asyncio.TimerHandle] = {}
+        self._background: set[asyncio.Task[None]] = set()
 
     @property
     def faults(self) -> dict[str, Any]:
@@ -287,6 +288,12 @@ class Controller:
     def _due(self, key: Key) -> None:
         self._later.pop(key, None)
         self.enqueue(key)
+
+    def in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Begins work that no key waits for."""
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
     async def _feed(self, api_version: str, kind: str) -> None:
         async for event, obj in self.kube.watch(api_version, kind):

@@ -23,7 +23,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -175,7 +175,6 @@ class Envoys(Controller):
         self.asking = asking(self.bed)
         self.running: dict[Ident, _Running] = {}
         self._signers: dict[str, tuple[float, Authority]] = {}
-        self._waiting: set[asyncio.Task[None]] = set()
         self.config: dict[str, dict[Ident, Obj]] = {kind: {} for _version, kind in _CONFIG}
 
     # -- what there is
@@ -460,12 +459,7 @@ class Envoys(Controller):
                 preexec_fn=die_with(os.getpid()),
             )
         one.stopped = False
-        self._in_background(self._follow(ident, one.process))
-
-    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._waiting.add(task)
-        task.add_done_callback(self._waiting.discard)
+        self.in_background(self._follow(ident, one.process))
 
     @staticmethod
     async def _drained(one: _Running) -> None:
@@ -518,7 +512,7 @@ class Envoys(Controller):
         del self.running[ident]
         self.xds.forget("listeners", *ident)
         self._publish()
-        self._in_background(self._drained(one))
+        self.in_background(self._drained(one))
         self.xds.forget("secrets", *ident)
         self.xds.forget("extension_configs", *ident)
         for obj in kubelet.objects_of(*ident):

@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Coroutine
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -70,7 +69,6 @@ class Pods(Controller):
         self.pods: dict[Ident, Obj] = {}
         self.running: dict[Ident, Running] = {}
         self.stores: dict[str, Store] = {}
-        self._background: set[asyncio.Task[None]] = set()
 
     # -- what there is
 
@@ -96,7 +94,7 @@ class Pods(Controller):
         await self.relay.order({"folder": str(self.root), "collect": str(self.folder / "spans.jsonl")})
         serving.write_programs(self.folder / "bin", self.programs.agent, self.programs.path)
         self.enqueue(("Network", "", ""))
-        self._in_background(self._follow_outside())
+        self.in_background(self._follow_outside())
         try:
             await super().run()
         finally:
@@ -289,7 +287,7 @@ class Pods(Controller):
             await self._gone(pod)
         elif not one.draining:
             one.draining = True
-            self._in_background(self._drain(ident, one))
+            self.in_background(self._drain(ident, one))
 
     async def _drain(self, ident: Ident, one: Running) -> None:
         grace = float(one.pod["metadata"].get("deletionGracePeriodSeconds") or GRACE)
@@ -317,8 +315,3 @@ class Pods(Controller):
         await netns.delete(one.namespace)
         if ident not in self.running:
             await serving.close(self.kube, *ident)
-
-    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
