@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from typing import Any
 
 import collection_support  # noqa: F401  (first: it makes the collection importable)
@@ -59,8 +59,8 @@ def signs(bedded: Bedded) -> str:
     return rotation(bedded).current()[0].signer_title
 
 
-def steps(bedded: Bedded, make: Callable[[Rotation], Goal], codes: list[str], *, back: bool = False) -> list[str]:
-    """All steps, each by a run of its own that dies after it wrote; a client calls between any two."""
+def steps(bedded: Bedded, make: Callable[[Rotation], Goal], calls: Sized, *, back: bool = False) -> list[str]:
+    """All steps, each by a run of its own that dies after it wrote; a client calls between any two. calls: those so far."""
     done: list[str] = []
     while True:
         run = rotation(bedded, kind=Mortal, back=back)
@@ -69,5 +69,5 @@ def steps(bedded: Bedded, make: Callable[[Rotation], Goal], codes: list[str], *,
                 return done
         except Killed:
             done.append(run.turns[-1].phase)
-        wanted = len(codes) + 3
-        until(lambda wanted=wanted: len(codes) >= wanted, what=f"calls after {done}")
+        wanted = len(calls) + 3
+        until(lambda wanted=wanted: len(calls) >= wanted, what=f"calls after {done}")

@@ -30,21 +30,10 @@ def bedded(worker_id: str) -> Iterator[Bedded]:
     bed.stop()
 
 
-class Counted(list[str]):
-    """The calls so far, for `steps`, which wants some between any two."""
-
-    def __init__(self, calls: Calls) -> None:
-        super().__init__()
-        self.calls = calls
-
-    def __len__(self) -> int:
-        return len(self.calls)
-
-
 def test_there_without_a_failed_call(bedded: Bedded) -> None:
     """Both are restarted on the way, caller and called; each step is a run of its own that dies."""
     with Calls(bedded.bed, "http://cars:8000/", source="shop/portal", rate=20, timeout=10, keep_alive=False) as calls:
-        assert steps(bedded, lambda _run: goal(MATERIAL), Counted(calls)) == PHASES
+        assert steps(bedded, lambda _run: goal(MATERIAL), calls) == PHASES
         assert rotation(bedded).settle(goal(MATERIAL)).blockers == ()
         calls.wait(40)
     assert bedded.issuer("cars") == "CN=new intermediate"

@@ -15,7 +15,7 @@ from pods_support import missing
 from testbed import Bed
 from testbed.patience import until
 from travel_support import INVENTORY
-from zero_trust_support import AGENCY, CLOSED, INTENDED, PLANE, Pods, calling, install_play
+from zero_trust_support import AGENCY, CLOSED, INTENDED, PLANE, Pods, answering, calling, install_play
 
 Play = Callable[..., Run]
 # test_pods has real refusals, test_zero_trust the same stages on quicker proxies.
@@ -51,9 +51,7 @@ def play(bed: Bed, playbook: Play, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture(scope="module")
 def pods(bed: Bed, play: Play) -> Pods:
     found = Pods(bed)
-    for source, targets in INTENDED.items():
-        for target in targets:
-            until(lambda source=source, target=target: found.call(source, target) == "200", what=f"{source} calls {target}")
+    answering(found, INTENDED)
     return found
 
 

@@ -151,7 +151,11 @@ def wake_envoys(bed: Bed, wanted: dict[str, set[str]]) -> None:
         return len(injected) >= len(CLOSED) and injected <= execs
 
     until(served, 300.0, what="an Envoy behind each injected pod")
-    pods = Pods(bed)
+    answering(Pods(bed), wanted)
+
+
+def answering(pods: Pods, wanted: dict[str, set[str]]) -> None:
+    """Waits until every intended call is answered."""
     for source, targets in wanted.items():
         for target in targets:
             until(lambda source=source, target=target: pods.call(source, target) == "200", what=f"{source} calls {target}")
