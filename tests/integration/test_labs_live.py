@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 from labs_support import Lab
 from pods_support import missing
 from testbed import Bed
-from testbed.calls import Calls
+from testbed.calls import Calls, wilson
 from testbed.patience import until
 
 OPERATORS = ("olm", "sail", "openshift", "observability", "pods")
@@ -51,13 +50,6 @@ def settled(calls: Calls, *versions: str) -> int:
     return len(calls)
 
 
-def wilson(hits: int, of: int, z: float = Z99) -> tuple[float, float]:
-    """The interval in which the true share is."""
-    share, spread = hits / of, z * z / of
-    middle, half = share + spread / 2, z * math.sqrt(share * (1 - share) / of + spread / (4 * of))
-    return (middle - half) / (1 + spread), (middle + half) / (1 + spread)
-
-
 def test_all_six_pods_answer_first(lab: Lab) -> None:
     with from_outside(lab) as calls:
         calls.wait(200)
@@ -81,7 +73,7 @@ def test_no_caller_notices_a_step_and_each_gets_its_version(lab: Lab) -> None:
         while len(chrome) - begin < 2000:
             chrome.wait(200)
         shares = chrome.by_version(begin)
-        low, high = wilson(shares["2.0"], shares.total())
+        low, high = wilson(shares["2.0"], shares.total(), Z99)
         assert low <= 0.2 <= high, f"{shares['2.0']} of {shares.total()} calls got v2: {low:.3f} to {high:.3f}"
         step(lab, "all_v2")
         for calls in (chrome, firefox, inside):

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import re
 import ssl
 import threading
@@ -33,7 +34,7 @@ from .pods.status import says_ready
 if TYPE_CHECKING:
     from .bed import Bed
 
-__all__ = ["Answer", "Calls", "outside", "pod_namespace"]
+__all__ = ["Answer", "Calls", "outside", "pod_namespace", "wilson"]
 
 _VERSION = re.compile(r"""Hello version: ([^,\s]+)|"version": "([^"]+)\"""")
 
@@ -71,6 +72,13 @@ def pod_namespace(bed: Bed, source: str) -> str:
         if meant and says_ready(pod) and not meta.get("deletionTimestamp"):
             return netns.pod_name(_tag(bed), meta["uid"])
     raise BedError(f"Bed {bed.name}: no ready pod {source}; there are {', '.join(pod['metadata']['name'] for pod in found) or 'none'}")
+
+
+def wilson(hits: int, of: int, z: float) -> tuple[float, float]:
+    """The interval in which the true share is, between 0 and 1; z: of the normal distribution, 1.96 for 95 %."""
+    share, spread = hits / of, z * z / of
+    middle, half = share + spread / 2, z * math.sqrt(share * (1 - share) / of + spread / (4 * of))
+    return (middle - half) / (1 + spread), (middle + half) / (1 + spread)
 
 
 def _addresses(space: str, host: str) -> list[str]:

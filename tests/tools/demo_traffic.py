@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import time
 from typing import Any
 
 from demo import play
 from testbed import Bed, binaries
-from testbed.calls import Calls
+from testbed.calls import Calls, wilson
 from testbed.patience import until
 
 NAME, HOST = "demo-traffic", "guestbook.apps.lab.example.com"
@@ -23,13 +22,6 @@ OPERATORS = ("olm", "sail", "openshift", "observability", "pods")
 GATE = {"window": "15s", "interval": "5s", "min_requests": 60, "max_error_rate": 0.01, "timeout": "3m"}
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0"
 Z95 = 1.96
-
-
-def wilson(hits: int, of: int) -> tuple[float, float]:
-    """The 95 % interval of the true share, in per cent."""
-    share, spread = hits / of, Z95 * Z95 / of
-    middle, half = share + spread / 2, Z95 * math.sqrt(share * (1 - share) / of + spread / (4 * of))
-    return 100 * (middle - half) / (1 + spread), 100 * (middle + half) / (1 + spread)
 
 
 class Demo:
@@ -60,7 +52,7 @@ class Demo:
         shares = calls.by_version(begin)
         total, parts = max(shares.total(), 1), []
         for version in sorted({*shares, *expected}):
-            low, high = wilson(shares[version], total)
+            low, high = (100 * end for end in wilson(shares[version], total, Z95))
             wanted = expected.get(version, 0.0)
             parts.append(
                 f"{version} {shares[version]} of {total} ({100 * shares[version] / total:.1f} %, 95 % interval {low:.1f} to {high:.1f} %)"
