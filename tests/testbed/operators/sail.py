@@ -208,10 +208,13 @@ class SailController(Controller):
             return
         self._installed.pop(key, None)
         for child in await self._rendered(obj, for_removal=True):
-            if child["kind"] not in NOT_HERE or await self.kube.serves(child["apiVersion"], child["kind"]):
+            if await self._serves(child):
                 await self.kube.delete(child)
         left = [f for f in obj["metadata"]["finalizers"] if f != FINALIZER]
         await self.kube.patch(obj, {"metadata": {"finalizers": left, "resourceVersion": obj["metadata"]["resourceVersion"]}})
+
+    async def _serves(self, obj: Obj) -> bool:
+        return obj["kind"] not in NOT_HERE or await self.kube.serves(obj["apiVersion"], obj["kind"])
 
     async def _rendered(self, obj: Obj, *, for_removal: bool = False) -> list[Obj]:
         """The objects of this one, as they were installed last or would be."""
@@ -262,7 +265,7 @@ class SailController(Controller):
         rendered = await self._rendered(obj)
         await asyncio.sleep(CHART_SECONDS + float(self.faults.get("delay") or 0))
         for child in rendered:
-            if child["kind"] in NOT_HERE and not await self.kube.serves(child["apiVersion"], child["kind"]):
+            if not await self._serves(child):
                 continue
             done = await self.kube.apply(child)
             meta = done["metadata"]

@@ -28,6 +28,10 @@ _OUTSIDE = "203.0.113"
 _ISTIOD = ((15012, 15012), (15017, 443), (15014, 15014))
 
 
+def _of_machine(address: str) -> Target:
+    return Target(None, "127.0.0.1", int(address.rpartition(":")[2]))
+
+
 class Node:
     """What is the same for all pods of a bed."""
 
@@ -108,22 +112,24 @@ class Node:
 
     def _played(self, key: str) -> Callable[[], Target | None]:
         def target() -> Target | None:
-            try:
-                known = json.loads((self.folder / "services.json").read_text() or "{}").get(key)
-            except (OSError, ValueError):
-                return None
-            return Target(None, "127.0.0.1", int(known.rpartition(":")[2])) if known else None
+            known = self._told("services.json").get(key)
+            return _of_machine(known) if known else None
 
         return target
+
+    def _told(self, name: str) -> dict[str, str]:
+        """A file of the bed that says what is behind an address; nothing where there is none."""
+        try:
+            found: dict[str, str] = json.loads((self.folder / name).read_text() or "{}")
+        except (OSError, ValueError):
+            return {}
+        return found
 
     # -- the world outside
 
     async def _outside(self) -> None:
         """outside.json: {"api.example.com:443": "127.0.0.1:8443"}, servers of the machine that have a name and an address outside."""
-        try:
-            wanted: dict[str, str] = json.loads((self.folder / "outside.json").read_text() or "{}")
-        except (OSError, ValueError):
-            wanted = {}
+        wanted = self._told("outside.json")
         for key in [one for one in self._abroad if one not in wanted]:
             self._abroad.pop(key).close()
         for key, where in wanted.items():
@@ -133,7 +139,7 @@ class Node:
                 await netns.batch(self.world, f"addr add {self.outside[host]}/32 dev lo", force=True)
                 self.names = []  # the hosts files have to be written again
             if key not in self._abroad:
-                target = Target(None, "127.0.0.1", int(where.rpartition(":")[2]))
+                target = _of_machine(where)
                 self._abroad[key] = await relay(self.world, self.outside[host], int(port), lambda target=target: target)  # type: ignore[misc]
 
     def free_balancer(self) -> str:
