@@ -20,6 +20,7 @@ import aiohttp
 
 from .. import kubelet
 from ..paths import die_with, write_atomic
+from ..pods import spec
 from . import mounts
 from .base import LOG, ApiError, Controller, Key, conditions_of, free_ports, gated
 from .charts import ISTIOD_GATE as GATE
@@ -43,24 +44,13 @@ def _discovery(pod: Obj) -> Obj:
 
 def environment(pod: Obj, *, kubeconfig: str, remote: bool) -> dict[str, str]:
     """The container's, as a kubelet resolves it. remote: its mesh is in another cluster, whose kubeconfig is mounted."""
-    meta, spec = pod["metadata"], pod["spec"]
-    fields = {
-        "metadata.name": meta["name"],
-        "metadata.namespace": meta["namespace"],
-        "metadata.uid": meta.get("uid", ""),
-        "spec.serviceAccountName": spec.get("serviceAccountName") or "default",
-        "spec.nodeName": spec.get("nodeName", ""),
-        "status.podIP": (pod.get("status") or {}).get("podIP", ""),
-    }
-    found: dict[str, str] = {}
-    for row in _discovery(pod).get("env") or []:
-        path = ((row.get("valueFrom") or {}).get("fieldRef") or {}).get("fieldPath")
-        if "valueFrom" not in row:
-            found[row["name"]] = str(row.get("value", ""))
-        elif path in fields:
-            found[row["name"]] = fields[path]
+    meta = pod["metadata"]
+    # Its limits are the machine's.
+    rows = [row for row in _discovery(pod).get("env") or [] if "resourceFieldRef" not in (row.get("valueFrom") or {})]
+    found = spec.environment(pod, {"env": rows})
     found.pop("KUBECONFIG", None)  # said by an option
-    found = {"POD_NAME": meta["name"], "POD_NAMESPACE": meta["namespace"], "SERVICE_ACCOUNT": fields["spec.serviceAccountName"], **found}
+    account = pod["spec"].get("serviceAccountName") or "default"
+    found = {"POD_NAME": meta["name"], "POD_NAMESPACE": meta["namespace"], "SERVICE_ACCOUNT": account, **found}
     if remote and found.get("LOCAL_CLUSTER_SECRET_WATCHER") == "true":
         # For this it would want the credentials of a pod; the same by a file.
         del found["LOCAL_CLUSTER_SECRET_WATCHER"]
