@@ -15,6 +15,7 @@ import pytest
 import yaml
 from conftest import Run
 from pods_support import Mesh, deployment, missing, running, service
+from shop_support import play
 from testbed.calls import Calls
 
 pytestmark = [pytest.mark.skipif(missing() is not None, reason=f"the data plane pods: {missing()}"), pytest.mark.xdist_group("canary")]
@@ -36,18 +37,9 @@ class Shop:
     playbook: Playbook
 
     def play(self, name: str, *words: str, canary: Obj | None = None, **more: Any) -> Run:
-        given = {
-            "mesh_name": "shop",
-            "mesh_provider": "sail",
-            "mesh_control_plane": {"name": "default", "namespace": "istio-system"},
-            "mesh_domains": [{"name": "shop", "namespaces": ["shop"]}],
-            "mesh_traffic": [CARS],
-            "mesh_canaries": [{**CANARY, **(canary or {})}],
-            **more,
-        }
-        inventory = self.folder / "hosts.yml"
-        inventory.write_text(yaml.safe_dump({"shop": {"hosts": {"west": {}}}}), encoding="utf-8")
-        return self.playbook(f"meshops.mesh.{name}", *words, bed=self.mesh.bed, inventory=inventory, extra_vars=given)
+        given = {"mesh_traffic": [CARS], "mesh_canaries": [{**CANARY, **(canary or {})}], **more}
+        run: Run = play(self.playbook, self.mesh.bed, self.folder, name, *words, **given)
+        return run
 
     def weights(self) -> Obj:
         done = self.mesh.bed.kubectl("get", "virtualservice", "cars", "-n", "shop", "-o", "json")
@@ -159,10 +151,10 @@ def test_a_split_is_measured_over_two_thousand_calls(shop: Shop, tmp_path: Path)
         "register": "measured",
     }  # fmt: skip
     check = {"name": "Say", "meshops.mesh.mesh_show": {"lines": "{{ measured.lines }}"}}
-    play = tmp_path / "measure.yml"
-    play.write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": [task, check]}]), encoding="utf-8")
+    file = tmp_path / "measure.yml"
+    file.write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": [task, check]}]), encoding="utf-8")
     with Calls(shop.mesh.bed, URL, source=CLIENT, rate=200, workers=8):
-        done = shop.playbook(play, bed=shop.mesh.bed)
+        done = shop.playbook(file, bed=shop.mesh.bed)
     found = re.search(r"v2 answered (\d+) of (\d+) requests \((\S+) %, 95 % interval (\S+) to (\S+) %\)", done.check().stdout)
     assert found and int(found[2]) >= 2000
     assert float(found[4]) - 1.5 <= 20 <= float(found[5]) + 1.5, found[0]

@@ -13,35 +13,29 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from envoys_support import Mesh, Mesh2, until
+from shop_support import SPACE, play
 from testbed import Bed
+from travel_support import said
 
 pytestmark = pytest.mark.xdist_group("traffic")
 
 Obj = dict[str, Any]
 Playbook = Callable[..., Any]
-SPACE = "shop"
 V1, V2 = {"name": "v1"}, {"name": "v2"}
 CALLS = 200
 
 
-def version_of(name: str) -> list[Obj]:
+def version_of(name: str, annotations: Obj) -> Obj:
     """A Deployment of reviews."""
     labels = {"app": "reviews", "version": name}
     template = {
-        "metadata": {"labels": labels},
+        "metadata": {"labels": labels, "annotations": annotations},
         "spec": {"serviceAccountName": "reviews", "containers": [{"name": "app", "image": "example.com/app:1"}]},
     }
     meta = {"name": f"reviews-{name}", "namespace": SPACE}
-    return [
-        {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": meta,
-            "spec": {"selector": {"matchLabels": labels}, "template": template},
-        }
-    ]
+    spec = {"selector": {"matchLabels": labels}, "template": template}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec}
 
 
 @dataclass(frozen=True)
@@ -51,23 +45,12 @@ class Shop:
     mesh: Mesh
     provider: str
     folder: Path
-    play: Playbook
+    playbook: Playbook
 
     def shift(self, *rows: Obj, check: bool = False, **more: Any) -> Any:
-        given = {
-            "mesh_name": "shop",
-            "mesh_provider": self.provider,
-            "mesh_control_plane": {"name": "default", "namespace": "istio-system"},
-            "mesh_domains": [{"name": "shop", "namespaces": [SPACE]}],
-            "mesh_gateways": [],
-            "mesh_traffic": list(rows),
-            "traffic_wait_timeout": 30,
-            **more,
-        }
-        inventory = self.folder / "hosts.yml"
-        inventory.write_text(yaml.safe_dump({"shop": {"hosts": {"west": {}}}}), encoding="utf-8")
-        more_words = ["--check"] if check else []
-        return self.play("meshops.mesh.shift_traffic", *more_words, bed=self.mesh.bed, inventory=inventory, extra_vars=given)
+        given = {"mesh_provider": self.provider, "mesh_gateways": [], "mesh_traffic": list(rows), "traffic_wait_timeout": 30, **more}
+        words = ["--check"] if check else []
+        return play(self.playbook, self.mesh.bed, self.folder, "shift_traffic", *words, **given)
 
     def calls(self, number: int = CALLS, *headers: str) -> Counter[str]:
         """How many of these requests each version answered; of an error its code."""
@@ -108,13 +91,10 @@ def shop(request: pytest.FixtureRequest, worker_id: str, tmp_path_factory: pytes
     bed = Bed.start(f"traffic-{request.param}-{worker_id}", ("maistra" if old else "sail", "envoys"), owner=os.getpid())
     mesh = (Mesh2 if old else Mesh)(bed)
     mesh.install()
-    notes = {"sidecar.istio.io/inject": "true"} if old else None
-    mesh.deploy("client", "reviews", annotations=notes)
+    mesh.deploy("client", "reviews")
     bed.kubectl("delete", "deployment", "reviews", "-n", SPACE)
-    for name in ("v1", "v2"):
-        made = version_of(name)
-        made[0]["spec"]["template"]["metadata"]["annotations"] = notes or {}
-        mesh.apply(*made)
+    notes = {"sidecar.istio.io/inject": "true"} if old else {}
+    mesh.apply(version_of("v1", notes), version_of("v2", notes))
     found = Shop(mesh, request.param, tmp_path_factory.mktemp("shop"), playbook)
     until(lambda: {"v1", "v2"} <= found.calls(20).keys(), what="both versions")
     yield found
@@ -166,8 +146,7 @@ def test_a_route_before_its_version_is_503(shop: Shop) -> None:
     shop.mesh.apply(route)
     until(lambda: shop.calls(5) == {"503": 5}, what="the route without a version")
     refused = shop.shift(BOTH)
-    said = " ".join((refused.stdout + refused.stderr).split())
-    assert refused.rc != 0 and "VirtualService shop/by-hand routes the requests to shop/reviews already" in said
+    assert refused.rc != 0 and "VirtualService shop/by-hand routes the requests to shop/reviews already" in said(refused)
     shop.mesh.bed.kubectl("delete", "virtualservices.networking.istio.io", "by-hand", "-n", SPACE)
     until(lambda: "503" not in shop.calls(5), what="the way back")
 
@@ -176,8 +155,7 @@ def test_a_version_without_pods_is_refused_and_nothing_is_changed(shop: Shop) ->
     shop.shift(ALL_V1).check()
     before = {name: one["metadata"]["resourceVersion"] for name, one in shop.objects().items()}
     refused = shop.shift(reviews(V1, {"name": "v3"}, routes=[{"to": {"v1": 50, "v3": 50}}]))
-    said = " ".join((refused.stdout + refused.stderr).split())
-    assert refused.rc != 0 and "has no ready pod (app=reviews, version=v3): callers would get 503" in said
+    assert refused.rc != 0 and "has no ready pod (app=reviews, version=v3): callers would get 503" in said(refused)
     assert {name: one["metadata"]["resourceVersion"] for name, one in shop.objects().items()} == before
     assert shop.calls(20) == {"v1": 20}
 
@@ -188,9 +166,9 @@ def test_a_run_that_was_killed_between_two_stages_is_gone_on_with(shop: Shop) ->
     shop.shift(ALL_V1).check()
     shop.mesh.bed.set_faults({"envoys": {"keep_config": True}})
     stopped = shop.shift(ALL_V2, traffic_wait_timeout=1)
-    said = " ".join((stopped.stdout + stopped.stderr).split())
-    assert stopped.rc != 0 and f"it does not know outbound|8000|v2|reviews.{SPACE}.svc.cluster.local" in said
-    assert "The next stage was not applied" in said and shop.subsets() == ["v2", "v1"] and shop.calls(10) == {"v1": 10}
+    text = said(stopped)
+    assert stopped.rc != 0 and f"it does not know outbound|8000|v2|reviews.{SPACE}.svc.cluster.local" in text
+    assert "The next stage was not applied" in text and shop.subsets() == ["v2", "v1"] and shop.calls(10) == {"v1": 10}
     shop.mesh.bed.set_faults({})
     with shop.mesh.calling("client", "reviews") as codes:
         assert shop.shift(ALL_V2).check().changed

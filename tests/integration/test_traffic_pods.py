@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from pods_support import Mesh, deployment, missing, running, service
+from shop_support import play
 from testbed.calls import Calls
 from testbed.patience import until
 
@@ -41,17 +41,7 @@ def mesh(worker_id: str) -> Iterator[Mesh]:
 @pytest.fixture
 def shift(mesh: Mesh, tmp_path: Path, playbook: Callable[..., Any]) -> Callable[..., Any]:
     def run(*rows: Obj, **more: Any) -> Any:
-        inventory = tmp_path / "hosts.yml"
-        inventory.write_text(yaml.safe_dump({"shop": {"hosts": {"west": {}}}}), encoding="utf-8")
-        given = {
-            "mesh_name": "shop",
-            "mesh_provider": "sail",
-            "mesh_control_plane": {"name": "default", "namespace": "istio-system"},
-            "mesh_domains": [{"name": "shop", "namespaces": ["shop"]}],
-            "mesh_traffic": list(rows),
-            **more,
-        }
-        return playbook("meshops.mesh.shift_traffic", bed=mesh.bed, inventory=inventory, extra_vars=given)
+        return play(playbook, mesh.bed, tmp_path, "shift_traffic", mesh_traffic=list(rows), **more)
 
     return run
 
