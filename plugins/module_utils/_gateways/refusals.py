@@ -12,6 +12,7 @@ from typing import Any
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from .._model.fields import section, sections
+from .._model.plane_parts import PROJECT_PORTS
 from .._text import did_you_mean, quoted, shown
 
 __all__ = ["gateway_refusals"]
@@ -99,7 +100,7 @@ def _of_project(where: str, row: Mapping[str, Any], kind: str, homes: Mapping[st
     if kind not in homes:
         yield f"{where}.gateway: {quoted(kind)} is none of mesh_project_gateways; {did_you_mean(kind, homes)}"
         return
-    open_ports = [port.get("port") for port in sections(homes[kind].get("ports"))] or [80, 443]
+    open_ports = [port.get("port") for port in sections(homes[kind].get("ports")) or PROJECT_PORTS]
     port = row.get("port") or 80
     if str(port) not in map(str, open_ports):
         yield (

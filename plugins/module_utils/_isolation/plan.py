@@ -13,6 +13,7 @@ from typing import Any
 from .._model.fields import entries, sections
 from .._model.gateway_intent import home_of
 from .._model.members import namespaces_of
+from .._model.plane_parts import project_gateways
 from .._text import did_you_mean, quoted, shown
 
 __all__ = ["isolation_refusals", "isolation_rows"]
@@ -32,6 +33,10 @@ def isolation_rows(intent: Mapping[str, Any], domains: Rows, plane: str, gateway
         if source != target:
             callers.setdefault(target, []).append((source, ports))
             calls.setdefault(source, []).append((target, ports))
+    doors: dict[str, list[dict[str, Any]]] = {}
+    for one in project_gateways(projects):
+        door = {"name": str(one["name"]), "ports": [port["target_port"] for port in one["ports"]]}
+        doors.setdefault(str(one["namespace"]), []).append(door)
     return [
         {
             "namespace": name,
@@ -40,7 +45,7 @@ def isolation_rows(intent: Mapping[str, Any], domains: Rows, plane: str, gateway
             "addresses": [
                 one for one in sections(intent.get("egress")) if name in entries(one.get("from")) or not entries(one.get("from"))
             ],
-            "gateways": [_gateway(one) for one in projects if one.get("namespace") == name],
+            "gateways": doors.get(name, []),
         }
         for name in dict.fromkeys(chosen)
     ]
@@ -71,12 +76,6 @@ def _grouped(ends: Iterable[_End]) -> list[dict[str, Any]]:
     for name, ports in ends:
         by_ports.setdefault(ports, []).append(name)
     return [{"namespaces": sorted(set(names)), "ports": list(ports)} for ports, names in sorted(by_ports.items())]
-
-
-def _gateway(row: Mapping[str, Any]) -> dict[str, Any]:
-    rows = sections(row.get("ports")) or [{"port": 80}, {"port": 443}]
-    own = [int(one.get("target_port") or (int(one["port"]) + 8000 if int(one["port"]) < 1024 else one["port"])) for one in rows]
-    return {"name": str(row.get("name")), "ports": own}
 
 
 def isolation_refusals(intent: Mapping[str, Any], members: Sequence[str], plane: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.meshops.mesh.plugins.filter.cni_keeper import cni_keeper
 from ansible_collections.meshops.mesh.plugins.filter.control_plane_gateways import control_plane_gateways
 from ansible_collections.meshops.mesh.plugins.filter.least_pods import least_pods
+from ansible_collections.meshops.mesh.plugins.filter.project_gateways import project_gateways
 
 GATEWAY: dict[str, Any] = {"enabled": True, "replicas": 2, "resources": {}, "service_type": "LoadBalancer"}
 OFF = GATEWAY | {"enabled": False}
@@ -82,3 +83,21 @@ def test_keeper_of_the_cni_plugin(case: str) -> None:
 )  # fmt: skip
 def test_least_pods(part: dict[str, Any], expected: int) -> None:
     assert least_pods(part) == expected
+
+
+PROJECT = {"name": "door", "istio": "door", "namespace": "shop", "replicas": 1, "resources": {}, "service_type": "ClusterIP",
+           "autoscale": {}, "service_annotations": {}}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("ports", "expected"),
+    [
+        (None, [{"name": "http2", "port": 80, "target_port": 8080}, {"name": "https", "port": 443, "target_port": 8443}]),
+        ([{"name": "tcp", "port": "9000"}], [{"name": "tcp", "port": 9000, "target_port": 9000}]),
+        ([{"name": "tls", "port": 443, "target_port": "9443"}], [{"name": "tls", "port": 443, "target_port": 9443}]),
+    ],
+)
+def test_a_gateway_of_a_project_with_everything_said(ports: list[dict[str, Any]] | None, expected: list[dict[str, Any]]) -> None:
+    given = {"name": "door", "namespace": "shop", **({} if ports is None else {"ports": ports})}
+    assert project_gateways([given]) == [PROJECT | {"ports": expected}]
+    assert project_gateways([given | {"replicas": 3}]) == [PROJECT | {"replicas": 3, "ports": expected}]
