@@ -17,7 +17,7 @@ from .._model import kinds as k
 from .._model.fields import entries, name_of, namespace_of, section, sections
 from .._model.gateway_intent import home_of
 from .._model.intent import Intent
-from .._model.istiods import READS, istiods, service_ends
+from .._model.istiods import READS, istiods_of_mesh, service_ends
 from .._model.made_services import made_services
 from .._model.mesh_config import ROOT_NAMESPACE
 from .._model.plane_parts import least_pods
@@ -490,8 +490,8 @@ def homes_of(view: View, gateway: Obj) -> list[str]:
 
 def root_namespace(view: View, intent: Intent) -> str:
     """The root namespace, as far as it is known."""
-    own = (row for row in istiods(view) if not intent.namespace or row.namespace in ("", intent.namespace))
-    return next((row.root_namespace for row in own if row.root_namespace), intent.namespace or ROOT_NAMESPACE)
+    own = (row.root_namespace for row in istiods_of_mesh(view, intent) if row.root_namespace)
+    return next(own, intent.namespace or ROOT_NAMESPACE)
 
 
 def _entries(view: View, host: str) -> list[Obj]:

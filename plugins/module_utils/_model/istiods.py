@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 from . import kinds as k
+from .intent import Intent
 from .mesh_config import CLUSTER_DOMAIN, MeshConfig, mesh_configs
 from .view import View
 
-__all__ = ["READS", "cluster_domains", "istiods", "service_ends"]
+__all__ = ["READS", "cluster_domains", "istiods", "istiods_of_mesh", "service_ends"]
 
 READS = (k.CONFIG_MAP, k.DEPLOYMENT, k.ISTIO, k.ISTIO_OPERATOR, k.ISTIO_REVISION, k.SMCP)  # what says how an istiod is configured
 
@@ -18,6 +19,11 @@ READS = (k.CONFIG_MAP, k.DEPLOYMENT, k.ISTIO, k.ISTIO_OPERATOR, k.ISTIO_REVISION
 def istiods(view: View) -> tuple[MeshConfig, ...]:
     """Each istiod that the source speaks of."""
     return view.memo("istiods", view, lambda: mesh_configs([row.raw for kind in READS for row in view.of(kind)]))
+
+
+def istiods_of_mesh(view: View, intent: Intent) -> tuple[MeshConfig, ...]:
+    """Those of the mesh; all of the source where no control plane is named."""
+    return tuple(one for one in istiods(view) if not intent.namespace or one.namespace in ("", intent.namespace))
 
 
 def cluster_domains(view: View) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from .._gateways.checks import root_namespace
 from .._model import kinds as k
 from .._model.fields import section, sections, texts
 from .._model.intent import Intent
-from .._model.istiods import READS, istiods, service_ends
+from .._model.istiods import READS, istiods_of_mesh, service_ends
 from .._model.pods import every_pod, selected_pods
 from .._model.problem import Problem, Severity
 from .._model.routing import binds_mesh, export_words, full_name, short_name
@@ -248,8 +248,7 @@ def fields_count(view: View, intent: Intent, options: Options) -> Iterable[Probl
 def logs_have_writers(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Without a provider, its own or the mesh's default, there is no access log, and that is found out on the day that somebody needs
     one."""
-    settings = [one.settings for one in istiods(view) if intent.namespace in ("", one.namespace) or not one.namespace]
-    if any(section(one, "defaultProviders").get("accessLogging") for one in settings):
+    if any(section(one.settings, "defaultProviders").get("accessLogging") for one in istiods_of_mesh(view, intent)):
         return
     root = root_namespace(view, intent)
     general = any(not _silent(row) and row.items("spec", "accessLogging") for row in view.of(k.TELEMETRY, root))
