@@ -14,6 +14,7 @@ from ._checks import runner
 from ._checks.catalogue import Catalogue
 from ._cluster import checks as cluster
 from ._control_plane import checks as control_plane
+from ._control_plane import hardening
 from ._control_plane import webhook_checks as webhooks
 from ._discovery import checks as discovery
 from ._gateways import checks as gateways
@@ -38,7 +39,7 @@ __all__ = ["CATALOGUE", "RETIRED", "kinds_read", "run_checks", "run_checks_on", 
 RETIRED: dict[str, str] = {}
 
 # Beside its own category a feature may have rows of another one, which are there once it is imported.
-SHARING = (discovery, traffic_routes, traffic_objects, shared_gateways, workload_annotations, workload_services, webhooks)
+SHARING = (discovery, traffic_routes, traffic_objects, shared_gateways, workload_annotations, workload_services, hardening, webhooks)
 
 CATALOGUE = Catalogue(
     cluster.CATEGORY,

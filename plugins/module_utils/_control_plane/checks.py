@@ -26,7 +26,6 @@ from .._model.selectors import matches
 from .._model.versions import ahead, image_version, minor, same_minor
 from .._model.view import Obj, View, ref
 from .._text import counted
-from . import hardening
 
 CATEGORY = Category("control_plane")
 check = CATEGORY.check
@@ -554,48 +553,3 @@ def configuration_has_a_reader(view: View, intent: Intent, options: Options) -> 
             yield Problem(row.ref, f"no istiod reads it: {revision} is a tag, and istiod compares the label with its own revision, {own}")
         elif revision not in names:
             yield Problem(row.ref, f"no istiod reads it: there is none of revision {revision}, only of {', '.join(sorted(names))}")
-
-
-@check(
-    "OSM1219",
-    title="policies that refuse paths see every spelling of them",
-    hint="set path_normalization of mesh_control_plane to DECODE_AND_MERGE_SLASHES (proxies follow at once), or allow by path instead",
-    severity=Severity.WARNING,
-    inputs=(k.AUTHORIZATION_POLICY, *READS),
-    live=False,
-    subjects=(k.AUTHORIZATION_POLICY,),
-)
-def paths_normalized(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """A policy compares the path as the proxy has normalized it. Istio's default leaves // and %2F as they are, and many applications do
-    not: what DENY names for /admin is open as //admin. A policy that allows paths fails the other way and is safe."""
-    yield from hardening.paths_as_written(view, intent)
-
-
-@check(
-    "OSM1220",
-    title="each TLS setting asks for 1.2 or newer, and for strong cipher suites",
-    hint="correct minProtocolVersion and cipherSuites; tls_cipher_suites and min_tls_version of mesh_control_plane set both for the mesh",
-    severity=Severity.WARNING,
-    inputs=(k.GATEWAY, *READS),
-    live=False,
-    subjects=(k.GATEWAY, *READS),
-)
-def tls_strict(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """TLS 1.0 and 1.1 are broken, and a suite without ECDHE lets whoever gets the key one day read what was recorded before. Istio leaves
-    out names of suites that it does not know, and where none is left it takes its default without a word."""
-    yield from hardening.lenient_tls(view, intent)
-
-
-@check(
-    "OSM1221",
-    title="no proxy shows istiod the token of its account",
-    hint="set tokens of mesh_control_plane to third_party, then restart the workloads wave by wave (meshops.mesh.restart_data_plane)",
-    severity=Severity.WARNING,
-    inputs=READS,
-    live=False,
-    intent=("control_plane",),
-)
-def tokens_bound(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """The token of an account is good for the whole API and does not end with the pod: who reads it in a container has the identity in the
-    mesh and in the cluster. A third-party token has istiod for its audience and an hour to live."""
-    yield from hardening.reusable_tokens(view, intent)

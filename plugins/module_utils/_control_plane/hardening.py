@@ -2,35 +2,34 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to meshops.mesh: not for use outside the collection, may change without notice.
-"""What of a mesh's hardening is not there: paths before policies, versions and cipher suites of TLS, tokens of proxies. Pure."""
+"""Checks of the control_plane category about hardening: paths before policies, versions and cipher suites of TLS, tokens of proxies."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from .._checks.types import Options
 from .._model import kinds as k
 from .._model.fields import entries, section, sections
 from .._model.intent import Intent
-from .._model.istiods import istiods
+from .._model.istiods import READS, istiods_of_mesh
 from .._model.mesh_config import MeshConfig
-from .._model.problem import Problem, skip
+from .._model.problem import Problem, Severity, skip
 from .._model.tls_names import CIPHER_SUITES, weak
 from .._model.view import Obj, View
 from .._text import shortened
+from .checks import CATEGORY
 
-__all__ = ["lenient_tls", "paths_as_written", "reusable_tokens"]
+check = CATEGORY.check
+
+__all__: list[str] = []
 
 _SAFE = "DECODE_AND_MERGE_SLASHES"
 _OLD = ("TLSV1_0", "TLSV1_1")
 _SMCP_OLD = ("TLSv1_0", "TLSv1_1")
 _FIRST = "first-party-jwt"
 _SHOWN = 3
-
-
-def _own(view: View, intent: Intent) -> list[MeshConfig]:
-    """The istiods of the mesh; all of the source where no control plane is named."""
-    return [one for one in istiods(view) if not intent.namespace or one.namespace in ("", intent.namespace)]
 
 
 def _where(config: MeshConfig) -> str:
@@ -41,12 +40,23 @@ def _where(config: MeshConfig) -> str:
 # paths
 
 
-def paths_as_written(view: View, intent: Intent) -> Iterator[Problem]:
-    """Each policy that refuses by path, while the proxies leave other spellings of the path as they are."""
-    policies = [row for row in intent.owned(view.of(k.AUTHORIZATION_POLICY)) if _refused_paths(row)]
+@check(
+    "OSM1219",
+    title="policies that refuse paths see every spelling of them",
+    hint="set path_normalization of mesh_control_plane to DECODE_AND_MERGE_SLASHES (proxies follow at once), or allow by path instead",
+    severity=Severity.WARNING,
+    inputs=(k.AUTHORIZATION_POLICY, *READS),
+    live=False,
+    subjects=(k.AUTHORIZATION_POLICY,),
+)
+def paths_normalized(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
+    """A policy compares the path as the proxy has normalized it. Istio's default leaves // and %2F as they are, and many applications do
+    not: what DENY names for /admin is open as //admin. A policy that allows paths fails the other way and is safe."""
+    found = ((row, _refused_paths(row)) for row in intent.owned(view.of(k.AUTHORIZATION_POLICY)))
+    policies = [(row, paths) for row, paths in found if paths]
     if not policies:
         return
-    configs = _own(view, intent)
+    configs = istiods_of_mesh(view, intent)
     if not configs:
         yield skip("the source has no control plane, so what proxies make of paths is not known")
         return
@@ -56,8 +66,7 @@ def paths_as_written(view: View, intent: Intent) -> Iterator[Problem]:
         kept = config.path_normalization or "BASE"
         if kept == _SAFE:
             continue
-        for row in policies:
-            paths = _refused_paths(row)
+        for row, paths in policies:
             yield Problem(row.ref, _spelt(row, paths, kept, config))
 
 
@@ -85,20 +94,29 @@ def _spelt(policy: Obj, paths: list[str], kept: str, config: MeshConfig) -> str:
 # TLS
 
 
-def lenient_tls(view: View, intent: Intent) -> Iterator[Problem]:
-    """Versions before 1.2, cipher suites that are weak or that nobody knows, and servers below what the mesh asks for."""
-    plane = intent.control_plane or {}
-    wanted = str(plane.get("min_tls_version") or "").upper()
-    for config in _own(view, intent):
+@check(
+    "OSM1220",
+    title="each TLS setting asks for 1.2 or newer, and for strong cipher suites",
+    hint="correct minProtocolVersion and cipherSuites; tls_cipher_suites and min_tls_version of mesh_control_plane set both for the mesh",
+    severity=Severity.WARNING,
+    inputs=(k.GATEWAY, *READS),
+    live=False,
+    subjects=(k.GATEWAY, *READS),
+)
+def tls_strict(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
+    """TLS 1.0 and 1.1 are broken, and a suite without ECDHE lets whoever gets the key one day read what was recorded before. Istio leaves
+    out names of suites that it does not know, and where none is left it takes its default without a word."""
+    wanted, planes = str((intent.control_plane or {}).get("min_tls_version") or "").upper(), _smcp(view, intent)
+    for config in istiods_of_mesh(view, intent):
         for part in ("meshMTLS", "tlsDefaults"):
             said = section(config.settings, part)
             yield from _suites(_where(config), f"meshConfig.{part}.cipherSuites", entries(said.get("cipherSuites")))
         found = str(section(config.settings, "meshMTLS").get("minProtocolVersion") or "TLS_AUTO")
-        if config.known and not config.ossm2 and wanted == "TLSV1_3" and found != wanted and not _smcp(view, intent):
+        if config.known and not config.ossm2 and wanted == "TLSV1_3" and found != wanted and not planes:
             yield Problem(
                 _where(config), f"workloads accept TLS 1.2 (meshConfig.meshMTLS.minProtocolVersion is {found}), {wanted} is wanted"
             )
-    for smcp in _smcp(view, intent):
+    for smcp in planes:
         low = smcp.at("spec", "security", "controlPlane", "tls", "minProtocolVersion")
         if low in _SMCP_OLD:
             yield Problem(smcp.ref, f"spec.security.controlPlane.tls.minProtocolVersion is {low}: workloads accept a TLS that is broken")
@@ -142,16 +160,26 @@ def _suites(where: str, field: str, found: Iterable[Any]) -> Iterator[Problem]:
 # tokens
 
 
-def reusable_tokens(view: View, intent: Intent) -> Iterator[Problem]:
-    """A mesh whose proxies show the token of their account."""
-    for smcp in _smcp(view, intent):
+@check(
+    "OSM1221",
+    title="no proxy shows istiod the token of its account",
+    hint="set tokens of mesh_control_plane to third_party, then restart the workloads wave by wave (meshops.mesh.restart_data_plane)",
+    severity=Severity.WARNING,
+    inputs=READS,
+    live=False,
+    intent=("control_plane",),
+)
+def tokens_bound(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
+    """The token of an account is good for the whole API and does not end with the pod: who reads it in a container has the identity in the
+    mesh and in the cluster. A third-party token has istiod for its audience and an hour to live."""
+    planes = _smcp(view, intent)
+    for smcp in planes:
         kind = smcp.at("spec", "security", "identity", "type")
         kind = kind or smcp.at("status", "appliedSpec", "security", "identity", "type")
         if kind == "Kubernetes":
             yield Problem(smcp.ref, "spec.security.identity.type is Kubernetes: each proxy shows istiod the token of its account")
         elif not kind and str((intent.control_plane or {}).get("tokens")) == "third_party":
             yield Problem(smcp.ref, "spec.security.identity.type is not set, and mesh_control_plane.tokens asks for third_party")
-    named = bool(_smcp(view, intent))
-    for config in _own(view, intent):
-        if not named and config.flags.get("JWT_POLICY") == _FIRST:
+    for config in () if planes else istiods_of_mesh(view, intent):
+        if config.flags.get("JWT_POLICY") == _FIRST:
             yield Problem(f"istiod {config.name}", f"its JWT_POLICY is {_FIRST}: each proxy shows it the token of its account")
