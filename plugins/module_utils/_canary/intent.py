@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._errors import ConfigError
-from .._model.fields import entries, section, sections, texts
+from .._model.fields import entries, section, sections
+from .._model.traffic_rows import key_of, route_name, version_labels
 from .._text import counted, did_you_mean, quoted, shown
 
 __all__ = [
@@ -21,10 +22,8 @@ __all__ = [
     "CanaryStep",
     "Measure",
     "canary_named",
-    "key_of",
     "number_of",
     "read_canary",
-    "route_name",
     "route_of",
     "seconds_of",
     "weights_of",
@@ -121,15 +120,6 @@ def seconds_of(value: Any) -> float | None:
     return int(hours or 0) * 3600 + int(minutes or 0) * 60 + float(rest or 0)
 
 
-def key_of(row: Mapping[str, Any]) -> str:
-    return f"{row.get('namespace')}/{row.get('service')}"
-
-
-def route_name(route: Mapping[str, Any], number: int) -> str:
-    """As the role traffic calls a route that has no name."""
-    return str(route.get("name") or (f"rule-{number + 1}" if sections(route.get("match")) else "default"))
-
-
 def route_of(service: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
     """The route of a service by its name; the default one, which asks nothing of a request, for the empty name."""
     rows = sections(service.get("routes"))
@@ -170,7 +160,7 @@ def read_canary(row: Mapping[str, Any], traffic: Iterable[Mapping[str, Any]]) ->
     """The value of a row that nothing is to be refused of."""
     service = next((one for one in traffic if key_of(one) == key_of(row)), {})
     route = route_of(service, str(row.get("route") or "")) or {}
-    labels = {str(one["name"]): texts(one.get("labels")) or {"version": str(one["name"])} for one in sections(service.get("versions"))}
+    labels = {str(one["name"]): version_labels(one) for one in sections(service.get("versions"))}
     return Canary(
         service=str(row["service"]),
         namespace=str(row["namespace"]),

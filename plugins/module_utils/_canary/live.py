@@ -17,9 +17,8 @@ from .._text import shown
 from .state import CanaryState
 from .weights import text_of
 
-__all__ = ["ROUTE_KINDS", "TRAFFIC_OF", "fingerprint", "misplaced", "written_by_others"]
+__all__ = ["ROUTE_KINDS", "fingerprint", "misplaced", "written_by_others"]
 
-TRAFFIC_OF = "mesh.meshops.io/traffic-of"  # the role traffic's label on what it delivers for a service
 ROUTE_KINDS = (
     ("networking.istio.io", "VirtualService"),
     ("networking.istio.io", "DestinationRule"),

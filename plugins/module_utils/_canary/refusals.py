@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .._model.fields import entries, section, sections
+from .._model.traffic_rows import key_of, route_name
 from .._text import did_you_mean, quoted, shown
 from .intent import (
     ALL,
@@ -22,9 +23,7 @@ from .intent import (
     SOURCE,
     STEP,
     CanaryGate,
-    key_of,
     number_of,
-    route_name,
     route_of,
     seconds_of,
     weights_of,

@@ -11,6 +11,7 @@ from typing import Any
 
 from .._errors import ConfigError
 from .._model.fields import sections
+from .._model.traffic_rows import key_of
 from .._text import shown
 from .intent import route_of, weights_of
 from .state import CanaryState
@@ -24,7 +25,7 @@ def weighted(traffic: Iterable[Mapping[str, Any]], state: CanaryState) -> list[d
     found = []
     for service in traffic:
         row = dict(service)
-        if (str(row.get("namespace")), str(row.get("service"))) == (state.namespace, state.service):
+        if key_of(row) == state.key:
             mine = route_of(row, state.route)
             row["routes"] = [{**route, "to": state.weights} if route is mine else dict(route) for route in sections(row.get("routes"))]
         found.append(row)
@@ -38,9 +39,7 @@ def under_canaries(traffic: Iterable[Mapping[str, Any]], states: Iterable[Canary
     unless the canary is not over: then ConfigError."""
     rows, lines, wrong = [dict(row) for row in traffic], [], []
     for state in states:
-        service = next(
-            (row for row in rows if (str(row.get("namespace")), str(row.get("service"))) == (state.namespace, state.service)), None
-        )
+        service = next((row for row in rows if key_of(row) == state.key), None)
         route = route_of(service, state.route) if service is not None else None
         if route is not None and weights_of(route) == dict(state.base):
             if state.weights != state.base:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .._canary.live import ROUTE_KINDS, TRAFFIC_OF
+from .._canary.live import ROUTE_KINDS
 from .._canary.state import OF_CANARY, CanaryState, canary_name
 from .._errors import ConfigError
 from .._kube.client import Cluster
 from .._kube.lease import Lock
 from .._model.objects import MANAGED_BY, MANAGER, MESH, counts_as_ours, group_of, owner_text
+from .._model.traffic_rows import TRAFFIC_OF
 
 __all__ = ["CanaryMemory"]
 

@@ -18,7 +18,8 @@ from .._kube.auth import dialer
 from .._kube.client import Cluster
 from .._kube.options import display_name
 from .._kube.progress import Progress
-from .._model.fields import section, texts
+from .._model.fields import section
+from .._model.traffic_rows import version_labels
 from .._text import counted, shown
 from .traffic_metrics import MetricsReader, MetricsRequest, prometheus_fetch
 
@@ -34,7 +35,7 @@ def _request(params: Mapping[str, Any]) -> MetricsRequest:
     return MetricsRequest(
         namespace=params["namespace"],
         service=params["service"],
-        versions={one["name"]: texts(one.get("labels")) or {"version": one["name"]} for one in params["versions"]},
+        versions={one["name"]: version_labels(one) for one in params["versions"]},
         measure=Measure(
             params["measure"], params["reporter"], tuple(params["callers"]), params["metrics_port"], section(params["prometheus"])
         ),

@@ -13,6 +13,7 @@ from typing import Any
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from .._model.fields import entries, section, sections, texts
+from .._model.traffic_rows import route_name, version_labels
 
 __all__ = [
     "EXACT",
@@ -178,17 +179,15 @@ def _words(value: Any) -> tuple[str, ...]:
 
 
 def _version(row: Mapping[str, Any]) -> VersionSubset:
-    name = str(row["name"])
-    return VersionSubset(name, texts(row.get("labels")) or {"version": name}, section(row, "resilience"))
+    return VersionSubset(str(row["name"]), version_labels(row), section(row, "resilience"))
 
 
 def _route(row: Mapping[str, Any], number: int) -> ServiceRoute:
-    matches = tuple(_match(one) for one in sections(row.get("match")))
     shares = [VersionShare(str(name), int(weight)) for name, weight in section(row, "to").items() if int(weight)]
     mirror, retries = section(row, "mirror"), section(row, "retries")
     return ServiceRoute(
-        name=str(row.get("name") or (f"rule-{number + 1}" if matches else "default")),
-        matches=matches,
+        name=route_name(row, number),
+        matches=tuple(_match(one) for one in sections(row.get("match"))),
         to=tuple(shares) or (VersionShare(ANY_VERSION, 100),),
         mirror=Mirror(str(mirror["version"]), float(mirror.get("percent", 100))) if mirror else None,
         timeout=str(row.get("timeout") or ""),

@@ -24,13 +24,14 @@ from .._model.overlay import overlaid
 from .._model.problem import Problem
 from .._model.routing import Rules, binds_mesh, destinations, full_name
 from .._model.snapshot import Snapshot
+from .._model.traffic_rows import TRAFFIC_OF
 from .._model.view import View
 from .._text import shortened, shown
 from .intent import ServiceTraffic, read_traffic
 from .outside import listener_of
 from .proof import NO_PODS, NO_SERVICE, route_faults
 from .refusals import traffic_refusals
-from .render import OF_SERVICE, ROUTES, SUBSETS, RenderSettings, TrafficObjects, render_traffic
+from .render import ROUTES, SUBSETS, RenderSettings, TrafficObjects, render_traffic
 from .wording import ALL_PODS, NOT_SERVED, difference, rules_in_words
 
 __all__ = ["TrafficPlan", "TrafficSettings", "TrafficStage", "plan_traffic"]
@@ -286,7 +287,7 @@ def _left(traffic: Sequence[ServiceTraffic], wanted: TrafficObjects, source: _So
     for identity, raw in source.live.items():
         if identity in mine or not _of_traffic(raw, source.settings.mesh):
             continue
-        key = f"{namespace_of(raw)}/{section(raw, 'metadata', 'labels').get(OF_SERVICE, '')}"
+        key = f"{namespace_of(raw)}/{section(raw, 'metadata', 'labels').get(TRAFFIC_OF, '')}"
         (going if source.settings.prune or key in named else staying).append(dict(raw))
     return going, staying
 
@@ -423,7 +424,7 @@ def _changes(traffic: Sequence[ServiceTraffic], wanted: TrafficObjects, leaving:
     made = {Ref.of(obj).identity: obj for obj in wanted.routes}
     gone = {Ref.of(obj).identity: obj for obj in leaving if obj["kind"] in _ROUTE_KINDS}
     for identity, obj in {**gone, **made}.items():
-        service = str(section(obj, "metadata", "labels").get(OF_SERVICE) or name_of(obj))
+        service = str(section(obj, "metadata", "labels").get(TRAFFIC_OF) or name_of(obj))
         live = source.live.get(identity)
         hosts = section(obj, "spec").get("hostnames") or section(obj, "spec").get("hosts") or []
         subject = f"{namespace_of(obj)}/{service}"

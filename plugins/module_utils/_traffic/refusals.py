@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from itertools import combinations, pairwise
 from typing import Any
 
-from .._model.fields import entries, section, sections, texts
+from .._model.fields import entries, section, sections
+from .._model.traffic_rows import key_of, version_labels
 from .._text import counted, did_you_mean, quoted, shown
 from .intent import EXACT, PREFIX, PRESENT, REGEX, ComparedText
 from .outside import OutsideListener, listener_of
@@ -80,7 +81,7 @@ def _versions(where: str, row: Mapping[str, Any]) -> Iterator[str]:
         if name in names:
             yield f"{place}.name: {where}.versions[{names[name]}] is called {shown(name)} as well; give each a name of its own"
         names.setdefault(name, number)
-        labels = tuple(sorted((texts(one.get("labels")) or {"version": name}).items()))
+        labels = tuple(sorted(version_labels(one).items()))
         if labels in selected and selected[labels] != name:
             words = ", ".join(f"{key}={value}" for key, value in labels)
             yield f"{place}.labels: {shown(words)} are the pods of {shown(selected[labels])} already; the two would be the same"
@@ -298,11 +299,11 @@ def _resilience(where: str, said: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _twice(rows: Rows) -> Iterator[str]:
-    seen: dict[tuple[str, str], str] = {}
+    seen: dict[str, str] = {}
     for where, row in _each(rows):
-        key = (str(row.get("namespace")), str(row.get("service")))
+        key = key_of(row)
         if key in seen:
-            yield f"{where}: {seen[key]} is about Service {shown('/'.join(key))} as well; a Service has one entry: put the two together"
+            yield f"{where}: {seen[key]} is about Service {shown(key)} as well; a Service has one entry: put the two together"
         seen.setdefault(key, where)
 
 

@@ -13,15 +13,15 @@ from typing import Any
 
 from .._model.fields import section
 from .._model.routing import CLUSTER_DOMAIN
+from .._model.traffic_rows import TRAFFIC_OF
 from .cookies import cookie_pattern
 from .http_routes import RouteAttachment, http_route
 from .intent import EXACT, PRESENT, REGEX, ComparedText, RequestMatch, ServiceRoute, ServiceTraffic, VersionShare, escaped
 from .outside import OutsideListener
 
-__all__ = ["OF_SERVICE", "ROUTES", "SUBSETS", "RenderSettings", "TrafficObjects", "destination_rules", "render_traffic", "subset_of"]
+__all__ = ["ROUTES", "SUBSETS", "RenderSettings", "TrafficObjects", "destination_rules", "render_traffic", "subset_of"]
 
 SUBSETS, ROUTES = "traffic_subsets", "traffic_routes"
-OF_SERVICE = "mesh.meshops.io/traffic-of"  # label: the Service that an object is about
 _ISTIO = "networking.istio.io"
 _MESH = "mesh"
 _TCP = {"max_connections": "maxConnections", "connect_timeout": "connectTimeout"}
@@ -75,7 +75,7 @@ def render_traffic(traffic: Iterable[ServiceTraffic], settings: RenderSettings) 
 def _about(one: ServiceTraffic, obj: Obj) -> Obj:
     """The object with the label of its Service, by which it is found once it is not wanted any more."""
     meta = obj["metadata"]
-    return {**obj, "metadata": {**meta, "labels": {**meta.get("labels", {}), OF_SERVICE: one.service}}}
+    return {**obj, "metadata": {**meta, "labels": {**meta.get("labels", {}), TRAFFIC_OF: one.service}}}
 
 
 def host_of(one: ServiceTraffic, settings: RenderSettings, version: str = "") -> str:
