@@ -6,22 +6,19 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from http.client import HTTPException
 from typing import Any
-from urllib.parse import quote, urlencode
 
 from .._errors import FetchError
 from .._kube.auth import Dialer
 from .._kube.client import Cluster
 from .._kube.forward import admin_get
 from .._model.problem import Problem
-from .._model.secrecy import without_login
 from .._rollout import gate
+from .prometheus import instant_query
 
 __all__ = ["Asking", "ask_prometheus", "ask_proxies"]
 
@@ -63,29 +60,9 @@ def ask_proxies(
 
 
 def ask_prometheus(cluster: Cluster, namespace: str, query: Mapping[str, Any], fetch: Callable[[str], bytes]) -> list[Problem]:
-    """A Prometheus, by its URL or through the API server at its Service."""
-    words = urlencode({"query": query["query"]})
-    if query.get("url"):
-        try:
-            body = fetch(f"{str(query['url']).rstrip('/')}/api/v1/query?{words}")
-        except (OSError, ValueError, HTTPException) as exc:
-            # what is said of an address that is none quotes a part of it, which may be a password
-            reason = without_login(str(exc)) if isinstance(exc, OSError) else "this is no address"
-            title = f"query {query.get('name') or query['query']}"
-            return [Problem(title, f"no answer from {without_login(str(query['url']))}: {reason}")]
-    else:
-        where = query.get("service") or {}
-        port = where.get("port", 9090)
-        path = (
-            f"/api/v1/namespaces/{quote(str(where.get('namespace') or namespace), safe='')}/services/"
-            f"{quote(str(where.get('name') or 'prometheus'), safe='')}:{port}/proxy/api/v1/query?{words}"
-        )
-        try:
-            body = cluster.request("GET", path).body
-        except FetchError as exc:
-            return [Problem(f"query {query.get('name') or query['query']}", str(exc))]
+    """What is wrong with its answer; no answer is, too. namespace: where its Service is looked for."""
     try:
-        answer = json.loads(body)
-    except ValueError:
-        answer = body[:200].decode(errors="replace")
+        answer = instant_query(cluster, query["query"], query, namespace, fetch)
+    except FetchError as exc:
+        return [Problem(f"query {query.get('name') or query['query']}", str(exc))]
     return gate.judge_query(query, answer)

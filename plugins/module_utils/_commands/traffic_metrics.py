@@ -12,9 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from http.client import HTTPException
 from typing import Any
-from urllib.parse import quote, urlencode
 
 from ansible.module_utils.urls import open_url
 
@@ -27,7 +25,7 @@ from .._kube.auth import Dialer
 from .._kube.client import Cluster
 from .._kube.forward import WORKERS, admin_get
 from .._model.fields import section, texts
-from .._model.secrecy import without_login
+from .prometheus import instant_query
 from .proxies import proxy_pods
 
 __all__ = ["PROMETHEUS_OPTION", "MetricsReader", "MetricsRequest", "prometheus_fetch"]
@@ -230,25 +228,9 @@ class MetricsReader:
         return f"{name}{{{','.join(f'{key}={_quoted(value)}' for key, value in labels.items())}{more}}}"
 
     def _ask(self, query: str) -> Any:
-        given, words = self.request.measure.prometheus, urlencode({"query": query})
-        if given.get("url"):
-            headers = {"Authorization": f"Bearer {given['token']}"} if given.get("token") else {}
-            try:
-                body = self.fetch(f"{str(given['url']).rstrip('/')}/api/v1/query?{words}", headers)
-            except (OSError, ValueError, HTTPException) as exc:
-                reason = without_login(str(exc)) if isinstance(exc, OSError) else "this is no address"
-                raise FetchError(f"no answer from Prometheus at {without_login(str(given['url']))}: {reason}") from exc
-        else:
-            where = section(given, "service")
-            scheme = "https:" if where.get("scheme") == "https" else ""
-            space = quote(str(where.get("namespace") or self.request.home), safe="")
-            name = quote(str(where.get("name") or "prometheus"), safe="")
-            path = f"/api/v1/namespaces/{space}/services/{scheme}{name}:{where.get('port') or 9090}/proxy/api/v1/query?{words}"
-            body = self.cluster.request("GET", path).body
-        try:
-            return json.loads(body)
-        except ValueError:
-            return body[:200].decode(errors="replace")
+        given = self.request.measure.prometheus
+        headers = {"Authorization": f"Bearer {given['token']}"} if given.get("token") else {}
+        return instant_query(self.cluster, query, given, self.request.home, lambda url: self.fetch(url, headers))
 
 
 def _quoted(text: str) -> str:
