@@ -10,7 +10,6 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -82,8 +81,7 @@ class MetricsReader:
     clock: Callable[[], float] = time.monotonic
     silent: dict[str, str] = field(default_factory=dict)
     asked: int = 0
-    _first: dict[str, list[VersionPod]] = field(default_factory=dict)
-    _callers: set[str] | None = None
+    _began: frozenset[str] | None = None  # the places that were there at the first look
     _workloads: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -110,8 +108,6 @@ class MetricsReader:
     def look(self) -> dict[str, list[VersionPod]]:
         """Asks everybody once; the pods of each version."""
         pods = self.pods()
-        if not self._first:
-            self._first = pods
         for version, rows in pods.items():
             self._workloads |= {pod.workload: version for pod in rows if pod.workload}
         if self.request.measure.source == PROMETHEUS:
@@ -148,10 +144,16 @@ class MetricsReader:
             return None
         return self._workloads.get(labels.get("destination_workload", ""))
 
+    def _born(self, places: set[str]) -> set[str]:
+        """Those that came after the first look."""
+        if self._began is None:
+            self._began = frozenset(places)
+        return places - self._began
+
     # the proxies themselves
 
     def _from_pods(self, pods: Mapping[str, Sequence[VersionPod]]) -> list[Scrape]:
-        began = {pod.place for rows in self._first.values() for pod in rows}
+        born = self._born({pod.place for rows in pods.values() for pod in rows})
         jobs = [(version, pod) for version, rows in pods.items() for pod in rows if pod.proxy]
 
         def one(job: tuple[str, VersionPod]) -> Scrape | None:
@@ -160,30 +162,25 @@ class MetricsReader:
             if samples is None:
                 return None
             mine = tuple(replace(sample, labels={**sample.labels, _VERSION: version}) for sample in samples)
-            return Scrape(pod.place, mine, born=pod.place not in began)
+            return Scrape(pod.place, mine, born=pod.place in born)
 
         return self._at_once(one, jobs)
 
     def _from_callers(self) -> list[Scrape]:
         raw = proxy_pods(self.cluster, self.request.measure.callers or (self.request.namespace,))
         names = [(pod["metadata"]["namespace"], pod["metadata"]["name"]) for pod in raw]
-        if self._callers is None:
-            self._callers = {f"{space}/{name}" for space, name in names}
-        began = self._callers
+        born = self._born({"/".join(name) for name in names})
 
         def one(job: tuple[str, str]) -> Scrape | None:
             samples = self._asked(*job)
             place = "/".join(job)
-            return None if samples is None else Scrape(place, tuple(samples), born=place not in began)
+            return None if samples is None else Scrape(place, tuple(samples), born=place in born)
 
         return self._at_once(one, names)
 
     def _at_once(self, one: Callable[[Any], Scrape | None], jobs: Sequence[Any]) -> list[Scrape]:
         self.asked = len(jobs)
-        if not jobs:
-            return []
-        with ThreadPoolExecutor(max_workers=min(WORKERS, len(jobs))) as pool:
-            return [scrape for scrape in pool.map(one, jobs) if scrape is not None]
+        return [scrape for scrape in self.cluster.map(one, jobs, WORKERS) if scrape is not None]
 
     def _asked(self, namespace: str, name: str) -> list[Sample] | None:
         """None where it does not answer, which is remembered until it does."""
@@ -202,9 +199,9 @@ class MetricsReader:
     # a Prometheus
 
     def _from_prometheus(self, pods: Mapping[str, Sequence[VersionPod]]) -> list[Scrape]:
-        samples = [sample for name in (REQUESTS, BUCKETS) for sample in from_prometheus(self._ask(self._query(name)))]
         known = {pod.name: pod for rows in pods.values() for pod in rows}
-        began = {pod.place for rows in self._first.values() for pod in rows}
+        born = self._born({pod.place for pod in known.values()})
+        samples = [sample for name in (REQUESTS, BUCKETS) for sample in from_prometheus(self._ask(self._query(name)))]
         places: dict[str, list[Sample]] = {}
         for sample in samples:
             # whose counter it is: of one pod, as far as the scrape's labels say it
@@ -212,8 +209,7 @@ class MetricsReader:
             place = pod.place if pod else sample.labels.get("instance") or "prometheus"
             places.setdefault(place, []).append(sample)
         self.asked = len(places)
-        mine = {pod.place for pod in known.values()}
-        return [Scrape(place, tuple(rows), born=place in mine and place not in began) for place, rows in places.items()]
+        return [Scrape(place, tuple(rows), born=place in born) for place, rows in places.items()]
 
     def _query(self, name: str) -> str:
         one = self.request

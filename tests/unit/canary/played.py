@@ -136,7 +136,7 @@ class Shop:
             ("v1", "Pod"): None,
         }
 
-    def map(self, fn: Callable[[Any], Any], items: Any) -> list[Any]:
+    def map(self, fn: Callable[[Any], Any], items: Any, _workers: int = 0) -> list[Any]:
         return [fn(item) for item in items]
 
     def get(self, _api: str, kind: str, name: str, namespace: str | None = None) -> Obj | None:
