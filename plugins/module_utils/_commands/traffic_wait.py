@@ -7,8 +7,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,12 +78,13 @@ class _Question:
 
     def lacking(self, get: Callable[[str], str]) -> list[str]:
         """What one proxy does not have yet, in words."""
-        found = (
-            [f"it does not know {name}" for name in missing_clusters(get(clusters_path(hosts_of(self.clusters))), self.clusters)]
-            if self.clusters
-            else []
-        )
-        return found + ([f"it still routes to {name}" for name in still_routed(get(ROUTES_PATH), self.unrouted)] if self.unrouted else [])
+        found: list[str] = []
+        if self.clusters:
+            dump = get(clusters_path(hosts_of(self.clusters)))
+            found += [f"it does not know {name}" for name in missing_clusters(dump, self.clusters)]
+        if self.unrouted:
+            found += [f"it still routes to {name}" for name in still_routed(get(ROUTES_PATH), self.unrouted)]
+        return found
 
 
 def wait_for_proxies(
@@ -103,8 +103,12 @@ def wait_for_proxies(
     pods = proxy_pods(cluster, namespaces)
     left, silent, answered = _chosen(pods, limits.proxies), dict[str, str](), set[str]()
     progress = Progress(cluster.name, clock)
+
+    def ask(pod: Pod) -> list[str] | FetchError:
+        return _answer(dialer, pod, question, limits, clock)
+
     while True:
-        lacking = _asked(dialer, left, question, limits, clock)
+        lacking = dict(zip(map(_ref, left), cluster.map(ask, left, WORKERS), strict=True))
         silent |= {ref: str(why) for ref, why in lacking.items() if isinstance(why, FetchError)}
         answered |= {ref for ref, why in lacking.items() if isinstance(why, list)}
         waiting = {ref: why for ref, why in lacking.items() if isinstance(why, list) and why}
@@ -126,25 +130,17 @@ def _ref(pod: Pod) -> str:
     return f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
 
 
-def _asked(
-    dialer: Dialer, pods: Iterable[Pod], question: _Question, limits: LearnLimits, clock: Callable[[], float]
-) -> dict[str, list[str] | FetchError]:
-    """By pod what it lacks, or why it gave no answer."""
+def _answer(dialer: Dialer, pod: Pod, question: _Question, limits: LearnLimits, clock: Callable[[], float]) -> list[str] | FetchError:
+    """What a proxy lacks, or why it gave no answer."""
+    meta = pod["metadata"]
 
-    def one(pod: Pod) -> list[str] | FetchError:
-        meta = pod["metadata"]
+    def get(path: str) -> str:
+        return admin_get(dialer, meta["namespace"], meta["name"], path, timeout=limits.timeout, clock=clock).decode(errors="replace")
 
-        def get(path: str) -> str:
-            return admin_get(dialer, meta["namespace"], meta["name"], path, timeout=limits.timeout, clock=clock).decode(errors="replace")
-
-        try:
-            return question.lacking(get)
-        except FetchError as exc:
-            return exc
-
-    rows = list(pods)
-    with ThreadPoolExecutor(max_workers=max(1, min(WORKERS, len(rows)))) as pool:
-        return dict(zip(map(_ref, rows), pool.map(one, rows), strict=True))
+    try:
+        return question.lacking(get)
+    except FetchError as exc:
+        return exc
 
 
 def _late(cluster: str, waiting: Mapping[str, Sequence[str]], seconds: float) -> str:

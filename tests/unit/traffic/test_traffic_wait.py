@@ -83,7 +83,7 @@ class Mesh:
         self.time += seconds
 
     def wait(self, **given: Any) -> LearnOutcome:
-        cluster: Any = SimpleNamespace(name="west")
+        cluster: Any = SimpleNamespace(name="west", map=lambda fn, items, _workers: [fn(item) for item in items])
         asked = {"clusters": [V2], **given}
         return wait_for_proxies(cluster, None, **asked, clock=lambda: self.time, sleep=self._sleep)  # type: ignore[arg-type]
 
