@@ -9,7 +9,7 @@ passed: enough was seen, and nothing of it is wrong. violated: what was seen is 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ from .intent import CanaryGate
 from .pods import VersionPod, restarted
 from .statistics import ShareInterval, above, difference, percentile, percentile_interval, share, surely_more
 
-__all__ = ["GOOD", "OPEN", "VIOLATED", "CanaryVerdict", "figures", "judge", "judge_pods", "percent", "split"]
+__all__ = ["GOOD", "OPEN", "VIOLATED", "CanaryVerdict", "figures", "judge", "judge_pods", "outcome", "percent", "split"]
 
 GOOD, VIOLATED, OPEN = "passed", "violated", "open"
 _GRPC_SERVER_ERRORS = frozenset({"2", "4", "12", "13", "14", "15"})  # those that gRPC maps to HTTP's 5xx
@@ -146,7 +146,7 @@ def _time(milliseconds: float) -> str:
     return f"{milliseconds / 1000:.3g} s" if milliseconds >= 1000 else f"{milliseconds:.3g} ms"
 
 
-def _slower(new: _Side, limit: float, gate: CanaryGate, confidence: float, proven_by: float) -> tuple[str, ShareInterval, str]:
+def _slower(new: _Side, limit: float, gate: CanaryGate, confidence: float, proven_by: float) -> Finding:
     """Whether too many are slower: the percentile is at most `limit` where no more than the rest are above it. proven_by: a limit that is
     surely beyond what is allowed."""
     counts, allowed = new.counts, 1 - gate.percentile / 100
@@ -158,17 +158,16 @@ def _slower(new: _Side, limit: float, gate: CanaryGate, confidence: float, prove
         f"({percent(found.estimate)}, {_between(found, confidence)}; its {gate.percentile:g}th percentile is about {_time(value)})"
     )
     if surely_more(above(counts.bounds, counts.cumulative, proven_by), counts.timed, allowed, confidence):
-        return VIOLATED, found, f"{said}: at most {percent(allowed)} may"
+        return VIOLATED, f"{said}: at most {percent(allowed)} may"
     if (found.high if gate.strict else found.estimate) > allowed + 1e-9:
-        return OPEN, found, f"{said}: not sure that it is at most {percent(allowed)}"
-    return GOOD, found, f"{said}: at most {percent(allowed)} may"
+        return OPEN, f"{said}: not sure that it is at most {percent(allowed)}"
+    return GOOD, f"{said}: at most {percent(allowed)} may"
 
 
 def _latency(new: _Side, gate: CanaryGate, confidence: float) -> Iterator[Finding]:
     if gate.max_latency is not None:
         if new.counts.timed:
-            state, _found, said = _slower(new, gate.max_latency, gate, confidence, gate.max_latency)
-            yield state, said
+            yield _slower(new, gate.max_latency, gate, confidence, gate.max_latency)
         elif new.requests:
             yield OPEN, f"no proxy says how long requests to {shown(new.name)} took"
 
@@ -181,7 +180,7 @@ def _latency_increase(new: _Side, old: _Side, gate: CanaryGate, confidence: floa
         return
     usual = percentile_interval(old.counts.bounds, old.counts.cumulative, gate.percentile, confidence)
     limit, beyond = usual.estimate * gate.max_latency_increase, usual.high * gate.max_latency_increase
-    state, _found, said = _slower(new, limit, gate, confidence, beyond)
+    state, said = _slower(new, limit, gate, confidence, beyond)
     yield (
         state,
         (
@@ -259,6 +258,12 @@ def figures(counts: VersionCounts, gate: CanaryGate) -> dict[str, Any]:
         value = percentile(counts.bounds, counts.cumulative, gate.percentile)
         found["latency_ms"] = {"percentile": gate.percentile, "value": round(value, 1)}
     return found
+
+
+def outcome(row: Mapping[str, Any]) -> str:
+    """What figures() found, in words: `1 failed, 95th percentile 12 ms`."""
+    slow = row.get("latency_ms")
+    return f"{row['errors']} failed" + (f", {slow['percentile']:g}th percentile {slow['value']:g} ms" if slow else "")
 
 
 def split(counts: dict[str, VersionCounts], confidence: float) -> dict[str, dict[str, Any]]:

@@ -11,10 +11,10 @@ from .gate import percent
 from .intent import PROMETHEUS, Canary
 from .weights import percent_of, shares, text_of
 
-__all__ = ["gate_text", "plan_lines"]
+__all__ = ["plan_lines"]
 
 
-def gate_text(canary: Canary) -> str:
+def _gate_text(canary: Canary) -> str:
     """What has to be so before the next step."""
     gate, asks = canary.gate, []
     if gate.max_error_rate is not None:
@@ -42,7 +42,7 @@ def plan_lines(canary: Canary, position: int = -1) -> list[str]:
             pause = ", then it waits for somebody" if step.pause and number + 1 < len(canary.steps) else ""
             weights = shares(canary.base, canary.old, canary.new, step.weight)
             lines.append(f"  step {number + 1} of {len(canary.steps)}: {text_of(weights)}{pause}")
-    lines.append(f"  after each step, {gate_text(canary)}")
+    lines.append(f"  after each step, {_gate_text(canary)}")
     back = "the step before" if canary.on_failure == "step" else f"{start} %"
     lines.append(
         f"  on a violation back to {back}; with too few requests it {'goes back, too' if canary.on_timeout == 'back' else 'stays'}"

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .._canary.counting import VersionCounts
-from .._canary.gate import GOOD, OPEN, VIOLATED, CanaryVerdict, figures, judge, judge_pods, split
+from .._canary.gate import GOOD, OPEN, VIOLATED, CanaryVerdict, figures, judge, judge_pods, outcome, split
 from .._canary.intent import PROXIES, SOURCE, Canary
 from .._canary.pods import VersionPod
 from .._canary.state import CanaryState
@@ -26,7 +26,7 @@ __all__ = ["CanaryGateRun", "GateResult"]
 
 @dataclass
 class GateResult:
-    """How a step went. state: passed, violated or open, which is to hold."""
+    """How a step went, and for how long it was measured; lines: the same for people."""
 
     verdict: CanaryVerdict
     seconds: float
@@ -140,10 +140,7 @@ class CanaryGateRun:
         shares = split({self.state.new: new, self.state.old: old}, self.gate.confidence)
         lines = [f"  measured for {seconds:.0f} s: {shares[self.state.new]['text']}, {self.state.percent} % were meant"]
         for name, counts in ((self.state.new, new), (self.state.old, old)):
-            row = figures(counts, self.gate)
-            slow = row.get("latency_ms")
-            took = f", {slow['percentile']:g}th percentile {slow['value']:g} ms" if slow else ""
-            lines.append(f"  {shown(name)}: {counted(row['requests'], 'request')}, {row['errors']} failed{took}")
+            lines.append(f"  {shown(name)}: {counted(counts.requests, 'request')}, {outcome(figures(counts, self.gate))}")
         silent = self._silent()
         if silent and verdict.state != OPEN:
             lines.append(f"  not asked: {silent}")

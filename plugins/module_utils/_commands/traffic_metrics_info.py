@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .._canary.gate import figures, split
+from .._canary.gate import figures, outcome, split
 from .._canary.intent import CanaryGate, Measure, seconds_of
 from .._canary.refusals import gate_refusals, prometheus_refusals
 from .._errors import ConfigError
@@ -73,11 +73,7 @@ def _told(reader: MetricsReader, request: MetricsRequest, params: Mapping[str, A
     counts = {version: reader.counts(version) for version in request.versions}
     rows = {version: figures(one, gate) for version, one in counts.items()}
     shares = split(counts, params["confidence"])
-    lines = []
-    for version, row in rows.items():
-        slow = row.get("latency_ms")
-        took = f", {slow['percentile']:g}th percentile {slow['value']:g} ms" if slow else ""
-        lines.append(f"{shares[version]['text']}, {row['errors']} failed{took}")
+    lines = [f"{shares[version]['text']}, {outcome(row)}" for version, row in rows.items()]
     lost = reader.unreached().requests
     if lost:
         lines.append(f"{counted(lost, 'request')} reached no pod of any version")
