@@ -12,12 +12,11 @@ from typing import Any
 
 from .._model.fields import name_of, namespace_of, section, sections
 from .._model.owners import owner_of
-from .._model.proxies import PROXY
+from .._model.proxies import PROXY, lives, proxy_container
 
 __all__ = ["VersionPod", "pods_of", "restarted"]
 
 _WORKLOAD = "ISTIO_META_WORKLOAD_NAME"
-_DONE = ("Succeeded", "Failed")
 
 
 @dataclass(frozen=True)
@@ -39,16 +38,9 @@ class VersionPod:
         return f"{self.uid}/{self.restarts.get(PROXY, 0)}"
 
 
-def _containers(pod: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [row for word in ("containers", "initContainers") for row in sections(section(pod, "spec").get(word))]
-
-
 def _workload(pod: Mapping[str, Any]) -> str:
-    for container in _containers(pod):
-        for row in sections(container.get("env")) if container.get("name") == PROXY else ():
-            if row.get("name") == _WORKLOAD and row.get("value"):
-                return str(row["value"])
-    return owner_of(pod, lambda *_key: None).name
+    told = (row.get("value") for row in sections((proxy_container(pod) or {}).get("env")) if row.get("name") == _WORKLOAD)
+    return next((str(value) for value in told if value), "") or owner_of(pod, lambda *_key: None).name
 
 
 def _read(pod: Mapping[str, Any]) -> VersionPod:
@@ -61,7 +53,7 @@ def _read(pod: Mapping[str, Any]) -> VersionPod:
         name_of(pod),
         _workload(pod),
         ready,
-        any(row.get("name") == PROXY for row in _containers(pod)),
+        proxy_container(pod) is not None,
         {str(row.get("name")): int(row.get("restartCount") or 0) for row in states},
         tuple(sorted(str(row.get("image")) for row in sections(section(pod, "spec").get("containers")) if row.get("name") != PROXY)),
     )
@@ -72,8 +64,7 @@ def pods_of(pods: Iterable[Mapping[str, Any]], labels: Mapping[str, str]) -> lis
     found = []
     for pod in pods:
         has = section(pod, "metadata", "labels")
-        gone = section(pod, "metadata").get("deletionTimestamp") or section(pod, "status").get("phase") in _DONE
-        if not gone and labels and all(str(has.get(name)) == str(value) for name, value in labels.items()):
+        if lives(pod) and labels and all(str(has.get(name)) == str(value) for name, value in labels.items()):
             found.append(_read(pod))
     return sorted(found, key=lambda pod: pod.name)
 
