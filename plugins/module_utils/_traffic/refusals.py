@@ -13,6 +13,7 @@ from typing import Any
 
 from .._model.fields import entries, section, sections
 from .._model.traffic_rows import key_of, version_labels
+from .._routing.durations import nanoseconds
 from .._text import counted, did_you_mean, quoted, shown
 from .intent import EXACT, PREFIX, PRESENT, REGEX, ComparedText
 from .outside import OutsideListener, listener_of
@@ -173,10 +174,7 @@ def _retries(where: str, retries: Mapping[str, Any], route: Mapping[str, Any]) -
 
 def seconds(text: str) -> float:
     """How long a duration is; 0 for what is none."""
-    units = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-    if not _DURATION.fullmatch(text):
-        return 0.0
-    return sum(int(number) * units[unit] for number, unit in re.findall(r"([0-9]+)(ms|h|m|s)", text))
+    return nanoseconds(text) / 10**9 if _DURATION.fullmatch(text) else 0.0
 
 
 def _duration(where: str, value: Any) -> Iterator[str]:
