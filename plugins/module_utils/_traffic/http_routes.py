@@ -47,7 +47,7 @@ def _rule(one: ServiceTraffic, route: ServiceRoute, port: int, paths: Sequence[C
     matches = [found for match in _counting(route) for found in _within(_match(match), paths)]
     if not route.matches:
         matches = [{"path": _path(path)} for path in paths]
-    found: Obj = {**({"matches": matches} if matches else {})}
+    found: Obj = {"matches": matches} if matches else {}
     if route.mirror:
         mirrored: Obj = {"backendRef": _backend(one, route.mirror.version, port)}
         percent = route.mirror.percent

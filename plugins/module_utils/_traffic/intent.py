@@ -55,10 +55,10 @@ class ComparedText:
 
 @dataclass(frozen=True)
 class ClaimMatch:
-    """A claim of the caller's token, as a RequestAuthentication of the gateway has verified it."""
+    """A claim of the caller's token, as a RequestAuthentication of the gateway has verified it; value: whose it may be."""
 
     claim: str
-    names: tuple[str, ...]
+    value: ComparedText
 
 
 @dataclass(frozen=True)
@@ -217,7 +217,7 @@ def _match(row: Mapping[str, Any]) -> RequestMatch:
         without_headers=_without(row.get("without_headers")),
         cookies=_compared(row.get("cookies")),
         query=_compared(row.get("query")),
-        claim=ClaimMatch(str(users["claim"]), names) if users.get("claim") else None,
+        claim=ClaimMatch(str(users["claim"]), _any_of(names)) if users.get("claim") else None,
         from_namespace=str(caller.get("namespace") or ""),
         from_labels=texts(caller.get("labels")),
     )

@@ -21,7 +21,7 @@ from .._model.routing import Rules, destinations, full_name, short_name
 from .._model.view import Obj, View
 from .._text import shown
 
-__all__ = ["NO_PODS", "NO_SERVICE", "PROVEN_BY", "route_faults", "service_at"]
+__all__ = ["NO_PODS", "NO_SERVICE", "PROVEN_BY", "route_faults"]
 
 # What the answer stands on.
 PROVEN_BY = frozenset(
@@ -44,7 +44,7 @@ def route_faults(view: View, intent: Intent) -> tuple[Problem, ...]:
     return merged([*found, *_without_pods(view, intent), *_http_routes(view, intent)])
 
 
-def service_at(view: View, host: str, namespace: str) -> Obj | None:
+def _service_at(view: View, host: str, namespace: str) -> Obj | None:
     """The Service that a host means in an object of this namespace."""
     ends = service_ends(view)
     name, _dot, home = short_name(full_name(host, namespace, ends[0]), ends).partition(".")
@@ -57,7 +57,7 @@ def _without_pods(view: View, intent: Intent) -> Iterator[Problem]:
     for route in intent.owned(view.of(k.VIRTUAL_SERVICE)):
         for destination in _with_requests(route):
             host, subset = str(destination.get("host") or ""), str(destination.get("subset") or "")
-            service = service_at(view, host, route.namespace)
+            service = _service_at(view, host, route.namespace)
             if service is None:
                 continue
             named = rules.named(full_name(host, route.namespace, ends[0]))

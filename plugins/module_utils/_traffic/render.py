@@ -16,7 +16,7 @@ from .._model.routing import CLUSTER_DOMAIN
 from .._model.traffic_rows import TRAFFIC_OF
 from .cookies import cookie_pattern
 from .http_routes import RouteAttachment, http_route
-from .intent import EXACT, PRESENT, REGEX, ComparedText, RequestMatch, ServiceRoute, ServiceTraffic, VersionShare, escaped
+from .intent import EXACT, PRESENT, REGEX, ComparedText, RequestMatch, ServiceRoute, ServiceTraffic, VersionShare
 from .outside import OutsideListener
 
 __all__ = ["ROUTES", "SUBSETS", "RenderSettings", "TrafficObjects", "destination_rules", "render_traffic", "subset_of"]
@@ -183,11 +183,12 @@ def _in_the_mesh(one: ServiceTraffic, settings: RenderSettings) -> list[Obj]:
     if settings.api == "gateway":
         parent = {"group": "", "kind": "Service", "name": one.service, **({"port": one.port} if one.port else {})}
         return [http_route(one, one.service, _port(one, settings), RouteAttachment([parent]))]
-    spec: Obj = {
-        "hosts": [host_of(one, settings)],
-        "http": [_rule(one, route, settings, outside=False) for route in one.routes if _reachable(route, outside=False)],
-    }
+    spec = {"hosts": [host_of(one, settings)], "http": _rules(one, settings, outside=False)}
     return [_object(f"{_ISTIO}/{settings.version}", "VirtualService", one.namespace, one.service, spec)]
+
+
+def _rules(one: ServiceTraffic, settings: RenderSettings, *, outside: bool) -> list[Obj]:
+    return [_rule(one, route, settings, outside=outside) for route in one.routes if _reachable(route, outside=outside)]
 
 
 def _reachable(route: ServiceRoute, *, outside: bool) -> bool:
@@ -208,8 +209,7 @@ def _from_outside(one: ServiceTraffic, settings: RenderSettings) -> list[Obj]:
     routed = [name for name, api in apis.items() if api == "gateway"]
     found, name = [], f"{one.service}-gateways"
     if istio:
-        rules = [_rule(one, route, settings, outside=True) for route in one.routes if _reachable(route, outside=True)]
-        spec = {"hosts": list(one.hosts), "gateways": istio, "http": [rule for rule in rules if rule]}
+        spec = {"hosts": list(one.hosts), "gateways": istio, "http": _rules(one, settings, outside=True)}
         found.append(_object(f"{_ISTIO}/{settings.version}", "VirtualService", one.namespace, name, spec))
     if routed:
         parents = [
@@ -282,9 +282,7 @@ def _match(match: RequestMatch) -> Obj:
     if match.cookies:
         headers["cookie"] = {REGEX: cookie_pattern(match.cookies)}
     if match.claim:
-        names = match.claim.names
-        value = {EXACT: names[0]} if len(names) == 1 else {REGEX: "|".join(map(escaped, names))}
-        headers[f"@request.auth.claims.{match.claim.claim}"] = value
+        headers[f"@request.auth.claims.{match.claim.claim}"] = _string(match.claim.value)
     found: Obj = {
         "uri": _string(match.path) if match.path else None,
         "ignoreUriCase": True if match.ignore_case and match.path else None,
