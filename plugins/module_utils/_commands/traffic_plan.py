@@ -29,7 +29,6 @@ def plan_for(
     source = _read(params, warn)
     members = params["members"]
     given = TrafficSettings(
-        mesh=params["mesh"],
         intent=Intent(
             mesh=params["mesh"],
             provider=params["provider"],
@@ -38,7 +37,6 @@ def plan_for(
         ),
         gateways=params["gateways"],
         api=params["api"],
-        provider=params["provider"],
         strict=params["target"] == "cluster" and not check_mode,
         together=params["target"] == "files",
         prune=params["prune"],

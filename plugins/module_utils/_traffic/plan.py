@@ -47,15 +47,21 @@ class TrafficSettings:
     """What else a plan stands on. strict: what is not there yet is a refusal and not a note; together: nothing comes between the stages, as
     in a tree of files; prune: what no entry speaks of any more goes."""
 
-    mesh: str
     intent: Intent
     gateways: Sequence[Mapping[str, Any]] = ()
     api: str = "istio"
-    provider: str = "ossm3"
     strict: bool = True
     together: bool = False
     prune: bool = False
     adopt: Sequence[str] = ()
+
+    @property
+    def mesh(self) -> str:
+        return str(self.intent.mesh)
+
+    @property
+    def provider(self) -> str:
+        return str(self.intent.provider)
 
     @property
     def version(self) -> str:

@@ -70,9 +70,7 @@ def snapshot(objects: Iterable[Mapping[str, Any]], source: str = "cluster") -> S
 
 def plan(rows: list[Obj], objects: Iterable[Mapping[str, Any]], **given: Any) -> TrafficPlan:
     source = given.pop("source", "cluster")
-    return plan_traffic(
-        rows, snapshot(objects, source), TrafficSettings(**{"mesh": "shop", "intent": INTENT, "gateways": GATEWAYS, **given})
-    )
+    return plan_traffic(rows, snapshot(objects, source), TrafficSettings(**{"intent": INTENT, "gateways": GATEWAYS, **given}))
 
 
 def applied(found: TrafficPlan, objects: Iterable[Mapping[str, Any]], stages: int | None = None) -> list[Obj]:
