@@ -15,7 +15,7 @@ from .._model.secrecy import masked
 from .._model.view import Obj, View
 from .rest import Part, Rest, Unsaid, leaves, without_defaults
 
-__all__ = ["DEFAULTS", "GATEWAY_DEFAULTS", "NORMALIZATIONS", "TRACING", "finished", "host_and_port", "scope_of", "spans"]
+__all__ = ["DEFAULTS", "GATEWAY_DEFAULTS", "NORMALIZATIONS", "TRACING", "finished", "host_and_port", "scale_of", "scope_of", "spans"]
 
 GATEWAY_DEFAULTS: Mapping[str, Any] = {"enabled": True, "replicas": 1, "resources": {}, "service_type": "ClusterIP"}
 # What mesh_control_plane means where it says nothing: as vars/main.yml of the role control_plane has it, and a test compares them.
@@ -38,6 +38,12 @@ DEFAULTS: Mapping[str, Any] = {
 TRACING = "tracing"  # what our templates call the provider of spans
 
 NORMALIZATIONS = ("NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES")
+
+
+def scale_of(**given: Any) -> dict[str, Any]:
+    """An autoscaler as `autoscale` says it: without the usual values."""
+    usual = {"min": 1, "cpu": 80, "memory": 0}
+    return {key: value for key, value in given.items() if value is not None and value != usual.get(key)}
 
 
 def scope_of(view: View, namespace: str, notes: list[Unsaid]) -> list[str] | None:

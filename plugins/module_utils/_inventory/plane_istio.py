@@ -14,7 +14,7 @@ from .._model.fields import section, sections
 from .._model.objects import counts_as_ours
 from .._model.tls_names import CIPHER_SUITES, CURVES
 from .._model.view import Obj, View
-from .plane import GATEWAY_DEFAULTS, NORMALIZATIONS, TRACING, finished, scope_of, spans
+from .plane import GATEWAY_DEFAULTS, NORMALIZATIONS, TRACING, finished, scale_of, scope_of, spans
 from .rest import Part, Rest, Unsaid, applied, without_defaults
 
 __all__ = ["from_istio"]
@@ -104,22 +104,16 @@ def _istiod(spec: Rest) -> dict[str, Any]:
     if spec.look(*pilot, "autoscaleEnabled") is True and spec.look(*pilot, "autoscaleMax") and not spec.look(*pilot, "replicaCount"):
         spec.take(*pilot, "autoscaleEnabled")
         least = spec.take(*pilot, "autoscaleMin") or 1
-        scale = {"min": least, "max": spec.take(*pilot, "autoscaleMax")}
+        most = spec.take(*pilot, "autoscaleMax")
         cpu, memory = (spec.take(*pilot, what, "targetAverageUtilization") for what in ("cpu", "memory"))
         if least == 1:
             spec.expect("values", "global", "defaultPodDisruptionBudget", "enabled", written=False, default=True)
-        return {"autoscale": _scale(**scale, cpu=cpu, memory=memory), "resources": spec.take(*pilot, "resources")}
+        return {"autoscale": scale_of(min=least, max=most, cpu=cpu, memory=memory), "resources": spec.take(*pilot, "resources")}
     replicas = spec.take("values", "pilot", "replicaCount") or 1
     spec.expect("values", "pilot", "autoscaleEnabled", written=False, default=True)
     if replicas == 1:  # our template takes the disruption budget away then
         spec.expect("values", "global", "defaultPodDisruptionBudget", "enabled", written=False, default=True)
     return {"replicas": replicas, "resources": spec.take("values", "pilot", "resources")}
-
-
-def _scale(**given: Any) -> dict[str, Any]:
-    """Without the usual values."""
-    usual = {"min": 1, "cpu": 80, "memory": 0}
-    return {key: value for key, value in given.items() if value is not None and value != usual.get(key)}
 
 
 def _scaler(view: View, row: Obj) -> dict[str, Any]:
@@ -130,7 +124,7 @@ def _scaler(view: View, row: Obj) -> dict[str, Any]:
     rows = [section(one, "resource") for one in sections(found.at("spec", "metrics"))]
     use = {str(one.get("name")): section(one, "target").get("averageUtilization") for one in rows}
     spec = section(found.raw, "spec")
-    return _scale(min=spec.get("minReplicas"), max=spec.get("maxReplicas"), cpu=use.get("cpu"), memory=use.get("memory"))
+    return scale_of(min=spec.get("minReplicas"), max=spec.get("maxReplicas"), cpu=use.get("cpu"), memory=use.get("memory"))
 
 
 def _mesh_config(spec: Rest, mesh: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from .._model.fields import section, sections
 from .._model.tls_names import CIPHER_SUITES, CURVES, known_as
 from .._model.versions import at_least
 from .._model.view import Obj, View
-from .plane import GATEWAY_DEFAULTS, NORMALIZATIONS, TRACING, finished, host_and_port, scope_of, spans
+from .plane import GATEWAY_DEFAULTS, NORMALIZATIONS, TRACING, finished, host_and_port, scale_of, scope_of, spans
 from .rest import Part, Rest, Unsaid, applied, without_defaults
 
 __all__ = ["from_smcp"]
@@ -162,13 +162,8 @@ def _pods(spec: Rest, *deployment: str) -> dict[str, Any]:
     scaling = (*deployment, "autoScaling")
     if spec.look(*scaling, "enabled") is True and spec.look(*scaling, "maxReplicas") and not spec.look(*deployment, "replicas"):
         spec.take(*scaling, "enabled")
-        least, cpu = spec.take(*scaling, "minReplicas") or 1, spec.take(*scaling, "targetCPUUtilizationPercentage")
-        scale = {
-            "max": spec.take(*scaling, "maxReplicas"),
-            **({"min": least} if least != 1 else {}),
-            **({"cpu": cpu} if cpu not in (None, 80) else {}),
-        }
-        return {"autoscale": scale}
+        most, least = spec.take(*scaling, "maxReplicas"), spec.take(*scaling, "minReplicas") or 1
+        return {"autoscale": scale_of(max=most, min=least, cpu=spec.take(*scaling, "targetCPUUtilizationPercentage"))}
     spec.expect(*scaling, "enabled", written=False, default=False)
     return {"replicas": spec.take(*deployment, "replicas") or 1}
 
