@@ -6,11 +6,10 @@
 
 from __future__ import annotations
 
-from .right import Right, Scope, Where
+from .right import Right, Where
 from .traffic import TRAFFIC
-from .traffic import reads as traffic_reads
 
-__all__ = ["CANARY", "reads"]
+__all__ = ["CANARY"]
 
 _MEASURED = "proxies and Prometheus are asked what they have counted"
 CANARY: tuple[Right, ...] = (
@@ -22,8 +21,3 @@ CANARY: tuple[Right, ...] = (
     Right("pods/portforward", ("get", "create"), Where.MESH, _MEASURED),
     Right("services/proxy", ("get",), Where.PLANE, _MEASURED),
 )
-
-
-def reads(scope: Scope) -> list[Right]:
-    """What the plans of its routes are made of."""
-    return traffic_reads(scope)

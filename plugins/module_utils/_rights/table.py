@@ -17,7 +17,6 @@ from .._model.packages import tools_of
 from .access import ACCESS
 from .access import reads as access_reads
 from .canary import CANARY
-from .canary import reads as canary_reads
 from .certificates import CERTIFICATES
 from .certificates import reads as certificates_reads
 from .install import INSTALL, PRUNE
@@ -66,7 +65,7 @@ _READS: Mapping[str, Callable[[Scope], list[Right]]] = {
     "certificates": certificates_reads,
     "access": access_reads,
     "traffic": traffic_reads,
-    "canary": canary_reads,
+    "canary": traffic_reads,
     "upgrade": upgrade_reads,
     "migration": migration_reads,
     "remove": lambda scope: [],
