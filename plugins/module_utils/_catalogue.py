@@ -28,6 +28,7 @@ from ._personas import checks as personas
 from ._traffic import checks as traffic
 from ._traffic import object_checks as traffic_objects
 from ._traffic import route_checks as traffic_routes
+from ._traffic import rule_checks as traffic_rules
 from ._upgrade import checks as upgrade
 from ._workloads import annotation_checks as workload_annotations
 from ._workloads import checks as workloads
@@ -39,7 +40,17 @@ __all__ = ["CATALOGUE", "RETIRED", "kinds_read", "run_checks", "run_checks_on", 
 RETIRED: dict[str, str] = {}
 
 # Beside its own category a feature may have rows of another one, which are there once it is imported.
-SHARING = (discovery, traffic_routes, traffic_objects, shared_gateways, workload_annotations, workload_services, hardening, webhooks)
+SHARING = (
+    discovery,
+    traffic_routes,
+    traffic_rules,
+    traffic_objects,
+    shared_gateways,
+    workload_annotations,
+    workload_services,
+    hardening,
+    webhooks,
+)
 
 CATALOGUE = Catalogue(
     cluster.CATEGORY,

@@ -20,7 +20,7 @@ from .registry import number_of
 from .virtual_services import HttpRule, RoutedVirtualService
 
 __all__ = ["DEFAULT_RETRY", "ClusterChoice", "HeaderChanges", "HeaderMatch", "HttpRoute", "RouteBuilder", "TextMatch", "cluster_name",
-           "default_route", "in_order", "is_catch_all"]  # fmt: skip
+           "default_route", "in_order", "is_catch_all", "set_match"]  # fmt: skip
 
 _RETRY_ON = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes"
 _CODES = {0: "", 301: "", 302: "FOUND", 303: "SEE_OTHER", 307: "TEMPORARY_REDIRECT", 308: "PERMANENT_REDIRECT"}
@@ -234,6 +234,29 @@ def default_route(cluster: str, retries: Mapping[str, Any] | None, hash_policy: 
     )
 
 
+def set_match(route: HttpRoute, match: Mapping[str, Any], *, gateway_api: bool) -> None:
+    """What requests have to be, but for who sends them and through which gateway and port."""
+    found = [HeaderMatch(str(name), _text_match(value)) for name, value in section(match, "headers").items()]
+    for name, value in section(match, "withoutHeaders").items():
+        text = _text_match(value)
+        found.append(HeaderMatch(str(name), text, inverted=True, absent_is_empty=text.form != "present"))
+    found.sort(key=lambda one: one.name)
+    uri = match.get("uri")
+    if uri is not None:
+        form = next((form for form in ("exact", "prefix", "regex") if section(uri).get(form) is not None), "")
+        value = str(section(uri).get(form) or "")
+        if form == "prefix" and gateway_api and value != "/":
+            route.path = TextMatch("separated", value.removesuffix("/"))
+        elif form:
+            route.path = TextMatch(form, value)
+    route.ignore_case = bool(match.get("ignoreUriCase"))
+    for name in ("method", "authority", "scheme"):
+        if match.get(name) is not None:
+            found.append(HeaderMatch(f":{name}", _text_match(match[name])))
+    route.headers = tuple(found)
+    route.query = tuple(HeaderMatch(str(name), _text_match(value)) for name, value in section(match, "queryParams").items())
+
+
 class RouteBuilder:
     """Makes the routes of VirtualServices for one proxy and port. gateways: the names by which matches mean this proxy."""
 
@@ -277,7 +300,7 @@ class RouteBuilder:
             name = f"{name}.{match['name']}"
         route = HttpRoute(name, ref=rule.ref, place=f"{rule.path}.match[{number}]" if number >= 0 else rule.path)
         if match is not None:
-            self._match(route, match, gateway_api)
+            set_match(route, match, gateway_api=gateway_api)
         authority = ""
         if isinstance(spec.get("headers"), Mapping):
             route.request, authority = _changes(section(spec, "headers", "request"))
@@ -293,28 +316,6 @@ class RouteBuilder:
         if spec.get("fault") is not None:
             route.fault = _fault(section(spec, "fault"))
         return route
-
-    @staticmethod
-    def _match(route: HttpRoute, match: Mapping[str, Any], gateway_api: bool) -> None:
-        found = [HeaderMatch(str(name), _text_match(value)) for name, value in section(match, "headers").items()]
-        for name, value in section(match, "withoutHeaders").items():
-            text = _text_match(value)
-            found.append(HeaderMatch(str(name), text, inverted=True, absent_is_empty=text.form != "present"))
-        found.sort(key=lambda one: one.name)
-        uri = match.get("uri")
-        if uri is not None:
-            form = next((form for form in ("exact", "prefix", "regex") if section(uri).get(form) is not None), "")
-            value = str(section(uri).get(form) or "")
-            if form == "prefix" and gateway_api and value != "/":
-                route.path = TextMatch("separated", value.removesuffix("/"))
-            elif form:
-                route.path = TextMatch(form, value)
-        route.ignore_case = bool(match.get("ignoreUriCase"))
-        for name in ("method", "authority", "scheme"):
-            if match.get(name) is not None:
-                found.append(HeaderMatch(f":{name}", _text_match(match[name])))
-        route.headers = tuple(found)
-        route.query = tuple(HeaderMatch(str(name), _text_match(value)) for name, value in section(match, "queryParams").items())
 
     def _cluster(self, destination: Mapping[str, Any]) -> str:
         return cluster_name(destination, self._service(str(destination.get("host") or "")), self._port)

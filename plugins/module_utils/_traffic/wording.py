@@ -12,7 +12,7 @@ from typing import Any
 from .._model.fields import section, sections, texts
 from .._text import counted, shown
 
-__all__ = ["ALL_PODS", "NOT_SERVED", "difference", "rules_in_words"]
+__all__ = ["ALL_PODS", "NOT_SERVED", "difference", "request_in_words", "rules_in_words"]
 
 ALL_PODS, NOT_SERVED = "all its pods alike", "404"
 _EVERYTHING = "requests"
@@ -135,3 +135,27 @@ def _backends(rule: Mapping[str, Any], service: str) -> str:
     if section(rule, "timeouts").get("request"):
         text += f", at most {shown(section(rule, 'timeouts')['request'])}"
     return text
+
+
+def request_in_words(asked: Mapping[str, str | None], host: str, *, http: bool) -> str:
+    """A request by what it is about: `path`, `header x`, `parameter q`, `port`, `namespace`, `label app`, `gateway`; None: not there."""
+    words, target = [], shown(host)
+    if http:
+        words += [shown(asked.get("header :method") or "GET"), shown(asked.get("path") or "/")]
+    else:
+        words.append("a connection")
+    for about, value in asked.items():
+        kind, _space, name = about.partition(" ")
+        if about == "port":
+            target = f"port {shown(value)} of {target}"
+        elif about == "namespace":
+            words.append(f"from namespace {shown(value)}")
+        elif kind == "label":
+            words.append(
+                f"from pods with{'' if value is not None else 'out'} {shown(name)}{f'={shown(value)}' if value is not None else ''}"
+            )
+        elif name in ("sniHosts", "destinationSubnets"):
+            return f"a connection for {shown(value)}"
+        elif about not in ("path", "header :method", "gateway") and value is not None:
+            words.append(f"with {kind} {shown(name.removeprefix(':'))}={shown(value)}")
+    return f"{' '.join(words)} to {target}"

@@ -20,7 +20,7 @@ NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 CASES = Path(__file__).parent / "cases"
 # `Gateway` is Istio's; one of the Gateway API says its apiVersion, and so does each kind that nobody declared.
 GROUPS = {getattr(kinds, name).kind: getattr(kinds, name).group for name in reversed(kinds.__all__) if name != "Kind"}
-METADATA = ("labels", "annotations", "generation", "ownerReferences", "deletionTimestamp")
+METADATA = ("labels", "annotations", "creationTimestamp", "generation", "ownerReferences", "deletionTimestamp")
 INTENT = {
     "provider": "ossm3",
     "control_plane": {"name": "production", "namespace": "istio-system"},
