@@ -13,7 +13,7 @@ description:
   - Takes C(mesh_gateways) and returns what has to be refused before anything changes, whatever the cluster has.
 author:
   - meshops.mesh contributors (@meshops)
-positional: control_plane, handshakes, projects
+positional: control_plane, handshakes, projects, provider
 options:
   _input:
     description: The gateways, as C(mesh_gateways) has them.
@@ -34,6 +34,10 @@ options:
     type: list
     elements: dict
     default: []
+  provider:
+    description: Generation of the mesh, as C(mesh_provider) has it; V(ossm2) has no gateways of the Gateway API.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -63,9 +67,10 @@ def gateway_refusals(
     control_plane: Mapping[str, Any],
     handshakes: Sequence[Mapping[str, Any]] = (),
     projects: Sequence[Mapping[str, Any]] = (),
+    provider: str = "",
 ) -> list[str]:
     """The refusals."""
-    return judge(gateways, handshakes, control_plane, projects)
+    return judge(gateways, handshakes, control_plane, projects, provider)
 
 
 class FilterModule:

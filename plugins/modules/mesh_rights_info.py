@@ -105,10 +105,15 @@ options:
     description: What of the intent needs rights of its own.
     type: list
     elements: str
-    choices: [isolation]
+    choices: [isolation, gateway_definitions]
     default: []
   project_namespaces:
     description: Namespaces that have a gateway of their own, as C(mesh_project_gateways) says.
+    type: list
+    elements: str
+    default: []
+  api_gateway_namespaces:
+    description: Namespaces of gateways of the Gateway API, as C(mesh_gateways) says.
     type: list
     elements: str
     default: []
@@ -313,9 +318,17 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "traffic": {"type": "list", "elements": "str", "choices": ["istio", "gateway"], "default": []},
     **{
         name: {**_WORDS, "default": []}
-        for name in ("gateway_namespaces", "exempt_namespaces", "operator_namespaces", "project_namespaces", "categories", "only")
+        for name in (
+            "gateway_namespaces",
+            "exempt_namespaces",
+            "operator_namespaces",
+            "project_namespaces",
+            "api_gateway_namespaces",
+            "categories",
+            "only",
+        )
     },
-    "features": {**_WORDS, "choices": ["isolation"], "default": []},
+    "features": {**_WORDS, "choices": ["isolation", "gateway_definitions"], "default": []},
     "prune": {"type": "bool", "default": False},
     "removes": {**_WORDS, "choices": ["namespaces", "volumes", "operators"], "default": []},
     "secret_namespaces": {**_WORDS, "default": [], "no_log": False},  # names of namespaces

@@ -234,6 +234,42 @@ class TestBookinfo:
         istiod = "istiod" if bookinfo.provider == "ossm3" else "istiod-default"
         assert bookinfo.get("deployment", istiod, "-n", "istio-system")["status"]["readyReplicas"] == 2
 
+    def test_what_openshift_service_mesh_2_has_not_is_refused_by_name(self, bookinfo: Lab) -> None:
+        if bookinfo.provider != "ossm2":
+            pytest.skip("the other generation has all of it")
+        mark = bookinfo.bed.mark()
+        run = bookinfo.play("bookinfo", bookinfo_gateway="api", bookinfo_revisions=True)
+        assert run.rc != 0
+        for words in (
+            "mesh_gateways[0].api: OpenShift Service Mesh 2 has no gateways of the Gateway API here; make it one of mesh_project_gateways",
+            "mesh_control_plane.revision_tag is not available in ossm2",
+            "mesh_control_plane.update_strategy with the value RevisionBased is not available in ossm2",
+        ):
+            assert words in said(run), said(run)[-3000:]
+        assert [event["verb"] for event in bookinfo.bed.audit(mark) if event["user"]["username"] == "lab-admin"] == []
+
+    def test_the_gateway_by_the_gateway_api_in_place_of_the_injected_one(self, bookinfo: Lab, tmp_path: Path) -> None:
+        if bookinfo.provider == "ossm2":
+            pytest.skip("OpenShift Service Mesh 2 has the injected one only")
+        plan = bookinfo.play("bookinfo", mesh_target="plan", bookinfo_gateway="api").check()
+        assert "would create Gateway bookinfo/bookinfo-gateway" in said(plan)
+        installed(bookinfo, bookinfo_gateway="api", bookinfo_ha="replicas", mesh_prune=True)
+        assert sorted(bookinfo.items("deployments", "bookinfo"))[0] == "bookinfo-gateway-istio"
+        assert "bookinfo-gateway" not in bookinfo.items("deployments", "bookinfo")  # the injected one
+        pods = [state for name, state in bookinfo.ready("bookinfo").items() if name.startswith("bookinfo-gateway-istio-")]
+        assert pods == ["1/1", "1/1"]
+        scaler = bookinfo.items("horizontalpodautoscalers", "bookinfo")["bookinfo-gateway-istio"]["spec"]
+        assert (scaler["minReplicas"], scaler["maxReplicas"]) == (2, 5)
+        gateway = bookinfo.items("gateways.gateway.networking.k8s.io", "bookinfo")["bookinfo-gateway"]["status"]
+        assert {row["type"]: row["status"] for row in gateway["conditions"]}["Programmed"] == "True"
+        assert gateway["listeners"][0]["attachedRoutes"] == 1  # productpage-gateways
+        route = bookinfo.items("routes.route.openshift.io", "bookinfo")["bookinfo-gateway"]["spec"]
+        assert (route["host"], route["to"]["name"]) == ("bookinfo.apps.lab.example.com", "bookinfo-gateway-istio")
+        kinds = {obj["kind"] for obj in files(bookinfo, tmp_path, bookinfo_gateway="api")}
+        assert {"Gateway", "HTTPRoute", "HorizontalPodAutoscaler", "PodDisruptionBudget"} <= kinds
+        installed(bookinfo, mesh_prune=True)  # and back, two istiods by load again
+        assert "bookinfo-gateway-istio" not in bookinfo.items("deployments", "bookinfo")
+
     def test_reviews_by_user(self, bookinfo: Lab) -> None:
         run = bookinfo.play("bookinfo_traffic", bookinfo_step="users").check()
         assert "requests to bookinfo/reviews: all its pods alike -> v3 100 %" in said(run)

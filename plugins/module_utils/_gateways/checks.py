@@ -15,7 +15,7 @@ from typing import Any
 from .._checks.types import Category, Options
 from .._model import kinds as k
 from .._model.fields import entries, name_of, namespace_of, section, sections
-from .._model.gateway_intent import home_of
+from .._model.gateway_intent import by_gateway_api, home_of, listeners_of
 from .._model.intent import Intent
 from .._model.istiods import READS, istiods_of_mesh, service_ends
 from .._model.made_services import made_services
@@ -360,7 +360,7 @@ def route_admitted(view: View, intent: Intent, options: Options) -> Iterable[Pro
     "OSM1508",
     title="each intended gateway exists with its hosts and port",
     hint="run the role meshops.mesh.gateways",
-    inputs=(k.GATEWAY,),
+    inputs=(k.GATEWAY, k.K8S_GATEWAY),
     intent=("gateways",),
     live=False,
 )
@@ -370,6 +370,9 @@ def intended_gateways(view: View, intent: Intent, options: Options) -> Iterable[
     for row in intent.owned(view.of(k.GATEWAY)):
         rows.setdefault(row.name, []).append(row)
     for wanted in intent.gateways or ():
+        if by_gateway_api(wanted):
+            yield from _listening(view, intent, wanted)
+            continue
         name, port = str(wanted.get("name", "")), wanted.get("port")
         home = home_of(wanted, str(wanted.get("namespace") or ""))
         found = [row for row in rows.get(name, []) if home in ("", row.namespace)]
@@ -385,6 +388,31 @@ def intended_gateways(view: View, intent: Intent, options: Options) -> Iterable[
             if not any(have == host and port in (None, number) for have, number in served):
                 yield Problem(found[0].ref, f"it does not serve {host}" + (f" on port {port}" if port else ""))
         yield from _other_tls(found[0], wanted)
+
+
+def _listening(view: View, intent: Intent, wanted: Mapping[str, Any]) -> Iterator[Problem]:
+    """One of the Gateway API: each host has its listener, which ends TLS with the certificate that is meant."""
+    name, home = str(wanted.get("name", "")), home_of(wanted, intent.namespace or "")
+    found = next((row for row in view.of(k.K8S_GATEWAY) if row.name == name and home in ("", row.namespace)), None)
+    if found is None:
+        yield Problem(ref(k.K8S_GATEWAY, name, home), "it does not exist")
+        return
+    served = {(str(row.get("hostname") or "*"), row.get("port")): row for row in sections(found.at("spec", "listeners"))}
+    for row in listeners_of(wanted):
+        port, tls = int(row.get("port") or 80), section(row, "tls")
+        for host in map(str, row.get("hosts") or []):
+            have = served.get((host, port))
+            if have is None:
+                yield Problem(found.ref, f"it has no listener for {host} on port {port}")
+                continue
+            secrets = [str(one.get("name")) for one in sections(section(have, "tls").get("certificateRefs"))]
+            if tls.get("credential_name") and tls["credential_name"] not in secrets:
+                yield Problem(
+                    found.ref, f"it uses the Secret {', '.join(secrets) or '(none)'} for {host}, {tls['credential_name']} is wanted"
+                )
+            options = section(have, "tls", "options")
+            if tls.get("mode") == "MUTUAL" and options.get("gateway.istio.io/tls-terminate-mode") != "MUTUAL":
+                yield Problem(found.ref, f"it does not ask callers of {host} for a certificate, MUTUAL is wanted")
 
 
 def _other_tls(gateway: Obj, wanted: Mapping[str, Any]) -> Iterator[Problem]:

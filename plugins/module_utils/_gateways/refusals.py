@@ -12,8 +12,10 @@ from typing import Any
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from .._model.fields import section, sections
+from .._model.gateway_intent import by_gateway_api
 from .._model.plane_parts import PROJECT_PORTS
 from .._text import did_you_mean, quoted, shown
+from .gateway_api import api_refusals, scale_refusals
 
 __all__ = ["gateway_refusals"]
 
@@ -22,9 +24,12 @@ _OWN = ("ingress", "egress")  # of every control plane
 Gateways = Sequence[Mapping[str, Any]]
 
 
-def gateway_refusals(gateways: Gateways, handshakes: Gateways, control_plane: Mapping[str, Any], projects: Gateways = ()) -> list[str]:
+def gateway_refusals(
+    gateways: Gateways, handshakes: Gateways, control_plane: Mapping[str, Any], projects: Gateways = (), provider: str = ""
+) -> list[str]:
     """A sentence for each thing that has to be refused. projects: mesh_project_gateways."""
     return [
+        *api_refusals(gateways, control_plane, provider),
         *_twice(gateways),
         *_projects(projects, control_plane),
         *_served(gateways, control_plane, projects),
@@ -59,7 +64,7 @@ def _projects(projects: Gateways, control_plane: Mapping[str, Any]) -> Iterator[
                 f"{where}.namespace: {shown(row.get('namespace'))} is the namespace of the control plane; a gateway there is one of "
                 "mesh_control_plane.additional_ingress"
             )
-        yield from _scaled(where, row)
+        yield from scale_refusals(where, row)
         numbers = [port.get("port") for port in sections(row.get("ports"))]
         names = [port.get("name") for port in sections(row.get("ports"))]
         for word, values in (("port", numbers), ("name", names)):
@@ -68,22 +73,13 @@ def _projects(projects: Gateways, control_plane: Mapping[str, Any]) -> Iterator[
                 yield f"{where}.ports: two of them have the {word} {shown(twice)}; a Service has each once"
 
 
-def _scaled(where: str, row: Mapping[str, Any]) -> Iterator[str]:
-    scale = section(row, "autoscale")
-    if not scale:
-        return
-    if row.get("replicas") is not None:
-        yield f"{where}.replicas: autoscale decides how many pods there are; leave out one of the two"
-    least, most = int(scale.get("min") or 1), int(scale.get("max") or 0)
-    if least > most:
-        yield f"{where}.autoscale.max: is {most}, less than min ({least})"
-
-
 def _served(gateways: Gateways, control_plane: Mapping[str, Any], projects: Gateways) -> Iterator[str]:
     additional = [str(one.get("name")) for one in sections(control_plane.get("additional_ingress"))]
     homes = {f"{one.get('namespace')}/{one.get('name')}": one for one in projects}
     for where, row in _each(gateways):
         kind = str(row.get("gateway") or "ingress")
+        if by_gateway_api(row):
+            continue
         if "/" in kind:
             yield from _of_project(where, row, kind, homes)
             continue
@@ -109,8 +105,14 @@ def _of_project(where: str, row: Mapping[str, Any], kind: str, homes: Mapping[st
         )
 
 
-def _tls(gateways: Gateways) -> Iterator[str]:
+def _listened(gateways: Gateways) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for where, row in _each(gateways):
+        yield where, row
+        yield from ((f"{where}.listeners[{number}]", one) for number, one in enumerate(sections(row.get("listeners"))))
+
+
+def _tls(gateways: Gateways) -> Iterator[str]:
+    for where, row in _listened(gateways):
         protocol, named = row.get("protocol", "HTTP"), section(row, "tls")
         if protocol == "HTTPS" and not named.get("credential_name"):
             yield (
@@ -125,6 +127,8 @@ def _ports(gateways: Gateways) -> Iterator[str]:
     """One port of a proxy speaks one protocol: istiod takes the first and leaves the other out."""
     spoken: dict[tuple[str, str], tuple[str, str]] = {}
     for where, row in _each(gateways):
+        if by_gateway_api(row):
+            continue  # it has pods of its own
         place = (str(row.get("gateway") or "ingress"), str(row.get("port") or 80))
         word = _plain(str(row.get("protocol") or "HTTP"))
         before, first = spoken.setdefault(place, (word, where))

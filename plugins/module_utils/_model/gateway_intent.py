@@ -11,16 +11,33 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .._errors import ConfigError
-from .fields import metadata_of, section
+from .fields import metadata_of, section, sections
 
-__all__ = ["address_lines", "handshakes", "home_of", "urls_of"]
+__all__ = ["address_lines", "by_gateway_api", "handshakes", "home_of", "listeners_of", "urls_of", "workload_of"]
 
 _PLAIN = (80, 443)  # ports that a URL need not say
 
 
+def by_gateway_api(gateway: Mapping[str, Any]) -> bool:
+    """Whether one of mesh_gateways is a Gateway of the Gateway API, for which istiod runs pods of its own."""
+    return gateway.get("api") == "gateway"
+
+
+def workload_of(gateway: Mapping[str, Any]) -> str:
+    """The Deployment and the Service that istiod makes for a Gateway of the Gateway API."""
+    return f"{gateway.get('name')}-{gateway.get('class') or 'istio'}"
+
+
+def listeners_of(gateway: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What a gateway is open on, each with hosts, port, protocol and tls: the entry itself, and its further listeners."""
+    return [gateway, *sections(gateway.get("listeners"))]
+
+
 def home_of(gateway: Mapping[str, Any], plane: str) -> str:
     """The namespace of the pods, the Gateway and its Secret. `gateway` names a workload of the control plane, whose namespace is `plane`,
-    or NAMESPACE/NAME of mesh_project_gateways."""
+    or NAMESPACE/NAME of mesh_project_gateways. One of the Gateway API says its namespace itself."""
+    if by_gateway_api(gateway):
+        return str(gateway.get("namespace") or plane)
     namespace, slash, _name = str(gateway.get("gateway") or "").partition("/")
     return namespace if slash else plane
 
@@ -37,16 +54,21 @@ def urls_of(
     routed: OpenShift's router stands before the gateways; routes: of the control plane's namespace; components: `name` and `route`."""
     found: dict[str, list[str] | str] = {}
     for gateway in gateways:
-        secure = routed or gateway.get("protocol", "HTTP") in ("HTTPS", "TLS")
-        port = int(gateway.get("port") or 80)
-        end = "" if routed or port in _PLAIN else f":{port}"
-        found[str(gateway["name"])] = [f"{'https' if secure else 'http'}://{host}{end}" for host in gateway["hosts"]]
+        found[str(gateway["name"])] = [url for row in listeners_of(gateway) for url in _urls(gateway, row, routed)]
     for route in routes:
         host = section(route, "spec").get("host")
         for tool in components:
             if host and tool["route"] == metadata_of(route, "name"):
                 found[tool["name"]] = f"{'https' if 'tls' in section(route, 'spec') else 'http'}://{host}"
     return found
+
+
+def _urls(gateway: Mapping[str, Any], listener: Mapping[str, Any], routed: bool) -> list[str]:
+    ended = section(gateway, "route").get("termination") != "none" if routed else False
+    secure = ended or listener.get("protocol", "HTTP") in ("HTTPS", "TLS")
+    port = int(listener.get("port") or 80)
+    end = "" if routed or port in _PLAIN else f":{port}"
+    return [f"{'https' if secure else 'http'}://{host}{end}" for host in listener["hosts"]]
 
 
 def address_lines(urls: Mapping[str, Sequence[str] | str]) -> list[str]:

@@ -187,15 +187,94 @@ def _route(obj: Mapping[str, Any], related: Lookup) -> Readiness:
     return Readiness.ready() if found else Readiness.waiting("NotAdmitted", "no router has taken it yet")
 
 
+# A listener that is refused for these stays so: two of them want the same, or nobody speaks the protocol.
+_LISTENER_ENDS = ("HostnameConflict", "PortUnavailable", "ProtocolConflict", "UnsupportedProtocol")
+_GATEWAY_API = "gateway.networking.k8s.io"
+
+
 def _gateway(obj: Mapping[str, Any], related: Lookup) -> Readiness:
+    """Of the Gateway API: every listener is good, and the pods that its controller makes are there and have an address."""
     found = _condition(obj, "Programmed")
+    accepted = _condition(obj, "Accepted")
+    if accepted.reason == "Pending" or not found.status:  # the API server's own words, until a controller takes it
+        return _unclaimed(obj, related)
+    if accepted.status == "False" and accepted.reason != "ListenersNotValid":
+        return Readiness.waiting(accepted.reason, accepted.message)
+    refused = _refused_listener(obj)
+    if refused is not None:
+        return refused
     if found.status != "True":
-        return Readiness.waiting(found.reason, found.message or "no controller has programmed it")
+        return Readiness.waiting(found.reason, _unprogrammed(obj, found) or "no controller has programmed it")
     for item in (obj.get("status") or {}).get("conditions") or []:
         seen = item.get("observedGeneration")
         if item.get("type") == "Programmed" and seen is not None and seen != obj["metadata"].get("generation"):
             return Readiness.waiting("NotObserved", f"Programmed is about generation {seen} of {obj['metadata'].get('generation')}")
     return Readiness.ready()
+
+
+def _unclaimed(obj: Mapping[str, Any], related: Lookup) -> Readiness:
+    """No controller has said anything: there is no such class, or its controller is away or does not read the namespace."""
+    name = str((obj.get("spec") or {}).get("gatewayClassName"))
+    if related.get("GatewayClass", name, group=_GATEWAY_API) is None:
+        text = f"there is no GatewayClass {name}; istiod makes istio once it runs and the definitions of the Gateway API are there"
+        return Readiness.failed("ClassUnknown", text, grace=20.0)
+    return Readiness.waiting(
+        "Pending",
+        f"no controller of the class {name} has taken it; is istiod running, does it read the namespace, and is the revision in the label "
+        "istio.io/rev its own?",
+    )
+
+
+def _refused_listener(obj: Mapping[str, Any]) -> Readiness | None:
+    for row in (obj.get("status") or {}).get("listeners") or []:
+        for kind, good in (("Conflicted", "False"), ("Accepted", "True"), ("ResolvedRefs", "True")):
+            found = _condition({"status": row}, kind)
+            if found.status in ("", good, "Unknown"):
+                continue
+            text = f"listener {row.get('name')}: {found.message or found.reason}"
+            if found.reason in _LISTENER_ENDS:
+                return Readiness.failed(found.reason, text, grace=20.0)
+            return Readiness.waiting(found.reason, text)
+    return None
+
+
+def _unprogrammed(obj: Mapping[str, Any], found: _StatusCondition) -> str:
+    if found.reason != "AddressNotAssigned" or "address pending" not in found.message:
+        return found.message
+    meta = obj["metadata"]
+    service = f"{meta.get('namespace')}/{meta['name']}-{(obj.get('spec') or {}).get('gatewayClassName')}"
+    return (
+        f"Service {service} is a LoadBalancer that has no address: the cluster has no load balancers, or its own is slow. "
+        f"Bring one, or say service_type ClusterIP (with a Route before it) or NodePort of the gateway ({found.message})"
+    )
+
+
+def _http_route(obj: Mapping[str, Any], related: Lookup) -> Readiness:
+    """Each Gateway of it has taken it, and its Services are there. Callers in the mesh learn it without a word of anybody."""
+    meta = obj["metadata"]
+    rows = (obj.get("status") or {}).get("parents") or []
+    for parent in (obj.get("spec") or {}).get("parentRefs") or []:
+        if parent.get("kind", "Gateway") != "Gateway":
+            continue
+        home, name = parent.get("namespace") or meta.get("namespace"), parent.get("name")
+        own = [row for row in rows if _is_parent(row.get("parentRef") or {}, home, name, meta.get("namespace"))]
+        if not own:
+            return Readiness.waiting("NotSeen", f"Gateway {home}/{name} has not taken it yet")
+        for row in own:
+            for kind in ("Accepted", "ResolvedRefs"):
+                found = _condition({"status": row}, kind)
+                late = [
+                    item
+                    for item in row.get("conditions") or []
+                    if item.get("type") == kind and item.get("observedGeneration") not in (None, meta.get("generation"))
+                ]
+                if found.status != "True" or late:
+                    return Readiness.waiting(found.reason, f"Gateway {home}/{name}: {found.message or f'{kind} is about an older one'}")
+    return Readiness.ready()
+
+
+def _is_parent(found: Mapping[str, Any], home: Any, name: Any, own: Any) -> bool:
+    return (found.get("namespace") or own, found.get("name")) == (home, name)
 
 
 # Texts of a resolution that no wait heals (recorded from OLM).
@@ -561,7 +640,8 @@ TABLE: dict[tuple[str, str], Predicate] = {
     (_CERT_MANAGER, "CertificateRequest"): _request,
     (_CERT_MANAGER, "ClusterIssuer"): _issuer,
     (_CERT_MANAGER, "Issuer"): _issuer,
-    ("gateway.networking.k8s.io", "Gateway"): _gateway,
+    (_GATEWAY_API, "Gateway"): _gateway,
+    (_GATEWAY_API, "HTTPRoute"): _http_route,
     ("jaegertracing.io", "Jaeger"): _jaeger,
     ("kiali.io", "Kiali"): _kiali,
     ("maistra.io", "ServiceMeshControlPlane"): _smcp,

@@ -12,12 +12,14 @@ from typing import Any
 
 from .._model.applications import label_of, ports_of, versions_of, wants_proxy
 from .._model.fields import entries, section, sections
+from .._model.gateway_intent import by_gateway_api, home_of
 from .._model.workload_refusals import workload_refusals
 from .._text import did_you_mean, nearest, quoted, shown
 from .given import MeshVariables
 
 __all__ = [
     "adopted",
+    "api_gateways",
     "applications",
     "exemptions",
     "migrated",
@@ -95,6 +97,20 @@ def project_gateways(given: MeshVariables) -> Iterator[str]:
             yield _no_member(f"{where}.namespace", home, given.members, "so its pods would get no proxy")
         if name in known.get(str(home), {}):
             yield f"{where}.name: {shown(name)} is an application of mesh_workloads in {shown(home)}; give the gateway another name"
+
+
+def api_gateways(given: MeshVariables) -> Iterator[str]:
+    """istiod runs the pods of a Gateway of the Gateway API where it reads the namespace, and takes routes from where it reads them."""
+    inside = (*given.members, given.home)
+    for number, row in enumerate(given.rows("mesh_gateways")):
+        where = f"mesh_gateways[{number}]"
+        if not by_gateway_api(row) or not given.knows_members:
+            continue
+        if home_of(row, given.home) not in inside:
+            yield _no_member(f"{where}.namespace", row.get("namespace"), inside, "so istiod would make no pods for the gateway")
+        for place, name in enumerate(entries(row.get("allowed_routes"))):
+            if name not in inside:
+                yield _no_member(f"{where}.allowed_routes[{place}]", name, inside, "so no proxy of the mesh would follow its routes")
 
 
 def traffic_namespaces(given: MeshVariables) -> Iterator[str]:

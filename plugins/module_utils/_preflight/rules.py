@@ -106,6 +106,7 @@ def _gateways(given: MeshVariables) -> Iterable[str]:
         given.rows("mesh_gateways_handshakes"),
         given.map("mesh_control_plane"),
         given.rows("mesh_project_gateways"),
+        given.provider,
     )
 
 
@@ -239,12 +240,13 @@ RULES = (
     VariableRule(("mesh_observability", PLANE, PROVIDER), _observability),
     VariableRule((PLANE, "mesh_observability", PROVIDER), _observability),
     *(VariableRule((name, *OPERATORS, PLANE, PROVIDER, "mesh_observability", "mesh_operators_extra"), _operators) for name in OPERATORS),
-    VariableRule(("mesh_gateways", "mesh_gateways_handshakes", "mesh_project_gateways", PLANE), _gateways),
+    VariableRule(("mesh_gateways", "mesh_gateways_handshakes", "mesh_project_gateways", PLANE, PROVIDER), _gateways),
     VariableRule(("mesh_gateways_handshakes", "mesh_gateways", "mesh_project_gateways", PLANE), _gateways),
     VariableRule(("mesh_project_gateways", "mesh_gateways", "mesh_gateways_handshakes", PLANE), _gateways),
     VariableRule(("mesh_project_gateways", DOMAINS, "mesh_workloads"), references.project_gateways),
     VariableRule(("mesh_isolation", DOMAINS, PLANE), _isolation),
     VariableRule(("mesh_gateways", DOMAINS, PLANE), references.routes),
+    VariableRule(("mesh_gateways", DOMAINS, PLANE), references.api_gateways),
     VariableRule(("mesh_gateways", "mesh_workloads"), references.route_ports),
     VariableRule(("mesh_traffic", "mesh_gateways", "traffic_api", PLANE, PROVIDER), _traffic),
     VariableRule(("mesh_traffic", DOMAINS), references.traffic_namespaces),

@@ -20,6 +20,8 @@ _GRANTS = "gateways, tools and personas get their rights; without escalate and b
 _TAKES = "rights are taken from personas that left the intent, wherever they had them"
 _OTHERS = "operators and control planes of others are looked for before anything is written"
 _ROUTES = "Routes of OpenShift to the gateways and tools"
+_CRDS = "customresourcedefinitions.apiextensions.k8s.io"
+_API = "gateways of the Gateway API, each with its scale and its routes"
 _PROJECTS = "gateways in the namespaces of projects, each with its own account, scale and Gateways"
 
 PRUNE = Right(
@@ -75,6 +77,19 @@ _OF_GATEWAYS: tuple[Right, ...] = (
     ),
     Right("routes.route.openshift.io", WRITE, Where.PROJECTS, _PROJECTS, when=("routes",)),
     Right("routes.route.openshift.io/custom-host", ("create", "update"), Where.PROJECTS, _PROJECTS, when=("routes",)),
+    *(
+        Right(resource, WRITE, Where.API_GATEWAYS, _API, when=("api_gateways",))
+        for resource in ("gateways.gateway.networking.k8s.io", "horizontalpodautoscalers.autoscaling", "poddisruptionbudgets.policy")
+    ),
+    Right("httproutes.gateway.networking.k8s.io", WRITE, Where.MESH, _API, when=("api_gateways",)),
+    Right("gatewayclasses.gateway.networking.k8s.io", ("get",), Where.CLUSTER, "why nobody takes a Gateway", when=("api_gateways",)),
+    Right("routes.route.openshift.io", WRITE, Where.API_GATEWAYS, _API, when=("routes",)),
+    Right("routes.route.openshift.io/custom-host", ("create", "update"), Where.API_GATEWAYS, _API, when=("routes",)),
+    Right(_CRDS, ("get",), Where.CLUSTER, "whether the cluster has the Gateway API", when=("api_gateways",)),
+    Right(
+        _CRDS, ("create", "patch"), Where.CLUSTER, "the definitions of the Gateway API, where the cluster has none", when=("definitions",)
+    ),
+    Right("clusterversions.config.openshift.io", ("get",), Where.CLUSTER, "whether the platform brings them", when=("api_gateways",)),
     PRUNE,
 )
 _OF_ALL_ELSE: tuple[Right, ...] = (
@@ -92,13 +107,7 @@ _OF_ALL_ELSE: tuple[Right, ...] = (
     ),
     Right(f"installplans.{_OLM}", ("list",), Where.CLUSTER, "install plans are followed", when=("olm",)),
     Right(f"installplans.{_OLM}", ("patch",), Where.CLUSTER, "install plans are approved", when=("manual",)),
-    Right(
-        "customresourcedefinitions.apiextensions.k8s.io",
-        ("get",),
-        Where.CLUSTER,
-        "whether the operator has brought its kinds",
-        when=("none",),
-    ),
+    Right(_CRDS, ("get",), Where.CLUSTER, "whether the operator has brought its kinds", when=("none",)),
     Right("deployments.apps", ("list",), Where.CLUSTER, _OTHERS, when=("olm",)),
     Right(f"servicemeshcontrolplanes.{_MAISTRA}", ("list",), Where.CLUSTER, _OTHERS),
     Right(f"istios.{_SAIL}", ("list",), Where.CLUSTER, _OTHERS),

@@ -19,7 +19,8 @@ _OWNERS = "whose pods have a proxy: those of others keep the mesh from being rem
 _ACCESS = "rules of access go"
 _LEFT = "whether others have objects that would no longer be managed"
 _KEPT = ("namespaces", "persistentvolumeclaims", f"subscriptions.{_OLM}", f"operatorgroups.{_OLM}")  # each with a switch of its own
-_ASKED = ("projectrequests.project.openshift.io",)  # nothing of a request is there afterwards
+# nothing of a request is there afterwards, and the definitions of the Gateway API are everybody's
+_ASKED = ("projectrequests.project.openshift.io", "customresourcedefinitions.apiextensions.k8s.io")
 
 
 def _copies(row: Right) -> bool:

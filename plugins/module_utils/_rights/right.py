@@ -29,6 +29,7 @@ class Where(Enum):
     SPACES = "in the namespaces of the control plane, of each member, of the CNI plugin and of operators that go"
     EXEMPT = "in the namespaces that mesh_mtls names"
     PROJECTS = "in the namespaces of mesh_project_gateways"
+    API_GATEWAYS = "in the namespaces of those of mesh_gateways that are of the Gateway API"
     SECRETS = "in the namespaces whose Secrets the intent brings"
     SERVED = "in the namespaces of the certificates of gateways and clients"
     GIVEN = "in the namespaces of the Secrets that certificates are taken from"
@@ -84,6 +85,7 @@ class Scope:
     trust: tuple[str, ...] = ()  # namespaces of roots to trust
     operators: tuple[str, ...] = ()  # namespaces that operators have for themselves
     projects: tuple[str, ...] = ()  # namespaces that have a gateway of their own
+    api_gateways: tuple[str, ...] = ()  # namespaces that have a gateway of the Gateway API
     works: tuple[str, ...] = ()  # what of a family is meant; none: all of it
 
     def namespaces(self, where: Where) -> tuple[str, ...]:
@@ -100,6 +102,7 @@ class Scope:
             Where.SECRETS: self.secrets,
             Where.EXEMPT: self.exempt,
             Where.PROJECTS: self.projects,
+            Where.API_GATEWAYS: self.api_gateways,
             Where.PROXIES: (*plane, *members) if members else ("",),
             Where.SERVED: (*plane, *self.served),
             Where.GIVEN: self.given,

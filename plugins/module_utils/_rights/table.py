@@ -120,5 +120,6 @@ def scope_from(params: Mapping[str, Any]) -> Scope:
         works=tuple(params["works"]),
         operators=tuple(params["operator_namespaces"]),
         projects=tuple(params["project_namespaces"]),
+        api_gateways=tuple(params["api_gateway_namespaces"]),
         **{name: tuple(params["certificates"][name]) for name in ("served", "given", "trust")},
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._model.fields import entries, section
-from .._model.gateway_intent import home_of
+from .._model.gateway_intent import by_gateway_api, home_of, listeners_of
 from .._model.routing import covers
 
 __all__ = ["OutsideListener", "listener_of"]
@@ -40,10 +40,10 @@ def listener_of(number: int, row: Mapping[str, Any], plane: str = "") -> Outside
     return OutsideListener(
         number=number,
         name=str(row.get("name")),
-        hosts=tuple(map(str, entries(row.get("hosts")))),
+        hosts=tuple(str(host) for one in listeners_of(row) for host in entries(one.get("hosts"))),
         passes=row.get("protocol") == "TLS",
         routed=bool(entries(row.get("routes"))),
         virtual_service=(str(made.get("namespace") or ""), str(made.get("name") or row.get("name"))),
         home=home_of(row, plane),
-        api="gateway" if row.get("api") == "gateway" else "istio",
+        api="gateway" if by_gateway_api(row) else "istio",
     )

@@ -12,6 +12,7 @@ from itertools import combinations, pairwise
 from typing import Any
 
 from .._model.fields import entries, section, sections
+from .._model.gateway_intent import by_gateway_api
 from .._model.traffic_rows import key_of, version_labels
 from .._routing.durations import nanoseconds
 from .._text import counted, did_you_mean, quoted, shown
@@ -42,7 +43,7 @@ def traffic_refusals(rows: Rows, gateways: Rows, *, api: str = "istio", provider
     """A sentence for each thing that has to be refused. gateways: as mesh_gateways has them; api: istio or gateway."""
     found = [text for where, row in _each(rows) for text in _service(where, row)]
     found += [*_twice(rows), *_outside(rows, gateways)]
-    found += _of_gateway_api(rows, {str(row.get("name")) for row in gateways if row.get("api") == "gateway"}, api, provider)
+    found += _of_gateway_api(rows, {str(row.get("name")) for row in gateways if by_gateway_api(row)}, api, provider)
     return list(dict.fromkeys(found))
 
 

@@ -20,9 +20,9 @@ OPERATORS = ("olm", "sail", "maistra", "openshift", "observability")
 ASKED_FOR = ("envoys", "cert_manager")
 # Who installs an istiod needs somebody who plays it; real-istiod runs a real one behind each of Sail's instead.
 ISTIODS = {
-    "sail": ("injection", "istiod"),
+    "sail": ("injection", "istiod", "gateway_api"),
     "maistra": ("injection",),
-    "istiod": ("injection", "istiod"),
+    "istiod": ("injection", "istiod", "gateway_api"),
     "real-istiod": ("injection", "real_istiod"),
     "istio-csr": ("istio_csr",),
 }
@@ -36,7 +36,7 @@ def load(names: list[str]) -> list[type[Controller]]:
     modules = [name for name in names if name in (*OPERATORS, *ASKED_FOR)] + ["storage"]
     modules += [module for name in names for module in ISTIODS.get(name, ())]
     if "real_istiod" in modules:
-        modules = [name for name in modules if name != "istiod"]
+        modules = [name for name in modules if name not in ("istiod", "gateway_api")]
     found: list[type[Controller]] = []
     for name in dict.fromkeys(modules):
         found += importlib.import_module(f"{__package__}.{name}").CONTROLLERS

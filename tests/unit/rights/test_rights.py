@@ -42,6 +42,7 @@ NOTHING: dict[str, Any] = {
     "secret_namespaces": [],
     "exempt_namespaces": [],
     "project_namespaces": [],
+    "api_gateway_namespaces": [],
     "features": [],
     "operator_namespaces": ["tempo"],
     "prune": False,
@@ -63,7 +64,8 @@ EVERYTHING: dict[str, Any] = NOTHING | {
     "secret_namespaces": ["shop"],
     "exempt_namespaces": ["pay"],
     "project_namespaces": ["shop"],
-    "features": ["isolation"],
+    "api_gateway_namespaces": ["shop"],
+    "features": ["isolation", "gateway_definitions"],
     "certificates": {
         "provider": "cert_manager",
         "asked": ["authority", "served", "istio_csr"],

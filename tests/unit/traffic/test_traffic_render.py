@@ -25,7 +25,7 @@ SERVICES = {
     "bookinfo/reviews": service("reviews"),
     "bookinfo/ratings": service("ratings", {"name": "http", "port": 80}, {"name": "grpc", "port": 81}),
 }
-EDGE = {"name": "edge", "gateway": "bookinfo/edge", "hosts": ["edge.example.com"], "api": "gateway"}
+EDGE = {"name": "edge", "namespace": "bookinfo", "hosts": ["edge.example.com"], "api": "gateway"}
 PLAIN = entry(
     service="ratings",
     port=80,
