@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-from ansible_collections.meshops.mesh.plugins.modules import certificate_check
-from ansible_collections.meshops.mesh.plugins.plugin_utils.in_process import InProcess
+from ansible_collections.meshops.mesh.plugins.plugin_utils.in_process import InProcess, module_of
 
 
 class ActionModule(InProcess):
     """The action plugin."""
 
-    MODULE = certificate_check
+    MODULE = module_of("certificate_check")
     REPORTS = ("junit", "sarif", "report")

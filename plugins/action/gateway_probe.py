@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-from ansible_collections.meshops.mesh.plugins.modules import gateway_probe
-from ansible_collections.meshops.mesh.plugins.plugin_utils.in_process import InProcess
+from ansible_collections.meshops.mesh.plugins.plugin_utils.in_process import InProcess, module_of
 
 
 class ActionModule(InProcess):
     """The action plugin."""
 
-    MODULE = gateway_probe
+    MODULE = module_of("gateway_probe")
     CONNECTS = False

@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-from ansible_collections.meshops.mesh.plugins.modules import migration_plan
-from ansible_collections.meshops.mesh.plugins.plugin_utils.in_process import InProcess
+from ansible_collections.meshops.mesh.plugins.plugin_utils.in_process import InProcess, module_of
 
 
 class ActionModule(InProcess):
     """The action plugin."""
 
-    MODULE = migration_plan
+    MODULE = module_of("migration_plan")
     REPORTS = ("junit", "sarif", "report")

@@ -9,14 +9,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.meshops.mesh.plugins.module_utils._text import shown_line
-from ansible_collections.meshops.mesh.plugins.modules import rollout_waves
-from ansible_collections.meshops.mesh.plugins.plugin_utils.in_process import InProcess
+from ansible_collections.meshops.mesh.plugins.plugin_utils.in_process import InProcess, module_of
 
 
 class ActionModule(InProcess):
     """The action plugin."""
 
-    MODULE = rollout_waves
+    MODULE = module_of("rollout_waves")
 
     def module(self, args: Mapping[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """The last slice's result, with the lines and restarts of all of them."""

@@ -45,6 +45,9 @@ from ansible import context
 from ansible.errors import AnsibleLookupError
 from ansible.inventory.manager import split_host_pattern
 from ansible.plugins.lookup import LookupBase
+from ansible_collections.meshops.mesh.plugins.plugin_utils.compiled import keep_byte_code
+
+keep_byte_code()  # of what is imported below
 from ansible_collections.meshops.mesh.plugins.module_utils._model.variables import RENAMED
 from ansible_collections.meshops.mesh.plugins.plugin_utils.host_pattern import pattern_problem
 

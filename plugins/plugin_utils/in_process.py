@@ -15,21 +15,30 @@ import os
 from collections.abc import Mapping
 from datetime import date
 from functools import partial
+from importlib import import_module
 from types import ModuleType
 from typing import Any, NoReturn
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
+from ansible_collections.meshops.mesh.plugins.plugin_utils.compiled import keep_byte_code
+
+keep_byte_code()  # of what is imported below
 from ansible_collections.meshops.mesh.plugins.module_utils._kube import auth, parent, progress
 from ansible_collections.meshops.mesh.plugins.module_utils._model.names import path_of_host
 from ansible_collections.meshops.mesh.plugins.module_utils._module import argument_error, for_people, shown_arguments
 from ansible_collections.meshops.mesh.plugins.module_utils._text import shown_line
 
-__all__ = ["OF_HOST", "InProcess", "plain"]
+__all__ = ["OF_HOST", "InProcess", "module_of", "plain"]
 
 # What a task does not say of the connection is said by these variables of its host, for every playbook and role, and for plays of others.
 OF_HOST: Mapping[str, str] = {"kubeconfig": "mesh_kubeconfig", "context": "mesh_context", "cluster": "inventory_hostname"}
+
+
+def module_of(name: str) -> ModuleType:
+    """The module of this name, for MODULE."""
+    return import_module(f"ansible_collections.meshops.mesh.plugins.modules.{name}")
 
 
 def plain(value: Any) -> Any:
@@ -96,7 +105,7 @@ class _Module:
 class InProcess(ActionBase):  # type: ignore[misc]
     """Base of the action plugins. Everywhere else (another host, another user, async) the module runs as modules do.
 
-    MODULE: the imported module; its main() is called as it is. REPORTS: options with a file that each host of a play has for itself.
+    MODULE: by `module_of`; its main() is called as it is. REPORTS: options with a file that each host of a play has for itself.
     CONNECTS: whether it takes the options of a connection to a cluster."""
 
     MODULE: ModuleType

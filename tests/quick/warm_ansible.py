@@ -133,6 +133,7 @@ def _import_all() -> None:
     from ansible.plugins import loader
 
     loader.init_plugin_loader()
+    importlib.import_module(f"{COLLECTION}.plugin_utils.compiled").keep_byte_code()
     for name in BESIDE:
         importlib.import_module(name)
     for package in PACKAGES:

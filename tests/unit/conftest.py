@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 from pathlib import Path
 
 from ansible.utils.collection_loader._collection_finder import _AnsibleCollectionFinder
@@ -22,3 +23,4 @@ def _link_collection() -> None:
 
 _link_collection()
 _AnsibleCollectionFinder(paths=[str(COLLECTIONS)])._install()
+importlib.import_module("ansible_collections.meshops.mesh.plugins.plugin_utils.compiled").keep_byte_code()  # half a second of each process
