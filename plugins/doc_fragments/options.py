@@ -170,6 +170,71 @@ options:
     type: path
 """
 
+    # Two states that are compared; twice the same options, as only the defaults differ.
+    CHANGE = r"""
+options:
+  before:
+    description: The state before the change.
+    type: dict
+    default: {source: cluster}
+    suboptions:
+      source:
+        description: Where the objects are read.
+        type: str
+        choices: [cluster, snapshot, manifests]
+        default: cluster
+      path: &path
+        description: The snapshot file, or the folder or file of manifests. Required unless its C(source) is V(cluster).
+        type: path
+      exclude: &exclude
+        description: Files and folders of V(manifests) that are not read. Patterns, as those of M(meshops.mesh.mesh_check).
+        type: list
+        elements: str
+        default: []
+      unreadable: &unreadable
+        description: Whether a file of V(manifests) that cannot be read is a warning or a failure.
+        type: str
+        choices: [warn, fail]
+        default: warn
+  after:
+    description: The state after the change.
+    type: dict
+    required: true
+    suboptions:
+      source:
+        description: Where the objects are read.
+        type: str
+        choices: [cluster, snapshot, manifests]
+        default: manifests
+      path: *path
+      exclude: *exclude
+      unreadable: *unreadable
+      applied:
+        description:
+          - Whether the objects are applied over those before, as C(oc apply) does it. An object of the same kind, namespace and name is
+            replaced, all others stay.
+          - With V(false) the objects are the whole state after the change.
+        type: bool
+        default: false
+  remove:
+    description: Objects that the change removes, as V(Kind namespace/name). Only with O(after.applied=true).
+    type: list
+    elements: str
+    default: []
+"""
+
+    # Which control plane is meant, for who can do without an inventory.
+    PLANE = r"""
+options:
+  provider:
+    description: The generation of the control plane.
+    type: str
+    choices: [ossm2, ossm3, sail]
+  control_plane:
+    description: The control plane as in the variable C(mesh_control_plane). Its V(namespace) is the root namespace.
+    type: dict
+"""
+
     MESH_CONFIG = r"""
 options:
   trust_domain:

@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - meshops.mesh.attributes.action_group
   - meshops.mesh.options.cluster
   - meshops.mesh.options.mesh_config
+  - meshops.mesh.options.plane
   - meshops.mesh.options.report
   - meshops.mesh.options.source
 options:
@@ -74,13 +75,6 @@ options:
     type: list
     elements: str
     default: []
-  provider:
-    description: The generation of the control plane.
-    type: str
-    choices: [ossm2, ossm3, sail]
-  control_plane:
-    description: The control plane as in the variable C(mesh_control_plane). Its V(namespace) is the root namespace.
-    type: dict
   members:
     description: Namespaces of the mesh. Others are left out. All when not given.
     type: list
@@ -299,6 +293,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUT
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import (
     CLUSTER,
     MESH_CONFIG,
+    PLANE,
     REPORT,
     SOURCE,
     SOURCE_NEEDS,
@@ -321,10 +316,9 @@ def argument_spec() -> dict[str, Any]:
         **SOURCE,
         **REPORT,
         **MESH_CONFIG,
+        **PLANE,
         "access": {"type": "list", "elements": "dict", "options": row},
         "access_scope": {**STRINGS, "default": []},
-        "provider": {"type": "str", "choices": ["ossm2", "ossm3", "sail"]},
-        "control_plane": {"type": "dict"},
         "members": dict(STRINGS),
     }
 

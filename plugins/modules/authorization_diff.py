@@ -21,67 +21,10 @@ extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
   - meshops.mesh.attributes
   - meshops.mesh.attributes.action_group
+  - meshops.mesh.options.change
   - meshops.mesh.options.cluster
   - meshops.mesh.options.mesh_config
 options:
-  before:
-    description: The state before the change.
-    type: dict
-    default: {source: cluster}
-    suboptions:
-      source:
-        description: Where the objects are read.
-        type: str
-        choices: [cluster, snapshot, manifests]
-        default: cluster
-      path:
-        description: The snapshot file, or the folder or file of manifests. Required unless O(before.source=cluster).
-        type: path
-      exclude:
-        description: Files and folders of V(manifests) that are not read. Patterns, as those of M(meshops.mesh.authorization_check).
-        type: list
-        elements: str
-        default: []
-      unreadable:
-        description: Whether a file of V(manifests) that cannot be read is a warning or a failure.
-        type: str
-        choices: [warn, fail]
-        default: warn
-  after:
-    description: The state after the change.
-    type: dict
-    required: true
-    suboptions:
-      source:
-        description: Where the objects are read.
-        type: str
-        choices: [cluster, snapshot, manifests]
-        default: manifests
-      path:
-        description: The snapshot file, or the folder or file of manifests. Required unless O(after.source=cluster).
-        type: path
-      exclude:
-        description: Files and folders of V(manifests) that are not read. Patterns, as those of M(meshops.mesh.authorization_check).
-        type: list
-        elements: str
-        default: []
-      unreadable:
-        description: Whether a file of V(manifests) that cannot be read is a warning or a failure.
-        type: str
-        choices: [warn, fail]
-        default: warn
-      applied:
-        description:
-          - Whether the objects are applied over those before, as C(oc apply) does it. An object of the same kind, namespace and name is
-            replaced, all others stay.
-          - With V(false) the objects are the whole state after the change.
-        type: bool
-        default: false
-  remove:
-    description: Objects that the change removes, as V(Kind namespace/name). Only with O(after.applied=true).
-    type: list
-    elements: str
-    default: []
   members:
     description: Namespaces of the mesh. Others are left out. All when not given.
     type: list
@@ -271,61 +214,33 @@ from typing import Any
 
 from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._commands.authorization_check import difference_verdict, run_authorization_diff
-from ansible_collections.meshops.mesh.plugins.module_utils._commands.sources import read_whole
-from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, MeshError
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.change import read_change
+from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, MESH_CONFIG, SOURCE, display_name
-from ansible_collections.meshops.mesh.plugins.module_utils._model.clock import utc_now
-from ansible_collections.meshops.mesh.plugins.module_utils._model.overlay import overlaid
-from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CHANGE, CLUSTER, MESH_CONFIG, display_name
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 from ansible_collections.meshops.mesh.plugins.module_utils._rights.reads import ACCESS
 
 STRINGS: dict[str, Any] = {"type": "list", "elements": "str"}
 
 
-def state(default: str) -> dict[str, Any]:
-    return {**SOURCE, "source": {**SOURCE["source"], "default": default}}
-
-
 def argument_spec() -> dict[str, Any]:
     return {
         **AUTH_ARG_SPEC,
+        **CHANGE,
         **CLUSTER,
         **MESH_CONFIG,
-        "before": {"type": "dict", "default": {"source": "cluster"}, "options": state("cluster")},
-        "after": {"type": "dict", "required": True, "options": state("manifests") | {"applied": {"type": "bool", "default": False}}},
-        "remove": {**STRINGS, "default": []},
         "members": dict(STRINGS),
         "fail_on": {**STRINGS, "choices": ["never", "opened", "closed", "any"], "default": ["never"]},
     }
 
 
-def read(params: dict[str, Any], which: str, warn: Callable[[str], None] | None = None) -> Snapshot:
-    given = params[which]
-    if given["source"] != "cluster" and not given["path"]:
-        raise ConfigError(f"{which}.path is not set; with source {given['source']} it names the file or folder")
-    # a change may be that objects are removed, and nothing else
-    only_removes = which == "after" and given["applied"] and bool(params["remove"])
-    return read_whole({**params, **given, "may_be_empty": only_removes}, kinds=ACCESS, family="access", clock=utc_now, warn=warn)
-
-
 def compare(params: dict[str, Any], warn: Callable[[str], None] | None = None) -> dict[str, Any]:
     """The module's result."""
-    if params["before"]["source"] == params["after"]["source"] == "cluster":
-        raise ConfigError("before and after are both the cluster; take a snapshot with meshops.mesh.cluster_snapshot before the change")
-    if params["remove"] and not params["after"]["applied"]:
-        raise ConfigError("remove needs after.applied: without it, what is not in after is removed anyway")
-    sources = {which: read(params, which, warn) for which in ("before", "after")}
-    before, after = (list[Any](found.objects) for found in sources.values())
-    if params["after"]["applied"]:
-        after = overlaid(before, after, params["remove"])
-    whole = [found.source != "manifests" for found in sources.values()]  # nothing is assumed of a cluster or a snapshot
-    if params["after"]["applied"]:
-        whole[1] = whole[0]
-    # what is applied may be one object, which need not be of the mesh
-    required = list(sources.values())[: 1 if params["after"]["applied"] else 2]
-    difference, assumptions, text = run_authorization_diff(before, after, params, whole=(whole[0], whole[1]), sources=required)
+    change = read_change(params, kinds=ACCESS, family="access", warn=warn)
+    whole = change.before.source != "manifests", change.after.source != "manifests"  # nothing is assumed of a cluster or a snapshot
+    states = change.before.objects, change.after.objects
+    difference, assumptions, text = run_authorization_diff(*states, params, whole=whole, sources=change.whole)
     return {
         "changes": [group.to_dict() for group in difference.groups],
         "opened": difference.opened,
@@ -337,7 +252,7 @@ def compare(params: dict[str, Any], warn: Callable[[str], None] | None = None) -
         "undecided": list(difference.undecided),
         "assumptions": list(assumptions),
         "text": text,
-        "read": {which: found.reading.to_dict() for which, found in sources.items() if found.reading},
+        "read": change.read,
     }
 
 

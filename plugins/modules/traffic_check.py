@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - meshops.mesh.attributes.action_group
   - meshops.mesh.options.cluster
   - meshops.mesh.options.mesh_config
+  - meshops.mesh.options.plane
   - meshops.mesh.options.report
   - meshops.mesh.options.source
 options:
@@ -40,13 +41,6 @@ options:
     type: list
     elements: raw
     required: true
-  provider:
-    description: The generation of the control plane.
-    type: str
-    choices: [ossm2, ossm3, sail]
-  control_plane:
-    description: The control plane as in the variable C(mesh_control_plane). Its V(namespace) is the root namespace.
-    type: dict
   members:
     description: Namespaces of the mesh. The workloads of others do not call. All when not given.
     type: list
@@ -210,6 +204,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUT
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import (
     CLUSTER,
     MESH_CONFIG,
+    PLANE,
     REPORT,
     SOURCE,
     SOURCE_NEEDS,
@@ -226,9 +221,8 @@ def argument_spec() -> dict[str, Any]:
         **SOURCE,
         **REPORT,
         **MESH_CONFIG,
+        **PLANE,
         "expect": {"type": "list", "elements": "raw", "required": True},
-        "provider": {"type": "str", "choices": ["ossm2", "ossm3", "sail"]},
-        "control_plane": {"type": "dict"},
         "members": {"type": "list", "elements": "str"},
     }
 

@@ -20,74 +20,11 @@ extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
   - meshops.mesh.attributes
   - meshops.mesh.attributes.action_group
+  - meshops.mesh.options.change
   - meshops.mesh.options.cluster
   - meshops.mesh.options.mesh_config
+  - meshops.mesh.options.plane
 options:
-  before:
-    description: The state before the change.
-    type: dict
-    default: {source: cluster}
-    suboptions:
-      source:
-        description: Where the objects are read.
-        type: str
-        choices: [cluster, snapshot, manifests]
-        default: cluster
-      path:
-        description: The snapshot file, or the folder or file of manifests. Required unless O(before.source=cluster).
-        type: path
-      exclude:
-        description: Files and folders of V(manifests) that are not read. Patterns, as those of M(meshops.mesh.traffic_check).
-        type: list
-        elements: str
-        default: []
-      unreadable:
-        description: Whether a file of V(manifests) that cannot be read is a warning or a failure.
-        type: str
-        choices: [warn, fail]
-        default: warn
-  after:
-    description: The state after the change.
-    type: dict
-    required: true
-    suboptions:
-      source:
-        description: Where the objects are read.
-        type: str
-        choices: [cluster, snapshot, manifests]
-        default: manifests
-      path:
-        description: The snapshot file, or the folder or file of manifests. Required unless O(after.source=cluster).
-        type: path
-      exclude:
-        description: Files and folders of V(manifests) that are not read. Patterns, as those of M(meshops.mesh.traffic_check).
-        type: list
-        elements: str
-        default: []
-      unreadable:
-        description: Whether a file of V(manifests) that cannot be read is a warning or a failure.
-        type: str
-        choices: [warn, fail]
-        default: warn
-      applied:
-        description:
-          - Whether the objects are applied over those before, as C(oc apply) does it. An object of the same kind, namespace and name is
-            replaced, all others stay.
-          - With V(false) the objects are the whole state after the change.
-        type: bool
-        default: false
-  remove:
-    description: Objects that the change removes, as V(Kind namespace/name). Only with O(after.applied=true).
-    type: list
-    elements: str
-    default: []
-  provider:
-    description: The generation of the control plane.
-    type: str
-    choices: [ossm2, ossm3, sail]
-  control_plane:
-    description: The control plane as in the variable C(mesh_control_plane). Its V(namespace) is the root namespace.
-    type: dict
   members:
     description: Namespaces of the mesh. The workloads of others do not call. All when not given.
     type: list
@@ -218,26 +155,19 @@ from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._commands.traffic_diff import route_difference_verdict, run_traffic_diff
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, MESH_CONFIG, SOURCE, display_name
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CHANGE, CLUSTER, MESH_CONFIG, PLANE, display_name
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
 STRINGS: dict[str, Any] = {"type": "list", "elements": "str"}
 
 
-def state(default: str) -> dict[str, Any]:
-    return {**SOURCE, "source": {**SOURCE["source"], "default": default}}
-
-
 def argument_spec() -> dict[str, Any]:
     return {
         **AUTH_ARG_SPEC,
+        **CHANGE,
         **CLUSTER,
         **MESH_CONFIG,
-        "before": {"type": "dict", "default": {"source": "cluster"}, "options": state("cluster")},
-        "after": {"type": "dict", "required": True, "options": state("manifests") | {"applied": {"type": "bool", "default": False}}},
-        "remove": {**STRINGS, "default": []},
-        "provider": {"type": "str", "choices": ["ossm2", "ossm3", "sail"]},
-        "control_plane": {"type": "dict"},
+        **PLANE,
         "members": dict(STRINGS),
         "fail_on": {"type": "str", "choices": ["never", "broken", "any"], "default": "never"},
     }

@@ -7,13 +7,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from .._errors import ConfigError
 from .._inputs import intent_from
-from .._model.clock import utc_now
-from .._model.overlay import overlaid
 from .._model.snapshot import Snapshot
 from .._model.view import View
 from .._rights.reads import ROUTING
@@ -22,17 +19,9 @@ from .._traffic.mesh_routing import MeshRouting, routing_of
 from .._traffic.route_difference import route_changes, route_changes_text
 from .._traffic.route_matrix import route_matrix
 from .authorization_check import mesh_settings
-from .sources import read_whole
+from .change import read_change
 
 __all__ = ["route_difference_verdict", "run_traffic_diff"]
-
-
-def _read(params: Mapping[str, Any], which: str, warn: Callable[[str], None] | None) -> Snapshot:
-    given = params[which]
-    if given["source"] != "cluster" and not given["path"]:
-        raise ConfigError(f"{which}.path is not set; with source {given['source']} it names the file or folder")
-    only_removes = which == "after" and given["applied"] and bool(params["remove"])
-    return read_whole({**params, **given, "may_be_empty": only_removes}, kinds=ROUTING, family="check", clock=utc_now, warn=warn)
 
 
 def _routing(snapshot: Snapshot, params: Mapping[str, Any]) -> MeshRouting:
@@ -42,16 +31,8 @@ def _routing(snapshot: Snapshot, params: Mapping[str, Any]) -> MeshRouting:
 
 def run_traffic_diff(params: Mapping[str, Any], warn: Callable[[str], None] | None = None) -> dict[str, Any]:
     """The module's result. Raises MeshError."""
-    if params["before"]["source"] == params["after"]["source"] == "cluster":
-        raise ConfigError("before and after are both the cluster; take a snapshot with meshops.mesh.cluster_snapshot before the change")
-    if params["remove"] and not params["after"]["applied"]:
-        raise ConfigError("remove needs after.applied: without it, what is not in after is removed anyway")
-    sources = {which: _read(params, which, warn) for which in ("before", "after")}
-    before, after = sources["before"], sources["after"]
-    if params["after"]["applied"]:
-        objects = overlaid(list(before.objects), list(after.objects), params["remove"])
-        after = replace(before, objects=tuple(dict(one) for one in objects))
-    states = [_routing(found, params) for found in (before, after)]
+    change = read_change(params, kinds=ROUTING, family="check", warn=warn)
+    states = [_routing(found, params) for found in (change.before, change.after)]
     names = [{sender.name for sender in state.senders if not sender.gateway} for state in states]
     if not names[0] & names[1]:
         raise ConfigError(
@@ -65,7 +46,7 @@ def run_traffic_diff(params: Mapping[str, Any], warn: Callable[[str], None] | No
         "compared": len(names[0] & names[1]),
         "not_compared": sorted(names[0] ^ names[1]),
         "text": joined(route_changes_text(changes)),
-        "read": {which: found.reading.to_dict() for which, found in sources.items() if found.reading},
+        "read": change.read,
     }
 
 

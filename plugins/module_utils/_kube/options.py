@@ -13,7 +13,20 @@ from typing import Any
 
 from .auth import current_context
 
-__all__ = ["CLUSTER", "MEMBERS", "MESH_CONFIG", "REPORT", "RESTART", "SOURCE", "SOURCE_NEEDS", "WAIT", "display_name", "wait_options"]
+__all__ = [
+    "CHANGE",
+    "CLUSTER",
+    "MEMBERS",
+    "MESH_CONFIG",
+    "PLANE",
+    "REPORT",
+    "RESTART",
+    "SOURCE",
+    "SOURCE_NEEDS",
+    "WAIT",
+    "display_name",
+    "wait_options",
+]
 
 Spec = dict[str, dict[str, Any]]
 
@@ -36,6 +49,20 @@ MESH_CONFIG: Spec = {
     "trust_domain_aliases": dict(_WORDS),
     "path_normalization": {"type": "str", "choices": ["NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"]},
 }
+CHANGE: Spec = {
+    "before": {"type": "dict", "default": {"source": "cluster"}, "options": SOURCE},
+    "after": {
+        "type": "dict",
+        "required": True,
+        "options": {
+            **SOURCE,
+            "source": {**SOURCE["source"], "default": "manifests"},
+            "applied": {"type": "bool", "default": False},
+        },
+    },
+    "remove": {**_WORDS, "default": []},
+}
+PLANE: Spec = {"provider": {"type": "str", "choices": ["ossm2", "ossm3", "sail"]}, "control_plane": {"type": "dict"}}
 MEMBERS: Spec = {
     "mesh": {"type": "str", "required": True},
     "provider": {"type": "str", "choices": ["ossm2", "ossm3", "sail"], "required": True},
