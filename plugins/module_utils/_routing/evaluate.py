@@ -164,21 +164,24 @@ class RoutingWorld:
             clusters, SidecarListeners(caller, scope, self.registry, self.mesh), SidecarRoutes(caller, scope, clusters, self.mesh)
         )
 
-    def reached(self, caller: Consumer) -> Iterator[tuple[RoutedCluster, str, str]]:
-        """Each cluster that something a caller may send leads to, with the object and the field that leads there."""
+    def led_to(self, caller: Consumer) -> Iterator[tuple[str, RoutedCluster | None, str, str]]:
+        """Each cluster that something a caller may send is led to, by its name, with the object and the field that leads there; None where
+        the proxy has no such cluster. What is copied to is not among them."""
         proxy = self._proxy(caller)
         for listener in proxy.listeners.every():
             for chain in (*listener.chains, *([listener.default] if listener.default is not None else [])):
                 for name, _weight in chain.clusters:
-                    cluster = proxy.clusters.get(name)
-                    if cluster is not None:
-                        yield cluster, chain.ref, chain.place
+                    yield name, proxy.clusters.get(name), chain.ref, chain.place
                 for host in proxy.routes.table(chain.routes).hosts if chain.routes is not None else ():
                     for route in host.routes:
                         for choice in route.clusters:
-                            cluster = proxy.clusters.get(choice.name)
-                            if cluster is not None:
-                                yield cluster, route.ref, route.place
+                            yield choice.name, proxy.clusters.get(choice.name), route.ref, route.place
+
+    def reached(self, caller: Consumer) -> Iterator[tuple[RoutedCluster, str, str]]:
+        """The same of those that the proxy has."""
+        for _name, cluster, ref, place in self.led_to(caller):
+            if cluster is not None:
+                yield cluster, ref, place
 
     def answer(self, caller: Consumer, request: RouteRequest) -> RouteAnswer:
         """Where a request goes that this caller sends."""

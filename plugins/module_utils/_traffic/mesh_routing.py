@@ -21,20 +21,15 @@ from .._model.fields import name_of, namespace_of, section, texts
 from .._model.intent import Intent
 from .._model.istiods import READS, istiods
 from .._model.mesh_config import CLUSTER_DOMAIN, ROOT_NAMESPACE, MeshConfig
-from .._model.pods import every_pod
 from .._model.selectors import matches_labels
 from .._model.view import View
 from .._routing.evaluate import RouteAnswer, RoutingWorld
 from .._routing.model import Consumer, RoutedEndpoint, RouteRequest, RoutingMesh
+from .routed_objects import ROUTED, routing_objects
 
 __all__ = ["ROUTING_INPUTS", "MeshRouting", "Sender", "routing_of"]
 
-_CONFIG = (k.VIRTUAL_SERVICE, k.DESTINATION_RULE, k.SERVICE_ENTRY, k.WORKLOAD_ENTRY, k.SIDECAR, k.GATEWAY, k.PEER_AUTHENTICATION,
-           k.HTTP_ROUTE, k.K8S_GATEWAY, k.REFERENCE_GRANT)  # fmt: skip
-_PLAIN = (k.SERVICE, k.NAMESPACE, k.GATEWAY_CLASS)
-_SLICE = "EndpointSlice"  # of Services without a selector, where the source has them: a cluster is not asked for all of them
-ROUTING_INPUTS = tuple(dict.fromkeys((*INPUTS, *READS, *_CONFIG, *_PLAIN, k.POD)))
-_TLS_MODE = "security.istio.io/tlsMode"
+ROUTING_INPUTS = tuple(dict.fromkeys((*INPUTS, *READS, *ROUTED, k.POD)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,11 +48,6 @@ class Sender:
         return self.consumer.gateway
 
 
-def _address(number: int) -> str:
-    """An address of the range for measurements: no Service and no pod has it."""
-    return f"198.{18 + (number >> 16 & 1)}.{number >> 8 & 255}.{number & 255}"
-
-
 class MeshRouting:
     """Where requests of a source go. `assumed`: it is a folder, so that Services have no addresses and pods are those of templates."""
 
@@ -65,7 +55,10 @@ class MeshRouting:
         self.view, self.scene = view, analysis_of(view, intent)
         self.assumed = view.source == "manifests"
         self._configs = istiods(view) or (MeshConfig(""),)
-        self._objects = self._read(view, intent)
+        guarded = {
+            ref for place in self.scene.inventory.places if place.workload.kind == "sidecar" and not place.outside for ref in place.refs
+        }
+        self._objects = routing_objects(view, intent, guarded.__contains__)
         self._worlds: dict[str, RoutingWorld] = {}
         self._passes: dict[int, int] = {}
         self.senders = tuple(self._senders())
@@ -73,39 +66,6 @@ class MeshRouting:
         for sender in self.senders:
             for name in sender.place.refs:
                 self._by_name.setdefault(name, []).append(sender)
-
-    def _read(self, view: View, intent: Intent) -> list[Mapping[str, Any]]:
-        plain = [row for kind in _PLAIN for row in view.of(kind)]
-        config = [row for kind in _CONFIG for row in view.of(kind)]
-        if intent.ossm2:  # its istiod sees its members only
-            plain, config = intent.owned(plain), intent.owned(config)
-        found: list[Mapping[str, Any]] = [row.raw for row in (*plain, *config)]
-        found += [row for row in view.objects() if row.get("kind") == _SLICE]
-        if not self.assumed:
-            return [*found, *(row.raw for row in view.of(k.POD))]
-        found = [self._addressed(obj, number) for number, obj in enumerate(found)]
-        return [*found, *self._made_pods(view)]
-
-    @staticmethod
-    def _addressed(obj: Mapping[str, Any], number: int) -> Mapping[str, Any]:
-        spec = section(obj, "spec")
-        if obj.get("kind") != "Service" or spec.get("clusterIP") or spec.get("type") == "ExternalName":
-            return obj
-        return {**obj, "spec": {**spec, "clusterIP": _address(number)}}
-
-    def _made_pods(self, view: View) -> Iterable[Mapping[str, Any]]:
-        """One ready pod for each template: what runs is what is written."""
-        guarded = {
-            ref for place in self.scene.inventory.places if place.workload.kind == "sidecar" and not place.outside for ref in place.refs
-        }
-        for number, (namespace, shape) in enumerate(every_pod(view), start=1 << 15):
-            sidecar = {_TLS_MODE: "istio"} if f"{namespace}/{shape.name}" in guarded else {}
-            yield {
-                "apiVersion": "v1", "kind": "Pod",
-                "metadata": {"name": shape.name, "namespace": namespace, "labels": {**shape.labels, **sidecar}},
-                "spec": dict(shape.spec),
-                "status": {"podIP": _address(number), "phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
-            }  # fmt: skip
 
     def _senders(self) -> Iterable[Sender]:
         pods: dict[str, list[Mapping[str, Any]]] = {}

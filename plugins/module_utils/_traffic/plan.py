@@ -27,6 +27,7 @@ from .._model.snapshot import Snapshot
 from .._model.traffic_rows import TRAFFIC_OF
 from .._model.view import View
 from .._text import shortened, shown
+from .callers_proof import callers_proof
 from .intent import ServiceTraffic, read_traffic
 from .outside import listener_of
 from .proof import NO_PODS, NO_SERVICE, route_faults
@@ -152,8 +153,9 @@ def plan_traffic(rows: Sequence[Mapping[str, Any]], snapshot: Snapshot, settings
     leaving, leftovers = _left(traffic, wanted, source)
     stages = _stages(traffic, wanted, leaving, source)
     faults, later = _proven(stages, source)
-    _refuse([*problems, *faults])
-    notes += [*later, *_stay(leftovers, wanted, stages, source)]
+    unheard, partly = _heard(traffic, wanted, stages, source)
+    _refuse([*problems, *faults, *unheard])
+    notes += [*later, *partly, *_stay(leftovers, wanted, stages, source)]
     return TrafficPlan(tuple(stages), tuple(_changes(traffic, wanted, leaving, source)), tuple(dict.fromkeys(notes)), tuple(leftovers))
 
 
@@ -402,6 +404,29 @@ def _proven(stages: Sequence[TrafficStage], source: _Source) -> tuple[list[str],
             text = f"{one.resource}: {one.message}" if may_come else f"{one.resource}: {one.message} (after the stage: {stage.title})"
             (notes if may_come else problems).append(text)
     return problems, sorted(notes)
+
+
+def _heard(
+    traffic: Sequence[ServiceTraffic], wanted: TrafficObjects, stages: Sequence[TrafficStage], source: _Source
+) -> tuple[list[str], list[str]]:
+    """Who calls a Service past the routes that it gets: a problem where it is everybody, else a note."""
+    state = source
+    for stage in stages:
+        state = state.with_objects(stage.objects, stage.gone)
+    proof = callers_proof(state.view, source.settings.intent)
+    problems: list[str] = []
+    notes: list[str] = []
+    for one in traffic:
+        own = (
+            namespace_of(obj) == one.namespace and section(obj, "metadata", "labels").get(TRAFFIC_OF) == one.service
+            for obj in wanted.routes
+        )
+        refs = frozenset(str(Ref.of(obj)) for obj, mine in zip(wanted.routes, own, strict=True) if mine)
+        lost = proof.lost(f"{one.service}.{one.namespace}{source.end}", one.port, refs) if refs and one.routes else None
+        if lost is not None:
+            text = f"the routes of {shown(one.key)} do not hold for {lost.text}"
+            (problems if lost.all else notes).append(text)
+    return problems, notes
 
 
 def _stay(leftovers: Sequence[Obj], wanted: TrafficObjects, stages: Sequence[TrafficStage], source: _Source) -> list[str]:

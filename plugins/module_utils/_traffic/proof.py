@@ -20,20 +20,20 @@ from .._model.problem import Problem, merged
 from .._model.routing import Rules, destinations, full_name, short_name
 from .._model.view import Obj, View
 from .._text import shown
+from .callers_proof import NO_PODS, NO_SERVICE, NO_SUBSET, callers_proof
+from .routed_objects import ROUTED
 
 __all__ = ["NO_PODS", "NO_SERVICE", "PROVEN_BY", "route_faults"]
 
 # What the answer stands on.
-PROVEN_BY = frozenset(
-    {*READS, k.DESTINATION_RULE, k.GATEWAY, k.HTTP_ROUTE, k.K8S_GATEWAY, k.POD, k.SERVICE, k.SERVICE_ENTRY, k.VIRTUAL_SERVICE}
-)
-NO_SERVICE, NO_PODS, NO_SUBSET = "service", "pods", "subset"
+PROVEN_BY = frozenset({*READS, *ROUTED, k.POD}) - {k.PEER_AUTHENTICATION}  # how it is spoken to them is no matter of routes
 
 
 def route_faults(view: View, intent: Intent) -> tuple[Problem, ...]:
     """Each route of the mesh to what would answer with an error: no such Service or port, no subset, no ready pod behind it.
 
-    The one place that knows; `kind` says which of them it is."""
+    The one place that knows; `kind` says which of them it is. Objects are asked first, as not all callers have to be there, and then the
+    routes as the callers that are there have them."""
     options = Options()
     found = [
         Problem(one.resource, one.message, kind=kind)
@@ -41,7 +41,9 @@ def route_faults(view: View, intent: Intent) -> tuple[Problem, ...]:
         for one in check(view, intent, options)
         if not one.skipped
     ]
-    return merged([*found, *_without_pods(view, intent), *_http_routes(view, intent)])
+    told = merged([*found, *_without_pods(view, intent), *_http_routes(view, intent)])
+    known = {(one.resource, one.kind) for one in told}
+    return (*told, *(one for one in callers_proof(view, intent).faults() if (one.resource, one.kind) not in known))
 
 
 def _service_at(view: View, host: str, namespace: str) -> Obj | None:

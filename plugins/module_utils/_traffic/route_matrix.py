@@ -18,7 +18,7 @@ from .asking import OUTSIDE
 from .end_to_end import missing_cluster, parts_of, status_of
 from .mesh_routing import MeshRouting
 
-__all__ = ["MatrixRow", "classes_of", "route_matrix", "routes_of"]
+__all__ = ["MatrixRow", "classes_of", "request_to", "route_matrix", "routes_of"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ def classes_of(world: RoutingWorld, consumers: Iterable[Consumer]) -> list[tuple
     return list(found.values())
 
 
-def _request(world: RoutingWorld, service: RoutedService, port: RoutedPort) -> RouteRequest:
+def request_to(world: RoutingWorld, service: RoutedService, port: RoutedPort) -> RouteRequest:
+    """A request to a port of a service by its full name."""
     http = is_http_or_auto(port.protocol)
     address = service.address.partition("/")[0]
     if address == ANYWHERE:
@@ -96,7 +97,7 @@ def routes_of(world: RoutingWorld, consumer: Consumer, services: Iterable[Routed
         for port in service.ports:
             if port.protocol == UDP:
                 continue
-            for answer in world.routes(consumer, _request(world, service, port)):
+            for answer in world.routes(consumer, request_to(world, service, port)):
                 by = answer.route.ref if answer.route is not None else answer.chain.ref if answer.chain is not None else ""
                 yield MatrixRow(service.hostname, port.number, _asked(answer.route), _goes(world, answer), by)
 

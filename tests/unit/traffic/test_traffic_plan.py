@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -318,3 +319,48 @@ def test_a_snapshot_file_says_as_much_as_the_cluster(api: str) -> None:
     assert "has no ready pod" in refusal(
         entry(versions=[{"name": "v3"}], routes=[{"to": {"v3": 100}}]), objects=kept, source="snapshot", api=api
     )
+
+
+def caller(name: str, namespace: str = "bookinfo") -> dict[str, Any]:
+    return pod(name, "v1", namespace=namespace)
+
+
+def routing_object(
+    kind: str, name: str, spec: dict[str, Any], namespace: str = "bookinfo", created: str = "2026-01-01T00:00:00Z"
+) -> dict[str, Any]:
+    group = "gateway.networking.k8s.io" if kind == "HTTPRoute" else "networking.istio.io"
+    return {"apiVersion": f"{group}/v1", "kind": kind, "spec": spec,
+            "metadata": {"name": name, "namespace": namespace, "creationTimestamp": created}}  # fmt: skip
+
+
+RATINGS_ROUTE = {
+    "parentRefs": [{"group": "", "kind": "Service", "name": "reviews", "namespace": "bookinfo"}],
+    "rules": [
+        {
+            "matches": [{"path": {"type": "PathPrefix", "value": "/"}}],
+            "backendRefs": [{"name": "ratings", "namespace": "bookinfo", "port": 9080}],
+        }
+    ],
+}
+
+
+def test_a_rule_for_some_callers_only_takes_their_versions_away() -> None:
+    """A DestinationRule with a workloadSelector is the only one for those that it selects, and has none of the subsets."""
+    own = {"host": HOST, "workloadSelector": {"matchLabels": {"app": "web"}}, "trafficPolicy": {"loadBalancer": {"simple": "RANDOM"}}}
+    there = [*bookinfo(), caller("web"), caller("batch"), routing_object("DestinationRule", "of-web", own)]
+    said = refusal(entry(), objects=there)
+    assert "VirtualService bookinfo/reviews: callers would get 503 by http[0]: no DestinationRule defines subset v1" in said
+    assert "(bookinfo/web-v1) (after the stage: where requests go)" in said and "batch" not in said
+
+
+def test_callers_with_routes_of_their_own_are_named() -> None:
+    """An HTTPRoute in the namespace of a caller holds for that namespace, and before what the Service's owner says."""
+    there = [*bookinfo(), caller("web"), caller("web", "shop"), routing_object("HTTPRoute", "mine", RATINGS_ROUTE, "shop")]
+    found = plan([entry()], there, intent=replace(INTENT, members=("bookinfo", "shop")))
+    assert found.notes == ("the routes of bookinfo/reviews do not hold for shop/web-v1: HTTPRoute shop/mine holds for them instead",)
+
+
+def test_routes_that_hold_for_nobody_are_refused() -> None:
+    older = routing_object("HTTPRoute", "older", RATINGS_ROUTE, created="2020-01-01T00:00:00Z")
+    said = refusal(entry(), objects=[*bookinfo(), caller("web"), older])
+    assert "the routes of bookinfo/reviews do not hold for" in said and "HTTPRoute bookinfo/older holds for them instead" in said

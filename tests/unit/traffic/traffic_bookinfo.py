@@ -40,8 +40,13 @@ def pod(app: str, version: str, *, ready: bool = True, namespace: str = "bookinf
         "kind": "Pod",
         "metadata": {"name": f"{app}-{version}", "namespace": namespace, "labels": {"app": app, "version": version}},
         "spec": {"containers": [{"name": app, "image": app}]},
-        "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": str(ready)}]},
+        "status": {"phase": "Running", "podIP": _ip(app, version), "conditions": [{"type": "Ready", "status": str(ready)}]},
     }
+
+
+def _ip(app: str, version: str) -> str:
+    """An address for each: those without one serve nobody."""
+    return f"10.1.{sum(map(ord, app)) % 256}.{sum(map(ord, version)) % 256}"
 
 
 def service(name: str, *ports: Mapping[str, Any], namespace: str = "bookinfo") -> Obj:
