@@ -71,7 +71,7 @@ def _remedy(one: DeadMatch) -> str:
     inputs=_INPUTS,
     live=False,
     subjects=_RULES,
-    equivalents=("IST0130",),
+    equivalents=("IST0130", "IST0131"),  # which is said of each match of such a rule besides
 )
 def rules_reached(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Of the rules of a host the first that fits is taken; a rule behind one that takes as much or more does nothing: its timeout, its
