@@ -79,6 +79,9 @@ AUTHORIZATION_POLICY = Kind("security.istio.io", "AuthorizationPolicy")
 PEER_AUTHENTICATION = Kind("security.istio.io", "PeerAuthentication")
 REQUEST_AUTHENTICATION = Kind("security.istio.io", "RequestAuthentication")
 HTTP_ROUTE = Kind("gateway.networking.k8s.io", "HTTPRoute")
+GRPC_ROUTE = Kind("gateway.networking.k8s.io", "GRPCRoute")
+TCP_ROUTE = Kind("gateway.networking.k8s.io", "TCPRoute")
+TLS_ROUTE = Kind("gateway.networking.k8s.io", "TLSRoute")
 K8S_GATEWAY = Kind("gateway.networking.k8s.io", "Gateway")
 GATEWAY_CLASS = Kind("gateway.networking.k8s.io", "GatewayClass")
 REFERENCE_GRANT = Kind("gateway.networking.k8s.io", "ReferenceGrant")
@@ -109,6 +112,7 @@ __all__ = [
     "EXPORTED",
     "GATEWAY",
     "GATEWAY_CLASS",
+    "GRPC_ROUTE",
     "HORIZONTAL_POD_AUTOSCALER",
     "HTTP_ROUTE",
     "IMPORTED",
@@ -153,9 +157,11 @@ __all__ = [
     "SMMR",
     "STATEFUL_SET",
     "SUBSCRIPTION",
+    "TCP_ROUTE",
     "TELEMETRY",
     "TEMPO_MONOLITHIC",
     "TEMPO_STACK",
+    "TLS_ROUTE",
     "VALIDATING_WEBHOOK",
     "VIRTUAL_SERVICE",
     "WORKLOAD_ENTRY",

@@ -229,6 +229,6 @@ def stream_boxes(virtual: RoutedVirtualService, kind: str) -> list[MatchBox]:
                 words = sorted({str(word).lower() for word in entries(match.get(name))})
                 if words:
                     criteria.append(Criterion(f"{HEADER}{name}", TextMatch(_EXACT, ", ".join(words))))
-            at = f"{kind}[{number}]"
+            at = virtual.stream_place(kind, number)
             found.append(MatchBox(virtual.ref, at, f"{at}.match[{place}]" if matches else at, tuple(criteria)))
     return found

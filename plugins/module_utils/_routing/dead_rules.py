@@ -24,6 +24,8 @@ from .virtual_services import MESH, RoutedVirtualService, VirtualServices
 
 __all__ = ["DeadMatch", "dead_matches"]
 
+_DATED = ("VirtualService", "HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute")
+
 
 @dataclass(frozen=True)
 class DeadMatch:

@@ -34,8 +34,8 @@ __all__ = ["Destination", "RouteAnswer", "RoutingWorld"]
 _NETWORKING, _SECURITY = "networking.istio.io", "security.istio.io"
 _GROUPS = {"Service": "", "Pod": "", "Namespace": "", "EndpointSlice": "discovery.k8s.io", "VirtualService": _NETWORKING,
            "DestinationRule": _NETWORKING, "ServiceEntry": _NETWORKING, "WorkloadEntry": _NETWORKING, "Sidecar": _NETWORKING,
-           "Gateway": _NETWORKING, "PeerAuthentication": _SECURITY, "HTTPRoute": GATEWAY_API, "GatewayClass": GATEWAY_API,
-           "ReferenceGrant": GATEWAY_API}  # fmt: skip
+           "Gateway": _NETWORKING, "PeerAuthentication": _SECURITY, "HTTPRoute": GATEWAY_API, "GRPCRoute": GATEWAY_API,
+           "TCPRoute": GATEWAY_API, "TLSRoute": GATEWAY_API, "GatewayClass": GATEWAY_API, "ReferenceGrant": GATEWAY_API}  # fmt: skip
 _REVISION = "istio.io/rev"
 
 

@@ -313,7 +313,11 @@ class GatewayListeners:
             for number, row in enumerate(one.tcp):
                 matches, routes = sections(row.get("match")), sections(row.get("route"))
                 if routes and (not matches or any(self._at(match, server) for match in matches)):
-                    return [(tcp_clusters(routes, self._service, server.number), one.ref, f"tcp[{number}]")]
+                    return [(tcp_clusters(routes, self._service, server.number), one.ref, one.stream_place("tcp", number))]
+            for number, row in enumerate(one.tls) if one.gateway_api and server.tls is not None else ():  # of a TLSRoute: TLS ends here
+                if any(self._at(match, server) for match in sections(row.get("match"))):
+                    routes = sections(row.get("route"))
+                    return [(tcp_clusters(routes, self._service, server.number), one.ref, one.stream_place("tls", number))]
         return []
 
     def _passed(self, server: _Server, taken: dict[str, str]) -> Iterator[Chain]:
@@ -327,7 +331,8 @@ class GatewayListeners:
                     if any(taken.get(name) == server.bind for name in names):
                         continue
                     taken.update(dict.fromkeys(names, server.bind))
-                    yield Chain(names, clusters=tcp_clusters(routes, self._service, server.number), ref=one.ref, place=f"tls[{number}]")
+                    yield Chain(names, clusters=tcp_clusters(routes, self._service, server.number), ref=one.ref,
+                                place=one.stream_place("tls", number))  # fmt: skip
 
     def _auto(self, server: _Server) -> Iterator[Chain]:
         for service in self._scope.services:

@@ -320,7 +320,7 @@ class SidecarListeners:
                     if (wished, subnets) not in handled:
                         handled.add((wished, subnets))
                         clusters = tcp_clusters(routes, self._service, number)
-                        found.append(Chain(wished, networks, clusters=clusters, ref=virtual.ref, place=f"tls[{index}]"))
+                        found.append(Chain(wished, networks, clusters=clusters, ref=virtual.ref, place=virtual.stream_place("tls", index)))
         if found:
             return found
         service = wanted.service
@@ -341,7 +341,7 @@ class SidecarListeners:
                 routes = sections(row.get("route"))
                 if not routes:
                     continue
-                matches, place = sections(row.get("match")), f"tcp[{index}]"
+                matches, place = sections(row.get("match")), virtual.stream_place("tcp", index)
                 chain = Chain(networks=wanted.networks, clusters=tcp_clusters(routes, self._service, number), ref=virtual.ref, place=place)
                 if not matches:
                     return [*found, chain]

@@ -65,6 +65,10 @@ class RoutedVirtualService:
     ref: str
     gateway_api: bool = False
 
+    def stream_place(self, kind: str, number: int) -> str:
+        """Where a rule of `tls` or `tcp` stands in its object."""
+        return f"rules[{number}]" if self.gateway_api else f"{kind}[{number}]"
+
     def destinations(self, caller: str = "") -> dict[str, set[int]]:
         """Each host that it routes to, with the ports, 0 for none named. caller: the namespace that is looked at."""
         found: dict[str, set[int]] = {}

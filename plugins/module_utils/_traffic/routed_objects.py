@@ -18,7 +18,7 @@ from .._model.view import View
 __all__ = ["ROUTED", "routing_objects"]
 
 _CONFIG = (k.VIRTUAL_SERVICE, k.DESTINATION_RULE, k.SERVICE_ENTRY, k.WORKLOAD_ENTRY, k.SIDECAR, k.GATEWAY, k.PEER_AUTHENTICATION,
-           k.HTTP_ROUTE, k.K8S_GATEWAY, k.REFERENCE_GRANT)  # fmt: skip
+           k.HTTP_ROUTE, k.GRPC_ROUTE, k.TCP_ROUTE, k.TLS_ROUTE, k.K8S_GATEWAY, k.REFERENCE_GRANT)  # fmt: skip
 _PLAIN = (k.SERVICE, k.NAMESPACE, k.GATEWAY_CLASS)
 ROUTED = (*_CONFIG, *_PLAIN)
 _SLICE = "EndpointSlice"  # of Services without a selector, where the source has them: a cluster is not asked for all of them
