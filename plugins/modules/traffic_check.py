@@ -35,9 +35,10 @@ options:
       - The host is the one that the caller writes, or a URL with C(https) in front. Short names are completed as DNS does it.
       - The verdict is V(reaches SERVICE [SUBSET] [at 20 %]), V(reaches SERVICE at least 80 %), V(answers 404), V(fails), V(is refused), or
         V(leaves the mesh) for an address that no object knows. Without a share it is all of the requests.
+      - V(answers 403 by AuthorizationPolicy NAMESPACE/NAME) and V(is refused by AuthorizationPolicy NAMESPACE/NAME) also say who refuses.
       - V(nobody reaches SERVICE [SUBSET]) looks at every route of every caller, and at all requests that policies let pass.
-      - A map has C(from), C(to), C(method), C(path), C(headers), C(name), one of C(reaches), C(answers) and C(outcome), and with C(reaches)
-        C(share) and C(at_least).
+      - A map has C(from), C(to), C(method), C(path), C(headers), C(name), one of C(reaches), C(answers) and C(outcome), with C(reaches)
+        C(share) and C(at_least), and with the other two C(by).
     type: list
     elements: raw
     required: true
@@ -148,7 +149,9 @@ requests:
       outcome: route
       goes: 80 % pay.prod v1, 20 % pay.prod v2
       decided_by: VirtualService prod/pay http[0]
-      parts: [{percent: 80.0, service: pay.prod.svc.cluster.local, subset: v1, status: 0, reached: true, why: ""}]
+      parts:
+        - {percent: 80.0, service: pay.prod.svc.cluster.local, subset: v1, status: 0, reached: true, why: "",
+           by: "VirtualService prod/pay http[0]"}
   contains:
     expectation:
       description: The sentence, or the name of the map.
@@ -176,11 +179,15 @@ requests:
       type: str
       sample: VirtualService prod/pay http[0]
     parts:
-      description: The same for programs. A status of 0 is a request that gets there or a connection that is cut off.
+      description:
+        - The same for programs. A status of 0 is a request that gets there or a connection that is cut off.
+        - C(by) is the object that decides about this part; the policy, where one refuses.
       returned: always
       type: list
       elements: dict
-      sample: [{percent: 80.0, service: pay.prod.svc.cluster.local, subset: v1, status: 0, reached: true, why: ""}]
+      sample:
+        - {percent: 80.0, service: pay.prod.svc.cluster.local, subset: v1, status: 0, reached: true, why: "",
+           by: "VirtualService prod/pay http[0]"}
 callers:
   description: How many workloads and gateways with a proxy the source has.
   returned: always
@@ -197,8 +204,8 @@ from typing import Any
 
 from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.answer import answer
-from ansible_collections.meshops.mesh.plugins.module_utils._commands.sources import read_result, read_source
-from ansible_collections.meshops.mesh.plugins.module_utils._commands.traffic_check import run_traffic_checks
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.sources import read_result
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.traffic_check import read_traffic_source, run_traffic_checks
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import (
@@ -210,7 +217,6 @@ from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import 
     SOURCE_NEEDS,
     display_name,
 )
-from ansible_collections.meshops.mesh.plugins.module_utils._model.clock import utc_now
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 
 
@@ -235,7 +241,7 @@ def main() -> None:
     if params["source"] == "cluster" and IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=IMPORT_ERROR)
     try:
-        snapshot = read_source(params, clock=utc_now, warn=module.warn)
+        snapshot = read_traffic_source(params, module.warn)
         checked = run_traffic_checks(params, snapshot)
     except MeshError as exc:
         module.fail_json(msg=str(exc))

@@ -356,3 +356,38 @@ def test_an_alias_is_looked_up_before_waves_are_made(mesh: Bed, playbook: Playbo
     goal = text.partition("__upgrade_goal")[2][:200]
     # short definitions, which stand in for the real ones where those cannot be had, do not say it
     assert re.search(r"runs\W+v1\.31\.\d" if crds.origin("sail") == "real" else r"runs\W+version", goal), goal
+
+
+def _workload(name: str, app: str, version: str) -> dict[str, Any]:
+    labels = {"app": app, "version": version}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "app", "image": "example.com/app:1"}]}}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": "shop"},
+            "spec": {"selector": {"matchLabels": labels}, "template": template}}  # fmt: skip
+
+
+def _routing(kind: str, spec: dict[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": "networking.istio.io/v1", "kind": kind, "metadata": {"name": "reviews", "namespace": "shop"}, "spec": spec}
+
+
+def test_where_requests_go_is_asked_of_the_cluster_itself(mesh: Bed, playbook: Playbook, tmp_path: Path) -> None:
+    """check_traffic without a path: the pods that run, with the addresses that they have."""
+    subsets = [{"name": name, "labels": {"version": name}} for name in ("v1", "v2")]
+    route = [{"destination": {"host": "reviews", "subset": name}, "weight": weight} for name, weight in (("v1", 80), ("v2", 20))]
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "reviews", "namespace": "shop"},
+               "spec": {"selector": {"app": "reviews"}, "ports": [{"name": "http", "port": 9080}]}}  # fmt: skip
+    apps = [("web", "web", "v1"), ("reviews-v1", "reviews", "v1"), ("reviews-v2", "reviews", "v2")]
+    objects = [*(_workload(*app) for app in apps), service, _routing("DestinationRule", {"host": "reviews", "subsets": subsets}),
+               _routing("VirtualService", {"hosts": ["reviews"], "http": [{"route": route}]})]  # fmt: skip
+    mesh.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(objects))
+    for name, _app, _version in apps:
+        mesh.kubectl("rollout", "status", f"deployment/{name}", "-n", "shop", "--timeout=60s")
+    more = {"mesh_check_traffic_expect": ["shop/web -> reviews reaches reviews v2 at 20 %", "shop/web -> reviews reaches reviews"]}
+    run = playbook("meshops.mesh.check_traffic", bed=mesh, inventory=inventory(tmp_path), extra_vars=INTENT | more).check()
+    assert run.changed == 0 and "2 expectations of 3 callers, all of them hold" in run.stdout
+    mesh.kubectl("scale", "deployment/reviews-v2", "-n", "shop", "--replicas=0")
+    mesh.kubectl("wait", "--for=delete", "pod", "-l", "version=v2", "-n", "shop", "--timeout=60s")
+    failed = playbook("meshops.mesh.check_traffic", bed=mesh, inventory=inventory(tmp_path), extra_vars=INTENT | more)
+    assert failed.returncode != 0 and "20 % 503 (reviews.shop.svc.cluster.local has no ready pod of subset v2 on port 9080)" in " ".join(
+        failed.stdout.split()
+    )
+    mesh.kubectl("delete", "-f", "-", "--wait=false", stdin=yaml.safe_dump_all(objects))

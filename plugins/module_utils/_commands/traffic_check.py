@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,10 @@ from .._checks.runner import Report
 from .._checks.types import Status
 from .._errors import ConfigError
 from .._inputs import intent_from, options_from
+from .._model.clock import utc_now
 from .._model.snapshot import Snapshot
 from .._model.view import View
+from .._rights.reads import ROUTING
 from .._text import counted, joined, shown
 from .._traffic.end_to_end import WholeAnswer, decided_by
 from .._traffic.expectations import EXAMPLES, read_expectations
@@ -24,8 +26,9 @@ from .._traffic.mesh_routing import MeshRouting, routing_of
 from .._traffic.verdicts import answers_to, told
 from .authorization_check import mesh_settings
 from .category import category_options, run_category
+from .sources import read_whole
 
-__all__ = ["TrafficChecked", "run_traffic_checks"]
+__all__ = ["TrafficChecked", "read_traffic_source", "run_traffic_checks"]
 
 _CODES = ("OSM1820",)
 
@@ -38,6 +41,12 @@ class TrafficChecked:
     requests: tuple[Mapping[str, Any], ...]
     senders: int
     text: str
+
+
+def read_traffic_source(params: Mapping[str, Any], warn: Callable[[str], None] | None = None) -> Snapshot:
+    """All that decides about routes, and nothing else: a part of it would be a wrong answer, so a kind that may not be read is an error."""
+    _require_readable(params.get("expect"))
+    return read_whole(params, kinds=ROUTING, family="check", clock=utc_now, warn=warn)
 
 
 def _require_readable(rows: Any) -> None:
@@ -54,7 +63,7 @@ def _row(answer: WholeAnswer) -> dict[str, Any]:
         "goes": told(answer),
         "decided_by": decided_by(answer.answer),
         "parts": [{"percent": part.percent, "service": part.service, "subset": part.subset, "status": part.status, "reached": part.reached,
-                   "why": part.why} for part in answer.parts],
+                   "why": part.why, "by": part.by} for part in answer.parts],
     }  # fmt: skip
 
 

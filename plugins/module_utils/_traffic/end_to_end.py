@@ -7,11 +7,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from .._authorization.model import HTTP, TCP, PolicyTarget, Request
 from .._authorization.places import Workload
+from .._authorization.world import Response
+from .._routing.clusters import RoutedCluster
 from .._routing.evaluate import Destination, RouteAnswer, RoutingWorld
 from .._routing.model import RoutedEndpoint, RouteRequest
 from .asking import OUTSIDE
@@ -28,6 +31,7 @@ _CLOSED = {
     "blackhole": "the connection is closed: the address is not known, and outboundTrafficPolicy is REGISTRY_ONLY",
     "envoy_rejects": "Envoy refuses this configuration, and serves what it had before or nothing",
 }
+_PEER = re.compile(r"PeerAuthentication (\S+/\S+)")
 _REDIRECTS = {"FOUND": 302, "SEE_OTHER": 303, "TEMPORARY_REDIRECT": 307, "PERMANENT_REDIRECT": 308}
 
 
@@ -41,7 +45,8 @@ class RequestPart:
     status: int = 0
     reached: bool = False
     why: str = ""
-    by: str = ""  # the object that decides
+    by: str = ""  # the object that decides, with its field
+    place: str = ""  # whose policies refuse them: of a workload they were routed to, or of the gateway
 
     @property
     def outside(self) -> bool:
@@ -111,12 +116,7 @@ def whole_answer(routing: MeshRouting, sender: Sender, request: RouteRequest, *,
     if sender.gateway and answer.listener and answer.outcome not in _CLOSED:
         refused = _refused(routing, sender.place, _at_gateway(request), now, http=not answer.tcp)
         if refused:
-            return WholeAnswer(
-                sender,
-                request,
-                answer,
-                (RequestPart(100.0, status=refused[0], why=f"the policies of the gateway {sender.name}: {refused[1]}"),),
-            )
+            return WholeAnswer(sender, request, answer, (replace(refused, percent=100.0, place=sender.name),))
     if not answer.destinations or answer.outcome in _CLOSED:
         why = _CLOSED.get(answer.outcome, "") + (f" ({answer.reason})" if answer.reason else "")
         return WholeAnswer(sender, request, answer, (RequestPart(100.0, status=status_of(answer), why=why, by=by),))
@@ -124,7 +124,7 @@ def whole_answer(routing: MeshRouting, sender: Sender, request: RouteRequest, *,
     found: list[RequestPart] = [RequestPart(fault[0], status=fault[1], why="a fault is injected", by=by)] if fault[0] else []
     left = 1 - fault[0] / 100
     for percent, destination in parts_of(answer):
-        found.append(_part(routing, sender, request, answer, destination, percent=percent * left, now=now))
+        found += _parts(routing, sender, request, answer, destination, percent=percent * left, now=now)
     return WholeAnswer(sender, request, answer, tuple(found))
 
 
@@ -136,7 +136,7 @@ def abort_of(answer: RouteAnswer) -> tuple[float, int]:
     return float(abort.get("percent") or 0), int(abort.get("status") or 0)
 
 
-def _part(
+def _parts(
     routing: MeshRouting,
     sender: Sender,
     request: RouteRequest,
@@ -145,29 +145,58 @@ def _part(
     *,
     percent: float,
     now: datetime,
-) -> RequestPart:
+) -> list[RequestPart]:
     cluster, by = destination.cluster, decided_by(answer)
     if cluster is None:
         service, subset = _named(destination.name)
         why = missing_cluster(routing.world(sender), sender.name, destination.name)
-        return RequestPart(percent, service, subset, 0 if answer.tcp else 503, False, why, by)
+        return [RequestPart(percent, service, subset, 0 if answer.tcp else 503, False, why, by)]
     if not cluster.usable:
         subset = f" of subset {cluster.subset}" if cluster.subset else ""
         why = f"{cluster.host or cluster.name} has no ready pod{subset} on port {cluster.port}"
-        return RequestPart(percent, cluster.host, cluster.subset, 0 if answer.tcp else 503, False, why, by)
+        return [RequestPart(percent, cluster.host, cluster.subset, 0 if answer.tcp else 503, False, why, by)]
     if not cluster.host:
-        return RequestPart(percent, reached=True, by=by)
-    for endpoint in cluster.endpoints[:1]:  # of one service they have the same policies, but where versions differ
-        target = routing.target(endpoint)
-        if target is None:
-            continue
+        return [RequestPart(percent, reached=True, by=by)]
+    return _merged_parts(_at_endpoints(routing, sender, request, answer, cluster, percent=percent, now=now))
+
+
+def _at_endpoints(
+    routing: MeshRouting,
+    sender: Sender,
+    request: RouteRequest,
+    answer: RouteAnswer,
+    cluster: RoutedCluster,
+    *,
+    percent: float,
+    now: datetime,
+) -> Iterator[RequestPart]:
+    """What the policies of the pods behind say; those of one workload are asked once, for all that it gets."""
+    by = decided_by(answer)
+    groups: dict[tuple[int, int, bool], list[RoutedEndpoint]] = {}
+    for endpoint in cluster.endpoints:
         secure = cluster.tls == "istio_mutual" or (cluster.tls == "auto" and endpoint not in cluster.plain)
-        at = _at_workload(routing, sender, request, answer, endpoint, secure=secure)
-        refused = _refused(routing, target, at, now, http=not answer.tcp)
-        if refused:
-            why = f"the policies of {target.ref}: {refused[1]}"
-            return RequestPart(percent, cluster.host, cluster.subset, refused[0], False, why, by)
-    return RequestPart(percent, cluster.host, cluster.subset, 0, True, "", by)
+        groups.setdefault((id(routing.target(endpoint)), endpoint.port, secure), []).append(endpoint)
+    for (_place, _port, secure), same in groups.items():
+        share, target = percent * len(same) / len(cluster.endpoints), routing.target(same[0])
+        refused = None
+        if target is not None:
+            at = _at_workload(routing, sender, request, answer, same[0], secure=secure)
+            refused = _refused(routing, target, at, now, http=not answer.tcp)
+        if refused is not None and target is not None:
+            yield replace(refused, percent=share, service=cluster.host, subset=cluster.subset, place=target.ref)
+        else:
+            yield RequestPart(share, cluster.host, cluster.subset, 0, True, "", by)
+    if not groups:  # where names are resolved, or the caller says the address
+        yield RequestPart(percent, cluster.host, cluster.subset, 0, True, "", by)
+
+
+def _merged_parts(parts: Iterable[RequestPart]) -> list[RequestPart]:
+    """Those of which nothing is otherwise are one."""
+    found: dict[RequestPart, float] = {}
+    for part in parts:
+        key = replace(part, percent=0.0)
+        found[key] = found.get(key, 0.0) + part.percent
+    return [replace(part, percent=percent) for part, percent in found.items()]
 
 
 def _named(cluster: str) -> tuple[str, str]:
@@ -214,8 +243,8 @@ def _at_workload(
     )  # fmt: skip
 
 
-def _refused(routing: MeshRouting, place: Workload, request: Request, now: datetime, *, http: bool) -> tuple[int, str] | None:
-    """Status and reason, where policies refuse it; 0 for a connection that is cut off."""
+def _refused(routing: MeshRouting, place: Workload, request: Request, now: datetime, *, http: bool) -> RequestPart | None:
+    """The answer of policies that refuse it, with the status and the policy; None where they let it pass."""
     if place.outside or place.assumed:
         return None
     target: PolicyTarget = place.workload
@@ -224,4 +253,17 @@ def _refused(routing: MeshRouting, place: Workload, request: Request, now: datet
     response = world.answer(target, request, now=now, protocol=HTTP if http else TCP)
     if response.status == "passes":
         return None
-    return int(response.status) if response.status.isdigit() else 0, response.reason
+    status = int(response.status) if response.status.isdigit() else 0
+    return RequestPart(0.0, status=status, why=response.reason, by=_policy_of(response))
+
+
+def _policy_of(response: Response) -> str:
+    """The object that refuses, with the rule; empty where none of several lets it pass."""
+    verdict = response.verdict
+    rule = verdict.rule if verdict is not None else None
+    if rule is None and verdict is not None and verdict.nearest is not None:
+        rule = verdict.nearest.rule
+    if rule is not None:
+        return f"AuthorizationPolicy {rule.policy.key} rules[{rule.index}]"
+    named = _PEER.search(response.reason)
+    return f"PeerAuthentication {named[1]}" if named and verdict is None else ""

@@ -24,7 +24,7 @@ EXAMPLES = (
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE")
 _SHARE = re.compile(r"\s+at\s+(?P<least>least\s+)?(?P<share>\d+(?:\.\d+)?)\s*%$")
 _VERDICT = re.compile(r"\s(?P<verb>reaches|answers|fails|leaves the mesh|is refused)(?:\s+(?P<rest>.+))?$")
-_KEYS = ("from", "to", "method", "path", "headers", "reaches", "share", "at_least", "answers", "outcome", "name")
+_KEYS = ("from", "to", "method", "path", "headers", "reaches", "share", "at_least", "answers", "outcome", "by", "name")
 _OUTCOMES = ("fails", "leaves the mesh", "is refused")
 
 
@@ -44,6 +44,7 @@ class Expectation:
     at_least: bool = False
     status: int = 0
     outcome: str = ""  # fails, leaves the mesh, is refused
+    by: str = ""  # Kind namespace/name of who answers so
 
     @property
     def scheme(self) -> str:
@@ -94,14 +95,21 @@ def _sentence(text: str) -> Expectation | str:
     return _outcome(Expectation(text, caller, url, method, path), verdict["verb"], verdict["rest"] or "")
 
 
+def _deciding(rest: str) -> tuple[str, str]:
+    """What is behind a verb, without the object that is named as the one who decides."""
+    found = re.fullmatch(r"(?P<rest>.*?)\s*\bby (?P<by>[A-Z][A-Za-z]+ [^\s/]+/[^\s/]+)", rest)
+    return (found["rest"], found["by"]) if found else (rest, "")
+
+
 def _outcome(found: Expectation, verb: str, rest: str) -> Expectation | str:
     said = {name: getattr(found, name) for name in ("text", "caller", "url", "method", "path", "headers")}
+    if verb != "reaches":
+        rest, by = _deciding(rest)
+        said["by"] = by
     if verb == "answers":
-        return (
-            Expectation(**said, status=int(rest))
-            if re.fullmatch(r"[1-5]\d\d", rest)
-            else f"answers {shown(rest)}, expected a status as 404"
-        )
+        if not re.fullmatch(r"[1-5]\d\d", rest):
+            return f"answers {shown(rest)}, expected a status as 404"
+        return Expectation(**said, status=int(rest))
     if verb in _OUTCOMES:
         return f"has {shown(rest)} behind {verb}" if rest else Expectation(**said, outcome=verb)
     share = _SHARE.search(" " + rest)
@@ -137,10 +145,11 @@ def _mapped(row: Mapping[str, Any]) -> Expectation | str:
         share = row.get("share")
         rest = str(row["reaches"]) + (f" at {'least ' if row.get('at_least') else ''}{share} %" if share is not None else "")
         return _outcome(found, "reaches", rest)
+    by = f" by {row['by']}" if row.get("by") else ""
     if wanted == ["answers"]:
-        return _outcome(found, "answers", str(row["answers"]))
+        return _outcome(found, "answers", f"{row['answers']}{by}")
     return (
-        _outcome(found, str(row["outcome"]), "")
+        _outcome(found, str(row["outcome"]), by.strip())
         if row["outcome"] in _OUTCOMES
         else f"has the outcome {shown(row['outcome'])}, expected one of {', '.join(_OUTCOMES)}"
     )

@@ -19,6 +19,7 @@ from .mesh_routing import MeshRouting, Sender
 __all__ = ["answers_to", "judge", "told"]
 
 _SHOWN = 5
+_POLICIES = ("AuthorizationPolicy ", "PeerAuthentication ")
 _NEAR = 0.5  # percent: weights are whole numbers
 
 
@@ -32,6 +33,12 @@ def _part_text(part: RequestPart) -> str:
     subset = f" {part.subset}" if part.subset else ""
     if part.reached:
         return f"{_short(part.service)}{subset}" if part.service else "the address itself, past all routes"
+    if part.place:
+        status = part.status or "a closed connection"
+        routed = (
+            f"routed to {_short(part.service)}{subset}, then {status} there" if part.service else f"{status} at the gateway {part.place}"
+        )
+        return f"{routed} ({part.why})"
     if part.status:
         return f"{part.status}{f' ({part.why})' if part.why else ''}"
     return part.why or "nowhere"
@@ -91,7 +98,7 @@ def _each(routing: MeshRouting, expectation: Expectation, now: datetime) -> Iter
             continue
         wrong = _wrong(routing, expectation, one)
         if wrong:
-            decided = decided_by(one.answer)
+            decided = _decider(one)
             kind, _space, rest = decided.partition(" ")
             name, _space, place = rest.partition(" ")
             at = f"{place} of " if place else ""
@@ -99,10 +106,19 @@ def _each(routing: MeshRouting, expectation: Expectation, now: datetime) -> Iter
             yield (f"{kind} {name}" if decided else f"Workload {one.sender.name}"), f"{wrong}{by}", one.sender.name
 
 
+def _decider(found: WholeAnswer) -> str:
+    """The object that is to be corrected: the policy, where one refuses all that does not get there; else that of the route."""
+    refusing = {part.by for part in found.parts if part.percent > 0 and not part.reached}
+    policies = [by for by in refusing if by.startswith(_POLICIES)]
+    return policies[0] if len(refusing) == 1 and policies else decided_by(found.answer)
+
+
 def _wrong(routing: MeshRouting, expectation: Expectation, found: WholeAnswer) -> str:
     """What happens instead of what is expected; empty where it does not."""
     parts = [part for part in found.parts if part.percent > 0]
     instead = f"it is {told(found)} instead"
+    if expectation.by and any(part.by != expectation.by and not part.by.startswith(f"{expectation.by} ") for part in parts):
+        return instead
     if expectation.status:
         return "" if sum(part.percent for part in parts if part.status == expectation.status) > 100 - _NEAR else instead
     if expectation.outcome:

@@ -27,6 +27,10 @@ HOLD = (
     "web -> http://api.example.com leaves the mesh",
     {"from": "web", "to": "pay", "path": "/old", "reaches": "back/legacy"},
     {"from": "web", "to": "web", "path": "/admin/x", "answers": 403},
+    "internet -> http://shop.example.com/admin answers 403 by AuthorizationPolicy shop/no-admin",
+    "web -> web /admin is refused by AuthorizationPolicy shop/no-admin",
+    {"from": "web", "to": "web", "path": "/admin", "outcome": "is refused", "by": "AuthorizationPolicy shop/no-admin"},
+    "internet -> http://other.example.com/ fails",
 )
 BREAK = (
     ("web -> pay reaches pay v2 at 30 %",
@@ -38,6 +42,13 @@ BREAK = (
     ("nobody reaches back/legacy",
      "Service back/legacy: nobody reaches back/legacy: from back/legacy, shop/pay-v1, shop/pay-v2, shop/web: they are led to "
      "legacy.back by Service back/legacy, and its policies let something pass"),
+    ("web -> web GET /admin reaches web",
+     "AuthorizationPolicy shop/no-admin: web -> web GET /admin reaches web: from shop/web: it is routed to web.shop, then 403 there "
+     "(denied by DENY shop/no-admin rules[0]: to[0].operation.paths [/admin*]) instead, by rules[0] of AuthorizationPolicy shop/no-admin"),
+    ("web -> web GET /admin answers 403 by AuthorizationPolicy shop/other",
+     "AuthorizationPolicy shop/no-admin: web -> web GET /admin answers 403 by AuthorizationPolicy shop/other: from shop/web: it is routed "
+     "to web.shop, then 403 there (denied by DENY shop/no-admin rules[0]: to[0].operation.paths [/admin*]) instead, by rules[0] of "
+     "AuthorizationPolicy shop/no-admin"),
     ("foo -> pay reaches pay", "expectations: foo -> pay reaches pay: no workload with a proxy is called foo"),
     ("web -> pay reaches gone",
      "VirtualService shop/pay: web -> pay reaches gone: from shop/web: no Service or ServiceEntry is called gone, "
@@ -136,7 +147,40 @@ def test_a_fault_and_a_rewrite_count() -> None:
     """
     objects = [*shop(), made("VirtualService", "shop", "web", fault)]
     assert judged(["pay-v1 -> web /x answers 403"], objects) == [
-        "VirtualService shop/web: pay-v1 -> web /x answers 403: from shop/pay-v1: it is 10 % 500 (a fault is injected), 90 % 403 (the "
-        "policies of shop/web: denied by DENY shop/no-admin rules[0]: to[0].operation.paths [/admin*]) instead, "
+        "VirtualService shop/web: pay-v1 -> web /x answers 403: from shop/pay-v1: it is 10 % 500 (a fault is injected), 90 % routed to "
+        "web.shop, then 403 there (denied by DENY shop/no-admin rules[0]: to[0].operation.paths [/admin*]) instead, "
         "by http[0] of VirtualService shop/web"
     ]
+
+
+AT_THE_GATEWAY = made(
+    "AuthorizationPolicy", "edge", "door", """
+        selector: {matchLabels: {istio: ingress}}
+        action: DENY
+        rules: [{to: [{operation: {paths: ["/admin*"]}}]}]
+    """, "security.istio.io/v1",
+)  # fmt: skip
+
+
+def test_a_policy_of_the_gateway_comes_before_those_behind() -> None:
+    """Both refuse; the gateway's is the one that answers."""
+    objects = [*shop(), AT_THE_GATEWAY]
+    assert judged(["internet -> http://shop.example.com/admin answers 403 by AuthorizationPolicy edge/door"], objects) == []
+    assert judged(["internet -> http://shop.example.com/admin reaches shop/web"], objects) == [
+        "AuthorizationPolicy edge/door: internet -> http://shop.example.com/admin reaches shop/web: from edge/ingress: it is 403 at the "
+        "gateway edge/ingress (denied by DENY edge/door rules[0]: to[0].operation.paths [/admin*]) instead, by rules[0] of "
+        "AuthorizationPolicy edge/door"
+    ]
+
+
+def test_versions_of_one_service_may_have_policies_of_their_own() -> None:
+    """Without subsets half of the requests get to each of the two, and one refuses."""
+    only = made("AuthorizationPolicy", "shop", "v2", "{selector: {matchLabels: {app: pay, version: v2}}}", "security.istio.io/v1")
+    objects = [one for one in shop() if (one["kind"], one["metadata"]["name"]) != ("VirtualService", "pay")]
+    assert judged(["web -> pay reaches pay at 50 %"], [*objects, only]) == []
+    (told,) = judged(["web -> pay reaches pay"], [*objects, only])
+    assert "it is 50 % pay.shop, 50 % routed to pay.shop, then 403 there (denied: no ALLOW policy of the workload matches" in told
+    routed = [*shop(), only]
+    assert judged(["web -> pay reaches pay v1 at 80 %", "web -> pay reaches pay v2 at 0 %"], routed) == []
+    (told,) = judged(["web -> pay reaches pay v2 at 20 %"], routed)
+    assert "it is 80 % pay.shop v1, 20 % routed to pay.shop v2, then 403 there" in told

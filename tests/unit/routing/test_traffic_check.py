@@ -43,7 +43,8 @@ def test_a_folder_in_which_all_holds_passes_and_says_where_each_goes(tmp_path: P
     assert found.text.splitlines()[0] == "west: 2 expectations of 5 callers, all of them hold"
     assert [(row["caller"], row["goes"], row["decided_by"]) for row in found.requests] == [
         ("shop/web", "80 % pay.shop v1, 20 % pay.shop v2", "VirtualService shop/pay http[1]"),
-        ("edge/ingress", "403 (the policies of shop/web: denied by DENY shop/no-admin rules[0]: to[0].operation.paths [/admin*])",
+        ("edge/ingress",
+         "routed to web.shop, then 403 there (denied by DENY shop/no-admin rules[0]: to[0].operation.paths [/admin*])",
          "VirtualService shop/public http[1]"),
     ]  # fmt: skip
 
