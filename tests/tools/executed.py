@@ -76,11 +76,11 @@ def prepare() -> None:
     original = loader.get_code
     compiled = {dotted(path): compile(path.read_text(encoding="utf-8"), str(_linked(path)), "exec", dont_inherit=True)
                 for path in (ROOT / "plugins").rglob("*.py") if path.name != "__init__.py"}  # fmt: skip
-    # What is compiled here is what counts, and not what Python keeps beside the files.
+    # What is compiled here is what counts, and not what Python keeps beside the files: also once this is imported again.
+    kept = "ansible_collections.meshops.mesh.plugins.plugin_utils.compiled"
     sys.meta_path[:] = [one for one in sys.meta_path if type(one).__name__ != "KeptByteCode"]
-    compiled["ansible_collections.meshops.mesh.plugins.plugin_utils.compiled"] = compile(
-        "def keep_byte_code():\n    pass\n", "compiled.py", "exec"
-    )
+    compiled[kept] = compile("def keep_byte_code():\n    pass\n", "compiled.py", "exec")
+    sys.modules.pop(kept, None)
     loader.get_code = lambda self, fullname: compiled.get(fullname) or original(self, fullname)
     loader.compiled = compiled  # a mutant takes the place of its module here
 
