@@ -10,6 +10,7 @@ Ansible loads an action plugin in its own process before it forks one for the ta
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 from collections.abc import Mapping
@@ -27,18 +28,22 @@ from ansible_collections.meshops.mesh.plugins.plugin_utils.compiled import keep_
 keep_byte_code()  # of what is imported below
 from ansible_collections.meshops.mesh.plugins.module_utils._kube import auth, parent, progress
 from ansible_collections.meshops.mesh.plugins.module_utils._model.names import path_of_host
+from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import without_gc
 from ansible_collections.meshops.mesh.plugins.module_utils._module import argument_error, for_people, shown_arguments
 from ansible_collections.meshops.mesh.plugins.module_utils._text import shown_line
 
 __all__ = ["OF_HOST", "InProcess", "module_of", "plain"]
+
+_SELDOM = (100_000, 50, 100)  # Python's own thresholds are for fewer objects than a mesh has
 
 # What a task does not say of the connection is said by these variables of its host, for every playbook and role, and for plays of others.
 OF_HOST: Mapping[str, str] = {"kubeconfig": "mesh_kubeconfig", "context": "mesh_context", "cluster": "inventory_hostname"}
 
 
 def module_of(name: str) -> ModuleType:
-    """The module of this name, for MODULE."""
-    return import_module(f"ansible_collections.meshops.mesh.plugins.modules.{name}")
+    """The module of this name, for MODULE. What it imports stays, so nobody need look for garbage in it: neither now, nor in each fork."""
+    with without_gc():
+        return import_module(f"ansible_collections.meshops.mesh.plugins.modules.{name}")
 
 
 def plain(value: Any) -> Any:
@@ -171,6 +176,7 @@ class InProcess(ActionBase):  # type: ignore[misc]
         # that is the playbook's, which for a playbook of a collection is no place for the files that somebody names at the command line.
         if multiprocessing.parent_process() is not None:
             parent.end_with_parent()
+            gc.set_threshold(*_SELDOM)
         progress.show_by(lambda line: self._display.display(shown_line(line)))
         environment: dict[str, Any] = {}
         self._compute_environment_string(environment)

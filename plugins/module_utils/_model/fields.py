@@ -11,7 +11,7 @@ from typing import Any
 
 from .objects import group_of
 
-__all__ = ["entries", "is_of", "merged", "metadata_of", "name_of", "namespace_of", "section", "sections", "texts"]
+__all__ = ["entries", "is_map", "is_of", "merged", "metadata_of", "name_of", "namespace_of", "section", "sections", "texts"]
 
 _NONE: Mapping[str, Any] = {}
 
@@ -19,12 +19,13 @@ _NONE: Mapping[str, Any] = {}
 def section(value: Any, *path: str) -> Mapping[str, Any]:
     """The map at this path, empty where there is none."""
     for step in path:
-        value = value.get(step) if _is_map(value) else None
-    return value if _is_map(value) else _NONE
+        value = value.get(step) if is_map(value) else None
+    return value if is_map(value) else _NONE
 
 
-def _is_map(value: Any) -> bool:
-    return isinstance(value, dict) or isinstance(value, Mapping)  # noqa: SIM101  # asking the abstract class takes ten times as long
+def is_map(value: Any) -> bool:
+    """As isinstance of Mapping, which takes ten times as long."""
+    return isinstance(value, dict) or (value is not None and not isinstance(value, (str, list)) and isinstance(value, Mapping))
 
 
 def entries(value: Any) -> list[Any]:
@@ -34,7 +35,7 @@ def entries(value: Any) -> list[Any]:
 
 def sections(value: Any) -> list[Mapping[str, Any]]:
     """The maps of a list."""
-    return [one for one in value if _is_map(one)] if isinstance(value, (list, tuple)) else []
+    return [one for one in value if is_map(one)] if isinstance(value, (list, tuple)) else []
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -48,7 +49,7 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
 
 def texts(value: Any) -> dict[str, str]:
     """Labels and annotations; a number that was not quoted is the text that the API server would have."""
-    return {str(key): str(one) for key, one in value.items()} if isinstance(value, Mapping) else {}
+    return {str(key): str(one) for key, one in value.items()} if is_map(value) else {}
 
 
 def metadata_of(obj: Mapping[str, Any], field: str) -> str:

@@ -12,6 +12,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .fields import is_map
 from .kinds import Kind
 from .malformed import title
 from .selectors import ByLabel
@@ -67,9 +68,10 @@ class Obj:
         """Read the metadata once. TypeError where no API server would have taken it: labels that are no map, a name that is no text."""
         metadata = raw.get("metadata") or {}
         maps = [metadata.get(name) or {} for name in ("labels", "annotations")]
-        if not all(isinstance(found, Mapping) and all(isinstance(value, str) for value in found.values()) for found in maps):
-            raise TypeError("labels and annotations are maps of texts")
-        if not all(isinstance(metadata.get(name), str | None) for name in ("namespace", "name")):
+        for found in maps:
+            if not is_map(found) or (found and not all(map(_is_text, found.values()))):
+                raise TypeError("labels and annotations are maps of texts")
+        if not all(value is None or isinstance(value, str) for value in (metadata.get("namespace"), metadata.get("name"))):
             raise TypeError("a name and a namespace are texts")
         return cls(
             kind=kind,
@@ -94,7 +96,7 @@ class Obj:
         """The value at this path; `default` where a step is absent or null."""
         value: Any = self.raw
         for step in path:
-            value = value.get(step) if isinstance(value, Mapping) else None
+            value = value.get(step) if is_map(value) else None
             if value is None:
                 return default
         return value
@@ -241,6 +243,10 @@ class View:
                 names.setdefault(("", obj.name), obj)
             self._names[kind] = names
         return self._names[kind].get((namespace, name))
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def _identity(obj: Mapping[str, Any]) -> tuple[str, str, str]:

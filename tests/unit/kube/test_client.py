@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from threading import Event
 from typing import Any
 
 import pytest
@@ -117,9 +118,11 @@ def test_busy_for_too_long() -> None:
         get(Script(reply(503)))
 
 
-def test_pages_and_an_expired_list() -> None:
+@pytest.mark.parametrize("ahead", [False, True], ids=["as custom resources are listed", "as the others are"])
+def test_pages_and_an_expired_list(ahead: bool) -> None:
     def page(name: str, more: str) -> HttpResponse:
-        return reply(200, {"items": [{"metadata": {"name": name}}], "metadata": {"continue": more}})
+        items, metadata = {"items": [{"metadata": {"name": name}}]}, {"metadata": {"resourceVersion": "1", "continue": more}}
+        return reply(200, {**metadata, **items} if ahead else {**items, **metadata})
 
     script = Script(page("old", "t1"), reply(410), page("a", "t2"), page("b", ""))
     found = script.cluster().list("v1", "ConfigMap")
@@ -142,6 +145,35 @@ def test_objects_are_trimmed_as_they_come() -> None:
 
     assert script.cluster().list("v1", "ConfigMap", trim=trim) == [{"name": "a"}, {"name": "b"}]
     assert log == ["ConfigMap a after 1 requests", "ConfigMap b after 2 requests"]
+
+
+def test_the_next_page_is_made_while_one_is_parsed() -> None:
+    asked = Event()
+
+    def page(name: str, more: str) -> HttpResponse:
+        text = json.dumps({"metadata": {"continue": more}, "items": [{"metadata": {"name": name}}]}, separators=(",", ":"))
+        return HttpResponse(200, {}, text.encode())
+
+    def second(_now: float) -> HttpResponse:
+        asked.set()
+        return page("b", "")
+
+    script = Script(page("a", "eyJ2Ijo-_0"), second)
+    found = script.cluster().list("v1", "ConfigMap", trim=lambda obj: {"name": obj["metadata"]["name"], "asked": asked.wait(5)})
+    assert found == [{"name": "a", "asked": True}, {"name": "b", "asked": True}]
+    assert [path.rpartition("continue=")[2] for path in script.seen[1:]] == ["eyJ2Ijo-_0"]
+
+
+def test_an_error_of_the_next_page_is_the_list_s() -> None:
+    text = b'{"metadata":{"continue":"t"},"items":[{"metadata":{"name":"a"}}]}'
+    with pytest.raises(errors.KindMissing, match="any more"):
+        Script(HttpResponse(200, {}, text), reply(404)).cluster().list("v1", "ConfigMap")
+
+
+def test_a_text_of_an_object_is_no_next_page() -> None:
+    text = b'{"metadata":{"resourceVersion":"1"},"items":[{"metadata":{"name":"a","annotations":{"continue":"t"}}}]}'
+    script = Script(HttpResponse(200, {}, text))
+    assert len(script.cluster().list("v1", "ConfigMap")) == 1 and len(script.seen) == 1
 
 
 def test_a_conflict_says_who_holds_which_field() -> None:
