@@ -14,6 +14,7 @@ from .._model import kinds as k
 from .._model.fields import section, sections
 from .._model.objects import counts_as_ours
 from .._model.view import Obj, View
+from .api_gateways import api_gateways_of
 from .rest import Unsaid
 
 __all__ = ["gateways_of"]
@@ -35,6 +36,7 @@ def gateways_of(
             notes.append(Unsaid(row.ref, "mesh_gateways does not say it: it was made by others, or changed since"))
         else:
             found.append(gateway)
+    found += api_gateways_of(view, mesh, notes)
     others = [row.ref for row in view.of(k.GATEWAY) if row.namespace != namespace and counts_as_ours(row.raw, mesh)]
     notes += [
         Unsaid(name, "it is of this mesh and not in the namespace of the control plane: mesh_gateways does not say it") for name in others

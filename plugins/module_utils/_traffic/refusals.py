@@ -128,7 +128,7 @@ def _route(where: str, route: Mapping[str, Any], versions: Sequence[str]) -> Ite
 
 def _named(where: str, name: Any, versions: Sequence[str]) -> Iterator[str]:
     if str(name) not in versions:
-        yield f"{where}: {quoted(name)} is none of its versions; {did_you_mean(name, versions)}"
+        yield f"{where}: {quoted(name)} is none of its versions, so callers would get 503; {did_you_mean(name, versions)}"
 
 
 def _percent(where: str, value: Any) -> Iterator[str]:

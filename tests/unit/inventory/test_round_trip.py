@@ -88,6 +88,14 @@ FULL: dict[str, Any] = {
 }
 STACK = {"name": "big", "mode": "stack", "storage": "20Gi", "object_storage": {"secret": "bucket", "type": "gcs"}, "retention": "48h",
          "resources": {"limits": {"memory": "4Gi"}}}  # fmt: skip
+BY_GATEWAY_API: list[dict[str, Any]] = [
+    {"name": "page", "api": "gateway", "namespace": "zoo-a", "hosts": ["page.example.com", "*.page.example.com"], "port": 8080,
+     "protocol": "GRPC", "listeners": [{"hosts": ["page.example.com"], "port": 443, "protocol": "HTTPS",
+                                        "tls": {"credential_name": "page", "mode": "MUTUAL"}}],
+     "autoscale": {"min": 2, "max": 6, "cpu": 70}, "allowed_routes": ["zoo-b"], "route": {"termination": "none"},
+     "routes": [{"namespace": "zoo-a", "service": "front", "port": 8080}, {"namespace": "airport", "service": "gate", "port": 80}]},
+    {"name": "own", "api": "gateway", "class": "edge", "hosts": ["*"], "replicas": 3, "service_type": "NodePort"},
+]  # fmt: skip
 # Intents that use what the travel meshes do not; each is a host.
 MESHES: dict[str, dict[str, Any]] = {
     "full-ossm3": {
@@ -114,7 +122,8 @@ MESHES: dict[str, dict[str, Any]] = {
         "mesh_observability": {"prometheus": {"enabled": False}},
     },
     "routed-sail": {
-        **COMMON, "mesh_provider": "sail", "mesh_name": "routed", "mesh_ossm3_version": "v1.30.3", "mesh_openshift": True,
+        **COMMON, "mesh_gateways": [*COMMON["mesh_gateways"], *BY_GATEWAY_API],
+        "mesh_provider": "sail", "mesh_name": "routed", "mesh_ossm3_version": "v1.30.3", "mesh_openshift": True,
         "mesh_control_plane": {"name": "routed", "namespace": "mesh", "additional_ingress": [{"name": "edge"}]},
         "mesh_observability": {"kiali": {"enabled": True},
                                "opentelemetry": {"exporter": "far.example.com:4317", "exporter_insecure": True}},

@@ -71,7 +71,10 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "shares": (route(to={"v1": 80, "v2": 30}), f"{WHERE}.routes[0].to: the shares are 110 per cent together; expected 100"),
     "no share": (route(to={"v1": "most"}), f"{WHERE}.routes[0].to.v1: 'most' is no share"),
     "a fraction": (route(to={"v1": 99.5, "v2": 0.5}), f"{WHERE}.routes[0].to.v1: '99.5' is no share"),
-    "no such version": (route(to={"v3": 100}), f"{WHERE}.routes[0].to: 'v3' is none of its versions; there are v1, v2"),
+    "no such version": (
+        route(to={"v3": 100}),
+        f"{WHERE}.routes[0].to: 'v3' is none of its versions, so callers would get 503; there are v1, v2",
+    ),
     "nobody": (route(to={}), f"{WHERE}.routes[0].to: is empty"),
     "no such mirror": (route(mirror={"version": "v9"}), f"{WHERE}.routes[0].mirror.version: 'v9' is none of its versions"),
     "mirror of nothing": (route(mirror={"version": "v2", "percent": 0}), f"{WHERE}.routes[0].mirror.percent: '0' is no share"),
