@@ -97,6 +97,15 @@ class TestGatewayApi:
             run = gateways({**EDGE, "name": "odd", "autoscale": {"max": 2}, **change}, deliver_wait_timeout=4)
             assert run.rc != 0 and words in said(run), (words, said(run)[-2000:])
 
+    def test_the_last_one_that_is_named_no_more_goes_by_prune(self, bed: Bed, gateways: Callable[..., Any]) -> None:
+        injected = {"name": "door", "namespace": "shop"}
+        gateways(EDGE, mesh_project_gateways=[injected]).check()
+        planned = gateways(mesh_prune=True, mesh_target="plan").check()
+        assert "Gateway shop/edge" in said(planned) and "Deployment shop/door" in said(planned)
+        gateways(mesh_prune=True).check()
+        until(lambda: names(bed, "deployments") == [], what="both gateways gone")
+        assert names(bed, f"gateways.{GROUP}") == [] and gateways(mesh_prune=True).check().changed == 0
+
     def test_nothing_is_left(self, bed: Bed, gateways: Callable[..., Any]) -> None:
         rows = [EDGE, {**EDGE, "name": "outer"}, {**EDGE, "name": "odd"}, {**EDGE, "name": "odd", "class": "nobodys"}]
         for row in rows:
