@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -19,7 +20,8 @@ from .._model.objects import group_of
 from .._model.pods import selected_pods
 from .._model.problem import Problem, Severity, skip
 from .._model.secrets_used import certificate_refs, credential_names
-from .._model.view import Obj, View
+from .._model.view import Obj, View, ref
+from .._text import shortened
 from .chain import CertificateLimits
 from .facts import IMPORT_ERROR, FaultKind
 from .inventory import CertificateInventory, Given, InspectionSettings, TlsServer, take
@@ -40,6 +42,9 @@ READS = (
     k.REQUEST_AUTHENTICATION,
     k.CERTIFICATE_SOURCE,
 )
+_SHOWN = 3
+# With which a gateway has nothing to serve.
+_ENDS_SERVICE = (FaultKind.UNREADABLE, FaultKind.EXPIRED, FaultKind.INCOMPLETE)
 _ENDS_TLS = ("SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL")
 
 
@@ -172,7 +177,22 @@ def _found(question: tuple[FaultKind, str], view: View, intent: Intent, options:
     faults = [fault for fault in everything.faults if fault.kind is kind]
     if not faults and subject not in everything.seen:
         yield skip(_NOTHING[subject])
-    yield from faults
+    served = _served(view, intent) if faults and kind in _ENDS_SERVICE else {}
+    for fault in faults:
+        gateways = [ref for ref in served.get(fault.resource, ()) if ref not in fault.message]
+        yield replace(fault, message=f"{fault.message}; {shortened(gateways, _SHOWN)} serves it") if gateways else fault
+
+
+def _served(view: View, intent: Intent) -> dict[str, list[str]]:
+    """The Gateways that serve a Secret, by its name as people write it."""
+
+    def made() -> dict[str, list[str]]:
+        found: dict[str, dict[str, None]] = {}
+        for one in _gateways(view, intent):
+            found.setdefault(ref(k.SECRET, one.credential, one.namespace), {})[one.ref] = None
+        return {secret: list(gateways) for secret, gateways in found.items()}
+
+    return view.memo("certificates.served", intent, made)
 
 
 _REVISIONS, _MORE_NAMES = "--istiod-cert-istio-revisions=", "--istiod-cert-additional-dns-names="
@@ -242,7 +262,7 @@ ROWS = (
              title="no certificate file or item is empty",
              hint="write the certificate into the item; an empty value often comes from an empty pipe or variable",
              about="The API accepts an empty file or item; only the pod that mounts it notices."),
-    CheckRow("OSM2002", "can_be_read", (FaultKind.UNREADABLE, "bytes"),
+    CheckRow("OSM2002", "can_be_read", (FaultKind.UNREADABLE, "bytes"), equivalents=("IST0161",),
              title="each certificate can be read",
              hint="openssl x509 -in FILE -noout -text; write it again from its source",
              about="What cannot be parsed is as good as absent, and some readers silently skip it."),
@@ -270,7 +290,7 @@ ROWS = (
              title="each certificate is already valid",
              hint="wait, or have it reissued; check the clock of the machine that issued it",
              about="A certificate from the future is refused everywhere. thresholds.clock_skew_seconds is the tolerance."),
-    CheckRow("OSM2102", "still_valid", (FaultKind.EXPIRED, "certificate"),
+    CheckRow("OSM2102", "still_valid", (FaultKind.EXPIRED, "certificate"), equivalents=("IST0161",),
              title="each certificate is still valid",
              hint="renew it (playbook meshops.mesh.issue_certificates), then restart whatever reads it only at startup",
              about="An expired certificate ends every handshake that meets it; of an expired root, all of them."),
@@ -383,7 +403,7 @@ ROWS = (
              title="each gateway's certificate covers its hosts",
              hint="issue it with this host as subjectAltName; *.example.com covers one label only",
              about="Clients refuse a certificate that is made out to another host."),
-    CheckRow("OSM2501", "secret_complete", (FaultKind.INCOMPLETE, "certificate"),
+    CheckRow("OSM2501", "secret_complete", (FaultKind.INCOMPLETE, "certificate"), equivalents=("IST0161",),
              title="each Secret with a certificate is complete",
              hint="write all items: cacerts has ca-cert.pem, ca-key.pem, root-cert.pem "
                   "and cert-chain.pem, a gateway's has tls.crt and tls.key",

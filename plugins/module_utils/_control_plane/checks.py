@@ -8,12 +8,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from itertools import product
 
 from .._checks.conditions import condition_true
 from .._checks.types import Category, Options
 from .._model import kinds as k
 from .._model.fields import section
-from .._model.injection import active_revision, control_plane, injected_by, injectors, istiod_name, istiod_of, proxy_of
+from .._model.injection import (
+    INJECT,
+    INJECTION,
+    TAG,
+    active_revision,
+    control_plane,
+    injected_by,
+    injectors,
+    istiod_name,
+    istiod_of,
+    proxy_of,
+)
 from .._model.intent import ISTIO_ONLY, Intent
 from .._model.istiods import READS, istiods
 from .._model.mesh_config import named_revision
@@ -401,6 +413,7 @@ def proxy_skew(view: View, intent: Intent, options: Options) -> Iterable[Problem
     hint="oc get mutatingwebhookconfiguration NAME -o yaml; istiod writes caBundle when it starts",
     inputs=(k.MUTATING_WEBHOOK, k.SERVICE),
     retryable=True,
+    equivalents=("IST0139",),
 )
 def webhook_answers(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """The webhook fails closed: without its Service or with an empty CA bundle, no pod is created in an injected namespace."""
@@ -433,6 +446,7 @@ def webhook_answers(view: View, intent: Intent, options: Options) -> Iterable[Pr
 def injectors_do_not_overlap(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Two webhooks that take the same pod inject it twice, and which control plane it connects to is left to chance."""
     configurations = injectors(view)
+    told: set[str] = set()
     for namespace in view.of(k.NAMESPACE):
         # The empty set stands for the next pod without labels of its own.
         samples = {(): "a new pod"} | {tuple(sorted(pod.labels.items())): pod.ref for pod in view.of(k.POD, namespace.name)}
@@ -441,8 +455,30 @@ def injectors_do_not_overlap(view: View, intent: Intent, options: Options) -> It
             takers = injected_by(configurations, namespace, dict(labels))
             if len(takers) > 1:
                 overlaps.setdefault(", ".join(sorted(row.name for row in takers)), example)
+        told |= {*overlaps}
         for names, example in sorted(overlaps.items()):
             yield Problem(namespace.ref, f"{example} is taken by more than one injector: {names}")
+    yield from _next_overlaps(configurations, told)
+
+
+def _next_overlaps(configurations: list[Obj], told: set[str]) -> Iterable[Problem]:
+    """Of namespaces and pods that are not there yet, with the labels that people ask for a proxy with."""
+    found: dict[str, tuple[list[Obj], str]] = {}
+    for around, own in product(*(_askings(configurations, word) for word in ({INJECTION: "enabled"}, {INJECT: "true"}))):
+        takers = injected_by(configurations, Obj(k.NAMESPACE, "", "", around, {}, {}), own)
+        if len(takers) > 1:
+            labels = [f"{key}={value}" for key, value in (*around.items(), *own.items())]
+            found.setdefault(", ".join(sorted(row.name for row in takers)), (takers, " and ".join(labels) or "no label"))
+    for names, (takers, wanted) in found.items():
+        for row in takers if names not in told else ():
+            others = ", ".join(one.name for one in takers if one is not row)
+            yield Problem(row.ref, f"it would take a pod with {wanted}, of it or of its namespace, and so would {others}")
+
+
+def _askings(configurations: list[Obj], word: dict[str, str]) -> Iterable[dict[str, str]]:
+    """No label, Istio's own word, and each revision or tag that a configuration is for."""
+    revisions = dict.fromkeys(value for row in configurations for key in (TAG, LABEL) if (value := row.labels.get(key)))
+    return [{}, word, *({LABEL: revision} for revision in revisions)]
 
 
 @check(

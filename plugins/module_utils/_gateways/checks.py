@@ -229,7 +229,7 @@ def _whose(view: View, selector: Mapping[str, str]) -> list[str]:
     inputs=(k.VIRTUAL_SERVICE, k.GATEWAY, k.K8S_GATEWAY),
     live=False,
     subjects=(k.VIRTUAL_SERVICE,),
-    equivalents=("IST0101", "KIA1102"),
+    equivalents=("IST0101", "IST0132", "KIA1102"),
 )
 def gateway_exists(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A name without a namespace means the VirtualService's own namespace."""

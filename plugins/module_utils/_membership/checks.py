@@ -18,10 +18,13 @@ from .._model.injection import (
     TAG,
     active_revision,
     control_plane,
+    injected_by,
+    injectors,
     leads_somewhere,
     mesh_revisions,
     revision_of_label,
 )
+from .._model.injector_values import injector_values
 from .._model.intent import ISTIO_ONLY, Intent
 from .._model.istiods import READS, istiods
 from .._model.objects import MESH
@@ -227,7 +230,8 @@ def no_pending_member(view: View, intent: Intent, options: Options) -> Iterable[
 @check(
     "OSM1306",
     title="no namespace has contradictory injection labels",
-    hint="keep one: oc label namespace NAMESPACE istio-injection- (to use istio.io/rev, or istio.io/dataplane-mode)",
+    hint="keep one: oc label namespace NAMESPACE istio-injection- (to use istio.io/rev, or istio.io/dataplane-mode); the revision of a "
+    "waypoint is a label of its Gateway",
     inputs=(k.NAMESPACE,),
     live=False,
     equivalents=("IST0123",),
@@ -238,11 +242,13 @@ def labels_agree(view: View, intent: Intent, options: Options) -> Iterable[Probl
     for namespace in view.of(k.NAMESPACE):
         word, revision, mode = (namespace.labels.get(key) for key in (INJECTION, REVISION, DATAPLANE))
         if word is not None and revision is not None:
-            yield Problem(namespace.ref, f"it has {INJECTION}={word} and {REVISION}={revision}; the second is ignored")
-        elif mode == "ambient" and word == "enabled":
-            yield Problem(
-                namespace.ref, f"it has {INJECTION}={word} and {DATAPLANE}={mode}; its pods get sidecars, and ambient leaves those out"
-            )
+            lesser = Severity.WARNING if word == "disabled" else None  # no pod gets a proxy, which may be meant
+            yield Problem(namespace.ref, f"it has {INJECTION}={word} and {REVISION}={revision}; the second is ignored", severity=lesser)
+        elif mode == "ambient" and (word == "enabled" or (word is None and revision)):
+            asked = f"{INJECTION}={word}" if word else f"{REVISION}={revision}"
+            text = f"it has {asked} and {DATAPLANE}={mode}; its pods get sidecars, and ambient leaves those out"
+            # who only means the istiod of its waypoints says so on their Gateways
+            yield Problem(namespace.ref, text, severity=None if word else Severity.WARNING)
 
 
 @check(
@@ -285,3 +291,28 @@ def tags_reconciled(view: View, intent: Intent, options: Options) -> Iterable[Pr
     """An unused tag never gets Healthy, so Reconciled is what counts."""
     for tag in view.of(k.ISTIO_REVISION_TAG):
         yield from condition_true(tag, "Reconciled")
+
+
+@check(
+    "OSM1309",
+    title="each namespace says by a label whether its pods get proxies",
+    hint="label it: kubectl label namespace NAMESPACE istio-injection=enabled, or =disabled",
+    severity=Severity.INFO,
+    inputs=(k.NAMESPACE, k.CONFIG_MAP, k.MUTATING_WEBHOOK),
+    live=False,
+    subjects=(k.NAMESPACE,),
+    equivalents=("IST0148",),
+)
+def injection_said(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
+    """An injector with enableNamespacesByDefault takes a namespace without a label as well: whoever creates one has proxies in it, which
+    Jobs wait for and which some pods may not have, and nothing in the namespace says why."""
+    homes = {one.namespace for one in injector_values(view) if one.takes_all}
+    hooks = injectors(view)
+    for namespace in view.of(k.NAMESPACE):
+        labelled = any(key in namespace.labels for key in (INJECTION, REVISION, DATAPLANE, MEMBER_OF))
+        if labelled or namespace.name in homes or namespace.name.startswith("kube-"):
+            continue
+        taken = injected_by(hooks, namespace, {})
+        if homes or taken:
+            by = taken[0].ref if taken else f"the injector of {', '.join(sorted(homes))}"
+            yield Problem(namespace.ref, f"it has no label for injection, and {by} injects its pods all the same")

@@ -16,6 +16,7 @@ from typing import Any
 
 from ansible.module_utils.common.yaml import HAS_YAML, yaml_dump, yaml_load
 
+from .fields import section
 from .objects import group_of, is_ours, is_rollout, whose
 from .secrecy import is_secret, names_a_secret
 from .secrets_used import ROOT_MAP
@@ -178,7 +179,7 @@ def _our_annotations(value: Any) -> Any:
 
 def _our_labels(value: Any) -> Any:
     """Of a Secret: who made it. What else its owner wrote on it is not read."""
-    owners = ("app.kubernetes.io", "istio.io", "maistra.io", "meshops.io", "cert-manager.io")
+    owners = ("app.kubernetes.io", "istio.io", "istio", "maistra.io", "meshops.io", "cert-manager.io")
     if not isinstance(value, Mapping):
         return {}
     return {key: text for key, text in value.items() if any((str(key).partition("/")[0]).endswith(name) for name in owners)}
@@ -201,7 +202,7 @@ _PROBE = {
 }  # fmt: skip
 # Variables by which istiod, its CA and the proxies are switched; only in their own containers.
 _SWITCHES = re.compile(
-    r"(PILOT|ENABLE|ISTIO|CITADEL|CA|AUTO|EXTERNAL|UNSAFE|XDS|K_|AMBIENT|TRUST|PROXY|DRY_RUN|INJECT|VALIDATE|LOCAL)_?\w*"
+    r"(PILOT|ENABLE|ISTIO|CITADEL|CA|BLOCKED|AUTO|EXTERNAL|UNSAFE|XDS|K_|AMBIENT|TRUST|PROXY|DRY_RUN|INJECT|VALIDATE|LOCAL)_?\w*"
     r"|SHARED_MESH_CONFIG|JWT_POLICY|REVISION|CLUSTER_ID|PLATFORM|ROOT_CA_DIR|POD_NAMESPACE|\w*TRUST_DOMAIN\w*"
 )
 _OF_ISTIO = frozenset({"discovery", "istio-proxy", "istiod", "install-cni", "ztunnel"})
@@ -399,8 +400,8 @@ def _config_map(obj: Mapping[str, Any]) -> dict[str, Any]:
     if istio and isinstance(networks := _loaded(str(data.get("meshNetworks") or "")), dict):
         found["meshNetworks"] = str(yaml_dump(_apply(networks, ALL), default_flow_style=False))
     for key in ("values", "merged-values"):  # of the injector, and of a revision's charts
-        if (istio or name.startswith("values")) and (proxy := _proxy_values(data.get(key))):
-            found[key] = json.dumps({"global": {"proxy": proxy}})
+        if (istio or name.startswith("values")) and (values := _injector_values(data.get(key))):
+            found[key] = json.dumps(values)
     if name == ROOT_MAP and isinstance(text := data.get("root-cert.pem"), str):
         found["root-cert.pem"] = _public_part(text)
     if is_rollout(obj) and isinstance(data.get("state"), str) and not is_secret(data["state"]):
@@ -424,19 +425,25 @@ def _mesh_settings(text: Any) -> dict[str, Any]:
     return loaded if isinstance(loaded, dict) and (not loaded or set(loaded) & set(_MESH_CONFIG)) else {}
 
 
-_READ_OF_PROXY = ("clusterDomain", "includeInboundPorts", "excludeInboundPorts")
+_READ_OF_PROXY = ("clusterDomain", "includeInboundPorts", "excludeInboundPorts", "image")
+_READ_OF_GLOBAL = ("hub", "tag", "variant")
+_IMAGE = re.compile(r"[A-Za-z0-9_./:@-]*")
 _PORTS = re.compile(r"[*0-9, ]*")
 
 
-def _proxy_values(text: Any) -> dict[str, str]:
-    """The cluster's domain, and the ports that proxies do not take."""
-    value = _loaded(text) if isinstance(text, str) else None
-    for key in ("global", "proxy"):
-        value = value.get(key) if isinstance(value, Mapping) else None
-    if not isinstance(value, Mapping):
-        return {}
-    found = {key: value[key] for key in _READ_OF_PROXY if isinstance(value.get(key), (str, int))}
-    return {key: str(one) for key, one in found.items() if key == "clusterDomain" or _PORTS.fullmatch(str(one))}
+def _injector_values(text: Any) -> dict[str, Any]:
+    """The cluster's domain, the ports that proxies do not take, which image they have, and whether namespaces have to ask for them."""
+    loaded = _loaded(text) if isinstance(text, str) else None
+    values = loaded if isinstance(loaded, Mapping) else {}
+    whole = section(values, "global")
+    read = {key: str(one) for key, one in section(whole, "proxy").items() if key in _READ_OF_PROXY and isinstance(one, (str, int))}
+    fitting = {"clusterDomain": re.compile(".*"), "image": _IMAGE}
+    proxy = {key: one for key, one in read.items() if fitting.get(key, _PORTS).fullmatch(one)}
+    image = {key: str(whole[key]) for key in _READ_OF_GLOBAL if isinstance(whole.get(key), (str, int, float))}
+    own = {key: one for key, one in image.items() if _IMAGE.fullmatch(one)} | ({"proxy": proxy} if proxy else {})
+    default = section(values, "sidecarInjectorWebhook").get("enableNamespacesByDefault")
+    asked = {"sidecarInjectorWebhook": {"enableNamespacesByDefault": default}} if isinstance(default, bool) else {}
+    return ({"global": own} if own else {}) | asked
 
 
 # Secrets
@@ -638,7 +645,8 @@ _KINDS: dict[tuple[str, str], Mapping[str, Rule] | Callable[[Mapping[str, Any]],
     ),
     ("operators.coreos.com", "OperatorGroup"): _WHOLE,
     ("operators.coreos.com", "Subscription"): _spec("channel name source sourceNamespace startingCSV installPlanApproval"),
-    **{("networking.istio.io", kind): _POLICY for kind in ("DestinationRule", "Gateway", "ServiceEntry", "Sidecar", "WorkloadEntry")},
+    **{("networking.istio.io", kind): _POLICY for kind in ("DestinationRule", "Gateway", "Sidecar", "WorkloadEntry")},
+    ("networking.istio.io", "ServiceEntry"): {"spec": ALL, "status": _set("conditions observedGeneration validationMessages addresses")},
     ("networking.istio.io", "WorkloadGroup"): {"spec": {"metadata": {"labels": ALL, "annotations": _annotations}, "template": ALL,
                                                         "probe": _PROBE}},
     ("networking.istio.io", "VirtualService"): _VIRTUAL_SERVICE,
@@ -646,7 +654,8 @@ _KINDS: dict[tuple[str, str], Mapping[str, Rule] | Callable[[Mapping[str, Any]],
     ("networking.istio.io", "ProxyConfig"): {"spec": _PROXY_CONFIG},
     **{("security.istio.io", kind): _POLICY for kind in ("AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication")},
     ("telemetry.istio.io", "Telemetry"): _POLICY,
-    ("extensions.istio.io", "WasmPlugin"): {"spec": _set("selector targetRefs url phase priority failStrategy match type imagePullPolicy")},
+    ("extensions.istio.io", "WasmPlugin"): {"spec": _set("selector targetRef targetRefs url phase priority failStrategy match type"
+                                                         " imagePullPolicy")},
     **{("gateway.networking.k8s.io", kind): _GATEWAY_ROUTE for kind in ("HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute")},
     **{("gateway.networking.k8s.io", kind): _WHOLE
        for kind in ("Gateway", "GatewayClass", "ReferenceGrant", "BackendTLSPolicy", "XListenerSet", "ListenerSet")},

@@ -67,6 +67,7 @@ EXPORTED = Kind("federation.maistra.io", "ExportedServiceSet")
 IMPORTED = Kind("federation.maistra.io", "ImportedServiceSet")
 
 TELEMETRY = Kind("telemetry.istio.io", "Telemetry")
+WASM_PLUGIN = Kind("extensions.istio.io", "WasmPlugin")
 DESTINATION_RULE = Kind("networking.istio.io", "DestinationRule")
 ENVOY_FILTER = Kind("networking.istio.io", "EnvoyFilter")
 GATEWAY = Kind("networking.istio.io", "Gateway")
@@ -164,6 +165,7 @@ __all__ = [
     "TLS_ROUTE",
     "VALIDATING_WEBHOOK",
     "VIRTUAL_SERVICE",
+    "WASM_PLUGIN",
     "WORKLOAD_ENTRY",
     "WORKLOAD_GROUP",
     "Z_TUNNEL",

@@ -30,7 +30,7 @@ __all__ = ["FORMAT", "Snapshot", "slim", "trimmed", "without_gc"]
 
 FORMAT = "meshops.mesh/snapshot/v1"
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-_ISTIO_WORDS = ("istio", "maistra", "kiali", "sailoperator", "meshops")
+_ISTIO_WORDS = ("istio", "maistra", "kiali", "sailoperator", "meshops", "kubernetes.io/ingress.class")
 
 
 @contextlib.contextmanager

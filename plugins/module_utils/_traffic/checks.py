@@ -20,7 +20,8 @@ from .._model import kinds as k
 from .._model.fields import section, sections
 from .._model.injector_annotations import rejected_annotations
 from .._model.intent import Intent
-from .._model.istiods import READS, service_ends
+from .._model.istiods import READS, istiods_of_mesh, service_ends
+from .._model.mesh_config import MeshConfig
 from .._model.pods import every_pod, named_ports, port_numbers, selected_pods
 from .._model.problem import Problem, Severity, skip
 from .._model.revisions import LABEL
@@ -40,7 +41,7 @@ from .._model.routing import (
 )
 from .._model.selectors import matches_labels
 from .._model.view import Obj, View, ref
-from .._text import shortened
+from .._text import nearest, shortened
 
 CATEGORY = Category("traffic")
 check = CATEGORY.check
@@ -48,6 +49,7 @@ check = CATEGORY.check
 __all__: list[str] = []
 
 _SHOWN = 5
+_IMPORTED = "-imports.local"  # the end of names that OpenShift Service Mesh 2 gives to Services of a federated mesh
 _FAMILIES = {
     "HTTP": "HTTP", "HTTP2": "HTTP", "GRPC": "HTTP", "GRPC-WEB": "HTTP", "HTTPS": "TLS", "TLS": "TLS",
 }  # fmt: skip  # the rest is TCP
@@ -70,13 +72,15 @@ def hosts_served(view: View, intent: Intent, options: Options) -> Iterable[Probl
     """A gateway serves the hosts that both a Gateway's server and a VirtualService have, in the namespaces that the server lets in, if the
     VirtualService is exported to the namespace of its pods. For everything else it answers 404, or closes a connection under TLS."""
     for service in intent.owned(view.of(k.VIRTUAL_SERVICE)):
-        gateways = list(gateways_of(view, service))
+        gateways = [*gateways_of(view, service), *_of_the_api(view, service)]
         away = [ref(k.GATEWAY, name, space) for space, name in gateway_names(service.raw) if not gateway_there(view, name, space)]
         if away and not gateways and view.source == "manifests":
             yield skip(f"which hosts of {service.ref} are served is not known: the manifests do not have {' or '.join(away)}")
         yield from _unseen(view, service, gateways)
         hosts = [str(host) for host in service.items("spec", "hosts")]
         lost = [host for host in hosts if not any(_serves(view, gateway, service, host) for gateway in gateways)]
+        if len(lost) < len(hosts):
+            yield from _idle(view, service, gateways, hosts)
         if not gateways or (binds_mesh(service.raw) and len(lost) < len(hosts)):
             continue  # the other hosts are for the callers inside of the mesh
         for host in lost:
@@ -85,6 +89,14 @@ def hosts_served(view: View, intent: Intent, options: Options) -> Iterable[Probl
             shown, near = ", ".join(_first(served)) or "no host", asked(meant_served(host, served))
             text = f"its host {host} is not served by {' or '.join(row.ref for row in gateways)}, which has {shown}{near}"
             yield Problem(service.ref, text)
+
+
+def _idle(view: View, service: Obj, gateways: Iterable[Obj], hosts: Iterable[str]) -> Iterator[Problem]:
+    """Gateways that serve none of its hosts, beside others that do."""
+    for gateway in gateways:
+        if not any(_serves(view, gateway, service, host) for host in hosts):
+            text = f"{gateway.ref} serves none of its hosts, and it names that Gateway all the same"
+            yield Problem(service.ref, text, "take the name out of gateways, or add the host to the Gateway's server", Severity.INFO)
 
 
 def _unseen(view: View, service: Obj, gateways: Iterable[Obj]) -> Iterator[Problem]:
@@ -114,8 +126,22 @@ def _servers(view: View, gateway: Obj) -> list[Server]:
     """Read once: each VirtualService that names it asks."""
     known: dict[Obj, list[Server]] = view.memo("traffic.servers", view, dict)
     if gateway not in known:
-        known[gateway] = servers_of(gateway.raw)
+        known[gateway] = servers_of(gateway.raw) if gateway.kind == k.GATEWAY else _listeners(gateway)
     return known[gateway]
+
+
+def _of_the_api(view: View, service: Obj) -> Iterator[Obj]:
+    """The Gateways of the Gateway API that a VirtualService names."""
+    for namespace, name in gateway_names(service.raw):
+        found = view.get(k.K8S_GATEWAY, name, namespace)
+        if found is not None and view.get(k.GATEWAY, name, namespace) is None:
+            yield found
+
+
+def _listeners(gateway: Obj) -> list[Server]:
+    """A listener as a server for every namespace; without a hostname it is for every host."""
+    rows = sections(gateway.items("spec", "listeners"))
+    return [Server((("*", str(row.get("hostname") or "*")),), row.get("port"), str(row.get("protocol") or "HTTP")) for row in rows]
 
 
 def _serves(view: View, gateway: Obj, service: Obj, host: str) -> bool:
@@ -133,14 +159,28 @@ def _serves(view: View, gateway: Obj, service: Obj, host: str) -> bool:
     equivalents=("IST0174", "KIA0202"),
 )
 def hosts_spelt(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """What is written for a host that nobody has does nothing, and no message says so: no retries, no mutual TLS, no canary. Reported is
-    one that does not exist and is nearly the name of one that does; other unknown hosts may be those of another cluster."""
+    """What is written for a host that nobody has does nothing, and no message says so: no retries, no mutual TLS, no canary. One that is
+    nearly the name of a known host is a warning. Any other host of a DestinationRule is a notice, as another cluster may have it; in a
+    folder of manifests so may another folder, unless this one has Services of its namespace."""
     for kind in (k.DESTINATION_RULE, k.VIRTUAL_SERVICE):
         for row in intent.owned(view.of(kind)):
             for host in _hosts_for_sidecars(row):
-                near = "" if "*" in host or known_host(view, host, row.namespace) else meant_host(view, host, row.namespace)
+                if "*" in host or known_host(view, host, row.namespace):
+                    continue
+                near = meant_host(view, host, row.namespace)
                 if near:
                     yield Problem(row.ref, f"its host {host} is no Service and no ServiceEntry{asked(near)}")
+                elif kind == k.DESTINATION_RULE and _would_be_there(view, host, row.namespace):
+                    text = f"its host {host} is no Service and no ServiceEntry: unless another cluster has it, the rule has no effect"
+                    yield Problem(row.ref, text, severity=Severity.INFO)
+
+
+def _would_be_there(view: View, host: str, namespace: str) -> bool:
+    """Whether the source would have the host if its own cluster had it; a federated mesh has others."""
+    if view.source != "manifests":
+        return not host.endswith(_IMPORTED)
+    space = service_namespace(full_name(host, namespace, service_ends(view)[0]), service_ends(view))
+    return bool(space and view.of(k.SERVICE, space))
 
 
 def _hosts_for_sidecars(row: Obj) -> list[str]:
@@ -157,19 +197,31 @@ def _hosts_for_sidecars(row: Obj) -> list[str]:
     title="each TCP port of a ServiceEntry has addresses of its own",
     hint="add spec.addresses; for a host under TLS use protocol TLS, which is matched by server name",
     severity=Severity.WARNING,
-    inputs=(k.SERVICE_ENTRY,),
+    inputs=(k.SERVICE_ENTRY, *READS),
     live=False,
+    subjects=(k.SERVICE_ENTRY,),
     equivalents=("IST0134",),
 )
 def tcp_has_addresses(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """TCP has no host name. Without an address the proxies of all who see the entry listen on the port for every address, so that the
-    entry receives all traffic to that port, even what is meant for other services or unknown ones."""
+    entry receives all traffic to that port, even what is meant for other services or unknown ones. Addresses that istiod has given to the
+    entry, or that each proxy gives to its hosts where MeshConfig says so, are as good."""
+    given = any(map(_gives_addresses, istiods_of_mesh(view, intent)))
     for entry in intent.owned(view.of(k.SERVICE_ENTRY)):
-        if entry.items("spec", "addresses") or entry.at("spec", "resolution") == "NONE":
+        if entry.items("spec", "addresses") or entry.items("status", "addresses") or entry.at("spec", "resolution") == "NONE":
+            continue
+        if given and not any("*" in str(host) for host in entry.items("spec", "hosts")):
             continue
         ports = [port.get("number") for port in sections(entry.items("spec", "ports")) if _family(port) == "TCP"]
         if ports:
             yield Problem(entry.ref, f"it takes TCP on port {', '.join(map(str, ports))} to any address: it has no addresses of its own")
+
+
+def _gives_addresses(config: MeshConfig) -> bool:
+    """Whether proxies answer for the hosts of ServiceEntries with addresses of their own."""
+    notes = {name: str(value).lower() for name, value in section(config.settings, "defaultConfig", "proxyMetadata").items()}
+    allocated = ("ISTIO_META_DNS_AUTO_ALLOCATE", "PILOT_ENABLE_IP_AUTOALLOCATE")
+    return notes.get("ISTIO_META_DNS_CAPTURE") == "true" and any(notes.get(name) == "true" for name in allocated)
 
 
 def _family(port: Mapping[str, Any]) -> str:
@@ -227,6 +279,42 @@ def entry_is_seen(view: View, intent: Intent, options: Options) -> Iterable[Prob
         named = {entry.namespace if word == "." else word for word in words}
         if there and entry.namespace not in named and not named & there:
             yield Problem(entry.ref, f"nobody may use it: its exportTo names {', '.join(sorted(named))}, and no such namespace is there")
+
+
+_NAMING = {
+    k.SERVICE: "its annotation networking.istio.io/exportTo",
+    k.REFERENCE_GRANT: "spec.from[].namespace",
+    **dict.fromkeys((k.VIRTUAL_SERVICE, k.DESTINATION_RULE, k.SERVICE_ENTRY), "exportTo"),
+}
+
+
+@check(
+    "OSM1832",
+    title="each namespace that an object is exported to is there",
+    hint="correct the name, or take it out: '.' is the object's own namespace, '*' all of them",
+    severity=Severity.WARNING,
+    inputs=(*_NAMING, k.NAMESPACE),
+    live=False,
+    subjects=tuple(_NAMING),
+    equivalents=("IST0101", "KIA0005", "KIA1601"),
+)
+def exported_to_known(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
+    """Names are compared as they are: a misspelt namespace has callers without the routes, the subsets or the right to refer that they were
+    meant to have. In a folder of manifests, where other folders may have a namespace, only one that is nearly the name of another."""
+    there = {row.name for row in view.of(k.NAMESPACE)}
+    known = there | {row.namespace for kind in _NAMING for row in view.of(kind) if row.namespace}
+    for kind, where in _NAMING.items():
+        for row in intent.owned(view.of(kind)):
+            for name in sorted({*_named(row)} - {".", "*", "~"} - known):
+                near = nearest(name, known)
+                if near or view.source != "manifests":
+                    yield Problem(row.ref, f"{where} names namespace {name}, which is not there{asked(near)}")
+
+
+def _named(row: Obj) -> list[str]:
+    if row.kind == k.REFERENCE_GRANT:
+        return [str(one["namespace"]) for one in sections(row.items("spec", "from")) if one.get("namespace")]
+    return export_words(row.raw)
 
 
 @check(

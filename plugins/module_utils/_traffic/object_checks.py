@@ -19,7 +19,7 @@ from .._model.pods import every_pod, selected_pods
 from .._model.problem import Problem, Severity
 from .._model.routing import binds_mesh, export_words, full_name, short_name
 from .._model.view import Obj, View
-from .._text import shortened
+from .._text import counted, shortened
 from .checks import CATEGORY
 
 check = CATEGORY.check
@@ -148,14 +148,20 @@ _TOPOLOGY = ("topology.kubernetes.io/", "topology.istio.io/", "kubernetes.io/hos
     equivalents=("IST0173", "KIA0203"),
 )
 def subsets_have_pods(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """Requests that are routed to a subset without pods are answered with 503 and the flag UH. Asked where the Service has other pods."""
+    """Requests that are routed to a subset without pods are answered with 503 and the flag UH. Where the Service has no pods either, which
+    may be meant, it is a notice; manifests may have them elsewhere."""
     ends = service_ends(view)
     for rule in intent.owned(view.of(k.DESTINATION_RULE)):
         subsets = sections(rule.items("spec", "subsets"))
         name, _dot, space = short_name(full_name(str(rule.at("spec", "host", default="")), rule.namespace, ends[0]), ends).partition(".")
         service = view.get(k.SERVICE, name, space) if subsets and name and space else None
         chosen = texts(section(service.raw, "spec", "selector")) if service else {}
-        if service is None or not selected_pods(view, chosen, space):
+        if service is None or not chosen:
+            continue
+        if not selected_pods(view, chosen, space):
+            if view.source != "manifests":
+                text = f"{service.ref} has no pods at all, and so have none of the {counted(len(subsets), 'subset')}"
+                yield Problem(rule.ref, text, "scale the workload up, or correct the selector of the Service", Severity.INFO)
             continue
         for subset in subsets:
             labels = texts(subset.get("labels"))
@@ -216,13 +222,22 @@ _REPLACED_FIELDS = {
 }
 
 
+# Kinds of extensionProviders that are on their way out, and what becomes of their spans.
+_OLD_TRACERS = {
+    "lightstep": "is deprecated: a later proxy sends no spans to it",
+    "opencensus": "is deprecated: a later proxy sends no spans to it",
+}
+_OPENTELEMETRY = "give MeshConfig.extensionProviders an entry {name: NAME, opentelemetry: {service: HOST, port: 4317}}, and name that one"
+
+
 @check(
     "OSM1845",
     title="no field of an Istio object is one that Istio leaves aside",
     hint="write what takes its place",
     severity=Severity.WARNING,
-    inputs=(k.VIRTUAL_SERVICE, k.SIDECAR),
+    inputs=(k.VIRTUAL_SERVICE, k.SIDECAR, k.TELEMETRY, *READS),
     live=False,
+    subjects=(k.VIRTUAL_SERVICE, k.SIDECAR, k.TELEMETRY),
     equivalents=("IST0002",),
 )
 def fields_count(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
@@ -233,6 +248,12 @@ def fields_count(view: View, intent: Intent, options: Options) -> Iterable[Probl
     for sidecar in intent.owned(view.of(k.SIDECAR)):
         if section(sidecar.raw, "spec", "outboundTrafficPolicy").get("egressProxy"):
             yield Problem(sidecar.ref, _REPLACED_FIELDS["egressProxy"])
+    providers = [one for config in istiods_of_mesh(view, intent) for one in config.extension_providers]
+    old = {str(one.get("name")): kind for one in providers for kind in _OLD_TRACERS if kind in one}
+    for row in intent.owned(view.of(k.TELEMETRY)) if old else ():
+        named = [str(one.get("name")) for tracing in sections(row.items("spec", "tracing")) for one in sections(tracing.get("providers"))]
+        for name in dict.fromkeys(one for one in named if one in old):
+            yield Problem(row.ref, f"its provider {name} is {old[name]}, which {_OLD_TRACERS[old[name]]}", remedy=_OPENTELEMETRY)
 
 
 @check(

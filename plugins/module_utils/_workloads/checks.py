@@ -11,7 +11,7 @@ from typing import Any
 
 from .._checks.types import Category, Options
 from .._model import kinds as k
-from .._model.injection import PROXY, REVISION, active_revision, proxy_of, revision_of_label, should_be_injected
+from .._model.injection import INJECTION, PROXY, REVISION, active_revision, proxy_of, revision_of_label, should_be_injected
 from .._model.intent import Intent
 from .._model.istiods import READS, istiods
 from .._model.mesh_config import expected_revision, istiod_deployment, revision_of_istiod
@@ -29,14 +29,18 @@ __all__: list[str] = []
 
 # Prefixes of port names (or appProtocol) by which Istio selects a protocol.
 PROTOCOLS = frozenset({"grpc", "grpc-web", "http", "http2", "https", "mongo", "mysql", "redis", "tcp", "tls", "udp"})
+_OF_KUBERNETES = frozenset({"kubernetes.io/h2c", "kubernetes.io/ws", "kubernetes.io/wss"})
+_SERVER_FIRST = frozenset({25, 53, 3306, 27017})  # SMTP, DNS, MySQL and MongoDB are TCP by themselves
+MANAGED = "gateway.istio.io/managed"  # on what istiod makes for a Gateway of the Gateway API
+_SYSTEM = ("kube-", "openshift-", "istio-system")
+_JOINING = frozenset({INJECTION, REVISION, "istio.io/dataplane-mode", "istio-discovery", "maistra.io/member-of"})
 
 
 def _pods(view: View, intent: Intent) -> Iterator[tuple[Obj, Obj]]:
     """Running pods of members with their namespace; finished and leaving ones are no workload."""
-    for name in intent.members or ():
-        namespace = view.get(k.NAMESPACE, name)
-        if namespace is None:
-            continue
+    spaces = (view.get(k.NAMESPACE, name) for name in intent.members) if intent.members is not None else view.of(k.NAMESPACE)
+    for namespace in filter(None, spaces):
+        name = namespace.name
         for pod in view.of(k.POD, name):
             if not pod.deleting and pod.at("status", "phase") not in ("Succeeded", "Failed"):
                 yield namespace, pod
@@ -53,13 +57,13 @@ def _statuses(pod: Obj) -> list[Obj]:
     hint="oc rollout restart the workload; the webhook injects only when a pod is created",
     inputs=(k.NAMESPACE, k.POD),
     requires=("OSM1301",),
-    intent=("provider", "members"),
     retryable=True,
     subjects=(k.POD,),
     equivalents=("IST0103",),
 )
 def proxies_injected(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """A pod that was there before its namespace joined has no proxy: it is outside of mTLS and of every policy."""
+    """A pod that was there before its namespace joined has no proxy: it is outside of mTLS and of every policy. Where no control plane is
+    found, the labels of the namespaces say who should have one."""
     for namespace, pod in _pods(view, intent):
         if should_be_injected(namespace, pod, intent) and proxy_of(pod) is None:
             yield Problem(pod.ref, f"it has no container {PROXY}")
@@ -167,30 +171,44 @@ def _serves_a_gateway(view: View, service: Obj) -> bool:
     title="each Service port of a member declares its protocol",
     hint="set appProtocol, or name the port like http-web or tcp-db",
     severity=Severity.WARNING,
-    inputs=(k.SERVICE, k.POD),
-    intent=("members",),
+    inputs=(k.NAMESPACE, k.SERVICE, k.POD),
     live=False,
     subjects=(k.SERVICE,),
-    equivalents=("IST0118", "KIA0601"),
+    equivalents=("IST0118", "KIA0601", "KIA0602"),
 )
 def ports_named(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Without it Istio guesses from the first bytes, and treats what it cannot guess as plain TCP: no routes, no HTTP policies. What a
-    gateway listens to is said by its Gateways, not by its Service."""
-    for name in intent.members or ():
+    gateway listens to is said by its Gateways, not by its Service. Where nothing says which namespaces are members it is a notice."""
+    asked, severity = intent.members, None
+    if asked is None:
+        asked, severity = _perhaps_members(view), Severity.INFO
+    for name in asked:
         for service in view.of(k.SERVICE, name):
             found = [port for port in service.items("spec", "ports") if not _declares(port)]
-            if not found or _serves_a_gateway(view, service):
+            if not found or service.labels.get(MANAGED) or _serves_a_gateway(view, service):
                 continue
             for port in found:
-                word = str(port.get("name") or "")
-                named = f"is named {word}" if word else "has no name"
-                yield Problem(service.ref, f"port {port.get('port')} {named} and declares no protocol")
+                yield Problem(service.ref, f"port {port.get('port')} {_called(port)} and declares no protocol", severity=severity)
+
+
+def _perhaps_members(view: View) -> tuple[str, ...]:
+    """The namespaces with Services of which nothing says that they are outside of a mesh."""
+    spaces = dict.fromkeys(service.namespace for service in view.of(k.SERVICE))
+    known = {row.name: row for row in view.of(k.NAMESPACE)}
+    return tuple(name for name in spaces if not name.startswith(_SYSTEM) and (name not in known or {*known[name].labels} & _JOINING))
+
+
+def _called(port: Mapping[str, Any]) -> str:
+    word, protocol = str(port.get("name") or ""), port.get("appProtocol")
+    return f"has the appProtocol {protocol}" if protocol else f"is named {word}" if word else "has no name"
 
 
 def _declares(port: Mapping[str, Any]) -> bool:
-    word = str(port.get("name") or "")
-    known = word in PROTOCOLS or any(word.startswith(f"{protocol}-") for protocol in PROTOCOLS)
-    return known or bool(port.get("appProtocol")) or port.get("protocol", "TCP") != "TCP"
+    """As istiod reads it: appProtocol goes before the name, and of ports where the server speaks first it guesses nothing."""
+    if str(port.get("protocol") or "TCP") != "TCP" or port.get("port") in _SERVER_FIRST:
+        return True
+    word = str(port.get("appProtocol") or port.get("name") or "").lower()
+    return word in _OF_KUBERNETES or word.startswith("grpc-web") or word.partition("-")[0] in PROTOCOLS
 
 
 @check(

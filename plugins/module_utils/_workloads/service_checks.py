@@ -18,7 +18,7 @@ from .._model.problem import Problem, Severity
 from .._model.proxies import PROXY
 from .._model.selectors import ByLabel
 from .._model.view import Obj, View
-from .checks import CATEGORY
+from .checks import CATEGORY, MANAGED
 
 check = CATEGORY.check
 
@@ -27,7 +27,6 @@ __all__: list[str] = []
 _PROXY_ID = 1337
 _OF_ISTIO = frozenset({PROXY, "discovery", "istio-init", "istio-validation", "istio-operator", "ztunnel", "install-cni"})
 _MAKERS = (k.DEPLOYMENT, k.STATEFUL_SET, k.DAEMON_SET)
-_WAYPOINT = "gateway.istio.io/managed"
 
 
 def _pod_specs(view: View, intent: Intent) -> Iterator[tuple[Obj, Obj]]:
@@ -46,8 +45,10 @@ def _pod_specs(view: View, intent: Intent) -> Iterator[tuple[Obj, Obj]]:
 
 
 def _outside(view: View, pod: Obj, intent: Intent) -> bool:
-    """Is it known that no proxy is put into it?"""
+    """Is it known that no proxy is put into it? A cluster has every namespace that something is in."""
     namespace = view.get(k.NAMESPACE, pod.namespace)
+    if namespace is None and view.source != "manifests" and view.of(k.NAMESPACE):
+        namespace = Obj(k.NAMESPACE, "", pod.namespace, {}, {}, {})
     return namespace is not None and not should_be_injected(namespace, pod, intent)
 
 
@@ -160,7 +161,7 @@ def services_agree(view: View, intent: Intent, options: Options) -> Iterable[Pro
     """A proxy has one listener for a port of its pod, and takes the protocol of the first Service that leads there: what comes by another
     one is read as something that it is not."""
     for row, pod in _pod_specs(view, intent):
-        if row.kind == k.POD or row.labels.get(_WAYPOINT):
+        if row.kind == k.POD or row.labels.get(MANAGED):
             continue
         services = _behind(view, pod.namespace, pod.labels)
         if len(services) < 2 or _outside(view, pod, intent):
@@ -193,7 +194,7 @@ _ASKED = {
     k.WORKLOAD_ENTRY: ("istio.io/WaypointBound",),
     k.AUTHORIZATION_POLICY: ("ZtunnelAccepted", "WaypointAccepted"),
     k.K8S_GATEWAY: ("Accepted", "Programmed", "ResolvedRefs"),
-    k.HTTP_ROUTE: ("Accepted", "Programmed", "ResolvedRefs"),
+    **dict.fromkeys((k.HTTP_ROUTE, k.GRPC_ROUTE), ("Accepted", "Programmed", "ResolvedRefs")),
 }
 
 

@@ -148,9 +148,9 @@ def test_equivalents_are_codes_of_istioctl_and_kiali() -> None:
 def test_a_row_says_what_other_tools_call_it() -> None:
     service = build({"Service shop/web": {"spec": {"ports": [{"port": 80}]}}})
     report = run_checks(replace(snapshot(), objects=(service,)), intent(), options(only=("OSM1406",)))
-    assert [row.evidence for row in report.rows if row.id == "OSM1406"] == [{"equivalents": ["IST0118", "KIA0601"]}]
+    assert [row.evidence for row in report.rows if row.id == "OSM1406"] == [{"equivalents": ["IST0118", "KIA0601", "KIA0602"]}]
     rules = {rule["id"]: rule for rule in json.loads(sarif(report, by="mesh_check"))["runs"][0]["tool"]["driver"]["rules"]}
-    assert rules["OSM1406"]["properties"]["equivalents"] == ["IST0118", "KIA0601"]
+    assert rules["OSM1406"]["properties"]["equivalents"] == ["IST0118", "KIA0601", "KIA0602"]
     assert "equivalents" not in rules["OSM1001"]["properties"]
 
 
