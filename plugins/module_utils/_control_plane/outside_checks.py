@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from .._checks.types import Options
 from .._model import kinds as k
-from .._model.fields import section, sections
+from .._model.fields import is_of, section, sections
 from .._model.intent import ISTIO_ONLY, Intent
 from .._model.istiods import READS, istiods, istiods_of_mesh
 from .._model.mesh_config import MeshConfig, istiod_deployment
@@ -117,17 +117,20 @@ _OLDEST = {
     title="each kind of the Gateway API has a version that istiod reads",
     hint="install a newer bundle of the Gateway API, standard or experimental, before istiod is upgraded; OpenShift brings its own",
     severity=Severity.WARNING,
-    inputs=(k.CRD, *READS),
+    inputs=READS,
     live=False,
-    subjects=(k.CRD,),
     equivalents=("IST0156", "IST0172", "IST0176"),
 )
 def gateway_api_current(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """istiod passes an older definition over, and says so in its log only: the objects are stored, and no proxy serves them."""
+    """istiod passes an older definition over, and says so in its log only: the objects are stored, and no proxy serves them. Asked of the
+    definitions that a source has: a check of a cluster does not list them, the plan of an upgrade does."""
     configs = istiods_of_mesh(view, intent)
-    for row in view.of(k.CRD):
-        plural, _dot, group = row.name.partition(".")
-        since, oldest = _OLDEST.get(plural, ((0, 0), "")) if group == _GATEWAY_API else ((0, 0), "")
+    found = (row for row in view.others(READS) if is_of(row, k.CRD.kind, k.CRD.group))
+    definitions = [row for row in (Obj.from_dict(k.CRD, one) for one in found) if row.name.endswith(f".{_GATEWAY_API}")]
+    if not definitions:
+        yield skip("the source has no definition of the Gateway API")
+    for row in definitions:
+        since, oldest = _OLDEST.get(row.name.partition(".")[0], ((0, 0), ""))
         found, wanted = parse(row.annotations.get(_BUNDLE, "")), parse(oldest)
         if found is None or wanted is None or (*found.line, found.patch or 0) >= (*wanted.line, wanted.patch or 0):
             continue
