@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .._model.problem import Problem
+from .._model.problem import Problem, Severity
 from .analysis import PolicyAnalysis, ref_of
 from .attachment import why_not
 from .doors import EnforcementPoint, EnforcementSpace
@@ -59,7 +59,9 @@ def tokens_not_read(analysis: PolicyAnalysis) -> Iterator[Problem]:
 
 
 def closed_to_all(analysis: PolicyAnalysis) -> Iterator[Problem]:
+    """A notice where no Service leads to the workload: nobody is meant to call most of these, a controller for instance."""
     closed: dict[str, dict[str, bool]] = {}
+    called = {place.ref for place, _door in analysis.doors if place.ports}
     for place, door in analysis.doors:
         if (door.chain.has_allow or door.chain.deny) and not place.assumed:
             closed.setdefault(place.ref, {})[", ".join(policy.key for policy in door.chain.policies)] = bool(door.passing)
@@ -69,7 +71,8 @@ def closed_to_all(analysis: PolicyAnalysis) -> Iterator[Problem]:
             grouped.setdefault(next(iter(found), ""), []).append(ref)
     for policies, refs in grouped.items():
         for ref in refs:
-            yield Problem(f"Workload {ref}", f"no request at all can pass {policies}")
+            severity = Severity.WARNING if ref in called else Severity.INFO
+            yield Problem(f"Workload {ref}", f"no request at all can pass {policies}", severity=severity)
 
 
 def preflights(analysis: PolicyAnalysis) -> Iterator[Problem]:
