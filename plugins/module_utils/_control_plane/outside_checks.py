@@ -50,7 +50,9 @@ def networks_known(view: View, intent: Intent, options: Options) -> Iterable[Pro
     known = own or {_DEFAULT_CLUSTER}
     for row in remote:
         known |= {*section(row.raw, "data"), *section(row.raw, "stringData")}
-    if named and not remote and view.source != "manifests":
+    if not named:
+        yield skip("the source has no MeshNetworks")
+    elif not remote and view.source != "manifests":
         yield skip("which other clusters istiod reads is not known: the Secrets for that are not read, as they are logins")
         return
     perhaps = "" if own else ", and nothing says that this cluster has that name"

@@ -16,7 +16,7 @@ from .._model.fields import section, sections, texts
 from .._model.injector_values import injector_values
 from .._model.intent import Intent
 from .._model.istiods import READS, istiods
-from .._model.problem import Problem, Severity
+from .._model.problem import Problem, Severity, skip
 from .._model.proxies import PROXY, lives, proxy_container
 from .._model.revisions import Revisions, revision_of_pod, revisions_of
 from .._model.view import Obj, View
@@ -75,6 +75,8 @@ def images_current(view: View, intent: Intent, options: Options) -> Iterable[Pro
     """After an upgrade in place, a new patch release among them, pods keep the proxy that they were created with until they restart: its
     faults and its holes as well. What a pod or its template chooses itself is left alone."""
     images = _injected_images(view)
+    if not images:
+        yield skip("the source does not say which image any injector puts in")
     objects = [row.raw for kind in _SAYING for row in view.of(kind)]
     revisions = view.memo("workloads.revisions", view, lambda: revisions_of(objects, istiods(view)))
     found: dict[tuple[str, str], list[str]] = {}
