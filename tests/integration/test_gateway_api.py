@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from shop_support import play
 from testbed import Bed
 from testbed.patience import until
@@ -24,6 +25,8 @@ EDGE: Obj = {
     "autoscale": {"min": 2, "max": 4},
     "service_type": "ClusterIP",
 }
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+CRD = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}
 GROUP = "gateway.networking.k8s.io"
 
 
@@ -112,3 +115,30 @@ class TestGatewayApi:
             gateways(row, gateways_state="absent").check()
         until(lambda: names(bed, "deployments,hpa,pdb,httproutes,serviceaccounts") == ["serviceaccount/default"], what="nothing")
         assert names(bed, f"gateways.{GROUP}") == [] and names(bed, "services") == ["service/front"]
+
+    def test_definitions_come_from_the_file_and_those_of_others_stay(self, bed: Bed, gateways: Callable[..., Any], tmp_path: Path) -> None:
+        definitions = tmp_path / "standard-install.yaml"
+        there = [row for row in bed.api.get(CRDS)["items"] if row["spec"]["group"] == GROUP]
+        meta = [{"name": row["metadata"]["name"], "annotations": row["metadata"]["annotations"]} for row in there]
+        rows = [{**CRD, "metadata": one, "spec": row["spec"]} for one, row in zip(meta, there, strict=True)]
+        definitions.write_text(yaml.safe_dump_all(rows), encoding="utf-8")
+        given = {"mesh_gateway_api_definitions": str(definitions)}
+        before = [row["metadata"]["resourceVersion"] for row in there]
+        run = gateways(EDGE, **given).check()
+        assert "are not ours and stay as they are" in said(run)
+        gateways(EDGE, gateways_state="absent").check()
+        assert before == [row["metadata"]["resourceVersion"] for row in bed.api.get(CRDS)["items"] if row["spec"]["group"] == GROUP]
+
+        bed.kubectl("delete", "crd", *(one["name"] for one in meta))
+        until(
+            lambda: not any(row["spec"]["group"] == GROUP for row in bed.api.get(CRDS)["items"]), what="a cluster without the Gateway API"
+        )
+        mark = bed.mark()
+        run = gateways(EDGE)
+        assert run.rc != 0 and "name a file with them in mesh_gateway_api_definitions" in said(run), said(run)[-2000:]
+        assert [event["verb"] for event in bed.audit(mark) if "meshops.mesh" in event.get("requestURI", "")] == []
+        gateways(EDGE, **given).check()
+        assert names(bed, f"gateways.{GROUP}") == [f"gateway.{GROUP}/edge"]
+        assert gateways(EDGE, **given).check().changed == 0
+        gateways(EDGE, gateways_state="absent").check()
+        assert any(row["spec"]["group"] == GROUP for row in bed.api.get(CRDS)["items"])  # others may use them by now

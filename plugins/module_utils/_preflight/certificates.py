@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._errors import MeshError
 from .._model.fields import entries, section
-from .._model.gateway_intent import home_of
+from .._model.gateway_intent import home_of, listeners_of
 from .._model.lasting import NOT_KEPT, lost_places
 from .._model.versions import at_least
 from .._text import quoted, shown
@@ -108,15 +108,15 @@ def served(given: MeshVariables) -> Iterator[str]:
 
     given_by_us = given.text("mesh_certificates_provider") != "pem"
     issued = {str(row.get("name")): (number, row) for number, row in enumerate(given.rows("mesh_certificates_gateways"))}
-    for gateway in given.rows("mesh_gateways"):
-        tls = section(gateway, "tls")
+    for gateway, listener in ((row, one) for row in given.rows("mesh_gateways") for one in listeners_of(row)):
+        tls = section(listener, "tls")
         number, row = issued.get(str(tls.get("credential_name")), (0, None))
         if row is None or (row.get("namespace") or given.home) != home_of(gateway, given.home):
             continue
         where, name = f"mesh_certificates_gateways[{number}]", shown(gateway.get("name"))
         if tls.get("mode") in ("MUTUAL", "OPTIONAL_MUTUAL") and not flag(row, "mutual"):
             yield f"{where}.mutual: is not true, and the gateway {name} wants client certificates: its Secret needs the clients' roots"
-        bare = [host for host in map(_host, entries(gateway.get("hosts"))) if not _covered(host, entries(row.get("hosts")))]
+        bare = [host for host in map(_host, entries(listener.get("hosts"))) if not _covered(host, entries(row.get("hosts")))]
         if given_by_us and bare:
             yield f"{where}.hosts: do not cover {', '.join(map(shown, bare))}, which the gateway {name} serves with this certificate"
 

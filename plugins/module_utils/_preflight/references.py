@@ -12,7 +12,7 @@ from typing import Any
 
 from .._model.applications import label_of, ports_of, versions_of, wants_proxy
 from .._model.fields import entries, section, sections
-from .._model.gateway_intent import by_gateway_api, home_of
+from .._model.gateway_intent import by_gateway_api, home_of, listeners_of
 from .._model.workload_refusals import workload_refusals
 from .._text import did_you_mean, nearest, quoted, shown
 from .given import MeshVariables
@@ -164,11 +164,13 @@ def near_credentials(given: MeshVariables) -> Iterator[str]:
     """A Secret that we do not issue may be somebody else's; one that is nearly ours is probably a slip."""
     issued = {str(one.get("name")) for one in given.rows("mesh_certificates_gateways")}
     for number, gateway in enumerate(given.rows("mesh_gateways")):
-        name = section(gateway, "tls").get("credential_name")
-        near = nearest(str(name), issued)
-        if name is not None and name not in issued and near:
-            found = f"mesh_gateways[{number}].tls.credential_name: {quoted(name)} is none of mesh_certificates_gateways"
-            yield f"{found}; did you mean {shown(near)}?"
+        for place, listener in enumerate(listeners_of(gateway)):
+            name = section(listener, "tls").get("credential_name")
+            near = nearest(str(name), issued)
+            if name is not None and name not in issued and near:
+                where = f"mesh_gateways[{number}]" + (f".listeners[{place - 1}]" if place else "")
+                found = f"{where}.tls.credential_name: {quoted(name)} is none of mesh_certificates_gateways"
+                yield f"{found}; did you mean {shown(near)}?"
 
 
 def workloads(given: MeshVariables) -> Iterator[str]:

@@ -172,7 +172,9 @@ def route_status(route: Obj, parents: list[tuple[Obj, str]], lost: list[str]) ->
     foreign = [row for row in found if row.get("controllerName") != CONTROLLER]
     rows = []
     for ref, refused in parents:
-        old = next((row["conditions"] for row in found if row.get("parentRef") == ref and row.get("controllerName") == CONTROLLER), [])
+        old: list[Obj] = next(
+            (row["conditions"] for row in found if row.get("parentRef") == ref and row.get("controllerName") == CONTROLLER), []
+        )
         text = f"{refused}: no listener of Gateway {ref['name']} takes it" if refused else "Route was valid"
         gone = f"backend({lost[0]}) not found" if lost else "All references resolved"
         rows.append(
@@ -237,28 +239,31 @@ class PlayedGatewayApi(Controller):
     async def reconcile(self, key: Key) -> float | None:
         kind, *ident = key
         if kind == "Classes":
-            await self._classes()
-            return None
+            return await self._classes()
         obj = self.store[kind].get((ident[0], ident[1]))
         if obj is None or obj["metadata"].get("deletionTimestamp"):
             return None
         return await (self._gateway(obj) if kind == "Gateway" else self._route(obj))
 
-    async def _classes(self) -> None:
-        if not self._istiods() or ("", CLASS) in self.store["GatewayClass"] or not await self.kube.serves(API, "GatewayClass"):
-            return
+    async def _classes(self) -> float | None:
+        """Also where the definitions come later than istiod."""
+        if not self._istiods() or ("", CLASS) in self.store["GatewayClass"]:
+            return None
+        if not await self.kube.serves(API, "GatewayClass"):
+            return 2.0
         spec = {"controllerName": CONTROLLER, "description": "The default Istio GatewayClass"}
-        made = {"apiVersion": API, "kind": "GatewayClass", "metadata": {"name": CLASS}, "spec": spec}
+        made: Obj = {"apiVersion": API, "kind": "GatewayClass", "metadata": {"name": CLASS}, "spec": spec}
         made = await self.kube.apply(made, manager=CONTROLLER)
         accepted = {"type": "Accepted", "status": "True", "reason": "Accepted", "message": "Handled by Istio controller",
                     "observedGeneration": made["metadata"]["generation"], "lastTransitionTime": now()}  # fmt: skip
         await self.kube.set_status({"apiVersion": API, "kind": "GatewayClass", **made}, {"conditions": [accepted]})
         for key in self._all("Gateway"):
             self.enqueue(key)
+        return None
 
     async def _revision(self, obj: Obj) -> str:
         """Whose the Gateway is: by its label, or that of its namespace, each a revision or a tag. Empty: nobody's who is here."""
-        space = self.store["Namespace"].get(("", obj["metadata"]["namespace"]), {"metadata": {}})
+        space: Obj = self.store["Namespace"].get(("", obj["metadata"]["namespace"]), {"metadata": {}})
         own = [(row["metadata"].get("labels") or {}).get(REVISION) for row in (obj, space)]
         wanted = str(own[0] or own[1] or "default")
         if wanted in self._istiods():

@@ -102,6 +102,9 @@ GOOD: dict[str, Any] = {
 }
 
 
+SECOND_LISTENER = {"hosts": ["a.example.com"], "port": 443, "protocol": "HTTPS", "tls": {"credential_name": "partner-cert"}}
+
+
 def judged(values: dict[str, Any], **more: Any) -> MeshVariables:
     options = {"roles": ROLES | {"certificates"}, "plane_defaults": PLANE_DEFAULTS, "versions": VERSIONS, "host": "west", **more}
     return MeshVariables(values=values, **options)
@@ -367,6 +370,19 @@ CASES: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "a certificate for other hosts": (
         put("mesh_certificates_gateways[0].hosts[0]", "partner.example.com"),
         "mesh_certificates_gateways[0].hosts: do not cover *.partner.example.com, which the gateway partner serves with this certificate",
+    ),
+    "a gateway of the Gateway API outside of the mesh": (
+        put("mesh_gateways[0]", {"name": "edge", "api": "gateway", "namespace": "shopweb", "hosts": ["a.example.com"]}),
+        "mesh_gateways[0].namespace: 'shopweb' is no namespace of mesh_domains, so istiod would make no pods for the gateway; "
+        "did you mean shop-web?",
+    ),
+    "routes from outside of the mesh at such a gateway": (
+        put("mesh_gateways[0]", {"name": "edge", "api": "gateway", "hosts": ["a.example.com"], "allowed_routes": ["shop-sotck"]}),
+        "mesh_gateways[0].allowed_routes[0]: 'shop-sotck' is no namespace of mesh_domains",
+    ),
+    "a certificate for other hosts of its second listener": (
+        put("mesh_gateways[0]", {"name": "edge", "api": "gateway", "hosts": ["a.example.com"], "listeners": [SECOND_LISTENER]}),
+        "mesh_certificates_gateways[0].hosts: do not cover a.example.com, which the gateway edge serves with this certificate",
     ),
     "a certificate without the clients' roots": (
         put("mesh_certificates_gateways[0].mutual", "no"),
