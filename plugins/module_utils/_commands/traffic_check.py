@@ -88,12 +88,13 @@ def run_traffic_checks(params: Mapping[str, Any], snapshot: Snapshot) -> Traffic
     head = f"{snapshot.cluster}: {counted(len(expectations), 'expectation')} of {counted(len(routing.senders), 'caller')}, "
     head += f"{counted(failed, 'problem')}" if failed else "all of them hold"
     lines = table([row.to_dict() for row in report.rows], show_from="warning", summary=report.summary).split("\n")
-    return TrafficChecked(report, tuple(rows), len(routing.senders), joined([head, "", *lines]))
+    assumed = [f"assumed: {text}" for text in routing.assumptions]
+    return TrafficChecked(report, tuple(rows), len(routing.senders), joined([head, *assumed, "", *lines]))
 
 
 def _require_callers(routing: MeshRouting, snapshot: Snapshot, params: Mapping[str, Any]) -> None:
     """Expectations about an empty source hold, and say nothing."""
-    if routing.senders:
+    if not all(sender.assumed for sender in routing.senders):
         return
     where = shown(params.get("path")) if params.get("path") else "the cluster"
     raise ConfigError(

@@ -15,9 +15,10 @@ from .._routing.protocols import is_http_or_auto, is_tls
 from .expectations import Expectation
 from .mesh_routing import MeshRouting, Sender
 
-__all__ = ["AskedRequest", "asked_of", "service_named"]
+__all__ = ["AskedRequest", "asked_of", "service_named", "services_meant"]
 
 OUTSIDE = "203.0.113.77"  # of documentation: an address that nobody in the mesh has
+_STOCK_PORTS = {80: 8080, 443: 8443}  # the ports of Istio's own gateway's Service, and those of its pods
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,14 @@ def service_named(routing: MeshRouting, sender: Sender, name: str) -> RoutedServ
             return known.get(space) or next((one for one in known.values() if one.kubernetes), None) or next(iter(known.values()))
     wild = [one for one in registry.services if is_wild(one.hostname) and name.endswith(one.hostname[1:])]
     return max(wild, key=lambda one: len(one.hostname), default=None)
+
+
+def services_meant(routing: MeshRouting, sender: Sender, name: str) -> list[RoutedService]:
+    """The service that somebody means who need not think of the caller's namespace: that of the caller, else all of this short name."""
+    own = service_named(routing, sender, name)
+    if own is not None or "." in name or "/" in name:
+        return [own] if own is not None else []
+    return [one for one in routing.world(sender).registry.services if one.kubernetes and one.name == name]
 
 
 def asked_of(routing: MeshRouting, expectation: Expectation, senders: list[Sender]) -> Iterator[AskedRequest]:
@@ -98,6 +107,8 @@ def _of_gateway(routing: MeshRouting, expectation: Expectation, sender: Sender) 
     number = expectation.port or (443 if secure else 80)
     targets = routing.world(sender).targets(sender.consumer)
     port = next((one.target for one in targets if one.port == number), number)
+    if sender.assumed and port not in routing.gateway_ports(sender):
+        port = _STOCK_PORTS.get(port, port)
     request = RouteRequest(
         sender.consumer.ip or OUTSIDE, port, host=expectation.host, method=expectation.method, path=expectation.whole_path,
         headers=expectation.headers, tls=secure, sni=expectation.host if secure else "", alpn=("http/1.1",) if secure else (),

@@ -179,7 +179,7 @@ def _at_endpoints(
     for (_place, _port, secure), same in groups.items():
         share, target = percent * len(same) / len(cluster.endpoints), routing.target(same[0])
         refused = None
-        if target is not None:
+        if target is not None and not sender.assumed:
             at = _at_workload(routing, sender, request, answer, same[0], secure=secure)
             refused = _refused(routing, target, at, now, http=not answer.tcp)
         if refused is not None and target is not None:

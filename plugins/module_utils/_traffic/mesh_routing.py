@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,10 +14,11 @@ from typing import Any
 from .._authorization.automata import TooManyError
 from .._authorization.checks import INPUTS, analysis_of
 from .._authorization.doors import EnforcementPoint
+from .._authorization.model import PolicyTarget
 from .._authorization.places import Workload
 from .._authorization.wording import Callers
 from .._model import kinds as k
-from .._model.fields import name_of, namespace_of, section, texts
+from .._model.fields import name_of, namespace_of, section, sections, texts
 from .._model.intent import Intent
 from .._model.istiods import READS, istiods
 from .._model.mesh_config import CLUSTER_DOMAIN, ROOT_NAMESPACE, MeshConfig
@@ -25,19 +26,25 @@ from .._model.selectors import matches_labels
 from .._model.view import View
 from .._routing.evaluate import RouteAnswer, RoutingWorld
 from .._routing.model import Consumer, RoutedEndpoint, RouteRequest, RoutingMesh
+from .._routing.registry import number_of
+from .._text import shortened
 from .routed_objects import ROUTED, routing_objects
 
 __all__ = ["ROUTING_INPUTS", "MeshRouting", "Sender", "routing_of"]
 
+_STOCK = ("ingressgateway", "egressgateway")
+_SHOWN = 3
 ROUTING_INPUTS = tuple(dict.fromkeys((*INPUTS, *READS, *ROUTED, k.POD)))
 
 
 @dataclass(frozen=True, eq=False)
 class Sender:
-    """Who calls: a workload with a sidecar, or a gateway. place: the workload, of which the policies know more."""
+    """Who calls: a workload with a sidecar, or a gateway. place: the workload, of which the policies know more. assumed: the source has
+    only a Gateway that selects it, so its account is not known."""
 
     consumer: Consumer
     place: Workload
+    assumed: bool = False
 
     @property
     def name(self) -> str:
@@ -46,6 +53,26 @@ class Sender:
     @property
     def gateway(self) -> bool:
         return self.consumer.gateway
+
+
+def _assumed_gateways(view: View, senders: tuple[Sender, ...], root: str) -> dict[str, Sender]:
+    """What is assumed, to the gateway: one for each selector of Gateways that no workload has. An application's folder has the Gateway,
+    and the platform has its pods: Istio's own beside istiod, others where their Gateway is."""
+    found: dict[tuple[str, tuple[tuple[str, str], ...]], list[str]] = {}
+    for row in view.of(k.GATEWAY):
+        labels = texts(row.at("spec", "selector"))
+        if labels and not any(one.gateway and matches_labels(labels, one.consumer.labels) for one in senders):
+            home = root if labels.get("istio") in _STOCK else row.namespace
+            found.setdefault((home, tuple(sorted(labels.items()))), []).append(row.ref)
+    guessed = {}
+    for (home, labels), refs in found.items():
+        name = ",".join(f"{key}={value}" for key, value in labels)
+        place = Workload(f"({name})", PolicyTarget(home, dict(labels), "gateway"))
+        text = f"a gateway with {name} in {home} for {shortened(refs, _SHOWN)}: the folder has no such pods. Their account is not known"
+        guessed[f"{text}, so policies of the workloads behind them are not asked"] = Sender(
+            Consumer(home, dict(labels), True, place.name), place, assumed=True
+        )
+    return guessed
 
 
 class MeshRouting:
@@ -61,13 +88,16 @@ class MeshRouting:
         self._objects = routing_objects(view, intent, guarded.__contains__)
         self._worlds: dict[str, RoutingWorld] = {}
         self._passes: dict[int, int] = {}
-        self.senders = tuple(self._senders())
+        written = tuple(self._senders())
+        guessed = _assumed_gateways(view, written, self._configs[0].root_namespace or ROOT_NAMESPACE) if self.assumed else {}
+        self.senders = (*written, *guessed.values())
+        self.assumptions = tuple(guessed)
         self._by_name: dict[str, list[Sender]] = {}
         for sender in self.senders:
             for name in sender.place.refs:
                 self._by_name.setdefault(name, []).append(sender)
 
-    def _senders(self) -> Iterable[Sender]:
+    def _senders(self) -> Iterator[Sender]:
         pods: dict[str, list[Mapping[str, Any]]] = {}
         for obj in self._objects:
             if obj.get("kind") == "Pod":
@@ -102,6 +132,11 @@ class MeshRouting:
     def answer(self, sender: Sender, request: RouteRequest) -> RouteAnswer:
         """What becomes of a request of a caller."""
         return self.world(sender).answer(sender.consumer, request)
+
+    def gateway_ports(self, sender: Sender) -> set[int]:
+        """The numbers in the Gateways that select a gateway by its labels."""
+        selecting = (row for row in self.view.of(k.GATEWAY) if matches_labels(texts(row.at("spec", "selector")), sender.consumer.labels))
+        return {number_of(section(server, "port").get("number")) for row in selecting for server in sections(row.at("spec", "servers"))}
 
     # names
 

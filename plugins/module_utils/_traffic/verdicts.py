@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from .._model.problem import Problem
-from .._text import shortened
-from .asking import AskedRequest, asked_of, service_named
+from .._text import did_you_mean, shortened
+from .asking import AskedRequest, asked_of, service_named, services_meant
 from .end_to_end import RequestPart, WholeAnswer, decided_by, whole_answer
 from .expectations import Expectation
 from .mesh_routing import MeshRouting, Sender
@@ -87,11 +87,7 @@ def judge(routing: MeshRouting, expectations: Iterable[Expectation], *, now: dat
 def _each(routing: MeshRouting, expectation: Expectation, now: datetime) -> Iterator[tuple[str, str, str]]:
     answers = list(answers_to(routing, expectation, now=now))
     if not answers:
-        several = routing.ambiguous(expectation.caller)
-        why = f"there are {', '.join(several)}: say which" if several else f"no workload with a proxy is called {expectation.caller}"
-        if expectation.caller == "internet":
-            why = "the source has no gateway"
-        yield "", why, ""
+        yield "", _nobody_asks(routing, expectation.caller), ""
     for one in answers:
         if isinstance(one, AskedRequest):
             yield f"Workload {one.sender.name}", one.problem, one.sender.name
@@ -106,6 +102,20 @@ def _each(routing: MeshRouting, expectation: Expectation, now: datetime) -> Iter
             yield (f"{kind} {name}" if decided else f"Workload {one.sender.name}"), f"{wrong}{by}", one.sender.name
 
 
+def _nobody_asks(routing: MeshRouting, caller: str) -> str:
+    """Why a caller of an expectation is nobody, and who was meant."""
+    if caller == "internet":
+        return "the source has no gateway"
+    several = routing.ambiguous(caller)
+    if several:
+        return f"there are {', '.join(several)}: say which"
+    known = sorted(one.name for one in routing.senders if not one.gateway)
+    space, slash, own = caller.rpartition("/")
+    versions = [name for name in known if name.startswith(f"{caller}-" if slash else f"{space}/{own}-")]
+    meant = f"did you mean {', '.join(versions)}?" if 0 < len(versions) <= _SHOWN else did_you_mean(caller, known)
+    return f"no workload with a proxy is called {caller}; {meant}"
+
+
 def _decider(found: WholeAnswer) -> str:
     """The object that is to be corrected: the policy, where one refuses all that does not get there; else that of the route."""
     refusing = {part.by for part in found.parts if part.percent > 0 and not part.reached}
@@ -116,7 +126,8 @@ def _decider(found: WholeAnswer) -> str:
 def _wrong(routing: MeshRouting, expectation: Expectation, found: WholeAnswer) -> str:
     """What happens instead of what is expected; empty where it does not."""
     parts = [part for part in found.parts if part.percent > 0]
-    instead = f"it is {told(found)} instead"
+    becomes = told(found)
+    instead = f"{becomes} instead" if becomes.startswith("the connection is") else f"it is {becomes} instead"
     if expectation.by and any(part.by != expectation.by and not part.by.startswith(f"{expectation.by} ") for part in parts):
         return instead
     if expectation.status:
@@ -128,9 +139,11 @@ def _wrong(routing: MeshRouting, expectation: Expectation, found: WholeAnswer) -
             "is refused": all(not part.reached and part.status in (0, 401, 403) for part in parts),
         }[expectation.outcome]
         return "" if holds else instead
-    wanted = service_named(routing, found.sender, expectation.service)
-    if wanted is None:
-        return f"no Service or ServiceEntry is called {expectation.service}"
+    meant = services_meant(routing, found.sender, expectation.service)
+    if len(meant) != 1:
+        several = f"; there are {', '.join(_short(one.hostname) for one in meant)}: say which" if meant else ""
+        return f"no Service or ServiceEntry is called {expectation.service} in {found.sender.consumer.namespace}{several}"
+    wanted = meant[0]
     share = sum(
         part.percent for part in parts if part.reached and part.service == wanted.hostname and expectation.subset in ("", part.subset)
     )

@@ -49,9 +49,10 @@ BREAK = (
      "AuthorizationPolicy shop/no-admin: web -> web GET /admin answers 403 by AuthorizationPolicy shop/other: from shop/web: it is routed "
      "to web.shop, then 403 there (denied by DENY shop/no-admin rules[0]: to[0].operation.paths [/admin*]) instead, by rules[0] of "
      "AuthorizationPolicy shop/no-admin"),
-    ("foo -> pay reaches pay", "expectations: foo -> pay reaches pay: no workload with a proxy is called foo"),
+    ("foo -> pay reaches pay", "expectations: foo -> pay reaches pay: no workload with a proxy is called foo; "
+     "there are back/legacy, shop/pay-v1, shop/pay-v2, shop/web"),
     ("web -> pay reaches gone",
-     "VirtualService shop/pay: web -> pay reaches gone: from shop/web: no Service or ServiceEntry is called gone, "
+     "VirtualService shop/pay: web -> pay reaches gone: from shop/web: no Service or ServiceEntry is called gone in shop, "
      "by http[1] of VirtualService shop/pay"),
 )  # fmt: skip
 

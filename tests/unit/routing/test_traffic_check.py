@@ -14,7 +14,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._checks.sarif import 
 from ansible_collections.meshops.mesh.plugins.module_utils._commands.traffic_check import run_traffic_checks
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import Snapshot
-from routing.routing_shop import NOW, shop
+from routing.routing_shop import NOW, made, shop
 
 EXPECT = ["shop/web -> pay:8080 GET /x reaches pay v2 at 20 %", "internet -> http://shop.example.com/admin answers 403"]
 
@@ -47,6 +47,49 @@ def test_a_folder_in_which_all_holds_passes_and_says_where_each_goes(tmp_path: P
          "routed to web.shop, then 403 there (denied by DENY shop/no-admin rules[0]: to[0].operation.paths [/admin*])",
          "VirtualService shop/public http[1]"),
     ]  # fmt: skip
+
+
+# What a team's own folder has: applications, and the Gateway whose pods the platform runs.
+TEAM = [one for one in shop() if one["metadata"].get("namespace") != "edge" and one["metadata"]["name"] != "edge"]
+OPEN = made("Gateway", "shop", "public", "{selector: {istio: ingressgateway}, servers: [{port: {number: 8080, name: http, protocol: HTTP}, "
+            "hosts: ['*']}]}")  # fmt: skip
+ROUTE = made(
+    "VirtualService",
+    "shop",
+    "open",
+    """
+    hosts: [team.example.com]
+    gateways: [public]
+    http: [{match: [{uri: {prefix: /pay}}], route: [{destination: {host: pay.shop.svc.cluster.local, port: {number: 8080}}}]}]
+""",
+)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "wrong"),
+    [
+        ("internet -> http://team.example.com/pay reaches pay", ""),
+        ("internet -> http://team.example.com:8080/pay reaches pay", ""),  # the port of the Gateway itself
+        ("internet -> http://team.example.com/admin answers 404", ""),
+        ("internet -> https://team.example.com/pay reaches pay", "the connection is refused: nothing listens on that port instead"),
+        ("internet -> http://team.example.com/pay reaches pya", "no Service or ServiceEntry is called pya in istio-system"),
+        ("shop/pay -> web:8080 reaches web", "no workload with a proxy is called shop/pay; did you mean shop/pay-v1, shop/pay-v2?"),
+        ("shop/wbe -> pay:8080 reaches pay", "no workload with a proxy is called shop/wbe; did you mean shop/web?"),
+    ],
+)
+def test_a_folder_without_the_pods_of_its_gateway_has_one_assumed(tmp_path: Path, sentence: str, wrong: str) -> None:
+    found = check(folder(tmp_path / "team", [*TEAM, OPEN, ROUTE]), [sentence])
+    assert found.text.splitlines()[1] == (
+        "assumed: a gateway with istio=ingressgateway in istio-system for Gateway shop/public: the folder has no such pods. Their account "
+        "is not known, so policies of the workloads behind them are not asked"
+    )
+    assert (found.report.summary["failed"] == 0) == (not wrong)
+    assert wrong in found.text
+
+
+def test_a_gateway_is_assumed_only_where_a_gateway_object_has_no_pods(tmp_path: Path) -> None:
+    text = check(folder(tmp_path / "whole", shop()), EXPECT).text
+    assert "assumed" not in text
 
 
 def test_a_deleted_subset_fails_with_caller_file_and_line(tmp_path: Path) -> None:
