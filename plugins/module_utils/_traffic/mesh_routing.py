@@ -65,12 +65,12 @@ def _assumed_gateways(view: View, senders: tuple[Sender, ...], root: str) -> dic
             home = root if labels.get("istio") in _STOCK else row.namespace
             found.setdefault((home, tuple(sorted(labels.items()))), []).append(row.ref)
     guessed = {}
-    for (home, labels), refs in found.items():
-        name = ",".join(f"{key}={value}" for key, value in labels)
-        place = Workload(f"({name})", PolicyTarget(home, dict(labels), "gateway"))
+    for (home, selector), refs in found.items():
+        name = ",".join(f"{key}={value}" for key, value in selector)
+        place = Workload(f"({name})", PolicyTarget(home, dict(selector), "gateway"))
         text = f"a gateway with {name} in {home} for {shortened(refs, _SHOWN)}: the folder has no such pods. Their account is not known"
         guessed[f"{text}, so policies of the workloads behind them are not asked"] = Sender(
-            Consumer(home, dict(labels), True, place.name), place, assumed=True
+            Consumer(home, dict(selector), True, place.name), place, assumed=True
         )
     return guessed
 
