@@ -133,8 +133,8 @@ def gateway_api_current(view: View, intent: Intent, options: Options) -> Iterabl
         yield skip("the source has no definition of the Gateway API")
     for row in definitions:
         since, oldest = _OLDEST.get(row.name.partition(".")[0], ((0, 0), ""))
-        found, wanted = parse(row.annotations.get(_BUNDLE, "")), parse(oldest)
-        if found is None or wanted is None or (*found.line, found.patch or 0) >= (*wanted.line, wanted.patch or 0):
+        bundle, wanted = parse(row.annotations.get(_BUNDLE, "")), parse(oldest)
+        if bundle is None or wanted is None or (*bundle.line, bundle.patch or 0) >= (*wanted.line, wanted.patch or 0):
             continue
         asking = sorted(_asking(configs, since))
         if asking or not configs:
