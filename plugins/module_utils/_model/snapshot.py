@@ -240,7 +240,7 @@ def _slim_pod(obj: dict[str, Any]) -> dict[str, Any]:
     for field_name in ("containers", "initContainers"):
         if field_name in spec:
             slim_spec[field_name] = [_slim_container(item) for item in spec[field_name]]
-    slim_status = _pick(status, ("phase", "conditions", "startTime", "reason", "message"))
+    slim_status = _pick(status, ("phase", "conditions", "startTime", "reason", "message", "podIP"))
     for field_name in ("containerStatuses", "initContainerStatuses"):
         if field_name in status:
             slim_status[field_name] = [
@@ -251,10 +251,10 @@ def _slim_pod(obj: dict[str, Any]) -> dict[str, Any]:
 
 
 def _slim_container(item: Mapping[str, Any]) -> dict[str, Any]:
-    """What it is, as whom it runs, and what it requests of its node."""
+    """What it is, which ports it names, as whom it runs, and what it requests of its node."""
     requests = (item.get("resources") or {}).get("requests")
     asked = {"resources": {"requests": requests}} if requests else {}
-    return {**_pick(item, ("name", "image", "restartPolicy")), **asked, **_slim_user(item)}
+    return {**_pick(item, ("name", "image", "restartPolicy", "ports")), **asked, **_slim_user(item)}
 
 
 def _slim_user(holder: Mapping[str, Any]) -> dict[str, Any]:
