@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible.utils.vars import load_extra_vars
 from ansible_collections.meshops.mesh.plugins.plugin_utils.compiled import keep_byte_code
 
 keep_byte_code()  # of what is imported below
@@ -70,7 +71,7 @@ class ActionModule(ActionBase):
         problems += self._hosts(found)
         named = {name for name in found if name.startswith("mesh_")}
         problems += misspelt(named, KNOWN_VARIABLES)
-        hints += unread(named, KNOWN_VARIABLES)
+        hints += unread(named, KNOWN_VARIABLES, set(load_extra_vars(self._loader)))
         problems = list(dict.fromkeys(problems))
         if problems:
             lines = joined(f"- {with_place(found, text)}" for text in problems)

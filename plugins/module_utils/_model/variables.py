@@ -224,8 +224,9 @@ def _near(name: str, known: Collection[str]) -> str:
     return ours[near[0]] if near else ""
 
 
-def unread(found: Collection[str], known: Collection[str]) -> list[str]:
-    """Options of a run that nobody reads and that look like none of ours: a hint, as somebody's own play may have such a name."""
+def unread(found: Collection[str], known: Collection[str], typed: Collection[str] = ()) -> list[str]:
+    """Options of a run that nobody reads and that look like none of ours: a hint, as somebody's own play may have such a name. typed:
+    given with -e, for this run alone, so that each is meant for somebody."""
     texts = []
     for name in sorted(set(found) - set(known) - set(RENAMED)):
         family = next((begin for begin in _OPTIONS_OF_RUNS if name.startswith(begin)), "")
@@ -233,6 +234,8 @@ def unread(found: Collection[str], known: Collection[str]) -> list[str]:
             texts.append(
                 f"{name}: nobody reads this variable; there are {', '.join(sorted(one for one in known if one.startswith(family)))}"
             )
+        elif name in typed and not _near(name, known):
+            texts.append(f"{name}: nobody reads this variable; docs/variables.md of the collection has those that are read")
     return texts
 
 

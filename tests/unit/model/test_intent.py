@@ -130,6 +130,15 @@ def test_an_option_of_a_run_that_nobody_reads_is_told() -> None:
     assert len(misspelt(given, known)) == 1  # mesh_check_pth
 
 
+def test_a_variable_of_the_command_line_is_meant_for_somebody() -> None:
+    known = {"mesh_target", "mesh_gitops_path"}
+    given = {"mesh_files_path", "mesh_mysql_password", "mesh_target", "mesh_targt"}
+    typed = {"mesh_files_path", "mesh_target", "mesh_targt", "app_environment"}
+    assert unread(given, known, typed) == [
+        "mesh_files_path: nobody reads this variable; docs/variables.md of the collection has those that are read"
+    ]
+
+
 def test_a_number_may_be_written_with_an_exponent() -> None:
     assert check_value({"type": "float"}, 1e-09, "certificates_renew_at") == check_value({"type": "float"}, "1E+3", "x") == []
     assert check_value({"type": "float"}, "1e", "x")
