@@ -108,8 +108,12 @@ def istiod_name(intent: Intent, revision: str) -> str:
 
 def proxy_of(pod: Obj) -> Obj | None:
     """The proxy container's spec as an object; native sidecars are init containers."""
+    return pod.once(_proxy)
+
+
+def _proxy(pod: Obj) -> Obj | None:
     container = proxy_container(pod.raw)
-    return None if container is None else Obj.from_dict(k.Kind("", "Container"), container)
+    return None if container is None else Obj.part("Container", container)
 
 
 def injectors(view: View) -> list[Obj]:

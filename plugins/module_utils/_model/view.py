@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .fields import is_map
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Condition", "Obj", "View", "ref"]
 
 Made = TypeVar("Made")
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 def ref(kind: Kind | str, name: str, namespace: str | None = None) -> str:
@@ -81,6 +83,19 @@ class Obj:
             annotations=maps[1],
             raw=raw,
         )
+
+    @classmethod
+    def part(cls, kind: str, raw: Mapping[str, Any]) -> Obj:
+        """A map inside of an object, such as a container, which has no metadata of its own."""
+        return cls(Kind("", kind), "", "", _NOTHING, _NOTHING, raw)
+
+    def once(self, make: Callable[[Obj], Made]) -> Made:
+        """What is made of this object, and kept for all checks that ask for it."""
+        known: dict[object, Any] = self.__dict__.setdefault("_made", {})  # beside the fields, as a cached property is
+        if make not in known:
+            known[make] = make(self)
+        found: Made = known[make]
+        return found
 
     @property
     def ref(self) -> str:
@@ -188,11 +203,15 @@ class View:
 
     def others(self, kinds: Collection[Kind]) -> list[Mapping[str, Any]]:
         """All objects of other kinds than these, as they are: a source may have kinds that nobody named beforehand."""
-        return [row for row in self._snapshot.objects if Kind(_group(row), str(row.get("kind"))) not in kinds]
+        return [row for kind, row in self._rows if kind not in kinds]
+
+    @cached_property
+    def _rows(self) -> list[tuple[Kind, Mapping[str, Any]]]:
+        return [(Kind(_group(row), str(row.get("kind"))), row) for row in self._snapshot.objects]
 
     @cached_property
     def _kinds(self) -> frozenset[Kind]:
-        return frozenset(Kind(_group(row), str(row.get("kind"))) for row in self._snapshot.objects)
+        return frozenset(kind for kind, _row in self._rows)
 
     def has(self, kind: Kind) -> bool:
         """True if the source has an object of this kind. Asking is no reading."""

@@ -36,8 +36,12 @@ _SYSTEM = ("kube-", "openshift-", "istio-system")
 _JOINING = frozenset({INJECTION, REVISION, "istio.io/dataplane-mode", "istio-discovery", "maistra.io/member-of"})
 
 
-def _pods(view: View, intent: Intent) -> Iterator[tuple[Obj, Obj]]:
+def _pods(view: View, intent: Intent) -> list[tuple[Obj, Obj]]:
     """Running pods of members with their namespace; finished and leaving ones are no workload."""
+    return view.memo("workloads.pods", intent, lambda: list(_found_pods(view, intent)))
+
+
+def _found_pods(view: View, intent: Intent) -> Iterator[tuple[Obj, Obj]]:
     spaces = (view.get(k.NAMESPACE, name) for name in intent.members) if intent.members is not None else view.of(k.NAMESPACE)
     for namespace in filter(None, spaces):
         name = namespace.name
@@ -48,7 +52,7 @@ def _pods(view: View, intent: Intent) -> Iterator[tuple[Obj, Obj]]:
 
 def _statuses(pod: Obj) -> list[Obj]:
     rows = pod.items("status", "containerStatuses") + pod.items("status", "initContainerStatuses")
-    return [Obj.from_dict(k.Kind("", "ContainerStatus"), row) for row in rows]
+    return [Obj.part("ContainerStatus", row) for row in rows]
 
 
 @check(
@@ -83,7 +87,7 @@ def proxies_ready(view: View, intent: Intent, options: Options) -> Iterable[Prob
     for _namespace, pod in _pods(view, intent):
         if proxy_of(pod) is None:
             continue
-        status = next((row for row in _statuses(pod) if row.at("name") == PROXY), None)
+        status = next((row for row in pod.once(_statuses) if row.at("name") == PROXY), None)
         if status is None:
             yield Problem(pod.ref, f"container {PROXY} has not started")
         elif not status.at("ready", default=False):
@@ -111,7 +115,7 @@ def no_crash_loop(view: View, intent: Intent, options: Options) -> Iterable[Prob
     """CrashLoopBackOff is a failure; many restarts of a container that runs now are a warning."""
     limit = int(options.threshold("restarts"))
     for _namespace, pod in _pods(view, intent):
-        for status in _statuses(pod):
+        for status in pod.once(_statuses):
             name, restarts = status.at("name", default="?"), int(status.at("restartCount", default=0))
             if status.at("state", "waiting", "reason") == "CrashLoopBackOff":
                 yield Problem(pod.ref, f"container {name} is in CrashLoopBackOff after {restarts} restarts")
