@@ -482,7 +482,17 @@ def certificates_of(key: str, value: Any) -> str:
 
 # traffic
 
-_HEADER_CHANGES = {"*": {"set": names_only, "add": names_only, "remove": ALL}}
+_HOST = ("host", ":authority")  # a route that sets one of them sends requests to another host
+
+
+def _header_values(value: Any) -> Any:
+    found = names_only(value)
+    if isinstance(found, dict):
+        found |= {name: ALL(text) for name, text in value.items() if str(name).lower() in _HOST}
+    return found
+
+
+_HEADER_CHANGES = {"*": {"set": _header_values, "add": _header_values, "remove": ALL}}
 _HTTP = {
     "*": ALL,
     "headers": _HEADER_CHANGES,

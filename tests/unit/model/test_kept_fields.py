@@ -163,7 +163,7 @@ OBJECTS: dict[str, dict[str, Any]] = {
             "hosts": ["h"],
             "http": [
                 {
-                    "headers": {"request": {"set": {"authorization": NEEDLE}, "add": {"x": NEEDLE}}},
+                    "headers": {"request": {"set": {"authorization": NEEDLE, "Host": "b"}, "add": {"x": NEEDLE}}},
                     "directResponse": {"status": 200, "body": {"string": NEEDLE}},
                     "route": [{"destination": {"host": "a"}, "headers": {"response": {"set": {"x": NEEDLE}}}}],
                 }

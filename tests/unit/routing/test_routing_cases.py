@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import slim, trimmed
 from traffic.cases import comparable, read_rows, run_rows
 
 FILE = Path(__file__).resolve().parents[2] / "traffic" / "data" / "routing-cases.jsonl.gz"
@@ -23,9 +24,17 @@ def test_every_outcome_agrees() -> None:
     rows = list(read_rows(FILE))
     assert len(rows) == 4261
     sets = {name: number for number, name in enumerate(dict.fromkeys(row["set"] for row in rows))}
-    cases = list(run_rows(row for row in rows if sets[row["set"]] % EVERY == 0))
+    # As they come of a cluster: with what a reader of it keeps.
+    cases = list(run_rows({**row, "objects": [trimmed(obj) for obj in row["objects"]]} for row in rows if sets[row["set"]] % EVERY == 0))
     assert len(cases) > len(rows) / (EVERY + 1)
     assert [f"{case.row['id']}: {case.differences}" for case in cases if not case.agrees] == []
+
+
+def test_a_snapshot_file_is_enough_to_say_where_requests_go() -> None:
+    """It has no values of headers; all else is as it was."""
+    rows = list(read_rows(FILE))[::7]
+    cases = run_rows({**row, "objects": [slim(trimmed(obj)) for obj in row["objects"]]} for row in rows)
+    assert [f"{case.row['id']}: {case.differences}" for case in cases if not case.agrees and "headers" not in str(case.differences)] == []
 
 
 def test_a_row_that_differs_is_printed_and_the_last_line_counts(tmp_path: Path) -> None:
