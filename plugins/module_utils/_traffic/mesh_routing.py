@@ -15,6 +15,7 @@ from .._authorization.automata import TooManyError
 from .._authorization.checks import INPUTS, analysis_of
 from .._authorization.doors import EnforcementPoint
 from .._authorization.model import PolicyTarget
+from .._authorization.naming import app_of
 from .._authorization.places import Workload
 from .._authorization.wording import Callers
 from .._model import kinds as k
@@ -93,9 +94,13 @@ class MeshRouting:
         self.senders = (*written, *guessed.values())
         self.assumptions = tuple(guessed)
         self._by_name: dict[str, list[Sender]] = {}
+        self._by_app: dict[str, list[Sender]] = {}
         for sender in self.senders:
             for name in sender.place.refs:
                 self._by_name.setdefault(name, []).append(sender)
+            application = app_of(sender.place)[1]
+            if application:
+                self._by_app.setdefault(f"{sender.place.namespace}/{application}", []).append(sender)
 
     def _senders(self) -> Iterator[Sender]:
         pods: dict[str, list[Mapping[str, Any]]] = {}
@@ -141,21 +146,26 @@ class MeshRouting:
     # names
 
     def named(self, name: str) -> list[Sender]:
-        """The callers of a name: namespace/workload, a namespace followed by a slash and a star, or a name that only one namespace has."""
+        """The callers of a name: namespace/workload, a namespace followed by a slash and a star, or a name that only one namespace has.
+
+        As everywhere, a workload's own name goes before that of its application, which is all of its workloads."""
         if name == "*":
             return list(self.senders)
         space, slash, own = name.partition("/")
         if slash and own == "*":
             return [one for one in self.senders if one.place.namespace == space]
         if slash:
-            return self._by_name.get(name, [])
-        found = [one for one in self.senders if name in (one.place.name, *one.place.aliases)]
+            return self._by_name.get(name) or self._by_app.get(name, [])
+        found = self._anywhere(name)
         return found if len({one.place.namespace for one in found}) == 1 else []
 
+    def _anywhere(self, name: str) -> list[Sender]:
+        own = [one for one in self.senders if name in (one.place.name, *one.place.aliases)]
+        return own or [one for one in self.senders if name == app_of(one.place)[1]]
+
     def ambiguous(self, name: str) -> list[str]:
-        """The workloads of a name without a namespace, where there are several."""
-        found = sorted({one.name for one in self.senders if name in (one.place.name, *one.place.aliases)})
-        return found if "/" not in name and len(found) > 1 else []
+        """The workloads of a name without a namespace, where several namespaces have it."""
+        return [] if "/" in name or self.named(name) else sorted({one.name for one in self._anywhere(name)})
 
     def target(self, endpoint: RoutedEndpoint) -> Workload | None:
         """The workload that an endpoint is a pod of."""

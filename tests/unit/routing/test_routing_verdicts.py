@@ -13,6 +13,8 @@ from routing.routing_shop import NOW, deployment, made, routing, service, shop
 HOLD = (
     "shop/web -> pay:8080 GET /x reaches pay v2 at 20 %",
     "web -> pay reaches pay v1 at 80 %",
+    "shop/pay -> web reaches web",
+    "pay -> web reaches web",
     "web -> pay reaches pay",
     "web -> pay.shop reaches pay v1 at least 50 %",
     "web -> pay.shop.svc.cluster.local /x reaches shop/pay",
