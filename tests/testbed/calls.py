@@ -6,6 +6,8 @@
     assert calls.failed() == 0
     calls.by_version()      # {"v1": 812, "v2": 203}
 
+    [answer] = ask(bed, [Asked("http://reviews:9080/", source="shop/client")])
+
 It makes no process for a call: a thread of its own makes sockets in the pod's network namespace. A caller that is restarted goes on as
 its next pod.
 """
@@ -20,7 +22,8 @@ import ssl
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -34,9 +37,12 @@ from .pods.status import says_ready
 if TYPE_CHECKING:
     from .bed import Bed
 
-__all__ = ["Answer", "Calls", "outside", "pod_namespace", "wilson"]
+__all__ = ["Answer", "Asked", "Calls", "ask", "outside", "pod_namespace", "wilson"]
 
 _VERSION = re.compile(r"""Hello version: ([^,\s]+)|"version": "([^"]+)\"""")
+_FAILURES = (OSError, ValueError, IndexError, asyncio.IncompleteReadError)
+_Got = tuple[int, dict[str, str], str]  # status, headers, body
+_NOTHING: _Got = (0, {}, "")
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,19 @@ class Answer:
     at: float
     took: float
     error: str = ""
+    text: str = ""  # of `ask` only
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request. source: as that of Calls; to: address of the connection where the URL's name does not lead there."""
+
+    url: str
+    source: str | None = None
+    to: str | None = None
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    tls: ssl.SSLContext | None = None
 
 
 def _tag(bed: Bed) -> str:
@@ -64,14 +83,23 @@ def outside(bed: Bed) -> str:
 
 def pod_namespace(bed: Bed, source: str) -> str:
     """The network namespace of namespace/pod, or of a pod that is ready for namespace/workload."""
-    namespace, name = source.split("/")
-    found = bed.api.get(f"/api/v1/namespaces/{namespace}/pods")["items"]
-    for pod in found:
+    return _space_of(bed, source, bed.api.get(f"/api/v1/namespaces/{source.partition('/')[0]}/pods")["items"])
+
+
+def _space_of(bed: Bed, source: str, pods: Sequence[dict[str, Any]]) -> str:
+    name = source.partition("/")[2]
+    for pod in pods:
         meta = pod["metadata"]
         meant = meta["name"] == name or meta["name"].startswith(f"{name}-")
         if meant and says_ready(pod) and not meta.get("deletionTimestamp"):
             return netns.pod_name(_tag(bed), meta["uid"])
-    raise BedError(f"Bed {bed.name}: no ready pod {source}; there are {', '.join(pod['metadata']['name'] for pod in found) or 'none'}")
+    raise BedError(f"Bed {bed.name}: no ready pod {source}; there are {', '.join(pod['metadata']['name'] for pod in pods) or 'none'}")
+
+
+def _spaces(bed: Bed, sources: set[str]) -> dict[str, str]:
+    names = {source.partition("/")[0] for source in sources}
+    pods = {name: bed.api.get(f"/api/v1/namespaces/{name}/pods")["items"] for name in names}
+    return {source: _space_of(bed, source, pods[source.partition("/")[0]]) for source in sources}
 
 
 def wilson(hits: int, of: int, z: float) -> tuple[float, float]:
@@ -111,7 +139,8 @@ class Calls:
         self.url, self.to, self.rate, self.workers = urlsplit(url), to, rate, workers
         self.keep_alive, self.headers, self.timeout = keep_alive, headers or {}, timeout
         self.tls = (tls or ssl.create_default_context()) if self.url.scheme == "https" else None
-        self.port = self.url.port or (443 if self.tls else 80)
+        kept = {"connection": "keep-alive" if keep_alive else "close"}
+        self._asked = Asked(url, source, to, headers={**kept, **self.headers})
         self.answers: list[Answer] = []
         self._began = time.monotonic()
         self._end = threading.Event()
@@ -194,36 +223,80 @@ class Calls:
     async def _one(self, kept: list[Any]) -> None:
         began = time.monotonic()
         try:
-            status, head, text = await asyncio.wait_for(self._call(kept), self.timeout)
-            error = ""
-        except (OSError, ValueError, IndexError, asyncio.IncompleteReadError) as failure:
-            status, head, text, error = 0, {}, "", str(failure) or type(failure).__name__
+            got, error = await asyncio.wait_for(self._call(kept), self.timeout), ""
+        except _FAILURES as failure:
+            got, error = _NOTHING, str(failure) or type(failure).__name__
         if (error or not self.keep_alive) and kept:
             kept.pop()[1].close()
-        found = _VERSION.search(text)
-        version = (found[1] or found[2]) if found else ""
-        self.answers.append(Answer(status, version, head.get("x-testbed-pod", ""), began - self._began, time.monotonic() - began, error))
+        self.answers.append(_answer(got, error, began - self._began, time.monotonic() - began))
 
-    async def _call(self, kept: list[Any]) -> tuple[int, dict[str, str], str]:
+    async def _call(self, kept: list[Any]) -> _Got:
         if not kept:
-            found = _addresses(self.space, self.to or self.url.hostname or "")
-            if not found:
-                raise ValueError(f"no such host: {self.url.hostname}")
-            made = await netns.connect(self.space, found[0], self.port, timeout=self.timeout)
-            name = self.url.hostname if self.tls else None
-            kept.append(await asyncio.open_connection(sock=made, ssl=self.tls, server_hostname=name))
-        reader, writer = kept[-1]
-        path = (self.url.path or "/") + (f"?{self.url.query}" if self.url.query else "")
-        lines = {"host": self.url.netloc, "connection": "keep-alive" if self.keep_alive else "close", **self.headers}
-        said = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-        writer.write(f"GET {path} HTTP/1.1\r\n{said}\r\n".encode())
-        await writer.drain()
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        named = headers_of(head[1:])
-        text = await _text(named, reader)
+            kept.append(await _connected(self._asked, self.space, self.tls, self.timeout))
+        status, named, text = await _exchange(self._asked, *kept[-1])
         if named.get("connection", "").lower() == "close":
             kept.pop()[1].close()
-        return int(head[0].split(" ")[1]), named, text
+        return status, named, text
+
+
+async def _connected(
+    asked: Asked, space: str, tls: ssl.SSLContext | None, timeout: float
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    url = urlsplit(asked.url)
+    found = _addresses(space, asked.to or url.hostname or "")
+    if not found:
+        raise ValueError(f"no such host: {asked.to or url.hostname}")
+    made = await netns.connect(space, found[0], url.port or (443 if tls else 80), timeout=timeout)
+    return await asyncio.open_connection(sock=made, ssl=tls, server_hostname=url.hostname if tls else None)
+
+
+async def _exchange(asked: Asked, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> _Got:
+    url = urlsplit(asked.url)
+    path = (url.path or "/") + (f"?{url.query}" if url.query else "")
+    lines = {"host": url.netloc, **asked.headers}
+    said = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    writer.write(f"{asked.method} {path} HTTP/1.1\r\n{said}\r\n".encode())
+    await writer.drain()
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+    named = headers_of(head[1:])
+    text = "" if asked.method == "HEAD" else await _text(named, reader)
+    return int(head[0].split(" ")[1]), named, text
+
+
+def _answer(got: _Got, error: str, at: float, took: float) -> Answer:
+    status, head, text = got
+    found = _VERSION.search(text)
+    version = (found[1] or found[2]) if found else ""
+    return Answer(status, version, head.get("x-testbed-pod", ""), at, took, error)
+
+
+def ask(bed: Bed, asked: Sequence[Asked], *, timeout: float = 5.0, at_once: int = 16) -> list[Answer]:
+    """One answer to each, in their order; each has a connection of its own."""
+    spaces, world = _spaces(bed, {row.source for row in asked if row.source}), outside(bed)
+    began = time.monotonic()
+
+    async def one(row: Asked, gate: asyncio.Semaphore) -> Answer:
+        async with gate:
+            start = time.monotonic()
+            tls = (row.tls or ssl.create_default_context()) if row.url.startswith("https:") else None
+            got, error = _NOTHING, ""
+            try:
+                async with asyncio.timeout(timeout):
+                    reader, writer = await _connected(row, spaces[row.source] if row.source else world, tls, timeout)
+                    try:
+                        closing = Asked(row.url, method=row.method, headers={"connection": "close", **row.headers})
+                        got = await _exchange(closing, reader, writer)
+                    finally:
+                        writer.close()
+            except _FAILURES as failure:
+                error = str(failure) or type(failure).__name__
+            return replace(_answer(got, error, start - began, time.monotonic() - start), text=got[2])
+
+    async def every() -> list[Answer]:
+        gate = asyncio.Semaphore(at_once)
+        return await asyncio.gather(*(one(row, gate) for row in asked))
+
+    return asyncio.run(every())
 
 
 async def _text(head: dict[str, str], reader: asyncio.StreamReader) -> str:

@@ -39,6 +39,7 @@ class Running:
     app: Application
     agent: Agent | None = None
     servers: list[asyncio.AbstractServer] = field(default_factory=list)
+    forwards: dict[int, int] = field(default_factory=dict)  # local ports by those of the pod
     ready: bool = False
     draining: bool = False
     gone_since: float = 0.0
@@ -122,11 +123,13 @@ class Pods(Controller):
     async def reconcile(self, key: Key) -> float | None:
         if key[0] == "Network":
             await asyncio.sleep(SETTLE)
-            self.node.drops = faults.lost(self.faults, self.pods.values())
+            self.node.delays.set(faults.delays(self.faults))
+            self.node.between = faults.network(self.faults, self.pods.values())
             if await self.node.apply():
                 for one in list(self.running.values()):
                     self.node.write_hosts(one.namespace, one.pod["metadata"]["namespace"])
                     await one.app.listen(self._ports(one.pod))
+                    await self._forward(one)
             return None
         if key[0] == "Istiods":
             await self.node.istiods(self._istiods())
@@ -203,15 +206,19 @@ class Pods(Controller):
             netns.low_ports(namespace)
             await app.listen(self._ports(pod))
             folder.mkdir(parents=True, exist_ok=True)
-            forwarded = self._ports(pod)
             if proxy is not None:
                 await self._proxy(one, proxy, root)
-                forwarded += [*serving.PROXY_PORTS, *(int(row["containerPort"]) for row in proxy.get("ports") or [])]
-            one.servers += await serving.open_to(self.kube, pod, namespace, folder, forwarded)
+            await serving.exec_to(self.kube, pod, namespace, folder)
+            await self._forward(one)
         except BaseException:
             await self._end(ident, one)
             raise
         return one
+
+    async def _forward(self, one: Running) -> None:
+        """Also to the ports of a Service that came after the pod."""
+        wanted = spec.forwarded(one.pod, self.node.services.values())
+        one.servers += await serving.forward_to(self.kube, one.pod, one.namespace, wanted, one.forwards)
 
     async def _proxy(self, one: Running, proxy: Obj, root: str) -> None:
         one.agent = Agent(self.programs, one.folder, one.namespace, one.pod, proxy)

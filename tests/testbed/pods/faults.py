@@ -4,11 +4,13 @@
     {"errors": {"shop/reviews-v2": {"percent": 30, "status": 503}},       # its application answers so
      "slow": {"shop/reviews-v2": {"percent": 100, "seconds": 2}},
      "loss": [{"percent": 20, "from": "node-1", "to": "shop/reviews-v2"}],  # packets; without from or to: all
+     "delay": [{"seconds": 0.1, "from": "node-1", "to": "node-2"}],       # packets arrive so late; of several rows the first counts
      "gone": ["node-2"],                                                  # no packet reaches it, its pods get unready after 40 s
      "unready_after": 40,
      "crashed": ["shop/reviews-v2"]}                                      # its proxy is killed, and not started while it stands here
 
-A name is namespace/pod, namespace/workload or a node. A pod is killed by `kubectl delete`, istiod goes by the faults of `istiod`.
+A name is namespace/pod, namespace/workload or a node. What stays within a node passes no network, so a row about a node is not about that.
+A pod is killed by `kubectl delete`, istiod goes by the faults of `istiod`.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from typing import Any
 from .apps import Trouble
 from .spec import identity
 
-__all__ = ["UNREADY_AFTER", "lost", "meant", "node_gone", "trouble"]
+__all__ = ["UNREADY_AFTER", "delays", "meant", "network", "node_gone", "trouble"]
 
 Obj = dict[str, Any]
 UNREADY_AFTER = 40.0  # seconds until a node that says nothing is taken for lost, Kubernetes' own
@@ -47,25 +49,40 @@ def node_gone(faults: Mapping[str, Any], pod: Obj) -> bool:
     return pod["spec"].get("nodeName") in (faults.get("gone") or [])
 
 
-def _addresses(name: str | None, pods: Iterable[Obj]) -> list[str]:
-    return [pod["status"]["podIP"] for pod in pods if name is not None and meant([name], pod)]
+def delays(faults: Mapping[str, Any]) -> dict[int, float]:
+    """Seconds by the number of the queue in which packets wait."""
+    return {number: float(row.get("seconds", 0.1)) for number, row in enumerate(faults.get("delay") or [])}
 
 
-def lost(faults: Mapping[str, Any], pods: Iterable[Obj]) -> list[str]:
-    """Conditions of iptables for packets that do not arrive. Traffic within a node passes no network, so it is never lost."""
+def network(faults: Mapping[str, Any], pods: Iterable[Obj]) -> list[str]:
+    """What befalls packets between pods, as lines of iptables' table filter."""
     known = [pod for pod in pods if (pod.get("status") or {}).get("podIP")]
-    rules: list[str] = []
-    for row in faults.get("loss") or []:
-        chance = f"-m statistic --mode random --probability {min(float(row.get('percent', 100)), 100) / 100:.6f}"
-        sources = _addresses(row.get("from"), known) if row.get("from") else [""]
-        targets = _addresses(row.get("to"), known) if row.get("to") else [""]
-        for source in sources:
-            for target in targets:
-                if source and source == target:
-                    continue
-                parts = [f"-s {source}/32" if source else "", f"-d {target}/32" if target else "", chance]
-                rules.append(" ".join(part for part in parts if part))
+    lines: list[str] = []
     for name in faults.get("gone") or []:
         for address in _addresses(name, known):
-            rules += [f"-s {address}/32", f"-d {address}/32"]
-    return rules
+            lines += [f"-A FORWARD -s {address}/32 -j DROP", f"-A FORWARD -d {address}/32 -j DROP"]
+    for number, row in enumerate(faults.get("loss") or []):
+        share = min(float(row.get("percent", 100)), 100) / 100
+        lines += _befalls(f"loss{number}", row, known, f"-m statistic --mode random --probability {share:.6f} -j DROP")
+    for number, row in enumerate(faults.get("delay") or []):
+        lines += _befalls(f"delay{number}", row, known, f"-j NFQUEUE --queue-num {number} --queue-bypass")
+    return lines
+
+
+def _befalls(chain: str, row: Mapping[str, Any], known: Iterable[Obj], verdict: str) -> list[str]:
+    """A chain for the packets that a row is about."""
+    nodes = {pod["spec"].get("nodeName") for pod in known}
+    source, target = row.get("from"), row.get("to")
+    stays = [f"-A {chain} -d {address}/32 -j RETURN" for address in _addresses(source, known) if source in nodes]
+    stays += [f"-A {chain} -s {address}/32 -j RETURN" for address in _addresses(target, known) if target in nodes]
+    rules = [
+        " ".join(part for part in (f"-A {chain}", f"-s {one}/32" if one else "", f"-d {other}/32" if other else "", verdict) if part)
+        for one in (_addresses(source, known) if source else [""])
+        for other in (_addresses(target, known) if target else [""])
+        if not one or one != other
+    ]
+    return [f":{chain} -", f"-A FORWARD -j {chain}", *stays, *rules] if rules else []
+
+
+def _addresses(name: str | None, pods: Iterable[Obj]) -> list[str]:
+    return [pod["status"]["podIP"] for pod in pods if name is not None and meant([name], pod)]

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..errors import BedError
 from . import netns
+from .delays import Delays
 from .pipes import Target, relay
 from .rules import Endpoints, balancer_addresses, endpoints_of, hosts_file, names_of, nat_rules, resolve
 
@@ -40,7 +41,8 @@ class Node:
         self.name, self.world = netns.node_name(tag), f"{netns.prefix(tag)}world"
         self.services: dict[Ident, Obj] = {}
         self.slices: dict[Ident, Obj] = {}
-        self.drops: list[str] = []
+        self.between: list[str] = []  # what befalls packets, as lines of iptables
+        self.delays = Delays(self.name)
         self.names: list[tuple[str, str]] = []
         self.endpoints: Endpoints = {}
         self.outside: dict[str, str] = {}  # host name: address
@@ -67,7 +69,7 @@ class Node:
     async def apply(self) -> bool:
         """Rules and names as Services and endpoints are now. True where the names have changed."""
         self.endpoints = endpoints_of(self.slices.values())
-        rules = nat_rules(self.services.values(), self.endpoints, self.drops)
+        rules = nat_rules(self.services.values(), self.endpoints, self.between)
         if rules != self._rules:
             await self.program("iptables-restore", text=rules)
             self._rules = rules
@@ -150,3 +152,4 @@ class Node:
         servers: Iterable[asyncio.AbstractServer] = [*self._abroad.values(), *(one for rows in self._istiods.values() for one in rows)]
         for server in servers:
             server.close()
+        self.delays.stop()

@@ -57,8 +57,8 @@ def _translated(address: str, port: int, found: list[tuple[str, int]]) -> list[s
     return rules
 
 
-def nat_rules(services: Iterable[Obj], endpoints: Endpoints, drops: Iterable[str] = ()) -> str:
-    """The tables nat and filter of a node. drops: what of the traffic between pods is lost, as conditions of iptables."""
+def nat_rules(services: Iterable[Obj], endpoints: Endpoints, between: Iterable[str] = ()) -> str:
+    """The tables nat and filter of a node. between: what befalls the traffic between pods, as lines of filter."""
     nat: list[str] = []
     for service in sorted(services, key=lambda one: (one["metadata"]["namespace"], one["metadata"]["name"])):
         meta, spec = service["metadata"], service["spec"]
@@ -74,7 +74,7 @@ def nat_rules(services: Iterable[Obj], endpoints: Endpoints, drops: Iterable[str
     pods = sorted({address for found in endpoints.values() for address, _port in found})
     lines = ["*nat", *(f"-A PREROUTING {rule}" for rule in nat), *(f"-A OUTPUT {rule}" for rule in nat)]
     lines += [f"-A POSTROUTING -s {address}/32 -d {address}/32 -j MASQUERADE" for address in pods]
-    lines += ["COMMIT", "*filter", *(f"-A FORWARD {rule} -j DROP" for rule in drops), "COMMIT"]
+    lines += ["COMMIT", "*filter", *between, "COMMIT"]
     return "\n".join(lines) + "\n"
 
 

@@ -16,10 +16,9 @@ from .agent import PROXY_USER
 from .pipes import Target, local_port, relay
 from .spec import PROXY
 
-__all__ = ["PROXY_PORTS", "close", "open_to", "write_programs"]
+__all__ = ["close", "exec_to", "forward_to", "write_programs"]
 
 Obj = dict[str, Any]
-PROXY_PORTS = (15000, 15004, 15006, 15020, 15021, 15090)
 _PROGRAM = """#!/bin/sh
 # In the pod's network namespace, as the container's user.
 [ -n "$TESTBED_NETNS" ] || exec {program} "$@"
@@ -42,22 +41,25 @@ def write_programs(folder: Path, agent: Path, path: str) -> None:
             (folder / name).chmod(0o755)
 
 
-async def open_to(kube: Kube, pod: Obj, namespace: str, folder: Path, ports: Iterable[int]) -> list[asyncio.AbstractServer]:
-    """The two objects of a pod, and a relay on 127.0.0.1 for each of its ports."""
-    servers: list[asyncio.AbstractServer] = []
-    forwards: dict[int, int] = {}
-    for port in dict.fromkeys(ports):
-        target = Target(namespace, "127.0.0.1", port)
-        server = await relay(None, "127.0.0.1", 0, lambda target=target: target)  # type: ignore[misc]
-        servers.append(server)
-        forwards[port] = local_port(server)
+async def exec_to(kube: Kube, pod: Obj, namespace: str, folder: Path) -> None:
+    """The object of a pod for `kubectl exec`."""
     meta = pod["metadata"]
     envs = [{"name": "TESTBED_NETNS", "value": namespace}, {"name": "TESTBED_POD", "value": f"{meta['namespace']}/{meta['name']}"}]
     proxy = {"workDir": str(folder), "envs": [*envs, {"name": "TESTBED_USER", "value": str(PROXY_USER)}]}
     execs: list[Obj] = [{"containers": [PROXY], "local": proxy}, {"local": {"workDir": str(folder), "envs": envs}}]
     await kube.apply(kubelet.exec_of(meta, *execs))
-    if forwards:
-        await kube.apply(kubelet.forward_of(meta, forwards))
+
+
+async def forward_to(kube: Kube, pod: Obj, namespace: str, ports: Iterable[int], known: dict[int, int]) -> list[asyncio.AbstractServer]:
+    """A relay on 127.0.0.1 for each port that is not `known` yet, and the object of a pod for `kubectl port-forward`."""
+    servers: list[asyncio.AbstractServer] = []
+    for port in [port for port in ports if port not in known]:
+        target = Target(namespace, "127.0.0.1", port)
+        server = await relay(None, "127.0.0.1", 0, lambda target=target: target)  # type: ignore[misc]
+        servers.append(server)
+        known[port] = local_port(server)
+    if servers:
+        await kube.apply(kubelet.forward_of(pod["metadata"], known))
     return servers
 
 

@@ -14,6 +14,7 @@ __all__ = [
     "arguments",
     "capture_arguments",
     "environment",
+    "forwarded",
     "held",
     "identity",
     "ports",
@@ -24,6 +25,7 @@ __all__ = [
 
 Obj = dict[str, Any]
 PROXY = "istio-proxy"
+PROXY_PORTS = (15000, 15004, 15006, 15020, 15021, 15090)
 _INITS = ("istio-init", "istio-validation")
 # What istio-validation says only because a CNI plugin did the work before it.
 _ONLY_VALIDATION = ("--run-validation", "--skip-rule-apply")
@@ -87,16 +89,29 @@ def ports(pod: Obj, services: Iterable[Obj] = ()) -> list[int]:
         if port.get("protocol", "TCP") == "TCP"
     ]
     own = {int(port["containerPort"]) for one in containers(pod) if one["name"] == PROXY for port in one.get("ports") or []}
-    has_apps = any(one["name"] != PROXY for one in containers(pod))
-    meta = pod["metadata"]
-    for service in services if has_apps else ():
+    if any(one["name"] != PROXY for one in containers(pod)):
+        found += _targets(pod, services)
+    return [port for port in dict.fromkeys(found) if port not in own]
+
+
+def forwarded(pod: Obj, services: Iterable[Obj]) -> list[int]:
+    """The ports to which a port-forward may lead."""
+    services, proxy = list(services), proxy_container(pod)
+    own = [*PROXY_PORTS, *(int(row["containerPort"]) for row in proxy.get("ports") or [])] if proxy is not None else []
+    return list(dict.fromkeys([*ports(pod, services), *_targets(pod, services), *own]))
+
+
+def _targets(pod: Obj, services: Iterable[Obj]) -> list[int]:
+    """The ports of a pod to which Services lead."""
+    meta, found = pod["metadata"], []
+    for service in services:
         selector = service["spec"].get("selector") or {}
         if service["metadata"]["namespace"] == meta["namespace"] and selector and selector.items() <= (meta.get("labels") or {}).items():
             for port in service["spec"].get("ports") or []:
                 target = port.get("targetPort", port["port"])
                 if port.get("protocol", "TCP") == "TCP" and isinstance(target, int):
                     found.append(target)
-    return [port for port in dict.fromkeys(found) if port not in own]
+    return found
 
 
 def _field(pod: Obj, path: str) -> str:

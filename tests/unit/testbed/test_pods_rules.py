@@ -118,28 +118,49 @@ PODS = [
     pod("cars-abc-2", "10.1.0.2", "node-1"),
     pod("portal-abc-1", "10.1.0.3", "node-1", "portal"),
 ]
-FIFTH = "-m statistic --mode random --probability 0.200000"
+FIFTH = "-m statistic --mode random --probability 0.200000 -j DROP"
+LATE = "-j NFQUEUE --queue-num 0 --queue-bypass"
 
 
 @pytest.mark.parametrize(
-    ("said", "lost"),
+    ("said", "chain", "rules"),
     [
-        ({}, []),
-        ({"loss": [{"percent": 20}]}, [FIFTH]),
-        ({"loss": [{"percent": 20, "to": "shop/cars"}]}, [f"-d 10.1.0.1/32 {FIFTH}", f"-d 10.1.0.2/32 {FIFTH}"]),
+        ({}, "", []),
+        ({"loss": [{"percent": 20}]}, "loss0", [FIFTH]),
+        ({"loss": [{"percent": 20, "to": "shop/cars"}]}, "loss0", [f"-d 10.1.0.1/32 {FIFTH}", f"-d 10.1.0.2/32 {FIFTH}"]),
+        # What stays within a node passes no network.
         (
-            {"loss": [{"percent": 20, "from": "node-1", "to": "shop/cars-abc-1"}]},
-            [f"-s {a}/32 -d 10.1.0.1/32 {FIFTH}" for a in ("10.1.0.2", "10.1.0.3")],
+            {"loss": [{"percent": 20, "from": "node-1"}]},
+            "loss0",
+            [*(f"-d {a}/32 -j RETURN" for a in ("10.1.0.2", "10.1.0.3")), *(f"-s {a}/32 {FIFTH}" for a in ("10.1.0.2", "10.1.0.3"))],
+        ),
+        (
+            {"delay": [{"seconds": 0.2, "from": "node-0", "to": "node-1"}]},
+            "delay0",
+            [
+                "-d 10.1.0.1/32 -j RETURN",
+                *(f"-s {a}/32 -j RETURN" for a in ("10.1.0.2", "10.1.0.3")),
+                *(f"-s 10.1.0.1/32 -d {a}/32 {LATE}" for a in ("10.1.0.2", "10.1.0.3")),
+            ],
         ),
         # Between two pods of the same name it is never the way to oneself.
-        ({"loss": [{"percent": 20, "from": "shop/cars-abc-1", "to": "shop/cars"}]}, [f"-s 10.1.0.1/32 -d 10.1.0.2/32 {FIFTH}"]),
-        ({"loss": [{"percent": 20, "to": "shop/nobody"}]}, []),
-        ({"gone": ["node-0"]}, ["-s 10.1.0.1/32", "-d 10.1.0.1/32"]),
+        ({"loss": [{"percent": 20, "from": "shop/cars-abc-1", "to": "shop/cars"}]}, "loss0", [f"-s 10.1.0.1/32 -d 10.1.0.2/32 {FIFTH}"]),
+        ({"loss": [{"percent": 20, "to": "shop/nobody"}]}, "", []),
+        ({"gone": ["node-0"]}, "FORWARD", ["-s 10.1.0.1/32 -j DROP", "-d 10.1.0.1/32 -j DROP"]),
     ],
-    ids=["nothing", "everywhere", "to-a-workload", "from-a-node", "not-to-oneself", "to-nobody", "node-gone"],
+    ids=["nothing", "everywhere", "to-a-workload", "from-a-node", "late-between-nodes", "not-to-oneself", "to-nobody", "node-gone"],
 )
-def test_lost_packets(said: Obj, lost: list[str]) -> None:
-    assert faults.lost(said, PODS) == lost
+def test_what_befalls_packets(said: Obj, chain: str, rules: list[str]) -> None:
+    made = [] if chain in ("", "FORWARD") else [f":{chain} -", f"-A FORWARD -j {chain}"]
+    assert faults.network(said, PODS) == [*made, *(f"-A {chain} {rule}" for rule in rules)]
+
+
+def test_packets_of_each_row_wait_in_a_queue_of_their_own() -> None:
+    said = {"delay": [{"seconds": 0.2, "to": "shop/cars"}, {"to": "shop/portal-abc-1"}]}
+    assert faults.delays(said) == {0: 0.2, 1: 0.1} and faults.delays({}) == {}
+    assert [line for line in faults.network(said, PODS) if "queue-num 1" in line] == [
+        "-A delay1 -d 10.1.0.3/32 -j NFQUEUE --queue-num 1 --queue-bypass"
+    ]
 
 
 def test_trouble_of_an_application_is_that_of_its_workload() -> None:

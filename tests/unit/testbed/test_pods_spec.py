@@ -111,6 +111,7 @@ def test_ports_and_identity() -> None:
     assert spec.ports(found, services) == [8000, 9000]
     gateway = pod({**PROXY, "ports": [{"containerPort": 15090}]})
     assert spec.ports(gateway, services) == [], "its ports are the proxy's"
+    assert set(spec.forwarded(gateway, services)) == {9000, *spec.PROXY_PORTS}, "and a port-forward leads to what Services lead to"
     assert spec.identity(found, "c1") == spec.Identity("cars-v1", "shop", "cars", "v1", "cars", "v1", "c1", "cars")
     bare = {**pod(APP), "metadata": {"name": "client", "namespace": "shop"}}
     assert spec.identity(bare).workload == "client"
