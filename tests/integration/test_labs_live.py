@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,13 +11,14 @@ import pytest
 from labs_support import Lab
 from pods_support import missing
 from testbed import Bed
-from testbed.calls import Calls, wilson
+from testbed.calls import Answer, Asked, Calls, ask, wilson
 from testbed.patience import until
 
 OPERATORS = ("olm", "sail", "openshift", "observability", "pods")
 HOST = "guestbook.apps.lab.example.com"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0"
 CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
+V2 = "outbound|80|v2|guestbook.guestbook.svc.cluster.local"
 Z99 = 2.576  # of the normal distribution: a true share is outside of such an interval once in a hundred times
 
 pytestmark = [
@@ -82,26 +84,57 @@ def test_no_caller_notices_a_step_and_each_gets_its_version(lab: Lab) -> None:
         assert calls.failed() == [], f"{len(calls.failed())} of {len(calls)}: {calls.failed()[:3]}"
 
 
+def gateway_says(lab: Lab, path: str) -> dict[str, Any]:
+    """By the admin interface of its proxy."""
+    (answer,) = ask(lab.bed, [Asked(f"http://127.0.0.1:15000{path}", source="istio-system/istio-ingressgateway")])
+    found: dict[str, Any] = json.loads(answer.text)
+    return found
+
+
+def breaks(lab: Lab) -> dict[str, Any]:
+    """When the gateway's proxy leaves a pod of v2 alone; nothing before istiod has told it."""
+    dump = gateway_says(lab, "/config_dump?resource=dynamic_active_clusters")
+    found = [row["cluster"] for row in dump["configs"] if row["cluster"]["name"] == V2]
+    return found[0].get("outlier_detection") or {} if found else {}
+
+
+def ejected(lab: Lab) -> set[str]:
+    """The pods of v2 that it leaves alone now."""
+    (cluster,) = [row for row in gateway_says(lab, "/clusters?format=json")["cluster_statuses"] if row["name"] == V2]
+    left = [row for row in cluster.get("host_statuses", []) if row["health_status"].get("failed_outlier_check")]
+    addresses = {row["address"]["socket_address"]["address"] for row in left}
+    return {name for name, pod in lab.items("pods", "guestbook").items() if pod["status"].get("podIP") in addresses}
+
+
 def test_a_pod_that_fails_is_left_alone_and_comes_back(lab: Lab) -> None:
+    """As the step says: after three failures, for half a minute and until the proxy looks again, which it does every ten seconds."""
     step(lab, "circuit_breaker")
+    # Nothing of the routes has changed, so that only its own settings tell whether the proxy has the step already.
+    said = until(lambda: breaks(lab), timeout=30, what="a gateway that has the circuit breaker")
+    assert (said["consecutive_5xx"], said["base_ejection_time"], said["interval"]) == (3, "30s", "10s"), said
     bad = next(iter(name for name in lab.items("pods", "guestbook") if name.startswith("guestbook-v2-")))
     # with 500, as proxies try another pod by themselves after a 503
     with from_outside(lab, rate=50) as calls:
         settled(calls, "2.0")
+        assert ejected(lab) == set()
         lab.bed.set_faults({"pods": {"errors": {f"guestbook/{bad}": {"percent": 100, "status": 500}}}})
-        until(lambda: calls.by_status()[500], what="a failure of one pod")
+        until(lambda: ejected(lab) == {bad}, timeout=30, what="a pod that the gateway leaves alone")
         begin = len(calls)
-        until(lambda: not calls.failed(calls.wait(100)), timeout=30, what="a hundred calls in a row without it")
-        failures = calls.by_status(begin)[500]
-        assert failures < 10, f"{failures} more failures"
-        assert bad not in {answer.pod.partition("/")[2] for answer in calls.answers[-100:]}
-        assert calls.by_version(len(calls) - 100).keys() == {"2.0"}
+        calls.wait(200)
+        assert of(calls, bad, begin + calls.workers) == [], "what was on its way may still have come there"
+        failed = calls.failed()
+        assert len(failed) >= 3 and {(answer.pod, answer.status) for answer in failed} == {(f"guestbook/{bad}", 500)}, failed
+        assert calls.by_version(begin).keys() == {"2.0"}
         lab.bed.set_faults({})
-        until(
-            lambda: bad in {answer.pod.partition("/")[2] for answer in calls.answers[calls.wait(50) :]},
-            timeout=90,
-            what="calls to the pod that works again",
-        )
+        until(lambda: of(calls, bad, begin + calls.workers), timeout=90, what="calls to the pod that works again")
+        last, first = failed[-1], of(calls, bad, begin + calls.workers)[0]
+        assert 29 <= first.at - last.at <= 45, f"back after {first.at - last.at:.1f} s"
+        calls.wait(100)
+    assert calls.failed() == failed and ejected(lab) == set()
+
+
+def of(calls: Calls, pod: str, begin: int) -> list[Answer]:
+    return [answer for answer in calls.answers[begin:] if answer.pod == f"guestbook/{pod}"]
 
 
 def test_strict_refuses_who_has_no_proxy_and_nobody_else(lab: Lab) -> None:

@@ -283,6 +283,110 @@ def test_pods_of_a_node_that_is_gone_are_not_called(mesh: Mesh) -> None:
     mesh.ready("cars-v2")
 
 
+@pytest.mark.long
+def test_late_and_lost_packets_between_nodes_are_seen_by_who_calls_across(mesh: Mesh) -> None:
+    home = mesh.pods("client")[0]["spec"]["nodeName"]
+    cars = [pod for name in ("cars-v1", "cars-v2") for pod in mesh.pods(name)]
+    nodes = {f"shop/{pod['metadata']['name']}": pod["spec"]["nodeName"] for pod in cars}
+    far = {pod for pod, node in nodes.items() if node != home}
+    assert far, nodes
+    late = 0.2
+    mesh.bed.set_faults({"pods": {"delay": [{"seconds": late, "from": home}]}})
+    with Calls(mesh.bed, "http://cars:8000/", source="shop/client", rate=20, workers=8) as calls:
+        until(lambda: any(answer.took >= late for answer in calls.answers[-10:]), what="a late answer")
+        begin = calls.wait(60)
+    assert calls.failed() == []
+    assert {answer.pod for answer in calls.answers[begin:]} == set(nodes)
+    for answer in calls.answers[begin:]:
+        assert (answer.took >= late) is (answer.pod in far), answer
+    mesh.bed.set_faults({"pods": {"loss": [{"percent": 30, "from": home}]}})
+    with Calls(mesh.bed, "http://cars:8000/", source="shop/client", rate=20, workers=8, timeout=20) as calls:
+        # what is lost is sent again after 0.2 s and more
+        until(lambda: sum(answer.took > late and answer.pod in far for answer in calls.answers) > 3, what="answers that took a second try")
+        assert {answer.status for answer in calls.answers} == {200}
+
+
+@pytest.mark.long
+def test_a_slow_application_runs_into_the_timeout_of_the_route(mesh: Mesh) -> None:
+    route = {"route": [{"destination": {"host": "cars"}}], "timeout": "0.5s", "retries": {"attempts": 0}}
+    meta = {"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": {"name": "cars"}}
+    mesh.bed.set_faults({"pods": {"slow": {"shop/cars-v2": {"seconds": 1}}}})
+    with Calls(mesh.bed, "http://cars:8000/", source="shop/client", rate=20, workers=8) as calls:
+        until(lambda: any(answer.version == "v2" and answer.took >= 1 for answer in calls.answers), what="a slow answer")
+        assert calls.failed() == []
+        mesh.apply({**meta, "spec": {"hosts": ["cars"], "http": [route]}})
+        try:
+            until(lambda: calls.by_status()[504], what="the route's timeout")
+            begin = calls.wait(40)
+            calls.wait(40)
+            assert calls.by_status(begin).keys() == {200, 504} and calls.by_version(begin).keys() == {"v1"}
+            assert all(0.5 <= answer.took < 1 for answer in calls.answers[begin:] if answer.status == 504)
+        finally:
+            mesh.bed.kubectl("delete", "virtualservice/cars", "-n", "shop")
+
+
+@pytest.mark.long
+def test_while_istiod_is_away_calls_go_on_and_nothing_new_comes(mesh: Mesh) -> None:
+    fault = {"route": [{"destination": {"host": "cars"}}], "fault": {"abort": {"httpStatus": 418, "percentage": {"value": 100}}}}
+    route = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "VirtualService",
+        "metadata": {"name": "cars", "namespace": "shop"},
+        "spec": {"hosts": ["cars"], "http": [fault]},
+    }
+    until(lambda: not mesh.bed.kubectl("apply", "--dry-run=server", "-f", "-", stdin=json.dumps(route)).returncode, what="its webhook")
+    mesh.bed.set_faults({"istiod": {"down": True}})
+    path = "/api/v1/namespaces/istio-system/pods"
+    until(lambda: not any(map(says_ready, mesh.bed.api.get(path)["items"])), what="an istiod that is not ready")
+    with Calls(mesh.bed, "http://cars:8000/", source="shop/client", rate=50) as calls:
+        for done, webhook in (
+            (mesh.bed.kubectl("apply", "-f", "-", stdin=json.dumps(route)), "validation.istio.io"),
+            (mesh.bed.kubectl("run", "late", "-n", "shop", "--image=example.com/app:1"), "sidecar-injector.istio.io"),
+        ):
+            assert done.returncode != 0 and webhook in done.stderr, done.stderr
+        calls.wait(200)
+        assert calls.by_status().keys() == {200}, "proxies go on by what they know"
+        mesh.bed.set_faults({})
+        until(lambda: not mesh.bed.kubectl("apply", "-f", "-", stdin=json.dumps(route)).returncode, what="the webhook again")
+        until(lambda: calls.by_status()[418], what="the change, now that istiod is back")
+        mesh.bed.kubectl("delete", "virtualservice/cars", "-n", "shop")
+        until(lambda: calls.by_status(calls.wait(20)).keys() == {200}, what="the change taken back")
+    assert calls.failed() == []
+
+
+@pytest.mark.long
+def test_a_gateway_whose_node_is_gone_is_left_out(mesh: Mesh) -> None:
+    """Who is on the way to it waits for nothing until the node counts as lost, and the other gateway has all of them afterwards."""
+    mesh.bed.kubectl("scale", "deployment/gate", "-n", "shop", "--replicas=2")
+    mesh.ready("gate", 2)
+    gone, kept = sorted(mesh.pods("gate"), key=lambda pod: str(pod["spec"]["nodeName"]))
+    assert gone["spec"]["nodeName"] != kept["spec"]["nodeName"]
+    away = gone["spec"]["nodeName"]
+    # who answers stays: it is about the gateway
+    mesh.bed.kubectl("cordon", away)
+    for pod in [one for name in ("cars-v1", "cars-v2") for one in mesh.pods(name) if one["spec"]["nodeName"] == away]:
+        mesh.bed.kubectl("delete", "pod", pod["metadata"]["name"], "-n", "shop")
+    mesh.ready("cars-v1", 2)
+    mesh.ready("cars-v2")
+    address, lasting = _address(mesh, "gate"), {"keep_alive": False, "timeout": 2}
+    try:
+        with Calls(mesh.bed, "http://cars.example.com/", to=address, rate=20, workers=8, **lasting) as calls:
+            until(lambda: calls.by_status(calls.wait(20)).keys() == {200}, what="calls through both gateways")
+            mesh.bed.set_faults({"pods": {"gone": [away], "unready_after": 3}})
+            until(lambda: calls.by_status()[0], what="a call that gets no answer")
+            until(lambda: not says_ready(mesh.pods("gate")[0]) or not says_ready(mesh.pods("gate")[1]), what="a gateway that is not ready")
+            until(lambda: calls.by_status(calls.wait(20)).keys() == {200}, what="calls through the other one")
+            begin = calls.wait(60)
+            assert calls.by_status(begin).keys() == {200}
+            mesh.bed.set_faults({})
+            mesh.ready("gate", 2)
+            calls.wait(60)
+            assert calls.failed(begin) == []
+    finally:
+        mesh.bed.kubectl("uncordon", away)
+        mesh.bed.kubectl("scale", "deployment/gate", "-n", "shop", "--replicas=1")
+
+
 class _Partner(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(200)

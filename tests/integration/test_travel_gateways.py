@@ -21,7 +21,7 @@ from envoys_support import ASK, until
 from testbed import Bed
 from testbed.operators.certificates import Authorities
 from tokens_support import PASSWORD, issuing
-from travel_support import INVENTORY, role_play, said
+from travel_support import INVENTORY, forwarded, role_play, said
 
 Playbook = Callable[..., Run]
 SYSTEM, AGENCY, CONTROL = "prod-istio-system", "prod-travel-agency", "prod-travel-control"
@@ -55,18 +55,7 @@ class World:
         return json.loads(done.stdout)["items"] if done.returncode == 0 else []
 
     def local(self, namespace: str, app: str, port: int) -> int:
-        """The local port behind a pod's port: what a Service, or a Route that passes TLS through, would lead to."""
-
-        def found() -> int:
-            pods = [row["metadata"]["name"] for row in self.items("pods", namespace, "-l", f"app={app}")]
-            rows = {row["metadata"]["name"]: row["spec"]["forwards"] for row in self.items("portforwards.kwok.x-k8s.io", namespace)}
-            for pod in pods:
-                for row in rows.get(pod, []):
-                    if port in row["ports"]:
-                        return int(row["target"]["port"])
-            return 0
-
-        return int(until(found, what=f"the Envoy of {namespace}/{app}"))
+        return forwarded(self.bed, namespace, app, port)
 
 
 # Chapters 3 and 4; test_gateway_probe, test_envoys and tests/unit/roles/test_rendering_gateways.py have the pieces.

@@ -11,8 +11,9 @@ from typing import Any
 
 import yaml
 from testbed import Bed
+from testbed.patience import until
 
-__all__ = ["INVENTORY", "OPERATORS", "OURS", "USER", "VARS", "Playbook", "Travel", "read_back", "role_play", "said"]
+__all__ = ["INVENTORY", "OPERATORS", "OURS", "USER", "VARS", "Playbook", "Travel", "forwarded", "read_back", "role_play", "said"]
 
 Playbook = Callable[..., Any]
 OPERATORS = ("olm", "sail", "maistra", "openshift", "observability")
@@ -83,6 +84,22 @@ class Travel:
         done = self.bed.kubectl("get", "namespaces", "-o", "name")
         assert done.returncode == 0, done.stderr
         return {name.removeprefix("namespace/") for name in done.stdout.split()}
+
+
+def forwarded(bed: Bed, namespace: str, app: str, port: int) -> int:
+    """The local port behind a pod's port: what a Service, or a Route that passes TLS through, would lead to."""
+
+    def items(*what: str) -> list[dict[str, Any]]:
+        done = bed.kubectl("get", *what, "-n", namespace, "-o", "json")
+        rows: list[dict[str, Any]] = json.loads(done.stdout)["items"] if done.returncode == 0 else []
+        return rows
+
+    def found() -> int:
+        pods = [row["metadata"]["name"] for row in items("pods", "-l", f"app={app}")]
+        rows = {row["metadata"]["name"]: row["spec"]["forwards"] for row in items("portforwards.kwok.x-k8s.io")}
+        return next((int(row["target"]["port"]) for pod in pods for row in rows.get(pod, []) if port in row["ports"]), 0)
+
+    return int(until(found, what=f"the proxy of {namespace}/{app}"))
 
 
 def read_back(travel: Travel, folder: Path, **choice: Any) -> Any:
