@@ -20,6 +20,7 @@ __all__ = ["answers_to", "judge", "told"]
 
 _SHOWN = 5
 _POLICIES = ("AuthorizationPolicy ", "PeerAuthentication ")
+_STRANGE = ("no_listener", "no_virtual_host", "no_filter_chain")
 _NEAR = 0.5  # percent: weights are whole numbers
 
 
@@ -65,10 +66,11 @@ def answers_to(routing: MeshRouting, expectation: Expectation, *, now: datetime)
     senders = _senders(routing, expectation)
     found = [asked if asked.request is None else whole_answer(routing, asked.sender, asked.request, now=now)
              for asked in asked_of(routing, expectation, senders)]  # fmt: skip
-    if expectation.caller == "internet":  # the gateways that know the host; if none does, what all of them say
-        strange = ("no_listener", "no_virtual_host", "no_filter_chain")
-        knowing = [one for one in found if isinstance(one, WholeAnswer) and one.answer.outcome not in strange]
-        found = list(knowing) or found[:1]
+    if expectation.caller == "internet":  # the gateways that know the host; if none does, those that listen there: one for egress does not
+        whole = [one for one in found if isinstance(one, WholeAnswer)]
+        knowing = [one for one in whole if one.answer.outcome not in _STRANGE]
+        listening = [one for one in whole if one.answer.outcome != _STRANGE[0]]
+        found = list(knowing or listening) or found[:1]
     yield from found
 
 

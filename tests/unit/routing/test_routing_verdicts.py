@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from ansible_collections.meshops.mesh.plugins.module_utils._traffic.expectations import EXAMPLES, Expectation, read_expectations
 from ansible_collections.meshops.mesh.plugins.module_utils._traffic.verdicts import judge
-from routing.routing_shop import NOW, deployment, made, routing, service, shop
+from routing.routing_shop import NOW, deployment, gateway_deployment, made, routing, service, shop
 
 HOLD = (
     "shop/web -> pay:8080 GET /x reaches pay v2 at 20 %",
@@ -68,6 +68,17 @@ def judged(rows: list[Any], objects: list[dict[str, Any]] | None = None) -> list
 @pytest.mark.parametrize("row", HOLD, ids=str)
 def test_what_holds_is_not_told(row: Any) -> None:
     assert judged([row]) == []
+
+
+def test_a_host_that_no_gateway_knows_is_answered_by_those_that_listen() -> None:
+    """One that nobody comes to from outside says nothing, and comes first by its name."""
+    egress = gateway_deployment()
+    egress["metadata"]["name"] = "egress"
+    for labels in (egress["spec"]["selector"]["matchLabels"], egress["spec"]["template"]["metadata"]["labels"]):
+        labels |= {"app": "egress", "istio": "egress"}
+    objects = [egress, *shop()]
+    assert judged(["internet -> http://other.example.com/ answers 404"], objects) == []
+    assert judged(["internet -> http://other.example.com:9999/ answers 404"], objects) != []
 
 
 @pytest.mark.parametrize(("row", "problem"), BREAK)
