@@ -54,6 +54,52 @@ options:
 """
 
     # How workloads are restarted, by the engine that all who do it share.
+    OBSERVED = r"""
+options:
+  prometheus:
+    description: A query API to ask.
+    type: dict
+    suboptions:
+      url:
+        description: Its address, without C(/api/v1).
+        type: str
+        required: true
+      token:
+        description: A bearer token.
+        type: str
+      ca_path:
+        description: The file of the certificates that its own is verified with. Those of the system when not given.
+        type: path
+      window:
+        description: How far back to look, as a duration of Prometheus. Make it as long as the rarest call is rare.
+        type: str
+        default: 7d
+      timeout:
+        description: Seconds that an answer may take.
+        type: float
+        default: 60
+  prometheus_answers:
+    description: Files with answers of the query API, such as C(curl .../api/v1/query) wrote them; instant or range.
+    type: list
+    elements: path
+    default: []
+  logs:
+    description: Access logs of proxies.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description:
+          - A file, a pattern, or a folder. Files may end in C(.gz).
+          - The pod is told by the path, as V(NAMESPACE/POD.log), or as must-gather and C(/var/log/pods) have it.
+        type: path
+        required: true
+      workload:
+        description: Whose log it is, as V(NAMESPACE/NAME), where the path does not say it.
+        type: str
+"""
+
     RESTART = r"""
 options:
   concurrency:

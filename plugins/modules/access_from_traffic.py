@@ -23,50 +23,9 @@ extends_documentation_fragment:
   - meshops.mesh.attributes.action_group
   - meshops.mesh.options.cluster
   - meshops.mesh.options.mesh_config
+  - meshops.mesh.options.observed
   - meshops.mesh.options.source
 options:
-  prometheus:
-    description: A query API to ask.
-    type: dict
-    suboptions:
-      url:
-        description: Its address, without C(/api/v1).
-        type: str
-        required: true
-      token:
-        description: A bearer token.
-        type: str
-      ca_path:
-        description: The file of the certificates that its own is verified with. Those of the system when not given.
-        type: path
-      window:
-        description: How far back to look, as a duration of Prometheus. Make it as long as the rarest call is rare.
-        type: str
-        default: 7d
-      timeout:
-        description: Seconds that an answer may take.
-        type: float
-        default: 60
-  prometheus_answers:
-    description: Files with answers of the query API, such as C(curl .../api/v1/query) wrote them; instant or range.
-    type: list
-    elements: path
-    default: []
-  logs:
-    description: Access logs of proxies.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      path:
-        description:
-          - A file, a pattern, or a folder. Files may end in C(.gz).
-          - The pod is told by the path, as V(NAMESPACE/POD.log), or as must-gather and C(/var/log/pods) have it.
-        type: path
-        required: true
-      workload:
-        description: Whose log it is, as V(NAMESPACE/NAME), where the path does not say it.
-        type: str
   access:
     description: An intent to compare with, as the variable C(mesh_access) of the role C(meshops.mesh.access).
     type: dict
@@ -200,34 +159,31 @@ from typing import Any
 from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.meshops.mesh.plugins.module_utils._access.report import proposal_text, traffic_text
 from ansible_collections.meshops.mesh.plugins.module_utils._access.traffic import DETAILS, compare_traffic
-from ansible_collections.meshops.mesh.plugins.module_utils._commands.access_from_traffic import Prometheus, read_traffic, write_proposal
+from ansible_collections.meshops.mesh.plugins.module_utils._commands.access_from_traffic import prometheus_of, read_traffic, write_proposal
 from ansible_collections.meshops.mesh.plugins.module_utils._commands.authorization_check import mesh_settings
 from ansible_collections.meshops.mesh.plugins.module_utils._commands.sources import read_result, read_whole
 from ansible_collections.meshops.mesh.plugins.module_utils._errors import ConfigError, MeshError
 from ansible_collections.meshops.mesh.plugins.module_utils._kube.auth import AUTH_ARG_SPEC, IMPORT_ERROR
-from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import CLUSTER, MESH_CONFIG, SOURCE, SOURCE_NEEDS, display_name
+from ansible_collections.meshops.mesh.plugins.module_utils._kube.options import (
+    CLUSTER,
+    MESH_CONFIG,
+    OBSERVED,
+    SOURCE,
+    SOURCE_NEEDS,
+    display_name,
+)
 from ansible_collections.meshops.mesh.plugins.module_utils._model.clock import utc_now
 from ansible_collections.meshops.mesh.plugins.module_utils._module import MeshModule, contained
 from ansible_collections.meshops.mesh.plugins.module_utils._rights.reads import ACCESS
 
 
 def argument_spec() -> dict[str, Any]:
-    prometheus = {
-        "url": {"type": "str", "required": True},
-        "token": {"type": "str", "no_log": True},
-        "ca_path": {"type": "path"},
-        "window": {"type": "str", "default": "7d"},
-        "timeout": {"type": "float", "default": 60},
-    }
-    log = {"path": {"type": "path", "required": True}, "workload": {"type": "str"}}
     return {
         **AUTH_ARG_SPEC,
         **CLUSTER,
         **SOURCE,
         **MESH_CONFIG,
-        "prometheus": {"type": "dict", "options": prometheus},
-        "prometheus_answers": {"type": "list", "elements": "path", "default": []},
-        "logs": {"type": "list", "elements": "dict", "default": [], "options": log},
+        **OBSERVED,
         "access": {"type": "dict"},
         "domains": {"type": "list", "elements": "dict", "default": []},
         "detail": {"type": "str", "choices": list(DETAILS), "default": "methods"},
@@ -238,11 +194,7 @@ def argument_spec() -> dict[str, Any]:
 
 def look(params: dict[str, Any], now: datetime, warn: Callable[[str], None] | None = None) -> dict[str, Any]:
     """Reads everything, and says what came of it."""
-    given = params["prometheus"]
-    prometheus = None
-    if given:
-        prometheus = Prometheus(given["url"], given["window"], given["token"] or "", given["ca_path"] or "", given["timeout"])
-    read = read_traffic(prometheus, params["prometheus_answers"], params["logs"])
+    read = read_traffic(prometheus_of(params["prometheus"]), params["prometheus_answers"], params["logs"])
     source = read_whole(params, kinds=ACCESS, family="access", clock=lambda: now, warn=warn)
     mesh = mesh_settings(params)
     wanted = {"access": params["access"], "domains": params["domains"], "detail": params["detail"]}

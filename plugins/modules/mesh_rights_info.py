@@ -105,7 +105,7 @@ options:
     description: What of the intent needs rights of its own.
     type: list
     elements: str
-    choices: [isolation, gateway_definitions]
+    choices: [isolation, gateway_definitions, egress]
     default: []
   project_namespaces:
     description: Namespaces that have a gateway of their own, as C(mesh_project_gateways) says.
@@ -328,7 +328,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
             "only",
         )
     },
-    "features": {**_WORDS, "choices": ["isolation", "gateway_definitions"], "default": []},
+    "features": {**_WORDS, "choices": ["isolation", "gateway_definitions", "egress"], "default": []},
     "prune": {"type": "bool", "default": False},
     "removes": {**_WORDS, "choices": ["namespaces", "volumes", "operators"], "default": []},
     "secret_namespaces": {**_WORDS, "default": [], "no_log": False},  # names of namespaces

@@ -70,6 +70,14 @@ def _traffic(found: Mapping[str, Any]) -> Picked:
     return {"passed": "msg" not in found, **{name: len(found.get(name) or []) for name in ("would_deny", "never_seen", "unclear")}}
 
 
+def _outbound(found: Mapping[str, Any]) -> Picked:
+    return {
+        "passed": "msg" not in found,
+        "verdict": found.get("verdict"),
+        **{name: len(found.get(name) or []) for name in ("lost", "unseen")},
+    }
+
+
 def _routes(found: Mapping[str, Any]) -> Picked:
     """route_changes: of how many kinds of requests something becomes else."""
     return {"passed": "msg" not in found, "route_changes": len(found.get("changes") or [])}
@@ -92,6 +100,7 @@ SOURCES: dict[str, Callable[[Any], Picked]] = {
     "mesh_check_result": _checks,
     "mesh_check_traffic_result": _checks,
     "plan_upgrade_result": _upgrade_plan,
+    "__egress_proof": _outbound,
     "__certificates_shown": _checks,
     "__certificates_turn": _rotation,
     "__migration_plan": _migration_plan,
@@ -104,6 +113,7 @@ PLAYBOOKS: dict[str, tuple[str, ...]] = {
     "access_from_traffic": ("access_from_traffic_found",),
     "check_access": ("mesh_access_result", "mesh_access_change"),
     "check_mesh": ("mesh_check_result",),
+    "check_outbound": ("__egress_proof",),
     "check_shared_root": ("check_shared_root_compared",),
     "check_traffic": ("mesh_check_traffic_result",),
     "install_mesh": _INSTALLED,

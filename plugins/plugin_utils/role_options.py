@@ -34,6 +34,7 @@ PUBLIC = (
     "access",
     "control_plane",
     "deliver",
+    "egress",
     "gateways",
     "isolation",
     "membership",

@@ -29,6 +29,7 @@ FLOORS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "_module",
         "_observability", "_olm", "_personas", "_routing", "_workloads")),
     ("features that join others", ("_access", "_traffic", "_upgrade")),
+    ("who would lose what, of what was seen and where it goes", ("_egress",)),
     ("what meshes a source has, without an inventory", ("_discovery",)),
     ("the inventory that one of them corresponds to", ("_inventory",)),
     ("all checks together, and what modules ask of them", ("_catalogue", "_inputs")),

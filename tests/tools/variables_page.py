@@ -35,6 +35,7 @@ HEADINGS = {
     "mesh_check_": "check_mesh",
     "mesh_access_": "check_access, and the role access",
     "mesh_traffic_": "access_from_traffic",
+    "mesh_outbound_": "check_outbound, and REGISTRY_ONLY in install_mesh",
     "mesh_rights_": "render_rights",
     "mesh_remove_": "remove_mesh",
     "mesh_operators": "Operators",

@@ -69,6 +69,8 @@ def kinds_of_role(role: Path) -> list[str]:
         return list(dict.fromkeys(_family_makes(BY_CODE[role.name])))
     if role.name == "rights":
         return ["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"]
+    if role.name == "egress":  # its objects are made by a filter
+        return ["ServiceEntry", "DestinationRule"]
     texts = [path.read_text(encoding="utf-8") for path in sorted(role.glob("templates/*.j2"))]
     return list(dict.fromkeys(kind for text in texts for kind in kinds_of_template(text)))
 

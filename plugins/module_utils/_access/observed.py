@@ -18,7 +18,7 @@ from typing import Any
 
 from .._errors import ConfigError
 
-__all__ = ["QUERIES", "Call", "merged", "of_log", "of_metrics"]
+__all__ = ["QUERIES", "Call", "increase", "log_fields", "merged", "of_log", "of_metrics", "samples_of", "workload_ref"]
 
 _LABELS = (
     "source_workload, source_workload_namespace, source_principal, destination_workload, destination_workload_namespace, response_code"
@@ -59,7 +59,7 @@ class Call:
     count: int = 1
 
 
-def _ref(namespace: Any, name: Any) -> str:
+def workload_ref(namespace: Any, name: Any) -> str:
     return "" if namespace in _UNKNOWN or name in _UNKNOWN else f"{namespace}/{name}"
 
 
@@ -68,7 +68,7 @@ def _account(principal: Any) -> str:
     return f"{found[1]}/{found[2]}" if found else ""
 
 
-def _increase(sample: Mapping[str, Any]) -> float:
+def increase(sample: Mapping[str, Any]) -> float:
     """A sample of an instant query, or what a range's samples add up to."""
     if "value" in sample:
         return float(sample["value"][1])
@@ -78,8 +78,8 @@ def _increase(sample: Mapping[str, Any]) -> float:
     return counted or (values[-1] if values else 0.0)
 
 
-def of_metrics(answer: Any, where: str) -> Iterator[Call]:
-    """An answer of Prometheus' query API, as it came or as it was saved."""
+def samples_of(answer: Any, where: str) -> list[Mapping[str, Any]]:
+    """The series of an answer of Prometheus' query API, as it came or as it was saved. ConfigError where it is none."""
     if isinstance(answer, Mapping) and answer.get("status") == "error":
         raise ConfigError(f"{where}: Prometheus says {answer.get('errorType')}: {answer.get('error')}")
     data = answer.get("data") if isinstance(answer, Mapping) else None
@@ -87,14 +87,19 @@ def of_metrics(answer: Any, where: str) -> Iterator[Call]:
         raise ConfigError(
             f"{where} is no answer of Prometheus' query API: expected status, and data with a result of the type vector or matrix"
         )
-    for sample in data["result"]:
+    return list(data["result"])
+
+
+def of_metrics(answer: Any, where: str) -> Iterator[Call]:
+    """The calls of an answer."""
+    for sample in samples_of(answer, where):
         labels = sample.get("metric") or {}
         if labels.get("reporter") == "source":
             continue  # what the receiver saw as well
-        count = _increase(sample)
+        count = increase(sample)
         code = str(labels.get("response_code") or "")
-        source = _ref(labels.get("source_workload_namespace"), labels.get("source_workload"))
-        target = _ref(labels.get("destination_workload_namespace"), labels.get("destination_workload"))
+        source = workload_ref(labels.get("source_workload_namespace"), labels.get("source_workload"))
+        target = workload_ref(labels.get("destination_workload_namespace"), labels.get("destination_workload"))
         if target and round(count) > 0:
             denied = code.isdigit() and int(code) in _DENIED
             yield Call(source, target, _account(labels.get("source_principal")), denied=denied, count=round(count))
@@ -105,7 +110,7 @@ def _address(value: Any) -> tuple[str, int]:
     return host.strip("[]"), int(port) if port.isdigit() else 0
 
 
-def _fields(line: str) -> Mapping[str, Any] | None:
+def log_fields(line: str) -> Mapping[str, Any] | None:
     """The fields of a log line by their names in Istio's JSON; None for what is no access log."""
     text = _STAMP.sub("", _CRI.sub("", line)).strip()
     if text.startswith("{"):
@@ -121,7 +126,9 @@ def _fields(line: str) -> Mapping[str, Any] | None:
     method, path = (words[0], " ".join(words[1:-1])) if len(words) >= 3 else ("", "")
     return {"method": method, "path": path, "response_code": match["code"], "response_code_details": match["details"],
             "authority": match["authority"], "upstream_cluster": match["cluster"], "downstream_local_address": match["local"],
-            "downstream_remote_address": match["remote"], "connection_termination_details": match["end"]}  # fmt: skip
+            "downstream_remote_address": match["remote"], "connection_termination_details": match["end"],
+            "upstream_host": match["upstream"], "requested_server_name": match["sni"],
+            "route_name": match["route"]}  # fmt: skip
 
 
 def _said(value: Any) -> str:
@@ -131,7 +138,7 @@ def _said(value: Any) -> str:
 def of_log(lines: Iterable[str], owner: str) -> Iterator[Call | None]:
     """The calls of the access log of one proxy, NAMESPACE/POD; None for each line that is none."""
     for line in lines:
-        fields = _fields(line)
+        fields = log_fields(line)
         if fields is None:
             if line.strip():
                 yield None

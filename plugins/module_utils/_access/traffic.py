@@ -19,7 +19,7 @@ from .observed import Call
 from .resolve import resolve
 from .rows import ResolvedRule, app_of
 
-__all__ = ["DETAILS", "Findings", "ObservedCall", "compare_traffic"]
+__all__ = ["DETAILS", "Findings", "KnownWorkloads", "ObservedCall", "compare_traffic"]
 
 DETAILS = ("calls", "methods", "paths")
 Obj = dict[str, Any]
@@ -62,7 +62,7 @@ class Findings:
     rules: Mapping[str, int] = field(default_factory=dict)
 
 
-class _Known:
+class KnownWorkloads:
     """Workloads by all the names that metrics and logs have for them."""
 
     def __init__(self, inventory: MeshInventory, objects: Iterable[Mapping[str, Any]]) -> None:
@@ -116,7 +116,7 @@ class _Known:
         return [(place, int(target) if str(target).isdigit() else 0) for place in own]
 
 
-def _look(calls: Iterable[Call], known: _Known) -> tuple[list[ObservedCall], list[str], list[str]]:
+def _look(calls: Iterable[Call], known: KnownWorkloads) -> tuple[list[ObservedCall], list[str], list[str]]:
     """The calls between workloads that are known; those that lead out; those of which an end is not known."""
     seen: dict[tuple[Any, ...], ObservedCall] = {}
     outside: dict[str, int] = {}
@@ -184,7 +184,7 @@ def _never(rows: Sequence[ResolvedRule], seen: Sequence[ObservedCall], inventory
 # -- the proposal
 
 
-def _entry(place: Workload, known: _Known) -> str:
+def _entry(place: Workload, known: KnownWorkloads) -> str:
     """How an intent names a caller: by its account where another application has the same."""
     name = app_of(place)[1] or place.name
     if place.workload.kind == "gateway":
@@ -229,7 +229,9 @@ def _operations(own: Sequence[ObservedCall], target: Workload, detail: str) -> O
     return found
 
 
-def _proposed(seen: Sequence[ObservedCall], known: _Known, detail: str, scope: frozenset[str]) -> tuple[Obj, list[str], dict[str, int]]:
+def _proposed(
+    seen: Sequence[ObservedCall], known: KnownWorkloads, detail: str, scope: frozenset[str]
+) -> tuple[Obj, list[str], dict[str, int]]:
     pairs: dict[tuple[str, str], list[ObservedCall]] = {}
     unclear: dict[str, int] = {}
     for one in seen:
@@ -276,7 +278,7 @@ def compare_traffic(
     """`access`: an intent to compare with, as mesh_access; `domains`: whose namespaces a proposal is about."""
     live = list(objects)
     inventory = take(live, given)
-    known = _Known(inventory, live)
+    known = KnownWorkloads(inventory, live)
     intent: AccessIntent | None = read_intent(access, domains) if access else None
     resolved = resolve(intent, inventory, live) if intent else None
     seen, outside, lost = _look(calls, known)

@@ -35,22 +35,22 @@ class Sample:
         return self.name, tuple(sorted(self.labels.items()))
 
 
-def from_text(body: bytes) -> list[Sample]:
-    """The two families, of a proxy's /stats/prometheus. FetchError where the text is something else."""
+def from_text(body: bytes, families: tuple[str, ...] = (REQUESTS, BUCKETS)) -> list[Sample]:
+    """These families, of a proxy's /stats/prometheus. FetchError where the text is something else."""
     text = body.decode("utf-8", errors="replace")
-    found = list(_samples(text.splitlines()))
+    found = list(_samples(text.splitlines(), families))
     if not found and "# TYPE" not in text:
         raise FetchError(f"its metrics are no Prometheus text: {text[:80]!r}")
     return found
 
 
-def _samples(lines: Iterable[str]) -> Iterator[Sample]:
+def _samples(lines: Iterable[str], families: tuple[str, ...]) -> Iterator[Sample]:
     for line in lines:
-        if not line.startswith((REQUESTS, BUCKETS)):
+        if not line.startswith(families):
             continue
         head, _brace, rest = line.partition("{")
         inner, _brace, tail = rest.rpartition("}")
-        if head.strip() not in (REQUESTS, BUCKETS) or not tail.strip():
+        if head.strip() not in families or not tail.strip():
             continue
         labels = {name: _ESCAPED.sub(lambda found: _ESCAPES[found.group()], value) for name, value in _LABEL.findall(inner)}
         try:

@@ -27,10 +27,21 @@ from .._errors import ConfigError, FetchError
 from .._model.files import MIB, TooLarge, clear_drafts, inside, open_file, read_file, write_file
 from .._model.secrecy import without_login
 
-__all__ = ["Prometheus", "Read", "read_traffic", "write_proposal"]
+__all__ = [
+    "LARGEST",
+    "Prometheus",
+    "Read",
+    "files_of",
+    "json_of",
+    "lines_of",
+    "owner_of",
+    "prometheus_of",
+    "read_traffic",
+    "write_proposal",
+]
 
 _LONGEST = MIB  # of one line
-_LARGEST = 256 * MIB  # of one answer
+LARGEST = 256 * MIB  # of one answer
 _WINDOW = re.compile(r"(\d+(ms|[smhdwy]))+")
 # NAMESPACE and POD in the ways that tools name the log of a pod's proxy
 _OWNERS = (
@@ -70,13 +81,30 @@ class Prometheus:
             # what is said of an address that is none quotes a part of it, which may be a password
             reason = without_login(str(getattr(exc, "reason", exc))) if isinstance(exc, OSError) else "this is no address"
             raise FetchError(f"{self.name} gives no answer: {reason}") from None
-        return _json(text.decode(errors="replace"), self.name)
+        return json_of(text.decode(errors="replace"), self.name)
 
-    def calls(self) -> Iterator[Call]:
+    def answers(self, queries: Iterable[str]) -> Iterator[Any]:
+        """To each query, for its window."""
         if not _WINDOW.fullmatch(self.window):
             raise ConfigError(f"window is {self.window!r}, expected a duration of Prometheus such as 7d")
-        for query in QUERIES:
-            yield from of_metrics(self.ask(query.replace("{window}", self.window)), self.name)
+        for query in queries:
+            yield self.ask(query.replace("{window}", self.window))
+
+    def calls(self) -> Iterator[Call]:
+        for answer in self.answers(QUERIES):
+            yield from of_metrics(answer, self.name)
+
+    @property
+    def title(self) -> str:
+        """With how far back it is asked."""
+        return f"{self.name}, the last {self.window}"
+
+
+def prometheus_of(given: Mapping[str, Any] | None) -> Prometheus | None:
+    """That of the option `prometheus`."""
+    if not given:
+        return None
+    return Prometheus(given["url"], given["window"], given["token"] or "", given["ca_path"] or "", given["timeout"])
 
 
 @dataclass(frozen=True)
@@ -92,14 +120,14 @@ def _hint(code: int) -> str:
     return "give a token that may read metrics (role cluster-monitoring-view on OpenShift)" if code in (401, 403) else "is it a query API?"
 
 
-def _json(text: str, where: str) -> Any:
+def json_of(text: str, where: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as exc:
         raise ConfigError(f"{where}: the answer is no JSON but begins with {text[:60]!r}") from exc
 
 
-def _files(path: str) -> list[Path]:
+def files_of(path: str) -> list[Path]:
     where = Path(path).expanduser()
     if where.is_dir():
         found = sorted(file for file in where.rglob("*") if file.is_file() and (not file.is_symlink() or inside(where, file)))
@@ -110,7 +138,7 @@ def _files(path: str) -> list[Path]:
     return found
 
 
-def _lines(path: Path, limit: int | None = None) -> Iterator[str]:
+def lines_of(path: Path, limit: int | None = None) -> Iterator[str]:
     """The lines; one that is longer than any line of a log comes in pieces, which are no access log. limit: of all, in bytes."""
     size = 0
     try:
@@ -125,7 +153,7 @@ def _lines(path: Path, limit: int | None = None) -> Iterator[str]:
         raise ConfigError(f"{path} cannot be read: {getattr(exc, 'strerror', None) or exc}") from exc
 
 
-def _owner(path: Path) -> str:
+def owner_of(path: Path) -> str:
     found = next((match for match in (pattern.search(path.as_posix()) for pattern in _OWNERS) if match), None)
     if not found:
         raise ConfigError(
@@ -137,15 +165,15 @@ def _owner(path: Path) -> str:
 def read_traffic(prometheus: Prometheus | None, answers: Iterable[str], logs: Iterable[Mapping[str, Any]]) -> Read:
     """Everything that was observed; a ConfigError or FetchError says what could not be read."""
     calls: list[Call] = list(prometheus.calls()) if prometheus else []
-    sources = [f"{prometheus.name}, the last {prometheus.window}"] if prometheus else []
+    sources = [prometheus.title] if prometheus else []
     for name in answers:
-        for path in _files(name):
-            calls += of_metrics(_json("".join(_lines(path, _LARGEST)), str(path)), str(path))
+        for path in files_of(name):
+            calls += of_metrics(json_of("".join(lines_of(path, LARGEST)), str(path)), str(path))
             sources.append(f"the answer {path}")
     skipped: dict[str, int] = {}
     for row in logs:
-        for path in _files(row["path"]):
-            for call in of_log(_lines(path), row.get("workload") or _owner(path)):
+        for path in files_of(row["path"]):
+            for call in of_log(lines_of(path), row.get("workload") or owner_of(path)):
                 if call is None:
                     skipped[str(path)] = skipped.get(str(path), 0) + 1
                 else:
@@ -160,7 +188,7 @@ def write_proposal(path: str, text: str, *, dry: bool) -> bool:
     """Whether the file is another one now, or would be."""
     where, data = Path(path).expanduser(), text.encode()
     try:
-        if os.path.lexists(where) and read_file(where, limit=_LARGEST) == data:
+        if os.path.lexists(where) and read_file(where, limit=LARGEST) == data:
             return False
         if not where.parent.is_dir():
             raise FileNotFoundError(errno.ENOENT, f"there is no folder {where.parent}")

@@ -17,7 +17,7 @@ from .._model.objects import group_of
 from .._model.snapshot import Snapshot
 from .._text import shortened, shown
 
-__all__ = ["nothing", "read_result", "read_source", "read_whole", "require_whole", "source_from"]
+__all__ = ["cluster_of", "nothing", "read_result", "read_source", "read_whole", "require_whole", "source_from"]
 
 _SHOWN = 8
 

@@ -18,6 +18,7 @@ __all__ = [
     "CLUSTER",
     "MEMBERS",
     "MESH_CONFIG",
+    "OBSERVED",
     "PLANE",
     "REPORT",
     "RESTART",
@@ -63,6 +64,25 @@ CHANGE: Spec = {
     "remove": {**_WORDS, "default": []},
 }
 PLANE: Spec = {"provider": {"type": "str", "choices": ["ossm2", "ossm3", "sail"]}, "control_plane": {"type": "dict"}}
+OBSERVED: Spec = {
+    "prometheus": {
+        "type": "dict",
+        "options": {
+            "url": {"type": "str", "required": True},
+            "token": {"type": "str", "no_log": True},
+            "ca_path": {"type": "path"},
+            "window": {"type": "str", "default": "7d"},
+            "timeout": {"type": "float", "default": 60},
+        },
+    },
+    "prometheus_answers": {"type": "list", "elements": "path", "default": []},
+    "logs": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {"path": {"type": "path", "required": True}, "workload": {"type": "str"}},
+    },
+}
 MEMBERS: Spec = {
     "mesh": {"type": "str", "required": True},
     "provider": {"type": "str", "choices": ["ossm2", "ossm3", "sail"], "required": True},

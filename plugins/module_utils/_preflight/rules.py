@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from .._canary.refusals import canary_refusals
+from .._egress.refusals import external_refusals
 from .._errors import ConfigError, MeshError
 from .._gateways.refusals import gateway_refusals
 from .._isolation.plan import isolation_refusals
@@ -124,6 +125,11 @@ def _canaries(given: MeshVariables) -> Iterable[str]:
 
 def _isolation(given: MeshVariables) -> Iterable[str]:
     return isolation_refusals(given.map("mesh_isolation"), given.members if given.knows_members else (), given.home)
+
+
+def _external(given: MeshVariables) -> Iterable[str]:
+    members = given.members if given.knows_members else ()
+    return external_refusals(given.rows("mesh_external_services"), given.rows("mesh_domains"), members, given.home)
 
 
 def _operators(given: MeshVariables) -> Iterable[str]:
@@ -245,6 +251,7 @@ RULES = (
     VariableRule(("mesh_project_gateways", "mesh_gateways", "mesh_gateways_handshakes", PLANE), _gateways),
     VariableRule(("mesh_project_gateways", DOMAINS, "mesh_workloads"), references.project_gateways),
     VariableRule(("mesh_isolation", DOMAINS, PLANE), _isolation),
+    VariableRule(("mesh_external_services", DOMAINS, PLANE), _external),
     VariableRule(("mesh_gateways", DOMAINS, PLANE), references.routes),
     VariableRule(("mesh_gateways", DOMAINS, PLANE), references.api_gateways),
     VariableRule(("mesh_gateways", "mesh_workloads"), references.route_ports),

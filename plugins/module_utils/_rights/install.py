@@ -22,6 +22,7 @@ _OTHERS = "operators and control planes of others are looked for before anything
 _ROUTES = "Routes of OpenShift to the gateways and tools"
 _CRDS = "customresourcedefinitions.apiextensions.k8s.io"
 _API = "gateways of the Gateway API, each with its scale and its routes"
+_OUTSIDE = "what is outside of the mesh (mesh_external_services)"
 _PROJECTS = "gateways in the namespaces of projects, each with its own account, scale and Gateways"
 
 PRUNE = Right(
@@ -129,6 +130,9 @@ _OF_ALL_ELSE: tuple[Right, ...] = (
     Right("peerauthentications.security.istio.io", WRITE, Where.EXEMPT, "exemptions from mutual TLS (mesh_mtls)", when=("exempt",)),
     Right("destinationrules.networking.istio.io", WRITE, Where.EXEMPT, "callers of what has no mutual TLS (mesh_mtls)", when=("exempt",)),
     Right("networkpolicies.networking.k8s.io", WRITE, Where.MESH, "projects are closed (mesh_isolation)", when=("isolation",)),
+    Right("serviceentries.networking.istio.io", WRITE, Where.PLANE, _OUTSIDE, when=("egress",)),
+    Right("serviceentries.networking.istio.io", ("list",), Where.CLUSTER, "finds hosts that somebody else registered", when=("egress",)),
+    Right("destinationrules.networking.istio.io", WRITE, Where.MESH, "proxies begin TLS (mesh_external_services)", when=("egress",)),
     Right("kialis.kiali.io", WRITE, Where.PLANE, "the console", when=("kiali",)),
     Right("jaegers.jaegertracing.io", WRITE, Where.PLANE, "tracing", when=("jaeger",)),
     Right("tempomonolithics.tempo.grafana.com", WRITE, Where.PLANE, "tracing", when=("monolithic",)),

@@ -36,7 +36,7 @@ __all__ = ["FAMILIES", "WORKS", "listed_by", "rights_of", "scope_from"]
 
 # What the playbooks of a family do beside the check with which they end.
 FAMILIES: Mapping[str, tuple[str, tuple[Right, ...]]] = {
-    "check": ("check_mesh", ()),
+    "check": ("check_mesh and check_outbound", ()),
     "install": (
         "install_mesh, travel_prod and travel_dev, from operators to applications and the check at the end (work `mesh`); with "
         "`certificates` for travel_partner_gateway (work `gateways`)",

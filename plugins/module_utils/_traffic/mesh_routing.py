@@ -77,10 +77,13 @@ def _assumed_gateways(view: View, senders: tuple[Sender, ...], root: str) -> dic
 
 
 class MeshRouting:
-    """Where requests of a source go. `assumed`: it is a folder, so that Services have no addresses and pods are those of templates."""
+    """Where requests of a source go. `assumed`: it is a folder, so that Services have no addresses and pods are those of templates.
 
-    def __init__(self, view: View, intent: Intent) -> None:
+    settings: of MeshConfig, which take the place of those that the source has."""
+
+    def __init__(self, view: View, intent: Intent, settings: Mapping[str, Any] | None = None) -> None:
         self.view, self.scene = view, analysis_of(view, intent)
+        self._settings = settings or {}
         self.assumed = view.source == "manifests"
         self._configs = istiods(view) or (MeshConfig(""),)
         guarded = {
@@ -130,7 +133,8 @@ class MeshRouting:
         config = self._config(sender)
         if config.name not in self._worlds:
             revision = config.revision if len(self._configs) > 1 else ""
-            mesh = RoutingMesh(config.settings, config.root_namespace or ROOT_NAMESPACE, config.cluster_domain or CLUSTER_DOMAIN, revision)
+            settings = {**config.settings, **self._settings}
+            mesh = RoutingMesh(settings, config.root_namespace or ROOT_NAMESPACE, config.cluster_domain or CLUSTER_DOMAIN, revision)
             self._worlds[config.name] = RoutingWorld(self._objects, mesh)
         return self._worlds[config.name]
 

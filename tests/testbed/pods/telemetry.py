@@ -13,11 +13,14 @@ from typing import Any
 
 from .spec import Identity
 
-__all__ = ["HEADER", "exchange_filters", "http_logger", "istio_names", "packed", "tcp_loggers"]
+__all__ = ["HEADER", "UNKNOWN", "exchange_filters", "http_logger", "istio_names", "packed", "tcp_loggers"]
 
 Obj = dict[str, Any]
 HEADER = "x-testbed-workload"
 PEER = "testbed.peer"
+UNKNOWN = (b"PassthroughCluster", b"BlackHoleCluster")  # what no service takes
+# Istio's outbound metrics have the Host header there.
+_HOST = "%CEL(xds.cluster_name == 'PassthroughCluster' ? request.host : xds.cluster_metadata.filter_metadata['istio']['host'])%"
 _PARTS = ("workload", "namespace", "service", "revision", "app", "version", "cluster")
 _EXTENSIONS = "envoy.extensions"
 _GRPC = "'content-type' in request.headers && request.headers['content-type'].startsWith('application/grpc')"
@@ -86,6 +89,8 @@ def _labels(me: Identity, *, inbound: bool, tcp: bool) -> list[Obj]:
         "request_protocol": "tcp" if tcp else f"%CEL({_GRPC} ? 'grpc' : 'http')%",
         "response_flags": "%RESPONSE_FLAGS%",
     }
+    if not tcp and not inbound:
+        rows["destination_service"] = _HOST
     if not tcp:
         rows |= {"response_code": "%RESPONSE_CODE%", "grpc_response_status": "%GRPC_STATUS_NUMBER%"}
     return [{"name": name, "value_format": text} for name, text in sorted(rows.items())]

@@ -15,7 +15,7 @@ from collections import Counter
 from functools import partial
 
 from .spec import Identity
-from .telemetry import exchange_filters, http_logger, tcp_loggers
+from .telemetry import UNKNOWN, exchange_filters, http_logger, tcp_loggers
 from .wire import any_of, edit, every, fields, first, kind_of, member, number, struct_of, typed
 
 __all__ = ["Editor"]
@@ -194,6 +194,9 @@ class Editor:
             self.counted[f"cluster {found.decode()}"] += 1
             return None
 
+        name = first(data, 1)
+        if name in UNKNOWN:  # which services their calls are for nobody says, and Istio's labels have this name
+            return edit(data, {40: network, 25: lambda _old: None}, member(25, _with_metadata(b"", {"name": name.decode()})))
         return edit(data, {40: network, 25: _named, 33: _assignment})
 
 

@@ -59,6 +59,10 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
         {"shop/cars": {"percent": 20, "outcome": "", "phase": "passed", "reason": SECRET, "history": [SECRET]}, "shop/vans": {}},
         {"canaries": {"shop/cars": {"percent": 20, "phase": "passed", "outcome": ""}, "shop/vans": {}}},
     ),
+    "__egress_proof": (
+        {"verdict": "losses", "lost": [SECRET], "unseen": [SECRET, SECRET], "msg": SECRET},
+        {"passed": False, "verdict": "losses", "lost": 1, "unseen": 2},
+    ),
     "mesh_access_change": ({"opened": 2, "closed": [SECRET], "text": SECRET}, {"opened": 2, "closed": 1}),
     "access_from_traffic_found": (
         {"would_deny": [SECRET], "never_seen": [], "text": SECRET},

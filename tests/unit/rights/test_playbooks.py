@@ -15,6 +15,7 @@ PLAYBOOKS = Path(__file__).resolve().parents[3] / "playbooks"
 OTHERS = {
     "check_access",
     "check_mesh",
+    "check_outbound",
     "check_shared_root",
     "check_traffic",
     "access_from_traffic",

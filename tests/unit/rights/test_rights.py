@@ -65,7 +65,7 @@ EVERYTHING: dict[str, Any] = NOTHING | {
     "exempt_namespaces": ["pay"],
     "project_namespaces": ["shop"],
     "api_gateway_namespaces": ["shop"],
-    "features": ["isolation", "gateway_definitions"],
+    "features": ["isolation", "gateway_definitions", "egress"],
     "certificates": {
         "provider": "cert_manager",
         "asked": ["authority", "served", "istio_csr"],

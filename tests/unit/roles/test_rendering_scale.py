@@ -20,7 +20,7 @@ from rendering import REPOSITORY, Rendered, render
 
 GOLDEN = Path(__file__).parent / "golden"
 INVENTORY = str(REPOSITORY / "inventories/at_scale")
-ROLES = ["control_plane", "membership", "gateways", "isolation"]
+ROLES = ["control_plane", "membership", "gateways", "isolation", "egress"]
 
 
 @pytest.fixture(scope="module", params=["ossm2", "ossm3"])
