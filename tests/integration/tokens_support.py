@@ -41,9 +41,10 @@ class TokenIssuer:
     asked: list[str] = field(default_factory=list)
 
     def sign(self, key: rsa.RSAPrivateKey | None = None, **claims: Any) -> str:
-        """A token of this issuer, by another's key where one is given."""
+        """A token of this issuer, by another's key where one is given; a claim that is `...` is left out."""
         now = int(time.time())
-        body = {"iss": self.issuer, "sub": "gtouser", "iat": now, "exp": now + 3600, **self.claims, **claims}
+        every = {"iss": self.issuer, "sub": "gtouser", "iat": now, "exp": now + 3600, **self.claims, **claims}
+        body = {name: value for name, value in every.items() if value is not ...}
         parts = [_text(json.dumps(part).encode()) for part in ({"alg": "RS256", "typ": "JWT", "kid": "one"}, body)]
         text = ".".join(parts)
         return f"{text}.{_text((key or self.key).sign(text.encode(), padding.PKCS1v15(), hashes.SHA256()))}"

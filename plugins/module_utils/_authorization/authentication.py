@@ -217,9 +217,30 @@ def _reads(rule: JwtRule, place: str) -> bool:
     return name in names.get(kind, ())
 
 
+def _misshapen(claims: Mapping[str, Any]) -> str:
+    """Empty if Envoy can read the registered claims, otherwise the first that it cannot read: it takes no token with such a one."""
+    for name in ("iss", "sub", "iat", "nbf", "exp", "jti", "aud"):
+        value: Any = claims.get(name)
+        if name not in claims:
+            continue
+        if name in ("iat", "nbf", "exp"):
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not number or not 0 <= value < 2**64:
+                return f"its claim {name} is {value!r}, expected a number of seconds"
+        elif name == "aud":
+            if not isinstance(value, str) and not (isinstance(value, list) and all(isinstance(entry, str) for entry in value)):
+                return f"its claim aud is {value!r}, expected a text or a list of texts"
+        elif not isinstance(value, str):
+            return f"its claim {name} is {value!r}, expected a text"
+    return ""
+
+
 def _wrong(token: Token, rule: JwtRule, now: datetime) -> str:
     """Empty if the rule accepts the token, otherwise why it does not."""
     claims = token.claims
+    misshapen = _misshapen(claims)
+    if misshapen:
+        return misshapen
     audiences = claims.get("aud")
     given = [audiences] if isinstance(audiences, str) else audiences if isinstance(audiences, list) else []
     if rule.issuer and claims.get("iss") != rule.issuer:
@@ -228,7 +249,7 @@ def _wrong(token: Token, rule: JwtRule, now: datetime) -> str:
         return f"audience {audiences!r} is none of {', '.join(rule.audiences)}"
     for name, late in (("exp", True), ("nbf", False)):
         value = claims.get(name)
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if value:  # Envoy takes 0 for none
             moment = now.timestamp() - value if late else value - now.timestamp()
             if moment > _SKEW.total_seconds():
                 return "it has expired" if late else "it is not valid yet"

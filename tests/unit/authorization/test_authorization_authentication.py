@@ -153,7 +153,9 @@ NEEDED = policy(source(requestPrincipals=["*"]))
         pytest.param(Token({**CLAIMS, "aud": "web"}), "401", id="59 another audience"),
         pytest.param(Token({"iss": "https://i", "sub": "alice"}), "401", id="59 no audience"),
         pytest.param(Token({**CLAIMS, "aud": ["web", "api"]}), "passes", id="59 one of the audiences"),
-        pytest.param(Token({**CLAIMS, "aud": [1, "api"]}), "passes", id="59 audiences of all sorts"),
+        pytest.param(Token({**CLAIMS, "aud": [1, "api"]}), "401", id="59 audiences of all sorts"),
+        pytest.param(Token({**CLAIMS, "sub": None}), "401", id="59 a subject that is none"),
+        pytest.param(Token({**CLAIMS, "jti": 5}), "401", id="59 a number for a name"),
         pytest.param(Token({**CLAIMS, "aud": "https://api/"}), "passes", id="59 the scheme does not count"),
         pytest.param(Token({**CLAIMS, "aud": "http://api"}), "passes", id="59 neither scheme"),
         pytest.param(Token({**CLAIMS, "aud": "api/x"}), "401", id="59 the rest counts"),
@@ -162,7 +164,13 @@ NEEDED = policy(source(requestPrincipals=["*"]))
         pytest.param(Token({**CLAIMS, "exp": STAMP + 5}), "passes", id="59 about to expire"),
         pytest.param(Token({**CLAIMS, "nbf": STAMP + 60}), "passes", id="59 nearly valid"),
         pytest.param(Token({**CLAIMS, "nbf": STAMP + 61}), "401", id="59 not valid yet"),
-        pytest.param(Token({**CLAIMS, "exp": True, "nbf": "x"}), "passes", id="59 times that are none"),
+        *(
+            pytest.param(Token({**CLAIMS, name: value}), "401", id=f"59 {name} that is none: {value!r}")
+            for name in ("exp", "nbf", "iat")
+            for value in (True, "x", None, -1, 1e20)
+        ),
+        pytest.param(Token({**CLAIMS, "exp": STAMP + 0.5, "iat": STAMP + 9999}), "passes", id="59 parts of a second, and made tomorrow"),
+        pytest.param(Token({**CLAIMS, "exp": 0, "nbf": 0}), "passes", id="59 zero counts as none"),
         pytest.param(Token(CLAIMS, place="param:access_token"), "passes", id="59 in the query"),
         pytest.param(Token(CLAIMS, place="header:x-token"), "403", id="59 where nobody looks"),
         pytest.param(Token(CLAIMS, place="cookie:authorization"), "403", id="59 nor in a cookie"),
