@@ -128,10 +128,9 @@ def test_the_role_and_the_check_end_with_the_binding(people: Travel, edit: str, 
     assert f"granted by RoleBinding {AGENCY}/{edit} -> ClusterRole edit" in said(run)
     check = people.play("meshops.mesh.check_mesh", extra_vars={"mesh_hosts": "dev", "mesh_check_only": ["OSM1702"]})
     assert check.rc != 0
-    assert (
-        f'User mia: may create envoyfilters.networking.istio.io in {AGENCY} (RBAC: allowed by RoleBinding "{edit}/{AGENCY}" '
-        'of ClusterRole "edit" to User "mia")' in said(check)
-    )
+    # what one binding grants is one row, as long as it is
+    assert "User mia: may do " in said(check) and said(check).count("User mia: may ") == 1
+    assert f'(RBAC: allowed by RoleBinding "{edit}/{AGENCY}" of ClusterRole "edit" to User "mia")' in said(check)
     assert "User farid" not in said(check)
 
 

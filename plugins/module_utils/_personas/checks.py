@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -21,7 +22,13 @@ check = CATEGORY.check
 __all__ = ["full_resource"]
 
 NEEDS = ("personas", "cells")
+_EACH = 3  # cells of a person that are told one by one
+_NOBODY = (
+    "compare the name with the one that the cluster knows, and correct it in mesh_personas, or run the role meshops.mesh.personas; "
+    "evidence.answers has every answer"
+)
 Key = tuple[Any, ...]
+_Answered = tuple[Mapping[str, Any], Mapping[str, Any]]  # a cell and its answer
 
 
 def full_resource(row: Mapping[str, Any]) -> str:
@@ -59,13 +66,32 @@ def _wrong(wanted: bool, view: View, intent: Intent, options: Options) -> Iterab
     if intent.cells and not answers:
         yield skip("the source has no access reviews (see OSM1703)")
         return
-    for cell in intent.cells or ():
+    cells = [cell for cell in intent.cells or () if bool(cell.get("allowed")) is wanted]
+    asked = Counter(map(_who, cells))
+    found: dict[tuple[str, str], list[_Answered]] = {}
+    for cell in cells:
         answer = answers.get(_key(cell))
-        if bool(cell.get("allowed")) is not wanted or answer is None or bool(answer.get("allowed")) is wanted:
-            continue
-        reason = f" ({answer['reason']})" if answer.get("reason") else ""
-        verb = "may not" if wanted else "may"
-        yield Problem(_who(cell), f"{verb} {_sentence(cell)}{reason}", evidence=dict(answer))
+        if answer is not None and bool(answer.get("allowed")) is not wanted:
+            found.setdefault((_who(cell), str(answer.get("reason") or "")), []).append((cell, answer))
+    for (who, reason), rows in found.items():
+        yield from _told(who, f" ({reason})" if reason else "", rows, every=len(rows) == asked[who], wanted=wanted)
+
+
+def _told(who: str, reason: str, rows: list[_Answered], *, every: bool, wanted: bool) -> Iterable[Problem]:
+    """A row for each cell; one for many with one reason: a name that nobody has, or a binding."""
+    verb = "may not" if wanted else "may"
+    if len(rows) <= _EACH:
+        for cell, answer in rows:
+            yield Problem(who, f"{verb} {_sentence(cell)}{reason}", evidence=dict(answer))
+        return
+    cells = f"{'; '.join(_sentence(cell) for cell, _answer in rows[:_EACH])}; and {len(rows) - _EACH} more"
+    evidence = {"answers": [dict(answer) for _cell, answer in rows]}
+    if wanted and every:
+        text = f"may do none of the {len(rows)} things that its persona needs: {cells}{reason}"
+        yield Problem(who, text, remedy=_NOBODY, evidence=evidence)
+    else:
+        text = f"{verb} do {len(rows)} things that its persona {'needs' if wanted else 'must not do'}: {cells}{reason}"
+        yield Problem(who, text, evidence=evidence)
 
 
 CELLS = (
