@@ -33,6 +33,7 @@ from ansible_collections.meshops.mesh.plugins.plugin_utils.role_options import (
     options_of,
 )
 
+_OURS = re.compile(r"\bmesh_\w+")
 _UNDEFINED = re.compile(r"'([A-Za-z_]\w*)' is undefined")
 _VERSIONS = {"ossm2": "control_plane_ossm2_version", "ossm3": "control_plane_ossm3_version"}
 
@@ -59,11 +60,15 @@ class ActionModule(ActionBase):
         found = task_vars or {}
         self._values: dict[str, Any] = {}
         self._broken: set[str] = set()
+        self._wrong: set[str] = set()  # broken, and a problem says why
+        self._derived: dict[str, set[str]] = {}  # a problem, and the variables that its value is made of
         # the inventory makes paths of it, and its lookups write files when other values are worked out
         problems = self._name_of_the_mesh(found)
         hints: list[str] = []
         if not problems:
             problems += self._shapes(found)
+            # what cannot be worked out of a wrong variable is no mistake of its own
+            problems = [text for text in problems if not self._derived.get(text, set()) & self._wrong]
             problems += check_names(self._values)
             if self._task.args.get("state", "present") == "present":
                 given = self._given(found)
@@ -132,10 +137,13 @@ class ActionModule(ActionBase):
             if missing and missing[1] not in found and missing[1].startswith("mesh_"):
                 also = f" ({name} needs it)" if name.startswith("mesh_") and name != missing[1] else ""
                 return [f"{missing[1]}: is not set{also}; set it in group_vars of the mesh"]
-            return [f"{name}: its value cannot be worked out: {missing[1] + ' is not set' if missing else _chain(error)[:300]}"]
+            problem = f"{name}: its value cannot be worked out: {missing[1] + ' is not set' if missing else _chain(error)[:300]}"
+            self._derived[problem] = set(_OURS.findall(str(option.raw))) - {option.variable}
+            return [problem]
         self._values[option.variable] = value
         if problems:
             self._broken.add(option.variable)
+            self._wrong.add(option.variable)
         return problems
 
     def _given(self, found: dict[str, Any]) -> MeshVariables:

@@ -17,11 +17,12 @@ from .._model.versions import OSSM_ISTIO, Version, istio_of, ossm_of, parse
 from .._olm.model import version_of
 from .fleet import Fleet
 from .planes import ControlPlane, Operator
-from .rules import OPERATOR_LINES, Hops, distance, hops_for, lines_of
+from .rules import KUBERNETES, OPERATOR_LINES, Hops, distance, hops_for, lines_of
 
 __all__ = ["Hop", "OperatorWay", "Route", "UpgradeRequest", "operator_line", "refusal_of_steps", "route_of"]
 
 _STRATEGIES = ("InPlace", "RevisionBased")
+_MINORS_OF_A_YEAR = 4
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def route_of(fleet: Fleet, wish: UpgradeRequest) -> Route:
     ambient = bool(fleet.ambient) or any(row.kind == "ZTunnel" for row in fleet.components)
     rule = hops_for(provider, strategy, ambient=ambient)
     route = Route(plane, provider, strategy, ambient, current, target, rule)
-    refusal = _refusal(route)
+    refusal = _refusal(route) or _unheard_of(route, fleet.offered)
     # At the target already: only proxies may be left behind.
     hops = () if refusal or current == target else tuple(_hops(fleet, route, wish.version))
     return replace(route, hops=hops, refusal=refusal)
@@ -159,6 +160,18 @@ def _refusal(route: Route) -> str:
             f"{route.current.major}.{route.current.minor}, or build a mesh of the older version beside this one and move the workloads"
         )
     return ""
+
+
+def _unheard_of(route: Route, offered: Sequence[str]) -> str:
+    """Why there is no such version as far as anybody knows. A minor that is newer than this release of ours is no mistake by itself."""
+    newest, wanted = max(KUBERNETES), istio_of(route.target) or route.target.line
+    known = route.provider == "ossm2" or any(version.line == route.target.line for version in map(parse, offered) if version is not None)
+    if known or (wanted[0] == newest[0] and wanted[1] <= newest[1] + _MINORS_OF_A_YEAR):
+        return ""
+    return (
+        f"there is no Istio {route.target} as far as is known: {newest[0]}.{newest[1]} is the newest that this release of meshops.mesh "
+        "knows, and nothing in the source says that the operator offers it; correct the target"
+    )
 
 
 def refusal_of_steps(versions: Sequence[str], rule: Hops) -> str:

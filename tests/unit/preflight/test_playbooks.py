@@ -113,6 +113,18 @@ def test_as_played(playbook: str, arguments: list[str], tmp_path: Path) -> None:
     assert (too_far in text) is ("mesh_hosts=all" not in arguments)
 
 
+def test_what_is_made_of_a_wrong_variable_is_not_told_beside_it(tmp_path: Path) -> None:
+    """The options of roles that are made of mesh_domains cannot be worked out; their lines would name files of the collection."""
+    (tmp_path / "group_vars").mkdir()
+    wrong = VARIABLES.replace("    namespaces: [shop-web]", "    namespace: [shop-web]")
+    (tmp_path / "group_vars" / "all.yml").write_text(wrong, encoding="utf-8")
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": {"west": {"ansible_connection": "local"}}}}), encoding="utf-8")
+    done = warm_ansible.run(["meshops.mesh.install_mesh", "-i", str(tmp_path / "hosts.yml"), "-e", "mesh_target=files"])
+    text = done.stdout + done.stderr
+    assert done.returncode == 2 and "mesh_domains[0].namespace: not known; did you mean namespaces?" in text
+    assert "cannot be worked out" not in text and "defaults/main.yml" not in text
+
+
 def test_what_the_check_is_asked_with_is_what_it_takes() -> None:
     takes = argument_spec()
     for name, spec in OF_PLAYBOOKS.items():

@@ -176,11 +176,24 @@ def test_the_operator_of_the_second_generation_comes_along() -> None:
     [
         ("v1.28.9", "downgrade across a minor"),
         ("v3.2", "takes versions of Istio, not of the product: v3.2; OpenShift Service Mesh 3.2 is Istio 1.27"),
+        ("v9.99.9", "there is no Istio v9.99.9 as far as is known"),
+        ("v1.300.1", "there is no Istio v1.300.1 as far as is known"),
     ],
 )
-def test_what_is_refused(target: str, text: str) -> None:
-    route = route_of(fleet("v1.29.4"), UpgradeRequest(target))
+@pytest.mark.parametrize("package", ["sailoperator", "servicemeshoperator3"])
+def test_what_is_refused(target: str, text: str, package: str) -> None:
+    route = route_of(fleet("v1.29.4", operator=f"{package}.v1.29.0", package=package), UpgradeRequest(target))
     assert text in route.refusal and route.hops == ()
+
+
+@pytest.mark.parametrize(("target", "offered"), [("v1.33.0", ()), ("v1.44.0", ("1.29.4", "1.44.0")), ("v1.44.1", ("1.44.0",))])
+def test_a_version_newer_than_this_release_of_ours_is_planned(target: str, offered: tuple[str, ...]) -> None:
+    route = route_of(fleet("v1.29.4", offered=offered), UpgradeRequest(target))
+    assert not route.refusal and route.hops[-1].text == target
+
+
+def test_a_version_that_nobody_offers_is_unknown_beside_one_that_is() -> None:
+    assert "no Istio" in route_of(fleet("v1.29.4", offered=("1.29.4", "1.44.0")), UpgradeRequest("v1.45.0")).refusal
 
 
 @pytest.mark.parametrize(
