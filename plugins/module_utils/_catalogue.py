@@ -18,6 +18,7 @@ from ._control_plane import hardening
 from ._control_plane import outside_checks as plane_outside
 from ._control_plane import webhook_checks as webhooks
 from ._discovery import checks as discovery
+from ._gateways import api_checks as api_gateways
 from ._gateways import checks as gateways
 from ._gateways import policy_checks as policy_gateways
 from ._gateways import shared_checks as shared_gateways
@@ -45,8 +46,8 @@ RETIRED: dict[str, str] = {}
 
 # Beside its own category a feature may have rows of another one, which are there once it is imported.
 SHARING = (
-    discovery, traffic_routes, traffic_rules, traffic_objects, traffic_ambient, shared_gateways, policy_gateways, workload_annotations,
-    workload_injection, workload_services, hardening, webhooks, plane_outside,
+    discovery, traffic_routes, traffic_rules, traffic_objects, traffic_ambient, shared_gateways, policy_gateways, api_gateways,
+    workload_annotations, workload_injection, workload_services, hardening, webhooks, plane_outside,
 )  # fmt: skip
 
 CATALOGUE = Catalogue(

@@ -127,8 +127,8 @@ def gateway_api_current(view: View, intent: Intent, options: Options) -> Iterabl
     """istiod passes an older definition over, and says so in its log only: the objects are stored, and no proxy serves them. Asked of the
     definitions that a source has: a check of a cluster does not list them, the plan of an upgrade does."""
     configs = istiods_of_mesh(view, intent)
-    found = (row for row in view.others(READS) if is_of(row, k.CRD.kind, k.CRD.group))
-    definitions = [row for row in (Obj.from_dict(k.CRD, one) for one in found) if row.name.endswith(f".{_GATEWAY_API}")]
+    raw = [row for row in view.others(READS) if is_of(row, k.CRD.kind, k.CRD.group)]
+    definitions = [row for row in (Obj.from_dict(k.CRD, one) for one in raw) if row.name.endswith(f".{_GATEWAY_API}")]
     if not definitions:
         yield skip("the source has no definition of the Gateway API")
     for row in definitions:

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from .._authorization.checks import INPUTS, analysis_of
 from .._checks.types import Options
@@ -14,9 +14,11 @@ from .._gateways.checks import root_namespace
 from .._model import kinds as k
 from .._model.fields import section, texts
 from .._model.intent import Intent
+from .._model.istiods import service_ends
 from .._model.problem import Problem, Severity
+from .._model.routing import binds_mesh, full_name, short_name
 from .._model.selectors import matches_labels
-from .._model.view import View
+from .._model.view import Obj, View, ref
 from .checks import CATEGORY
 
 check = CATEGORY.check
@@ -61,3 +63,83 @@ def sidecars_have_readers(view: View, intent: Intent, options: Options) -> Itera
         closed = " and its REGISTRY_ONLY closes nothing" if mode == "REGISTRY_ONLY" else ""
         whose = "the pods that it selects are" if wanted else f"the pods of namespace {row.namespace} are"
         yield Problem(row.ref, f"it has no effect{closed}: {whose} in ambient, where nothing reads a Sidecar")
+
+
+def _waypoint(view: View, row: Obj) -> tuple[str, str]:
+    """Namespace and name of the waypoint that an object's labels, or its namespace's, ask for; empty where none is."""
+    around = view.get(k.NAMESPACE, row.namespace)
+    for labels, home in ((row.labels, row.namespace), (around.labels if around is not None else {}, row.namespace)):
+        if labels.get(_USE):
+            return ("", "") if labels[_USE] == "none" else (str(labels.get(_USE_IN) or home), str(labels[_USE]))
+    return "", ""
+
+
+@check(
+    "OSM1850",
+    title="each route and rule for a Service in ambient has a waypoint that follows it",
+    hint="give the Service a waypoint (label istio.io/use-waypoint) and write the object in the Service's namespace",
+    severity=Severity.WARNING,
+    inputs=(k.DESTINATION_RULE, *INPUTS),
+    live=False,
+    subjects=(k.VIRTUAL_SERVICE, k.DESTINATION_RULE),
+    equivalents=("KIA0210", "KIA0211", "KIA0212", "KIA1109", "KIA1113", "KIA1114"),
+)
+def waypoints_follow(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
+    """ztunnel sees connections only. Without a waypoint callers in ambient get no routes, retries, timeouts or weights, and a waypoint
+    reads what is in the Service's own namespace. Gateways and callers with a sidecar follow a DestinationRule all the same: a notice."""
+    inventory, ends = analysis_of(view, intent).inventory, service_ends(view)
+    for row in (one for kind in (k.VIRTUAL_SERVICE, k.DESTINATION_RULE) for one in intent.owned(view.of(kind))):
+        for service in _services_of(view, row, ends):
+            chosen = texts(section(service.raw, "spec", "selector"))
+            places = [one for one in inventory.near(service.namespace) if chosen and matches_labels(chosen, one.workload.labels)]
+            if {one.workload.kind for one in places if not one.outside and not one.assumed} != {"ztunnel"}:
+                continue
+            severity = None if row.kind == k.VIRTUAL_SERVICE else Severity.INFO
+            if not any(_waypoint(view, service)):
+                yield Problem(row.ref, f"callers in ambient do not follow it: {service.ref} has no waypoint", severity=severity)
+            elif row.namespace != service.namespace:
+                text = f"the waypoint of {service.ref} does not follow it, as it is in {row.namespace} and not in {service.namespace}"
+                yield Problem(row.ref, text, severity=severity)
+
+
+def _services_of(view: View, row: Obj, ends: tuple[str, ...]) -> Iterator[Obj]:
+    """The Services that an object is about, where callers in the mesh are meant to follow it."""
+    if row.kind == k.DESTINATION_RULE:
+        hosts = (
+            [str(row.at("spec", "host", default=""))] if section(row.raw, "spec", "trafficPolicy") or row.items("spec", "subsets") else []
+        )
+    else:
+        hosts = [str(host) for host in row.items("spec", "hosts")] if binds_mesh(row.raw) and row.items("spec", "http") else []
+    for host in hosts:
+        name, _dot, space = short_name(full_name(host, row.namespace, ends[0]), ends).partition(".")
+        service = view.get(k.SERVICE, name, space) if name and space else None
+        if service is not None:
+            yield service
+
+
+_BOUND = (k.NAMESPACE, k.SERVICE, k.SERVICE_ENTRY, k.WORKLOAD_ENTRY)
+
+
+@check(
+    "OSM1851",
+    title="each waypoint that a label names is there",
+    hint="istioctl waypoint apply -n NAMESPACE --name NAME; or correct the label istio.io/use-waypoint",
+    inputs=(*_BOUND, k.K8S_GATEWAY),
+    live=False,
+    subjects=_BOUND,
+    equivalents=("KIA1312", "KIA1313"),
+)
+def waypoints_there(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
+    """Callers then go straight to the workload: no policy for the waypoint is enforced, no route followed, and only a condition in the
+    status says so. In a folder of manifests asked where it has Gateways of that namespace."""
+    for row in (one for kind in _BOUND for one in view.of(kind)):
+        own = row.name if row.kind == k.NAMESPACE else row.namespace
+        name, space = str(row.labels.get(_USE) or ""), str(row.labels.get(_USE_IN) or own)
+        if name in ("", "none") or not intent.owns(own) or (view.source == "manifests" and not view.of(k.K8S_GATEWAY, space)):
+            continue
+        gateway = view.get(k.K8S_GATEWAY, name, space)
+        if gateway is None:
+            yield Problem(row.ref, f"its label {_USE} names {ref(k.K8S_GATEWAY, name, space)}, which does not exist")
+        elif str(gateway.at("spec", "gatewayClassName")) not in _WAYPOINTS:
+            kind = gateway.at("spec", "gatewayClassName", default="(none)")
+            yield Problem(row.ref, f"its label {_USE} names {gateway.ref}, which is of class {kind}, no waypoint")

@@ -46,7 +46,7 @@ from .._text import nearest, shortened
 CATEGORY = Category("traffic")
 check = CATEGORY.check
 
-__all__: list[str] = []
+__all__ = ["oldest_first"]
 
 _SHOWN = 5
 _IMPORTED = "-imports.local"  # the end of names that OpenShift Service Mesh 2 gives to Services of a federated mesh
@@ -55,7 +55,8 @@ _FAMILIES = {
 }  # fmt: skip  # the rest is TCP
 
 
-def _oldest_first(rows: Iterable[Obj]) -> list[Obj]:
+def oldest_first(rows: Iterable[Obj]) -> list[Obj]:
+    """In the order in which istiod takes them."""
     return sorted(rows, key=lambda row: (str(row.at("metadata", "creationTimestamp", default="~")), row.name))
 
 
@@ -235,12 +236,12 @@ def _family(port: Mapping[str, Any]) -> str:
     severity=Severity.WARNING,
     inputs=(k.SERVICE_ENTRY,),
     live=False,
-    equivalents=("IST0177",),
+    equivalents=("IST0177", "KIA1211", "KIA1212"),
 )
 def one_protocol(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Of two entries of a host the caller's own namespace wins, else the older one; the other's protocol is not used."""
     seen: dict[tuple[str, Any], list[tuple[Obj, Mapping[str, Any]]]] = {}
-    for entry in _oldest_first(intent.owned(view.of(k.SERVICE_ENTRY))):
+    for entry in oldest_first(intent.owned(view.of(k.SERVICE_ENTRY))):
         for port in sections(entry.items("spec", "ports")):
             for host in map(str, entry.items("spec", "hosts")):
                 others = seen.setdefault((host, port.get("number")), [])
@@ -348,7 +349,7 @@ def routes_imported(view: View, intent: Intent, options: Options) -> Iterable[Pr
     """Proxies know only what the Sidecar imports: their namespace's, else the root namespace's. A VirtualService that is not imported does
     nothing, and its destination then has to be imported itself; what an imported one routes to is known with it."""
     firsts: dict[str, Obj] = {}
-    for sidecar in _oldest_first(intent.owned(view.of(k.SIDECAR))):
+    for sidecar in oldest_first(intent.owned(view.of(k.SIDECAR))):
         if not section(sidecar.raw, "spec", "workloadSelector", "labels"):
             firsts.setdefault(sidecar.namespace, sidecar)
     ends = service_ends(view)
@@ -550,7 +551,7 @@ def _several(question: tuple[k.Kind, str, str], view: View, intent: Intent, opti
     view.of(k.POD)  # what it stands on, also where none is asked for
     first: dict[tuple[str, str, str], Obj] = {}
     taken: dict[tuple[str, int], Obj] = {}  # by revision and pod
-    for row in _oldest_first(intent.owned(view.of(kind))):
+    for row in oldest_first(intent.owned(view.of(kind))):
         wanted, revision = section(row.raw, "spec", *selector), str(row.labels.get(LABEL) or "")
         labels = ",".join(f"{key}={value}" for key, value in sorted(wanted.items()))
         kept = first.setdefault((row.namespace, labels, revision), row)

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from .._checks.types import Options
-from .._gateways.checks import root_namespace
+from .._gateways.checks import known_host, root_namespace
+from .._gateways.meant import asked, meant_host
 from .._model import kinds as k
-from .._model.fields import section, sections, texts
+from .._model.fields import entries, section, sections, texts
 from .._model.intent import Intent
 from .._model.istiods import READS, istiods_of_mesh, service_ends
 from .._model.pods import every_pod, selected_pods
@@ -20,7 +21,7 @@ from .._model.problem import Problem, Severity
 from .._model.routing import binds_mesh, export_words, full_name, short_name
 from .._model.view import Obj, View
 from .._text import counted, shortened
-from .checks import CATEGORY
+from .checks import CATEGORY, oldest_first
 
 check = CATEGORY.check
 
@@ -171,6 +172,61 @@ def subsets_have_pods(view: View, intent: Intent, options: Options) -> Iterable[
                 yield Problem(rule.ref, f"subset {subset.get('name')} has no pods: none of {service.ref} has {said}")
 
 
+@check(
+    "OSM1811",
+    title="each host has the settings of one DestinationRule of a namespace",
+    hint="merge them into one",
+    severity=Severity.WARNING,
+    inputs=(k.DESTINATION_RULE, *READS),
+    live=False,
+    subjects=(k.DESTINATION_RULE,),
+    equivalents=("KIA0201",),
+)
+def one_rule_for_each_host(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
+    """istiod merges those of a namespace for one host: subsets of all of them count, the older one's where a name comes twice, and of the
+    trafficPolicies only the first. What the younger one says beside that does nothing."""
+    end = service_ends(view)[0]
+    groups: dict[tuple[str, str, str], list[Obj]] = {}
+    for rule in oldest_first(intent.owned(view.of(k.DESTINATION_RULE))):
+        if not rule.at("spec", "workloadSelector"):
+            host = full_name(str(rule.at("spec", "host", default="")), rule.namespace, end).lower()
+            groups.setdefault((rule.namespace, host, ",".join(sorted(export_words(rule.raw)))), []).append(rule)
+    for (_space, host, _words), rules in groups.items():
+        policy: Obj | None = None
+        names: dict[str, Obj] = {}
+        for rule in rules:
+            if section(rule.raw, "spec", "trafficPolicy"):
+                if policy is not None:
+                    yield Problem(rule.ref, f"its trafficPolicy for {host} has no effect: that of {policy.ref} counts{_which(rule)}")
+                policy = policy or rule
+            for name in [str(one.get("name")) for one in sections(rule.items("spec", "subsets"))]:
+                first = names.setdefault(name, rule)
+                if first is not rule:
+                    yield Problem(rule.ref, f"its subset {name} of {host} has no effect: that of {first.ref} counts{_which(rule)}")
+
+
+def _which(rule: Obj) -> str:
+    return "" if rule.at("metadata", "creationTimestamp") else " (or this one, if it is older)"
+
+
+@check(
+    "OSM1812",
+    title="each subset of a DestinationRule has labels",
+    hint="give the subset the labels that tell its pods apart, such as version",
+    severity=Severity.INFO,
+    inputs=(k.DESTINATION_RULE,),
+    live=False,
+    equivalents=("KIA0209",),
+)
+def subsets_labelled(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
+    """Without labels a subset is all pods of the host, under another name: a route to it is no canary. For a host outside of the mesh, with
+    settings of its own in each subset, that may be meant."""
+    for rule in intent.owned(view.of(k.DESTINATION_RULE)):
+        for subset in sections(rule.items("spec", "subsets")):
+            if not texts(subset.get("labels")):
+                yield Problem(rule.ref, f"subset {subset.get('name')} has no labels: it is every pod of {rule.at('spec', 'host')}")
+
+
 # VirtualService
 
 
@@ -285,6 +341,31 @@ def _silent(row: Obj) -> list[str]:
     return [f"accessLogging[{number}]" for number, one in rows if one.get("disabled") is not True and not one.get("providers")]
 
 
+@check(
+    "OSM1813",
+    title="each host that a Sidecar imports is there",
+    hint="correct egress.hosts: NAMESPACE/HOST with the full name of the host, ./HOST for its own namespace, */HOST for any",
+    severity=Severity.WARNING,
+    inputs=(k.SIDECAR, k.SERVICE, k.SERVICE_ENTRY, k.K8S_GATEWAY, *READS),
+    live=False,
+    subjects=(k.SIDECAR,),
+    equivalents=("KIA1004",),
+)
+def imports_there(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
+    """A Sidecar leaves out what it does not name, so that a misspelt host cannot be called: 502 with REGISTRY_ONLY, else past all that is
+    said about it. Manifests may have the host in another folder: there only what is nearly the name of another is told."""
+    for sidecar in intent.owned(view.of(k.SIDECAR)):
+        rows = [str(host) for listener in sections(sidecar.items("spec", "egress")) for host in entries(listener.get("hosts"))]
+        for row in dict.fromkeys(rows):
+            space, slash, host = row.partition("/")
+            home = sidecar.namespace if space in (".", "*") else space
+            if not slash or space == "~" or "*" in host or "." not in host or known_host(view, host, home):
+                continue
+            near = meant_host(view, host, home)
+            if near or view.source != "manifests":
+                yield Problem(sidecar.ref, f"egress.hosts has {row}, and no Service or ServiceEntry has that host{asked(near)}")
+
+
 _SELECTING = {k.SIDECAR: ("workloadSelector", "labels"), k.TELEMETRY: ("selector", "matchLabels")}
 
 
@@ -296,7 +377,7 @@ _SELECTING = {k.SIDECAR: ("workloadSelector", "labels"), k.TELEMETRY: ("selector
     inputs=(*_SELECTING, k.POD),
     live=False,
     subjects=tuple(_SELECTING),
-    equivalents=("IST0101", "KIA0004"),
+    equivalents=("IST0101", "KIA0004", "KIA1006"),
 )
 def selectors_match(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """A selector with a misspelt label is accepted and changes no proxy: its workload keeps what holds for the namespace. In a folder of

@@ -16,8 +16,9 @@ from .._model.fields import section, sections, texts
 from .._model.injector_values import injector_values
 from .._model.intent import Intent
 from .._model.istiods import READS, istiods
+from .._model.pods import every_pod
 from .._model.problem import Problem, Severity, skip
-from .._model.proxies import PROXY, lives, proxy_container
+from .._model.proxies import INJECT, PROXY, lives, proxy_container
 from .._model.revisions import Revisions, revision_of_pod, revisions_of
 from .._model.view import Obj, View
 from .._text import counted, shortened
@@ -96,3 +97,28 @@ def _proxies(view: View, intent: Intent) -> Iterator[tuple[Obj, str]]:
         image = str((proxy or {}).get("image") or "")
         if image and image != "auto" and lives(pod.raw) and not _chosen(pod):
             yield pod, image
+
+
+_MODE, _REDIRECTED = "istio.io/dataplane-mode", "ambient.istio.io/redirection"
+
+
+@check(
+    "OSM1409",
+    title="each pod is in one data plane",
+    hint="take one of the labels out of the pod template, istio.io/dataplane-mode or sidecar.istio.io/inject, and restart the workload",
+    severity=Severity.WARNING,
+    inputs=(k.POD,),
+    live=False,
+    equivalents=("KIA1311", "KIA1314", "KIA1315"),
+)
+def one_data_plane(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
+    """Ambient leaves a pod with a sidecar alone, whatever its label says: it is not behind ztunnel and not behind the waypoint. One that is
+    redirected to ztunnel as well has its traffic taken twice."""
+    told: set[str] = set()
+    for namespace, pod in every_pod(view):
+        asks = pod.labels.get(_MODE) == "ambient" or pod.annotations.get(_REDIRECTED) == "enabled"
+        sidecar = pod.proxied or str(pod.labels.get(INJECT, "")).lower() == "true"
+        title = f"Workload {namespace}/{pod.name}"
+        if asks and sidecar and intent.owns(namespace) and pod.labels.get("app") != "ztunnel" and title not in told:
+            told.add(title)
+            yield Problem(title, "its pods ask for ambient, and have a sidecar or ask for one")

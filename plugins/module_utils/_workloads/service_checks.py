@@ -14,10 +14,11 @@ from .._model import kinds as k
 from .._model.fields import section, sections, texts
 from .._model.injection import should_be_injected
 from .._model.intent import Intent
+from .._model.pods import named_ports, selected_pods
 from .._model.problem import Problem, Severity
 from .._model.proxies import PROXY
 from .._model.selectors import ByLabel
-from .._model.view import Obj, View
+from .._model.view import Obj, View, ref
 from .checks import CATEGORY, MANAGED
 
 check = CATEGORY.check
@@ -185,6 +186,46 @@ def _clashes(services: Iterable[Obj]) -> Iterator[str]:
         if len(set(ports.values())) > 1:
             said = " and ".join(f"{number} in {name}" for number, name in sorted(ports.items(), key=lambda one: str(one[0])))
             yield f"its port {target} is port {said}"
+
+
+@check(
+    "OSM1428",
+    title="each port that a Service calls by its name is one of its pods",
+    hint="correct targetPort, or name the port in the pod template: ports: [{name: NAME, containerPort: NUMBER}]",
+    severity=Severity.WARNING,
+    inputs=(k.SERVICE, k.POD),
+    live=False,
+    subjects=(k.SERVICE,),
+    equivalents=("KIA0701",),
+)
+def named_ports_there(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
+    """Kubernetes looks the name up in each pod. Where no container has it the port has no endpoints: 503 for every caller, though the pods
+    are ready. A number needs no port of a container."""
+    for service in intent.owned(view.of(k.SERVICE)):
+        pods = [shape for _space, shape in selected_pods(view, texts(section(service.raw, "spec", "selector")), service.namespace)]
+        for port in sections(service.items("spec", "ports")) if pods else ():
+            target = port.get("targetPort")
+            if isinstance(target, str) and not target.isdigit() and not named_ports(pods, target):
+                yield Problem(service.ref, f"port {port.get('port')} leads to the port {target} of its pods, and none of them has one")
+
+
+@check(
+    "OSM1429",
+    title="each WorkloadGroup has a service account that is there",
+    hint="create the ServiceAccount, or correct template.serviceAccount: machines ask istiod for its certificate",
+    inputs=(k.WORKLOAD_GROUP, k.SERVICE_ACCOUNT),
+    live=False,
+    subjects=(k.WORKLOAD_GROUP,),
+    equivalents=("KIA1701",),
+)
+def machines_have_accounts(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
+    """A machine of the group authenticates with a token of this account. Without the account there is no token, and its proxy never
+    starts. In a folder of manifests asked where it has ServiceAccounts of the namespace."""
+    for row in intent.owned(view.of(k.WORKLOAD_GROUP)):
+        name = str(row.at("spec", "template", "serviceAccount", default="") or "")
+        known = view.source != "manifests" or bool(view.of(k.SERVICE_ACCOUNT, row.namespace))
+        if name not in ("", "default") and known and view.get(k.SERVICE_ACCOUNT, name, row.namespace) is None:
+            yield Problem(row.ref, f"its machines are to use {ref(k.SERVICE_ACCOUNT, name, row.namespace)}, which does not exist")
 
 
 # The conditions of an object that say that somebody could not do what it asks for.

@@ -149,6 +149,16 @@ def test_equivalents_are_codes_of_istioctl_and_kiali() -> None:
     assert len(set(named)) == len(named)
 
 
+def test_the_guide_names_each_check_beside_the_code_of_kiali() -> None:
+    said: dict[str, str] = {}
+    for line in (ROOT / "docs" / "guides" / "codes-of-other-tools.md").read_text(encoding="utf-8").splitlines():
+        for first, last in re.findall(r"KIA(\d{4})(?: to KIA(\d{4}))?", line.split("|")[1] if line.startswith("| KIA") else ""):
+            said |= {f"KIA{number:04}": line for number in range(int(first), int(last or first) + 1)}
+    assert len(said) == 72
+    named = [(row.id, code) for row in CATALOGUE.checks for code in row.equivalents if code.startswith("KIA")]
+    assert [pair for pair in named if pair[0] not in said.get(pair[1], "")] == []
+
+
 def test_a_row_says_what_other_tools_call_it() -> None:
     service = build({"Service shop/web": {"spec": {"ports": [{"port": 80}]}}})
     report = run_checks(replace(snapshot(), objects=(service,)), intent(), options(only=("OSM1406",)))

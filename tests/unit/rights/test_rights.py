@@ -339,8 +339,8 @@ def test_everything_that_is_missing_is_said_with_place_and_reason() -> None:
 def test_one_verb_that_is_missing_is_one_line() -> None:
     assert ask(Server(lambda asked: asked["verb"] != "*" and asked != {"verb": "create", "resource": "namespaces"})) == [
         "create namespaces in the whole cluster: namespaces are labelled as members, unless others have them; namespaces that are "
-        "missing are made; whether every route leads to something; read by the checks of authorization, control_plane, isolation, "
-        "membership, traffic, workloads"
+        "missing are made; whether every route leads to something; read by the checks of authorization, control_plane, gateways, "
+        "isolation, membership, traffic, workloads"
     ]
 
 
