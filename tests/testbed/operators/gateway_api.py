@@ -124,7 +124,8 @@ def gateway_status(obj: Obj, service: Obj | None, ready: bool, secrets: set[str]
         )
     programmed, addresses = _address(obj, service, ready, number)
     accepted = _condition("Accepted", True, "Accepted", "Resource accepted", number)
-    return {"addresses": addresses, "conditions": conditions(old, accepted, programmed), "listeners": rows}
+    resolved = _condition("ResolvedRefs", True, "ResolvedRefs", "All references resolved", number)
+    return {"addresses": addresses, "conditions": conditions(old, accepted, programmed, resolved), "listeners": rows}
 
 
 def _address(obj: Obj, service: Obj | None, ready: bool, number: int) -> tuple[Obj, list[Obj]]:
