@@ -29,7 +29,7 @@ from .validity import listener_refusal, refusal
 from .virtual_hosts import RouteTable, SidecarRoutes, VirtualHost
 from .virtual_services import VirtualServices
 
-__all__ = ["Destination", "RouteAnswer", "RoutingWorld"]
+__all__ = ["Destination", "ProxyConfig", "RouteAnswer", "RoutingWorld"]
 
 _NETWORKING, _SECURITY = "networking.istio.io", "security.istio.io"
 _GROUPS = {"Service": "", "Pod": "", "Namespace": "", "EndpointSlice": "discovery.k8s.io", "VirtualService": _NETWORKING,
@@ -73,7 +73,7 @@ class RouteAnswer:
 
 
 @dataclass(eq=False)
-class _Proxy:
+class ProxyConfig:
     """All that is made for one caller."""
 
     clusters: ClusterTable
@@ -120,7 +120,7 @@ class RoutingWorld:
         self.peers = PeerModes(kinds.get("PeerAuthentication", ()), self.mesh.root_namespace)
         self.scopes = Scopes(kinds.get("Sidecar", ()), self.registry, self.virtual_services, self.rules, self.mesh)
         self.gateways = [*map(istio_gateway, kinds.get("Gateway", ())), *api.gateways]
-        self._proxies: dict[tuple[Any, ...], _Proxy] = {}
+        self._proxies: dict[tuple[Any, ...], ProxyConfig] = {}
         self._clusters: dict[tuple[object, ...], RoutedCluster | None] = {}
         self._refusals: dict[int, str] = {}  # by the id of a table or listener, which are kept as long
         self.classes = CallerClasses(kinds, self.registry, self.virtual_services, self.mesh)
@@ -146,28 +146,29 @@ class RoutingWorld:
                     found.setdefault((service.hostname, target, own.protocol), ServiceTarget(service, own.number, target))
         return list(found.values())
 
-    def _proxy(self, caller: Consumer) -> _Proxy:
+    def configured(self, caller: Consumer) -> ProxyConfig:
+        """All that istiod gives the proxy of a caller."""
         key = self.classes.own(caller)
         known = self._proxies.get(key)
         if known is None:
             known = self._proxies[key] = self._made(caller)
         return known
 
-    def _made(self, caller: Consumer) -> _Proxy:
+    def _made(self, caller: Consumer) -> ProxyConfig:
         scope = self.scopes.of(caller)
         clusters = ClusterTable(caller, scope, registry=self.registry, peers=self.peers, mesh=self.mesh, shared=self._clusters)
         if caller.gateway:
             made = GatewayListeners(caller, scope, gateways=self.gateways, targets=self.targets(caller), virtual=self.virtual_services,
                                     registry=self.registry, clusters=clusters, mesh=self.mesh)  # fmt: skip
-            return _Proxy(clusters, made, made)
-        return _Proxy(
+            return ProxyConfig(clusters, made, made)
+        return ProxyConfig(
             clusters, SidecarListeners(caller, scope, self.registry, self.mesh), SidecarRoutes(caller, scope, clusters, self.mesh)
         )
 
     def led_to(self, caller: Consumer) -> Iterator[tuple[str, RoutedCluster | None, str, str]]:
         """Each cluster that something a caller may send is led to, by its name, with the object and the field that leads there; None where
         the proxy has no such cluster. What is copied to is not among them."""
-        proxy = self._proxy(caller)
+        proxy = self.configured(caller)
         for listener in proxy.listeners.every():
             for chain in (*listener.chains, *([listener.default] if listener.default is not None else [])):
                 for name, _weight in chain.clusters:
@@ -189,7 +190,7 @@ class RoutingWorld:
 
     def _answered(self, caller: Consumer, request: RouteRequest, *, whole: bool) -> RouteAnswer:
         """whole: with the route; else only up to the virtual host."""
-        proxy = self._proxy(caller)
+        proxy = self.configured(caller)
         listener = proxy.listeners.find(request.address, request.port)
         if listener is None:
             return RouteAnswer("no_listener")
@@ -220,7 +221,7 @@ class RoutingWorld:
         first = self._answered(caller, request, whole=False)
         if first.virtual_host is None or first.outcome in ("https_redirect", "envoy_rejects"):
             return [first]
-        proxy = self._proxy(caller)
+        proxy = self.configured(caller)
         found = []
         for index, route in enumerate(first.virtual_host.routes):
             answer = replace(first, route=None, index=0, destinations=(), mirrors=())
@@ -228,11 +229,11 @@ class RoutingWorld:
             found.append(answer)
         return found
 
-    def _to_clusters(self, answer: RouteAnswer, proxy: _Proxy, chain: Chain) -> None:
+    def _to_clusters(self, answer: RouteAnswer, proxy: ProxyConfig, chain: Chain) -> None:
         answer.destinations = tuple(Destination(name, weight, proxy.clusters.get(name)) for name, weight in chain.clusters)
         answer.outcome = _outcome(answer.destinations)
 
-    def _by_routes(self, answer: RouteAnswer, proxy: _Proxy, table: RouteTable, request: RouteRequest, *, whole: bool) -> None:
+    def _by_routes(self, answer: RouteAnswer, proxy: ProxyConfig, table: RouteTable, request: RouteRequest, *, whole: bool) -> None:
         answer.routes = table.name
         self._choose(answer, proxy, table, request, whole=whole)
         reason = self._known_refusal(table)
@@ -240,7 +241,7 @@ class RoutingWorld:
             answer.computed = replace(answer)
             answer.outcome, answer.reason = "envoy_rejects", reason
 
-    def _choose(self, answer: RouteAnswer, proxy: _Proxy, table: RouteTable, request: RouteRequest, *, whole: bool) -> None:
+    def _choose(self, answer: RouteAnswer, proxy: ProxyConfig, table: RouteTable, request: RouteRequest, *, whole: bool) -> None:
         host = answer.virtual_host = table.find(request.host)
         if host is None:
             answer.outcome = "no_virtual_host"
@@ -258,7 +259,7 @@ class RoutingWorld:
         self._take(answer, proxy, *found)
 
     @staticmethod
-    def _take(answer: RouteAnswer, proxy: _Proxy, index: int, route: HttpRoute) -> None:
+    def _take(answer: RouteAnswer, proxy: ProxyConfig, index: int, route: HttpRoute) -> None:
         answer.index, answer.route = index, route
         answer.mirrors = tuple((name, proxy.clusters.get(name) is not None, percent) for name, percent in route.mirrors)
         if route.action != "route":

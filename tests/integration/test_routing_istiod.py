@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Small meshes by chance: what a real istiod gives their proxies is what the evaluator of routing makes of the same objects."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import collection_support  # noqa: F401 - makes the collection importable
+import pytest
+import yaml
+from ansible_collections.meshops.mesh.plugins.module_utils._routing.evaluate import RoutingWorld
+from ansible_collections.meshops.mesh.plugins.module_utils._routing.model import Consumer, RoutingMesh
+from istiod_support import Istiod, asked, running_istiod
+from testbed import Bed, binaries
+from testbed.patience import until
+from traffic.configuration import differences, of_evaluator, of_istiod, route_names
+from traffic.random_mesh import SPACES, random_mesh
+
+Obj = dict[str, Any]
+MISSING = binaries.istio_missing("pilot-discovery")
+pytestmark = [pytest.mark.long, pytest.mark.skipif(MISSING is not None, reason=str(MISSING))]
+FIRST, WORLDS = int(os.environ.get("MESH_TEST_SEED", "1")), int(os.environ.get("MESH_TEST_WORLDS", "25"))
+KINDS = ("services", "serviceentries.networking.istio.io", "virtualservices.networking.istio.io", "destinationrules.networking.istio.io",
+         "sidecars.networking.istio.io", "gateways.networking.istio.io", "httproutes.gateway.networking.k8s.io",
+         "grpcroutes.gateway.networking.k8s.io")  # fmt: skip
+CALLERS = (
+    ("sidecar", Consumer("ra", {"app": "web"}, name="web", ip="10.250.0.1")),
+    ("sidecar", Consumer("rb", {"app": "batch"}, name="batch", ip="10.250.0.2")),
+    ("router", Consumer("ra", {"app": "gw"}, gateway=True, name="gw", ip="10.250.0.3")),
+)
+
+
+@pytest.fixture(scope="module", name="bed")
+def _bed(worker_id: str) -> Iterator[Bed]:
+    name = f"routing-{worker_id}"
+    Bed.find(name).stop()  # of a run that was cut short
+    bed = Bed.start(name, (), extra_crds=("istio", "gateway-api"), owner=os.getpid())
+    spaces = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space}} for space in ("istio-system", *SPACES)]
+    bed.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(spaces))
+    yield bed
+    bed.stop()
+
+
+@pytest.fixture(scope="module", name="istiod")
+def _istiod(bed: Bed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Istiod]:
+    folder: Path = tmp_path_factory.mktemp("istiod")
+    with running_istiod(bed, folder) as found:
+        yield found
+
+
+def stored(bed: Bed) -> list[Obj]:
+    """All that the API server has, with ages and addresses."""
+    done = bed.kubectl("get", ",".join(KINDS), "-A", "-o", "json")
+    return json.loads(done.stdout)["items"]
+
+
+def known(istiod: Istiod) -> set[tuple[str, str, str, str]]:
+    """The objects that istiod has read, by their versions."""
+    rows = istiod.debug("configz") or []
+    return {
+        (row["kind"], row["metadata"].get("namespace", ""), row["metadata"]["name"], row["metadata"].get("resourceVersion", ""))
+        for row in rows
+    }
+
+
+def in_step(istiod: Istiod, objects: list[Obj]) -> bool:
+    """Has istiod read exactly these?"""
+    ours = {(one["kind"], one["metadata"]["namespace"], one["metadata"]["name"], one["metadata"]["resourceVersion"])
+            for one in objects if one["kind"] != "Service"}  # fmt: skip
+    theirs = {row for row in known(istiod) if row[1] in SPACES and "~" not in row[2]}  # and what it makes of others
+    names = [one["metadata"] for one in objects if one["kind"] == "Service"]
+    services = {f"{name['name']}.{name['namespace']}.svc.cluster.local" for name in names if name["namespace"] in SPACES}
+    there = {str(row.get("hostname") or row.get("Hostname")) for row in istiod.debug("registryz") or []}
+    inside = {host for host in there if host.endswith(tuple(f".{space}.svc.cluster.local" for space in SPACES))}
+    return ours == theirs and inside == services
+
+
+def compared(istiod: Istiod, world: RoutingWorld, kind: str, caller: Consumer, seed: int) -> list[str]:
+    name = f"{caller.name}-{seed}"
+    dump = asked(istiod, kind=kind, name=name, namespace=caller.namespace, labels=caller.labels, ip=caller.ip,
+                 routes=lambda first: route_names(of_istiod(first)))  # fmt: skip
+    theirs = of_istiod(dump)
+    return differences(theirs, of_evaluator(world.configured(caller), route_names(theirs)))
+
+
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + WORLDS))
+def test_proxies_get_what_the_evaluator_says(bed: Bed, istiod: Istiod, seed: int) -> None:
+    bed.kubectl("delete", ",".join(KINDS), "--all", "-n", SPACES[0], "--now")
+    bed.kubectl("delete", ",".join(KINDS), "--all", "-n", SPACES[1], "--now")
+    done = bed.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(random_mesh(seed)))
+    assert done.returncode == 0, done.stderr
+    objects = stored(bed)
+    until(lambda: in_step(istiod, objects), 20, f"istiod has not read the mesh of seed {seed}")
+    namespaces = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space}} for space in SPACES]
+    world = RoutingWorld([*objects, *namespaces], RoutingMesh())
+    last: list[str] = []
+
+    def agree() -> bool:
+        """What istiod has read it pushes a moment later."""
+        last[:] = [
+            f"{kind} of {caller.namespace}: {line}" for kind, caller in CALLERS for line in compared(istiod, world, kind, caller, seed)
+        ]
+        return not last
+
+    with contextlib.suppress(AssertionError):
+        until(agree, 5)
+    assert not last, "\n".join([*last, yaml.safe_dump_all(random_mesh(seed))])
