@@ -387,7 +387,7 @@ def test_where_requests_go_is_asked_of_the_cluster_itself(mesh: Bed, playbook: P
     mesh.kubectl("scale", "deployment/reviews-v2", "-n", "shop", "--replicas=0")
     mesh.kubectl("wait", "--for=delete", "pod", "-l", "version=v2", "-n", "shop", "--timeout=60s")
     failed = playbook("meshops.mesh.check_traffic", bed=mesh, inventory=inventory(tmp_path), extra_vars=INTENT | more)
-    assert failed.returncode != 0 and "20 % 503 (reviews.shop.svc.cluster.local has no ready pod of subset v2 on port 9080)" in " ".join(
+    assert failed.rc != 0 and "20 % 503 (reviews.shop.svc.cluster.local has no ready pod of subset v2 on port 9080)" in " ".join(
         failed.stdout.split()
     )
     mesh.kubectl("delete", "-f", "-", "--wait=false", stdin=yaml.safe_dump_all(objects))
