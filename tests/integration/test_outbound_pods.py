@@ -155,3 +155,36 @@ def test_what_is_said_to_be_cut_is_cut(mesh: Mesh, prove: Callable[..., Any], de
     deliver(mesh_external_services=[], mesh_prune=True).check()
     gets(mesh, f"http://{HOST}/", "502")
     gets(mesh, f"http://{OTHER}/", "200")
+
+
+def test_an_installation_does_not_close_the_mesh_to_what_it_calls(mesh: Mesh, tmp_path: Path, playbook: Callable[..., Any]) -> None:
+    def mode() -> str:
+        found = mesh.bed.api.get("/apis/sailoperator.io/v1/istios/default")["spec"]["values"]["meshConfig"]
+        return str(found["outboundTrafficPolicy"]["mode"])
+
+    off = {name: {"enabled": False} for name in ("ingress", "egress")}
+    plane = {"name": "default", "namespace": "istio-system", "outbound_traffic": CLOSED, "cni": {"manage": False}, **off}
+    given = {
+        "mesh_control_plane": {**plane, "mtls": {"control_plane": True, "data_plane": False}},
+        "mesh_outbound_proxies": True,
+        "mesh_outbound_least": "0s",
+        "mesh_adopt": ["Istio default", "Namespace istio-system"],
+        "mesh_force_conflicts": True,
+    }
+
+    def install(**more: Any) -> Any:
+        return play(playbook, mesh.bed, tmp_path, "install_mesh", "--tags", "control_plane", **given, **more)
+
+    policy(mesh, ALLOWED)
+    gets(mesh, f"http://{HOST}/", "200")
+    done = install()
+    assert done.rc != 0 and "so it was not switched on and nothing was changed" in " ".join(done.stdout.split()), done.stdout
+    assert mode() == ALLOWED and status(mesh, f"http://{HOST}/") == "200"
+
+    # what is registered comes before the mesh is closed, and the rest is somebody's decision
+    install(mesh_external_services=[ENTRY], mesh_outbound_accept=["shop/*"]).check()
+    assert mode() == CLOSED
+    gets(mesh, f"http://{HOST}:8443/", "000")
+    gets(mesh, f"http://{HOST}/", "200")
+    done = install(mesh_external_services=[ENTRY]).check()
+    assert "REGISTRY_ONLY is on already" in " ".join(done.stdout.split())

@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to meshops.mesh: not for use outside the collection, may change without notice.
-"""Checks of the control_plane category about hardening: paths before policies, versions and cipher suites of TLS, tokens of proxies."""
+"""Checks of the control_plane category about hardening: paths before policies, versions and cipher suites of TLS, tokens of
+proxies, calls out of the mesh."""
 
 from __future__ import annotations
 
@@ -183,3 +184,35 @@ def tokens_bound(view: View, intent: Intent, options: Options) -> Iterable[Probl
     for config in () if planes else istiods_of_mesh(view, intent):
         if config.flags.get("JWT_POLICY") == _FIRST:
             yield Problem(f"istiod {config.name}", f"its JWT_POLICY is {_FIRST}: each proxy shows it the token of its account")
+
+
+# calls out of the mesh
+
+_ONLY = "REGISTRY_ONLY"
+
+
+@check(
+    "OSM1222",
+    title="no proxy lets out what mesh_control_plane closes",
+    hint="see what would be cut with the playbook meshops.mesh.check_outbound, then deliver the control plane; Sidecars need no policy",
+    severity=Severity.WARNING,
+    inputs=(k.SIDECAR, *READS),
+    live=False,
+    intent=("control_plane",),
+)
+def outbound_closed(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
+    """With ALLOW_ANY a proxy lets its application call every address, registered or not. The policy of a Sidecar takes the place of the
+    mesh's for its namespace, so one line there opens it again."""
+    if (intent.control_plane or {}).get("outbound_traffic") != _ONLY:
+        return
+    for config in istiods_of_mesh(view, intent):
+        mode = section(config.settings, "outboundTrafficPolicy").get("mode")
+        if mode != _ONLY and (mode or config.known or config.sources):
+            said = f"outboundTrafficPolicy is {mode}" if mode else "it sets no outboundTrafficPolicy, which is ALLOW_ANY"
+            yield Problem(_where(config), f"{said}, and mesh_control_plane.outbound_traffic asks for {_ONLY}")
+    for sidecar in intent.owned(view.of(k.SIDECAR)):
+        mode = sidecar.at("spec", "outboundTrafficPolicy", "mode")
+        if mode and mode != _ONLY:
+            yield Problem(
+                sidecar.ref, f"spec.outboundTrafficPolicy.mode is {mode}: its workloads call every address, whatever the mesh says"
+            )

@@ -353,6 +353,8 @@ def _from_smcp(obj: Mapping[str, Any], spec: Mapping[str, Any]) -> _Piece:
     settings = {**section(spec, "techPreview", "meshConfig"), **section(spec, "meshConfig"), "rootNamespace": namespace}
     own = {"trustDomain": trust.get("domain"), "trustDomainAliases": trust.get("additionalDomains")}
     settings |= {name: value for name, value in own.items() if value}
+    policy = section(spec, "proxy", "networking", "trafficControl", "outbound").get("policy")
+    settings = {"outboundTrafficPolicy": {"mode": policy}, **settings} if isinstance(policy, str) else settings
     problem = _wrong(settings)
     flags = {str(name): str(value) for name, value in section(spec, "runtime", "components", "pilot", "container", "env").items()}
     domain = section(spec, "proxy", "networking").get("clusterDomain")

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import product
 from typing import Any
 
@@ -337,6 +337,39 @@ def entry_is_narrow(view: View, intent: Intent, options: Options) -> Iterable[Pr
                 yield Problem(entry.ref, f"its address {address} is every address")
 
 
+def _sidecars(view: View, intent: Intent) -> Callable[[str], Obj | None]:
+    """The Sidecar of all workloads of a namespace: its own, else that of the root namespace."""
+    firsts: dict[str, Obj] = {}
+    for sidecar in oldest_first(intent.owned(view.of(k.SIDECAR))):
+        if not section(sidecar.raw, "spec", "workloadSelector", "labels"):
+            firsts.setdefault(sidecar.namespace, sidecar)
+    general = firsts.get(root_namespace(view, intent))
+    return lambda namespace: firsts.get(namespace, general)
+
+
+@check(
+    "OSM1833",
+    title="each ServiceEntry is let in by the Sidecars of those who may use it",
+    hint="add NAMESPACE/HOST of the entry to the egress.hosts of the Sidecar; or keep it in a namespace that is let in",
+    severity=Severity.WARNING,
+    inputs=(k.SERVICE_ENTRY, k.SIDECAR, *READS),
+    live=False,
+    subjects=(k.SERVICE_ENTRY, k.SIDECAR),
+)
+def entries_let_in(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
+    """exportTo says who may see an entry, and egress.hosts of a Sidecar what its workloads see of that. For a namespace that is named in
+    the one and left out by the other the host is an unknown one: with REGISTRY_ONLY 502, or a connection that is closed."""
+    sidecar_of = _sidecars(view, intent)
+    for entry in intent.owned(view.of(k.SERVICE_ENTRY)):
+        words, hosts = export_words(entry.raw), [str(host) for host in entry.items("spec", "hosts")]
+        if not hosts or {"*", "~"} & {*words}:
+            continue
+        for namespace in dict.fromkeys(entry.namespace if word == "." else word for word in words):
+            chosen = sidecar_of(namespace)
+            if chosen is not None and not imports(chosen.raw, entry.namespace, hosts, namespace):
+                yield Problem(entry.ref, f"it is exported to {namespace}, and {chosen.ref} there does not let it in")
+
+
 @check(
     "OSM1805",
     title="each Sidecar imports what the routes of its namespace need",
@@ -348,15 +381,11 @@ def entry_is_narrow(view: View, intent: Intent, options: Options) -> Iterable[Pr
 def routes_imported(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
     """Proxies know only what the Sidecar imports: their namespace's, else the root namespace's. A VirtualService that is not imported does
     nothing, and its destination then has to be imported itself; what an imported one routes to is known with it."""
-    firsts: dict[str, Obj] = {}
-    for sidecar in oldest_first(intent.owned(view.of(k.SIDECAR))):
-        if not section(sidecar.raw, "spec", "workloadSelector", "labels"):
-            firsts.setdefault(sidecar.namespace, sidecar)
+    sidecar_of = _sidecars(view, intent)
     ends = service_ends(view)
-    general = firsts.get(root_namespace(view, intent))
     for service in intent.owned(view.of(k.VIRTUAL_SERVICE)):
         namespace = service.namespace
-        chosen = firsts.get(namespace, general)
+        chosen = sidecar_of(namespace)
         if chosen is not None:
             hosts = [full_name(str(host), namespace, ends[0]) for host in service.items("spec", "hosts")]
             if not hosts or not binds_mesh(service.raw) or imports(chosen.raw, namespace, hosts, namespace):
