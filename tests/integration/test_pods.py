@@ -297,8 +297,9 @@ def test_late_and_lost_packets_between_nodes_are_seen_by_who_calls_across(mesh: 
         begin = calls.wait(60)
     assert calls.failed() == []
     assert {answer.pod for answer in calls.answers[begin:]} == set(nodes)
-    for answer in calls.answers[begin:]:
-        assert (answer.took >= late) is (answer.pod in far), answer
+    took = {pod: [answer.took for answer in calls.answers[begin:] if answer.pod == pod] for pod in nodes}
+    # A busy machine makes everybody slow, and nobody quick.
+    assert {pod for pod in nodes if min(took[pod]) >= late} == far, took
     mesh.bed.set_faults({"pods": {"loss": [{"percent": 30, "from": home}]}})
     with Calls(mesh.bed, "http://cars:8000/", source="shop/client", rate=20, workers=8, timeout=20) as calls:
         # what is lost is sent again after 0.2 s and more
