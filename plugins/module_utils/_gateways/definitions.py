@@ -9,7 +9,7 @@ A cluster has them once, for everybody. OpenShift 4.19 and later bring and keep 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from .._model.fields import is_of, name_of, section, sections
@@ -35,7 +35,7 @@ class Definitions:
     objects: tuple[Obj, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"objects": list(self.objects)}
+        return {"refusal": self.refusal, "note": self.note, "objects": list(self.objects)}  # Ansible's own maps may not be copied in depth
 
 
 def definitions_for(there: Iterable[Obj], given: Sequence[Any], *, mesh: str, file: str = "", openshift: str = "") -> Definitions:
