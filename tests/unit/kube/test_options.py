@@ -43,7 +43,7 @@ def users() -> list[str]:
 
 
 def test_there_are_pieces_and_users() -> None:
-    assert set(PIECES) == {"CHANGE", "CLUSTER", "MEMBERS", "MESH_CONFIG", "PLANE", "REPORT", "RESTART", "SOURCE", "WAIT"}
+    assert set(PIECES) == {"CHANGE", "CLUSTER", "MEMBERS", "MESH_CONFIG", "OBSERVED", "PLANE", "REPORT", "RESTART", "SOURCE", "WAIT"}
     assert {"mesh_apply", "install_plan", "mesh_check", "cluster_snapshot", "persona_access_info"} <= set(users())
 
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.action import ActionBase
 from ansible_collections.meshops.mesh.plugins.action import mesh_intent, mesh_show
 
@@ -21,6 +22,7 @@ def test_no_other_variable_is_worked_out_before_the_name(name: str, refused: boo
 
     action = object.__new__(mesh_intent.ActionModule)
     action._task, action._templar = SimpleNamespace(args={"roles": ["workloads"]}), SimpleNamespace(template=template)
+    action._loader = DataLoader()
     monkeypatch.setattr(ActionBase, "run", lambda *_args, **_options: {})
     result = action.run(task_vars={"mesh_name": name, "inventory_hostname": "west", "mesh_workloads": "a lookup that writes a file"})
     assert (worked_out == [name]) is refused

@@ -28,8 +28,8 @@ HOLDERS = (
     "__workloads_objects",
     "deliver_objects",
 )
-# Kinds without a place for a secret, of which a role reads what a snapshot does not keep: schemas, channels, annotations of an operator.
-WHOLE = {"Read which versions the operator knows"}
+# Kinds without a place for a secret, of which a role reads what a snapshot does not keep: schemas, channels, annotations, versions.
+WHOLE = {"Read which versions the operator knows", "Look for a platform that keeps them itself"}
 
 
 def tasks(rows: Any) -> Iterator[dict[str, Any]]:
