@@ -125,6 +125,8 @@ class Agent:
     async def start(self) -> None:
         env = spec.environment(self.pod, self.container)
         env["PROXY_CONFIG"] = spec.proxy_config(env, str(self.programs.envoy))
+        if version := spec.image_version(self.container.get("image", "")):  # one program plays the images of all versions
+            env.setdefault("ISTIO_META_ISTIO_VERSION", version)
         for root, folders, files in os.walk(self.folder):
             for name in (".", *folders, *files):
                 with contextlib.suppress(FileNotFoundError):

@@ -17,6 +17,7 @@ __all__ = [
     "forwarded",
     "held",
     "identity",
+    "image_version",
     "ports",
     "proxy_config",
     "proxy_container",
@@ -167,6 +168,12 @@ def capture_arguments(pod: Obj) -> list[str] | None:
     if found is None:
         return None
     return [str(one) for one in found.get("args") or [] if one not in _ONLY_VALIDATION]
+
+
+def image_version(image: str) -> str:
+    """The version in an image's tag; empty where there is none, or a digest."""
+    found = re.search(r":v?(\d+\.\d+\.\d+)[^/@:]*$", image.partition("@")[0])
+    return found[1] if found else ""
 
 
 def proxy_config(env: Mapping[str, str], envoy: str) -> str:

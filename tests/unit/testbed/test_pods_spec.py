@@ -95,6 +95,12 @@ def test_the_environment_of_a_container() -> None:
     }
 
 
+def test_a_proxy_says_the_version_of_its_image() -> None:
+    assert spec.image_version("registry.example.com:5000/istio/proxyv2:1.28.10") == "1.28.10"
+    assert spec.image_version("istio/proxyv2:v1.28.10-distroless") == "1.28.10"
+    assert [spec.image_version(one) for one in ("auto", "proxyv2:latest", "example.com:5000/proxyv2", "proxyv2@sha256:1.2.3")] == [""] * 4
+
+
 def test_ports_and_identity() -> None:
     found = pod(APP, {**PROXY, "ports": [{"containerPort": 15090}]})
     assert spec.ports(found) == [8000]
