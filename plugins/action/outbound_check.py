@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-from ansible_collections.meshops.mesh.plugins.modules import outbound_check
-from ansible_collections.meshops.mesh.plugins.plugin_utils.in_process import InProcess
+from ansible_collections.meshops.mesh.plugins.plugin_utils.in_process import InProcess, module_of
 
 
 class ActionModule(InProcess):
     """The action plugin."""
 
-    MODULE = outbound_check
+    MODULE = module_of("outbound_check")

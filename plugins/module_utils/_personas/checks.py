@@ -87,10 +87,10 @@ def _told(who: str, reason: str, rows: list[_Answered], *, every: bool, wanted: 
     cells = f"{'; '.join(_sentence(cell) for cell, _answer in rows[:_EACH])}; and {len(rows) - _EACH} more"
     evidence = {"answers": [dict(answer) for _cell, answer in rows]}
     if wanted and every:
-        text = f"may do none of the {len(rows)} things that its persona needs: {cells}{reason}"
+        text = f"may do none of the {counted(len(rows), 'thing')} that its persona needs: {cells}{reason}"
         yield Problem(who, text, remedy=_NOBODY, evidence=evidence)
     else:
-        text = f"{verb} do {len(rows)} things that its persona {'needs' if wanted else 'must not do'}: {cells}{reason}"
+        text = f"{verb} do {counted(len(rows), 'thing')} that its persona {'needs' if wanted else 'must not do'}: {cells}{reason}"
         yield Problem(who, text, evidence=evidence)
 
 
