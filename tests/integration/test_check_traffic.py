@@ -78,7 +78,7 @@ def play(folder: Path, **more: Any) -> Any:
         "mesh_check_traffic_sarif": "traffic.sarif",
         **more,
     }
-    words = ["meshops.mesh.check_traffic", "-e", json.dumps(given)]
+    words = ["meshops.mesh.check_traffic", "-i", "localhost,", "-e", json.dumps(given)]
     return warm_ansible.run(words, cwd=folder, env={"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")})
 
 
