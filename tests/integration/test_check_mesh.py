@@ -383,7 +383,7 @@ def test_where_requests_go_is_asked_of_the_cluster_itself(mesh: Bed, playbook: P
         mesh.kubectl("rollout", "status", f"deployment/{name}", "-n", "shop", "--timeout=60s")
     more = {"mesh_check_traffic_expect": ["shop/web -> reviews reaches reviews v2 at 20 %", "shop/web -> reviews reaches reviews"]}
     run = playbook("meshops.mesh.check_traffic", bed=mesh, inventory=inventory(tmp_path), extra_vars=INTENT | more).check()
-    assert run.changed == 0 and "2 expectations of 3 callers, all of them hold" in run.stdout
+    assert run.changed == 0 and re.search(r"2 expectations of \d+ callers, all of them hold", run.stdout)
     mesh.kubectl("scale", "deployment/reviews-v2", "-n", "shop", "--replicas=0")
     mesh.kubectl("wait", "--for=delete", "pod", "-l", "version=v2", "-n", "shop", "--timeout=60s")
     failed = playbook("meshops.mesh.check_traffic", bed=mesh, inventory=inventory(tmp_path), extra_vars=INTENT | more)

@@ -27,7 +27,8 @@ README, DAY_TWO = ROOT / "README.md", ROOT / "docs" / "guides" / "day-two.md"
 OPERATORS = ("olm", "sail", "maistra", "openshift", "observability")
 COMMAND = re.compile(r"(?:   |    )\s*((?:ansible-playbook|ansible-galaxy|cp|python) .*)|.*`((?:cp|ansible-galaxy) [^`]*)`.*")
 # One worker, in the order of this file: each test goes on where the one before it ended.
-pytestmark = pytest.mark.xdist_group("first_day")
+# Long: `make first-day` plays them, in CI beside the suite.
+pytestmark = [pytest.mark.xdist_group("first_day"), pytest.mark.long]
 
 
 def section(page: Path, heading: str) -> str:

@@ -147,6 +147,7 @@ def test_a_deployment_of_somebody_else_is_refused(travel: Travel, tmp_path: Path
     assert OURS.partition("=")[0] not in live["metadata"].get("labels", {})
 
 
+@pytest.mark.long
 def test_one_scenario_keeps_what_another_made(travel: Travel, tmp_path: Path) -> None:
     """Chapter 3, then chapter 4, as the documentation says it, also with prune; then the other way round changes nothing."""
     more = {
