@@ -9,7 +9,7 @@ COLLECTION := .cache/collections/ansible_collections/meshops/mesh
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONPATH := $(CURDIR)/tests
 
-.PHONY: help ready demo demo-ca demo-upgrade demo-traffic test test-long first-day matrix unit lint bench docs lock cluster-up cluster-down build clean molecule version release
+.PHONY: help ready demo demo-ca demo-upgrade demo-traffic test test-long stories first-day matrix unit lint bench docs lock cluster-up cluster-down build clean molecule version release
 help:                  ## what can be made
 	@sed -n 's/^\([a-z][a-z -]*\):[^#=]*## *\(.*\)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do printf '%-14s %s\n' "$$name" "$$text"; done
 
@@ -47,7 +47,7 @@ cluster-down: ready    ## stops the clusters of the demos
 	@$(BIN)/python -m testbed down --name demo-upgrade
 	@$(BIN)/python -m testbed down --name demo-traffic
 
-test test-long unit first-day: export PYTHONPATH := $(CURDIR)/tests:$(CURDIR)/tests/quick
+test test-long stories unit first-day: export PYTHONPATH := $(CURDIR)/tests:$(CURDIR)/tests/quick
 # Each worker and each bed would compile all that it imports, where a shell says that nothing is to be kept.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -58,6 +58,12 @@ test: ready            ## the suite; the first run builds the test bed's Kuberne
 
 test-long: export MESH_TEST_LONG := 1
 test-long: test        ## with the stories of minutes; MESH_TEST_PROVIDERS=ossm3,ossm2 plays them for both generations
+
+stories: export MESH_TEST_STORIES := 1
+stories: ready         ## the stories of a minute: rights of accounts, operators, rotation, a canary on real sidecars
+	@$(BIN)/python -m testbed build > /dev/null
+	@$(BIN)/python -m testbed build --with istio > /dev/null || echo "Without Istio's programs: the tests that need them are skipped"
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder -m story tests/integration
 
 unit: ready            ## the unit tests alone
 	@$(BIN)/python -m pytest -q -n $(JOBS) tests/unit

@@ -101,11 +101,12 @@ LONGEST = (
 )
 
 
-LONG = bool(os.environ.get("MESH_TEST_LONG"))
+LONG, STORIES = bool(os.environ.get("MESH_TEST_LONG")), bool(os.environ.get("MESH_TEST_STORIES"))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    left_out = [] if LONG else [item for item in items if item.get_closest_marker("long")]
+    unplayed = [] if LONG else ["long"] if STORIES else ["long", "story"]
+    left_out = [item for item in items if any(item.get_closest_marker(name) for name in unplayed)]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
     rank = {f"test_{name}": number for number, name in enumerate(LONGEST)}
@@ -122,6 +123,7 @@ def pytest_report_header() -> list[str]:
     lines.append(f"real istiod: {binaries.istio_missing() or 'built'}; data plane pods: {binaries.pods_missing() or 'can run here'}")
     if not LONG:
         lines.append("long stories: left out (make test-long plays them too)")
+        lines += [] if STORIES else ["stories of a minute: left out (make stories plays them, in CI as well)"]
     return lines
 
 

@@ -18,7 +18,11 @@ from pods_support import Mesh, deployment, missing, running, service
 from shop_support import play
 from testbed.calls import Calls
 
-pytestmark = [pytest.mark.skipif(missing() is not None, reason=f"the data plane pods: {missing()}"), pytest.mark.xdist_group("canary")]
+pytestmark = [
+    pytest.mark.skipif(missing() is not None, reason=f"the data plane pods: {missing()}"),
+    pytest.mark.xdist_group("canary"),
+    pytest.mark.story,
+]
 
 Obj = dict[str, Any]
 Playbook = Callable[..., Run]

@@ -97,7 +97,6 @@ def kill_in(mesh: Mesh, layer: str, *tags: str) -> None:
     assert process.returncode == -signal.SIGKILL
 
 
-@pytest.mark.long
 def test_killed_at_every_layer_it_goes_on_and_ends_as_if_nothing_had_been(mesh: Mesh, tmp_path: Path) -> None:
     mesh.bed.set_faults({"olm": {"delay": 0.1}})
     # as somebody repairs what the test before left: a pod that fits on no node

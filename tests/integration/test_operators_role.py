@@ -16,7 +16,7 @@ from testbed import Bed
 from testbed.patience import until
 
 # One worker, in the order of this file: the tests share a cluster.
-pytestmark = pytest.mark.xdist_group("operators")
+pytestmark = [pytest.mark.xdist_group("operators"), pytest.mark.story]
 
 Obj = dict[str, Any]
 USER = "operators-installer"

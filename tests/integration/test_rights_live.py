@@ -24,7 +24,7 @@ from certificates.live import CORPORATE, MIDDLE, SELF_SIGNED  # made at the real
 from certificates.material import make
 
 # One worker, in the order of this file: each test goes on where the one before it ended.
-pytestmark = pytest.mark.xdist_group("rights")
+pytestmark = [pytest.mark.xdist_group("rights"), pytest.mark.story]
 
 HOME, MEMBERS = "prod-istio-system", ("prod-travel-agency", "prod-travel-portal", "prod-travel-control")
 CHECKER, REMOVER, ISSUER = "rights-checker", "rights-remover", "rights-issuer"

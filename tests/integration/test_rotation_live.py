@@ -25,6 +25,9 @@ from testbed import Bed
 Obj = dict[str, Any]
 
 
+pytestmark = pytest.mark.story
+
+
 @pytest.fixture(scope="module")
 def bedded(worker_id: str) -> Iterator[Bedded]:
     bed = Bed.start(f"rotation-{worker_id}", ("sail", "envoys"), owner=os.getpid())
