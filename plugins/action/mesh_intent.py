@@ -12,9 +12,6 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
-from ansible_collections.meshops.mesh.plugins.plugin_utils.compiled import keep_byte_code
-
-keep_byte_code()  # of what is imported below
 from ansible_collections.meshops.mesh.plugins.module_utils._model.lasting import lost_here
 from ansible_collections.meshops.mesh.plugins.module_utils._model.members import Neighbour
 from ansible_collections.meshops.mesh.plugins.module_utils._model.variables import check_names, check_value, misspelt, unread

@@ -10,9 +10,6 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
-from ansible_collections.meshops.mesh.plugins.plugin_utils.compiled import keep_byte_code
-
-keep_byte_code()  # of what is imported below
 from ansible_collections.meshops.mesh.plugins.module_utils._checks.render import short_lines
 from ansible_collections.meshops.mesh.plugins.module_utils._text import shown_line
 

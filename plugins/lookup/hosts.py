@@ -45,10 +45,8 @@ from ansible import context
 from ansible.errors import AnsibleLookupError
 from ansible.inventory.manager import split_host_pattern
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.meshops.mesh.plugins.plugin_utils.compiled import keep_byte_code
-
-keep_byte_code()  # of what is imported below
 from ansible_collections.meshops.mesh.plugins.module_utils._model.variables import RENAMED
+from ansible_collections.meshops.mesh.plugins.plugin_utils.compiled import keep_byte_code
 from ansible_collections.meshops.mesh.plugins.plugin_utils.host_pattern import pattern_problem
 
 
@@ -57,6 +55,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]
 
     def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **_options: Any) -> list[Any]:
         """The pattern, unless it means nobody."""
+        keep_byte_code()  # of what this run loads from here on: no play of ours begins before its hosts are known
         known = variables or {}
         old = [f"{name} is called {new} now" for name, new in RENAMED.items() if new == "mesh_hosts" and name in known]
         if old:

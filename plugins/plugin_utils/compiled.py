@@ -4,8 +4,9 @@
 # Private to meshops.mesh: not for use outside the collection, may change without notice.
 """Our own modules as Python loads modules everywhere else: compiled once, and the byte code kept beside them.
 
-Ansible's loader of collections compiles every file again in every run, which was half a second of each. What a plugin imports after
-`keep_byte_code()` comes from `__pycache__`. Where nothing can be written there, or Python shall write none, files are compiled as before.
+Ansible's loader of collections compiles every file again in every run, which was half a second of each. What is imported after
+`keep_byte_code()` comes from `__pycache__`; the lookup of a play's hosts calls it when it runs, as no import may change how others import.
+Where nothing can be written there, or Python shall write none, files are compiled as before.
 """
 
 from __future__ import annotations

@@ -23,9 +23,6 @@ from typing import Any, NoReturn
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
-from ansible_collections.meshops.mesh.plugins.plugin_utils.compiled import keep_byte_code
-
-keep_byte_code()  # of what is imported below
 from ansible_collections.meshops.mesh.plugins.module_utils._kube import auth, parent, progress
 from ansible_collections.meshops.mesh.plugins.module_utils._model.names import path_of_host
 from ansible_collections.meshops.mesh.plugins.module_utils._model.snapshot import without_gc

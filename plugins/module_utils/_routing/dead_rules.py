@@ -105,7 +105,7 @@ class _Book:
         one: RoutedVirtualService, same: Sequence[RoutedVirtualService], host: str, alone: Mapping[int, list[_Verdict]]
     ) -> Iterator[_Verdict]:
         """Its rules behind those of the VirtualServices before it; what takes everything is moved to the end of them all."""
-        place = next(number for number, other in enumerate(same) if other is one)
+        place = next((number for number, other in enumerate(same) if other is one), len(same))
         for own in alone[id(one)]:
             if own.takers is not None:
                 yield own
