@@ -95,7 +95,8 @@ def _proxies(view: View, intent: Intent) -> Iterator[tuple[Obj, str]]:
     for pod in intent.owned(view.of(k.POD)):
         proxy = proxy_container(pod.raw)
         image = str((proxy or {}).get("image") or "")
-        if image and image != "auto" and lives(pod.raw) and not _chosen(pod):
+        made = pod.labels.get(INJECT) == "false" or pod.annotations.get(INJECT) == "false"  # by an operator, such as Maistra's gateways
+        if image and image != "auto" and not made and lives(pod.raw) and not _chosen(pod):
             yield pod, image
 
 
