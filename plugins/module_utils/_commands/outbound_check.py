@@ -57,7 +57,7 @@ def _mode(source: Snapshot, intent: Intent) -> str:
     planes = istiods_of_mesh(View(source), intent)
     if not planes:
         return NO_PLANE
-    return ON if all(RoutingMesh(one.settings).outbound_policy == "REGISTRY_ONLY" for one in planes) else OFF
+    return ON if all(RoutingMesh.of(one).outbound_policy == "REGISTRY_ONLY" for one in planes) else OFF
 
 
 def _idle(params: Mapping[str, Any], mode: str) -> OutboundChecked:

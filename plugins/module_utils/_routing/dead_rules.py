@@ -152,11 +152,7 @@ def dead_matches(by_kind: Mapping[str, list[Mapping[str, Any]]], mesh: RoutingMe
     by_place: dict[tuple[str, str, str], list[_Verdict]] = {}
     for verdict in book.verdicts():
         by_place.setdefault((verdict.box.ref, verdict.box.rule, verdict.box.place), []).append(verdict)
-    dates = {
-        f"{kind} {namespace_of(obj)}/{name_of(obj)}": created_at(obj)
-        for kind in ("VirtualService", "HTTPRoute")
-        for obj in by_kind.get(kind, ())
-    }
+    dates = {f"{kind} {namespace_of(obj)}/{name_of(obj)}": created_at(obj) for kind in _DATED for obj in by_kind.get(kind, ())}
     dead = {key: _dead(same, dates) for key, same in by_place.items()}
     alive = {(ref, rule) for (ref, rule, _place), found in dead.items() if found is None}
     for found in dead.values():

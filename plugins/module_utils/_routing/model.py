@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .._model.mesh_config import CLUSTER_DOMAIN, ROOT_NAMESPACE, MeshConfig
+
 __all__ = ["ALLOW_ANY", "ALLOW_ANY_DYNAMIC_DNS", "ANYWHERE", "REGISTRY_ONLY", "Consumer", "RouteRequest", "RoutedEndpoint", "RoutedPort",
            "RoutedService", "RoutingMesh"]  # fmt: skip
 
@@ -102,9 +104,15 @@ class RoutingMesh:
     """What of MeshConfig decides about routing. config: its fields as they are written."""
 
     config: Mapping[str, Any] = field(default_factory=dict)
-    root_namespace: str = "istio-system"
-    cluster_domain: str = "cluster.local"
+    root_namespace: str = ROOT_NAMESPACE
+    cluster_domain: str = CLUSTER_DOMAIN
     revision: str = ""
+
+    @classmethod
+    def of(cls, config: MeshConfig, revision: str = "", changes: Mapping[str, Any] | None = None) -> RoutingMesh:
+        """That of an istiod. changes: of its settings, which take the place of its own."""
+        settings = {**config.settings, **(changes or {})}
+        return cls(settings, config.root_namespace or ROOT_NAMESPACE, config.cluster_domain or CLUSTER_DOMAIN, revision)
 
     @property
     def end(self) -> str:

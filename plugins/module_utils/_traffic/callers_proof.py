@@ -16,7 +16,7 @@ from .._model import kinds as k
 from .._model.fields import section, texts
 from .._model.intent import Intent
 from .._model.istiods import istiods_of_mesh
-from .._model.mesh_config import CLUSTER_DOMAIN, ROOT_NAMESPACE, MeshConfig
+from .._model.mesh_config import MeshConfig
 from .._model.pods import every_pod
 from .._model.problem import Problem
 from .._model.selectors import matches_labels
@@ -65,7 +65,7 @@ class CallersProof:
     def __init__(self, view: View, intent: Intent) -> None:
         self.view, self.intent = view, intent
         config = next(iter(istiods_of_mesh(view, intent)), MeshConfig(""))
-        self.mesh = RoutingMesh(config.settings, config.root_namespace or ROOT_NAMESPACE, config.cluster_domain or CLUSTER_DOMAIN)
+        self.mesh = RoutingMesh.of(config)
         objects = routing_objects(view, intent, lambda _name: True)
         self.world = RoutingWorld(objects, self.mesh)
         self._peopled = {namespace for namespace, _pod in every_pod(view)}

@@ -22,7 +22,7 @@ from .._model import kinds as k
 from .._model.fields import name_of, namespace_of, section, sections, texts
 from .._model.intent import Intent
 from .._model.istiods import READS, istiods
-from .._model.mesh_config import CLUSTER_DOMAIN, ROOT_NAMESPACE, MeshConfig
+from .._model.mesh_config import ROOT_NAMESPACE, MeshConfig
 from .._model.selectors import matches_labels
 from .._model.view import View
 from .._routing.evaluate import RouteAnswer, RoutingWorld
@@ -133,9 +133,7 @@ class MeshRouting:
         config = self._config(sender)
         if config.name not in self._worlds:
             revision = config.revision if len(self._configs) > 1 else ""
-            settings = {**config.settings, **self._settings}
-            mesh = RoutingMesh(settings, config.root_namespace or ROOT_NAMESPACE, config.cluster_domain or CLUSTER_DOMAIN, revision)
-            self._worlds[config.name] = RoutingWorld(self._objects, mesh)
+            self._worlds[config.name] = RoutingWorld(self._objects, RoutingMesh.of(config, revision, self._settings))
         return self._worlds[config.name]
 
     def answer(self, sender: Sender, request: RouteRequest) -> RouteAnswer:

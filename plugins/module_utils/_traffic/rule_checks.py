@@ -13,7 +13,7 @@ from .._model import kinds as k
 from .._model.fields import name_of, namespace_of
 from .._model.intent import Intent
 from .._model.istiods import READS, istiods
-from .._model.mesh_config import CLUSTER_DOMAIN, ROOT_NAMESPACE, MeshConfig
+from .._model.mesh_config import MeshConfig
 from .._model.problem import Problem, Severity
 from .._model.view import View
 from .._routing.dead_rules import DeadMatch, dead_matches
@@ -37,7 +37,7 @@ def _found(view: View, intent: Intent) -> tuple[DeadMatch, ...]:
 
 def _asked(view: View, intent: Intent) -> Iterator[DeadMatch]:
     config = next(iter(istiods(view)), MeshConfig(""))
-    mesh = RoutingMesh(config.settings, config.root_namespace or ROOT_NAMESPACE, config.cluster_domain or CLUSTER_DOMAIN)
+    mesh = RoutingMesh.of(config)
     kinds = {("k8s Gateway" if kind is k.K8S_GATEWAY else kind.kind): [row.raw for row in view.of(kind)] for kind in (*_RULES, *_AROUND)}
     owned = {f"{kind.kind} {namespace_of(row.raw)}/{name_of(row.raw)}" for kind in _RULES for row in intent.owned(view.of(kind))}
     yield from (one for one in dead_matches(kinds, mesh) if one.ref in owned)

@@ -190,3 +190,23 @@ def test_taken_by_nobody_is_none() -> None:
         [made("VirtualService", "shop", "pay", "hosts: [pay]\nhttp: [{match: [{uri: {prefix: /a}}]}]")]
     ).virtual_services.all
     assert taken_by(http_boxes(virtual)[0], []) is None
+
+
+ROUTE = """
+parentRefs: [{group: "", kind: Service, name: pay, port: 8080}]
+rules:
+- backendRefs: [{name: pay, port: 8080}]
+"""
+
+
+@pytest.mark.parametrize("kind", ["HTTPRoute", "GRPCRoute"])
+@pytest.mark.parametrize("dates", [("2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"), ("", "")], ids=["dates", "no dates"])
+def test_of_two_routes_the_older_counts_and_without_dates_either(kind: str, dates: tuple[str, str]) -> None:
+    """Routes of every kind are ordered by their dates, and a source without dates does not tell which is the first."""
+    routes = [made(kind, "shop", name, ROUTE, "gateway.networking.k8s.io/v1") for name in ("first", "second")]
+    for route, date in zip(routes, dates, strict=True):
+        route["metadata"].update({"creationTimestamp": date} if date else {})
+    kinds = {"Service": [service("shop", "pay", "grpc:8080")], kind: routes}
+    (found,) = dead_matches(kinds, RoutingMesh())
+    assert (found.ref, [ref for ref, _place in found.takers]) == (f"{kind} shop/second", [f"{kind} shop/first"])
+    assert found.undated is not any(dates)
