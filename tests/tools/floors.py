@@ -12,6 +12,8 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 __all__ = ["FLOORS", "arrows_up", "circles", "imports_of", "private_names", "shared_class_names", "unknown_packages"]
@@ -45,22 +47,35 @@ def _dotted(path: Path, root: Path = ROOT) -> str:
     return ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
 
 
-def _of_types_only(tree: ast.Module) -> set[int]:
-    """Lines under `if TYPE_CHECKING`: they are not there when the program runs."""
-    tests = [node for node in ast.walk(tree) if isinstance(node, ast.If)]
-    blocks = [node for node in tests if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"]
-    return {child.lineno for block in blocks for child in ast.walk(block) if isinstance(child, ast.ImportFrom)}
+@dataclass(frozen=True)
+class _Source:
+    """What of a file matters here. of_types_only: lines of imports that only type checkers see."""
+
+    imports: tuple[ast.ImportFrom, ...]
+    of_types_only: frozenset[int]
+    classes: tuple[str, ...]
+
+
+@cache  # five questions are asked of the same 400 files
+def _read(text: str) -> _Source:
+    nodes = list(ast.walk(ast.parse(text)))
+    blocks = [node for node in nodes if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"]
+    stand_ins = {child for node in nodes if isinstance(node, ast.ExceptHandler) for child in ast.walk(node)}
+    return _Source(
+        tuple(node for node in nodes if isinstance(node, ast.ImportFrom) and node.level),
+        frozenset(child.lineno for block in blocks for child in ast.walk(block) if isinstance(child, ast.ImportFrom)),
+        tuple(node.name for node in nodes if isinstance(node, ast.ClassDef) and node not in stand_ins),
+    )
 
 
 def imports_of(root: Path = ROOT, *, types: bool = True) -> Iterator[Import]:
     """Each import within module_utils, also those inside of functions. types: with what only type checkers see."""
     files = {_dotted(path, root): path for path in sorted(root.rglob("*.py"))}
     for name, path in files.items():
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        skipped = set() if types else _of_types_only(tree)
+        read = _read(path.read_text(encoding="utf-8"))
         package = name.split(".")[:-1] if path.name != "__init__.py" else name.split(".")
-        for node in ast.walk(tree):
-            if not isinstance(node, ast.ImportFrom) or not node.level or node.lineno in skipped:
+        for node in read.imports:
+            if not types and node.lineno in read.of_types_only:
                 continue
             base = [*package[: len(package) - node.level + 1], *(node.module.split(".") if node.module else [])]
             for alias in node.names:
@@ -132,11 +147,8 @@ def shared_class_names(root: Path = ROOT) -> list[tuple[str, list[str]]]:
     What stands in for a library that is missing has the library's name."""
     files: dict[str, list[str]] = {}
     for path in sorted(root.rglob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        stand_ins = {child for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler) for child in ast.walk(node)}
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ClassDef) and node not in stand_ins:
-                files.setdefault(node.name, []).append(_dotted(path, root))
+        for name in _read(path.read_text(encoding="utf-8")).classes:
+            files.setdefault(name, []).append(_dotted(path, root))
     return [(name, found) for name, found in sorted(files.items()) if len(found) > 1]
 
 
