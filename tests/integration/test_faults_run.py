@@ -29,7 +29,7 @@ from faults_support import Bursts, Mesh, Playbook, hosts, intent, ref, said
 from testbed import Bed
 
 # In the order of this file: the first tests install the mesh that the others break.
-pytestmark = pytest.mark.xdist_group("faults-run")
+pytestmark = [pytest.mark.xdist_group("faults-run"), pytest.mark.story]
 
 LAYERS = ("operators", "control_plane", "membership", "personas", "observability", "workloads", "gateways")
 # Without the long stories: the one that waits for an operator; a test has the layer of the operators, and all are written by the same code.

@@ -12,6 +12,8 @@ from needles_support import Needles, Played, play
 from testbed import Bed
 from testbed.openshift_api import OpenShiftApi
 
+pytestmark = pytest.mark.story
+
 USER = "mesh-installer"
 VARS = {"mesh_rights_families": ["check"], "mesh_target": "plan"}
 
@@ -147,7 +149,6 @@ def applied(tmp_path: Path, front: OpenShiftApi, name: str, *args: str, by: str 
     return play(tmp_path, [play_of], "--limit prod", *args, env={"KUBECONFIG": "/dev/null"}, verbosity=0)
 
 
-@pytest.mark.story
 def test_a_project_is_requested_where_namespaces_may_not_be_created(requester: OpenShiftApi, tmp_path: Path) -> None:
     name, bed = "requested-shop", requester.bed
     done = applied(tmp_path, requester, name, by="namespace")

@@ -68,6 +68,9 @@ def roles(*names: str, host: str = "prod", **variables: Any) -> list[dict[str, A
              "tasks": [{"ansible.builtin.include_role": {"name": f"meshops.mesh.{name}"}} for name in names]}]  # fmt: skip
 
 
+pytestmark = pytest.mark.story
+
+
 @pytest.fixture(name="needles")
 def _needles() -> Needles:
     return Needles()

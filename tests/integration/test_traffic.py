@@ -18,7 +18,7 @@ from shop_support import SPACE, play
 from testbed import Bed
 from travel_support import said
 
-pytestmark = pytest.mark.xdist_group("traffic")
+pytestmark = [pytest.mark.xdist_group("traffic"), pytest.mark.story]
 
 Obj = dict[str, Any]
 Playbook = Callable[..., Any]
