@@ -11,6 +11,7 @@ from . import binaries, network_tools
 from .bed import OPERATORS, Bed
 from .crds import GROUPS
 from .errors import BedError
+from .networks import membership
 from .paths import BEDS
 from .processes import POD_CIDR
 
@@ -24,7 +25,15 @@ def _names(text: str) -> tuple[str, ...]:
 def _up(options: argparse.Namespace) -> int:
     began = time.monotonic()
     bed = Bed.start(
-        options.name, options.operators, nodes=options.nodes, extra_crds=options.crds, istiod=options.istiod, pod_cidr=options.pod_cidr
+        options.name,
+        options.operators,
+        nodes=options.nodes,
+        extra_crds=options.crds,
+        istiod=options.istiod,
+        pod_cidr=options.pod_cidr,
+        network=options.network,
+        routed=options.routed,
+        lean=options.lean,
     )
     print(f"Bed {bed.name} is up after {time.monotonic() - began:.1f} s at {bed.data['api']}")
     short = [name for name, origin in bed.data["crds"].items() if origin == "short"]
@@ -51,7 +60,9 @@ def _status(options: argparse.Namespace) -> int:
         running += 1
         dead = [process for process, alive in bed.alive().items() if not alive]
         note = f"; dead: {', '.join(dead)}" if dead else ""
-        print(f"{name}: up at {bed.data['api']}, operators: {', '.join(bed.data['operators']) or 'none'}{note}")
+        member = membership(bed.data)
+        where = f", cluster {member.number} of network {member.network}" if member else ""
+        print(f"{name}: up at {bed.data['api']}{where}, operators: {', '.join(bed.data['operators']) or 'none'}{note}")
     return 0 if running else 3
 
 
@@ -81,7 +92,10 @@ def main(arguments: list[str] | None = None) -> int:
     up.add_argument("--crds", type=_names, default=(), help=f"more groups of CRDs, of {','.join(sorted(GROUPS))}")
     up.add_argument("--nodes", type=int, default=3)
     up.add_argument("--istiod", choices=("played", "real"), default="", help="real: Istio's own charts and istiod (build --with istio)")
-    up.add_argument("--pod-cidr", default=POD_CIDR, help="addresses of pods; another one for each cluster of a mesh (default: %(default)s)")
+    up.add_argument("--pod-cidr", default=POD_CIDR, help="addresses of pods (default: %(default)s)")
+    up.add_argument("--network", default="", help="beds of one network have different addresses, and pods reach the others' load balancers")
+    up.add_argument("--routed", action="store_true", help="pods of the network reach each other, too; all its beds have to say it")
+    up.add_argument("--lean", action="store_true", help="half the memory for the API server, for machines with many beds")
     up.set_defaults(run=_up)
     down = verbs.add_parser("down", help="end a bed")
     down.add_argument("--name", default="demo")

@@ -16,13 +16,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from . import binaries, crds, kubelet, users
+from . import binaries, crds, kubelet, networks, users
 from .api import Api
 from .errors import BedError
-from .paths import BEDS, python_path, socket_dir, start_time, write_atomic
+from .paths import BEDS, locked_if_free, python_path, socket_dir, start_time, write_atomic
 from .pods import leavings
 from .processes import POD_CIDR, SERVICE_CIDR, Layout, prepare
 
@@ -84,6 +85,10 @@ def _network(cidr: str) -> ipaddress.IPv4Network:
     return found
 
 
+def _belongs(network: str, *, routed: bool) -> str:
+    return f"in network {network} {'with routed pods' if routed else 'of load balancers'}" if network else "in no network"
+
+
 class Bed:
     """The bed in a folder; `Bed.start` makes a running one, `Bed.find` the one that is there."""
 
@@ -110,17 +115,28 @@ class Bed:
         extra_crds: Iterable[str] = (),
         istiod: str = "",
         pod_cidr: str = POD_CIDR,
+        network: str = "",
+        routed: bool = False,
+        lean: bool = False,
         owner: int | None = None,
         timeout: float = 400.0,
     ) -> Bed:
         """Idempotent: a running bed of that name is returned as it is.
 
         istiod: "real" runs one behind each istiod pod of Sail's, "played" none; without it, real where MESH_ISTIOD names one.
-        pod_cidr: its pods' addresses; clusters of one mesh need different ones. owner: the process with which the bed shall end."""
+        network: beds that name the same one have addresses of their own each, and those with the data plane `pods` reach each other's load
+        balancers; with `routed`, which all of them have to say, each other's pods as well. pod_cidr: its pods' addresses where it is alone.
+        lean: an API server with half the memory, for machines with many beds. owner: the process with which the bed shall end."""
         self = cls.find(name)
+        if network:
+            networks.checked_name(network)
+        if routed and not network:
+            raise BedError("routed is about beds of one network: name it")
+        if network and pod_cidr != POD_CIDR:
+            raise BedError(f"Network {network} says where the pods of its beds are: leave pod_cidr out")
         with binaries.locked(BEDS / f"{name}.lock"):
             if self.is_running():
-                self._is_as_asked(operators, istiod, pod_cidr)
+                self._is_as_asked(operators, istiod, pod_cidr, network, routed=routed)
                 return self
             chosen = tuple(dict.fromkeys(operators or ()))
             unknown = set(chosen) - set(OPERATORS)
@@ -128,9 +144,10 @@ class Bed:
                 raise BedError(f"No such operators: {', '.join(sorted(unknown))}; there are {', '.join(OPERATORS)}")
             if "pods" in chosen:
                 self._pods_can_run(chosen)
-            options = {"istiod": _istiod(istiod, chosen), "pod_cidr": str(_network(pod_cidr))}
+            options: dict[str, Any] = {"istiod": _istiod(istiod, chosen), "pod_cidr": str(_network(pod_cidr)), "lean": lean}
             for attempt in (1, 2, 3):
-                self._lay_out(chosen, nodes, extra_crds, options)
+                with self._place(network, routed=routed) as place:
+                    self._lay_out(chosen, nodes, extra_crds, {**options, **place})
                 try:
                     self._launch(owner, timeout)
                     return self
@@ -147,7 +164,37 @@ class Bed:
         if why:
             raise BedError(f"The data plane `pods` cannot run here: {why}")
 
-    def _is_as_asked(self, operators: Iterable[str] | None, istiod: str, pod_cidr: str) -> None:
+    @contextlib.contextmanager
+    def _place(self, network: str, *, routed: bool) -> Iterator[dict[str, Any]]:
+        """Where its addresses are, as spec.json has it; nobody else of the network chooses while that is written."""
+        if not network:
+            yield {"service_cidr": SERVICE_CIDR, "network": None}
+            return
+        before = networks.membership(self._spec())
+        with binaries.locked(BEDS / f".network-{network}.lock"):
+            known = [member for other in self._others() if (member := other._living_member(network))]
+            if any(member.routed != routed for member in known):
+                raise BedError(f"Bed {self.name} cannot be {_belongs(network, routed=routed)}: its other beds are there otherwise")
+            own = before.number if before and before.network == network else None
+            number = networks.choose(network, (member.number for member in known), own)
+            there, member = networks.ranges(number), networks.Membership(network, number, routed)
+            yield {"pod_cidr": there.pods, "service_cidr": there.services, "network": asdict(member)}
+
+    def _others(self) -> list[Bed]:
+        return [Bed(path.parent) for path in sorted(BEDS.glob("*/spec.json")) if path.parent.name != self.name]
+
+    def _living_member(self, network: str) -> networks.Membership | None:
+        """What it is in that network, unless it is dead; then what it left there is taken away."""
+        member = networks.membership(self._spec())
+        if member is None or member.network != network:
+            return None
+        with locked_if_free(BEDS / f"{self.name}.lock") as free:
+            if not free or self.is_running():  # on its way, or up
+                return member
+            leavings.clean(self.dir)
+        return None
+
+    def _is_as_asked(self, operators: Iterable[str] | None, istiod: str, pod_cidr: str, network: str = "", *, routed: bool = False) -> None:
         """Refuses a running bed that is another one than is asked for."""
         data, stop = self.data, f"stop it first (python -m testbed down --name {self.name})"
         if operators is not None and sorted(operators) != sorted(data["operators"]):
@@ -156,6 +203,10 @@ class Bed:
             raise BedError(f"Bed {self.name} runs with {'real' if data.get('istiod') else 'played'} istiods, not {istiod} ones: {stop}")
         if pod_cidr not in (POD_CIDR, data.get("pod_cidr")):
             raise BedError(f"Bed {self.name} has pods in {data.get('pod_cidr')}, not in {pod_cidr}: {stop}")
+        member = networks.membership(data)
+        found = (member.network, member.routed) if member else ("", False)
+        if network and found != (network, routed):
+            raise BedError(f"Bed {self.name} is {_belongs(found[0], routed=found[1])}, not {_belongs(network, routed=routed)}: {stop}")
 
     def _lay_out(self, operators: tuple[str, ...], nodes: int, extra_crds: Iterable[str], options: dict[str, Any]) -> None:
         found = binaries.find()
@@ -165,7 +216,14 @@ class Bed:
         sockets.mkdir(mode=0o700, exist_ok=True)
         if sockets.stat().st_uid != os.getuid():
             raise BedError(f"{sockets} belongs to somebody else")
-        layout = Layout(name=self.name, folder=self.dir, sockets=sockets, ports=free_ports(_PORTS), binaries=found)
+        layout = Layout(
+            name=self.name,
+            folder=self.dir,
+            sockets=sockets,
+            ports=free_ports(_PORTS),
+            binaries=found,
+            service_cidr=options["service_cidr"],
+        )
         prepare(layout)
         write_atomic(
             self.dir / "spec.json",
@@ -251,6 +309,14 @@ class Bed:
         try:
             data: dict[str, Any] = json.loads((self.dir / "bed.json").read_text())
             return data
+        except (OSError, ValueError):
+            return {}
+
+    def _spec(self) -> dict[str, Any]:
+        """What it was last started with; nothing where it never was."""
+        try:
+            found: dict[str, Any] = json.loads((self.dir / "spec.json").read_text())
+            return found
         except (OSError, ValueError):
             return {}
 

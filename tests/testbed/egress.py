@@ -12,13 +12,27 @@ from typing import Any
 
 import aiohttp
 
-__all__ = ["Egress", "target_for"]
+__all__ = ["BEYOND", "Egress", "played_services", "target_for"]
 
 LOG = logging.getLogger("testbed.egress")
+BEYOND = "beyond.json"  # beside services.json: ways to other clusters, which the data plane `pods` makes
+
+
+def played_services(services: Path) -> dict[str, str]:
+    """Who plays a port of a Service, {"namespace/name:port": "127.0.0.1:port"}: as services.json says, else a way to another cluster."""
+    found: dict[str, str] = {}
+    for path in (services.with_name(BEYOND), services):
+        try:
+            found |= json.loads(path.read_text() or "{}")
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError) as error:
+            LOG.warning("%s: %s", path, error)
+    return found
 
 
 def target_for(service: dict[str, Any] | None, port: int, services: dict[str, str], injector_port: int) -> tuple[str, int] | None:
-    """Who plays this port of this Service: services.json first, then the injector for Services named istiod*."""
+    """Who plays this port of this Service: whom `services` name first, then the injector for Services named istiod*."""
     if service is None:
         return None
     namespace, name = service["metadata"]["namespace"], service["metadata"]["name"]
@@ -63,12 +77,7 @@ class Egress:
         if host == "127.0.0.1":
             # The nodes' kubelet: exec, port-forward and logs come this way too.
             return (host, port) if port == self._kubelet_port else None
-        try:
-            services = json.loads(self._services.read_text())
-        except (OSError, ValueError) as error:
-            LOG.warning("%s: %s", self._services, error)
-            services = {}
-        return target_for(await self._service(host), port, services, self._injector_port)
+        return target_for(await self._service(host), port, played_services(self._services), self._injector_port)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -13,7 +13,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["BEDS", "BIN", "CACHE", "CHECKOUT", "TESTBED", "die_with", "locked", "python_path", "socket_dir", "start_time", "write_atomic"]
+__all__ = [
+    "BEDS",
+    "BIN",
+    "CACHE",
+    "CHECKOUT",
+    "TESTBED",
+    "die_with",
+    "locked",
+    "locked_if_free",
+    "python_path",
+    "socket_dir",
+    "start_time",
+    "write_atomic",
+]
 
 TESTBED = Path(__file__).resolve().parent
 CHECKOUT = TESTBED.parent.parent
@@ -37,6 +50,19 @@ def locked(path: Path) -> Iterator[None]:
     with path.open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def locked_if_free(path: Path) -> Iterator[bool]:
+    """The same without waiting: false where somebody else has it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
 
 
 def socket_dir(bed_dir: Path) -> Path:

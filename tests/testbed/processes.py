@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from .networks import ranges
 from .paths import python_path, write_atomic
 from .pki import Authority, Pair, kubeconfig, write_service_account_keys
 
@@ -32,8 +34,8 @@ __all__ = [
     "scheduler",
 ]
 
-SERVICE_CIDR = "10.96.0.0/16"
-POD_CIDR = "10.128.0.0/14"
+SERVICE_CIDR = ranges(1).services
+POD_CIDR = ranges(1).pods
 _CLIENT_LIMITS = ("--kube-api-qps=300", "--kube-api-burst=500")
 
 
@@ -57,6 +59,8 @@ class Layout:
     ports: dict[str, int]
     binaries: dict[str, Path]
     pod_cidr: str = POD_CIDR
+    service_cidr: str = SERVICE_CIDR
+    lean: bool = False  # less memory for more work
 
     @property
     def server(self) -> str:
@@ -113,7 +117,7 @@ def prepare(layout: Layout) -> None:
         "kube-apiserver",
         names=[
             "127.0.0.1",
-            "10.96.0.1",
+            str(ipaddress.IPv4Network(layout.service_cidr)[1]),
             "localhost",
             "kubernetes",
             "kubernetes.default",
@@ -174,7 +178,7 @@ def apiserver(layout: Layout) -> Process:
             # There is no node network, so the Service `kubernetes` has nobody behind it.
             "--advertise-address=127.0.0.1",
             "--endpoint-reconciler-type=none",
-            f"--service-cluster-ip-range={SERVICE_CIDR}",
+            f"--service-cluster-ip-range={layout.service_cidr}",
             "--authorization-mode=RBAC",
             "--allow-privileged=true",
             "--profiling=false",
@@ -193,8 +197,9 @@ def apiserver(layout: Layout) -> Process:
             "--audit-log-maxsize=2000",
             f"--egress-selector-config-file={layout.folder / 'egress.yaml'}",
         ),
-        {"GOGC": "400", "GOMEMLIMIT": "1200MiB"},
-    )  # memory for time: a fifth of its work is collecting garbage
+        # memory for time: a fifth of its work is collecting garbage
+        {"GOGC": "100" if layout.lean else "400", "GOMEMLIMIT": "1200MiB"},
+    )
 
 
 def controller_manager(layout: Layout) -> Process:
@@ -211,7 +216,7 @@ def controller_manager(layout: Layout) -> Process:
             f"--service-account-private-key-file={layout.pki / 'sa.key'}",
             f"--cluster-signing-cert-file={layout.pki / 'ca.crt'}",
             f"--cluster-signing-key-file={layout.pki / 'ca.key'}",
-            f"--service-cluster-ip-range={SERVICE_CIDR}",
+            f"--service-cluster-ip-range={layout.service_cidr}",
         ),
     )
 

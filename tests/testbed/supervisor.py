@@ -43,6 +43,8 @@ class Supervisor:
             ports=spec["ports"],
             binaries={name: Path(path) for name, path in spec["binaries"].items()},
             pod_cidr=spec["pod_cidr"],
+            service_cidr=spec["service_cidr"],
+            lean=spec["lean"],
         )
         self.table: dict[str, Process] = {}
         self.children: dict[str, subprocess.Popen[bytes]] = {}
@@ -247,6 +249,8 @@ class Supervisor:
                     "crds": {name: crds.origin(name) for name in self.spec["crds"]},
                     "nodes": self.spec["nodes"],
                     "pod_cidr": layout.pod_cidr,
+                    "service_cidr": layout.service_cidr,
+                    "network": self.spec.get("network"),
                 },
                 indent=1,
             ),

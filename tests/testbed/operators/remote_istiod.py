@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 import ssl
 from pathlib import Path
 from typing import Any
 
+from ..egress import played_services
 from .base import Kube
 from .charts import deployment_name, injection_webhook_name
 from .status import condition
@@ -52,8 +52,8 @@ async def _probe(bed: Obj, rev: Obj, webhook: Obj) -> str:
         return NO_BUNDLE
     namespace, service = rev["spec"]["namespace"], deployment_name(rev)
     host = f"{service}.{namespace}.svc"
-    # In a cluster the Service leads there; here services.json says who plays it.
-    known: dict[str, str] = json.loads((Path(bed["dir"]) / "services.json").read_text() or "{}")
+    # In a cluster the Service leads there; here files of the bed say who plays it.
+    known = played_services(Path(bed["dir"]) / "services.json")
     address, _colon, port = known.get(f"{namespace}/{service}:443", "").rpartition(":")
     try:
         if not port:

@@ -65,7 +65,7 @@ class Pods(Controller):
         super().__init__(*args)
         self.tag, self.root, self.programs = tag, root, programs
         self.folder = Path(self.bed["dir"])
-        self.node = Node(tag, self.folder)
+        self.node = Node(tag, self.folder, self.bed)
         self.relay = RelayClient(self.folder / "logs" / "relay.log")
         self.pods: dict[Ident, Obj] = {}
         self.running: dict[Ident, Running] = {}

@@ -7,7 +7,8 @@
      "delay": [{"seconds": 0.1, "from": "node-1", "to": "node-2"}],       # packets arrive so late; of several rows the first counts
      "gone": ["node-2"],                                                  # no packet reaches it, its pods get unready after 40 s
      "unready_after": 40,
-     "crashed": ["shop/reviews-v2"]}                                      # its proxy is killed, and not started while it stands here
+     "crashed": ["shop/reviews-v2"],                                      # its proxy is killed, and not started while it stands here
+     "apart": true}                                                       # no packet passes between this cluster and the others
 
 A name is namespace/pod, namespace/workload or a node. What stays within a node passes no network, so a row about a node is not about that.
 A pod is killed by `kubectl delete`, istiod goes by the faults of `istiod`.
@@ -19,11 +20,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .apps import Trouble
+from .rules import WIRE
 from .spec import identity
 
 __all__ = ["UNREADY_AFTER", "delays", "meant", "network", "node_gone", "trouble"]
 
 Obj = dict[str, Any]
+_APART = (("FORWARD", "-i"), ("FORWARD", "-o"), ("OUTPUT", "-o"))
 UNREADY_AFTER = 40.0  # seconds until a node that says nothing is taken for lost, Kubernetes' own
 
 
@@ -57,7 +60,7 @@ def delays(faults: Mapping[str, Any]) -> dict[int, float]:
 def network(faults: Mapping[str, Any], pods: Iterable[Obj]) -> list[str]:
     """What befalls packets between pods, as lines of iptables' table filter."""
     known = [pod for pod in pods if (pod.get("status") or {}).get("podIP")]
-    lines: list[str] = []
+    lines = [f"-A {chain} {way} {WIRE} -j DROP" for chain, way in _APART] if faults.get("apart") else []
     for name in faults.get("gone") or []:
         for address in _addresses(name, known):
             lines += [f"-A FORWARD -s {address}/32 -j DROP", f"-A FORWARD -d {address}/32 -j DROP"]

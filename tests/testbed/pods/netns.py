@@ -29,6 +29,7 @@ __all__ = [
     "delete",
     "delete_now",
     "etc",
+    "exists",
     "inside",
     "ip_program",
     "join",
@@ -69,6 +70,10 @@ def pod_name(tag: str, uid: str) -> str:
 def etc(name: str) -> Path:
     """The folder that `ip netns exec` mounts over /etc."""
     return _ETC / name
+
+
+def exists(name: str) -> bool:
+    return (_RUN / name).exists()
 
 
 def leftovers(tag: str) -> list[str]:

@@ -12,17 +12,19 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..egress import BEYOND
 from ..errors import BedError
-from . import netns
+from ..networks import membership, ranges
+from ..paths import write_atomic
+from . import link, netns
 from .delays import Delays
-from .pipes import Target, relay
-from .rules import Endpoints, balancer_addresses, endpoints_of, hosts_file, names_of, nat_rules, resolve
+from .pipes import Target, local_port, relay
+from .rules import Endpoints, balancer_addresses, beyond, endpoints_of, hosts_file, link_rules, names_of, nat_rules, resolve
 
-__all__ = ["BALANCERS", "WORLD_ADDRESS", "Node"]
+__all__ = ["WORLD_ADDRESS", "Node"]
 
 Obj = dict[str, Any]
 Ident = tuple[str, str]
-BALANCERS = "198.18.1"  # a network for benchmarks, which nobody has
 WORLD_ADDRESS = "203.0.113.10"  # where callers from outside come from
 _OUTSIDE = "203.0.113"
 # Port of the pod, and of its Service as services.json has it.
@@ -34,10 +36,14 @@ def _of_machine(address: str) -> Target:
 
 
 class Node:
-    """What is the same for all pods of a bed."""
+    """What is the same for all pods of a bed. bed: what its bed.json says."""
 
-    def __init__(self, tag: str, folder: Path) -> None:
+    def __init__(self, tag: str, folder: Path, bed: Mapping[str, Any]) -> None:
         self.tag, self.folder = tag, folder
+        self.member = membership(bed)
+        self.balancers = ranges(self.member.number if self.member else 1).balancers
+        routed = str(bed["pod_cidr"]) if self.member and self.member.routed else ""
+        self._across = link_rules(routed) if self.member else ([], [])
         self.name, self.world = netns.node_name(tag), f"{netns.prefix(tag)}world"
         self.services: dict[Ident, Obj] = {}
         self.slices: dict[Ident, Obj] = {}
@@ -49,14 +55,17 @@ class Node:
         self._rules = ""
         self._istiods: dict[str, list[asyncio.AbstractServer]] = {}
         self._abroad: dict[str, asyncio.AbstractServer] = {}
+        self._beyond: dict[tuple[str, int], asyncio.AbstractServer] = {}
 
     async def start(self) -> None:
         for name in (self.name, self.world):
             await netns.add(name)
-        await netns.batch(self.name, "link set lo up", "route add local 198.18.0.0/15 dev lo")
+        await netns.batch(self.name, "link set lo up", f"route add local {self.balancers}.0/24 dev lo")
         await netns.join(self.world, self.name, WORLD_ADDRESS, "world0")
         await netns.batch(self.name, f"route add {_OUTSIDE}.0/24 dev world0")
         await self.program("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.default.rp_filter=0")
+        if self.member is not None:
+            await asyncio.to_thread(link.join, self.member, self.tag, self.name)
         for name in (self.name, self.world):
             self.write_hosts(name, "")
 
@@ -69,12 +78,13 @@ class Node:
     async def apply(self) -> bool:
         """Rules and names as Services and endpoints are now. True where the names have changed."""
         self.endpoints = endpoints_of(self.slices.values())
-        rules = nat_rules(self.services.values(), self.endpoints, self.between)
+        rules = nat_rules(self.services.values(), self.endpoints, self.between, self._across)
         if rules != self._rules:
             await self.program("iptables-restore", text=rules)
             self._rules = rules
         names = [row for service in self.services.values() for row in names_of(service, self.endpoints)]
         await self._outside()
+        await self._lead_beyond()
         known, self.names = self.names, sorted(names)
         if self.names == known:
             return False
@@ -127,6 +137,18 @@ class Node:
             return {}
         return found
 
+    async def _lead_beyond(self) -> None:
+        """The API server is a process of the machine: its webhooks reach another cluster's istiod by a port of the machine."""
+        wanted = beyond(self.services.values(), self.endpoints)
+        for place in [one for one in self._beyond if one not in wanted.values()]:
+            self._beyond.pop(place).close()
+        for place in set(wanted.values()) - self._beyond.keys():
+            target = Target(self.name, *place)
+            self._beyond[place] = await relay(None, "127.0.0.1", 0, lambda target=target: target)  # type: ignore[misc]
+        made = {key: f"127.0.0.1:{local_port(self._beyond[place])}" for key, place in sorted(wanted.items())}
+        if made != self._told(BEYOND):
+            write_atomic(self.folder / BEYOND, json.dumps(made))
+
     # -- the world outside
 
     async def _outside(self) -> None:
@@ -146,10 +168,11 @@ class Node:
 
     def free_balancer(self) -> str:
         taken = {address for one in self.services.values() for address in balancer_addresses(one)}
-        return next(f"{BALANCERS}.{number}" for number in range(1, 255) if f"{BALANCERS}.{number}" not in taken)
+        return next(found for number in range(1, 255) if (found := f"{self.balancers}.{number}") not in taken)
 
     def stop(self) -> None:
-        servers: Iterable[asyncio.AbstractServer] = [*self._abroad.values(), *(one for rows in self._istiods.values() for one in rows)]
+        istiods = (one for rows in self._istiods.values() for one in rows)
+        servers: Iterable[asyncio.AbstractServer] = [*self._abroad.values(), *self._beyond.values(), *istiods]
         for server in servers:
             server.close()
         self.delays.stop()

@@ -7,11 +7,25 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["balancer_addresses", "endpoints_of", "hosts_file", "is_headless", "names_of", "nat_rules", "resolve"]
+from ..networks import is_balancer
+
+__all__ = [
+    "WIRE",
+    "balancer_addresses",
+    "beyond",
+    "endpoints_of",
+    "hosts_file",
+    "is_headless",
+    "link_rules",
+    "names_of",
+    "nat_rules",
+    "resolve",
+]
 
 Obj = dict[str, Any]
 Endpoints = dict[tuple[str, str, str], list[tuple[str, int]]]  # namespace, Service, port name -> addresses
 DOMAIN = "cluster.local"
+WIRE = "wire0"  # a node's interface towards other clusters
 
 
 def endpoints_of(slices: Iterable[Obj]) -> Endpoints:
@@ -57,8 +71,22 @@ def _translated(address: str, port: int, found: list[tuple[str, int]]) -> list[s
     return rules
 
 
-def nat_rules(services: Iterable[Obj], endpoints: Endpoints, between: Iterable[str] = ()) -> str:
-    """The tables nat and filter of a node. between: what befalls the traffic between pods, as lines of filter."""
+def link_rules(routed: str = "") -> tuple[list[str], list[str]]:
+    """What passes between clusters, as lines of nat and of filter. routed: the pods' network, where others reach them by their addresses.
+
+    Else only what comes to a load balancer gets in, and an answer; who calls out has the node's address there."""
+    ours = f"! -s {routed} " if routed else ""
+    nat = [f"-A POSTROUTING {ours}-o {WIRE} -j MASQUERADE"]
+    if routed:
+        return nat, []
+    known = "-m conntrack --ctstate ESTABLISHED,RELATED,DNAT"
+    return nat, [f"-A FORWARD -i {WIRE} {known} -j ACCEPT", f"-A FORWARD -i {WIRE} -j DROP"]
+
+
+def nat_rules(
+    services: Iterable[Obj], endpoints: Endpoints, between: Iterable[str] = (), across: tuple[list[str], list[str]] = ([], [])
+) -> str:
+    """The tables nat and filter of a node. between: what befalls the traffic between pods, as lines of filter; across: link_rules."""
     nat: list[str] = []
     for service in sorted(services, key=lambda one: (one["metadata"]["namespace"], one["metadata"]["name"])):
         meta, spec = service["metadata"], service["spec"]
@@ -74,8 +102,20 @@ def nat_rules(services: Iterable[Obj], endpoints: Endpoints, between: Iterable[s
     pods = sorted({address for found in endpoints.values() for address, _port in found})
     lines = ["*nat", *(f"-A PREROUTING {rule}" for rule in nat), *(f"-A OUTPUT {rule}" for rule in nat)]
     lines += [f"-A POSTROUTING -s {address}/32 -d {address}/32 -j MASQUERADE" for address in pods]
-    lines += ["COMMIT", "*filter", *between, "COMMIT"]
+    lines += [*across[0], "COMMIT", "*filter", *between, *across[1], "COMMIT"]
     return "\n".join(lines) + "\n"
+
+
+def beyond(services: Iterable[Obj], endpoints: Endpoints) -> dict[str, tuple[str, int]]:
+    """{namespace/name:port: address and port} of Services that lead to another cluster's load balancer, as that of a remote istiod does."""
+    found: dict[str, tuple[str, int]] = {}
+    for service in services:
+        meta = service["metadata"]
+        for port in service["spec"].get("ports") or []:
+            rows = endpoints.get((meta["namespace"], meta["name"], port.get("name") or ""), [])
+            if rows and is_balancer(rows[0][0]):
+                found[f"{meta['namespace']}/{meta['name']}:{port['port']}"] = rows[0]
+    return found
 
 
 def names_of(service: Obj, endpoints: Endpoints) -> list[tuple[str, str]]:

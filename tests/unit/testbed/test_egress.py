@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 from pathlib import Path
 from typing import Any
 
 import pytest
-from testbed.egress import Egress, target_for
+from testbed.egress import BEYOND, Egress, played_services, target_for
 
 
 def service(name: str, namespace: str = "istio-system") -> dict[str, Any]:
@@ -32,6 +33,16 @@ def service(name: str, namespace: str = "istio-system") -> dict[str, Any]:
 )
 def test_target(found: dict[str, Any] | None, port: int, services: dict[str, str], target: tuple[str, int] | None) -> None:
     assert target_for(found, port, services, 15017) == target
+
+
+def test_a_service_of_another_cluster_is_played_where_the_data_plane_leads_to_it(tmp_path: Path) -> None:
+    services = tmp_path / "services.json"
+    assert played_services(services) == {}
+    (tmp_path / BEYOND).write_text(json.dumps({"istio-system/istiod:443": "127.0.0.1:1", "a/b:443": "127.0.0.1:2"}))
+    services.write_text(json.dumps({"istio-system/istiod:443": "127.0.0.1:3"}))
+    assert played_services(services) == {"istio-system/istiod:443": "127.0.0.1:3", "a/b:443": "127.0.0.1:2"}, "its own istiod first"
+    services.write_text("{")
+    assert played_services(services) == {"istio-system/istiod:443": "127.0.0.1:1", "a/b:443": "127.0.0.1:2"}
 
 
 async def _ask(socket: Path, kubelet_port: int, head: bytes) -> bytes:

@@ -84,6 +84,12 @@ def test_a_headless_service_has_no_rule_and_its_pods_for_names() -> None:
     assert rules.names_of(service("db", type="ExternalName"), {}) == []
 
 
+def test_which_services_lead_to_another_cluster() -> None:
+    there = service("istiod", ports=[{"name": "webhook", "port": 443}, {"name": "grpc", "port": 15012}])
+    found = {("shop", "istiod", "webhook"): [("198.18.2.1", 15017)], KEY: [("198.1.0.1", 8000)]}
+    assert rules.beyond([there, service("cars")], found) == {"shop/istiod:443": ("198.18.2.1", 15017)}
+
+
 @pytest.mark.parametrize(
     ("host", "namespace", "addresses"),
     [
@@ -153,6 +159,12 @@ LATE = "-j NFQUEUE --queue-num 0 --queue-bypass"
 def test_what_befalls_packets(said: Obj, chain: str, rules: list[str]) -> None:
     made = [] if chain in ("", "FORWARD") else [f":{chain} -", f"-A FORWARD -j {chain}"]
     assert faults.network(said, PODS) == [*made, *(f"-A {chain} {rule}" for rule in rules)]
+
+
+def test_a_cluster_that_is_apart_sends_and_takes_nothing() -> None:
+    found = faults.network({"apart": True, "gone": ["node-0"]}, PODS)
+    assert found[:3] == ["-A FORWARD -i wire0 -j DROP", "-A FORWARD -o wire0 -j DROP", "-A OUTPUT -o wire0 -j DROP"]
+    assert found[3:] == faults.network({"gone": ["node-0"]}, PODS)
 
 
 def test_packets_of_each_row_wait_in_a_queue_of_their_own() -> None:
