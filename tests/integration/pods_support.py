@@ -29,6 +29,7 @@ def deployment(
     name: str,
     *,
     app: str = "",
+    account: str = "",
     version: str = "v1",
     replicas: int = 1,
     port: int = 8000,
@@ -36,18 +37,19 @@ def deployment(
     labels: dict[str, str] | None = None,
     annotations: dict[str, str] | None = None,
 ) -> list[Obj]:
-    """With a service account of the application's name."""
+    """account: its service account, by itself of the application's name."""
     app = app or name
+    account = account or app
     container: Obj = {"name": "app", "image": "example.com/app:1", "ports": [{"containerPort": port}]}
     container["env"] = [{"name": key, "value": value} for key, value in (env or {}).items()]
     own = {"app": app, "version": version}
     template = {
         "metadata": {"labels": {**own, **(labels or {})}, "annotations": annotations or {}},
-        "spec": {"serviceAccountName": app, "containers": [container]},
+        "spec": {"serviceAccountName": account, "containers": [container]},
     }
     spec = {"replicas": replicas, "selector": {"matchLabels": own}, "template": template}
     return [
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": app}},
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": account}},
         {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec},
     ]
 
