@@ -126,7 +126,7 @@ class Bed:
         istiod: "real" runs one behind each istiod pod of Sail's, "played" none; without it, real where MESH_ISTIOD names one.
         network: beds that name the same one have addresses of their own each, and those with the data plane `pods` reach each other's load
         balancers; with `routed`, which all of them have to say, each other's pods as well. pod_cidr: its pods' addresses where it is alone.
-        lean: an API server with half the memory, for machines with many beds. owner: the process with which the bed shall end."""
+        lean: an API server with less memory, for machines with many beds. owner: the process with which the bed shall end."""
         self = cls.find(name)
         if network:
             networks.checked_name(network)
