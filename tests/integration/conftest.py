@@ -92,6 +92,8 @@ LONGEST = (
     "first_day",
     "certificates",
     "real_istiod",
+    "two_clusters_bed",
+    "primary_remote_bed",
     "envoys",
     "pods",
     "bed",
