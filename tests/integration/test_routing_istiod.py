@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._routing.model import
 from istiod_support import Istiod, asked, running_istiod
 from testbed import Bed, binaries
 from testbed.patience import until
-from traffic.configuration import differences, of_evaluator, of_istiod, route_names
+from traffic.configuration import Config, differences, of_evaluator, of_istiod, route_names
 from traffic.random_mesh import SPACES, random_mesh
 
 Obj = dict[str, Any]
@@ -80,24 +80,83 @@ def in_step(istiod: Istiod, objects: list[Obj]) -> bool:
     return ours == theirs and inside == services
 
 
+def world_of(objects: list[Obj], callers: Iterable[tuple[str, Consumer]]) -> RoutingWorld:
+    """The mesh of these callers. They have no pods in the API server, so that no Service leads to them."""
+    spaces = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space}} for space in SPACES]
+    pods = [{"apiVersion": "v1", "kind": "Pod", "spec": {}, "status": {"phase": "Running"}, "metadata": {
+        "name": one.name, "namespace": one.namespace, "labels": {**one.labels, "security.istio.io/tlsMode": "istio"}}}
+        for kind, one in callers if kind == "sidecar"]  # fmt: skip
+    return RoutingWorld([*objects, *spaces, *pods], RoutingMesh())
+
+
+def asked_by(istiod: Istiod, kind: str, caller: Consumer, number: int) -> Config:
+    """What istiod gives a proxy. number: of the mesh, as each has proxies of its own."""
+    return of_istiod(asked(
+        istiod, kind=kind, name=f"{caller.name}-{number}", namespace=caller.namespace, labels=caller.labels, ip=caller.ip,
+        routes=lambda first: route_names(of_istiod(first)),
+    ))  # fmt: skip
+
+
 def compared(istiod: Istiod, world: RoutingWorld, kind: str, caller: Consumer, seed: int) -> list[str]:
-    name = f"{caller.name}-{seed}"
-    dump = asked(istiod, kind=kind, name=name, namespace=caller.namespace, labels=caller.labels, ip=caller.ip,
-                 routes=lambda first: route_names(of_istiod(first)))  # fmt: skip
-    theirs = of_istiod(dump)
+    theirs = asked_by(istiod, kind, caller, seed)
     return differences(theirs, of_evaluator(world.configured(caller), route_names(theirs)))
+
+
+def applied(bed: Bed, istiod: Istiod, mesh: list[Obj]) -> list[Obj]:
+    """Nothing but these objects is there, and istiod has read them."""
+    for space in SPACES:
+        bed.kubectl("delete", ",".join(KINDS), "--all", "-n", space, "--now")
+    done = bed.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(mesh))
+    assert done.returncode == 0, done.stderr
+    objects = stored(bed)
+    until(lambda: in_step(istiod, objects), 20, "istiod has not read the mesh")
+    return objects
+
+
+HIDDEN = """
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: ra, annotations: {networking.istio.io/exportTo: "~"}}
+spec: {ports: [{name: http, port: 80}]}
+---
+{apiVersion: v1, kind: Service, metadata: {name: pay, namespace: ra}, spec: {ports: [{name: http, port: 80}]}}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: web, namespace: ra}
+spec: {hosts: [web], gateways: [mesh], http: [{route: [{destination: {host: web}}]}]}
+"""
+
+
+def clusters_with(istiod: Istiod, caller: tuple[str, Consumer], number: int, wanted: set[str]) -> set[str]:
+    """The clusters of a proxy, once these are among them."""
+    found: set[str] = set()
+
+    def there() -> bool:
+        found.clear()
+        found.update(asked_by(istiod, *caller, number)["clusters"])
+        return wanted <= found
+
+    until(there, 15, f"istiod does not give {caller[1].name} {', '.join(sorted(wanted))}")
+    return found
+
+
+def test_a_gateway_gets_what_istiod_made_for_a_sidecar_beside_it(bed: Bed, istiod: Istiod) -> None:
+    """Of a Service that nobody may see: a gateway alone does not get it, and it does once a sidecar has asked."""
+    objects = applied(bed, istiod, list(yaml.safe_load_all(HIDDEN)))
+    sidecar, _other, gateway = CALLERS
+    public, hidden = (f"outbound|80||{name}.ra.svc.cluster.local" for name in ("pay", "web"))
+    assert hidden not in clusters_with(istiod, gateway, 0, {public})
+    for caller in (sidecar, gateway):
+        clusters_with(istiod, caller, 1, {public, hidden})
+    ours = [world_of(objects, callers).configured(gateway[1]).clusters.get(hidden) for callers in ((gateway,), (sidecar, gateway))]
+    assert [one is not None for one in ours] == [False, True]
 
 
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + WORLDS))
 def test_proxies_get_what_the_evaluator_says(bed: Bed, istiod: Istiod, seed: int) -> None:
-    bed.kubectl("delete", ",".join(KINDS), "--all", "-n", SPACES[0], "--now")
-    bed.kubectl("delete", ",".join(KINDS), "--all", "-n", SPACES[1], "--now")
-    done = bed.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(random_mesh(seed)))
-    assert done.returncode == 0, done.stderr
-    objects = stored(bed)
-    until(lambda: in_step(istiod, objects), 20, f"istiod has not read the mesh of seed {seed}")
-    namespaces = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space}} for space in SPACES]
-    world = RoutingWorld([*objects, *namespaces], RoutingMesh())
+    objects = applied(bed, istiod, random_mesh(seed))
+    world = world_of(objects, CALLERS)
     last: list[str] = []
 
     def agree() -> bool:

@@ -13,7 +13,7 @@ from ansible_collections.meshops.mesh.plugins.module_utils._routing.evaluate imp
 from ansible_collections.meshops.mesh.plugins.module_utils._routing.listeners import Chain
 from ansible_collections.meshops.mesh.plugins.module_utils._routing.routes import HeaderMatch, HttpRoute
 
-__all__ = ["differences", "of_evaluator", "of_istiod", "route_names"]
+__all__ = ["Config", "differences", "of_evaluator", "of_istiod", "route_names"]
 
 _INBOUND = ("virtualInbound",)
 _TCP, _HTTP = "tcp_proxy", "http_connection_manager"

@@ -24,7 +24,7 @@ __all__ = ["ISTIO_EPOCH", "Registry", "created_at", "export_set", "number_of"]
 ISTIO_EPOCH = "2024-01-01T00:00:00Z"  # objects of Istio without a time, as manifests have them, are all of one time, and after Services
 _EXPORT, _TLS_MODE = "networking.istio.io/exportTo", "security.istio.io/tlsMode"
 _RESOLUTIONS = {"STATIC": "STATIC", "DNS": "DNS", "DNS_ROUND_ROBIN": "DNS_ROUND_ROBIN", "DYNAMIC_DNS": "DYNAMIC_DNS"}
-_UNIX = "unix://"
+_UNIX, _ENDED = "unix://", ("Succeeded", "Failed")
 
 
 def created_at(obj: Mapping[str, Any]) -> str:
@@ -206,7 +206,7 @@ class Registry:
         for pod in labelled.matching(selector) if labelled is not None else ():
             status = section(pod, "status")
             address = str(status.get("podIP") or "")
-            if not address or status.get("phase") in ("Succeeded", "Failed"):
+            if not address or status.get("phase") in _ENDED:
                 continue
             if not _ready(pod) and not spec.get("publishNotReadyAddresses"):
                 continue
@@ -313,6 +313,13 @@ class Registry:
         names = {port.name: port.number for port in service.ports}
         return [one for one in self._endpoints.get((service.hostname, service.namespace), ())
                 if (one.number or names.get(one.port_name)) == number and matches_labels(labels, one.labels)]  # fmt: skip
+
+    def sidecars(self, namespace: str) -> Iterator[Mapping[str, str]]:
+        """The labels of the pods of a namespace that run a sidecar: its injection marks them, that of a gateway does not."""
+        for pod in self.pods.get(namespace, ()):
+            labels = texts(section(pod, "metadata").get("labels"))
+            if labels.get(_TLS_MODE) == "istio" and section(pod, "status").get("phase") not in _ENDED:
+                yield labels
 
     def headless_addresses(self) -> frozenset[str]:
         """The pods of Services without an address of their own."""

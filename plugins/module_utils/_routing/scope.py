@@ -133,11 +133,20 @@ class Scopes:
 
     def of(self, caller: Consumer) -> ProxyScope:
         chosen = None if caller.gateway else self.sidecar(caller.namespace, caller.labels)
-        key = (caller.namespace, id(chosen), caller.gateway)
+        alone = caller.gateway and not self._beside_sidecar(caller)
+        key = (caller.namespace, id(chosen), alone)
         known = self._made.get(key)
         if known is None:
-            known = self._made[key] = self._gateway(caller.namespace) if caller.gateway else self._of_sidecar(caller.namespace, chosen)
+            known = self._made[key] = self._gateway(caller.namespace) if alone else self._of_sidecar(caller.namespace, chosen)
         return known
+
+    def _beside_sidecar(self, gateway: Consumer) -> bool:
+        """Is a sidecar of its namespace without any Sidecar? What istiod made for that one it gives the gateway, too
+        (doGetSidecarScope); before it has served such a sidecar, after each change, the gateway is alone."""
+        return any(
+            not matches_labels(gateway.labels, labels) and self.sidecar(gateway.namespace, labels) is None
+            for labels in self._registry.sidecars(gateway.namespace)
+        )
 
     def _gateway(self, namespace: str) -> ProxyScope:
         scope = ProxyScope(namespace)

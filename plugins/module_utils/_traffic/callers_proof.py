@@ -66,18 +66,21 @@ class CallersProof:
         self.view, self.intent = view, intent
         config = next(iter(istiods_of_mesh(view, intent)), MeshConfig(""))
         self.mesh = RoutingMesh.of(config)
-        objects = routing_objects(view, intent, lambda _name: True)
+        selectors = [texts(section(row.raw, "spec").get("selector")) for row in view.of(k.GATEWAY)]
+        self._gateways = {
+            f"{namespace}/{shape.name}" for namespace, shape in every_pod(view)
+            if any(name in shape.labels for name in _MADE_BY)
+            or any(selector and matches_labels(selector, shape.labels) for selector in selectors)
+        }  # fmt: skip
+        objects = routing_objects(view, intent, lambda name: name not in self._gateways)
         self.world = RoutingWorld(objects, self.mesh)
         self._peopled = {namespace for namespace, _pod in every_pod(view)}
 
     @cached_property
     def callers(self) -> tuple[_Callers, ...]:
-        selectors = [texts(section(row.raw, "spec").get("selector")) for row in self.view.of(k.GATEWAY)]
         known: dict[tuple[str, bool, tuple[tuple[str, str], ...]], tuple[Consumer, dict[str, None]]] = {}
         for namespace, shape in every_pod(self.view):
-            gateway = any(name in shape.labels for name in _MADE_BY) or any(
-                selector and matches_labels(selector, shape.labels) for selector in selectors
-            )
+            gateway = f"{namespace}/{shape.name}" in self._gateways
             if gateway or self.intent.members is None or namespace in self.intent.members:
                 key = (namespace, gateway, tuple(sorted(shape.labels.items())))
                 _consumer, names = known.setdefault(key, (Consumer(namespace, dict(shape.labels), gateway), {}))
