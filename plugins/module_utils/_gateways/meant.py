@@ -40,7 +40,7 @@ def meant_host(view: View, host: str, namespace: str) -> str:
 
 def meant_gateway(view: View, name: str, namespace: str) -> str:
     """A Gateway as NAMESPACE/NAME."""
-    rows = [row for kind in (k.GATEWAY, k.K8S_GATEWAY) for row in view.of(kind)]
+    rows = view.of(k.GATEWAY)
     near = nearest(name, (row.name for row in rows if row.namespace == namespace))
     others = sorted({row.namespace for row in rows if row.name == name})
     if near:

@@ -73,7 +73,7 @@ def hosts_served(view: View, intent: Intent, options: Options) -> Iterable[Probl
     """A gateway serves the hosts that both a Gateway's server and a VirtualService have, in the namespaces that the server lets in, if the
     VirtualService is exported to the namespace of its pods. For everything else it answers 404, or closes a connection under TLS."""
     for service in intent.owned(view.of(k.VIRTUAL_SERVICE)):
-        gateways = [*gateways_of(view, service), *_of_the_api(view, service)]
+        gateways = list(gateways_of(view, service))
         away = [ref(k.GATEWAY, name, space) for space, name in gateway_names(service.raw) if not gateway_there(view, name, space)]
         if away and not gateways and view.source == "manifests":
             yield skip(f"which hosts of {service.ref} are served is not known: the manifests do not have {' or '.join(away)}")
@@ -127,22 +127,8 @@ def _servers(view: View, gateway: Obj) -> list[Server]:
     """Read once: each VirtualService that names it asks."""
     known: dict[Obj, list[Server]] = view.memo("traffic.servers", view, dict)
     if gateway not in known:
-        known[gateway] = servers_of(gateway.raw) if gateway.kind == k.GATEWAY else _listeners(gateway)
+        known[gateway] = servers_of(gateway.raw)
     return known[gateway]
-
-
-def _of_the_api(view: View, service: Obj) -> Iterator[Obj]:
-    """The Gateways of the Gateway API that a VirtualService names."""
-    for namespace, name in gateway_names(service.raw):
-        found = view.get(k.K8S_GATEWAY, name, namespace)
-        if found is not None and view.get(k.GATEWAY, name, namespace) is None:
-            yield found
-
-
-def _listeners(gateway: Obj) -> list[Server]:
-    """A listener as a server for every namespace; without a hostname it is for every host."""
-    rows = sections(gateway.items("spec", "listeners"))
-    return [Server((("*", str(row.get("hostname") or "*")),), row.get("port"), str(row.get("protocol") or "HTTP")) for row in rows]
 
 
 def _serves(view: View, gateway: Obj, service: Obj, host: str) -> bool:
