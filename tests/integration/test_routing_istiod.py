@@ -16,9 +16,10 @@ import yaml
 from ansible_collections.meshops.mesh.plugins.module_utils._routing.evaluate import RoutingWorld
 from ansible_collections.meshops.mesh.plugins.module_utils._routing.model import Consumer, RoutingMesh
 from istiod_support import Istiod, asked, running_istiod
-from testbed import Bed, binaries
+from testbed import Bed, binaries, crds
 from testbed.patience import until
 from traffic.configuration import Config, differences, of_evaluator, of_istiod, route_names
+from traffic.random_gateways import DOOR
 from traffic.random_mesh import SPACES, random_mesh
 
 Obj = dict[str, Any]
@@ -26,12 +27,16 @@ MISSING = binaries.istio_missing("pilot-discovery")
 pytestmark = [pytest.mark.long, pytest.mark.skipif(MISSING is not None, reason=str(MISSING))]
 FIRST, WORLDS = int(os.environ.get("MESH_TEST_SEED", "1")), int(os.environ.get("MESH_TEST_WORLDS", "25"))
 KINDS = ("services", "serviceentries.networking.istio.io", "virtualservices.networking.istio.io", "destinationrules.networking.istio.io",
-         "sidecars.networking.istio.io", "gateways.networking.istio.io", "httproutes.gateway.networking.k8s.io",
-         "grpcroutes.gateway.networking.k8s.io")  # fmt: skip
+         "sidecars.networking.istio.io", "gateways.networking.istio.io",
+         *(f"{name}.gateway.networking.k8s.io" for name in ("gateways", "httproutes", "grpcroutes", "tcproutes", "tlsroutes",
+                                                            "referencegrants")))  # fmt: skip
+# Those that this istiod reads are of a younger release than the others of the bed.
+STREAMS = tuple(f"config/crd/standard/gateway.networking.k8s.io_{name}.yaml" for name in ("tcproutes", "tlsroutes"))
 CALLERS = (
     ("sidecar", Consumer("ra", {"app": "web"}, name="web", ip="10.250.0.1")),
     ("sidecar", Consumer("rb", {"app": "batch"}, name="batch", ip="10.250.0.2")),
     ("router", Consumer("ra", {"app": "gw"}, gateway=True, name="gw", ip="10.250.0.3")),
+    ("router", Consumer("ra", {"app": DOOR}, gateway=True, name=DOOR, ip="10.250.0.4")),
 )
 
 
@@ -40,6 +45,9 @@ def _bed(worker_id: str) -> Iterator[Bed]:
     name = f"routing-{worker_id}"
     Bed.find(name).stop()  # of a run that was cut short
     bed = Bed.start(name, (), extra_crds=("istio", "gateway-api"), owner=os.getpid())
+    for pattern in STREAMS:
+        for file in crds.module_files("sigs.k8s.io/gateway-api", pattern, build="istio"):
+            bed.kubectl("create", "-f", str(file))
     spaces = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space}} for space in ("istio-system", *SPACES)]
     bed.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(spaces))
     yield bed
@@ -144,7 +152,7 @@ def clusters_with(istiod: Istiod, caller: tuple[str, Consumer], number: int, wan
 def test_a_gateway_gets_what_istiod_made_for_a_sidecar_beside_it(bed: Bed, istiod: Istiod) -> None:
     """Of a Service that nobody may see: a gateway alone does not get it, and it does once a sidecar has asked."""
     objects = applied(bed, istiod, list(yaml.safe_load_all(HIDDEN)))
-    sidecar, _other, gateway = CALLERS
+    sidecar, _other, gateway, _door = CALLERS
     public, hidden = (f"outbound|80||{name}.ra.svc.cluster.local" for name in ("pay", "web"))
     assert hidden not in clusters_with(istiod, gateway, 0, {public})
     for caller in (sidecar, gateway):

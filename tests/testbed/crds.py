@@ -79,12 +79,12 @@ def shared_folder() -> Path | None:
 
 
 @functools.cache
-def _module_folder(module: str) -> Path | None:
-    """The module in Go's cache, downloaded when it is missing; None without Go or a way to the proxy."""
+def _module_folder(module: str, build: str) -> Path | None:
+    """The module in Go's cache, downloaded when it is missing; None without Go or a way to the proxy. build: the folder that pins it."""
     try:
         done = subprocess.run(
             [go(), "mod", "download", "-json", module],
-            cwd=TESTBED / "build" / "crds",
+            cwd=TESTBED / "build" / build,
             capture_output=True,
             text=True,
             timeout=120,
@@ -97,21 +97,21 @@ def _module_folder(module: str) -> Path | None:
     return Path(found) if found else None
 
 
-def _cached_module_folder(module: str) -> Path | None:
+def _cached_module_folder(module: str, build: str = "crds") -> Path | None:
     """Go's cache path kept between runs: asking go takes half a second."""
-    mod = (TESTBED / "build" / "crds" / "go.mod").read_bytes()
+    mod = (TESTBED / "build" / build / "go.mod").read_bytes()
     note = CACHE / "crds" / f"module-{hashlib.sha256(mod + module.encode()).hexdigest()[:12]}"
     if note.exists() and Path(note.read_text()).is_dir():
         return Path(note.read_text())
-    folder = _module_folder(module)
+    folder = _module_folder(module, build)
     if folder:
         write_atomic(note, str(folder))
     return folder
 
 
-def module_files(module: str, pattern: str) -> list[Path]:
-    """The files of a pinned Go module; none without Go or a way to the proxy."""
-    base = _cached_module_folder(module)
+def module_files(module: str, pattern: str, *, build: str = "crds") -> list[Path]:
+    """The files of a Go module as a folder of builds pins it; none without Go or a way to the proxy."""
+    base = _cached_module_folder(module, build)
     return sorted(base.glob(pattern)) if base else []
 
 

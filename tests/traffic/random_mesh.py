@@ -6,6 +6,8 @@ from __future__ import annotations
 import random
 from typing import Any
 
+from .random_gateways import GatewayMaker
+
 __all__ = ["SPACES", "random_mesh"]
 
 Obj = dict[str, Any]
@@ -218,7 +220,7 @@ class _Maker:
         found += [self.gateway()]
         found += [self.http_route(self.chance.choice(SPACES), number) for number in range(self.chance.choice((0, 0, 1, 2)))]
         found += [self.grpc_route(self.chance.choice(SPACES), number) for number in range(self.chance.choice((0, 0, 1)))]
-        return found
+        return found + GatewayMaker(self.chance).whole()
 
 
 def random_mesh(seed: int) -> list[Obj]:
