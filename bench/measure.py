@@ -20,6 +20,7 @@ from typing import Any
 __all__ = ["Failed", "Usage", "load", "machine", "pss", "run", "told"]
 
 ROOT = Path(__file__).resolve().parents[1]
+_NO_BYTE_CODE = "PYTHONDONTWRITEBYTECODE"  # where a developer's shell says it, each run compiles all modules, which no user's does
 _SAMPLE = 0.1  # seconds between two looks at the memory of a process tree
 
 
@@ -58,7 +59,8 @@ def run(command: Sequence[str], *, env: Mapping[str, str] | None = None, stdin: 
         given.write(stdin)
         given.seek(0)
         started = time.monotonic()
-        child = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **(env or {})}, stdin=given, stdout=out, stderr=subprocess.STDOUT)
+        around = {name: value for name, value in os.environ.items() if name != _NO_BYTE_CODE}
+        child = subprocess.Popen(command, cwd=ROOT, env={**around, **(env or {})}, stdin=given, stdout=out, stderr=subprocess.STDOUT)
         watch = _Watch(child.pid)
         watch.start()
         _pid, status, used = os.wait4(child.pid, 0)
