@@ -26,6 +26,7 @@ SETTLE = 0.05  # seconds for news of Services that come together
 LOOK = 2.0  # seconds between two looks at a proxy that is ready
 HEALTH = 15021
 GRACE = 30.0
+LEFT_OUT = 20.0  # seconds at most for the rules of a node to lead past a pod that is to end
 
 
 @dataclass
@@ -298,10 +299,18 @@ class Pods(Controller):
 
     async def _drain(self, ident: Ident, one: Running) -> None:
         grace = float(one.pod["metadata"].get("deletionGracePeriodSeconds") or GRACE)
+        await self._left_out(str((one.pod.get("status") or {}).get("podIP") or ""))
         if one.agent is not None:
             await one.agent.drain(grace)
         await self._end(ident, one)
         await self._gone(one.pod)
+
+    async def _left_out(self, address: str) -> None:
+        """Until no new connection is led to the pod. Nodes need a moment for that, of the five seconds that a proxy drains; here two busy
+        cores may need all of them, for the list of endpoints as for the rules."""
+        end = time.monotonic() + LEFT_OUT
+        while address in self.node.ready and time.monotonic() < end:
+            await asyncio.sleep(SETTLE)
 
     async def _gone(self, pod: Obj) -> None:
         meta = pod["metadata"]

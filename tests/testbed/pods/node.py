@@ -19,7 +19,18 @@ from ..paths import write_atomic
 from . import link, netns
 from .delays import Delays
 from .pipes import Target, local_port, relay
-from .rules import Endpoints, balancer_addresses, beyond, endpoints_of, hosts_file, link_rules, names_of, nat_rules, resolve
+from .rules import (
+    Endpoints,
+    balancer_addresses,
+    beyond,
+    endpoints_of,
+    hosts_file,
+    link_rules,
+    names_of,
+    nat_rules,
+    ready_addresses,
+    resolve,
+)
 
 __all__ = ["WORLD_ADDRESS", "Node"]
 
@@ -52,6 +63,7 @@ class Node:
         self.names: list[tuple[str, str]] = []
         self.endpoints: Endpoints = {}
         self.outside: dict[str, str] = {}  # host name: address
+        self.ready: frozenset[str] = frozenset()  # by the rules as they are
         self._rules = ""
         self._istiods: dict[str, list[asyncio.AbstractServer]] = {}
         self._abroad: dict[str, asyncio.AbstractServer] = {}
@@ -77,11 +89,12 @@ class Node:
 
     async def apply(self) -> bool:
         """Rules and names as Services and endpoints are now. True where the names have changed."""
-        self.endpoints = endpoints_of(self.slices.values())
+        self.endpoints, ready = endpoints_of(self.slices.values()), ready_addresses(self.slices.values())
         rules = nat_rules(self.services.values(), self.endpoints, self.between, self._across)
         if rules != self._rules:
             await self.program("iptables-restore", text=rules)
             self._rules = rules
+        self.ready = ready
         names = [row for service in self.services.values() for row in names_of(service, self.endpoints)]
         await self._outside()
         await self._lead_beyond()

@@ -19,6 +19,7 @@ __all__ = [
     "link_rules",
     "names_of",
     "nat_rules",
+    "ready_addresses",
     "resolve",
 ]
 
@@ -50,6 +51,17 @@ def endpoints_of(slices: Iterable[Obj]) -> Endpoints:
                     draining[key] += rows
     found = {**draining, **ready}
     return {key: sorted(dict.fromkeys(rows)) for key, rows in found.items()}
+
+
+def ready_addresses(slices: Iterable[Obj]) -> frozenset[str]:
+    """The pods that new connections may be led to while others are there."""
+    return frozenset(
+        address
+        for piece in slices
+        for endpoint in piece.get("endpoints") or []
+        if (endpoint.get("conditions") or {}).get("ready", True)
+        for address in endpoint.get("addresses") or []
+    )
 
 
 def is_headless(service: Obj) -> bool:

@@ -52,6 +52,16 @@ def test_who_is_behind_a_service(slices: list[Obj], found: Obj) -> None:
     assert rules.endpoints_of(slices) == found
 
 
+def test_who_drains_gets_no_new_connection_where_others_are() -> None:
+    """A pod is asked to end when the rules lead past it."""
+    draining = endpoint("10.1.0.1", ready=False, serving=True, terminating=True)
+    assert rules.ready_addresses([endpoint_slice(draining, endpoint("10.1.0.2")), endpoint_slice(endpoint("10.1.0.3", ready=True))]) == {
+        "10.1.0.2",
+        "10.1.0.3",
+    }
+    assert rules.ready_addresses([endpoint_slice(draining)]) == frozenset()
+
+
 def test_each_endpoint_gets_its_share() -> None:
     found = {KEY: [("10.1.0.1", 8000), ("10.1.0.2", 8000), ("10.1.0.3", 8000)]}
     lines = [line for line in rules.nat_rules([service("cars")], found).splitlines() if "PREROUTING" in line]
