@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from typing import Any
 
 import yaml
 from testbed.bed import Bed
+from testbed.binaries import find_istio
 
 from .measure import Failed, Usage, run, told
 
@@ -84,8 +84,9 @@ def restart(bed: Bed, namespaces: Sequence[str]) -> Usage:
 
 
 def istioctl() -> str | None:
-    """MESH_ISTIOCTL, or the one on PATH."""
-    return os.environ.get("MESH_ISTIOCTL") or shutil.which("istioctl")
+    """MESH_ISTIOCTL, the one that the test bed built, or the one on PATH."""
+    known = find_istio().get("istioctl")
+    return str(known) if known else shutil.which("istioctl")
 
 
 def read(bed: Bed, system: str) -> tuple[str, Usage]:
