@@ -159,8 +159,8 @@ _FAMILY = {"HTTP": "HTTP", "HTTPS": "TLS", "TLS": "TLS", "TCP": "TCP", "UDP": "U
     equivalents=("KIA1501", "KIA1502", "KIA1503"),
 )
 def listeners_apart(view: View, intent: Intent, options: Options) -> Iterable[Problem]:
-    """Of two listeners with the same port and hostname, or with protocols that one port cannot have together, both are in conflict and
-    neither is served. Two Gateways have pods of their own, so only an address that both ask for is a conflict between them."""
+    """Of two listeners with the same port and hostname, or with protocols that one port cannot have together, one is served, and not always
+    the first. Two Gateways have pods of their own, so only an address that both ask for is a conflict between them."""
     asked: dict[tuple[str, str], Obj] = {}
     for gateway in intent.owned(view.of(k.K8S_GATEWAY)):
         seen: list[tuple[Any, str, str, str]] = []

@@ -27,6 +27,7 @@ __all__ = ["GATEWAY_API", "GatewayApi"]
 _CONTROLLERS = ("istio.io/gateway-controller", "openshift.io/gateway-controller/v1")
 _FORMS = {"PathPrefix": "prefix", "Exact": "exact", "RegularExpression": "regex"}
 _KINDS = {"HTTP": ("HTTPRoute", "GRPCRoute"), "HTTPS": ("HTTPRoute", "GRPCRoute"), "TCP": ("TCPRoute",), "TLS": ("TLSRoute",)}
+_WITH_HOSTS = ("HTTP", "HTTPS", "TLS")
 _OF_GRPC = ("RequestHeaderModifier", "ResponseHeaderModifier", "RequestMirror")  # the filters that a GRPCRoute may have
 
 
@@ -82,7 +83,7 @@ class GatewayApi:
     def _listeners(self, gateway: Mapping[str, Any]) -> Iterator[_ListenerParent]:
         namespace, name = namespace_of(gateway), name_of(gateway)
         services = self._service_names(gateway)
-        for listener in sections(section(gateway, "spec").get("listeners")):
+        for listener in _without_conflicts(sections(section(gateway, "spec").get("listeners"))):
             protocol, own = str(listener.get("protocol") or ""), str(listener.get("name") or "")
             tls = listener.get("tls")
             if not isinstance(tls, Mapping) and protocol in ("HTTPS", "TLS"):
@@ -263,6 +264,27 @@ class GatewayApi:
             rules = tuple(sorted((rule for one in same for rule in one.http), key=_precedence))
             found.append(same[0] if len(same) == 1 else replace(same[0], http=rules))
         return found
+
+
+def _without_conflicts(listeners: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Of listeners that cannot be together on a port the first; one that is left out conflicts with none."""
+    kept: list[Mapping[str, Any]] = []
+    for one in listeners:
+        if not any(_in_conflict(one, other) for other in kept):
+            kept.append(one)
+    return kept
+
+
+def _in_conflict(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """After listenersDistinct of gatewaycommon/listener_conflict.go: hosts tell apart what has any, whatever the protocols."""
+    if number_of(one.get("port")) != number_of(other.get("port")):
+        return False
+    protocols = [str(row.get("protocol") or "") for row in (one, other)]
+    if all(protocol in _WITH_HOSTS for protocol in protocols):
+        return (one.get("hostname") or "*") == (other.get("hostname") or "*")
+    if all(protocol in (*_WITH_HOSTS, "TCP", "UDP") for protocol in protocols):
+        return True
+    return protocols[0] == protocols[1]
 
 
 def _route_kinds(listener: Mapping[str, Any]) -> tuple[str, ...]:

@@ -174,3 +174,31 @@ def test_without_hosts_a_tlsroute_in_the_mesh_is_for_its_parent() -> None:
     host = "pay.shop.svc.cluster.local"
     asked = {sni: goes(found.answer(WEB, RouteRequest("10.0.0.1", 443, protocol="tcp", tls=True, sni=sni))) for sni in (host, "pay")}
     assert asked[host] == "route 443||db.back.svc.cluster.local" and asked["pay"].startswith("passthrough")
+
+
+CONFLICTS = [
+    ("HTTP:80:a.example.com HTTP:80:b.example.com HTTP:81:a.example.com", "0 1 2"),
+    ("HTTP:80 HTTP:80:a.example.com", "0 1"),
+    ("HTTP:80:a.example.com TCP:80", "0"),
+    ("TCP:80 HTTP:80:a.example.com", "0"),
+    ("HTTPS:443:a.example.com TLS:443:b.example.com", "0 1"),
+    ("HTTPS:443:a.example.com TLS:443:a.example.com", "0"),
+    ("TLS:443 HTTP:443", "0"),
+    ("TCP:53 UDP:53", "0"),
+    ("HTTP:80:a.example.com TCP:80 HTTP:80:b.example.com TCP:81", "0 2 3"),
+    ("TCP:80 HTTP:80 TCP:80", "0"),
+]
+
+
+@pytest.mark.parametrize(("listeners", "kept"), CONFLICTS)
+def test_of_listeners_in_conflict_the_first_counts(listeners: str, kept: str) -> None:
+    """One that lost stands in the way of no other."""
+    rows = []
+    for number, text in enumerate(listeners.split()):
+        protocol, port, *host = text.split(":")
+        row = {"name": str(number), "port": int(port), "protocol": protocol, **({"hostname": host[0]} if host else {})}
+        rows.append({**row, "tls": {"mode": "Passthrough"}} if protocol in ("HTTPS", "TLS") else row)
+    gateway = {"apiVersion": API, "kind": "Gateway", "metadata": {"name": "edge", "namespace": "edge"},
+               "spec": {"gatewayClassName": "istio", "listeners": rows}}  # fmt: skip
+    names = [one.name.rpartition("~")[2] for one in RoutingWorld([gateway]).gateways]
+    assert " ".join(names) == kept
