@@ -26,6 +26,7 @@ class GatewayMaker:
 
     def __init__(self, chance: random.Random) -> None:
         self.chance = chance
+        self.doors: tuple[str, ...] = (DOOR,)
 
     def some(self, part: float) -> bool:
         return self.chance.random() < part
@@ -48,13 +49,15 @@ class GatewayMaker:
 
     def listeners(self) -> list[Obj]:
         wanted = [("http", 80, "HTTP", 1.0), ("more", 80, "HTTP", 0.5), ("third", self.chance.choice((80, 81)), "HTTP", 0.3),
-                  ("pass", 443, "TLS", 0.5), ("names", 443, "TLS", 0.2), ("stream", 5432, "TCP", 0.4)]  # fmt: skip
-        found: dict[tuple[object, ...], Obj] = {}  # each port has a host once, says the API server
+                  ("pass", 443, "TLS", 0.5), ("names", 443, "TLS", 0.2), ("stream", 5432, "TCP", 0.4),
+                  ("clash", self.chance.choice((80, 443, 5432)), self.chance.choice(("HTTP", "TLS", "TCP")), 0.3)]  # fmt: skip
+        found: dict[tuple[object, ...], Obj] = {}  # each port has a host of a protocol once, says the API server
         for name, port, protocol, part in wanted:
             if self.some(part):
                 one = self.listener(name, port, protocol)
                 found.setdefault((port, protocol, one.get("hostname")), one)
-        return list(found.values())
+        rows = list(found.values())
+        return self.chance.sample(rows, len(rows)) if self.some(0.3) else rows  # of two in conflict the first counts
 
     def gateway(self) -> list[Obj]:
         """With the Service of its pods: under the name that istiod would give it, or under its own."""
@@ -69,7 +72,13 @@ class GatewayMaker:
                  for own, port in (("http", 80), ("http", 81), ("tls", 443), ("tcp", 5432)) if self.some(0.95)]  # fmt: skip
         service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": "ra"},
                    "spec": {"selector": {"app": DOOR}, "ports": ports}}  # fmt: skip
-        return [_made("Gateway", "ra", DOOR, spec), *([service] if ports else [])]
+        found = [_made("Gateway", "ra", DOOR, spec), *([service] if ports else [])]
+        if self.some(0.3):  # another one on the same pods; from another namespace it does not get them
+            space = self.chance.choice(("ra", "ra", "rb"))
+            spec = {"gatewayClassName": "istio", "addresses": [{"type": "Hostname", "value": f"{name}.ra.svc.cluster.local"}]}
+            found.append(_made("Gateway", space, "hatch", {**spec, "listeners": self.listeners()}))
+            self.doors = (DOOR, "hatch")
+        return found
 
     # routes
 
@@ -86,7 +95,7 @@ class GatewayMaker:
         return found
 
     def parents(self, sections: tuple[str, ...], ports: tuple[int, ...], mesh_port: int) -> list[Obj]:
-        one: Obj = {"name": DOOR, "namespace": "ra"}
+        one: Obj = {"name": self.chance.choice(self.doors), "namespace": "ra"}
         if self.some(0.4):
             one["sectionName"] = self.chance.choice(sections)
         if self.some(0.2):
@@ -123,7 +132,7 @@ class GatewayMaker:
 
     def http_route(self, space: str, number: int) -> Obj:
         spec = {
-            "parentRefs": self.parents(("http", "more", "third", "pass"), (80, 81), 8080),
+            "parentRefs": self.parents(("http", "more", "third", "pass", "clash"), (80, 81), 8080),
             **self.hostnames(),
             "rules": [self.http_rule(space) for _rule in range(self.chance.choice((1, 2, 3)))],
         }
@@ -138,7 +147,7 @@ class GatewayMaker:
         return _made("GRPCRoute", space, f"door-grpc-{number}", spec)
 
     def tcp_route(self, space: str, number: int) -> Obj:
-        spec = {"parentRefs": self.parents(("stream", "pass"), (5432,), 5432), "rules": [{"backendRefs": self.backends(space, 5432)}]}
+        spec = {"parentRefs": self.parents(("stream", "clash"), (5432,), 5432), "rules": [{"backendRefs": self.backends(space, 5432)}]}
         return _made("TCPRoute", space, f"door-tcp-{number}", spec)
 
     def tls_route(self, space: str, number: int) -> Obj:

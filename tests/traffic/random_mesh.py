@@ -70,6 +70,13 @@ class _Maker:
             spec["exportTo"] = self.export()
         return _made("networking.istio.io", "ServiceEntry", space, f"entry-{number}", spec)
 
+    def entries(self) -> list[Obj]:
+        """One for each host of a namespace: of two that are of one second istiod takes now the one first, now the other, as its list comes
+        out of a map, and their names do not count."""
+        made = [self.entry(self.chance.choice(SPACES), number) for number in range(self.chance.randrange(4))]
+        first = {(one["metadata"]["namespace"], one["spec"]["hosts"][0]): one for one in reversed(made)}
+        return [one for one in made if any(one is kept for kept in first.values())]
+
     # routes
 
     def text(self, values: tuple[str, ...]) -> dict[str, str]:
@@ -213,7 +220,7 @@ class _Maker:
 
     def whole(self) -> list[Obj]:
         found = [self.service(*key) for key in self.ports if self.some(0.9)]
-        found += [self.entry(self.chance.choice(SPACES), number) for number in range(self.chance.randrange(4))]
+        found += self.entries()
         found += [self.virtual_service(self.chance.choice(SPACES), number) for number in range(self.chance.randrange(1, 6))]
         found += [self.destination_rule(self.chance.choice(SPACES), number) for number in range(self.chance.randrange(4))]
         found += [self.sidecar(space) for space in SPACES if self.some(0.4)]
