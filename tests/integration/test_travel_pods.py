@@ -329,8 +329,8 @@ def test_the_corporate_ca_comes_without_a_failed_call_and_each_proxy_trusts_what
     middle = "CN=Travel Agency Ltd Intermediate CA,OU=Travel Agency Ltd Certificate Authority"
     assert all(name.startswith(middle) for name in signers(travel).values()), signers(travel)
     assert f"before  O=cluster.local ({there})\n  after   {middle}" in run.stdout, run.stdout[-5000:]
-    for calls in (browser, portal, agency):
-        assert calls.failed() == [], f"{len(calls.failed())} of {len(calls)}: {calls.failed()[:3]}"
+    for name, calls in {"browser": browser, "portal": portal, "agency": agency}.items():
+        assert calls.failed() == [], f"{name}: {len(calls.failed())} of {len(calls)}: {calls.failed()[:3]}"
         assert len(calls) > 100
     agreed(travel.bed, travel.predictor().of(within()))
     again = travel.play("meshops.mesh.travel_corporate_ca", extra_vars={**kept, "mesh_certificates_rotation": rotation}).check()
