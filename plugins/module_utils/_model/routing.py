@@ -29,6 +29,7 @@ __all__ = [
     "export_words",
     "exported_to",
     "full_name",
+    "gateway_name",
     "gateway_names",
     "imports",
     "servers_of",
@@ -177,9 +178,21 @@ def binds_mesh(service: Mapping[str, Any]) -> bool:
 def gateway_names(service: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Namespace and name of each Gateway that a VirtualService names; without a namespace it is the VirtualService's own."""
     for name in map(str, filter(None, entries(section(service, "spec").get("gateways")))):
-        namespace, slash, short = name.partition("/")
         if name != "mesh":
-            yield (namespace, short) if slash else (namespace_of(service), name)
+            namespace, _slash, short = gateway_name(name, namespace_of(service)).partition("/")
+            yield namespace, short
+
+
+def gateway_name(name: str, namespace: str) -> str:
+    """namespace/name of a Gateway as an object of this namespace names it; istiod also reads name.namespace and full names of old
+    (resolveGatewayName in pilot/pkg/model/config.go)."""
+    space, slash, short = name.partition("/")
+    if slash:
+        return f"{namespace}/{short}" if space == "." else name
+    if "." not in name:
+        return f"{namespace}/{name}"
+    short, _dot, rest = name.partition(".")
+    return f"{rest.partition('.')[0]}/{short}"
 
 
 def destinations(service: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._model.fields import entries, name_of, namespace_of, section, sections, texts
+from .._model.routing import gateway_name
 from .hosts import resolved
 from .model import RoutingMesh
 from .registry import created_at, export_set, number_of
 
-__all__ = ["MESH", "HttpRule", "RoutedVirtualService", "VirtualServices", "gateway_name"]
+__all__ = ["MESH", "HttpRule", "RoutedVirtualService", "VirtualServices"]
 
 MESH = "mesh"
 _INHERITED = (
@@ -91,17 +92,6 @@ class RoutedVirtualService:
                 add(section(route, "destination"))
         found.pop("", None)
         return found
-
-
-def gateway_name(name: str, namespace: str) -> str:
-    """namespace/name of a Gateway as an object names it: also name.namespace and full names of old are understood."""
-    space, slash, short = name.partition("/")
-    if slash:
-        return f"{namespace}/{short}" if space == "." else name
-    if "." not in name:
-        return f"{namespace}/{name}"
-    short, _dot, rest = name.partition(".")
-    return f"{rest.partition('.')[0]}/{short}"
 
 
 def _gateways(names: Iterable[Any], namespace: str) -> list[str]:
