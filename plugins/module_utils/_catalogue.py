@@ -25,6 +25,7 @@ from ._gateways import shared_checks as shared_gateways
 from ._isolation import checks as isolation
 from ._membership import checks as membership
 from ._migration import checks as migration
+from ._multicluster import checks as multicluster
 from ._observability import checks as observability
 from ._olm import checks as operators
 from ._personas import checks as personas
@@ -59,6 +60,7 @@ CATALOGUE = Catalogue(
     gateways.CATEGORY,
     traffic.CATEGORY,
     isolation.CATEGORY,
+    multicluster.CATEGORY,
     observability.CATEGORY,
     personas.CATEGORY,
     certificates.CATEGORY,

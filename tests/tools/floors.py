@@ -28,7 +28,7 @@ FLOORS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("API servers; the engine of checks; rollouts", ("_kube", "_checks", "_rollout")),
     ("features, each with its rows in checks.py", (
         "_authorization", "_canary", "_certificates", "_cluster", "_control_plane", "_gateways", "_isolation", "_membership", "_migration",
-        "_module",
+        "_module", "_multicluster",
         "_observability", "_olm", "_personas", "_routing", "_workloads")),
     ("features that join others", ("_access", "_traffic", "_upgrade")),
     ("who would lose what, of what was seen and where it goes", ("_egress",)),

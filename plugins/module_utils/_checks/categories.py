@@ -18,6 +18,7 @@ CATEGORIES: dict[str, str] = {
     "gateways": "gateways and routes",
     "traffic": "routes, services and mutual TLS",
     "isolation": "network policies",
+    "multicluster": "meshes of several clusters",
     "observability": "observability",
     "personas": "personas",
     "certificates": "certificates",

@@ -12,6 +12,7 @@ import ssl
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -31,7 +32,7 @@ try:
 except ImportError:
     IMPORT_ERROR = traceback.format_exc()
 
-__all__ = ["AUTH_ARG_SPEC", "IMPORT_ERROR", "Dialer", "HttpResponse", "Transport", "connect", "current_context", "dialer"]
+__all__ = ["AUTH_ARG_SPEC", "IMPORT_ERROR", "Dialer", "HttpResponse", "Transport", "connect", "current_context", "dialer", "server_of"]
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,17 @@ def _configuration(params: Mapping[str, Any], name: str) -> Any:
             f"cluster {name}: no usable login in {shown} (context {params.get('context') or 'current'}): {str(exc).strip()}; "
             "set kubeconfig (or K8S_AUTH_KUBECONFIG) to a readable file and context to one that it has"
         ) from exc
+
+
+def server_of(params: Mapping[str, Any], *, name: str) -> tuple[str, str]:
+    """The address of the API server that the options mean, and the certificates that it is verified with, in PEM; empty where those of the
+    system are."""
+    configuration = _configuration(params, name)
+    try:
+        ca = Path(configuration.ssl_ca_cert).read_text(encoding="ascii") if configuration.ssl_ca_cert else ""
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"cluster {name}: the CA of the API server cannot be read: {exc}; look at ca_cert or the kubeconfig") from exc
+    return configuration.host.rstrip("/"), ca
 
 
 def current_context(kubeconfig: Any) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from .fields import entries, metadata_of, section, sections, texts
 from .objects import group_of
+from .remote_access import PEERS, secret_name
 from .selectors import ByLabel
 
 __all__ = ["CACERTS", "CACERTS_ITEMS", "CA_SECRETS", "OWN", "ROOT_MAP", "SECRET", "SOURCES", "certificate_refs", "credential_names",
@@ -99,8 +100,16 @@ def _of_gateway_api(rows: Rows, scope: Collection[str] | None) -> Iterator[tuple
             yield from certificate_refs(gateway, listener)
 
 
+def _of_peers(rows: Rows, plane: str) -> Iterator[tuple[str, str]]:
+    """Secrets by which istiod reads the other clusters of its mesh, beside it."""
+    for gateway in rows.get(("networking.istio.io", "Gateway"), ()):
+        if plane in ("", metadata_of(gateway, "namespace")):
+            for name in filter(None, str(section(gateway, "metadata", "annotations").get(PEERS) or "").split(",")):
+                yield metadata_of(gateway, "namespace"), secret_name(name)
+
+
 def secrets_used(objects: Iterable[Mapping[str, Any]], *, plane: str = "", members: Collection[str] | None = None) -> set[tuple[str, str]]:
-    """(namespace, name) of each Secret that may be there: the CA of each control plane and what gateways serve.
+    """(namespace, name) of each Secret that may be there: the CA of each control plane, what gateways serve, and logins to other clusters.
 
     plane, members: the namespaces of one mesh; without them those of every mesh that is seen."""
     rows: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
@@ -109,4 +118,5 @@ def secrets_used(objects: Iterable[Mapping[str, Any]], *, plane: str = "", membe
     where = None if members is None else {plane, *members}
     scope = where if plane else None
     found = {(namespace, name) for namespace in ({plane} if plane else set(_planes(rows))) for name in CA_SECRETS}
-    return found | set(_of_gateways(rows, plane, scope, where)) | set(_of_gateway_api(rows, scope))
+    served = {*_of_gateways(rows, plane, scope, where), *_of_gateway_api(rows, scope)}
+    return found | served | set(_of_peers(rows, plane))

@@ -23,6 +23,7 @@ from .malformed import title
 from .manifests import ManifestReading, Unread, checked_objects, read_manifests
 from .objects import group_of, is_ours, is_rollout, whose
 from .owners import controller_of
+from .remote_access import access_note, is_remote
 from .scope import in_their_namespaces
 from .snapshot_file import read_json, write_json
 
@@ -186,6 +187,7 @@ def _slim_secret(obj: dict[str, Any]) -> dict[str, Any]:
         data[key] = base64.b64encode(str(value).encode()).decode()
     meta = {key: value for key, value in obj["metadata"].items() if key != "annotations"}
     notes = {key: value for key, value in (obj["metadata"].get("annotations") or {}).items() if key.startswith("mesh.meshops.io/")}
+    notes |= access_note(obj) if is_remote(obj) else {}
     if notes:
         meta["annotations"] = notes
     kept = _pick(obj, ("apiVersion", "kind", "type"))
