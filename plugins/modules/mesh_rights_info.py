@@ -27,7 +27,7 @@ options:
     description: The families of playbooks, as in C(docs/rights.md).
     type: list
     elements: str
-    choices: [check, install, certificates, access, traffic, canary, upgrade, migration, remove, inventory]
+    choices: [check, install, certificates, access, traffic, canary, upgrade, migration, multicluster, remove, inventory]
     required: true
   works:
     description: What of the families is meant, as in C(docs/rights.md); all of it where none is named.
@@ -105,7 +105,7 @@ options:
     description: What of the intent needs rights of its own.
     type: list
     elements: str
-    choices: [isolation, gateway_definitions, egress]
+    choices: [isolation, gateway_definitions, egress, multicluster]
     default: []
   project_namespaces:
     description: Namespaces that have a gateway of their own, as C(mesh_project_gateways) says.
@@ -328,7 +328,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
             "only",
         )
     },
-    "features": {**_WORDS, "choices": ["isolation", "gateway_definitions", "egress"], "default": []},
+    "features": {**_WORDS, "choices": ["isolation", "gateway_definitions", "egress", "multicluster"], "default": []},
     "prune": {"type": "bool", "default": False},
     "removes": {**_WORDS, "choices": ["namespaces", "volumes", "operators"], "default": []},
     "secret_namespaces": {**_WORDS, "default": [], "no_log": False},  # names of namespaces

@@ -89,6 +89,13 @@ def _canaries(found: Mapping[str, Any]) -> Picked:
     return {"canaries": {key: {name: row[name] for name in names if name in row} for key, row in rows.items()}} if rows else {}
 
 
+def _remotes(found: Mapping[str, Any]) -> Picked:
+    """ends: when the first of the tokens ends by which other clusters are read."""
+    rows = found.get("secrets") or []
+    ends = sorted(str(row["ends"]) for row in rows if row["ends"])
+    return {"renewed": [str(row["cluster"]) for row in rows if row["status"] in ("made", "renewed")], **({"ends": ends[0]} if ends else {})}
+
+
 # Variable, and what is taken of it.
 SOURCES: dict[str, Callable[[Any], Picked]] = {
     "access_from_traffic_found": _traffic,
@@ -104,6 +111,8 @@ SOURCES: dict[str, Callable[[Any], Picked]] = {
     "__certificates_shown": _checks,
     "__certificates_turn": _rotation,
     "__migration_plan": _migration_plan,
+    "__multicluster_access": _remotes,
+    "__multicluster_checks": _checks,
     "__traffic_plan": _routes,
     "__upgrade_result": _rollout,
 }
@@ -116,6 +125,8 @@ PLAYBOOKS: dict[str, tuple[str, ...]] = {
     "check_outbound": ("__egress_proof",),
     "check_shared_root": ("check_shared_root_compared",),
     "check_traffic": ("mesh_check_traffic_result",),
+    "connect_clusters": ("deliver_layer_times", "__multicluster_access", "__multicluster_checks"),
+    "disconnect_cluster": _INSTALLED,
     "install_mesh": _INSTALLED,
     "issue_certificates": ("deliver_layer_times", "__certificates_shown"),
     "migrate_mesh": ("deliver_layer_times", "__migration_plan"),

@@ -38,6 +38,7 @@ PUBLIC = (
     "gateways",
     "isolation",
     "membership",
+    "multicluster",
     "observability",
     "operators",
     "personas",

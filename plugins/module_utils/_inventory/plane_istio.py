@@ -11,9 +11,10 @@ from typing import Any
 
 from .._model import kinds as k
 from .._model.fields import section, sections
-from .._model.objects import counts_as_ours
+from .._model.objects import LAYER, counts_as_ours
 from .._model.tls_names import CIPHER_SUITES, CURVES
 from .._model.view import Obj, View
+from .._multicluster.topology import topology_refusals
 from .plane import GATEWAY_DEFAULTS, NORMALIZATIONS, TRACING, finished, scale_of, scope_of, spans
 from .rest import Part, Rest, Unsaid, applied, without_defaults
 
@@ -47,7 +48,17 @@ def from_istio(view: View, istio: Obj, mesh: str) -> Part:
         **_gateways(view, namespace, notes),
         "cni": _cni(view, version["mesh_ossm3_version"], notes),
     }
-    return finished(istio.ref, intent, spec, version, notes)
+    return finished(istio.ref, intent, spec, {**version, **_topology(spec)}, notes)
+
+
+def _topology(spec: Rest) -> dict[str, Any]:
+    """What it is called in a mesh of several: where it says all that our template writes."""
+    values = ("values", "global")
+    paths = {"mesh_id": (*values, "meshID"), "cluster": (*values, "multiCluster", "clusterName"), "network": (*values, "network")}
+    said = {name: spec.look(*path) for name, path in paths.items()}
+    if not all(isinstance(text, str) and text for text in said.values()) or [*topology_refusals(said, "")]:
+        return {}
+    return {"mesh_topology": {name: str(spec.take(*path)) for name, path in paths.items()}}
 
 
 def _strategy(istio: Obj, spec: Rest, view: View, mesh: str, notes: list[Unsaid]) -> dict[str, Any]:
@@ -206,6 +217,8 @@ def _gateways(view: View, namespace: str, notes: list[Unsaid]) -> dict[str, Any]
     for row in view.of(k.DEPLOYMENT):
         labels = section(row.at("spec", "template", "metadata", "labels"))
         if section(row.at("spec", "template", "metadata", "annotations")).get("inject.istio.io/templates") != "gateway":
+            continue
+        if counts_as_ours(row.raw) and row.labels.get(LAYER) == "multicluster":  # connect_clusters makes it of mesh_topology
             continue
         kind = str(labels.get("istio") or "").removesuffix("gateway")
         if row.namespace == namespace and kind in found and row.name == f"istio-{kind}gateway":

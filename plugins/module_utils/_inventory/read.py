@@ -73,6 +73,7 @@ def read_mesh(view: View, *, name: str = "", namespace: str = "", mesh: str = ""
         "mesh_provider": provider,
         **{key: value for key, value in plane.variables.items() if key.endswith("_version")},
         "mesh_control_plane": control_plane,
+        **{key: value for key, value in plane.variables.items() if key == "mesh_topology"},
         **_style(view, provider, found),
         "mesh_domains": domains_of(view, members),
         "mesh_observability": tools,

@@ -19,6 +19,7 @@ from .._model.members import member_refusals, namespaces_of
 from .._model.packages import packages_of
 from .._model.plane_refusals import plane_refusals
 from .._model.versions import parse
+from .._multicluster.topology import topology_refusals
 from .._observability.refusals import observability_refusals
 from .._olm.refusals import operator_refusals
 from .._personas.refusals import persona_refusals
@@ -130,6 +131,11 @@ def _isolation(given: MeshVariables) -> Iterable[str]:
 def _external(given: MeshVariables) -> Iterable[str]:
     members = given.members if given.knows_members else ()
     return external_refusals(given.rows("mesh_external_services"), given.rows("mesh_domains"), members, given.home)
+
+
+def _topology(given: MeshVariables) -> Iterable[str]:
+    topology = given.map("mesh_topology")
+    return topology_refusals(topology, given.host, given.provider) if topology else ()
 
 
 def _operators(given: MeshVariables) -> Iterable[str]:
@@ -252,6 +258,7 @@ RULES = (
     VariableRule(("mesh_project_gateways", DOMAINS, "mesh_workloads"), references.project_gateways),
     VariableRule(("mesh_isolation", DOMAINS, PLANE), _isolation),
     VariableRule(("mesh_external_services", DOMAINS, PLANE), _external),
+    VariableRule(("mesh_topology", PROVIDER), _topology),
     VariableRule(("mesh_gateways", DOMAINS, PLANE), references.routes),
     VariableRule(("mesh_gateways", DOMAINS, PLANE), references.api_gateways),
     VariableRule(("mesh_gateways", "mesh_workloads"), references.route_ports),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .._model.secrets_used import CACERTS
 from .install import INSTALL
+from .multicluster import REMOVED
 from .right import Right, Where
 from .traffic import TRAFFIC_READS, of_intent
 
@@ -35,6 +36,7 @@ REMOVE: tuple[Right, ...] = (
         if "create" in row.verbs and row.resource not in (*_KEPT, *_ASKED) and "/" not in row.resource and not _copies(row)
     ),
     *of_intent(TRAFFIC_READS),
+    *REMOVED,
     Right("secrets", ("get", "delete"), Where.PLANE, "the CA that we made goes, and its copies stay", names=(CACERTS,)),
     Right("namespaces", ("get", "list", "patch"), Where.CLUSTER, "namespaces leave the mesh"),
     Right("pods", ("list",), Where.CLUSTER, _OWNERS),

@@ -23,6 +23,8 @@ from .install import INSTALL, PRUNE
 from .inventory import reads as inventory_reads
 from .migration import MIGRATION
 from .migration import reads as migration_reads
+from .multicluster import MULTICLUSTER
+from .multicluster import reads as multicluster_reads
 from .parts import parts_of
 from .reads import check_reads
 from .remove import REMOVE
@@ -57,6 +59,7 @@ FAMILIES: Mapping[str, tuple[str, tuple[Right, ...]]] = {
         UPGRADE,
     ),
     "migration": ("migrate_mesh; plan_migration only reads", MIGRATION),
+    "multicluster": ("connect_clusters, beside what install does for the control plane, and disconnect_cluster", (*MULTICLUSTER, PRUNE)),
     "remove": ("remove_mesh", REMOVE),
     "inventory": ("init_inventory from a living mesh; it only reads", ()),
 }
@@ -68,6 +71,7 @@ _READS: Mapping[str, Callable[[Scope], list[Right]]] = {
     "canary": traffic_reads,
     "upgrade": upgrade_reads,
     "migration": migration_reads,
+    "multicluster": multicluster_reads,
     "remove": lambda scope: [],
     "inventory": inventory_reads,
 }

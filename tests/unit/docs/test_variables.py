@@ -115,7 +115,7 @@ def _known() -> set[str]:
 
 def test_pages_speak_only_of_variables_that_are_read() -> None:
     pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("roles/*/README.md")]
-    known = _known()
+    known = _known() | {"mesh_id"}  # a key of mesh_topology, by Istio's word
     wrong = [
         f"{path.relative_to(ROOT)}: {name}"
         for path in pages

@@ -117,6 +117,7 @@ MESHES: dict[str, dict[str, Any]] = {
     },
     "plain-sail": {
         "mesh_provider": "sail", "mesh_name": "plain", "mesh_ossm3_version": "v1.30.3", "mesh_domains": COMMON["mesh_domains"],
+        "mesh_topology": {"mesh_id": "all", "cluster": "plain-1", "network": "net-1"},
         "mesh_control_plane": {"name": "default", "namespace": "istio-system", "tracing": {
             "provider": "opentelemetry", "sampling": 1.0, "service": {"host": "otel.tracing.svc.cluster.local", "port": 4317}}},
         "mesh_observability": {"prometheus": {"enabled": False}},

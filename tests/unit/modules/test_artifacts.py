@@ -49,6 +49,12 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
         {**CHECKED, "plan": {"current": "v1.27.3", "target": "v1.27.4", "seconds": 60, "hops": [1], "steps": [SECRET, SECRET]}},
         {**JUDGED, "current": "v1.27.3", "target": "v1.27.4", "seconds": 60, "hops": 1, "steps": 2},
     ),
+    "__multicluster_access": (
+        {"secrets": [{"cluster": "west", "status": "renewed", "ends": "2027-02-01T00:00:00Z", "name": SECRET},
+                     {"cluster": "north", "status": "kept", "ends": "2027-01-01T00:00:00Z", "reason": SECRET}], "lines": [SECRET]},
+        {"renewed": ["west"], "ends": "2027-01-01T00:00:00Z"},
+    ),
+    "__multicluster_checks": (CHECKED, JUDGED),
     "__migration_plan": (
         {**CHECKED, "stage": "ready", "counts": {"same": 3}, "objects": [SECRET]},
         {**JUDGED, "stage": "ready", "fields": {"same": 3}},

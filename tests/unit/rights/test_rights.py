@@ -65,7 +65,7 @@ EVERYTHING: dict[str, Any] = NOTHING | {
     "exempt_namespaces": ["pay"],
     "project_namespaces": ["shop"],
     "api_gateway_namespaces": ["shop"],
-    "features": ["isolation", "gateway_definitions", "egress"],
+    "features": ["isolation", "gateway_definitions", "egress", "multicluster"],
     "certificates": {
         "provider": "cert_manager",
         "asked": ["authority", "served", "istio_csr"],
@@ -340,7 +340,7 @@ def test_one_verb_that_is_missing_is_one_line() -> None:
     assert ask(Server(lambda asked: asked["verb"] != "*" and asked != {"verb": "create", "resource": "namespaces"})) == [
         "create namespaces in the whole cluster: namespaces are labelled as members, unless others have them; namespaces that are "
         "missing are made; whether every route leads to something; read by the checks of authorization, control_plane, gateways, "
-        "isolation, membership, traffic, workloads"
+        "isolation, membership, multicluster, traffic, workloads"
     ]
 
 
