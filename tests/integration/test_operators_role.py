@@ -300,7 +300,9 @@ def test_ossm2(role: Role, variables: dict[str, Any], wanted: str) -> None:
     role.play("ossm2", **variables, **JAEGER).check()
     assert role.installed() == {OSSM2: wanted, "kiali-ossm": "kiali-operator.v2.11.0", "jaeger-product": "jaeger-operator.v1.65.0-4"}
     assert set(role.phases().values()) == {"Succeeded"}
-    assert len(role.approvals(mark)) == (0 if variables["mesh_operators_approval"] == "Automatic" else 5)
+    approved = len({line.partition("?")[0] for line in role.approvals(mark)})
+    # four hops and Jaeger; on a busy machine OLM may make a plan anew, which is approved as well
+    assert approved == 0 if variables["mesh_operators_approval"] == "Automatic" else 5 <= approved <= 6
     again_nothing(role, "ossm2", **variables, **JAEGER)
 
 
