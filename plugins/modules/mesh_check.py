@@ -97,7 +97,7 @@ options:
       proxy_skew_minors:
         description: How many minor versions a proxy may be away from istiod. The default is V(1).
         type: int
-      remote_token_days:
+      remote_access_days:
         description: Warn when a token by which istiod reads another cluster ends within so many days. The default is V(7).
         type: int
       restarts:

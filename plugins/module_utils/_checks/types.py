@@ -51,7 +51,7 @@ THRESHOLDS: dict[str, Any] = {
     # OpenShift Service Mesh 3 migrates from the latest 2.6 only.
     "ossm2_oldest": "2.6",
     "proxy_skew_minors": 1,
-    "remote_token_days": 7,
+    "remote_access_days": 7,
     "restarts": 5,
     "snapshot_max_age_hours": 24,
 }

@@ -44,7 +44,7 @@ __all__ = ["Look", "argument_spec", "check", "look"]
 def argument_spec() -> dict[str, Any]:
     """The options of mesh_check."""
     thresholds = {name: {"type": "str"} for name in ("kubernetes_oldest", "istio_oldest", "ossm2_oldest", "ossm3_oldest")}
-    whole = ("proxy_skew_minors", "remote_token_days", "restarts", "certificate_rsa_bits", "certificate_ec_bits", "certificate_max_bytes")
+    whole = ("proxy_skew_minors", "remote_access_days", "restarts", "certificate_rsa_bits", "certificate_ec_bits", "certificate_max_bytes")
     thresholds |= {name: {"type": "int"} for name in whole}
     fractions = ("snapshot_max_age_hours", "certificate_days", "certificate_fraction", "clock_skew_seconds")
     thresholds |= {name: {"type": "float"} for name in fractions}

@@ -92,7 +92,7 @@ def tokens_lasting(view: View, intent: Intent, options: Options) -> Iterable[Pro
     """Nobody but the playbook makes a new one."""
     if not _remotes(view, intent):
         yield skip(_ALONE)
-    least = timedelta(days=options.threshold("remote_token_days"))
+    least = timedelta(days=options.threshold("remote_access_days"))
     for row, name, access in _remotes(view, intent):
         if access.ends is not None and timedelta(0) < access.ends - options.now <= least:
             left = span(access.ends - options.now)
