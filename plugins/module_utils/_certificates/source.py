@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .._model.objects import coded_texts
 from .encoding import decode
 from .reading import Key, has_private_key, public_part, read_key
 
@@ -115,7 +116,7 @@ def _bytes(spec: Mapping[str, Any], name: str) -> bytes | None:
 def without_keys(secret: Mapping[str, Any]) -> dict[str, Any]:
     """A Secret as it was read, with facts in the place of private keys. The note also says that nothing else was dropped."""
     data = {**(secret.get("data") or {})}
-    data |= {name: base64.b64encode(str(value).encode()).decode() for name, value in (secret.get("stringData") or {}).items()}
+    data |= coded_texts(secret.get("stringData") or {})
     kept: dict[str, str] = {}
     keys: dict[str, Any] = {}
     for name, value in data.items():

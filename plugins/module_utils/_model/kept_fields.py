@@ -17,7 +17,7 @@ from typing import Any
 from ansible.module_utils.common.yaml import HAS_YAML, yaml_dump, yaml_load
 
 from .fields import section
-from .objects import group_of, is_ours, is_rollout, whose
+from .objects import coded_texts, group_of, is_ours, is_rollout, whose
 from .secrecy import is_secret, names_a_secret
 from .secrets_used import ROOT_MAP
 
@@ -452,10 +452,9 @@ def _injector_values(text: Any) -> dict[str, Any]:
 def _secret(obj: Mapping[str, Any]) -> dict[str, Any]:
     data = obj.get("data") if isinstance(obj.get("data"), Mapping) else {}
     texts = obj.get("stringData") if isinstance(obj.get("stringData"), Mapping) else {}
-    coded = {key: base64.b64encode(str(value).encode()).decode() for key, value in (texts or {}).items()}
     return {
         **({"type": obj["type"]} if "type" in obj else {}),
-        "data": {key: certificates_of(str(key), value) for key, value in {**(data or {}), **coded}.items()},
+        "data": {key: certificates_of(str(key), value) for key, value in {**(data or {}), **coded_texts(texts or {})}.items()},
     }
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "MESH",
     "Ref",
     "by_rank",
+    "coded_texts",
     "counts_as_ours",
     "group_of",
     "is_ours",
@@ -246,10 +247,14 @@ def _cleaned(obj: Mapping[str, Any]) -> dict[str, Any]:
     clean: dict[str, Any] = {key: value for key, value in _no_nulls(obj).items() if key != "status"}
     clean["metadata"] = {key: value for key, value in clean["metadata"].items() if key not in _SERVER_FIELDS}
     if clean["kind"] == "Secret" and isinstance(clean.get("stringData"), dict):
-        texts = clean.pop("stringData")
-        coded = {key: base64.b64encode(str(value).encode()).decode() for key, value in texts.items()}
+        coded = coded_texts(clean.pop("stringData"))
         clean["data"] = {**(clean.get("data") or {}), **coded}
     return clean
+
+
+def coded_texts(texts: Mapping[str, Any]) -> dict[str, str]:
+    """The stringData of a Secret as the server keeps it in data."""
+    return {key: base64.b64encode(str(value).encode()).decode() for key, value in texts.items()}
 
 
 def _no_nulls(value: Any) -> Any:

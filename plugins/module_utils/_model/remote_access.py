@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .fields import section, sections
+from .objects import coded_texts
 
 __all__ = ["PEERS", "REMOTE", "RemoteAccess", "access_note", "accesses_noted", "accesses_of", "is_remote", "secret_name"]
 
@@ -75,8 +76,7 @@ def _noted(row: Mapping[str, Any]) -> RemoteAccess:
 
 def accesses_of(secret: Mapping[str, Any]) -> dict[str, RemoteAccess]:
     """What each item of a remote Secret says, by the name of the cluster."""
-    texts = section(secret, "stringData")
-    coded = {**section(secret, "data"), **{key: base64.b64encode(str(text).encode()).decode() for key, text in texts.items()}}
+    coded = {**section(secret, "data"), **coded_texts(section(secret, "stringData"))}
     return {str(key): _access_in(value) for key, value in coded.items()}
 
 

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import gc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,7 +20,7 @@ from .._text import shown
 from .kept_fields import certificates_of, kept
 from .malformed import title
 from .manifests import ManifestReading, Unread, checked_objects, read_manifests
-from .objects import group_of, is_ours, is_rollout, whose
+from .objects import coded_texts, group_of, is_ours, is_rollout, whose
 from .owners import controller_of
 from .remote_access import access_note, is_remote
 from .scope import in_their_namespaces
@@ -182,9 +181,7 @@ def _trimmed_as_far_as_possible(obj: Mapping[str, Any]) -> dict[str, Any] | None
 
 
 def _slim_secret(obj: dict[str, Any]) -> dict[str, Any]:
-    data = dict(obj.get("data") or {})
-    for key, value in (obj.get("stringData") or {}).items():
-        data[key] = base64.b64encode(str(value).encode()).decode()
+    data = {**dict(obj.get("data") or {}), **coded_texts(obj.get("stringData") or {})}
     meta = {key: value for key, value in obj["metadata"].items() if key != "annotations"}
     notes = {key: value for key, value in (obj["metadata"].get("annotations") or {}).items() if key.startswith("mesh.meshops.io/")}
     notes |= access_note(obj) if is_remote(obj) else {}
