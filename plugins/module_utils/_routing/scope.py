@@ -122,6 +122,7 @@ class Scopes:
         root = self._sidecars.get(mesh.root_namespace, ())
         self._general = next((one for one in root if section(one, "spec").get("workloadSelector") is None), None)
         self._made: dict[tuple[str, int, bool], ProxyScope] = {}
+        self._free: dict[str, list[Mapping[str, str]]] = {}
 
     def sidecar(self, namespace: str, labels: Mapping[str, str]) -> Mapping[str, Any] | None:
         """The Sidecar that counts for a workload."""
@@ -143,10 +144,15 @@ class Scopes:
     def _beside_sidecar(self, gateway: Consumer) -> bool:
         """Is a sidecar of its namespace without any Sidecar? What istiod made for that one it gives the gateway, too
         (doGetSidecarScope); before it has served such a sidecar, after each change, the gateway is alone."""
-        return any(
-            not matches_labels(gateway.labels, labels) and self.sidecar(gateway.namespace, labels) is None
-            for labels in self._registry.sidecars(gateway.namespace)
-        )
+        return any(not matches_labels(gateway.labels, labels) for labels in self._without_sidecar(gateway.namespace))
+
+    def _without_sidecar(self, namespace: str) -> list[Mapping[str, str]]:
+        """The labels of a namespace's sidecars for which no Sidecar counts; each request at a gateway asks."""
+        known = self._free.get(namespace)
+        if known is None:
+            every = {tuple(sorted(labels.items())): labels for labels in self._registry.sidecars(namespace)}
+            known = self._free[namespace] = [labels for labels in every.values() if self.sidecar(namespace, labels) is None]
+        return known
 
     def _gateway(self, namespace: str) -> ProxyScope:
         scope = ProxyScope(namespace)
