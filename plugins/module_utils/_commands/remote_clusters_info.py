@@ -72,9 +72,8 @@ def wait_synced(look: Callable[[], Sequence[IstiodView]], wanted: Sequence[str],
         if timing.clock() >= end:
             raise NotReady(
                 f"cluster {name}: its istiod does not read the other clusters after {timing.timeout:g} s: "
-                f"{'; '.join(missing)}. Look at the "
-                "Secret istio-remote-secret-CLUSTER beside it: whether pods reach the server that it names "
-                "(mesh_topology.api_server.url), and at the log of istiod"
+                f"{'; '.join(missing)}. Look at the Secret istio-remote-secret-CLUSTER beside it: whether pods reach the server that it "
+                "names (mesh_topology.api_server.url), and at the log of istiod"
             )
         if progress.due():
             progress.say("; ".join(missing))

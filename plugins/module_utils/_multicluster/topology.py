@@ -180,21 +180,19 @@ def _own(one: MeshHost) -> Iterator[str]:
 def _twice(fleet: Sequence[MeshHost]) -> Iterator[str]:
     """What each cluster has for itself."""
     own = (
-        ("cluster", "are all called {} (mesh_topology.cluster); give each cluster a name of its own", lambda one: one.cluster),
+        ("are all called {} (mesh_topology.cluster); give each cluster a name of its own", lambda one: one.cluster),
         (
-            "network",
             "all say that they are on network {}: then istiod sends calls to addresses of the other cluster's pods, which are not reached "
             "from here; give each a network of its own (mesh_topology.network)",
             lambda one: one.network,
         ),
         (
-            "api",
             "are reached in the same way (mesh_kubeconfig, mesh_context), so they are one cluster; give each its own",
             lambda one: one.api,
         ),
-        ("server", "have the same API server {} (mesh_topology.api_server.url), so they are one cluster", lambda one: one.server),
+        ("have the same API server {} (mesh_topology.api_server.url), so they are one cluster", lambda one: one.server),
     )
-    for _name, text, value_of in own:
+    for text, value_of in own:
         rows: dict[Any, list[str]] = defaultdict(list)
         for one in fleet:
             rows[value_of(one)].append(one.host)
