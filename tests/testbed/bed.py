@@ -23,7 +23,7 @@ from typing import Any
 from . import binaries, crds, kubelet, networks, users
 from .api import Api
 from .errors import BedError
-from .paths import BEDS, locked_if_free, python_path, socket_dir, start_time, write_atomic
+from .paths import BEDS, locked_if_free, python_path, read_map, socket_dir, start_time, write_atomic
 from .pods import leavings
 from .processes import POD_CIDR, SERVICE_CIDR, Layout, prepare
 
@@ -306,19 +306,11 @@ class Bed:
     # -- what it is
 
     def _read(self) -> dict[str, Any]:
-        try:
-            data: dict[str, Any] = json.loads((self.dir / "bed.json").read_text())
-            return data
-        except (OSError, ValueError):
-            return {}
+        return read_map(self.dir / "bed.json")
 
     def _spec(self) -> dict[str, Any]:
         """What it was last started with; nothing where it never was."""
-        try:
-            found: dict[str, Any] = json.loads((self.dir / "spec.json").read_text())
-            return found
-        except (OSError, ValueError):
-            return {}
+        return read_map(self.dir / "spec.json")
 
     @property
     def data(self) -> dict[str, Any]:

@@ -6,12 +6,14 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import hashlib
+import json
 import os
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 __all__ = [
     "BEDS",
@@ -23,6 +25,7 @@ __all__ = [
     "locked",
     "locked_if_free",
     "python_path",
+    "read_map",
     "socket_dir",
     "start_time",
     "write_atomic",
@@ -69,6 +72,15 @@ def socket_dir(bed_dir: Path) -> Path:
     """A short private folder for a bed's sockets: the kernel refuses socket paths over 107 characters."""
     digest = hashlib.sha256(str(bed_dir).encode()).hexdigest()[:10]
     return Path(tempfile.gettempdir()) / f"mesh-bed-{os.getuid()}-{digest}"
+
+
+def read_map(path: Path) -> dict[str, Any]:
+    """What a JSON file of a bed says; nothing where it is not there, or not whole."""
+    try:
+        found: dict[str, Any] = json.loads(path.read_text())
+        return found
+    except (OSError, ValueError):
+        return {}
 
 
 def write_atomic(path: Path, text: str, mode: int = 0o644) -> None:

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import tempfile
 from pathlib import Path
 
 from ..networks import membership
+from ..paths import read_map
 from . import link, netns
 
 __all__ = ["clean", "root_of", "tag_of"]
@@ -25,20 +25,11 @@ def root_of(tag: str) -> Path:
     return Path(tempfile.gettempdir()) / f"mesh-pods-{tag}"
 
 
-def _network(folder: Path) -> str:
-    """Where the bed that is or was in that folder is a member; empty where it is none."""
-    try:
-        found = membership(json.loads((folder / "spec.json").read_text()))
-    except (OSError, ValueError):
-        return ""
-    return found.network if found else ""
-
-
 def clean(folder: Path) -> None:
     """Removes every namespace and file of the bed in that folder; nobody may be running in them any more."""
     tag = tag_of(folder.resolve())
-    network = _network(folder)
-    if network:
-        link.leave(network, tag)
+    member = membership(read_map(folder / "spec.json"))
+    if member is not None:
+        link.leave(member.network, tag)
     netns.delete_now(netns.leftovers(tag))
     shutil.rmtree(root_of(tag), ignore_errors=True)
